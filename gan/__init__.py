@@ -1,0 +1,1 @@
+"""Tensors and networks: codecs, losses, loop, sampling, metrics, gate. No Prefect, no file system."""

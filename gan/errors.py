@@ -1,0 +1,45 @@
+"""Everything that gan raises on purpose.
+
+GanError
+├── ConfigError          a choice that does not exist or cannot be combined (exit 2)
+├── DataError            records that a generator cannot be trained or judged on (exit 4)
+├── TrainingError        training failed (exit 6)
+│   ├── NotFiniteError   weights or losses left the finite numbers and repair did not help
+│   └── MemoryLimitError the smallest micro-batch does not fit on the device
+├── SnapshotError        a snapshot is incomplete, tampered with, or of another version (exit 5)
+└── Interrupted          training was asked to stop; the last checkpoint is complete (exit 130)
+
+A message says what is wrong, the value received, and the remedy, in one sentence.
+"""
+
+
+class GanError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(GanError):
+    """A choice that does not exist or cannot be combined."""
+
+
+class DataError(GanError):
+    """Records that a generator cannot be trained or judged on."""
+
+
+class TrainingError(GanError):
+    """Training failed."""
+
+
+class NotFiniteError(TrainingError):
+    """Weights or losses left the finite numbers and repair did not help."""
+
+
+class MemoryLimitError(TrainingError):
+    """The smallest micro-batch does not fit on the device."""
+
+
+class SnapshotError(GanError):
+    """A snapshot is incomplete, tampered with, or of another version."""
+
+
+class Interrupted(GanError):  # noqa: N818 - a stop that was asked for is not an error
+    """Training was asked to stop; the last checkpoint is complete."""

@@ -1,0 +1,148 @@
+"""The report: every number, verdict and picture of one evaluation, as data (`ganmill-report/1`).
+
+Whoever measures adds metrics and figures here; whoever shows (HTML page, terminal table, UI
+artifact, drift watch, comparison) reads this one schema. The classes are frozen and know JSON only.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+SCHEMA = "ganmill-report/1"
+
+Direction = Literal["higher", "lower", "target"]
+Verdict = Literal["pass", "warn", "block"]
+Outcome = Literal["pass", "warn", "block", "unknown"]
+FigureKind = Literal["image", "lines", "bars", "table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """The same metric of real validation records against the holdout, at equal n."""
+
+    value: float
+    low: float
+    """Lower end of the 95 % interval over random halves."""
+    high: float
+    """Upper end of the 95 % interval over random halves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number with its interval and what real data reaches."""
+
+    name: str
+    """For example `coverage`, `fd`, `copies`, `label_accuracy`."""
+    scope: str
+    """Where it was measured: `all`, `classifier`, `random`, or with a class, `classifier/7`."""
+    value: float
+    low: float
+    high: float
+    n: int
+    """Records on each side."""
+    ceiling: Ceiling | None = None
+    direction: Direction = "higher"
+
+    @property
+    def ratio(self) -> float | None:
+        """Value ÷ ceiling, or None where there is no ceiling above zero."""
+        if self.ceiling is None or self.ceiling.value <= 0:
+            return None
+        return self.value / self.ceiling.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why the gate said what it said, for one metric."""
+
+    metric: str
+    scope: str
+    outcome: Outcome
+    text: str
+    """One sentence a person understands: the number, the bound, what it means."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened while training: a repair, a stop, the choice of the snapshot."""
+
+    kind: str
+    samples_seen: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A picture as data; the renderer knows the four kinds and nothing of modalities.
+
+    `data` by kind:
+        image: {"png": base64 text, "width": int, "height": int, "columns": [str], "rows": [str]}
+        lines: {"x_label": str, "y_label": str, "log_y": bool,
+                "series": [{"name": str, "x": [float], "y": [float]}], "marks": [{"x", "text"}]}
+        bars:  {"unit": str, "bars": [{"label": str, "value": float, "low": float, "high": float,
+                "pass_bound": float | null, "block_bound": float | null}]}
+        table: {"columns": [str], "rows": [[str | float | int | null]]}
+    """
+
+    id: str
+    section: str
+    """`samples`, `metrics`, `training` or `data`: where the renderer puts it."""
+    caption: str
+    alt: str
+    kind: FigureKind
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One evaluation of one generator on one holdout."""
+
+    name: str
+    """The generator's name, from the recipe."""
+    generator: str
+    """The generator's version."""
+    snapshot_digest: str
+    created: str
+    """UTC, ISO 8601."""
+    modality: str
+    metrics: Sequence[Metric]
+    verdict: Verdict
+    reasons: Sequence[Reason]
+    events: Sequence[Event] = ()
+    figures: Sequence[Figure] = ()
+    notes: Sequence[str] = ()
+    """Plain sentences about data and set-up, such as what `auto` picked."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers and names beside the metrics: counts per split, seconds, samples_seen, seed."""
+    schema: str = SCHEMA
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON, UTF-8; equal reports give equal bytes."""
+        return json.dumps(
+            dataclasses.asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False
+        ).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a report.
+
+        Raises:
+            ValueError: the schema is not the one this version reads.
+        """
+        raw = json.loads(data)
+        if raw.get("schema") != SCHEMA:
+            msg = f"this is no {SCHEMA} report: schema is {raw.get('schema')!r}"
+            raise ValueError(msg)
+        raw["metrics"] = tuple(_metric(item) for item in raw["metrics"])
+        raw["reasons"] = tuple(Reason(**item) for item in raw["reasons"])
+        raw["events"] = tuple(Event(**item) for item in raw["events"])
+        raw["figures"] = tuple(Figure(**item) for item in raw["figures"])
+        raw["notes"] = tuple(raw["notes"])
+        return cls(**raw)
+
+
+def _metric(raw: dict[str, Any]) -> Metric:
+    ceiling = raw.pop("ceiling")
+    return Metric(**raw, ceiling=None if ceiling is None else Ceiling(**ceiling))

@@ -1,0 +1,1 @@
+"""Objects: sources, splits, shards, manifests, commits, registry. No torch, no Prefect."""

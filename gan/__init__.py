@@ -1,1 +1,4 @@
-"""Tensors and networks: codecs, losses, loop, sampling, metrics, gate. No Prefect, no file system."""
+"""Tensors and networks: codecs, losses, loop, sampling, metrics, gate.
+
+No Prefect, no file system but a plain local folder.
+"""

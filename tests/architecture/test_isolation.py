@@ -1,4 +1,7 @@
-"""What each package may load, shown in a fresh interpreter (import-linter cannot see lazy imports)."""
+"""What each package may load, shown in a fresh interpreter.
+
+import-linter cannot see lazy imports; a new process can.
+"""
 
 import json
 import subprocess

@@ -1,0 +1,149 @@
+"""What a recipe says about its source."""
+
+import re
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from storage.split import SplitConfig
+
+MIN_SIDE_PX: Final = 8
+MAX_SIDE_PX: Final = 128
+
+_RESIZE = re.compile(r"(\d+)(?:x(\d+))?")
+_DEPTH = re.compile(r"depth:(-?[1-9]\d*)")
+
+
+class SourceConfig(BaseModel):
+    """Where the real records are and how they are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    uri: str = Field(min_length=1, title="URI")
+    """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""
+
+    storage: str | None = Field(default=None, title="Storage profile")
+    """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
+
+    modality: Literal["auto", "images"] = Field(default="auto", title="Modality")
+    """What the records are; `auto` looks into the source."""
+
+    label: str | None = Field(default="label", title="Label")
+    """The column that generation is conditioned on; for image folders the name to give to the
+    class. null = unconditional."""
+
+    label_from: str | None = Field(default=None, title="Label from path")
+    """Image folders: which part of the relative path is the class. `depth:1` is the first folder
+    below the source, `depth:-1` (the default) the folder that holds the image; anything else is a
+    regular expression with one group, searched in the relative path."""
+
+    include: tuple[str, ...] = Field(default=(), title="Include")
+    """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
+    one without to the file name."""
+
+    exclude: tuple[str, ...] = Field(default=(), title="Exclude")
+    """Globs of the files to leave out, in the manner of `include`."""
+
+    resize: str | None = Field(default=None, title="Resize")
+    """Bring every image to this size in pixels: `32` for a square, `32x48` for height x width.
+    null = the images have one size already."""
+
+    confidential: bool = Field(default=True, title="Confidential")
+    """When false, reports may show real records beside generated ones."""
+
+    split: SplitConfig = Field(default=SplitConfig(), title="Split")
+    """How the records are divided into train, validation and holdout."""
+
+    @field_validator("resize", mode="before")
+    @classmethod
+    def _resize_as_text(cls, value: object) -> object:
+        """Accept `resize: 32`, which YAML reads as a number."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("resize")
+    @classmethod
+    def _resize_in_range(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        height, width = parse_resize(value)
+        if not (MIN_SIDE_PX <= min(height, width) and max(height, width) <= MAX_SIDE_PX):
+            message = (
+                f"source.resize {value!r} is outside {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels; "
+                "choose both sides within it"
+            )
+            raise ValueError(message)
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _label_is_free(cls, value: str | None) -> str | None:
+        if value in ("", "image", "sample_id"):
+            message = (
+                f"source.label {value!r} is taken by ganmill's own columns; rename the column "
+                "or set label to null"
+            )
+            raise ValueError(message)
+        return value
+
+    @field_validator("label_from")
+    @classmethod
+    def _label_from_is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            path_selector(value)
+        return value
+
+
+def parse_resize(value: str) -> tuple[int, int]:
+    """Return (height, width) in pixels of `32` or `32x48`.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    match = _RESIZE.fullmatch(value)
+    if match is None:
+        message = f"source.resize {value!r} is no size; write 32, or 32x48 for height x width"
+        raise ValueError(message)
+    height, width = match.groups()
+    return int(height), int(width or height)
+
+
+def path_selector(value: str) -> int | re.Pattern[str]:
+    """Parse `depth:N` to N, anything else to a regular expression with one group.
+
+    Raises:
+        ValueError: `depth:` without a number other than 0, a broken expression, or not one group.
+    """
+    depth = _DEPTH.fullmatch(value)
+    if depth is not None:
+        return int(depth.group(1))
+    if value.startswith("depth:"):
+        message = (
+            f"{value!r} names no folder; write depth:1 for the first folder below the source "
+            "or depth:-1 for the one that holds the file"
+        )
+        raise ValueError(message)
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        message = f"{value!r} is no regular expression ({error}); correct it or write depth:1"
+        raise ValueError(message) from error
+    if pattern.groups != 1:
+        message = (
+            f"{value!r} has {pattern.groups} groups where exactly one (…) must mark the value; "
+            "use (?:…) for the others"
+        )
+        raise ValueError(message)
+    return pattern
+
+
+def record_settings(config: SourceConfig) -> dict[str, Any]:
+    """Return the settings that shape records, for keys: no URI, no credentials, no file choice.
+
+    Which files were read is in the source digest; how they are divided is in the split rule.
+    """
+    return {
+        "modality": "images" if config.modality == "auto" else config.modality,
+        "label": config.label,
+        "label_from": config.label_from if config.label is not None else None,
+        "resize": None if config.resize is None else list(parse_resize(config.resize)),
+    }

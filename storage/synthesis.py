@@ -1,0 +1,134 @@
+"""How many records of which classes are made: the recipe's `synthesis`, and its arithmetic."""
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.errors import PlanError
+
+Label = str | int | bool
+ClassCounts = tuple[tuple[Label, int], ...]
+"""(label, count) sorted by label; empty where nothing conditions the generation."""
+
+
+class ClassFraction(BaseModel):
+    """The wanted share of one class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    label: str | int | bool = Field(title="Label")
+    """The class, as the source's label column names it."""
+    fraction: float = Field(title="Fraction", ge=0, le=1)
+    """Its share of the samples; the shares of all classes sum to 1."""
+
+
+class SynthesisConfig(BaseModel):
+    """How many records are made, of which classes, from which seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    samples: int = Field(default=10_000, title="Samples", ge=1)
+    """Records of the version. `balance: fill` counts for itself and does not use it."""
+    balance: Literal["real", "equal", "fill", "fractions"] = Field(
+        default="equal", title="Class balance"
+    )
+    """real: the shares of the real training data. equal: every class the same. fill: what each
+    class lacks to the size of the largest. fractions: as `class_fractions` says."""
+    class_fractions: tuple[ClassFraction, ...] = Field(default=(), title="Class fractions")
+    """With `balance: fractions` only: the share of every class that is wanted; others get none."""
+    seed: int | Literal["night"] = Field(default=0, title="Seed")
+    """Root of all randoms of the synthesis. `night` takes the scheduled date: a retry continues,
+    and the next night is new."""
+    shard_samples: int | Literal["auto"] = Field(default="auto", title="Samples per shard")
+    """Records per shard. auto: shards of 32 to 64 MiB, and at least 16 of them."""
+
+
+def resolve_seed(config: SynthesisConfig, scheduled: date) -> SynthesisConfig:
+    """Return the configuration with `seed: night` replaced by the scheduled date as yyyymmdd."""
+    if config.seed != "night":
+        return config
+    return config.model_copy(update={"seed": int(f"{scheduled:%Y%m%d}")})
+
+
+def plan_classes(config: SynthesisConfig, real_counts: ClassCounts) -> ClassCounts:
+    """Return how many records of each class are made; empty for an unconditional generator.
+
+    Args:
+        config: samples and balance.
+        real_counts: class counts of the real training records.
+
+    Raises:
+        PlanError: the balance cannot be met with these classes.
+    """
+    if not real_counts:
+        if config.balance in ("fill", "fractions"):
+            msg = (
+                f"balance {config.balance!r} needs classes and the generator is unconditional; "
+                "name source.label or choose balance: real"
+            )
+            raise PlanError(msg)
+        return ()
+    labels = [label for label, _ in real_counts]
+    if config.balance == "fill":
+        return _fill(real_counts)
+    weights = {
+        "real": lambda: [count for _, count in real_counts],
+        "equal": lambda: [1] * len(labels),
+        "fractions": lambda: _fractions(config.class_fractions, labels),
+    }[config.balance]()
+    return tuple(zip(labels, apportion(weights, config.samples), strict=True))
+
+
+def plan_rows(config: SynthesisConfig, class_counts: ClassCounts) -> int:
+    """Return how many records are made in all."""
+    return sum(count for _, count in class_counts) if class_counts else config.samples
+
+
+def _fill(real_counts: ClassCounts) -> ClassCounts:
+    largest = max(count for _, count in real_counts)
+    counts = tuple((label, largest - count) for label, count in real_counts)
+    if not any(count for _, count in counts):
+        msg = (
+            f"balance 'fill' has nothing to fill: every class has {largest} real records; "
+            "choose balance: equal"
+        )
+        raise PlanError(msg)
+    return counts
+
+
+def _fractions(wanted: Sequence[ClassFraction], labels: Sequence[Label]) -> list[Fraction]:
+    by_text = {str(label): position for position, label in enumerate(labels)}
+    weights = [Fraction(0)] * len(labels)
+    for item in wanted:
+        position = by_text.get(str(item.label))
+        if position is None:
+            msg = (
+                f"synthesis.class_fractions names the class {item.label!r}, which the training "
+                f"data does not have; its classes are {', '.join(sorted(by_text))}"
+            )
+            raise PlanError(msg)
+        weights[position] += Fraction(item.fraction)
+    if abs(sum(weights) - 1) > Fraction(1, 1000):
+        msg = (
+            f"synthesis.class_fractions sum to {float(sum(weights)):.4g}; "
+            "give every wanted class its share, 1 in all"
+        )
+        raise PlanError(msg)
+    return weights
+
+
+def apportion(weights: Sequence[int | Fraction], total: int) -> list[int]:
+    """Divide `total` in proportion to `weights` by largest remainders; ties go to the first.
+
+    Exact integers and fractions only, so that every machine agrees.
+    """
+    whole = sum(weights)
+    quotas = [Fraction(weight * total) / whole for weight in weights]
+    shares = [int(quota) for quota in quotas]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (shares[i] - quotas[i], i))
+    for i in by_remainder[: total - sum(shares)]:
+        shares[i] += 1
+    return shares

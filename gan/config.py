@@ -1,0 +1,126 @@
+"""What a user may choose about a generator and its training, and what `auto` made of it.
+
+Knows pydantic only, so that a recipe can be read and checked without torch.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ALGORITHM_VERSION = 1
+"""Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
+
+
+class FrozenModel(BaseModel):
+    """Immutable, refuses unknown fields, and takes each field's docstring as its description."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class GeneratorConfig(FrozenModel):
+    """The recipe's `generator`: which networks, and the few knobs that matter."""
+
+    preset: str = Field("auto", title="Preset")
+    """`auto`, or a name that `ganmill presets` lists: `mlp` or `resnet` for images."""
+    width: int | Literal["auto"] = Field("auto", title="Width", ge=16, le=4096)
+    """Units of an `mlp`'s hidden layers, or channels of a `resnet` at its highest resolution."""
+    gamma: float | Literal["auto"] = Field("auto", title="Gamma", ge=0)
+    """Strength of the gradient penalties R1 and R2: more is steadier, less is sharper."""
+    learning_rate: float | Literal["auto"] = Field("auto", title="Learning rate", gt=0, le=0.1)
+    """Adam's step size at the start of training, for both networks."""
+    augment: Literal["auto", "off"] = Field("auto", title="Augment")
+    """Whether the discriminator sees shifted and cut images, which delays copying of real ones."""
+
+
+class TrainingConfig(FrozenModel):
+    """The recipe's `training`: how long, in what batches, on what device."""
+
+    budget_samples: int | None = Field(400_000, title="Budget in samples", ge=1)
+    """Real images shown before training ends; an image shown twice counts twice."""
+    budget_s: float | None = Field(None, title="Budget in seconds", gt=0)
+    """Seconds before training ends; with both budgets the first to run out ends it."""
+    batch_size: int | Literal["auto"] = Field("auto", title="Batch size", ge=2, le=65_536)
+    """Real images per optimiser step."""
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
+    """`auto` takes CUDA where there is a device, else the processor."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.budget_samples is None and self.budget_s is None:
+            msg = "training.budget_samples and training.budget_s are both null: set at least one"
+            raise ValueError(msg)
+        return self
+
+
+class PhaseConfig(FrozenModel):
+    """One stretch of training under one objective."""
+
+    objective: Literal["adversarial"]
+    """Name in `gan.objectives.OBJECTIVES`."""
+    fraction: float = Field(gt=0, le=1)
+    """Share of the budget; the fractions of all phases sum to 1."""
+
+
+class ResolvedConfig(FrozenModel):
+    """A complete set-up: everything `auto` picked, nothing left open, written as `config.json`.
+
+    The device is not part of it; the number of threads and the precision are, because they change
+    the weights in their last bits.
+    """
+
+    algorithm_version: int
+    """Version of loop, losses and networks that this configuration was made for."""
+    modality: str
+    """Name in `gan.modalities.MODALITIES`."""
+    preset: str
+    """Name in the modality's `PRESETS`."""
+    network: dict[str, int | float | str]
+    """Choices of the modality's networks, validated by its `build`."""
+    augment: tuple[str, ...]
+    """Names in `gan.augment.AUGMENTATIONS`, applied in this order to the discriminator's input."""
+    latent: int = Field(ge=1)
+    """Length of the latent `z`."""
+    batch_size: int = Field(ge=2)
+    """Real samples per optimiser step."""
+    learning_rate: float = Field(gt=0)
+    """Adam's step size at the start."""
+    learning_rate_end: float = Field(gt=0)
+    """Adam's step size at the end (cosine in between)."""
+    beta1: float = Field(ge=0, lt=1)
+    """Adam's decay of the mean."""
+    beta2: float = Field(ge=0, lt=1)
+    """Adam's decay of the variance."""
+    gamma: float = Field(ge=0)
+    """Strength of R1 + R2 at the start."""
+    gamma_end: float = Field(ge=0)
+    """Strength of R1 + R2 at the end (cosine in between)."""
+    penalty_interval: int = Field(ge=1)
+    """R1 + R2 are computed every so many steps, that many times as strong."""
+    ema_half_life_samples: int = Field(ge=1)
+    """Samples after which a weight's share in the average has halved."""
+    ema_ramp: float = Field(gt=0)
+    """Early on the half-life is at most this share of `samples_seen`."""
+    budget_samples: int | None
+    """Samples to train on."""
+    budget_s: float | None
+    """Seconds to train for."""
+    phases: tuple[PhaseConfig, ...]
+    """What is optimised, in order."""
+    tick_samples: int = Field(ge=1)
+    """Samples between two maintenances: assessment, checkpoint, line of `stats.jsonl`."""
+    patience_samples: int = Field(ge=1)
+    """Training stops early after so many samples without a better snapshot."""
+    max_repairs: int = Field(ge=0)
+    """How often training may go back to its last checkpoint after leaving the finite numbers."""
+    sampling_batch: int = Field(ge=1)
+    """Samples per forward pass when synthesizing; fixed, because a different cut changes pixels."""
+    precision: Literal["float32", "bfloat16"]
+    """Number format of the networks' products; weights and losses stay float32."""
+    threads: int = Field(ge=1)
+    """Threads inside one operation on the processor."""
+    seed: int
+    """Root of every random stream of the training."""
+    notes: tuple[str, ...]
+    """What `auto` picked and why, one plain sentence each."""

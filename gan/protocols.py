@@ -1,0 +1,213 @@
+"""The seams: what a modality brings, and what the training loop calls back.
+
+Shapes: N samples, Z latent; a modality's own letters are explained in its files.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
+
+Label = str | int | bool
+"""Value of a class as the user knows it."""
+
+ClassCounts = tuple[tuple[Label, int], ...]
+"""Rows per class, sorted by label; empty for unconditional records."""
+
+
+class Generator(nn.Module):
+    """Maps latents and classes to samples."""
+
+    def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return samples in tensor form; `labels_N` is ignored by an unconditional generator."""
+        raise NotImplementedError
+
+
+class Discriminator(nn.Module):
+    """Maps samples and classes to one logit each, higher for real."""
+
+    def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
+        """Return `logits_N`; `labels_N` is ignored by an unconditional discriminator."""
+        raise NotImplementedError
+
+
+class Networks(NamedTuple):
+    """The two networks of one adversarial training, freshly initialised."""
+
+    generator: Generator
+    discriminator: Discriminator
+
+
+class Encoded(NamedTuple):
+    """Records as arrays, one row per record."""
+
+    values: np.ndarray[Any, Any]
+    """The samples as stored (images: uint8 NHWC); a view of the records where that is possible."""
+    labels_N: np.ndarray[Any, np.dtype[np.int64]]
+    """Class indexes into `Codec.classes`; zeros when there are no classes."""
+
+
+class Codec(Protocol):
+    """The map between records (Arrow) and tensors, fitted on the training records only."""
+
+    @property
+    def modality(self) -> str:
+        """Name in `gan.modalities.MODALITIES`."""
+
+    @property
+    def label(self) -> str | None:
+        """Name of the label column, None when unconditional."""
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """Every class, sorted; empty when unconditional."""
+
+    @classmethod
+    def fit(cls, records: pa.Table, label: str | None) -> Self:
+        """Learn shapes, types and classes.
+
+        Raises:
+            DataError: the records do not fit the modality.
+        """
+
+    def encode(self, records: pa.Table) -> Encoded:
+        """Return records as arrays.
+
+        Raises:
+            DataError: the records differ from those the codec was fitted on.
+        """
+
+    def to_samples(self, values: Tensor) -> Tensor:
+        """Return stored values as the float samples that networks see."""
+
+    def to_values(self, samples: Tensor) -> np.ndarray[Any, Any]:
+        """Return a generator's output as stored values: clamped, rounded, on the processor."""
+
+    def decode(
+        self, values: np.ndarray[Any, Any], labels_N: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> pa.Table:
+        """Return stored values and class indexes as records."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the codec as JSON-able data, without any real record."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild a codec.
+
+        Raises:
+            SnapshotError: the data is not a codec of this modality.
+        """
+
+
+class Modality(Protocol):
+    """What a modality's package offers to the rest; see `gan.images`."""
+
+    @property
+    def CODEC(self) -> type[Codec]:  # noqa: N802 - a constant of the package
+        """The codec's class."""
+
+    @property
+    def PRESETS(self) -> Mapping[str, str]:  # noqa: N802 - a constant of the package
+        """Name of each preset and one sentence on it."""
+
+    def resolve(
+        self,
+        generator: GeneratorConfig,
+        training: TrainingConfig,
+        codec: Any,
+        *,
+        train_rows: int,
+        seed: int,
+    ) -> ResolvedConfig:
+        """Return a complete configuration; its notes say what `auto` picked and why.
+
+        Raises:
+            ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+        """
+
+    def build(self, config: ResolvedConfig, codec: Any, stream: torch.Generator) -> Networks:
+        """Return both networks on the processor, initialised from the stream."""
+
+    def preview(self, records: pa.Table, label: str | None, per_class: int) -> bytes:
+        """Return a PNG that shows records, one row per class."""
+
+
+SampleFn = Callable[[ClassCounts | int], pa.Table]
+"""Synthesizes records with the averaged generator as it stands: so many rows of each class, or so
+many rows when unconditional. Every call of one training starts from the same latents, so two ticks
+are a paired comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """How good the generator is now, on validation records."""
+
+    metrics: Mapping[str, float]
+    """Written to `stats.jsonl` and the training curves."""
+    rank: float
+    """Lower is better; comparable over the ticks of one training; infinite when unusable."""
+    copies: float
+    """Share of samples nearer to a training record than the validation threshold allows."""
+    full_coverage: bool
+    """Whether coverage has reached what the gate asks for."""
+
+
+class Assess(Protocol):
+    """Measures a generator while it trains."""
+
+    def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:
+        """Return the assessment of the generator behind `sample`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """One line of `stats.jsonl`: progress, losses and assessment at one maintenance."""
+
+    samples_seen: int
+    progress: float
+    """Share of the budget that is used, 0 to 1."""
+    seconds: float
+    """Training time so far, over all runs."""
+    samples_per_s: float
+    """Rate since the previous tick."""
+    metrics: Mapping[str, float]
+    """Mean losses since the previous tick, learning rate, gamma, and the assessment's metrics."""
+
+
+def _ignore(_: object) -> None:
+    """Do nothing."""
+
+
+def _never() -> bool:
+    """Never stop."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What the loop calls: everything a caller may observe or steer."""
+
+    assess: Assess | None = None
+    """Chooses the snapshot; without it the last average is the snapshot."""
+    on_tick: Callable[[Tick], None] = _ignore
+    on_checkpoint: Callable[[Path], None] = _ignore
+    """Called with a complete checkpoint folder, which lives until two newer ones exist."""
+    should_stop: Callable[[], bool] = _never
+    """Asked before every step; True writes a checkpoint and raises `Interrupted`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One number over the training, for the report's training curves."""
+
+    name: str
+    samples_seen: Sequence[int] = field(default=())
+    values: Sequence[float] = field(default=())

@@ -1,0 +1,146 @@
+"""Bars against their bounds: one row per value, with its interval, on one common axis.
+
+A row shows the value as a dot with its 95 % whisker, the region inside the pass bound as a tint
+and the block bound as a tick. The axis is logarithmic when the rows differ by more than a decade.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.report.markup import Html, element, join
+from flows.report.numbers import compact, interval, number
+from flows.report.scales import Scale, finite, linear_scale, log_scale
+
+_DECADE = 10.0
+
+
+def bars(data: Mapping[str, Any], alt: str) -> Html:
+    """Return a chart of `bars` data (see `gan.report.Figure`).
+
+    An optional `reference` {"value": float, "text": str} draws a line through all rows.
+    """
+    rows: Sequence[Mapping[str, Any]] = data["bars"]
+    if not rows:
+        return element("p", "No values were recorded.", class_="empty")
+    reference: Mapping[str, Any] | None = data.get("reference")
+    scale = _scale(rows, reference)
+    chart = element(
+        "div",
+        [_row(row, scale, reference) for row in rows],
+        _axis(scale, str(data.get("unit", ""))),
+        class_="bars",
+        role="img",
+        aria_label=alt,
+    )
+    return join(chart, _legend(rows, reference))
+
+
+def _scale(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> Scale:
+    keys = ("value", "low", "high", "pass_bound", "block_bound")
+    values = finite(row.get(key) for row in rows for key in keys)
+    values += finite([reference["value"]]) if reference else []
+    positive = [value for value in values if value > 0]
+    if positive and min(values) >= 0 and max(positive) > _DECADE * min(positive):
+        floor = max(positive) / 1000
+        return log_scale([max(value, floor) for value in positive])
+    return linear_scale(values, zero=True)
+
+
+def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | None) -> Html:
+    value = row["value"]
+    numbers = join(
+        element("b", number(value)),
+        " ",
+        element("small", interval(row["low"], row["high"])),
+    )
+    drawing = element(
+        "svg",
+        _pass_region(row, scale),
+        element("line", x1="0", x2="100%", y1="50%", y2="50%", class_="grid"),
+        _tick(reference["value"], scale, "reference", "0") if reference else None,
+        _tick(row.get("pass_bound"), scale, "pass-bound", "15%"),
+        _tick(row.get("block_bound"), scale, "block-bound", "15%"),
+        _whisker(row, scale),
+        element("circle", cx=scale.percent(value), cy="50%", r="5", class_=f"dot {_state(row)}")
+        if finite([value])
+        else None,
+        width="100%",
+        height="100%",
+        overflow="visible",
+    )
+    return element(
+        "div",
+        element("div", str(row["label"]), class_="bar-label"),
+        element("div", numbers, class_="bar-value"),
+        element("div", drawing, class_="bar-track"),
+        class_="bar-row",
+    )
+
+
+def _pass_region(row: Mapping[str, Any], scale: Scale) -> Html | None:
+    """Tint from the pass bound to the side away from the block bound."""
+    bound = row.get("pass_bound")
+    if bound is None:
+        return None
+    block = row.get("block_bound")
+    upwards = block is not None and block < bound
+    start, end = (scale.at(bound), 1.0) if upwards else (0.0, scale.at(bound))
+    return element(
+        "rect",
+        x=f"{100 * start:.2f}%",
+        width=f"{100 * (end - start):.2f}%",
+        y="15%",
+        height="70%",
+        class_="pass-region",
+    )
+
+
+def _tick(value: float | None, scale: Scale, name: str, top: str) -> Html | None:
+    if value is None:
+        return None
+    place = scale.percent(value)
+    bottom = "100%" if top == "0" else "85%"
+    return element("line", x1=place, x2=place, y1=top, y2=bottom, class_=name)
+
+
+def _whisker(row: Mapping[str, Any], scale: Scale) -> Html | None:
+    if len(finite([row["low"], row["high"]])) < len(("low", "high")):
+        return None
+    low, high = scale.percent(row["low"]), scale.percent(row["high"])
+    return element("line", x1=low, x2=high, y1="50%", y2="50%", class_="whisker")
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Return the colour class of the dot: which side of its bounds the point is on."""
+    bound, block, value = row.get("pass_bound"), row.get("block_bound"), row["value"]
+    if bound is None:
+        return "plain"
+    upwards = block is not None and block < bound
+    if (value >= bound) if upwards else (value <= bound):
+        return "pass"
+    if block is not None and ((value < block) if upwards else (value > block)):
+        return "block"
+    return "warn"
+
+
+def _axis(scale: Scale, unit: str) -> Html:
+    ticks = [
+        element("span", compact(tick), style=f"left:{scale.percent(tick)}") for tick in scale.ticks
+    ]
+    return element(
+        "div",
+        element("div", ticks, class_="x-ticks"),
+        element("div", unit, class_="bar-value axis-label"),
+        class_="bar-row bar-axis",
+    )
+
+
+def _legend(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> Html:
+    entries = ["dot: the value; line: its 95 % interval"]
+    if any(row.get("pass_bound") is not None for row in rows):
+        entries.append("tinted: inside the pass bound")
+    if any(row.get("block_bound") is not None for row in rows):
+        entries.append("tick: the block bound")
+    if reference:
+        entries.append(f"long line: {reference['text']}")
+    return element("p", "; ".join(entries) + ".", class_="key")

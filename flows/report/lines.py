@@ -1,0 +1,146 @@
+"""Line charts without a script: curves in a stretched inline SVG, axis texts in HTML beside it.
+
+The SVG stretches with the page while strokes and texts keep their size, so that a chart is as
+readable on a phone as on paper.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.report.markup import Html, element
+from flows.report.numbers import compact
+from flows.report.scales import Scale, finite, linear_scale, log_scale, thin
+
+STYLES = 6
+"""Line styles (colour and dashes) in the style sheet; further series start again."""
+_BOX = 1000
+
+
+def lines(data: Mapping[str, Any], alt: str) -> Html:
+    """Return a chart of `lines` data (see `gan.report.Figure`) with its legend and marks."""
+    series = [item for item in data["series"] if finite(item["y"])]
+    if not series:
+        return element("p", "No values were recorded.", class_="empty")
+    marks = list(data.get("marks", ()))
+    x_scale = _x_scale(series, marks)
+    y_scale = _y_scale(series, log=bool(data.get("log_y")))
+    chart = element(
+        "div",
+        element("div", str(data.get("y_label", "")), class_="axis-label"),
+        element("div", _y_ticks(y_scale), class_="y-ticks"),
+        element("div", _plot(series, marks, x_scale, y_scale), class_="plot"),
+        element("div", _x_ticks(x_scale), class_="x-ticks"),
+        element("div", str(data.get("x_label", "")), class_="axis-label x-label"),
+        class_="chart",
+        role="img",
+        aria_label=alt,
+    )
+    return element("div", chart, _legend(series), _mark_list(marks))
+
+
+def _x_scale(series: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]]) -> Scale:
+    values = finite(x for item in series for x in item["x"]) + finite(m["x"] for m in marks)
+    nice = linear_scale(values, count=5)
+    low, high = min(values), max(values)
+    if not low < high:
+        return nice
+    ticks = [tick for tick in nice.ticks if low <= tick <= high]
+    return Scale(low=low, high=high, ticks=ticks)
+
+
+def _y_scale(series: Sequence[Mapping[str, Any]], *, log: bool) -> Scale:
+    values = [y for item in series for y in item["y"]]
+    if log and any(value > 0 for value in finite(values)):
+        return log_scale(values, count=6)
+    return linear_scale(values, count=5)
+
+
+def _plot(
+    series: Sequence[Mapping[str, Any]],
+    marks: Sequence[Mapping[str, Any]],
+    x_scale: Scale,
+    y_scale: Scale,
+) -> Html:
+    grid = [
+        element("line", x1="0", x2="100%", y1=place, y2=place, class_="grid")
+        for place in (_down(y_scale, tick) for tick in y_scale.ticks)
+    ]
+    curves = [
+        element("path", d=_path(item, x_scale, y_scale), class_=f"curve style-{index % STYLES}")
+        for index, item in enumerate(series)
+    ]
+    stretched = element(
+        "svg",
+        curves,
+        width="100%",
+        height="100%",
+        viewBox=f"0 0 {_BOX} {_BOX}",
+        preserveAspectRatio="none",
+        overflow="visible",
+    )
+    flags = [_mark(index, mark, x_scale) for index, mark in enumerate(marks, start=1)]
+    return element("svg", grid, stretched, flags, width="100%", height="100%", overflow="visible")
+
+
+def _path(item: Mapping[str, Any], x_scale: Scale, y_scale: Scale) -> str:
+    """Return the path of one series; a value that cannot be drawn interrupts the line."""
+    steps: list[str] = []
+    pen = "M"
+    for x, y in thin(item["x"], [math.nan if y is None else y for y in item["y"]]):
+        if not (math.isfinite(x) and math.isfinite(y)) or (y_scale.log and y <= 0):
+            pen = "M"
+            continue
+        steps.append(f"{pen}{_BOX * x_scale.at(x):.1f} {_BOX * (1 - y_scale.at(y)):.1f}")
+        pen = "L"
+    if len(steps) == 1:
+        steps.append("h0.1")
+    return " ".join(steps)
+
+
+def _mark(index: int, mark: Mapping[str, Any], x_scale: Scale) -> Html:
+    place = x_scale.percent(mark["x"])
+    return element(
+        "g",
+        element("line", x1=place, x2=place, y1="0", y2="100%", class_="mark"),
+        element("circle", cx=place, cy="0", r="8", class_="mark-flag"),
+        element("text", str(index), x=place, y="0", dy="3.5", class_="mark-number"),
+    )
+
+
+def _y_ticks(scale: Scale) -> list[Html]:
+    return [
+        element("span", compact(tick), style=f"top:{_down(scale, tick)}") for tick in scale.ticks
+    ]
+
+
+def _x_ticks(scale: Scale) -> list[Html]:
+    return [
+        element("span", compact(tick), style=f"left:{scale.percent(tick)}") for tick in scale.ticks
+    ]
+
+
+def _down(scale: Scale, value: float) -> str:
+    return f"{100 * (1 - scale.at(value)):.2f}%"
+
+
+def _legend(series: Sequence[Mapping[str, Any]]) -> Html:
+    entries = [
+        element("li", _swatch(index), str(item["name"])) for index, item in enumerate(series)
+    ]
+    return element("ul", entries, class_="legend")
+
+
+def _swatch(index: int) -> Html:
+    line = element("line", x1="0", x2="28", y1="6", y2="6", class_=f"curve style-{index % STYLES}")
+    return element("svg", line, width="28", height="12", aria_hidden="true")
+
+
+def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
+    if not marks:
+        return None
+    entries = [
+        element("li", str(mark["text"]), element("small", f" at {compact(float(mark['x']))}"))
+        for mark in marks
+    ]
+    return element("ol", entries, class_="marks")

@@ -1,0 +1,114 @@
+"""The table of metrics, and the picture of each metric against its ceiling."""
+
+from collections.abc import Sequence
+
+from flows.report.figures import wide
+from flows.report.markup import Html, element, join
+from flows.report.numbers import NOTHING, interval, number, words
+from gan.report import Figure, Metric, Outcome, Report
+
+DIRECTIONS = {
+    "higher": ("↑", "higher is better"),
+    "lower": ("↓", "lower is better"),
+    "target": ("≈", "the nearer to the ceiling, the better"),
+}
+_WORD_COLUMNS = ("Metric", "On", "Gate")
+_COLUMNS = (
+    "Metric",
+    "On",
+    "Value",
+    "95 % interval",
+    "Ceiling",
+    "Value ÷ ceiling",
+    "Records",
+    "Gate",
+)
+
+
+def metrics_table(report: Report) -> Html | None:
+    """Return all metrics: those of the whole set in view, those of one class in a fold."""
+    outcomes = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
+    whole = [metric for metric in report.metrics if "/" not in metric.scope]
+    parts = [metric for metric in report.metrics if "/" in metric.scope]
+    if not report.metrics:
+        return None
+    fold = None
+    if parts:
+        count = element("summary", f"Per class: {len(parts)} more metrics")
+        fold = element("details", count, _table(parts, outcomes, "Metrics per class"))
+    legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
+    key = (
+        f"{legend}. The ceiling is the same metric of real validation records against the "
+        "holdout: what real data itself reaches."
+    )
+    table = _table(whole, outcomes, "Metrics") if whole else None
+    return join(table, element("p", key, class_="key"), fold)
+
+
+def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
+    """Return value ÷ ceiling of every metric of the whole set as `bars`, or None without any."""
+    rows: list[dict[str, str | float | None]] = []
+    alts: list[str] = []
+    for metric in metrics:
+        ratio, ceiling = metric.ratio, metric.ceiling
+        if ratio is None or ceiling is None or "/" in metric.scope:
+            continue
+        label = f"{words(metric.name)}, {metric.scope}"
+        alts.append(f"{label}: {number(ratio)} of the ceiling")
+        low, high = metric.low / ceiling.value, metric.high / ceiling.value
+        rows.append({"label": label, "value": ratio, "low": low, "high": high})
+    if not rows:
+        return None
+    return Figure(
+        id="ratios",
+        section="metrics",
+        caption="Every metric of the whole set, divided by what real data reaches.",
+        alt="; ".join(alts),
+        kind="bars",
+        data={
+            "unit": "÷ ceiling",
+            "bars": rows,
+            "reference": {"value": 1.0, "text": "the ceiling"},
+        },
+    )
+
+
+def _table(metrics: Sequence[Metric], outcomes: dict[tuple[str, str], Outcome], label: str) -> Html:
+    head = element("tr", [_head(name) for name in _COLUMNS])
+    body = [_row(metric, outcomes.get((metric.name, metric.scope))) for metric in metrics]
+    return wide(join(element("thead", head), element("tbody", body)), label, class_="metrics")
+
+
+def _head(name: str) -> Html:
+    numbers = name not in _WORD_COLUMNS
+    return element("th", name, scope="col", class_="number" if numbers else None)
+
+
+def _row(metric: Metric, outcome: Outcome | None) -> Html:
+    sign, meaning = DIRECTIONS[metric.direction]
+    arrow = element("span", sign, class_="direction", title=meaning, role="img", aria_label=meaning)
+    ceiling, ratio = metric.ceiling, metric.ratio
+    return element(
+        "tr",
+        element("th", words(metric.name), " ", arrow, scope="row"),
+        element("td", metric.scope),
+        element("td", element("b", number(metric.value)), class_="number"),
+        element("td", interval(metric.low, metric.high), class_="number"),
+        element("td", _ceiling(metric), class_="number"),
+        element("td", NOTHING if ceiling is None else number(ratio), class_="number"),
+        element("td", number(metric.n), class_="number"),
+        element("td", _outcome(outcome)),
+    )
+
+
+def _ceiling(metric: Metric) -> Html | str:
+    if metric.ceiling is None:
+        return NOTHING
+    ends = interval(metric.ceiling.low, metric.ceiling.high)
+    return join(number(metric.ceiling.value), element("small", f" ({ends})"))
+
+
+def _outcome(outcome: Outcome | None) -> Html | str:
+    if outcome is None:
+        return NOTHING
+    return element("span", outcome, class_=f"badge is-{outcome}")

@@ -1,0 +1,168 @@
+"""The sections of the page, in the order a reader needs them: the verdict first."""
+
+from collections.abc import Sequence
+
+from flows.report.figures import figure
+from flows.report.markup import Html, element, join
+from flows.report.metrics import metrics_table, ratio_figure
+from flows.report.numbers import fact, instant, words
+from gan.report import Outcome, Reason, Report, Verdict
+
+VERDICTS: dict[Verdict, tuple[str, str]] = {
+    "pass": ("Pass", "Every rule of the gate is met."),
+    "warn": ("Warn", "No rule blocks, but something is outside a pass bound or cannot be known."),
+    "block": ("Blocked", "At least one rule of the gate blocks this generator."),
+}
+OUTCOMES: dict[Outcome, tuple[str, str]] = {
+    "block": ("✕", "blocks"),
+    "unknown": ("?", "cannot be known"),
+    "warn": ("!", "warns"),
+    "pass": ("✓", "passes"),
+}
+TITLES = {
+    "samples": "Samples",
+    "metrics": "Metrics",
+    "training": "Training",
+    "data": "Data",
+}
+"""Sections of figures in their order; a section that is not named here follows them."""
+_FEW = 8
+
+
+def header(report: Report, title: str) -> Html:
+    """Return the title and what the page is about."""
+    return element(
+        "header",
+        element("p", "Synthetic data report", class_="eyebrow"),
+        element("h1", title),
+        element(
+            "p",
+            "Generator ",
+            element("code", report.generator),
+            f", evaluated {instant(report.created)}",
+            class_="about",
+        ),
+    )
+
+
+def verdict(report: Report) -> Html:
+    """Return the verdict and its reasons, those that decided first, passes last."""
+    word, meaning = VERDICTS[report.verdict]
+    deciding = [reason for reason in report.reasons if reason.outcome != "pass"]
+    deciding.sort(key=lambda reason: list(OUTCOMES).index(reason.outcome))
+    passing = [reason for reason in report.reasons if reason.outcome == "pass"]
+    return element(
+        "section",
+        element("h2", _icon(report.verdict), word, class_="verdict-word", id="verdict"),
+        element("p", meaning, class_="meaning"),
+        _reasons(deciding),
+        _passes(passing, few=not deciding and len(passing) <= _FEW),
+        class_=f"verdict is-{report.verdict}",
+        aria_labelledby="verdict",
+    )
+
+
+def figures(report: Report, name: str) -> Html:
+    """Return the figures of one section, without a heading."""
+    return join([figure(item) for item in report.figures if item.section == name])
+
+
+def samples(report: Report) -> Html | None:
+    """Return the pictures of samples, or nothing."""
+    return _section(TITLES["samples"], figures(report, "samples"))
+
+
+def metrics(report: Report) -> Html | None:
+    """Return the table of metrics and the bars against the ceiling."""
+    own = figures(report, "metrics")
+    if not any(item.kind == "bars" and item.section == "metrics" for item in report.figures):
+        ratio = ratio_figure(report.metrics)
+        own = join(figure(ratio) if ratio else None, own)
+    return _section(TITLES["metrics"], join(metrics_table(report), own))
+
+
+def training(report: Report) -> Html | None:
+    """Return the training curves, or nothing."""
+    return _section(TITLES["training"], figures(report, "training"))
+
+
+def data(report: Report) -> Html | None:
+    """Return figures and notes about the data and the set-up, or nothing."""
+    notes = element("ul", [element("li", note) for note in report.notes], class_="notes")
+    return _section(TITLES["data"], join(figures(report, "data"), notes if report.notes else None))
+
+
+def others(report: Report) -> list[Html | None]:
+    """Return the sections that later measures add, under their own names."""
+    names = dict.fromkeys(item.section for item in report.figures if item.section not in TITLES)
+    return [_section(words(name).capitalize(), figures(report, name)) for name in names]
+
+
+def events(report: Report) -> Html | None:
+    """Return what happened while training, or nothing."""
+    entries = [
+        element(
+            "li",
+            element("span", f"{item.samples_seen:,} samples", class_="when"),
+            element("b", words(item.kind)),
+            element("span", item.text),
+        )
+        for item in report.events
+    ]
+    return _section("Events", element("ol", entries, class_="events") if entries else None)
+
+
+def provenance(report: Report) -> Html:
+    """Return which generator, data, seed and software the numbers stand for."""
+    facts = {
+        "name": report.name,
+        "generator": report.generator,
+        "snapshot digest": report.snapshot_digest,
+        "created": report.created,
+        "modality": report.modality,
+        "schema": report.schema,
+        **{key: report.facts[key] for key in sorted(report.facts)},
+    }
+    entries = [
+        element("div", element("dt", words(str(key))), element("dd", fact(value)))
+        for key, value in facts.items()
+    ]
+    return element("section", element("h2", "Provenance"), element("dl", entries, class_="facts"))
+
+
+def _section(title: str, content: Html | None) -> Html | None:
+    if not content:
+        return None
+    return element("section", element("h2", title), content)
+
+
+def _icon(outcome: Outcome) -> Html:
+    return element("span", OUTCOMES[outcome][0], class_=f"icon is-{outcome}", aria_hidden="true")
+
+
+def _reasons(reasons: Sequence[Reason]) -> Html | None:
+    if not reasons:
+        return None
+    entries = [
+        element(
+            "li",
+            _icon(reason.outcome),
+            element(
+                "span",
+                element("b", words(reason.metric)),
+                element("small", f" {reason.scope} · {OUTCOMES[reason.outcome][1]}"),
+                element("span", reason.text, class_="reason-text"),
+            ),
+        )
+        for reason in reasons
+    ]
+    return element("ul", entries, class_="reasons")
+
+
+def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
+    if not reasons:
+        return None
+    if few:
+        return _reasons(reasons)
+    count = f"{len(reasons)} rules passed" if len(reasons) > 1 else "1 rule passed"
+    return element("details", element("summary", count), _reasons(reasons))

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from storage.errors import ObjectNotFoundError, UnsettledError
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectInfo:
@@ -55,6 +57,20 @@ class ObjectStore(ABC):
             our own whose reply was lost. The caller reads it back and decides.
         """
 
+    def put_or_adopt(self, key: str, data: bytes) -> bytes:
+        """Put once and return what is now under `key`: ours, or what the first to arrive put.
+
+        Raises:
+            UnsettledError: an object was there and was gone when it was read back.
+        """
+        if self.put_once(key, data):
+            return data
+        try:
+            return self.get(key)
+        except ObjectNotFoundError as error:
+            msg = f"{self.uri}/{key} was there and is gone; another process deleted it, try again."
+            raise UnsettledError(msg) from error
+
     @abstractmethod
     def replace(self, key: str, data: bytes) -> None:
         """Put the object whatever was there; atomic. Only for hints, indexes and heartbeats."""
@@ -74,4 +90,4 @@ class ObjectStore(ABC):
 
 def put_or_adopt(store: ObjectStore, key: str, data: bytes) -> bytes:
     """Put `data` once and return what is now under `key`: ours, or what the first to arrive put."""
-    return data if store.put_once(key, data) else store.get(key)
+    return store.put_or_adopt(key, data)

@@ -1,0 +1,243 @@
+"""A store in a bucket of S3, or of a server that speaks S3, through s3fs.
+
+Every operation is one request. s3fs and botocore are told to try once: the retry layer above is the
+only one. Nothing is cached, neither listings nor contents.
+"""
+
+import base64
+import hashlib
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+import aiohttp
+import s3fs
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from storage.errors import BucketMissingError, LakeError, ObjectNotFoundError
+from storage.layout import check_key
+from storage.objects import ObjectInfo, ObjectStore
+from storage.s3_errors import status_of, translate
+from storage.settings import StorageProfile
+
+LARGEST_OBJECT_BYTES = 5 * 2**30 - 1
+"""What one PUT carries; larger objects would need a multipart upload, whose end is not atomic
+against other writers on every server."""
+
+_EXISTS = 412
+_NOT_FOUND = 404
+_CONNECTIONS = 32
+
+_FAULTS = (
+    OSError,
+    BotoCoreError,
+    ClientError,
+    ResponseParserError,
+    aiohttp.ClientError,
+    HTTPError,
+)
+
+
+class S3Store(ObjectStore):
+    """The objects of one bucket below one prefix. May be sent to a spawned process."""
+
+    def __init__(self, bucket: str, prefix: str, profile: StorageProfile) -> None:
+        self.uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+        self._bucket = bucket
+        self._prefix = prefix
+        self._profile = profile
+        self._lock = threading.Lock()
+        self._connection: s3fs.S3FileSystem | None = None
+        self._bucket_was_seen = False
+
+    def __reduce__(self) -> tuple[type["S3Store"], tuple[str, str, StorageProfile]]:
+        """Send the address, not the connection."""
+        return (S3Store, (self._bucket, self._prefix, self._profile))
+
+    def get(self, key: str) -> bytes:
+        """Return the whole object."""
+        with self._translated("get", key):
+            return bytes(self._fs().cat_file(f"{self._bucket}/{self._full(key)}"))
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading: each read is one request for exactly its bytes."""
+        info = self.stat(key)
+        if info is None:
+            msg = f"There is no object {self.uri}/{key}; check the name or list the lake."
+            raise ObjectNotFoundError(msg)
+        path = f"{self._bucket}/{self._full(key)}"
+
+        def fetch(start: int, stop: int) -> bytes:
+            with self._translated("read", key):
+                return bytes(self._fs().cat_file(path, start=start, end=stop))
+
+        return cast(BinaryIO, _RangeReader(info.size_bytes, fetch))
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        """Create the object with one conditional request (`If-None-Match: *`)."""
+        try:
+            self._put(key, data, mode="create")
+        except _FAULTS as error:
+            if status_of(error) == _EXISTS:
+                return False
+            raise translate(error, self._what("put", key)) from error
+        return True
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Put the object whatever was there, with one request."""
+        with self._translated("replace", key):
+            self._put(key, data, mode="overwrite")
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Return size and ETag of the object, or None."""
+        full = self._full(key)
+        try:
+            head = self._fs().call_s3("head_object", Bucket=self._bucket, Key=full)
+        except _FAULTS as error:
+            if status_of(error) != _NOT_FOUND:
+                raise translate(error, self._what("stat", key)) from error
+            self._check_bucket()
+            return None
+        return _info(key, head["ContentLength"], head.get("ETag"))
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix`, sorted by key, page by page."""
+        root = f"{self._prefix}/" if self._prefix else ""
+        arguments = {"Bucket": self._bucket, "Prefix": root + prefix}
+        while True:
+            with self._translated("list", prefix):
+                page = self._fs().call_s3("list_objects_v2", **arguments)
+            for item in page.get("Contents", ()):
+                if not item["Key"].endswith("/"):  # a folder drawn by some console
+                    yield _info(item["Key"][len(root) :], item["Size"], item.get("ETag"))
+            if not page.get("IsTruncated"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def delete(self, key: str) -> None:
+        """Delete the object; nothing happens when there is none."""
+        full = self._full(key)
+        with self._translated("delete", key):
+            self._fs().call_s3("delete_object", Bucket=self._bucket, Key=full)
+
+    def _put(self, key: str, data: bytes, *, mode: str) -> None:
+        if len(data) > LARGEST_OBJECT_BYTES:
+            msg = (
+                f"{self._what('put', key)} with {len(data)} bytes is more than one request carries "
+                f"({LARGEST_OBJECT_BYTES}); choose smaller shards."
+            )
+            raise LakeError(msg)
+        digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        self._fs().pipe_file(
+            f"{self._bucket}/{self._full(key)}",
+            data,
+            mode=mode,
+            chunksize=max(1, len(data)),
+            ContentMD5=digest,
+        )
+
+    def _check_bucket(self) -> None:
+        """Tell a missing bucket from a missing object, as a HEAD answers 404 to both."""
+        if self._bucket_was_seen:
+            return
+        try:
+            self._fs().call_s3("head_bucket", Bucket=self._bucket)
+        except _FAULTS as error:
+            if status_of(error) == _NOT_FOUND:
+                msg = f"There is no bucket {self._bucket!r}; create it or correct {self.uri}."
+                raise BucketMissingError(msg) from error
+            raise translate(error, f"see the bucket of {self.uri}") from error
+        self._bucket_was_seen = True
+
+    def _full(self, key: str) -> str:
+        check_key(key)
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def _what(self, verb: str, key: str) -> str:
+        return f"{verb} {self.uri}/{key}"
+
+    @contextmanager
+    def _translated(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except _FAULTS as error:
+            raise translate(error, self._what(verb, key)) from error
+
+    def _fs(self) -> s3fs.S3FileSystem:
+        with self._lock:
+            if self._connection is None:
+                self._connection = _connect(self._profile)
+            return self._connection
+
+
+class _RangeReader(io.RawIOBase):
+    """A seekable file over ranges of an object."""
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        self._size = size
+        self._fetch = fetch
+        self._position = 0
+
+    def read(self, size: int = -1) -> bytes:
+        start = self._position
+        stop = self._size if size < 0 else min(self._size, start + size)
+        if stop <= start:
+            return b""
+        data = self._fetch(start, stop)
+        self._position += len(data)
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def _info(key: str, size_bytes: int, etag: str | None) -> ObjectInfo:
+    return ObjectInfo(key=key, size_bytes=size_bytes, etag=etag.strip('"') if etag else None)
+
+
+def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
+    """Return a file system of its own: one attempt, no caches, one request per operation."""
+    client: dict[str, Any] = {"region_name": profile.region, "verify": profile.ca_bundle}
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": profile.kms_key_id}
+    fs = s3fs.S3FileSystem(
+        endpoint_url=profile.endpoint_url,
+        key=profile.key,
+        secret=profile.secret and profile.secret.get_secret_value(),
+        token=profile.token and profile.token.get_secret_value(),
+        profile=profile.aws_profile,
+        client_kwargs={name: str(value) for name, value in client.items() if value},
+        config_kwargs={
+            "connect_timeout": profile.connect_timeout_s,
+            "read_timeout": profile.read_timeout_s,
+            "max_pool_connections": _CONNECTIONS,
+            "retries": {"mode": "standard", "total_max_attempts": 1},
+            "s3": {"addressing_style": profile.addressing_style},
+            # Content-MD5 is sent instead: servers that are not AWS know no other checksum.
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        },
+        s3_additional_kwargs=encryption if profile.kms_key_id else {},
+        max_concurrency=1,
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )
+    fs.retries = 1
+    return fs

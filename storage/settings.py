@@ -1,0 +1,99 @@
+"""Where we run: the only module that reads the environment.
+
+`GANMILL_LAKE`, `GANMILL_WORK_FOLDER`, and named storage profiles: profile `minio` is made of
+`GANMILL_STORAGE__MINIO__ENDPOINT_URL`, `GANMILL_STORAGE__MINIO__KEY`, and so on. Without a profile
+S3 is reached as every AWS tool does it: `AWS_*` variables, `~/.aws`, instance role.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.errors import SettingsError
+
+
+class StorageProfile(BaseModel):
+    """How to reach one object store. Everything left empty is found as AWS tools find it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    endpoint_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+.*$")
+    """Address of the S3 server, such as `https://minio.example:9000`; empty means AWS."""
+    region: str | None = None
+    """Region of the bucket, such as `eu-central-1`."""
+    key: str | None = None
+    """Access key id."""
+    secret: SecretStr | None = None
+    """Secret access key."""
+    token: SecretStr | None = None
+    """Session token of temporary credentials."""
+    aws_profile: str | None = None
+    """Profile of `~/.aws/config`; it may assume a role."""
+    ca_bundle: Path | None = None
+    """PEM file of the authorities that signed the server's certificate."""
+    kms_key_id: str | None = None
+    """KMS key that encrypts every object put; empty means the bucket's own rule."""
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    """Whether the bucket is in the path or in the host name of an address."""
+    connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
+    """Longest wait for a connection, in seconds."""
+    read_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """Longest wait for the next bytes of an answer, in seconds."""
+    retry_deadline_s: float = Field(default=60.0, ge=0, le=86400)
+    """How long a passing fault is retried before the operation fails, in seconds."""
+
+
+class Settings(BaseSettings):
+    """The environment of this process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GANMILL_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    lake: str = "./lake"
+    """The lake of the listings when `--lake` is not given: a folder or `s3://bucket/prefix`."""
+    work_folder: Path = Path(".ganmill")
+    """The folder for caches and checkpoints of this machine."""
+    storage: dict[str, StorageProfile] = Field(default_factory=dict)
+    """Storage profiles by name, in lower case."""
+
+
+def load_settings() -> Settings:
+    """Return what the environment says now.
+
+    Raises:
+        SettingsError: a `GANMILL_*` variable cannot be understood.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        variable = "GANMILL_" + "__".join(str(part) for part in first["loc"]).upper()
+        msg = f"The environment variable {variable} cannot be used: {first['msg']}; correct or unset it."
+        raise SettingsError(msg) from None
+
+
+def load_profile(name: str | None) -> StorageProfile:
+    """Return the storage profile called `name`; None is the plain AWS environment.
+
+    Case does not matter, and '-' and '_' are the same, since variables cannot hold a '-'.
+
+    Raises:
+        SettingsError: there is no such profile, or one of its variables cannot be understood.
+    """
+    if name is None:
+        return StorageProfile()
+    profiles = load_settings().storage
+    profile = profiles.get(name.lower().replace("-", "_"))
+    if profile is None:
+        variable = f"GANMILL_STORAGE__{name.upper().replace('-', '_')}__ENDPOINT_URL"
+        known = ", ".join(sorted(profiles)) or "none"
+        msg = f"There is no storage profile {name!r} (known: {known}); set {variable} and its companions."
+        raise SettingsError(msg)
+    return profile

@@ -65,9 +65,14 @@ def picture(data: Mapping[str, Any], alt: str) -> Html:
 
 def table(data: Mapping[str, Any], alt: str) -> Html:
     """Return a table; the first column names the row, numbers stand at the right."""
-    head = element("tr", [element("th", str(name), scope="col") for name in data["columns"]])
-    body = [element("tr", _cells(row)) for row in data["rows"]]
-    return wide(join(element("thead", head), element("tbody", body)), alt)
+    rows: Sequence[Sequence[Any]] = data["rows"]
+    texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
+    head = [
+        element("th", str(name), scope="col", class_=None if index in texts else "number")
+        for index, name in enumerate(data["columns"])
+    ]
+    body = [element("tr", _cells(row)) for row in rows]
+    return wide(join(element("thead", element("tr", head)), element("tbody", body)), alt)
 
 
 def wide(rows: Html, label: str, class_: str | None = None) -> Html:

@@ -1,9 +1,9 @@
 """Evaluate a candidate: its records against the holdout, beside what real data reaches.
 
-    reference = build_reference(splits, options)      # once per night: nets, features, ceilings
-    evaluation = evaluate(records, reference)         # once per candidate, champion included
-    judgement = judge(evaluation, gate_config)        # gan.gate
-    report = build_report(subject, evaluation, judgement, ...)   # gan.reporting
+reference = build_reference(splits, options)      # once per night: nets, features, ceilings
+evaluation = evaluate(records, reference)         # once per candidate, champion included
+judgement = judge(evaluation, gate_config)        # gan.gate
+report = build_report(subject, evaluation, judgement, ...)   # gan.reporting
 """
 
 import pyarrow as pa

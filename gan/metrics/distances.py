@@ -1,0 +1,42 @@
+"""Euclidean distances between feature vectors, in chunks of rows.
+
+Shapes: N and M records, F features.
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+CHUNK_ROWS = 2048
+"""Rows per matrix product; changes memory, not results."""
+
+
+def squared_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) -> Array:
+    """Return `d_NM = ‖a_n - b_m‖²` as float32, computed in float64."""
+    distances_NM = np.empty((len(a_NF), len(b_MF)), dtype=np.float32)
+    for start in range(0, len(a_NF), chunk_rows):
+        rows = slice(start, start + chunk_rows)
+        distances_NM[rows] = _block(a_NF[rows], b_MF)
+    return distances_NM
+
+
+def nearest_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) -> Array:
+    """Return the distance of every row of `a` to its nearest row of `b`, float64."""
+    nearest_N = np.full(len(a_NF), np.inf)
+    for start in range(0, len(a_NF), chunk_rows):
+        rows = slice(start, start + chunk_rows)
+        for column in range(0, len(b_MF), chunk_rows):
+            block = _block(a_NF[rows], b_MF[column : column + chunk_rows])
+            np.minimum(nearest_N[rows], block.min(axis=1), out=nearest_N[rows])
+    return np.sqrt(nearest_N)
+
+
+def _block(a_NF: Array, b_MF: Array) -> Array:
+    """Return squared distances by ‖a‖² + ‖b‖² - 2ab, clipped at zero."""
+    a = np.asarray(a_NF, dtype=np.float64)
+    b = np.asarray(b_MF, dtype=np.float64)
+    square = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2.0 * (a @ b.T)
+    clipped: Array = np.maximum(square, 0.0)
+    return clipped

@@ -1,0 +1,65 @@
+"""A pool of records whose distances are computed once; any two index sets can be compared in it.
+
+Shapes: P records of the pool, N reals, M fakes, F features.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan.metrics.distances import squared_distances
+from gan.metrics.frechet import frechet_distance, moments
+from gan.metrics.kernel import kernel_distance
+from gan.metrics.neighbours import K_COVERAGE, K_PRECISION, coverage, density, precision, radii
+from gan.metrics.neighbours import recall as recall_of
+
+Array = np.ndarray[Any, Any]
+
+KERNEL_ROWS = 1000
+"""Most records per side in a kernel distance; it is unbiased at any number."""
+
+DIRECTIONS = {
+    "fd": "lower",
+    "kid": "lower",
+    "precision": "higher",
+    "recall": "higher",
+    "density": "target",
+    "coverage": "higher",
+}
+"""Every metric of `measure`, and which way is better."""
+
+
+class Pool(NamedTuple):
+    """Features of some records and the squared distances between all of them."""
+
+    features_PF: Array
+    distances_PP: Array
+
+
+def make_pool(features_PF: Array) -> Pool:
+    """Compute all distances once."""
+    return Pool(features_PF, squared_distances(features_PF, features_PF))
+
+
+def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
+    """Return every metric of the records at `fakes_M` against those at `reals_N`."""
+    within_reals = pool.distances_PP[np.ix_(reals_N, reals_N)]
+    within_fakes = pool.distances_PP[np.ix_(fakes_M, fakes_M)]
+    across = pool.distances_PP[np.ix_(reals_N, fakes_M)]
+    near = radii(within_reals, K_PRECISION)
+    wide = radii(within_reals, K_COVERAGE)
+    reals, fakes = pool.features_PF[reals_N], pool.features_PF[fakes_M]
+    return {
+        "fd": frechet_distance(moments(reals), moments(fakes)),
+        "kid": kernel_distance(reals[:KERNEL_ROWS], fakes[:KERNEL_ROWS]),
+        "precision": precision(near, across),
+        "recall": recall_of(radii(within_fakes, K_PRECISION), across),
+        "density": density(wide, across, K_COVERAGE),
+        "coverage": coverage(wide, across),
+    }
+
+
+def measure_coverage(pool: Pool, reals_N: Array, fakes_M: Array) -> float:
+    """Return coverage alone: what a class is judged on."""
+    wide = radii(pool.distances_PP[np.ix_(reals_N, reals_N)], K_COVERAGE)
+    return coverage(wide, pool.distances_PP[np.ix_(reals_N, fakes_M)])

@@ -1,6 +1,6 @@
 """The table of metrics, and the picture of each metric against its ceiling."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flows.report.figures import wide
 from flows.report.markup import Html, element, join
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 def metrics_table(report: Report) -> Html | None:
     """Return all metrics: those of the whole set in view, those of one class in a fold."""
-    outcomes = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
+    outcomes = outcomes_of(report)
     whole = [metric for metric in report.metrics if "/" not in metric.scope]
     parts = [metric for metric in report.metrics if "/" in metric.scope]
     if not report.metrics:
@@ -43,6 +43,22 @@ def metrics_table(report: Report) -> Html | None:
     )
     table = _table(whole, outcomes, "Metrics") if whole else None
     return join(table, element("p", key, class_="key"), fold)
+
+
+def outcomes_of(report: Report) -> Mapping[tuple[str, str], Outcome]:
+    """Return what the gate said of every metric that it judges, by name and scope.
+
+    The gate names whatever does not pass, and a metric that passes everywhere once; so a metric it
+    judges and does not name here has passed. One without a ceiling is only shown.
+    """
+    named = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
+    judged = {reason.metric for reason in report.reasons}
+    passed: dict[tuple[str, str], Outcome] = {
+        (metric.name, metric.scope): "pass"
+        for metric in report.metrics
+        if metric.name in judged and metric.ceiling is not None
+    }
+    return {**passed, **named}
 
 
 def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
@@ -73,7 +89,9 @@ def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
     )
 
 
-def _table(metrics: Sequence[Metric], outcomes: dict[tuple[str, str], Outcome], label: str) -> Html:
+def _table(
+    metrics: Sequence[Metric], outcomes: Mapping[tuple[str, str], Outcome], label: str
+) -> Html:
     head = element("tr", [_head(name) for name in _COLUMNS])
     body = [_row(metric, outcomes.get((metric.name, metric.scope))) for metric in metrics]
     return wide(join(element("thead", head), element("tbody", body)), label, class_="metrics")

@@ -14,10 +14,10 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
     "block": ("Blocked", "At least one rule of the gate blocks this generator."),
 }
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
-    "block": ("✕", "blocks"),
-    "unknown": ("?", "cannot be known"),
-    "warn": ("!", "warns"),
-    "pass": ("✓", "passes"),
+    "block": ("✕", "Blocks"),
+    "unknown": ("?", "Unknown"),
+    "warn": ("!", "Warns"),
+    "pass": ("✓", "Passes"),
 }
 TITLES = {
     "samples": "Samples",
@@ -143,20 +143,23 @@ def _icon(outcome: Outcome) -> Html:
 def _reasons(reasons: Sequence[Reason]) -> Html | None:
     if not reasons:
         return None
-    entries = [
+    return element("ul", [_reason(reason) for reason in reasons], class_="reasons")
+
+
+def _reason(reason: Reason) -> Html:
+    """Return one reason; the sentence gets a subject when it does not name its metric itself."""
+    subject = f"{words(reason.metric)} ({reason.scope}): "
+    named = reason.metric in reason.text or words(reason.metric) in reason.text
+    return element(
+        "li",
+        _icon(reason.outcome),
         element(
-            "li",
-            _icon(reason.outcome),
-            element(
-                "span",
-                element("b", words(reason.metric)),
-                element("small", f" {reason.scope} · {OUTCOMES[reason.outcome][1]}"),
-                element("span", reason.text, class_="reason-text"),
-            ),
-        )
-        for reason in reasons
-    ]
-    return element("ul", entries, class_="reasons")
+            "span",
+            element("b", f"{OUTCOMES[reason.outcome][1]} "),
+            None if named else subject,
+            reason.text,
+        ),
+    )
 
 
 def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:

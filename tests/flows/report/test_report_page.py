@@ -10,6 +10,7 @@ import pytest
 
 from flows.report import render
 from flows.report.markup import VOID_TAGS
+from flows.report.metrics import outcomes_of
 from gan.report import Event, Figure, Metric, Reason, Report
 
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -178,6 +179,25 @@ def test_metrics_of_classes_are_folded_and_carry_their_outcome(make_report):
     assert "Per class: 10 more metrics" in text
     row = re.search(r"<td>classifier/3</td>.*?</tr>", text).group()
     assert "is-block" in row
+
+
+def test_metrics_that_the_gate_judges_and_does_not_name_have_passed(make_report):
+    outcomes = outcomes_of(make_report())
+    assert outcomes["fd", "random"] == "warn"
+    assert outcomes["fd", "classifier"] == "pass"
+    assert outcomes["coverage", "classifier/3"] == "pass"
+    assert ("density", "random") not in outcomes
+    assert ("label_accuracy", "all") not in outcomes
+
+
+def test_reasons_name_their_metric_once(make_report):
+    reasons = [
+        Reason(metric="coverage", scope="all", outcome="block", text="coverage is low"),
+        Reason(metric="finite", scope="all", outcome="block", text="3 values are not numbers"),
+    ]
+    text = render(make_report(reasons=reasons, metrics=(), figures=()))
+    assert "<b>Blocks </b>coverage is low" in text
+    assert "<b>Blocks </b>finite (all): 3 values" in text
 
 
 def test_numbers_that_are_not_finite_are_named(make_report):

@@ -1,26 +1,41 @@
 """Training checkpoints mirrored to the lake, so that another machine can go on.
 
 runs/<key>/checkpoint/<samples_seen>/<sha256 of a file>      the files, by content
-runs/<key>/checkpoint/<samples_seen>/index.json              put last; its existence is the checkpoint
+runs/<key>/checkpoint/<samples_seen>/index.json              put last: it is the checkpoint
 
 Named by content, the files of two machines that train the same never mix.
 """
 
-import json
+import os
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import IntegrityError, LakeError, ObjectNotFoundError
 from storage.layout import check_key, checkpoint_folder, checkpoint_prefix
 from storage.objects import ObjectStore
 
-SCHEMA = "ganmill-checkpoint/1"
+SCHEMA: Final = "ganmill-checkpoint/1"
 KEEP = 2
 """Complete checkpoints that stay; the second is there for the day the first is broken."""
 
 _INDEX = "index.json"
+
+
+class _Index(BaseModel):
+    """What a complete checkpoint is made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: Literal["ganmill-checkpoint/1"] = Field(alias="schema")
+    folder: str = Field(pattern=r"^[^/]+$")
+    """The checkpoint's own name where it was written."""
+    samples_seen: int
+    files: dict[str, str]
+    """SHA-256 by path inside the folder."""
 
 
 def mirror(store: ObjectStore, run_key: str, folder: Path, samples_seen: int) -> None:
@@ -42,13 +57,8 @@ def mirror(store: ObjectStore, run_key: str, folder: Path, samples_seen: int) ->
             digest = sha256_hex(data)
             store.put_once(f"{base}/{digest}", data)
             files[path.relative_to(folder).as_posix()] = digest
-        index = {
-            "schema": SCHEMA,
-            "folder": folder.name,
-            "samples_seen": samples_seen,
-            "files": files,
-        }
-        store.put_once(f"{base}/{_INDEX}", canonical_json(index))
+        index = _Index(schema=SCHEMA, folder=folder.name, samples_seen=samples_seen, files=files)
+        store.put_once(f"{base}/{_INDEX}", canonical_json(index.model_dump(by_alias=True)))
     _drop_old(store, run_key)
 
 
@@ -86,37 +96,35 @@ def fetch_newest(store: ObjectStore, run_key: str, folder: Path) -> Path | None:
 
 
 def _fetch(store: ObjectStore, base: str, folder: Path) -> Path:
-    index = _read_index(store, base)
-    target = folder / index["folder"]
+    index = _read_index(store, f"{base}/{_INDEX}")
+    target = folder / index.folder
     if target.is_dir():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
-        staged = Path(scratch) / index["folder"]
-        for name, digest in index["files"].items():
+        staged = Path(scratch) / index.folder
+        for name, digest in index.files.items():
             data = store.get(f"{base}/{digest}")
             if sha256_hex(data) != digest:
                 msg = f"{base}/{digest} ({name}) has another content than its name says; delete it."
                 raise IntegrityError(msg)
             path = staged / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            with path.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         staged.rename(target)
     return target
 
 
-def _read_index(store: ObjectStore, base: str) -> dict[str, Any]:
-    key = f"{base}/{_INDEX}"
+def _read_index(store: ObjectStore, key: str) -> _Index:
+    data = store.get(key)
     try:
-        index: dict[str, Any] = json.loads(store.get(key))
-        names = [index["folder"], *index["files"], *index["files"].values()]
-        if index["schema"] != SCHEMA or "/" in index["folder"]:
-            raise ValueError(index["schema"])  # noqa: TRY301 - one sentence for all that is wrong
-        for name in names:
+        index = _Index.model_validate_json(data)
+        for name in (index.folder, *index.files, *index.files.values()):
             check_key(name)
-    except ObjectNotFoundError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, LakeError) as error:
+    except (ValidationError, LakeError) as error:
         msg = f"The checkpoint index {key} is not one of schema {SCHEMA} ({error}); delete it."
         raise IntegrityError(msg) from error
     return index

@@ -194,7 +194,7 @@ def _info(key: str, path: Path) -> ObjectInfo:
 
 
 def _walk(folder: Path, key: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, Path]]:
-    """Yield (key, path) of every file below `folder`, by key; a link to a folder above is skipped."""
+    """Yield (key, path) of every file below `folder`, by key, except through links to `above`."""
     try:
         status = folder.stat()
         with os.scandir(folder) as scan:

@@ -94,7 +94,9 @@ class AppendLog:
             record = None
         if not isinstance(record, dict):
             key = numbered_key(self._folder, number)
-            msg = f"The log record {key} is not a JSON object ({data[:40]!r}); restore it from a backup."
+            msg = (
+                f"The log record {key} is no JSON object ({data[:40]!r}); restore it from a backup."
+            )
             raise IntegrityError(msg)
         entry = Entry(number=number, record=record, digest=sha256_hex(data))
         self._known[number] = entry

@@ -8,7 +8,6 @@ from storage.errors import NotWritableError, SchemeError, SettingsError
 from storage.local_store import LocalStore
 from storage.objects import ObjectStore
 from storage.retry import RetryingStore, RetryPolicy
-from storage.s3_store import S3Store
 from storage.settings import StorageProfile
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -54,6 +53,8 @@ def _bare_store(uri: str, profile: StorageProfile) -> ObjectStore:
     if not _BUCKET.fullmatch(bucket):
         msg = f"The URI {uri!r} names no valid bucket ({bucket!r}); write s3://bucket/prefix."
         raise SettingsError(msg)
+    from storage.s3_store import S3Store  # half a second that local lakes need not spend
+
     return S3Store(bucket, prefix.strip("/"), profile)
 
 

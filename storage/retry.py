@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from storage.errors import DeadlineError, RetryableError
 from storage.objects import ObjectInfo, ObjectStore
+from storage.readers import SeekableReader
 
 T = TypeVar("T")
 
@@ -139,7 +140,7 @@ class RetryingStore(ObjectStore):
         return with_retries(call, what=f"{verb} {self.uri}/{key}", policy=self._policy)
 
 
-class _RetryingReader(io.RawIOBase):
+class _RetryingReader(SeekableReader):
     """A file whose failed reads are repeated at the same place."""
 
     def __init__(self, file: BinaryIO, what: str, policy: RetryPolicy) -> None:
@@ -155,20 +156,6 @@ class _RetryingReader(io.RawIOBase):
             return self._file.read(size)
 
         return with_retries(attempt, what=self._what, policy=self._policy)
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._file.seek(offset, whence)

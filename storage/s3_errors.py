@@ -21,15 +21,18 @@ from storage.errors import (
 CODES: dict[str, type[LakeError]] = {
     "NoSuchKey": ObjectNotFoundError,
     "NoSuchBucket": BucketMissingError,
+    "InvalidBucketName": BucketMissingError,
     "AccessDenied": AccessDeniedError,
     "AccountProblem": AccessDeniedError,
     "AllAccessDisabled": AccessDeniedError,
     "AuthorizationHeaderMalformed": AccessDeniedError,
     "ExpiredToken": AccessDeniedError,
     "InvalidAccessKeyId": AccessDeniedError,
+    "IllegalLocationConstraintException": AccessDeniedError,
     "InvalidSecurity": AccessDeniedError,
     "InvalidToken": AccessDeniedError,
     "NotSignedUp": AccessDeniedError,
+    "PermanentRedirect": AccessDeniedError,
     "RequestTimeTooSkewed": AccessDeniedError,
     "SignatureDoesNotMatch": AccessDeniedError,
     "TokenRefreshRequired": AccessDeniedError,
@@ -142,7 +145,7 @@ def _answered(response: dict[str, Any], what: str) -> LakeError:
     code = response.get("Error", {}).get("Code", "")
     kind = CODES.get(code) or STATUSES.get(status)
     if kind is None:
-        kind = ServerFaultError if status >= 500 else LakeError  # noqa: PLR2004 - HTTP's own border
+        kind = ServerFaultError if status >= 500 else LakeError
     said = response.get("Error", {}).get("Message") or "no message"
     return _sentence(kind, what, f"the store answered {status} {code} ({said})")
 

@@ -6,9 +6,8 @@ only one. Nothing is cached, neither listings nor contents.
 
 import base64
 import hashlib
-import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
@@ -21,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from storage.errors import BucketMissingError, LakeError, ObjectNotFoundError
 from storage.layout import check_key
 from storage.objects import ObjectInfo, ObjectStore
+from storage.readers import RangeReader
 from storage.s3_errors import status_of, translate
 from storage.settings import StorageProfile
 
@@ -75,7 +75,7 @@ class S3Store(ObjectStore):
             with self._translated("read", key):
                 return bytes(self._fs().cat_file(path, start=start, end=stop))
 
-        return cast(BinaryIO, _RangeReader(info.size_bytes, fetch))
+        return cast(BinaryIO, RangeReader(info.size_bytes, fetch))
 
     def put_once(self, key: str, data: bytes) -> bool:
         """Create the object with one conditional request (`If-None-Match: *`)."""
@@ -172,41 +172,6 @@ class S3Store(ObjectStore):
             if self._connection is None:
                 self._connection = _connect(self._profile)
             return self._connection
-
-
-class _RangeReader(io.RawIOBase):
-    """A seekable file over ranges of an object."""
-
-    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
-        self._size = size
-        self._fetch = fetch
-        self._position = 0
-
-    def read(self, size: int = -1) -> bytes:
-        start = self._position
-        stop = self._size if size < 0 else min(self._size, start + size)
-        if stop <= start:
-            return b""
-        data = self._fetch(start, stop)
-        self._position += len(data)
-        return data
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
 
 
 def _info(key: str, size_bytes: int, etag: str | None) -> ObjectInfo:

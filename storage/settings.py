@@ -75,7 +75,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         variable = "GANMILL_" + "__".join(str(part) for part in first["loc"]).upper()
-        msg = f"The environment variable {variable} cannot be used: {first['msg']}; correct or unset it."
+        msg = f"The variable {variable} cannot be used: {first['msg']}; correct or unset it."
         raise SettingsError(msg) from None
 
 
@@ -94,6 +94,6 @@ def load_profile(name: str | None) -> StorageProfile:
     if profile is None:
         variable = f"GANMILL_STORAGE__{name.upper().replace('-', '_')}__ENDPOINT_URL"
         known = ", ".join(sorted(profiles)) or "none"
-        msg = f"There is no storage profile {name!r} (known: {known}); set {variable} and its companions."
+        msg = f"There is no storage profile {name!r} (known: {known}); set {variable} and so on."
         raise SettingsError(msg)
     return profile

@@ -1,5 +1,13 @@
 """One plan per run key: the first publisher to arrive stores it, everyone else reads it."""
 
+import dataclasses
+from datetime import timedelta
+from itertools import count
+
+from storage.cards import root_readme
+from storage.commits import read_versions
+from storage.errors import IntegrityError
+from storage.layout import dataset_readme_key, make_version, plan_key
 from storage.objects import ObjectStore
 from storage.plan import Plan
 
@@ -13,6 +21,26 @@ def agree(lake: ObjectStore, proposal: Plan) -> Plan:
 
     Raises:
         LakeError: the lake failed.
-        IntegrityError: a stored plan cannot be read.
+        IntegrityError: a stored plan cannot be read or is another run's.
     """
-    raise NotImplementedError
+    identity = proposal.identity
+    lake.put_once(dataset_readme_key(identity.name), root_readme(identity.name))
+    versions = read_versions(lake, identity.name)
+    for attempt in count(1):
+        proposal = dataclasses.replace(proposal, attempt=attempt)
+        key = plan_key(identity.run_key, attempt)
+        plan = Plan.from_json(lake.put_or_adopt(key, proposal.to_json()))
+        if plan.identity != identity or plan.attempt != attempt:
+            msg = f"{lake.uri}/{key} is the plan of {plan.identity}; delete it and run again"
+            raise IntegrityError(msg)
+        if not versions.is_gone(plan.version):
+            return plan
+        proposal = _later(proposal, plan)
+    raise AssertionError  # pragma: no cover - count() has no end
+
+
+def _later(proposal: Plan, given_up: Plan) -> Plan:
+    """Return the proposal under a version that was never used by this run."""
+    created = max(proposal.created, given_up.created + timedelta(seconds=1))
+    version = make_version(created, proposal.identity.run_key)
+    return dataclasses.replace(proposal, created=created, version=version)

@@ -1,10 +1,17 @@
 """What readers see: committed versions, and nothing else. The log is the truth."""
 
-from collections.abc import Callable
+import json
+import re
 from dataclasses import dataclass
 
+from storage.commits import Commit, read_versions
+from storage.digests import canonical_json, sha256_hex
+from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.layout import latest_key, version_folder
 from storage.manifest import Manifest
 from storage.objects import ObjectStore
+
+_LOG_RECORD = re.compile(r"datasets/([^/]+)/_versions/\d{8}\.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +23,7 @@ class Version:
     number: int
     """Of its commit record; the latest version has the highest."""
     created: str
+    """UTC, ISO 8601."""
     manifest_key: str
     manifest_sha256: str
     path: str
@@ -24,28 +32,24 @@ class Version:
     pinned: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One object that is not what was committed."""
-
-    key: str
-    what: str
-    """One sentence."""
-
-
 def list_datasets(lake: ObjectStore) -> list[str]:
-    """Return the names of the data sets that have at least one committed version, sorted."""
-    raise NotImplementedError
+    """Return the names of the data sets that have a version to be read, sorted."""
+    matches = (_LOG_RECORD.fullmatch(info.key) for info in lake.list("datasets/"))
+    names = sorted({match[1] for match in matches if match})
+    return [name for name in names if read_versions(lake, name).visible]
 
 
 def versions(lake: ObjectStore, name: str, *, retired: bool = False) -> list[Version]:
     """Return the committed versions, oldest first; retired ones only when asked for."""
-    raise NotImplementedError
+    facts = read_versions(lake, name)
+    commits = facts.commits if retired else facts.visible
+    return [_version(lake, name, commit) for commit in commits]
 
 
 def latest(lake: ObjectStore, name: str) -> Version | None:
     """Return the highest-numbered commit that is not retired."""
-    raise NotImplementedError
+    known = versions(lake, name)
+    return known[-1] if known else None
 
 
 def find(lake: ObjectStore, name: str, version: str | None = None) -> Version:
@@ -54,7 +58,18 @@ def find(lake: ObjectStore, name: str, version: str | None = None) -> Version:
     Raises:
         ObjectNotFoundError: it is not committed; the message lists what is.
     """
-    raise NotImplementedError
+    known = versions(lake, name)
+    if known and version is None:
+        return known[-1]
+    for candidate in known:
+        if candidate.version == version:
+            return candidate
+    if not known:
+        msg = f"{lake.uri} has no committed version of {name!r}; run the recipe, or check the lake"
+        raise ObjectNotFoundError(msg)
+    newest = ", ".join(candidate.version for candidate in known[:-6:-1])
+    msg = f"{name!r} has no committed version {version!r}; the newest are {newest}"
+    raise ObjectNotFoundError(msg)
 
 
 def read_manifest(lake: ObjectStore, name: str, version: str | None = None) -> Manifest:
@@ -64,22 +79,67 @@ def read_manifest(lake: ObjectStore, name: str, version: str | None = None) -> M
         ObjectNotFoundError: it is not committed.
         IntegrityError: the manifest is not the one that was committed.
     """
-    raise NotImplementedError
+    found = find(lake, name, version)
+    return Manifest.from_json(_committed_bytes(lake, found.manifest_key, found.manifest_sha256))
 
 
-def verify(
-    lake: ObjectStore,
-    name: str,
-    version: str | None = None,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Problem]:
-    """Read every file of a version and return everything that is not as committed.
+def load_manifest(lake: ObjectStore, commit: Commit) -> Manifest:
+    """Return the manifest a commit record names.
 
-    Args:
-        lake: where.
-        name: the data set.
-        version: which; the latest by default.
-        progress: called with (files done, files in all).
+    Raises:
+        IntegrityError: it is missing or not the one that was committed.
     """
-    raise NotImplementedError
+    return Manifest.from_json(_committed_bytes(lake, commit.manifest, commit.manifest_sha256))
+
+
+def refresh_hint(lake: ObjectStore, name: str) -> None:
+    """Bring `_latest.json` up to the log. It may lag: readers who must know read the log."""
+    newest = latest(lake, name)
+    if newest is None:
+        return
+    hint = {
+        "version": newest.version,
+        "path": f"{version_folder(name, newest.version)}/",
+        "manifest": newest.manifest_key,
+        "manifest_sha256": newest.manifest_sha256,
+        "number": newest.number,
+    }
+    if _read_hint(lake, name) != hint:
+        lake.replace(latest_key(name), canonical_json(hint))
+
+
+def _read_hint(lake: ObjectStore, name: str) -> object:
+    try:
+        hint: object = json.loads(lake.get(latest_key(name)))
+    except (ObjectNotFoundError, ValueError):
+        return None
+    return hint
+
+
+def _version(lake: ObjectStore, name: str, commit: Commit) -> Version:
+    return Version(
+        name=name,
+        version=commit.version,
+        number=commit.number,
+        created=commit.created,
+        manifest_key=commit.manifest,
+        manifest_sha256=commit.manifest_sha256,
+        path=f"{lake.uri}/{version_folder(name, commit.version)}/",
+        retired=commit.retired,
+        pinned=commit.pinned,
+    )
+
+
+def _committed_bytes(lake: ObjectStore, key: str, sha256: str) -> bytes:
+    try:
+        data = lake.get(key)
+    except ObjectNotFoundError as error:
+        msg = f"{lake.uri}/{key} was committed and is missing; restore it from a backup"
+        raise IntegrityError(msg) from error
+    if sha256_hex(data) != sha256:
+        msg = (
+            f"{lake.uri}/{key} is not the manifest that was committed (sha256 "
+            f"{sha256_hex(data)}, not {sha256}); restore it from a backup"
+        )
+        raise IntegrityError(msg)
+    return data

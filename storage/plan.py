@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 import pyarrow as pa
+
 from storage import layout
 from storage.digests import canonical_json
 from storage.errors import IntegrityError, PlanError
-from storage.shards import load_format
+from storage.shards import SAMPLE_ID, load_format
 from storage.synthesis import (
     ClassCounts,
     Label,
@@ -65,6 +66,8 @@ class RecordKind:
     """The column that conditions the generation, or None."""
     class_counts: ClassCounts
     """Of the real training records; empty where nothing conditions."""
+    bytes_per_row: int | None = None
+    """Encoded size of one record where it was measured; else the format's own guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,11 @@ class Plan:
     def name(self) -> str:
         """The data set."""
         return self.identity.name
+
+    @property
+    def record_schema(self) -> pa.Schema:
+        """Of the records with their `sample_id`, as a shard decodes to."""
+        return pa.schema([pa.field(SAMPLE_ID, pa.int64()), *self.schema])
 
     @property
     def rows(self) -> int:
@@ -263,7 +271,7 @@ def propose(
         raise PlanError(msg)
     class_counts = plan_classes(config, kind.class_counts)
     rows = plan_rows(config, class_counts)
-    bytes_per_row = load_format(format).bytes_per_row(kind.schema)
+    bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(kind.schema)
     shards = plan_shards(class_counts, rows, bytes_per_row, config.shard_samples)
     stamp = created.astimezone(UTC).replace(microsecond=0)
     return Plan(

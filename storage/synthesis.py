@@ -13,6 +13,9 @@ Label = str | int | bool
 ClassCounts = tuple[tuple[Label, int], ...]
 """(label, count) sorted by label; empty where nothing conditions the generation."""
 
+TOLERANCE = 1e-3
+"""By how much class fractions may miss 1: thirds are written .333."""
+
 
 class ClassFraction(BaseModel):
     """The wanted share of one class."""
@@ -74,12 +77,16 @@ def plan_classes(config: SynthesisConfig, real_counts: ClassCounts) -> ClassCoun
     labels = [label for label, _ in real_counts]
     if config.balance == "fill":
         return _fill(real_counts)
-    weights = {
-        "real": lambda: [count for _, count in real_counts],
-        "equal": lambda: [1] * len(labels),
-        "fractions": lambda: _fractions(config.class_fractions, labels),
-    }[config.balance]()
+    weights = _weights(config, real_counts)
     return tuple(zip(labels, apportion(weights, config.samples), strict=True))
+
+
+def _weights(config: SynthesisConfig, real_counts: ClassCounts) -> Sequence[int | Fraction]:
+    if config.balance == "equal":
+        return [1] * len(real_counts)
+    if config.balance == "fractions":
+        return _fractions(config.class_fractions, [label for label, _ in real_counts])
+    return [count for _, count in real_counts]
 
 
 def plan_rows(config: SynthesisConfig, class_counts: ClassCounts) -> int:
@@ -111,7 +118,7 @@ def _fractions(wanted: Sequence[ClassFraction], labels: Sequence[Label]) -> list
             )
             raise PlanError(msg)
         weights[position] += Fraction(item.fraction)
-    if abs(sum(weights) - 1) > Fraction(1, 1000):
+    if abs(float(sum(weights)) - 1) > TOLERANCE:
         msg = (
             f"synthesis.class_fractions sum to {float(sum(weights)):.4g}; "
             "give every wanted class its share, 1 in all"
@@ -126,7 +133,7 @@ def apportion(weights: Sequence[int | Fraction], total: int) -> list[int]:
     Exact integers and fractions only, so that every machine agrees.
     """
     whole = sum(weights)
-    quotas = [Fraction(weight * total) / whole for weight in weights]
+    quotas = [Fraction(weight * total) / Fraction(whole) for weight in weights]
     shares = [int(quota) for quota in quotas]
     by_remainder = sorted(range(len(shares)), key=lambda i: (shares[i] - quotas[i], i))
     for i in by_remainder[: total - sum(shares)]:

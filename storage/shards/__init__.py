@@ -53,6 +53,14 @@ class ShardFormat(ABC):
         """
 
     @abstractmethod
+    def inspect(self, data: bytes) -> tuple[int, pa.Schema]:
+        """Return rows and schema (as `file_schema`) without decoding the records.
+
+        Raises:
+            IntegrityError: the bytes are no shard of this format.
+        """
+
+    @abstractmethod
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Return about how many bytes one record takes, for planning; never below 1."""
 

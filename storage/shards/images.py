@@ -9,6 +9,7 @@ from storage.shards import IMAGE, ShardFormat
 from storage.shards.parquet_file import (
     ROW_GROUP_ROWS,
     huggingface,
+    read_footer,
     read_metadata,
     read_parquet,
     tensor_shape,
@@ -63,6 +64,10 @@ class ImagesParquet(ShardFormat):
     def metadata(self, data: bytes) -> dict[str, str]:
         """Read the footer."""
         return read_metadata(data)
+
+    def inspect(self, data: bytes) -> tuple[int, pa.Schema]:
+        """Read the footer."""
+        return read_footer(data)
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the shape, as for photographs."""

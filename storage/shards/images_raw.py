@@ -14,6 +14,7 @@ from storage.errors import IntegrityError
 from storage.shards import IMAGE, ShardFormat
 from storage.shards.images import SHAPE_KEY, image_shape
 from storage.shards.parquet_file import (
+    read_footer,
     read_metadata,
     read_parquet,
     tensor_shape,
@@ -61,6 +62,10 @@ class ImagesRawParquet(ShardFormat):
     def metadata(self, data: bytes) -> dict[str, str]:
         """Read the footer."""
         return read_metadata(data)
+
+    def inspect(self, data: bytes) -> tuple[int, pa.Schema]:
+        """Read the footer."""
+        return read_footer(data)
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Pixels and the other columns, uncompressed."""

@@ -71,6 +71,20 @@ def read_metadata(data: bytes) -> dict[str, str]:
     return {key: value for key, value in texts.items() if key not in FOREIGN_KEYS}
 
 
+def read_footer(data: bytes) -> tuple[int, pa.Schema]:
+    """Return rows and Arrow schema, metadata dropped.
+
+    Raises:
+        IntegrityError: no Parquet file.
+    """
+    try:
+        footer = pq.read_metadata(pa.BufferReader(data))
+        return footer.num_rows, footer.schema.to_arrow_schema().remove_metadata()
+    except (pa.ArrowException, OSError) as error:
+        msg = f"the shard's footer cannot be read ({error}); it is damaged"
+        raise IntegrityError(msg) from error
+
+
 def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
     """Return (H, W, C) of the records' image column."""
     height, width, channels = schema.field(IMAGE).type.shape

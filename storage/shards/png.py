@@ -114,7 +114,7 @@ def _deflate(rows_NHR: Pixels, head: bytes, parts: list[bytes], sizes: list[int]
     compress, crc32, zlib_form = igzip_lib.compress, isal_zlib.crc32, igzip_lib.COMP_ZLIB
     lead, tail = struct.Struct(f">{len(head)}sI4s").pack, struct.Struct(">I12s").pack
     step = rows_NHR[0].size
-    pixels = memoryview(rows_NHR).cast("B")
+    pixels = rows_NHR.reshape(-1).data
     for start in range(0, len(pixels), step):
         data = compress(pixels[start : start + step], LEVEL, zlib_form)
         size = len(data)
@@ -155,8 +155,8 @@ def decode_png(files: pa.BinaryArray, shape: tuple[int, int, int]) -> Pixels:
         image = _decode_one(file.as_buffer(), position)
         if image.size != (width, height) or image.mode != MODES[channels]:
             msg = (
-                f"image {position} is {image.width}×{image.height} {image.mode}, not "
-                f"{width}×{height} {MODES[channels]}; the shard is not what was planned"
+                f"image {position} is {image.width} x {image.height} {image.mode}, not "
+                f"{width} x {height} {MODES[channels]}; the shard is not what was planned"
             )
             raise IntegrityError(msg)
         images_NHWC[position] = np.asarray(image).reshape(shape)

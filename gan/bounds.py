@@ -108,12 +108,18 @@ def _copies(nominal: float, config: GateConfig) -> Bounds:
     )
 
 
+def _spread(real: float, config: GateConfig) -> Bounds:
+    least = config.spread_min * real
+    return Bounds(pass_low=least, block_low=least)
+
+
 RULES: Mapping[str, Callable[[float, GateConfig], Bounds]] = {
     "coverage": _coverage,
     "density": _density,
     "fd": _fd,
     "label_accuracy": _label_accuracy,
     "copies": _copies,
+    "spread": _spread,
 }
 """Metric name → its bounds, given ceiling and config. A metric not named here is only shown."""
 

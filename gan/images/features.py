@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
@@ -45,7 +44,7 @@ class Extractor:
         """Standardise by the given training images."""
         self.name = name
         self._net = net.eval()
-        raw_NF = self._raw(images_NHWC[:TRAIN_ROWS])
+        raw_NF = self._raw(images_NHWC[:: max(1, len(images_NHWC) // TRAIN_ROWS)])
         spread_F = raw_NF.std(axis=0)
         self._kept_F = spread_F > CONSTANT * max(float(spread_F.max()), 1e-12)
         if not self._kept_F.any():
@@ -63,6 +62,10 @@ class Extractor:
         features_NF: Array = (raw_NF[:, self._kept_F] - self._mean_F) / self._spread_F
         return features_NF
 
+    def predict(self, images_NHWC: Array) -> Array | None:  # noqa: ARG002 - the classifier's
+        """Return class indexes; None, because this net knows no classes."""
+        return None
+
     def _raw(self, images_NHWC: Array) -> Array:
         with torch.inference_mode():
             parts = [self._net(batch).double().numpy() for batch in _batches(images_NHWC)]
@@ -77,7 +80,7 @@ class Classifier(Extractor):
         super().__init__("classifier", net, images_NHWC)
         self._head = net.head
 
-    def predict(self, images_NHWC: Array) -> Array:
+    def predict(self, images_NHWC: Array) -> Array | None:
         """Return the index of the most likely class of every image."""
         with torch.inference_mode():
             parts = [self._head(self._net(batch)).argmax(1) for batch in _batches(images_NHWC)]
@@ -136,27 +139,6 @@ def fit_extractors(images_NHWC: Array, classes_N: Array | None, seed: int) -> tu
         _train(net, images_NHWC, classes_N, seed)
         extractors.insert(0, Classifier(net, images_NHWC))
     return tuple(extractors)
-
-
-def to_array(records: pa.Table) -> Array:
-    """Return the column `image` as `images_NHWC`; a view where the column is one chunk.
-
-    Raises:
-        DataError: there is no such column, it is empty, or it holds nulls.
-    """
-    if "image" not in records.column_names or records.num_rows == 0:
-        msg = (
-            f"these are no image records: {records.num_rows} rows with the columns "
-            f"{records.column_names}; a column `image` is needed"
-        )
-        raise DataError(msg)
-    column = records.column("image")
-    if column.null_count:
-        msg = f"{column.null_count} of {len(column)} images are null: leave them out"
-        raise DataError(msg)
-    chunks = [chunk.to_numpy_ndarray() for chunk in column.chunks if len(chunk)]
-    images_NHWC: Array = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
-    return images_NHWC
 
 
 def _batches(images_NHWC: Array) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 A fake counts as a copy when it lies nearer to a training record than all but a nominal share of
 unseen real records do. Of other real data that share is nominal by construction, whatever the
-features, so 2 × nominal means the same on every data set.
+features, so twice nominal means the same on every data set.
 
 Interval of share ÷ nominal: log of a ratio of two proportions, Katz et al. 1978 (Biometrics 34,
 469), each count with one half added, Walter 1975 (Biometrika 62, 371): it holds the noise of the
@@ -37,8 +37,10 @@ def nominal_share(holdout_rows: int) -> float:
 
 
 def order(n: int, nominal: float) -> int:
-    """Return k such that a new real record lies below the k-th of n with probability k / (n + 1),
-    nearest to nominal and at least 1.
+    """Return the rank, of n, of the threshold.
+
+    A new real record lies below the k-th of n with probability k / (n + 1): the k nearest to the
+    nominal share, and at least 1.
     """
     return min(n, max(1, round(nominal * (n + 1))))
 

@@ -30,13 +30,17 @@ def nearest_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) ->
         for column in range(0, len(b_MF), chunk_rows):
             block = _block(a_NF[rows], b_MF[column : column + chunk_rows])
             np.minimum(nearest_N[rows], block.min(axis=1), out=nearest_N[rows])
-    return np.sqrt(nearest_N)
+    distances_N: Array = np.sqrt(nearest_N)
+    return distances_N
 
 
 def _block(a_NF: Array, b_MF: Array) -> Array:
     """Return squared distances by ‖a‖² + ‖b‖² - 2ab, clipped at zero."""
     a = np.asarray(a_NF, dtype=np.float64)
     b = np.asarray(b_MF, dtype=np.float64)
-    square = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2.0 * (a @ b.T)
-    clipped: Array = np.maximum(square, 0.0)
-    return clipped
+    square_NM: Array = a @ b.T
+    square_NM *= -2.0
+    square_NM += (a * a).sum(axis=1)[:, None]
+    square_NM += (b * b).sum(axis=1)[None, :]
+    np.maximum(square_NM, 0.0, out=square_NM)
+    return square_NM

@@ -3,8 +3,8 @@
 A metric such as FD or coverage is biased by drawing with replacement (a record twice is its own
 nearest neighbour), so resamples are halves without replacement. The spread of a statistic over
 random halves of n equals that of the statistic itself at n, to first order: Politis & Romano 1994
-(Annals of Statistics 22, 2031) with b = n / 2, whose correction (1 - b / n) · n / b... is one.
-The halves' own mean is not used, because FD depends on n.
+(Annals of Statistics 22, 2031) with b = n / 2, where the factor (b / n) / (1 - b / n) is one. The
+halves' own mean is not used, because FD depends on n.
 """
 
 import math

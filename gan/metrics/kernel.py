@@ -13,8 +13,8 @@ Array = np.ndarray[Any, Any]
 def cubic_kernel(a_NF: Array, b_MF: Array) -> Array:
     """Return `k_NM = (a·b / F + 1)³` in float64."""
     product = np.asarray(a_NF, dtype=np.float64) @ np.asarray(b_MF, dtype=np.float64).T
-    kernel: Array = (product / a_NF.shape[1] + 1.0) ** 3
-    return kernel
+    base_NM: Array = product / a_NF.shape[1] + 1.0
+    return base_NM * base_NM * base_NM
 
 
 def kernel_distance(reals_NF: Array, fakes_MF: Array) -> float:

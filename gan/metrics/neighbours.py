@@ -17,8 +17,8 @@ K_PRECISION = 3
 K_COVERAGE = 5
 
 
-def radii(within_NN: Array, k: int) -> Array:
-    """Return for every record the squared distance to its k-th nearest other record.
+def radii(within_NN: Array, *ks: int) -> tuple[Array, ...]:
+    """Return for every k, for every record, the squared distance to its k-th nearest other record.
 
     With fewer than k others, the farthest of them.
 
@@ -31,9 +31,9 @@ def radii(within_NN: Array, k: int) -> Array:
         raise ValueError(msg)
     others = within_NN.copy()
     np.fill_diagonal(others, np.inf)
-    position = min(k, n - 1) - 1
-    nearest: Array = np.partition(others, position, axis=1)[:, position]
-    return nearest
+    positions = [min(k, n - 1) - 1 for k in ks]
+    others.partition(positions, axis=1)
+    return tuple(others[:, position].copy() for position in positions)
 
 
 def precision(real_radii_N: Array, across_NM: Array) -> float:

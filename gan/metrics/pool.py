@@ -3,30 +3,42 @@
 Shapes: P records of the pool, N reals, M fakes, F features.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan.metrics import neighbours
 from gan.metrics.distances import squared_distances
 from gan.metrics.frechet import frechet_distance, moments
 from gan.metrics.kernel import kernel_distance
-from gan.metrics.neighbours import K_COVERAGE, K_PRECISION, coverage, density, precision, radii
-from gan.metrics.neighbours import recall as recall_of
+from gan.metrics.neighbours import K_COVERAGE, K_PRECISION, radii
+from gan.report import Direction
 
 Array = np.ndarray[Any, Any]
 
 KERNEL_ROWS = 1000
 """Most records per side in a kernel distance; it is unbiased at any number."""
 
-DIRECTIONS = {
-    "fd": "lower",
-    "kid": "lower",
-    "precision": "higher",
-    "recall": "higher",
-    "density": "target",
-    "coverage": "higher",
+
+class Kind(NamedTuple):
+    """Which way of a metric is better, and what values it can take."""
+
+    direction: Direction
+    lower: float = -math.inf
+    upper: float = math.inf
+
+
+KINDS: Mapping[str, Kind] = {
+    "fd": Kind("lower", lower=0.0),
+    "kid": Kind("lower"),
+    "precision": Kind("higher", 0.0, 1.0),
+    "recall": Kind("higher", 0.0, 1.0),
+    "density": Kind("target", lower=0.0),
+    "coverage": Kind("higher", 0.0, 1.0),
 }
-"""Every metric of `measure`, and which way is better."""
+"""Every metric of `measure`."""
 
 
 class Pool(NamedTuple):
@@ -46,20 +58,20 @@ def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     within_reals = pool.distances_PP[np.ix_(reals_N, reals_N)]
     within_fakes = pool.distances_PP[np.ix_(fakes_M, fakes_M)]
     across = pool.distances_PP[np.ix_(reals_N, fakes_M)]
-    near = radii(within_reals, K_PRECISION)
-    wide = radii(within_reals, K_COVERAGE)
+    near, wide = radii(within_reals, K_PRECISION, K_COVERAGE)
+    (fake_near,) = radii(within_fakes, K_PRECISION)
     reals, fakes = pool.features_PF[reals_N], pool.features_PF[fakes_M]
     return {
         "fd": frechet_distance(moments(reals), moments(fakes)),
         "kid": kernel_distance(reals[:KERNEL_ROWS], fakes[:KERNEL_ROWS]),
-        "precision": precision(near, across),
-        "recall": recall_of(radii(within_fakes, K_PRECISION), across),
-        "density": density(wide, across, K_COVERAGE),
-        "coverage": coverage(wide, across),
+        "precision": neighbours.precision(near, across),
+        "recall": neighbours.recall(fake_near, across),
+        "density": neighbours.density(wide, across, K_COVERAGE),
+        "coverage": neighbours.coverage(wide, across),
     }
 
 
-def measure_coverage(pool: Pool, reals_N: Array, fakes_M: Array) -> float:
+def measure_coverage(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return coverage alone: what a class is judged on."""
-    wide = radii(pool.distances_PP[np.ix_(reals_N, reals_N)], K_COVERAGE)
-    return coverage(wide, pool.distances_PP[np.ix_(reals_N, fakes_M)])
+    (wide,) = radii(pool.distances_PP[np.ix_(reals_N, reals_N)], K_COVERAGE)
+    return {"coverage": neighbours.coverage(wide, pool.distances_PP[np.ix_(reals_N, fakes_M)])}

@@ -1,0 +1,180 @@
+"""The commands and their arguments; what they do is imported when they run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="ganmill",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A real data set in, a gated and versioned synthetic data set on object storage out.",
+)
+datasets = typer.Typer(no_args_is_help=True, help="Show and check published data sets.")
+generators = typer.Typer(no_args_is_help=True, help="Show trained generators.")
+app.add_typer(datasets, name="datasets")
+app.add_typer(generators, name="generators")
+
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key; may be repeated."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+Track = Annotated[
+    bool, typer.Option("--track", help="Make it a Prefect flow run; so does PREFECT_API_URL.")
+]
+Lake = Annotated[
+    str | None, typer.Option("--lake", metavar="URI", help="Folder or s3://…; else GANMILL_LAKE.")
+]
+Storage = Annotated[
+    str | None, typer.Option("--storage", metavar="NAME", help="Storage profile of the lake.")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set.")]
+Version = Annotated[
+    str | None, typer.Argument(metavar="[VERSION]", help="The latest one unless given.")
+]
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - the callback's signature
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"ganmill {version('ganmill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A real data set in, a gated and versioned synthetic data set on object storage out."""
+
+
+@app.command()
+def init(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Folder, Parquet file, glob, s3://…")],
+    label: Annotated[str | None, typer.Option(help="Label column, or name for the class.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of generator and data set.")] = None,
+) -> int:
+    """Print a commented recipe made from the data."""
+    from flows.cli.init import show_recipe
+
+    return show_recipe(uri, label=label, name=name)
+
+
+@app.command()
+def check(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = False) -> int:
+    """Validate a recipe, count the data, and show the plan; runs nothing."""
+    from flows.cli.check import show_check
+
+    return show_check(recipe, changes or (), as_json=as_json)
+
+
+@app.command()
+def run(
+    recipe: RecipePath, *, changes: Changes = None, track: Track = False, as_json: AsJson = False
+) -> int:
+    """Do the whole job: train, judge, synthesize, publish. What is done already is not redone."""
+    from flows.cli.jobs import run_job
+
+    return run_job(recipe, changes or (), track=track, as_json=as_json)
+
+
+@app.command()
+def train(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = False) -> int:
+    """Train the generator of a recipe; it becomes a candidate in the lake."""
+    from flows.cli.jobs import train_only
+
+    return train_only(recipe, changes or (), as_json=as_json)
+
+
+@app.command()
+def evaluate(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = False) -> int:
+    """Judge the trained candidate on the holdout; decides and publishes nothing."""
+    from flows.cli.jobs import evaluate_only
+
+    return evaluate_only(recipe, changes or (), as_json=as_json)
+
+
+@app.command()
+def synthesize(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = False) -> int:
+    """Publish a data set version from the champion; trains nothing."""
+    from flows.cli.jobs import synthesize_only
+
+    return synthesize_only(recipe, changes or (), as_json=as_json)
+
+
+@app.command()
+def presets(*, as_json: AsJson = False) -> int:
+    """List the networks a recipe may choose."""
+    from flows.cli.listings import show_presets
+
+    return show_presets(as_json=as_json)
+
+
+@app.command()
+def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
+    """Show champion, latest version and unfinished trainings of a lake."""
+    from flows.cli.listings import show_status
+    from flows.cli.places import Place
+
+    return show_status(Place(lake=lake, storage=storage), as_json=as_json)
+
+
+@generators.command("list")
+def generators_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
+    """List trained generators, and which one is champion."""
+    from flows.cli.listings import show_generators
+    from flows.cli.places import Place
+
+    return show_generators(Place(lake=lake, storage=storage), as_json=as_json)
+
+
+@datasets.command("list")
+def datasets_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
+    """List published data sets and their versions."""
+    from flows.cli.listings import show_datasets
+    from flows.cli.places import Place
+
+    return show_datasets(Place(lake=lake, storage=storage), as_json=as_json)
+
+
+@datasets.command("show")
+def datasets_show(
+    name: Name,
+    version: Version = None,
+    *,
+    lake: Lake = None,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show one version: rows, classes, verdict, provenance, and how to read it."""
+    from flows.cli.listings import show_dataset
+    from flows.cli.places import Place
+
+    return show_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)
+
+
+@datasets.command("verify")
+def datasets_verify(
+    name: Name,
+    version: Version = None,
+    *,
+    lake: Lake = None,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> int:
+    """Read every file of a version and name each one that is not what was committed."""
+    from flows.cli.listings import verify_dataset
+    from flows.cli.places import Place
+
+    return verify_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)

@@ -1,0 +1,144 @@
+"""`ganmill check`: what a recipe would do with its data, without doing it."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from flows.cli.exits import DONE
+from flows.cli.output import Output
+from flows.interrupt import StopSignal
+from flows.job import Job, now, open_job
+from flows.progress import make_reporter
+from flows.recipe import Recipe
+from flows.recipe_file import load_recipe
+from flows.stages.prepare import prepare
+from storage.plan import Identity, Plan, RecordKind, propose
+from storage.sources.prepared import Prepared
+from storage.synthesis import resolve_seed
+
+UNKNOWN = "0" * 64
+"""In place of the digests that exist only after training."""
+
+
+def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
+    """Validate, read the source, and show counts and plan; the lake is not touched."""
+    recipe = load_recipe(path, changes)
+    stop, output = StopSignal(), Output()
+    with stop.listening():
+        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+        found = describe(job, prepare(job))
+    if as_json:
+        output.json(found)
+        return DONE
+    write_check(found, output)
+    output.line(f"Next      ganmill run {path}")
+    return DONE
+
+
+def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
+    """Return counts, notes and plan, JSON-able."""
+    recipe = job.recipe
+    plan = preview_plan(job, prepared)
+    return {
+        "name": recipe.name,
+        "source": recipe.source.uri,
+        "kind": " x ".join(map(str, image_shape(prepared))),
+        "rows": dict(prepared.rows),
+        "class_counts": {
+            split: [list(pair) for pair in counts]
+            for split, counts in prepared.class_counts.items()
+        },
+        "skipped": list(prepared.skipped),
+        "ignored_files": prepared.ignored_files,
+        "notes": [*prepared.notes, *training_notes(recipe, prepared)],
+        "plan": {
+            "rows": plan.rows,
+            "shards": len(plan.shards),
+            "rows_per_shard": plan.shards[0].rows,
+            "class_counts": [list(pair) for pair in plan.class_counts],
+            "format": plan.format,
+            "bytes": plan.rows * int(plan.resolved["bytes_per_row"]),
+            "lake": recipe.output.lake,
+        },
+    }
+
+
+def image_shape(prepared: Prepared) -> tuple[int, ...]:
+    """Return (height, width, channels) of the images."""
+    return tuple(prepared.schema.field("image").type.shape)
+
+
+def preview_plan(job: Job, prepared: Prepared) -> Plan:
+    """Return the plan a run would agree on, but for its keys.
+
+    Raises:
+        PlanError: balance or format cannot be planned for these classes.
+    """
+    recipe = job.recipe
+    version = f"00000000T000000Z-{UNKNOWN[:8]}"
+    identity = Identity(
+        name=recipe.name,
+        run_key=UNKNOWN,
+        generator=f"{recipe.name}/{version}",
+        snapshot_digest=UNKNOWN,
+    )
+    kind = RecordKind(
+        schema=prepared.schema, label=prepared.label, class_counts=prepared.class_counts["train"]
+    )
+    synthesis = resolve_seed(recipe.synthesis, job.scheduled)
+    return propose(identity, synthesis, kind, format=recipe.output.format, created=now())
+
+
+def training_notes(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
+    """Return what `auto` would pick for the training; it takes `ganmill[jobs]` to know."""
+    if find_spec("torch") is None:
+        return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
+    from gan.modalities import load_modality
+
+    modality = load_modality("images")
+    codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
+    resolved = modality.resolve(
+        recipe.generator,
+        recipe.training,
+        codec,
+        train_rows=prepared.rows["train"],
+        seed=recipe.seed,
+    )
+    return resolved.notes
+
+
+def write_check(found: dict[str, Any], output: Output) -> None:
+    """Write counts, notes and plan for a person."""
+    output.line(f"Recipe    {found['name']}: valid")
+    output.line(
+        f"Source    {found['source']}, images of {found['kind']} (height x width x channels)"
+    )
+    output.line()
+    splits = list(found["rows"])
+    counts = {split: dict(map(tuple, found["class_counts"][split])) for split in splits}
+    planned = dict(map(tuple, found["plan"]["class_counts"]))
+    rows = [
+        (
+            str(label),
+            *(f"{counts[split].get(label, 0):,}" for split in splits),
+            f"{planned[label]:,}",
+        )
+        for label in planned
+    ]
+    total = (
+        "all",
+        *(f"{found['rows'][split]:,}" for split in splits),
+        f"{found['plan']['rows']:,}",
+    )
+    output.table(("class", *splits, "to synthesize"), [*rows, total])
+    output.line()
+    plan = found["plan"]
+    output.line(
+        f"Plan      {plan['rows']:,} images in {plan['shards']} shards"
+        f" ({plan['format']}, about {plan['bytes'] / 2**20:,.1f} MiB) to {plan['lake']}"
+    )
+    for note in found["notes"]:
+        output.line(f"Note      {note}")
+    if found["ignored_files"]:
+        output.line(f"Note      {found['ignored_files']:,} other files were left out")

@@ -1,0 +1,125 @@
+"""The commands that run a recipe: the whole job, or one stage of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.cli.exits import BLOCKED, DONE
+from flows.cli.output import Output
+from flows.cli.screen import show_metrics, show_outcome
+from flows.errors import BlockedError, RecipeError
+from flows.interrupt import StopSignal
+from flows.job import Job, open_job
+from flows.keys import train_key
+from flows.nightly import nightly, publish_choice
+from flows.outcome import Outcome
+from flows.progress import make_reporter
+from flows.recipe import Recipe
+from flows.recipe_file import load_recipe
+from flows.results import Candidate, Choice
+from flows.stages import plain_stages
+from flows.stages.train import find_candidate
+from storage import registry
+from storage.announce import Announcement
+from storage.settings import load_settings
+
+
+def run_job(path: Path, changes: Sequence[str], *, track: bool, as_json: bool) -> int:
+    """Do the whole job; with `track`, or a Prefect API in the environment, as a flow run."""
+    recipe = load_recipe(path, changes)
+    with _opened(recipe) as job:
+        if track or load_settings().prefect_api_url:
+            from flows.tracked import run_tracked
+
+            outcome = run_tracked(job)
+        else:
+            outcome = nightly(job, plain_stages(job))
+    return _finish(outcome, as_json=as_json)
+
+
+def train_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
+    """Train, and leave the candidate in the lake."""
+    with _opened(load_recipe(path, changes)) as job:
+        stages = plain_stages(job)
+        candidate = stages.train(stages.prepare())
+    output = Output()
+    if as_json:
+        found = {"name": job.name, "version": candidate.version, "trained": candidate.trained}
+        output.json(found | {"snapshot_digest": candidate.snapshot_digest})
+        return DONE
+    output.line(f"Candidate {job.name}/{candidate.version} is in {job.recipe.output.lake}")
+    output.line(f"Next      ganmill evaluate {path}")
+    return DONE
+
+
+def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
+    """Judge the candidate of a recipe; its report is stored, no decision is made."""
+    with _opened(load_recipe(path, changes)) as job:
+        stages = plain_stages(job)
+        prepared = stages.prepare()
+        candidate = find_candidate(job, train_key(job.recipe, prepared))
+        if candidate is None:
+            msg = f"no generator of this recipe is in the lake: run `ganmill train {path}` first"
+            raise RecipeError(msg)
+        judged = stages.evaluate(prepared, candidate).challenger
+    output, verdict = Output(), judged.judgement.verdict
+    if as_json:
+        output.json(
+            {
+                "name": job.name,
+                "version": judged.version,
+                "verdict": verdict,
+                "reasons": [reason.text for reason in judged.judgement.reasons],
+                "report_digest": judged.report_digest,
+            }
+        )
+    else:
+        output.line(f"{verdict.upper()}  {job.name}/{judged.version}")
+        for reason in judged.judgement.reasons:
+            output.line(f"      {reason.text}")
+        show_metrics(judged.report.metrics, output)
+    return BLOCKED if verdict == "block" else DONE
+
+
+def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
+    """Publish a version from the champion of the recipe's name."""
+    with _opened(load_recipe(path, changes)) as job:
+        champion = registry.champion(job.lake, job.name)
+        if champion is None:
+            msg = f"no generator {job.name!r} was promoted yet: run `ganmill run {path}` first"
+            raise BlockedError(msg)
+        stages = plain_stages(job)
+        prepared = stages.prepare()
+        candidate = Candidate(
+            version=champion.version,
+            snapshot_digest=champion.snapshot_digest,
+            train_key="",
+            trained=False,
+        )
+        judged = stages.evaluate(prepared, candidate).challenger
+        if judged.judgement.verdict == "block":
+            msg = f"today's verdict on the champion {champion.version} is block: nothing published"
+            raise BlockedError(msg)
+        choice = Choice(kind="champion", judged=judged, reason=f"{judged.version} is the champion")
+        outcome = publish_choice(stages, prepared, choice)
+    return _finish(outcome, as_json=as_json)
+
+
+def _finish(outcome: Outcome, *, as_json: bool) -> int:
+    output = Output()
+    if as_json:
+        output.json(outcome.to_json())
+    else:
+        show_outcome(outcome, output)
+    return BLOCKED if outcome.status == "blocked" else DONE
+
+
+@contextmanager
+def _opened(recipe: Recipe) -> Iterator[Job]:
+    reporter, stop = make_reporter(), StopSignal()
+
+    def emit(announcement: Announcement) -> None:
+        reporter.say(f"New version: {announcement.payload['path']}")
+
+    with stop.listening():
+        yield open_job(recipe, reporter=reporter, stop=stop, emit=emit)

@@ -1,0 +1,182 @@
+"""The commands that only read a lake."""
+
+from typing import Any
+
+from flows.cli.exits import DONE, LAKE
+from flows.cli.output import Output
+from flows.cli.places import Place
+from flows.progress import make_reporter
+from storage import registry
+from storage.datasets import Version, find, latest, list_datasets, read_manifest, versions
+from storage.layout import meta_key
+from storage.manifest import Manifest
+from storage.objects import ObjectStore
+from storage.verify import verify
+
+
+def show_presets(*, as_json: bool) -> int:
+    """List the presets of every modality."""
+    from gan.modalities import MODALITIES, load_modality
+
+    rows = [
+        (modality, name, text)
+        for modality in MODALITIES
+        for name, text in load_modality(modality).PRESETS.items()
+    ]
+    output = Output()
+    if as_json:
+        output.json(
+            [dict(zip(("modality", "name", "description"), row, strict=True)) for row in rows]
+        )
+    else:
+        output.table(("modality", "preset", "what it is"), rows)
+    return DONE
+
+
+def show_datasets(place: Place, *, as_json: bool) -> int:
+    """List every committed version of every data set."""
+    lake, output = place.open(), Output()
+    found = [
+        (one, read_manifest(lake, name, one.version))
+        for name in list_datasets(lake)
+        for one in versions(lake, name)
+    ]
+    if as_json:
+        output.json([_summary(place, one, manifest) for one, manifest in found])
+        return DONE
+    if not found:
+        output.line(f"No data sets in {place.uri}")
+        return DONE
+    rows = [
+        (one.name, one.version, f"{manifest.rows:,}", str(len(manifest.files)), _verdict(manifest))
+        for one, manifest in found
+    ]
+    output.table(("data set", "version", "rows", "shards", "verdict"), rows)
+    return DONE
+
+
+def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool) -> int:
+    """Show one version."""
+    lake, output = place.open(), Output()
+    one = find(lake, name, version)
+    manifest = read_manifest(lake, name, one.version)
+    if as_json:
+        details = {
+            "provenance": dict(manifest.fields.provenance),
+            "gate": dict(manifest.fields.gate),
+        }
+        output.json(_summary(place, one, manifest) | details)
+        return DONE
+    counts = ", ".join(f"{label}: {count:,}" for label, count in manifest.class_counts)
+    size = f"{manifest.total_bytes / 2**20:,.1f} MiB in {len(manifest.files)} shards"
+    output.line(f"Data set   {name} {one.version}")
+    output.line(f"Rows       {manifest.rows:,} ({size})")
+    if counts:
+        output.line(f"Classes    {counts}")
+    output.line(f"Verdict    {_verdict(manifest)}")
+    for reason in manifest.fields.gate.get("reasons", ()):
+        output.line(f"           {reason}")
+    output.line(f"Generator  {manifest.generator}")
+    output.line(f"Report     {place.path(meta_key(name, one.version, 'report.html'))}")
+    output.line("Read it    " + f'pandas.read_parquet("{place.shards(one)}")', "bold")
+    return DONE
+
+
+def verify_dataset(place: Place, name: str, version: str | None, *, as_json: bool) -> int:
+    """Read every file of a version; 5 when one is not what was committed."""
+    lake, output = place.open(), Output()
+    one = find(lake, name, version)
+    with make_reporter().meter(f"Verifying {name}/{one.version}", "files") as meter:
+        problems = verify(lake, name, one.version, progress=meter.update)
+    if as_json:
+        found = [{"key": problem.key, "what": problem.what} for problem in problems]
+        output.json({"name": name, "version": one.version, "problems": found})
+    elif problems:
+        for problem in problems:
+            output.line(f"{problem.key}: {problem.what}")
+    else:
+        output.line(f"{name}/{one.version} is what was committed")
+    return LAKE if problems else DONE
+
+
+def show_generators(place: Place, *, as_json: bool) -> int:
+    """List every complete generator."""
+    lake, output = place.open(), Output()
+    found = [
+        generator
+        for name in registry.list_generators(lake)
+        for generator in _generators(lake, name)
+    ]
+    if as_json:
+        output.json(found)
+    elif not found:
+        output.line(f"No generators in {place.uri}")
+    else:
+        rows = [(one["name"], one["version"], one["standing"], one["reason"]) for one in found]
+        output.table(("generator", "version", "standing", "reason"), rows)
+    return DONE
+
+
+def show_status(place: Place, *, as_json: bool) -> int:
+    """Show champion, latest version and unfinished training of every name in the lake."""
+    lake, output = place.open(), Output()
+    names = sorted({*list_datasets(lake), *registry.list_generators(lake)})
+    found = [_status(place, lake, name) for name in names]
+    if as_json:
+        output.json(found)
+    elif not found:
+        output.line(f"Nothing in {place.uri} yet: ganmill run RECIPE")
+    else:
+        columns = ("name", "champion", "latest version", "rows", "verdict")
+        output.table(columns, [tuple(str(one[c] or "-") for c in columns) for one in found])
+    return DONE
+
+
+def _status(place: Place, lake: ObjectStore, name: str) -> dict[str, Any]:
+    champion, newest = registry.champion(lake, name), latest(lake, name)
+    manifest = None if newest is None else read_manifest(lake, name, newest.version)
+    return {
+        "name": name,
+        "champion": None if champion is None else champion.version,
+        "latest version": None if newest is None else newest.version,
+        "rows": None if manifest is None else manifest.rows,
+        "verdict": None if manifest is None else _verdict(manifest),
+        "path": None if newest is None else place.shards(newest),
+    }
+
+
+def _generators(lake: ObjectStore, name: str) -> list[dict[str, str]]:
+    standing = registry.standing(lake, name)
+    champion = standing.champion
+    found = []
+    for version in registry.candidates(lake, name):
+        records = [record for record in standing.records if record.version == version]
+        last = records[-1] if records else None
+        word = "candidate" if last is None else {"reject": "rejected"}.get(last.kind, "promoted")
+        if champion is not None and champion.version == version:
+            word = "champion"
+        reason = "" if last is None else last.reason
+        found.append({"name": name, "version": version, "standing": word, "reason": reason})
+    return found
+
+
+def _verdict(manifest: Manifest) -> str:
+    gate = manifest.fields.gate
+    return f"{gate.get('verdict', '-')}{' (overridden)' if gate.get('override') else ''}"
+
+
+def _summary(place: Place, one: Version, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "version": one.version,
+        "created": one.created,
+        "path": place.shards(one),
+        "rows": manifest.rows,
+        "shards": len(manifest.files),
+        "bytes": manifest.total_bytes,
+        "class_counts": [list(pair) for pair in manifest.class_counts],
+        "verdict": manifest.fields.gate.get("verdict"),
+        "override": manifest.fields.gate.get("override"),
+        "generator": manifest.generator,
+        "pinned": one.pinned,
+    }

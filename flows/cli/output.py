@@ -1,0 +1,43 @@
+"""Standard output: tables for people, plain columns for pipes, JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go; everything a person should know on the way goes to standard error."""
+
+    console: Console = field(default_factory=Console)
+
+    @property
+    def rich(self) -> bool:
+        """True in a terminal."""
+        return self.console.is_terminal
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """Write one line as it is, never broken."""
+        self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+
+    def json(self, value: Any) -> None:
+        """Write one JSON document."""
+        self.console.file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table; the columns of numbers are the caller's to align."""
+        if self.rich:
+            table = Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
+            for row in rows:
+                table.add_row(*(escape(cell) for cell in row))
+            self.console.print(table)
+            return
+        widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.line("  ".join(cells).rstrip())

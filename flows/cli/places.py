@@ -1,0 +1,39 @@
+"""Which lake a listing reads: `--lake`, else `GANMILL_LAKE`, else `./lake`."""
+
+from dataclasses import dataclass
+
+from storage.datasets import Version
+from storage.layout import version_folder
+from storage.objects import ObjectStore
+from storage.open_store import open_store
+from storage.settings import load_profile, load_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A lake as the command line names it."""
+
+    lake: str | None = None
+    storage: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """The lake's URI as the user would type it."""
+        return self.lake or load_settings().lake
+
+    def open(self) -> ObjectStore:
+        """Open the lake for reading.
+
+        Raises:
+            SettingsError: the profile does not exist, or the URI is not served.
+        """
+        profile = None if self.storage is None else load_profile(self.storage)
+        return open_store(self.uri, profile, read_only=True)
+
+    def path(self, key: str) -> str:
+        """Return an object of the lake as the user would type it."""
+        return f"{self.uri.rstrip('/').removeprefix('./')}/{key}"
+
+    def shards(self, version: Version) -> str:
+        """Return the folder to read a version from."""
+        return self.path(version_folder(version.name, version.version)) + "/"

@@ -1,0 +1,35 @@
+"""Everything that flows raises on purpose.
+
+FlowsError
+├── RecipeError        the recipe or an argument is wrong (exit 2)
+├── ExtraMissingError  the command needs packages of `ganmill[jobs]` (exit 2)
+├── BlockedError       the gate blocked, nothing was published (exit 3)
+├── EngineError        the workers that synthesize keep dying (exit 6)
+└── StoppedError       Ctrl-C or SIGTERM; what was done stays, the next run continues (exit 130)
+
+A message says what is wrong, the value received, and the remedy, in one sentence.
+"""
+
+
+class FlowsError(Exception):
+    """Root of the tree."""
+
+
+class RecipeError(FlowsError):
+    """The recipe or an argument is wrong."""
+
+
+class ExtraMissingError(FlowsError):
+    """The command needs packages of `ganmill[jobs]`."""
+
+
+class BlockedError(FlowsError):
+    """The gate blocked, nothing was published."""
+
+
+class EngineError(FlowsError):
+    """The workers that synthesize keep dying."""
+
+
+class StoppedError(FlowsError):
+    """The job was asked to stop; what was done stays, the next run continues."""

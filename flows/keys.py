@@ -1,0 +1,70 @@
+"""What a job is, as two digests: equal keys mean equal results, whoever computes them, and where.
+
+Lake, engine, workers, device and gate are in neither key.
+"""
+
+from typing import Any
+
+from flows.recipe import Recipe
+from gan.config import ALGORITHM_VERSION
+from storage.digests import digest_json
+from storage.sources.config import record_settings
+from storage.sources.prepared import Prepared
+from storage.synthesis import SynthesisConfig
+
+
+def training_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
+    """Return everything that decides the weights, JSON-able; its digest is the train key."""
+    return {
+        "algorithm_version": ALGORITHM_VERSION,
+        "source_digest": prepared.source_digest,
+        "split_digest": prepared.split_digest,
+        "source": record_settings(recipe.source),
+        "generator": recipe.generator.model_dump(mode="json"),
+        "training": recipe.training.model_dump(mode="json", exclude={"device"}),
+        "seed": recipe.seed,
+    }
+
+
+def train_key(recipe: Recipe, prepared: Prepared) -> str:
+    """Return the identity of a training: source, split, generator, budget, seed, algorithm."""
+    return digest_json(training_part(recipe, prepared))
+
+
+def synthesis_part(
+    recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str
+) -> dict[str, Any]:
+    """Return everything that decides the shards, JSON-able; its digest is the run key.
+
+    Args:
+        recipe: names the data set and the shard format.
+        synthesis: with its seed resolved.
+        snapshot_digest: of the generator that synthesizes.
+    """
+    return {
+        "algorithm_version": ALGORITHM_VERSION,
+        "name": recipe.name,
+        "snapshot_digest": snapshot_digest,
+        "synthesis": synthesis.model_dump(mode="json"),
+        "format": recipe.output.format,
+    }
+
+
+def run_key(recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str) -> str:
+    """Return the identity of a data set version: generator, synthesis settings, format."""
+    return digest_json(synthesis_part(recipe, synthesis, snapshot_digest))
+
+
+def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
+    """Return the identity of one evaluation: generator, holdout, bounds, seed."""
+    return digest_json(
+        {
+            "algorithm_version": ALGORITHM_VERSION,
+            "snapshot_digest": snapshot_digest,
+            "source_digest": prepared.source_digest,
+            "split_digest": prepared.split_digest,
+            "source": record_settings(recipe.source),
+            "gate": recipe.gate.model_dump(mode="json", exclude={"on_reject"}),
+            "seed": recipe.seed,
+        }
+    )

@@ -1,0 +1,118 @@
+"""What a job came to: for the screen, for `--json`, for the tracked run's artifacts."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flows.job import Job
+from flows.results import Choice, ChoiceKind, Made
+from gan.report import Report, Verdict
+from storage import datasets, layout
+
+Label = str | int | bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The data set version that readers see."""
+
+    version: str
+    path: str
+    """Folder of the shards, as a reader types it."""
+    manifest: str
+    report_html: str
+    rows: int
+    shards: int
+    total_bytes: int
+    class_counts: tuple[tuple[Label, int], ...]
+    existed: bool
+    """True when an earlier run had published it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of a job."""
+
+    name: str
+    status: Literal["published", "present", "blocked"]
+    """present: everything had been done before."""
+    choice: ChoiceKind
+    reason: str
+    generator: str
+    """Version of the generator that synthesized; with `blocked`, of the candidate."""
+    report: Report
+    report_page: str
+    """The HTML report, as a path or URI."""
+    published: Published | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the gate says of the generator."""
+        return self.report.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome for machines; the report without its figures."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "choice": self.choice,
+            "reason": self.reason,
+            "generator": self.generator,
+            "verdict": self.verdict,
+            "reasons": [dataclasses.asdict(reason) for reason in self.report.reasons],
+            "metrics": [dataclasses.asdict(metric) for metric in self.report.metrics],
+            "report": self.report_page,
+            "published": None if self.published is None else dataclasses.asdict(self.published),
+        }
+
+
+def blocked_outcome(job: Job, choice: Choice) -> Outcome:
+    """Return the outcome of a job that publishes nothing."""
+    judged = choice.judged
+    key = layout.generator_report_key(
+        job.name, judged.version, f"{judged.report_digest}/report.html"
+    )
+    return Outcome(
+        name=job.name,
+        status="blocked",
+        choice=choice.kind,
+        reason=choice.reason,
+        generator=judged.version,
+        report=judged.report,
+        report_page=in_lake(job, key),
+        published=None,
+    )
+
+
+def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
+    """Return the outcome of a job whose version is in the lake."""
+    name, version = made.plan.name, made.plan.version
+    manifest = datasets.read_manifest(job.lake, name, version)
+    page = in_lake(job, layout.meta_key(name, version, "report.html"))
+    published = Published(
+        version=version,
+        path=in_lake(job, layout.version_folder(name, version)) + "/",
+        manifest=in_lake(job, layout.manifest_key(name, version)),
+        report_html=page,
+        rows=manifest.rows,
+        shards=len(manifest.files),
+        total_bytes=manifest.total_bytes,
+        class_counts=tuple(manifest.class_counts),
+        existed=made.committed,
+    )
+    return Outcome(
+        name=name,
+        status="present" if made.committed else "published",
+        choice=choice.kind,
+        reason=choice.reason,
+        generator=choice.judged.version,
+        report=choice.judged.report,
+        report_page=page,
+        published=published,
+    )
+
+
+def in_lake(job: Job, key: str) -> str:
+    """Return an object of the lake as the user would type it."""
+    uri = job.recipe.output.lake.rstrip("/").removeprefix("./")
+    return f"{uri}/{key}"

@@ -1,0 +1,184 @@
+"""What a person sees while a job runs: bars in a terminal, plain lines anywhere else.
+
+Everything goes to standard error, so that standard output holds the result and nothing else.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+LINE_INTERVAL_S = 10.0
+"""A log gets at most one line of progress per stage in this time."""
+
+
+class Meter(Protocol):
+    """The progress of one stage."""
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Say how many units are done, of how many, and what is worth a glance."""
+
+
+class Reporter(Protocol):
+    """Where a job tells what it does."""
+
+    def say(self, text: str) -> None:
+        """Tell one sentence."""
+
+    def meter(
+        self, title: str, unit: str, total: int | None = None
+    ) -> AbstractContextManager[Meter]:
+        """Open the meter of one stage; it closes with the `with` block."""
+
+
+def make_reporter(console: Console | None = None, *, quiet: bool = False) -> Reporter:
+    """Return bars for a terminal, lines for a pipe, nothing when quiet."""
+    if quiet:
+        return SilentReporter()
+    shown = console or Console(stderr=True)
+    return BarReporter(shown) if shown.is_terminal else LineReporter(shown)
+
+
+class SilentReporter:
+    """Says nothing."""
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+    @contextmanager
+    def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:  # noqa: ARG002 - the interface
+        """Give a meter that shows nothing."""
+        yield self
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Do nothing."""
+
+
+@dataclass
+class LineReporter:
+    """One plain line at the start, every ten seconds and at the end of a stage."""
+
+    console: Console
+    interval_s: float = LINE_INTERVAL_S
+
+    def say(self, text: str) -> None:
+        """Write the sentence as a line."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
+        """Write lines while the block runs."""
+        meter = _LineMeter(reporter=self, title=title, unit=unit, total=total)
+        self.say(f"{title} ...")
+        yield meter
+        meter.finish()
+
+
+@dataclass
+class _LineMeter:
+    reporter: LineReporter
+    title: str
+    unit: str
+    total: int | None
+    started_s: float = field(default_factory=monotonic)
+    spoken_s: float = field(default_factory=monotonic)
+    first: int | None = None
+    done: int = 0
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        now_s = monotonic()
+        self.total = self.total if total is None else total
+        self.first = done if self.first is None else self.first
+        self.done = done
+        if now_s - self.spoken_s < self.reporter.interval_s:
+            return
+        self.spoken_s = now_s
+        tail = f", {note}" if note else ""
+        self.reporter.say(f"{self.title}: {self._pace(now_s - self.started_s)}{tail}")
+
+    def finish(self) -> None:
+        seconds = monotonic() - self.started_s
+        amount = f"{self.done:,} {self.unit} in " if self.done else ""
+        self.reporter.say(f"{self.title}: {amount}{seconds:.1f} s")
+
+    def _pace(self, seconds: float) -> str:
+        rate = (self.done - (self.first or 0)) / max(seconds, 1e-9)
+        if self.total is None or rate <= 0:
+            return f"{self.done:,} {self.unit}, {rate:,.0f} {self.unit}/s"
+        left_s = (self.total - self.done) / rate
+        return (
+            f"{self.done:,} of {self.total:,} {self.unit}, "
+            f"{rate:,.0f} {self.unit}/s, {left_s:.0f} s left"
+        )
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        unit = task.fields["unit"]
+        return Text(f"{speed:,.0f} {unit}/s" if speed else "", style="progress.data.speed")
+
+
+@dataclass
+class BarReporter:
+    """A bar with rate and time left for the stage that runs; a tick for those that are done."""
+
+    console: Console
+
+    def say(self, text: str) -> None:
+        """Write the sentence above the bar."""
+        self.console.print(escape(text), highlight=False)
+
+    @contextmanager
+    def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
+        """Show a bar while the block runs and one line afterwards."""
+        started_s = monotonic()
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            _RateColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+            console=self.console,
+            transient=True,
+        ) as progress:
+            task = progress.add_task(title, total=total, unit=unit, note="")
+            meter = _BarMeter(progress=progress, task=task)
+            yield meter
+        amount = f"{meter.done:,} {unit}, " if meter.done else ""
+        seconds = monotonic() - started_s
+        self.console.print(f"[green]✓[/green] {escape(title)} [dim]{amount}{seconds:.1f} s[/dim]")
+
+
+@dataclass
+class _BarMeter:
+    progress: Progress
+    task: TaskID
+    done: int = 0
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        self.done = done
+        if total is None:
+            self.progress.update(self.task, completed=done, note=note)
+        else:
+            self.progress.update(self.task, completed=done, total=total, note=note)

@@ -1,0 +1,77 @@
+"""The recipe: the whole job as the user writes it, YAML or the run form of the Prefect UI.
+
+The parts live beside their owners; this module composes them and adds the three that belong to the
+job itself. Form rules (the Prefect run form is made from the JSON schema): literal defaults, a
+title for every field, no unions of models, no free dicts, never a secret.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gan.bounds import GateConfig
+from gan.config import GeneratorConfig, TrainingConfig
+from storage.sources.config import SourceConfig
+from storage.synthesis import SynthesisConfig
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PrivacyConfig(BaseModel):
+    """What is too rare to be shown."""
+
+    model_config = FROZEN
+
+    min_group: int = Field(10, title="Smallest group", ge=1)
+    """A value or class held by fewer rows than this is refused or left out."""
+
+
+class OutputConfig(BaseModel):
+    """Where the data set goes, and how."""
+
+    model_config = FROZEN
+
+    lake: str = Field("./lake", title="Lake", min_length=1)
+    """A local folder or `s3://bucket/prefix`."""
+    storage: str | None = Field(None, title="Storage profile")
+    """Named storage profile with endpoint and credentials; null takes the plain environment."""
+    format: Literal["parquet", "parquet-raw"] = Field("parquet", title="Shard format")
+    """`parquet`: PNG images as Hugging Face stores them; `parquet-raw`: pixels, faster to read."""
+
+
+class EngineConfig(BaseModel):
+    """What synthesizes the shards; the data are the same whatever is chosen here."""
+
+    model_config = FROZEN
+
+    kind: Literal["local"] = Field("local", title="Engine")
+    """`local`: processes of this machine."""
+    workers: int | Literal["auto"] = Field("auto", title="Workers")
+    """Worker processes; `auto` takes one per core, and none at all for a small job."""
+
+
+class Recipe(BaseModel):
+    """One job: from which data, how to train, judge and synthesize, and where to."""
+
+    model_config = FROZEN
+
+    name: str = Field(title="Name", pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)
+    """Names the generator and the data set: small letters, digits and hyphens."""
+    source: SourceConfig = Field(title="Source")
+    """The real data."""
+    generator: GeneratorConfig = Field(GeneratorConfig(), title="Generator")
+    """The networks."""
+    training: TrainingConfig = Field(TrainingConfig(), title="Training")
+    """How long and on what to train."""
+    gate: GateConfig = Field(GateConfig(), title="Gate")
+    """What the candidate must reach, and what happens when it does not."""
+    privacy: PrivacyConfig = Field(PrivacyConfig(), title="Privacy")
+    """What is too rare to be shown."""
+    synthesis: SynthesisConfig = Field(SynthesisConfig(), title="Synthesis")
+    """How much to synthesize, of which classes."""
+    output: OutputConfig = Field(OutputConfig(), title="Output")
+    """Where the data set goes, and how."""
+    engine: EngineConfig = Field(EngineConfig(), title="Engine")
+    """What synthesizes the shards."""
+    seed: int = Field(0, title="Seed", ge=0, lt=2**63)
+    """The root of all randomness of training and evaluation."""

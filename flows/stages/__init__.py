@@ -1,0 +1,48 @@
+"""The stages of a job: plain functions, each idempotent and quick when its result is in the lake.
+
+prepare      source → decoded, split records in the work folder
+train        records → candidate in the lake
+evaluate     candidate (and champion) on the holdout → verdict and report
+decide       verdicts → who synthesizes, recorded in the log of promotions
+synthesize   generator and plan → shards in the lake
+publish      shards → manifest and commit record
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from flows.job import Job
+from flows.outcome import Outcome
+from flows.results import Assessed, Candidate, Choice, Made
+from flows.stages.decide import decide
+from flows.stages.evaluate import evaluate
+from flows.stages.prepare import prepare
+from flows.stages.publish import publish
+from flows.stages.synthesize import synthesize
+from flows.stages.train import train
+from storage.sources.prepared import Prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The callables that `flows.nightly.nightly` composes; bound to one job."""
+
+    prepare: Callable[[], Prepared]
+    train: Callable[[Prepared], Candidate]
+    evaluate: Callable[[Prepared, Candidate], Assessed]
+    decide: Callable[[Candidate, Assessed], Choice]
+    synthesize: Callable[[Prepared, Choice], Made]
+    publish: Callable[[Prepared, Choice, Made], Outcome]
+
+
+def plain_stages(job: Job) -> Stages:
+    """Return the stages of a job as plain functions."""
+    return Stages(
+        prepare=partial(prepare, job),
+        train=partial(train, job),
+        evaluate=partial(evaluate, job),
+        decide=partial(decide, job),
+        synthesize=partial(synthesize, job),
+        publish=partial(publish, job),
+    )

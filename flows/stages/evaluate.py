@@ -1,0 +1,182 @@
+"""Stage 3: the candidate, and the champion beside it, against the holdout.
+
+What was measured is kept with the generator under the evaluation's key, so a repeated run reads it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from flows.generators import local_snapshot
+from flows.job import Job, now
+from flows.keys import evaluation_key
+from flows.report.render import render
+from flows.results import Assessed, Candidate, Judged
+from flows.story import Story, read_story
+from gan.errors import DataError
+from gan.gate import judge
+from gan.measured import Evaluation
+from gan.report import Report
+from storage import registry
+from storage.errors import ObjectNotFoundError
+from storage.layout import generator_internal_key, generator_report_key
+from storage.objects import put_or_adopt
+from storage.sources.prepared import Prepared
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from gan.reference import Reference
+
+_EVALUATION = TypeAdapter(Evaluation)
+
+
+def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
+    """Return what the gate says today of the candidate and of the champion, if it is another.
+
+    Raises:
+        DataError: the holdout is too small to compare anything.
+        LakeError: the lake failed.
+    """
+    desk = Desk(job=job, prepared=prepared)
+    standing = registry.standing(job.lake, job.name)
+    challenger = desk.judged(candidate.version, candidate.snapshot_digest)
+    champion = standing.champion
+    if champion is None or champion.version == candidate.version:
+        return Assessed(standing=standing, challenger=challenger, champion=None)
+    try:
+        reigning = desk.judged(champion.version, champion.snapshot_digest)
+    except DataError as error:
+        job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
+        reigning = None
+    return Assessed(standing=standing, challenger=challenger, champion=reigning)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Evaluates generators on one holdout; the real side is measured once, and only if needed."""
+
+    job: Job
+    prepared: Prepared
+
+    @cached_property
+    def reference(self) -> "Reference":
+        """The real side."""
+        from gan.reference import Options, Splits, build_reference
+
+        records, recipe = self.prepared.records, self.job.recipe
+        splits = Splits(
+            train=records["train"],
+            validation=records["validation"],
+            holdout=records["holdout"],
+            label=self.prepared.label,
+        )
+        return build_reference(splits, Options(seed=recipe.seed))
+
+    def judged(self, version: str, snapshot_digest: str) -> Judged:
+        """Return one generator judged: read, or measured now and stored."""
+        lake, name = self.job.lake, self.job.name
+        key = evaluation_key(self.job.recipe, self.prepared, snapshot_digest)
+        place = generator_internal_key(name, version, f"evaluation-{key[:16]}.json")
+        try:
+            kept = json.loads(lake.get(place))
+        except ObjectNotFoundError:
+            kept = json.loads(put_or_adopt(lake, place, self._measure(version, snapshot_digest)))
+        report_digest = kept["report_digest"]
+        report = lake.get(generator_report_key(name, version, f"{report_digest}/report.json"))
+        evaluation = _EVALUATION.validate_python(kept["evaluation"])
+        return Judged(
+            version=version,
+            snapshot_digest=snapshot_digest,
+            split_digest=kept["split_digest"],
+            evaluation=evaluation,
+            judgement=judge(evaluation, self.job.recipe.gate),
+            report=Report.from_json(report),
+            report_digest=report_digest,
+        )
+
+    def _measure(self, version: str, snapshot_digest: str) -> bytes:
+        """Evaluate, store the report, and return what is to be kept of the evaluation."""
+        from gan.evaluate import evaluate as measure
+
+        job = self.job
+        with job.reporter.meter(f"Evaluating {version} on the holdout", "samples") as meter:
+            reference = self.reference
+            fakes = self._fakes(version, snapshot_digest, reference)
+            meter.update(fakes.num_rows)
+            evaluation = measure(fakes, reference)
+            story = read_story(job.lake, job.name, version)
+            report = self._report(version, snapshot_digest, evaluation, fakes, story)
+        files = {"report.json": report.to_json(), "report.html": render(report).encode()}
+        digest = registry.put_report(job.lake, job.name, version, files)
+        kept = {
+            "evaluation": dataclasses.asdict(evaluation),
+            "report_digest": digest,
+            "split_digest": story.split_digest,
+        }
+        return json.dumps(kept, sort_keys=True).encode()  # may hold infinities
+
+    def _fakes(self, version: str, snapshot_digest: str, reference: "Reference") -> "pa.Table":
+        from gan.device import choose_device
+        from gan.randomness import derive
+        from gan.sample import Sampler
+
+        recipe = self.job.recipe
+        folder = local_snapshot(self.job, version, snapshot_digest)
+        sampler = Sampler.load(folder, choose_device(recipe.training.device))
+        seed = derive(recipe.seed, "evaluation")
+        return sampler.records(reference.wanted, seed=seed, index=0)
+
+    def _report(
+        self,
+        version: str,
+        snapshot_digest: str,
+        evaluation: Evaluation,
+        fakes: "pa.Table",
+        story: Story,
+    ) -> Report:
+        from gan.protocols import Curve
+        from gan.reporting import Background, Subject, build_report
+
+        subject = Subject(
+            name=self.job.name,
+            generator=version,
+            snapshot_digest=snapshot_digest,
+            created=now().isoformat(),
+            label=self.prepared.label,
+        )
+        background = Background(
+            curves=tuple(Curve(**curve) for curve in story.curves),
+            events=story.events,
+            notes=(*self.prepared.notes, *story.notes),
+            facts=self._facts(evaluation, story),
+            chosen_samples_seen=story.best_samples_seen or None,
+            class_counts=self.prepared.class_counts,
+        )
+        judgement = judge(evaluation, self.job.recipe.gate)
+        return build_report(
+            subject,
+            evaluation,
+            judgement,
+            gate=self.job.recipe.gate,
+            candidate=fakes,
+            background=background,
+        )
+
+    def _facts(self, evaluation: Evaluation, story: Story) -> Mapping[str, Any]:
+        return {
+            "rows": dict(self.prepared.rows),
+            "skipped_records": len(self.prepared.skipped),
+            "ignored_files": self.prepared.ignored_files,
+            "seed": self.job.recipe.seed,
+            "samples_seen": story.samples_seen,
+            "snapshot_samples_seen": story.best_samples_seen,
+            "training_s": story.seconds,
+            "evaluation_s": round(evaluation.seconds, 3),
+            "device": story.device,
+        }

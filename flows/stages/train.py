@@ -1,0 +1,146 @@
+"""Stage 2: from records to a candidate in the lake.
+
+The first trainer of a train key decides the version; the first complete snapshot wins, everyone
+else adopts it. Checkpoints are mirrored to the lake, so that another machine can continue.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from flows.job import Job, now
+from flows.keys import train_key
+from flows.progress import Meter
+from flows.results import Candidate
+from flows.story import Story, put_story
+from flows.work import exclusive
+from storage import checkpoints, layout, registry
+from storage.digests import sha256_hex
+from storage.errors import ObjectNotFoundError
+from storage.registry import TrainingPlan
+from storage.sources.prepared import Prepared
+
+if TYPE_CHECKING:
+    from gan.loop import TrainResult
+    from gan.protocols import Tick
+
+MIRROR_INTERVAL_S = 30.0
+"""A checkpoint goes to the lake at most this often; the local ones are written at every tick."""
+
+
+def train(job: Job, prepared: Prepared) -> Candidate:
+    """Return the candidate of this recipe and source: adopted, continued or trained anew.
+
+    Raises:
+        TrainingError: training failed and repair did not help.
+        Interrupted: a stop was asked for; the last checkpoint is complete.
+        LakeError: the lake failed.
+    """
+    key = train_key(job.recipe, prepared)
+    found = find_candidate(job, key)
+    if found is not None:
+        job.reporter.say(f"Trained before: generator {job.name}/{found.version}")
+        return found
+    folder = job.work / "runs" / key
+
+    def waiting() -> None:
+        job.reporter.say("Another process of this machine trains this generator; waiting for it")
+
+    with exclusive(folder.with_suffix(".lock"), waiting):
+        return find_candidate(job, key) or _train(job, prepared, key, folder)
+
+
+def find_candidate(job: Job, key: str) -> Candidate | None:
+    """Return the complete candidate of a train key, None when there is none yet."""
+    plan = registry.read_training_plan(job.lake, key)
+    if plan is None:
+        return None
+    try:
+        digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
+    except ObjectNotFoundError:
+        return None
+    return Candidate(version=plan.version, snapshot_digest=digest, train_key=key, trained=False)
+
+
+def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
+    from gan.assess import build_assess
+    from gan.config import ResolvedConfig
+    from gan.loop import train as run_loop
+    from gan.modalities import load_modality
+    from gan.protocols import Hooks
+
+    recipe, records = job.recipe, prepared.records
+    modality = load_modality("images")
+    codec = modality.CODEC.fit(records["train"], prepared.label)
+    resolved = modality.resolve(
+        recipe.generator,
+        recipe.training,
+        codec,
+        train_rows=prepared.rows["train"],
+        seed=recipe.seed,
+    )
+    proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
+    plan = registry.agree_training(job.lake, proposal)
+    config = ResolvedConfig.model_validate(plan.resolved)
+    for note in config.notes:
+        job.reporter.say(f"  {note}")
+    checkpoints.fetch_newest(job.lake, key, folder / "checkpoints")
+    with job.reporter.meter("Learning what to look at", "nets"):
+        assess = build_assess(
+            records["train"], records["validation"], label=prepared.label, seed=recipe.seed
+        )
+    with (
+        job.reporter.meter("Training", "samples", config.budget_samples) as meter,
+        job.stop.asking(),
+    ):
+        hooks = Hooks(
+            assess=assess,
+            on_tick=_show(meter),
+            on_checkpoint=_mirror(job, key),
+            should_stop=job.stop,
+        )
+        device = recipe.training.device
+        result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    return _store(job, prepared, plan, result)
+
+
+def _show(meter: Meter) -> "Callable[[Tick], None]":
+    def show(tick: "Tick") -> None:
+        coverage = tick.metrics.get("coverage")
+        meter.update(tick.samples_seen, note="" if coverage is None else f"coverage {coverage:.2f}")
+
+    return show
+
+
+def _mirror(job: Job, key: str) -> Callable[[Path], None]:
+    last_s = monotonic()
+
+    def mirror(folder: Path) -> None:
+        nonlocal last_s
+        if monotonic() - last_s >= MIRROR_INTERVAL_S:
+            checkpoints.mirror(job.lake, key, folder, int(folder.name))
+            last_s = monotonic()
+
+    return mirror
+
+
+def _store(job: Job, prepared: Prepared, plan: TrainingPlan, result: "TrainResult") -> Candidate:
+    story = Story(
+        train_key=plan.train_key,
+        split_digest=prepared.split_digest,
+        samples_seen=result.samples_seen,
+        best_samples_seen=result.best_samples_seen,
+        seconds=round(result.seconds, 3),
+        device=result.device,
+        events=tuple(result.events),
+        curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
+        notes=tuple(result.notes),
+        resolved=dict(plan.resolved),
+    )
+    put_story(job.lake, job.name, plan.version, story)
+    digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
+    return Candidate(
+        version=plan.version, snapshot_digest=digest, train_key=plan.train_key, trained=True
+    )

@@ -1,4 +1,4 @@
-"""The training loop. Signature first."""
+"""The training loop: one function for every modality and objective."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,22 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from gan import watch
+from gan.batches import Batches
+from gan.checkpoint import Checkpoints
 from gan.config import ResolvedConfig
+from gan.device import find_place
+from gan.errors import Interrupted
+from gan.objectives import phases
 from gan.protocols import Codec, Curve, Hooks
 from gan.report import Event
+from gan.sample import average_sampler
+from gan.schedules import crosses_tick, is_spent, phase_at, used_share
+from gan.snapshot import save_snapshot
+from gan.state import TrainState
+from gan.stats import Clock, curves, record_tick, write_stats
+
+CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +32,16 @@ class TrainResult:
     """Folder of the chosen generator."""
     samples_seen: int
     best_samples_seen: int
+    """When the chosen generator was taken."""
     events: Sequence[Event]
+    """Repairs, the choice, the stop."""
     curves: Sequence[Curve]
+    """Losses and assessments over samples."""
     seconds: float
+    """Over all runs of this training, assessments included."""
     device: str
     notes: Sequence[str]
+    """What `auto` picked."""
 
 
 def train(
@@ -35,5 +53,98 @@ def train(
     hooks: Hooks | None = None,
     device: str = "auto",
 ) -> TrainResult:
-    """Train on the records of split train; continue what is in `folder`."""
-    raise NotImplementedError
+    """Train a generator on the records of split train, continuing whatever `folder` holds.
+
+    Killed at any moment and called again, it ends with the same weights, bit for bit, as without
+    the kill (budget in samples, one thread count, one kind of processor).
+
+    Args:
+        config: complete configuration, from the modality's `resolve`.
+        codec: fitted on the same records.
+        records: split train.
+        folder: of this training alone; gets `checkpoints/`, `stats.jsonl` and `snapshot/`.
+        hooks: assessment and callbacks.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        Interrupted: `hooks.should_stop` said so; a checkpoint of that moment is written.
+        NotFiniteError: losses or weights left the finite numbers more often than repairs allow.
+        MemoryLimitError: even the smallest part of a batch does not fit.
+        ConfigError: the device is missing, or the folder is of another training.
+        DataError: the records do not fit the codec.
+    """
+    # What, where, how: samples in memory as they are stored, device and precision, objectives.
+    hooks = hooks or Hooks()
+    place = find_place(device, precision=config.precision, threads=config.threads)
+    batches = Batches(codec.encode(records), codec, place, seed=config.seed)
+    objectives = phases(config, place)
+    checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config)
+
+    with place.settled(), watch.memory_limit():
+        # Continue from the newest checkpoint, or write the one that repairs can go back to.
+        state = TrainState(config, codec, place)
+        if not checkpoints.restore(state):
+            checkpoints.save(state)
+        write_stats(folder, state.progress)
+        clock = Clock()
+
+        while (progress := state.progress).stopped is None:
+            # One step on one batch by the objective of the phase.
+            if hooks.should_stop():
+                hooks.on_checkpoint(checkpoints.save(state))
+                raise Interrupted(watch.interruption(progress))
+            share = used_share(config, progress.samples_seen, progress.seconds)
+            batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
+            with watch.memory_trouble() as trouble:
+                state.after_step(objectives[phase_at(config, share)].step(state, batch, share))
+            if trouble:
+                watch.shrink(state, checkpoints)
+                continue
+            progress.seconds += clock.lap()
+            over = is_spent(config, progress.samples_seen, progress.seconds)
+            if not (over or crosses_tick(config, progress.samples_seen)):
+                continue
+
+            # Maintenance, once per tick: is it alive, how good is it, does it go on?
+            losses = watch.read_losses(state)
+            if not watch.is_finite(state, losses):
+                watch.step_back(state, checkpoints)
+                continue
+            sample = average_sampler(state.generator_ema, codec, config)
+            assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
+            watch.choose(state, assessment)
+            watch.decide(state, assessment)
+            progress.seconds += clock.lap()
+
+            # What a later run needs, and what a watching person sees.
+            tick = record_tick(config, progress, losses, assessment)
+            hooks.on_checkpoint(checkpoints.save(state))
+            write_stats(folder, progress)
+            hooks.on_tick(tick)
+
+    return _ship(state, codec, folder)
+
+
+def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
+    """Write the snapshot of the best average and return the result."""
+    progress, config = state.progress, state.config
+    save_snapshot(
+        folder / SNAPSHOT,
+        config=config,
+        codec=codec,
+        weights={name: tensor.contiguous() for name, tensor in state.best.items()},
+        facts={
+            "samples_seen": progress.samples_seen,
+            "best_samples_seen": progress.best_samples_seen,
+        },
+    )
+    return TrainResult(
+        snapshot=folder / SNAPSHOT,
+        samples_seen=progress.samples_seen,
+        best_samples_seen=progress.best_samples_seen,
+        events=tuple(progress.events),
+        curves=curves(progress),
+        seconds=progress.seconds,
+        device=state.sums.device.type,
+        notes=config.notes,
+    )

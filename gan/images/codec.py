@@ -96,7 +96,8 @@ class ImageCodec:
         if not sides_fit or channels not in CHANNELS:
             msg = (
                 f"images of {height} x {width} x {channels} are not served: sides of "
-                f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels with 1, 3 or 4 channels are (see source.resize)"
+                f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels with 1, 3 or 4 channels are; "
+                "set source.resize"
             )
             raise DataError(msg)
         if label is None:

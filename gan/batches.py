@@ -1,0 +1,78 @@
+"""The training samples, in memory as they are stored, dealt out epoch by epoch.
+
+Shapes: N samples of one step.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan.device import Place
+from gan.errors import DataError
+from gan.protocols import Codec, Encoded
+from gan.randomness import stream
+
+
+class Batch(NamedTuple):
+    """What one step trains on; the labels serve reals and fakes alike."""
+
+    reals: Tensor
+    labels_N: Tensor
+    z_NZ: Tensor
+    stream: torch.Generator
+    """The step's own stream, on the processor, for augmentation."""
+
+    def chunks(self, size: int) -> "list[Batch]":
+        """Return the batch in parts of at most `size`, in order."""
+        parts = zip(
+            self.reals.split(size), self.labels_N.split(size), self.z_NZ.split(size), strict=True
+        )
+        return [Batch(*part, self.stream) for part in parts]
+
+
+class Batches:
+    """Samples of position p, p + 1, …: every epoch shows every sample once, in its own order.
+
+    A batch depends on the position alone, so a resumed training sees what it would have seen.
+    """
+
+    def __init__(self, encoded: Encoded, codec: Codec, place: Place, *, seed: int) -> None:
+        if len(encoded.values) == 0:
+            msg = "there are no training records: split train has 0 rows"
+            raise DataError(msg)
+        self.codec, self.place, self.seed = codec, place, seed
+        self.encoded = encoded
+        self._epoch = -1
+        self._order_R = torch.empty(0, dtype=torch.int64)
+
+    def take(self, position: int, count: int, latent: int) -> Batch:
+        """Return the `count` samples from a position on, with fresh latents."""
+        rows_N = self._rows(position, count).numpy()
+        numbers = stream(self.seed, "step", position)
+        values = torch.from_numpy(self.encoded.values[rows_N])
+        labels_N = torch.from_numpy(self.encoded.labels_N[rows_N])
+        z_NZ = torch.randn(count, latent, generator=numbers)
+        return Batch(
+            self.codec.to_samples(self.place.send(values)),
+            self.place.send(labels_N),
+            self.place.send(z_NZ),
+            numbers,
+        )
+
+    def _rows(self, position: int, count: int) -> Tensor:
+        """Return row numbers; a batch may span the end of an epoch."""
+        parts = []
+        while count:
+            epoch, offset = divmod(position, len(self.encoded.values))
+            part = self._order(epoch)[offset : offset + count]
+            parts.append(part)
+            position, count = position + len(part), count - len(part)
+        return torch.cat(parts)
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            shuffle = stream(self.seed, "epoch", epoch)
+            self._order_R = torch.randperm(len(self.encoded.values), generator=shuffle)
+            self._epoch = epoch
+        return self._order_R

@@ -1,0 +1,132 @@
+"""Checkpoints: the resumable state of a training, written so that a kill never leaves a broken one.
+
+    <folder>/<samples_seen, 12 digits>/state.safetensors    every tensor
+    <folder>/<samples_seen, 12 digits>/state.json           progress, digests
+
+A checkpoint is built in a staging folder, forced to the disk and renamed; the two newest are kept.
+Reading takes the newest complete one of the same configuration and checks its digest.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from gan.config import ResolvedConfig
+from gan.errors import ConfigError
+from gan.state import Progress, TrainState
+
+SCHEMA = "ganmill-checkpoint/1"
+TENSORS, INDEX = "state.safetensors", "state.json"
+KEPT = 2
+STAGING = ".staging-"
+
+
+def config_digest(config: ResolvedConfig) -> str:
+    """Return a digest of everything that decides the weights."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """The checkpoints of one training, in one folder."""
+
+    folder: Path
+    config: ResolvedConfig
+
+    def save(self, state: TrainState) -> Path:
+        """Write a checkpoint and return its folder; the third newest is deleted."""
+        target = self.folder / f"{state.progress.samples_seen:012d}"
+        staging = self.folder / f"{STAGING}{os.getpid()}"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        tensors = {name: tensor.contiguous() for name, tensor in state.tensors().items()}
+        data = save_tensors(tensors)
+        index = {
+            "schema": SCHEMA,
+            "config": config_digest(self.config),
+            "tensors": hashlib.sha256(data).hexdigest(),
+            "progress": state.progress.to_json(),
+        }
+        write_synced(staging / TENSORS, data)
+        write_synced(staging / INDEX, json.dumps(index, indent=1).encode())
+        if target.exists():
+            shutil.rmtree(target)
+        staging.rename(target)
+        sync_folder(self.folder)
+        self._forget_old()
+        return target
+
+    def restore(self, state: TrainState) -> bool:
+        """Bring the state to the newest complete checkpoint; False when there is none.
+
+        Raises:
+            ConfigError: the folder holds the checkpoints of another configuration.
+        """
+        for path in self._newest_first():
+            index, tensors = _read(path)
+            if index is None or tensors is None:
+                continue
+            if index["config"] != config_digest(self.config):
+                msg = (
+                    f"{path} belongs to another configuration: give this training another folder, "
+                    "or delete that one"
+                )
+                raise ConfigError(msg)
+            state.restore(tensors, Progress.from_json(index["progress"]))
+            return True
+        return False
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]" * 12), reverse=True)
+
+    def _forget_old(self) -> None:
+        for path in self._newest_first()[KEPT:]:
+            shutil.rmtree(path)
+        for path in self.folder.glob(f"{STAGING}*"):
+            shutil.rmtree(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any] | None, Mapping[str, Tensor] | None]:
+    """Return index and tensors of a checkpoint, or None for an incomplete or damaged one."""
+    try:
+        index = json.loads((path / INDEX).read_bytes())
+        data = (path / TENSORS).read_bytes()
+    except (OSError, ValueError):
+        return None, None
+    if index.get("schema") != SCHEMA or index["tensors"] != hashlib.sha256(data).hexdigest():
+        return None, None
+    return index, load_tensors(data)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and force it to the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries, such as a rename, to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file so that a reader or a kill sees the old or the new one, never a part."""
+    staging = path.with_name(f".{path.name}")
+    write_synced(staging, data)
+    staging.replace(path)
+    sync_folder(path.parent)

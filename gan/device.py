@@ -1,0 +1,110 @@
+"""The one module that decides device, precision, threads and memory layout."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan.errors import ConfigError
+
+Precision = Literal["float32", "bfloat16"]
+
+IMAGE_DIMENSIONS = 4
+"""Of a batch of images and of a convolution's weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where tensors live and how they are computed."""
+
+    device: torch.device
+    precision: Precision = "float32"
+    threads: int = 1
+
+    @contextlib.contextmanager
+    def settled(self) -> Iterator[None]:
+        """Set threads and TF32 for the time of the block; both are global in torch."""
+        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        torch.set_num_threads(self.threads)
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_float32_matmul_precision(precision)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which forward passes use the chosen precision."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """Return the tensor on the device; a copy to CUDA is pinned and does not wait."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor
+
+    def settle(self, network: nn.Module) -> None:
+        """Move a network to the device, channels last, which is what convolutions are fastest in.
+
+        Parameters are changed in place and stay the same objects.
+        """
+        network.to(device=self.device)
+        for parameter in network.parameters():
+            if parameter.dim() == IMAGE_DIMENSIONS:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def choose_device(wanted: str) -> str:
+    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        msg = "training.device is 'cuda', but torch sees no CUDA device here: use 'auto' or 'cpu'"
+        raise ConfigError(msg)
+    if wanted not in {"auto", "cpu", "cuda"}:
+        msg = f"training.device is {wanted!r}: choose 'auto', 'cpu' or 'cuda'"
+        raise ConfigError(msg)
+    return ("cuda" if available else "cpu") if wanted == "auto" else wanted
+
+
+def find_place(wanted: str, *, precision: Precision = "float32", threads: int = 1) -> Place:
+    """Return the place for a wanted device.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+    return Place(device=torch.device(choose_device(wanted)), precision=precision, threads=threads)
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Return whether the device multiplies bfloat16 in hardware, by asking it, not by timing."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on the device or in the processor."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in text or "not enough memory" in text
+    )

@@ -1,0 +1,27 @@
+"""The table of objectives: name in a phase → what does its steps."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from gan.adversarial import Adversarial
+from gan.batches import Batch
+from gan.config import ResolvedConfig
+from gan.device import Place
+from gan.state import TrainState
+
+
+class Objective(Protocol):
+    """Changes the networks by one batch."""
+
+    def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
+        """Return the losses in the order of `gan.state.LOSSES`, detached, on the device."""
+
+
+OBJECTIVES: dict[str, Callable[[ResolvedConfig, Place], Objective]] = {"adversarial": Adversarial}
+
+
+def phases(config: ResolvedConfig, place: Place) -> list[Objective]:
+    """Return the objective of each phase."""
+    return [OBJECTIVES[phase.objective](config, place) for phase in config.phases]

@@ -1,0 +1,165 @@
+"""Watching a training: is it alive, which snapshot is best, when is it over. Decides on samples.
+
+Everything here reads and writes `Progress`, which is in the checkpoint, so that a resumed training
+decides as an uninterrupted one would have.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import torch
+
+from gan.checkpoint import Checkpoints
+from gan.device import is_memory_error
+from gan.errors import MemoryLimitError, NotFiniteError
+from gan.protocols import Assessment
+from gan.schedules import is_spent
+from gan.state import LOSSES, Progress, TrainState
+
+COPIES_RISE = 1.5
+"""Training stops when copies exceed so many times their value at the first full coverage."""
+
+SMALLEST_MICRO_BATCH = 2
+
+
+def read_losses(state: TrainState) -> dict[str, float]:
+    """Return the mean losses since the last tick and start counting anew; waits for the device."""
+    progress = state.progress
+    before = progress.history[-1]["samples_seen"] if progress.history else 0
+    steps = (progress.samples_seen - before) / state.config.batch_size
+    means = (state.sums / steps).tolist()
+    state.sums.zero_()
+    return dict(zip(LOSSES, means, strict=True))
+
+
+def is_finite(state: TrainState, losses: dict[str, float]) -> bool:
+    """Return whether losses and every weight are finite numbers; waits for the device."""
+    total = torch.zeros((), device=state.sums.device)
+    for network in (state.generator, state.discriminator, state.generator_ema):
+        for parameter in network.parameters():
+            total += parameter.detach().abs().max()
+    return math.isfinite(total.item()) and all(map(math.isfinite, losses.values()))
+
+
+def step_back(state: TrainState, checkpoints: Checkpoints) -> None:
+    """Go back to the last checkpoint with half the learning rate.
+
+    Raises:
+        NotFiniteError: that was done `max_repairs` times already.
+    """
+    config, failed = state.config, state.progress
+    if failed.repairs >= config.max_repairs:
+        msg = (
+            f"training left the finite numbers at {failed.samples_seen} samples, after "
+            f"{failed.repairs} repairs: raise generator.gamma ({config.gamma:g}) or lower "
+            f"generator.learning_rate ({config.learning_rate:g})"
+        )
+        raise NotFiniteError(msg)
+    checkpoints.restore(state)
+    state.progress.repairs = failed.repairs + 1
+    state.progress.learning_rate_factor = failed.learning_rate_factor / 2
+    state.progress.micro_batch = failed.micro_batch
+    state.progress.seconds = failed.seconds
+    state.progress.note(
+        "repair",
+        f"losses or weights were not finite at {failed.samples_seen} samples: went back to "
+        f"{state.progress.samples_seen} with half the learning rate",
+    )
+
+
+def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
+    """Go back to the last checkpoint with half as many samples in memory at once.
+
+    Raises:
+        MemoryLimitError: they cannot be halved any more.
+    """
+    failed = state.progress
+    smaller = failed.micro_batch // 2
+    if smaller < SMALLEST_MICRO_BATCH:
+        msg = (
+            f"out of memory with {failed.micro_batch} samples at once on {state.sums.device}: "
+            f"lower generator.width ({state.config.network.get('width')}) or use a larger device"
+        )
+        raise MemoryLimitError(msg)
+    checkpoints.restore(state)
+    state.progress.repairs = failed.repairs
+    state.progress.learning_rate_factor = failed.learning_rate_factor
+    state.progress.micro_batch = smaller
+    state.progress.seconds = failed.seconds
+    state.progress.note(
+        "memory", f"out of memory: {smaller} samples at once from now on, gradients summed"
+    )
+
+
+def choose(state: TrainState, assessment: Assessment | None) -> None:
+    """Keep the average as the best snapshot when it is; without assessment the last one is best."""
+    progress = state.progress
+    if assessment is None:
+        state.keep_best(None)
+        return
+    if progress.copies_reference is None and assessment.full_coverage:
+        progress.copies_reference = assessment.copies
+    usable = math.isfinite(assessment.rank) and not _copies_rise(progress, assessment)
+    if usable and (progress.best_rank is None or assessment.rank < progress.best_rank):
+        state.keep_best(assessment.rank)
+
+
+def decide(state: TrainState, assessment: Assessment | None) -> None:
+    """Stop when copies rise, when nothing improves, or when the budget is used up."""
+    progress = state.progress
+    waited = progress.samples_seen - progress.best_samples_seen
+    if assessment is not None and _copies_rise(progress, assessment):
+        progress.stopped = (
+            f"copies rose to {assessment.copies:.3f}, more than {COPIES_RISE:g} times the "
+            f"{progress.copies_reference:.3f} of the first full coverage"
+        )
+    elif progress.best_samples_seen and waited >= state.config.patience_samples:
+        progress.stopped = f"no better snapshot for {waited} samples"
+    elif is_spent(state.config, progress.samples_seen, progress.seconds):
+        progress.stopped = "the budget is used up"
+    if progress.stopped is None:
+        return
+    if not progress.best_samples_seen:
+        state.keep_best(None)
+        progress.note("choice", "no snapshot was usable: the last average is kept")
+    progress.note("stop", f"training stopped: {progress.stopped}")
+    progress.note("choice", f"the snapshot of {progress.best_samples_seen} samples is kept")
+
+
+def interruption(progress: Progress) -> str:
+    """Return what `Interrupted` says."""
+    return (
+        f"training was interrupted after {progress.samples_seen} samples: run it again to continue"
+    )
+
+
+@contextlib.contextmanager
+def memory_trouble() -> Iterator[list[str]]:
+    """Yield a list that is filled, instead of an error, when the block runs out of memory."""
+    trouble: list[str] = []
+    try:
+        yield trouble
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_error(error):
+            raise
+        trouble.append(str(error))
+
+
+@contextlib.contextmanager
+def memory_limit() -> Iterator[None]:
+    """Turn whatever else runs out of memory in the block into our error.
+
+    Raises:
+        MemoryLimitError: with what torch said.
+    """
+    with memory_trouble() as trouble:
+        yield
+    if trouble:
+        msg = f"out of memory outside of a step ({trouble[0]}): lower generator.width"
+        raise MemoryLimitError(msg)
+
+
+def _copies_rise(progress: Progress, assessment: Assessment) -> bool:
+    reference = progress.copies_reference
+    return reference is not None and assessment.copies > COPIES_RISE * reference

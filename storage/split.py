@@ -81,10 +81,24 @@ class SplitConfig(BaseModel):
         return self
 
 
-def content_digest(shape_HWC: tuple[int, ...], pixels: bytes) -> bytes:
-    """Digest one image: its shape and its decoded 8-bit pixels, row by row, channels last."""
-    header = b"".join(side.to_bytes(4, "little") for side in shape_HWC)
-    return blake2b(SALT + header + pixels, digest_size=DIGEST_BYTES).digest()
+def content_digests(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Digest images: shape and decoded 8-bit pixels, in the narrowest form that loses nothing.
+
+    A colour image whose channels are equal is digested as grey, and an opaque alpha is left out:
+    so an image has one digest however many channels it is stored in or widened to.
+
+    Returns:
+        uint8 array of shape (N, 16).
+    """
+    _, height, width, _ = images_NHWC.shape
+    digests = np.empty((len(images_NHWC), DIGEST_BYTES), np.uint8)
+    narrowest_N = _narrowest(images_NHWC)
+    for channels in np.unique(narrowest_N):
+        rows = np.flatnonzero(narrowest_N == channels)
+        pixels = np.ascontiguousarray(images_NHWC[rows, :, :, :channels]).reshape(len(rows), -1)
+        shape = np.array([height, width, channels], "<u4").tobytes()
+        digests[rows] = _digest_rows(SALT + shape, pixels)
+    return digests
 
 
 def value_digests(values: Iterable[object]) -> NDArray[np.uint8]:
@@ -111,7 +125,7 @@ def units(digests: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def occurrences(digests: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number the copies of every record: 0 for the first with its digest, 1 for the second, …"""
+    """Number the copies of every record: 0 for the first with its digest, 1 for the second."""
     order, starts = _grouped(digests)
     first_of_group = np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
     numbers = np.empty(len(order), np.int64)
@@ -140,9 +154,7 @@ def with_occurrence(digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return result
 
 
-def assign(
-    digests: NDArray[np.uint8], *, validation: float, holdout: float
-) -> NDArray[np.uint8]:
+def assign(digests: NDArray[np.uint8], *, validation: float, holdout: float) -> NDArray[np.uint8]:
     """Give every record its side: 0 train, 1 validation, 2 holdout.
 
     Args:
@@ -188,6 +200,32 @@ def split_rule(config: SplitConfig, *, by_occurrence: bool = False) -> dict[str,
         "group_by": config.group_by,
         "holdout_uri_digest": None if uri is None else blake2b(uri.encode()).hexdigest()[:32],
     }
+
+
+def _narrowest(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the channels (1, 3 or 4) that each image needs."""
+    channels = images_NHWC.shape[3]
+    narrowest_N = np.full(len(images_NHWC), channels, np.uint8)
+    if channels == 1:
+        return narrowest_N
+    opaque_N = np.ones(len(images_NHWC), np.bool_)
+    if channels == 4:
+        opaque_N = (images_NHWC[..., 3] == 255).all(axis=(1, 2))
+    grey_N = (images_NHWC[..., :2] == images_NHWC[..., 1:3]).all(axis=(1, 2, 3))
+    narrowest_N[opaque_N] = 3
+    narrowest_N[opaque_N & grey_N] = 1
+    return narrowest_N
+
+
+def _digest_rows(header: bytes, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Digest `header` + row for every row of a contiguous array."""
+    start = blake2b(header, digest_size=DIGEST_BYTES)
+    digests = bytearray()
+    for row in rows:
+        digest = start.copy()
+        digest.update(row.data)
+        digests += digest.digest()
+    return as_digests(bytes(digests))
 
 
 def _grouped(digests: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

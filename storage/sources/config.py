@@ -66,7 +66,7 @@ class SourceConfig(BaseModel):
         if value is None:
             return None
         height, width = parse_resize(value)
-        if not (MIN_SIDE_PX <= min(height, width) and max(height, width) <= MAX_SIDE_PX):
+        if min(height, width) < MIN_SIDE_PX or max(height, width) > MAX_SIDE_PX:
             message = (
                 f"source.resize {value!r} is outside {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels; "
                 "choose both sides within it"

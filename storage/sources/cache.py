@@ -1,0 +1,167 @@
+"""A folder of finished entries: built aside, renamed into place, reused, swept and pruned.
+
+One process builds an entry while others that want it wait, through `flock` on a file beside it;
+the lock of a killed process is released by the operating system, so whoever gets the lock knows
+that anything half-built under the same name is debris. Without working locks (some network file
+systems) the rename still lets exactly one entry win.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from storage.errors import LakeFullError, NotWritableError
+
+Entry = TypeVar("Entry")
+
+IDLE: Final = timedelta(days=1)
+"""An older entry of a source is pruned when nobody used it for this long."""
+
+_BUILDING: Final = ".building-"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
+_TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
+
+
+def obtain(
+    folder: Path,
+    name: str,
+    *,
+    load: Callable[[Path], Entry | None],
+    build: Callable[[Path], None],
+) -> Entry:
+    """Return the entry `name`, built first when it is missing or broken.
+
+    Args:
+        folder: holds the entries; created when missing.
+        name: `<slot>-<key>`; entries of one slot replace each other over time.
+        load: opens the entry at a path, None when it is missing or broken.
+        build: fills the empty folder it is given.
+
+    Raises:
+        LakeFullError: the disk is full.
+        NotWritableError: the folder cannot be written.
+    """
+    target = folder / name
+    with _disk_errors(folder):
+        entry = load(target)
+        if entry is not None:
+            os.utime(target)
+            return entry
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder, name, wait=True) as locked:
+            entry = load(target)
+            if entry is not None:
+                return entry
+            if locked:
+                _discard(target)
+                _sweep(folder, name)
+                _prune(folder, name)
+            _build(target, build)
+        entry = load(target)
+    if entry is None:
+        msg = f"The cache entry {target} is broken right after it was written; check the disk."
+        raise NotWritableError(msg)
+    return entry
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a whole file and have it on disk before returning."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _build(target: Path, build: Callable[[Path], None]) -> None:
+    aside = target.with_name(f"{target.name}{_BUILDING}{uuid.uuid4().hex}")
+    aside.mkdir()
+    try:
+        build(aside)
+        _sync_folder(aside)
+        try:
+            aside.rename(target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        _sync_folder(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, name: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the lock of an entry; yields False when it is not held."""
+    with (folder / f"{name}.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in _FULL | _REFUSED:
+                raise
+            yield False
+        else:
+            yield True
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what killed builders left; `name` is locked by the caller."""
+    for debris in folder.glob(f"*{_BUILDING}*"):
+        owner = debris.name.partition(_BUILDING)[0]
+        if owner == name:
+            shutil.rmtree(debris, ignore_errors=True)
+            continue
+        with _locked(folder, owner, wait=False) as locked:
+            if locked:
+                shutil.rmtree(debris, ignore_errors=True)
+
+
+def _prune(folder: Path, name: str) -> None:
+    """Remove idle entries of the same slot: the source changed since."""
+    slot = name.partition("-")[0]
+    oldest = (datetime.now(UTC) - IDLE).timestamp()
+    for entry in folder.glob(f"{slot}-*"):
+        if entry.is_dir() and _BUILDING not in entry.name and entry.stat().st_mtime < oldest:
+            _discard(entry)
+
+
+def _discard(entry: Path) -> None:
+    """Remove an entry so that nobody sees half of it."""
+    aside = entry.with_name(f"{entry.name}{_BUILDING}{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):
+        entry.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            msg = (
+                f"The disk of {folder} is full ({error.strerror}) while the source is prepared; "
+                "free space there or set GANMILL_WORK_FOLDER to another disk."
+            )
+            raise LakeFullError(msg) from error
+        if error.errno in _REFUSED:
+            msg = (
+                f"The folder {folder} for prepared sources cannot be written ({error.strerror}: "
+                f"{error.filename}); change its permissions or set GANMILL_WORK_FOLDER."
+            )
+            raise NotWritableError(msg) from error
+        raise

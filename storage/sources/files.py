@@ -1,0 +1,194 @@
+"""From an URI to the files of a source: listing, choice, digest."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from storage.digests import digest_json
+from storage.errors import SourceError
+from storage.objects import ObjectInfo, ObjectStore
+from storage.open_store import open_store
+from storage.settings import StorageProfile
+from storage.sources.config import SourceConfig
+from storage.sources.globs import (
+    any_of,
+    compile_glob,
+    has_wildcard,
+    is_hidden,
+    literal_prefix,
+    split_glob,
+)
+
+IMAGE_SUFFIXES: Final = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq"})
+
+REMOTE_THREADS: Final = 32
+"""Requests in flight against a remote store, where waiting costs more than computing."""
+
+_DIGEST_BLOCK_BYTES = 1 << 20
+_FEW_FILES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFiles:
+    """The files of a source, all of one kind, sorted by relative path."""
+
+    uri: str
+    """As the user wrote it."""
+
+    store: ObjectStore
+    """Rooted at the folder of the source; the keys are the relative paths."""
+
+    files: tuple[ObjectInfo, ...]
+    """Never empty."""
+
+    ignored: int
+    """Files below the source that were not chosen."""
+
+    parquet: bool
+    """Parquet files; else image files."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether every request crosses a network."""
+        return self.store.uri.startswith("s3://")
+
+
+def find_files(config: SourceConfig, profile: StorageProfile | None) -> SourceFiles:
+    """List a source and choose its files.
+
+    Raises:
+        SourceError: nothing is there, nothing is readable, or two kinds are mixed.
+        LakeError: the store fails.
+    """
+    store, listed, glob = _list(config.uri, profile)
+    wanted = compile_glob(glob).fullmatch if glob else bool
+    included = any_of(config.include) if config.include else bool
+    excluded = any_of(config.exclude)
+    chosen = [
+        info
+        for info in listed
+        if _suffix(info.key) in IMAGE_SUFFIXES | PARQUET_SUFFIXES
+        and not is_hidden(info.key)
+        and wanted(info.key)
+        and included(info.key)
+        and not excluded(info.key)
+    ]
+    if not chosen:
+        raise SourceError(_nothing(config, listed))
+    parquet = [info for info in chosen if _suffix(info.key) in PARQUET_SUFFIXES]
+    if parquet and len(parquet) < len(chosen):
+        image = next(info.key for info in chosen if _suffix(info.key) in IMAGE_SUFFIXES)
+        msg = (
+            f"The source {config.uri!r} holds both Parquet files ({parquet[0].key!r}) and image "
+            f"files ({image!r}); choose one kind with source.include, such as ['*.parquet']."
+        )
+        raise SourceError(msg)
+    return SourceFiles(
+        uri=config.uri,
+        store=store,
+        files=tuple(sorted(chosen, key=lambda info: info.key)),
+        ignored=len(listed) - len(chosen),
+        parquet=bool(parquet),
+    )
+
+
+def digest_files(store: ObjectStore, files: Sequence[ObjectInfo]) -> str:
+    """Return the source digest: sorted (relative path, size, S3 ETag or sha256)."""
+
+    def content(info: ObjectInfo) -> str:
+        return info.etag if info.etag is not None else _sha256(store, info.key)
+
+    with ThreadPoolExecutor(4) as pool:
+        tags = list(pool.map(content, files))
+    return digest_json(
+        sorted([info.key, info.size_bytes, tag] for info, tag in zip(files, tags, strict=True))
+    )
+
+
+def verify_unchanged(found: SourceFiles) -> None:
+    """Check that every file still has the size and tag of the listing.
+
+    Raises:
+        SourceError: one of them changed or vanished.
+    """
+    few = len(found.files) <= _FEW_FILES
+    now = {} if few else {info.key: info for info in found.store.list()}
+    for info in found.files:
+        if (found.store.stat(info.key) if few else now.get(info.key)) != info:
+            raise changed(found.uri, info.key)
+
+
+def changed(uri: str, key: str) -> SourceError:
+    """Make the error for a file that is no longer what the listing said."""
+    return SourceError(
+        f"The file {key!r} of the source {uri!r} changed while it was read; "
+        "run again when nothing writes there."
+    )
+
+
+def _sha256(store: ObjectStore, key: str) -> str:
+    digest = sha256()
+    with store.open(key) as file:
+        while block := file.read(_DIGEST_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _list(
+    uri: str, profile: StorageProfile | None
+) -> tuple[ObjectStore, list[ObjectInfo], str | None]:
+    """Return the store of the folder, what lies below, and the glob of the URI if it has one."""
+    local = _local_path(uri)
+    if has_wildcard(uri) and not (local is not None and local.exists()):
+        folder, glob = split_glob(uri)
+        if folder.endswith(":/"):
+            msg = f"The source {uri!r} has a wildcard in the bucket; name one bucket."
+            raise SourceError(msg)
+        store = open_store(folder, profile, read_only=True)
+        return store, list(store.list(literal_prefix(glob))), glob
+    if _suffix(uri) in IMAGE_SUFFIXES | PARQUET_SUFFIXES and not (local and local.is_dir()):
+        folder, _, name = uri.rstrip("/").rpartition("/")
+        store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
+        info = store.stat(name)
+        return store, [] if info is None else [info], None
+    if local is not None and not local.is_dir():
+        state = "is a file of no known kind" if local.exists() else "does not exist"
+        msg = (
+            f"The source {uri!r} {state}; point source.uri at a folder of images, a Parquet file, "
+            "a glob, s3://bucket/prefix or example:digits."
+        )
+        raise SourceError(msg)
+    store = open_store(uri, profile, read_only=True)
+    return store, list(store.list()), None
+
+
+def _local_path(uri: str) -> Path | None:
+    if uri.startswith("file://"):
+        return Path(unquote(urlsplit(uri).path))
+    return None if "://" in uri else Path(uri).expanduser()
+
+
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower()
+
+
+def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
+    if not listed:
+        return (
+            f"The source {config.uri!r} is missing or empty; "
+            "check source.uri, and that these credentials may list it."
+        )
+    chosen = " that source.include and source.exclude leave" if config.include else ""
+    chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
+    return (
+        f"The source {config.uri!r} holds {len(listed)} files but no image and no Parquet file"
+        f"{chosen} (one of them: {listed[0].key!r}); correct source.uri or the globs."
+    )

@@ -1,0 +1,178 @@
+"""From the recipe's split and the collected records to a side for every record. Pure.
+
+Shape legend: N records.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from storage.errors import SourceError
+from storage.sources.staging import LEFT_OUT
+from storage.split import (
+    HOLDOUT,
+    SPLIT_VALUES,
+    SPLITS,
+    TRAIN,
+    VALIDATION,
+    SplitConfig,
+    assign,
+    distinct_rows,
+    leaks,
+    split_rule,
+    value_digests,
+    with_occurrence,
+)
+
+_TRAIN, _VALIDATION, _HOLDOUT = (SPLITS.index(name) for name in (TRAIN, VALIDATION, HOLDOUT))
+_SHOWN_VALUES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What decides, for N records."""
+
+    digests: NDArray[np.uint8]
+    """(N, 16), of the content as stored."""
+
+    final_digests: NDArray[np.uint8]
+    """(N, 16), of the content as delivered."""
+
+    deciding: pa.Array | None
+    """The column of `split.column` or `split.group_by`, for the records that are not held out."""
+
+    held_out: NDArray[np.bool_]
+    """(N,), whether the record came from `split.holdout_uri`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Where every record goes."""
+
+    sides: NDArray[np.uint8]
+    """(N,): 0 train, 1 validation, 2 holdout, or LEFT_OUT."""
+
+    rule: dict[str, Any]
+    """The rule to store."""
+
+    notes: tuple[str, ...]
+    """What was decided on the user's behalf."""
+
+
+def decide(config: SplitConfig, collected: Collected) -> Decision:
+    """Give every record its side.
+
+    Raises:
+        SourceError: a split is empty, or the deciding column has empty or unknown values.
+    """
+    notes: list[str] = []
+    distinct = distinct_rows(collected.digests)
+    repeated = 2 * distinct < len(collected.digests)
+    by_occurrence = repeated and config.column is None and config.group_by is None
+    if by_occurrence:
+        notes.append(
+            f"Only {distinct} of {len(collected.digests)} images are distinct, so the split is by "
+            "occurrence and equal images lie on several sides."
+        )
+    sides = _sides(config, collected, by_occurrence=by_occurrence, notes=notes)
+    marked = leaks(collected.final_digests, sides)
+    if marked.any() and not by_occurrence:
+        notes.append(_leak_note(int(marked.sum()), kept=repeated))
+        if not repeated:
+            sides[marked] = LEFT_OUT
+    _check_filled(config, sides)
+    rule = split_rule(config, by_occurrence=by_occurrence)
+    return Decision(sides=sides, rule=rule, notes=tuple(notes))
+
+
+def _sides(
+    config: SplitConfig, collected: Collected, *, by_occurrence: bool, notes: list[str]
+) -> NDArray[np.uint8]:
+    keys = with_occurrence(collected.digests) if by_occurrence else collected.digests
+    if config.column is not None:
+        return _from_column(config, collected, keys, notes)
+    separate = config.holdout_uri is not None
+    own = ~collected.held_out
+    keys = keys[own] if config.group_by is None else _group_digests(config.group_by, collected)
+    sides = np.full(len(own), _HOLDOUT, np.uint8)
+    sides[own] = assign(
+        keys, validation=config.validation, holdout=0.0 if separate else config.holdout
+    )
+    return sides
+
+
+def _from_column(
+    config: SplitConfig, collected: Collected, keys: NDArray[np.uint8], notes: list[str]
+) -> NDArray[np.uint8]:
+    name = config.column or ""
+    values, codes = _values(name, collected)
+    unknown = [value for value in values if value.strip().lower() not in SPLIT_VALUES]
+    if unknown:
+        shown = ", ".join(repr(value) for value in unknown[:_SHOWN_VALUES])
+        msg = (
+            f"The split column {name!r} says {shown}, which names no split; "
+            "its values may be train, validation and holdout (or val, dev, test)."
+        )
+        raise SourceError(msg)
+    by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
+    sides = by_code[codes]
+    if not (sides == _VALIDATION).any():
+        train = np.flatnonzero(sides == _TRAIN)
+        sides[train] = assign(keys[train], validation=config.validation, holdout=0.0)
+        notes.append(
+            f"The split column {name!r} never says validation, so {config.validation:.0%} of its "
+            "training records are taken for it by their hash."
+        )
+    return sides
+
+
+def _group_digests(name: str, collected: Collected) -> NDArray[np.uint8]:
+    values, codes = _values(name, collected)
+    return value_digests(values)[codes]
+
+
+def _values(name: str, collected: Collected) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the distinct values as text and the index of each record's value."""
+    column = collected.deciding
+    if column is None or column.null_count:
+        missing = 0 if column is None else column.null_count
+        msg = f"The column {name!r} decides the split but is empty in {missing} records; fill it."
+        raise SourceError(msg)
+    encoded = pc.dictionary_encode(column)
+    values = [str(value) for value in encoded.dictionary.to_pylist()]
+    return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _leak_note(count: int, *, kept: bool) -> str:
+    if kept:
+        return (
+            f"{count} records are equal to a record of a later split and stay, since most records "
+            "of this source are copies: the splits overlap."
+        )
+    return (
+        f"{count} records are equal to a record of a later split and were left out, so that train, "
+        "validation and holdout share nothing."
+    )
+
+
+def _check_filled(config: SplitConfig, sides: NDArray[np.uint8]) -> None:
+    counts = {name: int((sides == side).sum()) for side, name in enumerate(SPLITS)}
+    for name, count in counts.items():
+        if count == 0:
+            remedy = {
+                TRAIN: "lower split.validation and split.holdout",
+                VALIDATION: "raise split.validation",
+                HOLDOUT: "raise split.holdout",
+            }[name]
+            if config.column is not None:
+                remedy = f"mark records as {name} in the column {config.column!r}"
+            elif config.group_by is not None:
+                remedy += f", or group by a column with more values than {config.group_by!r}"
+            elif config.holdout_uri is not None and name == HOLDOUT:
+                remedy = "check split.holdout_uri"
+            msg = f"The {name} split is empty (of {len(sides)} records {counts}); {remedy}."
+            raise SourceError(msg)

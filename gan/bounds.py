@@ -9,17 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from gan.config import FrozenModel
 from gan.report import Metric
 
 
-class GateConfig(BaseModel):
+class GateConfig(FrozenModel):
     """When a generator may publish, and what happens when it may not."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, title="Gate"
-    )
+    model_config = ConfigDict(title="Gate")
 
     on_reject: Literal["keep-champion", "stop"] = Field("keep-champion", title="On reject")
     """When the new generator is not promoted: publish from the champion, or publish nothing."""

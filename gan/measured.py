@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from gan.protocols import ClassCounts
 from gan.report import Metric
 
 
@@ -49,7 +48,8 @@ class Evaluation:
     """Records on each side of the comparison."""
     holdout_rows: int
     candidate_rows: int
-    candidate_class_counts: ClassCounts
+    candidate_class_counts: tuple[tuple[str | int | bool, int], ...]
+    """Class → records; empty when unconditional."""
     seed: int
     """Seed of feature nets and resamples; two evaluations are paired only when it is equal."""
     notes: tuple[str, ...] = ()

@@ -164,15 +164,24 @@ def comparable_rows(splits: Splits, cap: int) -> int:
     Raises:
         DataError: one of them is too small.
     """
-    for name, records in (("validation", splits.validation), ("holdout", splits.holdout)):
-        if records.num_rows < MIN_ROWS:
-            msg = (
-                f"the {name} split has {records.num_rows} records and needs {MIN_ROWS}: "
-                f"bring more records or raise source.split.{name}"
-            )
-            raise DataError(msg)
+    check_rows("validation", splits.validation)
+    check_rows("holdout", splits.holdout)
     smaller: int = min(splits.validation.num_rows, splits.holdout.num_rows, cap)
     return smaller
+
+
+def check_rows(name: str, records: pa.Table) -> None:
+    """Refuse a split that is too small to compare anything.
+
+    Raises:
+        DataError: it is.
+    """
+    if records.num_rows < MIN_ROWS:
+        msg = (
+            f"the {name} split has {records.num_rows} records and needs {MIN_ROWS}: "
+            f"bring more records or raise source.split.{name}"
+        )
+        raise DataError(msg)
 
 
 def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) -> Encoded:

@@ -37,8 +37,8 @@ Array = np.ndarray[Any, Any]
 
 FULL_COVERAGE = 0.95
 """Coverage ÷ ceiling, on the worse net, from which the trend of copies is watched."""
-SETS = 2
-"""How many times the validation's number of records is sampled at a tick."""
+SAMPLES, SETS = 2000, 4
+"""About how many samples a tick takes, and at most how many times the validation's records."""
 CAP = 1000
 """Most validation records compared at a tick."""
 HALVES = 20
@@ -175,10 +175,11 @@ def build_assess(
 
 
 def _wanted(codec: Codec, unseen: Encoded) -> ClassCounts | int:
+    sets = max(1, min(SETS, SAMPLES // len(unseen.values)))
     if not codec.classes:
-        return SETS * len(unseen.values)
+        return sets * len(unseen.values)
     counts = Counter(unseen.labels_N.tolist())
-    return tuple((label, SETS * max(1, counts[i])) for i, label in enumerate(codec.classes))
+    return tuple((label, sets * max(1, counts[i])) for i, label in enumerate(codec.classes))
 
 
 def _net_assess(

@@ -1,4 +1,4 @@
-"""From an evaluation and its verdict to the report, with the figures of the frame."""
+"""From an evaluation and its verdict to the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,11 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from gan import figures
 from gan.bounds import GateConfig
 from gan.gate import Judgement
 from gan.measured import Evaluation
+from gan.modalities import load_modality
 from gan.protocols import Curve
-from gan.report import Event, Report
+from gan.report import Event, Figure, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Subject:
     """UTC, ISO 8601."""
     modality: str = "images"
     label: str | None = None
+    """Name of the label column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,5 +56,37 @@ def build_report(
     """Return the report: metrics, verdict, reasons, events and figures.
 
     `candidate` holds synthetic records; no real record reaches a figure.
+
+    Raises:
+        DataError: the candidate has no records to show.
     """
-    raise NotImplementedError
+    shown = load_modality(subject.modality)
+    png = shown.preview(candidate, subject.label, figures.PER_CLASS)
+    pictures: list[Figure | None] = [
+        figures.samples(png, evaluation.candidate_class_counts),
+        *figures.ratio_bars(evaluation.metrics, gate),
+        figures.class_bars(evaluation.metrics, gate),
+        *figures.training(background.curves, background.chosen_samples_seen),
+        figures.class_table(background.class_counts, evaluation.candidate_class_counts),
+    ]
+    return Report(
+        name=subject.name,
+        generator=subject.generator,
+        snapshot_digest=subject.snapshot_digest,
+        created=subject.created,
+        modality=subject.modality,
+        metrics=evaluation.metrics,
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        events=tuple(background.events),
+        figures=tuple(picture for picture in pictures if picture is not None),
+        notes=(*background.notes, *evaluation.notes),
+        facts={
+            **background.facts,
+            "holdout_rows": evaluation.holdout_rows,
+            "candidate_rows": evaluation.candidate_rows,
+            "compared_rows": evaluation.n,
+            "evaluation_seed": evaluation.seed,
+            "gate": gate.model_dump(mode="json"),
+        },
+    )

@@ -1,0 +1,200 @@
+"""The reference pages of the docs, made from the models: `python -m flows.reference docs`.
+
+`docs/recipe.md` lists every key of the recipe, `docs/settings.md` every variable of the
+environment. A test holds that the committed pages are what this module makes.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from flows.recipe import Recipe
+from storage.settings import Settings, StorageProfile
+
+_KINDS = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path"}
+_BOUNDS = {Ge: "≥", Gt: ">", Le: "≤", Lt: "<"}
+_HEAD = ("| key | value | default | meaning |", "| --- | --- | --- | --- |")
+
+
+def recipe_page() -> str:
+    """Return `docs/recipe.md`."""
+    required = {"name": "digits", "source": {"uri": "example:digits"}}
+    complete = Recipe.model_validate(required).model_dump(mode="json")
+    return "\n".join(
+        [
+            "# Recipe reference",
+            "",
+            _made_by(),
+            "",
+            "A recipe is the whole job, in YAML. Only `name` and `source.uri` must be there:",
+            "",
+            "```yaml",
+            yaml.safe_dump(required, sort_keys=False).rstrip(),
+            "```",
+            "",
+            "Every key can be changed for one run: "
+            "`ganmill run recipe.yaml --set training.budget_samples=100000`.",
+            "Unknown keys are refused, and the nearest known one is suggested.",
+            *_sections(Recipe, "", "Top level"),
+            "",
+            "## A recipe with every key at its default",
+            "",
+            "```yaml",
+            yaml.safe_dump(complete, sort_keys=False, allow_unicode=True).rstrip(),
+            "```",
+            "",
+        ]
+    )
+
+
+def settings_page() -> str:
+    """Return `docs/settings.md`."""
+    profile = "GANMILL_STORAGE__<NAME>__"
+    plain = [(variable(*item), item[1]) for item in Settings.model_fields.items()]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            _made_by(),
+            "",
+            "A recipe says what is made; the environment says where we run. Credentials live here "
+            "and never in a recipe.",
+            "",
+            *_table((name, info) for name, info in plain if name != "GANMILL_STORAGE"),
+            "",
+            "## Storage profiles",
+            "",
+            "A profile is a name for one object store. A recipe uses it as `source.storage` or "
+            "`output.storage`, so that source and lake can lie with different providers. Replace "
+            f"`<NAME>` in `{profile}…`; case does not matter, and `-` in a recipe is `_` here. "
+            "Without a profile, S3 is reached as every AWS tool does it: `AWS_*` variables, "
+            "`~/.aws`, the role of the instance.",
+            "",
+            *_table(
+                (f"{profile}{name.upper()}", info)
+                for name, info in StorageProfile.model_fields.items()
+            ),
+            "",
+        ]
+    )
+
+
+def variable(name: str, info: FieldInfo) -> str:
+    """Return the environment variable of a field of the settings."""
+    alias = info.validation_alias
+    return alias if isinstance(alias, str) else f"GANMILL_{name.upper()}"
+
+
+def write_pages(folder: Path) -> None:
+    """Write both pages into a folder."""
+    (folder / "recipe.md").write_text(recipe_page(), encoding="utf-8")
+    (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
+
+
+def _made_by() -> str:
+    return "_Made from the code by `python -m flows.reference docs`; change it there._"
+
+
+def _sections(model: type[BaseModel], prefix: str, title: str) -> Iterator[str]:
+    """Yield the heading and table of a model, then those of the models below it."""
+    meaning = "" if prefix == "" else (model.__doc__ or "").strip()
+    yield from ("", f"## {title}", "")
+    if meaning:
+        yield from (meaning, "")
+    fields = model.model_fields.items()
+    leaves = [(name, info) for name, info in fields if _model(info) is None]
+    below = [(name, info) for name, info in fields if _model(info) is not None]
+    yield from _table((f"{prefix}{name}", info) for name, info in leaves)
+    for name, info in below:
+        inner = _model(info)
+        if inner is not None:
+            yield from _sections(inner, f"{prefix}{name}.", f"`{prefix}{name}`")
+
+
+def _table(rows: Iterator[tuple[str, FieldInfo]]) -> Iterator[str]:
+    yield from _HEAD
+    for key, info in rows:
+        cells = (f"`{key}`", _value(info), _default(info), _one_line(info.description or ""))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _model(info: FieldInfo) -> type[BaseModel] | None:
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _value(info: FieldInfo) -> str:
+    return _kind(info.annotation) + _limits(info.metadata)
+
+
+def _limits(metadata: Sequence[Any]) -> str:
+    """Return the bounds among a type's metadata, with a comma before each."""
+    limits = [
+        f"{sign} {_bound(getattr(item, kind.__name__.lower()))}"
+        for item in metadata
+        for kind, sign in _BOUNDS.items()
+        if isinstance(item, kind)
+    ]
+    limits += [f"at most {item.max_length} letters" for item in _of(metadata, MaxLen)]
+    limits += ["not empty" for item in _of(metadata, MinLen) if item.min_length > 0]
+    return "".join(f", {limit}" for limit in limits)
+
+
+def _bound(value: float) -> str:
+    """Return a bound as text, large powers of two as such."""
+    if isinstance(value, int) and value > 2**31 and value & (value - 1) == 0:
+        return f"2^{value.bit_length() - 1}"
+    return str(value)
+
+
+def _of(metadata: Sequence[Any], kind: type[Any]) -> list[Any]:
+    return [item for item in metadata if isinstance(item, kind)]
+
+
+def _kind(annotation: Any) -> str:
+    """Return a type in words: `int | Literal["auto"]` is "integer or `auto`"."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        constraints = [part for item in inner[1:] for part in getattr(item, "metadata", [item])]
+        return _kind(inner[0]) + _limits(constraints)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin in (Union, UnionType):
+        return " or ".join(_kind(item) for item in inner)
+    if origin is tuple:
+        return f"list of {_kind(inner[0])}"
+    if annotation is NoneType:
+        return "null"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "{" + ", ".join(annotation.model_fields) + "}"
+    return _KINDS.get(annotation, getattr(annotation, "__name__", str(annotation))).replace(
+        "SecretStr", "secret text"
+    )
+
+
+def _default(info: FieldInfo) -> str:
+    if info.default is PydanticUndefined:
+        return "required"
+    if info.default is None:
+        return "null"
+    if isinstance(info.default, bool):
+        return f"`{str(info.default).lower()}`"
+    if isinstance(info.default, tuple):
+        return f"`{list(info.default)}`"
+    return f"`{info.default}`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    write_pages(Path(sys.argv[1] if sys.argv[1:] else "docs"))

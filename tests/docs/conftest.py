@@ -1,0 +1,59 @@
+"""One small project folder in which a job was done, for everything the docs do with its result."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flows.cli.entry import run
+
+ROOT = Path(__file__).parents[2]
+TINY = (
+    "training.budget_samples=3000",
+    "generator.width=32",
+    "synthesis.samples=400",
+    "engine.workers=1",
+    "gate.accept_unknown=true",
+    "gate.coverage_pass=0",
+    "gate.coverage_block=0",
+    "gate.density_block_low=0",
+    "gate.density_block_high=1000",
+    "gate.fd_block=1e9",
+    "gate.label_accuracy_block=0",
+    "gate.copies_block=1000",
+    "gate.copies_pass=1000",
+    "gate.spread_min=0",
+)
+"""A job in seconds whose generator no gate would let pass at the default bounds."""
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """Return a folder with recipes, images of shapes, and a lake with one version of digits."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "deployments", folder / "deployments")
+    for name in ("ring", "cross"):
+        _draw(folder / "photos" / name, name)
+    shutil.copy(ROOT / "tests" / "docs" / "shapes.yaml", folder / "shapes.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        changes = [word for change in TINY for word in ("--set", change)]
+        assert run(["run", "deployments/recipes/digits.yaml", *changes]) == 0
+    return folder
+
+
+def _draw(folder, kind):
+    """Write 80 images of rings or crosses of different size and place."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(len(kind))
+    y, x = np.mgrid[:32, :32]
+    for index in range(80):
+        row, column = rng.uniform(10, 22, 2)
+        radius = rng.uniform(5, 9)
+        distance = np.hypot(y - row, x - column)
+        ring = np.abs(distance - radius) < 1.5
+        cross = np.minimum(abs(y - row), abs(x - column)) < 1.5
+        inside = ring if kind == "ring" else cross & (distance < radius)
+        Image.fromarray((inside * 255).astype(np.uint8)).save(folder / f"{index:04d}.png")

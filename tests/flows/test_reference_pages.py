@@ -1,0 +1,54 @@
+"""The reference pages are made from the models, complete, and committed as made."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.recipe import Recipe
+from flows.reference import recipe_page, settings_page, variable, write_pages
+from storage.settings import Settings, StorageProfile
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(("name", "make"), [("recipe", recipe_page), ("settings", settings_page)])
+def test_committed_page_is_what_the_code_says(name, make):
+    committed = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert committed == make(), "run `python -m flows.reference docs`"
+
+
+def paths(schema, definitions, prefix=""):
+    for name, inner in schema["properties"].items():
+        below = definitions.get(inner.get("$ref", "").rsplit("/", 1)[-1])
+        if below is None:
+            yield f"{prefix}{name}"
+        else:
+            yield from paths(below, definitions, f"{prefix}{name}.")
+
+
+def test_every_key_is_there_with_a_meaning():
+    schema = Recipe.model_json_schema()
+    rows = [line for line in recipe_page().splitlines() if line.startswith("| `")]
+    listed = [row.split("`")[1] for row in rows]
+    assert sorted(listed) == sorted(paths(schema, schema["$defs"]))
+    assert not [row for row in rows if row.rstrip(" |").count(" | ") < 3]
+
+
+def test_every_variable_is_there():
+    text = settings_page()
+    for name in StorageProfile.model_fields:
+        assert f"__{name.upper()}`" in text
+    for name in set(Settings.model_fields) - {"storage"}:
+        assert f"`{variable(name, Settings.model_fields[name])}`" in text
+
+
+def test_complete_recipe_is_the_default_one():
+    block = recipe_page().split("```yaml\n")[-1].split("```")[0]
+    recipe = Recipe.model_validate(yaml.safe_load(block))
+    assert recipe == Recipe(name="digits", source={"uri": "example:digits"})
+
+
+def test_pages_are_written(tmp_path):
+    write_pages(tmp_path)
+    assert (tmp_path / "recipe.md").read_text(encoding="utf-8") == recipe_page()

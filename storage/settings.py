@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnreadableError
 
 from storage.errors import SettingsError
 
@@ -72,6 +73,9 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except UnreadableError as error:
+        msg = f"A variable of GANMILL_* cannot be read: {error}; write plain text or JSON."
+        raise SettingsError(msg) from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         variable = "GANMILL_" + "__".join(str(part) for part in first["loc"]).upper()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
 from storage.memory_store import MemoryStore
 from storage.objects import ObjectStore
 from storage.open_store import open_store

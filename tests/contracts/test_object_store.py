@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+
 from storage.errors import LakeError, ObjectNotFoundError
 from storage.objects import ObjectInfo, put_or_adopt
 from storage.open_store import open_store

@@ -1,11 +1,12 @@
-"""The reference pages of the docs, made from the models: `python -m flows.reference docs`.
+"""The reference pages of the docs, made from the code: `python -m flows.reference docs`.
 
 `docs/recipe.md` lists every key of the recipe, `docs/settings.md` every variable of the
-environment. A test holds that the committed pages are what this module makes.
+environment, `docs/errors.md` every error sentence (`flows.error_reference`). A test holds that
+the committed pages are what the code makes.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from flows.error_reference import errors_page
 from flows.recipe import Recipe
 from storage.settings import Settings, StorageProfile
 
@@ -94,9 +96,9 @@ def variable(name: str, info: FieldInfo) -> str:
 
 
 def write_pages(folder: Path) -> None:
-    """Write both pages into a folder."""
-    (folder / "recipe.md").write_text(recipe_page(), encoding="utf-8")
-    (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
+    """Write all pages into a folder."""
+    for name, make in PAGES.items():
+        (folder / name).write_text(make(), encoding="utf-8")
 
 
 def _made_by() -> str:
@@ -194,6 +196,14 @@ def _default(info: FieldInfo) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "recipe.md": recipe_page,
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+}
+"""File name → what makes it."""
 
 
 if __name__ == "__main__":

@@ -5,17 +5,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.cli.exits import EXIT_CODES
+from flows.error_reference import MEANINGS, errors_page, sentences
 from flows.recipe import Recipe
-from flows.reference import recipe_page, settings_page, variable, write_pages
+from flows.reference import PAGES, recipe_page, settings_page, variable, write_pages
 from storage.settings import Settings, StorageProfile
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(("name", "make"), [("recipe", recipe_page), ("settings", settings_page)])
-def test_committed_page_is_what_the_code_says(name, make):
-    committed = (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    assert committed == make(), "run `python -m flows.reference docs`"
+@pytest.mark.parametrize("name", PAGES)
+def test_committed_page_is_what_the_code_says(name):
+    committed = (DOCS / name).read_text(encoding="utf-8")
+    assert committed == PAGES[name](), "run `python -m flows.reference docs`"
 
 
 def paths(schema, definitions, prefix=""):
@@ -51,4 +53,18 @@ def test_complete_recipe_is_the_default_one():
 
 def test_pages_are_written(tmp_path):
     write_pages(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
     assert (tmp_path / "recipe.md").read_text(encoding="utf-8") == recipe_page()
+
+
+def test_errors_are_found_where_they_are_made():
+    found = {(name, text) for name, text in sentences() if len(text) > 20}
+    assert len(found) > 80
+    assert any("set source.resize" in text for name, text in found if name == "SourceError")
+    text = errors_page()
+    for code in (2, 3, 4, 5, 6):
+        assert f"## Exit code {code}: {MEANINGS[code]}" in text
+
+
+def test_every_exit_code_has_a_meaning():
+    assert set(EXIT_CODES.values()) | {0, 1} == set(MEANINGS)

@@ -1,11 +1,10 @@
-"""The edge of the command line: signals, errors and exit codes."""
+"""The edge of the command line: errors and exit codes."""
 
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
-import click
+import typer
 from typer.main import get_command
 
 from flows.cli.app import app
@@ -16,26 +15,26 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; what went wrong is one sentence on stderr."""
     try:
         result = get_command(app)(list(arguments), prog_name="ganmill", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt) as error:
-        return _report(KeyboardInterrupt() if isinstance(error, click.Abort) else error)
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, no traceback
         return _report(error)
+    if result == INTERRUPTED:  # typer turns KeyboardInterrupt into this
+        return _report(KeyboardInterrupt())
     return result if isinstance(result, int) else DONE
 
 
 def _report(error: BaseException) -> int:
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own: wrong arguments
+        error.show()
+        return int(error.exit_code)
     code = exit_code(error)
     if code is None:
-        _say(f"ganmill met an error it did not foresee ({type(error).__name__}: {error}); ")
-        _say(f"please report it with {_keep_traceback(error)}")
+        where = _keep_traceback(error)
+        what = f"{type(error).__name__}: {error}"
+        _say(f"error: ganmill did not foresee this ({what}); please report it with {where}")
         return BUG
-    mark = "" if code == INTERRUPTED else "error: "
-    _say(f"{mark}{sentence(error)}")
+    _say(sentence(error) if code == INTERRUPTED else f"error: {sentence(error)}")
     return code
 
 
@@ -50,4 +49,4 @@ def _keep_traceback(error: BaseException) -> str:
     path = load_settings().work_folder / "last-error.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return str(Path(path))
+    return str(path)

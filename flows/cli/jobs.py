@@ -21,14 +21,13 @@ from flows.stages import plain_stages
 from flows.stages.train import find_candidate
 from storage import registry
 from storage.announce import Announcement
-from storage.settings import load_settings
 
 
 def run_job(path: Path, changes: Sequence[str], *, track: bool, as_json: bool) -> int:
     """Do the whole job; with `track`, or a Prefect API in the environment, as a flow run."""
     recipe = load_recipe(path, changes)
     with _opened(recipe) as job:
-        if track or load_settings().prefect_api_url:
+        if track:
             from flows.tracked import run_tracked
 
             outcome = run_tracked(job)

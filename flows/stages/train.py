@@ -54,10 +54,8 @@ def train(job: Job, prepared: Prepared) -> Candidate:
 
 def find_candidate(job: Job, key: str) -> Candidate | None:
     """Return the complete candidate of a train key, None when there is none yet."""
-    plan = registry.read_training_plan(job.lake, key)
-    if plan is None:
-        return None
     try:
+        plan = TrainingPlan.from_json(job.lake.get(layout.plan_key(key)))
         digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
     except ObjectNotFoundError:
         return None

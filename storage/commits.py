@@ -86,7 +86,7 @@ def fold(entries: Sequence[Entry]) -> Versions:
     commits: dict[str, Commit] = {}
     abandoned: set[str] = set()
     for entry in entries:
-        kind, version = entry.record.get("kind"), str(entry.record.get("version"))
+        kind, version = str(entry.record.get("kind")), str(entry.record.get("version"))
         if kind == "abandon" and version not in commits:
             abandoned.add(version)
         elif kind == "commit" and version not in commits and version not in abandoned:

@@ -31,6 +31,8 @@ FORMAT = "ganmill-plan/1"
 TARGET_SHARD_BYTES = 48 * 2**20
 """`auto` aims at the middle of 32 to 64 MiB."""
 LEAST_SHARDS = 16
+MOST_SHARDS = 99_999
+"""Five digits in a shard's file name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +243,12 @@ def _shard_sizes(rows: int, bytes_per_row: int, shard_samples: int | Literal["au
         shards = min(rows, max(LEAST_SHARDS, by_size))
         return [rows * (i + 1) // shards - rows * i // shards for i in range(shards)]
     full, rest = divmod(rows, shard_samples)
+    if full >= MOST_SHARDS:
+        msg = (
+            f"{rows} samples in shards of {shard_samples} are {full} shards; "
+            f"raise synthesis.shard_samples for at most {MOST_SHARDS}"
+        )
+        raise PlanError(msg)
     return [shard_samples] * full + [rest] * (rest > 0)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.errors import PlanError
 
@@ -45,8 +45,20 @@ class SynthesisConfig(BaseModel):
     seed: int | Literal["night"] = Field(default=0, title="Seed")
     """Root of all randoms of the synthesis. `night` takes the scheduled date: a retry continues,
     and the next night is new."""
-    shard_samples: int | Literal["auto"] = Field(default="auto", title="Samples per shard")
+    shard_samples: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto", title="Samples per shard"
+    )
     """Records per shard. auto: shards of 32 to 64 MiB, and at least 16 of them."""
+
+    @model_validator(mode="after")
+    def _fractions_and_balance(self) -> Self:
+        if (self.balance == "fractions") != bool(self.class_fractions):
+            msg = (
+                f"balance is {self.balance!r} with {len(self.class_fractions)} class_fractions; "
+                "give class_fractions exactly when balance is fractions"
+            )
+            raise ValueError(msg)
+        return self
 
 
 def resolve_seed(config: SynthesisConfig, scheduled: date) -> SynthesisConfig:

@@ -2,29 +2,35 @@
 
 A row shows the value as a dot with its 95 % whisker, the region inside the pass bound as a tint
 and the block bound as a tick. The axis is logarithmic when the rows differ by more than a decade.
+A bound far off the values is not drawn: the values must stay readable.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.report.markup import Html, element, join
-from flows.report.numbers import compact, interval, number
+from flows.report.numbers import compact, interval, number, words
 from flows.report.scales import Scale, finite, linear_scale, log_scale
 
+CEILING_UNIT = "÷ ceiling"
+"""Rows in this unit get a line at 1, the ceiling."""
 _DECADE = 10.0
+_FAR = 100.0
+"""A bound more than so many times the largest value is off the axis."""
 
 
 def bars(data: Mapping[str, Any], alt: str) -> Html:
     """Return a chart of `bars` data (see `gan.report.Figure`).
 
-    An optional `reference` {"value": float, "text": str} draws a line through all rows.
+    An optional `reference` {"value": float, "text": str} draws a line through all rows; in the unit
+    of the ceiling there always is one at 1.
     """
     rows: Sequence[Mapping[str, Any]] = data["bars"]
     if not rows:
         return element("p", "No values were recorded.", class_="empty")
-    reference: Mapping[str, Any] | None = data.get("reference")
+    reference = _reference(data)
     scale = _scale(rows, reference)
-    chart = element(
+    return element(
         "div",
         [_row(row, scale, reference) for row in rows],
         _axis(scale, str(data.get("unit", ""))),
@@ -32,13 +38,34 @@ def bars(data: Mapping[str, Any], alt: str) -> Html:
         role="img",
         aria_label=alt,
     )
-    return join(chart, _legend(rows, reference))
+
+
+def bars_key(figures: Sequence[Mapping[str, Any]]) -> Html:
+    """Return the sentence that explains the charts of these `bars` data."""
+    rows = [row for data in figures for row in data["bars"]]
+    entries = ["dot: the value, with its 95 % interval"]
+    if any(row.get("pass_bound") is not None for row in rows):
+        entries.append("tinted: inside the pass bound")
+    if any(row.get("block_bound") is not None for row in rows):
+        entries.append("thick tick: the block bound")
+    references = {reference["text"] for data in figures if (reference := _reference(data))}
+    entries += [f"long line: {text}" for text in sorted(references)]
+    return element("p", "; ".join(entries) + ".", class_="key")
+
+
+def _reference(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    known: Mapping[str, Any] | None = data.get("reference")
+    if known is None and data.get("unit") == CEILING_UNIT:
+        return {"value": 1.0, "text": "the ceiling"}
+    return known
 
 
 def _scale(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> Scale:
-    keys = ("value", "low", "high", "pass_bound", "block_bound")
-    values = finite(row.get(key) for row in rows for key in keys)
+    values = finite(row.get(key) for row in rows for key in ("value", "low", "high"))
     values += finite([reference["value"]]) if reference else []
+    bounds = finite(row.get(key) for row in rows for key in ("pass_bound", "block_bound"))
+    largest = max((abs(value) for value in values), default=1.0) or 1.0
+    values += [bound for bound in bounds if abs(bound) <= _FAR * largest]
     positive = [value for value in values if value > 0]
     if positive and min(values) >= 0 and max(positive) > _DECADE * min(positive):
         floor = max(positive) / 1000
@@ -70,7 +97,7 @@ def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | No
     )
     return element(
         "div",
-        element("div", str(row["label"]), class_="bar-label"),
+        element("div", words(str(row["label"])), class_="bar-label"),
         element("div", numbers, class_="bar-value"),
         element("div", drawing, class_="bar-track"),
         class_="bar-row",
@@ -96,7 +123,7 @@ def _pass_region(row: Mapping[str, Any], scale: Scale) -> Html | None:
 
 
 def _tick(value: float | None, scale: Scale, name: str, top: str) -> Html | None:
-    if value is None:
+    if value is None or not scale.low <= value <= scale.high:
         return None
     place = scale.percent(value)
     bottom = "100%" if top == "0" else "85%"
@@ -133,14 +160,3 @@ def _axis(scale: Scale, unit: str) -> Html:
         element("div", unit, class_="bar-value axis-label"),
         class_="bar-row bar-axis",
     )
-
-
-def _legend(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> Html:
-    entries = ["dot: the value; line: its 95 % interval"]
-    if any(row.get("pass_bound") is not None for row in rows):
-        entries.append("tinted: inside the pass bound")
-    if any(row.get("block_bound") is not None for row in rows):
-        entries.append("tick: the block bound")
-    if reference:
-        entries.append(f"long line: {reference['text']}")
-    return element("p", "; ".join(entries) + ".", class_="key")

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.report.markup import Html, element
-from flows.report.numbers import compact
+from flows.report.numbers import compact, words
 from flows.report.scales import Scale, finite, linear_scale, log_scale, thin
 
 STYLES = 6
 """Line styles (colour and dashes) in the style sheet; further series start again."""
 _BOX = 1000
+_LOG_FROM = 4.0
+"""A logarithmic axis is only worth it when the values differ by more than this factor."""
 
 
 def lines(data: Mapping[str, Any], alt: str) -> Html:
@@ -51,9 +53,10 @@ def _x_scale(series: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, A
 
 def _y_scale(series: Sequence[Mapping[str, Any]], *, log: bool) -> Scale:
     values = [y for item in series for y in item["y"]]
-    if log and any(value > 0 for value in finite(values)):
-        return log_scale(values, count=6)
-    return linear_scale(values, count=5)
+    positive = [value for value in finite(values) if value > 0]
+    if log and positive and max(positive) > _LOG_FROM * min(positive):
+        return log_scale(positive, count=6)
+    return linear_scale((positive or values) if log else values, count=5)
 
 
 def _plot(
@@ -88,7 +91,7 @@ def _path(item: Mapping[str, Any], x_scale: Scale, y_scale: Scale) -> str:
     steps: list[str] = []
     pen = "M"
     for x, y in thin(item["x"], [math.nan if y is None else y for y in item["y"]]):
-        if not (math.isfinite(x) and math.isfinite(y)) or (y_scale.log and y <= 0):
+        if not (math.isfinite(x) and math.isfinite(y)) or y < y_scale.low:
             pen = "M"
             continue
         steps.append(f"{pen}{_BOX * x_scale.at(x):.1f} {_BOX * (1 - y_scale.at(y)):.1f}")
@@ -126,7 +129,7 @@ def _down(scale: Scale, value: float) -> str:
 
 def _legend(series: Sequence[Mapping[str, Any]]) -> Html:
     entries = [
-        element("li", _swatch(index), str(item["name"])) for index, item in enumerate(series)
+        element("li", _swatch(index), words(str(item["name"]))) for index, item in enumerate(series)
     ]
     return element("ul", entries, class_="legend")
 

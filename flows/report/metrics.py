@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from flows.report.bars import CEILING_UNIT
 from flows.report.figures import wide
 from flows.report.markup import Html, element, join
 from flows.report.numbers import NOTHING, interval, number, words
@@ -82,9 +83,8 @@ def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
         alt="; ".join(alts),
         kind="bars",
         data={
-            "unit": "÷ ceiling",
+            "unit": CEILING_UNIT,
             "bars": rows,
-            "reference": {"value": 1.0, "text": "the ceiling"},
         },
     )
 

@@ -45,8 +45,8 @@ def compact(value: float) -> str:
     """Return a short number for an axis: 1200 is `1.2k`, 0.05 is `0.05`."""
     for factor, suffix in _SUFFIXES:
         if abs(value) >= factor:
-            return f"{value / factor:.4g}{suffix}"
-    return f"{value:.4g}"
+            return f"{value / factor:.5g}{suffix}"
+    return f"{value:.5g}"
 
 
 def instant(text: str) -> str:

@@ -49,8 +49,8 @@ def linear_scale(values: Iterable[float | None], *, count: int = 5, zero: bool =
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1.0):
-        pad = abs(low) * 0.1 or 1.0
-        low, high = low - pad, high + pad
+        pad = abs(low) * 0.1
+        low, high = (low - pad, high + pad) if pad > 1e-300 else (0.0, 1.0)
     step = _round_step((high - low) / max(count - 1, 1))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = [float(f"{index * step:.12g}") for index in range(first, last + 1)]

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from flows.report.bars import bars_key
 from flows.report.figures import figure
 from flows.report.markup import Html, element, join
 from flows.report.metrics import metrics_table, ratio_figure
 from flows.report.numbers import fact, instant, words
-from gan.report import Outcome, Reason, Report, Verdict
+from gan.report import Figure, Outcome, Reason, Report, Verdict
 
 VERDICTS: dict[Verdict, tuple[str, str]] = {
     "pass": ("Pass", "Every rule of the gate is met."),
@@ -63,8 +64,17 @@ def verdict(report: Report) -> Html:
 
 
 def figures(report: Report, name: str) -> Html:
-    """Return the figures of one section, without a heading."""
-    return join([figure(item) for item in report.figures if item.section == name])
+    """Return the figures of one section, without a heading; bars are explained once."""
+    return arranged([item for item in report.figures if item.section == name])
+
+
+def arranged(items: Sequence[Figure]) -> Html:
+    """Return figures, curves side by side where there is room."""
+    if not items:
+        return Html("")
+    charts = [item.data for item in items if item.kind == "bars"]
+    key = bars_key(charts) if charts else None
+    return join(element("div", [figure(item) for item in items], class_="figures"), key)
 
 
 def samples(report: Report) -> Html | None:
@@ -74,11 +84,11 @@ def samples(report: Report) -> Html | None:
 
 def metrics(report: Report) -> Html | None:
     """Return the table of metrics and the bars against the ceiling."""
-    own = figures(report, "metrics")
-    if not any(item.kind == "bars" and item.section == "metrics" for item in report.figures):
-        ratio = ratio_figure(report.metrics)
-        own = join(figure(ratio) if ratio else None, own)
-    return _section(TITLES["metrics"], join(metrics_table(report), own))
+    own = [item for item in report.figures if item.section == "metrics"]
+    ratio = ratio_figure(report.metrics)
+    if ratio and not any(item.kind == "bars" for item in own):
+        own = [ratio, *own]
+    return _section(TITLES["metrics"], join(metrics_table(report), arranged(own)))
 
 
 def training(report: Report) -> Html | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.bars import bars
+from flows.report.bars import bars, bars_key
 from flows.report.figures import figure, picture, table
 from flows.report.lines import lines
 from flows.report.markup import Html, element, join
@@ -41,7 +41,8 @@ def test_line_is_interrupted_where_a_value_is_missing():
 def test_log_axis_leaves_out_what_is_not_positive():
     drawn = path(lines(curve([1.0, 0.0, 10.0, 100.0], log_y=True), "alt"))
     assert drawn.count("M") == 2
-    assert path(lines(curve([0.0, -1.0], log_y=True), "alt")).count("L") == 1
+    assert path(lines(curve([0.0, -1.0], log_y=True), "alt")) == "M0.0 0.0 L1000.0 1000.0"
+    assert path(lines(curve([50.0, 51.0], log_y=True), "alt")) == "M0.0 1000.0 L1000.0 0.0"
 
 
 def test_one_point_is_a_dot_and_no_point_a_sentence():
@@ -100,6 +101,25 @@ def test_bars_take_zero_and_what_is_not_finite():
     assert drawn.count("<circle") == 2
     assert "not finite" in drawn
     assert "No values" in bars({"unit": "", "bars": []}, "alt")
+
+
+def test_bound_far_off_does_not_squeeze_the_values():
+    drawn = bars({"unit": "u", "bars": [row(2.0, 10.0, 1e9)]}, "alt")
+    assert "block-bound" not in drawn
+    assert "pass-bound" in drawn
+
+
+def test_ceiling_is_drawn_in_its_unit():
+    data = {"unit": "÷ ceiling", "bars": [row(0.9, 0.75, 0.5)]}
+    assert 'class="reference"' in bars(data, "alt")
+    assert bars_key([data]).count(";") == 3
+    assert "long line: the ceiling" in bars_key([data])
+    assert 'class="reference"' not in bars({**data, "unit": "share"}, "alt")
+
+
+def test_axis_of_equal_values_is_calm():
+    assert (linear_scale([0.0, 0.0]).low, linear_scale([0.0]).high) == (0.0, 1.0)
+    assert linear_scale([5.0]).low < 5.0 < linear_scale([5.0]).high
 
 
 @given(st.lists(FINITE, min_size=1, max_size=20))

@@ -1,7 +1,7 @@
 """Bars against their bounds: one row per value, with its interval, on one common axis.
 
 A row shows the value as a dot with its 95 % whisker, the region inside the pass bound as a tint
-and the block bound as a tick. The axis is logarithmic when the rows differ by more than a decade.
+and the block bound as a tick. The axis is logarithmic when the values reach beyond ten.
 A bound far off the values is not drawn: the values must stay readable.
 """
 
@@ -67,7 +67,8 @@ def _scale(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | Non
     largest = max((abs(value) for value in values), default=1.0) or 1.0
     values += [bound for bound in bounds if abs(bound) <= _FAR * largest]
     positive = [value for value in values if value > 0]
-    if positive and min(values) >= 0 and max(positive) > _DECADE * min(positive):
+    wide = bool(positive) and max(positive) > _DECADE * max(min(positive), 1.0)
+    if wide and min(values) >= 0:
         floor = max(positive) / 1000
         return log_scale([max(value, floor) for value in positive])
     return linear_scale(values, zero=True)

@@ -120,7 +120,9 @@ class _LineMeter:
 
     def _pace(self, seconds: float) -> str:
         rate = (self.done - (self.first or 0)) / max(seconds, 1e-9)
-        if self.total is None or rate <= 0:
+        if rate <= 0:
+            return f"{self.done:,} {self.unit}"
+        if self.total is None:
             return f"{self.done:,} {self.unit}, {rate:,.0f} {self.unit}/s"
         left_s = (self.total - self.done) / rate
         return (

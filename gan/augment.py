@@ -12,6 +12,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+SHARE = 0.4
+"""Of the images that an augmentation changes; most stay as they are, so that the generator learns
+those and not their shifts (Karras et al., StyleGAN2-ADA, 2020, section 2.2)."""
+
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 BACKGROUND = -1.0
@@ -19,10 +23,11 @@ BACKGROUND = -1.0
 
 
 def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    """Shift each image by up to an eighth of its sides."""
+    """Shift two in five images by up to an eighth of their sides."""
     N, _, H, W = images_NCHW.shape
-    rows_NH = torch.arange(H) + _offsets(N, round(H / 8), stream)
-    columns_NW = torch.arange(W) + _offsets(N, round(W / 8), stream)
+    chosen_N1 = torch.rand(N, 1, generator=stream) < SHARE
+    rows_NH = torch.arange(H) + _offsets(N, round(H / 8), stream) * chosen_N1
+    columns_NW = torch.arange(W) + _offsets(N, round(W / 8), stream) * chosen_N1
     inside_NHW = ((rows_NH >= 0) & (rows_NH < H))[:, :, None] & (
         (columns_NW >= 0) & (columns_NW < W)
     )[:, None, :]
@@ -36,11 +41,11 @@ def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
 
 
 def cutout(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    """Blank a rectangle of three eighths of the sides at a random place of half of the images."""
+    """Blank a rectangle of three eighths of the sides at a random place in two of five images."""
     N, _, H, W = images_NCHW.shape
     rows_NH = _window(N, H, max(round(H * 3 / 8), 1), stream)
     columns_NW = _window(N, W, max(round(W * 3 / 8), 1), stream)
-    chosen_N = torch.rand(N, generator=stream) < 0.5
+    chosen_N = torch.rand(N, generator=stream) < SHARE
     blank_NHW = rows_NH[:, :, None] & columns_NW[:, None, :] & chosen_N[:, None, None]
     blank_NHW = blank_NHW.to(images_NCHW.device, non_blocking=True)
     return torch.where(blank_NHW[:, None], BACKGROUND, images_NCHW)

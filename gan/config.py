@@ -116,7 +116,7 @@ class ResolvedConfig(FrozenModel):
     """How often training may go back to its last checkpoint after leaving the finite numbers."""
     sampling_batch: int = Field(ge=1)
     """Samples per forward pass when synthesizing; fixed, because a different cut changes pixels."""
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16", "bfloat16-products"]
     """Number format of the networks' products; weights and losses stay float32."""
     threads: int = Field(ge=1)
     """Threads inside one operation on the processor."""

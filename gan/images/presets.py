@@ -20,13 +20,7 @@ PRESETS: Mapping[str, str] = {
     "resnet": "Residual convolutions without normalisation; for larger or coloured images.",
 }
 
-AUGMENT = ("translate",)
-"""What `auto` augments with."""
-
-RATE_FALL, GAMMA_FALL = 0.1, 0.1
-"""Learning rate and gamma end at this share of their start."""
-
-EMA_HALF_LIFE_SAMPLES = 20_000
+EMA_HALF_LIFE_SAMPLES = 10_000
 
 PATIENCE_TICKS = 10
 """Ticks without a better snapshot before training stops."""
@@ -55,6 +49,7 @@ class Preset:
     batch_size: int
     learning_rate: float
     gamma: float
+    augment: tuple[str, ...]
     sampling_batch: int
     precision: Precision = "float32"
     threads: int = 1
@@ -62,15 +57,16 @@ class Preset:
 
 def mlp(codec: ImageCodec, device: str) -> Preset:
     """Return dense networks: 256 units up to 16 x 16 grey, 512 above."""
-    del device
     width = 256 if _values(codec) <= 256 else 512
     return Preset(
         network={"kind": "mlp", "width": width, "depth": 3},
         latent=64,
-        batch_size=128,
-        learning_rate=5e-4,
+        batch_size=256,
+        learning_rate=7e-4,
         gamma=1.0,
+        augment=("translate",),
         sampling_batch=256,
+        precision="bfloat16-products" if fast_bfloat16(device) else "float32",
     )
 
 
@@ -88,6 +84,7 @@ def resnet(codec: ImageCodec, device: str) -> Preset:
         batch_size=64,
         learning_rate=5e-4,
         gamma=max(1.0, codec.height * codec.width / 1_024),
+        augment=("translate", "cutout"),
         sampling_batch=64,
         precision="bfloat16" if fast_bfloat16(device) else "float32",
         threads=1 if cuda else usable_cores(),
@@ -119,7 +116,7 @@ def resolve(
     batch_size = _batch_size(training, preset, train_rows, notes)
     gamma = preset.gamma if generator.gamma == "auto" else generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
-    augment = _augment(generator, train_rows, notes)
+    augment = _augment(generator, preset, train_rows, notes)
     notes.append(
         f"width {network['width']}, batch {batch_size}, gamma {gamma:g}, learning rate {rate:g}"
     )
@@ -133,11 +130,11 @@ def resolve(
         latent=preset.latent,
         batch_size=batch_size,
         learning_rate=rate,
-        learning_rate_end=rate * RATE_FALL,
+        learning_rate_end=rate,
         beta1=0.0,
         beta2=0.99,
         gamma=gamma,
-        gamma_end=gamma * GAMMA_FALL,
+        gamma_end=gamma,
         penalty_interval=1,
         ema_half_life_samples=EMA_HALF_LIFE_SAMPLES,
         ema_ramp=0.05,
@@ -184,15 +181,18 @@ def _batch_size(training: TrainingConfig, preset: Preset, train_rows: int, notes
     return min(preset.batch_size, largest)
 
 
-def _augment(generator: GeneratorConfig, train_rows: int, notes: list[str]) -> tuple[str, ...]:
+def _augment(
+    generator: GeneratorConfig, preset: Preset, train_rows: int, notes: list[str]
+) -> tuple[str, ...]:
     """Return the augmentations."""
     if generator.augment == "off":
         return ()
     if train_rows >= PLENTIFUL_ROWS:
         notes.append(f"no augmentation: {train_rows} training images are plenty")
         return ()
-    notes.append(f"augmentation {' and '.join(AUGMENT)}: {train_rows} training images")
-    return AUGMENT
+    names = " and ".join(preset.augment)
+    notes.append(f"augmentation {names}: {train_rows} training images")
+    return preset.augment
 
 
 def _tick_samples(training: TrainingConfig, batch_size: int) -> int:

@@ -158,7 +158,8 @@ def _list(
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
         info = store.stat(name)
-        return store, [] if info is None else [info], None
+        if info is not None:
+            return store, [info], None
     if local is not None and not local.is_dir():
         state = "is a file of no known kind" if local.exists() else "does not exist"
         msg = (

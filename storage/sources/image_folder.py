@@ -109,7 +109,7 @@ class ImageFolderSource(Source):
             return match.group(1)
         rule = self._label_from if name == self._label else name
         msg = (
-            f"The path {path!r} of the source {self.uri!r} has no part {rule!r} for the column "
+            f"The path {path!r} of the source {self.uri!r} has no part '{rule}' for the column "
             f"{name!r}; put the images into one folder per value, set source.label_from, or set "
             "source.label to null."
         )

@@ -130,6 +130,9 @@ def _build(job: _Job, digest: str, folder: Path) -> None:
         labels = None if label is None else staging.column(label)
         _check_classes(job.config, {"all": count_classes(labels)}, job.min_group)
         decision = decide(split, _collected(job.config, staging, own_rows))
+        by_split = _by_split(labels, decision)
+        counts = {name: count_classes(part) for name, part in by_split.items()}
+        _check_classes(job.config, counts, job.min_group)
         staging.deal(decision.sides, split_paths(folder))
         facts = PreparedFacts(
             source_digest=digest,
@@ -142,7 +145,7 @@ def _build(job: _Job, digest: str, folder: Path) -> None:
         )
     for source in job.sources:
         source.verify_unchanged()
-    write_prepared(folder, facts, _by_split(labels, decision))
+    write_prepared(folder, facts, by_split)
 
 
 def _decode(job: _Job, staging: Staging) -> tuple[tuple[str, ...], int]:
@@ -182,9 +185,9 @@ def _collected(config: SourceConfig, staging: Staging, own_rows: int) -> Collect
     )
 
 
-def _by_split(labels: pa.Array | None, decision: Decision) -> dict[str, pa.Array] | None:
+def _by_split(labels: pa.Array | None, decision: Decision) -> dict[str, pa.Array]:
     if labels is None:
-        return None
+        return {}
     return {
         name: labels.filter(pa.array(decision.sides == side)) for side, name in enumerate(SPLITS)
     }

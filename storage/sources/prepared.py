@@ -105,20 +105,18 @@ def split_paths(folder: Path) -> dict[str, Path]:
     return {name: folder / f"{name}.u8" for name in SPLITS}
 
 
-def write_prepared(
-    folder: Path, facts: PreparedFacts, labels: Mapping[str, pa.Array] | None
-) -> None:
-    """Complete an entry whose pixel files are there: the labels, then the index."""
+def write_prepared(folder: Path, facts: PreparedFacts, labels: Mapping[str, pa.Array]) -> None:
+    """Complete an entry whose pixel files are there: the labels, if any, then the index."""
     height, width, channels = facts.shape_HWC
     splits = {}
     for name, pixels in split_paths(folder).items():
         files = [pixels]
-        if labels is not None and facts.label is not None:
+        if facts.label is not None:
             files.append(folder / f"{name}.arrow")
             write_file(files[-1], _to_ipc(facts.label, labels[name]))
         splits[name] = {
             "rows": pixels.stat().st_size // (height * width * channels),
-            "class_counts": count_classes(None if labels is None else labels[name]),
+            "class_counts": count_classes(labels.get(name)),
             "files": {path.name: _probe(path) for path in files},
         }
     index = {
@@ -165,9 +163,7 @@ def load_prepared(folder: Path) -> Prepared | None:
 
 
 def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
-    records = {
-        name: _table(folder, name, split["rows"], index) for name, split in index["splits"].items()
-    }
+    records = {name: _table(folder, name, index["splits"][name]["rows"], index) for name in SPLITS}
     return Prepared(
         folder=folder,
         source_digest=index["source_digest"],
@@ -177,10 +173,10 @@ def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
         label=index["label"],
         schema=next(iter(records.values())).schema,
         class_counts={
-            name: tuple((label, count) for label, count in split["class_counts"])
-            for name, split in index["splits"].items()
+            name: tuple((label, count) for label, count in index["splits"][name]["class_counts"])
+            for name in SPLITS
         },
-        rows={name: split["rows"] for name, split in index["splits"].items()},
+        rows={name: index["splits"][name]["rows"] for name in SPLITS},
         skipped=tuple(index["skipped"]),
         ignored_files=index["ignored_files"],
         notes=tuple(index["notes"]),

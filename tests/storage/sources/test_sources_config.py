@@ -1,0 +1,62 @@
+"""The recipe's source section: what is accepted, what is refused, what goes into keys."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from storage.sources.config import SourceConfig, parse_resize, path_selector, record_settings
+from storage.split import SplitConfig
+
+
+def test_every_field_is_documented_and_titled() -> None:
+    for model in (SourceConfig, SplitConfig):
+        for name, schema in model.model_json_schema()["properties"].items():
+            assert schema["title"], name
+            assert schema["description"], name
+    assert SourceConfig.model_json_schema()["properties"]["split"]["default"]["validation"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("written", "kept", "size"),
+    [(32, "32", (32, 32)), ("8", "8", (8, 8)), ("32x48", "32x48", (32, 48))],
+)
+def test_resize_is_a_number_or_two(written: object, kept: str, size: tuple[int, int]) -> None:
+    config = SourceConfig(uri="x", resize=written)
+    assert config.resize == kept
+    assert parse_resize(kept) == size
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"resize": "big"}, "write 32, or 32x48"),
+        ({"resize": 7}, "outside 8 to 128"),
+        ({"resize": "8x129"}, "outside 8 to 128"),
+        ({"resize": True}, "string"),
+        ({"label": "image"}, "taken by ganmill"),
+        ({"label": "sample_id"}, "taken by ganmill"),
+        ({"label_from": "depth:0"}, "names no folder"),
+        ({"label_from": "("}, "no regular expression"),
+        ({"label_from": "a.*"}, "0 groups"),
+        ({"uri": ""}, "at least 1"),
+        ({"lable": "x"}, "lable"),
+        ({"modality": "tables"}, "images"),
+    ],
+)
+def test_a_wrong_source_is_refused(fields: dict, word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        SourceConfig(**({"uri": "x"} | fields))
+
+
+def test_a_part_of_the_path_is_a_depth_or_an_expression() -> None:
+    assert path_selector("depth:1") == 1
+    assert path_selector("depth:-2") == -2
+    assert path_selector(r"class_(\d+)") == re.compile(r"class_(\d+)")
+
+
+def test_keys_hold_what_shapes_records_and_no_place() -> None:
+    here = SourceConfig(uri="s3://a/b", storage="x", resize=32, include=("*.png",))
+    there = SourceConfig(uri="/other", modality="images", resize="32x32", confidential=False)
+    assert record_settings(here) == record_settings(there)
+    assert record_settings(here) != record_settings(SourceConfig(uri="s3://a/b", label="y"))

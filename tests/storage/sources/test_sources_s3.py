@@ -1,0 +1,80 @@
+"""Sources on S3: the same records, the ETag as content tag, the store's own errors."""
+
+import pyarrow as pa
+import pytest
+
+from storage.errors import BucketMissingError, SourceError
+from storage.open_store import open_store
+from storage.settings import StorageProfile
+from storage.sources import open_source
+from storage.sources.config import SourceConfig
+
+
+@pytest.fixture
+def upload(s3_uri: str, s3_profile: StorageProfile):
+    """Put a local folder under an URI of its own."""
+    store = open_store(s3_uri, s3_profile)
+
+    def run(root) -> str:
+        for path in sorted(root.rglob("*")):
+            if path.is_file():
+                store.put_once(path.relative_to(root).as_posix(), path.read_bytes())
+        return s3_uri
+
+    return run
+
+
+def test_a_folder_on_s3(
+    upload, s3_profile, prepared, pixels_of, make_folder, pictures, encode
+) -> None:
+    root = make_folder([encode(picture) for picture in pictures])
+    uri = upload(root)
+    remote, local = prepared(uri, profile=s3_profile), prepared(root)
+    for split in local.records:
+        assert remote.records[split].equals(local.records[split])
+    assert remote.source_digest != local.source_digest
+    assert prepared(f"{uri}/*/*.png", profile=s3_profile).source_digest == remote.source_digest
+
+
+@pytest.mark.parametrize("address", ["", "/*.parquet", "/images.parquet"])
+def test_parquet_on_s3(
+    address, upload, s3_profile, prepared, make_parquet, pictures, encode
+) -> None:
+    labels = pa.array([i % 3 for i in range(120)])
+    path = make_parquet([encode(p) for p in pictures], label=labels, name="p/images.parquet")
+    uri = upload(path.parent) + address
+    remote, local = prepared(uri, profile=s3_profile), prepared(path)
+    for split in local.records:
+        assert remote.records[split].equals(local.records[split])
+
+
+def test_a_profile_is_found_by_name(
+    upload, s3_profile, make_folder, pictures, encode, monkeypatch
+) -> None:
+    uri = upload(make_folder([encode(picture) for picture in pictures[:3]]))
+    prefix = "GANMILL_STORAGE__CAMERA__"
+    monkeypatch.setenv(f"{prefix}ENDPOINT_URL", s3_profile.endpoint_url)
+    monkeypatch.setenv(f"{prefix}REGION", s3_profile.region)
+    monkeypatch.setenv(f"{prefix}KEY", s3_profile.key)
+    monkeypatch.setenv(f"{prefix}SECRET", s3_profile.secret.get_secret_value())
+    assert open_source(SourceConfig(uri=uri, storage="camera")).describe().rows == 3
+
+
+def test_nothing_there(s3_uri: str, s3_profile: StorageProfile) -> None:
+    with pytest.raises(SourceError, match="missing or empty"):
+        open_source(SourceConfig(uri=s3_uri), s3_profile)
+    with pytest.raises(SourceError, match="missing or empty"):
+        open_source(SourceConfig(uri=f"{s3_uri}/x.parquet"), s3_profile)
+
+
+def test_no_such_bucket(s3_profile: StorageProfile) -> None:
+    with pytest.raises(BucketMissingError):
+        open_source(SourceConfig(uri="s3://no-such-bucket-here/x"), s3_profile)
+
+
+def test_wrong_credentials_are_the_stores_error(scripted_s3, answer) -> None:
+    from storage.errors import AccessDeniedError
+
+    scripted_s3.script(answer(status=403, code="InvalidAccessKeyId"))
+    with pytest.raises(AccessDeniedError):
+        open_source(SourceConfig(uri="s3://bucket/prefix"), scripted_s3.profile())

@@ -37,6 +37,7 @@ class ImagesParquet(ShardFormat):
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Encode a few thousand images at a time into one file."""
+        records = records.combine_chunks()
         schema = self.file_schema(records.schema)
         position = records.schema.get_field_index(IMAGE)
         images = pa.chunked_array(

@@ -39,6 +39,7 @@ class ImagesRawParquet(ShardFormat):
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Write the pixels as they lie in memory."""
+        records = records.combine_chunks()
         field = self.file_schema(records.schema).field(IMAGE)
         position = records.schema.get_field_index(IMAGE)
         chunks = [_as_binary(chunk, field.type) for chunk in records.column(IMAGE).chunks]

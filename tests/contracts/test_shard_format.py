@@ -1,0 +1,166 @@
+"""The contract of every shard format."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import IntegrityError, PlanError
+from storage.shards import FORMATS, IMAGE, SAMPLE_ID, load_format
+
+METADATA = {"synthetic": "true", "generator": "toy/x", "run_key": "ab", "shard_index": "3"}
+LABELS = {
+    "text": pa.array(["ä", "bee", "bee", "", "cat"], pa.string()),
+    "whole": pa.array([0, 1, -5, 2**40, 1], pa.int64()),
+    "truth": pa.array([True, False, True, True, False]),
+    "none": None,
+}
+
+
+def images(count, shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def table(images_NHWC, labels=None):
+    columns = {
+        SAMPLE_ID: pa.array(np.arange(7, 7 + len(images_NHWC), dtype=np.int64)),
+        IMAGE: pa.FixedShapeTensorArray.from_numpy_ndarray(images_NHWC),
+    }
+    return pa.table(columns if labels is None else columns | {"kind": labels})
+
+
+@pytest.fixture(params=FORMATS)
+def shard_format(request):
+    return load_format(request.param)
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("shape", [(8, 8, 1), (5, 9, 3), (1, 1, 4), (128, 96, 3)])
+def test_records_survive(shard_format, shape, labels):
+    records = table(images(5, shape), labels)
+    decoded = shard_format.decode(shard_format.encode(records, METADATA))
+    assert decoded.equals(records)
+    assert decoded.schema.equals(records.schema)
+    assert decoded.schema.metadata is None
+
+
+def test_many_row_groups_and_many_chunks_survive(shard_format):
+    whole = table(images(8_500, (2, 2, 1)))
+    chunked = pa.concat_tables([whole.slice(0, 3), whole.slice(3, 4_000), whole.slice(4_003)])
+    data = shard_format.encode(chunked, METADATA)
+    assert shard_format.decode(data).equals(whole)
+
+
+def test_a_slice_is_encoded_as_itself(shard_format):
+    records = table(images(40, (4, 4, 3)))
+    decoded = shard_format.decode(shard_format.encode(records.slice(11, 9), METADATA))
+    assert decoded.equals(records.slice(11, 9))
+
+
+def test_equal_records_give_equal_bytes(shard_format):
+    records = table(images(50, (8, 8, 3)), pa.array(["a", "b"] * 25))
+    again = pa.concat_tables([records.slice(0, 20), records.slice(20)])
+    assert shard_format.encode(records, METADATA) == shard_format.encode(again, METADATA)
+
+
+def test_a_shard_says_what_it_is(shard_format):
+    said = shard_format.metadata(shard_format.encode(table(images(5, (4, 6, 3))), METADATA))
+    assert METADATA.items() <= said.items()
+    assert said["image_shape"] == "4,6,3"
+
+
+def test_footer_and_foreign_schema(shard_format):
+    records = table(images(5, (4, 4, 1)), LABELS["whole"])
+    rows, schema = shard_format.inspect(shard_format.encode(records, METADATA))
+    assert rows == 5
+    assert schema.equals(shard_format.file_schema(records.schema))
+
+
+def test_damage_never_passes(shard_format):
+    """Any flipped byte is an error or changes nothing of records and metadata."""
+    records = table(images(3, (4, 4, 3)), pa.array(["a", "b", "c"]))
+    data = shard_format.encode(records, METADATA)
+    for at in range(0, len(data), 7):
+        broken = data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1 :]
+        try:
+            decoded, said = shard_format.decode(broken), shard_format.metadata(broken)
+        except IntegrityError:
+            continue
+        if said == shard_format.metadata(data) and decoded.schema.equals(records.schema):
+            assert decoded.equals(records), at
+
+
+@pytest.mark.parametrize("length", [0, 3, 100, -1, -8, -200])
+def test_a_truncated_shard_is_refused(shard_format, length):
+    data = shard_format.encode(table(images(50, (8, 8, 3))), METADATA)
+    for read in (shard_format.decode, shard_format.metadata, shard_format.inspect):
+        with pytest.raises(IntegrityError):
+            read(data[:length])
+
+
+def test_a_shard_of_the_other_format_is_refused(shard_format):
+    records = table(images(5, (4, 4, 3)))
+    others = [load_format(name) for name in FORMATS if load_format(name) is not shard_format]
+    for other in others:
+        with pytest.raises(IntegrityError, match="another format|shape"):
+            shard_format.decode(other.encode(records, METADATA))
+
+
+def test_the_guess_for_planning_is_near(shard_format):
+    """On smooth images as photographs are; noise is larger, drawings are smaller."""
+    ramp = np.linspace(0, 200, 32, dtype=np.uint8)
+    smooth = ramp[None, :, None, None] // 2 + ramp[None, None, :, None] // 2
+    noisy = smooth + images(500, (32, 32, 3)) // 16
+    records = table(noisy)
+    size = len(shard_format.encode(records, METADATA)) / 500
+    assert 0.5 < shard_format.bytes_per_row(records.schema) / size < 2
+
+
+def test_plain_pandas_reads_it(shard_format):
+    pixels = images(5, (4, 4, 3))
+    frame = pd.read_parquet(io.BytesIO(shard_format.encode(table(pixels), METADATA)))
+    assert list(frame) == [SAMPLE_ID, IMAGE]
+    assert frame[SAMPLE_ID].tolist() == [7, 8, 9, 10, 11]
+
+
+def test_png_files_have_the_struct_of_hugging_face():
+    data = load_format("parquet").encode(table(images(5, (4, 4, 3)), LABELS["text"]), METADATA)
+    schema = pq.read_schema(io.BytesIO(data))
+    image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    assert schema.field(IMAGE).type == image_type
+    assert b'"image": {"_type": "Image"}' in schema.metadata[b"huggingface"]
+    image = pd.read_parquet(io.BytesIO(data))[IMAGE][0]
+    assert image["bytes"].startswith(b"\x89PNG")
+    assert image["path"] is None
+
+
+def test_raw_pixels_are_fixed_length_bytes():
+    pixels = images(5, (4, 6, 3))
+    data = load_format("parquet-raw").encode(table(pixels), METADATA)
+    column = pq.ParquetFile(io.BytesIO(data)).schema.column(1)
+    assert (column.physical_type, column.length) == ("FIXED_LEN_BYTE_ARRAY", 72)
+    frame = pd.read_parquet(io.BytesIO(data))
+    read = np.frombuffer(b"".join(frame[IMAGE]), "uint8").reshape(-1, 4, 6, 3)
+    np.testing.assert_array_equal(read, pixels)
+
+
+def test_portable_encodings():
+    """zstd, dictionaries for strings only, a page index, no statistics of images."""
+    for name in FORMATS:
+        data = load_format(name).encode(table(images(50, (8, 8, 3)), pa.array(["a"] * 50)), {})
+        group = pq.read_metadata(io.BytesIO(data)).row_group(0)
+        for number in range(group.num_columns):
+            column = group.column(number)
+            is_label = column.path_in_schema == "kind"
+            assert column.compression == "ZSTD"
+            assert column.has_dictionary_page is is_label, column.path_in_schema
+            assert column.has_offset_index
+            assert column.is_stats_set is not column.path_in_schema.startswith(IMAGE)
+
+
+def test_an_unknown_format_lists_the_known():
+    with pytest.raises(PlanError, match=r"'csv'.*parquet, parquet-raw"):
+        load_format("csv")

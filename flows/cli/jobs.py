@@ -8,11 +8,13 @@ from flows.cli.exits import BLOCKED, DONE
 from flows.cli.output import Output
 from flows.cli.screen import show_metrics, show_outcome
 from flows.errors import BlockedError, RecipeError
+from flows.finished import find_finished
 from flows.interrupt import StopSignal
 from flows.job import Job, open_job
 from flows.keys import train_key
 from flows.nightly import nightly, publish_choice
 from flows.outcome import Outcome
+from flows.prefect_manners import apply_manners
 from flows.progress import make_reporter
 from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
@@ -27,12 +29,7 @@ def run_job(path: Path, changes: Sequence[str], *, track: bool, as_json: bool) -
     """Do the whole job; with `track`, or a Prefect API in the environment, as a flow run."""
     recipe = load_recipe(path, changes)
     with _opened(recipe) as job:
-        if track:
-            from flows.tracked import run_tracked
-
-            outcome = run_tracked(job)
-        else:
-            outcome = nightly(job, plain_stages(job))
+        outcome = _tracked(job) if track else nightly(job, plain_stages(job))
     return _finish(outcome, as_json=as_json)
 
 
@@ -102,6 +99,18 @@ def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int
         choice = Choice(kind="champion", judged=judged, reason=f"{judged.version} is the champion")
         outcome = publish_choice(stages, prepared, choice)
     return _finish(outcome, as_json=as_json)
+
+
+def _tracked(job: Job) -> Outcome:
+    """Run as a flow run, unless there is nothing to do: no server is started for that."""
+    finished = find_finished(job, plain_stages(job))
+    if finished is not None:
+        return finished
+    apply_manners()
+    job.reporter.say("Starting Prefect ...")
+    from flows.tracked import run_tracked
+
+    return run_tracked(job)
 
 
 def _finish(outcome: Outcome, *, as_json: bool) -> int:

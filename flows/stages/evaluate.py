@@ -81,8 +81,7 @@ class Desk:
     def judged(self, version: str, snapshot_digest: str) -> Judged:
         """Return one generator judged: read, or measured now and stored."""
         lake, name = self.job.lake, self.job.name
-        key = evaluation_key(self.job.recipe, self.prepared, snapshot_digest)
-        place = generator_internal_key(name, version, f"evaluation-{key[:16]}.json")
+        place = self._place(version, snapshot_digest)
         try:
             kept = json.loads(lake.get(place))
         except ObjectNotFoundError:
@@ -99,6 +98,14 @@ class Desk:
             report=Report.from_json(report),
             report_digest=report_digest,
         )
+
+    def is_measured(self, version: str, snapshot_digest: str) -> bool:
+        """Say whether `judged` has nothing to measure."""
+        return self.job.lake.stat(self._place(version, snapshot_digest)) is not None
+
+    def _place(self, version: str, snapshot_digest: str) -> str:
+        key = evaluation_key(self.job.recipe, self.prepared, snapshot_digest)
+        return generator_internal_key(self.job.name, version, f"evaluation-{key[:16]}.json")
 
     def _measure(self, version: str, snapshot_digest: str) -> bytes:
         """Evaluate, store the report, and return what is to be kept of the evaluation."""

@@ -46,6 +46,14 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
     return propose(identity, synthesis, kind, format=recipe.output.format, created=now())
 
 
+def is_published(job: Job, choice: Choice) -> bool:
+    """Say whether the version that this choice leads to is there; reads only."""
+    synthesis = resolve_seed(job.recipe.synthesis, job.scheduled)
+    key = run_key(job.recipe, synthesis, choice.judged.snapshot_digest)
+    found = datasets.versions(job.lake, job.name)
+    return any(one.version.endswith(f"-{key[:8]}") for one in found)
+
+
 def is_committed(job: Job, plan: Plan) -> bool:
     """Say whether readers see the plan's version."""
     return any(one.version == plan.version for one in datasets.versions(job.lake, job.name))

@@ -1,0 +1,34 @@
+"""Whether a job is done already: asked before a tracked run starts a server for nothing."""
+
+from flows.job import Job
+from flows.keys import train_key
+from flows.nightly import publish_choice
+from flows.outcome import Outcome, blocked_outcome
+from flows.stages import Stages
+from flows.stages.evaluate import Desk
+from flows.stages.synthesize import is_published
+from flows.stages.train import find_candidate
+from storage import registry
+
+
+def find_finished(job: Job, stages: Stages) -> Outcome | None:
+    """Return the outcome when everything is in the lake; None when there is something to do.
+
+    Reads the source and the lake; what it writes is at most an announcement that was missing.
+    """
+    prepared = stages.prepare()
+    candidate = find_candidate(job, train_key(job.recipe, prepared))
+    if candidate is None:
+        return None
+    standing, desk = registry.standing(job.lake, job.name), Desk(job=job, prepared=prepared)
+    if not any(record.version == candidate.version for record in standing.records):
+        return None
+    rivals = {(candidate.version, candidate.snapshot_digest)}
+    if standing.champion is not None:
+        rivals.add((standing.champion.version, standing.champion.snapshot_digest))
+    if not all(desk.is_measured(version, digest) for version, digest in rivals):
+        return None
+    choice = stages.decide(candidate, stages.evaluate(prepared, candidate))
+    if choice.kind == "blocked":
+        return blocked_outcome(job, choice)
+    return publish_choice(stages, prepared, choice) if is_published(job, choice) else None

@@ -1,11 +1,16 @@
 """Bars against their bounds: one row per value, with its interval, on one common axis.
 
-A row shows the value as a dot with its 95 % whisker, the region inside the pass bound as a tint
-and the block bound as a tick. The axis is logarithmic when the values reach beyond ten.
+A row shows the value as a dot with its 95 % whisker, the region inside the pass bounds as a tint
+and the block bounds as ticks. The axis is logarithmic when the values reach beyond ten.
 A bound far off the values is not drawn: the values must stay readable.
+
+A row says its bounds as `pass_low`, `pass_high`, `block_low` and `block_high`, each a number or
+null; or, where there is one of a kind, as `pass_bound` and `block_bound`: a block bound below the
+pass bound means that more is better.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from flows.report.markup import Html, element, join
@@ -44,10 +49,11 @@ def bars_key(figures: Sequence[Mapping[str, Any]]) -> Html:
     """Return the sentence that explains the charts of these `bars` data."""
     rows = [row for data in figures for row in data["bars"]]
     entries = ["dot: the value, with its 95 % interval"]
-    if any(row.get("pass_bound") is not None for row in rows):
-        entries.append("tinted: inside the pass bound")
-    if any(row.get("block_bound") is not None for row in rows):
-        entries.append("thick tick: the block bound")
+    bounds = [_bounds(row) for row in rows]
+    if finite(bound for one in bounds for bound in (one.pass_low, one.pass_high)):
+        entries.append("tinted: inside the pass bounds")
+    if finite(bound for one in bounds for bound in (one.block_low, one.block_high)):
+        entries.append("thick tick: a block bound")
     references = {reference["text"] for data in figures if (reference := _reference(data))}
     entries += [f"long line: {text}" for text in sorted(references)]
     return element("p", "; ".join(entries) + ".", class_="key")
@@ -60,10 +66,47 @@ def _reference(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return known
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Bounds:
+    """The bounds of one row; None where there is none."""
+
+    pass_low: float | None = None
+    pass_high: float | None = None
+    block_low: float | None = None
+    block_high: float | None = None
+
+    @property
+    def known(self) -> list[float]:
+        """Every bound that there is."""
+        return finite([self.pass_low, self.pass_high, self.block_low, self.block_high])
+
+    def state(self, value: float) -> str:
+        """Return the colour class of a value: where it stands between the bounds."""
+        if not self.known:
+            return "plain"
+        if _within(value, self.pass_low, self.pass_high):
+            return "pass"
+        return "warn" if _within(value, self.block_low, self.block_high) else "block"
+
+
+def _within(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _bounds(row: Mapping[str, Any]) -> _Bounds:
+    names = [field.name for field in fields(_Bounds)]
+    if any(name in row for name in names):
+        return _Bounds(**{name: row.get(name) for name in names})
+    passing, blocking = row.get("pass_bound"), row.get("block_bound")
+    if passing is not None and blocking is not None and blocking < passing:
+        return _Bounds(pass_low=passing, block_low=blocking)
+    return _Bounds(pass_high=passing, block_high=blocking)
+
+
 def _scale(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> Scale:
     values = finite(row.get(key) for row in rows for key in ("value", "low", "high"))
     values += finite([reference["value"]]) if reference else []
-    bounds = finite(row.get(key) for row in rows for key in ("pass_bound", "block_bound"))
+    bounds = [bound for row in rows for bound in _bounds(row).known]
     largest = max((abs(value) for value in values), default=1.0) or 1.0
     values += [bound for bound in bounds if abs(bound) <= _FAR * largest]
     positive = [value for value in values if value > 0]
@@ -75,7 +118,8 @@ def _scale(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | Non
 
 
 def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | None) -> Html:
-    value = row["value"]
+    value, bounds = row["value"], _bounds(row)
+    passes, blocks = (bounds.pass_low, bounds.pass_high), (bounds.block_low, bounds.block_high)
     numbers = join(
         element("b", number(value)),
         " ",
@@ -83,13 +127,15 @@ def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | No
     )
     drawing = element(
         "svg",
-        _pass_region(row, scale),
+        _pass_region(bounds, scale),
         element("line", x1="0", x2="100%", y1="50%", y2="50%", class_="grid"),
         _tick(reference["value"], scale, "reference", "0") if reference else None,
-        _tick(row.get("pass_bound"), scale, "pass-bound", "15%"),
-        _tick(row.get("block_bound"), scale, "block-bound", "15%"),
+        [_tick(bound, scale, "pass-bound", "15%") for bound in finite(passes)],
+        [_tick(bound, scale, "block-bound", "15%") for bound in finite(blocks)],
         _whisker(row, scale),
-        element("circle", cx=scale.percent(value), cy="50%", r="5", class_=f"dot {_state(row)}")
+        element(
+            "circle", cx=scale.percent(value), cy="50%", r="5", class_=f"dot {bounds.state(value)}"
+        )
         if finite([value])
         else None,
         width="100%",
@@ -105,14 +151,13 @@ def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | No
     )
 
 
-def _pass_region(row: Mapping[str, Any], scale: Scale) -> Html | None:
-    """Tint from the pass bound to the side away from the block bound."""
-    bound = row.get("pass_bound")
-    if bound is None:
+def _pass_region(bounds: _Bounds, scale: Scale) -> Html | None:
+    """Tint what lies inside the pass bounds."""
+    low, high = bounds.pass_low, bounds.pass_high
+    if low is None and high is None:
         return None
-    block = row.get("block_bound")
-    upwards = block is not None and block < bound
-    start, end = (scale.at(bound), 1.0) if upwards else (0.0, scale.at(bound))
+    start = 0.0 if low is None else scale.at(low)
+    end = 1.0 if high is None else scale.at(high)
     return element(
         "rect",
         x=f"{100 * start:.2f}%",
@@ -123,8 +168,8 @@ def _pass_region(row: Mapping[str, Any], scale: Scale) -> Html | None:
     )
 
 
-def _tick(value: float | None, scale: Scale, name: str, top: str) -> Html | None:
-    if value is None or not scale.low <= value <= scale.high:
+def _tick(value: float, scale: Scale, name: str, top: str) -> Html | None:
+    if not scale.low <= value <= scale.high:
         return None
     place = scale.percent(value)
     bottom = "100%" if top == "0" else "85%"
@@ -136,19 +181,6 @@ def _whisker(row: Mapping[str, Any], scale: Scale) -> Html | None:
         return None
     low, high = scale.percent(row["low"]), scale.percent(row["high"])
     return element("line", x1=low, x2=high, y1="50%", y2="50%", class_="whisker")
-
-
-def _state(row: Mapping[str, Any]) -> str:
-    """Return the colour class of the dot: which side of its bounds the point is on."""
-    bound, block, value = row.get("pass_bound"), row.get("block_bound"), row["value"]
-    if bound is None:
-        return "plain"
-    upwards = block is not None and block < bound
-    if (value >= bound) if upwards else (value <= bound):
-        return "pass"
-    if block is not None and ((value < block) if upwards else (value > block)):
-        return "block"
-    return "warn"
 
 
 def _axis(scale: Scale, unit: str) -> Html:

@@ -143,7 +143,7 @@ def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
     if not marks:
         return None
     entries = [
-        element("li", str(mark["text"]), element("small", f" at {compact(float(mark['x']))}"))
+        element("li", str(mark["text"]), element("small", f" at {mark['x']:,.6g}"))
         for mark in marks
     ]
     return element("ol", entries, class_="marks")

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_LOG_FACTORS = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,))
+"""Ticks within a decade, the densest first."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -58,11 +60,11 @@ def linear_scale(values: Iterable[float | None], *, count: int = 5, zero: bool =
 
 
 def log_scale(values: Iterable[float | None], *, count: int = 8) -> Scale:
-    """Return a logarithmic axis over the positive values, ticks at 1, 2, 5 or at decades."""
+    """Return a logarithmic axis over the positive values, ticks as dense as `count` allows."""
     known = [value for value in finite(values) if value > 0] or [1.0]
     low, high = min(known) / 1.05, max(known) * 1.05
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for factors in ((1.0, 2.0, 5.0), (1.0,)):
+    for factors in _LOG_FACTORS:
         ticks = [
             float(f"{factor}e{power}")
             for power in range(first, last + 1)

@@ -94,6 +94,23 @@ def test_dot_says_which_side_of_the_bounds(value, passes, blocks, state):
     assert f'class="dot {state}"' in drawn
 
 
+@pytest.mark.parametrize(
+    ("value", "state"),
+    [(0.2, "block"), (0.5, "warn"), (1.0, "pass"), (1.7, "warn"), (2.5, "block")],
+)
+def test_bounds_on_both_sides(value, state):
+    both = {"pass_low": 0.6, "pass_high": 1.5, "block_low": 0.3, "block_high": 2.0}
+    drawn = bars({"unit": "u", "bars": [row(value) | both]}, "alt")
+    assert f'class="dot {state}"' in drawn
+    assert drawn.count("pass-bound") == drawn.count("block-bound") == 2
+
+
+def test_block_bound_may_lie_inside_the_pass_bound():
+    copies = {"pass_low": None, "pass_high": 1.5, "block_low": None, "block_high": 1.0}
+    for value, state in ((0.8, "pass"), (1.2, "pass"), (1.6, "block")):
+        assert f'class="dot {state}"' in bars({"unit": "u", "bars": [row(value) | copies]}, "alt")
+
+
 def test_bars_take_zero_and_what_is_not_finite():
     rows = [row(0.0), row(60.0, 10.0, 50.0), row(math.nan)]
     drawn = bars({"unit": "÷ ceiling", "bars": rows}, "alt")

@@ -12,7 +12,7 @@ class Html(str):
     __slots__ = ()
 
 
-Child = str | Iterable[str] | None
+Child = str | Iterable[str | None] | None
 Attribute = str | int | float | bool | None
 
 
@@ -31,7 +31,7 @@ def element(tag: str, *children: Child, **attributes: Attribute) -> Html:
 
     Args:
         tag: A tag name from our own code, never from data.
-        *children: Markup, text (escaped), iterables of both, or None.
+        *children: Markup, text (escaped), None (nothing), or iterables of them.
         **attributes: `class_` is written `class`, underscores become hyphens; None and False are
             left out, True is written without a value.
     """
@@ -46,7 +46,7 @@ def _flat(child: Child) -> str:
         return ""
     if isinstance(child, str):
         return escape(child)
-    return "".join(_flat(item) for item in child)
+    return "".join(_flat(item) for item in child if item is not None)
 
 
 def _attribute(key: str, value: Attribute) -> str:

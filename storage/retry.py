@@ -31,7 +31,7 @@ class RetryPolicy:
     """How long to wait between attempts, and when to give up."""
 
     deadline_s: float = 60.0
-    """From the first attempt; no wait is begun that would end after it."""
+    """From the first attempt to the start of the last one."""
     first_wait_s: float = 0.1
     longest_wait_s: float = 5.0
     clock: Callable[[], float] = time.monotonic
@@ -68,12 +68,12 @@ def with_retries(call: Callable[[], T], *, what: str, policy: RetryPolicy) -> T:
         try:
             return call()
         except RetryableError as error:
-            wait_s = policy.wait_s(attempt)
             past_s = policy.clock() - start
-            if past_s + wait_s > policy.deadline_s:
+            wait_s = min(policy.wait_s(attempt), policy.deadline_s - past_s)
+            if wait_s <= 0:
                 msg = (
-                    f"Gave up to {what} after {attempt} attempts in {past_s:.1f} s "
-                    f"(deadline {policy.deadline_s:g} s); the last answer was: {error}"
+                    f"Could not {what}, after {attempt} attempts in {past_s:.1f} s "
+                    f"(deadline {policy.deadline_s:g} s): {error}"
                 )
                 raise DeadlineError(msg) from error
             _log.info("%s Trying again in %.1f s (attempt %d).", error, wait_s, attempt + 1)

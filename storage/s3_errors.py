@@ -136,18 +136,19 @@ def translate(error: BaseException, what: str) -> StorageError:
     if isinstance(error, PermissionError):
         return _sentence(AccessDeniedError, what, str(error))
     return _sentence(
-        UnreachableError, what, f"no complete answer ({error or type(error).__name__})"
+        UnreachableError, what, f"no complete answer ({str(error) or type(error).__name__})"
     )
 
 
 def _answered(response: dict[str, Any], what: str) -> LakeError:
     status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
     code = response.get("Error", {}).get("Code", "")
+    message = response.get("Error", {}).get("Message", "").rstrip(".")
     kind = CODES.get(code) or STATUSES.get(status)
     if kind is None:
         kind = ServerFaultError if status >= 500 else LakeError
-    said = response.get("Error", {}).get("Message") or "no message"
-    return _sentence(kind, what, f"the store answered {status} {code} ({said})")
+    said = [str(status), *(part for part in (code, message) if part and part != str(status))]
+    return _sentence(kind, what, f"the store answered {' '.join(said)}")
 
 
 def _sentence(kind: type[LakeError], what: str, reason: str) -> LakeError:

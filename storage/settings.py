@@ -8,7 +8,7 @@ S3 is reached as every AWS tool does it: `AWS_*` variables, `~/.aws`, instance r
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as UnreadableError
 
@@ -32,7 +32,7 @@ class StorageProfile(BaseModel):
     """Session token of temporary credentials."""
     aws_profile: str | None = None
     """Profile of `~/.aws/config`; it may assume a role."""
-    ca_bundle: Path | None = None
+    ca_bundle: FilePath | None = None
     """PEM file of the authorities that signed the server's certificate."""
     kms_key_id: str | None = None
     """KMS key that encrypts every object put; empty means the bucket's own rule."""

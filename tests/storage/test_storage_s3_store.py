@@ -6,6 +6,7 @@ import hashlib
 import pickle
 
 import pytest
+from botocore import exceptions as boto
 
 from storage.errors import (
     AccessDeniedError,
@@ -23,7 +24,7 @@ from storage.errors import (
 )
 from storage.objects import put_or_adopt
 from storage.open_store import open_store
-from storage.s3_errors import CODES, STATUSES
+from storage.s3_errors import CODES, STATUSES, translate
 from storage.settings import StorageProfile
 
 SIGNER = {"key": "k", "secret": "s"}
@@ -91,7 +92,8 @@ class TestRequests:
 
     def test_the_session_token_is_sent(self, scripted_s3, answer):
         scripted_s3.script(answer(body=b"data"))
-        bare(scripted_s3, token="my-token").get("key")
+        changes = {"token": "my-token"}
+        bare(scripted_s3, **changes).get("key")
         assert scripted_s3.requests[0].headers["x-amz-security-token"] == "my-token"
 
     def test_what_one_request_cannot_carry_is_refused(self, scripted_s3, monkeypatch):
@@ -179,6 +181,34 @@ class TestAnswers:
         scripted_s3.script(answer(body=b"<not xml"))
         with pytest.raises(RetryableError):
             list(bare(scripted_s3).list())
+
+    @pytest.mark.parametrize(
+        ("error", "ours", "remedy"),
+        [
+            (boto.NoCredentialsError(), AccessDeniedError, "check key, secret"),
+            (
+                boto.PartialCredentialsError(provider="env", cred_var="x"),
+                AccessDeniedError,
+                "check",
+            ),
+            (PermissionError("credentials file"), AccessDeniedError, "check key, secret"),
+            (boto.ProfileNotFound(profile="lab"), SettingsError, "correct the storage profile"),
+            (boto.NoRegionError(), SettingsError, "correct the storage profile"),
+            (
+                boto.SSLError(endpoint_url="x", error="CERTIFICATE_VERIFY_FAILED"),
+                LakeError,
+                "set ca_bundle",
+            ),
+            (boto.SSLError(endpoint_url="x", error="EOF occurred"), UnreachableError, "network"),
+            (boto.ReadTimeoutError(endpoint_url="x"), UnreachableError, "check the endpoint"),
+            (TimeoutError(), UnreachableError, "TimeoutError"),
+        ],
+    )
+    def test_before_any_answer_are_translated_too(self, error, ours, remedy):
+        found = translate(error, "get s3://bucket/key")
+        assert type(found) is ours
+        assert remedy in str(found)
+        assert "get s3://bucket/key" in str(found)
 
     def test_nobody_there_is_unreachable(self):
         profile = StorageProfile(

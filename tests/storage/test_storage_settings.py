@@ -60,6 +60,7 @@ def test_an_unknown_profile_names_the_known(monkeypatch):
         ("GANMILL_STORAGE__LAB__READ_TIMEOUT_S", "0"),
         ("GANMILL_STORAGE__LAB__ENDPOINT_URL", "minio.example"),
         ("GANMILL_STORAGE__LAB__ADDRESSING_STYLE", "hush"),
+        ("GANMILL_STORAGE__LAB__CA_BUNDLE", "/hush.pem"),
     ],
 )
 def test_what_cannot_be_understood_is_named_and_no_value_is_shown(monkeypatch, variable, value):

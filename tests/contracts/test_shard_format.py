@@ -105,7 +105,7 @@ def test_a_shard_of_the_other_format_is_refused(shard_format):
     records = table(images(5, (4, 4, 3)))
     others = [load_format(name) for name in FORMATS if load_format(name) is not shard_format]
     for other in others:
-        with pytest.raises(IntegrityError, match="another format|shape"):
+        with pytest.raises(IntegrityError, match=r"another format|shape"):
             shard_format.decode(other.encode(records, METADATA))
 
 

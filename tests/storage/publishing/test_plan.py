@@ -46,7 +46,7 @@ def test_the_version_is_made_of_time_and_run_key(plan):
 def test_an_unresolved_night_and_an_unknown_format_are_refused():
     with pytest.raises(PlanError, match="night"):
         toy.proposal(seed="night")
-    with pytest.raises(PlanError, match="'csv'.*parquet"):
+    with pytest.raises(PlanError, match=r"'csv'.*parquet"):
         toy.proposal(shard_format="csv")
 
 

@@ -90,15 +90,16 @@ def test_two_channels_are_refused():
 
 def test_damage_is_named_by_its_position():
     images_NHWC = np.random.default_rng(2).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    whole = encode_png(images_NHWC)[1].as_py()
+    whole, said = encode_png(images_NHWC)[1].as_py(), set()
     for at in range(8, len(whole)):
         broken = whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]
         try:
             decoded = decode_png(pa.array([whole, broken]), (8, 8, 3))
         except IntegrityError as error:
-            assert "image 1" in str(error)
+            said.add(str(error)[:8])
         else:
             np.testing.assert_array_equal(decoded[0], decoded[1])
+    assert said == {"image 1 "}
     with pytest.raises(IntegrityError, match="image 1"):
         decode_png(pa.array([whole, whole[:-40]]), (8, 8, 3))
 

@@ -341,7 +341,7 @@ class TestReaders:
         assert sorted(frame.sample_id) == list(range(50))
         assert frame.image[0]["bytes"].startswith(b"\x89PNG")
         assert frame.label.value_counts().to_dict() == {"ant": 17, "bee": 17, "cat": 16}
-        assert frame.label[:5].nunique() > 1
+        assert len(set(frame.label[:5])) > 1
 
     def test_a_shard_says_what_it_is(self, folder):
         hint = json.loads((folder / "_latest.json").read_text())
@@ -354,20 +354,20 @@ class TestReaders:
         assert said[b"shard_index"] == b"0"
 
     def test_a_mistaken_read_of_the_root_fails_loudly(self, folder):
-        with pytest.raises(pa.ArrowInvalid, match="README.md"):
+        with pytest.raises(pa.ArrowInvalid, match=r"README\.md"):
             pd.read_parquet(folder)
-        with pytest.raises(pa.ArrowInvalid, match="README.md"):
+        with pytest.raises(pa.ArrowInvalid, match=r"README\.md"):
             pq.read_table(folder)
-        with pytest.raises(pa.ArrowInvalid, match="README.md"):
+        with pytest.raises(pa.ArrowInvalid, match=r"README\.md"):
             pa.dataset.dataset(folder, format="parquet").to_table()
-        with pytest.raises(pa.ArrowInvalid, match="README.md"):
+        with pytest.raises(pa.ArrowInvalid, match=r"README\.md"):
             pa.dataset.dataset(folder, format="parquet").count_rows()
 
     def test_it_fails_as_loudly_before_the_first_commit(self, tmp_path):
         lake = LocalStore(tmp_path)
         plan = agree(lake, toy.proposal())
         Publisher(lake, plan).put_shard(0, toy.records(plan, 0))
-        with pytest.raises(pa.ArrowInvalid, match="README.md"):
+        with pytest.raises(pa.ArrowInvalid, match=r"README\.md"):
             pd.read_parquet(tmp_path / "datasets" / "toy")
 
     def test_raw_pixels_reshape(self, tmp_path):

@@ -64,7 +64,7 @@ def test_fractions_are_met_and_the_form_may_give_labels_as_text():
 
 def test_an_unknown_class_is_refused_with_those_there_are():
     config = SynthesisConfig(balance="fractions", class_fractions=fractions(("dog", 1.0)))
-    with pytest.raises(PlanError, match="'dog'.*ant, bee, cat"):
+    with pytest.raises(PlanError, match=r"'dog'.*ant, bee, cat"):
         plan_classes(config, REAL)
 
 

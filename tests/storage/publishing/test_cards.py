@@ -1,0 +1,57 @@
+"""Pages and catalogue entries made from a manifest."""
+
+import dataclasses
+import json
+
+import pytest
+import toy
+
+from storage import cards
+
+
+@pytest.fixture
+def manifest(lake):
+    return toy.publish(lake).manifest
+
+
+def test_the_card_shows_verdict_rows_classes_and_how_to_read(manifest):
+    text = cards.version_readme(manifest).decode()
+    assert f"# toy {manifest.version}" in text
+    assert "50 synthetic records in 4 shards" in text
+    assert "Verdict of the gate: pass" in text
+    assert "coverage .97 of the ceiling" in text
+    assert "| bee | 17 |" in text
+    assert "| sample_id | int64 |" in text
+    assert f"datasets/toy/{manifest.version}/" in text
+
+
+def test_an_override_is_shown_beside_the_verdict(manifest):
+    override = {"by": "ada", "reason": "a demo", "at": "2026-01-31"}
+    gate = {"verdict": "block", "reasons": [], "override": override}
+    fields = dataclasses.replace(manifest.fields, gate=gate)
+    text = cards.version_readme(dataclasses.replace(manifest, fields=fields)).decode()
+    assert "block, overridden by ada: a demo" in text
+
+
+def test_stats_add_up(manifest):
+    stats = json.loads(cards.stats(manifest))
+    assert stats["rows"] == sum(shard["rows"] for shard in stats["shards"]) == 50
+    assert stats["bytes"] == sum(shard["bytes"] for shard in stats["shards"])
+    assert dict(stats["class_counts"]) == {"ant": 17, "bee": 17, "cat": 16}
+
+
+def test_croissant_names_every_file_and_field(manifest):
+    document = json.loads(cards.croissant(manifest))
+    assert document["@type"] == "sc:Dataset"
+    assert document["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    listed = {item["contentUrl"]: item["sha256"] for item in document["distribution"]}
+    assert listed == {entry.path: entry.sha256 for entry in manifest.files}
+    (records,) = document["recordSet"]
+    kinds = {field["name"]: field["dataType"] for field in records["field"]}
+    assert kinds == {"sample_id": "sc:Integer", "image": "sc:ImageObject", "label": "sc:Text"}
+
+
+def test_the_guard_of_the_root_says_how_to_read():
+    text = cards.root_readme("toy").decode()
+    assert "never this folder" in text
+    assert "_latest.json" in text

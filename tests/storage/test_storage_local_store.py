@@ -104,6 +104,11 @@ class TestPut:
         assert local.put_once("a/b/c", b"1")
         assert local.get("a/b/c") == b"1"
 
+    def test_gives_up_on_a_folder_that_always_vanishes(self, local, monkeypatch):
+        failing(monkeypatch, "link", errno.ENOENT)
+        with pytest.raises(NotWritableError, match="vanishes whenever it is created"):
+            local.put_once("a/b", b"1")
+
 
 class TestDelete:
     def test_removes_folders_that_become_empty(self, local, lake):

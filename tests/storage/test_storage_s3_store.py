@@ -72,6 +72,21 @@ class TestRequests:
         assert bare(scripted_s3).get("key") == b"data"
         assert [request.method for request in scripted_s3.requests] == ["GET"]
 
+    def test_a_listing_is_a_request_a_page(self, scripted_s3, answer):
+        item = "<Contents><Key>prefix/{}</Key><Size>0</Size></Contents>"
+        more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+        pages = [f"{item.format('a')}{item.format('drawn/')}{more}", item.format("b")]
+        scripted_s3.script(
+            *(
+                answer(body=f"<ListBucketResult>{page}</ListBucketResult>".encode())
+                for page in pages
+            )
+        )
+        assert [info.key for info in bare(scripted_s3).list()] == ["a", "b"]
+        first, second = (request.path for request in scripted_s3.requests)
+        assert "prefix=prefix%2F" in first
+        assert "continuation-token=t" in second
+
     def test_an_open_file_asks_for_exactly_what_is_read(self, scripted_s3, answer):
         scripted_s3.script(answer(headers=HEAD), answer(206, body=b"ell"))
         with scripted_s3.store().open("key") as file:

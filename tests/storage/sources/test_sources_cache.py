@@ -211,25 +211,32 @@ def counted(function):
 for owner, name in [(staging, "write_all"), (os, "fsync"), (Path, "rename"), (Path, "mkdir"),
                     (Path, "unlink")]:
     setattr(owner, name, counted(getattr(owner, name)))
-prepare.prepare(SourceConfig(uri="example:digits"), folder=Path(sys.argv[2]), min_group=10)
+prepare.prepare(SourceConfig(uri=sys.argv[3]), folder=Path(sys.argv[2]), min_group=10)
 """
 
 
+@pytest.fixture
+def source(make_folder, pictures, encode) -> str:
+    return str(make_folder([encode(picture) for picture in pictures]))
+
+
 @pytest.mark.parametrize("number", [1, pytest.param(3, marks=pytest.mark.full), 6, 9, 12])
-def test_killed_at_any_step_the_next_run_is_whole(number: int, tmp_path: Path, prepared) -> None:
-    command = [sys.executable, "-c", KILLED, str(number), str(tmp_path / "cache")]
+def test_killed_at_any_step_the_next_run_is_whole(
+    number: int, tmp_path: Path, prepared, source: str
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(number), str(tmp_path / "cache"), source]
     killed = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    result = prepared("example:digits")
-    assert sum(result.rows.values()) == 1797
+    result = prepared(source)
+    assert sum(result.rows.values()) == 120
     assert entries(tmp_path / "cache") == [result.folder]
 
 
-def test_two_processes_at_once(tmp_path: Path, prepared) -> None:
-    command = [sys.executable, "-c", KILLED, "0", str(tmp_path / "cache")]
+def test_two_processes_at_once(tmp_path: Path, prepared, source: str) -> None:
+    command = [sys.executable, "-c", KILLED, "0", str(tmp_path / "cache"), source]
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
-    result = prepared("example:digits")
+    result = prepared(source)
     assert entries(tmp_path / "cache") == [result.folder]
 
 

@@ -2,7 +2,8 @@
 
 Precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991), equations 1 and 2, k = 3.
 Density and coverage: Naeem et al. 2020 (arXiv:2002.09797), equations 4 and 5, k = 5.
-Balls are closed; a record is not its own neighbour. All of it works on squared distances.
+Balls are closed; a record is not its own neighbour: distances within a side are infinite on the
+diagonal. All of it works on squared distances.
 
 Shapes: N reals, M fakes.
 """
@@ -20,7 +21,7 @@ K_COVERAGE = 5
 def radii(within_NN: Array, *ks: int) -> tuple[Array, ...]:
     """Return for every k, for every record, the squared distance to its k-th nearest other record.
 
-    With fewer than k others, the farthest of them.
+    With fewer than k others, the farthest of them. The distances are reordered in place.
 
     Raises:
         ValueError: there is no other record.
@@ -29,11 +30,9 @@ def radii(within_NN: Array, *ks: int) -> tuple[Array, ...]:
     if n < 2:
         msg = f"neighbours need at least two records, got {n}: bring more"
         raise ValueError(msg)
-    others = within_NN.copy()
-    np.fill_diagonal(others, np.inf)
     positions = [min(k, n - 1) - 1 for k in ks]
-    others.partition(positions, axis=1)
-    return tuple(others[:, position].copy() for position in positions)
+    within_NN.partition(positions, axis=1)
+    return tuple(within_NN[:, position].copy() for position in positions)
 
 
 def precision(real_radii_N: Array, across_NM: Array) -> float:

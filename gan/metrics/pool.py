@@ -18,9 +18,6 @@ from gan.report import Direction
 
 Array = np.ndarray[Any, Any]
 
-KERNEL_ROWS = 1000
-"""Most records per side in a kernel distance; it is unbiased at any number."""
-
 
 class Kind(NamedTuple):
     """Which way of a metric is better, and what values it can take."""
@@ -46,24 +43,27 @@ class Pool(NamedTuple):
 
     features_PF: Array
     distances_PP: Array
+    """Squared; infinite on the diagonal, so that no record is its own neighbour."""
 
 
 def make_pool(features_PF: Array) -> Pool:
     """Compute all distances once."""
-    return Pool(features_PF, squared_distances(features_PF, features_PF))
+    distances_PP = squared_distances(features_PF, features_PF)
+    np.fill_diagonal(distances_PP, np.inf)
+    return Pool(features_PF, distances_PP)
 
 
 def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return every metric of the records at `fakes_M` against those at `reals_N`."""
-    within_reals = pool.distances_PP[np.ix_(reals_N, reals_N)]
-    within_fakes = pool.distances_PP[np.ix_(fakes_M, fakes_M)]
-    across = pool.distances_PP[np.ix_(reals_N, fakes_M)]
+    of_reals, of_fakes = pool.distances_PP[reals_N], pool.distances_PP[fakes_M]
+    within_reals, across = of_reals.take(reals_N, axis=1), of_reals.take(fakes_M, axis=1)
+    within_fakes = of_fakes.take(fakes_M, axis=1)
     near, wide = radii(within_reals, K_PRECISION, K_COVERAGE)
     (fake_near,) = radii(within_fakes, K_PRECISION)
     reals, fakes = pool.features_PF[reals_N], pool.features_PF[fakes_M]
     return {
         "fd": frechet_distance(moments(reals), moments(fakes)),
-        "kid": kernel_distance(reals[:KERNEL_ROWS], fakes[:KERNEL_ROWS]),
+        "kid": kernel_distance(reals, fakes),
         "precision": neighbours.precision(near, across),
         "recall": neighbours.recall(fake_near, across),
         "density": neighbours.density(wide, across, K_COVERAGE),
@@ -73,5 +73,6 @@ def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
 
 def measure_coverage(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return coverage alone: what a class is judged on."""
-    (wide,) = radii(pool.distances_PP[np.ix_(reals_N, reals_N)], K_COVERAGE)
-    return {"coverage": neighbours.coverage(wide, pool.distances_PP[np.ix_(reals_N, fakes_M)])}
+    of_reals = pool.distances_PP[reals_N]
+    (wide,) = radii(of_reals.take(reals_N, axis=1), K_COVERAGE)
+    return {"coverage": neighbours.coverage(wide, of_reals.take(fakes_M, axis=1))}

@@ -1,0 +1,46 @@
+"""Real digits as the candidate, cut anew again and again: blocked in at most 5 % of the cuts."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from gan import reference as reference_module
+from gan.bounds import GateConfig
+from gan.evaluate import Options, build_reference, evaluate
+from gan.gate import judge
+
+RESPLITS = 100
+QUICK = Options(halves=20, replicates=20)
+"""The fewest halves the design allows."""
+
+
+def test_real_data_is_blocked_in_at_most_5_percent_of_resplits(digits, monkeypatch):
+    _judge_resplits(digits, range(RESPLITS), monkeypatch)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_same_with_other_training_records(digits, seed, monkeypatch):
+    whole = np.concatenate([digits.train, digits.validation, digits.holdout, digits.unseen])
+    order = np.random.default_rng(seed).permutation(whole)
+    parts = np.split(order, np.cumsum([len(digits.train), 359, 359]))
+    other = type(digits)(digits.images, digits.labels, *parts)
+    _judge_resplits(other, range(RESPLITS), monkeypatch)
+
+
+def _judge_resplits(digits, seeds, monkeypatch):
+    """The feature nets see train only, which stays, so they are trained once."""
+    nets = reference_module.fit_extractors(
+        "images", digits.images[digits.train], digits.labels[digits.train], 0
+    )
+    monkeypatch.setattr(reference_module, "fit_extractors", lambda *_: nets)
+    blocked = Counter()
+    for seed in seeds:
+        cut = digits.reshuffled(seed)
+        reference = build_reference(cut.splits(), QUICK)
+        judgement = judge(evaluate(cut.table(cut.unseen), reference), GateConfig())
+        if judgement.verdict == "block":
+            blocked.update({r.metric for r in judgement.reasons if r.outcome == "block"})
+            blocked["any"] += 1
+    assert blocked["any"] <= 0.05 * len(seeds), blocked

@@ -2,7 +2,6 @@
 
 import dataclasses
 from datetime import timedelta
-from itertools import count
 
 from storage.cards import root_readme
 from storage.commits import read_versions
@@ -26,21 +25,20 @@ def agree(lake: ObjectStore, proposal: Plan) -> Plan:
     identity = proposal.identity
     lake.put_once(dataset_readme_key(identity.name), root_readme(identity.name))
     versions = read_versions(lake, identity.name)
-    for attempt in count(1):
-        proposal = dataclasses.replace(proposal, attempt=attempt)
-        key = plan_key(identity.run_key, attempt)
+    while True:
+        key = plan_key(identity.run_key, proposal.attempt)
         plan = Plan.from_json(lake.put_or_adopt(key, proposal.to_json()))
-        if plan.identity != identity or plan.attempt != attempt:
+        if plan.identity != identity or plan.attempt != proposal.attempt:
             msg = f"{lake.uri}/{key} is the plan of {plan.identity}; delete it and run again"
             raise IntegrityError(msg)
         if not versions.is_gone(plan.version):
             return plan
-        proposal = _later(proposal, plan)
-    raise AssertionError  # pragma: no cover - count() has no end
+        proposal = _next_attempt(proposal, plan)
 
 
-def _later(proposal: Plan, given_up: Plan) -> Plan:
+def _next_attempt(proposal: Plan, given_up: Plan) -> Plan:
     """Return the proposal under a version that was never used by this run."""
     created = max(proposal.created, given_up.created + timedelta(seconds=1))
     version = make_version(created, proposal.identity.run_key)
-    return dataclasses.replace(proposal, created=created, version=version)
+    attempt = given_up.attempt + 1
+    return dataclasses.replace(proposal, attempt=attempt, created=created, version=version)

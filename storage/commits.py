@@ -142,6 +142,6 @@ def append_commit(
 def abandoned(version: str) -> AbandonedError:
     """Return the error of a publisher that meets its version given up."""
     return AbandonedError(
-        f"version {version} was abandoned by another process before it was committed; "
+        f"version {version} was given up by another process while it was published; "
         "run again, which starts a new attempt under a new version"
     )

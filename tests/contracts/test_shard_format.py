@@ -1,6 +1,7 @@
 """The contract of every shard format."""
 
 import io
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from storage.errors import IntegrityError, PlanError
 from storage.shards import FORMATS, IMAGE, SAMPLE_ID, load_format
+from storage.shards.parquet_file import write_parquet
 
 METADATA = {"synthetic": "true", "generator": "toy/x", "run_key": "ab", "shard_index": "3"}
 LABELS = {
@@ -91,6 +93,22 @@ def test_damage_never_passes(shard_format):
             continue
         if said == shard_format.metadata(data) and decoded.schema.equals(records.schema):
             assert decoded.equals(records), at
+
+
+def test_null_images_are_refused(shard_format):
+    """Another writer may put nulls where an image has to be."""
+    schema = shard_format.file_schema(table(images(2, (2, 2, 1))).schema)
+    nulls = pa.table([pa.array([0, 1]), pa.nulls(2, schema.field(IMAGE).type)], schema=schema)
+    data = write_parquet(nulls, {"image_shape": "2,2,1"})
+    with pytest.raises(IntegrityError, match="null"):
+        shard_format.decode(data)
+
+
+def test_columns_that_hugging_face_has_no_name_for_go_without_its_metadata():
+    records = table(images(2, (2, 2, 1)), pa.array([date(2026, 1, 31)] * 2))
+    data = load_format("parquet").encode(records, {})
+    assert b"huggingface" not in pq.read_schema(io.BytesIO(data)).metadata
+    assert load_format("parquet").decode(data).equals(records)
 
 
 @pytest.mark.parametrize("length", [0, 3, 100, -1, -8, -200])

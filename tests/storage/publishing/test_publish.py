@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import toy
 
 from storage import datasets
 from storage.agreement import agree
-from storage.commits import version_log
+from storage.commits import append_commit, version_log
 from storage.errors import AbandonedError, IntegrityError, LakeFullError, ObjectNotFoundError
 from storage.layout import latest_key, manifest_key, meta_key
 from storage.local_store import LocalStore
@@ -55,6 +56,7 @@ class TestVersion:
 
     def test_does_not_depend_on_order_or_process(self, lake, plan):
         put_all(lake, plan)
+        plan = pickle.loads(pickle.dumps(plan))  # noqa: S301 - as a spawned worker gets it
         for index in reversed(range(len(plan.shards))):
             data = encode_shard(plan, index, toy.records(plan, index))
             assert data == lake.get(plan.shard_key(index))
@@ -206,6 +208,15 @@ class TestShard:
         whole = shard_format.decode(encode_shard(plan, index, toy.records(plan, index)))
         return shard_format.encode(whole.drop_columns("label"), plan.shard_metadata(index))
 
+    def test_whose_ids_are_anothers_is_refused(self, lake, plan):
+        shard_format = load_format(plan.format)
+        whole = shard_format.decode(encode_shard(plan, 0, toy.records(plan, 0)))
+        ids = pa.array(np.arange(100, 115))
+        moved = shard_format.encode(whole.set_column(0, "sample_id", ids), plan.shard_metadata(0))
+        lake.put_once(plan.shard_key(0), moved)
+        with pytest.raises(IntegrityError, match="sample_id do not count on from 0"):
+            adopt_shard(lake, plan, 0)
+
     def test_that_is_damaged_is_refused(self, lake, plan):
         data = encode_shard(plan, 0, toy.records(plan, 0))
         lake.put_once(plan.shard_key(0), data[: len(data) // 2])
@@ -283,6 +294,16 @@ class TestAbandoned:
         with pytest.raises(AbandonedError):
             Publisher(lake, plan).commit(toy.fields(), {})
 
+    def test_a_version_retired_while_it_is_published_again_needs_a_new_attempt(self, lake):
+        plan = agree(lake, toy.proposal())
+        slow = put_all(lake, plan)
+        toy.publish(lake)
+        log = version_log(lake, toy.NAME)
+        log.append({"kind": "retire", "version": plan.version}, lambda _: False)
+        with pytest.raises(AbandonedError):
+            slow.commit(toy.fields(), {})
+        assert toy.publish(lake).version != plan.version
+
     def test_after_the_commit_counts_for_nothing(self, lake):
         committed = toy.publish(lake)
         log = version_log(lake, toy.NAME)
@@ -300,6 +321,21 @@ class TestLog:
         assert [(v.version, v.pinned) for v in seen] == [(versions[0], True), (versions[1], False)]
         assert datasets.latest(lake, toy.NAME).version == versions[1]
         assert [v.retired for v in datasets.versions(lake, toy.NAME, retired=True)] == [0, 0, 1]
+
+    def test_another_manifest_for_a_committed_version_is_refused(self, lake):
+        committed = toy.publish(lake)
+        with pytest.raises(IntegrityError, match="committed with another manifest"):
+            append_commit(
+                version_log(lake, toy.NAME),
+                version=committed.version,
+                manifest=committed.manifest_key,
+                manifest_sha256="0" * 64,
+                created="2026-01-31",
+            )
+
+    def test_nothing_is_hinted_at_before_the_first_commit(self, lake):
+        datasets.refresh_hint(lake, toy.NAME)
+        assert list(lake.list()) == []
 
     def test_kinds_of_the_future_are_passed_over(self, lake):
         committed = toy.publish(lake)

@@ -1,0 +1,66 @@
+"""Two sides timed in turn, so that a machine whose speed drifts treats both alike."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+RESULTS = Path(__file__).with_name("results")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Seconds of both sides, round by round."""
+
+    ours_s: tuple[float, ...]
+    theirs_s: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Median over the rounds of their seconds ÷ ours: how many times as fast we are."""
+        rounds = zip(self.theirs_s, self.ours_s, strict=True)
+        return statistics.median(theirs / ours for theirs, ours in rounds)
+
+    @property
+    def ours_median_s(self) -> float:
+        """Median of our seconds."""
+        return statistics.median(self.ours_s)
+
+    @property
+    def theirs_median_s(self) -> float:
+        """Median of their seconds."""
+        return statistics.median(self.theirs_s)
+
+
+def in_turn(ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int) -> Comparison:
+    """Run both once unmeasured, then ours, theirs, ours, theirs and so on."""
+    ours()
+    theirs()
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+    return Comparison(
+        ours_s=tuple(pair[0] for pair in pairs), theirs_s=tuple(pair[1] for pair in pairs)
+    )
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return the wall seconds of one call."""
+    started_s = perf_counter()
+    call()
+    return perf_counter() - started_s
+
+
+def machine() -> str:
+    """Return processor and cores in a few words."""
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    version = platform.python_version()
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {version}"

@@ -169,7 +169,8 @@ class BarReporter:
             yield meter
         amount = f"{meter.done:,} {unit}, " if meter.done else ""
         seconds = monotonic() - started_s
-        self.console.print(f"[green]✓[/green] {escape(title)} [dim]{amount}{seconds:.1f} s[/dim]")
+        text = f"[green]✓[/green] {escape(title)} [dim]{amount}{seconds:.1f} s[/dim]"
+        self.console.print(text, highlight=False)
 
 
 @dataclass

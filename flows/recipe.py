@@ -5,7 +5,7 @@ job itself. Form rules (the Prefect run form is made from the JSON schema): lite
 title for every field, no unions of models, no free dicts, never a secret.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,7 +46,7 @@ class EngineConfig(BaseModel):
 
     kind: Literal["local"] = Field("local", title="Engine")
     """`local`: processes of this machine."""
-    workers: int | Literal["auto"] = Field("auto", title="Workers")
+    workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", title="Workers")
     """Worker processes; `auto` takes one per core, and none at all for a small job."""
 
 

@@ -1,0 +1,96 @@
+"""Keys: what changes them, and what must not."""
+
+from types import MappingProxyType
+
+import pyarrow as pa
+import pytest
+
+from flows.keys import evaluation_key, run_key, train_key
+from flows.recipe_file import parse_recipe
+from storage.sources.prepared import Prepared
+
+MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
+TRAINING = [
+    {"seed": 1},
+    {"generator": {"preset": "resnet"}},
+    {"generator": {"gamma": 2.0}},
+    {"training": {"budget_samples": 7}},
+    {"training": {"batch_size": 32}},
+    {"source": {"uri": "example:digits", "label": None}},
+    {"source": {"uri": "example:digits", "resize": "16"}},
+]
+SYNTHESIS = [
+    {"synthesis": {"samples": 5}},
+    {"synthesis": {"balance": "real"}},
+    {"synthesis": {"seed": 3}},
+    {"output": {"format": "parquet-raw"}},
+]
+PLACE = [
+    {"output": {"lake": "s3://elsewhere/lake", "storage": "minio"}},
+    {"engine": {"workers": 5}},
+    {"gate": {"on_reject": "stop"}},
+    {"training": {"device": "cpu"}},
+    {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
+    {"privacy": {"min_group": 20}},
+]
+
+
+def prepared(source: str = "s", split: str = "p") -> Prepared:
+    return Prepared(
+        folder=None,
+        source_digest=source,
+        split_rule=MappingProxyType({}),
+        split_digest=split,
+        records={},
+        label="label",
+        schema=pa.schema([]),
+        class_counts={},
+        rows={},
+        skipped=(),
+        ignored_files=0,
+        notes=(),
+    )
+
+
+def keys(change: dict, **data: str) -> tuple[str, str]:
+    recipe = parse_recipe(MINIMAL | change)
+    return train_key(recipe, prepared(**data)), run_key(recipe, recipe.synthesis, "snapshot")
+
+
+BASE = keys({})
+
+
+@pytest.mark.parametrize("change", TRAINING, ids=str)
+def test_what_decides_the_weights_changes_the_train_key(change):
+    assert keys(change)[0] != BASE[0]
+    assert keys(change)[1] == BASE[1]
+
+
+@pytest.mark.parametrize("data", [{"source": "t"}, {"split": "q"}], ids=str)
+def test_other_data_or_another_split_changes_the_train_key(data):
+    assert keys({}, **data)[0] != BASE[0]
+
+
+@pytest.mark.parametrize("change", [*SYNTHESIS, {"name": "other"}], ids=str)
+def test_what_decides_the_shards_changes_the_run_key(change):
+    assert keys(change)[1] != BASE[1]
+    assert keys(change)[0] == BASE[0]
+
+
+@pytest.mark.parametrize("change", PLACE, ids=str)
+def test_where_and_how_it_runs_changes_no_key(change):
+    assert keys(change) == BASE
+
+
+def test_another_snapshot_is_another_run():
+    recipe = parse_recipe(MINIMAL)
+    assert run_key(recipe, recipe.synthesis, "another") != BASE[1]
+
+
+def test_bounds_change_the_evaluation_but_not_what_happens_on_reject():
+    def key(change):
+        return evaluation_key(parse_recipe(MINIMAL | change), prepared(), "snapshot")
+
+    assert key({"gate": {"fd_pass": 3}}) != key({})
+    assert key({"gate": {"on_reject": "stop"}}) == key({})
+    assert key({"seed": 1}) != key({})

@@ -1,0 +1,101 @@
+"""The composition, with stages that only note that they were called."""
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import pytest
+
+from flows.errors import EngineError
+from flows.nightly import ATTEMPTS, nightly
+from flows.results import Choice
+from flows.stages import Stages
+from storage.errors import AbandonedError, PromotionConflictError, SourceError
+
+
+@dataclass
+class Notes:
+    """Stages that note their names, fail as told, and hand on what they were given."""
+
+    kind: str = "promoted"
+    faults: dict[str, list[Exception]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def _note(self, name, result):
+        def stage(*given):
+            self.calls.append(name)
+            if self.faults.get(name):
+                raise self.faults[name].pop(0)
+            return result
+
+        return stage
+
+    def stages(self) -> Stages:
+        judged = SimpleNamespace(version="v", report_digest="0" * 64, report=None)
+        choice = Choice(kind=self.kind, judged=judged, reason="because")
+        return Stages(
+            prepare=self._note("prepare", "prepared"),
+            train=self._note("train", "candidate"),
+            evaluate=self._note("evaluate", "assessed"),
+            decide=self._note("decide", choice),
+            synthesize=self._note("synthesize", "made"),
+            publish=self._note("publish", "outcome"),
+        )
+
+
+JOB = SimpleNamespace(name="n", recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")))
+WHOLE = ["prepare", "train", "evaluate", "decide", "synthesize", "publish"]
+
+
+@pytest.mark.parametrize("kind", ["promoted", "champion", "kept"])
+def test_every_stage_runs_once_in_order(kind):
+    notes = Notes(kind=kind)
+    assert nightly(JOB, notes.stages()) == "outcome"
+    assert notes.calls == WHOLE
+
+
+def test_a_block_ends_the_job_before_anything_is_made():
+    notes = Notes(kind="blocked")
+    versions = {"version": "20260101T000000Z-0123abcd"}
+    stages = notes.stages()
+    choice = stages.decide("candidate", "assessed")
+    judged = SimpleNamespace(**vars(choice.judged) | versions)
+    stages = replace(stages, decide=lambda *_: replace(choice, judged=judged))
+    notes.calls.clear()
+    outcome = nightly(JOB, stages)
+    assert outcome.status == "blocked"
+    assert outcome.published is None
+    assert outcome.report_page.startswith("lake/generators/n/20260101T000000Z-0123abcd/reports/")
+    assert notes.calls == ["prepare", "train", "evaluate"]
+
+
+def test_a_champion_that_changed_meanwhile_is_judged_again():
+    notes = Notes(faults={"decide": [PromotionConflictError(), PromotionConflictError()]})
+    assert nightly(JOB, notes.stages()) == "outcome"
+    assert notes.calls == [*WHOLE[:2], *WHOLE[2:4] * 3, *WHOLE[4:]]
+
+
+def test_a_champion_that_keeps_changing_ends_the_job():
+    notes = Notes(faults={"decide": [PromotionConflictError()] * ATTEMPTS})
+    with pytest.raises(PromotionConflictError):
+        nightly(JOB, notes.stages())
+
+
+def test_an_abandoned_version_is_made_again_as_a_new_one():
+    notes = Notes(faults={"publish": [AbandonedError()], "synthesize": [AbandonedError()]})
+    assert nightly(JOB, notes.stages()) == "outcome"
+    assert notes.calls.count("train") == 1
+    assert notes.calls[-5:] == ["synthesize", "synthesize", "publish", "synthesize", "publish"]
+
+
+def test_versions_that_are_abandoned_for_ever_end_the_job():
+    notes = Notes(faults={"publish": [AbandonedError()] * ATTEMPTS})
+    with pytest.raises(EngineError, match="given up by other processes"):
+        nightly(JOB, notes.stages())
+
+
+@pytest.mark.parametrize("stage", WHOLE)
+def test_any_other_fault_passes_and_nothing_follows(stage):
+    notes = Notes(faults={stage: [SourceError("broken")]})
+    with pytest.raises(SourceError, match="broken"):
+        nightly(JOB, notes.stages())
+    assert notes.calls == WHOLE[: WHOLE.index(stage) + 1]

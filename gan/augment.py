@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-SHARE = 0.4
+SHARE = 0.3
 """Of the images that an augmentation changes; most stay as they are, so that the generator learns
 those and not their shifts (Karras et al., StyleGAN2-ADA, 2020, section 2.2)."""
 
@@ -23,7 +23,7 @@ BACKGROUND = -1.0
 
 
 def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    """Shift two in five images by up to an eighth of their sides."""
+    """Shift three in ten images by up to an eighth of their sides."""
     N, _, H, W = images_NCHW.shape
     chosen_N1 = torch.rand(N, 1, generator=stream) < SHARE
     rows_NH = torch.arange(H) + _offsets(N, round(H / 8), stream) * chosen_N1
@@ -41,7 +41,7 @@ def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
 
 
 def cutout(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    """Blank a rectangle of three eighths of the sides at a random place in two of five images."""
+    """Blank a rectangle of three eighths of the sides at a random place in three of ten images."""
     N, _, H, W = images_NCHW.shape
     rows_NH = _window(N, H, max(round(H * 3 / 8), 1), stream)
     columns_NW = _window(N, W, max(round(W * 3 / 8), 1), stream)

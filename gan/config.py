@@ -25,7 +25,7 @@ class GeneratorConfig(FrozenModel):
     preset: str = Field("auto", title="Preset")
     """`auto`, or a name that `ganmill presets` lists: `mlp` or `resnet` for images."""
     width: int | Literal["auto"] = Field("auto", title="Width", ge=16, le=4096)
-    """Units of an `mlp`'s hidden layers, or channels of a `resnet` at its highest resolution."""
+    """Units of an `mlp` generator's layers, or channels of a `resnet` at its highest resolution."""
     gamma: float | Literal["auto"] = Field("auto", title="Gamma", ge=0)
     """Strength of the gradient penalties R1 and R2: more is steadier, less is sharper."""
     learning_rate: float | Literal["auto"] = Field("auto", title="Learning rate", gt=0, le=0.1)

@@ -42,6 +42,8 @@ class Progress:
     """Rank of the best snapshot, None before the first usable one."""
     copies_reference: float | None = None
     """Copies at the first tick of full coverage."""
+    copies_ticks: int = 0
+    """Ticks in a row with too many copies."""
     history: list[dict[str, float]] = field(default_factory=list)
     """The lines of `stats.jsonl`."""
     events: list[Event] = field(default_factory=list)

@@ -5,6 +5,7 @@ decides as an uninterrupted one would have.
 """
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Iterator
 
@@ -17,8 +18,9 @@ from gan.protocols import Assessment
 from gan.schedules import is_spent
 from gan.state import LOSSES, Progress, TrainState
 
-COPIES_RISE = 1.5
-"""Training stops when copies exceed so many times their value at the first full coverage."""
+COPIES_RISE, COPIES_TICKS = 1.5, 2
+"""Training stops when copies exceed so many times their value at the first full coverage, so many
+ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
 
 SMALLEST_MICRO_BATCH = 2
 
@@ -56,11 +58,9 @@ def step_back(state: TrainState, checkpoints: Checkpoints) -> None:
             f"generator.learning_rate ({config.learning_rate:g})"
         )
         raise NotFiniteError(msg)
-    checkpoints.restore(state)
-    state.progress.repairs = failed.repairs + 1
-    state.progress.learning_rate_factor = failed.learning_rate_factor / 2
-    state.progress.micro_batch = failed.micro_batch
-    state.progress.seconds = failed.seconds
+    _go_back(state, checkpoints)
+    state.progress.repairs += 1
+    state.progress.learning_rate_factor /= 2
     state.progress.note(
         "repair",
         f"losses or weights were not finite at {failed.samples_seen} samples: went back to "
@@ -82,13 +82,24 @@ def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
             f"lower generator.width ({state.config.network.get('width')}) or use a larger device"
         )
         raise MemoryLimitError(msg)
-    checkpoints.restore(state)
-    state.progress.repairs = failed.repairs
-    state.progress.learning_rate_factor = failed.learning_rate_factor
+    _go_back(state, checkpoints)
     state.progress.micro_batch = smaller
-    state.progress.seconds = failed.seconds
     state.progress.note(
         "memory", f"out of memory: {smaller} samples at once from now on, gradients summed"
+    )
+
+
+def _go_back(state: TrainState, checkpoints: Checkpoints) -> None:
+    """Restore the last checkpoint, but keep what was learnt about this training's limits."""
+    failed = state.progress
+    checkpoints.restore(state)
+    state.progress = dataclasses.replace(
+        state.progress,
+        repairs=failed.repairs,
+        learning_rate_factor=failed.learning_rate_factor,
+        micro_batch=failed.micro_batch,
+        seconds=failed.seconds,
+        events=failed.events,
     )
 
 
@@ -100,7 +111,9 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
         return
     if progress.copies_reference is None and assessment.full_coverage:
         progress.copies_reference = assessment.copies
-    usable = math.isfinite(assessment.rank) and not _copies_rise(progress, assessment)
+    copied = _copies_rise(progress, assessment)
+    progress.copies_ticks = progress.copies_ticks + 1 if copied else 0
+    usable = math.isfinite(assessment.rank) and not copied
     if usable and (progress.best_rank is None or assessment.rank < progress.best_rank):
         state.keep_best(assessment.rank)
 
@@ -109,7 +122,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
     """Stop when copies rise, when nothing improves, or when the budget is used up."""
     progress = state.progress
     waited = progress.samples_seen - progress.best_samples_seen
-    if assessment is not None and _copies_rise(progress, assessment):
+    if assessment is not None and progress.copies_ticks >= COPIES_TICKS:
         progress.stopped = (
             f"copies rose to {assessment.copies:.3f}, more than {COPIES_RISE:g} times the "
             f"{progress.copies_reference:.3f} of the first full coverage"

@@ -108,7 +108,8 @@ class MlpDiscriminator(Discriminator):
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
-        width, depth = int(config.network["width"]), int(config.network["depth"])
+        width = int(config.network["discriminator_width"])
+        depth = int(config.network["discriminator_depth"])
         self.body = dense_stack(codec.channels * codec.height * codec.width, width, depth)
         self.head = ProjectionHead(width, len(codec.classes))
 

@@ -20,6 +20,9 @@ PRESETS: Mapping[str, str] = {
     "resnet": "Residual convolutions without normalisation; for larger or coloured images.",
 }
 
+RATE_FALL = 0.1
+"""The learning rate ends at this share of its start: the falling rate lowers both copies and FD."""
+
 EMA_HALF_LIFE_SAMPLES = 10_000
 
 PATIENCE_TICKS = 10
@@ -56,13 +59,22 @@ class Preset:
 
 
 def mlp(codec: ImageCodec, device: str) -> Preset:
-    """Return dense networks: 256 units up to 16 x 16 grey, 512 above."""
+    """Return dense networks: 256 units up to 16 x 16 grey, 512 above.
+
+    Capacity of the generator is what copies, so it is shallow, and narrower than its judge.
+    """
     width = 256 if _values(codec) <= 256 else 512
     return Preset(
-        network={"kind": "mlp", "width": width, "depth": 3},
-        latent=64,
+        network={
+            "kind": "mlp",
+            "width": width,
+            "depth": 2,
+            "discriminator_width": width * 3 // 2,
+            "discriminator_depth": 2,
+        },
+        latent=32,
         batch_size=256,
-        learning_rate=7e-4,
+        learning_rate=1e-3,
         gamma=1.0,
         augment=("translate",),
         sampling_batch=256,
@@ -113,6 +125,8 @@ def resolve(
     network = dict(preset.network)
     if generator.width != "auto":
         network["width"] = generator.width
+        if "discriminator_width" in network:
+            network["discriminator_width"] = generator.width * 3 // 2
     batch_size = _batch_size(training, preset, train_rows, notes)
     gamma = preset.gamma if generator.gamma == "auto" else generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
@@ -130,7 +144,7 @@ def resolve(
         latent=preset.latent,
         batch_size=batch_size,
         learning_rate=rate,
-        learning_rate_end=rate,
+        learning_rate_end=rate * RATE_FALL,
         beta1=0.0,
         beta2=0.99,
         gamma=gamma,

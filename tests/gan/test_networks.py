@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from gan.config import GeneratorConfig, TrainingConfig
+from gan.errors import ConfigError
+from gan.images.codec import ImageCodec
+from gan.images.networks import build
+from gan.images.presets import resolve
+from gan.randomness import stream
+
+SIZES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (9, 17, 1), (16, 40, 4), (128, 8, 3), (100, 128, 3)]
+
+
+def networks(size, preset, classes=("a", "b")):
+    height, width, channels = size
+    labelled = {"label": "kind", "label_type": "string"} if classes else {}
+    codec = ImageCodec(height=height, width=width, channels=channels, classes=classes, **labelled)
+    training = TrainingConfig(device="cpu")
+    config = resolve(
+        GeneratorConfig(preset=preset, width=16), training, codec, train_rows=500, seed=0
+    )
+    return build(config, codec, stream(0, "weights")), config, codec
+
+
+@pytest.mark.parametrize("preset", ["mlp", "resnet"])
+@pytest.mark.parametrize("classes", [(), ("a", "b")], ids=["unconditional", "conditional"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_every_size_fits(size, preset, classes):
+    (generator, discriminator), config, _ = networks(size, preset, classes)
+    labels_N = torch.tensor([0, 1, 1])
+    images = generator(torch.randn(3, config.latent, generator=stream(0, "z")), labels_N)
+    assert images.shape == (3, size[2], size[0], size[1])
+    logits_N = discriminator(images, labels_N)
+    assert logits_N.shape == (3,)
+    assert logits_N.isfinite().all()
+
+
+@pytest.mark.parametrize("preset", ["mlp", "resnet"])
+def test_the_class_matters_to_both(preset):
+    (generator, discriminator), config, _ = networks((8, 8, 1), preset)
+    z_NZ = torch.randn(4, config.latent, generator=stream(0, "z"))
+    first, second = torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64)
+    assert not torch.equal(generator(z_NZ, first), generator(z_NZ, second))
+    images = generator(z_NZ, first)
+    assert not torch.equal(discriminator(images, first), discriminator(images, second))
+
+
+@pytest.mark.parametrize("preset", ["mlp", "resnet"])
+def test_a_sample_does_not_depend_on_its_neighbours(preset):
+    (generator, discriminator), config, _ = networks((8, 8, 1), preset)
+    z_NZ = torch.randn(6, config.latent, generator=stream(0, "z"))
+    labels_N = torch.tensor([0, 1, 0, 1, 0, 1])
+    images = generator(z_NZ, labels_N)
+    torch.testing.assert_close(generator(z_NZ[2:4], labels_N[2:4]), images[2:4])
+    logits_N = discriminator(images, labels_N)
+    torch.testing.assert_close(discriminator(images[2:4], labels_N[2:4]), logits_N[2:4])
+
+
+@pytest.mark.parametrize("preset", ["mlp", "resnet"])
+def test_fresh_networks_have_a_sensible_scale(preset):
+    (generator, discriminator), config, _ = networks((32, 32, 3), preset)
+    z_NZ = torch.randn(16, config.latent, generator=stream(0, "z"))
+    labels_N = torch.arange(16) % 2
+    images = generator(z_NZ, labels_N)
+    assert 1e-3 < images.std().item() < 3
+    noise = torch.randn(images.shape, generator=stream(1, "z"))
+    assert discriminator(noise, labels_N).abs().max().item() < 10
+
+
+def test_unknown_network_lists_the_known():
+    _, config, codec = networks((8, 8, 1), "mlp")
+    with pytest.raises(ConfigError, match="mlp, resnet"):
+        build(config.model_copy(update={"network": {"kind": "vit"}}), codec, stream(0, "weights"))

@@ -1,0 +1,75 @@
+import pytest
+
+from gan.config import GeneratorConfig, TrainingConfig
+from gan.errors import ConfigError
+from gan.images import presets
+from gan.images.codec import ImageCodec
+
+
+def resolved(size=(8, 8, 1), rows=1000, generator=None, **training):
+    height, width, channels = size
+    codec = ImageCodec(height=height, width=width, channels=channels)
+    return presets.resolve(
+        generator or GeneratorConfig(),
+        TrainingConfig(**{"device": "cpu", **training}),
+        codec,
+        train_rows=rows,
+        seed=0,
+    )
+
+
+def test_auto_takes_the_network_that_the_size_affords():
+    assert resolved((8, 8, 1)).preset == "mlp"
+    assert resolved((28, 28, 1)).preset == "mlp"
+    assert resolved((32, 32, 3)).preset == "resnet"
+    assert resolved((128, 128, 4)).preset == "resnet"
+
+
+def test_few_images_make_small_batches():
+    assert resolved(rows=60).batch_size == 16
+    assert resolved(rows=100_000).batch_size == 256
+    assert any("60 images" in note for note in resolved(rows=60).notes)
+
+
+def test_plenty_of_images_are_not_augmented():
+    assert resolved(rows=1000).augment
+    assert not resolved(rows=100_000).augment
+    assert not resolved(generator=GeneratorConfig(augment="off")).augment
+
+
+def test_what_was_asked_for_is_taken():
+    generator = GeneratorConfig(preset="resnet", width=24, gamma=5.0, learning_rate=1e-4)
+    config = resolved(generator=generator, batch_size=48)
+    assert config.preset == "resnet"
+    assert config.network["width"] == 24
+    assert (config.gamma, config.learning_rate, config.batch_size) == (5.0, 1e-4, 48)
+
+
+@pytest.mark.parametrize("budget", [1, 1000, 400_000, 100_000_000, None])
+def test_ticks_are_whole_batches_and_not_too_long(budget):
+    config = resolved(budget_samples=budget, budget_s=None if budget else 60.0)
+    assert config.tick_samples % config.batch_size == 0
+    assert config.tick_samples <= presets.LARGEST_TICK_SAMPLES
+
+
+def test_cuda_is_asked_for_in_vain(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        resolved(device="cuda")
+
+
+def test_cuda_affords_convolutions(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    config = resolved((28, 28, 1), device="auto")
+    assert (config.preset, config.precision) == ("resnet", "bfloat16")
+
+
+def test_bfloat16_only_where_the_processor_has_it(monkeypatch):
+    monkeypatch.setattr(presets, "fast_bfloat16", lambda _: False)
+    assert resolved((8, 8, 1)).precision == resolved((32, 32, 3)).precision == "float32"
+
+
+def test_one_budget_is_needed():
+    with pytest.raises(ValueError, match="at least one"):
+        TrainingConfig(budget_samples=None)

@@ -45,6 +45,9 @@ layers: .venv/.dev  ## flows over gan and storage, which do not know each other
 bench: .venv/.dev  ## measure: training step, synthesis against its limit, the demo's quality
 	$(BIN)/python -m benchmarks
 
+docs: .venv/.dev  ## write docs/recipe.md, settings.md and errors.md anew from the code
+	$(BIN)/python -m flows.reference docs
+
 lock: .venv/.dev  ## make constraints.txt anew from pyproject.toml
 	$(PIP) install pip-tools
 	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --strip-extras --no-header --no-annotate \

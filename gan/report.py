@@ -82,7 +82,8 @@ class Figure:
         lines: {"x_label": str, "y_label": str, "log_y": bool,
                 "series": [{"name": str, "x": [float], "y": [float]}], "marks": [{"x", "text"}]}
         bars:  {"unit": str, "bars": [{"label": str, "value": float, "low": float, "high": float,
-                "pass_bound": float | null, "block_bound": float | null}]}
+                "pass_low", "pass_high", "block_low", "block_high": float | null}],
+                optionally "reference": {"value": float, "text": str}, a line through all bars}
         table: {"columns": [str], "rows": [[str | float | int | null]]}
     """
 

@@ -62,7 +62,8 @@ class SplitConfig(BaseModel):
     expression with one group for image folders."""
 
     holdout_uri: str | None = Field(default=None, title="Holdout URI")
-    """A source of its own for the holdout; validation then comes by hash from `source.uri`."""
+    """A source of its own for the holdout, read like `source.uri` (profile, label, globs);
+    validation then comes by hash from `source.uri`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "SplitConfig":

@@ -64,7 +64,7 @@ def decoded_batches(
     def work(read: Read) -> DecodedBatch:
         return decode_batch(read(), resize=size, label=config.label)
 
-    threads = source.threads or len(os.sched_getaffinity(0))
+    threads = source.threads or _processors()
     pending: deque[Future[DecodedBatch]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
@@ -121,7 +121,7 @@ class _Collected:
             self.stored_digests.append(content_digests(image[np.newaxis]))
             if image.shape[:2] != self.resize:
                 image = resized(image, self.resize)
-                self.done[f"were resized to {self.resize[0]}x{self.resize[1]} pixels"] += 1
+                self.done[f"Resized to {self.resize[0]}x{self.resize[1]} pixels by Lanczos"] += 1
         height, width, _ = image.shape
         if max(height, width) > MAX_SIDE_PX:
             msg = (
@@ -150,6 +150,13 @@ class _Collected:
             skipped=tuple(self.skipped),
             done=self.done,
         )
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _labelled(raw: RawBatch, label: str | None) -> Sequence[bool]:

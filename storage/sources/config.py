@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from storage.split import SplitConfig
 
@@ -91,6 +91,16 @@ class SourceConfig(BaseModel):
         if value is not None:
             path_selector(value)
         return value
+
+    @model_validator(mode="after")
+    def _holdout_elsewhere(self) -> "SourceConfig":
+        if self.split.holdout_uri == self.uri:
+            message = (
+                f"source.split.holdout_uri {self.uri!r} is source.uri itself; name another "
+                "source, or leave it out to hold records out by their hash"
+            )
+            raise ValueError(message)
+        return self
 
 
 def parse_resize(value: str) -> tuple[int, int]:

@@ -70,13 +70,13 @@ def decode_image(data: bytes, done: Counter[str]) -> Pixels:
     """
     with Image.open(io.BytesIO(data)) as opened:
         if "16" in _raw_mode(opened):
-            done["of 16 bits were cut to 8 bits (value // 256)"] += 1
+            done["Cut from 16 to 8 bits (value // 256)"] += 1
         opened.load()
         image = ImageOps.exif_transpose(opened) if opened.info.get("exif") else opened
         if image.mode in _16_BIT:
             return _from_16_bits(image)
         if image.mode == "P":
-            done["with a palette were resolved to their colours"] += 1
+            done["Palette resolved to its colours"] += 1
         target = _target(image)
         return as_pixels(image if image.mode == target else image.convert(target))
 

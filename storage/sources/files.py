@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from storage.digests import digest_json
+from storage.digests import digest_json, sha256_hex
 from storage.errors import SourceError
 from storage.objects import ObjectInfo, ObjectStore
 from storage.open_store import open_store
@@ -33,6 +33,7 @@ REMOTE_THREADS: Final = 32
 """Requests in flight against a remote store, where waiting costs more than computing."""
 
 _DIGEST_BLOCK_BYTES = 1 << 20
+_DIGEST_FILES = 64
 _FEW_FILES = 16
 
 
@@ -103,14 +104,13 @@ def find_files(config: SourceConfig, profile: StorageProfile | None) -> SourceFi
 def digest_files(store: ObjectStore, files: Sequence[ObjectInfo]) -> str:
     """Return the source digest: sorted (relative path, size, S3 ETag or sha256)."""
 
-    def content(info: ObjectInfo) -> str:
-        return info.etag if info.etag is not None else _sha256(store, info.key)
+    def tagged(part: Sequence[ObjectInfo]) -> list[tuple[str, int, str]]:
+        return [(info.key, info.size_bytes, info.etag or _sha256(store, info)) for info in part]
 
+    parts = [files[start : start + _DIGEST_FILES] for start in range(0, len(files), _DIGEST_FILES)]
     with ThreadPoolExecutor(4) as pool:
-        tags = list(pool.map(content, files))
-    return digest_json(
-        sorted([info.key, info.size_bytes, tag] for info, tag in zip(files, tags, strict=True))
-    )
+        rows = [row for part in pool.map(tagged, parts) for row in part]
+    return digest_json(sorted(rows))
 
 
 def verify_unchanged(found: SourceFiles) -> None:
@@ -134,9 +134,11 @@ def changed(uri: str, key: str) -> SourceError:
     )
 
 
-def _sha256(store: ObjectStore, key: str) -> str:
+def _sha256(store: ObjectStore, info: ObjectInfo) -> str:
+    if info.size_bytes <= _DIGEST_BLOCK_BYTES:
+        return sha256_hex(store.get(info.key))
     digest = sha256()
-    with store.open(key) as file:
+    with store.open(info.key) as file:
         while block := file.read(_DIGEST_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -190,6 +192,6 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
     chosen = " that source.include and source.exclude leave" if config.include else ""
     chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
     return (
-        f"The source {config.uri!r} holds {len(listed)} files but no image and no Parquet file"
-        f"{chosen} (one of them: {listed[0].key!r}); correct source.uri or the globs."
+        f"The source {config.uri!r} holds no image and no Parquet file{chosen}, only other files "
+        f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or the globs."
     )

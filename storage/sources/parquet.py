@@ -45,11 +45,6 @@ class ParquetSource(Source):
         self._first = next((key for key in keys if self._footers[key].rows), keys[0])
         self._image = self._image_column()
 
-    @property
-    def image_column(self) -> str:
-        """The column that holds the images."""
-        return self._image
-
     @cached_property
     def digest(self) -> str:
         """Digest of the sorted (relative path, size, content tag)."""

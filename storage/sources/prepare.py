@@ -239,7 +239,8 @@ def _too_many_skipped(job: _Job, skipped: list[str], total: int) -> str:
 
 
 def _notes(staging: Staging, skipped: tuple[str, ...]) -> list[str]:
-    notes = [f"{count} images {what}." for what, count in sorted(staging.done.items())]
+    rows = staging.rows
+    notes = [f"{what}: {count} of {rows} images." for what, count in sorted(staging.done.items())]
     counts = staging.counts_by_channels()
     if len(counts) > 1:
         names = {1: "grey", 3: "RGB", 4: "RGBA"}
@@ -251,5 +252,6 @@ def _notes(staging: Staging, skipped: tuple[str, ...]) -> list[str]:
     if skipped:
         more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         shown = "; ".join(skipped[:_SHOWN])
-        notes.append(f"{len(skipped)} unreadable images were skipped: {shown}{more}.")
+        total = rows + len(skipped)
+        notes.append(f"Skipped as unreadable: {len(skipped)} of {total} images, {shown}{more}.")
     return notes

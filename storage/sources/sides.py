@@ -150,11 +150,11 @@ def _values(name: str, collected: Collected) -> tuple[list[str], NDArray[np.int6
 def _leak_note(count: int, *, kept: bool) -> str:
     if kept:
         return (
-            f"{count} records are equal to a record of a later split and stay, since most records "
-            "of this source are copies: the splits overlap."
+            f"Equal to a record of a later split: {count} records; they stay, since most records "
+            "of this source are copies, so the splits overlap."
         )
     return (
-        f"{count} records are equal to a record of a later split and were left out, so that train, "
+        f"Left out, as equal to a record of a later split: {count} records, so that train, "
         "validation and holdout share nothing."
     )
 

@@ -1,5 +1,7 @@
 """Unfit sources: one sentence that names what is wrong and what to do, and nothing left behind."""
 
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -42,7 +44,7 @@ def test_an_empty_source(refused, tmp_path, make_folder, make_parquet, images) -
     (tmp_path / "empty").mkdir()
     assert "missing or empty" in refused(tmp_path / "empty")
     (tmp_path / "empty" / "notes.txt").write_text("x")
-    assert "1 files but no image" in refused(tmp_path / "empty")
+    assert "only other files (1," in refused(tmp_path / "empty")
     root = make_folder(images)
     assert "source.exclude leaves" in refused(root, exclude=["*"])
     assert "source.include" in refused(root, include=["*.jpg"])
@@ -55,6 +57,11 @@ def test_an_unknown_place(refused) -> None:
     assert "'gs'" in refused("gs://bucket/images.parquet", SchemeError)
     assert "name one bucket" in refused("s3://buck*/images")
     assert "'nobody'" in refused("s3://bucket/x", SettingsError, storage="nobody")
+
+
+def test_examples_need_scikit_learn(refused, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert "ganmill[jobs]" in refused("example:digits")
 
 
 def test_two_kinds_at_once(refused, make_folder, make_parquet, images, tmp_path) -> None:

@@ -59,6 +59,7 @@ def write_source(path: Path, rows: int) -> int:
     return rows * pixels.nbytes
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("rows", [4_000, pytest.param(20_000, marks=pytest.mark.full)])
 def test_a_source_may_be_larger_than_memory(rows: int, tmp_path: Path) -> None:
     path = tmp_path / "large.parquet"

@@ -4,10 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from storage.digests import digest_json
+from storage.digests import digest_json, sha256_hex
+from storage.open_store import open_store
 from storage.sources import open_source
 from storage.sources.config import SourceConfig
 from storage.sources.examples import SKEWED_DIGITS, load_digits
+from storage.sources.files import digest_files
 from storage.sources.prepared import open_prepared
 from storage.split import SPLITS, assign, content_digests
 
@@ -192,7 +194,7 @@ def test_resize_brings_all_to_one_size(prepared, make_folder, encode) -> None:
     root = make_folder([encode(rng.integers(0, 256, (h, w, 3), np.uint8)) for h, w in sizes])
     result = prepared(root, resize="16x24")
     assert result.schema.field("image").type.shape == [16, 24, 3]
-    assert any("resized to 16x24" in note for note in result.notes)
+    assert any("Resized to 16x24" in note for note in result.notes)
 
 
 def test_records_that_become_equal_do_not_leak(prepared, pixels_of, make_folder, encode) -> None:
@@ -202,7 +204,7 @@ def test_records_that_become_equal_do_not_leak(prepared, pixels_of, make_folder,
     result = prepared(make_folder([*flat, *rest]), resize=8)
     sets = [as_set(pixels_of(result, split)) for split in SPLITS]
     assert not sets[0] & sets[1] | sets[0] & sets[2] | sets[1] & sets[2]
-    assert any("were left out" in note for note in result.notes)
+    assert any("Left out" in note for note in result.notes)
 
 
 def test_copies_are_split_by_occurrence(prepared, make_folder, pictures, encode) -> None:
@@ -221,7 +223,7 @@ def test_up_to_one_in_a_hundred_may_be_broken(prepared, make_folder, encode) -> 
     assert sum(result.rows.values()) == 198
     assert len(result.skipped) == 2
     assert "c/0005.png" in result.skipped[0]
-    assert any("2 unreadable images were skipped" in note for note in result.notes)
+    assert any("2 of 200 images" in note for note in result.notes)
 
 
 def test_missing_images_and_labels_count_as_broken(prepared, make_parquet, encode) -> None:
@@ -272,7 +274,7 @@ def test_copies_across_the_users_split_are_left_out(
     path = make_parquet([encode(p) for p in chosen], part=said)
     result = prepared(path, label=None, split={"column": "part"})
     assert result.rows == {"train": 60, "validation": 10, "holdout": 40}
-    assert any(note.startswith("10 records are equal") for note in result.notes)
+    assert any("10 records" in note for note in result.notes)
 
 
 def test_the_holdout_may_be_a_source_of_its_own(
@@ -296,6 +298,15 @@ def test_the_digest_knows_content_and_no_place(make_folder, pictures, encode) ->
     assert first.digest == second.digest
     changed = make_folder([encode(255 - pictures[0]), *images[1:]], root="three")
     assert open_source(SourceConfig(uri=str(changed))).digest != first.digest
+
+
+def test_a_large_file_is_digested_in_pieces(make_parquet) -> None:
+    path = make_parquet([bytes(3 << 20)], plain=True)
+    data = path.read_bytes()
+    store = open_store(str(path.parent))
+    info = store.stat(path.name)
+    expected = digest_json([[path.name, len(data), sha256_hex(data)]])
+    assert digest_files(store, [info]) == expected
 
 
 def test_a_description_decodes_nothing(make_folder, make_parquet) -> None:

@@ -8,7 +8,7 @@ from flows.stages import Stages
 from flows.stages.evaluate import Desk
 from flows.stages.synthesize import is_published
 from flows.stages.train import find_candidate
-from storage import registry
+from storage import promotions
 
 
 def find_finished(job: Job, stages: Stages) -> Outcome | None:
@@ -20,7 +20,7 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     candidate = find_candidate(job, train_key(job.recipe, prepared))
     if candidate is None:
         return None
-    standing, desk = registry.standing(job.lake, job.name), Desk(job=job, prepared=prepared)
+    standing, desk = promotions.standing(job.lake, job.name), Desk(job=job, prepared=prepared)
     if not any(record.version == candidate.version for record in standing.records):
         return None
     rivals = {(candidate.version, candidate.snapshot_digest)}

@@ -9,7 +9,7 @@ from gan.measured import Evaluation
 from gan.report import Report
 from storage.manifest import FileEntry
 from storage.plan import Plan
-from storage.registry import Standing
+from storage.promotions import Standing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""Generators: candidates, reports, and the log that says which one is champion.
+"""Generators: trainings agreed by their key, candidates, and their reports.
 
 A candidate exists when its snapshot.json does, which names the digest of every other file and is
-put last. The log of promotions is create-only: a decision holds for the standing it was made on.
+put last. Which one is champion says the log of promotions (`storage.promotions`).
 """
 
 import json
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from storage.digests import canonical_json, sha256_hex
-from storage.errors import IntegrityError, PromotionConflictError
+from storage.errors import IntegrityError
 from storage.layout import (
     generator_folder,
     generator_internal_key,
@@ -21,14 +21,10 @@ from storage.layout import (
     generator_report_key,
     make_version,
     plan_key,
-    promotions_folder,
     snapshot_key,
 )
-from storage.log import AppendLog, Entry
 from storage.objects import ObjectStore
 from storage.snapshot_index import checked, read_index
-
-Kind = Literal["promote", "rollback", "reject", "override"]
 
 TRAINING_FORMAT = "ganmill-training-plan/1"
 _SNAPSHOT = re.compile(r"generators/([^/]+)/([^/]+)/snapshot\.json")
@@ -93,9 +89,6 @@ def agree_training(lake: ObjectStore, proposal: TrainingPlan) -> TrainingPlan:
         )
         raise IntegrityError(msg)
     return plan
-
-
-# Candidates
 
 
 def put_candidate(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
@@ -183,158 +176,3 @@ def put_internal(lake: ObjectStore, name: str, version: str, files: Mapping[str,
 def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
     matches = (_SNAPSHOT.fullmatch(info.key) for info in lake.list(prefix))
     return [(match[1], match[2]) for match in matches if match]
-
-
-# The log of promotions
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """What is to be recorded, and about which generator."""
-
-    kind: Kind
-    version: str
-    snapshot_digest: str
-    report_digest: str
-    by: str
-    """`gate`, or the person."""
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Promotion(Decision):
-    """One record of the log."""
-
-    number: int
-    previous: int
-    """Number of the champion's record when the decision was made; 0 without a champion."""
-    created: str
-    """UTC, ISO 8601."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """The log as it was read; a decision holds only while it still stands."""
-
-    records: tuple[Promotion, ...] = ()
-
-    @property
-    def number(self) -> int:
-        """Of the last record; 0 in an empty log."""
-        return self.records[-1].number if self.records else 0
-
-    @property
-    def champion(self) -> Promotion | None:
-        """The last record that made a champion."""
-        return next((r for r in reversed(self.records) if r.kind != "reject"), None)
-
-    def was_promoted(self, version: str) -> bool:
-        """Say whether that generator is or ever was champion."""
-        return any(r.version == version and r.kind != "reject" for r in self.records)
-
-
-def standing(lake: ObjectStore, name: str) -> Standing:
-    """Read the log of promotions of a generator."""
-    entries = AppendLog(lake, promotions_folder(name)).read()
-    return Standing(records=tuple(_promotion(entry) for entry in entries))
-
-
-def champion(lake: ObjectStore, name: str) -> Promotion | None:
-    """Return the promotion that made today's champion, or None."""
-    return standing(lake, name).champion
-
-
-def decide(
-    lake: ObjectStore, name: str, decision: Decision, *, read: Standing, created: datetime
-) -> Promotion:
-    """Record a decision that was made on the standing `read`.
-
-    Deciding the same again (after an interruption, or twice at once) returns the one record.
-
-    Raises:
-        PromotionConflictError: the log has moved on since it was read (read it again and gate
-            again), or a generator that was once champion is to be promoted again without a person.
-        ObjectNotFoundError: that generator has no complete snapshot.
-        IntegrityError: its snapshot is not the one that was judged.
-    """
-    recorded = _recorded(read, decision)
-    if recorded:
-        return recorded
-    _check_allowed(name, decision, read)
-    _check_candidate(lake, name, decision)
-    previous = read.champion.number if read.champion else 0
-    stamp = created.astimezone(UTC).isoformat(timespec="seconds")
-    record = asdict(decision) | {"previous": previous, "created": stamp}
-    log, number = AppendLog(lake, promotions_folder(name)), read.number + 1
-    if log.append_at(number, record):
-        return _promotion(Entry(number=number, record=record, digest=""))
-    after = standing(lake, name)
-    winner = next((r for r in after.records if r.number == number), None)
-    if winner and _is_same(winner, decision) and winner.previous == previous:
-        return winner
-    msg = (
-        f"the log of promotions of {name!r} moved on to record {after.number} since record "
-        f"{read.number} was read; read the champion again and gate again"
-    )
-    raise PromotionConflictError(msg)
-
-
-def _recorded(read: Standing, decision: Decision) -> Promotion | None:
-    """Return the record that says this already: the champion's, or a refusal against it."""
-    current = read.champion
-    if decision.kind != "reject":
-        reigns = current is not None and current.version == decision.version
-        return current if reigns else None
-    since = current.number if current else 0
-    return next((r for r in read.records if r.number > since and _is_same(r, decision)), None)
-
-
-def _is_same(record: Promotion, decision: Decision) -> bool:
-    mine = (decision.kind, decision.version, decision.snapshot_digest)
-    return (record.kind, record.version, record.snapshot_digest) == mine
-
-
-def _check_allowed(name: str, decision: Decision, read: Standing) -> None:
-    promoted = read.was_promoted(decision.version)
-    if decision.kind == "promote" and promoted:
-        msg = (
-            f"generator {name}/{decision.version} was champion before and has been replaced; "
-            "a person may bring it back: ganmill generators rollback"
-        )
-        raise PromotionConflictError(msg)
-    if decision.kind == "rollback" and not promoted:
-        msg = (
-            f"generator {name}/{decision.version} was never champion, so it cannot be rolled back "
-            "to; promote it instead"
-        )
-        raise PromotionConflictError(msg)
-
-
-def _check_candidate(lake: ObjectStore, name: str, decision: Decision) -> None:
-    key = snapshot_key(name, decision.version)
-    digest = sha256_hex(lake.get(key))
-    if digest != decision.snapshot_digest:
-        msg = (
-            f"{lake.uri}/{key} has the sha256 {digest}, and {decision.snapshot_digest} was judged; "
-            "evaluate what is stored"
-        )
-        raise IntegrityError(msg)
-
-
-def _promotion(entry: Entry) -> Promotion:
-    record = entry.record
-    try:
-        return Promotion(
-            number=entry.number,
-            kind=record["kind"],
-            version=record["version"],
-            snapshot_digest=record["snapshot_digest"],
-            previous=record["previous"],
-            report_digest=record["report_digest"],
-            by=record["by"],
-            reason=record["reason"],
-            created=record["created"],
-        )
-    except KeyError as error:
-        msg = f"promotion record {entry.number} lacks {error}; restore it from a backup"
-        raise IntegrityError(msg) from error

@@ -6,7 +6,7 @@ from flows.cli.exits import DONE, LAKE
 from flows.cli.output import Output
 from flows.cli.places import Place
 from flows.progress import make_reporter
-from storage import registry
+from storage import promotions, registry
 from storage.datasets import Version, find, latest, list_datasets, read_manifest, versions
 from storage.layout import meta_key
 from storage.manifest import Manifest
@@ -133,7 +133,7 @@ def show_status(place: Place, *, as_json: bool) -> int:
 
 
 def _status(place: Place, lake: ObjectStore, name: str) -> dict[str, Any]:
-    champion, newest = registry.champion(lake, name), latest(lake, name)
+    champion, newest = promotions.champion(lake, name), latest(lake, name)
     manifest = None if newest is None else read_manifest(lake, name, newest.version)
     return {
         "name": name,
@@ -146,7 +146,7 @@ def _status(place: Place, lake: ObjectStore, name: str) -> dict[str, Any]:
 
 
 def _generators(lake: ObjectStore, name: str) -> list[dict[str, str]]:
-    standing = registry.standing(lake, name)
+    standing = promotions.standing(lake, name)
     champion = standing.champion
     found = []
     for version in registry.candidates(lake, name):

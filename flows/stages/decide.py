@@ -3,8 +3,8 @@
 from flows.job import Job, now
 from flows.results import Assessed, Candidate, Choice, Judged
 from gan.promotion import Comparison, Contender, compare
-from storage import registry
-from storage.registry import Decision, Kind
+from storage import promotions
+from storage.promotions import Decision, Kind
 
 
 def decide(job: Job, candidate: Candidate, assessed: Assessed) -> Choice:
@@ -70,7 +70,7 @@ def _record(job: Job, kind: Kind, assessed: Assessed, reason: str) -> None:
         by="gate",
         reason=reason,
     )
-    registry.decide(job.lake, job.name, decision, read=assessed.standing, created=now())
+    promotions.decide(job.lake, job.name, decision, read=assessed.standing, created=now())
 
 
 def _without_promotion(job: Job, assessed: Assessed, reason: str) -> Choice:

@@ -22,7 +22,7 @@ from gan.errors import DataError
 from gan.gate import judge
 from gan.measured import Evaluation
 from gan.report import Report
-from storage import registry
+from storage import promotions, registry
 from storage.errors import ObjectNotFoundError
 from storage.layout import generator_internal_key
 from storage.objects import put_or_adopt
@@ -44,7 +44,7 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
         LakeError: the lake failed.
     """
     desk = Desk(job=job, prepared=prepared)
-    standing = registry.standing(job.lake, job.name)
+    standing = promotions.standing(job.lake, job.name)
     challenger = desk.judged(candidate.version, candidate.snapshot_digest)
     champion = standing.champion
     if champion is None or champion.version == candidate.version:

@@ -15,8 +15,8 @@ from storage.digests import canonical_json, sha256_hex
 from storage.errors import PromotionConflictError
 from storage.layout import snapshot_key
 from storage.memory_store import MemoryStore
-from storage.registry import Decision, standing
-from storage.registry import decide as record
+from storage.promotions import Decision, standing
+from storage.promotions import decide as record
 from storage.retry import RetryingStore, RetryPolicy
 
 OLD, NEW = "20260101T000000Z-aaaaaaaa", "20260102T000000Z-bbbbbbbb"

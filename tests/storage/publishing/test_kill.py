@@ -5,7 +5,7 @@ import shutil
 import pytest
 import toy
 
-from storage import datasets, registry
+from storage import datasets, promotions, registry
 from storage.commits import read_versions
 from storage.digests import sha256_hex
 from storage.local_store import LocalStore
@@ -96,7 +96,7 @@ def test_publisher_killed_at_every_step(zygote, fast_path, inside):
 
 def check_promoted(lake_folder, fast_path):
     lake = LocalStore(lake_folder)
-    read = registry.standing(lake, toy.NAME)
+    read = promotions.standing(lake, toy.NAME)
     assert [record.kind for record in read.records] == ["promote"]
     champion = read.champion
     assert registry.candidates(lake, toy.NAME) == [champion.version]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import toy
 
-from storage import datasets, registry
+from storage import datasets, promotions
 from storage.commits import read_versions, version_log
 from storage.errors import AbandonedError, PromotionConflictError, UnreachableError
 from storage.memory_store import MemoryStore
@@ -136,7 +136,7 @@ def test_challengers_promoted_at_once(seed, tmp_path):
         return act
 
     lake = Interleaved(seed).run(promoter("a"), promoter("a"), promoter("b"))
-    records = registry.standing(lake, toy.NAME).records
+    records = promotions.standing(lake, toy.NAME).records
     assert [record.number for record in records] == [1, 2]
     assert [record.previous for record in records] == [0, 1]
     assert len({record.version for record in records}) == 2

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import toy
 
-from storage import registry
+from storage import promotions, registry
 from storage.errors import IntegrityError, ObjectNotFoundError, PromotionConflictError
 from storage.layout import generator_key, plan_key, promotion_key, snapshot_key
 
@@ -28,7 +28,7 @@ def candidate(lake, tmp_path):
 
 def decision(kind, candidate, report="r"):
     version, digest = candidate
-    return registry.Decision(
+    return promotions.Decision(
         kind=kind,
         version=version,
         snapshot_digest=digest,
@@ -39,9 +39,9 @@ def decision(kind, candidate, report="r"):
 
 
 def decide(lake, kind, candidate, read=None, **report):
-    read = read or registry.standing(lake, toy.NAME)
+    read = read or promotions.standing(lake, toy.NAME)
     wanted = decision(kind, candidate, **report)
-    return registry.decide(lake, toy.NAME, wanted, read=read, created=NOW)
+    return promotions.decide(lake, toy.NAME, wanted, read=read, created=NOW)
 
 
 class TestTrainingPlan:
@@ -142,10 +142,10 @@ class TestCandidate:
 
 class TestPromotion:
     def test_makes_the_champion(self, lake, candidate):
-        assert registry.champion(lake, toy.NAME) is None
+        assert promotions.champion(lake, toy.NAME) is None
         one = candidate("a")
         record = decide(lake, "promote", one)
-        assert record == registry.champion(lake, toy.NAME)
+        assert record == promotions.champion(lake, toy.NAME)
         assert (record.number, record.previous, record.version) == (1, 0, one[0])
 
     def test_records_what_the_contract_asks(self, lake, candidate):
@@ -166,31 +166,31 @@ class TestPromotion:
         first = decide(lake, "promote", candidate("a"))
         refused = decide(lake, "reject", candidate("b"))
         assert (refused.number, refused.previous) == (2, 1)
-        assert registry.champion(lake, toy.NAME) == first
+        assert promotions.champion(lake, toy.NAME) == first
 
     def test_the_same_again_returns_the_one_record(self, lake, candidate):
         one, two = candidate("a"), candidate("b")
         assert decide(lake, "promote", one) == decide(lake, "promote", one)
         assert decide(lake, "reject", two) == decide(lake, "reject", two)
-        assert registry.standing(lake, toy.NAME).number == 2
+        assert promotions.standing(lake, toy.NAME).number == 2
 
     def test_a_champion_read_too_early_is_a_conflict(self, lake, candidate):
         one, two = candidate("a"), candidate("b")
-        read = registry.standing(lake, toy.NAME)
+        read = promotions.standing(lake, toy.NAME)
         decide(lake, "promote", one, read)
         for kind in ("promote", "reject"):
             with pytest.raises(PromotionConflictError, match="gate again"):
                 decide(lake, kind, two, read)
-        assert registry.champion(lake, toy.NAME).version == one[0]
+        assert promotions.champion(lake, toy.NAME).version == one[0]
         assert decide(lake, "promote", two).previous == 1
 
     def test_the_same_decision_by_two_at_once_is_one_record(self, lake, candidate):
         one = candidate("a")
-        read = registry.standing(lake, toy.NAME)
+        read = promotions.standing(lake, toy.NAME)
         first = decide(lake, "promote", one, read)
         wanted = dataclasses.replace(decision("promote", one), by="another process")
         later = NOW + timedelta(seconds=5)
-        second = registry.decide(lake, toy.NAME, wanted, read=read, created=later)
+        second = promotions.decide(lake, toy.NAME, wanted, read=read, created=later)
         assert second == first
 
     def test_a_former_champion_returns_by_hand_only(self, lake, candidate):
@@ -200,7 +200,7 @@ class TestPromotion:
         with pytest.raises(PromotionConflictError, match="was champion before"):
             decide(lake, "promote", one)
         assert decide(lake, "rollback", one).number == 3
-        assert registry.champion(lake, toy.NAME).version == one[0]
+        assert promotions.champion(lake, toy.NAME).version == one[0]
         assert decide(lake, "rollback", one).number == 3
         assert decide(lake, "override", two).number == 4
 
@@ -220,9 +220,9 @@ class TestPromotion:
             decide(lake, "promote", (version, "e" * 64))
         with pytest.raises(ObjectNotFoundError):
             decide(lake, "promote", ("20260131T030000Z-cccccccc", "e" * 64))
-        assert registry.standing(lake, toy.NAME).records == ()
+        assert promotions.standing(lake, toy.NAME).records == ()
 
     def test_a_record_that_lacks_a_field_is_refused(self, lake):
         lake.put_once(promotion_key(toy.NAME, 1), b'{"kind": "promote"}')
         with pytest.raises(IntegrityError, match="promotion record 1 lacks 'version'"):
-            registry.champion(lake, toy.NAME)
+            promotions.champion(lake, toy.NAME)

@@ -18,7 +18,7 @@ import pandas  # noqa: F401 - pyarrow imports it at first use, which shall not b
 import pyarrow as pa
 from PIL import Image
 
-from storage import local_store, registry
+from storage import local_store, promotions, registry
 from storage.agreement import agree
 from storage.announce import announce_pending
 from storage.local_store import LocalStore
@@ -91,8 +91,8 @@ def promote(lake: ObjectStore, folder: Path, run: str = "0"):
     report = registry.put_report(
         lake, NAME, plan.version, {"report.json": b"{}", "report.html": b"<p>"}
     )
-    read = registry.standing(lake, NAME)
-    decision = registry.Decision(
+    read = promotions.standing(lake, NAME)
+    decision = promotions.Decision(
         kind="promote",
         version=plan.version,
         snapshot_digest=snapshot,
@@ -100,7 +100,7 @@ def promote(lake: ObjectStore, folder: Path, run: str = "0"):
         by="gate",
         reason="better",
     )
-    return registry.decide(lake, NAME, decision, read=read, created=datetime.now(UTC))
+    return promotions.decide(lake, NAME, decision, read=read, created=datetime.now(UTC))
 
 
 def snapshot_folder(folder: Path, *, weights: bytes = b"weights") -> Path:

@@ -47,8 +47,8 @@ class Metric:
 
     @property
     def ratio(self) -> float | None:
-        """Value ÷ ceiling, or None where there is no ceiling above zero."""
-        if self.ceiling is None or self.ceiling.value <= 0:
+        """Value ÷ ceiling, or None where no ceiling is certainly above zero (as for KID)."""
+        if self.ceiling is None or self.ceiling.low <= 0:
             return None
         return self.value / self.ceiling.value
 

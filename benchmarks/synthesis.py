@@ -18,8 +18,7 @@ import pyarrow as pa
 import torch
 from sklearn.datasets import load_digits
 
-from flows.engines import Order
-from flows.engines.local import make_engine
+from flows.engines import Order, make_engine
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.device import usable_cores
 from gan.images.codec import ImageCodec
@@ -60,7 +59,7 @@ def quick_snapshot(folder: Path, records: pa.Table) -> Path:
     return train(config, codec, records, folder, device="cpu").snapshot
 
 
-def make_plan(records: pa.Table, format: str, samples: int, shard_samples: int) -> Plan:  # noqa: A002
+def make_plan(records: pa.Table, format: str, samples: int, shard_samples: int) -> Plan:
     """Return a plan of so many samples, classes equal."""
     counts = tuple((label, 1) for label in range(10))
     return propose(
@@ -119,7 +118,7 @@ def stage(plan: Plan, snapshot: Path, lake_uri: str, workers: int) -> float:
     return perf_counter() - started_s
 
 
-def measure(records: pa.Table, snapshot: Path, format: str, workers: int) -> dict[str, float]:  # noqa: A002
+def measure(records: pa.Table, snapshot: Path, format: str, workers: int) -> dict[str, float]:
     """Return the stage's seconds, its limit, and their ratio."""
     with tempfile.TemporaryDirectory() as scratch:
         trial = make_plan(records, format, TRIAL_SHARDS * TRIAL_ROWS, TRIAL_ROWS)
@@ -148,7 +147,7 @@ def main() -> dict[str, dict[str, float]]:
         for side in SIDES:
             records = digits(side)
             snapshot = quick_snapshot(Path(scratch) / str(side), records)
-            for format in FORMATS:  # noqa: A001
+            for format in FORMATS:
                 name = f"mlp, {side} x {side} grey, {format}"
                 results[name] = measure(records, snapshot, format, workers)
     return results

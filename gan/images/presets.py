@@ -30,7 +30,7 @@ PATIENCE_TICKS = 10
 
 LARGEST_TICK_SAMPLES = 50_000
 
-TICKS = 24
+TICKS = 14
 """Maintenances per budget."""
 
 DEFAULT_BUDGET_SAMPLES = 400_000
@@ -59,17 +59,17 @@ class Preset:
 
 
 def mlp(codec: ImageCodec, device: str) -> Preset:
-    """Return dense networks: 256 units up to 16 x 16 grey, 512 above.
+    """Return dense networks: 192 units up to 16 x 16 grey, 384 above; twice that in the judge.
 
-    Capacity of the generator is what copies, so it is shallow, and narrower than its judge.
+    The generator's capacity is what copies, so it is shallow and narrow.
     """
-    width = 256 if _values(codec) <= 256 else 512
+    width = 192 if _values(codec) <= 256 else 384
     return Preset(
         network={
             "kind": "mlp",
             "width": width,
             "depth": 2,
-            "discriminator_width": width * 3 // 2,
+            "discriminator_width": width * 2,
             "discriminator_depth": 2,
         },
         latent=32,
@@ -126,7 +126,7 @@ def resolve(
     if generator.width != "auto":
         network["width"] = generator.width
         if "discriminator_width" in network:
-            network["discriminator_width"] = generator.width * 3 // 2
+            network["discriminator_width"] = generator.width * 2
     batch_size = _batch_size(training, preset, train_rows, notes)
     gamma = preset.gamma if generator.gamma == "auto" else generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate

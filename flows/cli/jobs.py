@@ -21,7 +21,7 @@ from flows.recipe_file import load_recipe
 from flows.results import Candidate, Choice
 from flows.stages import plain_stages
 from flows.stages.train import find_candidate
-from storage import registry
+from storage import promotions
 from storage.announce import Announcement
 
 
@@ -30,7 +30,7 @@ def run_job(path: Path, changes: Sequence[str], *, track: bool, as_json: bool) -
     recipe = load_recipe(path, changes)
     with _opened(recipe) as job:
         outcome = _tracked(job) if track else nightly(job, plain_stages(job))
-    return _finish(outcome, as_json=as_json)
+    return _finish(recipe, outcome, as_json=as_json)
 
 
 def train_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
@@ -79,8 +79,9 @@ def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
 
 def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Publish a version from the champion of the recipe's name."""
-    with _opened(load_recipe(path, changes)) as job:
-        champion = registry.champion(job.lake, job.name)
+    recipe = load_recipe(path, changes)
+    with _opened(recipe) as job:
+        champion = promotions.champion(job.lake, job.name)
         if champion is None:
             msg = f"no generator {job.name!r} was promoted yet: run `ganmill run {path}` first"
             raise BlockedError(msg)
@@ -98,7 +99,7 @@ def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int
             raise BlockedError(msg)
         choice = Choice(kind="champion", judged=judged, reason=f"{judged.version} is the champion")
         outcome = publish_choice(stages, prepared, choice)
-    return _finish(outcome, as_json=as_json)
+    return _finish(recipe, outcome, as_json=as_json)
 
 
 def _tracked(job: Job) -> Outcome:
@@ -113,12 +114,13 @@ def _tracked(job: Job) -> Outcome:
     return run_tracked(job)
 
 
-def _finish(outcome: Outcome, *, as_json: bool) -> int:
+def _finish(recipe: Recipe, outcome: Outcome, *, as_json: bool) -> int:
     output = Output()
     if as_json:
         output.json(outcome.to_json())
     else:
-        show_outcome(outcome, output)
+        seed = recipe.synthesis.seed
+        show_outcome(outcome, output, next_seed=0 if seed == "night" else seed + 1)
     return BLOCKED if outcome.status == "blocked" else DONE
 
 

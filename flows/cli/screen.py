@@ -17,7 +17,7 @@ SHOWN_CLASSES = 20
 METRIC_COLUMNS = ("metric", "on", "value", "95 % interval", "real data", "value / real")
 
 
-def show_outcome(outcome: Outcome, output: Output) -> None:
+def show_outcome(outcome: Outcome, output: Output, *, next_seed: int) -> None:
     """Write verdict, reasons, numbers, and how to read what was published."""
     word, style = VERDICTS[outcome.verdict]
     output.line()
@@ -30,7 +30,7 @@ def show_outcome(outcome: Outcome, output: Output) -> None:
     if outcome.published is not None:
         _show_published(outcome.published, output)
     output.line(f"Report    {outcome.report_page}")
-    for text in next_steps(outcome):
+    for text in next_steps(outcome, next_seed):
         output.line(f"Next      {text}")
 
 
@@ -81,7 +81,7 @@ def _show_published(published: Published, output: Output) -> None:
     output.line("Read it   " + f'pandas.read_parquet("{published.path}")', "bold")
 
 
-def next_steps(outcome: Outcome) -> list[str]:
+def next_steps(outcome: Outcome, next_seed: int) -> list[str]:
     """Return what a newcomer may want to do now."""
     if outcome.status == "blocked":
         return [
@@ -91,5 +91,5 @@ def next_steps(outcome: Outcome) -> list[str]:
     name = outcome.name
     return [
         f"ganmill datasets show {name}",
-        "another version beside this one: run again with --set synthesis.seed=1",
+        f"another version beside this one: run again with --set synthesis.seed={next_seed}",
     ]

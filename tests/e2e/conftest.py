@@ -1,0 +1,160 @@
+"""One small job, interrupted while it trains and run again, that every end-to-end test looks at."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from flows.cli.entry import run
+code = run(sys.argv[1:])
+Path("modules.json").write_text(json.dumps(sorted(sys.modules)))
+sys.exit(code)
+"""
+"""`ganmill`, and a note of what it has imported."""
+
+LENIENT = {
+    "accept_unknown": True,
+    "coverage_pass": 0.0,
+    "coverage_block": 0.0,
+    "density_pass_low": 0.0,
+    "density_pass_high": 1e9,
+    "density_block_low": 0.0,
+    "density_block_high": 1e9,
+    "fd_pass": 1e9,
+    "fd_block": 1e9,
+    "label_accuracy_drop": 1.0,
+    "label_accuracy_block": 0.0,
+    "copies_pass": 1e9,
+    "spread_min": 0.0,
+}
+"""Bounds that a generator of a few seconds passes; the numbers are judged in tests/gan."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """One finished command."""
+
+    code: int
+    out: str
+    err: str
+    modules: frozenset[str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a recipe in it, and its lake and work folder."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+        return subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, *arguments],
+            cwd=self.folder,
+            env=environment | {"OMP_NUM_THREADS": "1"} | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> Done:
+        process = self.start(*arguments)
+        out, err = process.communicate()
+        loaded = json.loads((self.folder / "modules.json").read_text())
+        return Done(code=process.returncode, out=out, err=err, modules=frozenset(loaded))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job of this session: the command that was interrupted, and the one that finished it."""
+
+    place: Place
+    interrupted: Done
+    done: Done
+    stopped_at: int
+    """Samples seen by the checkpoint that the interrupted command left."""
+
+
+def write_images(path: Path, rows: int = 450) -> None:
+    """Write a Parquet file of 8 x 8 images of three kinds, as Hugging Face does."""
+    draw = np.random.default_rng(0)
+    images, kinds = [], []
+    for row in range(rows):
+        picture = draw.integers(0, 90, (8, 8))
+        picture[:, 2 * (row % 3) : 2 * (row % 3) + 3] += draw.integers(100, 160)
+        buffer = io.BytesIO()
+        Image.fromarray(picture.astype(np.uint8)).save(buffer, "PNG")
+        images.append({"bytes": buffer.getvalue(), "path": None})
+        kinds.append(("left", "middle", "right")[row % 3])
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    pq.write_table(pa.table({"image": pa.array(images, struct), "kind": kinds}), path)
+
+
+def write_recipe(folder: Path) -> Path:
+    """Write the recipe of the small job."""
+    recipe = {
+        "name": "stripes",
+        "source": {"uri": "stripes.parquet", "label": "kind"},
+        "training": {"budget_samples": 12_000, "batch_size": 32, "device": "cpu"},
+        "gate": LENIENT,
+        "synthesis": {"samples": 600, "shard_samples": 100},
+        "engine": {"workers": 1},
+    }
+    path = folder / "stripes.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Interrupt the small job at its first checkpoint, then run it to the end."""
+    place = Place(tmp_path_factory.mktemp("job"))
+    write_images(place.folder / "stripes.parquet")
+    write_recipe(place.folder)
+    process = place.start("run", "stripes.yaml")
+    checkpoints = place.folder / ".ganmill" / "runs"
+    while process.poll() is None and not list(checkpoints.glob("*/checkpoints/0*[1-9]*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    interrupted = Done(code=process.returncode, out=out, err=err, modules=frozenset())
+    left = [int(path.name) for path in checkpoints.glob("*/checkpoints/[0-9]*")]
+    done = place.run("run", "stripes.yaml", "--json")
+    return Finished(
+        place=place, interrupted=interrupted, done=done, stopped_at=max(left, default=0)
+    )
+
+
+@pytest.fixture
+def copy(finished: Finished, tmp_path: Path) -> Place:
+    """A copy of the finished job that a test may damage or extend."""
+    import shutil
+
+    folder = tmp_path / "job"
+    shutil.copytree(finished.place.folder, folder)
+    return Place(folder)

@@ -1,0 +1,90 @@
+"""The commands that read a lake, and what they say when it was tampered with."""
+
+import json
+
+import pytest
+
+
+def test_datasets_list_and_show_need_neither_torch_nor_prefect(finished):
+    for arguments in (["list"], ["show", "stripes"]):
+        shown = finished.place.run("datasets", *arguments)
+        assert shown.code == 0, shown.err
+        assert finished.done.json["published"]["version"] in shown.out
+        assert not shown.modules & {"torch", "prefect", "sklearn", "scipy"}
+
+
+def test_show_says_how_to_read(finished):
+    shown = finished.place.run("datasets", "show", "stripes").out
+    assert f'pandas.read_parquet("{finished.done.json["published"]["path"]}")' in shown
+
+
+def test_show_as_json_holds_verdict_and_provenance(finished):
+    shown = finished.place.run("datasets", "show", "stripes", "--json").json
+    assert shown["provenance"]["training"]["seed"] == 0
+    assert shown["gate"]["choice"] == "promoted"
+
+
+def test_the_lake_comes_from_option_or_environment(finished, tmp_path):
+    elsewhere = type(finished.place)(tmp_path, {"GANMILL_LAKE": str(finished.place.lake)})
+    by_variable = elsewhere.run("status", "--json")
+    by_option = type(elsewhere)(tmp_path).run(
+        "status", "--json", "--lake", str(finished.place.lake)
+    )
+    assert by_variable.json == by_option.json
+    assert by_variable.json[0]["rows"] == 600
+    nothing = type(elsewhere)(tmp_path).run("status")
+    assert "Nothing in ./lake yet" in nothing.out
+
+
+def test_generators_and_presets(finished):
+    listed = finished.place.run("generators", "list", "--json").json
+    assert [one["standing"] for one in listed] == ["champion"]
+    names = {one["name"] for one in finished.place.run("presets", "--json").json}
+    assert {"mlp", "resnet"} <= names
+
+
+def test_verify_says_that_all_is_well(finished):
+    checked = finished.place.run("datasets", "verify", "stripes")
+    assert checked.code == 0
+    assert "is what was committed" in checked.out
+
+
+def test_verify_names_a_corrupted_shard(copy):
+    shard = next((copy.lake / "datasets" / "stripes").glob("2*/train-00002*.parquet"))
+    shard.chmod(0o644)
+    shard.write_bytes(shard.read_bytes()[:-9] + b"corrupted")
+    checked = copy.run("datasets", "verify", "stripes", "--json")
+    assert checked.code == 5
+    assert [problem["key"] for problem in checked.json["problems"]] == [
+        str(shard.relative_to(copy.lake))
+    ]
+    plain = copy.run("datasets", "verify", "stripes")
+    assert "train-00002-of-00006.parquet" in plain.out
+
+
+@pytest.mark.parametrize("file", ["generator.safetensors", "codec.json"])
+def test_a_tampered_snapshot_is_refused(copy, file):
+    weights = next((copy.lake / "generators" / "stripes").glob(f"2*/{file}"))
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    import shutil
+
+    shutil.rmtree(copy.folder / ".ganmill" / "generators")
+    refused = copy.run("run", "stripes.yaml", "--set", "synthesis.seed=9")
+    assert refused.code == 5
+    assert file in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_what_is_not_there_is_said(finished):
+    missing = finished.place.run("datasets", "show", "nothing")
+    assert missing.code == 5
+    assert "no committed version of 'nothing'" in missing.err
+    wrong = finished.place.run("datasets", "show", "stripes", "20200101T000000Z-00000000")
+    assert finished.done.json["published"]["version"] in wrong.err
+
+
+def test_the_log_of_promotions_holds_one_record(finished):
+    folder = finished.place.lake / "generators" / "stripes" / "_promotions"
+    records = [json.loads(path.read_text()) for path in folder.iterdir()]
+    assert [record["kind"] for record in records] == ["promote"]

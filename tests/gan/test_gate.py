@@ -1,0 +1,241 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from gan.bounds import GateConfig, bounds_of
+from gan.gate import judge, real_pass_share
+from gan.measured import Evaluation, Fact, Measured, TooFew
+from gan.promotion import Contender, compare, paired_interval
+from gan.report import Ceiling, Metric
+
+
+def measured(name="coverage", value=0.95, low=0.9, high=1.0, **more):
+    ceiling = more.pop("ceiling", 1.0)
+    reals = more.pop("reals", ())
+    replicates = more.pop("replicates", ())
+    metric = Metric(
+        name=name,
+        scope=more.pop("scope", "random"),
+        value=value,
+        low=low,
+        high=high,
+        n=360,
+        ceiling=Ceiling(value=ceiling, low=ceiling, high=ceiling),
+        direction=more.pop("direction", "higher"),
+    )
+    return Measured(metric=metric, reals=reals, replicates=replicates)
+
+
+def evaluation(*items, facts=(), too_few=()):
+    return Evaluation(
+        measured=items,
+        facts=tuple(facts),
+        too_few=tuple(too_few),
+        n=360,
+        holdout_rows=360,
+        candidate_rows=360,
+        candidate_class_counts=(),
+        seed=0,
+    )
+
+
+def outcome(item, config=None):
+    return judge(evaluation(item), config or GateConfig()).reasons[0].outcome
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (0.80, 0.76, 0.84, "pass"),
+        (0.75, 0.40, 0.84, "pass"),
+        (0.74, 0.60, 0.90, "warn"),
+        (0.45, 0.39, 0.51, "warn"),
+        (0.45, 0.41, 0.49, "block"),
+    ],
+)
+def test_coverage(value, low, high, expected):
+    assert outcome(measured("coverage", value, low, high)) == expected
+
+
+def test_bounds_are_relative_to_the_ceiling():
+    item = measured("coverage", 0.45, 0.41, 0.49, ceiling=0.5)
+    assert outcome(item) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (1.4, 1.2, 1.8, "pass"),
+        (1.8, 1.4, 2.2, "warn"),
+        (2.5, 2.1, 2.9, "block"),
+        (0.2, 0.1, 0.29, "block"),
+    ],
+)
+def test_density_is_bounded_on_both_sides(value, low, high, expected):
+    assert outcome(measured("density", value, low, high, direction="target")) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [(5, 3, 10, "pass"), (5, 3, 11, "warn"), (60, 40, 80, "warn"), (70, 51, 90, "block")],
+)
+def test_fd_passes_by_the_upper_end(value, low, high, expected):
+    assert outcome(measured("fd", value, low, high, direction="lower")) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (0.07, 0.060, 0.09, "pass"),
+        (0.09, 0.049, 0.14, "pass"),
+        (0.09, 0.051, 0.14, "block"),
+        (0.02, 0.010, 0.03, "pass"),
+    ],
+)
+def test_copies_block_only_when_point_and_lower_bound_agree(value, low, high, expected):
+    item = measured("copies", value, low, high, ceiling=0.05, direction="lower")
+    assert outcome(item) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "expected"), [(0.88, 0.9, "pass"), (0.86, 0.9, "warn"), (0.4, 0.48, "block")]
+)
+def test_label_accuracy(value, high, expected):
+    assert outcome(measured("label_accuracy", value, 0.3, high, ceiling=0.97)) == expected
+
+
+def test_what_real_data_would_not_pass_cannot_be_known():
+    reals = (0.5,) * 10 + (0.9,) * 90
+    item = measured("coverage", 0.95, 0.9, 1.0, reals=reals)
+    judgement = judge(evaluation(item), GateConfig())
+    assert judgement.verdict == "warn"
+    assert judgement.unknown == ("coverage",)
+    assert "cannot be known from 360 holdout records" in judgement.reasons[0].text
+    assert "90%" in judgement.reasons[0].text
+
+
+def test_real_data_that_passes_in_95_of_100_is_enough():
+    item = measured("coverage", reals=(0.5,) * 5 + (0.9,) * 95)
+    bounds = bounds_of(item.metric, GateConfig())
+    assert real_pass_share(item, bounds) == pytest.approx(0.95)
+    assert outcome(item) == "pass"
+
+
+def test_a_block_stands_even_where_real_data_is_unreliable():
+    item = measured("coverage", 0.2, 0.1, 0.3, reals=(0.6,) * 100)
+    assert outcome(item) == "block"
+
+
+def test_a_fact_decides_on_the_point():
+    fact = Fact(name="exact_copies", holds=False, value=0.01, text="1 of 100 records equal train")
+    judgement = judge(evaluation(measured(), facts=[fact]), GateConfig())
+    assert judgement.verdict == "block"
+    assert judgement.reasons[0].text == "1 of 100 records equal train"
+
+
+def test_a_class_with_too_few_records_is_unknown():
+    few = TooFew(label="scratch", n=7, needed=20)
+    judgement = judge(evaluation(measured(), too_few=[few]), GateConfig())
+    assert judgement.verdict == "warn"
+    assert judgement.unknown == ("coverage",)
+
+
+def test_reasons_are_worst_first_and_passes_are_named_by_their_worse_scope():
+    judgement = judge(
+        evaluation(
+            measured("density", 1.0, 0.9, 1.1, direction="target"),
+            measured("coverage", 0.95, scope="classifier"),
+            measured("coverage", 0.80, scope="random"),
+            measured("fd", 20, 5, 30, direction="lower"),
+            measured("label_accuracy", 0.1, 0.05, 0.2),
+        ),
+        GateConfig(),
+    )
+    assert [(r.outcome, r.metric, r.scope) for r in judgement.reasons] == [
+        ("block", "label_accuracy", "random"),
+        ("warn", "fd", "random"),
+        ("pass", "density", "random"),
+        ("pass", "coverage", "random"),
+    ]
+
+
+def test_a_metric_without_a_rule_is_only_reported():
+    assert judge(evaluation(measured("kid", 9.0)), GateConfig()).reasons == ()
+
+
+def test_a_recipe_may_tighten_and_loosen():
+    item = measured("coverage", 0.8, 0.75, 0.85)
+    assert outcome(item, GateConfig(coverage_pass=0.9)) == "warn"
+    assert outcome(item, GateConfig(coverage_pass=0.9, coverage_block=0.88)) == "block"
+
+
+def test_the_config_fits_a_form():
+    schema = GateConfig.model_json_schema()
+    assert all({"default", "title", "description"} <= set(p) for p in schema["properties"].values())
+    with pytest.raises(ValidationError, match="coverage_pas"):
+        GateConfig.model_validate({"coverage_pas": 0.5})
+    json.dumps(GateConfig().model_dump(mode="json"))
+
+
+def contender(name, *items, split="rule", config=None):
+    found = evaluation(*items)
+    judgement = judge(found, config or GateConfig())
+    return Contender(name=name, evaluation=found, judgement=judgement, split_rule=split)
+
+
+def test_the_first_that_passes_is_champion():
+    assert compare(contender("a", measured()), None, GateConfig()).promote
+
+
+def test_unknown_coverage_is_promoted_only_when_accepted():
+    unknown = contender("a", measured(reals=(0.1,) * 20))
+    refused = compare(unknown, None, GateConfig())
+    assert not refused.promote
+    assert "accept_unknown" in refused.reason
+    assert compare(unknown, None, GateConfig(accept_unknown=True)).promote
+
+
+def test_unknown_label_accuracy_does_not_stand_in_the_way():
+    unknown = contender("a", measured("label_accuracy", reals=(0.1,) * 20))
+    assert unknown.judgement.verdict == "warn"
+    assert compare(unknown, None, GateConfig()).promote
+
+
+def test_another_split_rule_is_refused():
+    result = compare(
+        contender("a", measured()), contender("b", measured(), split="x"), GateConfig()
+    )
+    assert not result.promote
+    assert "split rule" in result.reason
+
+
+def test_noise_that_both_share_does_not_hide_a_loss():
+    """Both swing with the holdout half; their difference hardly does."""
+    swings = [0.90, 0.99, 0.93, 0.97, 0.91, 0.98]
+    champion = measured(value=0.95, replicates=tuple(swings))
+    steady = tuple(value - 0.02 + 0.001 * (i % 2) for i, value in enumerate(swings))
+    challenger = measured(value=0.93, replicates=steady)
+    low, high = paired_interval(challenger, champion)
+    assert low < -0.02 < high < 0
+    result = compare(contender("new", challenger), contender("old", champion), GateConfig())
+    assert not result.promote
+    assert "coverage (random) 0.93 against 0.95" in result.reason
+
+
+def test_a_loss_within_the_paired_interval_is_no_loss():
+    champion = measured(value=0.95, replicates=(0.9, 0.99, 0.93, 0.97))
+    challenger = measured(value=0.93, replicates=(0.97, 0.9, 0.99, 0.93))
+    assert compare(contender("n", challenger), contender("o", champion), GateConfig()).promote
+
+
+def test_lower_is_better_for_copies():
+    old = measured("copies", 0.03, 0.02, 0.04, ceiling=0.05, direction="lower")
+    new = measured("copies", 0.06, 0.05, 0.07, ceiling=0.05, direction="lower")
+    assert not compare(contender("n", new), contender("o", old), GateConfig()).promote
+    assert compare(contender("n", old), contender("o", new), GateConfig()).promote
+
+
+def test_unequal_resamples_are_an_error():
+    with pytest.raises(ValueError, match="evaluate both in one run"):
+        paired_interval(measured(replicates=(1.0,)), measured(replicates=(1.0, 2.0)))

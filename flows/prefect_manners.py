@@ -15,7 +15,9 @@ MANNERS = {
 }
 
 
-def apply_manners() -> None:
-    """Put the manners into the environment of this process and its children."""
+def apply_manners(api_url: str | None) -> None:
+    """Put the manners, and the API if one is named, into the environment Prefect reads."""
+    if api_url is not None:
+        os.environ["PREFECT_API_URL"] = api_url  # noqa: TID251 - Prefect reads it, ganmill does not
     for name, value in MANNERS.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - Prefect reads it, ganmill does not

@@ -27,7 +27,12 @@ Changes = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Track = Annotated[
-    bool, typer.Option("--track", help="Make it a Prefect flow run; so does PREFECT_API_URL.")
+    bool,
+    typer.Option("--track", help="Make it a Prefect flow run, without an API on a local server."),
+]
+PrefectApi = Annotated[
+    str | None,
+    typer.Option(envvar="PREFECT_API_URL", metavar="URL", help="Prefect API; implies --track."),
 ]
 Lake = Annotated[
     str | None, typer.Option("--lake", metavar="URI", help="Folder or s3://…; else GANMILL_LAKE.")
@@ -81,12 +86,18 @@ def check(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = Fals
 
 @app.command()
 def run(
-    recipe: RecipePath, *, changes: Changes = None, track: Track = False, as_json: AsJson = False
+    recipe: RecipePath,
+    *,
+    changes: Changes = None,
+    track: Track = False,
+    prefect_api: PrefectApi = None,
+    as_json: AsJson = False,
 ) -> int:
     """Do the whole job: train, judge, synthesize, publish. What is done already is not redone."""
-    from flows.cli.jobs import run_job
+    from flows.cli.jobs import Tracking, run_job
 
-    return run_job(recipe, changes or (), track=track, as_json=as_json)
+    tracking = Tracking(wanted=track or bool(prefect_api), api_url=prefect_api or None)
+    return run_job(recipe, changes or (), tracking, as_json=as_json)
 
 
 @app.command()

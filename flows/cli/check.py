@@ -115,22 +115,14 @@ def write_check(found: dict[str, Any], output: Output) -> None:
         f"Source    {found['source']}, images of {found['kind']} (height x width x channels)"
     )
     output.line()
-    splits = list(found["rows"])
-    counts = {split: dict(map(tuple, found["class_counts"][split])) for split in splits}
-    planned = dict(map(tuple, found["plan"]["class_counts"]))
+    splits = [split for split in ("train", "validation", "holdout") if split in found["rows"]]
+    counts = [dict(map(tuple, found["class_counts"][split])) for split in splits]
+    counts.append(dict(map(tuple, found["plan"]["class_counts"])))
     rows = [
-        (
-            str(label),
-            *(f"{counts[split].get(label, 0):,}" for split in splits),
-            f"{planned[label]:,}",
-        )
-        for label in planned
+        (str(label), *(f"{column.get(label, 0):,}" for column in counts)) for label in counts[0]
     ]
-    total = (
-        "all",
-        *(f"{found['rows'][split]:,}" for split in splits),
-        f"{found['plan']['rows']:,}",
-    )
+    totals = [*(found["rows"][split] for split in splits), found["plan"]["rows"]]
+    total = ("all", *(f"{amount:,}" for amount in totals))
     output.table(("class", *splits, "to synthesize"), [*rows, total])
     output.line()
     plan = found["plan"]

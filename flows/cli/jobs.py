@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from flows.cli.exits import BLOCKED, DONE
@@ -25,11 +26,23 @@ from storage import promotions
 from storage.announce import Announcement
 
 
-def run_job(path: Path, changes: Sequence[str], *, track: bool, as_json: bool) -> int:
-    """Do the whole job; with `track`, or a Prefect API in the environment, as a flow run."""
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """Whether a run is a Prefect flow run."""
+
+    wanted: bool = False
+    api_url: str | None = None
+    """The Prefect API; None takes Prefect's own settings, else its temporary server."""
+
+
+def run_job(path: Path, changes: Sequence[str], tracking: Tracking, *, as_json: bool) -> int:
+    """Do the whole job, as a flow run when that is wanted."""
     recipe = load_recipe(path, changes)
     with _opened(recipe) as job:
-        outcome = _tracked(job) if track else nightly(job, plain_stages(job))
+        if tracking.wanted:
+            outcome = _tracked(job, tracking.api_url)
+        else:
+            outcome = nightly(job, plain_stages(job))
     return _finish(recipe, outcome, as_json=as_json)
 
 
@@ -102,12 +115,12 @@ def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int
     return _finish(recipe, outcome, as_json=as_json)
 
 
-def _tracked(job: Job) -> Outcome:
+def _tracked(job: Job, api_url: str | None) -> Outcome:
     """Run as a flow run, unless there is nothing to do: no server is started for that."""
     finished = find_finished(job, plain_stages(job))
     if finished is not None:
         return finished
-    apply_manners()
+    apply_manners(api_url)
     job.reporter.say("Starting Prefect ...")
     from flows.tracked import run_tracked
 

@@ -1,6 +1,7 @@
 """Standard output: tables for people, plain columns for pipes, JSON for programs."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,14 +31,21 @@ class Output:
         self.console.file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write a table; the columns of numbers are the caller's to align."""
+        """Write a table; columns that hold numbers only stand at the right."""
+        numeric = [all(_NUMBER.fullmatch(row[i]) for row in rows) for i in range(len(columns))]
         if self.rich:
-            table = Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
+            table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+            for column, right in zip(columns, numeric, strict=True):
+                table.add_column(column, justify="right" if right else "left")
             for row in rows:
                 table.add_row(*(escape(cell) for cell in row))
             self.console.print(table)
             return
         widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
         for row in (columns, *rows):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.line("  ".join(cells).rstrip())
+            cells = zip(row, widths, numeric, strict=True)
+            aligned = (c.rjust(width) if right else c.ljust(width) for c, width, right in cells)
+            self.line("  ".join(aligned).rstrip())
+
+
+_NUMBER = re.compile(r"[-+]?[\d,.]*( to [-+]?[\d,.]+)?")

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from flows.job import Job
 from flows.results import Choice, ChoiceKind, Made
-from flows.story import report_key
 from gan.report import Report, Verdict
 from storage import datasets, layout
 
@@ -70,7 +69,7 @@ class Outcome:
 def blocked_outcome(job: Job, choice: Choice) -> Outcome:
     """Return the outcome of a job that publishes nothing."""
     judged = choice.judged
-    key = report_key(job.name, judged.version, judged.report_digest, "report.html")
+    key = layout.generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
     return Outcome(
         name=job.name,
         status="blocked",

@@ -9,7 +9,7 @@ from typing import Any, Self
 from gan.report import Event
 from storage.digests import canonical_json
 from storage.errors import ObjectNotFoundError
-from storage.layout import generator_internal_key, generator_report_key
+from storage.layout import generator_internal_key
 from storage.objects import ObjectStore, put_or_adopt
 
 FILE = "training.json"
@@ -45,11 +45,6 @@ class Story:
         raw = json.loads(data)
         raw["events"] = tuple(Event(**item) for item in raw["events"])
         return cls(**raw)
-
-
-def report_key(name: str, version: str, report_digest: str, file: str) -> str:
-    """Return the key of a file that `storage.registry.put_report` stored."""
-    return generator_report_key(name, version, f"{report_digest[:16]}/{file}")
 
 
 def put_story(lake: ObjectStore, name: str, version: str, story: Story) -> Story:

@@ -194,9 +194,9 @@ def snapshot_key(name: str, version: str) -> str:
     return generator_key(name, version, "snapshot.json")
 
 
-def generator_report_key(name: str, version: str, file: str) -> str:
-    """Return the key of a report on a candidate."""
-    return generator_key(name, version, f"reports/{file}")
+def generator_report_key(name: str, version: str, report_digest: str, file: str) -> str:
+    """Return the key of a file of the report with this digest on a candidate."""
+    return generator_key(name, version, f"reports/{report_digest[:16]}/{file}")
 
 
 def generator_internal_key(name: str, version: str, file: str) -> str:

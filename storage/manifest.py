@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from storage.classes import ClassCounts
 from storage.digests import canonical_json
 from storage.errors import IntegrityError
 from storage.plan import schema_from_text, schema_text
-from storage.synthesis import ClassCounts
 
 FORMAT = "ganmill-dataset/1"
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"

@@ -15,12 +15,11 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 
 from storage import layout
+from storage.classes import ClassCounts, Label
 from storage.digests import canonical_json
 from storage.errors import IntegrityError, PlanError
 from storage.shards import SAMPLE_ID, load_format
 from storage.synthesis import (
-    ClassCounts,
-    Label,
     SynthesisConfig,
     apportion,
     plan_classes,

@@ -163,7 +163,7 @@ def put_report(lake: ObjectStore, name: str, version: str, files: Mapping[str, b
     """
     digest = sha256_hex(files["report.json"])
     for file in sorted(files, key=lambda file: (file == "report.json", file)):
-        lake.put_once(generator_report_key(name, version, f"{digest[:16]}/{file}"), files[file])
+        lake.put_once(generator_report_key(name, version, digest, file), files[file])
     return digest
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.classes import ClassCounts
 from storage.errors import IntegrityError
 from storage.plan import Plan
 from storage.shards import SAMPLE_ID, load_format
-from storage.synthesis import ClassCounts
 
 
 def add_sample_id(plan: Plan, index: int, records: pa.Table) -> pa.Table:

@@ -7,11 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from storage.classes import ClassCounts, Label
 from storage.errors import PlanError
-
-Label = str | int | bool
-ClassCounts = tuple[tuple[Label, int], ...]
-"""(label, count) sorted by label; empty where nothing conditions the generation."""
 
 TOLERANCE = 1e-3
 """By how much class fractions may miss 1: thirds are written .333."""

@@ -17,14 +17,14 @@ from flows.job import Job, now
 from flows.keys import evaluation_key
 from flows.report.render import render
 from flows.results import Assessed, Candidate, Judged
-from flows.story import Story, read_story, report_key
+from flows.story import Story, read_story
 from gan.errors import DataError
 from gan.gate import judge
 from gan.measured import Evaluation
 from gan.report import Report
 from storage import promotions, registry
 from storage.errors import ObjectNotFoundError
-from storage.layout import generator_internal_key
+from storage.layout import generator_internal_key, generator_report_key
 from storage.objects import put_or_adopt
 from storage.sources.prepared import Prepared
 
@@ -87,7 +87,7 @@ class Desk:
         except ObjectNotFoundError:
             kept = json.loads(put_or_adopt(lake, place, self._measure(version, snapshot_digest)))
         report_digest = kept["report_digest"]
-        report = lake.get(report_key(name, version, report_digest, "report.json"))
+        report = lake.get(generator_report_key(name, version, report_digest, "report.json"))
         evaluation = _EVALUATION.validate_python(kept["evaluation"])
         return Judged(
             version=version,

@@ -10,6 +10,7 @@ import numpy as np
 import PIL
 import pyarrow as pa
 
+from storage.classes import ClassCounts, count_classes
 from storage.digests import digest_json
 from storage.errors import SourceError
 from storage.settings import StorageProfile
@@ -18,10 +19,8 @@ from storage.sources.batches import decoded_batches
 from storage.sources.cache import obtain
 from storage.sources.config import SourceConfig, record_settings
 from storage.sources.prepared import (
-    ClassCounts,
     Prepared,
     PreparedFacts,
-    count_classes,
     load_prepared,
     split_paths,
     write_prepared,

@@ -13,18 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from storage.classes import ClassCounts, count_classes
 from storage.digests import canonical_json, digest_json
 from storage.errors import SourceError
 from storage.sources.cache import write_file
 from storage.split import SPLITS
-
-Label = str | int | bool
-"""A value of the label column."""
-
-ClassCounts = tuple[tuple[Label, int], ...]
-"""Records per class, sorted by label; empty without labels."""
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
@@ -89,15 +83,6 @@ class PreparedFacts:
     skipped: tuple[str, ...]
     ignored_files: int
     notes: tuple[str, ...]
-
-
-def count_classes(labels: pa.Array | pa.ChunkedArray | None) -> ClassCounts:
-    """Count the records of every class, sorted by label."""
-    if labels is None:
-        return ()
-    counts = pc.value_counts(labels)
-    pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
-    return tuple(sorted(pairs))
 
 
 def split_paths(folder: Path) -> dict[str, Path]:

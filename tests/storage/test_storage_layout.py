@@ -25,8 +25,8 @@ def test_the_lake_is_laid_out_as_documented():
     assert layout.latest_key("digits") == "datasets/digits/_latest.json"
     assert layout.snapshot_key("digits", VERSION) == f"generators/digits/{VERSION}/snapshot.json"
     assert (
-        layout.generator_report_key("digits", VERSION, "1.json")
-        == f"generators/digits/{VERSION}/reports/1.json"
+        layout.generator_report_key("digits", VERSION, "ab" * 32, "report.json")
+        == f"generators/digits/{VERSION}/reports/{'ab' * 8}/report.json"
     )
     assert (
         layout.generator_internal_key("digits", VERSION, "n.png")

@@ -6,24 +6,34 @@ results are in the lake, and parameters hold the recipe, never a credential.
 """
 
 import dataclasses
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from time import monotonic, sleep
 from typing import Any
+from uuid import UUID
 
+from httpx import HTTPError
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.sorting import TaskRunSort
 from prefect.events import emit_event
-from prefect.exceptions import TerminationSignal
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import PrefectHTTPStatusError, TerminationSignal
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import get_current_settings
 
 from flows.artifacts import outcome_markdown, samples_uri, verdict_markdown
 from flows.errors import BlockedError
 from flows.job import Job, open_job
 from flows.nightly import nightly
 from flows.outcome import Outcome
+from flows.prefect_manners import FLUSH_S
 from flows.progress import Meter, Reporter, make_reporter
 from flows.recipe import Recipe
 from flows.results import Assessed, Candidate, Choice, Made
@@ -34,6 +44,8 @@ from storage.sources.prepared import Prepared
 
 RETRY_DELAYS_S = [10.0, 60.0]
 """The retry layer of the stores has given up by then; a longer outage may be over."""
+SETTLE_S = 15.0
+"""Longest wait, at the end of a run, for what Prefect sends in the background."""
 
 
 @dataclass
@@ -42,6 +54,7 @@ class _Session:
 
     job: Job
     outcome: Outcome | None = None
+    run_id: UUID | None = None
 
 
 _SESSION: ContextVar[_Session | None] = ContextVar("_SESSION", default=None)
@@ -65,10 +78,34 @@ def run_tracked(job: Job) -> Outcome:
         raise KeyboardInterrupt from None
     finally:
         _SESSION.reset(token)
+        _settle(session.run_id)
     if session.outcome is None:
         msg = "the flow run ended without an outcome"
         raise RuntimeError(msg)
     return session.outcome
+
+
+def _settle(run_id: UUID | None) -> None:
+    """Wait until what was sent is written: a temporary server ends with this process.
+
+    Prefect sends states of tasks, logs and events in the background, and its server writes them
+    in batches.
+    """
+    EventsWorker.drain_all(timeout=SETTLE_S, at_exit=False)
+    APILogWorker.drain_all(timeout=SETTLE_S, at_exit=False)
+    if run_id is None or get_current_settings().api.url:
+        return
+    last_s = monotonic() + SETTLE_S
+    with get_client(sync_client=True) as client, suppress(PrefectHTTPStatusError, HTTPError):
+        while monotonic() < last_s and not _is_settled(client, run_id):
+            sleep(0.1)
+    sleep(FLUSH_S)
+
+
+def _is_settled(client: SyncPrefectClient, run_id: UUID) -> bool:
+    mine = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    runs = client.read_task_runs(flow_run_filter=mine, sort=TaskRunSort.ID_DESC, limit=100)
+    return bool(runs) and all(run.state is not None and run.state.is_final() for run in runs)
 
 
 def _run_name() -> str:
@@ -87,6 +124,7 @@ def nightly_flow(recipe: Recipe) -> None:
     if session is None:
         opened = open_job(recipe, scheduled=_scheduled(), reporter=make_reporter())
         session = _Session(job=opened)
+    session.run_id = UUID(runtime.flow_run.id)
     before = session.job
 
     def emit(announcement: Announcement) -> None:

@@ -73,6 +73,7 @@ class Place:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+        environment.pop("PREFECT_API_URL", None)
         return subprocess.Popen(
             [sys.executable, "-c", SCRIPT, *arguments],
             cwd=self.folder,

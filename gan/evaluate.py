@@ -102,7 +102,9 @@ def arrange(labels_M: Array, reference: Reference) -> Sets:
         by_class[index] = _cut(members, wanted[index], reference.sets)
     spread = shuffled[np.argsort(position_M[shuffled], kind="stable")]
     count = max(1, min(reference.sets, len(labels_M) // reference.n))
-    whole = tuple(spread[start::count][: reference.n] for start in range(count))
+    whole = tuple(
+        spread[start : start + reference.n] for start in range(0, count * reference.n, reference.n)
+    )
     return Sets(whole, by_class)
 
 

@@ -1,6 +1,7 @@
 """Figures of the report's frame, as data. No real record is in any of them."""
 
 import base64
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -137,21 +138,19 @@ def _bars(
     id_: str, caption: str, metrics: Sequence[Metric], names: Sequence[str], gate: GateConfig
 ) -> Figure | None:
     """Return metrics ÷ ceiling with their bounds, or None where there is nothing to draw."""
-    bars = []
+    bars: list[dict[str, Any]] = []
     for metric in metrics:
         bounds = bounds_of(metric, gate) if metric.name in names else None
-        if metric.ceiling is None or metric.ratio is None or bounds is None:
+        if bounds is None or metric.ceiling is None or metric.ceiling.value <= 0:
             continue
         real = metric.ceiling.value
-        passing, blocking = _shown_bounds(bounds)
         bars.append(
             {
-                "label": f"{metric.name}, {metric.scope}",
-                "value": metric.ratio,
+                "label": f"{metric.name.replace('_', ' ')}, {metric.scope}",
+                "value": metric.value / real,
                 "low": metric.low / real,
                 "high": metric.high / real,
-                "pass_bound": None if passing is None else passing / real,
-                "block_bound": None if blocking is None else blocking / real,
+                **_shown_bounds(bounds, real),
             }
         )
     if not bars:
@@ -163,19 +162,23 @@ def _bars(
         caption=caption,
         alt=f"{caption} {told}",
         kind="bars",
-        data={"unit": "÷ ceiling", "bars": bars},
+        data={
+            "unit": "÷ ceiling",
+            "bars": bars,
+            "reference": {"value": 1.0, "text": "real data"},
+        },
     )
 
 
-def _shown_bounds(bounds: Bounds) -> tuple[float | None, float | None]:
-    """Return pass and block bound; of a metric bounded on both sides, the lower ones."""
-    inf = float("inf")
-    passing = bounds.pass_low if bounds.pass_low > -inf else bounds.pass_high
-    blocking = bounds.block_low if bounds.block_low > -inf else bounds.block_high
-    return (
-        passing if abs(passing) < inf else None,
-        blocking if abs(blocking) < inf else None,
-    )
+def _shown_bounds(bounds: Bounds, real: float) -> dict[str, float | None]:
+    """Return the four bounds ÷ ceiling, None where there is none; block never inside pass."""
+    limits = {
+        "pass_low": bounds.pass_low,
+        "pass_high": bounds.pass_high,
+        "block_low": min(bounds.block_low, bounds.pass_low),
+        "block_high": max(bounds.block_high, bounds.pass_high),
+    }
+    return {name: limit / real if math.isfinite(limit) else None for name, limit in limits.items()}
 
 
 def _lines(

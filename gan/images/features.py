@@ -23,11 +23,12 @@ Array = np.ndarray[Any, Any]
 FEATURES = 64
 SIDE = 32
 """Larger images are averaged down to about this many pixels a side before they are judged."""
+FULL_SIDE = 16
 BATCH = 512
 TRAIN_BATCH = 64
 TRAIN_ROWS = 20_000
 """Most training images of the classifier and of the standardisation."""
-MAX_STEPS = 1_500
+MAX_STEPS = 1_000
 STOP_FRACTION = 0.1
 """Part of train that decides when the classifier stops."""
 PATIENCE = 4
@@ -165,9 +166,15 @@ def _small_shape(images_NHWC: Array) -> tuple[int, int, int]:
 
 
 def _trunk(channels: int, height: int, width: int) -> nn.Sequential:
-    """Return convolutions that halve the image until its short side is at most 4."""
-    layers: list[nn.Module] = [nn.Conv2d(channels, 32, 3, padding=1), nn.LeakyReLU(SLOPE)]
+    """Return convolutions that halve the image until its short side is at most 4.
+
+    The first keeps the size of an image up to FULL_SIDE and halves a larger one.
+    """
     side, wide = min(height, width), 32
+    stride = 1 if side <= FULL_SIDE else 2
+    first = nn.Conv2d(channels, wide, 3, stride=stride, padding=1)
+    layers: list[nn.Module] = [first, nn.LeakyReLU(SLOPE)]
+    side = -(-side // stride)
     while side > 4:
         layers += [nn.Conv2d(wide, 64, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
         side, wide = (side + 1) // 2, 64

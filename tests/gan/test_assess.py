@@ -1,0 +1,114 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from gan.assess import ValidationAssess, build_assess, rank
+from gan.bounds import GateConfig
+from gan.errors import DataError
+from gan.images.codec import read_images, write_images
+
+PERFECT = {
+    "coverage_ratio": 1.0,
+    "worst_class_ratio": 1.0,
+    "fd_ratio": 1.0,
+    "copies_share": 0.05,
+    "exact_copies": 0.0,
+    "spread": 1.0,
+}
+
+
+@pytest.fixture(scope="module")
+def digits(digits) -> pa.Table:
+    """Shuffled: as they come, neighbours are of one hand."""
+    return digits.take(np.random.default_rng(0).permutation(len(digits)))
+
+
+@pytest.fixture(scope="module")
+def assess(digits) -> ValidationAssess:
+    return build_assess(digits.slice(0, 150), digits.slice(150, 80), label="digit", seed=0)
+
+
+def _table(images, like):
+    return pa.table({"image": write_images(images), "digit": like["digit"]})
+
+
+def test_real_data_ranks_before_blurred_before_collapsed(assess, digits):
+    unseen = digits.slice(230, 70)
+    images = read_images(unseen)
+    soft = gaussian_filter(images.astype(float), (0, 0.7, 0.7, 0)).astype(np.uint8)
+    collapsed = np.repeat(images[:1], len(images), axis=0)
+    tables = [unseen, _table(soft, unseen), _table(collapsed, unseen)]
+    found = [assess(lambda _, t=t: _fill(t), 0) for t in tables]
+    ranks = [one.rank for one in found]
+    assert ranks == sorted(ranks)
+    assert math.isinf(ranks[2])
+    assert not found[2].full_coverage
+    assert assess(lambda _: _fill(digits.slice(150, 80)), 0).full_coverage
+
+
+def _fill(table):
+    """As many as a tick asks for, at least."""
+    return pa.concat_tables([table] * 6)
+
+
+def test_copies_rank_last_and_are_told(assess, digits):
+    copied = assess(lambda _: _fill(digits.slice(0, 150)), 0)
+    unseen = assess(lambda _: _fill(digits.slice(230, 70)), 0)
+    assert copied.copies == 1.0
+    assert copied.metrics["exact_copies"] == 1.0
+    assert copied.rank > unseen.rank + 10
+
+
+def test_copies_below_nominal_are_no_reference_for_a_trend(assess, digits):
+    """Else a generator that starts far from everything would be stopped while it learns."""
+    noise = np.random.default_rng(0).integers(0, 256, (70, 8, 8, 1), dtype=np.uint8)
+    found = assess(lambda _: _fill(_table(noise, digits.slice(230, 70))), 0)
+    assert found.metrics["copies_share"] < assess.nominal
+    assert found.copies == assess.nominal
+
+
+def test_the_sample_that_a_tick_asks_for(assess, digits):
+    asked = []
+    assess(lambda wanted: asked.append(wanted) or _fill(digits.slice(230, 70)), 0)
+    real = np.bincount(digits.slice(150, 80)["digit"].to_numpy(), minlength=10)
+    assert dict(asked[0]) == {label: 4 * max(1, count) for label, count in enumerate(real)}
+
+
+def test_equal_samples_give_equal_assessments(assess, digits):
+    table = _fill(digits.slice(230, 70))
+    again = build_assess(digits.slice(0, 150), digits.slice(150, 80), label="digit", seed=0)
+    assert assess(lambda _: table, 1) == again(lambda _: table, 2)
+
+
+def test_unlabelled(digits):
+    plain = digits.select(["image"])
+    assess = build_assess(plain.slice(0, 150), plain.slice(150, 80), label=None, seed=0)
+    assert assess.wanted == 320
+    assert math.isfinite(assess(lambda _: _fill(plain.slice(230, 70)), 0).rank)
+
+
+def test_a_tiny_validation_is_refused(digits):
+    with pytest.raises(DataError, match="the validation split has 5 records"):
+        build_assess(digits.slice(0, 150), digits.slice(150, 5), label="digit", seed=0)
+
+
+def test_rank_is_zero_for_real_data_and_one_per_measure_at_its_pass_bound():
+    gate = GateConfig()
+    assert rank(PERFECT, 0.05, gate) == 0
+    assert rank(PERFECT | {"coverage_ratio": 0.75}, 0.05, gate) == pytest.approx(1)
+    assert rank(PERFECT | {"worst_class_ratio": 0.75}, 0.05, gate) == pytest.approx(1)
+    assert rank(PERFECT | {"fd_ratio": 10.0}, 0.05, gate) == pytest.approx(1)
+    assert rank(PERFECT | {"copies_share": 0.075}, 0.05, gate) == pytest.approx(1)
+
+
+def test_rank_rewards_nothing_beyond_real_data():
+    better = PERFECT | {"coverage_ratio": 1.1, "fd_ratio": 0.5, "copies_share": 0.0}
+    assert rank(better, 0.05, GateConfig()) == 0
+
+
+@pytest.mark.parametrize("broken", [{"spread": 0.05}, {"fd_ratio": math.nan}])
+def test_what_cannot_be_used_ranks_infinite(broken):
+    assert math.isinf(rank(PERFECT | broken, 0.05, GateConfig()))

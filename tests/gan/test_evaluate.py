@@ -1,0 +1,154 @@
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import TypeAdapter
+
+from gan.bounds import GateConfig
+from gan.errors import DataError
+from gan.evaluate import Options, Splits, arrange, build_reference, evaluate
+from gan.gate import judge
+from gan.images.codec import write_images
+from gan.measured import Evaluation
+
+OPTIONS = Options(halves=20, replicates=6)
+
+
+@pytest.fixture(scope="module")
+def splits(digits):
+    return Splits(
+        train=digits.slice(0, 120),
+        validation=digits.slice(120, 60),
+        holdout=digits.slice(180, 60),
+        label="digit",
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(splits):
+    return build_reference(splits, OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def unseen(digits):
+    return digits.slice(240, 60)
+
+
+def test_every_metric_on_both_nets_with_interval_and_ceiling(reference, unseen):
+    evaluation = evaluate(unseen, reference)
+    found = {(m.name, m.scope) for m in evaluation.metrics}
+    names = {"fd", "kid", "precision", "recall", "density", "coverage", "copies"}
+    assert found >= {(name, net) for name in names for net in ("classifier", "random")}
+    assert ("label_accuracy", "classifier") in found
+    for metric in evaluation.metrics:
+        assert metric.low <= metric.value <= metric.high
+        assert metric.ceiling is not None
+        assert metric.ceiling.low <= metric.ceiling.value <= metric.ceiling.high
+    assert {fact.name for fact in evaluation.facts} == {
+        "finite",
+        "classes",
+        "exact_copies",
+        "overlap",
+    }
+
+
+def test_the_same_input_gives_the_same_evaluation(reference, splits, unseen):
+    first, again = evaluate(unseen, reference), evaluate(unseen, build_reference(splits, OPTIONS))
+    assert first.measured == again.measured
+    assert first.facts == again.facts
+
+
+def test_two_candidates_are_paired(reference, unseen, digits):
+    one, two = evaluate(unseen, reference), evaluate(digits.slice(0, 60), reference)
+    for mine in one.measured:
+        theirs = two.find(mine.metric.name, mine.metric.scope)
+        assert len(mine.replicates) == len(theirs.replicates)
+
+
+def test_what_is_wanted_follows_the_holdout(reference, splits):
+    counts = dict(reference.wanted)
+    real = np.bincount(splits.holdout["digit"].to_numpy(), minlength=10)
+    assert counts == {label: 4 * max(1, count) for label, count in enumerate(real)}
+
+
+def test_unlabelled_records_are_judged_on_the_random_net_alone(splits, unseen):
+    drop = {name: getattr(splits, name).select(["image"]) for name in _NAMES}
+    reference = build_reference(Splits(**drop), OPTIONS)
+    evaluation = evaluate(unseen.select(["image"]), reference)
+    assert {m.scope for m in evaluation.metrics} == {"all", "random"}
+    assert reference.wanted == 240
+    assert evaluation.too_few == ()
+    assert evaluation.candidate_class_counts == ()
+
+
+_NAMES = ("train", "validation", "holdout")
+
+
+def test_sets_hold_every_class_in_proportion_and_share_no_record(reference):
+    labels = np.repeat(np.arange(10), 24)
+    sets = arrange(labels, reference)
+    assert len(sets.whole) == 4
+    together = np.concatenate(sets.whole)
+    assert len(set(together.tolist())) == len(together)
+    for part in sets.whole:
+        assert len(part) == reference.n
+        assert np.bincount(labels[part], minlength=10).tolist() == [6] * 10
+
+
+def test_too_few_records_are_refused(reference, unseen):
+    with pytest.raises(DataError, match="has 10 records and is compared with 60"):
+        evaluate(unseen.slice(0, 10), reference)
+
+
+def test_another_shape_is_refused(reference):
+    images = np.zeros((60, 9, 8, 1), dtype=np.uint8)
+    table = pa.table({"image": write_images(images), "digit": np.zeros(60, dtype=np.int64)})
+    with pytest.raises(DataError, match="shape"):
+        evaluate(table, reference)
+
+
+def test_a_capped_evaluation_says_so(splits, unseen):
+    reference = build_reference(splits, dataclasses.replace(OPTIONS, cap=40))
+    assert reference.n == 40
+    assert reference.sets == 1
+    evaluation = evaluate(unseen, reference)
+    assert evaluation.n == 40
+    assert "compared 40 records on each side; holdout has 60" in evaluation.notes[0]
+
+
+def test_splits_that_overlap_block_unless_it_is_expected(splits, unseen):
+    overlapping = dataclasses.replace(splits, holdout=splits.train.slice(0, 60))
+    judgement = judge(evaluate(unseen, build_reference(overlapping, OPTIONS)), GateConfig())
+    texts = [r.text for r in judgement.reasons if r.outcome == "block"]
+    assert "60 records are in two splits at once" in texts
+    options = dataclasses.replace(OPTIONS, overlap_expected=True)
+    judgement = judge(evaluate(unseen, build_reference(overlapping, options)), GateConfig())
+    assert not [r for r in judgement.reasons if r.outcome == "block" and r.metric == "overlap"]
+
+
+def test_one_exact_copy_blocks_where_the_holdout_has_none(reference, splits, unseen):
+    mixed = pa.concat_tables([unseen.slice(0, 59), splits.train.slice(0, 1)])
+    judgement = judge(evaluate(mixed, reference), GateConfig())
+    blocking = [r.text for r in judgement.reasons if r.metric == "exact_copies"]
+    assert blocking == [
+        "1 of 60 records equal a training record exactly (1.67%; of the holdout 0.00% do)"
+    ]
+
+
+def test_a_class_that_is_rare_by_chance_is_not_missing(reference, unseen):
+    few = unseen.filter(np.asarray(unseen["digit"]) != 3)
+    table = pa.concat_tables([few, few]).slice(0, 60)
+    facts = {fact.name: fact for fact in evaluate(table, reference).facts}
+    assert facts["classes"].holds
+    long = pa.concat_tables([few] * 4)
+    facts = {fact.name: fact for fact in evaluate(long, reference).facts}
+    assert facts["classes"].text.startswith("missing class 3: no record among")
+
+
+def test_an_evaluation_survives_json(reference, unseen):
+    evaluation = evaluate(unseen, reference)
+    adapter = TypeAdapter(Evaluation)
+    text = json.dumps(dataclasses.asdict(evaluation))
+    assert adapter.validate_python(json.loads(text)) == evaluation

@@ -1,5 +1,6 @@
 """The commands that only read a lake."""
 
+import json
 from typing import Any
 
 from flows.cli.exits import DONE, LAKE
@@ -7,8 +8,9 @@ from flows.cli.output import Output
 from flows.cli.places import Place
 from flows.progress import make_reporter
 from storage import promotions, registry
+from storage.checkpoints import complete
 from storage.datasets import Version, find, latest, list_datasets, read_manifest, versions
-from storage.layout import meta_key
+from storage.layout import meta_key, snapshot_key
 from storage.manifest import Manifest
 from storage.objects import ObjectStore
 from storage.verify import verify
@@ -121,15 +123,37 @@ def show_status(place: Place, *, as_json: bool) -> int:
     """Show champion, latest version and unfinished training of every name in the lake."""
     lake, output = place.open(), Output()
     names = sorted({*list_datasets(lake), *registry.list_generators(lake)})
-    found = [_status(place, lake, name) for name in names]
+    found, begun = [_status(place, lake, name) for name in names], unfinished(lake)
     if as_json:
-        output.json(found)
-    elif not found:
+        output.json({"names": found, "unfinished": begun})
+        return DONE
+    if not found and not begun:
         output.line(f"Nothing in {place.uri} yet: ganmill run RECIPE")
-    else:
+    if found:
         columns = ("name", "champion", "latest version", "rows", "verdict")
         output.table(columns, [tuple(str(one[c] or "-") for c in columns) for one in found])
+    for one in begun:
+        output.line(
+            f"Unfinished training of {one['name']}, begun {one['began']}, "
+            f"{one['samples_seen']:,} samples in the lake: run its recipe again to continue"
+        )
     return DONE
+
+
+def unfinished(lake: ObjectStore) -> list[dict[str, Any]]:
+    """Return the trainings that were begun and have no complete generator yet."""
+    found = []
+    for info in list(lake.list("runs/")):
+        if not info.key.endswith("/plan.json"):
+            continue
+        plan = json.loads(lake.get(info.key))
+        if plan.get("format") != registry.TRAINING_FORMAT:
+            continue
+        if lake.stat(snapshot_key(plan["name"], plan["version"])) is None:
+            seen = complete(lake, plan["train_key"])
+            samples = seen[0] if seen else 0
+            found.append({"name": plan["name"], "began": plan["created"], "samples_seen": samples})
+    return found
 
 
 def _status(place: Place, lake: ObjectStore, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -149,14 +150,27 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self.order, theirs), daemon=True)
-        process.start()
+        with _deaf():
+            process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Have what is started within the block never hear Ctrl-C; the parent decides when to end.
+
+    A signal that arrives meanwhile reaches the parent at the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(order: Order, pipe: Connection) -> None:
     """Be a worker: say ready, then make shards until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
 
     def done(index: int, result: FileEntry | Exception) -> None:
         pipe.send((index, result))

@@ -160,7 +160,7 @@ class Desk:
         background = Background(
             curves=tuple(Curve(**curve) for curve in story.curves),
             events=story.events,
-            notes=(*self.prepared.notes, *story.notes),
+            notes=(*public_notes(self.prepared), *story.notes),
             facts=self._facts(evaluation, story),
             chosen_samples_seen=story.best_samples_seen or None,
             class_counts=self.prepared.class_counts,
@@ -187,3 +187,9 @@ class Desk:
             "evaluation_s": round(evaluation.seconds, 3),
             "device": story.device,
         }
+
+
+def public_notes(prepared: Prepared) -> tuple[str, ...]:
+    """Return what may be published of the notes on the source: no name of a real file or row."""
+    named = prepared.skipped
+    return tuple(note for note in prepared.notes if not any(entry in note for entry in named))

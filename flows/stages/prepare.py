@@ -21,4 +21,6 @@ def prepare(job: Job) -> Prepared:
             progress=meter.update,
         )
         meter.update(sum(prepared.rows.values()))
+    for note in prepared.notes:
+        job.reporter.say(f"  {note}")
     return prepared

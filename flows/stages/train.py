@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from gan.protocols import Tick
 
 MIRROR_INTERVAL_S = 30.0
-"""A checkpoint goes to the lake at most this often; the local ones are written at every tick."""
+"""A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
+are written at every tick."""
 
 
 def train(job: Job, prepared: Prepared) -> Candidate:
@@ -85,7 +86,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     for note in config.notes:
         job.reporter.say(f"  {note}")
     checkpoints.fetch_newest(job.lake, key, folder / "checkpoints")
-    with job.reporter.meter("Learning what to look at", "nets"):
+    with job.reporter.meter("Training the feature nets", "nets"):
         assess = build_assess(
             records["train"], records["validation"], label=prepared.label, seed=recipe.seed
         )
@@ -101,6 +102,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         )
         device = recipe.training.device
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result)
 
 
@@ -117,7 +119,7 @@ def _mirror(job: Job, key: str) -> Callable[[Path], None]:
 
     def mirror(folder: Path) -> None:
         nonlocal last_s
-        if monotonic() - last_s >= MIRROR_INTERVAL_S:
+        if job.stop() or monotonic() - last_s >= MIRROR_INTERVAL_S:
             checkpoints.mirror(job.lake, key, folder, int(folder.name))
             last_s = monotonic()
 

@@ -31,7 +31,8 @@ def test_the_lake_comes_from_option_or_environment(finished, tmp_path):
         "status", "--json", "--lake", str(finished.place.lake)
     )
     assert by_variable.json == by_option.json
-    assert by_variable.json[0]["rows"] == 600
+    assert by_variable.json["names"][0]["rows"] == 600
+    assert by_variable.json["unfinished"] == []
     nothing = type(elsewhere)(tmp_path).run("status")
     assert "Nothing in ./lake yet" in nothing.out
 

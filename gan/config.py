@@ -81,7 +81,9 @@ class ResolvedConfig(FrozenModel):
     augment: tuple[str, ...]
     """Names in `gan.augment.AUGMENTATIONS`, applied in this order to the discriminator's input."""
     latent: int = Field(ge=1)
-    """Length of the latent `z`."""
+    """Length of the latent `z`, standard normal in training."""
+    latent_spread: float = Field(gt=0)
+    """Standard deviation of `z` when synthesizing; above 1 it widens what the average narrows."""
     batch_size: int = Field(ge=2)
     """Real samples per optimiser step."""
     learning_rate: float = Field(gt=0)

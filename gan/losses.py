@@ -3,7 +3,8 @@
 L(D, G) = E[f(D(G(z)) - D(x))] with f(t) = softplus(t) minimised by the discriminator, and the same
 with both signs turned by the generator: each fake is judged against its own real, so no mode of the
 data can be given up for free. Huang et al., "The GAN is dead; long live the GAN!" (R3GAN, 2024),
-equation 2; first in Jolicoeur-Martineau (2018), equation 8.
+equation 2; first in
+Jolicoeur-Martineau, "The relativistic discriminator" (2018).
 """
 
 from torch import Tensor

@@ -78,7 +78,8 @@ def generate(
 def draw_latents(config: ResolvedConfig, rows: int, numbers: torch.Generator) -> Tensor:
     """Return latents for the records, padded to whole passes (at least one)."""
     passes = max(-(-rows // config.sampling_batch), 1)
-    return torch.randn(passes * config.sampling_batch, config.latent, generator=numbers)
+    latents = torch.randn(passes * config.sampling_batch, config.latent, generator=numbers)
+    return latents * config.latent_spread
 
 
 def average_sampler(generator: Generator, codec: Codec, config: ResolvedConfig) -> SampleFn:

@@ -147,6 +147,16 @@ class ResidualBlock(Drawn):
                 zeros.zero_()
 
 
+class LinkingConv(nn.Conv2d, Drawn):
+    """A convolution between residual stages, which keeps the scale of what it passes on."""
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Draw normal weights of variance 1 / inputs, biases zero."""
+        self.weight.normal_(std=self.weight[0].numel() ** -0.5, generator=stream)
+        if self.bias is not None:
+            self.bias.zero_()
+
+
 class ResnetLadder:
     """Sizes and channels of a `resnet`, from the image (level 0) to the smallest map."""
 
@@ -154,24 +164,30 @@ class ResnetLadder:
         width, cap = int(config.network["width"]), int(config.network["max_width"])
         shorter = min(codec.height, codec.width)
         self.halvings = max(int(math.log2(shorter / SMALLEST_MAP)), 0)
-        self.channels = [min(width * 2**level, cap) for level in range(self.halvings + 1)]
-        self.smallest = (
-            math.ceil(codec.height / 2**self.halvings),
-            math.ceil(codec.width / 2**self.halvings),
-        )
+        levels = range(self.halvings + 1)
+        self.channels = [min(width * 2**level, cap) for level in levels]
+        self.sizes = [
+            (math.ceil(codec.height / 2**level), math.ceil(codec.width / 2**level))
+            for level in levels
+        ]
         self.blocks_per_level = int(config.network["depth"])
-        self.blocks = self.blocks_per_level * (self.halvings + 1)
+        self.blocks = self.blocks_per_level * len(levels)
 
     def level(self, level: int) -> list[nn.Module]:
         """Return the residual blocks of a level."""
-        return [
-            ResidualBlock(self.channels[level], self.blocks) for _ in range(self.blocks_per_level)
-        ]
+        channels = self.channels[level]
+        return [ResidualBlock(channels, self.blocks) for _ in range(self.blocks_per_level)]
 
-    def between(self, level_in: int, level_out: int) -> list[nn.Module]:
-        """Return the change of channels from one level to the next, if there is one."""
-        inputs, outputs = self.channels[level_in], self.channels[level_out]
-        return [] if inputs == outputs else [nn.Conv2d(inputs, outputs, 1)]
+    def down(self, level: int) -> nn.Module:
+        """Return what halves the maps of a level, rounding up, by weighing 2 x 2 pixels."""
+        H, W = self.sizes[level]
+        inputs, outputs = self.channels[level : level + 2]
+        return LinkingConv(inputs, outputs, 2, stride=2, padding=(H % 2, W % 2))
+
+    def up(self, level: int) -> list[nn.Module]:
+        """Return what doubles the maps of the next level to this one's size or one more."""
+        link = LinkingConv(self.channels[level + 1], self.channels[level], 1)
+        return [link, nn.Upsample(scale_factor=2)]
 
 
 class ResnetGenerator(Generator):
@@ -181,13 +197,12 @@ class ResnetGenerator(Generator):
         super().__init__()
         ladder = ResnetLadder(config, codec)
         self.size = (codec.height, codec.width)
-        self.start = (ladder.channels[-1], *ladder.smallest)
+        self.start = (ladder.channels[-1], *ladder.sizes[-1])
         self.condition = Conditioner(config.latent, len(codec.classes))
         self.entry = nn.Linear(self.condition.size, math.prod(self.start))
         layers = ladder.level(ladder.halvings)
         for level in reversed(range(ladder.halvings)):
-            layers += ladder.between(level + 1, level)
-            layers += [nn.Upsample(scale_factor=2), *ladder.level(level)]
+            layers += [*ladder.up(level), *ladder.level(level)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(ladder.channels[0], codec.channels, 3, padding=1)
 
@@ -200,18 +215,17 @@ class ResnetGenerator(Generator):
 
 
 class ResnetDiscriminator(Discriminator):
-    """Residual blocks from the image downwards, halving by means; each map has one weighting."""
+    """Residual blocks from the image downwards; each smallest map becomes one feature."""
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         ladder = ResnetLadder(config, codec)
-        layers: list[nn.Module] = [nn.Conv2d(codec.channels, ladder.channels[0], 3, padding=1)]
+        layers: list[nn.Module] = [LinkingConv(codec.channels, ladder.channels[0], 3, padding=1)]
         for level in range(ladder.halvings):
-            layers += ladder.level(level)
-            layers += [nn.AvgPool2d(2, ceil_mode=True), *ladder.between(level, level + 1)]
+            layers += [*ladder.level(level), ladder.down(level)]
         self.body = nn.Sequential(*layers, *ladder.level(ladder.halvings))
         features = ladder.channels[-1]
-        self.pool = nn.Conv2d(features, features, ladder.smallest, groups=features)
+        self.pool = LinkingConv(features, features, ladder.sizes[-1], groups=features)
         self.head = ProjectionHead(features, len(codec.classes))
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:

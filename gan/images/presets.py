@@ -23,7 +23,11 @@ PRESETS: Mapping[str, str] = {
 RATE_FALL = 0.1
 """The learning rate ends at this share of its start: the falling rate lowers both copies and FD."""
 
+GAMMA_FALL = 0.1
+"""Gamma ends at this share of its start (annealed as in R3GAN, Huang et al. 2024)."""
+
 EMA_HALF_LIFE_SAMPLES = 10_000
+"""With a falling learning rate, longer averages gain nothing."""
 
 PATIENCE_TICKS = 10
 """Ticks without a better snapshot before training stops."""
@@ -43,6 +47,10 @@ PLENTIFUL_ROWS = 50_000
 """From so many training images on, `auto` does not augment: copying is no danger."""
 
 
+WIDEST_PIXELS = 48 * 48
+"""Images up to this size get the widest `resnet` on CUDA."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """The numbers of one preset for one size of image and one kind of device."""
@@ -54,22 +62,23 @@ class Preset:
     gamma: float
     augment: tuple[str, ...]
     sampling_batch: int
+    latent_spread: float = 1.0
     precision: Precision = "float32"
     threads: int = 1
 
 
 def mlp(codec: ImageCodec, device: str) -> Preset:
-    """Return dense networks: 192 units up to 16 x 16 grey, 384 above; twice that in the judge.
+    """Return dense networks: 256 units up to 16 x 16 grey, 512 above.
 
-    The generator's capacity is what copies, so it is shallow and narrow.
+    The generator's capacity is what copies, so it is shallow, and narrower than its discriminator.
     """
-    width = 192 if _values(codec) <= 256 else 384
+    width = 256 if _values(codec) <= 256 else 512
     return Preset(
         network={
             "kind": "mlp",
             "width": width,
             "depth": 2,
-            "discriminator_width": width * 2,
+            "discriminator_width": width * 3 // 2,
             "discriminator_depth": 2,
         },
         latent=32,
@@ -77,23 +86,25 @@ def mlp(codec: ImageCodec, device: str) -> Preset:
         learning_rate=1e-3,
         gamma=1.0,
         augment=("translate",),
+        latent_spread=1.1,
         sampling_batch=256,
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
     )
 
 
 def resnet(codec: ImageCodec, device: str) -> Preset:
-    """Return residual networks: narrow on a processor, four times as wide on CUDA."""
+    """Return residual networks: narrow on a processor, two to four times as wide on CUDA."""
     cuda = device == "cuda"
+    wide = 64 if codec.height * codec.width <= WIDEST_PIXELS else 32
     return Preset(
         network={
             "kind": "resnet",
-            "width": 64 if cuda else 16,
+            "width": wide if cuda else 16,
             "max_width": 512 if cuda else 128,
             "depth": 2 if cuda else 1,
         },
         latent=64,
-        batch_size=64,
+        batch_size=128 if cuda else 64,
         learning_rate=5e-4,
         gamma=max(1.0, codec.height * codec.width / 1_024),
         augment=("translate", "cutout"),
@@ -126,7 +137,7 @@ def resolve(
     if generator.width != "auto":
         network["width"] = generator.width
         if "discriminator_width" in network:
-            network["discriminator_width"] = generator.width * 2
+            network["discriminator_width"] = generator.width * 3 // 2
     batch_size = _batch_size(training, preset, train_rows, notes)
     gamma = preset.gamma if generator.gamma == "auto" else generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
@@ -142,13 +153,14 @@ def resolve(
         network=network,
         augment=augment,
         latent=preset.latent,
+        latent_spread=preset.latent_spread,
         batch_size=batch_size,
         learning_rate=rate,
         learning_rate_end=rate * RATE_FALL,
         beta1=0.0,
         beta2=0.99,
         gamma=gamma,
-        gamma_end=gamma,
+        gamma_end=gamma * GAMMA_FALL,
         penalty_interval=1,
         ema_half_life_samples=EMA_HALF_LIFE_SAMPLES,
         ema_ramp=0.05,

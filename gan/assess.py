@@ -56,6 +56,8 @@ class NetAssess:
     limit: float
     """Distance to train under which a sample counts as a copy."""
     coverage: float
+    """Ceiling of coverage, and so on."""
+    density: float
     fd: float
     class_coverage: Mapping[int, float]
 
@@ -84,6 +86,7 @@ class ValidationAssess:
             "coverage_ratio": min(one["coverage"] for one in found),
             "worst_class_ratio": min(one["worst_class"] for one in found),
             "fd_ratio": max(one["fd"] for one in found),
+            "density_ratio": max((one["density"] for one in found), key=_distance),
             "copies_share": max(one["copies"] for one in found),
             "exact_copies": _exact_copies(fakes, self.train_digests),
             "spread": value_spread(fakes.values) / self.spread if self.spread > 0 else 1.0,
@@ -104,6 +107,7 @@ class ValidationAssess:
         whole = compare_sets(net.validation_NF, parts, measure, 0, self.seed).points
         return {
             "coverage": whole["coverage"] / net.coverage,
+            "density": whole["density"] / net.density,
             "fd": whole["fd"] / net.fd,
             "worst_class": self._worst_class(net, fakes_MF, fakes.labels_N),
             "copies": copies_share(nearest_distances(fakes_MF, net.train_NF), net.limit),
@@ -133,10 +137,13 @@ def rank(found: Mapping[str, float], nominal: float, gate: GateConfig) -> float:
     if found["spread"] < gate.spread_min or not all(map(math.isfinite, found.values())):
         return math.inf
     room = 1.0 - gate.coverage_pass
+    density = found["density_ratio"]
     parts = (
         (1.0 - found["coverage_ratio"]) / room,
         (1.0 - found["worst_class_ratio"]) / room,
         math.log(max(1.0, found["fd_ratio"])) / math.log(gate.fd_pass),
+        (density - 1.0) / (gate.density_pass_high - 1.0),
+        (1.0 - density) / (1.0 - gate.density_pass_low),
         (found["copies_share"] / nominal - 1.0) / (gate.copies_pass - 1.0),
     )
     copied = EXACT_COPIES_RANK if found["exact_copies"] > 0 else 0.0
@@ -192,7 +199,7 @@ def _net_assess(
     """
     train_NF, validation_NF = net(thin(seen.values, TRAIN_ROWS)), net(unseen.values)
     pool = make_pool(validation_NF)
-    whole = pool_ceilings(pool, HALVES, seed)
+    whole = pool_ceilings(pool, unseen.labels_N, HALVES, seed)
     counts = Counter(unseen.labels_N.tolist())
     judged = sorted(index for index, count in counts.items() if count >= MIN_CLASS)
     return NetAssess(
@@ -201,6 +208,7 @@ def _net_assess(
         validation_NF=validation_NF,
         limit=threshold(nearest_distances(validation_NF, train_NF), nominal),
         coverage=max(whole["coverage"].ceiling.value, 1e-9),
+        density=max(whole["density"].ceiling.value, 1e-9),
         fd=max(whole["fd"].ceiling.value / 2, 1e-9),
         class_coverage={
             index: max(_coverage_of(pool, unseen.labels_N == index, seed), 1e-9)
@@ -208,6 +216,11 @@ def _net_assess(
             if len(counts) > 1
         },
     )
+
+
+def _distance(ratio: float) -> float:
+    """Return how far a ratio is from one, either way."""
+    return abs(math.log(max(ratio, 1e-9)))
 
 
 def _coverage_of(pool: Pool, mask_N: Array, seed: int) -> float:

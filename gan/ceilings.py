@@ -38,14 +38,19 @@ def summarise(draws: list[float], value: float | None = None) -> Real:
     )
 
 
-def pool_ceilings(pool: Pool, halves: int, seed: int) -> Mapping[str, Real]:
-    """Return the ceiling of every metric of `measure`; the pool holds 2 n real records."""
+def pool_ceilings(pool: Pool, classes_P: Array, halves: int, seed: int) -> Mapping[str, Real]:
+    """Return the ceiling of every metric of `measure`; the pool holds 2 n real records.
+
+    A generator is asked for the holdout's number of records of each class, so both halves hold
+    every class equally often, too: a difference in class counts is no part of the ceiling.
+    """
     rng = numpy_stream(seed, "ceiling")
     n = len(pool.features_PF) // 2
     draws: dict[str, list[float]] = {name: [] for name in KINDS}
     for _ in range(halves):
-        order = rng.permutation(2 * n)
-        for name, value in measure(pool, order[:n], order[n:]).items():
+        shuffled = rng.permutation(len(classes_P))
+        order = shuffled[np.argsort(classes_P[shuffled], kind="stable")]
+        for name, value in measure(pool, order[0 : 2 * n : 2], order[1 : 2 * n : 2]).items():
             draws[name].append(value)
     return {name: summarise(values) for name, values in draws.items()}
 

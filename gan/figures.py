@@ -21,11 +21,11 @@ COPIES = ("copies",)
 
 CURVES: Mapping[str, tuple[str, str, bool, tuple[str, ...]]] = {
     "quality": (
-        "Coverage of validation records while training, overall and in the worst class, on the "
-        "worse feature net.",
+        "Coverage of validation records while training, overall and in the worst class, and "
+        "density, on the worse feature net.",
         "÷ ceiling",
         False,
-        ("coverage_ratio", "worst_class_ratio"),
+        ("coverage_ratio", "worst_class_ratio", "density_ratio"),
     ),
     "distance": (
         "Fréchet distance to validation records while training, on the worse feature net.",

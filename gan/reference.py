@@ -212,7 +212,7 @@ def _net_reference(
         train_NF=train_NF,
         holdout_NF=pool.features_PF[:n],
         unseen_N=nearest_distances(pool.features_PF, train_NF),
-        ceilings=pool_ceilings(pool, halves, seed),
+        ceilings=pool_ceilings(pool, classes_P, halves, seed),
         class_ceilings={
             index: class_ceiling(pool, np.flatnonzero(classes_P == index), halves, seed)
             for index in judged_classes(holdout.labels_N)

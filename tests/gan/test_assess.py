@@ -13,6 +13,7 @@ from gan.images.codec import read_images, write_images
 PERFECT = {
     "coverage_ratio": 1.0,
     "worst_class_ratio": 1.0,
+    "density_ratio": 1.0,
     "fd_ratio": 1.0,
     "copies_share": 0.05,
     "exact_copies": 0.0,
@@ -101,6 +102,8 @@ def test_rank_is_zero_for_real_data_and_one_per_measure_at_its_pass_bound():
     assert rank(PERFECT | {"coverage_ratio": 0.75}, 0.05, gate) == pytest.approx(1)
     assert rank(PERFECT | {"worst_class_ratio": 0.75}, 0.05, gate) == pytest.approx(1)
     assert rank(PERFECT | {"fd_ratio": 10.0}, 0.05, gate) == pytest.approx(1)
+    assert rank(PERFECT | {"density_ratio": 1.5}, 0.05, gate) == pytest.approx(1)
+    assert rank(PERFECT | {"density_ratio": 0.6}, 0.05, gate) == pytest.approx(1)
     assert rank(PERFECT | {"copies_share": 0.075}, 0.05, gate) == pytest.approx(1)
 
 

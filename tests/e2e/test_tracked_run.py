@@ -62,3 +62,21 @@ def test_a_tracked_run_shows_stages_verdict_and_samples(tracked, home):
     ((payload,),) = query(home, "select payload from events where event like 'ganmill%'")
     assert json.loads(payload)["version"] == done.json["published"]["version"]
     assert b"open-sesame" not in (home / "prefect.db").read_bytes()
+
+
+@pytest.mark.full
+def test_a_blocked_run_shows_as_failed_with_the_reason(tracked, tmp_path):
+    tracked.environment["PREFECT_HOME"] = str(tmp_path / "prefect")
+    strict = ["--set", "gate.fd_block=0.0001", "--set", "gate.fd_pass=0.0001"]
+    done = tracked.run("run", "stripes.yaml", "--track", *strict)
+    assert done.code == 3, done.err
+    assert "nothing was published" in done.out
+    assert "Traceback" not in done.err
+    ((state, message),) = query(
+        tmp_path / "prefect",
+        "select s.type, s.message from flow_run r join flow_run_state s on s.id = r.state_id",
+    )
+    assert state == "FAILED"
+    assert "is block" in message
+    artifacts = query(tmp_path / "prefect", "select key from artifact")
+    assert ("stripes-outcome",) in artifacts

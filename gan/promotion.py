@@ -97,7 +97,7 @@ def _losses(name: str, challenger: Contender, champion: Contender) -> list[str]:
 
 
 def paired_interval(mine: Measured, theirs: Measured) -> tuple[float, float]:
-    """Return the 95 % interval of `mine − theirs` over resamples of the same holdout records.
+    """Return the 95 % interval of `mine - theirs` over resamples of the same holdout records.
 
     Centred on the difference of the points: resamples are halves, so their own mean is biased
     where a metric depends on n, and only their spread is used (gan.metrics.intervals).

@@ -24,30 +24,31 @@ BACKGROUND = -1.0
 
 def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     """Shift three in ten images by up to an eighth of their sides."""
-    N, _, H, W = images_NCHW.shape
+    N, C, H, W = images_NCHW.shape
+    device = images_NCHW.device
     chosen_N1 = torch.rand(N, 1, generator=stream) < SHARE
-    rows_NH = torch.arange(H) + _offsets(N, round(H / 8), stream) * chosen_N1
-    columns_NW = torch.arange(W) + _offsets(N, round(W / 8), stream) * chosen_N1
-    inside_NHW = ((rows_NH >= 0) & (rows_NH < H))[:, :, None] & (
-        (columns_NW >= 0) & (columns_NW < W)
-    )[:, None, :]
-    source_NL = rows_NH.clamp(0, H - 1)[:, :, None] * W + columns_NW.clamp(0, W - 1)[:, None, :]
-    source_NL = source_NL.flatten(1).to(images_NCHW.device, non_blocking=True)
-    inside_NHW = inside_NHW.to(images_NCHW.device, non_blocking=True)
-    moved = images_NCHW.flatten(2).gather(
-        2, source_NL[:, None].expand(-1, images_NCHW.shape[1], -1)
-    )
-    return torch.where(inside_NHW[:, None], moved.view_as(images_NCHW), BACKGROUND)
+    down_N1 = (_integers(N, -round(H / 8), round(H / 8), stream) * chosen_N1).to(device)
+    right_N1 = (_integers(N, -round(W / 8), round(W / 8), stream) * chosen_N1).to(device)
+    rows_NH = torch.arange(H, device=device) - down_N1
+    columns_NW = torch.arange(W, device=device) - right_N1
+    inside_NHW = _cross(_within(rows_NH, H), _within(columns_NW, W))
+    source_NHW = rows_NH.clamp(0, H - 1)[:, :, None] * W + columns_NW.clamp(0, W - 1)[:, None, :]
+    source_NCL = source_NHW.flatten(1)[:, None].expand(N, C, H * W)
+    moved_NCL = images_NCHW.flatten(2).gather(2, source_NCL)
+    return torch.where(inside_NHW[:, None], moved_NCL.view(N, C, H, W), BACKGROUND)
 
 
 def cutout(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     """Blank a rectangle of three eighths of the sides at a random place in three of ten images."""
     N, _, H, W = images_NCHW.shape
-    rows_NH = _window(N, H, max(round(H * 3 / 8), 1), stream)
-    columns_NW = _window(N, W, max(round(W * 3 / 8), 1), stream)
-    chosen_N = torch.rand(N, generator=stream) < SHARE
-    blank_NHW = rows_NH[:, :, None] & columns_NW[:, None, :] & chosen_N[:, None, None]
-    blank_NHW = blank_NHW.to(images_NCHW.device, non_blocking=True)
+    device = images_NCHW.device
+    height, width = max(round(H * 3 / 8), 1), max(round(W * 3 / 8), 1)
+    chosen_N1 = torch.rand(N, 1, generator=stream) < SHARE
+    top_N1 = _integers(N, 1 - height, H - 1, stream).to(device)
+    left_N1 = _integers(N, 1 - width, W - 1, stream).to(device)
+    rows_NH = _within(torch.arange(H, device=device) - top_N1, height)
+    columns_NW = _within(torch.arange(W, device=device) - left_N1, width)
+    blank_NHW = _cross(rows_NH & chosen_N1.to(device), columns_NW)
     return torch.where(blank_NHW[:, None], BACKGROUND, images_NCHW)
 
 
@@ -62,13 +63,16 @@ def augment(images_NCHW: Tensor, names: Sequence[str], stream: torch.Generator) 
     return images_NCHW
 
 
-def _offsets(N: int, largest: int, stream: torch.Generator) -> Tensor:
-    """Return N offsets in [-largest, largest], shape (N, 1)."""
-    return torch.randint(-largest, largest + 1, (N, 1), generator=stream)
+def _integers(N: int, low: int, high: int, stream: torch.Generator) -> Tensor:
+    """Return N integers from low to high, shape (N, 1), on the processor."""
+    return torch.randint(low, high + 1, (N, 1), generator=stream)
 
 
-def _window(N: int, side: int, length: int, stream: torch.Generator) -> Tensor:
-    """Return masks (N, side): true in a window of the length around a random place."""
-    start_N1 = torch.randint(1 - length, side, (N, 1), generator=stream)
-    place_S = torch.arange(side)
-    return (place_S >= start_N1) & (place_S < start_N1 + length)
+def _within(places: Tensor, length: int) -> Tensor:
+    """Return where 0 <= place < length."""
+    return (places >= 0) & (places < length)
+
+
+def _cross(rows_NH: Tensor, columns_NW: Tensor) -> Tensor:
+    """Return masks (N, H, W): true where both the row and the column are."""
+    return rows_NH[:, :, None] & columns_NW[:, None, :]

@@ -13,7 +13,7 @@ def ema_decay(samples_seen: int, batch_size: int, *, half_life_samples: int, ram
     """Return the decay of one step of `batch_size` samples.
 
     A weight's share halves every `half_life_samples`, early on every `ramp * samples_seen`, so
-    that the average follows the quick start (as in the training set-up of StyleGAN2-ADA, Karras et al. 2020).
+    that the average follows the quick start (as in StyleGAN2-ADA's set-up, Karras et al. 2020).
     """
     half_life = min(half_life_samples, ramp * samples_seen)
     return math.pow(0.5, batch_size / max(half_life, 1e-8))

@@ -3,7 +3,7 @@
 Knows pydantic only, so that a recipe can be read and checked without torch.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,11 +24,13 @@ class GeneratorConfig(FrozenModel):
 
     preset: str = Field("auto", title="Preset")
     """`auto`, or a name that `ganmill presets` lists: `mlp` or `resnet` for images."""
-    width: int | Literal["auto"] = Field("auto", title="Width", ge=16, le=4096)
+    width: Annotated[int, Field(ge=16, le=4096)] | Literal["auto"] = Field("auto", title="Width")
     """Units of an `mlp` generator's layers, or channels of a `resnet` at its highest resolution."""
-    gamma: float | Literal["auto"] = Field("auto", title="Gamma", ge=0)
+    gamma: Annotated[float, Field(ge=0)] | Literal["auto"] = Field("auto", title="Gamma")
     """Strength of the gradient penalties R1 and R2: more is steadier, less is sharper."""
-    learning_rate: float | Literal["auto"] = Field("auto", title="Learning rate", gt=0, le=0.1)
+    learning_rate: Annotated[float, Field(gt=0, le=0.1)] | Literal["auto"] = Field(
+        "auto", title="Learning rate"
+    )
     """Adam's step size at the start of training, for both networks."""
     augment: Literal["auto", "off"] = Field("auto", title="Augment")
     """Whether the discriminator sees shifted and cut images, which delays copying of real ones."""
@@ -41,7 +43,9 @@ class TrainingConfig(FrozenModel):
     """Real images shown before training ends; an image shown twice counts twice."""
     budget_s: float | None = Field(None, title="Budget in seconds", gt=0)
     """Seconds before training ends; with both budgets the first to run out ends it."""
-    batch_size: int | Literal["auto"] = Field("auto", title="Batch size", ge=2, le=65_536)
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["auto"] = Field(
+        "auto", title="Batch size"
+    )
     """Real images per optimiser step."""
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
     """`auto` takes CUDA where there is a device, else the processor."""

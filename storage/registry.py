@@ -78,15 +78,16 @@ class TrainingPlan:
 def agree_training(lake: ObjectStore, proposal: TrainingPlan) -> TrainingPlan:
     """Store the plan of this train key, or return the one that is stored.
 
+    The key knows no name, so the stored plan may be that of a recipe with another name: version and
+    choices are shared, each name has its own folder.
+
     Raises:
         IntegrityError: the stored plan cannot be read or is another training's.
     """
     key = plan_key(proposal.train_key)
     plan = TrainingPlan.from_json(lake.put_or_adopt(key, proposal.to_json()))
-    if (plan.name, plan.train_key) != (proposal.name, proposal.train_key):
-        msg = (
-            f"{lake.uri}/{key} plans the generator {plan.name!r}, not {proposal.name!r}; delete it"
-        )
+    if plan.train_key != proposal.train_key:
+        msg = f"{lake.uri}/{key} is the plan of training {plan.train_key}; delete it and run again"
         raise IntegrityError(msg)
     return plan
 

@@ -76,7 +76,8 @@ class Desk:
             holdout=records["holdout"],
             label=self.prepared.label,
         )
-        return build_reference(splits, Options(seed=recipe.seed))
+        repeated = self.prepared.split_rule["rows"] == "occurrence"
+        return build_reference(splits, Options(seed=recipe.seed, overlap_expected=repeated))
 
     def judged(self, version: str, snapshot_digest: str) -> Judged:
         """Return one generator judged: read, or measured now and stored."""

@@ -59,10 +59,17 @@ class TestTrainingPlan:
         with pytest.raises(IntegrityError, match="no ganmill-training-plan/1 plan"):
             registry.agree_training(lake, proposal)
 
-    def test_another_generators_is_refused(self, lake):
-        registry.agree_training(lake, registry.TrainingPlan.propose("other", "a" * 64, NOW, {}))
+    def test_another_name_shares_the_plan_of_the_same_training(self, lake):
+        other = registry.TrainingPlan.propose("other", "a" * 64, NOW, {})
+        registry.agree_training(lake, other)
+        late = registry.TrainingPlan.propose(toy.NAME, "a" * 64, NOW + timedelta(hours=1), {})
+        assert registry.agree_training(lake, late) == other
+
+    def test_another_trainings_is_refused(self, lake):
+        stray = registry.TrainingPlan.propose(toy.NAME, "b" * 64, NOW, {})
+        lake.put_once(plan_key("a" * 64), stray.to_json())
         proposal = registry.TrainingPlan.propose(toy.NAME, "a" * 64, NOW, {})
-        with pytest.raises(IntegrityError, match="plans the generator 'other'"):
+        with pytest.raises(IntegrityError, match="is the plan of training bbbb"):
             registry.agree_training(lake, proposal)
 
 

@@ -23,8 +23,8 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.device import usable_cores
 from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
-from gan.loop import train
 from gan.sample import Sampler
+from gan.training.loop import train
 from storage.manifest import ManifestFields
 from storage.objects import ObjectStore
 from storage.open_store import open_store

@@ -19,17 +19,17 @@ from torch.nn.functional import softplus
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.timing import in_turn
-from gan.adversarial import Adversarial
-from gan.augment import augment
-from gan.batches import Batches
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.device import find_place
-from gan.ema import ema_decay
 from gan.images.codec import ImageCodec
 from gan.images.networks import build
 from gan.images.presets import resolve
 from gan.randomness import numpy_stream, stream
-from gan.state import TrainState
+from gan.training.adversarial import Adversarial
+from gan.training.augment import augment
+from gan.training.batches import Batches
+from gan.training.ema import ema_decay
+from gan.training.state import TrainState
 
 CASES = {
     "mlp, 8 x 8 grey": ((8, 8, 1), "mlp", 400),

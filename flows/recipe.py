@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gan.bounds import GateConfig
 from gan.config import GeneratorConfig, TrainingConfig
+from gan.evaluation.bounds import GateConfig
 from storage.sources.config import SourceConfig
 from storage.synthesis import SynthesisConfig
 

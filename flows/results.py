@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gan.gate import Judgement
-from gan.measured import Evaluation
+from gan.evaluation.gate import Judgement
+from gan.evaluation.measured import Evaluation
 from gan.report import Report
 from storage.manifest import FileEntry
 from storage.plan import Plan

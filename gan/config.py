@@ -62,7 +62,7 @@ class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
     objective: Literal["adversarial"]
-    """Name in `gan.objectives.OBJECTIVES`."""
+    """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
 
@@ -83,7 +83,7 @@ class ResolvedConfig(FrozenModel):
     network: dict[str, int | float | str]
     """Choices of the modality's networks, validated by its `build`."""
     augment: tuple[str, ...]
-    """Names in `gan.augment.AUGMENTATIONS`, applied in this order to the discriminator's input."""
+    """Names in `gan.training.augment.AUGMENTATIONS`, in the order in which they are applied."""
     latent: int = Field(ge=1)
     """Length of the latent `z`, standard normal in training."""
     latent_spread: float = Field(gt=0)

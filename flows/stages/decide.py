@@ -2,7 +2,7 @@
 
 from flows.job import Job, now
 from flows.results import Assessed, Candidate, Choice, Judged
-from gan.promotion import Comparison, Contender, compare
+from gan.evaluation.promotion import Comparison, Contender, compare
 from storage import promotions
 from storage.promotions import Decision, Kind
 

@@ -19,8 +19,8 @@ from flows.report.render import render
 from flows.results import Assessed, Candidate, Judged
 from flows.story import Story, read_story
 from gan.errors import DataError
-from gan.gate import judge
-from gan.measured import Evaluation
+from gan.evaluation.gate import judge
+from gan.evaluation.measured import Evaluation
 from gan.report import Report
 from storage import promotions, registry
 from storage.errors import ObjectNotFoundError
@@ -31,7 +31,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gan.reference import Reference
+    from gan.evaluation.reference import Reference
 
 _EVALUATION = TypeAdapter(Evaluation)
 
@@ -67,7 +67,7 @@ class Desk:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.reference import Options, Splits, build_reference
+        from gan.evaluation.reference import Options, Splits, build_reference
 
         records, recipe = self.prepared.records, self.job.recipe
         splits = Splits(
@@ -110,7 +110,7 @@ class Desk:
 
     def _measure(self, version: str, snapshot_digest: str) -> bytes:
         """Evaluate, store the report, and return what is to be kept of the evaluation."""
-        from gan.evaluate import evaluate as measure
+        from gan.evaluation.evaluate import evaluate as measure
 
         job = self.job
         with job.reporter.meter(f"Evaluating {version} on the holdout", "samples") as meter:
@@ -148,8 +148,8 @@ class Desk:
         fakes: "pa.Table",
         story: Story,
     ) -> Report:
+        from gan.evaluation.reporting import Background, Subject, build_report
         from gan.protocols import Curve
-        from gan.reporting import Background, Subject, build_report
 
         subject = Subject(
             name=self.job.name,

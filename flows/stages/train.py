@@ -23,8 +23,8 @@ from storage.registry import TrainingPlan
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
-    from gan.loop import TrainResult
     from gan.protocols import Tick
+    from gan.training.loop import TrainResult
 
 MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
@@ -64,11 +64,11 @@ def find_candidate(job: Job, key: str) -> Candidate | None:
 
 
 def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
-    from gan.assess import build_assess
     from gan.config import ResolvedConfig
-    from gan.loop import train as run_loop
+    from gan.evaluation.assess import build_assess
     from gan.modalities import load_modality
     from gan.protocols import Hooks
+    from gan.training.loop import train as run_loop
 
     recipe, records = job.recipe, prepared.records
     modality = load_modality("images")

@@ -8,12 +8,12 @@ import torch
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError, Interrupted
-from gan.loop import train
 from gan.modalities import MODALITIES, load_modality
 from gan.protocols import Hooks
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.snapshot import load_snapshot
+from gan.training.loop import train
 
 PRESETS = [(name, preset) for name in sorted(MODALITIES) for preset in load_modality(name).PRESETS]
 

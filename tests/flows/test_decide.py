@@ -7,9 +7,9 @@ import pytest
 
 from flows.results import Assessed, Candidate, Judged
 from flows.stages.decide import decide
-from gan.bounds import GateConfig
-from gan.gate import Judgement
-from gan.measured import Evaluation, Measured
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.gate import Judgement
+from gan.evaluation.measured import Evaluation, Measured
 from gan.report import Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import PromotionConflictError

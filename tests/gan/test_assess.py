@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gan.assess import ValidationAssess, build_assess, rank
-from gan.bounds import GateConfig
 from gan.errors import DataError
+from gan.evaluation.assess import ValidationAssess, build_assess, rank
+from gan.evaluation.bounds import GateConfig
 from gan.images.codec import read_images, write_images
 
 PERFECT = {

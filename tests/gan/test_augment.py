@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from gan.augment import AUGMENTATIONS, BACKGROUND, SHARE, augment, cutout, translate
 from gan.randomness import stream
+from gan.training.augment import AUGMENTATIONS, BACKGROUND, SHARE, augment, cutout, translate
 
 
 def images(shape, index=0):

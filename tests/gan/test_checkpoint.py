@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from gan import checkpoint
-from gan.checkpoint import Checkpoints
 from gan.device import find_place
 from gan.errors import ConfigError
-from gan.state import TrainState
+from gan.training import checkpoint
+from gan.training.checkpoint import Checkpoints
+from gan.training.state import TrainState
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 
-from gan.bounds import GateConfig
 from gan.errors import DataError
-from gan.evaluate import Options, Splits, arrange, build_reference, evaluate
-from gan.gate import judge
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.evaluate import Options, Splits, arrange, build_reference, evaluate
+from gan.evaluation.gate import judge
+from gan.evaluation.measured import Evaluation
 from gan.images.codec import write_images
-from gan.measured import Evaluation
 
 OPTIONS = Options(halves=20, replicates=6)
 

@@ -3,10 +3,10 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from gan.bounds import GateConfig, bounds_of
-from gan.gate import judge, real_pass_share
-from gan.measured import Evaluation, Fact, Measured, TooFew
-from gan.promotion import Contender, compare, paired_interval
+from gan.evaluation.bounds import GateConfig, bounds_of
+from gan.evaluation.gate import judge, real_pass_share
+from gan.evaluation.measured import Evaluation, Fact, Measured, TooFew
+from gan.evaluation.promotion import Contender, compare, paired_interval
 from gan.report import Ceiling, Metric
 
 

@@ -11,8 +11,8 @@ import pytest
 from gan.config import ALGORITHM_VERSION, GeneratorConfig, TrainingConfig
 from gan.images.codec import read_images
 from gan.images.presets import resolve
-from gan.loop import train
 from gan.sample import Sampler
+from gan.training.loop import train
 
 VERSION = 1
 GOLDEN: dict[str, dict[str, list[float]]] = {

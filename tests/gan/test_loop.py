@@ -9,17 +9,17 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gan import adversarial
-from gan.adversarial import Adversarial
-from gan.batches import Batches
 from gan.device import find_place
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
-from gan.loop import train
-from gan.objectives import OBJECTIVES
 from gan.protocols import Assessment, Hooks
 from gan.sample import Sampler, average_sampler
 from gan.snapshot import load_snapshot, snapshot_digest
-from gan.state import TrainState
+from gan.training import adversarial
+from gan.training.adversarial import Adversarial
+from gan.training.batches import Batches
+from gan.training.loop import train
+from gan.training.objectives import OBJECTIVES
+from gan.training.state import TrainState
 
 
 @pytest.fixture(scope="module")

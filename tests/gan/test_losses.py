@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from gan.losses import discriminator_loss, generator_loss
+from gan.training.losses import discriminator_loss, generator_loss
 
 
 def test_undecided_discriminator_costs_log_two():

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gan.evaluation.trials import compare_sets
 from gan.metrics.copies import copies, nominal_share, order, record_digests, threshold
 from gan.metrics.distances import nearest_distances, squared_distances
 from gan.metrics.frechet import frechet_distance, moments
 from gan.metrics.intervals import random_half, spread_interval, wilson
 from gan.metrics.neighbours import radii
 from gan.metrics.pool import make_pool, measure, measure_coverage
-from gan.trials import compare_sets
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import torch
 
-from gan.regularizers import r1_r2
+from gan.training.regularizers import r1_r2
 
 
 def test_linear_discriminator_has_a_known_penalty():

@@ -4,12 +4,12 @@ import io
 import pytest
 from PIL import Image
 
-from gan.bounds import GateConfig
-from gan.evaluate import Options, Splits, build_reference, evaluate
-from gan.gate import judge
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
+from gan.evaluation.gate import judge
+from gan.evaluation.reporting import Background, Subject, build_report
 from gan.protocols import Curve
 from gan.report import Event, Report
-from gan.reporting import Background, Subject, build_report
 
 CURVES = tuple(
     Curve(name=name, samples_seen=(100, 200, 300), values=(0.5, 0.8, 0.9))

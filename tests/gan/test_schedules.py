@@ -1,8 +1,8 @@
 import pytest
 
 from gan.config import PhaseConfig
-from gan.ema import ema_decay
-from gan.schedules import cosine, crosses_tick, is_spent, phase_at, used_share
+from gan.training.ema import ema_decay
+from gan.training.schedules import cosine, crosses_tick, is_spent, phase_at, used_share
 
 
 def test_cosine_ends():

@@ -8,9 +8,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from gan.errors import ConfigError, SnapshotError
-from gan.loop import train
 from gan.sample import Sampler
 from gan.snapshot import CODEC, CONFIG, INDEX, WEIGHTS, load_snapshot, save_snapshot
+from gan.training.loop import train
 
 FILES = (WEIGHTS, CODEC, CONFIG, INDEX)
 

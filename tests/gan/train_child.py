@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from gan import checkpoint
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec, write_images
 from gan.images.presets import resolve
-from gan.loop import train
 from gan.protocols import Hooks
+from gan.training import checkpoint
+from gan.training.loop import train
 
 
 def die() -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_digits
 
-from gan.evaluate import Options, Reference, Splits, build_reference
+from gan.evaluation.evaluate import Options, Reference, Splits, build_reference
 from gan.images.codec import write_images
 
 TRAIN, VALIDATION, HOLDOUT = 719, 359, 359

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gan.bounds import GateConfig
-from gan.evaluate import evaluate
-from gan.gate import judge
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.evaluate import evaluate
+from gan.evaluation.gate import judge
+from gan.evaluation.promotion import Contender, compare
 from gan.images.codec import write_images
-from gan.promotion import Contender, compare
 
 Rows = tuple[np.ndarray, np.ndarray]
 

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gan import reference as reference_module
-from gan.bounds import GateConfig
-from gan.evaluate import Options, build_reference, evaluate
-from gan.gate import judge
+from gan.evaluation import reference as reference_module
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.evaluate import Options, build_reference, evaluate
+from gan.evaluation.gate import judge
 
 RESPLITS = 100
 QUICK = Options(halves=20, replicates=20)

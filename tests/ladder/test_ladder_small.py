@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gan.bounds import GateConfig
 from gan.errors import DataError
-from gan.evaluate import Options, Splits, build_reference, evaluate
-from gan.gate import judge
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
+from gan.evaluation.gate import judge
+from gan.evaluation.promotion import Contender, compare
 from gan.images.codec import write_images
-from gan.promotion import Contender, compare
 
 OPTIONS = Options(halves=20, replicates=20)
 

@@ -1,7 +1,7 @@
 """The gate's bounds: what a recipe may tighten or loosen, and what they are for one metric.
 
 Every bound is given relative to what real data reaches; `bounds_of` turns it into the units of its
-metric, so that one rule (`gan.gate`) serves all metrics.
+metric, so that one rule (`gan.evaluation.gate`) serves all metrics.
 """
 
 import math

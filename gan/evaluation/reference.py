@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.ceilings import Real, accuracy_ceiling, class_ceiling, pool_ceilings
 from gan.errors import DataError
-from gan.extractors import FeatureNet, fit_extractors
+from gan.evaluation.ceilings import Real, accuracy_ceiling, class_ceiling, pool_ceilings
+from gan.evaluation.extractors import FeatureNet, fit_extractors
 from gan.metrics.copies import record_digests
 from gan.metrics.distances import nearest_distances
 from gan.metrics.pool import make_pool

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
 from gan.device import Place
-from gan.ema import ema_decay, update_average
 from gan.modalities import load_modality
 from gan.protocols import Codec
 from gan.randomness import stream
 from gan.report import Event
+from gan.training.ema import ema_decay, update_average
 
 LOSSES = ("discriminator_loss", "generator_loss", "gradient_penalty")
 """What a step returns, in this order."""

@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain data: `gan.evaluate` fills it, `gan.gate` reads it."""
+"""What an evaluation found, as plain data: evaluate.py fills it, gate.py reads it."""
 
 from dataclasses import dataclass
 

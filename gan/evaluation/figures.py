@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gan.bounds import Bounds, GateConfig, bounds_of
+from gan.evaluation.bounds import Bounds, GateConfig, bounds_of
 from gan.protocols import Curve
 from gan.report import Figure, Metric
 

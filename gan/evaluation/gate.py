@@ -5,8 +5,8 @@
     pass     the point is inside the pass bound
     warn     everything between
 
-A fact (`gan.measured.Fact`) that does not hold blocks on the point. Bounds: `gan.bounds`;
-whether a challenger takes over: `gan.promotion`.
+A fact (`measured.Fact`) that does not hold blocks on the point. The bounds are in bounds.py, whether
+a challenger takes over in promotion.py.
 """
 
 import math
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan.bounds import Bounds, GateConfig, bounds_of
-from gan.measured import Evaluation, Fact, Measured, TooFew
+from gan.evaluation.bounds import Bounds, GateConfig, bounds_of
+from gan.evaluation.measured import Evaluation, Fact, Measured, TooFew
 from gan.report import Metric, Outcome, Reason, Verdict
 
 __all__ = ["GateConfig", "Judgement", "judge", "real_pass_share"]

@@ -2,7 +2,7 @@
 
 1. `build_reference(splits, options)`, once a night: feature nets, features, ceilings;
 2. `evaluate(records, reference)`, once for the candidate and once for the champion;
-3. `gan.gate.judge`, `gan.promotion.compare`, `gan.reporting.build_report`.
+3. `judge` (gate.py), `compare` (promotion.py), `build_report` (reporting.py).
 
 Shapes: N reals, M fakes, F features.
 """
@@ -15,16 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gan.ceilings import Real
-from gan.copy_check import measure_copies
 from gan.errors import DataError
-from gan.facts import find_facts
-from gan.measured import Evaluation, Measured, TooFew
-from gan.metrics.intervals import spread_interval, wilson
-from gan.metrics.pool import KINDS, measure, measure_coverage
-from gan.protocols import Encoded
-from gan.randomness import numpy_stream
-from gan.reference import (
+from gan.evaluation.ceilings import Real
+from gan.evaluation.copy_check import measure_copies
+from gan.evaluation.facts import find_facts
+from gan.evaluation.measured import Evaluation, Measured, TooFew
+from gan.evaluation.reference import (
     MIN_CLASS,
     NetReference,
     Options,
@@ -33,8 +29,12 @@ from gan.reference import (
     build_reference,
     value_spread,
 )
+from gan.evaluation.trials import Trial, compare_sets
+from gan.metrics.intervals import spread_interval, wilson
+from gan.metrics.pool import KINDS, measure, measure_coverage
+from gan.protocols import Encoded
+from gan.randomness import numpy_stream
 from gan.report import Ceiling, Metric
-from gan.trials import Trial, compare_sets
 
 __all__ = ["Options", "Reference", "Splits", "build_reference", "evaluate"]
 

@@ -5,18 +5,18 @@ from typing import Protocol
 
 from torch import Tensor
 
-from gan.adversarial import Adversarial
-from gan.batches import Batch
 from gan.config import ResolvedConfig
 from gan.device import Place
-from gan.state import TrainState
+from gan.training.adversarial import Adversarial
+from gan.training.batches import Batch
+from gan.training.state import TrainState
 
 
 class Objective(Protocol):
     """Changes the networks by one batch."""
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
-        """Return the losses in the order of `gan.state.LOSSES`, detached, on the device."""
+        """Return the losses in the order of `state.LOSSES`, detached, on the device."""
 
 
 OBJECTIVES: dict[str, Callable[[ResolvedConfig, Place], Objective]] = {"adversarial": Adversarial}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from gan import figures
-from gan.bounds import GateConfig
-from gan.gate import Judgement
-from gan.measured import Evaluation
+from gan.evaluation import figures
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.gate import Judgement
+from gan.evaluation.measured import Evaluation
 from gan.modalities import load_modality
 from gan.protocols import Curve
 from gan.report import Event, Figure, Report

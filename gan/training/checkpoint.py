@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
-from gan.state import Progress, TrainState
+from gan.training.state import Progress, TrainState
 
 SCHEMA = "ganmill-checkpoint/1"
 TENSORS, INDEX = "state.safetensors", "state.json"

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gan import watch
-from gan.batches import Batches
-from gan.checkpoint import Checkpoints
 from gan.config import ResolvedConfig
 from gan.device import find_place
 from gan.errors import Interrupted
-from gan.objectives import phases
 from gan.protocols import Codec, Curve, Hooks
 from gan.report import Event
 from gan.sample import average_sampler
-from gan.schedules import crosses_tick, is_spent, phase_at, used_share
 from gan.snapshot import save_snapshot
-from gan.state import TrainState
-from gan.stats import Clock, curves, record_tick, write_stats
+from gan.training import watch
+from gan.training.batches import Batches
+from gan.training.checkpoint import Checkpoints
+from gan.training.objectives import phases
+from gan.training.schedules import crosses_tick, is_spent, phase_at, used_share
+from gan.training.state import TrainState
+from gan.training.stats import Clock, curves, record_tick, write_stats
 
 CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
 

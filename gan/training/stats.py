@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 
-from gan.checkpoint import write_atomic
 from gan.config import ResolvedConfig
 from gan.protocols import Assessment, Curve, Tick
-from gan.schedules import used_share
-from gan.state import Progress
+from gan.training.checkpoint import write_atomic
+from gan.training.schedules import used_share
+from gan.training.state import Progress
 
 STATS = "stats.jsonl"
 CLOCKED = ("samples_seen", "seconds", "samples_per_s")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan.bounds import GateConfig
-from gan.gate import Judgement
-from gan.measured import Evaluation, Measured
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.gate import Judgement
+from gan.evaluation.measured import Evaluation, Measured
 
 PRIMARY = ("coverage", "fd", "copies")
 """The metrics that a challenger must not lose against the champion."""

@@ -6,14 +6,14 @@ Shapes: N pairs of one real and one fake, M = 2N.
 import torch
 from torch import Tensor, nn
 
-from gan.augment import augment
-from gan.batches import Batch
 from gan.config import ResolvedConfig
 from gan.device import Place
-from gan.losses import discriminator_loss, generator_loss
-from gan.regularizers import r1_r2
-from gan.schedules import cosine
-from gan.state import LOSSES, TrainState
+from gan.training.augment import augment
+from gan.training.batches import Batch
+from gan.training.losses import discriminator_loss, generator_loss
+from gan.training.regularizers import r1_r2
+from gan.training.schedules import cosine
+from gan.training.state import LOSSES, TrainState
 
 
 class Adversarial:
@@ -29,7 +29,7 @@ class Adversarial:
         self.config, self.place = config, place
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
-        """Change both networks once and return the losses in the order of `gan.state.LOSSES`.
+        """Change both networks once and return the losses in the order of `state.LOSSES`.
 
         A batch that does not fit in memory goes through in parts with summed gradients. Then the
         fakes are made anew for the generator's step, because keeping the graphs of all parts would

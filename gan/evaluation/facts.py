@@ -9,10 +9,10 @@ from collections import Counter
 
 import numpy as np
 
-from gan.measured import Fact
+from gan.evaluation.measured import Fact
+from gan.evaluation.reference import Reference
 from gan.metrics.copies import record_digests
 from gan.protocols import Encoded
-from gan.reference import Reference
 
 EXPECTED_OF_A_CLASS = math.log(1000)
 """A class is missing when it has no record although so many were expected: by chance that happens

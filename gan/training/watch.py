@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import torch
 
-from gan.checkpoint import Checkpoints
 from gan.device import is_memory_error
 from gan.errors import MemoryLimitError, NotFiniteError
 from gan.protocols import Assessment
-from gan.schedules import is_spent
-from gan.state import LOSSES, Progress, TrainState
+from gan.training.checkpoint import Checkpoints
+from gan.training.schedules import is_spent
+from gan.training.state import LOSSES, Progress, TrainState
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.bounds import GateConfig
-from gan.ceilings import class_ceiling, pool_ceilings
-from gan.extractors import FeatureNet, fit_extractors
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.ceilings import class_ceiling, pool_ceilings
+from gan.evaluation.extractors import FeatureNet, fit_extractors
+from gan.evaluation.reference import MIN_CLASS, TRAIN_ROWS, check_rows, thin, value_spread
+from gan.evaluation.trials import compare_sets
 from gan.metrics.copies import (
     copies_share,
     nominal_share,
@@ -30,8 +32,6 @@ from gan.metrics.pool import Pool, make_pool, measure, measure_coverage
 from gan.modalities import load_modality
 from gan.protocols import Assessment, ClassCounts, Codec, Encoded, SampleFn
 from gan.randomness import derive, numpy_stream
-from gan.reference import MIN_CLASS, TRAIN_ROWS, check_rows, thin, value_spread
-from gan.trials import compare_sets
 
 Array = np.ndarray[Any, Any]
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from gan.ceilings import copies_ceiling
-from gan.measured import Measured
+from gan.evaluation.ceilings import copies_ceiling
+from gan.evaluation.measured import Measured
+from gan.evaluation.reference import NetReference, Reference
 from gan.metrics.copies import copies, copies_share, nominal_share, threshold
 from gan.metrics.distances import nearest_distances
 from gan.randomness import numpy_stream
-from gan.reference import NetReference, Reference
 from gan.report import Metric
 
 Array = np.ndarray[Any, Any]

@@ -1,0 +1,1 @@
+"""Evaluation: real side and candidate, metrics with ceilings, the gate, promotion, the report."""

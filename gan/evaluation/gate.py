@@ -5,8 +5,8 @@
     pass     the point is inside the pass bound
     warn     everything between
 
-A fact (`measured.Fact`) that does not hold blocks on the point. The bounds are in bounds.py, whether
-a challenger takes over in promotion.py.
+A fact (`measured.Fact`) that does not hold blocks on the point. The bounds are in bounds.py;
+whether a challenger takes over is in promotion.py.
 """
 
 import math

@@ -35,17 +35,8 @@ def read_images(records: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
     Raises:
         DataError: there is no image column, or it holds something else or nulls.
     """
-    if IMAGE not in records.column_names:
-        msg = f"the records have no column {IMAGE!r}, only {', '.join(records.column_names)}"
-        raise DataError(msg)
-    column = records[IMAGE]
+    column = _image_column(records)
     kind = column.type
-    if not (isinstance(kind, pa.FixedShapeTensorType) and kind.value_type == pa.uint8()):
-        msg = f"column {IMAGE!r} is {kind}: a fixed-shape tensor of uint8 is needed"
-        raise DataError(msg)
-    if column.null_count:
-        msg = f"column {IMAGE!r} has {column.null_count} nulls: leave those records out"
-        raise DataError(msg)
     if len(column) == 0:
         return np.empty((0, *kind.shape), dtype=np.uint8)
     chunk = column.chunk(0) if column.num_chunks == 1 else pa.chunked_array(column).combine_chunks()
@@ -88,7 +79,7 @@ class ImageCodec:
             DataError: no images, sides outside 8 to 128, or a label column that is missing, has
                 nulls, or is not of strings, integers or booleans.
         """
-        height, width, channels = read_images(records.slice(0, 1)).shape[1:]
+        height, width, channels = _image_column(records).type.shape
         if records.num_rows == 0:
             msg = "there are no images to fit the codec on: give it at least one record"
             raise DataError(msg)
@@ -189,6 +180,22 @@ class ImageCodec:
         """Return the classes as an Arrow array of the label's own type."""
         kind = None if self.label_type is None else pa.type_for_alias(self.label_type)
         return pa.array(self.classes, type=kind)
+
+
+def _image_column(records: pa.Table) -> pa.ChunkedArray:
+    """Return the image column, checked."""
+    if IMAGE not in records.column_names:
+        msg = f"the records have no column {IMAGE!r}, only {', '.join(records.column_names)}"
+        raise DataError(msg)
+    column = records[IMAGE]
+    kind = column.type
+    if not (isinstance(kind, pa.FixedShapeTensorType) and kind.value_type == pa.uint8()):
+        msg = f"column {IMAGE!r} is {kind}: a fixed-shape tensor of uint8 is needed"
+        raise DataError(msg)
+    if column.null_count:
+        msg = f"column {IMAGE!r} has {column.null_count} nulls: leave those records out"
+        raise DataError(msg)
+    return column
 
 
 def _label_column(records: pa.Table, label: str) -> pa.ChunkedArray:

@@ -1,0 +1,87 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from gan.errors import ConfigError, DataError
+from gan.images.codec import ImageCodec, read_images, write_images
+from gan.modalities import load_modality
+
+
+def images(rows=4, size=(8, 8, 1)):
+    return np.random.default_rng(0).integers(0, 256, (rows, *size), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(8, 8, 1), (9, 17, 3), (128, 128, 4)])
+def test_every_byte_survives_the_networks_range(size):
+    codec = ImageCodec(height=size[0], width=size[1], channels=size[2])
+    values = images(size=size)
+    samples = codec.to_samples(torch.from_numpy(values))
+    assert samples.shape == (4, size[2], *size[:2])
+    assert samples.min() >= -1
+    assert samples.max() <= 1
+    np.testing.assert_array_equal(codec.to_values(samples), values)
+
+
+def test_what_leaves_the_range_is_clamped():
+    codec = ImageCodec(height=8, width=8, channels=1)
+    samples = torch.tensor([-9.0, -1.0, 1.0, 9.0]).repeat(16).view(1, 1, 8, 8)
+    assert codec.to_values(samples).ravel()[:4].tolist() == [0, 0, 255, 255]
+
+
+def test_memory_is_shared_both_ways():
+    values = images()
+    column = write_images(values)
+    assert np.shares_memory(read_images(pa.table({"image": column})), values)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        ([3, 1, 1, 2], pa.int64()),
+        ([3, 1, 1, 2], pa.uint8()),
+        ([True, False, True, True], pa.bool_()),
+        (["b", "a", "a", "ö"], pa.large_string()),
+    ],
+)
+def test_labels_keep_their_type(labels, kind):
+    records = pa.table({"image": write_images(images()), "kind": pa.array(labels, kind)})
+    codec = ImageCodec.from_json(ImageCodec.fit(records, "kind").to_json())
+    encoded = codec.encode(records)
+    assert codec.decode(encoded.values, encoded.labels_N).equals(records)
+
+
+def with_nulls():
+    storage = pa.array([[0] * 64, None], pa.list_(pa.uint8(), 64))
+    kind = pa.fixed_shape_tensor(pa.uint8(), (8, 8, 1))
+    return pa.table({"image": pa.ExtensionArray.from_storage(kind, storage)})
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        (pa.table({"picture": [1]}), "no column 'image', only picture"),
+        (pa.table({"image": [1]}), "is int64: a fixed-shape tensor of uint8 is needed"),
+        (with_nulls(), "1 nulls"),
+        (pa.table({"image": write_images(images(size=(7, 8, 1)))}), "7 x 8 x 1"),
+        (pa.table({"image": write_images(images(size=(8, 129, 1)))}), "source.resize"),
+        (pa.table({"image": write_images(images(size=(8, 8, 2)))}), "1, 3 or 4 channels"),
+    ],
+)
+def test_unfit_images_are_named(records, words):
+    with pytest.raises(DataError, match=words):
+        ImageCodec.fit(records, None)
+
+
+def test_unfit_labels_and_shapes_are_named():
+    table = pa.table({"image": write_images(images()), "kind": pa.array([0.5, 1.5, 2.5, 3.5])})
+    with pytest.raises(DataError, match="is double"):
+        ImageCodec.fit(table, "kind")
+    codec = ImageCodec.fit(table, None)
+    with pytest.raises(DataError, match=r"\(8, 9, 1\)"):
+        codec.encode(pa.table({"image": write_images(images(size=(8, 9, 1)))}))
+
+
+def test_unknown_modality_lists_the_known():
+    with pytest.raises(ConfigError, match="choose one of images"):
+        load_modality("smells")

@@ -96,7 +96,7 @@ def training_notes(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
         return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
     from gan.modalities import load_modality
 
-    modality = load_modality("images")
+    modality = load_modality(prepared.modality)
     codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
     resolved = modality.resolve(
         recipe.generator,

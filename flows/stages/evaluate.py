@@ -77,7 +77,10 @@ class Desk:
             label=self.prepared.label,
         )
         repeated = self.prepared.split_rule["rows"] == "occurrence"
-        return build_reference(splits, Options(seed=recipe.seed, overlap_expected=repeated))
+        options = Options(
+            modality=self.prepared.modality, seed=recipe.seed, overlap_expected=repeated
+        )
+        return build_reference(splits, options)
 
     def judged(self, version: str, snapshot_digest: str) -> Judged:
         """Return one generator judged: read, or measured now and stored."""
@@ -156,6 +159,7 @@ class Desk:
             generator=version,
             snapshot_digest=snapshot_digest,
             created=now().isoformat(),
+            modality=self.prepared.modality,
             label=self.prepared.label,
         )
         background = Background(

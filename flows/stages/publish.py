@@ -76,15 +76,16 @@ def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:
     return {
         "report.json": report.to_json(),
         "report.html": render(report).encode(),
-        "preview.png": _preview(job, plan),
+        "preview.png": _preview(job, choice, plan),
     }
 
 
-def _preview(job: Job, plan: Plan) -> bytes:
+def _preview(job: Job, choice: Choice, plan: Plan) -> bytes:
     from gan.modalities import load_modality
 
     shard = load_format(plan.format).decode(job.lake.get(plan.shard_key(0)))
-    return load_modality("images").preview(shard, plan.label, PREVIEW_PER_CLASS)
+    modality = load_modality(choice.judged.report.modality)
+    return modality.preview(shard, plan.label, PREVIEW_PER_CLASS)
 
 
 def _installed(name: str) -> str | None:

@@ -71,7 +71,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.training.loop import train as run_loop
 
     recipe, records = job.recipe, prepared.records
-    modality = load_modality("images")
+    modality = load_modality(prepared.modality)
     codec = modality.CODEC.fit(records["train"], prepared.label)
     resolved = modality.resolve(
         recipe.generator,
@@ -88,7 +88,11 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     checkpoints.fetch_newest(job.lake, key, folder / "checkpoints")
     with job.reporter.meter("Training the feature nets", "nets"):
         assess = build_assess(
-            records["train"], records["validation"], label=prepared.label, seed=recipe.seed
+            records["train"],
+            records["validation"],
+            label=prepared.label,
+            seed=recipe.seed,
+            modality=prepared.modality,
         )
     with (
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,

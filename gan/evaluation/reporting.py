@@ -25,7 +25,7 @@ class Subject:
     snapshot_digest: str
     created: str
     """UTC, ISO 8601."""
-    modality: str = "images"
+    modality: str
     label: str | None = None
     """Name of the label column."""
 

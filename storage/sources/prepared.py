@@ -37,6 +37,9 @@ class Prepared:
     folder: Path
     """The cache entry; `open_prepared(folder)` opens it again, in any process."""
 
+    modality: str
+    """What the records are: `images`."""
+
     source_digest: str
     """sha256 over the sorted (relative path, size, content tag) of the files that were read."""
 
@@ -151,6 +154,7 @@ def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
     records = {name: _table(folder, name, index["splits"][name]["rows"], index) for name in SPLITS}
     return Prepared(
         folder=folder,
+        modality="images",
         source_digest=index["source_digest"],
         split_rule=index["split_rule"],
         split_digest=digest_json(index["split_rule"]),

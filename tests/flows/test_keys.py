@@ -37,6 +37,7 @@ PLACE = [
 
 def prepared(source: str = "s", split: str = "p") -> Prepared:
     return Prepared(
+        modality="images",
         folder=None,
         source_digest=source,
         split_rule=MappingProxyType({}),

@@ -37,6 +37,7 @@ def report(digits):
         class_counts={"train": [(digit, 10) for digit in range(10)]},
     )
     subject = Subject(
+        modality="images",
         name="digits",
         generator="20260101T000000Z-aaaaaaaa",
         snapshot_digest="00",

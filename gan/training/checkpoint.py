@@ -3,8 +3,9 @@
     <folder>/<samples_seen, 12 digits>/state.safetensors    every tensor
     <folder>/<samples_seen, 12 digits>/state.json           progress, digests
 
-A checkpoint is built in a staging folder, forced to the disk and renamed; the two newest are kept.
-Reading takes the newest complete one of the same configuration and checks its digest.
+A checkpoint is built in a staging folder, forced to the disk and renamed. Those of the last two
+ticks are kept, and the newest, which an interruption may have written between ticks. Reading takes
+the newest complete one of the same configuration and checks its digest.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ from gan.training.state import Progress, TrainState
 SCHEMA = "ganmill-checkpoint/1"
 TENSORS, INDEX = "state.safetensors", "state.json"
 KEPT = 2
+"""Checkpoints of ticks."""
 STAGING = ".staging-"
 
 
@@ -43,7 +45,7 @@ class Checkpoints:
     config: ResolvedConfig
 
     def save(self, state: TrainState) -> Path:
-        """Write a checkpoint and return its folder; the third newest is deleted."""
+        """Write a checkpoint and return its folder; older ones are deleted."""
         target = self.folder / f"{state.progress.samples_seen:012d}"
         staging = self.folder / f"{STAGING}{os.getpid()}"
         shutil.rmtree(staging, ignore_errors=True)
@@ -53,6 +55,7 @@ class Checkpoints:
         index = {
             "schema": SCHEMA,
             "config": config_digest(self.config),
+            "tick": state.progress.at_tick,
             "tensors": hashlib.sha256(data).hexdigest(),
             "progress": state.progress.to_json(),
         }
@@ -65,15 +68,19 @@ class Checkpoints:
         self._forget_old()
         return target
 
-    def restore(self, state: TrainState) -> bool:
+    def restore(self, state: TrainState, *, ticks_only: bool = False) -> bool:
         """Bring the state to the newest complete checkpoint; False when there is none.
+
+        Args:
+            state: changed in place.
+            ticks_only: pass over what an interruption wrote between ticks.
 
         Raises:
             ConfigError: the folder holds the checkpoints of another configuration.
         """
         for path in self._newest_first():
             index, tensors = _read(path)
-            if index is None or tensors is None:
+            if index is None or tensors is None or (ticks_only and not index["tick"]):
                 continue
             if index["config"] != config_digest(self.config):
                 msg = (
@@ -89,10 +96,21 @@ class Checkpoints:
         return sorted(self.folder.glob("[0-9]" * 12), reverse=True)
 
     def _forget_old(self) -> None:
-        for path in self._newest_first()[KEPT:]:
-            shutil.rmtree(path)
+        paths = self._newest_first()
+        ticks = [path for path in paths if _is_tick(path)]
+        for path in paths[1:]:
+            if path not in ticks[:KEPT]:
+                shutil.rmtree(path)
         for path in self.folder.glob(f"{STAGING}*"):
             shutil.rmtree(path)
+
+
+def _is_tick(path: Path) -> bool:
+    """Return whether a checkpoint was written at the end of a tick, as far as it can be read."""
+    try:
+        return bool(json.loads((path / INDEX).read_bytes()).get("tick"))
+    except (OSError, ValueError):
+        return False
 
 
 def _read(path: Path) -> tuple[dict[str, Any] | None, Mapping[str, Tensor] | None]:

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from gan.config import ResolvedConfig
 from gan.device import find_place
-from gan.errors import Interrupted
 from gan.protocols import Codec, Curve, Hooks
 from gan.report import Event
 from gan.sample import average_sampler
@@ -91,8 +90,7 @@ def train(
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.
             if hooks.should_stop():
-                hooks.on_checkpoint(checkpoints.save(state))
-                raise Interrupted(watch.interruption(progress))
+                watch.interrupt(state, checkpoints, hooks)
             share = used_share(config, progress.samples_seen, progress.seconds)
             batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
             with watch.memory_trouble() as trouble:

@@ -48,6 +48,12 @@ class Progress:
     """The lines of `stats.jsonl`."""
     events: list[Event] = field(default_factory=list)
 
+    @property
+    def at_tick(self) -> bool:
+        """Whether no step was done since the last tick, or since the start."""
+        last = self.history[-1]["samples_seen"] if self.history else 0
+        return self.samples_seen == last
+
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as JSON-able data."""
         return dataclasses.asdict(self)

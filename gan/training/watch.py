@@ -8,12 +8,13 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import NoReturn
 
 import torch
 
 from gan.device import is_memory_error
-from gan.errors import MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment
+from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
+from gan.protocols import Assessment, Hooks
 from gan.training.checkpoint import Checkpoints
 from gan.training.schedules import is_spent
 from gan.training.state import LOSSES, Progress, TrainState
@@ -90,9 +91,13 @@ def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
 
 
 def _go_back(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Restore the last checkpoint, but keep what was learnt about this training's limits."""
+    """Restore the last tick's checkpoint, but keep what was learnt about this training's limits.
+
+    Not an interruption's: an interrupted training must go back as far as an uninterrupted one.
+    """
     failed = state.progress
-    checkpoints.restore(state)
+    if not checkpoints.restore(state, ticks_only=True):
+        checkpoints.restore(state)
     state.progress = dataclasses.replace(
         state.progress,
         repairs=failed.repairs,
@@ -140,11 +145,17 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
     progress.note("choice", f"the snapshot of {progress.best_samples_seen} samples is kept")
 
 
-def interruption(progress: Progress) -> str:
-    """Return what `Interrupted` says."""
-    return (
-        f"training was interrupted after {progress.samples_seen} samples: run it again to continue"
-    )
+def interrupt(state: TrainState, checkpoints: Checkpoints, hooks: Hooks) -> NoReturn:
+    """Write a checkpoint of this moment, unless it is not worth coming back to, and raise.
+
+    Raises:
+        Interrupted: always.
+    """
+    seen = state.progress.samples_seen
+    if is_finite(state, {}):
+        hooks.on_checkpoint(checkpoints.save(state))
+    msg = f"training was interrupted after {seen} samples: run it again to continue"
+    raise Interrupted(msg)
 
 
 @contextlib.contextmanager

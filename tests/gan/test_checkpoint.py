@@ -18,12 +18,14 @@ def checkpoints(tiny, tmp_path):
     return Checkpoints(folder=tmp_path / "checkpoints", config=tiny)
 
 
-def change(state, samples_seen):
+def change(state, samples_seen, *, tick=True):
     with torch.no_grad():
         for index, tensor in enumerate(state.tensors().values()):
             tensor.fill_(samples_seen + index)
     state.progress.samples_seen = samples_seen
     state.progress.note("test", f"changed at {samples_seen}")
+    if tick:
+        state.progress.history.append({"samples_seen": samples_seen})
 
 
 def test_everything_comes_back(state, checkpoints, tiny, codec):
@@ -50,6 +52,20 @@ def test_two_are_kept_and_the_newest_is_read(state, checkpoints):
     change(state, 0)
     checkpoints.restore(state)
     assert state.progress.samples_seen == 48
+
+
+def test_between_ticks_only_the_newest_is_kept(state, checkpoints):
+    for samples_seen, tick in ((16, True), (32, True), (33, False), (34, False)):
+        change(state, samples_seen, tick=tick)
+        checkpoints.save(state)
+    assert sorted(p.name[-2:] for p in checkpoints.folder.iterdir()) == ["16", "32", "34"]
+    checkpoints.restore(state)
+    assert state.progress.samples_seen == 34
+    checkpoints.restore(state, ticks_only=True)
+    assert state.progress.samples_seen == 32
+    change(state, 48)
+    checkpoints.save(state)
+    assert sorted(p.name[-2:] for p in checkpoints.folder.iterdir()) == ["32", "48"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "no index", "no tensors", "no json", "schema"])

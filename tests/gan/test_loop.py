@@ -261,6 +261,30 @@ def test_a_kill_after_a_repair_changes_no_bit(tiny, codec, digits, tmp_path, mon
     assert snapshot_digest(one.snapshot) == snapshot_digest(two.snapshot)
 
 
+def test_an_interruption_before_a_repair_changes_no_bit(tiny, codec, digits, tmp_path, monkeypatch):
+    monkeypatch.setitem(OBJECTIVES, "adversarial", Sick)
+    one = train(tiny, codec, digits, tmp_path / "one", device="cpu")
+    for steps in (13, 3):
+        with pytest.raises(Interrupted):
+            train(tiny, codec, digits, tmp_path / "two", hooks=stop_after(steps), device="cpu")
+    two = train(tiny, codec, digits, tmp_path / "two", device="cpu")
+    assert snapshot_digest(one.snapshot) == snapshot_digest(two.snapshot)
+
+
+def test_no_checkpoint_of_what_is_broken(tiny, codec, digits, tmp_path, monkeypatch):
+    class Broken(Adversarial):
+        def step(self, state, batch, share):
+            losses = super().step(state, batch, share)
+            with torch.no_grad():
+                next(state.generator.parameters()).fill_(math.nan)
+            return losses
+
+    monkeypatch.setitem(OBJECTIVES, "adversarial", Broken)
+    with pytest.raises(Interrupted):
+        train(tiny, codec, digits, tmp_path, hooks=stop_after(3), device="cpu")
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["0" * 12]
+
+
 def killed_after(steps):
     """Hooks that end the process without a checkpoint, as far as the folder can tell."""
     asked = itertools.count(1)

@@ -112,8 +112,9 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
 
 def _show(meter: Meter) -> "Callable[[Tick], None]":
     def show(tick: "Tick") -> None:
-        coverage = tick.metrics.get("coverage")
-        meter.update(tick.samples_seen, note="" if coverage is None else f"coverage {coverage:.2f}")
+        ratio = tick.metrics.get("coverage_ratio")
+        note = "" if ratio is None else f"coverage {ratio:.2f} of real"
+        meter.update(tick.samples_seen, note=note)
 
     return show
 

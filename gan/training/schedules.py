@@ -6,14 +6,17 @@ from gan.config import ResolvedConfig
 
 
 def used_share(config: ResolvedConfig, samples_seen: int, seconds: float) -> float:
-    """Return the used share of the budget, 0 to 1.
+    """Return the used share of the budget that will run out first, 0 to 1.
 
-    Samples count when there is a budget of samples, so that equal work gives equal weights on any
-    machine; else seconds do.
+    With a budget of samples alone, equal work gives equal weights on any machine; a budget of
+    seconds gives that up, so that the learning rate has fallen when the time is over.
     """
-    if config.budget_samples is not None:
-        return min(samples_seen / config.budget_samples, 1.0)
-    return min(seconds / config.budget_s, 1.0) if config.budget_s else 1.0
+    shares = [
+        used / budget
+        for used, budget in ((samples_seen, config.budget_samples), (seconds, config.budget_s))
+        if budget is not None
+    ]
+    return min(max(shares, default=1.0), 1.0)
 
 
 def cosine(start: float, end: float, share: float) -> float:

@@ -18,6 +18,13 @@ def test_samples_decide_when_there_is_a_budget_of_samples(tiny):
     assert used_share(timed, 320, 2.5) == 0.25
 
 
+def test_schedules_follow_the_budget_that_will_run_out_first(tiny):
+    both = tiny.model_copy(update={"budget_s": 10.0})
+    assert used_share(both, 320, 2.5) == 0.5
+    assert used_share(both, 64, 5.0) == 0.5
+    assert used_share(both, 64, 11.0) == 1.0
+
+
 def test_the_first_budget_ends_it(tiny):
     both = tiny.model_copy(update={"budget_s": 10.0})
     assert not is_spent(both, 639, 9.9)

@@ -13,6 +13,7 @@ from flows.progress import make_reporter
 from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
 from flows.stages.prepare import prepare
+from flows.stages.train import fit_and_resolve
 from storage.plan import Identity, Plan, RecordKind, propose
 from storage.sources.prepared import Prepared
 from storage.synthesis import resolve_seed
@@ -94,17 +95,7 @@ def training_notes(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
     """Return what `auto` would pick for the training; it takes `ganmill[jobs]` to know."""
     if find_spec("torch") is None:
         return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
-    from gan.modalities import load_modality
-
-    modality = load_modality(prepared.modality)
-    codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
-    resolved = modality.resolve(
-        recipe.generator,
-        recipe.training,
-        codec,
-        train_rows=prepared.rows["train"],
-        seed=recipe.seed,
-    )
+    _, resolved = fit_and_resolve(recipe, prepared)
     return resolved.notes
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from flows.job import Job, now
 from flows.keys import train_key
 from flows.progress import Meter
+from flows.recipe import Recipe
 from flows.results import Candidate
 from flows.story import Story, put_story
 from flows.work import exclusive
@@ -23,7 +24,8 @@ from storage.registry import TrainingPlan
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
-    from gan.protocols import Tick
+    from gan.config import ResolvedConfig
+    from gan.protocols import Codec, Tick
     from gan.training.loop import TrainResult
 
 MIRROR_INTERVAL_S = 30.0
@@ -63,16 +65,16 @@ def find_candidate(job: Job, key: str) -> Candidate | None:
     return Candidate(version=plan.version, snapshot_digest=digest, train_key=key, trained=False)
 
 
-def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
-    from gan.config import ResolvedConfig
-    from gan.evaluation.assess import build_assess
-    from gan.modalities import load_modality
-    from gan.protocols import Hooks
-    from gan.training.loop import train as run_loop
+def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
+    """Return the codec fitted on train, and what every `auto` becomes for these records.
 
-    recipe, records = job.recipe, prepared.records
+    Raises:
+        ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+    """
+    from gan.modalities import load_modality
+
     modality = load_modality(prepared.modality)
-    codec = modality.CODEC.fit(records["train"], prepared.label)
+    codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
     resolved = modality.resolve(
         recipe.generator,
         recipe.training,
@@ -80,6 +82,17 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         train_rows=prepared.rows["train"],
         seed=recipe.seed,
     )
+    return codec, resolved
+
+
+def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
+    from gan.config import ResolvedConfig
+    from gan.evaluation.assess import build_assess
+    from gan.protocols import Hooks
+    from gan.training.loop import train as run_loop
+
+    recipe, records = job.recipe, prepared.records
+    codec, resolved = fit_and_resolve(recipe, prepared)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
     plan = registry.agree_training(job.lake, proposal)
     config = ResolvedConfig.model_validate(plan.resolved)

@@ -47,6 +47,21 @@ class Place:
             torch.set_float32_matmul_precision(precision)
             torch.set_flush_denormal(False)
 
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Inside `settled`: compute as synthesis and evaluation do, for the time of the block.
+
+        Plain float32, and denormal numbers count: without them LAPACK's eigenvalues may not
+        converge.
+        """
+        torch.set_float32_matmul_precision(MATMUL["float32"])
+        torch.set_flush_denormal(False)
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(MATMUL[self.precision])
+            torch.set_flush_denormal(True)
+
     def autocast(self) -> torch.autocast:
         """Return the context in which forward passes use the chosen precision."""
         return torch.autocast(

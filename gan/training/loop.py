@@ -109,7 +109,8 @@ def train(
                 watch.step_back(state, checkpoints)
                 continue
             sample = average_sampler(state.generator_ema, codec, config)
-            assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
+            with place.measuring():
+                assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
             watch.choose(state, assessment)
             watch.decide(state, assessment)
             progress.seconds += clock.lap()

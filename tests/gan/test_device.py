@@ -1,0 +1,32 @@
+"""Arithmetic inside and outside of the training step."""
+
+import torch
+
+from gan.device import Place
+
+DENORMAL = 5e-324
+
+
+def is_flushed():
+    """Say whether the smallest double counts as zero."""
+    number = torch.tensor([DENORMAL], dtype=torch.float64)
+    return bool((number + 0.0).item() == 0.0)
+
+
+def test_training_arithmetic_is_set_only_for_the_block():
+    before = torch.get_float32_matmul_precision()
+    with Place(device=torch.device("cpu"), precision="bfloat16-products").settled():
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert is_flushed()
+    assert torch.get_float32_matmul_precision() == before
+    assert not is_flushed()
+
+
+def test_measuring_is_plain_and_training_goes_on_as_before():
+    place = Place(device=torch.device("cpu"), precision="bfloat16-products")
+    with place.settled():
+        with place.measuring():
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not is_flushed()
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert is_flushed()

@@ -43,9 +43,11 @@ DEFAULT_BUDGET_SAMPLES = 400_000
 LARGEST_MLP = {"cpu": 1_024, "cuda": 256}
 """Values per image (height x width x channels) up to which `auto` takes `mlp`."""
 
-PLENTIFUL_ROWS = 50_000
-"""From so many training images on, `auto` does not augment: copying is no danger."""
+SMALL_VALUES = 256
+"""Values per image up to which an `mlp` is at its smallest."""
 
+PLENTIFUL_ROWS = 10_000
+"""From so many training images on copying is no danger: no augmentation, and a deeper `mlp`."""
 
 WIDEST_PIXELS = 48 * 48
 """Images up to this size get the widest `resnet` on CUDA."""
@@ -67,22 +69,25 @@ class Preset:
     threads: int = 1
 
 
-def mlp(codec: ImageCodec, device: str) -> Preset:
+def mlp(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return dense networks: 256 units up to 16 x 16 grey, 512 above.
 
-    The generator's capacity is what copies, so it is shallow, and narrower than its discriminator.
+    The generator's capacity is what copies, so it is shallow, and narrower than its discriminator;
+    larger images of which there are plenty get a third layer.
     """
-    width = 256 if _values(codec) <= 256 else 512
+    small = _values(codec) <= SMALL_VALUES
+    deep = not small and train_rows >= PLENTIFUL_ROWS
+    width = 256 if small else 512
     return Preset(
         network={
             "kind": "mlp",
             "width": width,
-            "depth": 2,
+            "depth": 3 if deep else 2,
             "discriminator_width": width * 3 // 2,
             "discriminator_depth": 2,
         },
-        latent=32,
-        batch_size=256,
+        latent=64 if deep else 32,
+        batch_size=256 if small else 128,
         learning_rate=1e-3,
         gamma=1.0,
         augment=("translate",),
@@ -92,7 +97,7 @@ def mlp(codec: ImageCodec, device: str) -> Preset:
     )
 
 
-def resnet(codec: ImageCodec, device: str) -> Preset:
+def resnet(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return residual networks: narrow on a processor, two to four times as wide on CUDA."""
     cuda = device == "cuda"
     wide = 64 if codec.height * codec.width <= WIDEST_PIXELS else 32
@@ -114,7 +119,7 @@ def resnet(codec: ImageCodec, device: str) -> Preset:
     )
 
 
-BUILDERS: dict[str, Callable[[ImageCodec, str], Preset]] = {"mlp": mlp, "resnet": resnet}
+BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {"mlp": mlp, "resnet": resnet}
 
 
 def resolve(
@@ -132,7 +137,7 @@ def resolve(
     """
     device = choose_device(training.device)
     name, notes = _choose(generator.preset, codec, device)
-    preset = BUILDERS[name](codec, device)
+    preset = BUILDERS[name](codec, device, train_rows)
     network = dict(preset.network)
     if generator.width != "auto":
         network["width"] = generator.width

@@ -16,8 +16,8 @@ from gan.errors import ConfigError
 from gan.images.codec import ImageCodec
 
 PRESETS: Mapping[str, str] = {
-    "mlp": "Dense layers; the quickest by far for small grey images, and the choice without a GPU.",
-    "resnet": "Residual convolutions without normalisation; for larger or coloured images.",
+    "mlp": "Dense layers; the quickest by far for small images, and the choice without a GPU.",
+    "resnet": "Residual convolutions without normalisation; for larger images, and with a GPU.",
 }
 
 RATE_FALL = 0.1
@@ -40,8 +40,9 @@ TICKS = 14
 DEFAULT_BUDGET_SAMPLES = 400_000
 """Only used to space the ticks when the budget is in seconds alone."""
 
-LARGEST_MLP = {"cpu": 1_024, "cuda": 256}
-"""Values per image (height x width x channels) up to which `auto` takes `mlp`."""
+LARGEST_MLP = {"cpu": 4_096, "cuda": 256}
+"""Values per image (height x width x channels) up to which `auto` takes `mlp`: without a GPU
+convolutions see too few images to learn anything in the time that people wait."""
 
 SMALL_VALUES = 256
 """Values per image up to which an `mlp` is at its smallest."""

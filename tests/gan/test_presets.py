@@ -21,8 +21,15 @@ def resolved(size=(8, 8, 1), rows=1000, generator=None, **training):
 def test_auto_takes_the_network_that_the_size_affords():
     assert resolved((8, 8, 1)).preset == "mlp"
     assert resolved((28, 28, 1)).preset == "mlp"
-    assert resolved((32, 32, 3)).preset == "resnet"
+    assert resolved((32, 32, 3)).preset == "mlp"
+    assert resolved((64, 64, 3)).preset == "resnet"
     assert resolved((128, 128, 4)).preset == "resnet"
+
+
+def test_plenty_of_larger_images_get_a_deeper_generator():
+    assert resolved((28, 28, 1), rows=20_000).network["depth"] == 3
+    assert resolved((28, 28, 1), rows=2_000).network["depth"] == 2
+    assert resolved((8, 8, 1), rows=20_000).network["depth"] == 2
 
 
 def test_few_images_make_small_batches():

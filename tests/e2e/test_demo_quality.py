@@ -34,4 +34,4 @@ def test_ten_thousand_balanced_images_lie_in_sixteen_shards(demo):
     frame = pd.read_parquet(version)
     assert frame.label.value_counts().to_dict() == dict.fromkeys(range(10), 1000)
     assert frame.sample_id.is_unique
-    assert frame.image.str["bytes"].str.startswith(b"\x89PNG").all()
+    assert all(image["bytes"].startswith(b"\x89PNG") for image in frame.image)

@@ -50,5 +50,5 @@ def test_the_batch_goes_through_in_parts(wide, codec, digits, tmp_path, room):
 
 def test_when_no_part_fits_it_says_so(wide, codec, digits, tmp_path, room):
     room(8)
-    with pytest.raises(MemoryLimitError, match="out of memory|outside of a step"):
+    with pytest.raises(MemoryLimitError, match="memory"):
         train(wide, codec, digits, tmp_path, device="cuda")

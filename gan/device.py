@@ -85,6 +85,21 @@ class Place:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread for the time of the block (or of the function it decorates).
+
+    What is judged then does not depend on the machine's cores, and two jobs beside each other do
+    not slow each other down many times over.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def choose_device(wanted: str) -> str:
     """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gan.device import one_thread
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.ceilings import class_ceiling, pool_ceilings
 from gan.evaluation.extractors import FeatureNet, fit_extractors
@@ -78,6 +79,7 @@ class ValidationAssess:
     seed: int
     gate: GateConfig
 
+    @one_thread()
     def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
         """Return the assessment of the generator behind `sample`; the same at any time."""
         fakes = self.codec.encode(sample(self.wanted))
@@ -150,6 +152,7 @@ def rank(found: Mapping[str, float], nominal: float, gate: GateConfig) -> float:
     return copied + sum(max(0.0, part) for part in parts)
 
 
+@one_thread()
 def build_assess(
     train: pa.Table, validation: pa.Table, *, label: str | None, seed: int, modality: str = "images"
 ) -> ValidationAssess:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from gan.device import one_thread
 from gan.errors import DataError
 from gan.evaluation.ceilings import Real
 from gan.evaluation.copy_check import measure_copies
@@ -49,6 +50,7 @@ class Sets(NamedTuple):
     """Class index → sets with the holdout's number of records of that class."""
 
 
+@one_thread()
 def evaluate(candidate: pa.Table, reference: Reference) -> Evaluation:
     """Measure a candidate's records against the holdout.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gan.device import one_thread
 from gan.errors import DataError
 from gan.evaluation.ceilings import Real, accuracy_ceiling, class_ceiling, pool_ceilings
 from gan.evaluation.extractors import FeatureNet, fit_extractors
@@ -124,6 +125,7 @@ class Reference:
         )
 
 
+@one_thread()
 def build_reference(splits: Splits, options: Options) -> Reference:
     """Train the feature nets on train and measure what real data reaches.
 

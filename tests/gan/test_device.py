@@ -2,7 +2,7 @@
 
 import torch
 
-from gan.device import Place
+from gan.device import Place, one_thread
 
 DENORMAL = 5e-324
 
@@ -30,3 +30,14 @@ def test_measuring_is_plain_and_training_goes_on_as_before():
             assert not is_flushed()
         assert torch.get_float32_matmul_precision() == "medium"
         assert is_flushed()
+
+
+def test_one_thread_gives_the_others_back():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)

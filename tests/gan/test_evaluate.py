@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
@@ -58,6 +59,16 @@ def test_the_same_input_gives_the_same_evaluation(reference, splits, unseen):
     first, again = evaluate(unseen, reference), evaluate(unseen, build_reference(splits, OPTIONS))
     assert first.measured == again.measured
     assert first.facts == again.facts
+
+
+def test_the_number_of_threads_changes_no_number(reference, splits, unseen):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3 if threads != 3 else 2)
+    try:
+        again = evaluate(unseen, build_reference(splits, OPTIONS))
+    finally:
+        torch.set_num_threads(threads)
+    assert evaluate(unseen, reference).measured == again.measured
 
 
 def test_two_candidates_are_paired(reference, unseen, digits):

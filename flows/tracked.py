@@ -146,13 +146,7 @@ def _scheduled() -> date:
 
 def _is_passing(task_: Any, run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
     """Say whether trying again can help: a fault of a store that comes and goes."""
-    try:
-        state.result()
-    except (RetryableError, DeadlineError):
-        return True
-    except BaseException:  # noqa: BLE001 - whatever else it was stays as it is
-        return False
-    return False
+    return isinstance(state.result(raise_on_failure=False), RetryableError | DeadlineError)
 
 
 def tracked_stages(job: Job) -> Stages:

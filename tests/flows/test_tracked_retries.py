@@ -4,8 +4,6 @@ import pytest
 
 from storage.errors import AccessDeniedError, DeadlineError, SourceError, ThrottledError
 
-pytest.importorskip("prefect")
-
 
 @pytest.mark.parametrize(
     ("error", "again"),

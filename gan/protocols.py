@@ -22,6 +22,16 @@ ClassCounts = tuple[tuple[Label, int], ...]
 """Rows per class, sorted by label; empty for unconditional records."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What every synthesized record must have in one column; values as text, or a range."""
+
+    column: str
+    values: tuple[str, ...] = ()
+    low: str | None = None
+    high: str | None = None
+
+
 class Generator(nn.Module):
     """Maps latents and classes to samples."""
 

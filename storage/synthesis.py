@@ -25,6 +25,31 @@ class ClassFraction(BaseModel):
     """Its share of the samples; the shares of all classes sum to 1."""
 
 
+class GivenConfig(BaseModel):
+    """What every synthetic row must have in one column; tables only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    column: str = Field(title="Column", min_length=1)
+    """As the source names it."""
+    values: tuple[str, ...] = Field(default=(), title="Values")
+    """Any of these, as text: `">50K"`, `"3"`, `"true"`, `"2026-01-31"`; empty with low or high."""
+    low: str | None = Field(default=None, title="Low")
+    """Smallest value, as text; numbers, dates and times only."""
+    high: str | None = Field(default=None, title="High")
+    """Largest value, as text."""
+
+    @model_validator(mode="after")
+    def _values_or_range(self) -> Self:
+        if bool(self.values) == (self.low is not None or self.high is not None):
+            msg = (
+                f"synthesis.given for column {self.column!r} needs either values, or low, high or "
+                "both"
+            )
+            raise ValueError(msg)
+        return self
+
+
 class SynthesisConfig(BaseModel):
     """How many records are made, of which classes, from which seed."""
 
@@ -39,6 +64,9 @@ class SynthesisConfig(BaseModel):
     class lacks to the size of the largest. fractions: as `class_fractions` says."""
     class_fractions: tuple[ClassFraction, ...] = Field(default=(), title="Class fractions")
     """With `balance: fractions` only: the share of every class that is wanted; others get none."""
+    given: tuple[GivenConfig, ...] = Field(default=(), title="Given")
+    """Tables: what every row must have, such as `{column: sex, values: [Female]}`. The other columns
+    follow as they do in real rows of that kind."""
     seed: int | Literal["night"] = Field(default=0, title="Seed")
     """Root of all randoms of the synthesis. `night` takes the scheduled date: a retry continues,
     and the next night is new."""

@@ -1,0 +1,1 @@
+"""Sources of rows: CSV and Parquet tables, what their columns mean, how they are split."""

@@ -66,7 +66,7 @@ class SynthesisConfig(BaseModel):
     """With `balance: fractions` only: the share of every class that is wanted; others get none."""
     given: tuple[GivenConfig, ...] = Field(default=(), title="Given")
     """Tables: what every row must have, such as `{column: sex, values: [Female]}`. The others
-    columns follow as they do in real rows of that kind."""
+    follow as they do in real rows of that kind."""
     seed: int | Literal["night"] = Field(default=0, title="Seed")
     """Root of all randoms of the synthesis. `night` takes the scheduled date: a retry continues,
     and the next night is new."""

@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. Each does its own set-up in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-skewed test test-full test-gpu lint types layers bench docs lock clean
+.PHONY: help setup demo demo-skewed demo-tables test test-full test-gpu lint types layers bench docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,6 +22,9 @@ demo: .venv/.jobs  ## the whole job on real handwritten digits, into ./lake
 
 demo-skewed: .venv/.jobs  ## the same, three classes cut to a tenth and filled up again
 	@$(BIN)/ganmill run deployments/recipes/digits-skewed.yaml --track
+
+demo-tables: .venv/.jobs  ## the whole job on a real table of 569 rows and 31 columns
+	@$(BIN)/ganmill run deployments/recipes/breast-cancer.yaml --track
 
 test: .venv/.dev lint types layers  ## lint, types, layers and the tests, one representative per class
 	$(BIN)/python -m pytest -m "not full and not gpu" --cov --cov-report=

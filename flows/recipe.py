@@ -23,7 +23,7 @@ class PrivacyConfig(BaseModel):
     model_config = FROZEN
 
     min_group: int = Field(10, title="Smallest group", ge=1)
-    """A value or class held by fewer rows than this is refused or left out."""
+    """A value held by fewer rows than this never leaves the codec, and a class is refused."""
 
 
 class OutputConfig(BaseModel):
@@ -35,8 +35,10 @@ class OutputConfig(BaseModel):
     """A local folder or `s3://bucket/prefix`."""
     storage: str | None = Field(None, title="Storage profile")
     """Named storage profile with endpoint and credentials; null takes the plain environment."""
-    format: Literal["parquet", "parquet-raw"] = Field("parquet", title="Shard format")
-    """`parquet`: PNG images as Hugging Face stores them; `parquet-raw`: pixels, faster to read."""
+    format: Literal["parquet", "parquet-raw", "csv"] = Field("parquet", title="Shard format")
+    """`parquet`: tables with the source's own types, or PNG images as Hugging Face stores them.
+    `parquet-raw`, images only: pixels, faster to read. `csv`, tables only: written as the source
+    writes it."""
 
 
 class EngineConfig(BaseModel):

@@ -1,6 +1,7 @@
 """`ganmill check`: what a recipe would do with its data, without doing it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
 from flows.stages.prepare import prepare
 from flows.stages.train import fit_and_resolve
+from flows.words import kind_of, records_word
 from storage.plan import Identity, Plan, RecordKind, propose
 from storage.sources.prepared import Prepared
+from storage.sources.tables.meaning import read_columns
 from storage.synthesis import resolve_seed
 
 UNKNOWN = "0" * 64
@@ -44,7 +47,9 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "source": recipe.source.uri,
-        "kind": " x ".join(map(str, image_shape(prepared))),
+        "modality": prepared.modality,
+        "kind": kind_of(prepared),
+        "columns": [asdict(column) for column in read_columns(prepared.schema)],
         "rows": dict(prepared.rows),
         "class_counts": {
             split: [list(pair) for pair in counts]
@@ -102,10 +107,12 @@ def training_notes(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
 def write_check(found: dict[str, Any], output: Output) -> None:
     """Write counts, notes and plan for a person."""
     output.line(f"Recipe    {found['name']}: valid")
-    output.line(
-        f"Source    {found['source']}, images of {found['kind']} (height x width x channels)"
-    )
+    output.line(f"Source    {found['source']}, {found['kind']}")
     output.line()
+    if found["columns"]:
+        columns = [(one["name"], one["kind"], one["why"]) for one in found["columns"]]
+        output.table(("column", "kind", "why"), columns)
+        output.line()
     splits = [split for split in ("train", "validation", "holdout") if split in found["rows"]]
     counts = [dict(map(tuple, found["class_counts"][split])) for split in splits]
     counts.append(dict(map(tuple, found["plan"]["class_counts"])))
@@ -117,9 +124,10 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     output.table(("class", *splits, "to synthesize"), [*rows, total])
     output.line()
     plan = found["plan"]
+    word, size = records_word(found["modality"]), f"{plan['bytes'] / 2**20:,.1f} MiB"
     output.line(
-        f"Plan      {plan['rows']:,} images in {plan['shards']} shards"
-        f" ({plan['format']}, about {plan['bytes'] / 2**20:,.1f} MiB) to {plan['lake']}"
+        f"Plan      {plan['rows']:,} {word} in {plan['shards']} shards"
+        f" ({plan['format']}, about {size}) to {plan['lake']}"
     )
     for note in found["notes"]:
         output.line(f"Note      {note}")

@@ -5,6 +5,7 @@ from itertools import islice
 
 from flows.cli.output import Output
 from flows.outcome import Outcome, Published
+from flows.words import records_word
 from gan.report import Metric, Verdict
 
 VERDICTS: dict[Verdict, tuple[str, str]] = {
@@ -28,7 +29,7 @@ def show_outcome(outcome: Outcome, output: Output, *, next_seed: int) -> None:
     show_metrics(outcome.report.metrics, output)
     output.line()
     if outcome.published is not None:
-        _show_published(outcome.published, output)
+        _show_published(outcome.published, records_word(outcome.report.modality), output)
     output.line(f"Report    {outcome.report_page}")
     for text in next_steps(outcome, next_seed):
         output.line(f"Next      {text}")
@@ -71,9 +72,9 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
     )
 
 
-def _show_published(published: Published, output: Output) -> None:
+def _show_published(published: Published, word: str, output: Output) -> None:
     size = f"{published.total_bytes / 2**20:,.1f} MiB"
-    output.line(f"Data set  {published.rows:,} images in {published.shards} shards, {size}")
+    output.line(f"Data set  {published.rows:,} {word} in {published.shards} shards, {size}")
     counts = published.class_counts
     if 0 < len(counts) <= SHOWN_CLASSES:
         output.line("          " + ", ".join(f"{label}: {count:,}" for label, count in counts))

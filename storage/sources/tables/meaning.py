@@ -53,3 +53,11 @@ def with_meaning(
     }
     text = json.dumps(meaning, ensure_ascii=False, sort_keys=True).encode()
     return schema.with_metadata({**(schema.metadata or {}), KEY: text})
+
+
+def read_columns(schema: pa.Schema) -> tuple[ColumnMeaning, ...]:
+    """Return what `with_meaning` said of the columns; empty for records without meaning."""
+    text = (schema.metadata or {}).get(KEY)
+    if text is None:
+        return ()
+    return tuple(ColumnMeaning(**column) for column in json.loads(text)["columns"])

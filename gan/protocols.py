@@ -35,8 +35,23 @@ class Given:
 class Generator(nn.Module):
     """Maps latents and classes to samples."""
 
+    has_likelihood: bool = False
+    """Whether `log_likelihood` can be asked."""
+
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return samples in tensor form; `labels_N` is ignored by an unconditional generator."""
+        raise NotImplementedError
+
+    def log_likelihood(self, samples: Tensor) -> Tensor:
+        """Return the log-likelihood of each sample in nats, shape (N,)."""
+        raise NotImplementedError
+
+    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
+        """Return what training by likelihood minimises: mean nats per sample, with gradients."""
+        raise NotImplementedError
+
+    def memorise(self, samples: Tensor, position: int) -> None:
+        """Keep the samples of a position, counted in samples seen, as they are."""
         raise NotImplementedError
 
 
@@ -49,10 +64,11 @@ class Discriminator(nn.Module):
 
 
 class Networks(NamedTuple):
-    """The two networks of one adversarial training, freshly initialised."""
+    """The networks of one training, freshly initialised."""
 
     generator: Generator
-    discriminator: Discriminator
+    discriminator: Discriminator | None
+    """None where no phase is adversarial."""
 
 
 class Encoded(NamedTuple):
@@ -144,16 +160,24 @@ class Modality(Protocol):
         """
 
     def build(self, config: ResolvedConfig, codec: Any, stream: torch.Generator) -> Networks:
-        """Return both networks on the processor, initialised from the stream."""
+        """Return the networks on the processor, initialised from the stream."""
 
     def preview(self, records: pa.Table, label: str | None, per_class: int) -> bytes:
         """Return a PNG that shows records, one row per class."""
 
 
-SampleFn = Callable[[ClassCounts | int], pa.Table]
-"""Synthesizes records with the averaged generator as it stands: so many rows of each class, or so
-many rows when unconditional. Every call of one training starts from the same latents, so two ticks
-are a paired comparison."""
+class SampleFn(Protocol):
+    """The averaged generator as it stands, as an assessment sees it."""
+
+    def __call__(self, rows: ClassCounts | int) -> pa.Table:
+        """Synthesize so many rows of each class, or so many rows when unconditional.
+
+        Every call of one training starts from the same latents, so two ticks are a paired
+        comparison.
+        """
+
+    def log_likelihood(self, records: pa.Table) -> np.ndarray[Any, Any] | None:
+        """Return nats per record, float64 (N,); None for a generator that cannot say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ padded, on one thread: another cut or thread count would change the last bits of
 Shapes: N records, B records of one forward pass, Z latent.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from gan.config import ResolvedConfig
 from gan.device import find_place
 from gan.errors import ConfigError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import ClassCounts, Codec, Generator, SampleFn
+from gan.protocols import ClassCounts, Codec, Generator
 from gan.randomness import stream
 from gan.snapshot import Snapshot, load_snapshot
 
@@ -82,15 +83,51 @@ def draw_latents(config: ResolvedConfig, rows: int, numbers: torch.Generator) ->
     return latents * config.latent_spread
 
 
-def average_sampler(generator: Generator, codec: Codec, config: ResolvedConfig) -> SampleFn:
-    """Return what an assessment calls: every call starts from the same latents."""
+@torch.inference_mode()
+def log_likelihood(
+    generator: Generator, codec: Codec, config: ResolvedConfig, records: pa.Table
+) -> Values | None:
+    """Return nats per record, float64 (N,), in passes of the fixed size.
 
-    def sample(rows: ClassCounts | int) -> pa.Table:
+    None for a generator that has no likelihood.
+
+    Raises:
+        DataError: the records do not fit the codec.
+    """
+    if not generator.has_likelihood:
+        return None
+    device = next(generator.parameters()).device
+    samples = codec.to_samples(torch.from_numpy(codec.encode(records).values))
+    parts = [
+        generator.log_likelihood(part.to(device)).double().cpu().numpy()
+        for part in samples.split(config.sampling_batch)
+    ]
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class AverageSampler:
+    """What an assessment gets: the averaged generator as it stands; see `SampleFn`."""
+
+    generator: Generator
+    codec: Codec
+    config: ResolvedConfig
+
+    def __call__(self, rows: ClassCounts | int) -> pa.Table:
+        """Return records; every call starts from the same latents."""
+        codec, config = self.codec, self.config
         labels_N = expand(rows, codec)
         latents = draw_latents(config, len(labels_N), stream(config.seed, "assess"))
-        return codec.decode(generate(generator, codec, config, labels_N, latents), labels_N)
+        return codec.decode(generate(self.generator, codec, config, labels_N, latents), labels_N)
 
-    return sample
+    def log_likelihood(self, records: pa.Table) -> Values | None:
+        """Return nats per record, float64 (N,); None for a generator that cannot say."""
+        return log_likelihood(self.generator, self.codec, self.config, records)
+
+
+def average_sampler(generator: Generator, codec: Codec, config: ResolvedConfig) -> AverageSampler:
+    """Return what an assessment calls."""
+    return AverageSampler(generator, codec, config)
 
 
 class Sampler:

@@ -31,6 +31,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from gan.evaluation.exhibit import Exhibit
     from gan.evaluation.reference import Reference
 
 _EVALUATION = TypeAdapter(Evaluation)
@@ -122,7 +123,8 @@ class Desk:
             meter.update(fakes.num_rows)
             evaluation = measure(fakes, reference)
             story = read_story(job.lake, job.name, version)
-            report = self._report(version, snapshot_digest, evaluation, fakes, story)
+            exhibit = self._exhibit(fakes, reference)
+            report = self._report(version, snapshot_digest, evaluation, exhibit, story)
         files = {"report.json": report.to_json(), "report.html": render(report).encode()}
         digest = registry.put_report(job.lake, job.name, version, files)
         kept = {
@@ -143,12 +145,22 @@ class Desk:
         seed = derive(recipe.seed, "evaluation")
         return sampler.records(reference.wanted, seed=seed, index=0)
 
+    def _exhibit(self, fakes: "pa.Table", reference: "Reference") -> "Exhibit":
+        from gan.evaluation.exhibit import Exhibit
+
+        return Exhibit(
+            candidate=fakes,
+            reference=reference,
+            label=self.prepared.label,
+            confidential=self.job.recipe.source.confidential,
+        )
+
     def _report(
         self,
         version: str,
         snapshot_digest: str,
         evaluation: Evaluation,
-        fakes: "pa.Table",
+        exhibit: "Exhibit",
         story: Story,
     ) -> Report:
         from gan.evaluation.reporting import Background, Subject, build_report
@@ -160,7 +172,6 @@ class Desk:
             snapshot_digest=snapshot_digest,
             created=now().isoformat(),
             modality=self.prepared.modality,
-            label=self.prepared.label,
         )
         background = Background(
             curves=tuple(Curve(**curve) for curve in story.curves),
@@ -176,7 +187,7 @@ class Desk:
             evaluation,
             judgement,
             gate=self.job.recipe.gate,
-            candidate=fakes,
+            exhibit=exhibit,
             background=background,
         )
 

@@ -1,23 +1,15 @@
-"""Figures of the report's frame, as data. No real record is in any of them."""
+"""Figures that every modality's report may have, as data. No real record is in any of them."""
 
-import base64
 import math
-import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gan.evaluation.bounds import Bounds, GateConfig, bounds_of
 from gan.protocols import Curve
 from gan.report import Figure, Metric
 
-PER_CLASS = 12
-"""Samples of each class in the grid; without classes the grid is so wide and high."""
-
-CLOSENESS = ("coverage", "density", "label_accuracy")
-"""Metrics whose ratio to the ceiling is about one; drawn in one picture."""
-DISTANCE = ("fd",)
-COPIES = ("copies",)
+CEILING_UNIT = "÷ ceiling"
 
 CURVES: Mapping[str, tuple[str, str, bool, tuple[str, ...]]] = {
     "quality": (
@@ -39,6 +31,19 @@ CURVES: Mapping[str, tuple[str, str, bool, tuple[str, ...]]] = {
         False,
         ("copies_share",),
     ),
+    "likelihood": (
+        "Negative log-likelihood of validation rows while training; lower is better.",
+        "nats per row",
+        False,
+        ("validation_nll",),
+    ),
+    "errors": (
+        "Error against validation rows while training: mean total variation distance of single "
+        "columns and of pairs of columns.",
+        "distance",
+        False,
+        ("one_way", "two_way"),
+    ),
     "rank": (
         "The measure by which the snapshot is chosen: 0 is as good as real data.",
         "rank",
@@ -49,52 +54,46 @@ CURVES: Mapping[str, tuple[str, str, bool, tuple[str, ...]]] = {
 """Figure → caption, unit, log scale, names of its curves."""
 
 
-def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
-    """Return the grid of synthetic samples, one row per class."""
-    rows = [str(label) for label, count in class_counts if count]
-    width, height = struct.unpack(">II", png[16:24])  # PNG, IHDR
-    return Figure(
-        id="samples",
-        section="samples",
-        caption="Synthetic samples as they come, one class per row."
-        if rows
-        else "Synthetic samples as they come.",
-        alt=f"A grid of synthetic images of {len(rows)} classes"
-        if rows
-        else "A grid of synthetic images",
-        kind="image",
-        data={
-            "png": base64.b64encode(png).decode(),
-            "width": width,
-            "height": height,
-            "columns": [],
-            "rows": rows,
-        },
-    )
+@dataclass(frozen=True, kw_only=True)
+class BarGroup:
+    """Metrics of one size, drawn in one picture against their bounds."""
+
+    id: str
+    caption: str
+    metrics: tuple[str, ...]
+    """Names; each is drawn once per scope."""
+    unit: str = CEILING_UNIT
+    """In this unit values are divided by what real data reaches; in another they are as they
+    are, and metrics without bounds are drawn too."""
+    reference: tuple[float, str] = (1.0, "real data")
+    """Where the long line stands, and what it means."""
 
 
-def ratio_bars(metrics: Sequence[Metric], gate: GateConfig) -> tuple[Figure | None, ...]:
-    """Return the judged metrics of the whole set as bars against the ceiling."""
+def bars(metrics: Sequence[Metric], group: BarGroup, gate: GateConfig) -> Figure | None:
+    """Return the group's metrics of the whole set with their bounds; None without any."""
     whole = [metric for metric in metrics if "/" not in metric.scope]
-    return (
-        _bars("ratios", "Metrics against what real data reaches.", whole, CLOSENESS, gate),
-        _bars("fd-ratio", "Fréchet distance against that of real data.", whole, DISTANCE, gate),
-        _bars("copies-ratio", "Calibrated copies against nominal.", whole, COPIES, gate),
-    )
+    return _bars(group, [metric for metric in whole if metric.name in group.metrics], gate)
 
 
-def class_bars(metrics: Sequence[Metric], gate: GateConfig) -> Figure | None:
-    """Return coverage of every judged class, on the worse feature net."""
+def part_bars(
+    metrics: Sequence[Metric], group: BarGroup, gate: GateConfig, most: int | None = None
+) -> Figure | None:
+    """Return the group's metrics of every part (class or column), by its worse scope.
+
+    With `most`, only so many of the worst are drawn.
+    """
     worse: dict[str, Metric] = {}
     for metric in metrics:
-        _, _, label = metric.scope.partition("/")
-        if not label or metric.name != "coverage":
+        _, _, part = metric.scope.partition("/")
+        if not part or metric.name not in group.metrics:
             continue
-        held = worse.get(label)
-        if held is None or (metric.ratio or 0.0) < (held.ratio or 0.0):
-            worse[label] = metric
-    caption = "Coverage within each class, on the worse feature net."
-    return _bars("class-coverage", caption, list(worse.values()), ("coverage",), gate)
+        held = worse.get(part)
+        if held is None or _badness(metric) > _badness(held):
+            worse[part] = metric
+    chosen = list(worse.values())
+    if most is not None:
+        chosen = sorted(chosen, key=_badness, reverse=True)[:most]
+    return _bars(group, chosen, gate)
 
 
 def training(curves: Sequence[Curve], chosen: int | None) -> tuple[Figure, ...]:
@@ -134,44 +133,50 @@ def class_table(
     )
 
 
-def _bars(
-    id_: str, caption: str, metrics: Sequence[Metric], names: Sequence[str], gate: GateConfig
-) -> Figure | None:
-    """Return metrics ÷ ceiling with their bounds, or None where there is nothing to draw."""
-    bars: list[dict[str, Any]] = []
-    for metric in metrics:
-        bounds = bounds_of(metric, gate) if metric.name in names else None
-        if bounds is None or metric.ceiling is None or metric.ceiling.value <= 0:
-            continue
-        real = metric.ceiling.value
-        bars.append(
-            {
-                "label": f"{metric.name.replace('_', ' ')}, {metric.scope}",
-                "value": metric.value / real,
-                "low": metric.low / real,
-                "high": metric.high / real,
-                **_shown_bounds(bounds, real),
-            }
-        )
-    if not bars:
+def _badness(metric: Metric) -> float:
+    ratio = metric.ratio or 0.0
+    return ratio if metric.direction == "lower" else -ratio
+
+
+def _bars(group: BarGroup, metrics: Sequence[Metric], gate: GateConfig) -> Figure | None:
+    rows = [row for metric in metrics if (row := _bar(group, metric, gate)) is not None]
+    if not rows:
         return None
-    told = "; ".join(f"{bar['label']} {bar['value']:.3g}" for bar in bars)
+    told = "; ".join(f"{row['label']} {row['value']:.3g}" for row in rows)
+    value, text = group.reference
     return Figure(
-        id=id_,
+        id=group.id,
         section="metrics",
-        caption=caption,
-        alt=f"{caption} {told}",
+        caption=group.caption,
+        alt=f"{group.caption} {told}",
         kind="bars",
         data={
-            "unit": "÷ ceiling",
-            "bars": bars,
-            "reference": {"value": 1.0, "text": "real data"},
+            "unit": group.unit,
+            "bars": rows,
+            "reference": {"value": value, "text": text},
         },
     )
 
 
+def _bar(group: BarGroup, metric: Metric, gate: GateConfig) -> dict[str, Any] | None:
+    """Return one row of a chart, or None where it cannot be drawn in the group's unit."""
+    bounds, size = bounds_of(metric, gate), 1.0
+    if group.unit == CEILING_UNIT:
+        if bounds is None or metric.ceiling is None or metric.ceiling.value <= 0:
+            return None
+        size = metric.ceiling.value
+    shown = {} if bounds is None else _shown_bounds(bounds, size)
+    return {
+        "label": f"{metric.name.replace('_', ' ')}, {metric.scope}",
+        "value": metric.value / size,
+        "low": metric.low / size,
+        "high": metric.high / size,
+        **shown,
+    }
+
+
 def _shown_bounds(bounds: Bounds, real: float) -> dict[str, float | None]:
-    """Return the four bounds ÷ ceiling, None where there is none; block never inside pass."""
+    """Return the four bounds ÷ `real`, None where there is none; block never inside pass."""
     limits = {
         "pass_low": bounds.pass_low,
         "pass_high": bounds.pass_high,

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from gan.evaluation import figures
 from gan.evaluation.bounds import GateConfig
+from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.gate import Judgement
+from gan.evaluation.judges import load_judge
 from gan.evaluation.measured import Evaluation
-from gan.modalities import load_modality
 from gan.protocols import Curve
 from gan.report import Event, Figure, Report
 
@@ -26,8 +25,6 @@ class Subject:
     created: str
     """UTC, ISO 8601."""
     modality: str
-    label: str | None = None
-    """Name of the label column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +47,20 @@ def build_report(
     judgement: Judgement,
     *,
     gate: GateConfig,
-    candidate: pa.Table,
+    exhibit: Exhibit,
     background: Background,
 ) -> Report:
     """Return the report: metrics, verdict, reasons, events and figures.
 
-    `candidate` holds synthetic records; no real record reaches a figure.
+    The figures of the records are the modality's (`pictures` of its judge), drawn from `exhibit`;
+    no real record reaches one while that is confidential.
 
     Raises:
         DataError: the candidate has no records to show.
     """
-    shown = load_modality(subject.modality)
-    png = shown.preview(candidate, subject.label, figures.PER_CLASS)
+    judge = load_judge(subject.modality)
     pictures: list[Figure | None] = [
-        figures.samples(png, evaluation.candidate_class_counts),
-        *figures.ratio_bars(evaluation.metrics, gate),
-        figures.class_bars(evaluation.metrics, gate),
+        *judge.pictures(evaluation, exhibit, gate),
         *figures.training(background.curves, background.chosen_samples_seen),
         figures.class_table(background.class_counts, evaluation.candidate_class_counts),
     ]

@@ -6,6 +6,7 @@ from PIL import Image
 
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
+from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.gate import judge
 from gan.evaluation.reporting import Background, Subject, build_report
 from gan.protocols import Curve
@@ -26,7 +27,9 @@ def report(digits):
         label="digit",
     )
     candidate = digits.slice(220, 80)
-    evaluation = evaluate(candidate, build_reference(splits, Options(halves=20, replicates=4)))
+    reference = build_reference(splits, Options(halves=20, replicates=4))
+    evaluation = evaluate(candidate, reference)
+    exhibit = Exhibit(candidate=candidate, reference=reference, label="digit")
     gate = GateConfig()
     background = Background(
         curves=CURVES,
@@ -42,11 +45,10 @@ def report(digits):
         generator="20260101T000000Z-aaaaaaaa",
         snapshot_digest="00",
         created="2026-01-01T00:00:00+00:00",
-        label="digit",
     )
     judgement = judge(evaluation, gate)
     return build_report(
-        subject, evaluation, judgement, gate=gate, candidate=candidate, background=background
+        subject, evaluation, judgement, gate=gate, exhibit=exhibit, background=background
     )
 
 

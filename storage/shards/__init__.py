@@ -22,23 +22,40 @@ class ShardFormat(ABC):
     extension: str
     """Of the shard's file name, without a dot."""
     media_type: str
+    modality: str
+    """Of the records it can hold."""
+    sample_ids: bool
+    """Whether records carry a `sample_id`; without, the schema is the source's own."""
+    self_describing: bool = True
+    """Whether a file has room for metadata. Where it has none, `metadata` is empty, and a document
+    of the version, `shards.json`, says it for all its shards."""
 
     @abstractmethod
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema a reader without ganmill sees, from the records' (with `sample_id`)."""
+        """Return the schema a reader without ganmill sees.
+
+        Args:
+            schema: the records' (with `sample_id` where there is one) and its metadata.
+        """
 
     @abstractmethod
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Return the bytes of one shard.
 
         Args:
-            records: with `sample_id`; images as fixed-shape tensors of uint8.
+            records: with `sample_id` where there is one; images as fixed-shape tensors of uint8.
+                The schema's metadata is the plan's, such as the CSV dialect of the source.
             metadata: what the shard says of itself.
         """
 
     @abstractmethod
-    def decode(self, data: bytes) -> pa.Table:
-        """Return the records again, every one decoded in full.
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
+        """Return the records again, every one decoded in full, without schema metadata.
+
+        Args:
+            data: one shard.
+            schema: of the records as planned, with metadata; formats whose files say it do not
+                use it, the others read everything as text without it.
 
         Raises:
             IntegrityError: the bytes are truncated, altered, or no shard of this format.
@@ -53,8 +70,12 @@ class ShardFormat(ABC):
         """
 
     @abstractmethod
-    def inspect(self, data: bytes) -> tuple[int, pa.Schema]:
-        """Return rows and schema (as `file_schema`) without decoding the records.
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:
+        """Return rows and schema (as `file_schema`) without decoding more than that takes.
+
+        Args:
+            data: one shard.
+            schema: as `file_schema` gave it, for formats whose files do not say it.
 
         Raises:
             IntegrityError: the bytes are no shard of this format.
@@ -68,8 +89,32 @@ class ShardFormat(ABC):
 FORMATS: dict[str, str] = {
     "parquet": "storage.shards.images",
     "parquet-raw": "storage.shards.images_raw",
+    "table-parquet": "storage.shards.tables",
+    "csv": "storage.shards.tables_csv",
 }
 """Name → module with `FORMAT`, imported when it is asked for."""
+
+OFFERED: dict[str, dict[str, str]] = {
+    "images": {"parquet": "parquet", "parquet-raw": "parquet-raw"},
+    "tables": {"parquet": "table-parquet", "csv": "csv"},
+}
+"""Modality → what a recipe calls a format → its key in `FORMATS`."""
+
+
+def format_for(modality: str, name: str) -> str:
+    """Return the key in `FORMATS` of what the recipe calls `output.format`.
+
+    Raises:
+        PlanError: records of this modality cannot be written so.
+    """
+    offered = OFFERED.get(modality, {})
+    if name not in offered:
+        msg = (
+            f"output.format {name!r} cannot hold {modality}; choose one of "
+            f"{', '.join(offered) or 'none'}"
+        )
+        raise PlanError(msg)
+    return offered[name]
 
 
 def load_format(name: str) -> ShardFormat:

@@ -30,6 +30,8 @@ class ImagesRawParquet(ShardFormat):
 
     extension = "parquet"
     media_type = "application/vnd.apache.parquet"
+    modality = "images"
+    sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
         """Replace the tensor by fixed-size bytes."""
@@ -47,7 +49,7 @@ class ImagesRawParquet(ShardFormat):
         shape = ",".join(str(size) for size in tensor_shape(records.schema))
         return write_parquet(table, {**metadata, SHAPE_KEY: shape, DTYPE_KEY: "uint8"})
 
-    def decode(self, data: bytes) -> pa.Table:
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
         """Read every page and give the pixels their shape again."""
         table, shape = read_parquet(data), image_shape(read_metadata(data))
         position = table.schema.get_field_index(IMAGE)
@@ -64,7 +66,7 @@ class ImagesRawParquet(ShardFormat):
         """Read the footer."""
         return read_metadata(data)
 
-    def inspect(self, data: bytes) -> tuple[int, pa.Schema]:
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
         """Read the footer."""
         return read_footer(data)
 

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import IntegrityError, PlanError
-from storage.shards import FORMATS, IMAGE, SAMPLE_ID, load_format
+from storage.shards import IMAGE, OFFERED, SAMPLE_ID, format_for, load_format
 from storage.shards.parquet_file import write_parquet
 
+IMAGE_FORMATS = tuple(OFFERED["images"].values())
 METADATA = {"synthetic": "true", "generator": "toy/x", "run_key": "ab", "shard_index": "3"}
 LABELS = {
     "text": pa.array(["ä", "bee", "bee", "", "cat"], pa.string()),
@@ -34,7 +35,7 @@ def table(images_NHWC, labels=None):
     return pa.table(columns if labels is None else columns | {"kind": labels})
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=IMAGE_FORMATS)
 def shard_format(request):
     return load_format(request.param)
 
@@ -121,7 +122,7 @@ def test_a_truncated_shard_is_refused(shard_format, length):
 
 def test_a_shard_of_the_other_format_is_refused(shard_format):
     records = table(images(5, (4, 4, 3)))
-    others = [load_format(name) for name in FORMATS if load_format(name) is not shard_format]
+    others = [load_format(name) for name in IMAGE_FORMATS if load_format(name) is not shard_format]
     for other in others:
         with pytest.raises(IntegrityError, match=r"another format|shape"):
             shard_format.decode(other.encode(records, METADATA))
@@ -167,7 +168,7 @@ def test_raw_pixels_are_fixed_length_bytes():
 
 def test_portable_encodings():
     """zstd, dictionaries for strings only, a page index, no statistics of images."""
-    for name in FORMATS:
+    for name in IMAGE_FORMATS:
         data = load_format(name).encode(table(images(50, (8, 8, 3)), pa.array(["a"] * 50)), {})
         group = pq.read_metadata(io.BytesIO(data)).row_group(0)
         for number in range(group.num_columns):
@@ -180,5 +181,12 @@ def test_portable_encodings():
 
 
 def test_an_unknown_format_lists_the_known():
-    with pytest.raises(PlanError, match=r"'csv'.*parquet, parquet-raw"):
-        load_format("csv")
+    with pytest.raises(PlanError, match=r"'webp'.*parquet, parquet-raw, table-parquet, csv"):
+        load_format("webp")
+
+
+def test_a_recipe_names_formats_of_its_modality():
+    assert format_for("images", "parquet") == "parquet"
+    assert format_for("tables", "parquet") == "table-parquet"
+    with pytest.raises(PlanError, match=r"'csv' cannot hold images; choose .* parquet-raw"):
+        format_for("images", "csv")

@@ -46,8 +46,8 @@ def test_the_version_is_made_of_time_and_run_key(plan):
 def test_an_unresolved_night_and_an_unknown_format_are_refused():
     with pytest.raises(PlanError, match="night"):
         toy.proposal(seed="night")
-    with pytest.raises(PlanError, match=r"'csv'.*parquet"):
-        toy.proposal(shard_format="csv")
+    with pytest.raises(PlanError, match=r"'webp'.*parquet"):
+        toy.proposal(shard_format="webp")
 
 
 def test_a_measured_size_decides_auto():

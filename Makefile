@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. Each does its own set-up in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-skewed demo-tables test test-full test-gpu lint types layers bench docs lock clean
+.PHONY: help setup demo demo-skewed demo-tables test test-full test-gpu lint types layers bench bench-tables docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -48,12 +48,15 @@ layers: .venv/.dev  ## flows over gan and storage, which do not know each other
 bench: .venv/.dev  ## measure: training step, synthesis against its limit, the demo's quality
 	$(BIN)/python -m benchmarks
 
+bench-tables: .venv/.bench  ## measure tables beside CTGAN, on TABLE=file.parquet LABEL=column or the demo's table
+	$(BIN)/python -m benchmarks.against_ctgan $(TABLE) $(LABEL)
+
 docs: .venv/.dev  ## write docs/recipe.md, settings.md and errors.md anew from the code
 	$(BIN)/python -m flows.reference docs
 
 lock: .venv/.dev  ## make constraints.txt anew from pyproject.toml
 	$(PIP) install pip-tools
-	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --strip-extras --no-header --no-annotate \
+	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --extra bench --extra sdmetrics --strip-extras --no-header --no-annotate \
 	  --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -c <(echo "$(TORCH)") -o .venv/lock.txt pyproject.toml
 	{ head -1 constraints.txt; sed 's/^\(torch==[0-9.]*\)+.*/\1/' .venv/lock.txt; } > .venv/constraints.txt
 	mv .venv/constraints.txt constraints.txt
@@ -86,4 +89,9 @@ clean:  ## remove .venv and caches; ./lake stays
 .venv/.dev: .venv/.jobs
 	@echo "Installing the tools of its tests (a download of about 60 MB) ..."
 	@$(PIP) install --editable ".[jobs,dev]" -c constraints.txt
+	@touch $@
+
+.venv/.bench: .venv/.dev
+	@echo "Installing CTGAN, which is measured beside ours ..."
+	@$(PIP) install --editable ".[jobs,dev,bench]" -c constraints.txt
 	@touch $@

@@ -9,9 +9,10 @@ from pydantic import TypeAdapter
 
 from gan.errors import DataError
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import Options, Splits, arrange, build_reference, evaluate
+from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
 from gan.evaluation.gate import judge
 from gan.evaluation.measured import Evaluation
+from gan.evaluation.perceptual.evaluate import arrange
 from gan.images.codec import write_images
 
 OPTIONS = Options(halves=20, replicates=6)

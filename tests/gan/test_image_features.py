@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gan.errors import ConfigError, DataError
-from gan.evaluation.extractors import fit_extractors
+from gan.evaluation.perceptual.extractors import fit_extractors
 from gan.images import features
 from gan.images.codec import read_images
 

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gan.evaluation import reference as reference_module
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import Options, build_reference, evaluate
 from gan.evaluation.gate import judge
+from gan.evaluation.perceptual import reference as reference_module
 
 RESPLITS = 100
 QUICK = Options(halves=20, replicates=20)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from gan.evaluation.ceilings import copies_ceiling
 from gan.evaluation.measured import Measured
-from gan.evaluation.reference import NetReference, Reference
+from gan.evaluation.perceptual.ceilings import copies_ceiling
+from gan.evaluation.perceptual.reference import NetReference, PerceptualReference
 from gan.metrics.copies import copies, copies_share, nominal_share, threshold
 from gan.metrics.distances import nearest_distances
 from gan.randomness import numpy_stream
@@ -15,7 +15,7 @@ from gan.report import Metric
 Array = np.ndarray[Any, Any]
 
 
-def measure_copies(fakes_MF: Array, net: NetReference, reference: Reference) -> Measured:
+def measure_copies(fakes_MF: Array, net: NetReference, reference: PerceptualReference) -> Measured:
     """Return the metric `copies`; resamples redraw both the calibration and the fakes."""
     seed = reference.options.seed
     nominal = nominal_share(reference.holdout_rows)

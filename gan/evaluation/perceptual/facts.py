@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from gan.evaluation.measured import Fact
-from gan.evaluation.reference import Reference
+from gan.evaluation.perceptual.reference import PerceptualReference
 from gan.metrics.copies import record_digests
 from gan.protocols import Encoded
 
@@ -19,7 +19,7 @@ EXPECTED_OF_A_CLASS = math.log(1000)
 once in a thousand."""
 
 
-def find_facts(candidate: Encoded, reference: Reference) -> tuple[Fact, ...]:
+def find_facts(candidate: Encoded, reference: PerceptualReference) -> tuple[Fact, ...]:
     """Return every hard fact about a candidate and the splits it is measured on."""
     return (
         _finite(candidate),
@@ -41,7 +41,7 @@ def _finite(candidate: Encoded) -> Fact:
     )
 
 
-def _classes(candidate: Encoded, reference: Reference) -> Fact:
+def _classes(candidate: Encoded, reference: PerceptualReference) -> Fact:
     counts = Counter(candidate.labels_N.tolist())
     rows = len(candidate.values)
     missing = [
@@ -58,7 +58,7 @@ def _classes(candidate: Encoded, reference: Reference) -> Fact:
     )
 
 
-def _exact_copies(candidate: Encoded, reference: Reference) -> Fact:
+def _exact_copies(candidate: Encoded, reference: PerceptualReference) -> Fact:
     digests = record_digests(candidate.values)
     hits = sum(digest in reference.facts.train_digests for digest in digests)
     share, own = hits / len(digests), reference.facts.holdout_copies
@@ -71,7 +71,7 @@ def _exact_copies(candidate: Encoded, reference: Reference) -> Fact:
     )
 
 
-def _overlap(reference: Reference) -> Fact:
+def _overlap(reference: PerceptualReference) -> Fact:
     overlaps = reference.facts.overlaps
     expected = reference.options.overlap_expected
     text = f"{overlaps:,} records are in two splits at once"

@@ -1,0 +1,236 @@
+"""The assessment while training: the gate's own measures on validation, cheap enough for a tick.
+
+The holdout stays unseen; the feature nets are others than those of the final evaluation, so the
+choice of the snapshot cannot flatter it. Every measure is put on one scale, 0 = as real data, 1 =
+the gate's pass bound, on the worse of both nets; `rank` is their sum.
+
+Shapes: N validation records, M samples, F features.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gan.device import one_thread
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.judges import check_rows
+from gan.evaluation.perceptual.ceilings import class_ceiling, pool_ceilings
+from gan.evaluation.perceptual.extractors import FeatureNet, fit_extractors
+from gan.evaluation.perceptual.reference import MIN_CLASS, TRAIN_ROWS, thin, value_spread
+from gan.evaluation.perceptual.trials import compare_sets
+from gan.metrics.copies import (
+    copies_share,
+    nominal_share,
+    record_digests,
+    threshold,
+)
+from gan.metrics.distances import nearest_distances
+from gan.metrics.pool import Pool, make_pool, measure, measure_coverage
+from gan.modalities import load_modality
+from gan.protocols import Assessment, ClassCounts, Codec, Encoded, SampleFn
+from gan.randomness import derive, numpy_stream
+
+Array = np.ndarray[Any, Any]
+
+FULL_COVERAGE = 0.95
+"""Coverage ÷ ceiling, on the worse net, from which the trend of copies is watched."""
+SAMPLES, SETS = 2000, 4
+"""About how many samples a tick takes, and at most how many times the validation's records."""
+CAP = 1000
+"""Most validation records compared at a tick."""
+HALVES = 20
+EXACT_COPIES_RANK = 10.0
+"""Added to the rank when a sample equals a training record, because the gate blocks that."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetAssess:
+    """What one feature net knows of the real records."""
+
+    net: FeatureNet
+    train_NF: Array
+    validation_NF: Array
+    limit: float
+    """Distance to train under which a sample counts as a copy."""
+    coverage: float
+    """Ceiling of coverage, and so on."""
+    density: float
+    fd: float
+    class_coverage: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ValidationAssess:
+    """An `Assess`: ranks the generator by the worse of both feature nets; see `build_assess`."""
+
+    codec: Codec
+    nets: tuple[NetAssess, ...]
+    classes_N: Array
+    """Class indexes of the validation records."""
+    wanted: ClassCounts | int
+    """What a tick samples."""
+    nominal: float
+    spread: float
+    train_digests: frozenset[bytes]
+    seed: int
+    gate: GateConfig
+
+    @one_thread()
+    def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
+        """Return the assessment of the generator behind `sample`; the same at any time."""
+        fakes = self.codec.encode(sample(self.wanted))
+        found = [self._on(net, fakes) for net in self.nets]
+        worse = {
+            "coverage_ratio": min(one["coverage"] for one in found),
+            "worst_class_ratio": min(one["worst_class"] for one in found),
+            "fd_ratio": max(one["fd"] for one in found),
+            "density_ratio": max((one["density"] for one in found), key=_distance),
+            "copies_share": max(one["copies"] for one in found),
+            "exact_copies": _exact_copies(fakes, self.train_digests),
+            "spread": value_spread(fakes.values) / self.spread if self.spread > 0 else 1.0,
+        }
+        return Assessment(
+            metrics=worse,
+            rank=rank(worse, self.nominal, self.gate),
+            copies=max(worse["copies_share"], self.nominal),
+            full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
+        )
+
+    def _on(self, net: NetAssess, fakes: Encoded) -> dict[str, float]:
+        """Return every measure in one feature space, relative to what real data reaches."""
+        fakes_MF = net.net(fakes.values)
+        n = len(net.validation_NF)
+        order = numpy_stream(self.seed, "assess-sets").permutation(len(fakes_MF))
+        parts = [fakes_MF[order[start : start + n]] for start in range(0, len(order) - n + 1, n)]
+        whole = compare_sets(net.validation_NF, parts, measure, 0, self.seed).points
+        return {
+            "coverage": whole["coverage"] / net.coverage,
+            "density": whole["density"] / net.density,
+            "fd": whole["fd"] / net.fd,
+            "worst_class": self._worst_class(net, fakes_MF, fakes.labels_N),
+            "copies": copies_share(nearest_distances(fakes_MF, net.train_NF), net.limit),
+        }
+
+    def _worst_class(self, net: NetAssess, fakes_MF: Array, labels_M: Array) -> float:
+        """Return the lowest coverage ÷ ceiling within a class; 1 where no class is judged."""
+        ratios = [1.0]
+        for index, ceiling in net.class_coverage.items():
+            reals_NF = net.validation_NF[self.classes_N == index]
+            members, n = np.flatnonzero(labels_M == index), len(reals_NF)
+            parts = [
+                fakes_MF[members[start : start + n]]
+                for start in range(0, max(1, len(members) - n + 1), n)
+            ]
+            trial = compare_sets(reals_NF, parts, measure_coverage, 0, self.seed)
+            ratios.append(trial.points["coverage"] / ceiling)
+        return min(ratios)
+
+
+def rank(found: Mapping[str, float], nominal: float, gate: GateConfig) -> float:
+    """Return how far a generator is from real data: the sum over the measures, lower is better.
+
+    Each is 0 where real data is and 1 at the gate's pass bound; infinite when the samples have
+    collapsed to one image or are not finite numbers.
+    """
+    if found["spread"] < gate.spread_min or not all(map(math.isfinite, found.values())):
+        return math.inf
+    room = 1.0 - gate.coverage_pass
+    density = found["density_ratio"]
+    parts = (
+        (1.0 - found["coverage_ratio"]) / room,
+        (1.0 - found["worst_class_ratio"]) / room,
+        math.log(max(1.0, found["fd_ratio"])) / math.log(gate.fd_pass),
+        (density - 1.0) / (gate.density_pass_high - 1.0),
+        (1.0 - density) / (1.0 - gate.density_pass_low),
+        (found["copies_share"] / nominal - 1.0) / (gate.copies_pass - 1.0),
+    )
+    copied = EXACT_COPIES_RANK if found["exact_copies"] > 0 else 0.0
+    return copied + sum(max(0.0, part) for part in parts)
+
+
+@one_thread()
+def build_assess(
+    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int, modality: str = "images"
+) -> ValidationAssess:
+    """Train the feature nets on train and keep what is needed of both splits.
+
+    Raises:
+        DataError: validation is too small to compare anything, or does not fit train.
+        ConfigError: there is no such modality.
+    """
+    check_rows("validation", validation)
+    codec = load_modality(modality).CODEC.fit(train, label)
+    seen, unseen = codec.encode(train), codec.encode(validation)
+    nominal = nominal_share(validation.num_rows)
+    if validation.num_rows > CAP:
+        chosen = np.sort(numpy_stream(seed, "assess-subset").permutation(len(unseen.values))[:CAP])
+        unseen = Encoded(unseen.values[chosen], unseen.labels_N[chosen])
+    classes_N = seen.labels_N if codec.classes else None
+    nets = fit_extractors(modality, seen.values, classes_N, derive(seed, "assessing-features"))
+    return ValidationAssess(
+        codec=codec,
+        nets=tuple(_net_assess(net, seen, unseen, nominal, seed) for net in nets),
+        classes_N=unseen.labels_N,
+        wanted=_wanted(codec, unseen),
+        nominal=nominal,
+        spread=value_spread(thin(seen.values, TRAIN_ROWS)),
+        train_digests=frozenset(record_digests(seen.values)),
+        seed=seed,
+        gate=GateConfig(),
+    )
+
+
+def _wanted(codec: Codec, unseen: Encoded) -> ClassCounts | int:
+    sets = max(1, min(SETS, SAMPLES // len(unseen.values)))
+    if not codec.classes:
+        return sets * len(unseen.values)
+    counts = Counter(unseen.labels_N.tolist())
+    return tuple((label, sets * max(1, counts[i])) for i, label in enumerate(codec.classes))
+
+
+def _net_assess(
+    net: FeatureNet, seen: Encoded, unseen: Encoded, nominal: float, seed: int
+) -> NetAssess:
+    """Measure what validation alone can tell of real data: halves of it against each other.
+
+    Coverage between two samples of one distribution does not depend on n (Naeem et al. 2020,
+    section 3.3); the Fréchet distance falls as 1 / n, so that of halves is divided by two.
+    """
+    train_NF, validation_NF = net(thin(seen.values, TRAIN_ROWS)), net(unseen.values)
+    pool = make_pool(validation_NF)
+    whole = pool_ceilings(pool, unseen.labels_N, HALVES, seed)
+    counts = Counter(unseen.labels_N.tolist())
+    judged = sorted(index for index, count in counts.items() if count >= MIN_CLASS)
+    return NetAssess(
+        net=net,
+        train_NF=train_NF,
+        validation_NF=validation_NF,
+        limit=threshold(nearest_distances(validation_NF, train_NF), nominal),
+        coverage=max(whole["coverage"].ceiling.value, 1e-9),
+        density=max(whole["density"].ceiling.value, 1e-9),
+        fd=max(whole["fd"].ceiling.value / 2, 1e-9),
+        class_coverage={
+            index: max(_coverage_of(pool, unseen.labels_N == index, seed), 1e-9)
+            for index in judged
+            if len(counts) > 1
+        },
+    )
+
+
+def _distance(ratio: float) -> float:
+    """Return how far a ratio is from one, either way."""
+    return abs(math.log(max(ratio, 1e-9)))
+
+
+def _coverage_of(pool: Pool, mask_N: Array, seed: int) -> float:
+    return class_ceiling(pool, np.flatnonzero(mask_N), HALVES, seed).ceiling.value
+
+
+def _exact_copies(fakes: Encoded, train_digests: frozenset[bytes]) -> float:
+    digests = record_digests(fakes.values)
+    return sum(digest in train_digests for digest in digests) / len(digests)

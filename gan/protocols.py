@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
+from gan.errors import ConfigError
 
 Label = str | int | bool
 """Value of a class as the user knows it."""
@@ -32,6 +33,19 @@ class Given:
     high: str | None = None
 
 
+class Pairs(NamedTuple):
+    """What a discriminator compares in one step: as many reals as fakes."""
+
+    reals: Tensor
+    fakes: Tensor
+    loss: Tensor | None = None
+    """What the generator minimises of its own, beside what the discriminator tells it."""
+
+
+Draw = Callable[[Tensor, Tensor], Tensor]
+"""From `z_NZ` and `labels_N` to samples in tensor form."""
+
+
 class Generator(nn.Module):
     """Maps latents and classes to samples."""
 
@@ -41,6 +55,48 @@ class Generator(nn.Module):
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return samples in tensor form; `labels_N` is ignored by an unconditional generator."""
         raise NotImplementedError
+
+    def pairs(
+        self,
+        reals: Tensor,
+        z_NZ: Tensor,
+        labels_N: Tensor,
+        stream: torch.Generator,  # noqa: ARG002 - for those that draw
+    ) -> Pairs:
+        """Return what a discriminator sees in training: the reals and fakes of their classes.
+
+        Where samples are not differentiable, such as categories, both are in a form that is.
+        """
+        return Pairs(reals, self(z_NZ, labels_N))
+
+    def latents(self, rows: int, numbers: torch.Generator) -> Tensor | None:
+        """Return `z_NZ` on the processor; None leaves it to the sampler: normal, of its spread.
+
+        Args:
+            rows: N.
+            numbers: the stream that they are drawn from.
+        """
+        del rows, numbers
+        return None
+
+    def conditioned(self, allowed_CK: np.ndarray[Any, np.dtype[np.bool_]] | None) -> Draw:
+        """Return what draws samples under conditions.
+
+        Args:
+            allowed_CK: which of all K codes of a record are allowed (see `Codec.allowed`). Record
+                i obeys row `labels_N[i]`; every record obeys row 0 when there is only one. None:
+                no conditions but the classes in `labels_N`.
+
+        Raises:
+            ConfigError: this generator obeys no conditions.
+        """
+        if allowed_CK is not None:
+            msg = (
+                "synthesis.given asks for conditions and this generator obeys none: remove them, "
+                "or choose another generator.preset"
+            )
+            raise ConfigError(msg)
+        return self
 
     def log_likelihood(self, samples: Tensor) -> Tensor:
         """Return the log-likelihood of each sample in nats, shape (N,)."""
@@ -57,6 +113,9 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """Maps samples and classes to one logit each, higher for real."""
+
+    stream: torch.Generator | None = None
+    """Randoms of the present step, set by the objective, for those that drop units."""
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`; `labels_N` is ignored by an unconditional discriminator."""
@@ -78,6 +137,33 @@ class Encoded(NamedTuple):
     """The samples as stored (images: uint8 NHWC); a view of the records where that is possible."""
     labels_N: np.ndarray[Any, np.dtype[np.int64]]
     """Class indexes into `Codec.classes`; zeros when there are no classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked of the records of one shard, beside their number."""
+
+    labels_N: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    """The class of every record; None where the generator draws it."""
+    given: tuple[Given, ...] = ()
+    shard: int = 0
+    """Number of the shard."""
+    shards: int = 1
+    """Shards of the data set, made without knowing of each other."""
+
+
+Redraw = Callable[[np.ndarray[Any, np.dtype[np.int64]], int], np.ndarray[Any, Any]]
+"""From numbers of records and of a round to fresh values for these records."""
+
+
+class Enforced(NamedTuple):
+    """Values that obey, and what it took."""
+
+    values: np.ndarray[Any, Any]
+    redrawn: int
+    """Records that were drawn more than once."""
+    changed: int
+    """Records that were altered, because drawing again did not help."""
 
 
 class Codec(Protocol):
@@ -117,9 +203,53 @@ class Codec(Protocol):
         """Return a generator's output as stored values: clamped, rounded, on the processor."""
 
     def decode(
-        self, values: np.ndarray[Any, Any], labels_N: np.ndarray[Any, np.dtype[np.int64]]
+        self,
+        values: np.ndarray[Any, Any],
+        labels_N: np.ndarray[Any, np.dtype[np.int64]],
+        first_row: int = 0,
     ) -> pa.Table:
-        """Return stored values and class indexes as records."""
+        """Return stored values and class indexes as records.
+
+        Args:
+            values: one row per record.
+            labels_N: class indexes, where they are not among the values.
+            first_row: number of the first record within its data set; keys are made from it.
+        """
+
+    def allowed(
+        self, given: Sequence[Given], *, per_class: bool
+    ) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Return `allowed_CK`: which codes of a record are allowed; None when all are.
+
+        Args:
+            given: conditions on columns.
+            per_class: whether every record's class is asked for; row c then belongs to class c.
+
+        Raises:
+            ConfigError: the records have no such column or value, or cannot be made without
+                saying how many of each class.
+        """
+
+    def enforce(
+        self, values: np.ndarray[Any, Any], wanted: Wanted, redraw: Redraw
+    ) -> Enforced | None:
+        """Make values obey what holds in every record; None when there is nothing to obey.
+
+        Args:
+            values: as drawn, one row per record.
+            wanted: what was asked for.
+            redraw: draws records again, under the same conditions.
+
+        Raises:
+            ConfigError: it cannot be met.
+        """
+
+    def check(self, given: Sequence[Given], rows: int) -> None:
+        """Check that so many records can be made under these conditions.
+
+        Raises:
+            ConfigError: they cannot; the sentence says why.
+        """
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON-able data, without any real record."""

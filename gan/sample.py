@@ -6,6 +6,9 @@ padded, on one thread: another cut or thread count would change the last bits of
 Shapes: N records, B records of one forward pass, Z latent.
 """
 
+import itertools
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +22,7 @@ from gan.config import ResolvedConfig
 from gan.device import find_place
 from gan.errors import ConfigError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import ClassCounts, Codec, Generator
+from gan.protocols import ClassCounts, Codec, Draw, Enforced, Generator, Given, Wanted
 from gan.randomness import stream
 from gan.snapshot import Snapshot, load_snapshot
 
@@ -27,21 +30,17 @@ Values = np.ndarray[Any, Any]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 PURPOSE = "synthesis"
+CHANGED = b"ganmill-changed"
+"""Key in the metadata of synthesized records: how many were drawn again or altered."""
 
 
 def expand(rows: ClassCounts | int, codec: Codec) -> Labels:
-    """Return one class index per record, in the order of the classes.
+    """Return one class index per record, in the order of the classes; zeros for a mere number.
 
     Raises:
-        ConfigError: a class the generator does not know, or counts and generator do not fit.
+        ConfigError: a class the generator does not know.
     """
     if isinstance(rows, int):
-        if codec.classes:
-            msg = (
-                f"{rows} rows were asked of a generator of {len(codec.classes)} classes: say how "
-                "many rows of each class"
-            )
-            raise ConfigError(msg)
         return np.zeros(rows, dtype=np.int64)
     index = {label: number for number, label in enumerate(codec.classes)}
     unknown = [label for label, _ in rows if label not in index]
@@ -52,35 +51,63 @@ def expand(rows: ClassCounts | int, codec: Codec) -> Labels:
     return np.repeat(np.array(numbers, dtype=np.int64), [count for _, count in rows])
 
 
+def conditions(
+    generator: Generator, codec: Codec, rows: ClassCounts | int, given: Sequence[Given] = ()
+) -> Draw:
+    """Return what draws samples of the wanted classes under the given conditions.
+
+    Raises:
+        ConfigError: the records have no such column or value, cannot be made without saying how
+            many of each class, or the generator obeys no conditions.
+    """
+    per_class = bool(codec.classes) and not isinstance(rows, int)
+    return generator.conditioned(codec.allowed(given, per_class=per_class))
+
+
+def device_of(generator: Generator) -> torch.device:
+    """Return where the generator's tensors are; a generator without any is on the processor."""
+    tensors = itertools.chain(generator.parameters(), generator.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
 @torch.inference_mode()
 def generate(
-    generator: Generator, codec: Codec, config: ResolvedConfig, labels_N: Labels, latents: Tensor
+    draw: Draw,
+    codec: Codec,
+    config: ResolvedConfig,
+    labels_N: Labels,
+    latents: Tensor,
+    device: torch.device,
 ) -> Values:
     """Return stored values for class indexes and latents, in passes of the fixed size.
 
     Args:
-        generator: on the device that it shall run on.
+        draw: see `conditions`.
         codec: turns its output into stored values.
         config: of the training; its `sampling_batch` is the size of a pass.
         labels_N: one class index per record.
         latents: at least as many rows as records, padded to whole passes.
+        device: that `draw` runs on.
     """
     size, rows = config.sampling_batch, len(labels_N)
-    device = next(generator.parameters()).device
     padded = torch.zeros(len(latents), dtype=torch.int64)
     padded[:rows] = torch.from_numpy(labels_N)
     passes = [
-        codec.to_values(generator(z_BZ.to(device), labels_B.to(device)))
+        codec.to_values(draw(z_BZ.to(device), labels_B.to(device)))
         for z_BZ, labels_B in zip(latents.split(size), padded.split(size), strict=True)
     ]
     return np.concatenate(passes)[:rows]
 
 
-def draw_latents(config: ResolvedConfig, rows: int, numbers: torch.Generator) -> Tensor:
-    """Return latents for the records, padded to whole passes (at least one)."""
-    passes = max(-(-rows // config.sampling_batch), 1)
-    latents = torch.randn(passes * config.sampling_batch, config.latent, generator=numbers)
-    return latents * config.latent_spread
+def draw_latents(
+    generator: Generator, config: ResolvedConfig, rows: int, numbers: torch.Generator
+) -> Tensor:
+    """Return latents for the records, padded to whole passes (at least one), on the processor."""
+    padded = max(-(-rows // config.sampling_batch), 1) * config.sampling_batch
+    latents = generator.latents(padded, numbers)
+    if latents is None:
+        latents = torch.randn(padded, config.latent, generator=numbers) * config.latent_spread
+    return latents
 
 
 @torch.inference_mode()
@@ -96,7 +123,7 @@ def log_likelihood(
     """
     if not generator.has_likelihood:
         return None
-    device = next(generator.parameters()).device
+    device = device_of(generator)
     samples = codec.to_samples(torch.from_numpy(codec.encode(records).values))
     parts = [
         generator.log_likelihood(part.to(device)).double().cpu().numpy()
@@ -115,10 +142,11 @@ class AverageSampler:
 
     def __call__(self, rows: ClassCounts | int) -> pa.Table:
         """Return records; every call starts from the same latents."""
-        codec, config = self.codec, self.config
+        generator, codec, config = self.generator, self.codec, self.config
         labels_N = expand(rows, codec)
-        latents = draw_latents(config, len(labels_N), stream(config.seed, "assess"))
-        return codec.decode(generate(self.generator, codec, config, labels_N, latents), labels_N)
+        latents = draw_latents(generator, config, len(labels_N), stream(config.seed, "assess"))
+        draw, device = conditions(generator, codec, rows), device_of(generator)
+        return codec.decode(generate(draw, codec, config, labels_N, latents, device), labels_N)
 
     def log_likelihood(self, records: pa.Table) -> Values | None:
         """Return nats per record, float64 (N,); None for a generator that cannot say."""
@@ -162,25 +190,91 @@ class Sampler:
         """
         return cls(load_snapshot(folder), device)
 
-    def records(self, rows: ClassCounts | int, *, seed: int, index: int) -> pa.Table:
+    def records(
+        self,
+        rows: ClassCounts | int,
+        *,
+        seed: int,
+        index: int,
+        given: Sequence[Given] = (),
+        first_row: int = 0,
+        shards: int = 1,
+    ) -> pa.Table:
         """Return shard `index` of a synthesis: so many rows of each class, shuffled.
 
+        Where something holds in every record, the metadata of the schema says under CHANGED what
+        that took: `{"rows": ..., "redrawn": ..., "changed": ...}`.
+
         Args:
-            rows: rows of each class, or the number of rows when unconditional.
+            rows: rows of each class, or the number of rows when unconditional or the generator
+                shall draw the classes too.
             seed: of the synthesis.
-            index: of the shard; equal (rows, seed, index) give equal records.
+            index: of the shard; equal arguments give equal records.
+            given: what every record must have.
+            first_row: number of the shard's first record in the data set.
+            shards: of the data set; no two share what must be unique.
 
         Raises:
-            ConfigError: the rows do not fit the generator's classes.
+            ConfigError: the rows do not fit the generator's classes, or conditions and
+                constraints cannot be met.
         """
+        codec = self.snapshot.codec
         numbers = stream(seed, PURPOSE, index)
-        labels_N = expand(rows, self.snapshot.codec)
+        labels_N = expand(rows, codec)
         labels_N = labels_N[torch.randperm(len(labels_N), generator=numbers).numpy()]
-        return self.snapshot.codec.decode(self.values(labels_N, numbers), labels_N)
+        draw = conditions(self.generator, codec, rows, given)
 
-    def values(self, labels_N: Labels, numbers: torch.Generator) -> Values:
-        """Return stored values (images: uint8 NHWC) for class indexes, one row each."""
+        def redraw(rows_M: Labels, turn: int) -> Values:
+            again = stream(seed, f"{PURPOSE}/{index}", turn)
+            return self.values(labels_N[rows_M], again, draw)
+
+        wanted = Wanted(
+            labels_N=None if isinstance(rows, int) else labels_N,
+            given=tuple(given),
+            shard=index,
+            shards=shards,
+        )
+        values = self.values(labels_N, numbers, draw)
+        enforced = codec.enforce(values, wanted, redraw)
+        if enforced is None:
+            return codec.decode(values, labels_N, first_row)
+        records = codec.decode(enforced.values, labels_N, first_row)
+        return _with_counts(records, enforced)
+
+    def values(
+        self, labels_N: Labels, numbers: torch.Generator, draw: Draw | None = None
+    ) -> Values:
+        """Return stored values (images: uint8 NHWC) for class indexes, one row each.
+
+        Args:
+            labels_N: class indexes, or rows of the conditions that `draw` obeys.
+            numbers: the stream of the latents.
+            draw: the generator under conditions; None: under none but the class.
+        """
         config = self.snapshot.config
-        latents = draw_latents(config, len(labels_N), numbers)
+        latents = draw_latents(self.generator, config, len(labels_N), numbers)
+        call, device = draw or self.generator, device_of(self.generator)
         with self.place.settled():
-            return generate(self.generator, self.snapshot.codec, config, labels_N, latents)
+            return generate(call, self.snapshot.codec, config, labels_N, latents, device)
+
+    def log_likelihood(self, records: pa.Table) -> Values | None:
+        """Return nats per record, float64 (N,); None for a generator that cannot say.
+
+        Raises:
+            DataError: the records do not fit the codec.
+        """
+        with self.place.settled():
+            return log_likelihood(
+                self.generator, self.snapshot.codec, self.snapshot.config, records
+            )
+
+
+def _with_counts(records: pa.Table, enforced: Enforced) -> pa.Table:
+    """Return the records with what constraints took in their schema's metadata."""
+    counts = {
+        "rows": records.num_rows,
+        "redrawn": enforced.redrawn,
+        "changed": enforced.changed,
+    }
+    metadata = {**(records.schema.metadata or {}), CHANGED: json.dumps(counts).encode()}
+    return records.replace_schema_metadata(metadata)

@@ -4,7 +4,7 @@ Shapes: N images, H height, W width, C channels (1 grey, 3 RGB, 4 RGBA). Records
 networks see NCHW floats in [-1, 1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from gan.errors import DataError, SnapshotError
-from gan.protocols import Encoded, Label
+from gan.errors import ConfigError, DataError, SnapshotError
+from gan.protocols import Encoded, Given, Label, Redraw, Wanted
 
 IMAGE = "image"
 """Name of the image column."""
@@ -137,13 +137,50 @@ class ImageCodec:
         return values
 
     def decode(
-        self, values: np.ndarray[Any, Any], labels_N: np.ndarray[Any, np.dtype[np.int64]]
+        self,
+        values: np.ndarray[Any, Any],
+        labels_N: np.ndarray[Any, np.dtype[np.int64]],
+        first_row: int = 0,
     ) -> pa.Table:
-        """Return bytes `images_NHWC` and class indexes as records."""
+        """Return bytes `images_NHWC` and class indexes as records; `first_row` changes nothing."""
+        del first_row
         columns: dict[str, pa.Array] = {IMAGE: write_images(values)}
         if self.label is not None:
             columns[self.label] = self._class_array().take(pa.array(labels_N))
         return pa.table(columns)
+
+    def allowed(self, given: Sequence[Given], *, per_class: bool) -> None:
+        """Return None: pixels take every value.
+
+        Raises:
+            ConfigError: conditions were given, or images of several classes are asked for without
+                saying how many of each.
+        """
+        if given:
+            msg = (
+                f"synthesis.given names column {given[0].column!r}: images take no conditions but "
+                "their class; remove it and choose classes with synthesis.class_fractions"
+            )
+            raise ConfigError(msg)
+        if self.classes and not per_class:
+            msg = (
+                f"images were asked of a generator of {len(self.classes)} classes: say how many "
+                "rows of each class"
+            )
+            raise ConfigError(msg)
+
+    def enforce(self, values: np.ndarray[Any, Any], wanted: Wanted, redraw: Redraw) -> None:
+        """Return None: nothing but the bounds of a pixel holds, and `to_values` clamps."""
+        del values, wanted, redraw
+
+    def check(self, given: Sequence[Given], rows: int) -> None:
+        """Check that nothing but classes is given.
+
+        Raises:
+            ConfigError: conditions were given.
+        """
+        del rows
+        self.allowed(given, per_class=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return shape, label and classes; nothing of any record."""

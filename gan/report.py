@@ -15,7 +15,7 @@ SCHEMA = "ganmill-report/1"
 Direction = Literal["higher", "lower", "target"]
 Verdict = Literal["pass", "warn", "block"]
 Outcome = Literal["pass", "warn", "block", "unknown"]
-FigureKind = Literal["image", "lines", "bars", "table"]
+FigureKind = Literal["image", "lines", "bars", "table", "panels", "heatmap", "scatter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture as data; the renderer knows the four kinds and nothing of modalities.
+    """A picture as data; the renderer knows these kinds and nothing of modalities.
 
     `data` by kind:
         image: {"png": base64 text, "width": int, "height": int, "columns": [str], "rows": [str]}
@@ -84,12 +84,26 @@ class Figure:
         bars:  {"unit": str, "bars": [{"label": str, "value": float, "low": float, "high": float,
                 "pass_low", "pass_high", "block_low", "block_high": float | null}],
                 optionally "reference": {"value": float, "text": str}, a line through all bars}
-        table: {"columns": [str], "rows": [[str | float | int | null]]}
+        table: {"columns": [str], "rows": [[str | float | int | null]]},
+                optionally "right": [int], columns of text that stand at the right, as numbers do
+        panels: {"names": [str, str], "panels": [{"title": str, "note": str, then one of
+                    "bins": [{"label": str, "start": float, "end": float, "values": [float]}],
+                    "levels": [{"label": str, "values": [float]}]}]}: one small chart per panel
+                that compares the two named distributions; values are shares, `start` and `end`
+                places on the axis from 0 to 1; bins come with "ticks": [{"at": float, "text": str}]
+        heatmap: {"names": [str], "values": [[float | null]], "low": float, "high": float,
+                "unit": str}: the lower triangle of a symmetric matrix, row i of i + 1 values;
+                `low` and `high` are the ends of the colours
+        scatter: {"x_label": str, "y_label": str, "x_low", "x_high", "y_low", "y_high": float,
+                "groups": [{"name": str, "x": [float], "y": [float]}],
+                optionally "grid": {"name": str, "shares": [[float]]}, the share of another group
+                in equal cells of the area, rows from `y_low` up}
     """
 
     id: str
     section: str
-    """`samples`, `metrics`, `training` or `data`: where the renderer puts it."""
+    """`samples`, `metrics`, `columns`, `training` or `data`: where the renderer puts it; a section
+    of another name follows those under that name."""
     caption: str
     alt: str
     kind: FigureKind

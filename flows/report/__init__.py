@@ -3,8 +3,8 @@
     markup    escaped HTML, the only place where text becomes markup
     numbers   how figures are written
     scales    axes: ranges, ticks, positions
-    lines, bars   the two charts, as inline SVG and HTML that need no script
-    figures   the four kinds of figure, by name
+    lines, bars, panels, heatmap, scatter   the charts, as inline SVG and HTML that need no script
+    figures   the kinds of figure, by name
     sections  verdict, samples, metrics, training, data, events, provenance
     render    the page
 

@@ -1,4 +1,4 @@
-"""The four kinds of figure, by name: picture, curves, bars, table."""
+"""The kinds of figure, by name; pictures and tables are drawn here, charts in their own files."""
 
 import base64
 import binascii
@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.report.bars import bars
+from flows.report.heatmap import heatmap
 from flows.report.lines import lines
 from flows.report.markup import Html, element, escape, join
 from flows.report.numbers import number
+from flows.report.panels import panels
+from flows.report.scatter import scatter
 from gan.report import Figure
 
 _PICTURE_WIDTH = 720
@@ -66,12 +69,13 @@ def picture(data: Mapping[str, Any], alt: str) -> Html:
 def table(data: Mapping[str, Any], alt: str) -> Html:
     """Return a table; the first column names the row, numbers stand at the right."""
     rows: Sequence[Sequence[Any]] = data["rows"]
+    right = set(data.get("right", ()))
     texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
     head = [
-        element("th", str(name), scope="col", class_=None if index in texts else "number")
+        element("th", str(name), scope="col", class_=_side(left=index in texts - right))
         for index, name in enumerate(data["columns"])
     ]
-    body = [element("tr", _cells(row)) for row in rows]
+    body = [element("tr", _cells(row, right)) for row in rows]
     return wide(join(element("thead", element("tr", head)), element("tbody", body)), alt)
 
 
@@ -81,12 +85,18 @@ def wide(rows: Html, label: str, class_: str | None = None) -> Html:
     return element("div", inner, class_="wide", role="region", aria_label=label, tabindex="0")
 
 
-def _cells(row: Sequence[Any]) -> list[Html]:
+def _cells(row: Sequence[Any], right: set[int]) -> list[Html]:
     first, *rest = row
     return [element("th", _cell(first), scope="row")] + [
-        element("td", _cell(value), class_=None if isinstance(value, str) else "number")
-        for value in rest
+        element(
+            "td", _cell(value), class_=_side(left=isinstance(value, str) and index not in right)
+        )
+        for index, value in enumerate(rest, start=1)
     ]
+
+
+def _side(*, left: bool) -> str | None:
+    return None if left else "number"
 
 
 def _cell(value: Any) -> Html:
@@ -104,4 +114,7 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], str], Html]] = {
     "lines": lines,
     "bars": bars,
     "table": table,
+    "panels": panels,
+    "heatmap": heatmap,
+    "scatter": scatter,
 }

@@ -13,6 +13,8 @@ DIRECTIONS = {
     "lower": ("↓", "lower is better"),
     "target": ("≈", "the nearer to the ceiling, the better"),
 }
+PARTS: Mapping[str, str] = {"images": "class", "tables": "column"}
+"""Modality → what a scope names after its slash."""
 _WORD_COLUMNS = ("Metric", "On", "Gate")
 _COLUMNS = (
     "Metric",
@@ -35,8 +37,9 @@ def metrics_table(report: Report) -> Html | None:
         return None
     fold = None
     if parts:
-        count = element("summary", f"Per class: {len(parts)} more metrics")
-        fold = element("details", count, _table(parts, outcomes, "Metrics per class"))
+        part = PARTS.get(report.modality, "part")
+        count = element("summary", f"Per {part}: {len(parts)} more metrics")
+        fold = element("details", count, _table(parts, outcomes, f"Metrics per {part}"))
     legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
     key = (
         f"{legend}. The ceiling is the same metric of real validation records against the "

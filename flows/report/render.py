@@ -31,6 +31,7 @@ def render(report: Report, *, title: str | None = None) -> str:
             sections.verdict(report),
             sections.samples(report),
             sections.metrics(report),
+            sections.columns(report),
             sections.training(report),
             sections.data(report),
             [part for part in sections.others(report) if part],

@@ -23,6 +23,7 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
 TITLES = {
     "samples": "Samples",
     "metrics": "Metrics",
+    "columns": "Columns",
     "training": "Training",
     "data": "Data",
 }
@@ -89,6 +90,11 @@ def metrics(report: Report) -> Html | None:
     if ratio and not any(item.kind == "bars" for item in own):
         own = [ratio, *own]
     return _section(TITLES["metrics"], join(metrics_table(report), arranged(own)))
+
+
+def columns(report: Report) -> Html | None:
+    """Return what is drawn of single columns and of their pairs, or nothing."""
+    return _section(TITLES["columns"], figures(report, "columns"))
 
 
 def training(report: Report) -> Html | None:

@@ -151,6 +151,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     )
 
 
+@pytest.fixture(scope="session")
+def make_place():
+    """Return the class whose instances run `ganmill` in a folder."""
+    return Place
+
+
 @pytest.fixture
 def copy(finished: Finished, tmp_path: Path) -> Place:
     """A copy of the finished job that a test may damage or extend."""

@@ -23,30 +23,33 @@ class GeneratorConfig(FrozenModel):
     """The recipe's `generator`: which networks, and the few knobs that matter."""
 
     preset: str = Field("auto", title="Preset")
-    """`auto`, or a name that `ganmill presets` lists: `mlp` or `resnet` for images."""
+    """`auto`, or a name that `ganmill presets` lists for the modality of the records: `mlp` or
+    `resnet` for images, `autoregressive`, `adversarial` or `ctgan` for tables."""
     width: Annotated[int, Field(ge=16, le=4096)] | Literal["auto"] = Field("auto", title="Width")
-    """Units of an `mlp` generator's layers, or channels of a `resnet` at its highest resolution."""
+    """Units of a generator's hidden layers; of a `resnet`, channels at its highest resolution."""
     gamma: Annotated[float, Field(ge=0)] | Literal["auto"] = Field("auto", title="Gamma")
-    """Strength of the gradient penalties R1 and R2: more is steadier, less is sharper."""
+    """Strength of the gradient penalties on the discriminator: more is steadier, less is sharper.
+    Presets that train by likelihood have no discriminator and refuse it."""
     learning_rate: Annotated[float, Field(gt=0, le=0.1)] | Literal["auto"] = Field(
         "auto", title="Learning rate"
     )
-    """Adam's step size at the start of training, for both networks."""
+    """Adam's step size at the start of training, for every network."""
     augment: Literal["auto", "off"] = Field("auto", title="Augment")
-    """Whether the discriminator sees shifted and cut images, which delays copying of real ones."""
+    """Whether the discriminator sees shifted and cut images, which delays copying of real ones.
+    Tables are not augmented, so that `auto` and `off` are the same for them."""
 
 
 class TrainingConfig(FrozenModel):
     """The recipe's `training`: how long, in what batches, on what device."""
 
     budget_samples: int | None = Field(400_000, title="Budget in samples", ge=1)
-    """Real images shown before training ends; an image shown twice counts twice."""
+    """Real records shown before training ends; a record shown twice counts twice."""
     budget_s: float | None = Field(None, title="Budget in seconds", gt=0)
     """Seconds before training ends; with both budgets the first to run out ends it."""
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["auto"] = Field(
         "auto", title="Batch size"
     )
-    """Real images per optimiser step."""
+    """Real records per optimiser step."""
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
     """`auto` takes CUDA where there is a device, else the processor."""
 
@@ -61,7 +64,7 @@ class TrainingConfig(FrozenModel):
 class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
-    objective: Literal["adversarial"]
+    objective: Literal["adversarial", "likelihood", "memorise"]
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
@@ -99,11 +102,11 @@ class ResolvedConfig(FrozenModel):
     beta2: float = Field(ge=0, lt=1)
     """Adam's decay of the variance."""
     gamma: float = Field(ge=0)
-    """Strength of R1 + R2 at the start."""
+    """Strength of the gradient penalty at the start; half of it weighs the squares."""
     gamma_end: float = Field(ge=0)
-    """Strength of R1 + R2 at the end (cosine in between)."""
+    """Strength of the gradient penalty at the end (cosine in between)."""
     penalty_interval: int = Field(ge=1)
-    """R1 + R2 are computed every so many steps, that many times as strong."""
+    """The penalty is computed every so many steps, that many times as strong."""
     ema_half_life_samples: int = Field(ge=1)
     """Samples after which a weight's share in the average has halved."""
     ema_ramp: float = Field(gt=0)
@@ -130,3 +133,11 @@ class ResolvedConfig(FrozenModel):
     """Root of every random stream of the training."""
     notes: tuple[str, ...]
     """What `auto` picked and why, one plain sentence each."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Share of every matrix that is taken away per step, times the learning rate (AdamW)."""
+    loss: str = "relativistic"
+    """Name in `gan.training.losses.ADVERSARIAL`; of no use to other objectives."""
+    penalty: str = "r1-r2"
+    """Name in `gan.training.regularizers.PENALTIES`; of no use to other objectives."""
+    terms: dict[str, float] = Field(default_factory=dict)
+    """Name in `gan.training.losses.TERMS` → weight: what an adversarial generator minimises too."""

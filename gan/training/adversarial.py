@@ -3,21 +3,28 @@
 Shapes: N pairs of one real and one fake, M = 2N.
 """
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
 from gan.device import Place
+from gan.errors import ConfigError
+from gan.protocols import Discriminator, Generator
 from gan.training.augment import augment
 from gan.training.batches import Batch
-from gan.training.losses import discriminator_loss, generator_loss
-from gan.training.regularizers import r1_r2
+from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
+from gan.training.regularizers import PENALTIES, Seen
 from gan.training.schedules import cosine
-from gan.training.state import LOSSES, TrainState
+from gan.training.state import TrainState
+
+Compared = tuple[Tensor, Tensor | None]
+"""N reals, then N fakes; and what the generator minimises of its own."""
 
 
 class Adversarial:
-    """RpGAN + R1 + R2 with augmentation.
+    """A loss of `losses.ADVERSARIAL`, a penalty, terms of the generator, and augmentation.
 
     Both steps share one pass of the generator and one augmentation: the generator does not change
     between them, so a second pass on the same latents would give the same fakes. Each `backward`
@@ -27,9 +34,10 @@ class Adversarial:
 
     def __init__(self, config: ResolvedConfig, place: Place) -> None:
         self.config, self.place = config, place
+        self.loss, self.penalty = ADVERSARIAL[config.loss], PENALTIES[config.penalty]
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
-        """Change both networks once and return the losses in the order of `state.LOSSES`.
+        """Change both networks once and return the losses in the order of `REPORTED`.
 
         A batch that does not fit in memory goes through in parts with summed gradients. Then the
         fakes are made anew for the generator's step, because keeping the graphs of all parts would
@@ -40,22 +48,22 @@ class Adversarial:
             batch: the samples of this step.
             share: used share of the budget, which learning rate and penalty follow.
         """
-        penalty = self._follow_schedules(state, share)
+        strength = self._follow_schedules(state, share)
         parts = batch.chunks(state.progress.micro_batch)
         at_once = len(parts) == 1
-        losses = torch.zeros(len(LOSSES), device=self.place.device)
+        losses = torch.zeros(len(REPORTED["adversarial"]), device=self.place.device)
         for part in parts:
             with torch.set_grad_enabled(at_once):
-                pairs = self._pairs(state.generator, part)
+                pairs, own = self._pairs(state.generator, part)
             weight = len(part.labels_N) / len(batch.labels_N)
-            losses += self._pull_discriminator(state, pairs.detach(), part, penalty, weight)
-        _apply(state.discriminator_adam)
+            losses += self._pull_discriminator(state, pairs.detach(), part, strength, weight)
+        state.apply("discriminator")
         for part in parts:
             if not at_once:
-                pairs = self._pairs(state.generator, part)
+                pairs, own = self._pairs(state.generator, part)
             weight = len(part.labels_N) / len(batch.labels_N)
-            losses += self._pull_generator(state, pairs, part, weight)
-        _apply(state.generator_adam)
+            losses += self._pull_generator(state, (pairs, own), part, weight)
+        state.apply("generator")
         return losses
 
     def _follow_schedules(self, state: TrainState, share: float) -> float:
@@ -68,11 +76,12 @@ class Adversarial:
         due = state.progress.samples_seen // config.batch_size % config.penalty_interval == 0
         return due * config.penalty_interval * cosine(config.gamma, config.gamma_end, share) / 2
 
-    def _pairs(self, generator: nn.Module, part: Batch) -> Tensor:
+    def _pairs(self, generator: Generator, part: Batch) -> Compared:
         """Return N reals, then N fakes of the same classes, all augmented."""
         with self.place.autocast():
-            fakes = generator(part.z_NZ, part.labels_N).float()
-        return augment(torch.cat([part.reals, fakes]), self.config.augment, part.stream)
+            reals, fakes, own = generator.pairs(part.reals, part.z_NZ, part.labels_N, part.stream)
+        pairs = augment(torch.cat([reals, fakes.float()]), self.config.augment, part.stream)
+        return pairs, own
 
     def _logits(self, discriminator: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
         with self.place.autocast():
@@ -80,32 +89,52 @@ class Adversarial:
         return logits.float()
 
     def _pull_discriminator(
-        self, state: TrainState, pairs: Tensor, part: Batch, penalty: float, weight: float
+        self, state: TrainState, pairs: Tensor, part: Batch, strength: float, weight: float
     ) -> Tensor:
         """Add the gradients of the discriminator's loss and penalty; return the losses."""
-        pairs.requires_grad_(penalty > 0)
-        logits_M = self._logits(state.discriminator, pairs, part.labels_N.repeat(2))
-        loss = discriminator_loss(*logits_M.chunk(2))
-        steepness = r1_r2(logits_M, pairs) if penalty > 0 else torch.zeros_like(loss)
-        total = (loss + penalty * steepness) * weight
-        total.backward(inputs=list(state.discriminator.parameters()))
+        discriminator, labels_M = _prepare(state, part), part.labels_N.repeat(2)
+        pairs.requires_grad_(strength > 0)
+        logits_M = self._logits(discriminator, pairs, labels_M)
+        loss = self.loss.discriminator(*logits_M.chunk(2))
+        steepness = torch.zeros_like(loss)
+        if strength > 0:
+            judge = functools.partial(self._logits, discriminator, labels=part.labels_N)
+            steepness = self.penalty(Seen(pairs, logits_M, judge, part.stream))
+        total = (loss + strength * steepness) * weight
+        total.backward(inputs=list(discriminator.parameters()))
         return torch.stack([loss.detach(), torch.zeros_like(loss), steepness.detach()]) * weight
 
     def _pull_generator(
-        self, state: TrainState, pairs: Tensor, part: Batch, weight: float
+        self, state: TrainState, compared: Compared, part: Batch, weight: float
     ) -> Tensor:
         """Add the gradients of the generator's loss; return the losses."""
-        reals, fakes = pairs.chunk(2)
+        discriminator = _prepare(state, part)
+        reals, fakes = compared[0].chunk(2)
         with torch.no_grad():
-            real_logits_N = self._logits(state.discriminator, reals, part.labels_N)
-        fake_logits_N = self._logits(state.discriminator, fakes, part.labels_N)
-        loss = generator_loss(real_logits_N, fake_logits_N) * weight
+            real_logits_N = self._logits(discriminator, reals, part.labels_N)
+        fake_logits_N = self._logits(discriminator, fakes, part.labels_N)
+        loss = self.loss.generator(real_logits_N, fake_logits_N)
+        for name, share in self.config.terms.items():
+            loss = loss + share * TERMS[name](reals, fakes)
+        if compared[1] is not None:
+            loss = loss + compared[1]
+        loss = loss * weight
         loss.backward(inputs=list(state.generator.parameters()))
         zero = torch.zeros_like(loss)
         return torch.stack([zero, loss.detach(), zero])
 
 
-def _apply(optimiser: torch.optim.Optimizer) -> None:
-    """Change the weights by their gradients and forget the gradients."""
-    optimiser.step()
-    optimiser.zero_grad()
+def _prepare(state: TrainState, part: Batch) -> Discriminator:
+    """Return the discriminator, with the randoms of this step.
+
+    Raises:
+        ConfigError: the preset has none.
+    """
+    if state.discriminator is None:
+        msg = (
+            f"preset {state.config.preset!r} has no discriminator: "
+            "an adversarial phase needs one, choose another preset"
+        )
+        raise ConfigError(msg)
+    state.discriminator.stream = part.stream
+    return state.discriminator

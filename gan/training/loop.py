@@ -94,7 +94,9 @@ def train(
             share = used_share(config, progress.samples_seen, progress.seconds)
             batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
             with watch.memory_trouble() as trouble:
-                state.after_step(objectives[phase_at(config, share)].step(state, batch, share))
+                state.after_step(
+                    objectives[phase_at(config, share)].step(state, batch, share), share
+                )
             if trouble:
                 watch.shrink(state, checkpoints)
                 continue
@@ -104,7 +106,7 @@ def train(
                 continue
 
             # Maintenance, once per tick: is it alive, how good is it, does it go on?
-            losses = watch.read_losses(state)
+            losses = state.read_losses()
             if not watch.is_finite(state, losses):
                 watch.step_back(state, checkpoints)
                 continue
@@ -144,6 +146,6 @@ def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
         events=tuple(progress.events),
         curves=curves(progress),
         seconds=progress.seconds,
-        device=state.sums.device.type,
+        device=state.device.type,
         notes=config.notes,
     )

@@ -9,6 +9,8 @@ from gan.config import ResolvedConfig
 from gan.device import Place
 from gan.training.adversarial import Adversarial
 from gan.training.batches import Batch
+from gan.training.likelihood import Likelihood
+from gan.training.memorise import Memorise
 from gan.training.state import TrainState
 
 
@@ -16,10 +18,14 @@ class Objective(Protocol):
     """Changes the networks by one batch."""
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
-        """Return the losses in the order of `state.LOSSES`, detached, on the device."""
+        """Return the losses that `REPORTED` names, in its order, detached, on the device."""
 
 
-OBJECTIVES: dict[str, Callable[[ResolvedConfig, Place], Objective]] = {"adversarial": Adversarial}
+OBJECTIVES: dict[str, Callable[[ResolvedConfig, Place], Objective]] = {
+    "adversarial": Adversarial,
+    "likelihood": Likelihood,
+    "memorise": Memorise,
+}
 
 
 def phases(config: ResolvedConfig, place: Place) -> list[Objective]:

@@ -3,10 +3,28 @@
 R1 = gamma/2 · E ||∇ D(x)||² over reals, R2 the same over fakes: Mescheder et al., "Which training
 methods for GANs do actually converge?" (2018), equations 9 and 10. With both, training with the
 relativistic loss converges locally (R3GAN, Huang et al. 2024, section 2.2).
+
+Between reals and fakes: (||∇ D(x)|| - 1)² at random points of the lines that join them: Gulrajani
+et al., "Improved training of Wasserstein GANs" (2017), equation 3.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Seen(NamedTuple):
+    """What the discriminator saw in one step, reals and fakes half each, M in all."""
+
+    samples: Tensor
+    logits: Tensor
+    """One for each sample, or one for each pack of neighbouring samples."""
+    judge: Callable[[Tensor], Tensor]
+    """Samples to logits."""
+    stream: torch.Generator
+    """Randoms of the step."""
 
 
 def r1_r2(logits_M: Tensor, samples: Tensor) -> Tensor:
@@ -18,3 +36,27 @@ def r1_r2(logits_M: Tensor, samples: Tensor) -> Tensor:
     """
     (gradients,) = torch.autograd.grad(logits_M.sum(), samples, create_graph=True)
     return gradients.float().square().sum() * (2 / len(logits_M))
+
+
+def interpolated(seen: Seen) -> Tensor:
+    """Return E (||∇ D(x)|| - 1)² between reals and fakes, λ not applied.
+
+    The rows of a pack are judged together: they share their place, and their gradients are one.
+    """
+    reals, fakes = seen.samples.detach().chunk(2)
+    packs = len(seen.logits) // 2
+    pack = len(reals) // packs
+    place = torch.rand(packs, generator=seen.stream).repeat_interleave(pack).to(reals.device)
+    place = place.view(-1, *[1] * (reals.dim() - 1))
+    between = (place * reals + (1 - place) * fakes).requires_grad_()
+    (gradients,) = torch.autograd.grad(seen.judge(between).sum(), between, create_graph=True)
+    lengths = gradients.float().reshape(packs, -1).norm(dim=1)
+    penalty: Tensor = (lengths - 1).square().mean()
+    return penalty
+
+
+PENALTIES: dict[str, Callable[[Seen], Tensor]] = {
+    "r1-r2": lambda seen: r1_r2(seen.logits, seen.samples),
+    "interpolated": interpolated,
+}
+"""`ResolvedConfig.penalty` → penalty."""

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,8 @@ from gan.protocols import Codec
 from gan.randomness import stream
 from gan.report import Event
 from gan.training.ema import ema_decay, update_average
-
-LOSSES = ("discriminator_loss", "generator_loss", "gradient_penalty")
-"""What a step returns, in this order."""
+from gan.training.losses import REPORTED
+from gan.training.schedules import phase_at
 
 
 @dataclass
@@ -37,6 +36,8 @@ class Progress:
     """Halved by every repair."""
     micro_batch: int = 0
     """Samples that go through the networks at once; below the batch size they are accumulated."""
+    phase_steps: list[int] = field(default_factory=list)
+    """Steps of each phase since the last tick."""
     best_samples_seen: int = 0
     best_rank: float | None = None
     """Rank of the best snapshot, None before the first usable one."""
@@ -73,39 +74,86 @@ class TrainState:
 
     def __init__(self, config: ResolvedConfig, codec: Codec, place: Place) -> None:
         self.config = config
-        networks = load_modality(config.modality).build(
+        self.device = place.device
+        self.generator, self.discriminator = load_modality(config.modality).build(
             config, codec, stream(config.seed, "weights")
         )
-        self.generator, self.discriminator = networks
-        for network in networks:
-            place.settle(network)
+        for network in (self.generator, self.discriminator):
+            if network is not None:
+                place.settle(network)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.generator_adam = _adam(self.generator, config)
-        self.discriminator_adam = _adam(self.discriminator, config)
+        self.optimisers = {
+            f"{name}_adam": _Trained(network, _adam(network, config))
+            for name, network in (
+                ("generator", self.generator),
+                ("discriminator", self.discriminator),
+            )
+            if network is not None and next(network.parameters(), None) is not None
+        }
         self.best = _cloned(self.generator_ema)
-        self.sums = torch.zeros(len(LOSSES), dtype=torch.float64, device=place.device)
-        """Losses since the last tick; read once per tick, so that no step waits for the device."""
-        self.progress = Progress(micro_batch=config.batch_size)
+        self.sums = [
+            torch.zeros(len(REPORTED[phase.objective]), dtype=torch.float64, device=place.device)
+            for phase in config.phases
+        ]
+        """Losses since the last tick, of each phase; read once per tick, so that no step waits."""
+        self.progress = Progress(
+            micro_batch=config.batch_size, phase_steps=[0] * len(config.phases)
+        )
         self._averaged = (list(self.generator_ema.parameters()), list(self.generator.parameters()))
+        self._copied = (list(self.generator_ema.buffers()), list(self.generator.buffers()))
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Set both optimisers' step size."""
-        for optimiser in (self.generator_adam, self.discriminator_adam):
-            for group in optimiser.param_groups:
+        """Set every optimiser's step size."""
+        for trained in self.optimisers.values():
+            for group in trained.optimiser.param_groups:
                 group["lr"] = learning_rate
 
-    def after_step(self, losses: Tensor) -> None:
-        """Count one step: its samples, its losses, and its share in the average."""
+    def apply(self, network: str) -> None:
+        """Change the weights of `generator` or `discriminator` by their gradients; forget those."""
+        optimiser = self.optimisers[f"{network}_adam"].optimiser
+        optimiser.step()
+        optimiser.zero_grad()
+
+    def after_step(self, losses: Tensor, share: float) -> None:
+        """Count one step: its samples, its phase's losses, and its share in the average.
+
+        Buffers are no weights: the average takes the generator's as they are.
+        """
         config, seen = self.config, self.progress.samples_seen + self.config.batch_size
         self.progress.samples_seen = seen
-        self.sums += losses
+        phase = phase_at(config, share)
+        self.progress.phase_steps[phase] += 1
+        self.sums[phase] += losses
         decay = ema_decay(
             seen,
             config.batch_size,
             half_life_samples=config.ema_half_life_samples,
             ramp=config.ema_ramp,
         )
-        update_average(*self._averaged, decay)
+        if self._averaged[0]:
+            update_average(*self._averaged, decay)
+        for average, current in zip(*self._copied, strict=True):
+            average.copy_(current)
+
+    def read_losses(self) -> dict[str, float]:
+        """Return the mean losses since the last tick and count anew; waits for the device."""
+        progress = self.progress
+        means: dict[str, float] = {}
+        for phase, sums, steps in zip(
+            self.config.phases, self.sums, progress.phase_steps, strict=True
+        ):
+            if steps:
+                values = (sums / steps).tolist()
+                means |= dict(zip(REPORTED[phase.objective], values, strict=True))
+            sums.zero_()
+        progress.phase_steps = [0] * len(self.sums)
+        return means
+
+    def weights(self) -> Iterator[Tensor]:
+        """Yield every weight that must be a finite number."""
+        for network in (self.generator, self.discriminator, self.generator_ema):
+            if network is not None:
+                yield from network.parameters()
 
     def keep_best(self, rank: float | None) -> None:
         """Take the average as it stands as the best snapshot."""
@@ -115,32 +163,51 @@ class TrainState:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor under its name in a checkpoint; on the device, not copied."""
-        return {
+        judging = {} if self.discriminator is None else self.discriminator.state_dict()
+        found = {
             **dict(_named("generator", self.generator.state_dict())),
-            **dict(_named("discriminator", self.discriminator.state_dict())),
+            **dict(_named("discriminator", judging)),
             **dict(_named("generator_ema", self.generator_ema.state_dict())),
             **dict(_named("best", self.best)),
-            **dict(_moments("generator_adam", self.generator, self.generator_adam)),
-            **dict(_moments("discriminator_adam", self.discriminator, self.discriminator_adam)),
-            "sums": self.sums,
+            **dict(_named("sums", {str(phase): sums for phase, sums in enumerate(self.sums)})),
         }
+        for name, trained in self.optimisers.items():
+            found |= dict(_moments(name, *trained))
+        return found
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], progress: Progress) -> None:
         """Go to a checkpoint's tensors and numbers; raises KeyError when one is missing."""
-        for optimiser in (self.generator_adam, self.discriminator_adam):
-            optimiser.zero_grad()
+        for trained in self.optimisers.values():
+            trained.optimiser.zero_grad()
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
         self.progress = progress
 
 
+class _Trained(NamedTuple):
+    """A network and what changes it."""
+
+    network: nn.Module
+    optimiser: torch.optim.Adam
+
+
 def _adam(network: nn.Module, config: ResolvedConfig) -> torch.optim.Adam:
-    """Return a fused Adam whose moments exist from the start, so that they can be restored."""
+    """Return a fused Adam whose moments exist from the start, so that they can be restored.
+
+    Weights decay apart from the gradients (Loshchilov & Hutter, "Decoupled weight decay
+    regularization", 2019, algorithm 2), and matrices only.
+    """
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    if config.weight_decay:
+        matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
+        others = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others}]
     optimiser = torch.optim.Adam(
-        network.parameters(),
+        groups,
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
+        decoupled_weight_decay=config.weight_decay > 0,
         fused=True,
     )
     for parameter in network.parameters():

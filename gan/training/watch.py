@@ -17,7 +17,7 @@ from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
 from gan.protocols import Assessment, Hooks
 from gan.training.checkpoint import Checkpoints
 from gan.training.schedules import is_spent
-from gan.training.state import LOSSES, Progress, TrainState
+from gan.training.state import Progress, TrainState
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many
@@ -26,22 +26,11 @@ ticks in a row: one tick alone is noise, and a falling learning rate lowers copi
 SMALLEST_MICRO_BATCH = 2
 
 
-def read_losses(state: TrainState) -> dict[str, float]:
-    """Return the mean losses since the last tick and start counting anew; waits for the device."""
-    progress = state.progress
-    before = progress.history[-1]["samples_seen"] if progress.history else 0
-    steps = (progress.samples_seen - before) / state.config.batch_size
-    means = (state.sums / steps).tolist()
-    state.sums.zero_()
-    return dict(zip(LOSSES, means, strict=True))
-
-
 def is_finite(state: TrainState, losses: dict[str, float]) -> bool:
     """Return whether losses and every weight are finite numbers; waits for the device."""
-    total = torch.zeros((), device=state.sums.device)
-    for network in (state.generator, state.discriminator, state.generator_ema):
-        for parameter in network.parameters():
-            total += parameter.detach().abs().max()
+    total = torch.zeros((), device=state.device)
+    for weights in state.weights():
+        total += weights.detach().abs().max()
     return math.isfinite(total.item()) and all(map(math.isfinite, losses.values()))
 
 
@@ -53,9 +42,10 @@ def step_back(state: TrainState, checkpoints: Checkpoints) -> None:
     """
     config, failed = state.config, state.progress
     if failed.repairs >= config.max_repairs:
+        steadier = f"raise generator.gamma ({config.gamma:g}) or " if state.discriminator else ""
         msg = (
             f"training left the finite numbers at {failed.samples_seen} samples, after "
-            f"{failed.repairs} repairs: raise generator.gamma ({config.gamma:g}) or lower "
+            f"{failed.repairs} repairs: {steadier}lower "
             f"generator.learning_rate ({config.learning_rate:g})"
         )
         raise NotFiniteError(msg)
@@ -79,7 +69,7 @@ def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
     smaller = failed.micro_batch // 2
     if smaller < SMALLEST_MICRO_BATCH:
         msg = (
-            f"out of memory with {failed.micro_batch} samples at once on {state.sums.device}: "
+            f"out of memory with {failed.micro_batch} samples at once on {state.device}: "
             f"lower generator.width ({state.config.network.get('width')}) or use a larger device"
         )
         raise MemoryLimitError(msg)

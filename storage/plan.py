@@ -18,6 +18,7 @@ from storage import layout
 from storage.classes import ClassCounts, Label
 from storage.digests import canonical_json
 from storage.errors import IntegrityError, PlanError
+from storage.given import GivenConfig, check_given
 from storage.shards import SAMPLE_ID, load_format
 from storage.synthesis import (
     SynthesisConfig,
@@ -69,6 +70,8 @@ class RecordKind:
     """Of the real training records; empty where nothing conditions."""
     bytes_per_row: int | None = None
     """Encoded size of one record where it was measured; else the format's own guess."""
+    modality: str = "images"
+    """images | tables | ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,8 @@ class Plan:
     """The column that conditions the generation."""
     seed: int
     shards: tuple[ShardPlan, ...]
+    given: tuple[GivenConfig, ...] = ()
+    """What every record must have."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
     """What every `auto` became; plain JSON values."""
 
@@ -157,6 +162,7 @@ class Plan:
                     }
                     for shard in self.shards
                 ],
+                "given": [each.model_dump(mode="json") for each in self.given],
                 "resolved": dict(self.resolved),
             }
         )
@@ -187,6 +193,7 @@ class Plan:
                 label=raw["label"],
                 seed=raw["seed"],
                 shards=tuple(_shard(item) for item in raw["shards"]),
+                given=tuple(GivenConfig.model_validate(one) for one in raw.get("given", ())),
                 resolved=raw["resolved"],
             )
         except (ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
@@ -271,12 +278,13 @@ def propose(
         resolved: what else `auto` became, for the reader of the plan.
 
     Raises:
-        PlanError: balance, format or seed cannot be planned.
+        PlanError: balance, conditions, format or seed cannot be planned.
     """
     if config.seed == "night":
         msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
         raise PlanError(msg)
-    class_counts = plan_classes(config, kind.class_counts)
+    check_given(config.given, kind.schema, kind.modality)
+    class_counts = plan_classes(config, kind.class_counts, kind.label)
     rows = plan_rows(config, class_counts)
     bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(kind.schema)
     shards = plan_shards(class_counts, rows, bytes_per_row, config.shard_samples)
@@ -291,6 +299,7 @@ def propose(
         label=kind.label,
         seed=config.seed,
         shards=shards,
+        given=config.given,
         resolved={
             "shard_samples": shards[0].rows,
             "bytes_per_row": bytes_per_row,

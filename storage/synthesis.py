@@ -1,6 +1,6 @@
 """How many records of which classes are made: the recipe's `synthesis`, and its arithmetic."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import date
 from fractions import Fraction
 from typing import Annotated, Literal, Self
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.classes import ClassCounts, Label
 from storage.errors import PlanError
+from storage.given import GivenConfig, given_classes
 
 TOLERANCE = 1e-3
 """By how much class fractions may miss 1: thirds are written .333."""
@@ -23,31 +24,6 @@ class ClassFraction(BaseModel):
     """The class, as the source's label column names it."""
     fraction: float = Field(title="Fraction", ge=0, le=1)
     """Its share of the samples; the shares of all classes sum to 1."""
-
-
-class GivenConfig(BaseModel):
-    """What every synthetic row must have in one column; tables only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    column: str = Field(title="Column", min_length=1)
-    """As the source names it."""
-    values: tuple[str, ...] = Field(default=(), title="Values")
-    """Any of these, as text: `">50K"`, `"3"`, `"true"`, `"2026-01-31"`; empty with low or high."""
-    low: str | None = Field(default=None, title="Low")
-    """Smallest value, as text; numbers, dates and times only."""
-    high: str | None = Field(default=None, title="High")
-    """Largest value, as text."""
-
-    @model_validator(mode="after")
-    def _values_or_range(self) -> Self:
-        if bool(self.values) == (self.low is not None or self.high is not None):
-            msg = (
-                f"synthesis.given for column {self.column!r} needs either values, or low, high or "
-                "both"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class SynthesisConfig(BaseModel):
@@ -93,12 +69,18 @@ def resolve_seed(config: SynthesisConfig, scheduled: date) -> SynthesisConfig:
     return config.model_copy(update={"seed": int(f"{scheduled:%Y%m%d}")})
 
 
-def plan_classes(config: SynthesisConfig, real_counts: ClassCounts) -> ClassCounts:
-    """Return how many records of each class are made; empty for an unconditional generator.
+def plan_classes(
+    config: SynthesisConfig, real_counts: ClassCounts, label: str | None = None
+) -> ClassCounts:
+    """Return how many records of each class are made; empty where the generator decides.
+
+    It decides when it is unconditional, and when something is given and the balance is real: the
+    real shares among such rows are the generator's to know.
 
     Args:
-        config: samples and balance.
+        config: samples, balance and conditions; one on the label leaves fewer classes.
         real_counts: class counts of the real training records.
+        label: the column that these are the classes of.
 
     Raises:
         PlanError: the balance cannot be met with these classes.
@@ -111,11 +93,16 @@ def plan_classes(config: SynthesisConfig, real_counts: ClassCounts) -> ClassCoun
             )
             raise PlanError(msg)
         return ()
-    labels = [label for label, _ in real_counts]
+    left = given_classes(config.given, label, real_counts)
+    if config.given and config.balance == "real":
+        return ()
     if config.balance == "fill":
-        return _fill(real_counts)
-    weights = _weights(config, real_counts)
-    return tuple(zip(labels, apportion(weights, config.samples), strict=True))
+        return _fill(real_counts, {one for one, _ in left})
+    weights = _weights(config, left)
+    return tuple(
+        (one, count)
+        for (one, _), count in zip(left, apportion(weights, config.samples), strict=True)
+    )
 
 
 def _weights(config: SynthesisConfig, real_counts: ClassCounts) -> Sequence[int | Fraction]:
@@ -131,12 +118,13 @@ def plan_rows(config: SynthesisConfig, class_counts: ClassCounts) -> int:
     return sum(count for _, count in class_counts) if class_counts else config.samples
 
 
-def _fill(real_counts: ClassCounts) -> ClassCounts:
+def _fill(real_counts: ClassCounts, wanted: Set[Label]) -> ClassCounts:
     largest = max(count for _, count in real_counts)
-    counts = tuple((label, largest - count) for label, count in real_counts)
+    counts = tuple((one, largest - count) for one, count in real_counts if one in wanted)
     if not any(count for _, count in counts):
+        which = "every class" if len(wanted) == len(real_counts) else "what is given"
         msg = (
-            f"balance 'fill' has nothing to fill: every class has {largest} real records; "
+            f"balance 'fill' has nothing to fill: {which} has {largest} real records; "
             "choose balance: equal"
         )
         raise PlanError(msg)

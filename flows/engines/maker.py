@@ -52,9 +52,18 @@ class ShardMaker:
 
     def sample(self, index: int) -> pa.Table:
         """Return the records of a shard."""
-        shard = self.order.plan.shards[index]
-        wanted = shard.class_counts or shard.rows
-        return self.sampler.records(wanted, seed=self.order.plan.seed, index=index)
+        from gan.protocols import Given
+
+        plan = self.order.plan
+        shard = plan.shards[index]
+        return self.sampler.records(
+            shard.class_counts or shard.rows,
+            seed=plan.seed,
+            index=index,
+            given=[Given(**each.model_dump()) for each in plan.given],
+            first_row=shard.first_id,
+            shards=len(plan.shards),
+        )
 
     def store(self, index: int, records: pa.Table) -> FileEntry:
         """Encode a shard in memory and put it once."""

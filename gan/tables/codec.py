@@ -1,0 +1,283 @@
+"""Tables: records of typed columns ↔ integer codes.
+
+Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`). Decoding
+is one `take` per column. Columns that are not modelled (constants, keys, replaced text, sums) are
+made when decoding.
+
+Shapes: N rows, D modelled columns, K_j codes of column j, K their sum over all columns.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from gan.errors import DataError, SnapshotError
+from gan.protocols import Encoded, Given, Label
+from gan.tables.columns.fit import fit_columns, label_classes
+from gan.tables.columns.levels import Levels
+from gan.tables.columns.made import Constant, Made
+from gan.tables.columns.modelled import Modelled
+from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.types import parse_type, value_type
+
+Array = np.ndarray[Any, Any]
+
+VERSION = "ganmill-table-codec/1"
+KEPT_METADATA = b"ganmill-"
+"""Metadata of the schema whose key starts so is given back with the records."""
+
+MODELLED: Mapping[str, Any] = {kind.type_name: kind for kind in (Levels, Numeric)}
+MADE: Mapping[str, Any] = {kind.type_name: kind for kind in (Constant,)}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TableCodec:
+    """Vocabularies of a table's columns, learnt from the training records."""
+
+    schema: pa.Schema
+    """Of the records, with the metadata that is ganmill's."""
+    columns: tuple[Modelled, ...]
+    """The modelled columns, in codec order."""
+    made: tuple[Made, ...] = ()
+    """The other columns, in the order in which they can be made."""
+    label: str | None = None
+    """Name of the label column."""
+    classes: tuple[Label, ...] = ()
+    """Sorted values of a label of categories; empty for numbers."""
+
+    @property
+    def modality(self) -> str:
+        """Name in `gan.modalities.MODALITIES`."""
+        return "tables"
+
+    @property
+    def code_counts(self) -> tuple[int, ...]:
+        """Codes of each modelled column, K_j."""
+        return tuple(column.codes for column in self.columns)
+
+    @property
+    def label_column(self) -> int | None:
+        """Index of the modelled column that holds the label."""
+        for index, column in enumerate(self.columns):
+            if self.label in column.fields:
+                return index
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed for privacy's sake, in sentences that name no rare value."""
+        return tuple(note for column in self.columns for note in column.notes)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what both write as JSON."""
+        return isinstance(other, TableCodec) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        """Return the hash of what is written as JSON."""
+        return hash(json.dumps(self.to_json(), sort_keys=True))
+
+    @classmethod
+    def fit(cls, records: pa.Table, label: str | None) -> Self:
+        """Learn the vocabularies; kinds, constraints and min_group come with the schema.
+
+        Raises:
+            DataError: no rows, a column or a label that cannot be learnt, or constraints that
+                contradict each other; the sentence says what to do.
+        """
+        columns, made = fit_columns(records, label)
+        metadata = records.schema.metadata or {}
+        kept = {key: text for key, text in metadata.items() if key.startswith(KEPT_METADATA)}
+        fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]
+        return cls(
+            schema=pa.schema(fields, metadata=kept),
+            columns=columns,
+            made=made,
+            label=label,
+            classes=label_classes(columns, label),
+        )
+
+    def encode(self, records: pa.Table) -> Encoded:
+        """Return `cells_ND` int32 and class indexes; what train never had becomes the nearest.
+
+        Raises:
+            DataError: columns are missing or of other types.
+        """
+        self._check(records)
+        cells_ND = np.empty((records.num_rows, len(self.columns)), dtype=np.int32)
+        for index, column in enumerate(self.columns):
+            cells_ND[:, index] = column.encode(records)
+        return Encoded(cells_ND, self._labels(cells_ND))
+
+    def to_samples(self, values: Tensor) -> Tensor:
+        """Return cells as `codes_ND` int64."""
+        starts, codes = self._code_tables
+        codes_ND: Tensor = codes[values.long().cpu() + starts]
+        return codes_ND.to(values.device)
+
+    def to_values(self, samples: Tensor, mask: Array | None = None) -> Array:
+        """Return `cells_ND` int32 of codes plus positions.
+
+        Args:
+            samples: (N, D) floats, code + position in [0, 1) inside the code; of integers the
+                position is a half.
+            mask: bool, one per cell of all columns (`cell_mask`): only these are chosen, except
+                in a code that has none of them.
+        """
+        packed_ND = samples.detach().cpu().double().numpy()
+        if not samples.is_floating_point():
+            packed_ND = packed_ND + 0.5
+        cells_ND = np.empty(packed_ND.shape, dtype=np.int32)
+        tables = self._cell_tables if mask is None else self._tables(mask)
+        for index, (cells, first, sizes) in enumerate(tables):
+            codes_N = np.clip(packed_ND[:, index].astype(np.int64), 0, len(sizes) - 1)
+            places_N = ((packed_ND[:, index] - codes_N) * sizes[codes_N]).astype(np.int64)
+            places_N = np.clip(places_N, 0, sizes[codes_N] - 1)
+            cells_ND[:, index] = cells[first[codes_N] + places_N]
+        return cells_ND
+
+    def decode(
+        self,
+        values: Array,
+        labels_N: np.ndarray[Any, np.dtype[np.int64]],  # noqa: ARG002 - the label is a column
+        first_row: int = 0,
+    ) -> pa.Table:
+        """Return cells as records.
+
+        Args:
+            values: `cells_ND` int32.
+            labels_N: ignored: the label is one of the modelled columns.
+            first_row: number of the first row in the whole data set, for keys.
+
+        Raises:
+            DataError: a key's form has fewer values than rows.
+        """
+        found: dict[str, Any] = {}
+        for cells_N, column in zip(np.ascontiguousarray(values.T), self.columns, strict=True):
+            indices = pa.array(cells_N)
+            for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
+                found[name] = vocabulary.take(indices)
+        for maker in self.made:
+            found[maker.name] = maker.make(len(values), first_row, found)
+        arrays = [_as_field(found[field.name], field) for field in self.schema]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def allowed(self, given: Sequence[Given], *, per_class: bool) -> Array | None:
+        """Return which codes a record may have: bool (C or 1, K); None when all.
+
+        Row c fixes the label to class c with `per_class`; else there is one row.
+
+        Raises:
+            ConfigError: a column that cannot be given, a value that it does not know, or an empty
+                range.
+        """
+        raise NotImplementedError
+
+    def cell_mask(self, given: Sequence[Given]) -> Array:
+        """Return which cells of all columns meet the conditions: bool, one column after another.
+
+        Raises:
+            ConfigError: as `allowed`.
+        """
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the codec as JSON; no value that fewer than min_group rows of train hold."""
+        metadata = self.schema.metadata or {}
+        return {
+            "modality": self.modality,
+            "version": VERSION,
+            "label": self.label,
+            "classes": list(self.classes),
+            "schema": [[f.name, str(f.type), f.nullable] for f in self.schema],
+            "metadata": {key.decode(): text.decode() for key, text in metadata.items()},
+            "columns": [column.to_json() for column in self.columns],
+            "made": [column.to_json() for column in self.made],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild a codec.
+
+        Raises:
+            SnapshotError: the data is not a table codec.
+        """
+        if data.get("modality") != "tables" or data.get("version") != VERSION:
+            msg = (
+                f"this is no table codec of this version: it says {data.get('modality')!r}, "
+                f"{data.get('version')!r}; train the generator again"
+            )
+            raise SnapshotError(msg)
+        try:
+            fields = [pa.field(name, parse_type(kind), null) for name, kind, null in data["schema"]]
+            return cls(
+                schema=pa.schema(fields, metadata=data["metadata"]),
+                columns=tuple(MODELLED[item["column"]].from_json(item) for item in data["columns"]),
+                made=tuple(MADE[item["column"]].from_json(item) for item in data["made"]),
+                label=data["label"],
+                classes=tuple(data["classes"]),
+            )
+        except (TypeError, KeyError, ValueError, pa.ArrowException) as error:
+            msg = f"this is no table codec of this version: {error}; train the generator again"
+            raise SnapshotError(msg) from error
+
+    def _check(self, records: pa.Table) -> None:
+        for field in self.schema:
+            index = records.schema.get_field_index(field.name)
+            if index < 0 or records.schema.field(index).type != field.type:
+                found = "missing" if index < 0 else str(records.schema.field(index).type)
+                msg = (
+                    f"column {field.name!r} is {found}, the codec was fitted on {field.type}: "
+                    "prepare the records as the training records were"
+                )
+                raise DataError(msg)
+
+    def _labels(self, cells_ND: Array) -> Array:
+        """Return the class index of every row; zeros without classes."""
+        index = self.label_column
+        if index is None or not self.classes:
+            return np.zeros(len(cells_ND), dtype=np.int64)
+        class_of_cell = self._class_of_cell(index)
+        labels_N: Array = class_of_cell[cells_ND[:, index]]
+        return labels_N
+
+    def _class_of_cell(self, index: int) -> Array:
+        vocabulary = self.columns[index].vocabulary(str(self.label))
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return np.array([numbers[label] for label in vocabulary.to_pylist()], dtype=np.int64)
+
+    @cached_property
+    def _code_tables(self) -> tuple[Tensor, Tensor]:
+        """Return where each column's cells start, and the code of every cell."""
+        counts = [column.cells for column in self.columns]
+        starts = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        return starts, torch.from_numpy(np.concatenate([c.code_of_cell for c in self.columns]))
+
+    @cached_property
+    def _cell_tables(self) -> list[tuple[Array, Array, Array]]:
+        return self._tables(np.ones(sum(column.cells for column in self.columns), dtype=bool))
+
+    def _tables(self, mask: Array) -> list[tuple[Array, Array, Array]]:
+        """Return for each column its cells to choose from, and each code's first and number."""
+        tables = []
+        ends = np.cumsum([column.cells for column in self.columns])
+        for column, chosen in zip(self.columns, np.split(mask, ends[:-1]), strict=True):
+            per_code = np.add.reduceat(chosen.astype(np.int64), column.first_cells[:-1])
+            usable = chosen | (per_code == 0)[column.code_of_cell]
+            cells = np.flatnonzero(usable).astype(np.int32)
+            sizes = np.bincount(column.code_of_cell[cells], minlength=column.codes)
+            tables.append((cells, np.cumsum(sizes) - sizes, sizes))
+        return tables
+
+
+def _as_field(values: Any, field: pa.Field) -> Any:
+    """Return values as the type of the schema's field."""
+    if pa.types.is_dictionary(field.type):
+        return values.dictionary_encode().cast(field.type)
+    return values if values.type == value_type(field.type) else values.cast(field.type)

@@ -1,0 +1,136 @@
+"""Values that may be shown: no number of a column is shown that fewer than `g` rows hold.
+
+Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:189-201), rule by rule:
+
+1. A value held by g rows or more is shown as it is.
+2. The sorted rows between two shown values are a run. A run of fewer than g rows takes the nearest
+   shown value. A longer one is cut into groups of g to 2g - 1 neighbouring rows, and every row of a
+   group is shown as the group's mean.
+3. Extremes: the g smallest rows count as the g-th smallest and the g largest as the g-th largest,
+   and the outermost groups have g rows more, so that their means lie inside.
+4. A mean is rounded to the step of its group: the largest of 1, 2, 5, 10, 20, 50 ... (of time also
+   a minute, an hour, a day) that divides all differences of the group.
+5. A mean that equals a real value (which fewer than g rows hold) moves to the nearest free place
+   on that step between the group's ends. Only where the 64 nearest places are all taken, so that
+   any value there is as good as real, it stays.
+
+A lone outlier therefore never comes out: at the ends it is cut off, and between them it is one of g
+rows behind a mean that differs from it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+PLACES_TRIED = 64
+"""How many neighbouring places are looked at for a free one."""
+
+TENS = tuple(digit * 10**power for power in range(18) for digit in (1, 2, 5))
+SECONDS = (60, 300, 900, 1800, 3600, 43_200, 86_400, 604_800)
+STEPS = np.array(
+    sorted({*TENS, *(s * 10**power for s in SECONDS for power in (0, 3, 6, 9))}), dtype=np.int64
+)
+"""Steps that a group may have. The list is closed, so that a step tells nothing of one row."""
+
+
+def shown_values(units_N: Array, g: int) -> Array:
+    """Return, for sorted values, the value that each row is shown as; also sorted.
+
+    Args:
+        units_N: sorted, at least g of them; int64 or float64.
+        g: the smallest group; 1 shows everything as it is.
+    """
+    if g <= 1:
+        return units_N
+    distinct, first, counts = np.unique(units_N, return_index=True, return_counts=True)
+    often = counts >= g
+    shown_N = units_N.copy()
+    starts, ends = _runs(often, first, len(units_N))
+    if not len(starts):
+        return shown_N
+    clipped_N = np.clip(units_N, units_N[g - 1], units_N[len(units_N) - g])
+    cuts = [np.empty(0, dtype=np.int64)]
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if end - start < g:
+            shown_N[start:end] = _nearest_shown(units_N, start, end)
+        else:
+            cuts.append(_cuts(start, end, g, len(units_N)))
+    inside_N = np.concatenate([np.arange(cut[0], cut[-1]) for cut in cuts[1:]] or cuts[:1])
+    sizes = np.concatenate([np.diff(cut) for cut in cuts])
+    if len(sizes):
+        means = _means(clipped_N[inside_N], sizes, distinct[~often])
+        shown_N[inside_N] = np.repeat(means, sizes)
+    return shown_N
+
+
+def _runs(often: Array, first: Array, rows: int) -> tuple[Array, Array]:
+    """Return where runs of rare values start and end, in rows."""
+    edges = np.diff(np.concatenate([[1], often.astype(np.int8), [1]]))
+    places = np.append(first, rows)
+    return places[np.flatnonzero(edges == -1)], places[np.flatnonzero(edges == 1)]
+
+
+def _nearest_shown(units_N: Array, start: int, end: int) -> Array:
+    """Return the shown neighbour that is nearer to each row of a short run."""
+    values = units_N[start:end]
+    below = units_N[start - 1] if start > 0 else None
+    above = units_N[end] if end < len(units_N) else None
+    if below is None or above is None:
+        return np.full(len(values), above if below is None else below, dtype=units_N.dtype)
+    return np.where(values - below <= above - values, below, above)
+
+
+def _cuts(start: int, end: int, g: int, rows: int) -> Array:
+    """Return the rows where the groups of one run begin, and its end."""
+    low, high = g * (start == 0), g * (end == rows)
+    groups = max((end - start - low - high) // g, 1)
+    inner = end - start - low - high
+    cuts = start + low + np.arange(groups + 1, dtype=np.int64) * inner // groups
+    cuts[0], cuts[-1] = start, end
+    return cuts
+
+
+def _means(values_M: Array, sizes: Array, rare: Array) -> Array:
+    """Return the value that each group is shown as; the rows of the groups follow one another."""
+    starts = np.cumsum(sizes) - sizes
+    base, last = values_M[starts], values_M[starts + sizes - 1]
+    offsets_M = values_M - np.repeat(base, sizes)
+    means = np.add.reduceat(offsets_M.astype(np.float64), starts) / sizes
+    if values_M.dtype.kind == "f":
+        return _free_floats((base + means).astype(values_M.dtype), rare)
+    steps = _nice(np.gcd.reduceat(offsets_M, starts))
+    places = np.rint(means / steps).astype(np.int64)
+    return _free_places(base, places, (last - base) // steps, steps, rare)
+
+
+def _nice(divisors: Array) -> Array:
+    """Return the largest step of the list that divides each divisor; 1 for 0."""
+    steps = np.ones_like(divisors)
+    for step in STEPS:
+        steps[(divisors > 0) & (divisors % step == 0)] = step
+    return steps
+
+
+def _free_places(base: Array, places: Array, last: Array, steps: Array, rare: Array) -> Array:
+    """Return the means, moved to the nearest place that no real rare value takes."""
+    values = base + places * steps
+    taken = np.flatnonzero(np.isin(values, rare))
+    for trial in range(1, PLACES_TRIED + 1):
+        if not len(taken):
+            break
+        move = (trial + 1) // 2 if trial % 2 else -(trial // 2)
+        moved = places[taken] + move
+        found = base[taken] + moved * steps[taken]
+        free = (moved >= 0) & (moved <= last[taken]) & ~np.isin(found, rare)
+        values[taken[free]] = found[free]
+        taken = taken[~free]
+    return values
+
+
+def _free_floats(means: Array, rare: Array) -> Array:
+    """Return the means; one that equals a real rare value moves half way to the next."""
+    taken = np.isin(means, rare)
+    after = np.minimum(np.searchsorted(rare, means, side="right"), len(rare) - 1)
+    return np.where(taken, means + (rare[after] - means) / 2, means)

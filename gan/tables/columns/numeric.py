@@ -1,0 +1,240 @@
+"""Numbers, dates and times: atoms, quantile bins with a grid of cells in each, and null.
+
+The values are first made such that every one may be shown (`groups`). A value with a fixed share of
+the rows is an atom, a code of its own; in a column with few distinct values all are. The
+rest is cut between the atoms into bins of about equal numbers of rows, and each bin has up to `GRID`
+cells, the quantiles of its rows, all equally likely. The null's code comes last.
+
+Encoding: an atom's value is that atom; another value goes to the nearest cell of the bins between
+the two atoms around it, or to the nearer atom where no bin lies between; what is outside, to the
+outermost cell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+
+from gan.errors import DataError
+from gan.tables.columns.groups import shown_values
+from gan.tables.columns.modelled import Modelled
+from gan.tables.columns.types import from_plain, parse_type, to_plain, value_type
+from gan.tables.columns.units import find_decimals, from_units, to_units
+
+Array = np.ndarray[Any, Any]
+
+ATOM_SHARE = 0.01
+"""A value with this share of the rows is an atom."""
+FEW_VALUES = 100
+"""In a column with at most so many distinct values each is an atom."""
+BINS_PER_ROOT = 2.0
+"""Bins per cube root of the rows: Rice's rule (Terrell and Scott 1985)."""
+FEWEST_BINS, MOST_BINS = 8, 100
+GRID = 32
+"""Most cells of one bin."""
+LABEL_CLASSES = 50
+"""An integer label with more distinct values is a number, not a class."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Numeric(Modelled):
+    """A column of numbers, dates or times."""
+
+    type_name: ClassVar[str] = "numeric"
+
+    decimals: int | None
+    """Of floats; None = floats without a step. 0 for all other types."""
+    atoms: tuple[bool, ...]
+    """For every code except the null's: whether it is an atom."""
+    kind_name: str
+    """Arrow type of the column."""
+
+    @classmethod
+    def fit(cls, name: str, column: Any, g: int, *, limits: tuple[Any, Any], whole: bool) -> Self:
+        """Learn atoms, bins and cells.
+
+        Args:
+            name: of the column.
+            column: Arrow, without dictionary, some of it not null.
+            g: a value that fewer rows hold is not shown.
+            limits: smallest and largest value to produce, in numbers; None = open.
+            whole: every value is an atom, as the classes of a label are.
+
+        Raises:
+            DataError: nothing of it may be shown, or nothing lies within the limits.
+        """
+        decimals = find_decimals(column)
+        units_N, valid_N = to_units(column, decimals)
+        units = np.sort(_within(name, units_N[valid_N], limits, decimals))
+        if len(units) < g:
+            msg = (
+                f"column {name!r} has {len(units)} values in train, fewer than privacy.min_group "
+                f"{g}: leave it out, or set its vocabulary to public"
+            )
+            raise DataError(msg)
+        atoms = _label_values(units, g) if whole else None
+        shown = shown_values(units, g) if atoms is None else _nearest(units, atoms)
+        cells, sizes, flags = _codes(shown, len(units_N), whole=whole)
+        return cls._build(name, cells, sizes, flags, decimals, column.type, null=not valid_N.all())
+
+    @classmethod
+    def _build(
+        cls,
+        name: str,
+        cells: Array,
+        sizes: list[int],
+        atoms: list[bool],
+        decimals: int | None,
+        kind: Any,
+        *,
+        null: bool,
+    ) -> Self:
+        values = from_units(cells, decimals, kind)
+        if null:
+            values = pa.concat_arrays([values, pa.nulls(1, kind)])
+        first = np.cumsum([0, *sizes, *([1] if null else [])], dtype=np.int32)
+        return cls(
+            name=name,
+            kind="numeric",
+            fields=(name,),
+            vocabularies=(values,),
+            first_cells=first,
+            decimals=decimals,
+            atoms=tuple(atoms),
+            kind_name=str(kind),
+        )
+
+    @cached_property
+    def _bounds(self) -> tuple[Array, Array]:
+        """Return the smallest value of each distinct cell (from the second), and the cells."""
+        units, _ = to_units(self.vocabularies[0].drop_null(), self.decimals)
+        distinct, first = np.unique(units, return_index=True)
+        atom = np.array(self.atoms)[self.code_of_cell[first]]
+        below, above = distinct[:-1], distinct[1:]
+        if units.dtype.kind == "f":
+            middle, next_up = below + (above - below) / 2, np.nextafter(below, np.inf)
+        else:
+            middle, next_up = below + (above - below + 1) // 2, below + 1
+        bounds = np.where(atom[:-1] == atom[1:], middle, np.where(atom[:-1], next_up, above))
+        return bounds, first.astype(np.int32)
+
+    def encode(self, records: pa.Table) -> Array:
+        """Return `cells_N`: see the module; a null that train never had is the middle cell."""
+        try:
+            units_N, valid_N = to_units(records[self.name], self.decimals)
+        except DataError as error:
+            msg = f"column {self.name!r} {error}"
+            raise DataError(msg) from error
+        bounds, first = self._bounds
+        cells_N: Array = first[np.searchsorted(bounds, units_N, side="right")]
+        has_null = self.vocabularies[0].null_count > 0
+        cells_N[~valid_N] = self.cells - 1 if has_null else self.cells // 2
+        return cells_N
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        return {
+            "column": self.type_name,
+            "name": self.name,
+            "type": self.kind_name,
+            "decimals": self.decimals,
+            "sizes": np.diff(self.first_cells).tolist(),
+            "atoms": [int(atom) for atom in self.atoms],
+            "cells": to_plain(self.vocabularies[0]),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild the column."""
+        kind = parse_type(data["type"])
+        values = from_plain(data["cells"], value_type(kind))
+        return cls(
+            name=data["name"],
+            kind="numeric",
+            fields=(data["name"],),
+            vocabularies=(values,),
+            first_cells=np.cumsum([0, *data["sizes"]], dtype=np.int32),
+            decimals=data["decimals"],
+            atoms=tuple(bool(atom) for atom in data["atoms"]),
+            kind_name=data["type"],
+        )
+
+
+def _within(name: str, units: Array, limits: tuple[Any, Any], decimals: int | None) -> Array:
+    """Return the values within a range constraint."""
+    scale = 1.0 if decimals is None else 10.0**decimals
+    low, high = (None if limit is None else limit * scale for limit in limits)
+    keep = np.ones(len(units), dtype=bool)
+    if low is not None:
+        keep &= units >= low
+    if high is not None:
+        keep &= units <= high
+    if len(units) and not keep.any():
+        msg = (
+            f"no value of column {name!r} in train lies in the range {limits[0]} to {limits[1]} of "
+            "its constraint: correct the constraint"
+        )
+        raise DataError(msg)
+    return units[keep]
+
+
+def _label_values(units: Array, g: int) -> Array | None:
+    """Return the classes of an integer label; None when there are none."""
+    distinct, counts = np.unique(units, return_counts=True)
+    often = distinct[counts >= g]
+    return often if len(often) else None
+
+
+def _nearest(units: Array, atoms: Array) -> Array:
+    """Return the nearest atom of each value."""
+    middles = atoms[:-1] + (atoms[1:] - atoms[:-1] + 1) // 2
+    nearest: Array = atoms[np.searchsorted(middles, units, side="right")]
+    return nearest
+
+
+def _codes(shown: Array, rows: int, *, whole: bool) -> tuple[Array, list[int], list[bool]]:
+    """Return cells, cells per code, and whether each code is an atom.
+
+    Args:
+        shown: sorted values, all of which may be shown.
+        rows: of the column, nulls too.
+        whole: every value is an atom.
+    """
+    distinct, first, counts = np.unique(shown, return_index=True, return_counts=True)
+    few = whole or len(distinct) <= FEW_VALUES
+    atom = np.full(len(distinct), few) if few else counts >= ATOM_SHARE * rows
+    bin_of = _bins(atom, counts, rows)
+    cells: list[Array] = []
+    sizes: list[int] = []
+    for start, end in _slices(bin_of):
+        bin_rows = shown[first[start] : first[end - 1] + counts[end - 1]]
+        many = 1 if end - start == 1 else min(GRID, len(bin_rows))
+        places = (2 * np.arange(many) + 1) * len(bin_rows) // (2 * many)
+        cells.append(bin_rows[places])
+        sizes.append(many)
+    flags = [bool(atom[start]) for start, _ in _slices(bin_of)]
+    return np.concatenate(cells), sizes, flags
+
+
+def _bins(atom: Array, counts: Array, rows: int) -> Array:
+    """Return a number for each distinct value: equal for the values of one bin, rising."""
+    rest = int(counts[~atom].sum())
+    wanted = np.clip(BINS_PER_ROOT * np.cbrt(max(rest, 1)), FEWEST_BINS, MOST_BINS)
+    per_bin = max(rest / wanted, 1.0)
+    region = np.cumsum(atom) * 2 + atom
+    _, inverse = np.unique(region, return_inverse=True)
+    mass = np.bincount(inverse, weights=counts)
+    before = np.concatenate([[0.0], np.cumsum(mass)])[:-1]
+    middle = np.cumsum(counts) - counts / 2 - before[inverse]
+    bins = np.maximum(np.rint(mass / per_bin), 1)
+    inside = np.floor(middle / mass[inverse] * bins[inverse])
+    return np.asarray(inverse * (rows + 1.0) + np.where(atom, 0, inside))
+
+
+def _slices(bin_of: Array) -> list[tuple[int, int]]:
+    """Return where each bin starts and ends."""
+    edges = [0, *(np.flatnonzero(np.diff(bin_of)) + 1).tolist(), len(bin_of)]
+    return list(zip(edges[:-1], edges[1:], strict=True))

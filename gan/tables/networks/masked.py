@@ -1,0 +1,216 @@
+"""A masked autoregressive network on codes, in which any subset of columns can be given.
+
+Column after column, p(row) = Π p(code | codes of the columns before, condition): Germain et al.,
+"MADE: masked autoencoder for distribution estimation" (2015), eq. 3 and 12. A hidden unit of degree
+d depends on the first d columns only, so each is computed once per row when sampling. The condition
+is a set of allowed codes per column; units of every degree see it, so a value that is given in the
+last column also changes the first. Codes that are not allowed have probability zero.
+
+Shapes: N rows, D columns in the network's order, K codes of all columns side by side, H hidden
+units sorted by degree, B rows of a table's basis, L hidden layers after the first, C conditions.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gan.config import ResolvedConfig
+from gan.errors import ConfigError
+from gan.protocols import Draw, Generator
+from gan.tables.networks.masked_basis import Basis
+from gan.tables.networks.masked_conditions import Partitions, Sets
+from gan.tables.networks.masked_layout import TableCodec, Weights, codes_in_order, lay_out
+from gan.tables.networks.masked_sampling import MaskedSampler
+
+BIAS_SCALE = 8.0
+"""Parameters of the codes' biases are multiplied by this: Adam moves all parameters by equal steps,
+and the logarithm of a rare code's frequency is far away."""
+
+
+Drop = Callable[[Tensor], Tensor]
+"""Drops hidden units in training."""
+
+
+class MaskedAutoregressive(Generator):
+    """Codes from uniform numbers, one per column, by the inverse of each distribution function."""
+
+    has_likelihood = True
+
+    order_D: Tensor
+    first_D: Tensor
+    codec_places_K: Tensor
+    input_mask_KH: Tensor
+    hidden_mask_HH: Tensor
+    output_mask_KH: Tensor
+
+    def __init__(self, config: ResolvedConfig, codec: TableCodec) -> None:
+        super().__init__()
+        layout = self.layout = lay_out(codec, config.network)
+        self.dropout = float(config.network["dropout"])
+        self.basis = Basis(layout.counts, layout.ordinal)
+        self.partitions = Partitions(layout.counts, layout.ordinal)
+        L, H = int(config.network["depth"]) - 1, sum(layout.widths)
+        K, B = sum(layout.counts), self.basis.rows
+        self.inputs_BH = nn.Parameter(torch.empty(B, H))
+        self.condition_BH = nn.Parameter(torch.empty(B, H))
+        self.bias_H = nn.Parameter(torch.empty(H))
+        self.hidden_HH = nn.ParameterList(torch.empty(H, H) for _ in range(L))
+        self.hidden_bias_H = nn.ParameterList(torch.empty(H) for _ in range(L))
+        self.outputs_BH = nn.Parameter(torch.empty(B, H))
+        self.bias_K = nn.Parameter(torch.empty(K))
+        column_K1 = self.partitions.column_K[:, None]
+        degree_H = torch.repeat_interleave(
+            torch.arange(len(layout.widths)), torch.tensor(layout.widths)
+        )
+        for name, tensor in {
+            "order_D": torch.tensor(layout.order),
+            "first_D": self.partitions.first_D,
+            "codec_places_K": codes_in_order(codec, layout),
+            "input_mask_KH": (degree_H > column_K1).float(),
+            "hidden_mask_HH": (degree_H[:, None] >= degree_H).float(),
+            "output_mask_KH": (degree_H <= column_K1).float(),
+        }.items():
+            self.register_buffer(name, tensor, persistent=False)
+
+    @torch.no_grad()
+    def draw(self, stream: torch.Generator) -> None:
+        """Draw the weights in place: units start with variance about one, all codes alike."""
+        spread = (len(self.layout.counts) / 2) ** -0.5
+        self.inputs_BH.normal_(std=spread, generator=stream)
+        self.condition_BH.normal_(std=spread, generator=stream)
+        for weight_HH in self.hidden_HH:
+            weight_HH.normal_(generator=stream)
+            weight_HH.mul_(self.hidden_mask_HH.sum(1, keepdim=True).rsqrt())
+        for zeros in (self.bias_H, *self.hidden_bias_H, self.outputs_BH, self.bias_K):
+            zeros.zero_()
+
+    def weights(self) -> Weights:
+        """Return the weights as products use them."""
+        return Weights(
+            self.basis.expand(self.inputs_BH) * self.input_mask_KH,
+            self.basis.expand(self.condition_BH),
+            self.bias_H,
+            tuple(weight_HH * self.hidden_mask_HH for weight_HH in self.hidden_HH),
+            tuple(self.hidden_bias_H),
+            self.basis.expand(self.outputs_BH) * self.output_mask_KH,
+            self.bias_K * BIAS_SCALE,
+        )
+
+    def logits(
+        self, codes_ND: Tensor, condition_NH: Tensor | float, weights: Weights, drop: Drop
+    ) -> Tensor:
+        """Return `logits_NK`, before any code is ruled out.
+
+        Args:
+            codes_ND: in the network's order, counted within their column.
+            condition_NH: what the condition adds to the first layer.
+            weights: of this network.
+            drop: applied to every hidden layer.
+        """
+        inputs_NH = functional.embedding_bag(codes_ND + self.first_D, weights.inputs_KH, mode="sum")
+        units_NH = drop(functional.relu(inputs_NH + condition_NH + weights.bias_H))
+        for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
+            inner_NH = functional.relu(units_NH @ weight_HH.T + bias_H)
+            units_NH = units_NH + drop(inner_NH)
+        return units_NH @ weights.outputs_KH.T + weights.bias_K
+
+    def log_probabilities(self, logits_NK: Tensor, codes_ND: Tensor) -> Tensor:
+        """Return log p(code) of every column, (N, D)."""
+        columns = zip(logits_NK.split(self.layout.counts, dim=1), codes_ND.unbind(1), strict=True)
+        picked = [
+            -functional.cross_entropy(logits_NJ, codes_N, reduction="none")
+            for logits_NJ, codes_N in columns
+        ]
+        return torch.stack(picked, dim=1)
+
+    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
+        """Return the mean negative log likelihood in nats, under conditions that are drawn here.
+
+        Args:
+            samples: codes, int64 (N, D), in the codec's order.
+            stream: of this step, on the processor.
+        """
+        codes_ND = samples[:, self.order_D]
+        sets = self.partitions.draw(codes_ND.cpu(), stream)
+        weights = self.weights()
+        condition_NH = self._inform(sets, weights.condition_KH)
+        logits_NK = self.logits(codes_ND, condition_NH, weights, self._drop(stream))
+        forbidden_NK = ~sets.allowed().to(logits_NK.device)
+        logits_NK = logits_NK.masked_fill(forbidden_NK, -torch.inf)
+        return -self.log_probabilities(logits_NK, codes_ND).sum(1).mean()
+
+    def _inform(self, sets: Sets, condition_KH: Tensor) -> Tensor:
+        """Return what sets add to the first layer: mean of the allowed minus mean of all codes.
+
+        The codes of a set lie side by side, so its sum is the difference of two running sums.
+        """
+        device = condition_KH.device
+        running_KH = condition_KH[sets.codes_K.to(device)].cumsum(0)
+        running_KH = functional.pad(running_KH, (0, 0, 1, 0))
+        places_M, shares_M, starts_N = sets.differences(self.partitions.counts_D)
+        return functional.embedding_bag(
+            places_M.to(device),
+            running_KH,
+            starts_N.to(device),
+            mode="sum",
+            per_sample_weights=shares_M.to(device),
+        )
+
+    def _drop(self, stream: torch.Generator) -> Drop:
+        keep = 1 - self.dropout
+
+        def drop(units_NH: Tensor) -> Tensor:
+            if keep == 1:
+                return units_NH
+            mask = torch.empty(units_NH.shape).bernoulli_(keep, generator=stream)
+            return units_NH * mask.to(units_NH.device) / keep
+
+        return drop
+
+    @torch.no_grad()
+    def log_likelihood(self, samples: Tensor) -> Tensor:
+        """Return the log likelihood of codes in nats, under no condition, float64 (N,)."""
+        codes_ND, weights = samples[:, self.order_D], self.weights()
+        logits_NK = self.logits(codes_ND, 0.0, weights, lambda units_NH: units_NH)
+        return self.log_probabilities(logits_NK, codes_ND).double().sum(1)
+
+    def latents(self, rows: int, numbers: torch.Generator) -> Tensor:
+        """Return uniform numbers in [0, 1), one per column, (rows, D)."""
+        return torch.rand(rows, len(self.layout.counts), generator=numbers)
+
+    @torch.no_grad()
+    def conditioned(self, allowed_CK: np.ndarray[Any, np.dtype[np.bool_]] | None) -> Draw:
+        """Return what draws samples under conditions; see `Generator.conditioned`.
+
+        Raises:
+            ConfigError: a condition allows no value of some column.
+        """
+        if allowed_CK is None:
+            allowed_CK = np.ones((1, len(self.codec_places_K)), dtype=bool)
+        allowed = torch.from_numpy(allowed_CK).to(self.order_D.device)[:, self.codec_places_K]
+        layout = self.layout
+        for index, allowed_CJ in zip(layout.order, allowed.split(layout.counts, 1), strict=True):
+            if not bool(allowed_CJ.any(1).all()):
+                msg = (
+                    f"the conditions allow no value at all in modelled column {index}: widen one "
+                    "of synthesis.given"
+                )
+                raise ConfigError(msg)
+        return MaskedSampler(self.weights(), layout, allowed)
+
+    def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return code + position in the code of every column, float64 (N, D), unconditional."""
+        return self.conditioned(None)(z_NZ, labels_N)
+
+
+def build(
+    config: ResolvedConfig, codec: TableCodec, stream: torch.Generator
+) -> MaskedAutoregressive:
+    """Return the network on the processor, initialised from the stream alone."""
+    network = MaskedAutoregressive(config, codec)
+    network.draw(stream)
+    return network

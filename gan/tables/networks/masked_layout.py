@@ -1,0 +1,82 @@
+"""Columns in the order of the network, and the weights as products use them.
+
+Shapes: K codes of all columns side by side, H hidden units sorted by degree.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Column(Protocol):
+    """A modelled column, as the codec describes it."""
+
+    @property
+    def kind(self) -> str:
+        """`category` or `numeric`."""
+
+    @property
+    def codes(self) -> int:
+        """How many codes it has."""
+
+
+class TableCodec(Protocol):
+    """What the network asks of a codec."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The modelled columns."""
+
+    @property
+    def label_column(self) -> int | None:
+        """Which of them is the label."""
+
+
+class Layout(NamedTuple):
+    """Columns in the network's order, and how many units may see the first so many of them."""
+
+    order: tuple[int, ...]
+    """Index in the codec of each column."""
+    counts: tuple[int, ...]
+    """Codes of each column."""
+    ordinal: tuple[bool, ...]
+    """Whether neighbouring codes mean neighbouring values."""
+    widths: tuple[int, ...]
+    """Hidden units of each degree, 0 to D - 1."""
+
+
+def codes_in_order(codec: TableCodec, layout: Layout) -> Tensor:
+    """Return the codec's place of every code, in the network's order, (K,)."""
+    first = [0, *itertools.accumulate(column.codes for column in codec.columns)]
+    places = [torch.arange(first[index], first[index + 1]) for index in layout.order]
+    return torch.cat(places)
+
+
+def lay_out(codec: TableCodec, network: dict[str, int | float | str]) -> Layout:
+    """Return the layout: columns of few codes first, the label last."""
+    columns = codec.columns
+    order = sorted(
+        range(len(columns)), key=lambda i: (i == codec.label_column, columns[i].codes, i)
+    )
+    return Layout(
+        order=tuple(order),
+        counts=tuple(columns[index].codes for index in order),
+        ordinal=tuple(columns[index].kind == "numeric" for index in order),
+        widths=(int(network["trunk"]), *[int(network["width"])] * (len(order) - 1)),
+    )
+
+
+class Weights(NamedTuple):
+    """A network's weights: one vector per code, what a unit may not see is zero."""
+
+    inputs_KH: Tensor
+    condition_KH: Tensor
+    bias_H: Tensor
+    hidden_HH: tuple[Tensor, ...]
+    """Of each layer after the first, outputs first."""
+    hidden_bias_H: tuple[Tensor, ...]
+    outputs_KH: Tensor
+    bias_K: Tensor

@@ -1,0 +1,151 @@
+"""All rows in the plane of the two main components of train.
+
+Numbers enter by their rank in train, levels as indicators divided by the root of their share, as in
+the factor analysis of mixed data (J. Pagès, Analyse factorielle de données mixtes, Revue de
+Statistique Appliquée 52, 2004). Shapes: N rows, F features.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gan.randomness import numpy_stream
+from gan.report import Figure
+from gan.tables.figures.columns import Drawn, as_levels, as_numbers, count_levels
+from gan.tables.figures.overlays import common_levels
+
+Array = np.ndarray[Any, Any]
+
+MOST_POINTS = 1000
+MOST_ROWS = 50_000
+"""Training rows behind the components and the shares."""
+MOST_COLUMNS = 60
+LEVELS = 10
+CELLS = (4, 24)
+"""Fewest and most cells along a side."""
+_ROWS_PER_CELL = 4
+"""The grid is so coarse that a cell has on average this many times the smallest group."""
+_UNIT = 12.0**0.5
+"""Makes a uniform rank's variance one."""
+_MARGIN = 0.08
+
+
+def plane(
+    columns: Sequence[Drawn], train: pa.Table, fakes: pa.Table, group: int, seed: int
+) -> Figure | None:
+    """Return synthetic rows as points over the real ones; None with fewer than two features.
+
+    Real rows are shares of a grid's cells, those with fewer than `group` rows left out; with a
+    group of 1 they are points too. The area is laid out by the synthetic rows alone.
+    """
+    train = _subset(train, MOST_ROWS, seed, "train")
+    made = [_features(column, train) for column in columns[:MOST_COLUMNS]]
+    real_NF = np.concatenate([make(train) for make in made] or [np.zeros((0, 0))], axis=1)
+    if real_NF.shape[1] < 2:
+        return None
+    fakes = _subset(fakes, MOST_POINTS, seed, "fakes")
+    mean_F = real_NF.mean(axis=0)
+    axes_F2, shares = main_axes(real_NF - mean_F)
+    points = (np.concatenate([make(fakes) for make in made], axis=1) - mean_F) @ axes_F2
+    (x_low, x_high), (y_low, y_high) = (_area(points[:, axis]) for axis in (0, 1))
+    real_N2 = (real_NF - mean_F) @ axes_F2
+    groups = [{"name": "synthetic rows", **_dots(points)}]
+    data: dict[str, Any] = {
+        "x_label": f"first component, {shares[0]:.0%} of the variance",
+        "y_label": f"second component, {shares[1]:.0%} of the variance",
+        "x_low": x_low,
+        "x_high": x_high,
+        "y_low": y_low,
+        "y_high": y_high,
+        "groups": groups,
+    }
+    if group > 1:
+        area = ((x_low, x_high), (y_low, y_high))
+        name = f"real rows (train), cells with {group} or more"
+        data["grid"] = {"name": name, "shares": cell_shares(real_N2, area, group)}
+    else:
+        chosen = numpy_stream(seed, "plane-real").permutation(len(real_N2))[:MOST_POINTS]
+        groups.append({"name": "real rows (train)", **_dots(real_N2[np.sort(chosen)])})
+    return Figure(
+        id="plane",
+        section="columns",
+        caption="Rows in the plane of the two main components of train.",
+        alt=f"{len(points)} synthetic rows as points over the area where real rows lie",
+        kind="scatter",
+        data=data,
+    )
+
+
+def main_axes(centred_NF: Array) -> tuple[Array, tuple[float, float]]:
+    """Return the two directions of most variance (F, 2), signs fixed, and their shares."""
+    values_F, vectors_FF = np.linalg.eigh(centred_NF.T @ centred_NF)
+    axes_F2 = vectors_FF[:, [-1, -2]]
+    largest = np.abs(axes_F2).argmax(axis=0)
+    axes_F2 = axes_F2 * np.sign(axes_F2[largest, [0, 1]])
+    total = float(values_F.sum()) or 1.0
+    return axes_F2, (float(values_F[-1]) / total, float(values_F[-2]) / total)
+
+
+def cell_shares(
+    real_N2: Array, area: tuple[tuple[float, float], tuple[float, float]], group: int
+) -> list[list[float]]:
+    """Return the share of real rows in each cell, 0 where there are fewer than `group`."""
+    side = int(np.clip((len(real_N2) / (_ROWS_PER_CELL * group)) ** 0.5, *CELLS))
+    counts, _, _ = np.histogram2d(real_N2[:, 1], real_N2[:, 0], bins=side, range=area[::-1])
+    counts[counts < group] = 0
+    return [[round(float(share), 5) for share in row] for row in counts / len(real_N2)]
+
+
+def _features(column: Drawn, train: pa.Table) -> Callable[[pa.Table], Array]:
+    """Return what makes the features (N, ...) of a column."""
+    name = column.name
+    if column.form == "number":
+        known = np.sort(as_numbers(train[name]))
+        known = known[~np.isnan(known)]
+
+        def ranks(table: pa.Table) -> Array:
+            values = as_numbers(table[name])
+            below = np.searchsorted(known, values, side="left")
+            upto = np.searchsorted(known, values, side="right")
+            place = (below + upto) / (2 * max(len(known), 1))
+            found: Array = np.where(np.isnan(values), 0.0, (place - 0.5) * _UNIT)[:, None]
+            return found
+
+        return ranks
+    counts = count_levels(train[name])
+    common = common_levels(counts, column.group, LEVELS)
+    weights = np.array([(counts[level] / train.num_rows) ** -0.5 for level in common])
+
+    def indicators(table: pa.Table) -> Array:
+        places = {level: index for index, level in enumerate(common)}
+        found = np.zeros((table.num_rows, len(common)))
+        for row, level in enumerate(as_levels(table[name])):
+            if level in places:
+                found[row, places[level]] = 1.0
+        weighted: Array = found * weights
+        return weighted
+
+    return indicators
+
+
+def _area(values: Array) -> tuple[float, float]:
+    low, high = np.quantile(values, (0.005, 0.995))
+    margin = _MARGIN * max(high - low, 1e-6)
+    return round(float(low - margin), 4), round(float(high + margin), 4)
+
+
+def _dots(points_N2: Array) -> dict[str, list[float]]:
+    return {
+        name: [round(float(value), 3) for value in points_N2[:, axis]]
+        for axis, name in enumerate(("x", "y"))
+    }
+
+
+def _subset(table: pa.Table, rows: int, seed: int, name: str) -> pa.Table:
+    if table.num_rows <= rows:
+        return table
+    return table.take(
+        np.sort(numpy_stream(seed, f"plane-{name}").permutation(table.num_rows)[:rows])
+    )

@@ -1,0 +1,79 @@
+"""The figures of a table: ten rows, errors against their bounds, columns, pairs, the plane."""
+
+from collections.abc import Mapping
+
+from gan.evaluation.bounds import GateConfig
+from gan.evaluation.exhibit import Exhibit
+from gan.evaluation.figures import CEILING_UNIT, BarGroup, bars
+from gan.evaluation.measured import Evaluation
+from gan.report import Figure, Metric
+from gan.tables.figures.columns import drawn_columns
+from gan.tables.figures.overlays import overlays
+from gan.tables.figures.pairs import pair_map
+from gan.tables.figures.plane import plane
+from gan.tables.figures.rows import ten_rows, worst_columns
+from gan.tables.meaning import read_meaning
+
+BARS = (
+    BarGroup(
+        id="error-ratios",
+        caption="Errors of columns and of their pairs, and coverage, against what real rows reach.",
+        metrics=("one_way", "two_way", "coverage"),
+        unit=CEILING_UNIT,
+    ),
+    BarGroup(
+        id="attacks",
+        caption="How well a classifier, a neighbour search and a membership attack tell synthetic "
+        "rows from real ones or find those of train: at one half they cannot.",
+        metrics=("c2st", "dcr_share", "membership"),
+        unit="share or area under the curve",
+        reference=(0.5, "cannot tell"),
+    ),
+    BarGroup(
+        id="usefulness",
+        caption="What a model loses when it learns from synthetic instead of real rows.",
+        metrics=("tstr_gap",),
+        unit="loss (AUC or R²)",
+        reference=(0.0, "no loss"),
+    ),
+)
+"""Each group is drawn against its own bounds."""
+
+
+def pictures(evaluation: Evaluation, exhibit: Exhibit, gate: GateConfig) -> tuple[Figure, ...]:
+    """Return the figures of one evaluated generator of tables.
+
+    `exhibit.reference` offers the real rows as `splits`. No real row is in any figure unless the
+    exhibit is not confidential; see `gan.tables.figures`.
+
+    Raises:
+        DataError: the real rows do not say what their columns mean.
+    """
+    splits, seed = exhibit.reference.splits, evaluation.seed
+    train, fakes = splits.train, exhibit.candidate
+    meaning = read_meaning(train.schema)
+    columns = [
+        column
+        for column in drawn_columns(meaning, confidential=exhibit.confidential)
+        if column.name in fakes.column_names
+    ]
+    group = meaning.min_group if exhibit.confidential else 1
+    errors = column_errors(evaluation)
+    found = (
+        ten_rows(fakes),
+        *(bars(evaluation.metrics, one, gate) for one in BARS),
+        overlays(columns, train, fakes, errors),
+        worst_columns(columns, train, fakes, errors),
+        pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
+        plane(columns, train, fakes, group, seed),
+    )
+    return tuple(figure for figure in found if figure is not None)
+
+
+def column_errors(evaluation: Evaluation) -> Mapping[str, Metric]:
+    """Return the marginal error of every column that was measured."""
+    return {
+        metric.scope.partition("/")[2]: metric
+        for metric in evaluation.metrics
+        if metric.name == "one_way" and "/" in metric.scope
+    }

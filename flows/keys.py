@@ -13,13 +13,20 @@ from storage.sources.prepared import Prepared
 from storage.synthesis import SynthesisConfig
 
 
+def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
+    """Return the settings that shape the records, JSON-able."""
+    return record_settings(
+        recipe.source, modality=prepared.modality, min_group=recipe.privacy.min_group
+    )
+
+
 def training_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     """Return everything that decides the weights, JSON-able; its digest is the train key."""
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "source_digest": prepared.source_digest,
         "split_digest": prepared.split_digest,
-        "source": record_settings(recipe.source),
+        "source": source_part(recipe, prepared),
         "generator": recipe.generator.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json", exclude={"device"}),
         "seed": recipe.seed,
@@ -63,7 +70,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "snapshot_digest": snapshot_digest,
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,
-            "source": record_settings(recipe.source),
+            "source": source_part(recipe, prepared),
             "gate": recipe.gate.model_dump(mode="json", exclude={"on_reject"}),
             "seed": recipe.seed,
         }

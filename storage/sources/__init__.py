@@ -1,12 +1,16 @@
-"""Where real records come from: image folders, Parquet, examples; local or on S3."""
+"""Where real records come from: images and tables, in files or examples; local or on S3."""
 
+from storage.errors import SourceError
 from storage.settings import StorageProfile, load_profile
 from storage.sources.config import SourceConfig
-from storage.sources.examples import SCHEME, ExampleSource
+from storage.sources.examples import SCHEME, open_example
 from storage.sources.files import find_files
-from storage.sources.image_folder import ImageFolderSource
-from storage.sources.parquet import ParquetSource
+from storage.sources.images.image_folder import ImageFolderSource
+from storage.sources.images.parquet import ParquetImages, find_image_column
+from storage.sources.parquet_files import ParquetFiles
 from storage.sources.source import Source
+from storage.sources.tables.delimited import DelimitedTable
+from storage.sources.tables.parquet_table import ParquetTable
 
 __all__ = ["Source", "SourceConfig", "open_source"]
 
@@ -14,26 +18,39 @@ __all__ = ["Source", "SourceConfig", "open_source"]
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
     """List a source, find out what it is, and check that it has what the recipe names.
 
-    No image is decoded. The kind follows from the content: `example:`, image files, or Parquet.
+    No image is decoded. The kind follows from the content: `example:`, image files, CSV, Parquet
+    with a column of encoded images, or other Parquet, which is a table; `source.modality`
+    overrides.
 
     Args:
         config: the recipe's `source`.
         profile: credentials; None = those that `config.storage` names.
 
     Raises:
-        SourceError: it is missing, empty, of mixed kinds, without images, or lacks a column.
+        SourceError: it is missing, empty, of mixed kinds, of another modality, or lacks a column.
         SettingsError: there is no such storage profile, or the URI is wrong.
         LakeError: the store fails, such as AccessDeniedError or BucketMissingError.
     """
-    source: Source
-    if config.uri.startswith(SCHEME):
-        source = ExampleSource(config)
-    else:
-        found = find_files(config, profile or load_profile(config.storage))
-        source = (ParquetSource if found.parquet else ImageFolderSource)(config, found)
-    if config.label is not None:
-        source.check_label(config.label)
-    for column in (config.split.column, config.split.group_by):
-        if column is not None:
-            source.column_type(column)
+    source = open_example(config) if config.uri.startswith(SCHEME) else _open(config, profile)
+    if config.modality not in ("auto", source.modality):
+        msg = (
+            f"The source {config.uri!r} holds {source.modality} and source.modality says "
+            f"{config.modality!r}; set it to auto or name another source."
+        )
+        raise SourceError(msg)
+    source.check(config)
     return source
+
+
+def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
+    found = find_files(config, profile or load_profile(config.storage))
+    if found.kind == "images":
+        return ImageFolderSource(config, found)
+    if found.kind == "csv":
+        return DelimitedTable(config, found)
+    files = ParquetFiles(found)
+    if config.modality == "images" or (
+        config.modality == "auto" and find_image_column(files) is not None
+    ):
+        return ParquetImages(config, files)
+    return ParquetTable(config, files)

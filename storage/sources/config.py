@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from storage.sources.table_config import ColumnConfig, ConstraintConfig, CsvConfig
 from storage.split import SplitConfig
 
 MIN_SIDE_PX: Final = 8
@@ -25,12 +26,13 @@ class SourceConfig(BaseModel):
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
 
-    modality: Literal["auto", "images"] = Field(default="auto", title="Modality")
-    """What the records are; `auto` looks into the source."""
+    modality: Literal["auto", "images", "tables"] = Field(default="auto", title="Modality")
+    """What the records are; `auto` looks into the source: image files, Parquet with a column of
+    encoded images, or a table in CSV or other Parquet files."""
 
     label: str | None = Field(default="label", title="Label")
     """The column that generation is conditioned on; for image folders the name to give to the
-    class. null = unconditional."""
+    class. Tables: the column that others are asked to predict. null = unconditional."""
 
     label_from: str | None = Field(default=None, title="Label from path")
     """Image folders: which part of the relative path is the class. `depth:1` is the first folder
@@ -47,6 +49,15 @@ class SourceConfig(BaseModel):
     resize: str | None = Field(default=None, title="Resize")
     """Bring every image to this size in pixels: `32` for a square, `32x48` for height x width.
     null = the images have one size already."""
+
+    csv: CsvConfig = Field(default=CsvConfig(), title="CSV")
+    """Tables in CSV files: how they are written, where that shall not be detected."""
+
+    columns: tuple[ColumnConfig, ...] = Field(default=(), title="Columns")
+    """Tables: what columns are, where that shall not be inferred."""
+
+    constraints: tuple[ConstraintConfig, ...] = Field(default=(), title="Constraints")
+    """Tables: what holds in every real row and must hold in every synthetic one."""
 
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
@@ -82,6 +93,16 @@ class SourceConfig(BaseModel):
                 f"source.label {value!r} is taken by ganmill's own columns; rename the column "
                 "or set label to null"
             )
+            raise ValueError(message)
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_once(cls, value: tuple[ColumnConfig, ...]) -> tuple[ColumnConfig, ...]:
+        names = [column.name for column in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            message = f"source.columns says what {twice!r} is more than once; keep one entry"
             raise ValueError(message)
         return value
 
@@ -146,13 +167,29 @@ def path_selector(value: str) -> int | re.Pattern[str]:
     return pattern
 
 
-def record_settings(config: SourceConfig) -> dict[str, Any]:
+def record_settings(config: SourceConfig, *, modality: str, min_group: int) -> dict[str, Any]:
     """Return the settings that shape records, for keys: no URI, no credentials, no file choice.
 
     Which files were read is in the source digest; how they are divided is in the split rule.
+
+    Args:
+        config: the recipe's `source`.
+        modality: what was found in it.
+        min_group: `privacy.min_group`, which travels with the records of a table.
     """
+    if modality == "tables":
+        return {
+            "modality": modality,
+            "label": config.label,
+            "min_group": min_group,
+            "csv": config.csv.model_dump(mode="json"),
+            "columns": [column.model_dump(mode="json") for column in config.columns],
+            "constraints": [
+                constraint.model_dump(mode="json") for constraint in config.constraints
+            ],
+        }
     return {
-        "modality": "images" if config.modality == "auto" else config.modality,
+        "modality": modality,
         "label": config.label,
         "label_from": config.label_from if config.label is not None else None,
         "resize": None if config.resize is None else list(parse_resize(config.resize)),

@@ -4,15 +4,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from storage.digests import digest_json
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
-from storage.sources.source import RawBatch, Read, Source, SourceDescription
+from storage.sources.images.source import ImageSource, RawBatch, Read
+from storage.sources.source import Source, SourceDescription, missing_column
+from storage.sources.tables.source import TableRead, TableSource
 
 SCHEME: Final = "example:"
 
@@ -36,14 +39,7 @@ def load_digits() -> Example:
     Raises:
         SourceError: scikit-learn is not installed.
     """
-    try:
-        from sklearn import datasets
-    except ImportError as error:
-        msg = (
-            "The source 'example:digits' needs scikit-learn, which is not installed; "
-            "run pip install 'ganmill[jobs]'."
-        )
-        raise SourceError(msg) from error
+    datasets = _scikit_learn("digits")
     pixels, labels = datasets.load_digits(return_X_y=True)
     images = np.rint(pixels * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
     return Example(images_NHWC=images, labels_N=labels.astype(np.int64))
@@ -59,23 +55,53 @@ def load_digits_skewed() -> Example:
     return Example(images_NHWC=digits.images_NHWC[keep], labels_N=digits.labels_N[keep])
 
 
+def load_breast_cancer() -> pa.Table:
+    """Return scikit-learn's 569 tumours: 30 measures of the cells and the column `diagnosis`.
+
+    Raises:
+        SourceError: scikit-learn is not installed.
+    """
+    data = _scikit_learn("breast-cancer").load_breast_cancer()
+    columns = {
+        name.replace(" ", "_"): pa.array(values)
+        for name, values in zip(data.feature_names.tolist(), data.data.T.copy(), strict=True)
+    }
+    words = data.target_names.tolist()
+    return pa.table({**columns, "diagnosis": pa.array([words[i] for i in data.target.tolist()])})
+
+
 EXAMPLES: Final[dict[str, Callable[[], Example]]] = {
     "digits": load_digits,
     "digits-skewed": load_digits_skewed,
 }
+"""Images."""
+
+TABLES: Final[dict[str, Callable[[], pa.Table]]] = {"breast-cancer": load_breast_cancer}
+"""Tables."""
 
 
-class ExampleSource(Source):
+def open_example(config: SourceConfig) -> Source:
+    """Return the example that the URI names.
+
+    Raises:
+        SourceError: there is none of that name; the message lists those that exist.
+    """
+    name = config.uri.removeprefix(SCHEME)
+    if name in TABLES:
+        return ExampleTable(config.uri, TABLES[name]())
+    if name in EXAMPLES:
+        return ExampleImages(config.uri, EXAMPLES[name]())
+    known = ", ".join(SCHEME + example for example in (*EXAMPLES, *TABLES))
+    msg = f"There is no source {config.uri!r}; the examples are {known}."
+    raise SourceError(msg)
+
+
+class ExampleImages(ImageSource):
     """One of `EXAMPLES`, with the columns `image` and `label`."""
 
-    def __init__(self, config: SourceConfig) -> None:
-        self.uri = config.uri
-        name = config.uri.removeprefix(SCHEME)
-        if name not in EXAMPLES:
-            known = ", ".join(SCHEME + example for example in EXAMPLES)
-            msg = f"There is no source {config.uri!r}; the examples are {known}."
-            raise SourceError(msg)
-        self._example = EXAMPLES[name]()
+    def __init__(self, uri: str, example: Example) -> None:
+        self.uri = uri
+        self._example = example
 
     @cached_property
     def digest(self) -> str:
@@ -89,7 +115,7 @@ class ExampleSource(Source):
         """Counts of the arrays."""
         return SourceDescription(
             kind="example",
-            modality="images",
+            modality=self.modality,
             files=1,
             size_bytes=self._example.images_NHWC.nbytes,
             ignored_files=0,
@@ -100,7 +126,7 @@ class ExampleSource(Source):
     def column_type(self, name: str) -> pa.DataType:
         """The label is an int64."""
         if name != _LABEL:
-            raise self.missing_column(name, [_LABEL])
+            raise missing_column(self.uri, name, [_LABEL])
         return pa.int64()
 
     def reads(self, columns: Sequence[str]) -> Iterator[Read]:
@@ -117,3 +143,52 @@ class ExampleSource(Source):
             images=self._example.images_NHWC,
             columns=pa.RecordBatch.from_arrays([labels] * len(columns), names=list(columns)),
         )
+
+
+class ExampleTable(TableSource):
+    """One of `TABLES`."""
+
+    def __init__(self, uri: str, table: pa.Table) -> None:
+        self.uri = uri
+        self._table = table
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of names, types and values."""
+        return digest_json([str(self._table.schema), self._table.to_pydict()])
+
+    @cached_property
+    def description(self) -> SourceDescription:
+        """Counts of the table."""
+        return SourceDescription(
+            kind="example",
+            modality=self.modality,
+            files=1,
+            size_bytes=self._table.nbytes,
+            ignored_files=0,
+            rows=len(self._table),
+            columns=tuple(self._table.column_names),
+        )
+
+    def schema(self) -> pa.Schema:
+        """Return the table's."""
+        return self._table.schema
+
+    def read(self) -> TableRead:
+        """Return the table."""
+        return TableRead(table=self._table)
+
+    def verify_unchanged(self) -> None:
+        """Nothing can change a table that was loaded."""
+
+
+def _scikit_learn(example: str) -> Any:
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        msg = (
+            f"The source '{SCHEME}{example}' needs scikit-learn, which is not installed; "
+            "run pip install 'ganmill[jobs]'."
+        )
+        raise SourceError(msg) from error
+    return datasets

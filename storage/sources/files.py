@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from storage.digests import digest_json, sha256_hex
@@ -28,10 +28,21 @@ IMAGE_SUFFIXES: Final = frozenset(
     | {".tif", ".tiff", ".webp"}
 )
 PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq"})
+CSV_SUFFIXES: Final = frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"})
+TEXT_SUFFIXES: Final = frozenset({".txt", ".txt.gz"})
+"""Read as CSV where the recipe names them, not where they just lie in the folder."""
+
+FileKind = Literal["images", "parquet", "csv"]
 
 REMOTE_THREADS: Final = 32
 """Requests in flight against a remote store, where waiting costs more than computing."""
 
+_NAMES: Final[dict[FileKind, str]] = {
+    "images": "image files",
+    "parquet": "Parquet files",
+    "csv": "CSV files",
+}
+_KNOWN_SUFFIXES: Final = IMAGE_SUFFIXES | PARQUET_SUFFIXES | CSV_SUFFIXES | TEXT_SUFFIXES
 _DIGEST_BLOCK_BYTES = 1 << 20
 _DIGEST_FILES = 64
 _FEW_FILES = 16
@@ -53,8 +64,8 @@ class SourceFiles:
     ignored: int
     """Files below the source that were not chosen."""
 
-    parquet: bool
-    """Parquet files; else image files."""
+    kind: FileKind
+    """What they are, by their names."""
 
     @property
     def remote(self) -> bool:
@@ -65,6 +76,9 @@ class SourceFiles:
 def find_files(config: SourceConfig, profile: StorageProfile | None) -> SourceFiles:
     """List a source and choose its files.
 
+    Image files count before CSV files beside them, which may describe them; `source.modality`
+    leaves out what is of the other.
+
     Raises:
         SourceError: nothing is there, nothing is readable, or two kinds are mixed.
         LakeError: the store fails.
@@ -73,32 +87,26 @@ def find_files(config: SourceConfig, profile: StorageProfile | None) -> SourceFi
     wanted = compile_glob(glob).fullmatch if glob else bool
     included = any_of(config.include) if config.include else bool
     excluded = any_of(config.exclude)
-    chosen = [
-        info
-        for info in listed
-        if _suffix(info.key) in IMAGE_SUFFIXES | PARQUET_SUFFIXES
-        and not is_hidden(info.key)
-        and wanted(info.key)
-        and included(info.key)
-        and not excluded(info.key)
-    ]
-    if not chosen:
+    by_kind: dict[FileKind, list[ObjectInfo]] = {}
+    for info in sorted(listed, key=lambda info: info.key):
+        kind = _kind(info.key, config)
+        chosen = wanted(info.key) and included(info.key) and not excluded(info.key)
+        if kind is not None and chosen and not is_hidden(info.key):
+            by_kind.setdefault(kind, []).append(info)
+    if not by_kind:
         raise SourceError(_nothing(config, listed))
-    parquet = [info for info in chosen if _suffix(info.key) in PARQUET_SUFFIXES]
-    if parquet and len(parquet) < len(chosen):
-        image = next(info.key for info in chosen if _suffix(info.key) in IMAGE_SUFFIXES)
+    if "images" in by_kind:
+        by_kind.pop("csv", None)
+    if len(by_kind) > 1:
+        (one, first), (other, second) = ((kind, by_kind[kind][0].key) for kind in sorted(by_kind))
         msg = (
-            f"The source {config.uri!r} holds both Parquet files ({parquet[0].key!r}) and image "
-            f"files ({image!r}); choose one kind with source.include, such as ['*.parquet']."
+            f"The source {config.uri!r} holds both {_NAMES[one]} ({first!r}) and {_NAMES[other]} "
+            f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
         )
         raise SourceError(msg)
-    return SourceFiles(
-        uri=config.uri,
-        store=store,
-        files=tuple(sorted(chosen, key=lambda info: info.key)),
-        ignored=len(listed) - len(chosen),
-        parquet=bool(parquet),
-    )
+    ((kind, files),) = by_kind.items()
+    ignored = len(listed) - len(files)
+    return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
 
 
 def digest_files(store: ObjectStore, files: Sequence[ObjectInfo]) -> str:
@@ -156,7 +164,7 @@ def _list(
             raise SourceError(msg)
         store = open_store(folder, profile, read_only=True)
         return store, list(store.list(literal_prefix(glob))), glob
-    if _suffix(uri) in IMAGE_SUFFIXES | PARQUET_SUFFIXES and not (local and local.is_dir()):
+    if _suffix(uri) in _KNOWN_SUFFIXES and not (local and local.is_dir()):
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
         info = store.stat(name)
@@ -165,8 +173,8 @@ def _list(
     if local is not None and not local.is_dir():
         state = "is a file of no known kind" if local.exists() else "does not exist"
         msg = (
-            f"The source {uri!r} {state}; point source.uri at a folder of images, a Parquet file, "
-            "a glob, s3://bucket/prefix or example:digits."
+            f"The source {uri!r} {state}; point source.uri at a folder of images, a Parquet or CSV "
+            "file, a glob, s3://bucket/prefix or example:digits."
         )
         raise SourceError(msg)
     store = open_store(uri, profile, read_only=True)
@@ -179,8 +187,28 @@ def _local_path(uri: str) -> Path | None:
     return None if "://" in uri else Path(uri).expanduser()
 
 
+def _kind(key: str, config: SourceConfig) -> FileKind | None:
+    """Return what a file is by its name; None for none that this recipe reads."""
+    suffix = _suffix(key)
+    kind: FileKind | None = None
+    if suffix in IMAGE_SUFFIXES:
+        kind = "images"
+    elif suffix in PARQUET_SUFFIXES:
+        kind = "parquet"
+    elif suffix in CSV_SUFFIXES or (suffix in TEXT_SUFFIXES and _names_text(config)):
+        kind = "csv"
+    other = {"images": "csv", "tables": "images"}.get(config.modality)
+    return None if kind == other else kind
+
+
+def _names_text(config: SourceConfig) -> bool:
+    return any(_suffix(text) in TEXT_SUFFIXES for text in (config.uri, *config.include))
+
+
 def _suffix(path: str) -> str:
-    return Path(path).suffix.lower()
+    """Return the last suffix in small letters, two where the last says how it is packed."""
+    suffixes = Path(path.lower()).suffixes
+    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
@@ -192,6 +220,6 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
     chosen = " that source.include and source.exclude leave" if config.include else ""
     chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
     return (
-        f"The source {config.uri!r} holds no image and no Parquet file{chosen}, only other files "
+        f"The source {config.uri!r} holds no image, Parquet or CSV file{chosen}, only other files "
         f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or the globs."
     )

@@ -1,7 +1,6 @@
 """A source made ready: what training, choices and the final evaluation read.
 
-An entry is a folder of `<split>.u8` (the pixels, raw), `<split>.arrow` (the labels, Arrow IPC)
-and `prepared.json`, written last. Shape legend: N records, H height, W width, C channels.
+An entry is a folder with what the builder of its modality wrote, and `prepared.json`, written last.
 """
 
 import json
@@ -14,16 +13,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from storage.classes import ClassCounts, count_classes
+from storage.classes import ClassCounts
 from storage.digests import canonical_json, digest_json
 from storage.errors import SourceError
+from storage.sources.builder import Built, Job, load_builder
 from storage.sources.cache import write_file
 from storage.split import SPLITS
 
-IMAGE: Final = "image"
-"""Name of the image column, whatever the source calls it."""
-
-_SCHEMA: Final = "ganmill-prepared/1"
+_SCHEMA: Final = "ganmill-prepared/2"
 _INDEX: Final = "prepared.json"
 _PROBE_WHOLE_BYTES: Final = 4 << 20
 _PROBE_BLOCKS: Final = 64
@@ -38,7 +35,7 @@ class Prepared:
     """The cache entry; `open_prepared(folder)` opens it again, in any process."""
 
     modality: str
-    """What the records are: `images`."""
+    """What the records are: `images` or `tables`."""
 
     source_digest: str
     """sha256 over the sorted (relative path, size, content tag) of the files that were read."""
@@ -50,23 +47,25 @@ class Prepared:
     """Digest of `split_rule`; two generators compare only when it is equal."""
 
     records: Mapping[str, pa.Table]
-    """`train`, `validation`, `holdout`: column `image` of fixed shape (H, W, C) uint8 in one
-    chunk, and the label column when there is one. Memory-mapped, in the order of the source."""
+    """`train`, `validation`, `holdout`, memory-mapped, every column in one chunk, in the order of
+    the source. Images: the column `image` of fixed shape (H, W, C) uint8, and the label when there
+    is one. Tables: the columns of the source that a data set will have."""
 
     label: str | None
     """Name of the label column; None = unconditional."""
 
     schema: pa.Schema
-    """The schema of every table in `records`."""
+    """The schema of every table in `records`. Tables: its metadata says what the columns mean
+    (`storage.sources.tables.meaning`)."""
 
     class_counts: Mapping[str, ClassCounts]
-    """Records per class of each split."""
+    """Records per class of each split; empty where the label is a quantity."""
 
     rows: Mapping[str, int]
     """Records of each split."""
 
     skipped: tuple[str, ...]
-    """Records that could not be decoded, each with its reason; at most 1 % of the source."""
+    """Records that could not be read, each with its reason; at most 1 % of the source."""
 
     ignored_files: int
     """Files below the source that were not read as records of it."""
@@ -75,48 +74,26 @@ class Prepared:
     """Sentences about everything that was decided on the user's behalf."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedFacts:
-    """What `prepared.json` says beside the files; every field as in `Prepared`."""
-
-    source_digest: str
-    split_rule: Mapping[str, Any]
-    label: str | None
-    shape_HWC: tuple[int, int, int]
-    skipped: tuple[str, ...]
-    ignored_files: int
-    notes: tuple[str, ...]
-
-
-def split_paths(folder: Path) -> dict[str, Path]:
-    """Return where the pixels of every split lie."""
-    return {name: folder / f"{name}.u8" for name in SPLITS}
-
-
-def write_prepared(folder: Path, facts: PreparedFacts, labels: Mapping[str, pa.Array]) -> None:
-    """Complete an entry whose pixel files are there: the labels, if any, then the index."""
-    height, width, channels = facts.shape_HWC
-    splits = {}
-    for name, pixels in split_paths(folder).items():
-        files = [pixels]
-        if facts.label is not None:
-            files.append(folder / f"{name}.arrow")
-            write_file(files[-1], _to_ipc(facts.label, labels[name]))
-        splits[name] = {
-            "rows": pixels.stat().st_size // (height * width * channels),
-            "class_counts": count_classes(labels.get(name)),
-            "files": {path.name: _probe(path) for path in files},
-        }
+def write_prepared(folder: Path, job: Job, built: Built, source_digest: str) -> None:
+    """Complete an entry whose files are there: the index makes it one."""
     index = {
         "schema": _SCHEMA,
-        "source_digest": facts.source_digest,
-        "split_rule": facts.split_rule,
-        "label": facts.label,
-        "shape": facts.shape_HWC,
-        "splits": splits,
-        "skipped": facts.skipped,
-        "ignored_files": facts.ignored_files,
-        "notes": facts.notes,
+        "modality": job.sources[0].modality,
+        "source_digest": source_digest,
+        "split_rule": built.split_rule,
+        "label": job.config.label,
+        "splits": {
+            name: {
+                "rows": built.rows[name],
+                "class_counts": built.class_counts[name],
+                "files": {file: _probe(folder / file) for file in built.files[name]},
+            }
+            for name in SPLITS
+        },
+        "details": built.details,
+        "skipped": built.skipped,
+        "ignored_files": job.ignored_files,
+        "notes": built.notes,
     }
     body = {"index": index, "digest": digest_json(index)}
     write_file(folder / _INDEX, canonical_json(body))
@@ -151,10 +128,10 @@ def load_prepared(folder: Path) -> Prepared | None:
 
 
 def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
-    records = {name: _table(folder, name, index["splits"][name]["rows"], index) for name in SPLITS}
+    records = load_builder(index["modality"]).load(folder, index)
     return Prepared(
         folder=folder,
-        modality="images",
+        modality=index["modality"],
         source_digest=index["source_digest"],
         split_rule=index["split_rule"],
         split_digest=digest_json(index["split_rule"]),
@@ -170,30 +147,6 @@ def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
         ignored_files=index["ignored_files"],
         notes=tuple(index["notes"]),
     )
-
-
-def _table(folder: Path, name: str, rows: int, index: Mapping[str, Any]) -> pa.Table:
-    """Map the records of one split; nothing is read yet."""
-    shape = tuple(index["shape"])
-    type_ = pa.fixed_shape_tensor(pa.uint8(), shape)
-    pixels = pa.memory_map(str(folder / f"{name}.u8")).read_buffer()
-    values = pa.Array.from_buffers(pa.uint8(), len(pixels), [None, pixels])
-    size = shape[0] * shape[1] * shape[2]
-    images = pa.ExtensionArray.from_storage(type_, pa.FixedSizeListArray.from_arrays(values, size))
-    columns = {IMAGE: images.slice(0, rows)}
-    if index["label"] is not None:
-        with pa.memory_map(str(folder / f"{name}.arrow")) as source:
-            labels = pa.ipc.open_file(source).read_all()
-        columns[index["label"]] = labels.column(0)
-    return pa.table(columns)
-
-
-def _to_ipc(name: str, labels: pa.Array) -> bytes:
-    table = pa.table({name: labels})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
 
 
 def _probe(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Shape legend: N records.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.staging import LEFT_OUT
 from storage.split import (
     HOLDOUT,
     SPLIT_VALUES,
@@ -27,6 +26,9 @@ from storage.split import (
     value_digests,
     with_occurrence,
 )
+
+LEFT_OUT: Final = 255
+"""The side of a record that goes nowhere."""
 
 _TRAIN, _VALIDATION, _HOLDOUT = (SPLITS.index(name) for name in (TRAIN, VALIDATION, HOLDOUT))
 _SHOWN_VALUES = 5
@@ -75,8 +77,8 @@ def decide(config: SplitConfig, collected: Collected) -> Decision:
     by_occurrence = repeated and config.column is None and config.group_by is None
     if by_occurrence:
         notes.append(
-            f"Only {distinct} of {len(collected.digests)} images are distinct, so the split is by "
-            "occurrence and equal images lie on several sides."
+            f"Only {distinct} of {len(collected.digests)} records are distinct, so the split is by "
+            "occurrence and equal records lie on several sides."
         )
     sides = _sides(config, collected, by_occurrence=by_occurrence, notes=notes)
     marked = leaks(collected.final_digests, sides)

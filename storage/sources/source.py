@@ -1,44 +1,26 @@
-"""What every kind of source offers to the code that decodes and splits it."""
+"""What every kind of source offers, whatever its records are."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from storage.errors import SourceError
-
-
-@dataclass(frozen=True, kw_only=True)
-class RawBatch:
-    """Some consecutive records as the source holds them. N records."""
-
-    names: Sequence[str]
-    """N names for messages, such as a relative path or a row of a file."""
-
-    images: Sequence[bytes | None] | NDArray[np.uint8]
-    """N encoded images, None where there is none; or decoded ones, uint8 (N, H, W, C)."""
-
-    columns: pa.RecordBatch
-    """N rows of the columns that were asked for, in the order asked for."""
-
-
-Read = Callable[[], RawBatch]
-"""Fetches one batch; may run in any thread."""
+from storage.sources.config import SourceConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceDescription:
-    """What is known of a source before its images are decoded."""
+    """What is known of a source before its records are prepared."""
 
     kind: str
-    """`example`, `folder` or `parquet`."""
+    """`example`, `folder`, `parquet` or `csv`."""
 
     modality: str
-    """`images`."""
+    """`images` or `tables`."""
 
     files: int
     """Files that hold records."""
@@ -57,7 +39,7 @@ class SourceDescription:
 
 
 class Source(ABC):
-    """Records that can be read batch by batch, in an order that depends on the source alone.
+    """Records in an order that depends on the source alone.
 
     Every method raises `SourceError` for an unfit source and `LakeError` for a failing store.
     """
@@ -65,8 +47,8 @@ class Source(ABC):
     uri: str
     """As the user wrote it."""
 
-    threads: int | None = None
-    """How many reads to keep in flight; None = one per processor."""
+    modality: str
+    """`images` or `tables`."""
 
     @cached_property
     @abstractmethod
@@ -76,19 +58,23 @@ class Source(ABC):
     @cached_property
     @abstractmethod
     def description(self) -> SourceDescription:
-        """Counts and names, without decoding an image."""
+        """Counts and names; no image is decoded for them."""
 
     @abstractmethod
     def column_type(self, name: str) -> pa.DataType:
-        """Return the type of a column that `reads` can deliver.
+        """Return the type of a column.
 
         Raises:
             SourceError: there is no such column; the message lists those that exist.
         """
 
     @abstractmethod
-    def reads(self, columns: Sequence[str]) -> Iterator[Read]:
-        """Yield one callable per batch, in order, with these columns beside the images."""
+    def check(self, config: SourceConfig) -> None:
+        """Check what can be checked of the recipe's columns before the records are read.
+
+        Raises:
+            SourceError: a column is missing, or of a type that it must not have.
+        """
 
     @abstractmethod
     def verify_unchanged(self) -> None:
@@ -102,25 +88,23 @@ class Source(ABC):
         """Return `description`."""
         return self.description
 
-    def check_label(self, name: str) -> None:
-        """Check that a column can be the label: text, whole numbers, or true and false.
 
-        Raises:
-            SourceError: there is no such column, or it is of another type.
-        """
-        type_ = self.column_type(name)
-        tests = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string)
-        if not (any(test(type_) for test in tests) or pa.types.is_large_string(type_)):
-            msg = (
-                f"The label column {name!r} of the source {self.uri!r} is of type {type_}; store "
-                "classes as text, whole numbers or booleans, or set source.label to null."
-            )
-            raise SourceError(msg)
+def missing_column(
+    uri: str, name: str, known: Sequence[str], *, place: str = "source.label"
+) -> SourceError:
+    """Make the error for a column that does not exist, with the nearest one that does.
 
-    def missing_column(self, name: str, known: Sequence[str]) -> SourceError:
-        """Make the error for a column that does not exist."""
-        listed = ", ".join(repr(column) for column in known) or "none"
-        return SourceError(
-            f"The source {self.uri!r} has no column {name!r}; its columns are {listed}: name one "
-            "of them in the recipe, or set source.label to null for unconditional generation."
-        )
+    Args:
+        uri: of the source.
+        name: what the recipe says.
+        known: the columns that exist.
+        place: where the recipe says it.
+    """
+    listed = ", ".join(repr(column) for column in known) or "none"
+    near = get_close_matches(name, known, 1)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
+    remedy = ", or set it to null for unconditional generation" if place == "source.label" else ""
+    return SourceError(
+        f"The source {uri!r} has no column {name!r}{guess}; its columns are {listed}: name one of "
+        f"them in {place}{remedy}."
+    )

@@ -18,7 +18,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from storage.sources.tables.config import ConstraintConfig, Kind
+from storage.sources.table_config import ConstraintConfig, Kind
 
 KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"

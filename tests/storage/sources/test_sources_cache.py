@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from storage.errors import LakeFullError, NotWritableError, SourceError
-from storage.sources import cache, staging
-from storage.sources import prepare as prepare_module
+from storage.sources import cache
 from storage.sources.cache import IDLE, obtain
+from storage.sources.images import build as build_module
+from storage.sources.images import staging
 from storage.sources.prepared import load_prepared, open_prepared
 
 
@@ -193,8 +194,9 @@ def test_large_files_are_probed_at_both_ends(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from storage.sources import cache, prepare, staging
+from storage.sources import cache, prepare
 from storage.sources.config import SourceConfig
+from storage.sources.images import staging
 
 number = int(sys.argv[1])
 steps = 0
@@ -254,5 +256,5 @@ def test_settings_have_entries_of_their_own(prepared) -> None:
 
 def test_a_reused_entry_decodes_nothing(prepared, monkeypatch) -> None:
     first = prepared("example:digits")
-    monkeypatch.delattr(prepare_module, "decoded_batches")
+    monkeypatch.delattr(build_module, "decoded_batches")
     assert prepared("example:digits") == first

@@ -6,11 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from storage.sources.config import SourceConfig, parse_resize, path_selector, record_settings
+from storage.sources.table_config import ColumnConfig, ConstraintConfig, CsvConfig
 from storage.split import SplitConfig
 
 
 def test_every_field_is_documented_and_titled() -> None:
-    for model in (SourceConfig, SplitConfig):
+    for model in (SourceConfig, SplitConfig, CsvConfig, ColumnConfig, ConstraintConfig):
         for name, schema in model.model_json_schema()["properties"].items():
             assert schema["title"], name
             assert schema["description"], name
@@ -42,7 +43,8 @@ def test_resize_is_a_number_or_two(written: object, kept: str, size: tuple[int, 
         ({"split": {"holdout_uri": "x"}}, "source.uri itself"),
         ({"uri": ""}, "at least 1"),
         ({"lable": "x"}, "lable"),
-        ({"modality": "tables"}, "images"),
+        ({"modality": "series"}, "'images' or 'tables'"),
+        ({"columns": [{"name": "a"}, {"name": "a"}]}, "'a' is more than once"),
     ],
 )
 def test_a_wrong_source_is_refused(fields: dict, word: str) -> None:
@@ -56,8 +58,29 @@ def test_a_part_of_the_path_is_a_depth_or_an_expression() -> None:
     assert path_selector(r"class_(\d+)") == re.compile(r"class_(\d+)")
 
 
+def keys(modality: str = "images", min_group: int = 10, **fields: object) -> dict:
+    config = SourceConfig(**({"uri": "x"} | fields))
+    return record_settings(config, modality=modality, min_group=min_group)
+
+
 def test_keys_hold_what_shapes_records_and_no_place() -> None:
-    here = SourceConfig(uri="s3://a/b", storage="x", resize=32, include=("*.png",))
-    there = SourceConfig(uri="/other", modality="images", resize="32x32", confidential=False)
-    assert record_settings(here) == record_settings(there)
-    assert record_settings(here) != record_settings(SourceConfig(uri="s3://a/b", label="y"))
+    here = keys(uri="s3://a/b", storage="x", resize=32, include=("*.png",))
+    there = keys(uri="/other", modality="images", resize="32x32", confidential=False, min_group=20)
+    assert here == there
+    assert here != keys(label="y", resize=32)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"label": "y"},
+        {"min_group": 20},
+        {"csv": {"decimal": ","}},
+        {"columns": [{"name": "a", "kind": "category"}]},
+        {"constraints": [{"kind": "unique", "columns": ["a"]}]},
+    ],
+    ids=str,
+)
+def test_keys_of_a_table_hold_what_is_said_of_it(fields: dict) -> None:
+    assert keys("tables", **fields) != keys("tables")
+    assert keys("tables", resize=32, label_from="depth:1") == keys("tables")

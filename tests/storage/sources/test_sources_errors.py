@@ -36,8 +36,8 @@ def test_a_missing_source(refused, tmp_path) -> None:
     assert "does not exist" in refused(tmp_path / "nowhere.parquet")
     assert "missing or empty" in refused(f"{tmp_path}/*.png")
     assert "example:digits" in refused("example:letters")
-    (tmp_path / "a.csv").write_text("1,2")
-    assert "file of no known kind" in refused(tmp_path / "a.csv")
+    (tmp_path / "a.doc").write_text("1,2")
+    assert "file of no known kind" in refused(tmp_path / "a.doc")
 
 
 def test_an_empty_source(refused, tmp_path, make_folder, make_parquet, images) -> None:
@@ -97,7 +97,8 @@ def test_a_path_without_class(refused, make_folder, images) -> None:
 
 def test_parquet_without_images(refused, make_parquet, tmp_path) -> None:
     path = make_parquet([b"RIFF....WAVE"] * 120, label=pa.array([0] * 120))
-    assert "no column of encoded images" in refused(path)
+    assert "no column of encoded images" in refused(path, modality="images")
+    assert "neither encoded images nor values of a table" in refused(path)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     assert "no readable Parquet file" in refused(tmp_path / "broken.parquet")
 
@@ -197,7 +198,7 @@ def test_a_holdout_that_does_not_fit(refused, make_folder, make_parquet, images)
 
 
 def test_a_file_that_changes_meanwhile(refused, make_folder, images, monkeypatch) -> None:
-    from storage.sources import prepare as module
+    from storage.sources.images import build as module
 
     root = make_folder(images)
     deal = module.Staging.deal

@@ -1,0 +1,1 @@
+"""Tables made ready: read, checked, split by row content, and mapped again."""

@@ -85,7 +85,8 @@ class Figure:
                 "pass_low", "pass_high", "block_low", "block_high": float | null}],
                 optionally "reference": {"value": float, "text": str}, a line through all bars}
         table: {"columns": [str], "rows": [[str | float | int | null]]},
-                optionally "right": [int], columns of text that stand at the right, as numbers do
+                optionally "right": [int], columns of text that stand at the right, as numbers do,
+                and "dense": bool, for many rows of short texts
         panels: {"names": [str, str], "panels": [{"title": str, "note": str, then one of
                     "bins": [{"label": str, "start": float, "end": float, "values": [float]}],
                     "levels": [{"label": str, "values": [float]}]}]}: one small chart per panel
@@ -96,8 +97,8 @@ class Figure:
                 `low` and `high` are the ends of the colours
         scatter: {"x_label": str, "y_label": str, "x_low", "x_high", "y_low", "y_high": float,
                 "groups": [{"name": str, "x": [float], "y": [float]}],
-                optionally "grid": {"name": str, "shares": [[float]]}, the share of another group
-                in equal cells of the area, rows from `y_low` up}
+                optionally "density": {"name": str, "cells": [[left, bottom, right, top, value]]},
+                where another group lies: places on the axes from 0 to 1, value 1 on average
     """
 
     id: str

@@ -55,7 +55,8 @@ def bars_key(figures: Sequence[Mapping[str, Any]]) -> Html:
     if finite(bound for one in bounds for bound in (one.block_low, one.block_high)):
         entries.append("thick tick: a block bound")
     references = {reference["text"] for data in figures if (reference := _reference(data))}
-    entries += [f"long line: {text}" for text in sorted(references)]
+    if references:
+        entries.append(f"long line: {', '.join(sorted(references))}")
     return element("p", "; ".join(entries) + ".", class_="key")
 
 

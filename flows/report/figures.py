@@ -76,7 +76,9 @@ def table(data: Mapping[str, Any], alt: str) -> Html:
         for index, name in enumerate(data["columns"])
     ]
     body = [element("tr", _cells(row, right)) for row in rows]
-    return wide(join(element("thead", element("tr", head)), element("tbody", body)), alt)
+    dense = "dense" if data.get("dense") else None
+    inner = join(element("thead", element("tr", head)), element("tbody", body))
+    return wide(inner, alt, class_=dense)
 
 
 def wide(rows: Html, label: str, class_: str | None = None) -> Html:

@@ -11,6 +11,8 @@ from flows.report.markup import Html, element, join
 _BOX = 1000
 _TALLEST = 940
 """The highest bar, so that its outline stays inside."""
+_MARGIN = 0.1
+"""Texts of ticks nearer to an end are aligned with it."""
 
 
 def panels(data: Mapping[str, Any], alt: str) -> Html:
@@ -79,9 +81,9 @@ def _bins(panel: Mapping[str, Any], names: Sequence[str]) -> Html:
 
 def _edge(tick: Mapping[str, Any]) -> str | None:
     """Keep the texts of the outermost ticks inside the panel."""
-    if tick["at"] <= 0.0:
+    if tick["at"] < _MARGIN:
         return "first"
-    return "last" if tick["at"] >= 1.0 else None
+    return "last" if tick["at"] > 1 - _MARGIN else None
 
 
 def _outline(bins: Sequence[Mapping[str, Any]], heights: Sequence[float]) -> str:

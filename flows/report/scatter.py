@@ -1,4 +1,4 @@
-"""Points in a plane, over the shares of another group in the cells of a grid."""
+"""Points in a plane, over the density of another group."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,18 +6,17 @@ from typing import Any
 from flows.report.markup import Html, element, join
 
 _BOX = 1000
-_STRONGEST = 0.55
-"""Opacity of the fullest cell."""
-_FAINTEST = 0.08
+_FAINTEST, _REACH = 0.06, 0.54
+"""Opacity of an almost empty cell, and how much more the densest has."""
 
 
 def scatter(data: Mapping[str, Any], alt: str) -> Html:
     """Return a chart of `scatter` data (see `gan.report.Figure`) with its legend."""
     groups: Sequence[Mapping[str, Any]] = data["groups"]
-    grid: Mapping[str, Any] | None = data.get("grid")
+    density: Mapping[str, Any] | None = data.get("density")
     drawing = element(
         "svg",
-        _cells(grid["shares"]) if grid else None,
+        _cells(density["cells"]) if density else None,
         [_points(group, index, data) for index, group in enumerate(groups)],
         viewBox=f"0 0 {_BOX} {_BOX}",
         width="100%",
@@ -26,7 +25,7 @@ def scatter(data: Mapping[str, Any], alt: str) -> Html:
         class_="scatter",
     )
     return join(
-        _legend(groups, grid),
+        _legend(groups, density),
         element(
             "div",
             element("div", str(data["y_label"]), class_="axis-label"),
@@ -37,32 +36,21 @@ def scatter(data: Mapping[str, Any], alt: str) -> Html:
     )
 
 
-def _cells(shares: Sequence[Sequence[float]]) -> list[Html]:
-    """Return the filled cells, the first row at the bottom; empty ones are not drawn."""
-    fullest = max((share for row in shares for share in row), default=0.0)
-    height = _BOX / len(shares)
-    drawn = []
-    for row, values in enumerate(shares):
-        width = _BOX / len(values)
-        for column, share in enumerate(values):
-            if share > 0:
-                strength = _FAINTEST + (_STRONGEST - _FAINTEST) * (share / fullest) ** 0.5
-                drawn.append(
-                    _cell(column * width, _BOX - (row + 1) * height, (width, height), strength)
-                )
-    return drawn
-
-
-def _cell(x: float, y: float, size: tuple[float, float], strength: float) -> Html:
-    return element(
-        "rect",
-        x=f"{x:.1f}",
-        y=f"{y:.1f}",
-        width=f"{size[0] + 0.5:.1f}",
-        height=f"{size[1] + 0.5:.1f}",
-        fill_opacity=f"{strength:.2f}",
-        class_="density",
-    )
+def _cells(cells: Sequence[Sequence[float]]) -> list[Html]:
+    """Return the filled cells, the denser the stronger."""
+    densest = max((cell[-1] for cell in cells), default=0.0) or 1.0
+    return [
+        element(
+            "rect",
+            x=f"{_BOX * left:.1f}",
+            y=f"{_BOX * (1 - top):.1f}",
+            width=f"{_BOX * (right - left):.1f}",
+            height=f"{_BOX * (top - bottom):.1f}",
+            fill_opacity=f"{_FAINTEST + _REACH * (value / densest) ** 0.5:.2f}",
+            class_="density",
+        )
+        for left, bottom, right, top, value in cells
+    ]
 
 
 def _points(group: Mapping[str, Any], index: int, data: Mapping[str, Any]) -> Html:
@@ -78,13 +66,10 @@ def _points(group: Mapping[str, Any], index: int, data: Mapping[str, Any]) -> Ht
     return element("path", d="".join(steps), class_=f"points side-{index}")
 
 
-def _legend(groups: Sequence[Mapping[str, Any]], grid: Mapping[str, Any] | None) -> Html:
+def _legend(groups: Sequence[Mapping[str, Any]], density: Mapping[str, Any] | None) -> Html:
+    marks = [("density", str(density["name"]))] if density else []
+    marks += [(f"dot-{index}", str(group["name"])) for index, group in enumerate(groups)]
     entries = [
-        element("li", element("span", class_=f"swatch dot-{index}"), str(group["name"]))
-        for index, group in enumerate(groups)
+        element("li", element("span", class_=f"swatch {mark}"), name) for mark, name in marks
     ]
-    if grid:
-        entries.insert(
-            0, element("li", element("span", class_="swatch density"), str(grid["name"]))
-        )
     return element("ul", entries, class_="legend")

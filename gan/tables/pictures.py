@@ -26,7 +26,7 @@ BARS = (
         caption="How well a classifier, a neighbour search and a membership attack tell synthetic "
         "rows from real ones or find those of train: at one half they cannot.",
         metrics=("c2st", "dcr_share", "membership"),
-        unit="share or area under the curve",
+        unit="share or AUC",
         reference=(0.5, "cannot tell"),
     ),
     BarGroup(

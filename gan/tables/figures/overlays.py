@@ -16,6 +16,8 @@ MOST_PANELS = 24
 MOST_LEVELS = 8
 OTHERS = "all others"
 _TICKS = 4
+_LONG_TICKS = 3
+"""Ticks of dates, whose texts are long."""
 
 
 def overlays(
@@ -121,7 +123,8 @@ def _ticks(column: Drawn, layout: Layout, first: int, last: int) -> list[dict[st
     """Return a few edges as texts under the axis."""
     size = last - first
     inner = [edge for edge in range(first, last + 1) if 0 < edge <= len(layout.edges)]
-    spread = np.unique(np.linspace(0, len(inner) - 1, min(_TICKS, len(inner))).astype(int))
+    count = _LONG_TICKS if column.kind in ("date", "timestamp") else _TICKS
+    spread = np.unique(np.linspace(0, len(inner) - 1, min(count, len(inner))).astype(int))
     ticks = []
     for edge in (inner[place] for place in spread):
         shift = 0.5 if column.whole and not layout.log else 0.0

@@ -27,7 +27,7 @@ BINS = 10
 LEVELS = 12
 SHOWN = 4.0
 """The deepest colour: so many times what real rows reach."""
-_SMALLEST = 0.002
+_SMALLEST = 1e-3
 """A real distance below this is taken as this, so that no ratio is out of nothing."""
 _NAMED = 3
 
@@ -61,9 +61,9 @@ def pair_map(
     holdout, validation, synthetic = (
         np.stack([parts[index] for parts, _ in coded], axis=1) for index in range(len(tables))
     )
-    real = pair_distances(validation, holdout, sizes)
-    fake = pair_distances(synthetic, holdout, sizes)
-    ratios = fake / np.maximum(real, _SMALLEST)
+    real, chance = pair_distances(validation, holdout, sizes)
+    fake, _ = pair_distances(synthetic, holdout, sizes)
+    ratios = fake / np.maximum(np.maximum(real, chance), _SMALLEST)
     values = [[round(float(x), 3) for x in ratios[row, : row + 1]] for row in range(len(shown))]
     names = [column.name for column in shown]
     more = (
@@ -107,20 +107,28 @@ def code(column: Drawn, train: pa.Table, tables: Sequence[pa.Table]) -> tuple[li
     return coded, others + 1
 
 
-def pair_distances(a_ND: Array, b_ND: Array, sizes: Sequence[int]) -> Array:
-    """Return the distances of all pairs as a symmetric (D, D) array, of single columns on top."""
+def pair_distances(a_ND: Array, b_ND: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
+    """Return the distances of all pairs, and what chance alone makes of them.
+
+    Both are symmetric (D, D) arrays; on the diagonal are single columns. Chance is the expected
+    distance of two samples of N rows that come from one distribution, by the normal approximation
+    of every share, E|p - q| = sqrt(4 s (1 - s) / (pi N)), with s the shares of both together.
+    """
     D = len(sizes)
-    found = np.zeros((D, D))
+    found, chance = np.zeros((D, D)), np.zeros((D, D))
     for row in range(D):
         for column in range(row + 1):
             size = sizes[row] * sizes[column]
-            shares = [
+            p, q = (
                 np.bincount(x_ND[:, row] * sizes[column] + x_ND[:, column], minlength=size)
                 / len(x_ND)
                 for x_ND in (a_ND, b_ND)
-            ]
-            found[row, column] = found[column, row] = 0.5 * np.abs(shares[0] - shares[1]).sum()
-    return found
+            )
+            both = (p + q) / 2
+            spread = np.sqrt(4 * both * (1 - both) / (np.pi * len(a_ND)))
+            found[row, column] = found[column, row] = 0.5 * np.abs(p - q).sum()
+            chance[row, column] = chance[column, row] = 0.5 * spread.sum()
+    return found, chance
 
 
 def _bin(values: Array, edges: Array) -> Array:

@@ -17,16 +17,18 @@ from gan.tables.figures.columns import Drawn, as_levels, as_numbers, count_level
 from gan.tables.figures.overlays import common_levels
 
 Array = np.ndarray[Any, Any]
+Area = tuple[tuple[float, float], tuple[float, float]]
+"""Ends of the first and of the second axis."""
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
 
 MOST_POINTS = 1000
 MOST_ROWS = 50_000
 """Training rows behind the components and the shares."""
 MOST_COLUMNS = 60
 LEVELS = 10
-CELLS = (4, 24)
-"""Fewest and most cells along a side."""
-_ROWS_PER_CELL = 4
-"""The grid is so coarse that a cell has on average this many times the smallest group."""
+DEPTH = 10
+"""How often the area is halved at most: 32 by 32 cells."""
 _UNIT = 12.0**0.5
 """Makes a uniform rank's variance one."""
 _MARGIN = 0.08
@@ -37,8 +39,8 @@ def plane(
 ) -> Figure | None:
     """Return synthetic rows as points over the real ones; None with fewer than two features.
 
-    Real rows are shares of a grid's cells, those with fewer than `group` rows left out; with a
-    group of 1 they are points too. The area is laid out by the synthetic rows alone.
+    Real rows are the density of cells with at least `group` rows; with a group of 1 they are points
+    too. The area is laid out by the synthetic rows alone.
     """
     train = _subset(train, MOST_ROWS, seed, "train")
     made = [_features(column, train) for column in columns[:MOST_COLUMNS]]
@@ -63,8 +65,8 @@ def plane(
     }
     if group > 1:
         area = ((x_low, x_high), (y_low, y_high))
-        name = f"real rows (train), cells with {group} or more"
-        data["grid"] = {"name": name, "shares": cell_shares(real_N2, area, group)}
+        name = f"real rows (train), in cells with {group} or more"
+        data["density"] = {"name": name, "cells": density_cells(real_N2, area, group)}
     else:
         chosen = numpy_stream(seed, "plane-real").permutation(len(real_N2))[:MOST_POINTS]
         groups.append({"name": "real rows (train)", **_dots(real_N2[np.sort(chosen)])})
@@ -88,14 +90,42 @@ def main_axes(centred_NF: Array) -> tuple[Array, tuple[float, float]]:
     return axes_F2, (float(values_F[-1]) / total, float(values_F[-2]) / total)
 
 
-def cell_shares(
-    real_N2: Array, area: tuple[tuple[float, float], tuple[float, float]], group: int
-) -> list[list[float]]:
-    """Return the share of real rows in each cell, 0 where there are fewer than `group`."""
-    side = int(np.clip((len(real_N2) / (_ROWS_PER_CELL * group)) ** 0.5, *CELLS))
-    counts, _, _ = np.histogram2d(real_N2[:, 1], real_N2[:, 0], bins=side, range=area[::-1])
-    counts[counts < group] = 0
-    return [[round(float(share), 5) for share in row] for row in counts / len(real_N2)]
+def density_cells(real_N2: Array, area: Area, group: int) -> list[list[float]]:
+    """Return where real rows lie: cells [left, bottom, right, top, density], places from 0 to 1.
+
+    The area is halved along its longer side again and again, as long as both halves have no row or
+    at least `group`. Density is the share of the area's rows ÷ the share of its surface; empty
+    cells are left out, and nothing is returned when the whole area has fewer rows than a group.
+    """
+    low, high = np.array(area).T
+    places_N2 = (real_N2 - low) / (high - low)
+    inside_N2 = places_N2[((places_N2 >= 0) & (places_N2 < 1)).all(axis=1)]
+    if len(inside_N2) < group:
+        return []
+    cells: list[list[float]] = []
+    waiting = [(inside_N2, (0.0, 0.0, 1.0, 1.0), 0)]
+    while waiting:
+        rows_N2, box, depth = waiting.pop()
+        halves = _halves(rows_N2, box, depth)
+        if depth < DEPTH and all(len(rows) == 0 or len(rows) >= group for rows, _ in halves):
+            waiting += [(rows, half, depth + 1) for rows, half in halves if len(rows)]
+            continue
+        surface = (box[2] - box[0]) * (box[3] - box[1])
+        cells.append([*box, round(len(rows_N2) / len(inside_N2) / surface, 3)])
+    return sorted(cells)
+
+
+def _halves(rows_N2: Array, box: Box, depth: int) -> list[tuple[Array, Box]]:
+    """Return both halves of a cell: left and right, at odd depths lower and upper."""
+    left, bottom, right, top = box
+    if depth % 2:
+        middle = (bottom + top) / 2
+        boxes: list[Box] = [(left, bottom, right, middle), (left, middle, right, top)]
+    else:
+        middle = (left + right) / 2
+        boxes = [(left, bottom, middle, top), (middle, bottom, right, top)]
+    lower_N = rows_N2[:, depth % 2] < middle
+    return [(rows_N2[lower_N], boxes[0]), (rows_N2[~lower_N], boxes[1])]
 
 
 def _features(column: Drawn, train: pa.Table) -> Callable[[pa.Table], Array]:

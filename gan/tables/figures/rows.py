@@ -1,5 +1,6 @@
 """Ten synthetic rows, and the columns with the largest errors in numbers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ def ten_rows(fakes: pa.Table) -> Figure:
         caption=f"{len(chosen)} synthetic rows as they come{lines}.{more}",
         alt=f"{len(chosen)} synthetic rows of {len(names)} columns",
         kind="table",
-        data={"columns": columns, "rows": rows, "right": right},
+        data={"columns": columns, "rows": rows, "right": right, "dense": turned},
     )
 
 
@@ -84,6 +85,7 @@ def worst_columns(
         data={
             "columns": ["column", "error", "real", "÷ real", "real (train)", "synthetic"],
             "rows": rows,
+            "right": [4, 5],
         },
     )
 
@@ -116,14 +118,23 @@ def _number_summary(column: Drawn, values: Array) -> str:
 
 
 def _mean_text(kind: str, mean: float) -> str:
-    return place_text(kind, mean) if kind in _DATED else f"{mean:.4g}"
+    return place_text(kind, mean) if kind in _DATED else _digits(mean, 4)
 
 
 def _spread_text(kind: str, spread: float) -> str:
     if kind not in _SPANS:
-        return f"{spread:.3g}"
+        return _digits(spread, 3)
     size, unit = _SPANS[kind]
-    return f"{spread / size:.3g} {unit}"
+    return f"{_digits(spread / size, 3)} {unit}"
+
+
+def _digits(value: float, digits: int) -> str:
+    """Return a number with about so many significant digits, without an exponent where possible."""
+    size = abs(value)
+    if size and not 1e-4 <= size < 1e12:
+        return f"{value:.{digits - 1}e}"
+    places = digits - 1 - math.floor(math.log10(size)) if size else 0
+    return f"{value:,.{max(places, 0)}f}"
 
 
 def _level_summaries(

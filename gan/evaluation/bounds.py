@@ -51,6 +51,43 @@ class GateConfig(FrozenModel):
     above the pass bound."""
     spread_min: float = Field(0.10, ge=0, le=1, title="Spread, minimum")
     """Smallest per-pixel spread, as a share of that of real images."""
+    row_coverage_pass: float = Field(0.9, ge=0, le=2, title="Tables: coverage, pass")
+    """Tables: coverage of rows ÷ ceiling from which a generator passes."""
+    row_coverage_block: float = Field(0.8, ge=0, le=2, title="Tables: coverage, block")
+    """Tables: coverage of rows ÷ ceiling below which a generator is blocked."""
+    one_way_pass: float = Field(2.0, ge=0, title="Tables: mean column error, pass")
+    """Tables: mean error of single columns ÷ ceiling up to which a generator passes."""
+    one_way_block: float = Field(4.0, ge=0, title="Tables: mean column error, block")
+    """Tables: mean error of single columns ÷ ceiling above which a generator is blocked."""
+    column_pass: float = Field(0.05, ge=0, le=1, title="Tables: one column's error, pass")
+    """Tables: how far the error of any one column may lie above that of real rows."""
+    column_block: float = Field(0.10, ge=0, le=1, title="Tables: one column's error, block")
+    """Tables: how far above that of real rows a column's error blocks."""
+    two_way_pass: float = Field(1.5, ge=0, title="Tables: mean pair error, pass")
+    """Tables: mean error of pairs of columns ÷ ceiling up to which a generator passes."""
+    two_way_block: float = Field(2.5, ge=0, title="Tables: mean pair error, block")
+    """Tables: mean error of pairs of columns ÷ ceiling above which a generator is blocked."""
+    c2st_pass: float = Field(0.65, ge=0.5, le=1, title="Tables: real or synthetic, pass")
+    """Tables: upper end of the area under the curve (AUC) up to which trees may tell synthetic
+    rows from real ones; 0.5 is not at all."""
+    c2st_block: float = Field(0.80, ge=0.5, le=1, title="Tables: real or synthetic, block")
+    """Tables: the same area above which a generator is blocked."""
+    tstr_pass: float = Field(0.02, ge=0, le=1, title="Tables: loss of a classifier, pass")
+    """Tables: upper end of the AUC that a classifier may lose by learning from synthetic rows."""
+    tstr_block: float = Field(0.05, ge=0, le=1, title="Tables: loss of a classifier, block")
+    """Tables: the same loss above which a generator is blocked."""
+    tstr_r2_pass: float = Field(0.05, ge=0, title="Tables: loss of a regression, pass")
+    """Tables: upper end of the R² that a regression may lose by learning from synthetic rows."""
+    tstr_r2_block: float = Field(0.10, ge=0, title="Tables: loss of a regression, block")
+    """Tables: the same loss above which a generator is blocked."""
+    dcr_pass: float = Field(0.52, ge=0, le=1, title="Tables: nearer to train, pass")
+    """Tables: upper end of the share of rows that may lie nearer to train than to the holdout."""
+    dcr_block: float = Field(0.55, ge=0, le=1, title="Tables: nearer to train, block")
+    """Tables: the same share above which a generator is blocked."""
+    null_rate_pass: float = Field(0.005, ge=0, le=1, title="Tables: share of nulls, pass")
+    """Tables: how far the share of nulls may lie from train's in any column, as a fraction."""
+    null_rate_block: float = Field(0.01, ge=0, le=1, title="Tables: share of nulls, block")
+    """Tables: the same difference above which a generator is blocked."""
     real_pass_share: float = Field(0.95, gt=0, le=1, title="Real data passes")
     """A pass counts only where real data itself would pass with at least this probability."""
 
@@ -112,20 +149,70 @@ def _spread(real: float, config: GateConfig) -> Bounds:
     return Bounds(pass_low=least, block_low=least)
 
 
-RULES: Mapping[str, Callable[[float, GateConfig], Bounds]] = {
+def _row_coverage(ceiling: float, config: GateConfig) -> Bounds:
+    return Bounds(
+        pass_low=config.row_coverage_pass * ceiling, block_low=config.row_coverage_block * ceiling
+    )
+
+
+def _mean_column(ceiling: float, config: GateConfig) -> Bounds:
+    return Bounds(
+        pass_high=config.one_way_pass * ceiling, block_high=config.one_way_block * ceiling
+    )
+
+
+def _one_column(ceiling: float, config: GateConfig) -> Bounds:
+    """Return absolute bounds, above what so few rows of one distribution differ by anyway."""
+    return Bounds(pass_high=ceiling + config.column_pass, block_high=ceiling + config.column_block)
+
+
+def _two_way(ceiling: float, config: GateConfig) -> Bounds:
+    return Bounds(
+        pass_high=config.two_way_pass * ceiling, block_high=config.two_way_block * ceiling
+    )
+
+
+def _fixed(pass_high: str, block_high: str, *, upper_end: bool) -> "Rule":
+    """Return a rule that does not depend on the ceiling; the names are fields of the config."""
+
+    def rule(_: float, config: GateConfig) -> Bounds:
+        return Bounds(
+            pass_high=getattr(config, pass_high),
+            block_high=getattr(config, block_high),
+            upper_end=upper_end,
+        )
+
+    return rule
+
+
+Rule = Callable[[float, GateConfig], Bounds]
+
+RULES: Mapping[str, Rule] = {
     "coverage": _coverage,
+    "coverage/all": _row_coverage,
     "density": _density,
     "fd": _fd,
     "label_accuracy": _label_accuracy,
     "copies": _copies,
     "spread": _spread,
+    "one_way": _one_column,
+    "one_way/all": _mean_column,
+    "two_way": _two_way,
+    "c2st": _fixed("c2st_pass", "c2st_block", upper_end=True),
+    "tstr_gap": _fixed("tstr_pass", "tstr_block", upper_end=True),
+    "tstr_gap_r2": _fixed("tstr_r2_pass", "tstr_r2_block", upper_end=True),
+    "dcr_share": _fixed("dcr_pass", "dcr_block", upper_end=True),
+    "null_rate": _fixed("null_rate_pass", "null_rate_block", upper_end=False),
 }
-"""Metric name → its bounds, given ceiling and config. A metric not named here is only shown."""
+"""Metric → its bounds, given ceiling and config; `name/scope` where one scope has its own.
+
+Scope `all` is the records themselves, whatever no feature net saw. A metric that is not named here,
+or that comes without a ceiling, is only shown."""
 
 
 def bounds_of(metric: Metric, config: GateConfig) -> Bounds | None:
     """Return the bounds of a metric in its own units, or None when it is only reported."""
-    rule = RULES.get(metric.name)
+    rule = RULES.get(f"{metric.name}/{metric.scope}") or RULES.get(metric.name)
     if rule is None or metric.ceiling is None:
         return None
     return rule(metric.ceiling.value, config)

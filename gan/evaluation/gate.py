@@ -93,7 +93,7 @@ def real_pass_share(item: Measured, bounds: Bounds) -> float:
 def _sentence(item: Measured, bounds: Bounds, outcome: Outcome, holdout_rows: int) -> str:
     """Return the reason in words: number, interval, what real data reaches, the bound."""
     metric = item.metric
-    found = f"{metric.name} ({metric.scope}) is {metric.value:.4g}"
+    found = f"{_subject(metric)} is {metric.value:.4g}"
     found += f" [{metric.low:.4g}, {metric.high:.4g}]"
     if metric.ceiling is not None:
         real = "nominal" if metric.name == "copies" else "real data"
@@ -109,6 +109,14 @@ def _sentence(item: Measured, bounds: Bounds, outcome: Outcome, holdout_rows: in
     if outcome == "warn":
         return f"{found}: not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
     return f"{found}: within the pass bound"
+
+
+def _subject(metric: Metric) -> str:
+    """Return what a metric is about: of the whole table, of a column of it, on a feature net."""
+    whole, _, column = metric.scope.partition("/")
+    if whole == "all" and column:
+        return f"{metric.name} of column {column!r}"
+    return f"{metric.name} ({metric.scope})"
 
 
 def _limit(low: float, high: float, *, inside: bool = False) -> str:

@@ -8,9 +8,9 @@ from gan.evaluation.bounds import GateConfig
 from gan.evaluation.gate import Judgement
 from gan.evaluation.measured import Evaluation, Measured
 
-PRIMARY = ("coverage", "fd", "copies")
+PRIMARY = ("coverage", "fd", "c2st", "copies", "dcr_share")
 """The metrics that a challenger must not lose against the champion."""
-MUST_BE_KNOWN = ("coverage", "copies")
+MUST_BE_KNOWN = ("coverage", "copies", "dcr_share")
 """The metrics without which nothing is promoted unless `accept_unknown` says so."""
 
 

@@ -18,7 +18,7 @@ def squared_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) ->
     distances_NM = np.empty((len(a_NF), len(b_MF)), dtype=np.float32)
     for start in range(0, len(a_NF), chunk_rows):
         rows = slice(start, start + chunk_rows)
-        distances_NM[rows] = _block(a_NF[rows], b_MF)
+        distances_NM[rows] = squared_block(a_NF[rows], b_MF)
     return distances_NM
 
 
@@ -28,14 +28,14 @@ def nearest_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) ->
     for start in range(0, len(a_NF), chunk_rows):
         rows = slice(start, start + chunk_rows)
         for column in range(0, len(b_MF), chunk_rows):
-            block = _block(a_NF[rows], b_MF[column : column + chunk_rows])
+            block = squared_block(a_NF[rows], b_MF[column : column + chunk_rows])
             np.minimum(nearest_N[rows], block.min(axis=1), out=nearest_N[rows])
     distances_N: Array = np.sqrt(nearest_N)
     return distances_N
 
 
-def _block(a_NF: Array, b_MF: Array) -> Array:
-    """Return squared distances by ‖a‖² + ‖b‖² - 2ab, clipped at zero."""
+def squared_block(a_NF: Array, b_MF: Array) -> Array:
+    """Return `‖a_n - b_m‖²` as float64 by ‖a‖² + ‖b‖² - 2ab, clipped at zero."""
     a = np.asarray(a_NF, dtype=np.float64)
     b = np.asarray(b_MF, dtype=np.float64)
     square_NM: Array = a @ b.T

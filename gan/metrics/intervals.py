@@ -46,7 +46,7 @@ def spread_interval(
     )
 
 
-def wilson(share: float, n: int) -> Interval:
+def wilson(share: float, n: float) -> Interval:
     """Return the 95 % interval of a share of n: Wilson 1927 (JASA 22, 209)."""
     square = Z_95 * Z_95
     centre = (share + square / (2 * n)) / (1 + square / n)

@@ -71,6 +71,17 @@ def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     }
 
 
+def measure_neighbours(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
+    """Return coverage and density: what needs no more than the reals' own neighbours."""
+    of_reals = pool.distances_PP[reals_N]
+    (wide,) = radii(of_reals.take(reals_N, axis=1), K_COVERAGE)
+    across = of_reals.take(fakes_M, axis=1)
+    return {
+        "coverage": neighbours.coverage(wide, across),
+        "density": neighbours.density(wide, across, K_COVERAGE),
+    }
+
+
 def measure_coverage(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return coverage alone: what a class is judged on."""
     of_reals = pool.distances_PP[reals_N]

@@ -1,0 +1,96 @@
+"""Share of synthetic rows that lie nearer to a training row than to one of the holdout.
+
+Platzer & Reutterer 2021 (Frontiers in Big Data 4, 679939), section 3.2: with as many training as
+holdout rows a generator that has not memorised lies nearer to either equally often; ties count
+half.
+
+Rows that share their nearest real row are one draw of chance, not many: which side that real row
+is on decides about all of them. So the interval is Wilson's at the effective number of rows
+`M_eff = M² / Σ_p m_p²`, where `m_p` rows have p as their nearest (Kish 1965, Survey Sampling,
+section 11.2).
+
+Shapes: M fakes, N reals on each side, F features.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan.metrics.distances import CHUNK_ROWS, squared_block
+from gan.metrics.intervals import wilson
+
+Array = np.ndarray[Any, Any]
+
+SAME = 1e-9
+"""Squared distances that differ by less are equal: rounding of the matrix product."""
+
+
+class Nearest(NamedTuple):
+    """The nearest row of the other side."""
+
+    squared_M: Array
+    index_M: Array
+
+
+class Closest(NamedTuple):
+    """The share with its interval."""
+
+    share: float
+    low: float
+    high: float
+    effective: float
+    """Rows as good as independent."""
+
+
+def nearest(a_MF: Array, b_NF: Array, chunk_rows: int = CHUNK_ROWS) -> Nearest:
+    """Return squared distance and index of the nearest row of `b` for every row of `a`."""
+    squared_M = np.full(len(a_MF), np.inf)
+    index_M = np.zeros(len(a_MF), dtype=np.int64)
+    for start in range(0, len(a_MF), chunk_rows):
+        rows = slice(start, start + chunk_rows)
+        for column in range(0, len(b_NF), chunk_rows):
+            block = squared_block(a_MF[rows], b_NF[column : column + chunk_rows])
+            found = block.argmin(axis=1)
+            distance = block[np.arange(len(block)), found]
+            better = distance < squared_M[rows]
+            squared_M[rows] = np.where(better, distance, squared_M[rows])
+            index_M[rows] = np.where(better, found + column, index_M[rows])
+    return Nearest(squared_M, index_M)
+
+
+def nearer(to_train: Nearest, to_holdout: Nearest) -> Array:
+    """Return 1 where train is nearer, 0 where the holdout is, ½ where neither is; (M,)."""
+    difference_M = to_holdout.squared_M - to_train.squared_M
+    hits_M: Array = np.where(np.abs(difference_M) <= SAME, 0.5, difference_M > 0)
+    return hits_M
+
+
+def owners(to_train: Nearest, to_holdout: Nearest, rows: int) -> Array:
+    """Return which real row is the nearest: of train 0 … rows-1, of the holdout from `rows` on."""
+    train_M = to_train.squared_M <= to_holdout.squared_M
+    owners_M: Array = np.where(train_M, to_train.index_M, rows + to_holdout.index_M)
+    return owners_M
+
+
+def closest_share(hits_M: Array, owners_M: Array) -> Closest:
+    """Return the share of `hits_M` with its interval."""
+    share = float(hits_M.mean())
+    counts = np.bincount(owners_M).astype(np.float64)
+    effective = len(hits_M) ** 2 / float((counts * counts).sum())
+    low, high = wilson(share, effective)
+    return Closest(share, low, high, effective)
+
+
+def resampled_shares(hits_M: Array, owners_M: Array, weights_BP: Array) -> Array:
+    """Return the share under each weighting of the real rows; float64 (B,).
+
+    Two candidates that take the same weights are paired. NaN where nothing has weight.
+    """
+    reals = weights_BP.shape[1]
+    hits_P = np.bincount(owners_M, weights=hits_M, minlength=reals)
+    counts_P = np.bincount(owners_M, minlength=reals).astype(np.float64)
+    total_B = weights_BP @ counts_P
+    shares_B: Array = np.divide(
+        weights_BP @ hits_P, total_B, out=np.full(len(total_B), np.nan), where=total_B > 0
+    )
+    return shares_B

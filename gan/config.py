@@ -42,8 +42,11 @@ class GeneratorConfig(FrozenModel):
 class TrainingConfig(FrozenModel):
     """The recipe's `training`: how long, in what batches, on what device."""
 
-    budget_samples: int | None = Field(400_000, title="Budget in samples", ge=1)
-    """Real records shown before training ends; a record shown twice counts twice."""
+    budget_samples: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        "auto", title="Budget in samples"
+    )
+    """Real records shown before training ends; a record shown twice counts twice. `auto`: 400,000
+    images, and for tables what the preset takes for so many rows."""
     budget_s: float | None = Field(None, title="Budget in seconds", gt=0)
     """Seconds before training ends; with both budgets the first to run out ends it."""
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["auto"] = Field(

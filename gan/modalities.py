@@ -6,7 +6,7 @@ from typing import cast
 from gan.errors import ConfigError
 from gan.protocols import Modality
 
-MODALITIES = {"images": "gan.images"}
+MODALITIES = {"images": "gan.images", "tables": "gan.tables"}
 """Each package offers what `gan.protocols.Modality` lists."""
 
 

@@ -262,8 +262,9 @@ def build(config: ResolvedConfig, codec: ImageCodec, stream: torch.Generator) ->
     with torch.device("meta"):
         networks = NETWORKS[kind](config, codec)
     for network in networks:
-        network.to_empty(device="cpu")
-        initialise(network, stream)
+        if network is not None:
+            network.to_empty(device="cpu")
+            initialise(network, stream)
     return networks
 
 

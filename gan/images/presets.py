@@ -38,7 +38,7 @@ TICKS = 14
 """Maintenances per budget."""
 
 DEFAULT_BUDGET_SAMPLES = 400_000
-"""Only used to space the ticks when the budget is in seconds alone."""
+"""What `auto` takes; spaces the ticks, too, when the budget is in seconds alone."""
 
 LARGEST_MLP = {"cpu": 4_096, "cuda": 256}
 """Values per image (height x width x channels) up to which `auto` takes `mlp`: without a GPU
@@ -151,7 +151,9 @@ def resolve(
     notes.append(
         f"width {network['width']}, batch {batch_size}, gamma {gamma:g}, learning rate {rate:g}"
     )
-    tick = _tick_samples(training, batch_size)
+    wanted = training.budget_samples
+    budget = DEFAULT_BUDGET_SAMPLES if wanted == "auto" else wanted
+    tick = _tick_samples(budget, batch_size)
     return ResolvedConfig(
         algorithm_version=ALGORITHM_VERSION,
         modality="images",
@@ -170,7 +172,7 @@ def resolve(
         penalty_interval=1,
         ema_half_life_samples=EMA_HALF_LIFE_SAMPLES,
         ema_ramp=0.05,
-        budget_samples=training.budget_samples,
+        budget_samples=budget,
         budget_s=training.budget_s,
         phases=(PhaseConfig(objective="adversarial", fraction=1.0),),
         tick_samples=tick,
@@ -227,8 +229,7 @@ def _augment(
     return preset.augment
 
 
-def _tick_samples(training: TrainingConfig, batch_size: int) -> int:
+def _tick_samples(budget: int | None, batch_size: int) -> int:
     """Return the samples of a tick, whole batches."""
-    budget = training.budget_samples or DEFAULT_BUDGET_SAMPLES
-    wanted = min(budget // TICKS, LARGEST_TICK_SAMPLES)
+    wanted = min((budget or DEFAULT_BUDGET_SAMPLES) // TICKS, LARGEST_TICK_SAMPLES)
     return max(wanted // batch_size, 1) * batch_size

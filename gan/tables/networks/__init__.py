@@ -1,0 +1,39 @@
+"""Networks for tables: kind → what builds them."""
+
+from collections.abc import Callable
+
+import torch
+
+from gan.config import ResolvedConfig
+from gan.errors import ConfigError
+from gan.protocols import Networks
+from gan.tables.codec import TableCodec
+from gan.tables.networks.bootstrap import build_bootstrap
+from gan.tables.networks.ctgan import build_ctgan
+from gan.tables.networks.independent import build_independent
+from gan.tables.networks.masked import build as build_masked
+from gan.tables.networks.oneshot import build_oneshot
+
+Build = Callable[[ResolvedConfig, TableCodec, torch.Generator], Networks]
+
+BUILDERS: dict[str, Build] = {
+    "autoregressive": lambda *args: Networks(build_masked(*args), None),
+    "bootstrap": build_bootstrap,
+    "ctgan": build_ctgan,
+    "independent": build_independent,
+    "oneshot": build_oneshot,
+}
+"""`network["kind"]` → both networks, or the generator alone."""
+
+
+def build(config: ResolvedConfig, codec: TableCodec, stream: torch.Generator) -> Networks:
+    """Return the networks on the processor, initialised from the stream alone.
+
+    Raises:
+        ConfigError: there is no such kind of network.
+    """
+    kind = str(config.network.get("kind"))
+    if kind not in BUILDERS:
+        msg = f"unknown network {kind!r}: choose one of {', '.join(sorted(BUILDERS))}"
+        raise ConfigError(msg)
+    return BUILDERS[kind](config, codec, stream)

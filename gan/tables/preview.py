@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from gan.errors import DataError
 from gan.tables.canvas import (
-    HEAD,
     PALETTE,
     QUIET,
     RULE,

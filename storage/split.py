@@ -2,19 +2,23 @@
 
 A record's side depends on its content alone. With `digest = blake2b(SALT + content)` and
 `u = digest / 2**128` in [0, 1): holdout below h, validation below h + v, else train. Content is
-the decoded pixels and their shape, never the label, so that equal records fall on one side and a
-record keeps its side for ever, whatever the order, the seed, the recipe or new data.
+the decoded pixels and their shape, or the values of a row, never the label, so that equal records
+fall on one side and a record keeps its side for ever, whatever the order, the seed, the recipe or
+new data.
 
 Shape legend: N records, 16 bytes of a digest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from storage.row_text import row_texts
 
 SALT: Final = b"ganmill-split/1\0"
 """Part of the rule: another salt would move every record."""
@@ -102,6 +106,26 @@ def content_digests(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return digests
 
 
+def row_digests(table: pa.Table, columns: Sequence[str]) -> NDArray[np.uint8]:
+    """Digest rows: the texts of their values (`storage.row_text`), column by column.
+
+    Args:
+        table: N rows of plain types.
+        columns: those that are content, in any order.
+
+    Returns:
+        uint8 array of shape (N, 16).
+    """
+    start = blake2b(SALT, digest_size=DIGEST_BYTES)
+    digests = bytearray()
+    for texts in row_texts(table, columns):
+        for text in texts.to_pylist():
+            digest = start.copy()
+            digest.update(text)
+            digests += digest.digest()
+    return as_digests(bytes(digests))
+
+
 def value_digests(values: Iterable[object]) -> NDArray[np.uint8]:
     """Digest the values of a grouping column by their text, so that 7 and "7" are one group.
 
@@ -132,6 +156,21 @@ def occurrences(digests: NDArray[np.uint8]) -> NDArray[np.int64]:
     numbers = np.empty(len(order), np.int64)
     numbers[order] = np.arange(len(order)) - first_of_group
     return numbers
+
+
+def repeated(digests: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Mark the records that are equal to another one."""
+    order, starts = _grouped(digests)
+    group = np.cumsum(starts) - 1
+    marked = np.empty(len(order), np.bool_)
+    marked[order] = np.bincount(group)[group] > 1
+    return marked
+
+
+def copies_of(digests: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Mark the records that are equal to one of the others."""
+    sides = np.repeat(np.array([0, 1], np.uint8), [len(digests), len(others)])
+    return leaks(np.concatenate([digests, others]), sides)[: len(digests)]
 
 
 def distinct_rows(digests: NDArray[np.uint8]) -> int:

@@ -1,6 +1,7 @@
 """`parquet` for tables: the source's own columns and types, readable anywhere."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -51,7 +52,7 @@ class TablesParquet(ShardFormat):
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types, as they compress in tables of people and things."""
-        return max(1, round(sum(_bytes(field.type) for field in schema)))
+        return max(1, int(sum(_bytes(field.type) for field in schema)))
 
 
 def _is_cell(kind: pa.DataType) -> bool:
@@ -59,14 +60,14 @@ def _is_cell(kind: pa.DataType) -> bool:
     return not (nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _bytes(kind: pa.DataType) -> float:
+def _bytes(kind: pa.DataType) -> Any:
     if pa.types.is_boolean(kind):
         return _BIT_BYTES
     if pa.types.is_floating(kind):
         return _FLOAT_BYTES * kind.bit_width / 64
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _STRING_BYTES
-    return float(kind.bit_width) / 16
+    return kind.bit_width / 16
 
 
 FORMAT = TablesParquet()

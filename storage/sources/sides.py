@@ -20,8 +20,10 @@ from storage.split import (
     VALIDATION,
     SplitConfig,
     assign,
+    copies_of,
     distinct_rows,
     leaks,
+    repeated,
     split_rule,
     value_digests,
     with_occurrence,
@@ -32,6 +34,8 @@ LEFT_OUT: Final = 255
 
 _TRAIN, _VALIDATION, _HOLDOUT = (SPLITS.index(name) for name in (TRAIN, VALIDATION, HOLDOUT))
 _SHOWN_VALUES = 5
+_LEAK_SHARE = 0.01
+_LEAK_RATIO = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,26 +69,35 @@ class Decision:
     """What was decided on the user's behalf."""
 
 
-def decide(config: SplitConfig, collected: Collected) -> Decision:
+def decide(config: SplitConfig, collected: Collected, *, refuse_leaks: bool = False) -> Decision:
     """Give every record its side.
 
+    Args:
+        config: the recipe's `source.split`.
+        collected: the content of the records, and what the user says of their sides.
+        refuse_leaks: whether a user's own split is refused when its holdout was copied from the
+            other records, instead of leaving their copies out.
+
     Raises:
-        SourceError: a split is empty, or the deciding column has empty or unknown values.
+        SourceError: a split is empty, the deciding column has empty or unknown values, or the
+            user's own split leaks.
     """
     notes: list[str] = []
     distinct = distinct_rows(collected.digests)
-    repeated = 2 * distinct < len(collected.digests)
-    by_occurrence = repeated and config.column is None and config.group_by is None
+    mostly_copies = 2 * distinct < len(collected.digests)
+    by_occurrence = mostly_copies and config.column is None and config.group_by is None
     if by_occurrence:
         notes.append(
             f"Only {distinct} of {len(collected.digests)} records are distinct, so the split is by "
             "occurrence and equal records lie on several sides."
         )
     sides = _sides(config, collected, by_occurrence=by_occurrence, notes=notes)
+    if refuse_leaks and (config.column is not None or config.holdout_uri is not None):
+        _check_leaks(config, collected.final_digests, sides)
     marked = leaks(collected.final_digests, sides)
     if marked.any() and not by_occurrence:
-        notes.append(_leak_note(int(marked.sum()), kept=repeated))
-        if not repeated:
+        notes.append(_leak_note(int(marked.sum()), kept=mostly_copies))
+        if not mostly_copies:
             sides[marked] = LEFT_OUT
     _check_filled(config, sides)
     rule = split_rule(config, by_occurrence=by_occurrence)
@@ -147,6 +160,29 @@ def _values(name: str, collected: Collected) -> tuple[list[str], NDArray[np.int6
     encoded = pc.dictionary_encode(column)
     values = [str(value) for value in encoded.dictionary.to_pylist()]
     return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _check_leaks(config: SplitConfig, digests: NDArray[np.uint8], sides: NDArray[np.uint8]) -> None:
+    """Refuse a holdout that was copied from what is trained on.
+
+    Some tables hold equal rows by nature. A holdout leaks when more than 1 % of it is found among
+    the other rows, and more than twice the share of those that have an equal among themselves.
+    """
+    held = sides == _HOLDOUT
+    found = copies_of(digests[held], digests[~held])
+    among = repeated(digests[~held])
+    share, natural = found.mean(), among.mean()
+    if not held.any() or share <= _LEAK_SHARE or share <= _LEAK_RATIO * natural:
+        return
+    place = f"the column {config.column!r}" if config.column else "split.holdout_uri"
+    remedy = "split.column" if config.column else "split.holdout_uri"
+    msg = (
+        f"The split leaks: of the {int(held.sum())} holdout rows that {place} names, "
+        f"{int(found.sum())} ({share:.1%}) are also among the other rows, label aside, where "
+        f"{natural:.1%} have an equal among themselves; remove these rows from the holdout, or "
+        f"leave out {remedy} to divide by content."
+    )
+    raise SourceError(msg)
 
 
 def _leak_note(count: int, *, kept: bool) -> str:

@@ -51,7 +51,9 @@ class ImagesBuilder(Builder):
             check_classes(job.config, counts, job.min_group, words)
             staging.deal(decision.sides, _pixel_paths(folder))
             shape, notes = staging.shape, (*_notes(staging, skipped), *decision.notes)
-        files = {name: (path.name,) for name, path in _pixel_paths(folder).items()}
+        files: dict[str, tuple[str, ...]] = {
+            name: (path.name,) for name, path in _pixel_paths(folder).items()
+        }
         for name, part in by_split.items():
             write_file(folder / f"{name}.arrow", _to_ipc(str(label), part))
             files[name] += (f"{name}.arrow",)

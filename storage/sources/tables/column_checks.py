@@ -48,6 +48,30 @@ def check_named(config: SourceConfig, names: Sequence[str]) -> None:
             raise missing_column(config.uri, name, names, place=place)
 
 
+def check_kept(config: SourceConfig, names: Sequence[str]) -> None:
+    """Check that what the recipe drops is needed nowhere.
+
+    Args:
+        config: the recipe's `source`.
+        names: the columns that stay.
+
+    Raises:
+        SourceError: the label or a constraint needs a column that is left out.
+    """
+    needed = [
+        ("source.label", config.label),
+        *(("source.constraints", name) for one in config.constraints for name in one.columns),
+    ]
+    for place, name in needed:
+        if name is not None and name not in names:
+            msg = (
+                f"The column {name!r} of the source {config.uri!r} is needed by {place} and left "
+                "out by source.columns or source.split.column; keep it, or take it out of "
+                f"{place}."
+            )
+            raise SourceError(msg)
+
+
 def check_values(config: SourceConfig, table: pa.Table) -> None:
     """Check that there is something to learn from in every column.
 

@@ -8,7 +8,7 @@ from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles, digest_files, verify_unchanged
 from storage.sources.source import SourceDescription
 from storage.sources.tables import csv_reader, dialect
-from storage.sources.tables.source import TableRead, TableSource, dropped_columns
+from storage.sources.tables.source import TableRead, TableSource, unread_columns
 
 
 class DelimitedTable(TableSource):
@@ -47,7 +47,7 @@ class DelimitedTable(TableSource):
     def read(self) -> TableRead:
         """Return the rows with the dialect they were written in."""
         table = self._content.table
-        kept = [name not in dropped_columns(self._config) for name in table.column_names]
+        kept = [name not in unread_columns(self._config) for name in table.column_names]
         return TableRead(
             table=table.select([i for i, keep in enumerate(kept) if keep]),
             notes=self._content.notes,

@@ -11,7 +11,7 @@ from storage.sources.files import digest_files, verify_unchanged
 from storage.sources.parquet_files import ParquetFiles
 from storage.sources.source import SourceDescription
 from storage.sources.tables.column_checks import check_distinct_names
-from storage.sources.tables.source import TableRead, TableSource, dropped_columns
+from storage.sources.tables.source import TableRead, TableSource, unread_columns
 from storage.sources.tables.types import plain_table, unified
 
 _INDEX: Final = re.compile(r"__index_level_\d+__")
@@ -24,7 +24,7 @@ class ParquetTable(TableSource):
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         self.uri = config.uri
         self._files = files
-        self._dropped = dropped_columns(config)
+        self._dropped = unread_columns(config)
         for footer in files.footers.values():
             check_distinct_names(self.uri, footer.schema.names)
 

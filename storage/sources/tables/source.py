@@ -15,7 +15,7 @@ class TableRead:
     """The rows of a source."""
 
     table: pa.Table
-    """In the order of the files, without the columns that the recipe drops by name."""
+    """In the order of the files, without `unread_columns`."""
     notes: tuple[str, ...] = ()
     """Sentences about what was decided."""
     metadata: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -53,3 +53,8 @@ def dropped_columns(config: SourceConfig) -> frozenset[str]:
     return frozenset(
         column.name for column in config.columns if column.kind == "text" and column.text == "drop"
     )
+
+
+def unread_columns(config: SourceConfig) -> frozenset[str]:
+    """Return the dropped columns that do not decide the split either: they need not be read."""
+    return dropped_columns(config) - {config.split.column, config.split.group_by}

@@ -78,7 +78,9 @@ def plain_table(table: pa.Table, uri: str) -> tuple[pa.Table, list[str]]:
     return pa.table(columns, schema=pa.schema(fields)), notes
 
 
-def unified(tables: Sequence[pa.Table], places: Sequence[str], uri: str) -> tuple[pa.Table, list]:
+def unified(
+    tables: Sequence[pa.Table], places: Sequence[str], uri: str
+) -> tuple[pa.Table, list[str]]:
     """Return tables of equal columns as one; like types are widened, which a note says.
 
     Args:
@@ -92,9 +94,9 @@ def unified(tables: Sequence[pa.Table], places: Sequence[str], uri: str) -> tupl
     fields, notes = [], []
     for name in tables[0].column_names:
         types = [table.schema.field(name).type for table in tables]
-        together = _together(name, types)
+        together = _together([table.column(name) for table in tables])
         if together is None:
-            other = next(i for i, kind in enumerate(types) if not _together(name, types[: i + 1]))
+            other = next(i for i, kind in enumerate(types) if kind != types[0])
             msg = (
                 f"The column {name!r} is of mixed types in the source {uri!r}: {types[0]} in "
                 f"{places[0]} and {types[other]} in {places[other]}; give it one type everywhere."
@@ -109,12 +111,16 @@ def unified(tables: Sequence[pa.Table], places: Sequence[str], uri: str) -> tupl
     return pa.concat_tables([table.cast(schema) for table in tables]), notes
 
 
-def _together(name: str, types: Sequence[pa.DataType]) -> pa.DataType | None:
+def _together(columns: Sequence[pa.ChunkedArray]) -> pa.DataType | None:
+    """Return the type that holds all values of all columns; None where there is none."""
+    schemas = [pa.schema([pa.field("", column.type)]) for column in columns]
     try:
-        schemas = [pa.schema([pa.field(name, kind)]) for kind in types]
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        kind = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        for column in columns:
+            column.cast(kind)
+    except (pa.ArrowTypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
+    return kind
 
 
 def _cast(

@@ -22,7 +22,7 @@ from gan.evaluation.judges import check_rows
 from gan.evaluation.perceptual.ceilings import class_ceiling, pool_ceilings
 from gan.evaluation.perceptual.extractors import FeatureNet, fit_extractors
 from gan.evaluation.perceptual.reference import MIN_CLASS, TRAIN_ROWS, thin, value_spread
-from gan.evaluation.perceptual.trials import compare_sets
+from gan.evaluation.trials import compare_sets
 from gan.metrics.copies import (
     copies_share,
     nominal_share,

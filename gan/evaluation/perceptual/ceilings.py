@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 
 from gan.evaluation.ceilings import Real, summarise
-from gan.metrics.copies import copies_share, threshold
 from gan.metrics.pool import KINDS, Pool, measure, measure_coverage
 from gan.randomness import numpy_stream
 
 Array = np.ndarray[Any, Any]
-
-COPIES_DRAWS = 400
 
 
 def pool_ceilings(pool: Pool, classes_P: Array, halves: int, seed: int) -> Mapping[str, Real]:
@@ -53,17 +50,3 @@ def accuracy_ceiling(correct_N: Array, n: int, halves: int, seed: int) -> Real:
     rng = numpy_stream(seed, "ceiling-accuracy")
     draws = [float(rng.permutation(correct_N)[:n].mean()) for _ in range(halves)]
     return summarise(draws, value=float(correct_N.mean()))
-
-
-def copies_ceiling(unseen_N: Array, rows: int, nominal: float, seed: int) -> Real:
-    """Return nominal, with the shares that `rows` real records would show.
-
-    Calibration and candidate are both drawn with replacement from the unseen records' distances
-    to train: a share is linear in its records, so this bootstrap is unbiased.
-    """
-    rng = numpy_stream(seed, "ceiling-copies")
-    draws = []
-    for _ in range(COPIES_DRAWS):
-        limit = threshold(rng.choice(unseen_N, len(unseen_N)), nominal)
-        draws.append(copies_share(rng.choice(unseen_N, rows), limit))
-    return summarise(draws, value=nominal)

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from gan.device import one_thread
 from gan.evaluation.ceilings import Real
+from gan.evaluation.copy_check import Calibration, measure_copies
 from gan.evaluation.judges import check_candidate
 from gan.evaluation.measured import Evaluation, Measured, TooFew
-from gan.evaluation.perceptual.copy_check import measure_copies
 from gan.evaluation.perceptual.facts import find_facts
 from gan.evaluation.perceptual.reference import (
     MIN_CLASS,
@@ -23,7 +23,9 @@ from gan.evaluation.perceptual.reference import (
     PerceptualReference,
     value_spread,
 )
-from gan.evaluation.perceptual.trials import Trial, compare_sets
+from gan.evaluation.trials import Trial, compare_sets
+from gan.metrics.copies import nominal_share
+from gan.metrics.distances import nearest_distances
 from gan.metrics.intervals import spread_interval, wilson
 from gan.metrics.pool import KINDS, measure, measure_coverage
 from gan.protocols import Encoded
@@ -119,7 +121,13 @@ def _measure_net(
         trial = compare_sets(reals_NF, parts, measure_coverage, count, seed)
         scope = f"{name}/{reference.codec.classes[index]}"
         yield from _against_ceilings(scope, trial, {"coverage": ceiling})
-    yield measure_copies(fakes_MF, net, reference)
+    calibration = Calibration(
+        unseen_N=net.unseen_N,
+        nominal=nominal_share(reference.holdout_rows),
+        replicates=count,
+        seed=seed,
+    )
+    yield measure_copies(nearest_distances(fakes_MF, net.train_NF), calibration, name)
     predicted_M = net.net.predict(encoded.values)
     if predicted_M is not None and net.accuracy is not None:
         yield _label_accuracy(predicted_M == encoded.labels_N, net.accuracy, name)

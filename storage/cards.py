@@ -1,11 +1,13 @@
 """What stands beside a version for people and catalogues, made from its manifest alone."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import pyarrow as pa
 
 from storage.digests import canonical_json
+from storage.layout import version_folder
 from storage.manifest import DIGITAL_SOURCE_TYPE, FileEntry, Manifest
 from storage.shards import load_format
 
@@ -27,6 +29,7 @@ Every folder beside this file is one version. Read one version, never this folde
 
 A reader that stops here with "Parquet magic bytes not found" was pointed at all versions at once.
 
+- A version in CSV is read file by file; `_meta/<version>/README.md` says how.
 - `_latest.json` names the newest version and may lag for a moment; `_versions/` is the truth.
 - `_meta/<version>/manifest.json` lists every file with its sha256 and says where the data is from.
 - A version that is not committed in `_versions/` is not finished: do not read it.
@@ -36,15 +39,17 @@ A reader that stops here with "Parquet magic bytes not found" was pointed at all
 
 def version_readme(manifest: Manifest) -> bytes:
     """Return the card of one version."""
-    gate = manifest.fields.gate
+    gate, shard_format = manifest.fields.gate, load_format(manifest.shard_format)
+    word = "rows" if shard_format.modality == "tables" else "records"
+    folder = f"<lake>/{version_folder(manifest.name, manifest.version)}/"
     override = gate.get("override")
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
-        f"{manifest.rows:,} synthetic records in {len(manifest.files)} shards, made by the "
+        f"{manifest.rows:,} synthetic {word} in {len(manifest.files)} shards, made by the "
         f"generator {manifest.generator}. No record is real.",
         "",
-        f'    pandas.read_parquet("<lake>/datasets/{manifest.name}/{manifest.version}/")',
+        *[f"    {line}" for line in shard_format.how_to_read(folder, manifest.schema)],
         "",
         f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
         + (f", overridden by {override['by']}: {override['reason']}" if override else ""),
@@ -57,7 +62,7 @@ def version_readme(manifest: Manifest) -> bytes:
         *[f"| {field.name} | {field.type} |" for field in manifest.schema],
     ]
     if manifest.class_counts:
-        lines += ["", "| class | records |", "|---|---|"]
+        lines += ["", f"| class | {word} |", "|---|---|"]
         lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
     return ("\n".join(lines) + "\n").encode()
 
@@ -149,8 +154,21 @@ def _field(field: pa.Field, files: Any) -> dict[str, Any]:
 
 
 def _data_type(kind: pa.DataType) -> str:
-    if pa.types.is_struct(kind) or pa.types.is_fixed_size_binary(kind):
-        return "sc:ImageObject"
-    if pa.types.is_boolean(kind):
-        return "sc:Boolean"
-    return "sc:Integer" if pa.types.is_integer(kind) else "sc:Text"
+    """Return Croissant's word for a type; text for everything it has none for."""
+    for test, name in _DATA_TYPES:
+        if test(kind):
+            return name
+    return "sc:Text"
+
+
+_DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
+    (pa.types.is_struct, "sc:ImageObject"),
+    (pa.types.is_fixed_size_binary, "sc:ImageObject"),
+    (pa.types.is_boolean, "sc:Boolean"),
+    (pa.types.is_integer, "sc:Integer"),
+    (pa.types.is_floating, "sc:Float"),
+    (pa.types.is_decimal, "sc:Float"),
+    (pa.types.is_date, "sc:Date"),
+    (pa.types.is_timestamp, "sc:DateTime"),
+    (pa.types.is_time, "sc:Time"),
+)

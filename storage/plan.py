@@ -104,7 +104,9 @@ class Plan:
 
     @property
     def record_schema(self) -> pa.Schema:
-        """Of the records with their `sample_id`, as a shard decodes to."""
+        """Of the records as a shard holds them: with a `sample_id` where the format has one."""
+        if not load_format(self.format).sample_ids:
+            return self.schema
         return pa.schema([pa.field(SAMPLE_ID, pa.int64()), *self.schema])
 
     @property

@@ -17,13 +17,13 @@ from storage.commits import (
     version_log,
 )
 from storage.datasets import load_manifest, refresh_hint
-from storage.digests import sha256_hex
+from storage.digests import canonical_json, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.layout import dataset_readme_key, manifest_key, meta_key, version_folder
 from storage.manifest import FileEntry, Manifest, ManifestFields
 from storage.objects import ObjectStore
 from storage.plan import Plan
-from storage.shard_check import add_sample_id, check_records, check_shard
+from storage.shard_check import as_stored, check_records, check_shard
 from storage.shards import load_format
 
 
@@ -46,12 +46,12 @@ def encode_shard(plan: Plan, index: int, records: pa.Table) -> bytes:
     Args:
         plan: the agreed plan.
         index: which shard.
-        records: its records, without `sample_id`, which is added here.
+        records: its records, without `sample_id`, which is added here where the format has one.
 
     Raises:
         ValueError: the records are not those the plan foresees (schema, rows, class counts).
     """
-    whole = add_sample_id(plan, index, records)
+    whole = as_stored(plan, index, records)
     problem = check_records(plan, index, whole)
     if problem:
         msg = f"the records for shard {index} are not as planned: {problem}"
@@ -144,7 +144,8 @@ class Publisher:
         Args:
             fields: what only the caller knows.
             documents: file name → bytes of what lies beside the manifest (report.json,
-                report.html, preview.png). README.md, stats.json and croissant.json are made here.
+                report.html, preview.png). README.md, stats.json, croissant.json and, for formats
+                without metadata of their own, shards.json are made here.
 
         Raises:
             AbandonedError: the version was given up; agree on a plan again and start over.
@@ -171,6 +172,11 @@ class Publisher:
             "stats.json": cards.stats(draft),
             "croissant.json": cards.croissant(draft),
         }
+        if not load_format(plan.format).self_describing:
+            said = {shard.index: plan.shard_metadata(shard.index) for shard in plan.shards}
+            made["shards.json"] = canonical_json(
+                {plan.shard_key(index): metadata for index, metadata in said.items()}
+            )
         stored = [self._put_document(*item) for item in sorted({**documents, **made}.items())]
         key = manifest_key(plan.name, plan.version)
         data = lake.put_or_adopt(key, replace(draft, documents=tuple(stored)).to_json())

@@ -6,19 +6,24 @@ import pyarrow.compute as pc
 
 from storage.classes import ClassCounts
 from storage.errors import IntegrityError
-from storage.plan import Plan
+from storage.plan import Plan, ShardPlan
 from storage.shards import SAMPLE_ID, load_format
 
 
-def add_sample_id(plan: Plan, index: int, records: pa.Table) -> pa.Table:
-    """Return the records led by their `sample_id`, which counts on from shard to shard."""
-    first = plan.shards[index].first_id
-    ids = pa.array(np.arange(first, first + len(records), dtype=np.int64))
-    return records.add_column(0, SAMPLE_ID, ids)
+def as_stored(plan: Plan, index: int, records: pa.Table) -> pa.Table:
+    """Return the records as a shard holds them, with the metadata of the plan's schema.
+
+    Where the format has a `sample_id`, it leads them and counts on from shard to shard.
+    """
+    if load_format(plan.format).sample_ids:
+        first = plan.shards[index].first_id
+        ids = pa.array(np.arange(first, first + len(records), dtype=np.int64))
+        records = records.add_column(0, SAMPLE_ID, ids)
+    return records.replace_schema_metadata(plan.record_schema.metadata)
 
 
 def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
-    """Return what is wrong with the records (with `sample_id`) of a shard, or None."""
+    """Return what is wrong with the records of a shard, as stored, or None."""
     shard, wanted = plan.shards[index], plan.record_schema
     if not records.schema.equals(wanted):
         return f"their schema is {_line(records.schema)}, not {_line(wanted)}"
@@ -28,6 +33,12 @@ def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
         counts = count_classes(records.column(plan.label))
         if counts != shard.class_counts:
             return f"their classes are {dict(counts)}, not {dict(shard.class_counts)}"
+    if load_format(plan.format).sample_ids:
+        return _check_ids(shard, records)
+    return None
+
+
+def _check_ids(shard: ShardPlan, records: pa.Table) -> str | None:
     ids = records.column(SAMPLE_ID).to_numpy()
     if not np.array_equal(ids, np.arange(shard.first_id, shard.first_id + shard.rows)):
         return f"their {SAMPLE_ID} do not count on from {shard.first_id}"
@@ -67,10 +78,11 @@ def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:
 def _problem(plan: Plan, index: int, data: bytes) -> str | None:
     shard_format = load_format(plan.format)
     said = shard_format.metadata(data)
-    for name, value in plan.shard_metadata(index).items():
+    expected = plan.shard_metadata(index) if shard_format.self_describing else {}
+    for name, value in expected.items():
         if said.get(name) != value:
             return f"its {name} is {said.get(name)!r}, not {value!r}"
-    records = shard_format.decode(data)
+    records = shard_format.decode(data, plan.record_schema)
     return check_records(plan, index, records)
 
 

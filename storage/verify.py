@@ -83,7 +83,7 @@ def _check(lake: ObjectStore, entry: FileEntry, manifest: Manifest) -> str | Non
 
 def _check_content(data: bytes, entry: FileEntry, manifest: Manifest) -> str | None:
     try:
-        rows, schema = load_format(manifest.shard_format).inspect(data)
+        rows, schema = load_format(manifest.shard_format).inspect(data, manifest.schema)
     except IntegrityError as error:
         return str(error)
     if rows != entry.rows:

@@ -81,6 +81,15 @@ class ShardFormat(ABC):
             IntegrityError: the bytes are no shard of this format.
         """
 
+    def how_to_read(self, folder: str, schema: pa.Schema) -> tuple[str, ...]:  # noqa: ARG002
+        """Return lines of Python with which pandas reads a version.
+
+        Args:
+            folder: of its shards, with a slash at the end.
+            schema: as `file_schema` gave it.
+        """
+        return (f'pandas.read_parquet("{folder}")',)
+
     @abstractmethod
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Return about how many bytes one record takes, for planning; never below 1."""

@@ -234,6 +234,8 @@ def _batch_size(training: TrainingConfig, preset: Preset, train_rows: int, notes
     if training.batch_size != "auto":
         return training.batch_size
     largest = 1 << int(math.log2(max(train_rows // 2, 2)))
+    pack = int(preset.network.get("pack", 1))
+    largest = max(largest // pack * pack, 2)
     if largest < preset.batch_size:
         notes.append(f"batch {largest} instead of {preset.batch_size}: {train_rows} rows only")
     return min(preset.batch_size, largest)

@@ -1,5 +1,6 @@
 """What every contract test of gan needs: a device, and small records of each modality."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -37,7 +38,38 @@ def example_images(rows: int) -> pa.Table:
     return pa.table({"image": write_images(images), "kind": pa.array(labels)})
 
 
-EXAMPLES: dict[str, Callable[[int], pa.Table]] = {"images": example_images}
+def example_tables(rows: int) -> pa.Table:
+    """Two classes of rows: a number and a colour that follow the class, and holes in a third."""
+    numbers = np.random.default_rng(7)
+    below = np.arange(rows) % 2 == 1
+    sizes = np.round(numbers.normal(np.where(below, 20.0, 10.0), 2.0), 1)
+    colours = np.where(numbers.random(rows) < 0.8, np.where(below, "red", "blue"), "green")
+    ages = pa.array(numbers.integers(20, 60, rows), mask=numbers.random(rows) < 0.2)
+    kinds = {"kind": "category", "size": "float", "colour": "category", "age": "integer"}
+    meaning = {
+        "schema": "ganmill-table/1",
+        "min_group": 2,
+        "columns": [
+            {"name": name, "kind": kind, "why": "", "vocabulary": "public", "form": None}
+            for name, kind in kinds.items()
+        ],
+        "constraints": [],
+    }
+    table = pa.table(
+        {
+            "kind": np.where(below, "below", "above"),
+            "size": sizes,
+            "colour": colours,
+            "age": ages,
+        }
+    )
+    return table.replace_schema_metadata({b"ganmill-table": json.dumps(meaning).encode()})
+
+
+EXAMPLES: dict[str, Callable[[int], pa.Table]] = {
+    "images": example_images,
+    "tables": example_tables,
+}
 """Modality → records with a label column `kind`; a new modality adds its own."""
 
 

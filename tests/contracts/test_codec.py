@@ -23,13 +23,24 @@ def test_records_survive_the_round_trip(modality, label, example):
     codec = load_modality(modality).CODEC.fit(records, label)
     encoded = codec.encode(records)
     samples = codec.to_samples(torch.from_numpy(encoded.values.copy()))
-    assert samples.dtype == torch.float32
+    assert len(samples) == 24
     assert samples.isfinite().all()
-    values = codec.to_values(samples)
-    decoded = codec.decode(values, encoded.labels_N)
-    kept = records if label else records.drop_columns(["kind"])
-    assert decoded.equals(kept)
-    assert decoded.schema.equals(kept.schema)
+    decoded = codec.decode(codec.to_values(samples), encoded.labels_N)
+    kept = records.select(decoded.column_names)
+    assert decoded.schema.equals(kept.schema, check_metadata=True)
+    assert label is None or decoded[label].equals(kept[label])
+    again = codec.encode(decoded)
+    assert torch.equal(codec.to_samples(torch.from_numpy(again.values.copy())), samples)
+
+
+def test_what_is_stored_decodes_to_itself(modality, label, example):
+    records = example(modality, 24)
+    codec = load_modality(modality).CODEC.fit(records, label)
+    encoded = codec.encode(records)
+    decoded = codec.decode(encoded.values, encoded.labels_N)
+    again = codec.encode(decoded)
+    np.testing.assert_array_equal(again.values, encoded.values)
+    assert codec.decode(again.values, again.labels_N).equals(decoded)
 
 
 def test_json_round_trip(modality, label, example):
@@ -59,22 +70,11 @@ def test_order_and_chunks_do_not_matter(modality, example):
     np.testing.assert_array_equal(part.values, codec.encode(records).values[3:7])
 
 
-def test_unknown_class_is_named(modality, example):
-    records = example(modality, 24)
-    codec = load_modality(modality).CODEC.fit(records, "kind")
-    stranger = records.drop_columns(["kind"]).append_column("kind", pa.array(["strange"] * 24))
-    with pytest.raises(DataError, match="strange"):
-        codec.encode(stranger)
-
-
-def test_missing_label_and_nulls_are_named(modality, example):
+def test_a_missing_label_and_no_records_are_named(modality, example):
     records = example(modality, 24)
     codec_type = load_modality(modality).CODEC
-    with pytest.raises(DataError, match="no label column 'sort'"):
+    with pytest.raises(DataError, match="'sort'"):
         codec_type.fit(records, "sort")
-    holes = records.drop_columns(["kind"]).append_column("kind", pa.array([None] + ["a"] * 23))
-    with pytest.raises(DataError, match="1 nulls"):
-        codec_type.fit(holes, "kind")
     with pytest.raises(DataError):
         codec_type.fit(records.slice(0, 0), "kind")
 

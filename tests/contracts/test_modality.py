@@ -3,19 +3,39 @@
 import hashlib
 import itertools
 
+import pyarrow.compute as pc
 import pytest
 import torch
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError, Interrupted
 from gan.modalities import MODALITIES, load_modality
-from gan.protocols import Hooks
+from gan.protocols import Given, Hooks
 from gan.randomness import stream
 from gan.sample import Sampler
-from gan.snapshot import load_snapshot
+from gan.snapshot import load_snapshot, snapshot_digest
 from gan.training.loop import train
 
 PRESETS = [(name, preset) for name in sorted(MODALITIES) for preset in load_modality(name).PRESETS]
+
+WIDTHLESS = {"independent", "bootstrap"}
+"""Presets whose networks have no hidden layer."""
+
+CONDITIONS = {
+    "value": ((Given(column="colour", values=("green",)),), pc.field("colour") == "green"),
+    "values": (
+        (Given(column="colour", values=("red", "blue")),),
+        pc.field("colour").isin(["red", "blue"]),
+    ),
+    "range": (
+        (Given(column="size", low="12", high="17.5"),),
+        (pc.field("size") >= 12) & (pc.field("size") <= 17.5),
+    ),
+    "pair": (
+        (Given(column="colour", values=("blue",)), Given(column="age", low="30")),
+        (pc.field("colour") == "blue") & (pc.field("age") >= 30),
+    ),
+}
 
 COUNTS = (("above", 5), ("below", 8))
 
@@ -26,11 +46,11 @@ def label(request):
 
 
 def prepare(modality, preset, records, label, device):
-    """Codec and a tiny configuration: twelve steps in three ticks."""
+    """Codec and a tiny configuration: twelve steps in three ticks, or one epoch."""
     module = load_modality(modality)
     codec = module.CODEC.fit(records, label)
     config = module.resolve(
-        GeneratorConfig(preset=preset, width=16),
+        GeneratorConfig(preset=preset, width="auto" if preset in WIDTHLESS else 16),
         TrainingConfig(budget_samples=12 * 8, batch_size=8, device=device),
         codec,
         train_rows=records.num_rows,
@@ -50,11 +70,11 @@ def test_trains_samples_and_resumes(modality, preset, label, device, example, tm
     records = example(modality, 40)
     codec, config = prepare(modality, preset, records, label, device)
     whole = train(config, codec, records, tmp_path / "whole", device=device)
-    assert whole.samples_seen == whole.best_samples_seen == 96
+    assert whole.samples_seen == whole.best_samples_seen == config.budget_samples
     assert whole.device == device
 
     with pytest.raises(Interrupted):
-        train(config, codec, records, tmp_path / "cut", hooks=stop_after(5), device=device)
+        train(config, codec, records, tmp_path / "cut", hooks=stop_after(3), device=device)
     resumed = train(config, codec, records, tmp_path / "cut", device=device)
     one, other = (load_snapshot(result.snapshot) for result in (whole, resumed))
     for name, tensor in one.weights.items():
@@ -65,9 +85,9 @@ def test_trains_samples_and_resumes(modality, preset, label, device, example, tm
     rows = COUNTS if label else 13
     sampler = Sampler.load(whole.snapshot, device)
     table = sampler.records(rows, seed=1, index=0)
-    kept = records if label else records.drop_columns(["kind"])
-    assert table.schema.equals(kept.schema)
     assert table.num_rows == 13
+    assert table.schema.equals(records.select(table.column_names).schema)
+    assert label is None or label in table.column_names
     if label:
         assert sorted(table["kind"].to_pylist()) == ["above"] * 5 + ["below"] * 8
 
@@ -86,6 +106,57 @@ def test_shards_depend_on_their_index_alone(modality, preset, device, example, t
     assert forwards.records(((COUNTS[0][0], 0),), seed=4, index=0).num_rows == 0
 
 
+KILLED = [
+    pytest.param(*pair, marks=[] if pair == ("tables", "autoregressive") else [pytest.mark.full])
+    for pair in PRESETS
+]
+
+
+@pytest.mark.parametrize("steps", [2, 5])
+@pytest.mark.parametrize(("modality", "preset"), KILLED)
+def test_a_kill_changes_no_bit(modality, preset, steps, example, tmp_path):
+    records = example(modality, 40)
+    codec, config = prepare(modality, preset, records, "kind", "cpu")
+    whole = train(config, codec, records, tmp_path / "whole", device="cpu")
+    asked = itertools.count(1)
+
+    def kill():
+        if next(asked) == steps:
+            raise KeyboardInterrupt
+        return False
+
+    hooks = Hooks(should_stop=kill)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, codec, records, tmp_path / "cut", hooks=hooks, device="cpu")
+    resumed = train(config, codec, records, tmp_path / "cut", device="cpu")
+    assert snapshot_digest(resumed.snapshot) == snapshot_digest(whole.snapshot)
+
+
+@pytest.mark.parametrize("preset", load_modality("tables").PRESETS)
+def test_conditions_hold_in_every_row(preset, example, tmp_path):
+    records = example("tables", 40)
+    codec, config = prepare("tables", preset, records, "kind", "cpu")
+    sampler = Sampler.load(train(config, codec, records, tmp_path, device="cpu").snapshot)
+    for given, holds in CONDITIONS.values():
+        for rows in (COUNTS, 13):
+            table = sampler.records(rows, seed=1, index=0, given=given)
+            assert table.filter(holds).num_rows == table.num_rows == 13
+            again = sampler.records(rows, seed=1, index=0, given=given)
+            assert again.equals(table)
+        assert (
+            sampler.records(COUNTS, seed=1, index=0, given=given)["kind"].to_pylist().count("above")
+            == COUNTS[0][1]
+        )
+
+
+def test_images_refuse_conditions(example, tmp_path):
+    records = example("images", 40)
+    codec, config = prepare("images", "mlp", records, "kind", "cpu")
+    sampler = Sampler.load(train(config, codec, records, tmp_path, device="cpu").snapshot)
+    with pytest.raises(ConfigError, match="given"):
+        sampler.records(COUNTS, seed=1, index=0, given=(Given(column="kind", values=("above",)),))
+
+
 @pytest.mark.parametrize("modality", sorted(MODALITIES))
 def test_configuration_says_what_was_picked(modality, example):
     records = example(modality, 40)
@@ -101,6 +172,10 @@ def test_configuration_says_what_was_picked(modality, example):
         module.resolve(
             GeneratorConfig(preset="mpl"), TrainingConfig(), codec, train_rows=40, seed=0
         )
+    for preset in module.PRESETS:
+        asked = GeneratorConfig(preset=preset)
+        chosen = module.resolve(asked, TrainingConfig(device="cpu"), codec, train_rows=40, seed=0)
+        assert chosen.preset == preset
 
 
 @pytest.mark.parametrize(("modality", "preset"), PRESETS)
@@ -111,6 +186,7 @@ def test_networks_come_from_their_stream_alone(modality, preset, label, example)
     digests = set()
     for _ in range(2):
         networks = load_modality(modality).build(config, codec, stream(1, "weights"))
+        networks = [network for network in networks if network is not None]
         weights = [tensor.numpy().tobytes() for n in networks for tensor in n.state_dict().values()]
         digests.add(hashlib.sha256(b"".join(weights)).hexdigest())
         assert all(tensor.isfinite().all() for n in networks for tensor in n.parameters())

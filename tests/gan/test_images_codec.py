@@ -85,3 +85,12 @@ def test_unfit_labels_and_shapes_are_named():
 def test_unknown_modality_lists_the_known():
     with pytest.raises(ConfigError, match="choose one of images"):
         load_modality("smells")
+
+
+def test_unknown_classes_and_nulls_are_named():
+    images = write_images(np.zeros((3, 8, 8, 1), dtype=np.uint8))
+    codec = ImageCodec.fit(pa.table({"image": images, "kind": ["a", "b", "a"]}), "kind")
+    with pytest.raises(DataError, match="strange"):
+        codec.encode(pa.table({"image": images, "kind": ["a", "strange", "a"]}))
+    with pytest.raises(DataError, match="1 nulls"):
+        ImageCodec.fit(pa.table({"image": images, "kind": ["a", None, "a"]}), "kind")

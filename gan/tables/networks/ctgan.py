@@ -89,9 +89,8 @@ class CtganGenerator(GivenGenerator):
         """Return conditions on one given column, else on any, its code as frequent as in train."""
         D = len(self.counts)
         where_N, uniforms_ND = uniforms_NU[:, D : D + 1], uniforms_NU[:, D + 1 :]
-        drawn_ND = draw_codes(
-            self.shares().log().expand(len(given_ND), -1), uniforms_ND, self.counts
-        )
+        shares_NK = (self.seen_K + 1e-9).log().expand(len(given_ND), -1)
+        drawn_ND = draw_codes(shares_NK, uniforms_ND, self.counts)
         codes_NK = torch.where(
             self.per_code(given_ND), exact_NK, one_hot(drawn_ND.long(), self.counts)
         )

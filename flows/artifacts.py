@@ -1,7 +1,9 @@
 """What a tracked run shows in the UI, made from the report: pure text and small pictures."""
 
 import base64
+import html
 import io
+import re
 from collections.abc import Sequence
 
 from PIL import Image
@@ -11,6 +13,7 @@ from gan.report import Metric, Report
 
 MAX_PNG_BYTES = 200_000
 """Artifacts lie in Prefect's database: a larger picture is scaled down."""
+_SPECIAL = re.compile(r"[\\`*_\[\]|]")
 
 
 def verdict_markdown(report: Report) -> str:
@@ -36,6 +39,16 @@ def outcome_markdown(outcome: Outcome) -> str:
     )
 
 
+def samples_markdown(report: Report) -> str | None:
+    """Return the synthetic rows of the report as a Markdown table, None when it has none."""
+    for figure in report.figures:
+        if figure.kind == "table" and figure.section == "samples":
+            rows = [_markdown_row(row) for row in (figure.data["columns"], *figure.data["rows"])]
+            rows.insert(1, "|" + "---|" * len(figure.data["columns"]))
+            return "\n".join(["# Synthetic rows", "", *rows, "", figure.caption, ""])
+    return None
+
+
 def samples_uri(report: Report) -> str | None:
     """Return the grid of samples as a `data:` URI, None when the report has none."""
     for figure in report.figures:
@@ -53,6 +66,12 @@ def _shrunk(png: bytes) -> bytes:
         smaller.save(buffer, format="PNG")
         png = buffer.getvalue()
     return png
+
+
+def _markdown_row(cells: Sequence[object]) -> str:
+    """Return one line of a table; what Markdown or HTML would read stays text."""
+    texts = [" ".join(html.escape(str(cell), quote=False).split()) for cell in cells]
+    return "| " + " | ".join(_SPECIAL.sub(r"\\\g<0>", text) for text in texts) + " |"
 
 
 def _metric_table(metrics: Sequence[Metric]) -> str:

@@ -28,7 +28,7 @@ from prefect.exceptions import PrefectHTTPStatusError, TerminationSignal
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import get_current_settings
 
-from flows.artifacts import outcome_markdown, samples_uri, verdict_markdown
+from flows.artifacts import outcome_markdown, samples_markdown, samples_uri, verdict_markdown
 from flows.errors import BlockedError
 from flows.job import Job, open_job
 from flows.nightly import nightly
@@ -201,6 +201,9 @@ def _show_verdict(name: str, assessed: Assessed) -> None:
     grid = samples_uri(report)
     if grid is not None:
         create_image_artifact(grid, key=f"{name}-samples", description="Synthetic samples by class")
+    rows = samples_markdown(report)
+    if rows is not None:
+        create_markdown_artifact(rows, key=f"{name}-samples")
 
 
 def _emit(announcement: Announcement) -> None:

@@ -2,7 +2,6 @@
 
 import io
 from functools import cache
-from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -30,9 +29,9 @@ class Canvas:
         *,
         size: int = TEXT,
         colour: str = INK,
-        align: Literal["l", "r", "m"] = "l",
+        align: str = "l",
     ) -> None:
-        """Write one line; `place` is its left, right or middle, at half its height."""
+        """Write one line; `place` is its left (`l`) or right (`r`) end, at half its height."""
         self._draw.text(place, text, fill=colour, font=font(size), anchor=f"{align}m")
 
     def bar(self, box: Box, colour: str) -> None:

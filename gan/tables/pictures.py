@@ -54,7 +54,9 @@ def pictures(evaluation: Evaluation, exhibit: Exhibit, gate: GateConfig) -> tupl
     meaning = read_meaning(train.schema)
     columns = [
         column
-        for column in drawn_columns(meaning, confidential=exhibit.confidential)
+        for column in drawn_columns(
+            meaning, train, exhibit.label, confidential=exhibit.confidential
+        )
         if column.name in fakes.column_names
     ]
     group = meaning.min_group if exhibit.confidential else 1

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from gan.errors import DataError
 from gan.tables.canvas import (
+    INK,
     PALETTE,
     QUIET,
-    RULE,
     SMALL,
     TEXT,
     Box,
@@ -109,39 +109,48 @@ def _classes(records: pa.Table, label: str | None) -> Classes:
 
 
 def _rows(canvas: Canvas, records: pa.Table, names: Sequence[str]) -> None:
-    """Write the rows as a table, as many columns as fit."""
-    left, right = float(MARGIN), float(WIDTH - MARGIN)
-    for index, name in enumerate(names):
-        texts = ["" if value is None else as_text(value) for value in records[name].to_pylist()]
-        needed = max(width_of(text) for text in (name, *texts))
-        width = min(max(needed, _CELL[0]), _CELL[1])
-        rest = len(names) - index
-        more = f"{rest} more" if rest > 1 else "1 more"
-        room = right - left - (width_of(more) + _SPACE if rest > 1 else 0)
-        if width > room:
-            canvas.text((right, MARGIN + ROW / 2), more, colour=QUIET, align="r")
-            break
-        _cells(canvas, (left, left + width), name, texts, is_number(records[name].type))
-        left += width + _SPACE
+    """Write the rows as a table, as many columns as fit, spread over the whole width."""
+    texts = {name: _texts(records[name]) for name in names}
+    widths: list[float] = []
+    for name in names:
+        needed = max(width_of(text) for text in (name, *texts[name]))
+        widths.append(min(max(needed, _CELL[0]), _CELL[1]))
+    right = WIDTH - MARGIN
+    count, more = _fitting(widths, right - MARGIN)
+    room = right - MARGIN - sum(widths[:count]) - (width_of(more) if more else 0)
+    space = room / max(count - (0 if more else 1), 1)
+    left = float(MARGIN)
+    for name, width in zip(names[:count], widths, strict=False):
+        _cells(canvas, (left, left + width), (name, *texts[name]), records[name].type)
+        left += width + space
+    canvas.text((right, MARGIN + ROW / 2), more, colour=QUIET, align="r")
     canvas.rule(MARGIN, right, MARGIN + ROW, QUIET)
     for row in range(1, records.num_rows + 1):
         canvas.rule(MARGIN, right, MARGIN + ROW * (row + 1))
 
 
-def _cells(
-    canvas: Canvas,
-    ends: tuple[float, float],
-    name: str,
-    texts: Sequence[str],
-    numbers: bool,  # noqa: FBT001
-) -> None:
+def _texts(column: Any) -> list[str]:
+    return ["" if value is None else as_text(value) for value in column.to_pylist()]
+
+
+def _fitting(widths: Sequence[float], room: float) -> tuple[int, str]:
+    """Return how many columns fit, and what is said of the others."""
+    if sum(widths) + _SPACE * (len(widths) - 1) <= room:
+        return len(widths), ""
+    taken, count = width_of(f"{len(widths)} more"), 0
+    while taken + widths[count] + _SPACE <= room:
+        taken += widths[count] + _SPACE
+        count += 1
+    return count, f"{len(widths) - count} more"
+
+
+def _cells(canvas: Canvas, ends: tuple[float, float], texts: Sequence[str], kind: Any) -> None:
+    """Write one column, its name first; numbers stand at the right."""
     left, right = ends
-    x = right if numbers else left
-    align: Any = "r" if numbers else "l"
-    for row, text in enumerate((name, *texts)):
-        shown = fit(text, right - left)
+    x, align = (right, "r") if is_number(kind) else (left, "l")
+    for row, text in enumerate(texts):
         place = (x, MARGIN + ROW * (row + 0.5))
-        canvas.text(place, shown, align=align, **({"colour": QUIET} if row == 0 else {}))
+        canvas.text(place, fit(text, right - left), align=align, colour=INK if row else QUIET)
 
 
 def _legend(canvas: Canvas, classes: Classes, label: str | None, y: float) -> None:
@@ -175,28 +184,37 @@ def _histogram(canvas: Canvas, box: Box, column: Any, classes: Classes) -> None:
     left, top, right, bottom = box
     ground = bottom - 20
     values = as_numbers(column)
-    known = ~np.isnan(values)
-    low, high = np.quantile(values[known], (_TAIL, 1 - _TAIL))
-    if high <= low:
-        high = low + 1.0
-    bins = np.clip(((values[known] - low) / (high - low) * BINS).astype(int), 0, BINS - 1)
+    known_N = ~np.isnan(values)
+    low, high = np.quantile(values[known_N], (_TAIL, 1 - _TAIL))
+    whole = pa.types.is_integer(column.type) or pa.types.is_date(column.type)
+    bins_N, count = _bins(values[known_N], low, high, whole=whole)
     colours = max(len(classes.names), 1)
-    counts = np.bincount(bins * colours + classes.index_N[known], minlength=BINS * colours)
-    heights = counts.reshape(BINS, colours) * (
-        (ground - top - 4) / counts.reshape(BINS, -1).sum(1).max()
-    )
-    width = (right - left) / BINS
+    found = np.bincount(bins_N * colours + classes.index_N[known_N], minlength=count * colours)
+    stacks = found.reshape(count, colours)
+    heights = stacks * ((ground - top - 4) / stacks.sum(axis=1).max())
+    width = (right - left) / count
     for place, stack in enumerate(heights):
         y = float(ground)
         for colour, height in zip(PALETTE, stack, strict=False):
-            canvas.bar(
-                (left + place * width, y - height, left + (place + 1) * width - 1, y), colour
-            )
+            x = left + place * width
+            canvas.bar((x, y - height, x + width - 1, y), colour)
             y -= height
     canvas.rule(left, right, ground, QUIET)
     kind = axis_kind(column.type)
     canvas.text((left, bottom - 7), short(kind, low), size=SMALL, colour=QUIET)
     canvas.text((right, bottom - 7), short(kind, high), size=SMALL, colour=QUIET, align="r")
+
+
+def _bins(values_N: Array, low: float, high: float, *, whole: bool) -> tuple[Array, int]:
+    """Return every value's bin and how many bins there are; whole numbers get whole steps."""
+    if whole:
+        low, high = math.floor(low), math.ceil(high)
+        step = float(math.ceil((high - low + 1) / BINS))
+        count = math.ceil((high - low + 1) / step)
+    else:
+        step, count = ((high - low) or 1.0) / BINS, BINS
+    bins_N = np.clip(np.floor((values_N - low) / step), 0, count - 1)
+    return bins_N.astype(np.intp), count
 
 
 def _levels(
@@ -208,7 +226,7 @@ def _levels(
     common = sorted(counts, key=lambda level: (-counts[level], level))
     most = MOST_LEVELS if len(common) <= MOST_LEVELS else MOST_LEVELS - 1
     height = (bottom - top) / MOST_LEVELS
-    middle = left + min(110.0, (right - left) * 0.42)
+    middle = left + min(110.0, (right - left) * 0.46)
     for line, level in enumerate(common[:most]):
         y = top + (line + 0.5) * height
         shown = fit(level, middle - left - 10, SMALL)
@@ -231,7 +249,6 @@ def _values(canvas: Canvas, box: Box, column: Any) -> None:
     for line, level in enumerate(as_levels(column.slice(0, MOST_LEVELS - 1))):
         shown = fit(level, right - left, SMALL)
         canvas.text((left, top + (line + 0.5) * height), shown, size=SMALL, colour=QUIET)
-    canvas.rule(left, right, bottom, RULE)
 
 
 def is_number(kind: Any) -> bool:

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.tables.meaning import Column, Meaning
+from gan.tables.evaluation.columns import judged_columns
+from gan.tables.meaning import Meaning
 
 Array = np.ndarray[Any, Any]
 
-NUMBERS = frozenset({"integer", "float", "decimal", "date", "time", "timestamp"})
-LEVELS = frozenset({"boolean", "category"})
 NULL = "null"
 LONGEST = 40
 """Longer texts are cut."""
@@ -28,13 +27,10 @@ class Drawn:
 
     name: str
     kind: str
+    form: Literal["levels", "number"]
+    """Whether its values lie on an axis, as the judge sees it."""
     group: int
     """Fewest real rows behind anything that is shown of this column."""
-
-    @property
-    def form(self) -> Literal["number", "level"]:
-        """Whether its values lie on an axis."""
-        return "number" if self.kind in NUMBERS else "level"
 
     @property
     def whole(self) -> bool:
@@ -42,18 +38,21 @@ class Drawn:
         return self.kind in ("integer", "date")
 
 
-def drawn_columns(meaning: Meaning, *, confidential: bool) -> tuple[Drawn, ...]:
-    """Return the columns that figures show, in the order of the table."""
-    return tuple(
-        Drawn(name=column.name, kind=column.kind, group=_group(column, meaning, confidential))
-        for column in meaning.columns
-        if column.kind in NUMBERS | LEVELS
-    )
+def drawn_columns(
+    meaning: Meaning, train: pa.Table, label: str | None, *, confidential: bool
+) -> tuple[Drawn, ...]:
+    """Return the columns that figures show, in the order of the table.
 
-
-def _group(column: Column, meaning: Meaning, confidential: bool) -> int:  # noqa: FBT001
-    hidden = confidential and column.vocabulary != "public"
-    return max(meaning.min_group, 1) if hidden else 1
+    Raises:
+        DataError: there is none.
+    """
+    found = []
+    for judged in judged_columns(meaning, train, label):
+        column = meaning.column(judged.name)
+        hidden = confidential and column.vocabulary != "public"
+        group = max(meaning.min_group, 1) if hidden else 1
+        found.append(Drawn(name=column.name, kind=column.kind, form=judged.form, group=group))
+    return tuple(found)
 
 
 def as_numbers(column: Any) -> Array:

@@ -66,7 +66,7 @@ def _note(metric: Metric | None) -> str:
 
 
 def _panel(column: Drawn, real: Any, fakes: Any) -> dict[str, Any] | None:
-    if column.form == "level":
+    if column.form == "levels":
         return _level_panel(column, count_levels(real), count_levels(fakes))
     values = as_numbers(real)
     layout = lay_out(column, values)

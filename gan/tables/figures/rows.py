@@ -92,7 +92,7 @@ def worst_columns(
 
 def _summaries(column: Drawn, real: Any, fakes: Any) -> tuple[str, str]:
     """Return both sides of a column in a few words."""
-    if column.form == "level":
+    if column.form == "levels":
         return _level_summaries(column, count_levels(real), count_levels(fakes))
     values = as_numbers(real)
     known = np.sort(values[~np.isnan(values)])

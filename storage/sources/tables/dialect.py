@@ -4,6 +4,7 @@ The dialect of a source travels as JSON in the metadata of its Arrow schema, und
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
@@ -61,8 +62,8 @@ class Dialect:
     """Whether a space follows every delimiter."""
     sep_line: bool = False
     """Whether the first line says `sep=;`, for Excel."""
-    trailing: bool = False
-    """Whether every line ends with a delimiter."""
+    trailing: int = 0
+    """How many delimiters every line ends with, as columns without a name and a value make."""
     decimal: str = "."
     thousands: str | None = None
     styles: Mapping[str, Style] = field(default_factory=dict)
@@ -96,7 +97,9 @@ class Dialect:
         by_format: dict[str, list[str]] = {}
         for name, format_ in self.date_formats.items():
             by_format.setdefault(in_words(format_), []).append(repr(name))
-        parts += [f"dates {words} in {_few(names)}" for words, names in by_format.items()]
+        for words, names in by_format.items():
+            what = "dates" if "day" in words or "%" in words else "times"
+            parts.append(f"{what} {words} in {_few(names)}")
         return f"CSV: {', '.join(parts)}"
 
     def to_json(self) -> bytes:
@@ -136,14 +139,16 @@ def with_dialect(schema: pa.Schema, dialect: Dialect) -> pa.Schema:
 
 def in_words(format_: str) -> str:
     """Return a format for a person: `day.month.year` of `%d.%m.%Y`; odd ones stay as they are."""
-    words = format_
+    if re.search("%-?[A-Za-z]%", format_.replace("%z", "").replace("%:z", "")):
+        return repr(format_)
+    words = format_.replace("T%", " %")
     for directive, word in _WORDS:
         words = words.replace(directive, word)
     for directive, word in (("%-H", "hour"), ("%H", "hour"), ("%-I", "hour"), ("%I", "hour")):
         words = words.replace(directive, word)
     for directive, word in (("%M", "minute"), ("%S", "second"), ("%3f", "ms"), ("%f", "fraction")):
         words = words.replace(directive, word)
-    return words.replace("%p", "am/pm").replace("%z", "zone")
+    return words.replace("%p", "am/pm").replace("%:z", " zone").replace("%z", " zone")
 
 
 _DEFAULTS: Final = asdict(PLAIN)

@@ -1,0 +1,252 @@
+"""Dates, times and timestamps written as text: finding their format, reading and writing them.
+
+A format is written in the directives of `strftime`. Some are ours: `%-d` (also `%-m`, `%-H`, `%-I`)
+is a number of one or two digits, `%3f` milliseconds, `%:z` a zone as +01:00; `Z` is UTC.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+MONTHS: Final = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
+SECOND_US: Final = 1_000_000
+DAY_US: Final = 86_400 * SECOND_US
+
+_PATTERNS: Final = {
+    "%Y": r"(?P<Y>[0-9]{4})",
+    "%y": r"(?P<y>[0-9]{2})",
+    "%m": r"(?P<m>[0-9]{2})",
+    "%-m": r"(?P<m>[0-9]{1,2})",
+    "%d": r"(?P<d>[0-9]{2})",
+    "%-d": r"(?P<d>[0-9]{1,2})",
+    "%b": r"(?P<b>[A-Za-z]{3})",
+    "%B": r"(?P<b>[A-Za-z]{3,9})",
+    "%H": r"(?P<H>[0-9]{2})",
+    "%-H": r"(?P<H>[0-9]{1,2})",
+    "%I": r"(?P<I>[0-9]{2})",
+    "%-I": r"(?P<I>[0-9]{1,2})",
+    "%M": r"(?P<M>[0-9]{2})",
+    "%S": r"(?P<S>[0-9]{2})",
+    "%3f": r"(?P<f>[0-9]{3})",
+    "%p": r"(?P<p>[AaPp][Mm])",
+    "%z": r"(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})",
+    "%:z": r"(?P<z>[+-][0-9]{2}:[0-9]{2})",
+    "Z": r"(?P<z>Z)",
+}
+_DIRECTIVE: Final = re.compile(r"%(?:[-:3]?[A-Za-z])|.", re.DOTALL)
+_LARGEST: Final = {"H": 23, "I": 12, "M": 59, "S": 59}
+_LOOSE: Final = {"%m": "%-m", "%d": "%-d", "%H": "%-H", "%I": "%-I"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """Texts read by one format. N texts."""
+
+    ok_N: NDArray[np.bool_]
+    """Which of them the format fits; the others are 0 below."""
+    micros_N: NDArray[np.int64]
+    """Since 1970 in UTC, or since midnight when the format has no date."""
+    offsets_N: NDArray[np.int64] | None
+    """Of the zone in seconds; None when the format has none."""
+
+
+def has_date(format_: str) -> bool:
+    """Return whether the format has a day."""
+    return "d" in _groups(format_)
+
+
+def has_time(format_: str) -> bool:
+    """Return whether the format has a time of day."""
+    return bool({"H", "I"} & _groups(format_))
+
+
+def has_zone(format_: str) -> bool:
+    """Return whether the format has a zone."""
+    return "z" in _groups(format_)
+
+
+def check_format(format_: str) -> str | None:
+    """Return what is wrong with a format that a person wrote, or None."""
+    known = {*_PATTERNS, "%f"}
+    unknown = [part for part in parts(format_) if part[0] == "%" and part not in known]
+    if unknown:
+        return f"{unknown[0]!r} is not among {', '.join(sorted(known))}"
+    if len([part for part in parts(format_) if part[0] == "%"]) > len(_groups(format_)):
+        return "a part of it occurs twice"
+    whole = {"d", "m", "Y"}, {"d", "m", "y"}, {"d", "b", "Y"}, {"d", "b", "y"}
+    if not (has_time(format_) or any(parts <= _groups(format_) for parts in whole)):
+        return "it has no whole date and no time"
+    return None
+
+
+def parse(texts: pa.Array, format_: str) -> Parsed:
+    """Read N texts; null where the format does not fit or there is no such day."""
+    found = pc.extract_regex(texts, pattern=expression(format_))
+    ok = pc.is_valid(found).to_numpy(zero_copy_only=False).copy()
+    fields = {name: pc.struct_field(found, name) for name in _groups(format_)}
+    micros = np.zeros(len(texts), np.int64)
+    if "d" in fields:
+        micros += _days(fields, ok) * DAY_US
+    micros += _of_day(fields, ok)
+    offsets = _offsets(fields["z"]) if "z" in fields else None
+    if offsets is not None:
+        micros -= offsets * SECOND_US
+    return Parsed(ok_N=ok, micros_N=np.where(ok, micros, 0), offsets_N=offsets)
+
+
+def write(micros_N: NDArray[np.int64], format_: str, offset_s: int = 0) -> pa.Array:
+    """Return N texts of microseconds since 1970 in UTC, or since midnight.
+
+    Args:
+        micros_N: what to write.
+        format_: how.
+        offset_s: of the zone that the texts are in.
+    """
+    local = micros_N + offset_s * SECOND_US
+    days = np.floor_divide(local, DAY_US)
+    values = {**_calendar(days), **_clock(local - days * DAY_US), "z": _zone_text(offset_s)}
+    columns = [_written(part, values) for part in parts(format_)]
+    if not len(micros_N):
+        return pa.array([], pa.string())
+    return pc.binary_join_element_wise(*columns, "")
+
+
+def loosened(format_: str) -> str:
+    """Return the format with numbers of one or two digits where it asks for two."""
+    return "".join(_LOOSE.get(part, part) for part in parts(format_))
+
+
+def parts(format_: str) -> list[str]:
+    """Return directives and single characters, in order."""
+    return _DIRECTIVE.findall(format_)
+
+
+@cache
+def expression(format_: str) -> str:
+    """Return the regular expression; a fraction may be missing, as writers leave out zeros."""
+    text = ""
+    for part in parts(format_):
+        if part == "%f":
+            dot = text.endswith(r"\.")
+            text = text[:-2] if dot else text
+            text += r"(?:\.(?P<f>[0-9]{1,9}))?" if dot else "(?P<f>[0-9]{1,9})"
+        else:
+            text += _PATTERNS.get(part, re.escape(part))
+    return f"^{text}$"
+
+
+@cache
+def _groups(format_: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\(\?P<(\w)>", expression(format_)))
+
+
+def _number(texts: pa.Array) -> NDArray[np.int64]:
+    filled = pc.if_else(pc.equal(pc.fill_null(texts, "0"), ""), "0", pc.fill_null(texts, "0"))
+    numbers: NDArray[np.int64] = pc.cast(filled, pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _days(fields: dict[str, pa.Array], ok: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return days since 1970 and mark days that do not exist in `ok`. Two-digit years: POSIX."""
+    if "Y" in fields:
+        year = _number(fields["Y"])
+    else:
+        short = _number(fields["y"])
+        year = np.where(short < 69, 2000, 1900) + short
+    month = _month_numbers(fields["b"]) if "b" in fields else _number(fields["m"])
+    day = _number(fields["d"])
+    ok &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
+    month_start = np.where(ok, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
+    date = month_start.astype("datetime64[D]") + np.where(ok, day - 1, 0)
+    ok &= date.astype("datetime64[M]") == month_start
+    days: NDArray[np.int64] = date.astype(np.int64)
+    return days
+
+
+def _month_numbers(names: pa.Array) -> NDArray[np.int64]:
+    lower = pc.utf8_lower(pc.fill_null(names, ""))
+    known = pa.array([*MONTHS, *(name[:3] for name in MONTHS), "sept"])
+    place = pc.fill_null(pc.index_in(lower, value_set=known), -1).to_numpy(zero_copy_only=False)
+    numbers: NDArray[np.int64] = np.where(place < 0, 0, np.where(place == 24, 9, place % 12 + 1))
+    return numbers.astype(np.int64)
+
+
+def _of_day(fields: dict[str, pa.Array], ok: NDArray[np.bool_]) -> NDArray[np.int64]:
+    numbers = {name: _number(fields[name]) for name in _LARGEST if name in fields}
+    for name, number in numbers.items():
+        ok &= number <= _LARGEST[name]
+    hours = numbers.get("H", numbers.get("I", np.zeros(len(ok), np.int64)))
+    if "I" in numbers and "p" in fields:
+        ok &= hours >= 1
+        late = pc.equal(pc.utf8_lower(pc.fill_null(fields["p"], "")), "pm")
+        hours = hours % 12 + 12 * late.to_numpy(zero_copy_only=False)
+    seconds = hours * 3600 + numbers.get("M", 0) * 60 + numbers.get("S", 0)
+    fraction = 0
+    if "f" in fields:
+        digits = pc.utf8_slice_codeunits(pc.fill_null(fields["f"], ""), 0, 6)
+        fraction = _number(pc.utf8_rpad(digits, 6, "0"))
+    return np.asarray(seconds * SECOND_US + fraction, np.int64)
+
+
+def _offsets(zones: pa.Array) -> NDArray[np.int64]:
+    texts = pc.replace_substring(pc.fill_null(zones, "Z"), "Z", "+00:00")
+    texts = pc.replace_substring(texts, ":", "")
+    hours = _number(pc.utf8_slice_codeunits(texts, 1, 3))
+    minutes = _number(pc.utf8_slice_codeunits(texts, 3, 5))
+    sign = np.where(pc.starts_with(texts, "-").to_numpy(zero_copy_only=False), -1, 1)
+    return np.asarray(sign * (hours * 3600 + minutes * 60), np.int64)
+
+
+def _calendar(days: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    years = dates.astype("datetime64[Y]").astype(np.int64) + 1970
+    return {
+        "Y": years,
+        "y": years % 100,
+        "m": months.astype(np.int64) % 12 + 1,
+        "d": (dates - months.astype("datetime64[D]")).astype(np.int64) + 1,
+    }
+
+
+def _clock(micros: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    hours = micros // (3600 * SECOND_US)
+    return {
+        "H": hours,
+        "I": (hours + 11) % 12 + 1,
+        "p": hours // 12,
+        "M": micros // (60 * SECOND_US) % 60,
+        "S": micros // SECOND_US % 60,
+        "f": micros % SECOND_US,
+    }
+
+
+def _zone_text(offset_s: int) -> str:
+    sign, size = "-" if offset_s < 0 else "+", abs(offset_s)
+    return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}"
+
+
+def _written(part: str, values: dict[str, NDArray[np.int64] | str]) -> pa.Array | str:
+    if part[0] != "%":
+        return part
+    name = part[-1]
+    if name in "bB":
+        names = [month.capitalize()[: 3 if name == "b" else None] for month in MONTHS]
+        return pa.array(names).take(pa.array(np.asarray(values["m"]) - 1))
+    if name == "p":
+        return pa.array(["AM", "PM"]).take(pa.array(values["p"]))
+    if name == "z":
+        zone = str(values["z"])
+        return zone if part == "%:z" else zone.replace(":", "")
+    number = np.asarray(values[name]) // (1000 if part == "%3f" else 1)
+    width = {"Y": 4, "f": 3 if part == "%3f" else 6}.get(name, 1 if part[1] == "-" else 2)
+    return pc.utf8_lpad(pc.cast(pa.array(number), pa.string()), width, "0")

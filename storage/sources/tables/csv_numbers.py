@@ -1,0 +1,183 @@
+"""Numbers written as text: which mark stands before the fraction, and how they are read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from storage.errors import SourceError
+from storage.sources.tables.csv_distinct import Distinct, matches
+
+_EXPONENT: Final = r"([eE][+-]?[0-9]+)?"
+_MOST: Final = 0.9
+_OTHER: Final = {".": ",", ",": "."}
+_GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019")
+_INT64_DIGITS: Final = 18
+_DECIMAL_DIGITS: Final = 38
+_INFINITE: Final = r"[+-]?[Ii](nf|NF)(inity|INITY)?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """How numbers of a file are written."""
+
+    decimal: str = "."
+    thousands: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def integer_pattern(thousands: str | None) -> str:
+    """Return the expression of a whole number without leading zeros."""
+    plain = r"-?(0|[1-9][0-9]*)"
+    return f"^({plain}|{_grouped(thousands)})$" if thousands else f"^{plain}$"
+
+
+def float_pattern(decimal: str, thousands: str | None) -> str:
+    """Return the expression of a number, leading zeros only before the mark."""
+    whole = "(0|[1-9][0-9]*)"
+    if thousands:
+        whole = f"({_grouped(thousands)}|{whole})"
+    mark = "\\" + decimal
+    return f"^([+-]?({whole}({mark}[0-9]*)?|{mark}[0-9]+){_EXPONENT}|{_INFINITE})$"
+
+
+def plain_texts(texts: pa.Array, marks: Marks) -> pa.Array:
+    """Return numbers as every machine reads them."""
+    if marks.thousands:
+        texts = pc.replace_substring(texts, marks.thousands, "")
+    if marks.decimal != ".":
+        texts = pc.replace_substring(texts, marks.decimal, ".")
+    return pc.replace_substring_regex(texts, r"^\+", "")
+
+
+def read_integers(texts: pa.Array, marks: Marks) -> tuple[pa.Array, str | None]:
+    """Return whole numbers, and what to say when they are too large for 64 bits."""
+    plain = plain_texts(texts, marks)
+    lengths = pc.utf8_length(pc.replace_substring(plain, "-", ""))
+    shortest, longest = pc.min(lengths).as_py(), pc.max(lengths).as_py()
+    if longest <= _INT64_DIGITS:
+        return pc.cast(plain, pa.int64()), None
+    try:
+        return pc.cast(plain, pa.int64()), None
+    except pa.ArrowInvalid:
+        pass
+    if longest > _DECIMAL_DIGITS or shortest == longest:
+        return texts, f"numbers of {longest} digits do not fit 64 bits and are kept as text"
+    type_ = pa.decimal128(_DECIMAL_DIGITS, 0)
+    return pc.cast(plain, type_), f"numbers of {longest} digits do not fit 64 bits: decimals"
+
+
+def read_floats(texts: pa.Array, marks: Marks) -> pa.Array:
+    """Return 64-bit floats, the nearest to what is written."""
+    return pc.cast(plain_texts(texts, marks), pa.float64())
+
+
+def read_decimals(texts: pa.Array, marks: Marks) -> pa.Array | None:
+    """Return decimals of the scale that is written; None where 38 digits do not suffice."""
+    plain = plain_texts(texts, marks)
+    if matches(plain, "[eEn]").any():
+        return None
+    scale = _decimals(plain).max(initial=0)
+    whole = pc.utf8_length(pc.replace_substring_regex(plain, r"\..*|-", "")).to_numpy()
+    digits = int(whole.max(initial=1) + scale)
+    if digits > _DECIMAL_DIGITS:
+        return None
+    return pc.cast(plain, pa.decimal128(max(digits, _INT64_DIGITS), int(scale)))
+
+
+def fixed_decimals(texts: pa.Array, marks: Marks) -> int | None:
+    """Return how many decimals every number has, None where they differ."""
+    plain = plain_texts(texts, marks)
+    counts = _decimals(plain)
+    if not len(counts) or counts.min() != counts.max() or matches(plain, "[eEn]").any():
+        return None
+    return int(counts[0]) or None
+
+
+def decide_marks(columns: Sequence[Distinct], delimiter: str, given: str | None) -> Marks:
+    """Return the decimal and thousands marks of a file.
+
+    A column proves a mark when it reads as numbers in one way only: 1,5 or 1.234,5 or 1.234.567.
+    Numbers such as 1.234 alone prove nothing.
+
+    Raises:
+        SourceError: columns prove different marks, or numbers read well both ways.
+    """
+    shares = {column.name: _reading_shares(column) for column in columns}
+    numbers = {name: share for name, share in shares.items() if max(share.values()) >= _MOST}
+    decimal = given or _decimal(numbers, columns, delimiter)
+    thousands, example = _thousands(columns, decimal)
+    notes: tuple[str, ...] = ()
+    if thousands:
+        mark = thousands if thousands.isascii() else "a space"
+        notes = (f"{mark} in numbers such as those of {example!r} is taken for a thousands mark",)
+    return Marks(decimal=decimal, thousands=thousands, notes=notes)
+
+
+def _decimal(
+    numbers: dict[str, dict[str, float]], columns: Sequence[Distinct], delimiter: str
+) -> str:
+    proofs: dict[str, str] = {}
+    doubtful: list[str] = []
+    for name, share in numbers.items():
+        if share["."] != share[","]:
+            proofs.setdefault(max(share, key=lambda mark: share[mark]), name)
+        else:
+            doubtful.append(name)
+    if len(proofs) == 2:
+        msg = (
+            f"The decimal mark is a point in the column {proofs['.']!r} and a comma in "
+            f"{proofs[',']!r}; write all numbers one way, or set source.csv.decimal."
+        )
+        raise SourceError(msg)
+    if proofs:
+        return next(iter(proofs))
+    marked = {column.name: column for column in columns}
+    with_comma = [name for name in doubtful if matches(marked[name].words(), ",").any()]
+    if doubtful and (delimiter == ";" or (with_comma and delimiter != ",")):
+        name = (with_comma or doubtful)[0]
+        mark = "," if with_comma else "."
+        msg = (
+            f"Numbers of the column {name!r} are written as 9{mark}999, which may be thousands or "
+            "three decimals; set source.csv.decimal to '.' or ','."
+        )
+        raise SourceError(msg)
+    return "."
+
+
+def _reading_shares(column: Distinct) -> dict[str, float]:
+    """Return the share of rows that are numbers for either decimal mark, 0 where none has one."""
+    words = column.words()
+    marked = matches(words, r"^[+-]?[0-9.,]*[.,][0-9.,]*[0-9]([eE][+-]?[0-9]+)?$")
+    if not marked.any():
+        return {".": 0.0, ",": 0.0}
+    rows = column.word_counts()
+    fits = {m: matches(words, float_pattern(m, _OTHER[m])) for m in (".", ",")}
+    return {mark: float(rows[fit].sum() / rows.sum()) for mark, fit in fits.items()}
+
+
+def _thousands(columns: Sequence[Distinct], decimal: str) -> tuple[str | None, str]:
+    for mark in (_OTHER[decimal], *_GROUPING):
+        for column in columns:
+            words = column.words()
+            rows = column.word_counts()
+            if not len(words) or not matches(words, f"^[+-]?{_grouped(mark)}").any():
+                continue
+            fit = matches(words, float_pattern(decimal, mark))
+            if rows[fit].sum() >= _MOST * rows.sum():
+                return mark, column.name
+    return None, ""
+
+
+def _grouped(mark: str) -> str:
+    return rf"-?[1-9][0-9]{{0,2}}(\x{{{ord(mark):x}}}[0-9]{{3}})+"
+
+
+def _decimals(plain: pa.Array) -> NDArray[np.int64]:
+    fractions = pc.replace_substring_regex(plain, r"^[^.]*\.?", "")
+    counts: NDArray[np.int64] = pc.utf8_length(fractions).to_numpy(zero_copy_only=False)
+    return counts

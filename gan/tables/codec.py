@@ -1,8 +1,8 @@
 """Tables: records of typed columns ↔ integer codes.
 
-Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`). Decoding
-is one `take` per column. Columns that are not modelled (constants, keys, replaced text, sums) are
-made when decoding.
+Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`).
+Decoding is one `take` per column. Columns that are not modelled (constants, keys, replaced text,
+sums) are made when decoding.
 
 Shapes: N rows, D modelled columns, K_j codes of column j, K their sum over all columns.
 """
@@ -21,11 +21,15 @@ from torch import Tensor
 from gan.errors import DataError, SnapshotError
 from gan.protocols import Encoded, Given, Label
 from gan.tables.columns.fit import fit_columns, label_classes
+from gan.tables.columns.given import cell_mask
+from gan.tables.columns.joint import Joint
 from gan.tables.columns.levels import Levels
-from gan.tables.columns.made import Constant, Made
+from gan.tables.columns.made import MADE, Key, Made
 from gan.tables.columns.modelled import Modelled
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.types import parse_type, value_type
+from gan.tables.columns.presence import Presence
+from gan.tables.columns.types import parse_type
+from gan.tables.meaning import Meaning, read_meaning
 
 Array = np.ndarray[Any, Any]
 
@@ -33,8 +37,10 @@ VERSION = "ganmill-table-codec/1"
 KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 
-MODELLED: Mapping[str, Any] = {kind.type_name: kind for kind in (Levels, Numeric)}
-MADE: Mapping[str, Any] = {kind.type_name: kind for kind in (Constant,)}
+MODELLED: Mapping[str, type[Any]] = {
+    kind.type_name: kind for kind in (Joint, Levels, Numeric, Presence)
+}
+"""Name in JSON → class."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +80,20 @@ class TableCodec:
     def notes(self) -> tuple[str, ...]:
         """What was changed for privacy's sake, in sentences that name no rare value."""
         return tuple(note for column in self.columns for note in column.notes)
+
+    @property
+    def capacities(self) -> dict[str, int]:
+        """How many rows each key column can name."""
+        return {
+            column.name: column.capacity
+            for column in self.made
+            if isinstance(column, Key) and column.capacity is not None
+        }
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the columns mean, constraints included."""
+        return read_meaning(self.schema)
 
     def __eq__(self, other: object) -> bool:
         """Compare what both write as JSON."""
@@ -171,13 +191,26 @@ class TableCodec:
     def allowed(self, given: Sequence[Given], *, per_class: bool) -> Array | None:
         """Return which codes a record may have: bool (C or 1, K); None when all.
 
-        Row c fixes the label to class c with `per_class`; else there is one row.
+        With `per_class` row c fixes the label to class c, and codes of the label are all forbidden
+        in the rows of classes that the conditions exclude; else there is one row. A code is
+        allowed when at least one of its cells meets the conditions.
 
         Raises:
             ConfigError: a column that cannot be given, a value that it does not know, or an empty
                 range.
         """
-        raise NotImplementedError
+        index = self.label_column
+        if not per_class or not self.classes or index is None:
+            return self._codes(self.cell_mask(given))[None] if given else None
+        mask = self.cell_mask(given)
+        ends = np.cumsum([column.cells for column in self.columns])
+        own = slice(ends[index] - self.columns[index].cells, ends[index])
+        rows = []
+        for number in range(len(self.classes)):
+            of_class = mask.copy()
+            of_class[own] &= self._class_of_cell == number
+            rows.append(self._codes(of_class))
+        return np.stack(rows)
 
     def cell_mask(self, given: Sequence[Given]) -> Array:
         """Return which cells of all columns meet the conditions: bool, one column after another.
@@ -185,7 +218,13 @@ class TableCodec:
         Raises:
             ConfigError: as `allowed`.
         """
-        raise NotImplementedError
+        return cell_mask(given, self.columns, self.made)
+
+    def _codes(self, mask: Array) -> Array:
+        """Return which codes have a cell of the mask."""
+        counts = np.concatenate([np.diff(column.first_cells) for column in self.columns])
+        allowed_K: Array = np.logical_or.reduceat(mask, np.cumsum(counts) - counts)
+        return allowed_K
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON; no value that fewer than min_group rows of train hold."""
@@ -243,12 +282,14 @@ class TableCodec:
         index = self.label_column
         if index is None or not self.classes:
             return np.zeros(len(cells_ND), dtype=np.int64)
-        class_of_cell = self._class_of_cell(index)
-        labels_N: Array = class_of_cell[cells_ND[:, index]]
+        labels_N: Array = self._class_of_cell[cells_ND[:, index]]
         return labels_N
 
-    def _class_of_cell(self, index: int) -> Array:
-        vocabulary = self.columns[index].vocabulary(str(self.label))
+    @cached_property
+    def _class_of_cell(self) -> Array:
+        """Return the class of every cell of the label's column; there is one."""
+        column = next(column for column in self.columns if self.label in column.fields)
+        vocabulary = column.vocabulary(str(self.label))
         numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in vocabulary.to_pylist()], dtype=np.int64)
 
@@ -280,4 +321,4 @@ def _as_field(values: Any, field: pa.Field) -> Any:
     """Return values as the type of the schema's field."""
     if pa.types.is_dictionary(field.type):
         return values.dictionary_encode().cast(field.type)
-    return values if values.type == value_type(field.type) else values.cast(field.type)
+    return values

@@ -1,22 +1,30 @@
-"""Which columns are modelled, and how each is fitted."""
+"""Which columns of a table are modelled, which are made, and how each is fitted."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gan.errors import DataError
+from gan.tables.columns.joint import Joint
 from gan.tables.columns.levels import Levels
-from gan.tables.columns.made import Constant, Made
+from gan.tables.columns.made import Constant, Key, Made, Sum
 from gan.tables.columns.modelled import Modelled
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
+from gan.tables.columns.presence import Presence
+from gan.tables.columns.rules import Rules, read_rules
 from gan.tables.columns.types import check_type, plain
-from gan.tables.columns.units import is_number
-from gan.tables.meaning import Column, read_meaning
+from gan.tables.columns.units import find_decimals, is_number
+from gan.tables.meaning import Column, Meaning, read_meaning
+
+Fitted = tuple[tuple[Modelled, ...], tuple[Made, ...]]
 
 
-def fit_columns(
-    records: pa.Table, label: str | None
-) -> tuple[tuple[Modelled, ...], tuple[Made, ...]]:
+def fit_columns(records: pa.Table, label: str | None) -> Fitted:
     """Return the modelled columns and those that are made.
 
     Raises:
@@ -26,45 +34,207 @@ def fit_columns(
     if records.num_rows == 0:
         msg = "there are no rows to fit the codec on: give it at least one record"
         raise DataError(msg)
-    modelled: list[Modelled] = []
-    made: list[Made] = []
+    fit = _Fit(_plain_columns(records), meaning, read_rules(meaning, records.schema, label), label)
+    _check_label(fit, label)
     for column in meaning.columns:
-        check_type(column.name, records.schema.field(column.name).type)
-        values = plain(records[column.name])
-        if values.null_count == len(values):
-            msg = f"column {column.name!r} is all null in train: leave it out"
-            raise DataError(msg)
-        g = 1 if column.vocabulary == "public" else meaning.min_group
-        fitted = _fit(column, values, g, whole=column.name == label)
-        if fitted.codes == 1:
-            made.append(
-                Constant(
-                    name=column.name,
-                    kind_name=str(values.type),
-                    value=fitted.vocabularies[0].slice(0, 1),
-                )
-            )
-        else:
-            modelled.append(fitted)
-    return tuple(modelled), tuple(made)
+        fit.add(column)
+    fit.add_sums()
+    if len(fit.modelled) < 2:
+        left = ", ".join(column.name for column in fit.modelled) or "none"
+        msg = (
+            "a table needs two columns or more that are not constant, keys or replaced text, and "
+            f"there are {len(fit.modelled)} ({left}) of {records.num_columns}: add columns"
+        )
+        raise DataError(msg)
+    if label is not None and not any(label in column.fields for column in fit.modelled):
+        msg = (
+            f"label column {label!r} has one class that privacy.min_group {meaning.min_group} rows "
+            "of train hold: two or more are needed, choose another label or set it to null"
+        )
+        raise DataError(msg)
+    return tuple(fit.modelled), tuple(fit.made)
 
 
-def _fit(column: Column, values: Any, g: int, *, whole: bool) -> Modelled:
-    if column.kind in ("category", "boolean") or not is_number(values.type):
-        return Levels.fit(column.name, values, g)
-    integers = pa.types.is_integer(values.type)
-    classes = whole and integers and len(values.unique()) <= LABEL_CLASSES
-    return Numeric.fit(column.name, values, g, limits=(None, None), whole=classes)
-
-
-def label_classes(columns: tuple[Modelled, ...], label: str | None) -> tuple[Any, ...]:
+def label_classes(columns: Sequence[Modelled], label: str | None) -> tuple[Any, ...]:
     """Return the sorted classes of the label; none when it is a number or there is no label."""
     for column in columns:
         if label in column.fields:
-            kind = column.vocabulary(str(label)).type
-            few = column.kind == "category" or (
-                pa.types.is_integer(kind) and column.cells == column.codes <= LABEL_CLASSES
-            )
-            values = column.vocabulary(str(label)).to_pylist()
-            return tuple(sorted(set(values))) if few else ()
+            values = column.vocabulary(str(label)).unique()
+            kind = values.type
+            words = (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean)
+            few = pa.types.is_integer(kind) and len(values) <= LABEL_CLASSES
+            if column.kind == "numeric":
+                few = few and column.codes == column.cells
+            listed = few or any(test(kind) for test in words)
+            return tuple(sorted(values.to_pylist())) if listed else ()
     return ()
+
+
+def _plain_columns(records: pa.Table) -> dict[str, Any]:
+    """Return every column in one piece, checked."""
+    columns = {}
+    for field in records.schema:
+        check_type(field.name, field.type)
+        column = columns[field.name] = plain(records[field.name])
+        if column.null_count == len(column):
+            msg = f"column {field.name!r} is all null in train: leave it out"
+            raise DataError(msg)
+        if pa.types.is_floating(column.type):
+            infinite = pc.sum(pc.is_inf(column)).as_py()
+            if infinite:
+                msg = (
+                    f"column {field.name!r} holds {infinite} infinite values: replace them by "
+                    "nulls, or leave those rows out"
+                )
+                raise DataError(msg)
+    return columns
+
+
+def _check_label(fit: "_Fit", label: str | None) -> None:
+    """Refuse a label that is missing, is no learnt column, or has nulls."""
+    if label is None:
+        return
+    if label not in fit.columns:
+        msg = f"the records have no label column {label!r}, only {', '.join(fit.columns)}"
+        raise DataError(msg)
+    kind = fit.meaning.column(label).kind
+    if kind in ("key", "text"):
+        msg = (
+            f"label column {label!r} is a column of kind {kind}: choose one with classes or numbers"
+        )
+        raise DataError(msg)
+    nulls = fit.columns[label].null_count
+    if nulls:
+        msg = f"label column {label!r} has {nulls} nulls: label every record, or leave them out"
+        raise DataError(msg)
+
+
+@dataclass
+class _Fit:
+    """The columns found so far."""
+
+    columns: Mapping[str, Any]
+    meaning: Meaning
+    rules: Rules
+    label: str | None
+
+    def __post_init__(self) -> None:
+        self.modelled: list[Modelled] = []
+        self.made: list[Made] = []
+
+    def group(self, column: Column) -> int:
+        """Return how many rows must hold a value of the column that is shown."""
+        return 1 if column.vocabulary == "public" else self.meaning.min_group
+
+    def add(self, column: Column) -> None:
+        """Fit one column, or the joint column that it is the first of."""
+        if column.kind in ("key", "text"):
+            self.made.append(_key(column, self.columns[column.name].type))
+        elif column.kind == "constant":
+            self.made.append(self._constant(column))
+        elif column.name in self.rules.joint:
+            self._add_joint(column)
+        elif column.name not in self.rules.totals:
+            self._append(self._single(column))
+
+    def add_sums(self) -> None:
+        """Add the totals, each after its parts."""
+        for total, parts in self.rules.totals.items():
+            decimals = find_decimals(self.columns[total])
+            maker = Sum.fit(self.columns, (total, *parts), decimals)
+            again = maker.make(len(self.columns[total]), 0, self.columns_without(total))
+            gaps = pc.and_(self.columns[total].is_null(), again.is_valid())
+            if pc.sum(gaps).as_py() >= self.meaning.min_group:
+                self.modelled.append(Presence.of(total))
+            self.made.append(maker)
+
+    def columns_without(self, total: str) -> dict[str, Any]:
+        """Return the columns that a total is made from."""
+        return {name: values for name, values in self.columns.items() if name != total}
+
+    def _append(self, fitted: Modelled) -> None:
+        """Keep a fitted column; as constants when it has one code only."""
+        if fitted.codes > 1:
+            self.modelled.append(fitted)
+            return
+        for name, values in zip(fitted.fields, fitted.vocabularies, strict=True):
+            one = values.slice(0, 1)
+            self.made.append(Constant(name=name, kind_name=str(one.type), value=one))
+
+    def _single(self, column: Column) -> Modelled:
+        values, g = self.columns[column.name], self.group(column)
+        low, high = self.rules.limits.get(column.name, (None, None))
+        if column.kind in ("category", "boolean") or not is_number(values.type):
+            return Levels.fit(column.name, _in_range(column.name, values, low, high), g)
+        whole = (
+            column.name == self.label
+            and pa.types.is_integer(values.type)
+            and len(values.unique()) <= LABEL_CLASSES
+        )
+        return Numeric.fit(column.name, values, g, limits=(low, high), whole=whole)
+
+    def _add_joint(self, column: Column) -> None:
+        names = self.rules.joint[column.name]
+        if names[0] != column.name:
+            return
+        members = [self.meaning.column(name) for name in names]
+        keep = np.ones(len(self.columns[names[0]]), dtype=bool)
+        for name in names:
+            limits = self.rules.limits.get(name, (None, None))
+            keep &= _kept(self.columns[name], *limits)
+        if not keep.any():
+            msg = f"no row of train has all of {', '.join(names)} in range: correct the constraints"
+            raise DataError(msg)
+        mask = pa.array(keep)
+        values = {name: self.columns[name].filter(mask) for name in names}
+        self._append(Joint.fit(values, max(self.group(member) for member in members)))
+
+    def _constant(self, column: Column) -> Constant:
+        values = self.columns[column.name].unique()
+        if len(values) > 1:
+            msg = (
+                f"column {column.name!r} is declared constant and has {len(values)} different "
+                "values in train: declare it as something else"
+            )
+            raise DataError(msg)
+        return Constant(name=column.name, kind_name=str(values.type), value=values)
+
+
+def _key(column: Column, kind: Any) -> Key:
+    """Return a key or a pattern."""
+    strings = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    unique = column.kind == "key"
+    if column.form is None or not (strings or (unique and pa.types.is_integer(kind))):
+        msg = (
+            f"column {column.name!r} is a {column.kind} of type {kind} with the form "
+            f"{column.form!r}: keys are strings or integers, patterns strings, both with a form"
+        )
+        raise DataError(msg)
+    made = Key(name=column.name, kind_name=str(kind), form=column.form, unique=unique)
+    made.make(0, 0, {})
+    return made
+
+
+def _in_range(name: str, values: Any, low: Decimal | None, high: Decimal | None) -> Any:
+    """Return the values in a range; refuses when none is."""
+    kept = values.filter(pa.array(_kept(values, low, high)))
+    if kept.null_count == len(kept):
+        msg = (
+            f"no value of column {name!r} in train lies in the range {low} to {high} of its "
+            "constraint: correct the constraint"
+        )
+        raise DataError(msg)
+    return kept
+
+
+def _kept(values: Any, low: Decimal | None, high: Decimal | None) -> np.ndarray[Any, Any]:
+    """Return which values lie in a range; nulls do."""
+    keep = np.ones(len(values), dtype=bool)
+    if low is None and high is None:
+        return keep
+    floats = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if low is not None:
+        keep &= ~(floats < float(low))
+    if high is not None:
+        keep &= ~(floats > float(high))
+    return keep

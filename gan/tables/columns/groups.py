@@ -1,18 +1,20 @@
 """Values that may be shown: no number of a column is shown that fewer than `g` rows hold.
 
-Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:189-201), rule by rule:
+Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:189-201), with rules:
 
 1. A value held by g rows or more is shown as it is.
 2. The sorted rows between two shown values are a run. A run of fewer than g rows takes the nearest
    shown value. A longer one is cut into groups of g to 2g - 1 neighbouring rows, and every row of a
    group is shown as the group's mean.
-3. Extremes: the g smallest rows count as the g-th smallest and the g largest as the g-th largest,
-   and the outermost groups have g rows more, so that their means lie inside.
+3. Extremes: the g smallest rows count as the g-th smallest and the g largest as the g-th largest (a
+   quarter of the rows, where that is fewer), and the outermost groups have as many rows more, so
+   that their means lie inside.
 4. A mean is rounded to the step of its group: the largest of 1, 2, 5, 10, 20, 50 ... (of time also
    a minute, an hour, a day) that divides all differences of the group.
-5. A mean that equals a real value (which fewer than g rows hold) moves to the nearest free place
-   on that step between the group's ends. Only where the 64 nearest places are all taken, so that
-   any value there is as good as real, it stays.
+5. A mean that equals a real value, which fewer than g rows hold, moves to the nearest place on that
+   step that no such value takes, between the smallest and the largest of them. It stays where the
+   group is dense, with two rows or more for every place between its ends, so that any value there
+   is as good as real; or where every place of the column is taken.
 
 A lone outlier therefore never comes out: at the ends it is cut off, and between them it is one of g
 rows behind a mean that differs from it.
@@ -24,15 +26,15 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-PLACES_TRIED = 64
-"""How many neighbouring places are looked at for a free one."""
-
 TENS = tuple(digit * 10**power for power in range(18) for digit in (1, 2, 5))
 SECONDS = (60, 300, 900, 1800, 3600, 43_200, 86_400, 604_800)
 STEPS = np.array(
     sorted({*TENS, *(s * 10**power for s in SECONDS for power in (0, 3, 6, 9))}), dtype=np.int64
 )
 """Steps that a group may have. The list is closed, so that a step tells nothing of one row."""
+
+DENSE = 2
+"""A group is dense when it has so many rows for every place between its ends."""
 
 
 def shown_values(units_N: Array, g: int) -> Array:
@@ -50,18 +52,21 @@ def shown_values(units_N: Array, g: int) -> Array:
     starts, ends = _runs(often, first, len(units_N))
     if not len(starts):
         return shown_N
-    clipped_N = np.clip(units_N, units_N[g - 1], units_N[len(units_N) - g])
+    depth = min(g, len(units_N) // 4)
+    clipped_N = np.clip(units_N, units_N[depth], units_N[len(units_N) - 1 - depth])
     cuts = [np.empty(0, dtype=np.int64)]
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if end - start < g:
             shown_N[start:end] = _nearest_shown(units_N, start, end)
         else:
-            cuts.append(_cuts(start, end, g, len(units_N)))
+            extra = depth * (start == 0), depth * (end == len(units_N))
+            cuts.append(_cuts(start, end, g, extra))
     inside_N = np.concatenate([np.arange(cut[0], cut[-1]) for cut in cuts[1:]] or cuts[:1])
     sizes = np.concatenate([np.diff(cut) for cut in cuts])
     if len(sizes):
-        means = _means(clipped_N[inside_N], sizes, distinct[~often])
+        means = _means(clipped_N[inside_N], units_N[inside_N], sizes, distinct[~often])
         shown_N[inside_N] = np.repeat(means, sizes)
+    shown_N.sort()
     return shown_N
 
 
@@ -79,30 +84,40 @@ def _nearest_shown(units_N: Array, start: int, end: int) -> Array:
     above = units_N[end] if end < len(units_N) else None
     if below is None or above is None:
         return np.full(len(values), above if below is None else below, dtype=units_N.dtype)
-    return np.where(values - below <= above - values, below, above)
+    nearest: Array = np.where(values - below <= above - values, below, above)
+    return nearest
 
 
-def _cuts(start: int, end: int, g: int, rows: int) -> Array:
+def _cuts(start: int, end: int, g: int, extra: tuple[int, int]) -> Array:
     """Return the rows where the groups of one run begin, and its end."""
-    low, high = g * (start == 0), g * (end == rows)
-    groups = max((end - start - low - high) // g, 1)
-    inner = end - start - low - high
-    cuts = start + low + np.arange(groups + 1, dtype=np.int64) * inner // groups
+    inner = max(end - start - sum(extra), g)
+    groups = inner // g
+    cuts = start + extra[0] + np.arange(groups + 1, dtype=np.int64) * inner // groups
     cuts[0], cuts[-1] = start, end
     return cuts
 
 
-def _means(values_M: Array, sizes: Array, rare: Array) -> Array:
-    """Return the value that each group is shown as; the rows of the groups follow one another."""
+def _means(clipped_M: Array, values_M: Array, sizes: Array, rare: Array) -> Array:
+    """Return the value that each group is shown as.
+
+    Args:
+        clipped_M: the rows of all groups, one group after another, with extremes cut off.
+        values_M: the same rows as they are.
+        sizes: rows of each group.
+        rare: the values that fewer than g rows hold.
+    """
     starts = np.cumsum(sizes) - sizes
-    base, last = values_M[starts], values_M[starts + sizes - 1]
-    offsets_M = values_M - np.repeat(base, sizes)
+    base = clipped_M[starts]
+    offsets_M = clipped_M - np.repeat(base, sizes)
     means = np.add.reduceat(offsets_M.astype(np.float64), starts) / sizes
-    if values_M.dtype.kind == "f":
-        return _free_floats((base + means).astype(values_M.dtype), rare)
+    if clipped_M.dtype.kind == "f":
+        return _free_floats((base + means).astype(clipped_M.dtype), rare)
     steps = _nice(np.gcd.reduceat(offsets_M, starts))
-    places = np.rint(means / steps).astype(np.int64)
-    return _free_places(base, places, (last - base) // steps, steps, rare)
+    values: Array = base + np.rint(means / steps).astype(np.int64) * steps
+    places = (values_M[starts + sizes - 1] - values_M[starts]) // steps + 1
+    sparse = np.flatnonzero(sizes < DENSE * places)
+    values[sparse] = _free_places(values[sparse], steps[sparse], rare)
+    return values
 
 
 def _nice(divisors: Array) -> Array:
@@ -113,19 +128,23 @@ def _nice(divisors: Array) -> Array:
     return steps
 
 
-def _free_places(base: Array, places: Array, last: Array, steps: Array, rare: Array) -> Array:
+def _free_places(values: Array, steps: Array, rare: Array) -> Array:
     """Return the means, moved to the nearest place that no real rare value takes."""
-    values = base + places * steps
     taken = np.flatnonzero(np.isin(values, rare))
-    for trial in range(1, PLACES_TRIED + 1):
-        if not len(taken):
-            break
-        move = (trial + 1) // 2 if trial % 2 else -(trial // 2)
-        moved = places[taken] + move
-        found = base[taken] + moved * steps[taken]
-        free = (moved >= 0) & (moved <= last[taken]) & ~np.isin(found, rare)
-        values[taken[free]] = found[free]
-        taken = taken[~free]
+    lattices, which = np.unique(
+        np.stack([steps[taken], values[taken] % steps[taken]], axis=1), axis=0, return_inverse=True
+    )
+    for index, (step, rest) in enumerate(lattices):
+        mine = taken[which.ravel() == index]
+        places = rare[rare % step == rest]
+        cuts = np.flatnonzero(np.diff(places) > step)
+        run = np.searchsorted(places[cuts], values[mine])
+        below = places[np.append(0, cuts + 1)][run] - step
+        above = places[np.append(cuts, len(places) - 1)][run] + step
+        down, up = values[mine] - below, above - values[mine]
+        down_free, up_free = below >= rare[0], above <= rare[-1]
+        go_down = down_free & ((down <= up) | ~up_free)
+        values[mine] = np.where(go_down, below, np.where(up_free, above, values[mine]))
     return values
 
 
@@ -133,4 +152,5 @@ def _free_floats(means: Array, rare: Array) -> Array:
     """Return the means; one that equals a real rare value moves half way to the next."""
     taken = np.isin(means, rare)
     after = np.minimum(np.searchsorted(rare, means, side="right"), len(rare) - 1)
-    return np.where(taken, means + (rare[after] - means) / 2, means)
+    moved: Array = np.where(taken, means + (rare[after] - means) / 2, means)
+    return moved

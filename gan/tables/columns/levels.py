@@ -1,9 +1,9 @@
 """Categories: one code per level, null's last.
 
-A level that fewer than `g` rows hold does not leave the codec, and neither does any level that train
-never had: it becomes a kept level, chosen by a hash of the value in proportion to the rows of the
-kept levels. So every kept level keeps its share among the others, equal values become equal levels,
-and nothing of the rare value is stored.
+A level that fewer than `g` rows hold does not leave the codec, nor does one that train never had:
+it becomes a kept level, chosen by a hash of the value in proportion to the rows of the kept levels.
+So every kept level keeps its share among the others, no null is added, equal values become equal
+levels, and nothing of the rare value is stored.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.modelled import Modelled
-from gan.tables.columns.types import from_plain, parse_type, plain, to_plain, value_type
+from gan.tables.columns.types import from_plain, parse_type, plain, to_plain
 
 Array = np.ndarray[Any, Any]
 
@@ -30,8 +30,6 @@ class Levels(Modelled):
 
     rows: tuple[int, ...]
     """Rows of train that hold each level, null too."""
-    kind_name: str
-    """Arrow type of the column."""
 
     @classmethod
     def fit(cls, name: str, column: Any, g: int) -> Self:
@@ -61,12 +59,10 @@ class Levels(Modelled):
         if column.null_count:
             levels = pa.concat_arrays([levels, pa.nulls(1, levels.type)])
             rows.append(column.null_count)
-        return cls._build(name, levels, rows, str(column.type), _notes(name, counts, g))
+        return cls._build(name, levels, rows, _notes(name, counts, g))
 
     @classmethod
-    def _build(
-        cls, name: str, levels: Any, rows: list[int], kind_name: str, notes: tuple[str, ...]
-    ) -> Self:
+    def _build(cls, name: str, levels: Any, rows: list[int], notes: tuple[str, ...]) -> Self:
         return cls(
             name=name,
             kind="category",
@@ -75,7 +71,6 @@ class Levels(Modelled):
             first_cells=np.arange(len(levels) + 1, dtype=np.int32),
             notes=notes,
             rows=tuple(rows),
-            kind_name=kind_name,
         )
 
     def encode(self, records: pa.Table) -> Array:
@@ -105,7 +100,7 @@ class Levels(Modelled):
         return {
             "column": self.type_name,
             "name": self.name,
-            "type": self.kind_name,
+            "type": str(self.vocabularies[0].type),
             "levels": to_plain(self.vocabularies[0]),
             "rows": list(self.rows),
             "notes": list(self.notes),
@@ -114,10 +109,8 @@ class Levels(Modelled):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
-        levels = from_plain(data["levels"], value_type(parse_type(data["type"])))
-        return cls._build(
-            data["name"], levels, list(data["rows"]), data["type"], tuple(data["notes"])
-        )
+        levels = from_plain(data["levels"], parse_type(data["type"]))
+        return cls._build(data["name"], levels, list(data["rows"]), tuple(data["notes"]))
 
 
 def _fraction(value: Any) -> float:

@@ -1,12 +1,22 @@
-"""Columns that no network sees: the codec adds them when it decodes."""
+"""Columns that no network sees: the codec adds them when it decodes.
 
-from collections.abc import Mapping
+A constant has one value; a key names the row and is fresh; a pattern replaces free text by letters
+and digits of the same form; a sum is the sum of other columns, exactly, in its own type.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from gan.tables.columns.types import from_plain, parse_type, to_plain, value_type
+from gan.errors import DataError
+from gan.randomness import derive
+from gan.tables.columns.types import from_plain, parse_type, to_plain
+from gan.tables.columns.units import from_units, to_units
+from gan.tables.keys import Integers, Texts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -14,23 +24,25 @@ class Made:
     """One column that is made, not learnt."""
 
     type_name: ClassVar[str] = ""
+    """Its kind in JSON and in sentences."""
+
     name: str
     kind_name: str
-    """Arrow type of the column."""
+    """Arrow type of the column, without dictionary."""
 
-    def make(self, rows: int, first_row: int, made: Mapping[str, Any]) -> Any:
+    def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the column's values.
 
         Args:
             rows: how many.
             first_row: number of the first of them in the whole data set.
-            made: the columns decoded so far, by name.
+            decoded: the columns so far, by name.
         """
         raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        raise NotImplementedError
+        return {"column": self.type_name, "name": self.name, "type": self.kind_name}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,21 +53,166 @@ class Constant(Made):
     value: Any
     """An Arrow array of one value."""
 
-    def make(self, rows: int, first_row: int, made: Mapping[str, Any]) -> Any:  # noqa: ARG002
+    def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the value, repeated."""
-        return pa.repeat(self.value[0], rows)
+        del first_row, decoded
+        return self.value.take(pa.array(np.zeros(rows, dtype=np.int32)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        return {
-            "column": self.type_name,
-            "name": self.name,
-            "type": self.kind_name,
-            "value": to_plain(self.value),
-        }
+        return {**super().to_json(), "value": to_plain(self.value)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
-        value = from_plain(data["value"], value_type(parse_type(data["type"])))
+        value = from_plain(data["value"], parse_type(data["type"]))
         return cls(name=data["name"], kind_name=data["type"], value=value)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Key(Made):
+    """A column of fresh names of a form, or, when they need not be unique, of patterns."""
+
+    type_name: ClassVar[str] = "key"
+    form: str
+    unique: bool
+
+    @property
+    def capacity(self) -> int | None:
+        """How many rows it can name; None for patterns, which may repeat."""
+        if not self.unique:
+            return None
+        return Integers(self.form, self._kind).capacity if self._whole else self._texts.capacity
+
+    @property
+    def _kind(self) -> Any:
+        return parse_type(self.kind_name)
+
+    @property
+    def _whole(self) -> bool:
+        return bool(pa.types.is_integer(self._kind))
+
+    @property
+    def _texts(self) -> Texts:
+        return Texts(self.form)
+
+    def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
+        """Return fresh values; they depend on the name, the form and the number of the row."""
+        del decoded
+        key = derive(0, f"key/{self.name}/{self.form}")
+        if self._whole:
+            return Integers(self.form, self._kind).make(first_row, rows, key)
+        made = self._texts.make(first_row, rows, key, unique=self.unique)
+        return made.cast(self._kind)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        return {**super().to_json(), "form": self.form, "unique": self.unique}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild the column."""
+        return cls(
+            name=data["name"], kind_name=data["type"], form=data["form"], unique=data["unique"]
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sum(Made):
+    """A column that is the sum of others."""
+
+    type_name: ClassVar[str] = "sum"
+    parts: tuple[str, ...]
+    decimals: int | None
+    """Of floats: the sum is rounded to them."""
+    skips_null: bool
+    """Whether a null part counts as 0; else the sum is null where a part is."""
+
+    @classmethod
+    def fit(cls, records: Mapping[str, Any], columns: Sequence[str], decimals: int | None) -> Self:
+        """Learn how nulls are treated.
+
+        Args:
+            records: plain Arrow columns by name.
+            columns: the total, then its parts.
+            decimals: of the total.
+        """
+        total, *parts = columns
+        with_null = np.zeros(len(records[total]), dtype=bool)
+        for part in parts:
+            with_null |= records[part].is_null().to_numpy(zero_copy_only=False)
+        present = records[total].is_valid().to_numpy(zero_copy_only=False)
+        return cls(
+            name=total,
+            kind_name=str(records[total].type),
+            parts=tuple(parts),
+            decimals=decimals,
+            skips_null=bool(with_null.any() and present[with_null].mean() > 1 / 2),
+        )
+
+    def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
+        """Return the sums of the decoded parts; null where its presence was decoded as null."""
+        del first_row
+        kind = parse_type(self.kind_name)
+        parts = [_addable(decoded[part], kind) for part in self.parts]
+        valid_N = np.full(rows, not self.skips_null)
+        for part in parts:
+            valid = part.is_valid().to_numpy(zero_copy_only=False)
+            valid_N = valid_N | valid if self.skips_null else valid_N & valid
+        if self.name in decoded:
+            valid_N &= decoded[self.name].is_valid().to_numpy(zero_copy_only=False)
+        total = parts[0].fill_null(0)
+        for part in parts[1:]:
+            total = pc.add(total, part.fill_null(0))
+        total = self._typed(total, kind)
+        return pc.if_else(pa.array(valid_N), total, pa.scalar(None, kind))
+
+    def _typed(self, total: Any, kind: Any) -> Any:
+        """Return the sum in the column's own type, rounded as the column is."""
+        try:
+            if not pa.types.is_floating(kind):
+                return pc.round(total).cast(kind) if _is_float(total) else total.cast(kind)
+            units, _ = to_units(total, self.decimals)
+            return from_units(units, self.decimals, kind)
+        except pa.ArrowInvalid as error:
+            msg = (
+                f"the sum of {', '.join(self.parts)} does not fit column {self.name!r} of type "
+                f"{kind}: give the column a wider type"
+            )
+            raise DataError(msg) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        own = {
+            "parts": list(self.parts),
+            "decimals": self.decimals,
+            "skips_null": self.skips_null,
+        }
+        return {**super().to_json(), **own}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild the column."""
+        return cls(
+            name=data["name"],
+            kind_name=data["type"],
+            parts=tuple(data["parts"]),
+            decimals=data["decimals"],
+            skips_null=data["skips_null"],
+        )
+
+
+def _is_float(values: Any) -> bool:
+    return bool(pa.types.is_floating(values.type))
+
+
+def _addable(values: Any, total: Any) -> Any:
+    """Return a part in a type whose sums cannot overflow."""
+    if pa.types.is_integer(values.type):
+        wide = pa.decimal128(19, 0) if pa.types.is_decimal(total) else pa.int64()
+        return values.cast(wide)
+    return values.cast(pa.float64()) if _is_float(values) else values
+
+
+MADE: Mapping[str, type[Any]] = {kind.type_name: kind for kind in (Constant, Key, Sum)}
+"""Name in JSON → class."""

@@ -1,18 +1,21 @@
 """Numbers, dates and times: atoms, quantile bins with a grid of cells in each, and null.
 
 The values are first made such that every one may be shown (`groups`). A value with a fixed share of
-the rows is an atom, a code of its own; in a column with few distinct values all are. The
-rest is cut between the atoms into bins of about equal numbers of rows, and each bin has up to `GRID`
-cells, the quantiles of its rows, all equally likely. The null's code comes last.
+the rows is an atom, a code of its own; in a column with few distinct values all are. The rest is
+cut between the atoms into bins of about equal numbers of rows, and each bin has up to `GRID` cells,
+the quantiles of its rows, all equally likely. The null's code comes last.
 
 Encoding: an atom's value is that atom; another value goes to the nearest cell of the bins between
 the two atoms around it, or to the nearer atom where no bin lies between; what is outside, to the
 outermost cell.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,10 +24,11 @@ import pyarrow as pa
 from gan.errors import DataError
 from gan.tables.columns.groups import shown_values
 from gan.tables.columns.modelled import Modelled
-from gan.tables.columns.types import from_plain, parse_type, to_plain, value_type
-from gan.tables.columns.units import find_decimals, from_units, to_units
+from gan.tables.columns.types import from_plain, parse_type, to_plain
+from gan.tables.columns.units import LARGEST, find_decimals, from_units, to_units
 
 Array = np.ndarray[Any, Any]
+Limits = tuple[Decimal | None, Decimal | None]
 
 ATOM_SHARE = 0.01
 """A value with this share of the rows is an atom."""
@@ -49,11 +53,9 @@ class Numeric(Modelled):
     """Of floats; None = floats without a step. 0 for all other types."""
     atoms: tuple[bool, ...]
     """For every code except the null's: whether it is an atom."""
-    kind_name: str
-    """Arrow type of the column."""
 
     @classmethod
-    def fit(cls, name: str, column: Any, g: int, *, limits: tuple[Any, Any], whole: bool) -> Self:
+    def fit(cls, name: str, column: Any, g: int, *, limits: Limits, whole: bool) -> Self:
         """Learn atoms, bins and cells.
 
         Args:
@@ -68,7 +70,8 @@ class Numeric(Modelled):
         """
         decimals = find_decimals(column)
         units_N, valid_N = to_units(column, decimals)
-        units = np.sort(_within(name, units_N[valid_N], limits, decimals))
+        scale = column.type.scale if pa.types.is_decimal(column.type) else decimals or 0
+        units = np.sort(_within(name, units_N[valid_N], limits, scale))
         if len(units) < g:
             msg = (
                 f"column {name!r} has {len(units)} values in train, fewer than privacy.min_group "
@@ -78,33 +81,23 @@ class Numeric(Modelled):
         atoms = _label_values(units, g) if whole else None
         shown = shown_values(units, g) if atoms is None else _nearest(units, atoms)
         cells, sizes, flags = _codes(shown, len(units_N), whole=whole)
-        return cls._build(name, cells, sizes, flags, decimals, column.type, null=not valid_N.all())
+        values = from_units(cells, decimals, column.type)
+        if not valid_N.all():
+            values, sizes = pa.concat_arrays([values, pa.nulls(1, column.type)]), [*sizes, 1]
+        return cls._build(name, values, sizes, flags, decimals)
 
     @classmethod
     def _build(
-        cls,
-        name: str,
-        cells: Array,
-        sizes: list[int],
-        atoms: list[bool],
-        decimals: int | None,
-        kind: Any,
-        *,
-        null: bool,
+        cls, name: str, values: Any, sizes: list[int], atoms: list[bool], decimals: int | None
     ) -> Self:
-        values = from_units(cells, decimals, kind)
-        if null:
-            values = pa.concat_arrays([values, pa.nulls(1, kind)])
-        first = np.cumsum([0, *sizes, *([1] if null else [])], dtype=np.int32)
         return cls(
             name=name,
             kind="numeric",
             fields=(name,),
             vocabularies=(values,),
-            first_cells=first,
+            first_cells=np.cumsum([0, *sizes], dtype=np.int32),
             decimals=decimals,
             atoms=tuple(atoms),
-            kind_name=str(kind),
         )
 
     @cached_property
@@ -139,7 +132,7 @@ class Numeric(Modelled):
         return {
             "column": self.type_name,
             "name": self.name,
-            "type": self.kind_name,
+            "type": str(self.vocabularies[0].type),
             "decimals": self.decimals,
             "sizes": np.diff(self.first_cells).tolist(),
             "atoms": [int(atom) for atom in self.atoms],
@@ -149,36 +142,32 @@ class Numeric(Modelled):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
-        kind = parse_type(data["type"])
-        values = from_plain(data["cells"], value_type(kind))
-        return cls(
-            name=data["name"],
-            kind="numeric",
-            fields=(data["name"],),
-            vocabularies=(values,),
-            first_cells=np.cumsum([0, *data["sizes"]], dtype=np.int32),
-            decimals=data["decimals"],
-            atoms=tuple(bool(atom) for atom in data["atoms"]),
-            kind_name=data["type"],
-        )
+        values = from_plain(data["cells"], parse_type(data["type"]))
+        atoms = [bool(atom) for atom in data["atoms"]]
+        return cls._build(data["name"], values, data["sizes"], atoms, data["decimals"])
 
 
-def _within(name: str, units: Array, limits: tuple[Any, Any], decimals: int | None) -> Array:
-    """Return the values within a range constraint."""
-    scale = 1.0 if decimals is None else 10.0**decimals
-    low, high = (None if limit is None else limit * scale for limit in limits)
+def _within(name: str, units: Array, limits: Limits, scale: int) -> Array:
+    """Return the values within a range constraint; the units are 10^-scale."""
+    low, high = (None if limit is None else limit.scaleb(scale) for limit in limits)
     keep = np.ones(len(units), dtype=bool)
+    whole = units.dtype.kind == "i"
     if low is not None:
-        keep &= units >= low
+        keep &= units >= (_clamped(math.ceil(low)) if whole else float(low))
     if high is not None:
-        keep &= units <= high
-    if len(units) and not keep.any():
+        keep &= units <= (_clamped(math.floor(high)) if whole else float(high))
+    if not keep.any():
         msg = (
             f"no value of column {name!r} in train lies in the range {limits[0]} to {limits[1]} of "
             "its constraint: correct the constraint"
         )
         raise DataError(msg)
     return units[keep]
+
+
+def _clamped(bound: int) -> int:
+    """Return a bound that 64 bits hold."""
+    return max(min(bound, LARGEST + 1), -LARGEST - 1)
 
 
 def _label_values(units: Array, g: int) -> Array | None:
@@ -237,4 +226,4 @@ def _bins(atom: Array, counts: Array, rows: int) -> Array:
 def _slices(bin_of: Array) -> list[tuple[int, int]]:
     """Return where each bin starts and ends."""
     edges = [0, *(np.flatnonzero(np.diff(bin_of)) + 1).tolist(), len(bin_of)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))

@@ -1,8 +1,8 @@
 """Numbers of every kind as one array of integers or floats, and back, exactly.
 
-Integers, dates, times and timestamps are themselves; a decimal is its unscaled integer; floats that
-are all multiples of 10^-k (k up to 9) are integers in that unit, so that their rounding stays; other
-floats stay floats.
+Integers, dates, times and timestamps are themselves; a decimal is its unscaled integer; floats
+that are all multiples of 10^-k (k up to 9) are integers in that unit, so that their rounding stays;
+other floats stay floats.
 """
 
 from typing import Any

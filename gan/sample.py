@@ -90,7 +90,7 @@ def generate(
         device: that `draw` runs on.
     """
     size, rows = config.sampling_batch, len(labels_N)
-    padded = torch.zeros(len(latents), dtype=torch.int64)
+    padded = torch.full((len(latents),), int(labels_N[0]) if rows else 0)
     padded[:rows] = torch.from_numpy(labels_N)
     passes = [
         codec.to_values(draw(z_BZ.to(device), labels_B.to(device)))

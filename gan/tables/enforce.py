@@ -1,0 +1,280 @@
+"""What holds in every row: drawing again what breaks it, and repairing the little that is left.
+
+Drawing a row again until it obeys gives exactly the generator's distribution under the rules. It is
+done a bounded number of times. Then values move to the nearest that are allowed (`chains`), a row
+that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes a
+free one (`unique`). No value leaves the codec's vocabularies.
+
+Ranges, combinations and sums hold by the codec's construction; but a range or an inequality on a
+total, which is a sum of values drawn one by one, is a rule here.
+
+Shapes: N rows, M rows that are drawn again, D modelled columns.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from gan.errors import ConfigError
+from gan.protocols import Enforced, Redraw, Wanted
+from gan.tables.chains import Chains, Pool
+from gan.tables.conditions import Edge, allowed_cells, edges
+from gan.tables.constraints import describe, violations
+from gan.tables.meaning import Constraint, Meaning
+from gan.tables.unique import Unique
+
+if TYPE_CHECKING:
+    from gan.tables.codec import TableCodec
+
+Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+TURNS = 40
+"""Rounds of drawing again, at most."""
+WORK = 12
+"""Rows drawn again, at most, as a multiple of all rows."""
+LEAST_DRAWN = 1024
+"""When fewer rows are left, each is drawn several times at once: a forward pass is that large."""
+MOST_COPIES = 16
+ATTEMPTS = 30
+"""Free combinations that a row tries before unique and the other rules count as contradictory."""
+
+
+def enforce(codec: "TableCodec", values: Array, wanted: Wanted, redraw: Redraw) -> Enforced | None:
+    """Make cells obey conditions and constraints; None when there are none.
+
+    Args:
+        codec: of the records.
+        values: `cells_ND` int32 as drawn.
+        wanted: what was asked for.
+        redraw: draws rows again, under the same conditions.
+
+    Raises:
+        ConfigError: no row that obeys was found, or there are fewer combinations than rows.
+    """
+    rules = Rules(codec, wanted)
+    if rules.nothing:
+        return None
+    cells_ND = values.copy()
+    broken_N, redrawn = _draw_again(rules, cells_ND, redraw)
+    if not broken_N.any():
+        return Enforced(cells_ND, redrawn, 0)
+    before_ND = cells_ND.copy()
+    _repair(rules, cells_ND)
+    changed_N = np.any(cells_ND != before_ND, axis=1)
+    return Enforced(cells_ND, redrawn, int(changed_N.sum()))
+
+
+class Rules:
+    """Everything that the rows of one shard must obey beyond what the codec's cells ensure."""
+
+    def __init__(self, codec: "TableCodec", wanted: Wanted) -> None:
+        """Collect conditions and constraints.
+
+        Raises:
+            ConfigError: a condition that the codec refuses.
+        """
+        meaning = codec.meaning
+        self.codec, self.wanted = codec, wanted
+        self.edges: tuple[Edge, ...] = edges(codec, wanted)
+        self.rows: tuple[Constraint, ...] = row_rules(meaning)
+        self.uniques: tuple[Unique, ...] = unique_rules(codec, meaning, wanted)
+        self._makers = {maker.name: maker for maker in codec.made}
+        self._needed = _with_parts(self.rows, meaning)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to obey."""
+        return not (self.edges or self.rows or self.uniques)
+
+    def settle(self, cells_MD: Array) -> Mask:
+        """Choose among equally likely cells, in place; return rows to be drawn again."""
+        refused_M = np.zeros(len(cells_MD), dtype=bool)
+        for edge in self.edges:
+            refused_M |= edge.settle(cells_MD)
+        for unique in self.uniques:
+            unique.settle(cells_MD)
+        return refused_M | self.out_of_rule(cells_MD)
+
+    def out_of_rule(self, cells_MD: Array) -> Mask:
+        """Return the rows that break a rule that concerns them alone."""
+        broken_M = np.zeros(len(cells_MD), dtype=bool)
+        if self.rows and len(cells_MD):
+            for mask_M in violations(self._decode(cells_MD), self.rows):
+                broken_M |= mask_M
+        return broken_M
+
+    def repeated(self, cells_ND: Array, trusted_N: Mask) -> Mask:
+        """Return the rows whose combination is another's; of two, the one that is not trusted."""
+        broken_N = np.zeros(len(cells_ND), dtype=bool)
+        for unique in self.uniques:
+            broken_N |= unique.broken(cells_ND, trusted_N)
+        return broken_N
+
+    def _decode(self, cells_MD: Array) -> pa.Table:
+        """Return the columns that the rules are about."""
+        found: dict[str, Any] = {}
+        for column, cells_M in zip(self.codec.columns, cells_MD.T, strict=True):
+            for name in column.fields:
+                if name in self._needed:
+                    found[name] = column.vocabulary(name).take(pa.array(cells_M))
+        for name, maker in self._makers.items():
+            if name in self._needed:
+                found[name] = maker.make(len(cells_MD), 0, found)
+        return pa.table(found)
+
+
+def row_rules(meaning: Meaning) -> tuple[Constraint, ...]:
+    """Return the constraints on single rows that are not met by construction."""
+    totals = {each.columns[0] for each in meaning.constraints if each.kind == "sum"}
+    return tuple(
+        each
+        for each in meaning.constraints
+        if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in totals)
+    )
+
+
+def unique_rules(codec: "TableCodec", meaning: Meaning, wanted: Wanted) -> tuple[Unique, ...]:
+    """Return the constraints on combinations that no key column ensures.
+
+    Raises:
+        ConfigError: none of the columns varies.
+    """
+    left = [each for each in meaning.constraints if each.kind == "unique"]
+    left = [e for e in left if not any(meaning.column(name).kind == "key" for name in e.columns)]
+    if not left:
+        return ()
+    masks = allowed_cells(codec, Wanted(given=wanted.given))
+    found = tuple(Unique(codec, each, masks, wanted) for each in left)
+    for each in found:
+        if not each.digits:
+            msg = f"{describe(each.constraint)} names columns of one value only: remove it"
+            raise ConfigError(msg)
+    return found
+
+
+def _with_parts(rules: Sequence[Constraint], meaning: Meaning) -> set[str]:
+    """Return the columns of the rules, and those that their totals are made of."""
+    names = {name for each in rules for name in each.columns}
+    for each in meaning.constraints:
+        if each.kind == "sum" and each.columns[0] in names:
+            names |= set(each.columns)
+    return names
+
+
+def _draw_again(rules: Rules, cells_ND: Array, redraw: Redraw) -> tuple[Mask, int]:
+    """Draw rows again until they obey, in place; return those left, and how many it were."""
+    refused_N = rules.settle(cells_ND)
+    broken_N = refused_N | rules.repeated(cells_ND, ~refused_N)
+    redrawn_N = broken_N.copy()
+    work, limit = 0, max(WORK * len(cells_ND), TURNS * LEAST_DRAWN)
+    for turn in range(TURNS):
+        rows_M = np.flatnonzero(broken_N)
+        if not len(rows_M) or work >= limit:
+            break
+        fresh_MD, bad_M = _best_of(rules, redraw, rows_M, turn)
+        work += max(len(rows_M), LEAST_DRAWN)
+        cells_ND[rows_M], refused_N[rows_M] = fresh_MD, bad_M
+        broken_N = refused_N | rules.repeated(cells_ND, ~broken_N)
+        redrawn_N |= broken_N
+    return broken_N, int(redrawn_N.sum())
+
+
+def _best_of(rules: Rules, redraw: Redraw, rows_M: Array, turn: int) -> tuple[Array, Mask]:
+    """Return one draw per row, the first that is not refused, and which are refused."""
+    copies = min(max(LEAST_DRAWN // len(rows_M), 1), MOST_COPIES)
+    drawn = redraw(np.repeat(rows_M, copies), turn)
+    refused = rules.settle(drawn).reshape(len(rows_M), copies)
+    first_M = np.argmin(refused, axis=1)
+    every_M = np.arange(len(rows_M))
+    return drawn.reshape(len(rows_M), copies, -1)[every_M, first_M], refused[every_M, first_M]
+
+
+def _repair(rules: Rules, cells_ND: Array) -> None:
+    """Alter the rows that still break a rule, in place.
+
+    Raises:
+        ConfigError: that does not help.
+    """
+    chains = Chains(rules.codec, rules.rows)
+    broken_N = rules.out_of_rule(cells_ND)
+    for rows_M, pools in _groups(rules, chains, np.flatnonzero(broken_N)):
+        cells_MD = cells_ND[rows_M]
+        chains.repair(cells_MD, pools)
+        cells_ND[rows_M] = cells_MD
+    _copy(rules, cells_ND)
+    for _ in rules.uniques:
+        for unique in rules.uniques:
+            _free(rules, unique, cells_ND)
+    left_N = rules.repeated(cells_ND, np.ones(len(cells_ND), dtype=bool))
+    if left_N.any():
+        names = " and ".join(describe(each.constraint) for each in rules.uniques)
+        msg = f"{names} cannot be met together in {len(cells_ND)} rows: synthesize fewer"
+        raise ConfigError(msg)
+
+
+def _groups(rules: Rules, chains: Chains, rows_M: Array) -> Iterator[tuple[Array, dict[str, Pool]]]:
+    """Yield rows and the values that they may take: one group, or one per class of the label."""
+    labels_N, label = rules.wanted.labels_N, rules.codec.label_column
+    tied = any(place.index == label for place in chains.places.values())
+    if not len(rows_M):
+        return
+    if labels_N is None or not tied:
+        yield rows_M, chains.pools(allowed_cells(rules.codec, Wanted(given=rules.wanted.given)))
+        return
+    for one in np.unique(labels_N[rows_M]):
+        masks = allowed_cells(rules.codec, rules.wanted, int(one))
+        yield rows_M[labels_N[rows_M] == one], chains.pools(masks)
+
+
+def _copy(rules: Rules, cells_ND: Array) -> None:
+    """Replace rows that break a rule by rows of their class that do not, in place.
+
+    Raises:
+        ConfigError: every row of a class breaks one.
+    """
+    broken_N = rules.out_of_rule(cells_ND)
+    labels_N = rules.wanted.labels_N
+    classes_N = np.zeros(len(cells_ND), dtype=np.int64) if labels_N is None else labels_N
+    for one in np.unique(classes_N[broken_N]):
+        rows = np.flatnonzero(broken_N & (classes_N == one))
+        donors = np.flatnonzero(~broken_N & (classes_N == one))
+        if not len(donors):
+            names = "; ".join(describe(each) for each in rules.rows)
+            msg = (
+                f"no row was found that keeps {names}, in {TURNS} draws of {len(rows)} rows: "
+                "correct the constraints, or synthesis.given"
+            )
+            raise ConfigError(msg)
+        cells_ND[rows] = cells_ND[np.resize(donors, len(rows))]
+
+
+def _free(rules: Rules, unique: Unique, cells_ND: Array) -> None:
+    """Give rows with a repeated combination a free one under which they keep the other rules.
+
+    Raises:
+        ConfigError: there are fewer combinations than rows.
+    """
+    broken_N = unique.broken(cells_ND, np.ones(len(cells_ND), dtype=bool))
+    if not broken_N.any():
+        return
+    free = unique.slots(cells_ND, ~broken_N)
+    rows = np.flatnonzero(broken_N)
+    for _ in range(ATTEMPTS):
+        for row in rows:
+            if not free.take(cells_ND[row]):
+                room = max(unique.room // unique.shards, 1)
+                msg = (
+                    f"{describe(unique.constraint)} allows about {room} combinations in each of "
+                    f"{unique.shards} shards, fewer than rows are asked for: synthesize fewer, or "
+                    "declare one of its columns as key"
+                )
+                raise ConfigError(msg)
+        rows = rows[rules.out_of_rule(cells_ND[rows])]
+        if not len(rows):
+            return
+    others = "; ".join(describe(each) for each in rules.rows)
+    msg = f"{describe(unique.constraint)} and {others} cannot be met together: remove one of them"
+    raise ConfigError(msg)

@@ -1,0 +1,36 @@
+"""Whether a synthesis can be done at all: asked before anything is trained or published."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gan.errors import ConfigError
+from gan.protocols import Given, Wanted
+from gan.tables.chains import Chains
+from gan.tables.conditions import allowed_cells
+from gan.tables.contradictions import check_constraints
+from gan.tables.enforce import row_rules, unique_rules
+
+if TYPE_CHECKING:
+    from gan.tables.codec import TableCodec
+
+
+def check_synthesis(codec: "TableCodec", given: Sequence[Given], rows: int) -> None:
+    """Check that so many rows can be made under these conditions and the table's constraints.
+
+    Raises:
+        ConfigError: a condition names an unknown column or value, contradicts a constraint, or
+            there are fewer keys or unique combinations than rows.
+    """
+    meaning, wanted = codec.meaning, Wanted(given=tuple(given))
+    check_constraints(meaning)
+    masks = allowed_cells(codec, wanted)
+    Chains(codec, row_rules(meaning)).pools(masks)
+    for unique in unique_rules(codec, meaning, wanted):
+        unique.check(rows)
+    for name, room in codec.capacities.items():
+        if rows > room:
+            msg = (
+                f"{rows} rows need as many keys in column {name!r} and its form has {room}: "
+                "synthesize fewer rows, or declare the column as category or text"
+            )
+            raise ConfigError(msg)

@@ -1,0 +1,239 @@
+"""Columns in which no two rows of a data set agree, though its shards do not know of each other.
+
+Every value of a column is a digit, every combination a number in mixed radix, the column of most
+values last. Shard s of S takes the combinations whose number leaves the rest s when divided by S:
+every combination belongs to one shard, and all shards have the same number of them, up to one.
+
+Drawn values come to their shard inside their bin, where every value is equally likely; rows that
+cannot, and repetitions, are drawn again. What is left takes the next free combination upwards.
+
+Shapes: N rows, D modelled columns.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from gan.errors import ConfigError
+from gan.protocols import Wanted
+from gan.tables.constraints import combination_ids, describe
+from gan.tables.meaning import Constraint
+
+if TYPE_CHECKING:
+    from gan.tables.codec import TableCodec
+    from gan.tables.columns.modelled import Modelled
+
+Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digit:
+    """One modelled column's part in a combination."""
+
+    index: int
+    """Of the modelled column."""
+    column: "Modelled"
+    ids: Array
+    """int64, one per cell: the number of its value; -1 where null or not allowed."""
+    cells: Array
+    """The first cell of every number."""
+    fixed: bool
+    """Whether repair must leave it alone: a class that was asked for."""
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return len(self.cells)
+
+    @cached_property
+    def bins(self) -> tuple[Array, Array]:
+        """For every code the first of its values' numbers, and how many there are."""
+        codes = self.column.code_of_cell[self.cells]
+        counts = np.bincount(codes, minlength=self.column.codes)
+        return np.cumsum(counts) - counts, counts
+
+    def place(self, cells_N: Array) -> Array:
+        """Return the position of cells in their code, in (0, 1)."""
+        codes_N = self.column.code_of_cell[cells_N]
+        start_N, end_N = self.column.first_cells[codes_N], self.column.first_cells[codes_N + 1]
+        place_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
+        return place_N
+
+
+class Slots:
+    """Places in a row of which each is taken once."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._next: dict[int, int] = {}
+
+    def take(self, place: int) -> int | None:
+        """Take the first free place from here upwards, else from the start; None when full."""
+        found = self._find(place)
+        if found == self.count:
+            found = self._find(0)
+        if found == self.count:
+            return None
+        self._next[found] = found + 1
+        return found
+
+    def _find(self, place: int) -> int:
+        passed = []
+        while place in self._next:
+            passed.append(place)
+            place = self._next[place]
+        for each in passed:
+            self._next[each] = place
+        return place
+
+
+class Unique:
+    """One constraint of kind `unique` on one shard."""
+
+    def __init__(
+        self, codec: "TableCodec", constraint: Constraint, masks: Sequence[Mask], wanted: Wanted
+    ) -> None:
+        """Number the combinations.
+
+        Args:
+            codec: of the records.
+            constraint: of kind unique; constant columns in it change nothing.
+            masks: the cells that may be chosen, of every modelled column.
+            wanted: which shard of how many, and whether classes were asked for.
+        """
+        self.constraint = constraint
+        self.shard, self.shards = wanted.shard % wanted.shards, wanted.shards
+        names, label = set(constraint.columns), codec.label_column
+        found = [
+            _digit(index, column, names, masks[index], fixed=asked and index == label)
+            for asked in [wanted.labels_N is not None]
+            for index, column in enumerate(codec.columns)
+            if names & set(column.fields)
+        ]
+        self.digits = sorted(found, key=lambda digit: (not digit.fixed, digit.size, digit.index))
+        self.moved = [digit for digit in self.digits if not digit.fixed]
+        self.room = math.prod(digit.size for digit in self.digits)
+        self.exempt = any(np.any(masks[d.index] & (d.ids < 0)) for d in self.digits)
+        """Whether a row may hold a null among the columns; such rows are not compared."""
+
+    def check(self, rows: int) -> None:
+        """Check that there are combinations for so many rows in all shards.
+
+        Raises:
+            ConfigError: there are fewer.
+        """
+        if rows > self.room and not self.exempt:
+            msg = (
+                f"{describe(self.constraint)} allows {self.room} combinations of values that the "
+                f"generator knows, and {rows} rows are asked for: synthesize fewer, or declare "
+                "one of its columns as key"
+            )
+            raise ConfigError(msg)
+
+    def settle(self, cells_ND: Array) -> None:
+        """Bring values of the last column to this shard inside their bins, in place.
+
+        The position of a value in its bin is uniform; it chooses among the bin's values that are
+        this shard's.
+        """
+        if self.shards == 1 or not self.moved:
+            return
+        last = self.digits[-1]
+        cells_N = cells_ND[:, last.index]
+        rest_N, whole_N = self._rest(cells_ND, self.digits[:-1])
+        firsts, counts = last.bins
+        codes_N = last.column.code_of_cell[cells_N]
+        first_N, count_N = firsts[codes_N], counts[codes_N]
+        start_N = first_N + (self.shard - rest_N * last.size - first_N) % self.shards
+        many_N = (first_N + count_N - 1 - start_N) // self.shards + 1
+        moves_N = whole_N & (last.ids[cells_N] >= 0) & (many_N > 0)
+        ids_N = start_N + self.shards * (last.place(cells_N) * many_N).astype(np.int64)
+        cells_ND[moves_N, last.index] = last.cells[ids_N[moves_N]]
+
+    def broken(self, cells_ND: Array, trusted_N: Mask) -> Mask:
+        """Return the rows that are another shard's, or agree with an earlier one.
+
+        Rows that are trusted count as earlier than those that are not.
+        """
+        rest_N, whole_N = self._rest(cells_ND, self.digits)
+        order = np.argsort(~trusted_N, kind="stable")
+        keys_N = np.zeros(len(cells_ND), dtype=np.int64)
+        for digit in self.digits:
+            keys_N = keys_N * (digit.size + 1) + digit.ids[cells_ND[:, digit.index]] + 1
+            keys_N = np.unique(keys_N, return_inverse=True)[1]
+        repeated_N = np.ones(len(cells_ND), dtype=bool)
+        repeated_N[order[np.unique(keys_N[order], return_index=True)[1]]] = False
+        broken_N: Mask = whole_N & (repeated_N | (rest_N != self.shard))
+        return broken_N
+
+    def _rest(self, cells_ND: Array, digits: Sequence[Digit]) -> tuple[Array, Mask]:
+        """Return the number of some digits modulo the shards, and where none of them is null."""
+        rest_N = np.zeros(len(cells_ND), dtype=np.int64)
+        whole_N = np.ones(len(cells_ND), dtype=bool)
+        for digit in digits:
+            ids_N = digit.ids[cells_ND[:, digit.index]]
+            whole_N &= ids_N >= 0
+            rest_N = (rest_N * digit.size + ids_N) % self.shards
+        return rest_N, whole_N
+
+    def slots(self, cells_ND: Array, kept_N: Mask) -> "Free":
+        """Return the combinations that are free beside those of the rows that are kept."""
+        free = Free(self)
+        for row in np.flatnonzero(kept_N & self._rest(cells_ND, self.digits)[1]):
+            free.take(cells_ND[row])
+        return free
+
+
+class Free:
+    """The combinations of one shard that no row has yet."""
+
+    def __init__(self, unique: Unique) -> None:
+        self.unique = unique
+        self.moved = math.prod(digit.size for digit in unique.moved)
+        self._slots: dict[int, tuple[int, Slots]] = {}
+
+    def take(self, cells_D: Array) -> bool:
+        """Give a row the first free combination from its own upwards, in place; False when full."""
+        unique = self.unique
+        ids = [int(digit.ids[cells_D[digit.index]]) for digit in unique.digits]
+        whole = 0
+        for digit, one in zip(unique.digits, ids, strict=True):
+            whole = whole * digit.size + one
+        prefix, number = divmod(whole, self.moved)
+        if prefix not in self._slots:
+            first = (unique.shard - prefix * self.moved) % unique.shards
+            count = max(-(-(self.moved - first) // unique.shards), 0)
+            self._slots[prefix] = (first, Slots(count))
+        first, slots = self._slots[prefix]
+        place = max(-(-(number - first) // unique.shards), 0)
+        found = slots.take(min(place, slots.count))
+        if found is None:
+            return False
+        number = first + found * unique.shards
+        for digit in reversed(unique.moved):
+            number, one = divmod(number, digit.size)
+            if one != digit.ids[cells_D[digit.index]]:
+                cells_D[digit.index] = digit.cells[one]
+        return True
+
+
+def _digit(index: int, column: "Modelled", names: set[str], mask: Mask, *, fixed: bool) -> Digit:
+    """Return a modelled column's values in the columns of a constraint, numbered in their order."""
+    parts = [column.vocabulary(name) for name in column.fields if name in names]
+    whole = np.all([part.is_valid().to_numpy(zero_copy_only=False) for part in parts], axis=0)
+    chosen = np.flatnonzero(mask & whole)
+    ids = np.full(column.cells, -1, dtype=np.int64)
+    if not len(chosen):
+        return Digit(index=index, column=column, ids=ids, cells=chosen, fixed=fixed)
+    raw = combination_ids([part.take(pa.array(chosen)) for part in parts])
+    first = np.unique(raw, return_index=True)[1]
+    rank = np.empty_like(first)
+    rank[np.argsort(first)] = np.arange(len(first))
+    ids[chosen] = rank[raw]
+    return Digit(index=index, column=column, ids=ids, cells=chosen[np.sort(first)], fixed=fixed)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pyarrow import csv
 
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
@@ -76,6 +77,48 @@ def make_parquet(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+def _people(rows: int, seed: int = 0) -> pa.Table:
+    """A made-up table with a column of every plain type, and `id`, a number of the row."""
+    rng = np.random.default_rng(seed)
+    cities = np.array(["Aachen", "Bonn", "Celle", "Düren", "Erfurt"])
+    income = np.round(rng.lognormal(10, 0.5, rows), 2)
+    day = rng.integers(15_000, 20_000, rows)
+    return pa.table(
+        {
+            "id": pa.array(rng.permutation(rows) + 10_000_000 * (seed + 1)),
+            "age": pa.array(rng.integers(18, 90, rows)),
+            "income": pa.array(income, mask=rng.random(rows) < 0.05),
+            "city": pa.array(cities[rng.integers(0, 5, rows)]),
+            "joined": pa.array(day.astype(np.int32), pa.date32()),
+            "seen": pa.array(day * 86_400_000_000 + 3_600_000_000, pa.timestamp("us")),
+            "member": pa.array(rng.random(rows) < 0.3),
+            "churned": pa.array(np.where(rng.random(rows) < 0.4, "yes", "no")),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def people() -> Callable[..., pa.Table]:
+    """Rows of a table, different for every seed."""
+    return _people
+
+
+@pytest.fixture
+def write_table(tmp_path: Path) -> Callable[..., Path]:
+    """Write a table as Parquet, or as CSV where the name says so."""
+
+    def write(table: pa.Table, name: str = "table.parquet", **options: object) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".csv":
+            csv.write_csv(table, path)
+        else:
+            pq.write_table(table, path, **options)
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
     if records.num_rows == 0:
         msg = "there are no rows to fit the codec on: give it at least one record"
         raise DataError(msg)
-    fit = _Fit(_plain_columns(records), meaning, read_rules(meaning, records.schema, label), label)
+    fit = _Fit(_plain_columns(records), meaning, read_rules(meaning, label), label)
     _check_label(fit, label)
     for column in meaning.columns:
         fit.add(column)

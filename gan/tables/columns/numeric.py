@@ -13,7 +13,6 @@ outermost cell.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -24,11 +23,12 @@ import pyarrow as pa
 from gan.errors import DataError
 from gan.tables.columns.groups import shown_values
 from gan.tables.columns.modelled import Modelled
+from gan.tables.columns.rules import Limits
 from gan.tables.columns.types import from_plain, parse_type, to_plain
 from gan.tables.columns.units import LARGEST, find_decimals, from_units, to_units
 
 Array = np.ndarray[Any, Any]
-Limits = tuple[Decimal | None, Decimal | None]
+
 
 ATOM_SHARE = 0.01
 """A value with this share of the rows is an atom."""

@@ -1,0 +1,219 @@
+"""Tables as codes and cells: what a fitted codec knows, whatever it was fitted on.
+
+Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`).
+Decoding is one `take` per column. Columns that are not modelled (constants, keys, replaced text,
+sums) are made when decoding.
+
+Shapes: N rows, D modelled columns, K_j codes of column j, K their sum, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from gan.errors import DataError
+from gan.protocols import Encoded, Given, Label
+from gan.tables.columns.given import cell_mask
+from gan.tables.columns.made import Key, Made
+from gan.tables.columns.modelled import Modelled
+from gan.tables.meaning import Meaning, read_meaning
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Vocabularies:
+    """The columns of a table, and the map between their cells, codes and records."""
+
+    schema: pa.Schema
+    """Of the records, with the metadata that is ganmill's."""
+    columns: tuple[Modelled, ...]
+    """The modelled columns, in codec order."""
+    made: tuple[Made, ...] = ()
+    """The other columns, in the order in which they can be made."""
+    label: str | None = None
+    """Name of the label column."""
+    classes: tuple[Label, ...] = ()
+    """Sorted values of a label of categories; empty for numbers."""
+
+    @property
+    def code_counts(self) -> tuple[int, ...]:
+        """Codes of each modelled column, K_j."""
+        return tuple(column.codes for column in self.columns)
+
+    @property
+    def label_column(self) -> int | None:
+        """Index of the modelled column that holds the label."""
+        for index, column in enumerate(self.columns):
+            if self.label in column.fields:
+                return index
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed for privacy's sake, in sentences that name no rare value."""
+        return tuple(note for column in self.columns for note in column.notes)
+
+    @property
+    def capacities(self) -> dict[str, int]:
+        """How many rows each key column can name."""
+        return {
+            column.name: column.capacity
+            for column in self.made
+            if isinstance(column, Key) and column.capacity is not None
+        }
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the columns mean, constraints included."""
+        return read_meaning(self.schema)
+
+    def encode(self, records: pa.Table) -> Encoded:
+        """Return `cells_ND` int32 and class indexes; what train never had becomes the nearest.
+
+        Raises:
+            DataError: columns are missing or of other types.
+        """
+        self._check(records)
+        cells_ND = np.empty((records.num_rows, len(self.columns)), dtype=np.int32)
+        for index, column in enumerate(self.columns):
+            cells_ND[:, index] = column.encode(records)
+        return Encoded(cells_ND, self._labels(cells_ND))
+
+    def to_samples(self, values: Tensor) -> Tensor:
+        """Return cells as `codes_ND` int64."""
+        starts, codes = self._code_tables
+        codes_ND: Tensor = codes[values.long().cpu() + starts]
+        return codes_ND.to(values.device)
+
+    def to_values(self, samples: Tensor) -> Array:
+        """Return `cells_ND` int32 of codes plus positions.
+
+        Args:
+            samples: (N, D) floats, code + position in [0, 1) inside the code; of integers the
+                position is a half.
+        """
+        packed_ND = samples.detach().cpu().double().numpy()
+        if not samples.is_floating_point():
+            packed_ND = packed_ND + 0.5
+        cells_DN = np.empty(packed_ND.T.shape, dtype=np.int32)
+        for cells_N, packed_N, column in zip(cells_DN, packed_ND.T, self.columns, strict=True):
+            codes_N = np.clip(packed_N.astype(np.int32), 0, column.codes - 1)
+            if column.codes == column.cells:
+                cells_N[:] = codes_N
+                continue
+            sizes_N = np.diff(column.first_cells)[codes_N]
+            places_N = ((packed_N - codes_N) * sizes_N).astype(np.int32)
+            cells_N[:] = column.first_cells[codes_N] + np.clip(places_N, 0, sizes_N - 1)
+        return cells_DN.T
+
+    def decode(
+        self,
+        values: Array,
+        labels_N: np.ndarray[Any, np.dtype[np.int64]],  # noqa: ARG002 - the label is a column
+        first_row: int = 0,
+    ) -> pa.Table:
+        """Return cells as records.
+
+        Args:
+            values: `cells_ND` int32.
+            labels_N: ignored: the label is one of the modelled columns.
+            first_row: number of the first row in the whole data set, for keys.
+
+        Raises:
+            DataError: a key's form has fewer values than rows.
+        """
+        found: dict[str, Any] = {}
+        for cells_N, column in zip(np.ascontiguousarray(values.T), self.columns, strict=True):
+            indices = pa.array(cells_N)
+            for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
+                found[name] = vocabulary.take(indices)
+        for maker in self.made:
+            found[maker.name] = maker.make(len(values), first_row, found)
+        arrays = [_as_field(found[field.name], field) for field in self.schema]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def allowed(self, given: Sequence[Given], *, per_class: bool) -> Array | None:
+        """Return which codes a record may have: bool (C or 1, K); None when all.
+
+        With `per_class` row c fixes the label to class c, and codes of the label are all forbidden
+        in the rows of classes that the conditions exclude; else there is one row. A code is
+        allowed when at least one of its cells meets the conditions.
+
+        Raises:
+            ConfigError: a column that cannot be given, a value that it does not know, or an empty
+                range.
+        """
+        index = self.label_column
+        if not per_class or not self.classes or index is None:
+            return self._codes(self.cell_mask(given))[None] if given else None
+        mask = self.cell_mask(given)
+        ends = np.cumsum([column.cells for column in self.columns])
+        own = slice(ends[index] - self.columns[index].cells, ends[index])
+        rows = []
+        for number in range(len(self.classes)):
+            of_class = mask.copy()
+            of_class[own] &= self._class_of_cell == number
+            rows.append(self._codes(of_class))
+        return np.stack(rows)
+
+    def cell_mask(self, given: Sequence[Given]) -> Array:
+        """Return which cells of all columns meet the conditions: bool, one column after another.
+
+        Raises:
+            ConfigError: as `allowed`.
+        """
+        return cell_mask(given, self.columns, self.made)
+
+    def _codes(self, mask: Array) -> Array:
+        """Return which codes have a cell of the mask."""
+        counts = np.concatenate([np.diff(column.first_cells) for column in self.columns])
+        allowed_K: Array = np.logical_or.reduceat(mask, np.cumsum(counts) - counts)
+        return allowed_K
+
+    def _check(self, records: pa.Table) -> None:
+        for field in self.schema:
+            index = records.schema.get_field_index(field.name)
+            if index < 0 or records.schema.field(index).type != field.type:
+                found = "missing" if index < 0 else str(records.schema.field(index).type)
+                msg = (
+                    f"column {field.name!r} is {found}, the codec was fitted on {field.type}: "
+                    "prepare the records as the training records were"
+                )
+                raise DataError(msg)
+
+    def _labels(self, cells_ND: Array) -> Array:
+        """Return the class index of every row; zeros without classes."""
+        index = self.label_column
+        if index is None or not self.classes:
+            return np.zeros(len(cells_ND), dtype=np.int64)
+        labels_N: Array = self._class_of_cell[cells_ND[:, index]]
+        return labels_N
+
+    @cached_property
+    def _class_of_cell(self) -> Array:
+        """Return the class of every cell of the label's column; there is one."""
+        column = next(column for column in self.columns if self.label in column.fields)
+        vocabulary = column.vocabulary(str(self.label))
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return np.array([numbers[label] for label in vocabulary.to_pylist()], dtype=np.int64)
+
+    @cached_property
+    def _code_tables(self) -> tuple[Tensor, Tensor]:
+        """Return where each column's cells start, and the code of every cell."""
+        counts = [column.cells for column in self.columns]
+        starts = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        return starts, torch.from_numpy(np.concatenate([c.code_of_cell for c in self.columns]))
+
+
+def _as_field(values: Any, field: pa.Field) -> Any:
+    """Return values as the type of the schema's field."""
+    if pa.types.is_dictionary(field.type):
+        return values.dictionary_encode().cast(field.type)
+    return values

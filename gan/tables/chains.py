@@ -21,7 +21,7 @@ from gan.tables.contradictions import Step, ordered
 from gan.tables.meaning import Constraint
 
 if TYPE_CHECKING:
-    from gan.tables.codec import TableCodec
+    from gan.tables.vocabularies import Vocabularies
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -48,7 +48,7 @@ class Pool:
 class Chains:
     """The inequalities between columns that a generator draws."""
 
-    def __init__(self, codec: "TableCodec", constraints: Sequence[Constraint]) -> None:
+    def __init__(self, codec: "Vocabularies", constraints: Sequence[Constraint]) -> None:
         """Order the columns.
 
         Steps from or to a column that is made, and steps between columns that are drawn together,

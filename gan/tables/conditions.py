@@ -14,14 +14,14 @@ import numpy as np
 from gan.protocols import Wanted
 
 if TYPE_CHECKING:
-    from gan.tables.codec import TableCodec
     from gan.tables.columns.modelled import Modelled
+    from gan.tables.vocabularies import Vocabularies
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def allowed_cells(codec: "TableCodec", wanted: Wanted, label: int | None = None) -> list[Mask]:
+def allowed_cells(codec: "Vocabularies", wanted: Wanted, label: int | None = None) -> list[Mask]:
     """Return for each modelled column which of its cells may be chosen.
 
     Args:
@@ -102,7 +102,7 @@ class Edge:
         return again_N
 
 
-def edges(codec: "TableCodec", wanted: Wanted) -> tuple[Edge, ...]:
+def edges(codec: "Vocabularies", wanted: Wanted) -> tuple[Edge, ...]:
     """Return the columns whose condition ends inside a bin."""
     if not wanted.given:
         return ()

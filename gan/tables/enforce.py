@@ -26,7 +26,7 @@ from gan.tables.meaning import Constraint, Meaning
 from gan.tables.unique import Unique
 
 if TYPE_CHECKING:
-    from gan.tables.codec import TableCodec
+    from gan.tables.vocabularies import Vocabularies
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -42,7 +42,9 @@ ATTEMPTS = 30
 """Free combinations that a row tries before unique and the other rules count as contradictory."""
 
 
-def enforce(codec: "TableCodec", values: Array, wanted: Wanted, redraw: Redraw) -> Enforced | None:
+def enforce(
+    codec: "Vocabularies", values: Array, wanted: Wanted, redraw: Redraw
+) -> Enforced | None:
     """Make cells obey conditions and constraints; None when there are none.
 
     Args:
@@ -70,7 +72,7 @@ def enforce(codec: "TableCodec", values: Array, wanted: Wanted, redraw: Redraw) 
 class Rules:
     """Everything that the rows of one shard must obey beyond what the codec's cells ensure."""
 
-    def __init__(self, codec: "TableCodec", wanted: Wanted) -> None:
+    def __init__(self, codec: "Vocabularies", wanted: Wanted) -> None:
         """Collect conditions and constraints.
 
         Raises:
@@ -136,7 +138,7 @@ def row_rules(meaning: Meaning) -> tuple[Constraint, ...]:
     )
 
 
-def unique_rules(codec: "TableCodec", meaning: Meaning, wanted: Wanted) -> tuple[Unique, ...]:
+def unique_rules(codec: "Vocabularies", meaning: Meaning, wanted: Wanted) -> tuple[Unique, ...]:
     """Return the constraints on combinations that no key column ensures.
 
     Raises:

@@ -25,8 +25,8 @@ from gan.tables.constraints import combination_ids, describe
 from gan.tables.meaning import Constraint
 
 if TYPE_CHECKING:
-    from gan.tables.codec import TableCodec
     from gan.tables.columns.modelled import Modelled
+    from gan.tables.vocabularies import Vocabularies
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -97,7 +97,7 @@ class Unique:
     """One constraint of kind `unique` on one shard."""
 
     def __init__(
-        self, codec: "TableCodec", constraint: Constraint, masks: Sequence[Mask], wanted: Wanted
+        self, codec: "Vocabularies", constraint: Constraint, masks: Sequence[Mask], wanted: Wanted
     ) -> None:
         """Number the combinations.
 

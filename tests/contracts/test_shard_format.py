@@ -14,6 +14,7 @@ from storage.shards import IMAGE, OFFERED, SAMPLE_ID, format_for, load_format
 from storage.shards.parquet_file import write_parquet
 
 IMAGE_FORMATS = tuple(OFFERED["images"].values())
+TABLE_FORMATS = tuple(OFFERED["tables"].values())
 METADATA = {"synthetic": "true", "generator": "toy/x", "run_key": "ab", "shard_index": "3"}
 LABELS = {
     "text": pa.array(["ä", "bee", "bee", "", "cat"], pa.string()),
@@ -35,9 +36,133 @@ def table(images_NHWC, labels=None):
     return pa.table(columns if labels is None else columns | {"kind": labels})
 
 
+CELLS = {
+    "whole": pa.array([1, None, -5, 2**53, 0], pa.int64()),
+    "small": pa.array([0, 255, None, 7, 7], pa.uint8()),
+    "real": pa.array([0.1, None, -1e-12, 1e300, 3.0]),
+    "single": pa.array([0.1, None, 2.5, -0.5, 3.0], pa.float32()),
+    "money": pa.array(["19.90", None, "-0.05", "100.00", "0.00"]).cast(pa.decimal128(9, 2)),
+    "truth": pa.array([True, None, False, True, True]),
+    "text": pa.array(['ä, "b"; c', None, "line\nend", "007", "a\tb"]),
+    "day": pa.array([0, None, 20_000, -1, 7], pa.int32()).cast(pa.date32()),
+    "moment": pa.array([0, None, 10**15 + 1, -1, 7], pa.timestamp("us")),
+    "zoned": pa.array([0, None, 10**15, -1_000_000, 7], pa.timestamp("us", "UTC")),
+    "hour": pa.array([0, None, 86_399_999_999, 1, 7], pa.time64("us")),
+}
+
+
 @pytest.fixture(params=IMAGE_FORMATS)
 def shard_format(request):
     return load_format(request.param)
+
+
+@pytest.fixture(params=TABLE_FORMATS)
+def table_format(request):
+    return load_format(request.param)
+
+
+def survives(table_format, records):
+    data = table_format.encode(records, METADATA)
+    decoded = table_format.decode(data, records.schema)
+    assert decoded.equals(records)
+    assert decoded.schema.equals(records.schema)
+    assert decoded.schema.metadata is None
+    return data
+
+
+@pytest.mark.parametrize("cells", CELLS.values(), ids=CELLS)
+def test_cells_survive(table_format, cells):
+    survives(table_format, pa.table({"cells": cells, "row": pa.array([1, 2, 3, 4, 5])}))
+
+
+def test_rows_of_every_type_survive(table_format):
+    survives(table_format, pa.table(CELLS))
+
+
+def test_many_rows_in_many_chunks_survive(table_format):
+    whole = pa.table({"a": pa.array(np.arange(9_000)), "b": pa.array(["x", "y", None] * 3_000)})
+    chunked = pa.concat_tables([whole.slice(0, 3), whole.slice(3, 4_000), whole.slice(4_003)])
+    assert survives(table_format, chunked) == survives(table_format, whole)
+
+
+def test_a_slice_of_rows_is_encoded_as_itself(table_format):
+    survives(table_format, pa.table(CELLS).slice(1, 3))
+
+
+def test_a_shard_of_rows_says_what_it_is(table_format):
+    data = table_format.encode(pa.table(CELLS), METADATA)
+    said = table_format.metadata(data)
+    assert METADATA.items() <= said.items() if table_format.self_describing else not said
+
+
+def test_rows_and_schema_are_known(table_format):
+    records = pa.table(CELLS)
+    foreign = table_format.file_schema(records.schema)
+    rows, schema = table_format.inspect(table_format.encode(records, METADATA), foreign)
+    assert rows == 5
+    assert schema.equals(foreign)
+    assert schema.names == records.schema.names
+
+
+def test_damage_of_rows_never_passes(table_format):
+    """A flipped byte is an error, or changes nothing; without checksums it may change a value."""
+    records = pa.table({"a": [1, 2, 3], "b": ["x", "y", "z"]})
+    data = table_format.encode(records, METADATA)
+    for at in range(0, len(data), 3):
+        broken = data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1 :]
+        try:
+            decoded, said = (
+                table_format.decode(broken, records.schema),
+                table_format.metadata(broken),
+            )
+        except IntegrityError:
+            continue
+        assert isinstance(decoded, pa.Table)
+        same = said == table_format.metadata(data) and decoded.schema.equals(records.schema)
+        if table_format.self_describing and same:
+            assert decoded.equals(records), at
+
+
+def test_what_is_no_shard_of_rows_is_refused(table_format):
+    records = pa.table(CELLS)
+    image = load_format("parquet").encode(table(images(5, (4, 4, 3))), METADATA)
+    for data in (b"", b"PAR1", image):
+        with pytest.raises(IntegrityError):
+            table_format.decode(data, records.schema)
+
+
+def test_the_guess_for_rows_is_near(table_format):
+    rng = np.random.default_rng(0)
+    records = pa.table(
+        {
+            "age": rng.integers(18, 90, 5_000),
+            "income": np.round(rng.lognormal(10, 1, 5_000), 2),
+            "city": np.array(["Aachen", "Bonn", "Celle"])[rng.integers(0, 3, 5_000)],
+            "member": rng.random(5_000) < 0.5,
+        }
+    )
+    size = len(table_format.encode(records, METADATA)) / 5_000
+    assert 0.4 < table_format.bytes_per_row(records.schema) / size < 2.5
+
+
+def test_rows_carry_no_sample_id(table_format):
+    assert not table_format.sample_ids
+    assert table_format.modality == "tables"
+    line = table_format.how_to_read("<lake>/x/", pa.table(CELLS).schema)
+    assert any("pandas.read_" in part for part in line)
+    assert any("<lake>/x/" in part for part in line)
+
+
+def test_rows_in_parquet_are_read_by_pandas_with_portable_encodings():
+    data = load_format("table-parquet").encode(pa.table(CELLS), METADATA)
+    frame = pd.read_parquet(io.BytesIO(data), dtype_backend="pyarrow")
+    assert list(frame) == list(CELLS)
+    group = pq.read_metadata(io.BytesIO(data)).row_group(0)
+    for number in range(group.num_columns):
+        column = group.column(number)
+        assert column.compression == "ZSTD"
+        assert column.has_dictionary_page is (column.path_in_schema == "text")
+        assert column.has_offset_index
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)

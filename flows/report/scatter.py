@@ -63,12 +63,12 @@ def _points(group: Mapping[str, Any], index: int, data: Mapping[str, Any]) -> Ht
     steps = [
         f"M{_BOX * x:.0f} {_BOX * (1 - y):.0f}h0" for x, y in places if 0 <= x <= 1 and 0 <= y <= 1
     ]
-    return element("path", d="".join(steps), class_=f"points side-{index}")
+    return element("path", d="".join(steps), class_=f"points cloud-{index}")
 
 
 def _legend(groups: Sequence[Mapping[str, Any]], density: Mapping[str, Any] | None) -> Html:
     marks = [("density", str(density["name"]))] if density else []
-    marks += [(f"dot-{index}", str(group["name"])) for index, group in enumerate(groups)]
+    marks += [(f"cloud-{index}", str(group["name"])) for index, group in enumerate(groups)]
     entries = [
         element("li", element("span", class_=f"swatch {mark}"), name) for mark, name in marks
     ]

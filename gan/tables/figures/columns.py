@@ -94,7 +94,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         text = "true" if value else "false"
     elif isinstance(value, float):
-        text = f"{value:.6g}"
+        text = f"{value:.12g}" if value == round(value, 2) else f"{value:.6g}"
     elif isinstance(value, datetime):
         text = value.isoformat(sep=" ", timespec="auto")
     else:

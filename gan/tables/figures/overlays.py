@@ -108,8 +108,7 @@ def _used(counts: tuple[Array, Array]) -> tuple[int, int]:
 
 def _range_text(column: Drawn, layout: Layout, start: int, stop: int) -> str:
     """Return which values a range of bins has; bin i lies below edge i."""
-    edges = layout.edges
-    shift = 0.5 if column.whole and not layout.log else 0.0
+    edges, shift = layout.edges, _shift(column, layout)
     low = None if start == 0 else place_text(column.kind, edges[start - 1] + shift)
     high = None if stop > len(edges) else place_text(column.kind, edges[stop - 1] - shift)
     if low is None or high is None:
@@ -119,19 +118,24 @@ def _range_text(column: Drawn, layout: Layout, start: int, stop: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _shift(column: Drawn, layout: Layout) -> float:
+    """Return how far whole numbers lie from the edges between them."""
+    return 0.5 if column.whole and not layout.log else 0.0
+
+
 def _ticks(column: Drawn, layout: Layout, first: int, last: int) -> list[dict[str, Any]]:
-    """Return a few edges as texts under the axis."""
-    size = last - first
-    inner = [edge for edge in range(first, last + 1) if 0 < edge <= len(layout.edges)]
+    """Return a few edges as texts under the axis; whole numbers stand under their own place."""
+    edges, shift = layout.edges, _shift(column, layout)
+    inner = [edge for edge in range(first, last + 1) if 0 < edge <= len(edges)]
     count = _LONG_TICKS if column.kind in ("date", "timestamp") else _TICKS
     spread = np.unique(np.linspace(0, len(inner) - 1, min(count, len(inner))).astype(int))
+    inside = shift / (edges[1] - edges[0]) if len(edges) > 1 else 0.0
     ticks = []
     for edge in (inner[place] for place in spread):
-        shift = 0.5 if column.whole and not layout.log else 0.0
-        at = (edge - first + shift) / size
+        at = (edge - first + inside) / (last - first)
         if at <= 1:
-            text = place_text(column.kind, layout.edges[edge - 1] + shift)
-            ticks.append({"at": at, "text": text})
+            text = place_text(column.kind, edges[edge - 1] + shift)
+            ticks.append({"at": round(float(at), 4), "text": text})
     return ticks
 
 

@@ -29,6 +29,7 @@ MOST_COLUMNS = 60
 LEVELS = 10
 DEPTH = 10
 """How often the area is halved at most: 32 by 32 cells."""
+_NEGLIGIBLE = 0.05
 _UNIT = 12.0**0.5
 """Makes a uniform rank's variance one."""
 _MARGIN = 0.08
@@ -94,25 +95,36 @@ def density_cells(real_N2: Array, area: Area, group: int) -> list[list[float]]:
     """Return where real rows lie: cells [left, bottom, right, top, density], places from 0 to 1.
 
     The area is halved along its longer side again and again, as long as both halves have no row or
-    at least `group`. Density is the share of the area's rows ÷ the share of its surface; empty
-    cells are left out, and nothing is returned when the whole area has fewer rows than a group.
+    at least `group`. A half with fewer, and with less than a twentieth of its cell, is left empty
+    rather than end this. Density is the share of the shown rows ÷ the share of the surface; nothing
+    is returned when the whole area has fewer rows than a group.
     """
     low, high = np.array(area).T
     places_N2 = (real_N2 - low) / (high - low)
     inside_N2 = places_N2[((places_N2 >= 0) & (places_N2 < 1)).all(axis=1)]
     if len(inside_N2) < group:
         return []
-    cells: list[list[float]] = []
-    waiting = [(inside_N2, (0.0, 0.0, 1.0, 1.0), 0)]
+    found: list[tuple[Box, int]] = []
+    waiting: list[tuple[Array, Box, int]] = [(inside_N2, (0.0, 0.0, 1.0, 1.0), 0)]
     while waiting:
         rows_N2, box, depth = waiting.pop()
-        halves = _halves(rows_N2, box, depth)
-        if depth < DEPTH and all(len(rows) == 0 or len(rows) >= group for rows, _ in halves):
-            waiting += [(rows, half, depth + 1) for rows, half in halves if len(rows)]
-            continue
-        surface = (box[2] - box[0]) * (box[3] - box[1])
-        cells.append([*box, round(len(rows_N2) / len(inside_N2) / surface, 3)])
+        halves = [half for half in _halves(rows_N2, box, depth) if _shown(half[0], rows_N2, group)]
+        if depth < DEPTH and halves and all(len(rows) >= group for rows, _ in halves):
+            waiting += [(rows, half, depth + 1) for rows, half in halves]
+        else:
+            found.append((box, len(rows_N2)))
+    shown = sum(count for _, count in found)
+    cells = [[*box, round(count / shown / _surface(box), 3)] for box, count in found]
     return sorted(cells)
+
+
+def _shown(half_N2: Array, whole_N2: Array, group: int) -> bool:
+    """Return whether a half counts: it is not empty, and not both rare and negligible."""
+    return len(half_N2) >= min(group, _NEGLIGIBLE * len(whole_N2)) and len(half_N2) > 0
+
+
+def _surface(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _halves(rows_N2: Array, box: Box, depth: int) -> list[tuple[Array, Box]]:

@@ -100,6 +100,15 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def one_thread_everywhere() -> Iterator[None]:
+    """Like `one_thread`, and so for numpy's products and scikit-learn's trees."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # with scikit-learn
+
+    with one_thread(), threadpool_limits(limits=1):
+        yield
+
+
 def choose_device(wanted: str) -> str:
     """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`.
 

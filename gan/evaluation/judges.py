@@ -54,6 +54,8 @@ class Options:
     """Most records compared on each side."""
     overlap_expected: bool = False
     """True where splits are by occurrence, because most records repeat."""
+    sdmetrics: bool = False
+    """Tables: add the scores of the package `sdmetrics`, where it is installed."""
 
 
 class Reference(Protocol):

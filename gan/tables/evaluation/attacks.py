@@ -1,0 +1,95 @@
+"""What an opponent can tell: synthetic rows from real ones, training rows from unseen ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gan.evaluation.ceilings import summarise
+from gan.evaluation.judges import Likelihood
+from gan.evaluation.measured import Measured
+from gan.metrics.auc import auc, delong, null_spread
+from gan.metrics.c2st import out_of_fold_scores
+from gan.metrics.copies import Z_95
+from gan.metrics.intervals import random_half
+from gan.randomness import numpy_stream
+from gan.report import Metric
+from gan.tables.evaluation.closeness import normal_draws
+from gan.tables.evaluation.features import Features
+from gan.tables.evaluation.ground import Ground, some
+
+Array = np.ndarray[Any, Any]
+
+NOTABLE_MEMBERSHIP = 0.55
+"""Area from which the report says a sentence about it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttackSide:
+    """The real side of these metrics."""
+
+    ground: Ground
+    features: Features
+    holdout_NF: Array
+
+    def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
+        """Yield `c2st` of as many fakes as there are reals."""
+        ground, n = self.ground, len(self.holdout_NF)
+        fakes = candidate.take(pa.array(sets[0]))
+        scores = out_of_fold_scores(
+            self.holdout_NF,
+            self.features.of(fakes),
+            self.features.is_levels,
+            numpy_stream(ground.seed, "c2st-folds"),
+        )
+        found = delong(scores.fakes_M, scores.reals_N)
+        spread = null_spread(n, n)
+        draws = normal_draws(0.5, spread)
+        metric = Metric(
+            name="c2st",
+            scope="all",
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=n,
+            ceiling=summarise(draws, value=0.5).ceiling,
+            direction="lower",
+        )
+        replicates = []
+        for r in range(ground.replicates):
+            reals_N = random_half(n, numpy_stream(ground.seed, "holdout-half", r))
+            fakes_N = random_half(n, numpy_stream(ground.seed, "candidate-half", r))
+            replicates.append(auc(scores.fakes_M[fakes_N], scores.reals_N[reals_N]))
+        upper_ends = tuple(draw + Z_95 * spread for draw in draws)
+        yield Measured(metric=metric, reals=upper_ends, replicates=tuple(replicates))
+
+    def membership(self, log_likelihood: Likelihood | None) -> Measured | None:
+        """Return how well the generator's likelihood tells training rows from unseen ones.
+
+        The loss attack of Yeom et al. 2018 (arXiv:1709.01604, section 3.2) at every threshold:
+        the area under its ROC curve. None for a generator that has no likelihood.
+        """
+        if log_likelihood is None:
+            return None
+        train = some(self.ground.splits.train, self.ground.n, self.ground.seed, "membership")
+        inside, outside = log_likelihood(train), log_likelihood(self.ground.holdout)
+        if inside is None or outside is None:
+            return None
+        found = delong(inside, outside)
+        metric = Metric(
+            name="membership",
+            scope="all",
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=len(outside),
+            direction="lower",
+        )
+        return Measured(metric=metric)
+
+
+def build_attacks(ground: Ground, features: Features) -> AttackSide:
+    """Keep the holdout as trees take it."""
+    return AttackSide(ground=ground, features=features, holdout_NF=features.of(ground.holdout))

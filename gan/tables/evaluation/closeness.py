@@ -1,0 +1,219 @@
+"""What distances between rows say: coverage, density, and whether training rows come back.
+
+Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamples.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gan.evaluation.ceilings import Real, summarise
+from gan.evaluation.copy_check import Calibration, measure_copies
+from gan.evaluation.measured import Measured
+from gan.evaluation.trials import compare_sets
+from gan.metrics.closest import closest_share, nearer, nearest, owners, resampled_shares
+from gan.metrics.copies import nominal_share
+from gan.metrics.distances import nearest_distances
+from gan.metrics.intervals import random_half, spread_interval
+from gan.metrics.pool import KINDS, make_pool, measure_neighbours
+from gan.randomness import numpy_stream
+from gan.report import Metric
+from gan.tables.evaluation.ground import Ground, some
+from gan.tables.evaluation.identity import Identity, first_of_each
+from gan.tables.evaluation.space import Space, fit_space
+
+Array = np.ndarray[Any, Any]
+
+NEIGHBOUR_ROWS = 2500
+"""Most rows on each side of coverage."""
+CLOSEST_ROWS = 10_000
+"""Most training and most holdout rows between which the nearest is sought."""
+LEAST_CLOSEST = 5000
+"""Rows of both sides from which the share is judged; with fewer, calibrated copies are."""
+COPY_ROWS = 50_000
+"""Most training rows among which near copies are sought."""
+DRAWS = 200
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClosenessSide:
+    """The real side of these metrics."""
+
+    space: Space
+    identity: Identity
+    train_digests: frozenset[bytes]
+    holdout_NF: Array
+    """At most NEIGHBOUR_ROWS of it."""
+    coverage: Real
+    train_PF: Array
+    """As many distinct rows of train as of the holdout."""
+    distinct_PF: Array
+    """Distinct rows of the holdout."""
+    copied_NF: Array
+    """Rows of train among which near copies are sought."""
+    unseen_N: Array
+    """Distance to them of every unseen row that equals none of train."""
+    holdout_rows: int
+    replicates: int
+    seed: int
+
+    def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
+        """Yield `coverage`, `density`, `dcr_share`, and `copies` where rows are too few for it."""
+        fakes_MF = self.space.points(candidate)
+        yield from self._neighbours(fakes_MF, sets)
+        share = self._dcr_share(fakes_MF)
+        yield share
+        if share.metric.ceiling is None:
+            yield from self._copies(candidate, fakes_MF)
+
+    def _neighbours(self, fakes_MF: Array, sets: Sequence[Array]) -> Iterator[Measured]:
+        n = len(self.holdout_NF)
+        parts = [fakes_MF[rows[:n]] for rows in sets]
+        trial = compare_sets(self.holdout_NF, parts, measure_neighbours, self.replicates, self.seed)
+        for name, value in trial.points.items():
+            kind, replicates = KINDS[name], trial.replicates[name]
+            low, high = spread_interval(value, replicates, kind.lower, kind.upper)
+            judged = name == "coverage"
+            metric = Metric(
+                name=name,
+                scope="all",
+                value=value,
+                low=low,
+                high=high,
+                n=trial.n,
+                ceiling=self.coverage.ceiling if judged else None,
+                direction=kind.direction,
+            )
+            reals = self.coverage.draws if judged else ()
+            yield Measured(metric=metric, reals=reals, replicates=replicates)
+
+    def _dcr_share(self, fakes_MF: Array) -> Measured:
+        """Return the share of fakes that are nearer to train, judged only with enough rows.
+
+        Of real rows it is one half, with the spread that so many effective rows have.
+        """
+        rows = len(self.train_PF)
+        to_train, to_holdout = nearest(fakes_MF, self.train_PF), nearest(fakes_MF, self.distinct_PF)
+        hits_M, owners_M = nearer(to_train, to_holdout), owners(to_train, to_holdout, rows)
+        found = closest_share(hits_M, owners_M)
+        weights_BP = np.zeros((self.replicates, 2 * rows))
+        for r in range(self.replicates):
+            chosen = random_half(2 * rows, numpy_stream(self.seed, "closest-half", r))
+            weights_BP[r, chosen] = 1.0
+        again_B = np.nan_to_num(resampled_shares(hits_M, owners_M, weights_BP), nan=found.share)
+        spread = 0.5 / np.sqrt(found.effective)
+        draws = normal_draws(0.5, float(spread))
+        n = min(rows, len(fakes_MF))
+        ceiling = summarise(draws, value=0.5).ceiling
+        metric = Metric(
+            name="dcr_share",
+            scope="all",
+            value=found.share,
+            low=found.low,
+            high=found.high,
+            n=n,
+            ceiling=ceiling if n >= LEAST_CLOSEST else None,
+            direction="lower",
+        )
+        return Measured(metric=metric, reals=tuple(draws), replicates=tuple(again_B.tolist()))
+
+    def _copies(self, candidate: pa.Table, fakes_MF: Array) -> Iterator[Measured]:
+        """Yield near copies; rows that equal one of train are judged as exact copies."""
+        exact = _known(self.identity.digests(candidate), self.train_digests)
+        if exact.all() or not len(self.unseen_N):
+            return
+        calibration = Calibration(
+            unseen_N=self.unseen_N,
+            nominal=nominal_share(self.holdout_rows),
+            replicates=self.replicates,
+            seed=self.seed,
+        )
+        distances_M = nearest_distances(fakes_MF[~exact], self.copied_NF)
+        yield measure_copies(distances_M, calibration, "all")
+
+
+def build_closeness(ground: Ground, identity: Identity) -> ClosenessSide:
+    """Place the real rows and measure what unseen ones reach."""
+    splits, seed = ground.splits, ground.seed
+    space = fit_space(splits.train, ground.columns)
+    n = min(ground.n, NEIGHBOUR_ROWS)
+    sides = (ground.holdout, ground.validation)
+    near, other = (space.points(some(part, n, seed, "neighbours")) for part in sides)
+    train_PF, distinct_PF = _distinct(ground, identity, space)
+    copied_NF = space.points(some(splits.train, COPY_ROWS, seed, "copies"))
+    digests = frozenset(identity.digests(splits.train))
+    return ClosenessSide(
+        space=space,
+        identity=identity,
+        train_digests=digests,
+        holdout_NF=near,
+        coverage=_coverage_ceiling(np.concatenate([near, other]), ground),
+        train_PF=train_PF,
+        distinct_PF=distinct_PF,
+        copied_NF=copied_NF,
+        unseen_N=_unseen_distances(ground, identity, digests, space, copied_NF)
+        if len(train_PF) < LEAST_CLOSEST
+        else np.zeros(0),
+        holdout_rows=splits.holdout.num_rows,
+        replicates=ground.replicates,
+        seed=seed,
+    )
+
+
+def normal_draws(mean: float, spread: float) -> list[float]:
+    """Return evenly spaced quantiles of a normal distribution, as draws of real data."""
+    normal = NormalDist(mean, max(spread, 1e-12))
+    return [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
+
+
+def _coverage_ceiling(points_PF: Array, ground: Ground) -> Real:
+    pool = make_pool(points_PF)
+    n = len(points_PF) // 2
+    rng = numpy_stream(ground.seed, "ceiling-neighbours")
+    draws = []
+    for _ in range(ground.halves):
+        order = rng.permutation(2 * n)
+        draws.append(measure_neighbours(pool, order[:n], order[n:])["coverage"])
+    return summarise(draws)
+
+
+def _distinct(ground: Ground, identity: Identity, space: Space) -> tuple[Array, Array]:
+    """Return equally many distinct rows of train and of the holdout.
+
+    A row that repeats lies on one side with all its copies: counted once, every content has the
+    same chance to be on either side.
+    """
+    found = []
+    for name in ("train", "holdout"):
+        records = getattr(ground.splits, name)
+        first = first_of_each(identity.digests(records))
+        order = numpy_stream(ground.seed, f"closest-{name}").permutation(first)
+        found.append((records, order))
+    rows = min(CLOSEST_ROWS, *(len(order) for _, order in found))
+    train, holdout = (
+        space.points(records.take(pa.array(np.sort(order[:rows])))) for records, order in found
+    )
+    return train, holdout
+
+
+def _unseen_distances(
+    ground: Ground,
+    identity: Identity,
+    train_digests: frozenset[bytes],
+    space: Space,
+    train_NF: Array,
+) -> Array:
+    parts = []
+    for records in (ground.splits.holdout, ground.splits.validation):
+        rows = some(records, ground.options.cap, ground.seed, "unseen")
+        fresh = ~_known(identity.digests(rows), train_digests)
+        parts.append(nearest_distances(space.points(rows)[fresh], train_NF))
+    return np.concatenate(parts)
+
+
+def _known(digests: Sequence[bytes], known: frozenset[bytes]) -> Array:
+    return np.array([digest in known for digest in digests], dtype=bool)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.artifacts import MAX_PNG_BYTES, samples_uri, verdict_markdown
+from flows.artifacts import MAX_PNG_BYTES, samples_markdown, samples_uri, verdict_markdown
 from flows.stages.evaluate import public_notes
 from gan.report import Ceiling, Figure, Metric, Reason, Report
 
@@ -75,3 +75,24 @@ def test_no_name_of_a_real_file_is_published():
         notes=("1 unreadable images were skipped: jane_doe.png (truncated).", "3 images are grey."),
     )
     assert public_notes(prepared) == ("3 images are grey.",)
+
+
+def rows_figure() -> Figure:
+    data = {"columns": ["name", "value"], "rows": [["a|b <i>*x*", 3], ["c\nd", None]]}
+    return Figure(
+        id="samples", section="samples", caption="Two rows.", alt="a", kind="table", data=data
+    )
+
+
+def test_rows_are_a_table_in_which_text_stays_text():
+    text = samples_markdown(report(rows_figure()))
+    assert text is not None
+    assert text.splitlines()[2:6] == [
+        "| name | value |",
+        "|---|---|",
+        r"| a\|b &lt;i&gt;\*x\* | 3 |",
+        "| c d | None |",
+    ]
+    assert "Two rows." in text
+    assert samples_uri(report(rows_figure())) is None
+    assert samples_markdown(report(figure(8))) is None

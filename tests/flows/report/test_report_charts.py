@@ -218,7 +218,9 @@ def test_picture_must_be_base64():
 
 def test_unknown_kind_names_the_known_ones():
     item = Figure(id="f", section="data", caption="", alt="", kind="pie", data={})
-    with pytest.raises(ValueError, match="'pie'; known are bars, heatmap, image, lines, panels, scatter, table"):
+    with pytest.raises(
+        ValueError, match="'pie'; known are bars, heatmap, image, lines, panels, scatter, table"
+    ):
         figure(item)
 
 

@@ -70,6 +70,19 @@ def find_layout(data: bytes, given: str | None, name: str) -> Layout:
     )
 
 
+def first_record(text: str, delimiter: str, quote: str) -> tuple[list[str], int]:
+    """Return the fields of the first record and where it ends.
+
+    Raises:
+        ValueError: there is none.
+    """
+    record = next(_records(text, delimiter, quote, whole=True), None)
+    if record is None:
+        msg = "there is no header"
+        raise ValueError(msg)
+    return record
+
+
 def _quote(sample: str) -> str:
     enclosed = len(_ENCLOSED.findall(sample))
     return "'" if '"' not in sample and enclosed >= max(sample.count("\n") - 1, 2) else '"'

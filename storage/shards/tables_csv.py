@@ -1,0 +1,74 @@
+"""`csv` for tables: written as the source writes it, or by RFC 4180 where that was no CSV.
+
+A file holds the rows and nothing else, so that pandas, DuckDB and spreadsheets read it as they
+read the source: same delimiter, decimal mark, null words, date formats, encoding and header. What
+it would say of itself stands in the version's `shards.json`.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from storage.errors import IntegrityError
+from storage.shards import ShardFormat
+from storage.sources.tables.csv_back import read_rows, read_texts
+from storage.sources.tables.csv_writer import write_rows
+from storage.sources.tables.dialect import KEY, Dialect, dialect_of
+
+_TEXT_BYTES = 10
+_NUMBER_BYTES = 8
+_BOOLEAN_BYTES = 6
+_MOMENT_BYTES = 20
+
+
+class TablesCsv(ShardFormat):
+    """The dialect is that of the schema's metadata; nothing is compressed."""
+
+    extension = "csv"
+    media_type = "text/csv"
+    modality = "tables"
+    sample_ids = False
+    self_describing = False
+
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return it with the dialect alone as its metadata, by which a file can be read again."""
+        dialect = (schema.metadata or {}).get(KEY)
+        return schema.with_metadata(None if dialect is None else {KEY: dialect})
+
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:  # noqa: ARG002
+        """Write header and rows."""
+        return write_rows(records.combine_chunks(), dialect_of(records.schema))
+
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
+        """Read every row with the schema's types; as text, and by RFC 4180, without one."""
+        try:
+            if schema is None:
+                return read_texts(data, Dialect())
+            return read_rows(data, schema, dialect_of(schema))
+        except ValueError as error:
+            msg = f"the shard is no complete CSV file of these columns ({error}); it is damaged"
+            raise IntegrityError(msg) from error
+
+    def metadata(self, data: bytes) -> dict[str, str]:  # noqa: ARG002
+        """Return nothing: there is no room for it."""
+        return {}
+
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:
+        """Read every row, as there is no shorter way to count them."""
+        records = self.decode(data, schema)
+        return len(records), records.schema if schema is None else self.file_schema(schema)
+
+    def bytes_per_row(self, schema: pa.Schema) -> int:
+        """Guess from the types."""
+        return max(1, sum(_bytes(field.type) for field in schema))
+
+
+def _bytes(kind: pa.DataType) -> int:
+    if pa.types.is_temporal(kind):
+        return _MOMENT_BYTES
+    if pa.types.is_boolean(kind):
+        return _BOOLEAN_BYTES
+    return _TEXT_BYTES if pa.types.is_string(kind) else _NUMBER_BYTES
+
+
+FORMAT = TablesCsv()

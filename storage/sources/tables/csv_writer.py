@@ -1,0 +1,190 @@
+"""Rows as CSV in a given dialect. The bytes depend on rows and dialect alone."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, write
+from storage.sources.tables.dialect import Dialect, Style
+
+_SAFE_DATES: Final = "%Y-%m-%d"
+_SAFE_SECONDS: Final = "%H:%M:%S"
+_SAFE_MICROS: Final = "%H:%M:%S.%f"
+
+
+def write_rows(table: pa.Table, dialect: Dialect) -> bytes:
+    """Return header and rows.
+
+    Raises:
+        UnicodeEncodeError: a text cannot be written in the dialect's encoding.
+    """
+    between = dialect.delimiter + (" " if dialect.space else "")
+    end = between * dialect.trailing + dialect.line_end
+    titles = [dialect.style(name).header for name in table.column_names]
+    header = [
+        _quoted_title(name if title is None else title, dialect)
+        for name, title in zip(table.column_names, titles, strict=True)
+    ]
+    lines = [f"sep={dialect.delimiter}{dialect.line_end}" if dialect.sep_line else ""]
+    lines.append(between.join(header) + end)
+    for batch in table.to_batches():
+        columns = [
+            _fields(column, dialect, dialect.style(name))
+            for name, column in zip(table.column_names, batch.columns, strict=True)
+        ]
+        rows = pc.binary_join_element_wise(*columns, between)
+        lines.append("".join(pc.binary_join_element_wise(rows, "", end).to_pylist()))
+    mark = "\ufeff" if dialect.bom else ""
+    return (mark + "".join(lines)).encode(dialect.encoding)
+
+
+def safe_format(kind: pa.DataType, *, micros: bool) -> str:
+    """Return the ISO 8601 format in which every value of a type can be written.
+
+    Args:
+        kind: a date, time or timestamp.
+        micros: whether there are fractions of a second.
+    """
+    if pa.types.is_date(kind):
+        return _SAFE_DATES
+    clock = _SAFE_MICROS if micros else _SAFE_SECONDS
+    if pa.types.is_time(kind):
+        return clock
+    return f"{_SAFE_DATES} {clock}{'%:z' if kind.tz else ''}"
+
+
+def offset_s(kind: pa.DataType) -> int:
+    """Return the offset from UTC of a type with a fixed zone such as +01:00; 0 for all others."""
+    zone = getattr(kind, "tz", None) or ""
+    if zone[:1] not in ("+", "-"):
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+
+
+def _quoted_title(title: str, dialect: Dialect) -> str:
+    quote = dialect.quote
+    if any(sign in title for sign in (dialect.delimiter, quote, "\n", "\r")):
+        return f"{quote}{title.replace(quote, quote * 2)}{quote}"
+    return title
+
+
+def _fields(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return the texts of a column, quoted where they need it, and its null word."""
+    if pa.types.is_null(column.type):
+        return pa.array([style.null] * len(column), pa.string())
+    writer = next((w for test, w in _WRITERS if test(column.type)), _plain)
+    texts = _quoted(writer(column, dialect, style), dialect, style)
+    return pc.fill_null(texts, style.null)
+
+
+def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Quote what would be read otherwise: delimiters, quotes, line ends, edges, null words."""
+    quote = dialect.quote
+    signs = "".join(f"\\x{{{ord(sign):x}}}" for sign in dialect.delimiter + quote)
+    needed = pc.match_substring_regex(texts, rf"[{signs}\r\n]|^\s|\s$|^$")
+    needed = pc.or_(needed, pc.is_in(texts, value_set=pa.array([style.null, *style.nulls])))
+    if not pc.any(needed).as_py():
+        return texts
+    doubled = pc.replace_substring(texts, quote, quote * 2)
+    return pc.if_else(needed, pc.binary_join_element_wise(quote, doubled, quote, ""), texts)
+
+
+def _plain(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    del dialect, style
+    return pc.cast(column, pa.string())
+
+
+def _numbers(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return whole numbers, floats and decimals, with the marks of the dialect."""
+    texts = pc.cast(column, pa.string())
+    if pa.types.is_floating(column.type):
+        texts = _with_decimals(texts, style.decimals)
+    texts = pc.replace_substring(texts, ".", dialect.decimal)
+    return _grouped(texts, dialect.thousands) if style.grouped and dialect.thousands else texts
+
+
+def _with_decimals(texts: pa.Array, decimals: int | None) -> pa.Array:
+    """Give every float a mark, and as many decimals as the source always has, never fewer."""
+    whole = pc.match_substring_regex(texts, r"^-?[0-9]+$")
+    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, "0", "."), texts)
+    if decimals is None:
+        return texts
+    plain = pc.match_substring_regex(texts, r"^-?[0-9]+\.[0-9]*$")
+    parts = pc.extract_regex(texts, r"^(?P<whole>-?[0-9]+)\.(?P<rest>[0-9]*)$")
+    rest = pc.utf8_rpad(pc.struct_field(parts, "rest"), decimals, "0")
+    padded = pc.binary_join_element_wise(pc.struct_field(parts, "whole"), rest, ".")
+    return pc.if_else(plain, padded, texts)
+
+
+def _grouped(texts: pa.Array, mark: str) -> pa.Array:
+    """Put the thousands mark in, from the right, until there is no place for another."""
+    while True:
+        more = pc.replace_substring_regex(
+            texts, r"^(-?[0-9]+)([0-9]{3})($|[^0-9].*)", rf"\1{mark}\2\3"
+        )
+        if more.equals(texts):
+            return texts
+        texts = more
+
+
+def _booleans(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    del dialect
+    true, false = style.booleans or ("true", "false")
+    return pc.if_else(column, true, false)
+
+
+def _moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return dates, times and timestamps in the column's format, ISO 8601 where that loses any."""
+    del dialect
+    micros = in_micros(column)
+    form = style.format or ""
+    if not form or not np.array_equal(_step(micros, form), micros):
+        form = safe_format(column.type, micros=bool((micros % SECOND_US).any()))
+    texts = write(micros, form, offset_s(column.type))
+    missing = pc.is_null(column)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+
+
+def in_micros(column: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return microseconds since 1970 in UTC, or since midnight; 0 for nulls."""
+    kind = column.type
+    if pa.types.is_date(kind):
+        column = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
+    elif pa.types.is_time(kind):
+        column = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
+    else:
+        column = pc.cast(pc.cast(column, pa.timestamp("us", kind.tz)), pa.int64())
+    micros: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(column, 0).to_numpy(
+        zero_copy_only=False
+    )
+    return micros
+
+
+def _step(
+    micros: np.ndarray[Any, np.dtype[np.int64]], form: str
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the moments as a format can write them."""
+    if "%f" in form:
+        step = 1
+    elif "%3f" in form:
+        step = SECOND_US // 1000
+    elif "%S" in form:
+        step = SECOND_US
+    else:
+        step = 60 * SECOND_US if has_time(form) else DAY_US
+    return micros // step * step
+
+
+_Writer = Callable[[pa.Array, Dialect, Style], pa.Array]
+
+_WRITERS: Final[tuple[tuple[Callable[[pa.DataType], bool], _Writer], ...]] = (
+    (pa.types.is_integer, _numbers),
+    (pa.types.is_floating, _numbers),
+    (pa.types.is_decimal, _numbers),
+    (pa.types.is_boolean, _booleans),
+    (pa.types.is_temporal, _moments),
+)

@@ -54,7 +54,13 @@ class Chains:
         Steps from or to a column that is made, and steps between columns that are drawn together,
         are left out: repair cannot help there.
         """
-        where = {name: index for index, each in enumerate(codec.columns) for name in each.fields}
+        made = {maker.name for maker in codec.made}
+        where = {
+            name: index
+            for index, each in enumerate(codec.columns)
+            for name in each.fields
+            if name not in made
+        }
         self.steps = [
             (below, above, each)
             for below, above, each in ordered(constraints)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from gan.errors import ConfigError, SnapshotError
+from gan.errors import SnapshotError
 from gan.protocols import Enforced, Given, Redraw, Wanted
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.joint import Joint
@@ -23,7 +23,8 @@ from gan.tables.columns.presence import Presence
 from gan.tables.columns.types import parse_type
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
-from gan.tables.enforce import enforce, unique_rules
+from gan.tables.enforce import enforce
+from gan.tables.feasible import check_synthesis
 from gan.tables.meaning import read_meaning
 from gan.tables.vocabularies import Vocabularies
 
@@ -92,19 +93,10 @@ class TableCodec(Vocabularies):
         """Check that so many records can be made under these conditions.
 
         Raises:
-            ConfigError: a condition is not known, a key's form has too few values, or there are
-                too few combinations of columns that must be unique.
+            ConfigError: a condition is not known or contradicts a constraint, a key's form has
+                too few values, or there are too few combinations of columns that must be unique.
         """
-        self.allowed(given, per_class=False)
-        for name, room in self.capacities.items():
-            if rows > room:
-                msg = (
-                    f"{rows} rows were asked for and the keys of column {name!r} have a form of "
-                    f"{room} values: synthesize fewer rows, or declare the column as category"
-                )
-                raise ConfigError(msg)
-        for rule in unique_rules(self, self.meaning, Wanted(given=tuple(given))):
-            rule.check(rows)
+        check_synthesis(self, given, rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON; no value that fewer than min_group rows of train hold."""

@@ -11,10 +11,10 @@ from gan.tables.contradictions import check_constraints
 from gan.tables.enforce import row_rules, unique_rules
 
 if TYPE_CHECKING:
-    from gan.tables.codec import TableCodec
+    from gan.tables.vocabularies import Vocabularies
 
 
-def check_synthesis(codec: "TableCodec", given: Sequence[Given], rows: int) -> None:
+def check_synthesis(codec: "Vocabularies", given: Sequence[Given], rows: int) -> None:
     """Check that so many rows can be made under these conditions and the table's constraints.
 
     Raises:

@@ -113,8 +113,8 @@ def write(micros_N: NDArray[np.int64], format_: str, offset_s: int = 0) -> pa.Ar
     """
     local = micros_N + offset_s * SECOND_US
     days = np.floor_divide(local, DAY_US)
-    values = {**_calendar(days), **_clock(local - days * DAY_US), "z": _zone_text(offset_s)}
-    columns = [_written(part, values) for part in parts(format_)]
+    values = {**_calendar(days), **_clock(local - days * DAY_US)}
+    columns = [_written(part, values, offset_s) for part in parts(format_)]
     if not len(micros_N):
         return pa.array([], pa.string())
     return pc.binary_join_element_wise(*columns, "")
@@ -190,7 +190,7 @@ def _of_day(fields: dict[str, pa.Array], ok: NDArray[np.bool_]) -> NDArray[np.in
         late = pc.equal(pc.utf8_lower(pc.fill_null(fields["p"], "")), "pm")
         hours = hours % 12 + 12 * late.to_numpy(zero_copy_only=False)
     seconds = hours * 3600 + numbers.get("M", 0) * 60 + numbers.get("S", 0)
-    fraction = 0
+    fraction = np.zeros(len(ok), np.int64)
     if "f" in fields:
         digits = pc.utf8_slice_codeunits(pc.fill_null(fields["f"], ""), 0, 6)
         fraction = _number(pc.utf8_rpad(digits, 6, "0"))
@@ -235,18 +235,18 @@ def _zone_text(offset_s: int) -> str:
     return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}"
 
 
-def _written(part: str, values: dict[str, NDArray[np.int64] | str]) -> pa.Array | str:
+def _written(part: str, values: dict[str, NDArray[np.int64]], offset_s: int) -> pa.Array | str:
     if part[0] != "%":
         return part
     name = part[-1]
     if name in "bB":
         names = [month.capitalize()[: 3 if name == "b" else None] for month in MONTHS]
-        return pa.array(names).take(pa.array(np.asarray(values["m"]) - 1))
+        return pa.array(names).take(pa.array(values["m"] - 1))
     if name == "p":
         return pa.array(["AM", "PM"]).take(pa.array(values["p"]))
     if name == "z":
-        zone = str(values["z"])
+        zone = _zone_text(offset_s)
         return zone if part == "%:z" else zone.replace(":", "")
-    number = np.asarray(values[name]) // (1000 if part == "%3f" else 1)
+    number = values[name] // (1000 if part == "%3f" else 1)
     width = {"Y": 4, "f": 3 if part == "%3f" else 6}.get(name, 1 if part[1] == "-" else 2)
     return pc.utf8_lpad(pc.cast(pa.array(number), pa.string()), width, "0")

@@ -93,8 +93,10 @@ def _odd(words: Words, found: Found | None, rules: Rules) -> Fault | None:
     marks = rules.marks
     fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
     share = rows[fits].sum() / rows.sum()
-    wordy = not matches(words.texts.filter(pa.array(~fits)), "[0-9]").any()
-    if share < _HALF or (share < _MOST and not (wordy and fits.sum() >= _MANY)):
+    others = words.texts.filter(pa.array(~fits))
+    wordy = not matches(others, "[0-9]").any()
+    codes = matches(others, "^-?0[0-9]+$").any()
+    if codes or share < _HALF or (share < _MOST and not (wordy and fits.sum() >= _MANY)):
         return None
     whole = matches(words.texts.filter(pa.array(fits)), integer_pattern(marks.thousands)).all()
     sentence = (

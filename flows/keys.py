@@ -52,7 +52,9 @@ def synthesis_part(
         "algorithm_version": ALGORITHM_VERSION,
         "name": recipe.name,
         "snapshot_digest": snapshot_digest,
-        "synthesis": synthesis.model_dump(mode="json"),
+        "synthesis": synthesis.model_dump(
+            mode="json", exclude=set() if synthesis.given else {"given"}
+        ),
         "format": recipe.output.format,
     }
 

@@ -181,6 +181,10 @@ class Codec(Protocol):
     def classes(self) -> tuple[Label, ...]:
         """Every class, sorted; empty when unconditional."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed of the records so that nothing rare is shown, one sentence each."""
+
     @classmethod
     def fit(cls, records: pa.Table, label: str | None) -> Self:
         """Learn shapes, types and classes.

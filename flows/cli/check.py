@@ -14,9 +14,12 @@ from flows.progress import make_reporter
 from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
 from flows.stages.prepare import prepare
+from flows.stages.synthesize import record_kind
 from flows.stages.train import fit_and_resolve
+from flows.wishes import check_wishes
 from flows.words import kind_of, records_word
-from storage.plan import Identity, Plan, RecordKind, propose
+from storage.plan import Identity, Plan, propose
+from storage.shards import format_for
 from storage.sources.prepared import Prepared
 from storage.sources.tables.meaning import read_columns
 from storage.synthesis import resolve_seed
@@ -57,13 +60,13 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *training_notes(recipe, prepared)],
+        "notes": [*prepared.notes, *training_notes(recipe, prepared, plan)],
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),
             "rows_per_shard": plan.shards[0].rows,
             "class_counts": [list(pair) for pair in plan.class_counts],
-            "format": plan.format,
+            "format": recipe.output.format,
             "bytes": plan.rows * int(plan.resolved["bytes_per_row"]),
             "lake": recipe.output.lake,
         },
@@ -89,19 +92,23 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
         generator=f"{recipe.name}/{version}",
         snapshot_digest=UNKNOWN,
     )
-    kind = RecordKind(
-        schema=prepared.schema, label=prepared.label, class_counts=prepared.class_counts["train"]
-    )
     synthesis = resolve_seed(recipe.synthesis, job.scheduled)
-    return propose(identity, synthesis, kind, format=recipe.output.format, created=now())
+    shard_format = format_for(prepared.modality, recipe.output.format)
+    return propose(identity, synthesis, record_kind(prepared), format=shard_format, created=now())
 
 
-def training_notes(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
-    """Return what `auto` would pick for the training; it takes `ganmill[jobs]` to know."""
+def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
+    """Return what `auto` would pick for the training; it takes `ganmill[jobs]` to know.
+
+    Raises:
+        ConfigError: a preset that does not exist, or conditions that cannot be met.
+        DataError: the records cannot be trained on.
+    """
     if find_spec("torch") is None:
         return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
-    _, resolved = fit_and_resolve(recipe, prepared)
-    return resolved.notes
+    codec, resolved = fit_and_resolve(recipe, prepared)
+    check_wishes(codec, plan.given, plan.rows)
+    return (*codec.notes, *resolved.notes)
 
 
 def write_check(found: dict[str, Any], output: Output) -> None:

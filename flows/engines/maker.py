@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from flows.engines import Order
 from flows.errors import EngineError
+from flows.wishes import as_given
 from storage.errors import StorageError
 from storage.manifest import FileEntry
 from storage.objects import ObjectStore
@@ -52,15 +53,13 @@ class ShardMaker:
 
     def sample(self, index: int) -> pa.Table:
         """Return the records of a shard."""
-        from gan.protocols import Given
-
         plan = self.order.plan
         shard = plan.shards[index]
         return self.sampler.records(
             shard.class_counts or shard.rows,
             seed=plan.seed,
             index=index,
-            given=[Given(**each.model_dump()) for each in plan.given],
+            given=as_given(plan.given),
             first_row=shard.first_id,
             shards=len(plan.shards),
         )

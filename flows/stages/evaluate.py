@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from gan.evaluation.exhibit import Exhibit
     from gan.evaluation.reference import Reference
+    from gan.sample import Sampler
 
 _EVALUATION = TypeAdapter(Evaluation)
 
@@ -115,13 +116,16 @@ class Desk:
     def _measure(self, version: str, snapshot_digest: str) -> bytes:
         """Evaluate, store the report, and return what is to be kept of the evaluation."""
         from gan.evaluation.evaluate import evaluate as measure
+        from gan.randomness import derive
 
         job = self.job
         with job.reporter.meter(f"Evaluating {version} on the holdout", "samples") as meter:
             reference = self.reference
-            fakes = self._fakes(version, snapshot_digest, reference)
+            sampler = self._sampler(version, snapshot_digest)
+            seed = derive(job.recipe.seed, "evaluation")
+            fakes = sampler.records(reference.wanted, seed=seed, index=0)
             meter.update(fakes.num_rows)
-            evaluation = measure(fakes, reference)
+            evaluation = measure(fakes, reference, log_likelihood=sampler.log_likelihood)
             story = read_story(job.lake, job.name, version)
             exhibit = self._exhibit(fakes, reference)
             report = self._report(version, snapshot_digest, evaluation, exhibit, story)
@@ -134,16 +138,12 @@ class Desk:
         }
         return json.dumps(kept, sort_keys=True).encode()  # may hold infinities
 
-    def _fakes(self, version: str, snapshot_digest: str, reference: "Reference") -> "pa.Table":
+    def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
         from gan.device import choose_device
-        from gan.randomness import derive
         from gan.sample import Sampler
 
-        recipe = self.job.recipe
         folder = local_snapshot(self.job, version, snapshot_digest)
-        sampler = Sampler.load(folder, choose_device(recipe.training.device))
-        seed = derive(recipe.seed, "evaluation")
-        return sampler.records(reference.wanted, seed=seed, index=0)
+        return Sampler.load(folder, choose_device(self.job.recipe.training.device))
 
     def _exhibit(self, fakes: "pa.Table", reference: "Reference") -> "Exhibit":
         from gan.evaluation.exhibit import Exhibit

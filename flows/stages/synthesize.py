@@ -5,11 +5,13 @@ from flows.generators import local_snapshot
 from flows.job import Job, now
 from flows.keys import run_key
 from flows.results import Choice, Made
+from flows.wishes import check_wishes
 from storage import datasets
 from storage.agreement import agree
 from storage.manifest import FileEntry
 from storage.plan import Identity, Plan, RecordKind, propose
 from storage.publish import Publisher
+from storage.shards import format_for
 from storage.sources.prepared import Prepared
 from storage.synthesis import resolve_seed
 
@@ -19,6 +21,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> Made:
 
     Raises:
         PlanError: balance or format cannot be planned for these classes.
+        ConfigError: the generator cannot make rows under these conditions.
         EngineError: the workers keep dying.
         LakeError: the lake failed.
     """
@@ -40,10 +43,23 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
         generator=f"{recipe.name}/{judged.version}",
         snapshot_digest=judged.snapshot_digest,
     )
-    kind = RecordKind(
-        schema=prepared.schema, label=prepared.label, class_counts=prepared.class_counts["train"]
+    return propose(
+        identity,
+        synthesis,
+        record_kind(prepared),
+        format=format_for(prepared.modality, recipe.output.format),
+        created=now(),
     )
-    return propose(identity, synthesis, kind, format=recipe.output.format, created=now())
+
+
+def record_kind(prepared: Prepared) -> RecordKind:
+    """Return what the plan must know of the real records."""
+    return RecordKind(
+        schema=prepared.schema,
+        label=prepared.label,
+        class_counts=prepared.class_counts["train"],
+        modality=prepared.modality,
+    )
 
 
 def is_published(job: Job, choice: Choice) -> bool:
@@ -61,14 +77,17 @@ def is_committed(job: Job, plan: Plan) -> bool:
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
     from gan.device import choose_device
+    from gan.snapshot import load_snapshot
 
     entries: dict[int, FileEntry] = {}
     if not missing:
         return entries
+    snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
+    check_wishes(load_snapshot(snapshot).codec, plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
     order = Order(
         plan=plan,
-        snapshot=local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest),
+        snapshot=snapshot,
         lake_uri=job.lake_uri,
         profile=job.lake_profile,
         device=choose_device(job.recipe.training.device),

@@ -5,7 +5,7 @@ else adopts it. Checkpoints are mirrored to the lake, so that another machine ca
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.results import Candidate
 from flows.story import Story, put_story
+from flows.wishes import check_wishes
 from flows.work import exclusive
 from storage import checkpoints, layout, registry
 from storage.digests import sha256_hex
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
 are written at every tick."""
+
+TOLD: Mapping[str, str] = {
+    "coverage_ratio": "coverage {:.2f} of real",
+    "validation_nll": "validation {:.2f} nats a row",
+    "two_way": "pair error {:.3f}",
+}
+"""Metric of a tick → how the progress bar says it; the first that is there."""
 
 
 def train(job: Job, prepared: Prepared) -> Candidate:
@@ -93,13 +101,14 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
 
     recipe, records = job.recipe, prepared.records
     codec, resolved = fit_and_resolve(recipe, prepared)
+    check_wishes(codec, recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
     plan = registry.agree_training(job.lake, proposal)
     config = ResolvedConfig.model_validate(plan.resolved)
-    for note in config.notes:
+    for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
     checkpoints.fetch_newest(job.lake, key, folder / "checkpoints")
-    with job.reporter.meter("Training the feature nets", "nets"):
+    with job.reporter.meter("Preparing the assessment", "records"):
         assess = build_assess(
             records["train"],
             records["validation"],
@@ -120,14 +129,15 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         device = recipe.training.device
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
-    return _store(job, prepared, plan, result)
+    return _store(job, prepared, plan, result, codec.notes)
 
 
 def _show(meter: Meter) -> "Callable[[Tick], None]":
     def show(tick: "Tick") -> None:
-        ratio = tick.metrics.get("coverage_ratio")
-        note = "" if ratio is None else f"coverage {ratio:.2f} of real"
-        meter.update(tick.samples_seen, note=note)
+        found = [
+            text.format(tick.metrics[name]) for name, text in TOLD.items() if name in tick.metrics
+        ]
+        meter.update(tick.samples_seen, note=found[0] if found else "")
 
     return show
 
@@ -144,7 +154,13 @@ def _mirror(job: Job, key: str) -> Callable[[Path], None]:
     return mirror
 
 
-def _store(job: Job, prepared: Prepared, plan: TrainingPlan, result: "TrainResult") -> Candidate:
+def _store(
+    job: Job,
+    prepared: Prepared,
+    plan: TrainingPlan,
+    result: "TrainResult",
+    notes: Sequence[str],
+) -> Candidate:
     story = Story(
         train_key=plan.train_key,
         split_digest=prepared.split_digest,
@@ -154,7 +170,7 @@ def _store(job: Job, prepared: Prepared, plan: TrainingPlan, result: "TrainResul
         device=result.device,
         events=tuple(result.events),
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
-        notes=tuple(result.notes),
+        notes=(*notes, *result.notes),
         resolved=dict(plan.resolved),
     )
     put_story(job.lake, job.name, plan.version, story)

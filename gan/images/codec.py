@@ -71,6 +71,11 @@ class ImageCodec:
         """Name in `gan.modalities.MODALITIES`."""
         return "images"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is changed of images."""
+        return ()
+
     @classmethod
     def fit(cls, records: pa.Table, label: str | None) -> Self:
         """Learn size, channels and classes.

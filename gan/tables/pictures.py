@@ -30,9 +30,14 @@ BARS = (
         reference=(0.5, "cannot tell"),
     ),
     BarGroup(
+        id="copies-ratio",
+        caption="Rows nearer to one of train than unseen real rows are, against their own share.",
+        metrics=("copies",),
+    ),
+    BarGroup(
         id="usefulness",
         caption="What a model loses when it learns from synthetic instead of real rows.",
-        metrics=("tstr_gap",),
+        metrics=("tstr_gap", "tstr_gap_r2"),
         unit="loss (AUC or R²)",
         reference=(0.0, "no loss"),
     ),

@@ -56,7 +56,13 @@ def find_format(
     """
     sample = texts_U.slice(0, _SAMPLE)
     formats = _candidates(sample.to_pylist(), wanted)
-    tried = [(format_, parse(texts_U, format_)) for format_ in formats if _fits(sample, format_)]
+    tried: list[tuple[str, Parsed]] = []
+    done: set[str] = set()
+    for format_ in formats:
+        if _order(format_) not in done and _fits(sample, format_):
+            tried.append((format_, parse(texts_U, format_)))
+            if tried[-1][1].ok_N.all():
+                done.add(_order(format_))
     if not tried:
         return None
     shares = [counts_U[parsed.ok_N].sum() / counts_U.sum() for _, parsed in tried]

@@ -56,10 +56,11 @@ def to_utf8(data: bytes, given: str | None, name: str) -> Text:
         msg = f"The file {name} is empty; write a header and rows, or leave it out."
         raise SourceError(msg)
     note = None
+    guessed = not encoding and given is None
     if not encoding:
-        encoding, note = (_known(given), None) if given else _guess(body, name)
+        encoding, note = _guess(body, name) if given is None else (_known(given), None)
     text = body if encoding == "utf-8" else _decoded(body, encoding, name).encode()
-    if encoding == "utf-8":
+    if encoding == "utf-8" and not guessed:
         _check_utf8(body, name)
     _check_nul(text, name)
     return Text(data=text, encoding=encoding, bom=bool(bom), note=note)

@@ -1,9 +1,11 @@
 """Which words of a text column stand for a missing value."""
 
+import pyarrow as pa
+
 from storage.sources.tables.csv_distinct import (
+    ALL_NULLS,
     SURE_NULLS,
     SYMBOL_NULLS,
-    WORD_NULLS,
     Distinct,
     matches,
 )
@@ -31,17 +33,13 @@ def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...
         nulls -= {"NA"}
     else:
         nulls |= {"NA", "na"}
-    there = set(column.trimmed.to_pylist())
-    kept = [word for word in (*WORD_NULLS, *SYMBOL_NULLS) if word in there - nulls]
+    there = column.trimmed.filter(pa.array(column.among((*ALL_NULLS, *proven)))).to_pylist()
+    there = sorted(set(there))
+    kept = [word for word in there if word not in nulls]
     note = None
     if kept and len(words):
         note = (
             f"{kept[0]!r} is kept as a value of {column.name!r}; list it in source.csv.nulls if it "
             "stands for a missing one"
         )
-    return tuple(word for word in column_words(there) if word in nulls), note
-
-
-def column_words(there: set[str]) -> list[str]:
-    """Return the possible null words that a column holds, in their own order."""
-    return [word for word in (*SURE_NULLS, *WORD_NULLS, *SYMBOL_NULLS) if word in there]
+    return tuple(word for word in there if word in nulls), note

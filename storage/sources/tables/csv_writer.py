@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, write
 from storage.sources.tables.dialect import Dialect, Style
 
+_BATCH_ROWS: Final = 65_536
 _SAFE_DATES: Final = "%Y-%m-%d"
 _SAFE_SECONDS: Final = "%H:%M:%S"
 _SAFE_MICROS: Final = "%H:%M:%S.%f"
@@ -28,17 +29,20 @@ def write_rows(table: pa.Table, dialect: Dialect) -> bytes:
         _quoted_title(name if title is None else title, dialect)
         for name, title in zip(table.column_names, titles, strict=True)
     ]
-    lines = [f"sep={dialect.delimiter}{dialect.line_end}" if dialect.sep_line else ""]
-    lines.append(between.join(header) + end)
-    for batch in table.to_batches():
+    first = f"sep={dialect.delimiter}{dialect.line_end}" if dialect.sep_line else ""
+    lines = [(first + between.join(header) + end).encode()]
+    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
         columns = [
             _fields(column, dialect, dialect.style(name))
             for name, column in zip(table.column_names, batch.columns, strict=True)
         ]
         rows = pc.binary_join_element_wise(*columns, between)
-        lines.append("".join(pc.binary_join_element_wise(rows, "", end).to_pylist()))
-    mark = "\ufeff" if dialect.bom else ""
-    return (mark + "".join(lines)).encode(dialect.encoding)
+        lines.append(_joined(pc.binary_join_element_wise(rows, "", end)))
+    data = b"".join(lines)
+    if dialect.bom or dialect.encoding != "utf-8":
+        mark = "\ufeff" if dialect.bom else ""
+        return (mark + data.decode()).encode(dialect.encoding)
+    return data
 
 
 def safe_format(kind: pa.DataType, *, micros: bool) -> str:
@@ -63,6 +67,13 @@ def offset_s(kind: pa.DataType) -> int:
         return 0
     hours, minutes = int(zone[1:3]), int(zone[-2:])
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+
+
+def _joined(texts: pa.Array) -> bytes:
+    """Return N texts, not null, as one."""
+    starts = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :]
+    values: bytes = texts.buffers()[2][int(starts[0]) : int(starts[len(texts)])].to_pybytes()
+    return values
 
 
 def _quoted_title(title: str, dialect: Dialect) -> str:

@@ -153,8 +153,8 @@ class _Fit:
         return {name: values for name, values in self.columns.items() if name != total}
 
     def _append(self, fitted: Modelled) -> None:
-        """Keep a fitted column; as constants when it has one code only."""
-        if fitted.codes > 1:
+        """Keep a fitted column; as constants when it has one value only."""
+        if fitted.cells > 1:
             self.modelled.append(fitted)
             return
         for name, values in zip(fitted.fields, fitted.vocabularies, strict=True):
@@ -165,7 +165,8 @@ class _Fit:
         values, g = self.columns[column.name], self.group(column)
         low, high = self.rules.limits.get(column.name, (None, None))
         if column.kind in ("category", "boolean") or not is_number(values.type):
-            return Levels.fit(column.name, _in_range(column.name, values, low, high), g)
+            kept = _in_range(column.name, values, low, high)
+            return Levels.fit(column.name, kept, g, pool=column.name != self.label)
         whole = (
             column.name == self.label
             and pa.types.is_integer(values.type)

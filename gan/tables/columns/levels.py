@@ -1,9 +1,12 @@
-"""Categories: one code per level, null's last.
+"""Categories: one code per level, those of the rarest of very many levels shared, null's last.
 
 A level that fewer than `g` rows hold does not leave the codec, nor does one that train never had:
 it becomes a kept level, chosen by a hash of the value in proportion to the rows of the kept levels.
 So every kept level keeps its share among the others, no null is added, equal values become equal
 levels, and nothing of the rare value is stored.
+
+Beyond `MOST_LEVELS` levels the rarer ones share codes, each with levels of about equal numbers of
+rows: their shares stay, what they have to do with other columns does not.
 """
 
 from collections.abc import Mapping
@@ -21,6 +24,11 @@ from gan.tables.columns.types import from_plain, parse_type, plain, to_plain
 
 Array = np.ndarray[Any, Any]
 
+MOST_LEVELS = 1000
+"""So many levels have a code of their own."""
+POOL = 16
+"""So many of the other levels share one."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels(Modelled):
@@ -30,15 +38,18 @@ class Levels(Modelled):
 
     rows: tuple[int, ...]
     """Rows of train that hold each level, null too."""
+    pooled: int
+    """How many of the levels share codes, the last ones before null."""
 
     @classmethod
-    def fit(cls, name: str, column: Any, g: int) -> Self:
+    def fit(cls, name: str, column: Any, g: int, *, pool: bool = True) -> Self:
         """Learn the levels.
 
         Args:
             name: of the column.
             column: Arrow, without dictionary, some of it not null.
             g: a level that fewer rows hold is not kept.
+            pool: whether levels may share a code.
 
         Raises:
             DataError: no level is held by so many rows.
@@ -54,23 +65,31 @@ class Levels(Modelled):
                 "vocabulary to public"
             )
             raise DataError(msg)
+        rare = np.argsort(-counts[kept], kind="stable")[MOST_LEVELS if pool else len(kept) :]
+        kept = np.concatenate([np.delete(kept, rare), kept[rare]])
         levels = encoded.dictionary.take(pa.array(kept))
         rows = counts[kept].tolist()
         if column.null_count:
             levels = pa.concat_arrays([levels, pa.nulls(1, levels.type)])
             rows.append(column.null_count)
-        return cls._build(name, levels, rows, _notes(name, counts, g))
+        return cls._build(name, levels, rows, len(rare), _notes(name, counts, g))
 
     @classmethod
-    def _build(cls, name: str, levels: Any, rows: list[int], notes: tuple[str, ...]) -> Self:
+    def _build(
+        cls, name: str, levels: Any, rows: list[int], pooled: int, notes: tuple[str, ...]
+    ) -> Self:
+        single = len(levels) - levels.null_count - pooled
+        shared = [min(POOL, pooled - start) for start in range(0, pooled, POOL)]
+        sizes = [*([1] * single), *shared, *([1] * levels.null_count)]
         return cls(
             name=name,
             kind="category",
             fields=(name,),
             vocabularies=(levels,),
-            first_cells=np.arange(len(levels) + 1, dtype=np.int32),
+            first_cells=np.cumsum([0, *sizes], dtype=np.int32),
             notes=notes,
             rows=tuple(rows),
+            pooled=pooled,
         )
 
     def encode(self, records: pa.Table) -> Array:
@@ -103,6 +122,7 @@ class Levels(Modelled):
             "type": str(self.vocabularies[0].type),
             "levels": to_plain(self.vocabularies[0]),
             "rows": list(self.rows),
+            "pooled": self.pooled,
             "notes": list(self.notes),
         }
 
@@ -110,7 +130,8 @@ class Levels(Modelled):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
         levels = from_plain(data["levels"], parse_type(data["type"]))
-        return cls._build(data["name"], levels, list(data["rows"]), tuple(data["notes"]))
+        rows, pooled = list(data["rows"]), data["pooled"]
+        return cls._build(data["name"], levels, rows, pooled, tuple(data["notes"]))
 
 
 def _fraction(value: Any) -> float:

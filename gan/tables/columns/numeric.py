@@ -12,7 +12,7 @@ outermost cell.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -31,9 +31,10 @@ Array = np.ndarray[Any, Any]
 
 
 ATOM_SHARE = 0.01
-"""A value with this share of the rows is an atom."""
+"""A value with this share of the rows, and half as many as a bin, is an atom."""
 FEW_VALUES = 100
-"""In a column with at most so many distinct values each is an atom."""
+"""In a column with at most so many distinct values (and at most two per bin that its rows would
+have) each is an atom."""
 BINS_PER_ROOT = 2.0
 """Bins per cube root of the rows: Rice's rule (Terrell and Scott 1985)."""
 FEWEST_BINS, MOST_BINS = 8, 100
@@ -80,11 +81,13 @@ class Numeric(Modelled):
             raise DataError(msg)
         atoms = _label_values(units, g) if whole else None
         shown = shown_values(units, g) if atoms is None else _nearest(units, atoms)
-        cells, sizes, flags = _codes(shown, len(units_N), whole=whole)
+        chosen = _atoms(units, shown, len(units_N)) if atoms is None else atoms
+        cells, sizes, flags = _codes(shown, chosen)
         values = from_units(cells, decimals, column.type)
         if not valid_N.all():
             values, sizes = pa.concat_arrays([values, pa.nulls(1, column.type)]), [*sizes, 1]
-        return cls._build(name, values, sizes, flags, decimals)
+        notes = () if atoms is None else _notes(name, units, shown, g)
+        return replace(cls._build(name, values, sizes, flags, decimals), notes=notes)
 
     @classmethod
     def _build(
@@ -137,6 +140,7 @@ class Numeric(Modelled):
             "sizes": np.diff(self.first_cells).tolist(),
             "atoms": [int(atom) for atom in self.atoms],
             "cells": to_plain(self.vocabularies[0]),
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -144,7 +148,8 @@ class Numeric(Modelled):
         """Rebuild the column."""
         values = from_plain(data["cells"], parse_type(data["type"]))
         atoms = [bool(atom) for atom in data["atoms"]]
-        return cls._build(data["name"], values, data["sizes"], atoms, data["decimals"])
+        built = cls._build(data["name"], values, data["sizes"], atoms, data["decimals"])
+        return replace(built, notes=tuple(data["notes"]))
 
 
 def _within(name: str, units: Array, limits: Limits, scale: int) -> Array:
@@ -184,18 +189,52 @@ def _nearest(units: Array, atoms: Array) -> Array:
     return nearest
 
 
-def _codes(shown: Array, rows: int, *, whole: bool) -> tuple[Array, list[int], list[bool]]:
+def _notes(name: str, units: Array, shown: Array, g: int) -> tuple[str, ...]:
+    """Say how many rows of a label changed their class."""
+    changed = units != shown
+    if not changed.any():
+        return ()
+    share = 100 * changed.mean()
+    return (
+        f"{name}: {len(np.unique(units[changed]))} values that fewer than {g} rows hold "
+        f"({share:.2g} % of the rows) became the nearest other value",
+    )
+
+
+def _atoms(units: Array, shown: Array, rows: int) -> Array:
+    """Return the values that are atoms; a mean of several values never is.
+
+    Args:
+        units: sorted values.
+        shown: what they are shown as.
+        rows: of the column, nulls too.
+    """
+    same = units == shown
+    distinct, inverse, counts = np.unique(shown, return_inverse=True, return_counts=True)
+    bins = _wanted_bins(len(units))
+    atom = counts >= max(ATOM_SHARE * rows, len(units) / (2 * bins))
+    rest = ~atom[inverse]
+    exact = not rest.any() or float(np.mean(same[rest])) >= 1 / 2
+    if exact and len(distinct) <= min(FEW_VALUES, 2 * bins):
+        atom[:] = True
+    return distinct[atom & np.isin(distinct, shown[same])]
+
+
+def _wanted_bins(rows: int) -> float:
+    """Return the number of bins for so many rows."""
+    return float(np.clip(BINS_PER_ROOT * np.cbrt(rows), FEWEST_BINS, MOST_BINS))
+
+
+def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:
     """Return cells, cells per code, and whether each code is an atom.
 
     Args:
         shown: sorted values, all of which may be shown.
-        rows: of the column, nulls too.
-        whole: every value is an atom.
+        atoms: those of them that have a code of their own.
     """
     distinct, first, counts = np.unique(shown, return_index=True, return_counts=True)
-    few = whole or len(distinct) <= FEW_VALUES
-    atom = np.full(len(distinct), few) if few else counts >= ATOM_SHARE * rows
-    bin_of = _bins(atom, counts, rows)
+    atom = np.isin(distinct, atoms)
+    bin_of = _bins(atom, counts)
     cells: list[Array] = []
     sizes: list[int] = []
     for start, end in _slices(bin_of):
@@ -204,23 +243,21 @@ def _codes(shown: Array, rows: int, *, whole: bool) -> tuple[Array, list[int], l
         places = (2 * np.arange(many) + 1) * len(bin_rows) // (2 * many)
         cells.append(bin_rows[places])
         sizes.append(many)
-    flags = [bool(atom[start]) for start, _ in _slices(bin_of)]
-    return np.concatenate(cells), sizes, flags
+    return np.concatenate(cells), sizes, [bool(atom[start]) for start, _ in _slices(bin_of)]
 
 
-def _bins(atom: Array, counts: Array, rows: int) -> Array:
+def _bins(atom: Array, counts: Array) -> Array:
     """Return a number for each distinct value: equal for the values of one bin, rising."""
     rest = int(counts[~atom].sum())
-    wanted = np.clip(BINS_PER_ROOT * np.cbrt(max(rest, 1)), FEWEST_BINS, MOST_BINS)
-    per_bin = max(rest / wanted, 1.0)
+    per_bin = max(rest / _wanted_bins(rest), 1.0)
     region = np.cumsum(atom) * 2 + atom
     _, inverse = np.unique(region, return_inverse=True)
     mass = np.bincount(inverse, weights=counts)
-    before = np.concatenate([[0.0], np.cumsum(mass)])[:-1]
+    before = np.cumsum(mass) - mass
     middle = np.cumsum(counts) - counts / 2 - before[inverse]
     bins = np.maximum(np.rint(mass / per_bin), 1)
     inside = np.floor(middle / mass[inverse] * bins[inverse])
-    return np.asarray(inverse * (rows + 1.0) + np.where(atom, 0, inside))
+    return np.asarray(inverse * (MOST_BINS + 1.0) + np.where(atom, 0, inside))
 
 
 def _slices(bin_of: Array) -> list[tuple[int, int]]:

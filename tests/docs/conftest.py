@@ -36,7 +36,9 @@ def project(tmp_path_factory):
     shutil.copytree(ROOT / "deployments", folder / "deployments")
     for name in ("ring", "cross"):
         _draw(folder / "photos" / name, name)
-    shutil.copy(ROOT / "tests" / "docs" / "shapes.yaml", folder / "shapes.yaml")
+    for recipe in ("shapes.yaml", "customers.yaml"):
+        shutil.copy(ROOT / "tests" / "docs" / recipe, folder / recipe)
+    _sell(folder / "customers.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         changes = [word for change in TINY for word in ("--set", change)]
@@ -57,3 +59,16 @@ def _draw(folder, kind):
         cross = np.minimum(abs(y - row), abs(x - column)) < 1.5
         inside = ring if kind == "ring" else cross & (distance < radius)
         Image.fromarray((inside * 255).astype(np.uint8)).save(folder / f"{index:04d}.png")
+
+
+def _sell(path):
+    """Write 300 customers of a shop."""
+    rng = np.random.default_rng(7)
+    lines = ["customer_id,zip,country,age,spent,churned"]
+    for row in range(300):
+        country = rng.choice(["DE", "AT", "CH"])
+        spent = f"{rng.gamma(3, 20):.2f}"
+        churned = rng.choice(["yes", "no"])
+        zip_code = rng.choice(["01067", "10115", "60311"])
+        lines.append(f"C-{row:05d},{zip_code},{country},{rng.integers(18, 80)},{spent},{churned}")
+    path.write_text("\n".join(lines) + "\n")

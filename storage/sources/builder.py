@@ -43,7 +43,7 @@ class Job:
     @property
     def ignored_files(self) -> int:
         """Files beside the records."""
-        return sum(source.description.ignored_files for source in self.sources)
+        return sum(source.ignored_files for source in self.sources)
 
 
 @dataclass(frozen=True, kw_only=True)

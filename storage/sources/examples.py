@@ -118,7 +118,7 @@ class ExampleImages(ImageSource):
             modality=self.modality,
             files=1,
             size_bytes=self._example.images_NHWC.nbytes,
-            ignored_files=0,
+            ignored_files=self.ignored_files,
             rows=len(self._example.labels_N),
             columns=(_LABEL,),
         )
@@ -165,7 +165,7 @@ class ExampleTable(TableSource):
             modality=self.modality,
             files=1,
             size_bytes=self._table.nbytes,
-            ignored_files=0,
+            ignored_files=self.ignored_files,
             rows=len(self._table),
             columns=tuple(self._table.column_names),
         )

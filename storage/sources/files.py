@@ -219,7 +219,10 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
         )
     chosen = " that source.include and source.exclude leave" if config.include else ""
     chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
+    names = {"images": "image or Parquet", "tables": "Parquet or CSV"}
+    wanted = names.get(config.modality, "image, Parquet or CSV")
+    remedy = "the globs" if config.modality == "auto" else "the globs, or source.modality"
     return (
-        f"The source {config.uri!r} holds no image, Parquet or CSV file{chosen}, only other files "
-        f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or the globs."
+        f"The source {config.uri!r} holds no {wanted} file{chosen}, only other files "
+        f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
     )

@@ -50,6 +50,9 @@ class Source(ABC):
     modality: str
     """`images` or `tables`."""
 
+    ignored_files: int = 0
+    """Files beside those that hold records; known from the listing."""
+
     @cached_property
     @abstractmethod
     def digest(self) -> str:
@@ -58,7 +61,7 @@ class Source(ABC):
     @cached_property
     @abstractmethod
     def description(self) -> SourceDescription:
-        """Counts and names; no image is decoded for them."""
+        """Counts and names; no image is decoded for them, but CSV files are read."""
 
     @abstractmethod
     def column_type(self, name: str) -> pa.DataType:

@@ -41,6 +41,7 @@ class ImageFolderSource(ImageSource):
         self._label = config.label
         self._label_from = config.label_from or HOLDING_FOLDER
         self._found = found
+        self.ignored_files = found.ignored
 
     def check_label(self, name: str) -> None:
         """Check that every path has a class."""
@@ -59,7 +60,7 @@ class ImageFolderSource(ImageSource):
             modality=self.modality,
             files=len(self._found.files),
             size_bytes=sum(info.size_bytes for info in self._found.files),
-            ignored_files=self._found.ignored,
+            ignored_files=self.ignored_files,
             rows=len(self._found.files),
             columns=() if self._label is None else (self._label,),
         )

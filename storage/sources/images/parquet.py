@@ -27,6 +27,7 @@ class ParquetImages(ImageSource):
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         self.uri = config.uri
         self._files = files
+        self.ignored_files = files.found.ignored
         image = find_image_column(files)
         if image is None:
             columns = ", ".join(f"{field.name!r} ({field.type})" for field in files.schema)
@@ -51,7 +52,7 @@ class ParquetImages(ImageSource):
             modality=self.modality,
             files=len(found.files),
             size_bytes=sum(info.size_bytes for info in found.files),
-            ignored_files=found.ignored,
+            ignored_files=self.ignored_files,
             rows=self._files.rows,
             columns=tuple(self._known_columns()),
         )

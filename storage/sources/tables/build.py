@@ -20,6 +20,7 @@ from storage.sources.tables.column_checks import check_kept
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.meaning import ColumnMeaning, with_meaning
 from storage.sources.tables.rows import Rows, read_rows
+from storage.sources.tables.source import dropped_columns
 from storage.split import SPLITS, TRAIN, row_digests
 
 MAX_CLASSES: Final = 50
@@ -102,7 +103,7 @@ def _decide(config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferre
         digests=digests, final_digests=digests, deciding=rows.deciding, held_out=rows.held_out
     )
     decision = decide(config.split, collected, refuse_leaks=True)
-    left_out = without.union(inferred.dropped)
+    left_out = without.union(inferred.dropped, dropped_columns(config))
     rule = {**decision.rule, "without": sorted(left_out)}
     return Decision(sides=decision.sides, rule=rule, notes=decision.notes)
 

@@ -18,6 +18,7 @@ class DelimitedTable(TableSource):
         self.uri = config.uri
         self._config = config
         self._found = found
+        self.ignored_files = found.ignored
 
     @cached_property
     def digest(self) -> str:
@@ -32,7 +33,7 @@ class DelimitedTable(TableSource):
             modality=self.modality,
             files=len(self._found.files),
             size_bytes=sum(info.size_bytes for info in self._found.files),
-            ignored_files=self._found.ignored,
+            ignored_files=self.ignored_files,
             rows=len(self._content.table),
             columns=tuple(self._content.table.column_names),
         )

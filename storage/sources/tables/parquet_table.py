@@ -24,6 +24,7 @@ class ParquetTable(TableSource):
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         self.uri = config.uri
         self._files = files
+        self.ignored_files = files.found.ignored
         self._dropped = unread_columns(config)
         for footer in files.footers.values():
             check_distinct_names(self.uri, footer.schema.names)
@@ -42,7 +43,7 @@ class ParquetTable(TableSource):
             modality=self.modality,
             files=len(found.files),
             size_bytes=sum(info.size_bytes for info in found.files),
-            ignored_files=found.ignored,
+            ignored_files=self.ignored_files,
             rows=self._files.rows,
             columns=tuple(self._files.schema.names),
         )

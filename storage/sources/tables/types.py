@@ -99,7 +99,8 @@ def unified(
             other = next(i for i, kind in enumerate(types) if kind != types[0])
             msg = (
                 f"The column {name!r} is of mixed types in the source {uri!r}: {types[0]} in "
-                f"{places[0]} and {types[other]} in {places[other]}; give it one type everywhere."
+                f"{places[0]} and {types[other]} in {places[other]}; give it one type everywhere, "
+                "or for CSV say its kind in source.columns."
             )
             raise SourceError(msg)
         known = {kind for kind in types if not pa.types.is_null(kind)}

@@ -48,6 +48,17 @@ def test_parquet_on_s3(
         assert remote.records[split].equals(local.records[split])
 
 
+@pytest.mark.parametrize("name", ["people.parquet", "people.csv"])
+def test_a_table_on_s3(name, upload, s3_profile, prepared, people, write_table) -> None:
+    path = write_table(people(300), f"t/{name}")
+    uri = upload(path.parent)
+    remote = prepared(f"{uri}/{name}", label="churned", profile=s3_profile)
+    local = prepared(path, label="churned")
+    for split in local.records:
+        assert remote.records[split].equals(local.records[split], check_metadata=True)
+    assert prepared(uri, label="churned", profile=s3_profile).source_digest == remote.source_digest
+
+
 def test_a_profile_is_found_by_name(
     upload, s3_profile, make_folder, pictures, encode, monkeypatch
 ) -> None:

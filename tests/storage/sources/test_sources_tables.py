@@ -263,13 +263,19 @@ def test_settings_of_a_table_have_entries_of_their_own(prepared, people, write_t
     assert prepared(path, label="churned", resize=32).folder in folders
 
 
-def test_a_reused_table_is_not_read(prepared, people, write_table, monkeypatch) -> None:
+@pytest.mark.parametrize("name", ["t/table.parquet", "t/table.csv"])
+def test_a_reused_table_is_not_read(name, prepared, people, write_table, monkeypatch) -> None:
+    from storage.sources.tables import csv_reader
     from storage.sources.tables.parquet_table import ParquetTable
 
-    path = write_table(people(200))
-    first = prepared(path, label="churned")
+    folder = write_table(people(200), name).parent
+    (folder / "README").write_text("not a table")
+    first = prepared(folder, label="churned")
     monkeypatch.delattr(ParquetTable, "read")
-    assert prepared(path, label="churned") == first
+    monkeypatch.delattr(csv_reader, "read_csv_files")
+    again = prepared(folder, label="churned")
+    assert again == first
+    assert again.ignored_files == 1
 
 
 def test_the_kind_follows_from_the_content(

@@ -94,7 +94,7 @@ def test_what_is_missing_follows_from_what_is_known(sampler):
         assert abs(high - low - 1.35) < 0.5
         assert abs(works[known & gap["works"]].mean() - share) < 0.08
     guessed = gap["kind"] & ~gap["size"]
-    assert np.mean(kinds[guessed] == whole["kind"].to_numpy()[guessed]) > 0.97
+    assert np.mean(kinds[guessed] == whole["kind"].to_numpy()[guessed]) > 0.9
     blind = gap["kind"] & gap["size"] & gap["works"]
     assert abs(np.mean(kinds[blind] == "x") - 0.5) < 0.15
 

@@ -5,6 +5,7 @@ that are all multiples of 10^-k (k up to 9) are integers in that unit, so that t
 other floats stay floats.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gan.tables.columns.types import STORED, plain
 Array = np.ndarray[Any, Any]
 
 MOST_DECIMALS = 9
-LARGEST = 2**62
+LARGEST = 2**61
 """Units beyond it are not served, so that differences fit 64 bits."""
 EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
 """Bytes of a float → it holds every integer below."""
@@ -51,7 +52,7 @@ def to_units(column: Any, decimals: int | None) -> tuple[Array, Array]:
     """Return `units_N` (int64, or floats when decimals is None) and `valid_N`; 0 where null.
 
     Raises:
-        DataError: infinite values, or integers beyond 2^62 (the message names no column).
+        DataError: infinite values, or integers beyond 2^61 (the message names no column).
     """
     column = plain(column)
     valid_N = np.ones(len(column), dtype=bool)
@@ -113,7 +114,7 @@ def _integer_units(column: Any) -> Array:
         fits = not len(values) or int(values.max()) <= LARGEST
         units = values.astype(np.int64)
     if not fits or (len(units) and max(int(units.max()), -int(units.min())) > LARGEST):
-        msg = "holds numbers beyond 2^62: declare it as a key or a category, or rescale it"
+        msg = "holds numbers beyond 2^61: declare it as a key or a category, or rescale it"
         raise DataError(msg)
     return units
 
@@ -122,4 +123,6 @@ def _zero(kind: Any) -> Any:
     """Return the null's stand-in."""
     if pa.types.is_temporal(kind):
         return pa.array([0], type=STORED[kind.bit_width]).view(kind)[0]
+    if pa.types.is_decimal(kind):
+        return pa.scalar(Decimal(0), type=kind)
     return pa.array([0], type=pa.int64()).cast(kind)[0]

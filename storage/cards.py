@@ -42,6 +42,7 @@ def version_readme(manifest: Manifest) -> bytes:
     gate, shard_format = manifest.fields.gate, load_format(manifest.shard_format)
     word = "rows" if shard_format.modality == "tables" else "records"
     folder = f"<lake>/{version_folder(manifest.name, manifest.version)}/"
+    reading = shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
     override = gate.get("override")
     lines = [
         f"# {manifest.name} {manifest.version}",
@@ -49,7 +50,7 @@ def version_readme(manifest: Manifest) -> bytes:
         f"{manifest.rows:,} synthetic {word} in {len(manifest.files)} shards, made by the "
         f"generator {manifest.generator}. No record is real.",
         "",
-        *[f"    {line}" for line in shard_format.how_to_read(folder, manifest.schema)],
+        *[f"    {line}" for line in reading],
         "",
         f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
         + (f", overridden by {override['by']}: {override['reason']}" if override else ""),

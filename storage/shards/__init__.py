@@ -81,11 +81,12 @@ class ShardFormat(ABC):
             IntegrityError: the bytes are no shard of this format.
         """
 
-    def how_to_read(self, folder: str, schema: pa.Schema) -> tuple[str, ...]:  # noqa: ARG002
+    def how_to_read(self, folder: str, shards: int, schema: pa.Schema) -> tuple[str, ...]:  # noqa: ARG002
         """Return lines of Python with which pandas reads a version.
 
         Args:
             folder: of its shards, with a slash at the end.
+            shards: how many there are.
             schema: as `file_schema` gave it.
         """
         return (f'pandas.read_parquet("{folder}")',)

@@ -58,6 +58,15 @@ class TablesCsv(ShardFormat):
         records = self.decode(data, schema)
         return len(records), records.schema if schema is None else self.file_schema(schema)
 
+    def how_to_read(self, folder: str, shards: int, schema: pa.Schema) -> tuple[str, ...]:
+        """Return lines that read file by file, with what the dialect has of its own."""
+        names = f'[f"train-{{i:05}}-of-{shards:05}.{self.extension}" for i in range({shards})]'
+        arguments = "".join(f", {part}" for part in _arguments(dialect_of(schema)))
+        return (
+            f"names = {names}",
+            f'pandas.concat(pandas.read_csv("{folder}" + name{arguments}) for name in names)',
+        )
+
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types."""
         return max(1, sum(_bytes(field.type) for field in schema))
@@ -69,6 +78,21 @@ def _bytes(kind: pa.DataType) -> int:
     if pa.types.is_boolean(kind):
         return _BOOLEAN_BYTES
     return _TEXT_BYTES if pa.types.is_string(kind) else _NUMBER_BYTES
+
+
+def _arguments(dialect: Dialect) -> list[str]:
+    """Return what `pandas.read_csv` has to be told of a dialect."""
+    told: dict[str, tuple[object, object]] = {
+        "sep": (dialect.delimiter, ","),
+        "quotechar": (dialect.quote or '"', '"'),
+        "encoding": (dialect.encoding, "utf-8"),
+        "decimal": (dialect.decimal, "."),
+        "thousands": (dialect.thousands, None),
+        "na_values": (list(dialect.nulls), []),
+        "skipinitialspace": (dialect.space, False),
+        "skiprows": (int(dialect.sep_line), 0),
+    }
+    return [f"{name}={value!r}" for name, (value, default) in told.items() if value != default]
 
 
 FORMAT = TablesCsv()

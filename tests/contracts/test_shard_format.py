@@ -148,7 +148,7 @@ def test_the_guess_for_rows_is_near(table_format):
 def test_rows_carry_no_sample_id(table_format):
     assert not table_format.sample_ids
     assert table_format.modality == "tables"
-    line = table_format.how_to_read("<lake>/x/", pa.table(CELLS).schema)
+    line = table_format.how_to_read("<lake>/x/", 4, pa.table(CELLS).schema)
     assert any("pandas.read_" in part for part in line)
     assert any("<lake>/x/" in part for part in line)
 

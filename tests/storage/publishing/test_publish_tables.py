@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import toy
@@ -11,6 +12,7 @@ import toy
 from storage import cards, datasets
 from storage.errors import IntegrityError
 from storage.layout import meta_key, version_folder
+from storage.local_store import LocalStore
 from storage.manifest import Manifest, ManifestFields
 from storage.plan import Plan, RecordKind, propose
 from storage.publish import Publisher, encode_shard
@@ -159,14 +161,15 @@ def test_without_classes_rows_are_rows(lake):
     assert verify(lake, toy.NAME) == []
 
 
-def test_pandas_reads_a_version_of_rows(tmp_path):
-    import pandas as pd
-
-    from storage.local_store import LocalStore
-
-    plan = proposal("table-parquet")
-    publish(LocalStore(tmp_path), plan)
-    frame = pd.read_parquet(tmp_path / version_folder(toy.NAME, plan.version))
+def test_pandas_reads_a_version_as_its_card_says(tmp_path, plan):
+    manifest = publish(LocalStore(tmp_path), plan)
+    lines = [line.strip() for line in cards.version_readme(manifest).decode().splitlines()]
+    start = next(at for at, line in enumerate(lines) if "pandas." in line or "names =" in line)
+    *before, last = [line for line in lines[start : start + 2] if line]
+    space = {"pandas": pd}
+    exec("\n".join(before), space)  # noqa: S102 - what the card tells a reader to run
+    frame = eval(last.replace("<lake>", str(tmp_path)), space)  # noqa: S307
     assert list(frame) == PLAIN.names
-    assert len(frame) == 50
     assert frame["kind"].value_counts().to_dict() == {"yes": 35, "no": 15}
+    expected = pa.concat_tables([rows(plan, index) for index in range(4)])
+    np.testing.assert_allclose(frame["share"], expected["share"].to_numpy())

@@ -3,9 +3,10 @@
 Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:189-201), with rules:
 
 1. A value held by g rows or more is shown as it is.
-2. The sorted rows between two shown values are a run. A run of fewer than g rows takes the nearest
-   shown value. A longer one is cut into groups of g to 2g - 1 neighbouring rows, and every row of a
-   group is shown as the group's mean.
+2. The sorted rows between two shown values are a run; so are those between gaps, which are wider
+   than the g rows on either side. A run of fewer than g rows takes the nearest shown value. A
+   longer one is cut into groups of g to 2g - 1 neighbouring rows, and every row of a group is
+   shown as the group's mean.
 3. Extremes: the g smallest rows count as the g-th smallest and the g largest as the g-th largest (a
    quarter of the rows, where that is fewer), and the outermost groups have as many rows more, so
    that their means lie inside.
@@ -46,12 +47,10 @@ def shown_values(units_N: Array, g: int) -> Array:
     """
     if g <= 1:
         return units_N
-    distinct, first, counts = np.unique(units_N, return_index=True, return_counts=True)
-    often = counts >= g
+    distinct, inverse_N, counts = np.unique(units_N, return_inverse=True, return_counts=True)
+    rare = distinct[counts < g]
     shown_N = units_N.copy()
-    starts, ends = _runs(often, first, len(units_N))
-    if not len(starts):
-        return shown_N
+    starts, ends = _runs(counts[inverse_N] < g, wide_gaps(units_N, g))
     depth = min(g, len(units_N) // 4)
     clipped_N = np.clip(units_N, units_N[depth], units_N[len(units_N) - 1 - depth])
     cuts = [np.empty(0, dtype=np.int64)]
@@ -64,17 +63,34 @@ def shown_values(units_N: Array, g: int) -> Array:
     inside_N = np.concatenate([np.arange(cut[0], cut[-1]) for cut in cuts[1:]] or cuts[:1])
     sizes = np.concatenate([np.diff(cut) for cut in cuts])
     if len(sizes):
-        means = _means(clipped_N[inside_N], units_N[inside_N], sizes, distinct[~often])
+        means = _means(clipped_N[inside_N], units_N[inside_N], sizes, rare)
         shown_N[inside_N] = np.repeat(means, sizes)
     shown_N.sort()
     return shown_N
 
 
-def _runs(often: Array, first: Array, rows: int) -> tuple[Array, Array]:
+def wide_gaps(values_N: Array, rows: int) -> Array:
+    """Return before which rows there is a gap wider than so many rows on either side of it.
+
+    Args:
+        values_N: sorted.
+        rows: how many; at least 1.
+    """
+    found = np.zeros(len(values_N), dtype=bool)
+    if len(values_N) >= 2 * rows:
+        low, high = values_N[: 1 - 2 * rows or None], values_N[2 * rows - 1 :]
+        below, above = values_N[rows - 1 : len(values_N) - rows], values_N[rows : 1 - rows or None]
+        found[rows : 1 - rows or None] = above - below > np.maximum(below - low, high - above)
+    return found
+
+
+def _runs(rare_N: Array, gaps_N: Array) -> tuple[Array, Array]:
     """Return where runs of rare values start and end, in rows."""
-    edges = np.diff(np.concatenate([[1], often.astype(np.int8), [1]]))
-    places = np.append(first, rows)
-    return places[np.flatnonzero(edges == -1)], places[np.flatnonzero(edges == 1)]
+    before_N = np.append(False, rare_N[:-1])
+    after_N = np.append(rare_N[1:], False)
+    cut_N = np.append(gaps_N[1:], False)
+    starts = np.flatnonzero(rare_N & (~before_N | gaps_N))
+    return starts, np.flatnonzero(rare_N & (~after_N | cut_N)) + 1
 
 
 def _nearest_shown(units_N: Array, start: int, end: int) -> Array:

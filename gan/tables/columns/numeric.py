@@ -2,8 +2,8 @@
 
 The values are first made such that every one may be shown (`groups`). A value with a fixed share of
 the rows is an atom, a code of its own; in a column with few distinct values all are. The rest is
-cut between the atoms into bins of about equal numbers of rows, and each bin has up to `GRID` cells,
-the quantiles of its rows, all equally likely. The null's code comes last.
+cut, between the atoms and at wide gaps, into bins of about equal numbers of rows. Each bin has up
+to `GRID` cells, the quantiles of its rows, all equally likely. The null's code comes last.
 
 Encoding: an atom's value is that atom; another value goes to the nearest cell of the bins between
 the two atoms around it, or to the nearer atom where no bin lies between; what is outside, to the
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError
-from gan.tables.columns.groups import shown_values
+from gan.tables.columns.groups import shown_values, wide_gaps
 from gan.tables.columns.modelled import Modelled
 from gan.tables.columns.rules import Limits
 from gan.tables.columns.types import from_plain, parse_type, to_plain
@@ -212,7 +212,7 @@ def _atoms(units: Array, shown: Array, rows: int) -> Array:
     same = units == shown
     distinct, inverse, counts = np.unique(shown, return_inverse=True, return_counts=True)
     bins = _wanted_bins(len(units))
-    atom = counts >= max(ATOM_SHARE * rows, len(units) / (2 * bins))
+    atom = counts >= max(ATOM_SHARE * rows, _half_bin(len(units)))
     rest = ~atom[inverse]
     exact = not rest.any() or float(np.mean(same[rest])) >= 1 / 2
     if exact and len(distinct) <= min(FEW_VALUES, 2 * bins):
@@ -234,7 +234,7 @@ def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:
     """
     distinct, first, counts = np.unique(shown, return_index=True, return_counts=True)
     atom = np.isin(distinct, atoms)
-    bin_of = _bins(atom, counts)
+    bin_of = _bins(atom, counts, wide_gaps(shown, _half_bin(len(shown)))[first])
     cells: list[Array] = []
     sizes: list[int] = []
     for start, end in _slices(bin_of):
@@ -246,18 +246,29 @@ def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:
     return np.concatenate(cells), sizes, [bool(atom[start]) for start, _ in _slices(bin_of)]
 
 
-def _bins(atom: Array, counts: Array) -> Array:
-    """Return a number for each distinct value: equal for the values of one bin, rising."""
+def _half_bin(rows: int) -> int:
+    """Return half the rows of a bin."""
+    return max(int(rows / (2 * _wanted_bins(rows))), 1)
+
+
+def _bins(atom: Array, counts: Array, gap: Array) -> Array:
+    """Return a number for each distinct value: equal for the values of one bin, rising.
+
+    Args:
+        atom: which values are atoms.
+        counts: rows of each value.
+        gap: before which values there is a gap that no bin shall straddle.
+    """
     rest = int(counts[~atom].sum())
     per_bin = max(rest / _wanted_bins(rest), 1.0)
-    region = np.cumsum(atom) * 2 + atom
-    _, inverse = np.unique(region, return_inverse=True)
-    mass = np.bincount(inverse, weights=counts)
+    after_atom = np.append(False, atom[:-1])
+    region = np.cumsum(atom | after_atom | gap) - int((atom | gap)[0])
+    mass = np.bincount(region, weights=counts)
     before = np.cumsum(mass) - mass
-    middle = np.cumsum(counts) - counts / 2 - before[inverse]
+    middle = np.cumsum(counts) - counts / 2 - before[region]
     bins = np.maximum(np.rint(mass / per_bin), 1)
-    inside = np.floor(middle / mass[inverse] * bins[inverse])
-    return np.asarray(inverse * (MOST_BINS + 1.0) + np.where(atom, 0, inside))
+    inside = np.floor(middle / mass[region] * bins[region])
+    return np.asarray(region * (MOST_BINS + 1.0) + np.where(atom, 0, inside))
 
 
 def _slices(bin_of: Array) -> list[tuple[int, int]]:

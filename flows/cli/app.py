@@ -125,6 +125,30 @@ def synthesize(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson =
 
 
 @app.command()
+def impute(
+    recipe: RecipePath,
+    input_: Annotated[
+        str, typer.Argument(metavar="INPUT", help="CSV or Parquet, also s3://…", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="New .parquet or .csv.", show_default=False)
+    ],
+    *,
+    columns: Annotated[
+        str, typer.Option(metavar="A,B", help="Columns to fill, else all of them.")
+    ] = "",
+    changes: Changes = None,
+    as_json: AsJson = False,
+) -> int:
+    """Fill the nulls of a table with the champion; every row's known values decide."""
+    from flows.cli.impute import Filling, fill_nulls
+
+    names = tuple(name.strip() for name in columns.split(",") if name.strip())
+    filling = Filling(input=input_, output=output, columns=names)
+    return fill_nulls(recipe, filling, changes or (), as_json=as_json)
+
+
+@app.command()
 def presets(*, as_json: AsJson = False) -> int:
     """List the networks a recipe may choose."""
     from flows.cli.listings import show_presets

@@ -1,0 +1,123 @@
+"""`ganmill impute`: nulls of a given table, filled by the champion of a recipe."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from flows.cli.exits import DONE
+from flows.cli.output import Output
+from flows.errors import BlockedError, RecipeError
+from flows.generators import local_snapshot
+from flows.interrupt import StopSignal
+from flows.job import Job, open_job
+from flows.progress import make_reporter
+from flows.recipe_file import load_recipe
+from storage import promotions
+from storage.shards import load_format
+from storage.sources.tables.like import read_like
+
+FORMATS = {".parquet": "table-parquet", ".csv": "csv"}
+"""Ending of OUTPUT → shard format that writes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filling:
+    """What is filled, and where to."""
+
+    input: str
+    """CSV or Parquet: a file, folder or glob, local or on S3."""
+    output: Path
+    """A file that does not exist, `.parquet` or `.csv`."""
+    columns: tuple[str, ...] = ()
+    """To fill; empty = all."""
+
+
+def fill_nulls(path: Path, filling: Filling, changes: Sequence[str], *, as_json: bool) -> int:
+    """Fill the nulls of a table and write it, whole or not at all."""
+    recipe = load_recipe(path, changes)
+    _check_output(filling.output)
+    stop, output = StopSignal(), Output()
+    with stop.listening():
+        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+        before, after, version = _filled(job, filling)
+        _write_once(after, filling.output)
+    counts = {
+        name: before[name].null_count - after[name].null_count for name in before.column_names
+    }
+    filled = {name: count for name, count in counts.items() if count}
+    if as_json:
+        output.json(
+            {
+                "name": job.name,
+                "version": version,
+                "rows": after.num_rows,
+                "filled": filled,
+                "output": str(filling.output),
+            }
+        )
+        return DONE
+    output.table(("column", "filled"), [(name, f"{count:,}") for name, count in filled.items()])
+    output.line(f"{after.num_rows:,} rows are in {filling.output}, filled by {job.name}/{version}")
+    return DONE
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a place that cannot be written."""
+    if output.suffix not in FORMATS:
+        msg = f"OUTPUT is {str(output)!r}: name a file that ends in {' or '.join(FORMATS)}"
+        raise RecipeError(msg)
+    if output.exists():
+        msg = f"OUTPUT {str(output)!r} exists and nothing is overwritten: name another file"
+        raise RecipeError(msg)
+    if not output.absolute().parent.is_dir():
+        msg = f"the folder of OUTPUT {str(output)!r} does not exist: create it first"
+        raise RecipeError(msg)
+
+
+def _filled(job: Job, filling: Filling) -> tuple[pa.Table, pa.Table, str]:
+    """Return the rows before and after, and the version of the generator."""
+    champion = promotions.champion(job.lake, job.name)
+    if champion is None:
+        msg = f"no generator {job.name!r} was promoted yet: run `ganmill run` on the recipe first"
+        raise BlockedError(msg)
+    from gan.errors import ConfigError
+    from gan.sample import Sampler
+    from gan.tables.codec import TableCodec
+    from gan.tables.impute import impute
+
+    sampler = Sampler.load(local_snapshot(job, champion.version, champion.snapshot_digest))
+    codec = sampler.snapshot.codec
+    if not isinstance(codec, TableCodec):
+        msg = f"the champion of {job.name!r} makes {codec.modality}: nulls are filled in tables"
+        raise ConfigError(msg)
+    read = read_like(job.recipe.source, filling.input, codec.schema)
+    for note in read.notes:
+        job.reporter.say(f"  {note}")
+    job.reporter.say(f"Filling nulls of {read.table.num_rows:,} rows ...")
+    filled = impute(sampler, read.table, job.recipe.seed, filling.columns or None)
+    metadata = {**(read.table.schema.metadata or {}), **read.metadata}
+    return read.table, filled.replace_schema_metadata(metadata), champion.version
+
+
+def _write_once(records: pa.Table, output: Path) -> None:
+    """Write a file that did not exist, whole or not at all.
+
+    Raises:
+        RecipeError: somebody else wrote it meanwhile.
+    """
+    data = load_format(FORMATS[output.suffix]).encode(records, {})
+    folder = output.absolute().parent
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{output.name}-") as staged:
+        staged.write(data)
+        staged.flush()
+        os.fchmod(staged.fileno(), 0o644)
+        os.fsync(staged.fileno())
+        try:
+            os.link(staged.name, output)
+        except FileExistsError as error:
+            msg = f"OUTPUT {str(output)!r} exists by now and nothing is overwritten: name another"
+            raise RecipeError(msg) from error

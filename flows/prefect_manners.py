@@ -5,6 +5,7 @@ server may take its time on a busy machine.
 """
 
 import os
+from collections.abc import Mapping
 
 FLUSH_S = 1
 """Its temporary server writes what it was sent at least this often."""
@@ -20,9 +21,15 @@ MANNERS = {
 }
 
 
-def apply_manners(api_url: str | None) -> None:
-    """Put the manners, and the API if one is named, into the environment Prefect reads."""
+def apply_manners(api_url: str | None, others: Mapping[str, str] | None = None) -> None:
+    """Put the manners, the API if one is named, and others into the environment Prefect reads."""
     if api_url is not None:
         os.environ["PREFECT_API_URL"] = api_url  # noqa: TID251 - Prefect reads it, ganmill does not
+    os.environ.update(others or {})  # noqa: TID251 - Prefect reads it, ganmill does not
     for name, value in MANNERS.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - Prefect reads it, ganmill does not
+
+
+def process_environment() -> dict[str, str]:
+    """Return the environment for a process of Prefect's that this one starts."""
+    return dict(os.environ)  # noqa: TID251 - handed on as it is

@@ -6,8 +6,9 @@ title for every field, no unions of models, no free dicts, never a secret.
 """
 
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.evaluation.bounds import GateConfig
@@ -15,6 +16,7 @@ from storage.sources.config import SourceConfig
 from storage.synthesis import SynthesisConfig
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+CRON_FIELDS = 5
 
 
 class PrivacyConfig(BaseModel):
@@ -52,6 +54,38 @@ class EngineConfig(BaseModel):
     """Worker processes; `auto` takes one per core, and none at all for a small job."""
 
 
+class ScheduleConfig(BaseModel):
+    """When a deployed recipe runs by itself; a command run by hand does not look here."""
+
+    model_config = FROZEN
+
+    cron: str | None = Field(None, title="Cron")
+    """Five fields, such as `0 3 * * *` for three o'clock every night; null = only when asked."""
+    timezone: str = Field("UTC", title="Time zone", min_length=1)
+    """Name of the time zone that the cron fields are meant in, such as `Europe/Berlin`."""
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str | None) -> str | None:
+        if value is not None and len(value.split()) != CRON_FIELDS:
+            msg = (
+                f"schedule.cron {value!r} has {len(value.split())} fields; write five (minute, "
+                "hour, day, month, day of the week), such as '0 3 * * *'"
+            )
+            raise ValueError(msg)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            msg = f"schedule.timezone {value!r} is no time zone; write UTC or Europe/Berlin"
+            raise ValueError(msg) from error
+        return value
+
+
 class Recipe(BaseModel):
     """One job: from which data, how to train, judge and synthesize, and where to."""
 
@@ -75,5 +109,7 @@ class Recipe(BaseModel):
     """Where the data set goes, and how."""
     engine: EngineConfig = Field(EngineConfig(), title="Engine")
     """What synthesizes the shards."""
+    schedule: ScheduleConfig = Field(ScheduleConfig(), title="Schedule")
+    """When it runs by itself, once it is deployed."""
     seed: int = Field(0, title="Seed", ge=0, lt=2**63)
     """The root of all randomness of training and evaluation."""

@@ -40,6 +40,15 @@ Lake = Annotated[
 Storage = Annotated[
     str | None, typer.Option("--storage", metavar="NAME", help="Storage profile of the lake.")
 ]
+Recipes = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipes", metavar="PATH", help="Recipe or folder; else deployments/recipes, else here."
+    ),
+]
+RecipesLake = Annotated[
+    str | None, typer.Option("--lake", metavar="URI", help="Instead of every recipe's own lake.")
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set.")]
 Version = Annotated[
     str | None, typer.Argument(metavar="[VERSION]", help="The latest one unless given.")
@@ -66,14 +75,15 @@ def about(
 
 @app.command()
 def init(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="Folder, Parquet file, glob, s3://…")],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Folder, table file, glob, s3://…")],
     label: Annotated[str | None, typer.Option(help="Label column, or name for the class.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of generator and data set.")] = None,
+    changes: Changes = None,
 ) -> int:
     """Print a commented recipe made from the data."""
     from flows.cli.init import show_recipe
 
-    return show_recipe(uri, label=label, name=name)
+    return show_recipe(uri, label=label, name=name, changes=changes or ())
 
 
 @app.command()
@@ -122,6 +132,37 @@ def synthesize(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson =
     from flows.cli.jobs import synthesize_only
 
     return synthesize_only(recipe, changes or (), as_json=as_json)
+
+
+@app.command()
+def up(
+    *,
+    recipes: Recipes = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; not loopback = password.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 4200,
+    lake: RecipesLake = None,
+) -> int:
+    """The Prefect UI on this machine: server, worker, and every recipe deployed. Ctrl-C ends it."""
+    from flows.cli.cockpit import go_up
+
+    return go_up(recipes, host=host, port=port, lake=lake)
+
+
+@app.command()
+def deploy(
+    *,
+    recipes: Recipes = None,
+    lake: RecipesLake = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; say what differs (exit 1).")
+    ] = False,
+) -> int:
+    """Register recipes as deployments with the Prefect API in use."""
+    from flows.cli.cockpit import deploy as deploy_recipes
+
+    return deploy_recipes(recipes, lake=lake, check=check)
 
 
 @app.command()

@@ -1,0 +1,164 @@
+"""The UI on this machine by one command: server, work pool, deployments and a worker.
+
+Server and worker are processes of their own; the one that started them ends them. What already
+answers at the address is used as it is.
+"""
+
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+
+from flows.errors import EngineError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+STARTUP_S = 180.0
+"""A busy machine may need so long for the server's first start."""
+FAREWELL_S = 40.0
+"""Prefect gives a run thirty seconds to stop."""
+POLL_S = 0.3
+USER = "ganmill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cockpit:
+    """Where the UI is and where its files lie."""
+
+    host: str = "127.0.0.1"
+    port: int = 4200
+    folder: Path
+    """For Prefect's database, the password, and the worker; absolute."""
+
+    @property
+    def ui(self) -> str:
+        """The address of the UI."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """The address of the API, as processes of this machine reach it."""
+        host = self.host if self.host in LOOPBACK else "127.0.0.1"
+        return f"http://{host}:{self.port}/api"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach it, so that it needs a password."""
+        return self.host not in LOOPBACK
+
+    def password_file(self) -> Path:
+        """Return the file that holds the password; made when it is missing, for the owner only."""
+        path = self.folder / "password"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24))
+        return path
+
+    def variables(self) -> dict[str, str]:
+        """Return what server, worker and this process are told by the environment."""
+        found = {
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_UI_API_URL": "/api",
+        }
+        if self.is_open:
+            login = f"{USER}:{self.password_file().read_text()}"
+            found |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
+        return found
+
+
+def answers(cockpit: Cockpit) -> bool:
+    """Say whether a Prefect server answers at the address."""
+    try:
+        return httpx.get(f"{cockpit.api}/health", timeout=2).text.strip() == "true"
+    except httpx.HTTPError:
+        return False
+
+
+def start_server(cockpit: Cockpit, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server and wait until it answers.
+
+    Raises:
+        EngineError: it ended or did not answer; its log says why.
+    """
+    if _is_taken(cockpit):
+        msg = (
+            f"port {cockpit.port} of {cockpit.host} is taken by something that is no Prefect "
+            "server: choose another --port"
+        )
+        raise EngineError(msg)
+    words = ["server", "start", "--host", cockpit.host, "--port", str(cockpit.port)]
+    server = _start(cockpit, words, environment, cockpit.folder)
+    last_s = monotonic() + STARTUP_S
+    while not answers(cockpit):
+        if server.poll() is not None or monotonic() > last_s:
+            stop(server)
+            log = cockpit.folder / "server.log"
+            msg = f"the Prefect server did not start; {log} says why"
+            raise EngineError(msg)
+        sleep(POLL_S)
+    return server
+
+
+def start_worker(
+    cockpit: Cockpit, pool: str, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a worker of the pool, in a folder of its own."""
+    words = ["worker", "start", "--pool", pool, "--name", worker_name()]
+    folder = cockpit.folder / "worker"
+    folder.mkdir(parents=True, exist_ok=True)
+    return _start(cockpit, words, environment, folder)
+
+
+def worker_name() -> str:
+    """Return the name of this machine's worker."""
+    return f"ganmill-{socket.gethostname()}"
+
+
+def watch(processes: Mapping[str, subprocess.Popen[bytes]], say: Callable[[str], None]) -> str:
+    """Wait until one of the processes ends by itself, and return its name."""
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                say(f"the {name} ended with exit code {process.returncode}")
+                return name
+        sleep(POLL_S)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end; after a while make it."""
+    process.terminate()
+    try:
+        process.wait(FAREWELL_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _start(
+    cockpit: Cockpit, words: list[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    """Start Prefect's own command; its output goes to a log, Ctrl-C does not reach it."""
+    cockpit.folder.mkdir(parents=True, exist_ok=True)
+    with (cockpit.folder / f"{words[0]}.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - our own words
+            [sys.executable, "-m", "prefect", *words],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _is_taken(cockpit: Cockpit) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((cockpit.host, cockpit.port)) == 0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from storage.synthesis import GivenConfig
+from storage.given import GivenConfig
 
 if TYPE_CHECKING:
     from gan.protocols import Codec, Given

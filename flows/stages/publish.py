@@ -83,7 +83,7 @@ def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:
 def _preview(job: Job, choice: Choice, plan: Plan) -> bytes:
     from gan.modalities import load_modality
 
-    shard = load_format(plan.format).decode(job.lake.get(plan.shard_key(0)))
+    shard = load_format(plan.format).decode(job.lake.get(plan.shard_key(0)), plan.record_schema)
     modality = load_modality(choice.judged.report.modality)
     return modality.preview(shard, plan.label, PREVIEW_PER_CLASS)
 

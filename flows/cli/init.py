@@ -1,28 +1,69 @@
 """`ganmill init`: a commented recipe made from the data."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from flows.cli.check import describe, image_shape
 from flows.cli.exits import DONE
+from flows.cli.init_table import Wish, table_recipe
 from flows.cli.output import Output
+from flows.errors import RecipeError
 from flows.interrupt import StopSignal
 from flows.job import open_job
 from flows.progress import make_reporter
 from flows.recipe import Recipe
-from flows.recipe_file import parse_recipe
+from flows.recipe_file import apply_change, parse_recipe
 from flows.stages.prepare import prepare
-from storage.sources import open_source
-from storage.sources.config import SourceConfig
+from storage.sources import Source, open_source
+from storage.sources.tables.source import TableSource
 
 LABELS = ("label", "labels", "class", "category", "target", "y")
 """Columns that are taken for the label, in this order."""
 SHOWN_CLASSES = 12
 
 
-def show_recipe(uri: str, *, label: str | None, name: str | None) -> int:
-    """Read the source, then print a recipe that `ganmill run` accepts."""
-    column, why = (label, "as you said") if label else guess_label(uri)
+def show_recipe(
+    uri: str, *, label: str | None, name: str | None, changes: Sequence[str] = ()
+) -> int:
+    """Read the source, then print a recipe that `ganmill run` accepts.
+
+    Args:
+        uri: of the source.
+        label: its label column, or the name for the class of image folders; None = guessed.
+        name: of generator and data set; None = made from the URI.
+        changes: `source.csv.date_format=%d/%m/%Y` and the like, where a table says something in
+            two ways.
+
+    Raises:
+        SourceError: the source is missing, unfit, or says something in two ways.
+        RecipeError: a change is about something else than `source.csv`.
+    """
+    csv = _csv_changes(changes)
+    config = parse_recipe({"name": "init", "source": {"uri": uri, "label": None, "csv": csv}})
+    source = open_source(config.source)
+    if isinstance(source, TableSource):
+        wish = Wish(name=name or guess_name(uri, "table"), label=label, csv=csv)
+        Output().line(table_recipe(source, wish))
+    else:
+        _show_images(uri, source, label=label, name=name)
+    return DONE
+
+
+def _csv_changes(changes: Sequence[str]) -> dict[str, Any]:
+    raw: dict[str, Any] = {"source": {"csv": {}}}
+    for change in changes:
+        if not change.startswith("source.csv."):
+            msg = f"init takes --set for source.csv alone, not {change!r}; edit what it prints"
+            raise RecipeError(msg)
+        apply_change(raw, change)
+    csv: dict[str, Any] = raw["source"]["csv"]
+    return csv
+
+
+def _show_images(uri: str, source: Source, *, label: str | None, name: str | None) -> None:
+    column, why = (label, "as you said") if label else guess_label(source)
     chosen = name or guess_name(uri)
     recipe = parse_recipe({"name": chosen, "source": {"uri": uri, "label": column}}, where="init")
     stop = StopSignal()
@@ -40,16 +81,11 @@ def show_recipe(uri: str, *, label: str | None, name: str | None) -> int:
         *found["notes"],
     ]
     Output().line(recipe_text(recipe, comment))
-    return DONE
 
 
-def guess_label(uri: str) -> tuple[str | None, str]:
-    """Return the label column of a source, None when there is none, and why.
-
-    Raises:
-        SourceError: the source is missing or unfit.
-    """
-    description = open_source(SourceConfig(uri=uri)).describe()
+def guess_label(source: Source) -> tuple[str | None, str]:
+    """Return the label column of a source of images, None when there is none, and why."""
+    description = source.describe()
     if description.kind == "folder":
         return "label", "the folder an image is in"
     for column in LABELS:
@@ -59,13 +95,13 @@ def guess_label(uri: str) -> tuple[str | None, str]:
     return None, f"no column is called {', '.join(LABELS)}; the columns are {known}"
 
 
-def guess_name(uri: str) -> str:
+def guess_name(uri: str, otherwise: str = "images") -> str:
     """Return a name for generator and data set made from the last part of the URI."""
     plain = re.sub(r"[*?\[\]{}]", "", uri.partition(":")[2] if "://" not in uri else uri)
-    path = PurePosixPath(plain or uri)
+    path = PurePosixPath((plain or uri).removesuffix(".gz"))
     parts = [part for part in (path.stem, path.parent.name) if re.search("[a-z0-9]", part.lower())]
     words = re.sub(r"[^a-z0-9]+", "-", parts[0].lower()).strip("-") if parts else ""
-    return words[:63].strip("-") or "images"
+    return words[:63].strip("-") or otherwise
 
 
 def recipe_text(recipe: Recipe, comment: list[str]) -> str:

@@ -103,13 +103,13 @@ class Dialect:
         return f"CSV: {', '.join(parts)}"
 
     def to_json(self) -> bytes:
-        """Return canonical JSON."""
-        plain = {"schema": SCHEMA, **asdict(self)}
+        """Return JSON; equal dialects give equal bytes, as columns are in order."""
+        plain = dict(sorted({"schema": SCHEMA, **asdict(self)}.items()))
         plain["styles"] = {
             name: {key: value for key, value in asdict(style).items() if value != _DEFAULTS[key]}
             for name, style in self.styles.items()
         }
-        return json.dumps(plain, ensure_ascii=False, sort_keys=True).encode()
+        return json.dumps(plain, ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:

@@ -17,7 +17,6 @@ from gan.protocols import Hooks
 from gan.sample import Sampler
 from gan.training.loop import train
 
-
 full = pytest.mark.full
 
 

@@ -53,15 +53,7 @@ def check_classes(
     for counts in class_counts.values():
         for label, count in counts:
             totals[label] = totals.get(label, 0) + count
-    small = [(label, count) for label, count in totals.items() if count < least]
-    if small:
-        shown = ", ".join(f"{label!r} ({count})" for label, count in sorted(small)[:_SHOWN])
-        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
-        msg = (
-            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}{more}; "
-            f"add {word}, merge or exclude these classes, or set source.label to null."
-        )
-        raise SourceError(msg)
+    _check_sizes(config, tuple(totals.items()), least, word)
     if TRAIN in class_counts:
         trained = dict(class_counts[TRAIN])
         absent = [label for label in totals if label not in trained]
@@ -71,3 +63,24 @@ def check_classes(
                 "divide them among the splits or exclude them."
             )
             raise SourceError(msg)
+
+
+def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: int) -> None:
+    """Check that every class is held by as many rows of train as may be shown.
+
+    Raises:
+        SourceError: one is not, so that the codec of a table would have to hide it.
+    """
+    _check_sizes(config, train, min_group, "rows of train")
+
+
+def _check_sizes(config: SourceConfig, counts: ClassCounts, least: int, word: str) -> None:
+    small = sorted((label, count) for label, count in counts if count < least)
+    if small:
+        shown = ", ".join(f"{label!r} ({count})" for label, count in small[:_SHOWN])
+        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+        msg = (
+            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}{more}; "
+            f"add {word.split()[0]}, merge or exclude these classes, or set source.label to null."
+        )
+        raise SourceError(msg)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from storage.classes import ClassCounts, count_classes
 from storage.errors import SourceError
 from storage.sources.builder import Builder, Built, Job
-from storage.sources.class_checks import check_classes
+from storage.sources.class_checks import check_classes, check_trained_classes
 from storage.sources.config import SourceConfig
 from storage.sources.sides import Collected, Decision, decide
 from storage.sources.tables.column_checks import check_kept
@@ -66,6 +66,8 @@ class TablesBuilder(Builder):
             counts[name] = _classes(job.config, part, inferred.columns)
         counts = counts if _are_classes(counts[TRAIN]) else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
+        if not _is_public(job.config.label, inferred.columns):
+            check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=decision.rule,
             files=files,
@@ -137,6 +139,10 @@ def _classes(
 
 def _are_classes(train: ClassCounts) -> bool:
     return 0 < len(train) <= MAX_CLASSES
+
+
+def _is_public(label: str | None, columns: Sequence[ColumnMeaning]) -> bool:
+    return any(one.name == label and one.vocabulary == "public" for one in columns)
 
 
 def _write(path: Path, table: pa.Table) -> None:

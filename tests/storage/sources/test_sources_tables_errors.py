@@ -127,6 +127,17 @@ def test_a_small_class(refused, people) -> None:
     assert "'maybe' (9)" in sentence
 
 
+def test_a_class_that_train_may_not_show(refused, prepared, people, write_table) -> None:
+    labels = ["maybe"] * 20 + people(600)["churned"].to_pylist()[20:]
+    table = people(600).set_column(7, "churned", pa.array(labels))
+    sentence = refused(table, min_group=20)
+    assert "at least 20 rows of train" in sentence
+    assert "'maybe' (" in sentence
+    public = [{"name": "churned", "vocabulary": "public"}]
+    result = prepared(write_table(table), label="churned", min_group=20, columns=public)
+    assert dict(result.class_counts["train"])["maybe"] < 20
+
+
 def test_nothing_but_names(refused) -> None:
     table = pa.table({"id": np.arange(200) * 7919 % 100_003, "kind": ["a", "b"] * 100})
     assert "nothing but keys, text and the label" in refused(table, label="kind")

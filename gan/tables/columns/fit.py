@@ -18,7 +18,7 @@ from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
 from gan.tables.columns.presence import Presence
 from gan.tables.columns.rules import Rules, read_rules
 from gan.tables.columns.types import check_type, plain
-from gan.tables.columns.units import find_decimals, is_number
+from gan.tables.columns.units import NumberError, find_decimals, is_number
 from gan.tables.meaning import Column, Meaning, read_meaning
 
 Fitted = tuple[tuple[Modelled, ...], tuple[Made, ...]]
@@ -135,7 +135,7 @@ class _Fit:
         elif column.name in self.rules.joint:
             self._add_joint(column)
         elif column.name not in self.rules.totals:
-            self._append(self._single(column))
+            self._append(self._named(column))
 
     def add_sums(self) -> None:
         """Add the totals, each after its parts."""
@@ -160,6 +160,14 @@ class _Fit:
         for name, values in zip(fitted.fields, fitted.vocabularies, strict=True):
             one = values.slice(0, 1)
             self.made.append(Constant(name=name, kind_name=str(one.type), value=one))
+
+    def _named(self, column: Column) -> Modelled:
+        """Fit one column; what is wrong with its numbers is said with its name."""
+        try:
+            return self._single(column)
+        except NumberError as error:
+            msg = f"column {column.name!r} {error}"
+            raise DataError(msg) from error
 
     def _single(self, column: Column) -> Modelled:
         values, g = self.columns[column.name], self.group(column)

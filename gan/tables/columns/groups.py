@@ -13,9 +13,9 @@ Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:18
 4. A mean is rounded to the step of its group: the largest of 1, 2, 5, 10, 20, 50 ... (of time also
    a minute, an hour, a day) that divides all differences of the group.
 5. A mean that equals a real value, which fewer than g rows hold, moves to the nearest place on that
-   step that no such value takes, between the smallest and the largest of them. It stays where the
-   group is dense, with two rows or more for every place between its ends, so that any value there
-   is as good as real; or where every place of the column is taken.
+   step that no such value takes, between the ends of the column. It stays where the group is
+   dense, with two rows or more for every place between its ends, so that any value there is as
+   good as real; or where every place of the column is taken.
 
 A lone outlier therefore never comes out: at the ends it is cut off, and between them it is one of g
 rows behind a mean that differs from it.
@@ -42,7 +42,7 @@ def shown_values(units_N: Array, g: int) -> Array:
     """Return, for sorted values, the value that each row is shown as; also sorted.
 
     Args:
-        units_N: sorted, at least g of them; int64 or float64.
+        units_N: sorted, at least g of them; int64 or floats.
         g: the smallest group; 1 shows everything as it is.
     """
     if g <= 1:
@@ -63,7 +63,8 @@ def shown_values(units_N: Array, g: int) -> Array:
     inside_N = np.concatenate([np.arange(cut[0], cut[-1]) for cut in cuts[1:]] or cuts[:1])
     sizes = np.concatenate([np.diff(cut) for cut in cuts])
     if len(sizes):
-        means = _means(clipped_N[inside_N], units_N[inside_N], sizes, rare)
+        limits = units_N[0], units_N[-1]
+        means = _means(clipped_N[inside_N], units_N[inside_N], sizes, rare, limits)
         shown_N[inside_N] = np.repeat(means, sizes)
     shown_N.sort()
     return shown_N
@@ -113,7 +114,9 @@ def _cuts(start: int, end: int, g: int, extra: tuple[int, int]) -> Array:
     return cuts
 
 
-def _means(clipped_M: Array, values_M: Array, sizes: Array, rare: Array) -> Array:
+def _means(
+    clipped_M: Array, values_M: Array, sizes: Array, rare: Array, limits: tuple[Any, Any]
+) -> Array:
     """Return the value that each group is shown as.
 
     Args:
@@ -121,6 +124,7 @@ def _means(clipped_M: Array, values_M: Array, sizes: Array, rare: Array) -> Arra
         values_M: the same rows as they are.
         sizes: rows of each group.
         rare: the values that fewer than g rows hold.
+        limits: smallest and largest value of the column.
     """
     starts = np.cumsum(sizes) - sizes
     base = clipped_M[starts]
@@ -132,7 +136,7 @@ def _means(clipped_M: Array, values_M: Array, sizes: Array, rare: Array) -> Arra
     values: Array = base + np.rint(means / steps).astype(np.int64) * steps
     places = (values_M[starts + sizes - 1] - values_M[starts]) // steps + 1
     sparse = np.flatnonzero(sizes < DENSE * places)
-    values[sparse] = _free_places(values[sparse], steps[sparse], rare)
+    values[sparse] = _free_places(values[sparse], steps[sparse], rare, limits)
     return values
 
 
@@ -144,7 +148,7 @@ def _nice(divisors: Array) -> Array:
     return steps
 
 
-def _free_places(values: Array, steps: Array, rare: Array) -> Array:
+def _free_places(values: Array, steps: Array, rare: Array, limits: tuple[Any, Any]) -> Array:
     """Return the means, moved to the nearest place that no real rare value takes."""
     taken = np.flatnonzero(np.isin(values, rare))
     lattices, which = np.unique(
@@ -158,7 +162,7 @@ def _free_places(values: Array, steps: Array, rare: Array) -> Array:
         below = places[np.append(0, cuts + 1)][run] - step
         above = places[np.append(cuts, len(places) - 1)][run] + step
         down, up = values[mine] - below, above - values[mine]
-        down_free, up_free = below >= rare[0], above <= rare[-1]
+        down_free, up_free = below >= limits[0], above <= limits[1]
         go_down = down_free & ((down <= up) | ~up_free)
         values[mine] = np.where(go_down, below, np.where(up_free, above, values[mine]))
     return values

@@ -25,7 +25,7 @@ from gan.tables.columns.groups import shown_values, wide_gaps
 from gan.tables.columns.modelled import Modelled
 from gan.tables.columns.rules import Limits
 from gan.tables.columns.types import from_plain, parse_type, to_plain
-from gan.tables.columns.units import LARGEST, find_decimals, from_units, to_units
+from gan.tables.columns.units import LARGEST, NumberError, find_decimals, from_units, to_units
 
 Array = np.ndarray[Any, Any]
 
@@ -121,7 +121,7 @@ class Numeric(Modelled):
         """Return `cells_N`: see the module; a null that train never had is the middle cell."""
         try:
             units_N, valid_N = to_units(records[self.name], self.decimals)
-        except DataError as error:
+        except NumberError as error:
             msg = f"column {self.name!r} {error}"
             raise DataError(msg) from error
         bounds, first = self._bounds

@@ -79,11 +79,7 @@ def value_type(kind: Any) -> Any:
 
 
 def plain(column: Any) -> Any:
-    """Return a column in one piece and without dictionary; NaN as null.
-
-    Raises:
-        DataError: it holds infinite values (the message names no column; the caller does).
-    """
+    """Return a column in one piece and without dictionary; NaN as null."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if isinstance(column, pa.ChunkedArray):

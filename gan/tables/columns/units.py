@@ -23,6 +23,10 @@ EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
 """Bytes of a float → it holds every integer below."""
 
 
+class NumberError(DataError):
+    """Numbers that are not served; the message is the second half of a sentence on a column."""
+
+
 def is_number(kind: Any) -> bool:
     """Say whether columns of this type can be modelled as numbers."""
     types = pa.types
@@ -52,7 +56,7 @@ def to_units(column: Any, decimals: int | None) -> tuple[Array, Array]:
     """Return `units_N` (int64, or floats when decimals is None) and `valid_N`; 0 where null.
 
     Raises:
-        DataError: infinite values, or integers beyond 2^61 (the message names no column).
+        NumberError: infinite values, or integers beyond 2^61.
     """
     column = plain(column)
     valid_N = np.ones(len(column), dtype=bool)
@@ -86,7 +90,7 @@ def _floats(column: Any) -> Array:
     infinite = int(np.isinf(values).sum())
     if infinite:
         msg = f"holds {infinite} infinite values: replace them by nulls or leave those rows out"
-        raise DataError(msg)
+        raise NumberError(msg)
     return values
 
 
@@ -115,7 +119,7 @@ def _integer_units(column: Any) -> Array:
         units = values.astype(np.int64)
     if not fits or (len(units) and max(int(units.max()), -int(units.min())) > LARGEST):
         msg = "holds numbers beyond 2^61: declare it as a key or a category, or rescale it"
-        raise DataError(msg)
+        raise NumberError(msg)
     return units
 
 

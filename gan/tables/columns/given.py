@@ -83,9 +83,10 @@ def _meets(condition: Given, column: Modelled) -> Array:
             meets &= _bounded(values, text, compare, condition.column)
     if not meets.any():
         found = pc.min_max(values)
+        ends = f"from {condition.low or 'any'} to {condition.high or 'any'}"
         msg = (
-            f"synthesis.given asks for {condition.low or ''} to {condition.high or ''} in column "
-            f"{condition.column!r}: the generator knows {found['min']} to {found['max']}"
+            f"synthesis.given asks for values {ends} in column {condition.column!r}: the generator "
+            f"knows {found['min']} to {found['max']}"
         )
         raise ConfigError(msg)
     return meets
@@ -113,6 +114,8 @@ def _known(values: Any) -> str:
     if not _is_text(values.type) and len(levels) > MOST_NAMED:
         found = pc.min_max(levels)
         return f"give a range (low, high) within {found['min']} to {found['max']}"
+    if pa.types.is_boolean(levels.type):
+        return "it knows true and false"
     names = [str(level) for level in levels.slice(0, MOST_NAMED)]
     more = f" and {len(levels) - MOST_NAMED} more" if len(levels) > MOST_NAMED else ""
     return f"it knows {', '.join(names)}{more}"

@@ -128,5 +128,5 @@ def _zero(kind: Any) -> Any:
     if pa.types.is_temporal(kind):
         return pa.array([0], type=STORED[kind.bit_width]).view(kind)[0]
     if pa.types.is_decimal(kind):
-        return pa.scalar(Decimal(0), type=kind)
-    return pa.array([0], type=pa.int64()).cast(kind)[0]
+        return pa.array([Decimal(0)], type=kind)[0]
+    return pa.array([0]).cast(kind)[0]

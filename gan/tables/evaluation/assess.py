@@ -16,7 +16,7 @@ from gan.evaluation.judges import check_rows
 from gan.metrics.closest import nearer, nearest
 from gan.metrics.marginals import column_errors
 from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
-from gan.protocols import Assessment, SampleFn
+from gan.hooks import Assessment, SampleFn
 from gan.randomness import numpy_stream
 from gan.tables.evaluation.codes import Codes, fit_codes
 from gan.tables.evaluation.columns import conform, judged_columns

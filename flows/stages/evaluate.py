@@ -164,7 +164,7 @@ class Desk:
         story: Story,
     ) -> Report:
         from gan.evaluation.reporting import Background, Subject, build_report
-        from gan.protocols import Curve
+        from gan.hooks import Curve
 
         subject = Subject(
             name=self.job.name,

@@ -26,7 +26,8 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec, Tick
+    from gan.hooks import Tick
+    from gan.protocols import Codec
     from gan.training.loop import TrainResult
 
 MIRROR_INTERVAL_S = 30.0
@@ -96,7 +97,7 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
 def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.config import ResolvedConfig
     from gan.evaluation.assess import build_assess
-    from gan.protocols import Hooks
+    from gan.hooks import Hooks
     from gan.training.loop import train as run_loop
 
     recipe, records = job.recipe, prepared.records

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from gan.evaluation.judges import load_judge
-from gan.protocols import Assess
+from gan.hooks import Assess
 
 __all__ = ["build_assess"]
 

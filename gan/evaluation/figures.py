@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gan.evaluation.bounds import Bounds, GateConfig, bounds_of
-from gan.protocols import Curve
+from gan.hooks import Curve
 from gan.report import Figure, Metric
 
 CEILING_UNIT = "÷ ceiling"

@@ -16,8 +16,9 @@ from gan.errors import ConfigError, DataError
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.measured import Evaluation
+from gan.hooks import Assess
 from gan.modalities import MODALITIES
-from gan.protocols import Assess, ClassCounts
+from gan.protocols import ClassCounts
 from gan.report import Figure
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]

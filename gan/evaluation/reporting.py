@@ -10,7 +10,7 @@ from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.gate import Judgement
 from gan.evaluation.judges import load_judge
 from gan.evaluation.measured import Evaluation
-from gan.protocols import Curve
+from gan.hooks import Curve
 from gan.report import Event, Figure, Report
 
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from gan.config import ResolvedConfig
 from gan.device import find_place
-from gan.protocols import Codec, Curve, Hooks
+from gan.hooks import Curve, Hooks
+from gan.protocols import Codec
 from gan.report import Event
 from gan.sample import average_sampler
 from gan.snapshot import save_snapshot

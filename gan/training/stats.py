@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from gan.config import ResolvedConfig
-from gan.protocols import Assessment, Curve, Tick
+from gan.hooks import Assessment, Curve, Tick
 from gan.training.checkpoint import write_atomic
 from gan.training.schedules import used_share
 from gan.training.state import Progress

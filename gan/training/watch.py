@@ -14,7 +14,7 @@ import torch
 
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Hooks
+from gan.hooks import Assessment, Hooks
 from gan.training.checkpoint import Checkpoints
 from gan.training.schedules import is_spent
 from gan.training.state import Progress, TrainState

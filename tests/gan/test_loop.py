@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gan.device import find_place
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Hooks
+from gan.hooks import Assessment, Hooks
 from gan.sample import Sampler, average_sampler
 from gan.snapshot import load_snapshot, snapshot_digest
 from gan.training.adversarial import Adversarial

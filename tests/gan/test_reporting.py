@@ -9,7 +9,7 @@ from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
 from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.gate import judge
 from gan.evaluation.reporting import Background, Subject, build_report
-from gan.protocols import Curve
+from gan.hooks import Curve
 from gan.report import Event, Report
 
 CURVES = tuple(

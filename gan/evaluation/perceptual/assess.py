@@ -23,6 +23,7 @@ from gan.evaluation.perceptual.ceilings import class_ceiling, pool_ceilings
 from gan.evaluation.perceptual.extractors import FeatureNet, fit_extractors
 from gan.evaluation.perceptual.reference import MIN_CLASS, TRAIN_ROWS, thin, value_spread
 from gan.evaluation.trials import compare_sets
+from gan.hooks import Assessment, SampleFn
 from gan.metrics.copies import (
     copies_share,
     nominal_share,
@@ -32,7 +33,7 @@ from gan.metrics.copies import (
 from gan.metrics.distances import nearest_distances
 from gan.metrics.pool import Pool, make_pool, measure, measure_coverage
 from gan.modalities import load_modality
-from gan.protocols import Assessment, ClassCounts, Codec, Encoded, SampleFn
+from gan.protocols import ClassCounts, Codec, Encoded
 from gan.randomness import derive, numpy_stream
 
 Array = np.ndarray[Any, Any]

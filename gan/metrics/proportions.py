@@ -4,12 +4,12 @@ import math
 
 from gan.metrics.copies import Z_95
 
-Z_99 = 2.3263478740408408
-"""Normal quantile of a one-sided test at 1 %."""
+Z_999 = 3.0902323061678132
+"""Normal quantile of a one-sided test at 0.1 %."""
 
 
 def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
-    """Return whether a share lies above the real one by more than chance (one-sided, 1 %).
+    """Return whether a share lies above the real one by more than chance (one-sided, 0.1 %).
 
     Two proportions with a pooled variance: Fleiss, Levin & Paik 2003, Statistical Methods for
     Rates and Proportions, equation 3.5. Where it never happens among the real rows nothing is put
@@ -20,7 +20,7 @@ def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
         return hits > 0
     pooled = (hits + own_hits) / (rows + own_rows)
     spread = math.sqrt(pooled * (1 - pooled) * (1 / rows + 1 / own_rows))
-    return share - own > Z_99 * spread
+    return share - own > Z_999 * spread
 
 
 def difference_half_width(share: float, rows: int, other: float, other_rows: int) -> float:

@@ -1,10 +1,15 @@
-"""The assessment while training: likelihood of validation rows, and cheap errors of a sample.
+"""The assessment while training: likelihood of validation rows, and the gate's own measures.
 
-The holdout stays unseen. A generator that knows likelihoods is ranked by theirs; any other by its
-errors of columns and pairs. Shapes: N validation rows, M samples.
+The holdout stays unseen. With many rows, a generator that knows likelihoods is ranked by theirs:
+the mean over validation rows hardly swings. With few rows its first minimum comes long before
+samples are good (codes of 30 columns are known too surely), so there, and without likelihoods, the
+gate's own measures rank: each is 0 where real data is and 1 at its pass bound, `rank` is their sum.
+
+Shapes: N validation rows, M samples, F coordinates.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,25 +17,48 @@ import numpy as np
 import pyarrow as pa
 
 from gan.device import one_thread_everywhere
+from gan.evaluation.bounds import GateConfig
 from gan.evaluation.judges import check_rows
-from gan.metrics.closest import nearer, nearest
-from gan.metrics.marginals import column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.hooks import Assessment, SampleFn
+from gan.metrics.closest import nearer, nearest
+from gan.metrics.copies import copies_share, nominal_share, threshold
+from gan.metrics.distances import nearest_distances
+from gan.metrics.intervals import random_half
+from gan.metrics.pool import make_pool, measure_coverage
 from gan.randomness import numpy_stream
-from gan.tables.evaluation.codes import Codes, fit_codes
 from gan.tables.evaluation.columns import conform, judged_columns
-from gan.tables.evaluation.errors import PAIR_COLUMNS, bins_of_columns, bins_of_pairs
+from gan.tables.evaluation.error_codes import Coded, ErrorCodes, fit_error_codes
+from gan.tables.evaluation.errors import PAIR_COLUMNS
 from gan.tables.evaluation.ground import some
 from gan.tables.evaluation.space import Space, fit_space
 from gan.tables.meaning import read_meaning
 
 Array = np.ndarray[Any, Any]
 
-SAMPLES = 2000
-"""Most rows on each side of a tick's errors."""
+SAMPLES, SETS = 2000, 4
+"""About how many rows a tick takes, and at most how many times the validation's rows."""
+FEW_ROWS = 1000
+"""Validation rows below which the gate's measures rank even where there are likelihoods."""
 LIKELIHOOD_ROWS = 5000
 """Most validation rows whose likelihood is asked for."""
+NEAR_ROWS = 1000
+"""Most validation rows of coverage."""
+TRAIN_ROWS = 5000
+"""Most training rows among which copies are sought."""
+HALVES = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RealTicks:
+    """What real rows reach, from halves of validation against each other."""
+
+    one_way: float
+    two_way: float
+    coverage: float
+    limit: float
+    """Distance to train under which a sample counts as a copy."""
+    nominal: float
+    """Share of validation rows under it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,56 +68,84 @@ class TableAssess:
     schema: pa.Schema
     likelihood_rows: pa.Table
     """Validation rows whose likelihood is asked for."""
-    codes: Codes
-    pair_codes: Codes
-    codes_ND: Array
-    """Of the validation rows that samples are compared with."""
-    pairs_KK: Array
-    """How often their codes meet, as shares."""
+    codes: ErrorCodes
+    coded: Coded
+    """The validation rows that samples are compared with."""
     space: Space
     train_NF: Array
+    equal_NF: Array
     """As many rows of train as of validation."""
     validation_NF: Array
+    real: RealTicks
+    by_likelihood: bool
+    """Whether likelihoods rank, where there are any."""
+
+    @property
+    def wanted(self) -> int:
+        """How many rows a tick takes."""
+        rows = len(self.coded.columns_ND)
+        return rows * max(1, min(SETS, SAMPLES // rows))
 
     @one_thread_everywhere()
     def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
         """Return the assessment of the generator behind `sample`; the same at any time."""
-        fakes = conform(sample(len(self.codes_ND)), self.schema)
-        found = self._errors(fakes)
-        found["dcr_share"] = self._dcr_share(fakes)
+        fakes = conform(sample(self.wanted), self.schema)
+        found = {**self._errors(fakes), **self._closeness(fakes)}
+        score = rank(found, self.real, GateConfig())
         likelihood_N = sample.log_likelihood(self.likelihood_rows)
-        if likelihood_N is None:
-            rank = found["one_way"] + found.get("two_way", 0.0)
-        else:
-            found["validation_nll"] = rank = -float(np.mean(likelihood_N))
+        if likelihood_N is not None:
+            found["validation_nll"] = -float(np.mean(likelihood_N))
+            score = found["validation_nll"] if self.by_likelihood else score
         return Assessment(
             metrics=found,
-            rank=rank if math.isfinite(rank) else math.inf,
-            copies=found["dcr_share"],
+            rank=score if math.isfinite(score) else math.inf,
+            copies=max(found["copies_share"], self.real.nominal),
             full_coverage=False,
         )
 
     def _errors(self, fakes: pa.Table) -> dict[str, float]:
-        columns_D = column_errors(self.codes_ND, self.codes.of(fakes), self.codes.sizes)
-        found = {"one_way": float(columns_D.mean())}
-        sizes = self.pair_codes.sizes
-        if len(sizes) > 1:
-            pairs_KK = pair_counts(one_hot(self.pair_codes.of(fakes), sizes)) / fakes.num_rows
-            found["two_way"] = mean_pair_error(pair_errors(self.pairs_KK, pairs_KK, sizes))
+        coded, n = self.codes.code(fakes), len(self.coded.columns_ND)
+        parts = [np.arange(start, start + n) for start in range(0, fakes.num_rows - n + 1, n)]
+        errors = [self.codes.compare(self.coded, coded.take(rows)) for rows in parts]
+        found = {"one_way": float(np.mean([one.columns_D.mean() for one in errors]))}
+        if len(self.codes.pairs.sizes) > 1:
+            found["two_way"] = float(np.mean([one.pairs for one in errors]))
         return found
 
-    def _dcr_share(self, fakes: pa.Table) -> float:
-        """Return the share of samples nearer to train than to validation, equally many of both."""
-        fakes_MF = self.space.points(fakes)
-        return float(
-            nearer(nearest(fakes_MF, self.train_NF), nearest(fakes_MF, self.validation_NF)).mean()
-        )
+    def _closeness(self, fakes: pa.Table) -> dict[str, float]:
+        """Return coverage ÷ ceiling, copies, and the share nearer to train than to validation."""
+        fakes_MF, n = self.space.points(fakes), len(self.validation_NF)
+        parts = [fakes_MF[start : start + n] for start in range(0, len(fakes_MF) - n + 1, n)]
+        covered = [_coverage(self.validation_NF, part) for part in parts[:SETS]]
+        return {
+            "coverage_ratio": float(np.mean(covered)) / self.real.coverage,
+            "copies_share": copies_share(
+                nearest_distances(fakes_MF, self.train_NF), self.real.limit
+            ),
+            "dcr_share": float(
+                nearer(
+                    nearest(fakes_MF, self.equal_NF), nearest(fakes_MF, self.validation_NF)
+                ).mean()
+            ),
+        }
+
+
+def rank(found: Mapping[str, float], real: RealTicks, gate: GateConfig) -> float:
+    """Return how far samples are from real rows: the sum over the measures, lower is better."""
+    parts = [
+        (1.0 - found["coverage_ratio"]) / (1.0 - gate.row_coverage_pass),
+        (found["one_way"] / real.one_way - 1.0) / (gate.one_way_pass - 1.0),
+        (found["copies_share"] / real.nominal - 1.0) / (gate.copies_pass - 1.0),
+    ]
+    if "two_way" in found:
+        parts.append((found["two_way"] / real.two_way - 1.0) / (gate.two_way_pass - 1.0))
+    return sum(max(0.0, part) for part in parts)
 
 
 def build_assess(
     train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
 ) -> TableAssess:
-    """Code the validation rows.
+    """Code and place the validation rows.
 
     Raises:
         DataError: validation is too small to compare anything, or the records do not say what
@@ -98,21 +154,60 @@ def build_assess(
     check_rows("validation", validation)
     columns = judged_columns(read_meaning(train.schema), train, label)
     compared = some(validation, SAMPLES, seed, "assess-validation")
-    n = compared.num_rows
-    codes = fit_codes(train, columns, bins_of_columns(n), n)
     chosen = np.sort(numpy_stream(seed, "assess-pairs").permutation(len(columns))[:PAIR_COLUMNS])
     paired = [columns[index] for index in chosen.tolist()]
-    pair_codes = fit_codes(train, paired, bins_of_pairs(n), n)
-    space = fit_space(train, columns)
-    equal = min(n, train.num_rows)
+    codes = fit_error_codes(train, columns, paired, compared.num_rows)
+    coded, space = codes.code(compared), fit_space(train, columns)
+    train_NF = space.points(some(train, TRAIN_ROWS, seed, "assess-train"))
+    near = some(compared, min(NEAR_ROWS, train.num_rows), seed, "assess-near")
+    validation_NF = space.points(near)
     return TableAssess(
         schema=train.schema,
         likelihood_rows=some(validation, LIKELIHOOD_ROWS, seed, "assess-likelihood"),
         codes=codes,
-        pair_codes=pair_codes,
-        codes_ND=codes.of(compared),
-        pairs_KK=pair_counts(one_hot(pair_codes.of(compared), pair_codes.sizes)) / n,
+        coded=coded,
         space=space,
-        train_NF=space.points(some(train, equal, seed, "assess-train")),
-        validation_NF=space.points(some(compared, equal, seed, "assess-nearest")),
+        train_NF=train_NF,
+        equal_NF=space.points(some(train, near.num_rows, seed, "assess-equal")),
+        validation_NF=validation_NF,
+        real=_real_ticks(codes, coded, validation_NF, train_NF, seed),
+        by_likelihood=validation.num_rows >= FEW_ROWS,
     )
+
+
+def _real_ticks(
+    codes: ErrorCodes, coded: Coded, validation_NF: Array, train_NF: Array, seed: int
+) -> RealTicks:
+    """Measure what validation alone can tell of real rows.
+
+    Coverage does not depend on n (Naeem et al. 2020, section 3.3); the errors of two samples of one
+    distribution fall as 1 / √n, so those of halves are divided by √2.
+    """
+    rows, near = len(coded.columns_ND), len(validation_NF)
+    errors, covered = [], []
+    for index in range(HALVES):
+        rng = numpy_stream(seed, "assess-halves", index)
+        half = random_half(rows, rng)
+        rest = np.setdiff1d(np.arange(rows), half)[: len(half)]
+        errors.append(codes.compare(coded.take(half), coded.take(rest)))
+        half = random_half(near, rng)
+        rest = np.setdiff1d(np.arange(near), half)[: len(half)]
+        covered.append(_coverage(validation_NF[half], validation_NF[rest]))
+    unseen_N = nearest_distances(validation_NF, train_NF)
+    limit = threshold(unseen_N, nominal_share(near))
+    shrink = math.sqrt(2.0)
+    return RealTicks(
+        one_way=max(float(np.mean([one.columns_D.mean() for one in errors])) / shrink, 1e-9),
+        two_way=max(float(np.mean([one.pairs for one in errors])) / shrink, 1e-9),
+        coverage=max(float(np.mean(covered)), 1e-9),
+        limit=limit,
+        nominal=copies_share(unseen_N, limit),
+    )
+
+
+def _coverage(reals_NF: Array, fakes_MF: Array) -> float:
+    """Return the share of reals that fakes come near."""
+    n = len(reals_NF)
+    pool = make_pool(np.concatenate([reals_NF, fakes_MF]))
+    rows = np.arange(n + len(fakes_MF))
+    return measure_coverage(pool, rows[:n], rows[n:])["coverage"]

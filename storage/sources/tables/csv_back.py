@@ -45,6 +45,9 @@ def read_texts(data: bytes, dialect: Dialect) -> pa.Table:
     text = data.decode(dialect.encoding).removeprefix("\ufeff")
     if dialect.sep_line:
         text = text.partition("\n")[2]
+    if not text.endswith(dialect.line_end) or text.count(dialect.quote) % 2:
+        msg = "it ends within a line or a quoted field"
+        raise ValueError(msg)
     if dialect.space:
         text = _without_spaces(text, dialect)
     titles, end = first_record(text, dialect.delimiter, dialect.quote)

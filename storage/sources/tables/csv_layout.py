@@ -54,7 +54,10 @@ def find_layout(data: bytes, given: str | None, name: str) -> Layout:
     if not rows:
         msg = f"The file {name} is empty; write a header and rows, or leave it out."
         raise SourceError(msg)
-    header, end = rows[0]
+    (header, end), space = rows[0], _has_space(sample[rows[0][1] :], delimiter, quote, whole=whole)
+    written, _ = first_record(sample, delimiter, quote)
+    if not (space or any(quote in title for title in written)):
+        header = written
     others = [fields for fields, _ in rows[1:]]
     if others and all(len(row) == len(header) + 1 and not row[-1] for row in others):
         header = [*header, ""]
@@ -63,7 +66,7 @@ def find_layout(data: bytes, given: str | None, name: str) -> Layout:
         delimiter=delimiter,
         quote=quote,
         line_end=_line_end(sample),
-        space=_has_space(sample[end:], delimiter, quote, whole=whole),
+        space=space,
         sep_line=said is not None,
         header=tuple(header),
         header_end=start + len(sample[:end].encode()),
@@ -76,11 +79,12 @@ def first_record(text: str, delimiter: str, quote: str) -> tuple[list[str], int]
     Raises:
         ValueError: there is none.
     """
-    record = next(_records(text, delimiter, quote, whole=True), None)
-    if record is None:
-        msg = "there is no header"
-        raise ValueError(msg)
-    return record
+    lines = _Ends(text)
+    for fields in csv.reader(lines, delimiter=delimiter, quotechar=quote):
+        if fields:
+            return fields, lines.at
+    msg = "there is no header"
+    raise ValueError(msg)
 
 
 def _quote(sample: str) -> str:

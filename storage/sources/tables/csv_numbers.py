@@ -16,6 +16,7 @@ _EXPONENT: Final = r"([eE][+-]?[0-9]+)?"
 _MOST: Final = 0.9
 _OTHER: Final = {".": ",", ",": "."}
 _GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019")
+_GROUPED: Final = r"([0-9])[\x{a0}\x{202f}'\x{2019}]([0-9]{3})"
 _INT64_DIGITS: Final = 18
 _DECIMAL_DIGITS: Final = 38
 _INFINITE: Final = r"[+-]?[Ii](nf|NF)(inity|INITY)?"
@@ -37,12 +38,13 @@ def integer_pattern(thousands: str | None) -> str:
 
 
 def float_pattern(decimal: str, thousands: str | None) -> str:
-    """Return the expression of a number, leading zeros only before the mark."""
+    """Return the expression of a number; +49 is none, as telephone numbers begin so."""
     whole = "(0|[1-9][0-9]*)"
     if thousands:
         whole = f"({_grouped(thousands)}|{whole})"
     mark = "\\" + decimal
-    return f"^([+-]?({whole}({mark}[0-9]*)?|{mark}[0-9]+){_EXPONENT}|{_INFINITE})$"
+    fraction = f"[+-]?({whole}?{mark}[0-9]+|{whole}{mark}){_EXPONENT}"
+    return f"^({fraction}|-?{whole}{_EXPONENT}|{_INFINITE})$"
 
 
 def plain_texts(texts: pa.Array, marks: Marks) -> pa.Array:
@@ -152,6 +154,8 @@ def _decimal(
 def _reading_shares(column: Distinct) -> dict[str, float]:
     """Return the share of rows that are numbers for either decimal mark, 0 where none has one."""
     words = column.words()
+    for _ in range(2):
+        words = pc.replace_substring_regex(words, _GROUPED, r"\1\2")
     marked = matches(words, r"^[+-]?[0-9.,]*[.,][0-9.,]*[0-9]([eE][+-]?[0-9]+)?$")
     if not marked.any():
         return {".": 0.0, ",": 0.0}

@@ -129,9 +129,9 @@ class _Fit:
     def add(self, column: Column) -> None:
         """Fit one column, or the joint column that it is the first of."""
         if column.kind in ("key", "text"):
-            self.made.append(_key(column, self.columns[column.name].type))
+            self._add_key(column)
         elif column.kind == "constant":
-            self.made.append(self._constant(column))
+            self._append(self._constant(column))
         elif column.name in self.rules.joint:
             self._add_joint(column)
         elif column.name not in self.rules.totals:
@@ -198,15 +198,24 @@ class _Fit:
         values = {name: self.columns[name].filter(mask) for name in names}
         self._append(Joint.fit(values, max(self.group(member) for member in members)))
 
-    def _constant(self, column: Column) -> Constant:
-        values = self.columns[column.name].unique()
-        if len(values) > 1:
+    def _constant(self, column: Column) -> Modelled:
+        """Return the levels of a constant column: one value, and null where there are nulls."""
+        values = self.columns[column.name]
+        different = len(values.drop_null().unique())
+        if different > 1:
             msg = (
-                f"column {column.name!r} is declared constant and has {len(values)} different "
+                f"column {column.name!r} is declared constant and has {different} different "
                 "values in train: declare it as something else"
             )
             raise DataError(msg)
-        return Constant(name=column.name, kind_name=str(values.type), value=values)
+        return Levels.fit(column.name, values, self.group(column))
+
+    def _add_key(self, column: Column) -> None:
+        """Add a key or a pattern, and where it is null."""
+        values = self.columns[column.name]
+        if values.null_count >= self.meaning.min_group:
+            self.modelled.append(Presence.of(column.name))
+        self.made.append(_key(column, values.type))
 
 
 def _key(column: Column, kind: Any) -> Key:

@@ -97,13 +97,18 @@ class Key(Made):
         return Texts(self.form)
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
-        """Return fresh values; they depend on the name, the form and the number of the row."""
-        del decoded
+        """Return fresh values; they depend on the name, the form and the number of the row.
+
+        They are null where the column's presence was decoded as null.
+        """
         key = derive(0, f"key/{self.name}/{self.form}")
         if self._whole:
-            return Integers(self.form, self._kind).make(first_row, rows, key)
-        made = self._texts.make(first_row, rows, key, unique=self.unique)
-        return made.cast(self._kind)
+            made = Integers(self.form, self._kind).make(first_row, rows, key)
+        else:
+            made = self._texts.make(first_row, rows, key, unique=self.unique).cast(self._kind)
+        if self.name not in decoded:
+            return made
+        return pc.if_else(decoded[self.name].is_valid(), made, pa.scalar(None, self._kind))
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""

@@ -1,4 +1,4 @@
-"""Where a derived column is null for reasons of its own: one code for a value, one for null."""
+"""Where a column that is made is null: one code for a value, one for null."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Presence(Modelled):
-    """Whether a column has a value; the value itself is derived from other columns."""
+    """Whether a column has a value; the value itself is made."""
 
     type_name: ClassVar[str] = "presence"
 

@@ -144,3 +144,17 @@ def test_digits_of_keys_look_random():
         shares = np.bincount(place, minlength=10) / len(keys)
         assert np.abs(shares - 0.1).max() < 0.015
     assert abs(np.corrcoef(digits[:, 0], np.arange(len(keys)))[0, 1]) < 0.03
+
+
+def test_made_columns_keep_their_nulls():
+    notes = pa.array(cycle(["call me", None, "later on"], ROWS))
+    records = described(
+        {"note": notes, "a": cycle(["p", "q"], ROWS)},
+        kinds={"note": "text"},
+        forms={"note": "aaaa aa"},
+    )
+    codec = TableCodec.fit(records, None)
+    encoded = codec.encode(records)
+    found = codec.decode(encoded.values, encoded.labels_N)["note"]
+    assert found.is_null().equals(records["note"].is_null())
+    assert all(re.fullmatch("[a-z]{4} [a-z]{2}", note) for note in found.drop_null().to_pylist())

@@ -65,7 +65,7 @@ def run_key(recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str) ->
 
 
 def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
-    """Return the identity of one evaluation: generator, holdout, bounds, seed."""
+    """Return the identity of one evaluation: generator, holdout, bounds, seed, what it may show."""
     return digest_json(
         {
             "algorithm_version": ALGORITHM_VERSION,
@@ -74,6 +74,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "split_digest": prepared.split_digest,
             "source": source_part(recipe, prepared),
             "gate": recipe.gate.model_dump(mode="json", exclude={"on_reject"}),
+            "confidential": recipe.source.confidential,
             "seed": recipe.seed,
         }
     )

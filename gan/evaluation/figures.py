@@ -45,7 +45,7 @@ CURVES: Mapping[str, tuple[str, str, bool, tuple[str, ...]]] = {
         ("one_way", "two_way"),
     ),
     "rank": (
-        "The measure by which the snapshot is chosen: 0 is as good as real data.",
+        "The measure by which the snapshot is chosen; lower is better.",
         "rank",
         False,
         ("rank",),
@@ -99,6 +99,8 @@ def part_bars(
 def training(curves: Sequence[Curve], chosen: int | None) -> tuple[Figure, ...]:
     """Return the training curves: assessment first, then losses and the rest."""
     named = {curve.name: curve for curve in curves if curve.values}
+    if any(_same(curve, named.get("rank")) for name, curve in named.items() if name != "rank"):
+        del named["rank"]
     marks = [] if chosen is None else [{"x": chosen, "text": "snapshot"}]
     found = []
     for id_, (caption, unit, log, names) in CURVES.items():
@@ -109,6 +111,10 @@ def training(curves: Sequence[Curve], chosen: int | None) -> tuple[Figure, ...]:
     return tuple(
         replace(figure, data={**figure.data, "marks": marks}) for figure in found if figure
     )
+
+
+def _same(curve: Curve, other: Curve | None) -> bool:
+    return other is not None and list(curve.values) == list(other.values)
 
 
 def class_table(

@@ -32,7 +32,8 @@ ROW, PANEL, GAP = 32, 148, 32
 MOST_PANELS = 48
 MOST_COLORS = len(PALETTE)
 MOST_LEVELS = 5
-BINS = 24
+BINS = (8, 24)
+"""Fewest and most bins of a histogram; between them the root of the number of rows."""
 _CELL = (70, 190)
 """Narrowest and widest column of the rows, in pixels."""
 _SPACE = 26
@@ -207,12 +208,13 @@ def _histogram(canvas: Canvas, box: Box, column: Any, classes: Classes) -> None:
 
 def _bins(values_N: Array, low: float, high: float, *, whole: bool) -> tuple[Array, int]:
     """Return every value's bin and how many bins there are; whole numbers get whole steps."""
+    count = min(max(math.isqrt(len(values_N)), BINS[0]), BINS[1])
     if whole:
         low, high = math.floor(low), math.ceil(high)
-        step = float(math.ceil((high - low + 1) / BINS))
+        step = float(math.ceil((high - low + 1) / count))
         count = math.ceil((high - low + 1) / step)
     else:
-        step, count = ((high - low) or 1.0) / BINS, BINS
+        step = ((high - low) or 1.0) / count
     bins_N = np.clip(np.floor((values_N - low) / step), 0, count - 1)
     return bins_N.astype(np.intp), count
 

@@ -95,3 +95,9 @@ def test_bounds_change_the_evaluation_but_not_what_happens_on_reject():
     assert key({"gate": {"fd_pass": 3}}) != key({})
     assert key({"gate": {"on_reject": "stop"}}) == key({})
     assert key({"seed": 1}) != key({})
+
+
+def test_what_a_report_may_show_is_part_of_the_evaluation():
+    shown = MINIMAL | {"source": {"uri": "example:digits", "confidential": False}}
+    keys = [evaluation_key(parse_recipe(one), prepared(), "snapshot") for one in (MINIMAL, shown)]
+    assert keys[0] != keys[1]

@@ -7,14 +7,18 @@ from PIL import Image
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
 from gan.evaluation.exhibit import Exhibit
+from gan.evaluation.figures import training
 from gan.evaluation.gate import judge
 from gan.evaluation.reporting import Background, Subject, build_report
 from gan.hooks import Curve
 from gan.report import Event, Report
 
-CURVES = tuple(
-    Curve(name=name, samples_seen=(100, 200, 300), values=(0.5, 0.8, 0.9))
-    for name in ("generator_loss", "coverage_ratio", "worst_class_ratio", "fd_ratio", "rank")
+CURVES = (
+    *tuple(
+        Curve(name=name, samples_seen=(100, 200, 300), values=(0.5, 0.8, 0.9))
+        for name in ("generator_loss", "coverage_ratio", "worst_class_ratio", "fd_ratio")
+    ),
+    Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5)),
 )
 
 
@@ -96,3 +100,11 @@ def test_the_snapshot_is_marked_in_every_curve(report):
     lines = [figure for figure in report.figures if figure.kind == "lines"]
     assert all(figure.data["marks"] == [{"x": 200, "text": "snapshot"}] for figure in lines)
     assert lines[0].data["series"][0]["x"] == [100.0, 200.0, 300.0]
+
+
+def test_a_rank_that_is_another_curve_is_drawn_once():
+    nll = Curve(name="validation_nll", samples_seen=(1, 2), values=(3.0, 2.5))
+    twice = [nll, Curve(name="rank", samples_seen=(1, 2), values=(3.0, 2.5))]
+    assert [figure.id for figure in training(twice, 2)] == ["training-likelihood"]
+    other = [nll, Curve(name="rank", samples_seen=(1, 2), values=(0.4, 0.3))]
+    assert [figure.id for figure in training(other, 2)] == ["training-likelihood", "training-rank"]

@@ -1,0 +1,157 @@
+"""`ganmill init` on tables: the printed recipe is one that `check` accepts, with reasons."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from flows.cli.entry import run
+from flows.cli.init_table import guess_label
+
+ROWS = 400
+DRAW = np.random.default_rng(11)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not Path("lake").exists()
+
+
+@pytest.fixture
+def customers():
+    """A German shop's export: decimal commas, days first, a region per city, notes, e-mail."""
+    city = DRAW.choice(["Berlin", "Kiel", "Wien", "Graz"], ROWS)
+    start = pd.Timestamp("2025-01-13") + pd.to_timedelta(DRAW.integers(0, 300, ROWS), unit="D")
+    end = start + pd.to_timedelta(DRAW.integers(0, 30, ROWS), unit="D")
+    frame = pd.DataFrame(
+        {
+            "Nr": [f"K-{row:03}" for row in range(ROWS)],
+            "Vorname": DRAW.choice(["Eva", "Max", "Ida"], ROWS),
+            "email": [f"u{row}@mail.example" for row in range(ROWS)],
+            "city": city,
+            "region": ["Nord" if name in ("Berlin", "Kiel") else "Süd" for name in city],
+            "start": start.strftime("%d.%m.%Y"),
+            "end": end.strftime("%d.%m.%Y"),
+            "paid: net": [f"{value:.2f}".replace(".", ",") for value in DRAW.gamma(3, 100, ROWS)],
+            "empty": [""] * ROWS,
+            "churn": DRAW.choice(["ja", "nein"], ROWS),
+        }
+    )
+    frame.to_csv("customers.csv", sep=";", index=False, encoding="cp1252", lineterminator="\r\n")
+    return "customers.csv"
+
+
+def printed(capsys, *arguments):
+    assert run(["init", *arguments]) == 0
+    text = capsys.readouterr().out
+    Path("made.yaml").write_text(text)
+    return text, yaml.safe_load(text)
+
+
+def test_the_recipe_of_a_table_says_what_was_found_and_passes_check(capsys, customers):
+    text, recipe = printed(capsys, customers)
+    assert text.startswith("# 400 rows of 8 columns\n# CSV: delimiter ';', encoding cp1252, ")
+    assert recipe["name"] == "customers"
+    assert recipe["source"]["label"] == "churn"
+    kinds = {column["name"]: column["kind"] for column in recipe["source"]["columns"]}
+    assert kinds == {
+        "Nr": "key",
+        "Vorname": "category",
+        "city": "category",
+        "region": "category",
+        "start": "date",
+        "end": "date",
+        "paid: net": "float",
+        "churn": "category",
+        "email": "text",
+        "empty": "text",
+    }
+    assert "constraints" not in recipe["source"]
+    for line in (
+        "label: churn    # guessed by its name; null = none",
+        "#   email: e-mail addresses, by the values",
+        "{name: Vorname, kind: category}    # 3 values in 400 rows; may be personal: names",
+        "{name: Nr, kind: key}    # texts of one form, all different, new ones of the form K-999",
+        "{name: empty, kind: text, text: drop}    # left out: no value in any row",
+        "#   - {kind: combinations, columns: [city, region]}    # every value of city has one",
+        "#   - {kind: inequality, columns: [start, end]}    # start is at most end",
+        '#   date_format: "%d.%m.%Y"',
+    ):
+        assert line in text
+    assert recipe["synthesis"] == {"samples": 1000, "balance": "real", "seed": 0}
+    assert run(["check", "made.yaml"]) == 0
+
+
+def test_what_is_commented_out_can_be_uncommented(capsys, customers):
+    text, _ = printed(capsys, customers)
+    lines = []
+    for line in text.splitlines():
+        known = any(line.startswith(f"  # {key}:") for key in ("csv", "constraints"))
+        lines.append(line.replace("# ", "", 1) if known or line.startswith("  #   ") else line)
+    Path("all.yaml").write_text("\n".join(lines).replace("csv:    #", "csv:    #"))
+    recipe = yaml.safe_load(Path("all.yaml").read_text())
+    assert recipe["source"]["csv"]["delimiter"] == ";"
+    assert [one["kind"] for one in recipe["source"]["constraints"]] == [
+        "combinations",
+        "inequality",
+    ]
+    assert run(["check", "all.yaml"]) == 0
+
+
+def test_the_example_table_passes_check(capsys):
+    text, recipe = printed(capsys, "example:breast-cancer")
+    assert recipe["source"]["label"] == "diagnosis"
+    assert "csv" not in text.split("\nname:")[1].split("\ntraining:")[0]
+    assert run(["check", "made.yaml"]) == 0
+
+
+def test_dates_of_two_readings_are_asked_for_and_answered(capsys):
+    rows = [f"{row % 9 + 1:02}/{row % 8 + 1:02}/2025,{row}.5" for row in range(150)]
+    Path("a.csv").write_text("\n".join(["when,x", *rows]) + "\n")
+    assert run(["init", "a.csv"]) == 4
+    assert "source.csv.date_format" in capsys.readouterr().err
+    _, recipe = printed(capsys, "a.csv", "--set", "source.csv.date_format=%d/%m/%Y")
+    assert recipe["source"]["csv"] == {"date_format": "%d/%m/%Y"}
+    assert recipe["source"]["label"] is None
+    assert run(["check", "made.yaml"]) == 0
+    assert run(["init", "a.csv", "--set", "seed=3"]) == 2
+
+
+def test_parquet_and_a_label_of_ones_own(capsys):
+    table = pa.table(
+        {"a": DRAW.normal(size=ROWS), "b": DRAW.choice(["x", "y"], ROWS), "c": ["k"] * ROWS}
+    )
+    pq.write_table(table, "t.parquet")
+    text, recipe = printed(capsys, "t.parquet", "--label", "b", "--name", "mine")
+    assert (recipe["name"], recipe["source"]["label"]) == ("mine", "b")
+    assert "# label: b (as you said)" in text
+    assert {one["kind"] for one in recipe["source"]["columns"]} == {"float", "category", "constant"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "label", "why"),
+    [
+        ({"Target": [0, 1] * 50, "b": [1, 2] * 50}, "Target", "by its name"),
+        ({"a": range(100), "kind": ["x", "y"] * 50}, "kind", "the last column, with 2 values"),
+        ({"a": ["x", "y"] * 50, "b": range(100)}, None, "no column looks like one"),
+        ({"label": ["x", *["y"] * 99], "b": range(100)}, None, "no column"),
+        ({"y": np.linspace(0, 1, 100), "b": [1, 2] * 50}, "y", "by its name"),
+        ({"label": [None, *["x", "y"] * 49, "x"], "b": range(100)}, "label", "by its name"),
+        ({"label": [None] * 50 + ["x", "y"] * 25, "b": range(100)}, None, "no column"),
+    ],
+)
+def test_the_label_is_a_guess_with_a_reason(columns, label, why):
+    table = pa.table({name: list(values) for name, values in columns.items()})
+    kinds = {
+        field.name: "category" if pa.types.is_string(field.type) else "integer"
+        for field in table.schema
+    }
+    found = guess_label(table, kinds | ({"y": "float"} if "y" in columns else {}))
+    assert found[0] == label
+    assert why in found[1]

@@ -5,9 +5,10 @@ holdout rows a generator that has not memorised lies nearer to either equally of
 half.
 
 Rows that share their nearest real row are one draw of chance, not many: which side that real row
-is on decides about all of them. So the interval is Wilson's at the effective number of rows
-`M_eff = M² / Σ_p m_p²`, where `m_p` rows have p as their nearest (Kish 1965, Survey Sampling,
-section 11.2).
+is on decides about all of them. Were the sides exchanged at random, the share would have the
+variance of a sample without replacement (Cochran 1977, Sampling Techniques, theorem 2.2): with m_p
+fakes whose nearest of all P real rows is p, and their mean m, it is that of
+`M_eff = M² (P - 1) / (P Σ_p (m_p - m)²)` independent rows. The interval is Wilson's at M_eff.
 
 Shapes: M fakes, N reals on each side, F features.
 """
@@ -72,11 +73,13 @@ def owners(to_train: Nearest, to_holdout: Nearest, rows: int) -> Array:
     return owners_M
 
 
-def closest_share(hits_M: Array, owners_M: Array) -> Closest:
-    """Return the share of `hits_M` with its interval."""
+def closest_share(hits_M: Array, owners_M: Array, reals: int) -> Closest:
+    """Return the share of `hits_M` with its interval; `reals` rows are on both sides together."""
     share = float(hits_M.mean())
-    counts = np.bincount(owners_M).astype(np.float64)
-    effective = len(hits_M) ** 2 / float((counts * counts).sum())
+    m = len(hits_M)
+    counts_P = np.bincount(owners_M, minlength=reals)
+    spread = float(np.square(counts_P - m / reals).sum()) * reals / (reals - 1)
+    effective = min(float(m), m * m / max(spread, 1e-12))
     low, high = wilson(share, effective)
     return Closest(share, low, high, effective)
 

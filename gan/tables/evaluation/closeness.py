@@ -99,7 +99,7 @@ class ClosenessSide:
         rows = len(self.train_PF)
         to_train, to_holdout = nearest(fakes_MF, self.train_PF), nearest(fakes_MF, self.distinct_PF)
         hits_M, owners_M = nearer(to_train, to_holdout), owners(to_train, to_holdout, rows)
-        found = closest_share(hits_M, owners_M)
+        found = closest_share(hits_M, owners_M, 2 * rows)
         weights_BP = np.zeros((self.replicates, 2 * rows))
         for r in range(self.replicates):
             chosen = random_half(2 * rows, numpy_stream(self.seed, "closest-half", r))

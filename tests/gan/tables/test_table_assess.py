@@ -1,0 +1,117 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from judged_tables import cut, replaced, shop
+
+from gan.errors import DataError
+from gan.evaluation.assess import build_assess
+from gan.evaluation.bounds import GateConfig
+from gan.tables.evaluation.assess import RealTicks, rank
+
+
+class Fixed:
+    """A generator that always gives the same rows, as many as are asked for."""
+
+    def __init__(self, table, likelihood=None):
+        self.table, self.likelihood, self.asked = table, likelihood, []
+
+    def __call__(self, rows):
+        self.asked.append(rows)
+        times = -(-rows // self.table.num_rows)
+        return pa.concat_tables([self.table] * times).slice(0, rows)
+
+    def log_likelihood(self, records):
+        if self.likelihood is None:
+            return None
+        return np.full(records.num_rows, self.likelihood)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return cut(shop(2500), (900, 400, 400), "back")
+
+
+@pytest.fixture(scope="module")
+def assess(made):
+    splits, _ = made
+    return build_assess(splits.train, splits.validation, label="back", seed=0, modality="tables")
+
+
+def shuffled(table):
+    for seed, name in enumerate(("region", "size", "price", "back")):
+        order = np.random.default_rng(seed).permutation(table.num_rows)
+        place = table.column_names.index(name)
+        table = table.set_column(place, table.schema.field(name), table[name].take(order))
+    return table
+
+
+def test_real_rows_rank_before_shuffled_before_collapsed(assess, made):
+    unseen = made[1]
+    flat = replaced(unseen, "price", np.full(unseen.num_rows, 3.0))
+    tables = [unseen, shuffled(unseen), shuffled(flat.slice(0, 20))]
+    ranks = [assess(Fixed(table), 0).rank for table in tables]
+    assert ranks == sorted(ranks)
+    assert ranks[0] < 1 < ranks[2]
+
+
+def test_copies_are_told_and_rank_behind_unseen_rows(assess, made):
+    splits, unseen = made
+    copied, real = assess(Fixed(splits.train), 0), assess(Fixed(unseen), 0)
+    assert copied.copies == 1.0
+    assert copied.metrics["dcr_share"] > 0.65
+    assert real.metrics["dcr_share"] == pytest.approx(0.5, abs=0.1)
+    assert copied.rank > real.rank + 5
+
+
+def test_with_many_rows_likelihood_ranks_and_with_few_the_gates_measures(assess, made):
+    splits, unseen = made
+    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0, modality="tables")
+    good, bad = Fixed(unseen, likelihood=-20.0), Fixed(unseen, likelihood=-25.0)
+    assert many(good, 0).rank == 20.0 < many(bad, 0).rank
+    assert many(good, 0).metrics["validation_nll"] == 20.0
+    assert assess(good, 0).rank == assess(bad, 0).rank < 1
+    assert assess(bad, 0).metrics["validation_nll"] == 25.0
+
+
+def test_likelihoods_that_are_no_numbers_are_of_no_use(made):
+    splits, unseen = made
+    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0, modality="tables")
+    assert math.isinf(many(Fixed(unseen, likelihood=math.nan), 0).rank)
+
+
+def test_a_tick_asks_for_a_few_times_the_validation(assess, made):
+    sample = Fixed(made[1])
+    assess(sample, 0)
+    assert sample.asked == [1600]
+
+
+def test_equal_samples_give_equal_assessments(assess, made):
+    splits, unseen = made
+    again = build_assess(splits.train, splits.validation, label="back", seed=0, modality="tables")
+    assert assess(Fixed(unseen), 1) == again(Fixed(unseen), 2)
+
+
+def test_rank_is_zero_for_real_rows_and_one_per_measure_at_its_pass_bound():
+    real = RealTicks(one_way=0.02, two_way=0.05, coverage=0.97, limit=0.1, nominal=0.05)
+    perfect = {"coverage_ratio": 1.0, "one_way": 0.02, "two_way": 0.05, "copies_share": 0.05}
+    gate = GateConfig()
+    assert rank(perfect, real, gate) == 0
+    for worse in (
+        {"coverage_ratio": 0.9},
+        {"one_way": 0.04},
+        {"two_way": 0.075},
+        {"copies_share": 0.075},
+    ):
+        assert rank(perfect | worse, real, gate) == pytest.approx(1)
+    better = {"coverage_ratio": 1.1, "one_way": 0.01, "two_way": 0.03, "copies_share": 0.0}
+    assert rank(better, real, gate) == 0
+
+
+def test_a_tiny_validation_is_refused(made):
+    splits = made[0]
+    with pytest.raises(DataError, match="the validation split has 5 records"):
+        build_assess(
+            splits.train, splits.validation.slice(0, 5), label="back", seed=0, modality="tables"
+        )

@@ -21,7 +21,7 @@ _TIMES: Final = (
     "%H:%M:%S", "%H:%M", "%H:%M:%S.%3f", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S%p",
     "%I:%M%p",
 )  # fmt: skip
-_ZONES: Final = ("", "Z", "%:z", "%z", " %:z", " %z")
+_ZONES: Final = ("", "Z", "%:z", "%-z", "%z", " %:z", " %z", " %Z")
 _BETWEEN: Final = (" ", "T", ", ")
 _SHAPE: Final = re.compile(
     r"[0-9]{1,4}[-/. ]|[A-Za-z]{3,9} [0-9]{1,2}, [0-9]{4}|[0-9]{1,2}:[0-9]{2}"

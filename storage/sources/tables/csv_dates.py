@@ -1,7 +1,8 @@
 """Dates, times and timestamps written as text: finding their format, reading and writing them.
 
 A format is written in the directives of `strftime`. Some are ours: `%-d` (also `%-m`, `%-H`, `%-I`)
-is a number of one or two digits, `%3f` milliseconds, `%:z` a zone as +01:00; `Z` is UTC.
+is a number of one or two digits, `%3f` milliseconds, `%:z` a zone as +01:00, `%-z` as +01;
+`Z` and `%Z` are UTC.
 """
 
 import re
@@ -40,6 +41,8 @@ _PATTERNS: Final = {
     "%p": r"(?P<p>[AaPp][Mm])",
     "%z": r"(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})",
     "%:z": r"(?P<z>[+-][0-9]{2}:[0-9]{2})",
+    "%-z": r"(?P<z>[+-][0-9]{2})",
+    "%Z": r"(?P<z>UTC|GMT)",
     "Z": r"(?P<z>Z)",
 }
 _DIRECTIVE: Final = re.compile(r"%(?:[-:3]?[A-Za-z])|.", re.DOTALL)
@@ -198,8 +201,8 @@ def _of_day(fields: dict[str, pa.Array], ok: NDArray[np.bool_]) -> NDArray[np.in
 
 
 def _offsets(zones: pa.Array) -> NDArray[np.int64]:
-    texts = pc.replace_substring(pc.fill_null(zones, "Z"), "Z", "+00:00")
-    texts = pc.replace_substring(texts, ":", "")
+    texts = pc.replace_substring_regex(pc.fill_null(zones, "Z"), "^(Z|UTC|GMT)$", "+0000")
+    texts = pc.utf8_rpad(pc.replace_substring(texts, ":", ""), 5, "0")
     hours = _number(pc.utf8_slice_codeunits(texts, 1, 3))
     minutes = _number(pc.utf8_slice_codeunits(texts, 3, 5))
     sign = np.where(pc.starts_with(texts, "-").to_numpy(zero_copy_only=False), -1, 1)
@@ -244,8 +247,10 @@ def _written(part: str, values: dict[str, NDArray[np.int64]], offset_s: int) -> 
         return pa.array(names).take(pa.array(values["m"] - 1))
     if name == "p":
         return pa.array(["AM", "PM"]).take(pa.array(values["p"]))
-    if name == "z":
+    if name in "zZ":
         zone = _zone_text(offset_s)
+        if part in ("%-z", "%Z"):
+            return "UTC" if part == "%Z" else zone[:3]
         return zone if part == "%:z" else zone.replace(":", "")
     number = values[name] // (1000 if part == "%3f" else 1)
     width = {"Y": 4, "f": 3 if part == "%3f" else 6}.get(name, 1 if part[1] == "-" else 2)

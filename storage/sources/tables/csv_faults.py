@@ -10,6 +10,7 @@ from storage.errors import SourceError
 from storage.sources.tables.csv_layout import Layout
 
 _END: Final = "unexpected end of data"
+_LARGE: Final = "field larger than"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ def ragged(data: bytes, layout: Layout, name: str, reason: str) -> SourceError:
     for record in _records(data, layout):
         if len(record.fields) != wanted:
             return SourceError(
-                f"Line {record.first_line} of {name} has {len(record.fields)} fields, and the "
+                f"Line {record.first_line} of {name} has {_fields(len(record.fields))}, and the "
                 f"header has {wanted}; correct that line, or quote fields that hold the delimiter."
             )
     return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
@@ -74,7 +75,7 @@ def rewritten(data: bytes, layout: Layout) -> bytes:
 
 
 def _records(data: bytes, layout: Layout, *, strict: bool = False) -> Iterator[_Record]:
-    """Yield header and rows that are not blank."""
+    """Yield header and rows that are not blank, up to a field that Python's limit forbids."""
     text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
     reader = csv.reader(
         text,
@@ -86,18 +87,25 @@ def _records(data: bytes, layout: Layout, *, strict: bool = False) -> Iterator[_
     if layout.sep_line:
         next(reader)
     last = reader.line_num
-    for fields in reader:
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if strict and _LARGE not in str(error):
+                raise
+            return
         if fields:
             yield _Record(first_line=last + 1, last_line=reader.line_num, fields=fields)
         last = reader.line_num
 
 
+def _fields(count: int) -> str:
+    return f"{count} field{'s' if count != 1 else ''}"
+
+
 def _open_record(data: bytes, layout: Layout, line: int) -> int:
     """Return the last line of the record that begins in a line, read without being strict."""
-    try:
-        for record in _records(data, layout):
-            if record.first_line >= line:
-                return record.last_line
-    except csv.Error:
-        return line + 1
-    return line
+    records = (record for record in _records(data, layout) if record.first_line >= line)
+    return next((record.last_line for record in records), line)

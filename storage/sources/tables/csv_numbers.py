@@ -15,8 +15,8 @@ from storage.sources.tables.csv_distinct import Distinct, matches
 _EXPONENT: Final = r"([eE][+-]?[0-9]+)?"
 _MOST: Final = 0.9
 _OTHER: Final = {".": ",", ",": "."}
-_GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019")
-_GROUPED: Final = r"([0-9])[\x{a0}\x{202f}'\x{2019}]([0-9]{3})"
+_GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019", " ")
+_GROUPED: Final = r"([0-9])[\x{a0}\x{202f}'\x{2019} ]([0-9]{3})"
 _INT64_DIGITS: Final = 18
 _DECIMAL_DIGITS: Final = 38
 _INFINITE: Final = r"[+-]?[Ii](nf|NF)(inity|INITY)?"
@@ -115,7 +115,7 @@ def decide_marks(columns: Sequence[Distinct], delimiter: str, given: str | None)
     thousands, example = _thousands(columns, decimal)
     notes: tuple[str, ...] = ()
     if thousands:
-        mark = thousands if thousands.isascii() else "a space"
+        mark = "a space" if thousands in " \u00a0\u202f" else thousands
         notes = (f"{mark} in numbers such as those of {example!r} is taken for a thousands mark",)
     return Marks(decimal=decimal, thousands=thousands, notes=notes)
 
@@ -172,9 +172,15 @@ def _thousands(columns: Sequence[Distinct], decimal: str) -> tuple[str | None, s
             if not len(words) or not matches(words, f"^[+-]?{_grouped(mark)}").any():
                 continue
             fit = matches(words, float_pattern(decimal, mark))
-            if rows[fit].sum() >= _MOST * rows.sum():
+            if rows[fit].sum() >= _MOST * rows.sum() and (mark != " " or _vary(words)):
                 return mark, column.name
     return None, ""
+
+
+def _vary(words: pa.Array) -> bool:
+    """Whether texts differ in length; those of one length may be telephone numbers."""
+    lengths = pc.min_max(pc.utf8_length(words)).as_py()
+    return bool(lengths["min"] != lengths["max"])
 
 
 def _grouped(mark: str) -> str:

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
@@ -69,6 +72,10 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> CsvTable:
     )
     table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns.kept})
     notes = [file.note for file in files if file.note]
+    blank = _blank(table)
+    if blank.any():
+        table = table.filter(pa.array(~blank))
+        notes.append(f"{int(blank.sum()):,} rows without any value are left out")
     notes += [*columns.notes, *marks.notes, *(n for one in results.values() for n in one.notes)]
     return CsvTable(
         table=table.cast(with_dialect(table.schema, dialect)),
@@ -137,6 +144,16 @@ def _check_same_header(names: Sequence[str], first: ParsedFile, file: ParsedFile
         "give all files the same columns, or leave it out with source.exclude."
     )
     raise SourceError(msg)
+
+
+def _blank(table: pa.Table) -> NDArray[np.bool_]:
+    """Return which rows hold nothing, as spreadsheets write them below a table."""
+    blank = np.ones(len(table), np.bool_)
+    for column in table.columns:
+        if not column.null_count:
+            return np.zeros(len(table), np.bool_)
+        blank &= pc.is_null(column).to_numpy()
+    return blank
 
 
 def _styles(first: ParsedFile, columns: _Columns, styles: dict[str, Style]) -> dict[str, Style]:

@@ -87,7 +87,8 @@ def _odd(words: Words, found: Found | None, rules: Rules) -> Fault | None:
         sentence = (
             f"The column {name!r} holds dates as {in_words(found.format)} ({found.format}), but "
             "{place} holds {shape}, which is no such date; correct it, set source.csv.date_format, "
-            "or give the column a kind such as category in source.columns."
+            "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
+            "such as category in source.columns."
         )
         return Fault(odd_U=words.spread(found.parsed.ok_N), sentence=sentence)
     marks = rules.marks

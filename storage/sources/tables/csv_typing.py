@@ -69,7 +69,8 @@ class ColumnTyping:
         readings = " and as ".join(f"{in_words(one)} ({one})" for one in result.formats)
         return SourceError(
             f"The dates of the column {column.name!r} read equally well as {readings}; set "
-            f"source.csv.date_format, for example to {result.formats[0]!r}."
+            f"source.csv.date_format, for example to {result.formats[0]!r}, or give the column the "
+            "kind category in source.columns if these are no dates."
         )
 
     def _fault(self, column: Distinct, fault: Fault) -> SourceError:

@@ -16,10 +16,11 @@ SCHEMA: Final = "ganmill-csv/1"
 
 _NAMES: Final = {"\t": "tab", " ": "space", "\u00a0": "no-break space", "\u202f": "thin space"}
 _LINE_ENDS: Final = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
-_WORDS: Final = (
-    ("%Y", "year"), ("%y", "year"), ("%-m", "month"), ("%m", "month"), ("%b", "month"),
-    ("%B", "month"), ("%-d", "day"), ("%d", "day"),
-)  # fmt: skip
+_WORDS: Final = {
+    "Y": "year", "y": "year", "m": "month", "b": "month", "B": "month", "d": "day", "H": "hour",
+    "I": "hour", "M": "minute", "S": "second", "f": "fraction", "p": "am/pm", "z": "zone",
+    "Z": "zone",
+}  # fmt: skip
 _SHOWN_COLUMNS: Final = 3
 
 
@@ -139,16 +140,10 @@ def with_dialect(schema: pa.Schema, dialect: Dialect) -> pa.Schema:
 
 def in_words(format_: str) -> str:
     """Return a format for a person: `day.month.year` of `%d.%m.%Y`; odd ones stay as they are."""
-    if re.search("%-?[A-Za-z]%", format_.replace("%z", "").replace("%:z", "")):
+    if re.search("%-?[A-Za-z]%", re.sub("%[:-]?[zZ]", "", format_)):
         return repr(format_)
-    words = format_.replace("T%", " %")
-    for directive, word in _WORDS:
-        words = words.replace(directive, word)
-    for directive, word in (("%-H", "hour"), ("%H", "hour"), ("%-I", "hour"), ("%I", "hour")):
-        words = words.replace(directive, word)
-    for directive, word in (("%M", "minute"), ("%S", "second"), ("%3f", "ms"), ("%f", "fraction")):
-        words = words.replace(directive, word)
-    return words.replace("%p", "am/pm").replace("%:z", " zone").replace("%z", " zone")
+    spaced = re.sub("(?<=[^ ])(?=%[:-]?[zZ])", " ", format_.replace("T%", " %"))
+    return re.sub("%[-:3]?([A-Za-z])", lambda part: _WORDS.get(part[1], part[0]), spaced)
 
 
 _DEFAULTS: Final = asdict(PLAIN)

@@ -130,6 +130,17 @@ def test_columns_without_a_name_and_a_value_are_left_out(read, text):
     assert found.dialect.trailing == text.splitlines()[1].count(";") - 1
 
 
+def test_rows_without_any_value_are_left_out(read):
+    found = read("a,b\n1,2\n3,\n,\n,\n")
+    assert found.table.to_pylist() == [{"a": 1, "b": 2}, {"a": 3, "b": None}]
+    assert "2 rows without any value are left out" in found.notes
+
+
+def test_texts_beyond_the_limit_of_the_csv_module(read):
+    long = "x\n" * 100_000
+    assert read(f'a,b\n1,"{long}"\n2,y\n').table.column("b").to_pylist() == [long, "y"]
+
+
 def test_an_index_without_a_name_gets_one(read):
     found = read(",a\n0,x\n1,y\n")
     assert found.table.column_names == ["column_1", "a"]
@@ -149,6 +160,8 @@ def test_an_index_without_a_name_gets_one(read):
         ("v\tw\n0,125\ta\n0,250\tb\n", ",", None, [0.125, 0.25]),
         ("v;w\n1'234,5;a\n2,25;b\n", ",", "'", [1234.5, 2.25]),
         ("v;w\n1\u202f234,5;a\n2,25;b\n", ",", "\u202f", [1234.5, 2.25]),
+        ("v;w\n1 234,5;a\n2,25;b\n", ",", " ", [1234.5, 2.25]),
+        ("v;w\n491 234 567;a\n492 234 567;b\n", ".", None, ["491 234 567", "492 234 567"]),
         ("v,w\n1.234,a\n2.345,b\n", ".", None, [1.234, 2.345]),
     ],
 )

@@ -92,7 +92,9 @@ def test_zones_are_kept_where_they_agree():
     kind, found = values(["2025-01-01T10:00:00+01:00", "2025-07-01T10:00:00+01:00"])
     assert kind == "timestamp[us, tz=+01:00]"
     assert found[0].utctimetuple().tm_hour == 9
-    assert values(["2025-01-01T10:00:00Z"] * 2)[0] == "timestamp[us, tz=UTC]"
+    for zone in ("Z", " UTC", "+00", "+0000"):
+        kind, found = values([f"2025-01-01T10:00:00{zone}", f"2025-01-01T11:00:00{zone}"])
+        assert (kind, found[0].hour) == ("timestamp[us, tz=UTC]", 10)
     mixed = typed(column(["2025-01-01T10:00:00+01:00", "2025-07-01T10:00:00+02:00"]), POINT)
     assert str(mixed.values_U.type) == "timestamp[us, tz=UTC]"
     assert "kept in UTC" in mixed.notes[0]

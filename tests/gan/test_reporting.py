@@ -13,12 +13,13 @@ from gan.evaluation.reporting import Background, Subject, build_report
 from gan.hooks import Curve
 from gan.report import Event, Report
 
+RANK = Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5))
 CURVES = (
-    *tuple(
+    *(
         Curve(name=name, samples_seen=(100, 200, 300), values=(0.5, 0.8, 0.9))
         for name in ("generator_loss", "coverage_ratio", "worst_class_ratio", "fd_ratio")
     ),
-    Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5)),
+    RANK,
 )
 
 

@@ -14,7 +14,7 @@ from gan.metrics.pairs import one_hot, pair_counts, pair_errors
 from gan.report import Figure
 from gan.tables.evaluation.codes import fit_codes
 from gan.tables.evaluation.columns import JudgedColumn
-from gan.tables.evaluation.errors import bins_of_pairs
+from gan.tables.evaluation.error_codes import bins_of_pairs
 from gan.tables.evaluation.ground import some
 from gan.tables.figures.columns import Drawn
 

@@ -149,6 +149,8 @@ class Wanted:
     """Number of the shard."""
     shards: int = 1
     """Shards of the data set, made without knowing of each other."""
+    exact: bool = False
+    """Whether the values meet `given` to the last; else as exactly as codes can say it."""
 
 
 Redraw = Callable[[np.ndarray[Any, np.dtype[np.int64]], int], np.ndarray[Any, Any]]
@@ -183,6 +185,10 @@ class Codec(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What was changed of the records so that nothing rare is shown, one sentence each."""
+
+    @property
+    def draws_classes(self) -> bool:
+        """Whether the class is one of the values that a generator draws, not its input."""
 
     @classmethod
     def fit(cls, records: pa.Table, label: str | None) -> Self:
@@ -231,6 +237,14 @@ class Codec(Protocol):
         Raises:
             ConfigError: the records have no such column or value, or cannot be made without
                 saying how many of each class.
+        """
+
+    def classes_of(
+        self, values: np.ndarray[Any, Any], given: Sequence[Given], *, per_class: bool
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the class index of stored values, -1 where they do not meet the conditions.
+
+        Without `per_class` 0 takes the place of every class. Asked only where `draws_classes`.
         """
 
     def enforce(

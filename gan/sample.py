@@ -8,8 +8,9 @@ Shapes: N records, B records of one forward pass, Z latent.
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,10 +25,13 @@ from gan.errors import ConfigError, SnapshotError
 from gan.modalities import load_modality
 from gan.protocols import ClassCounts, Codec, Draw, Enforced, Generator, Given, Wanted
 from gan.randomness import stream
+from gan.selection import LEAST_SHARE, Selection, Shares, measure_shares
 from gan.snapshot import Snapshot, load_snapshot
 
 Values = np.ndarray[Any, Any]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
+Drawing = Callable[[Labels, torch.Generator], Values]
+"""From class indexes to stored values, one row each."""
 
 PURPOSE = "synthesis"
 CHANGED = b"ganmill-changed"
@@ -179,6 +183,7 @@ class Sampler:
             msg = f"the weights do not fit the networks of this version: {error}"
             raise SnapshotError(msg) from error
         self.place.settle(self.generator)
+        self._shares: dict[tuple[tuple[Given, ...], bool], Shares] = {}
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
@@ -222,24 +227,48 @@ class Sampler:
         numbers = stream(seed, PURPOSE, index)
         labels_N = expand(rows, codec)
         labels_N = labels_N[torch.randperm(len(labels_N), generator=numbers).numpy()]
-        draw = conditions(self.generator, codec, rows, given)
+        draw, exact = self._drawing(rows, tuple(given))
 
         def redraw(rows_M: Labels, turn: int) -> Values:
-            again = stream(seed, f"{PURPOSE}/{index}", turn)
-            return self.values(labels_N[rows_M], again, draw)
+            return draw(labels_N[rows_M], stream(seed, f"{PURPOSE}/{index}", turn))
 
         wanted = Wanted(
             labels_N=None if isinstance(rows, int) else labels_N,
             given=tuple(given),
             shard=index,
             shards=shards,
+            exact=exact,
         )
-        values = self.values(labels_N, numbers, draw)
+        values = draw(labels_N, numbers)
         enforced = codec.enforce(values, wanted, redraw)
         if enforced is None:
             return codec.decode(values, labels_N, first_row)
         records = codec.decode(enforced.values, labels_N, first_row)
         return _with_counts(records, enforced)
+
+    def _drawing(self, rows: ClassCounts | int, given: tuple[Given, ...]) -> tuple[Drawing, bool]:
+        """Return what draws values for class indexes, and whether they meet `given` exactly."""
+        codec = self.snapshot.codec
+        told = partial(self.values, draw=conditions(self.generator, codec, rows, given))
+        per_class = bool(codec.classes) and not isinstance(rows, int)
+        if not (codec.draws_classes and (given or per_class)):
+            return told, False
+        unconditional = self.generator.conditioned(None)
+
+        def free(count: int, numbers: torch.Generator) -> Values:
+            return self.values(np.zeros(count, dtype=np.int64), numbers, unconditional)
+
+        classes_of = partial(codec.classes_of, given=given, per_class=per_class)
+        if (given, per_class) not in self._shares:
+            classes = len(codec.classes) if per_class else 1
+            measured = measure_shares(free, classes_of, classes, stream(0, "pilot"))
+            self._shares[given, per_class] = measured
+        shares_C = self._shares[given, per_class]
+        asked = np.unique(expand(rows, codec)) if per_class else [0]
+        if given and (shares_C[asked] < LEAST_SHARE).any():
+            return told, False
+        selection = Selection(free=free, told=told, classes_of=classes_of, shares_C=shares_C)
+        return selection.values, bool(given)
 
     def values(
         self, labels_N: Labels, numbers: torch.Generator, draw: Draw | None = None

@@ -76,6 +76,11 @@ class ImageCodec:
         """Nothing is changed of images."""
         return ()
 
+    @property
+    def draws_classes(self) -> bool:
+        """The class is an input of the generator."""
+        return False
+
     @classmethod
     def fit(cls, records: pa.Table, label: str | None) -> Self:
         """Learn size, channels and classes.
@@ -173,6 +178,12 @@ class ImageCodec:
                 "rows of each class"
             )
             raise ConfigError(msg)
+
+    def classes_of(
+        self, values: np.ndarray[Any, Any], given: Sequence[Given], *, per_class: bool
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Never asked: pixels do not show their class."""
+        raise NotImplementedError
 
     def enforce(self, values: np.ndarray[Any, Any], wanted: Wanted, redraw: Redraw) -> None:
         """Return None: nothing but the bounds of a pixel holds, and `to_values` clamps."""

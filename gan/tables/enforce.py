@@ -80,7 +80,7 @@ class Rules:
         """
         meaning = codec.meaning
         self.codec, self.wanted = codec, wanted
-        self.edges: tuple[Edge, ...] = edges(codec, wanted)
+        self.edges: tuple[Edge, ...] = () if wanted.exact else edges(codec, wanted)
         self.rows: tuple[Constraint, ...] = row_rules(meaning)
         self.uniques: tuple[Unique, ...] = unique_rules(codec, meaning, wanted)
         self._makers = {maker.name: maker for maker in codec.made}

@@ -56,6 +56,11 @@ class Vocabularies:
         return None
 
     @property
+    def draws_classes(self) -> bool:
+        """The label is a column like the others."""
+        return True
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was changed for privacy's sake, in sentences that name no rare value."""
         return tuple(note for column in self.columns for note in column.notes)
@@ -170,6 +175,19 @@ class Vocabularies:
             ConfigError: as `allowed`.
         """
         return cell_mask(given, self.columns, self.made)
+
+    def classes_of(self, values: Array, given: Sequence[Given], *, per_class: bool) -> Array:
+        """Return the class index of `cells_ND`, -1 where they do not meet the conditions.
+
+        Raises:
+            ConfigError: as `allowed`.
+        """
+        labels_N = self._labels(values) if per_class else np.zeros(len(values), dtype=np.int64)
+        ends = np.cumsum([column.cells for column in self.columns])
+        for cells_N, mask in zip(values.T, np.split(self.cell_mask(given), ends[:-1]), strict=True):
+            if not mask.all():
+                labels_N = np.where(mask[cells_N], labels_N, -1)
+        return labels_N
 
     def _codes(self, mask: Array) -> Array:
         """Return which codes have a cell of the mask."""

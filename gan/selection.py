@@ -22,8 +22,8 @@ Shares = np.ndarray[Any, np.dtype[np.float64]]
 
 PILOT = 8_192
 """Free records that tell how common a condition is."""
-LEAST_SHARE = 1 / 64
-"""Rarer conditions are told: so many records are drawn for one at most, on average."""
+LEAST_SHARE = 1 / 128
+"""Rarer conditions are told; at most 128 records are drawn for one, on average."""
 MOST_AT_ONCE = 65_536
 RESERVE = 1.05
 """Drawn beyond what is expected to suffice."""

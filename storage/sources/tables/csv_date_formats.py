@@ -22,9 +22,10 @@ _TIMES: Final = (
     "%I:%M%p",
 )  # fmt: skip
 _ZONES: Final = ("", "Z", "%:z", "%-z", "%z", " %:z", " %z", " %Z")
+_WHOLE: Final = ("%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ")
 _BETWEEN: Final = (" ", "T", ", ")
 _SHAPE: Final = re.compile(
-    r"[0-9]{1,4}[-/. ]|[A-Za-z]{3,9} [0-9]{1,2}, [0-9]{4}|[0-9]{1,2}:[0-9]{2}"
+    r"[0-9]{1,4}[-/. ]|[A-Za-z]{3,9} [0-9]{1,2}, [0-9]{4}|[0-9]{1,2}:[0-9]{2}|[0-9]{8}T[0-9]{6}"
 )
 _LONGEST: Final = 45
 _SAMPLE: Final = 100
@@ -104,7 +105,7 @@ def _candidates(sample: list[str], wanted: str | None) -> list[str]:
 
 def _of_text(text: str) -> list[str]:
     """Return the formats that fit one text, padded ones and those without a fraction first."""
-    found = [time for time in _clocks() if _regex(time).fullmatch(text)]
+    found = [form for form in (*_clocks(), *_WHOLE) if _regex(form).fullmatch(text)]
     for date in _with_loose(_DATES):
         match = _start(date).match(text)
         rest = text[match.end() :] if match else None

@@ -29,6 +29,7 @@ TEXT_KINDS: Final = frozenset({"category", "key", "text"})
 _MOST: Final = 0.9
 _HALF: Final = 0.5
 _MANY: Final = 20
+_MANY_CODES: Final = 10
 _SIGN: Final = r"\s?(%|€|\$|£|¥|USD|EUR|GBP|CHF)?\s?"
 _MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
 
@@ -80,6 +81,13 @@ def money_note(column: Distinct) -> str | None:
     )
 
 
+def _are_codes(others: pa.Array, rows: int) -> bool:
+    """Whether texts beside whole numbers are codes, such as C536379 or 85123A, and not slips."""
+    zeros = matches(others, "^-?0[0-9]+$").any()
+    lettered = matches(others, "^([A-Za-z]{1,3}-?[0-9]+|[0-9]+-?[A-Za-z]{1,2})$").mean() >= _MOST
+    return bool(zeros or (lettered and rows >= _MANY_CODES))
+
+
 def _odd(words: Words, found: Found | None, rules: Rules) -> Fault | None:
     """Return why a column that is mostly numbers or dates is neither; None for mere text."""
     name, rows = words.column.name, words.counts
@@ -96,8 +104,11 @@ def _odd(words: Words, found: Found | None, rules: Rules) -> Fault | None:
     share = rows[fits].sum() / rows.sum()
     others = words.texts.filter(pa.array(~fits))
     wordy = not matches(others, "[0-9]").any()
-    codes = matches(others, "^-?0[0-9]+$").any()
-    if codes or share < _HALF or (share < _MOST and not (wordy and fits.sum() >= _MANY)):
+    if (
+        _are_codes(others, int(rows[~fits].sum()))
+        or share < _HALF
+        or (share < _MOST and not (wordy and fits.sum() >= _MANY))
+    ):
         return None
     whole = matches(words.texts.filter(pa.array(fits)), integer_pattern(marks.thousands)).all()
     sentence = (

@@ -73,6 +73,11 @@ def values(texts, kind=None, rules=POINT):
             "timestamp[us]",
             [dt.datetime(2025, 1, 31, 10), dt.datetime(2025, 1, 31, 10, 30, 0, 250000)],  # noqa: DTZ001
         ),
+        (
+            ["20141013T000000", "20150225T123000"],
+            "timestamp[us]",
+            [dt.datetime(2014, 10, 13), dt.datetime(2015, 2, 25, 12, 30)],  # noqa: DTZ001
+        ),
         (["1", "?", "3"], "int64", [1, None, 3]),
         (["1.5", "-", "NULL"], "double", [1.5, None, None]),
         (["2025-01-31", "N/A"], "date32[day]", [dt.date(2025, 1, 31), None]),
@@ -160,6 +165,7 @@ def test_the_format_of_the_recipe_holds_for_times_of_these_days():
     ("texts", "words"),
     [
         ([*map(str, range(99)), "oops"], "whole numbers and words"),
+        ([*map(str, range(990)), "12O", "1l"], "whole numbers and words"),
         ([*(f"{i}.5" for i in range(30)), *["big"] * 20], "numbers and words"),
         ([*(f"2025-01-{i % 28 + 1:02}" for i in range(60)), "2025-02-30"], "year-month-day"),
     ],
@@ -178,6 +184,8 @@ def test_a_few_words_among_numbers_are_a_fault(texts, words):
         ["A1", "B2", "33", "44"],
         [*(f"{i:05}" for i in range(5000, 15000, 100))],
         [*map(str, range(40, 50)), "S", "M", "L"],
+        [*map(str, range(536000, 536990)), *(f"C{n}" for n in range(536000, 536010))],
+        [*map(str, range(536000, 536990)), *(f"{n}A" for n in range(536000, 536010))],
     ],
 )
 def test_codes_are_no_fault(texts):

@@ -4,31 +4,42 @@ from gan.device import fast_bfloat16
 from gan.tables.codec import TableCodec
 from gan.tables.preset import Preset
 
+UNITS_PER_COLUMN, MOST_UNITS = 32, 768
+"""Hidden units of a layer: enough for every column, and few enough to sample quickly."""
+
+DECAY_ROWS, LARGEST_DECAY = 16_000, 2.0
+"""Weight decay is DECAY_ROWS / rows: weights forget over an equal number of epochs in tables of any
+size (Wang and Aitchison, "How to set AdamW's weight decay as you scale model and dataset size",
+2024), which keeps small tables from being learnt by heart. Early stopping alone does not."""
+
+FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
+
 
 def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
     """Return the numbers for a table of this size."""
     columns = len(codec.columns)
-    batch = 256 if train_rows >= 4096 else max(2, min(128, train_rows // 4))
+    decay = min(DECAY_ROWS / train_rows, LARGEST_DECAY)
     return Preset(
         objective="likelihood",
         network={
             "kind": "autoregressive",
-            "width": max(8, min(32, 1024 // max(columns, 1))),
+            "width": min(UNITS_PER_COLUMN * max(columns - 1, 1), MOST_UNITS),
             "trunk": 64,
             "depth": 2,
             "dropout": 0.0,
         },
-        batch_size=batch,
-        learning_rate=2e-3,
-        rate_fall=0.05,
+        batch_size=256,
+        learning_rate=3e-3,
+        rate_fall=0.03,
         beta1=0.9,
         beta2=0.99,
-        weight_decay=min(max(26_000 / train_rows, 0.1), 3.0),
+        weight_decay=decay,
         ema_half_life_samples=50_000,
         ema_ramp=0.1,
-        budget_samples=max(min(400_000, 60 * train_rows), 4 * train_rows),
+        budget_samples=min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES),
         ticks=20,
         patience_ticks=5,
-        sampling_batch=4096,
+        sampling_batch=2_048,
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
+        notes=(f"weight decay {decay:.2g}: {train_rows:,} training rows",),
     )

@@ -7,7 +7,7 @@ is a set of allowed codes per column; units of every degree see it, so a value t
 last column also changes the first. Codes that are not allowed have probability zero.
 
 Shapes: N rows, D columns in the network's order, K codes of all columns side by side, H hidden
-units sorted by degree, B rows of a table's basis, L hidden layers after the first, C conditions.
+units sorted by degree, B rows of a table's basis, G units of the condition, C conditions.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,15 @@ from gan.protocols import Draw, Generator
 from gan.tables.networks.masked_basis import Basis
 from gan.tables.networks.masked_conditions import Partitions, Sets
 from gan.tables.networks.masked_layout import TableCodec, Weights, codes_in_order, lay_out
-from gan.tables.networks.masked_sampling import MaskedSampler
+from gan.tables.networks.masked_likelihood import log_probabilities, negative_log_likelihood
+from gan.tables.networks.masked_sampling import LARGEST_BELOW_ONE, MaskedSampler
 
 BIAS_SCALE = 8.0
 """Parameters of the codes' biases are multiplied by this: Adam moves all parameters by equal steps,
 and the logarithm of a rare code's frequency is far away."""
+
+CONDITION_UNITS = 128
+"""Length of the vector that says what is given, before it goes to every hidden unit."""
 
 
 Drop = Callable[[Tensor], Tensor]
@@ -51,12 +55,13 @@ class MaskedAutoregressive(Generator):
         super().__init__()
         layout = self.layout = lay_out(codec, config.network)
         self.dropout = float(config.network["dropout"])
-        self.basis = Basis(layout.counts, layout.ordinal)
-        self.partitions = Partitions(layout.counts, layout.ordinal)
+        self.basis = Basis(layout)
+        self.partitions = Partitions(layout)
         L, H = int(config.network["depth"]) - 1, sum(layout.widths)
         K, B = sum(layout.counts), self.basis.rows
         self.inputs_BH = nn.Parameter(torch.empty(B, H))
-        self.condition_BH = nn.Parameter(torch.empty(B, H))
+        self.condition_BG = nn.Parameter(torch.empty(B, CONDITION_UNITS))
+        self.condition_GH = nn.Parameter(torch.empty(CONDITION_UNITS, H))
         self.bias_H = nn.Parameter(torch.empty(H))
         self.hidden_HH = nn.ParameterList(torch.empty(H, H) for _ in range(L))
         self.hidden_bias_H = nn.ParameterList(torch.empty(H) for _ in range(L))
@@ -81,7 +86,8 @@ class MaskedAutoregressive(Generator):
         """Draw the weights in place: units start with variance about one, all codes alike."""
         spread = (len(self.layout.counts) / 2) ** -0.5
         self.inputs_BH.normal_(std=spread, generator=stream)
-        self.condition_BH.normal_(std=spread, generator=stream)
+        self.condition_BG.normal_(std=spread, generator=stream)
+        self.condition_GH.normal_(std=CONDITION_UNITS**-0.5, generator=stream)
         for weight_HH in self.hidden_HH:
             weight_HH.normal_(generator=stream)
             weight_HH.mul_(self.hidden_mask_HH.sum(1, keepdim=True).rsqrt())
@@ -91,12 +97,13 @@ class MaskedAutoregressive(Generator):
     def weights(self) -> Weights:
         """Return the weights as products use them."""
         return Weights(
-            self.basis.expand(self.inputs_BH) * self.input_mask_KH,
-            self.basis.expand(self.condition_BH),
+            self.basis.expand(self.inputs_BH).mul_(self.input_mask_KH),
+            self.basis.expand(self.condition_BG),
+            self.condition_GH,
             self.bias_H,
             tuple(weight_HH * self.hidden_mask_HH for weight_HH in self.hidden_HH),
             tuple(self.hidden_bias_H),
-            self.basis.expand(self.outputs_BH) * self.output_mask_KH,
+            self.basis.expand(self.outputs_BH).mul_(self.output_mask_KH),
             self.bias_K * BIAS_SCALE,
         )
 
@@ -118,15 +125,6 @@ class MaskedAutoregressive(Generator):
             units_NH = units_NH + drop(inner_NH)
         return units_NH @ weights.outputs_KH.T + weights.bias_K
 
-    def log_probabilities(self, logits_NK: Tensor, codes_ND: Tensor) -> Tensor:
-        """Return log p(code) of every column, (N, D)."""
-        columns = zip(logits_NK.split(self.layout.counts, dim=1), codes_ND.unbind(1), strict=True)
-        picked = [
-            -functional.cross_entropy(logits_NJ, codes_N, reduction="none")
-            for logits_NJ, codes_N in columns
-        ]
-        return torch.stack(picked, dim=1)
-
     def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean negative log likelihood in nats, under conditions that are drawn here.
 
@@ -137,28 +135,10 @@ class MaskedAutoregressive(Generator):
         codes_ND = samples[:, self.order_D]
         sets = self.partitions.draw(codes_ND.cpu(), stream)
         weights = self.weights()
-        condition_NH = self._inform(sets, weights.condition_KH)
+        condition_NH = _inform(sets, self.partitions.counts_D, weights)
         logits_NK = self.logits(codes_ND, condition_NH, weights, self._drop(stream))
-        forbidden_NK = ~sets.allowed().to(logits_NK.device)
-        logits_NK = logits_NK.masked_fill(forbidden_NK, -torch.inf)
-        return -self.log_probabilities(logits_NK, codes_ND).sum(1).mean()
-
-    def _inform(self, sets: Sets, condition_KH: Tensor) -> Tensor:
-        """Return what sets add to the first layer: mean of the allowed minus mean of all codes.
-
-        The codes of a set lie side by side, so its sum is the difference of two running sums.
-        """
-        device = condition_KH.device
-        running_KH = condition_KH[sets.codes_K.to(device)].cumsum(0)
-        running_KH = functional.pad(running_KH, (0, 0, 1, 0))
-        places_M, shares_M, starts_N = sets.differences(self.partitions.counts_D)
-        return functional.embedding_bag(
-            places_M.to(device),
-            running_KH,
-            starts_N.to(device),
-            mode="sum",
-            per_sample_weights=shares_M.to(device),
-        )
+        sets = sets.to(logits_NK.device)
+        return negative_log_likelihood(logits_NK, codes_ND, sets, self.layout.counts)
 
     def _drop(self, stream: torch.Generator) -> Drop:
         keep = 1 - self.dropout
@@ -176,11 +156,21 @@ class MaskedAutoregressive(Generator):
         """Return the log likelihood of codes in nats, under no condition, float64 (N,)."""
         codes_ND, weights = samples[:, self.order_D], self.weights()
         logits_NK = self.logits(codes_ND, 0.0, weights, lambda units_NH: units_NH)
-        return self.log_probabilities(logits_NK, codes_ND).double().sum(1)
+        return log_probabilities(logits_NK, codes_ND, self.layout.counts).double().sum(1)
 
     def latents(self, rows: int, numbers: torch.Generator) -> Tensor:
-        """Return uniform numbers in [0, 1), one per column, (rows, D)."""
-        return torch.rand(rows, len(self.layout.counts), generator=numbers)
+        """Return numbers that are uniform in [0, 1), one per column, (rows, D).
+
+        Each column's are spread evenly: one in every (1 / rows)th, in random order. Every row is
+        distributed as by independent numbers, but shares of levels and means vary less from shard
+        to shard: stratified sampling, McKay et al., "A comparison of three methods for selecting
+        values of input variables" (1979), section 2.
+        """
+        strata = [
+            torch.randperm(rows, generator=numbers, dtype=torch.float64) for _ in self.layout.counts
+        ]
+        inside_ND = torch.rand(rows, len(strata), generator=numbers, dtype=torch.float64)
+        return ((torch.stack(strata, 1) + inside_ND) / rows).float().clamp(max=LARGEST_BELOW_ONE)
 
     @torch.no_grad()
     def conditioned(self, allowed_CK: np.ndarray[Any, np.dtype[np.bool_]] | None) -> Draw:
@@ -205,6 +195,25 @@ class MaskedAutoregressive(Generator):
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return code + position in the code of every column, float64 (N, D), unconditional."""
         return self.conditioned(None)(z_NZ, labels_N)
+
+
+def _inform(sets: Sets, counts_D: Tensor, weights: Weights) -> Tensor:
+    """Return what sets add to the first layer, (N, H): see `masked_sampling.inform`.
+
+    The codes of a set lie side by side, so its sum is the difference of two running sums.
+    """
+    device = weights.condition_KG.device
+    table_KG = weights.condition_KG[sets.codes_K.to(device)]
+    running_KG = functional.pad(table_KG.cumsum(0), (0, 0, 1, 0))
+    places_M, shares_M, starts_N = sets.differences(counts_D)
+    said_NG = functional.embedding_bag(
+        places_M.to(device),
+        running_KG,
+        starts_N.to(device),
+        mode="sum",
+        per_sample_weights=shares_M.to(device),
+    )
+    return said_NG @ weights.condition_GH
 
 
 def build(

@@ -4,13 +4,16 @@ A set is a cell of a random partition that does not depend on the row: the row o
 cell it lies. So p(set | row) is the same for every row that the set allows, and the network learns
 p(row | row in set) itself, not a distribution tilted by how sets were drawn.
 
-Shapes: N rows, D columns in the order of the network, K codes of all columns side by side, Q cuts.
+Shapes: N rows, D columns in the order of the network, K codes of all columns side by side, M
+given values.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from gan.tables.networks.masked_layout import Layout
 
 FREE_SHARE = 0.5
 """Rows that train without any condition."""
@@ -22,7 +25,7 @@ CUTS = 3
 """A partition has 1 to so many cuts."""
 
 SHUFFLED_SHARE = 0.1
-"""Of the steps, those in which ordinal columns too are cut in a random order of their codes."""
+"""Of the steps, those in which ordered columns too are cut in a random order of their codes."""
 
 
 class Sets(NamedTuple):
@@ -37,13 +40,10 @@ class Sets(NamedTuple):
     """Counted over all columns; a column's first and last rank + 1 when it is not given."""
     given_ND: Tensor
     """Whether anything is said of the column."""
-    column_K: Tensor
-    """Column of each code."""
 
-    def allowed(self) -> Tensor:
-        """Return which codes each row allows, bool (N, K)."""
-        low_NK, high_NK = self.low_ND[:, self.column_K], self.high_ND[:, self.column_K]
-        return (self.ranks_K >= low_NK) & (self.ranks_K < high_NK)
+    def to(self, device: torch.device) -> "Sets":
+        """Return the sets on a device."""
+        return Sets(*[tensor.to(device) for tensor in self])
 
     def differences(self, counts_D: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return a row's mean of its allowed codes minus that of all codes, over given columns.
@@ -65,13 +65,13 @@ class Sets(NamedTuple):
 class Partitions:
     """Draws the conditions of a batch."""
 
-    def __init__(self, code_counts: tuple[int, ...], ordinal: tuple[bool, ...]) -> None:
+    def __init__(self, layout: Layout) -> None:
         """Take the number of codes of each column, and whether their order means something."""
-        counts_D = torch.tensor(code_counts)
+        counts_D = torch.tensor(layout.counts)
         self.counts_D = counts_D
         self.first_D = counts_D.cumsum(0) - counts_D
-        self.column_K = torch.repeat_interleave(torch.arange(len(code_counts)), counts_D)
-        self.ordinal_K = torch.tensor(ordinal)[self.column_K]
+        self.column_K = torch.repeat_interleave(torch.arange(len(counts_D)), counts_D)
+        self.ordered_K = torch.tensor(layout.ordered)[self.column_K]
 
     def draw(self, codes_ND: Tensor, numbers: torch.Generator) -> Sets:
         """Return conditions that hold for these rows.
@@ -96,7 +96,6 @@ class Partitions:
             torch.where(given_ND, low_ND, 0) + self.first_D,
             torch.where(given_ND, high_ND, self.counts_D) + self.first_D,
             given_ND,
-            self.column_K,
         )
 
     def _given(self, N: int, D: int, numbers: torch.Generator) -> Tensor:
@@ -109,17 +108,18 @@ class Partitions:
         """Return the codes in an order that shuffles those of unordered columns."""
         place_K = torch.rand(len(self.column_K), generator=numbers, dtype=torch.float64)
         if torch.rand((), generator=numbers) >= SHUFFLED_SHARE:
-            place_K = torch.where(self.ordinal_K, 0.0, place_K)
+            place_K = torch.where(self.ordered_K, 0.0, place_K)
         return torch.argsort(self.column_K + place_K, stable=True)
 
     def _cells(self, rank_ND: Tensor, numbers: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the first rank and the last rank + 1 of the cell of a random partition."""
         N, D = rank_ND.shape
-        places = torch.rand(N, D, CUTS, generator=numbers)
-        cuts_NDQ = (places * (self.counts_D - 1)[:, None]).long() + 1
-        used = torch.randint(1, CUTS + 1, (N, D, 1), generator=numbers)
-        cuts_NDQ = torch.where(torch.arange(CUTS) < used, cuts_NDQ, 0)
-        below = cuts_NDQ <= rank_ND[:, :, None]
-        low_ND = torch.where(below, cuts_NDQ, 0).amax(2)
-        high_ND = torch.where(below, self.counts_D[:, None], cuts_NDQ).amin(2)
+        used_ND = torch.randint(1, CUTS + 1, (N, D), generator=numbers)
+        low_ND, high_ND = torch.zeros_like(rank_ND), self.counts_D.expand(N, D)
+        for number in range(CUTS):
+            places_ND = torch.rand(N, D, generator=numbers) * (self.counts_D - 1)
+            cut_ND = torch.where(number < used_ND, places_ND.long() + 1, 0)
+            below_ND = cut_ND <= rank_ND
+            low_ND = torch.where(below_ND, torch.maximum(low_ND, cut_ND), low_ND)
+            high_ND = torch.where(below_ND, high_ND, torch.minimum(high_ND, cut_ND))
         return low_ND, high_ND

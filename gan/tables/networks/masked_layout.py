@@ -1,14 +1,19 @@
 """Columns in the order of the network, and the weights as products use them.
 
-Shapes: K codes of all columns side by side, H hidden units sorted by degree.
+Shapes: K codes of all columns side by side, H hidden units sorted by degree, G units
+of the condition.
 """
 
 import itertools
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+
+FEWEST_UNITS = 8
+"""Hidden units of a degree, however many columns there are."""
 
 
 class Column(Protocol):
@@ -21,6 +26,10 @@ class Column(Protocol):
     @property
     def codes(self) -> int:
         """How many codes it has."""
+
+    @property
+    def first_cells(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """First cell of each code, and the number of all cells."""
 
 
 class TableCodec(Protocol):
@@ -42,8 +51,10 @@ class Layout(NamedTuple):
     """Index in the codec of each column."""
     counts: tuple[int, ...]
     """Codes of each column."""
-    ordinal: tuple[bool, ...]
+    ordered: tuple[bool, ...]
     """Whether neighbouring codes mean neighbouring values."""
+    single: tuple[tuple[bool, ...], ...]
+    """Whether each code of each column is one value, not a range of them."""
     widths: tuple[int, ...]
     """Hidden units of each degree, 0 to D - 1."""
 
@@ -55,17 +66,25 @@ def codes_in_order(codec: TableCodec, layout: Layout) -> Tensor:
     return torch.cat(places)
 
 
-def lay_out(codec: TableCodec, network: dict[str, int | float | str]) -> Layout:
-    """Return the layout: columns of few codes first, the label last."""
+def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layout:
+    """Return the layout: columns of few codes first, the label last; every degree's share of units.
+
+    Degree 0, which sees the condition alone, has `trunk` units; the others share `width`.
+    """
     columns = codec.columns
     order = sorted(
         range(len(columns)), key=lambda i: (i == codec.label_column, columns[i].codes, i)
     )
+    share = max(int(network["width"]) // max(len(order) - 1, 1), FEWEST_UNITS)
     return Layout(
         order=tuple(order),
         counts=tuple(columns[index].codes for index in order),
-        ordinal=tuple(columns[index].kind == "numeric" for index in order),
-        widths=(int(network["trunk"]), *[int(network["width"])] * (len(order) - 1)),
+        ordered=tuple(columns[index].kind == "numeric" for index in order),
+        single=tuple(
+            tuple(bool(cells == 1) for cells in np.diff(columns[index].first_cells))
+            for index in order
+        ),
+        widths=(int(network["trunk"]), *[share] * (len(order) - 1)),
     )
 
 
@@ -73,7 +92,8 @@ class Weights(NamedTuple):
     """A network's weights: one vector per code, what a unit may not see is zero."""
 
     inputs_KH: Tensor
-    condition_KH: Tensor
+    condition_KG: Tensor
+    condition_GH: Tensor
     bias_H: Tensor
     hidden_HH: tuple[Tensor, ...]
     """Of each layer after the first, outputs first."""

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from gan.tables.networks.masked_layout import Layout, Weights
 
-LARGEST_POSITION = 1 - 2.0**-24
+LARGEST_BELOW_ONE = 1 - 2.0**-24
 """The largest float32 below 1."""
 
 
@@ -112,7 +112,8 @@ class Constants(NamedTuple):
 def _fold(weights: Weights, layout: Layout, allowed_CK: Tensor) -> Constants:
     """Return what the condition and the units of degree 0 give each layer and the codes."""
     trunk = layout.widths[0]
-    first_CH = weights.bias_H + inform(allowed_CK, layout.counts) @ weights.condition_KH
+    said_CG = inform(allowed_CK, layout.counts) @ weights.condition_KG
+    first_CH = weights.bias_H + said_CG @ weights.condition_GH
     units_CT, hidden = functional.relu(first_CH[:, :trunk]), []
     for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
         hidden.append(units_CT @ weight_HH[:, :trunk].T + bias_H)
@@ -162,7 +163,7 @@ def invert(logits_NJ: Tensor, uniform_N: Tensor) -> tuple[Tensor, Tensor]:
     start_N1 = sums_NJ.gather(1, (codes_N1 - 1).clamp(min=0)) * (codes_N1 > 0)
     end_N1 = sums_NJ.gather(1, codes_N1)
     along_N1 = (sought_N1 - start_N1) / (end_N1 - start_N1)
-    return codes_N1[:, 0], along_N1[:, 0].clamp(0, LARGEST_POSITION)
+    return codes_N1[:, 0], along_N1[:, 0].clamp(0, LARGEST_BELOW_ONE)
 
 
 def _rows(table_CX: Tensor, rows_N: Tensor | None) -> Tensor:

@@ -31,10 +31,11 @@ def outcome_markdown(outcome: Outcome) -> str:
     published = outcome.published
     if published is None:
         return f"# Nothing was published\n\n{outcome.reason}\n\nReport: `{outcome.report_page}`\n"
+    reading = "\n".join(published.reading)
     return (
         f"# {outcome.name} `{published.version}`\n\n{outcome.reason}\n\n"
         f"{published.rows:,} rows in {published.shards} shards\n\n"
-        f'```python\npandas.read_parquet("{published.path}")\n```\n\n'
+        f"```python\n{reading}\n```\n\n"
         f"Report: `{outcome.report_page}`\n"
     )
 

@@ -8,6 +8,8 @@ from flows.job import Job
 from flows.results import Choice, ChoiceKind, Made
 from gan.report import Report, Verdict
 from storage import datasets, layout
+from storage.manifest import Manifest
+from storage.shards import load_format
 
 Label = str | int | bool
 
@@ -19,6 +21,8 @@ class Published:
     version: str
     path: str
     """Folder of the shards, as a reader types it."""
+    reading: tuple[str, ...]
+    """Lines of Python with which pandas reads them."""
     manifest: str
     report_html: str
     rows: int
@@ -87,9 +91,11 @@ def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
     name, version = made.plan.name, made.plan.version
     manifest = datasets.read_manifest(job.lake, name, version)
     page = in_lake(job, layout.meta_key(name, version, "report.html"))
+    folder = in_lake(job, layout.version_folder(name, version)) + "/"
     published = Published(
         version=version,
-        path=in_lake(job, layout.version_folder(name, version)) + "/",
+        path=folder,
+        reading=how_to_read(manifest, folder),
         manifest=in_lake(job, layout.manifest_key(name, version)),
         report_html=page,
         rows=manifest.rows,
@@ -108,6 +114,12 @@ def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
         report_page=page,
         published=published,
     )
+
+
+def how_to_read(manifest: Manifest, folder: str) -> tuple[str, ...]:
+    """Return the lines of Python with which pandas reads a version from its folder."""
+    shard_format = load_format(manifest.shard_format)
+    return shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
 
 
 def in_lake(job: Job, key: str) -> str:

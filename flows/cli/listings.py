@@ -1,11 +1,13 @@
 """The commands that only read a lake."""
 
 import json
+from itertools import zip_longest
 from typing import Any
 
 from flows.cli.exits import DONE, LAKE
 from flows.cli.output import Output
 from flows.cli.places import Place
+from flows.outcome import how_to_read
 from flows.progress import make_reporter
 from storage import promotions, registry
 from storage.checkpoints import complete
@@ -80,7 +82,9 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
         output.line(f"           {reason}")
     output.line(f"Generator  {manifest.generator}")
     output.line(f"Report     {place.path(meta_key(name, one.version, 'report.html'))}")
-    output.line("Read it    " + f'pandas.read_parquet("{place.shards(one)}")', "bold")
+    lines = how_to_read(manifest, place.shards(one))
+    for lead, line in zip_longest(("Read it    ",), lines, fillvalue=" " * 11):
+        output.line(lead + line, "bold")
     return DONE
 
 

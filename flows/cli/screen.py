@@ -1,7 +1,7 @@
 """The screenful at the end of a job."""
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 
 from flows.cli.output import Output
 from flows.outcome import Outcome, Published
@@ -79,7 +79,8 @@ def _show_published(published: Published, word: str, output: Output) -> None:
     if 0 < len(counts) <= SHOWN_CLASSES:
         output.line("          " + ", ".join(f"{label}: {count:,}" for label, count in counts))
     output.line(f"Version   {published.version}")
-    output.line("Read it   " + f'pandas.read_parquet("{published.path}")', "bold")
+    for lead, line in zip_longest(("Read it   ",), published.reading, fillvalue=" " * 10):
+        output.line(lead + line, "bold")
 
 
 def next_steps(outcome: Outcome, next_seed: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from gan.device import Place, one_thread
+from gan.device import Place, one_thread, one_thread_everywhere
 
 DENORMAL = 5e-324
 
@@ -41,3 +41,13 @@ def test_one_thread_gives_the_others_back():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
+
+
+def test_one_thread_everywhere_holds_numpys_products_too():
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    with threadpool_limits(limits=3):
+        with one_thread_everywhere():
+            assert torch.get_num_threads() == 1
+            assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+        assert 3 in {pool["num_threads"] for pool in threadpool_info()}

@@ -239,3 +239,65 @@ def test_lower_is_better_for_copies():
 def test_unequal_resamples_are_an_error():
     with pytest.raises(ValueError, match="evaluate both in one run"):
         paired_interval(measured(replicates=(1.0,)), measured(replicates=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "ceiling", "value", "low", "high", "expected"),
+    [
+        ("coverage", "all", 1.0, 0.85, 0.82, 0.88, "warn"),
+        ("coverage", "all", 1.0, 0.75, 0.71, 0.79, "block"),
+        ("one_way", "all", 0.01, 0.019, 0.015, 0.03, "pass"),
+        ("one_way", "all", 0.01, 0.05, 0.041, 0.06, "block"),
+        ("one_way", "all/age", 0.02, 0.069, 0.05, 0.08, "pass"),
+        ("one_way", "all/age", 0.02, 0.10, 0.09, 0.13, "warn"),
+        ("one_way", "all/age", 0.02, 0.15, 0.121, 0.16, "block"),
+        ("two_way", "all", 0.04, 0.06, 0.05, 0.07, "pass"),
+        ("two_way", "all", 0.04, 0.12, 0.101, 0.13, "block"),
+        ("c2st", "all", 0.5, 0.62, 0.60, 0.66, "warn"),
+        ("c2st", "all", 0.5, 0.62, 0.60, 0.65, "pass"),
+        ("c2st", "all", 0.5, 0.85, 0.81, 0.88, "block"),
+        ("tstr_gap", "income", 0.0, 0.01, 0.0, 0.02, "pass"),
+        ("tstr_gap", "income", 0.0, 0.08, 0.06, 0.10, "block"),
+        ("tstr_gap_r2", "price", 0.0, 0.04, 0.0, 0.05, "pass"),
+        ("tstr_gap_r2", "price", 0.0, 0.08, 0.06, 0.10, "warn"),
+        ("dcr_share", "all", 0.5, 0.51, 0.50, 0.52, "pass"),
+        ("dcr_share", "all", 0.5, 0.58, 0.56, 0.60, "block"),
+        ("null_rate", "all/note", 0.001, 0.004, 0.0, 0.012, "pass"),
+        ("null_rate", "all/note", 0.001, 0.03, 0.011, 0.05, "block"),
+    ],
+)
+def test_tables(name, scope, ceiling, value, low, high, expected):
+    direction = "higher" if name == "coverage" else "lower"
+    item = measured(name, value, low, high, scope=scope, ceiling=ceiling, direction=direction)
+    assert outcome(item) == expected
+
+
+def test_a_column_is_named():
+    item = measured("one_way", 0.15, 0.13, 0.16, scope="all/age", ceiling=0.02, direction="lower")
+    (reason,) = judge(evaluation(item), GateConfig()).reasons
+    assert reason.text == (
+        "one_way of column 'age' is 0.15 [0.13, 0.16]; real data 0.02: "
+        "the whole interval is above 0.12"
+    )
+
+
+def test_what_comes_without_a_ceiling_is_only_shown():
+    metric = Metric(name="dcr_share", scope="all", value=0.9, low=0.8, high=1.0, n=300)
+    assert bounds_of(metric, GateConfig()) is None
+    assert judge(evaluation(Measured(metric=metric)), GateConfig()).verdict == "pass"
+
+
+@pytest.mark.parametrize("name", ["c2st", "dcr_share"])
+def test_rows_that_are_told_apart_more_easily_lose(name):
+    old = measured(name, 0.505, 0.50, 0.51, scope="all", ceiling=0.5, direction="lower")
+    new = measured(name, 0.515, 0.51, 0.52, scope="all", ceiling=0.5, direction="lower")
+    assert not compare(contender("n", new), contender("o", old), GateConfig()).promote
+    assert compare(contender("n", old), contender("o", new), GateConfig()).promote
+
+
+def test_a_share_nearer_to_train_that_cannot_be_known_is_not_promoted():
+    item = measured(
+        "dcr_share", 0.51, 0.5, 0.52, ceiling=0.5, direction="lower", reals=(0.5, 0.53) * 20
+    )
+    refused = compare(contender("a", item), None, GateConfig())
+    assert "dcr_share of a cannot be known" in refused.reason

@@ -1,0 +1,22 @@
+"""Every modality brings a judge, found by its name."""
+
+import inspect
+
+import pytest
+
+from gan.errors import ConfigError
+from gan.evaluation.judges import Judge, load_judge
+from gan.modalities import MODALITIES
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_modalitys_judge_answers_what_is_asked(modality):
+    judge = load_judge(modality)
+    for name in ("build_reference", "evaluate", "build_assess", "pictures"):
+        wanted = list(inspect.signature(getattr(Judge, name)).parameters)[1:]
+        assert list(inspect.signature(getattr(judge, name)).parameters) == wanted, name
+
+
+def test_an_unknown_modality_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="unknown modality 'smells': choose one of images, tab"):
+        load_judge("smells")

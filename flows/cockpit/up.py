@@ -18,6 +18,7 @@ import httpx
 from flows.errors import EngineError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not chosen
 STARTUP_S = 180.0
 """A busy machine may need so long for the server's first start."""
 FAREWELL_S = 40.0
@@ -43,7 +44,7 @@ class Cockpit:
     @property
     def api(self) -> str:
         """The address of the API, as processes of this machine reach it."""
-        host = self.host if self.host in LOOPBACK else "127.0.0.1"
+        host = "127.0.0.1" if self.host in EVERYWHERE else self.host
         return f"http://{host}:{self.port}/api"
 
     @property

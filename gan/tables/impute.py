@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 PURPOSE = "impute"
-TURNS = 20
+TURNS = 50
 """Rounds in which rows that break a constraint are filled again, at most."""
 
 
@@ -62,17 +62,17 @@ def impute(
     for name in {name for each in drawn for name in each.fields} & set(missing):
         any_N |= missing[name]
     rules = [each for each in codec.meaning.constraints if each.kind in ("inequality", "range")]
-    filled = _finish(codec, records, missing, cells_ND)
     rows_M = np.flatnonzero(any_N)
     for turn in range(TURNS):
         if not len(rows_M):
             break
+        places = pa.array(rows_M)
         gaps = {name: mask[rows_M] for name, mask in missing.items()}
-        allowed = Allowed(codec, known.take(pa.array(rows_M)), gaps, cells_ND[rows_M])
-        cells_ND[rows_M] = _draw(sampler, allowed, seed, turn)
-        filled = _finish(codec, records, missing, cells_ND)
-        rows_M = rows_M[_breaks(filled, rules)[rows_M]]
-    return filled
+        allowed = Allowed(codec, known.take(places), gaps, cells_ND[rows_M])
+        cells_ND[rows_M] = cells_MD = _draw(sampler, allowed, seed, turn)
+        filled = _finish(codec, records.take(places), gaps, cells_MD)
+        rows_M = rows_M[_breaks(filled, rules)]
+    return _finish(codec, records, missing, cells_ND)
 
 
 def _fillable(

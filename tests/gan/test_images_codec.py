@@ -6,6 +6,7 @@ import torch
 from gan.errors import ConfigError, DataError
 from gan.images.codec import ImageCodec, read_images, write_images
 from gan.modalities import load_modality
+from gan.protocols import Given
 
 
 def images(rows=4, size=(8, 8, 1)):
@@ -94,3 +95,14 @@ def test_unknown_classes_and_nulls_are_named():
         codec.encode(pa.table({"image": images, "kind": ["a", "strange", "a"]}))
     with pytest.raises(DataError, match="1 nulls"):
         ImageCodec.fit(pa.table({"image": images, "kind": ["a", None, "a"]}), "kind")
+
+
+def test_images_take_no_conditions():
+    codec = ImageCodec(height=8, width=8, channels=1, label="kind", label_type="string")
+    given = [Given(column="kind", values=("a",))]
+    with pytest.raises(ConfigError, match=r"'kind'.*class_fractions"):
+        codec.check(given, 10)
+    with pytest.raises(ConfigError, match="'kind'"):
+        codec.allowed(given, per_class=True)
+    codec.check([], 10**12)
+    assert codec.allowed([], per_class=False) is None

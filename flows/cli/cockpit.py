@@ -98,7 +98,7 @@ def _start(
 def _tell(cockpit: Cockpit, recipes: Sequence[Recipe], output: Output) -> None:
     output.line(f"UI        {cockpit.ui}/deployments", "bold")
     if cockpit.is_open:
-        output.line(f"Login     {processes.USER}, password in {cockpit.password_file()}")
+        output.line(f"Login     the content of {cockpit.login_file()}")
     output.line(f"Next      open it, choose one of {len(recipes)} deployments, and press Run")
 
 

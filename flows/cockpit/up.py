@@ -34,7 +34,7 @@ class Cockpit:
     host: str = "127.0.0.1"
     port: int = 4200
     folder: Path
-    """For Prefect's database, the password, and the worker; absolute."""
+    """For Prefect's database, the login, and the worker; absolute."""
 
     @property
     def ui(self) -> str:
@@ -52,13 +52,13 @@ class Cockpit:
         """Whether other machines can reach it, so that it needs a password."""
         return self.host not in LOOPBACK
 
-    def password_file(self) -> Path:
-        """Return the file that holds the password; made when it is missing, for the owner only."""
-        path = self.folder / "password"
+    def login_file(self) -> Path:
+        """Return the file with `user:password`; made when it is missing, for the owner only."""
+        path = self.folder / "login"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(24))
+            path.write_text(f"{USER}:{secrets.token_urlsafe(24)}")
         return path
 
     def variables(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ class Cockpit:
             "PREFECT_UI_API_URL": "/api",
         }
         if self.is_open:
-            login = f"{USER}:{self.password_file().read_text()}"
+            login = self.login_file().read_text()
             found |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
         return found
 

@@ -39,11 +39,11 @@ SAMPLES, SETS = 2000, 4
 """About how many rows a tick takes, and at most how many times the validation's rows."""
 FEW_ROWS = 1000
 """Validation rows below which the gate's measures rank even where there are likelihoods."""
-LIKELIHOOD_ROWS = 5000
+LIKELIHOOD_ROWS = 3000
 """Most validation rows whose likelihood is asked for."""
-NEAR_ROWS = 1000
+NEAR_ROWS = 500
 """Most validation rows of coverage."""
-TRAIN_ROWS = 5000
+TRAIN_ROWS = 2000
 """Most training rows among which copies are sought."""
 HALVES = 20
 
@@ -90,12 +90,14 @@ class TableAssess:
     def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
         """Return the assessment of the generator behind `sample`; the same at any time."""
         fakes = conform(sample(self.wanted), self.schema)
-        found = {**self._errors(fakes), **self._closeness(fakes)}
-        score = rank(found, self.real, GateConfig())
         likelihood_N = sample.log_likelihood(self.likelihood_rows)
+        by_likelihood = self.by_likelihood and likelihood_N is not None
+        sets = 1 if by_likelihood else SETS
+        found = {**self._errors(fakes), **self._closeness(fakes, sets)}
+        score = rank(found, self.real, GateConfig())
         if likelihood_N is not None:
             found["validation_nll"] = -float(np.mean(likelihood_N))
-            score = found["validation_nll"] if self.by_likelihood else score
+            score = found["validation_nll"] if by_likelihood else score
         return Assessment(
             metrics=found,
             rank=score if math.isfinite(score) else math.inf,
@@ -112,11 +114,15 @@ class TableAssess:
             found["two_way"] = float(np.mean([one.pairs for one in errors]))
         return found
 
-    def _closeness(self, fakes: pa.Table) -> dict[str, float]:
-        """Return coverage ÷ ceiling, copies, and the share nearer to train than to validation."""
-        fakes_MF, n = self.space.points(fakes), len(self.validation_NF)
+    def _closeness(self, fakes: pa.Table, sets: int) -> dict[str, float]:
+        """Return coverage ÷ ceiling, copies, and the share nearer to train than to validation.
+
+        Of so many sets of fakes; where likelihoods rank, one will do to be shown.
+        """
+        n = len(self.validation_NF)
+        fakes_MF = self.space.points(fakes.slice(0, sets * n))
         parts = [fakes_MF[start : start + n] for start in range(0, len(fakes_MF) - n + 1, n)]
-        covered = [_coverage(self.validation_NF, part) for part in parts[:SETS]]
+        covered = [_coverage(self.validation_NF, part) for part in parts]
         return {
             "coverage_ratio": float(np.mean(covered)) / self.real.coverage,
             "copies_share": copies_share(

@@ -122,13 +122,17 @@ class ClosenessSide:
         return Measured(metric=metric, reals=tuple(draws), replicates=tuple(again_B.tolist()))
 
     def _copies(self, candidate: pa.Table, fakes_MF: Array) -> Iterator[Measured]:
-        """Yield near copies; rows that equal one of train are judged as exact copies."""
+        """Yield near copies; rows that equal one of train are judged as exact copies.
+
+        Nothing where so few unseen rows differ from train's that none is the nominal share.
+        """
         exact = _known(self.identity.digests(candidate), self.train_digests)
-        if exact.all() or not len(self.unseen_N):
+        nominal = nominal_share(self.holdout_rows)
+        if exact.all() or len(self.unseen_N) * nominal < 1:
             return
         calibration = Calibration(
             unseen_N=self.unseen_N,
-            nominal=nominal_share(self.holdout_rows),
+            nominal=nominal,
             replicates=self.replicates,
             seed=self.seed,
         )

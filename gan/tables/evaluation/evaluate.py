@@ -65,13 +65,22 @@ def evaluate_table(
 
 
 def _class_counts(records: pa.Table, reference: TableReference) -> tuple[tuple[Label, int], ...]:
-    """Return rows per class of train, sorted; empty where the label is none of classes."""
+    """Return rows per class, sorted; empty where the label is no class.
+
+    Only classes that enough rows of train have may be named.
+    """
     label = reference.splits.label
     levels = reference.facts.validity.levels.get(label or "")
     if label is None or levels is None:
         return ()
     counted = {item["values"]: item["counts"] for item in records[label].value_counts().to_pylist()}
-    return tuple((value, counted.get(value, 0)) for value in sorted(levels.values.to_pylist()))
+    least = reference.ground.meaning.min_group
+    named = [
+        value
+        for value, count in zip(levels.values.to_pylist(), levels.counts, strict=True)
+        if count >= least
+    ]
+    return tuple((value, counted.get(value, 0)) for value in sorted(named))
 
 
 def _changed(records: pa.Table) -> Iterator[Measured]:

@@ -101,6 +101,7 @@ class FactSide:
         return more_often(count, rows, int(own.sum()), splits.holdout.num_rows)
 
     def _classes(self, candidate: pa.Table) -> Fact | None:
+        """Judge the classes that enough rows of train have to be named."""
         known = self.validity.levels.get(self.ground.splits.label or "")
         if known is None:
             return None
@@ -109,7 +110,9 @@ class FactSide:
         missing = [
             str(value)
             for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
-            if value not in present and count / train_rows * rows >= EXPECTED_OF_A_CLASS
+            if value not in present
+            and count >= self.ground.meaning.min_group
+            and count / train_rows * rows >= EXPECTED_OF_A_CLASS
         ]
         found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
         return Fact(

@@ -107,12 +107,16 @@ def mean_auc(classes_N: Array, probabilities_NC: Array, weights_BN: Array) -> Ar
 
 
 def r_squared(values_N: Array, predicted_N: Array, weights_BN: Array) -> Array:
-    """Return the share of the variance that is explained, under each set of weights."""
+    """Return the share of the variance that is explained, under each set of weights.
+
+    0 where there is no variance.
+    """
     total_B = weights_BN.sum(axis=1)
     mean_B = weights_BN @ values_N / total_B
     spread_B = weights_BN @ (values_N * values_N) / total_B - mean_B * mean_B
     error_B = weights_BN @ np.square(values_N - predicted_N) / total_B
-    found_B: Array = 1 - error_B / np.maximum(spread_B, 1e-300)
+    least = np.finfo(np.float64).eps * np.maximum(1.0, mean_B * mean_B)
+    found_B: Array = np.where(spread_B > least, 1 - error_B / np.maximum(spread_B, least), 0.0)
     return found_B
 
 

@@ -80,7 +80,10 @@ class Desk:
         )
         repeated = self.prepared.split_rule["rows"] == "occurrence"
         options = Options(
-            modality=self.prepared.modality, seed=recipe.seed, overlap_expected=repeated
+            modality=self.prepared.modality,
+            seed=recipe.seed,
+            overlap_expected=repeated,
+            sdmetrics=True,
         )
         return build_reference(splits, options)
 

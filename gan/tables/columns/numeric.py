@@ -35,9 +35,11 @@ ATOM_SHARE = 0.01
 FEW_VALUES = 100
 """In a column with at most so many distinct values (and at most two per bin that its rows would
 have) each is an atom."""
-BINS_PER_ROOT = 2.0
-"""Bins per cube root of the rows: Rice's rule (Terrell and Scott 1985)."""
-FEWEST_BINS, MOST_BINS = 8, 100
+FEWEST_BINS, MOST_BINS = 8, 128
+FEWEST_ROWS = 25
+"""There are as many bins as the square root of the rows, within these limits, and of at least so
+many rows each: inside a bin a value depends on no other column, so that wide bins show, while
+networks share strength between narrow ones."""
 GRID = 32
 """Most cells of one bin."""
 LABEL_CLASSES = 50
@@ -222,7 +224,7 @@ def _atoms(units: Array, shown: Array, rows: int) -> Array:
 
 def _wanted_bins(rows: int) -> float:
     """Return the number of bins for so many rows."""
-    return float(np.clip(BINS_PER_ROOT * np.cbrt(rows), FEWEST_BINS, MOST_BINS))
+    return float(np.clip(min(np.sqrt(rows), rows / FEWEST_ROWS), FEWEST_BINS, MOST_BINS))
 
 
 def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:

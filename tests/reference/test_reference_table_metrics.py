@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy.stats import chi2_contingency, mannwhitneyu
+from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
 from sklearn.metrics import r2_score, roc_auc_score
 
 from gan.metrics.auc import auc, delong, null_spread, weighted_auc
@@ -165,15 +165,17 @@ def test_r_squared_and_mean_auc_equal_scikit_learns():
     )
 
 
-def test_more_often_lets_chance_through_and_nothing_else():
+def test_more_often_is_fishers_exact_test():
+    for hits, own in ((0, 0), (3, 0), (9, 1), (30, 5), (12, 11)):
+        table = [[hits, 400 - hits], [own, 300 - own]]
+        wanted = fisher_exact(table, alternative="greater").pvalue < 0.001
+        assert more_often(hits, 400, own, 300) == wanted
     rng = np.random.default_rng(7)
     called = [
-        more_often(rng.binomial(400, 0.2), 400, rng.binomial(300, 0.2), 300) for _ in range(2000)
+        more_often(rng.binomial(400, 0.2), 400, rng.binomial(300, 0.2), 300) for _ in range(500)
     ]
-    assert np.mean(called) <= 0.005
+    assert np.mean(called) <= 0.004
     assert more_often(130, 400, 60, 300)
-    assert more_often(1, 400, 0, 300)
-    assert not more_often(0, 400, 0, 300)
 
 
 def test_the_interval_of_a_difference_of_shares_holds_it():
@@ -181,5 +183,5 @@ def test_the_interval_of_a_difference_of_shares_holds_it():
     hits = 0
     for _ in range(1000):
         a, b = rng.binomial(500, 0.02) / 500, rng.binomial(300, 0.02) / 300
-        hits += abs(a - b) <= difference_half_width(a, 500, b, 300)
+        hits += abs(a - b) <= difference_half_width(a, 500, b, 300, z=1.96)
     assert hits >= 930

@@ -1,7 +1,8 @@
 """Hard facts about a candidate's rows: what holds or does not.
 
 What real rows do themselves cannot be held against a generator: where unseen real rows have levels
-or numbers that train has not, or repeat one another, a candidate may as often, up to chance.
+or numbers that train has not, or repeat one another, a candidate may as often, up to chance. Where
+no real row equals one of train, a single copy is one too many.
 """
 
 import math
@@ -133,7 +134,7 @@ class FactSide:
         share, (own, own_rows) = hits / len(digests), self._own_copies()
         return Fact(
             name="exact_copies",
-            holds=not more_often(hits, len(digests), own, own_rows),
+            holds=hits == 0 or (own > 0 and not more_often(hits, len(digests), own, own_rows)),
             value=share,
             text=f"{hits:,} of {len(digests):,} rows equal a training row in all columns "
             f"({share:.2%}; of real rows {own / own_rows:.2%} do)",
@@ -150,8 +151,8 @@ class FactSide:
     def _overlap(self) -> Fact:
         splits, overlaps = self.ground.splits, self.overlaps
         rows = splits.validation.num_rows + splits.holdout.num_rows
-        natural = self.ground.options.overlap_expected or not more_often(
-            overlaps, rows, self.repeats, splits.train.num_rows
+        natural = self.ground.options.overlap_expected or (
+            self.repeats > 0 and not more_often(overlaps, rows, self.repeats, splits.train.num_rows)
         )
         text = f"{overlaps:,} of {rows:,} rows of validation and holdout are in another split, too"
         if overlaps and natural:

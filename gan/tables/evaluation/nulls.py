@@ -1,10 +1,14 @@
 """How far the shares of nulls lie from train's; the worst column speaks for all.
 
+Because the worst is picked, its interval holds all columns together: each is at the level
+1 - .01 / D (Bonferroni).
+
 Shapes: D columns with nulls, B draws.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,8 @@ from gan.tables.evaluation.ground import Ground
 Array = np.ndarray[Any, Any]
 
 DRAWS = 400
+LEVEL = 0.01
+"""Probability that any of the intervals misses its difference."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,7 +50,8 @@ class NullSide:
         differences_D = np.abs(fakes_D - self.shares_D)
         worst = int(np.argmax(differences_D))
         value, share = float(differences_D[worst]), float(self.shares_D[worst])
-        half = difference_half_width(float(fakes_D[worst]), rows, share, self.train_rows)
+        z = NormalDist().inv_cdf(1 - LEVEL / (2 * len(self.names)))
+        half = difference_half_width(float(fakes_D[worst]), rows, share, self.train_rows, z)
         rng = numpy_stream(self.seed, "null-rate")
         ours_BD = rng.binomial(rows, self.shares_D, (DRAWS, len(self.names))) / rows
         trains_BD = (

@@ -59,6 +59,10 @@ class SourceConfig(BaseModel):
     constraints: tuple[ConstraintConfig, ...] = Field(default=(), title="Constraints")
     """Tables: what holds in every real row and must hold in every synthetic one."""
 
+    sums: Literal["found", "named"] = Field(default="found", title="Sums")
+    """Tables: `found` also makes a column from two others when it is their sum in every one of a
+    thousand rows or more; `named` leaves that to `constraints`."""
+
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
 
@@ -182,6 +186,7 @@ def record_settings(config: SourceConfig, *, modality: str, min_group: int) -> d
             "modality": modality,
             "label": config.label,
             "min_group": min_group,
+            "sums": config.sums,
             "csv": config.csv.model_dump(mode="json"),
             "columns": [column.model_dump(mode="json") for column in config.columns],
             "constraints": [

@@ -21,6 +21,7 @@ from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.meaning import ColumnMeaning, with_meaning
 from storage.sources.tables.rows import Rows, read_rows
 from storage.sources.tables.source import dropped_columns
+from storage.sources.tables.suspects_constraints import Likely, certain_sums
 from storage.split import SPLITS, TRAIN, row_digests
 
 MAX_CLASSES: Final = 50
@@ -50,10 +51,11 @@ class TablesBuilder(Builder):
         check_kept(job.config, table.column_names)
         _check_label_kind(job.config, inferred.columns)
         decision = _decide(job.config, rows, table, inferred)
+        sums = _found_sums(job.config, table, inferred.columns)
         schema = with_meaning(
             table.schema.with_metadata(dict(rows.metadata)),
             inferred.columns,
-            job.config.constraints,
+            (*job.config.constraints, *(found.constraint for found in sums)),
             job.min_group,
         )
         table = table.replace_schema_metadata(schema.metadata)
@@ -74,7 +76,7 @@ class TablesBuilder(Builder):
             rows={name: int((decision.sides == side).sum()) for side, name in enumerate(SPLITS)},
             class_counts=counts,
             skipped=rows.skipped,
-            notes=(*rows.notes, *inferred.notes, *decision.notes),
+            notes=(*rows.notes, *inferred.notes, *map(_sum_note, sums), *decision.notes),
         )
 
     def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
@@ -86,6 +88,20 @@ def _present(config: SourceConfig, table: pa.Table) -> SourceConfig:
     """Return the config without what it says of columns that have left the table."""
     kept = tuple(column for column in config.columns if column.name in table.column_names)
     return config.model_copy(update={"columns": kept})
+
+
+def _found_sums(
+    config: SourceConfig, table: pa.Table, columns: Sequence[ColumnMeaning]
+) -> tuple[Likely, ...]:
+    """Return the sums to keep though nobody named them; the label is never made from others."""
+    if config.sums == "named":
+        return ()
+    taken = {name for constraint in config.constraints for name in constraint.columns}
+    return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
+
+
+def _sum_note(found: Likely) -> str:
+    return f"{found.why}, so it is made from them; `source.sums: named` leaves it alone."
 
 
 def _decide(config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred) -> Decision:

@@ -5,7 +5,7 @@ Only proposals: a person says whether they are meant. N rows, S of them in the s
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,6 +64,27 @@ def likely_constraints(table: pa.Table, columns: Sequence[ColumnMeaning]) -> tup
         *_inequalities(table, {n: kind for n, kind in kinds.items() if n not in totals}),
         *_unique(table, [n for n, kind in kinds.items() if kind == "integer"]),
     )
+
+
+def certain_sums(
+    table: pa.Table, columns: Sequence[ColumnMeaning], taken: Collection[str]
+) -> tuple[Likely, ...]:
+    """Return totals that no chance explains: they hold in a thousand rows or more, and in all.
+
+    Args:
+        table: the rows.
+        columns: what the columns are.
+        taken: columns that other rules speak of; a column is in one sum at most.
+    """
+    kinds = {column.name: column.kind for column in columns if column.name not in taken}
+    names = [name for name, kind in kinds.items() if kind in ("integer", "float", "decimal")]
+    used: set[str] = set()
+    found = []
+    for likely in _sums(table, names) if len(table) >= _SURE_ROWS else []:
+        if used.isdisjoint(likely.constraint.columns):
+            used.update(likely.constraint.columns)
+            found.append(likely)
+    return tuple(found)
 
 
 def _combinations(table: pa.Table, names: Sequence[str]) -> list[Likely]:

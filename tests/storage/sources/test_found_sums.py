@@ -1,4 +1,4 @@
-"""A column that is the sum of two others in every row is made from them, or left alone when told."""
+"""A column that is the sum of two others in every row is made from them, unless told otherwise."""
 
 import json
 

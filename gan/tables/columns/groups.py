@@ -13,9 +13,10 @@ Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:18
 4. A mean is rounded to the step of its group: the largest of 1, 2, 5, 10, 20, 50 ... (of time also
    a minute, an hour, a day) that divides all differences of the group.
 5. A mean that equals a real value, which fewer than g rows hold, moves to the nearest place on that
-   step that no such value takes, between the ends of the column. It stays where the group is
-   dense, with two rows or more for every place between its ends, so that any value there is as
-   good as real; or where every place of the column is taken.
+   step that no such value takes, between the ends of the column; where there is none, to the
+   nearest on the step of the whole column. It stays where the group is dense, with two rows or more
+   for every place between its ends, so that any value there is as good as real; or where every
+   place of the column is taken.
 
 A lone outlier therefore never comes out: at the ends it is cut off, and between them it is one of g
 rows behind a mean that differs from it.
@@ -134,9 +135,13 @@ def _means(
         return _free_floats((base + means).astype(clipped_M.dtype), rare)
     steps = _nice(np.gcd.reduceat(offsets_M, starts))
     values: Array = base + np.rint(means / steps).astype(np.int64) * steps
-    places = (values_M[starts + sizes - 1] - values_M[starts]) // steps + 1
+    first, last = values_M[starts], values_M[starts + sizes - 1]
+    real_steps = _nice(np.gcd.reduceat(values_M - np.repeat(first, sizes), starts))
+    places = (last - first) // real_steps + 1
     sparse = np.flatnonzero(sizes < DENSE * places)
-    values[sparse] = _free_places(values[sparse], steps[sparse], rare, limits)
+    moved = _free_places(values[sparse], steps[sparse], rare, limits)
+    whole = _nice(np.gcd.reduce(np.diff(rare), initial=0, keepdims=True))
+    values[sparse] = _free_places(moved, np.full_like(moved, whole[0]), rare, limits)
     return values
 
 

@@ -151,6 +151,12 @@ def test_unique_values_are_never_shown_unless_all_places_are_taken(values, step,
         assert not len(np.intersect1d(shown, real))
 
 
+def test_a_group_whose_own_places_are_all_taken_moves_on_the_columns_step():
+    real = np.array([*range(13), 59, 119, 179, 180, 181, 182, 183])
+    shown = shown_values(real, 2)
+    assert not len(np.intersect1d(shown, real[13:15]))
+
+
 def test_wide_gaps_are_found_with_rows_on_both_sides():
     values = np.array([0.0, 1, 2, 10, 11, 12, 12.5, 40])
     assert np.flatnonzero(wide_gaps(values, 3)).tolist() == [3]

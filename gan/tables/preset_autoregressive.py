@@ -7,10 +7,14 @@ from gan.tables.preset import Preset
 UNITS_PER_COLUMN, MOST_UNITS = 32, 768
 """Hidden units of a layer: enough for every column, and few enough to sample quickly."""
 
-DECAY_ROWS, LARGEST_DECAY = 16_000, 2.0
+DECAY_ROWS, LARGEST_DECAY = 16_000, 4.0
 """Weight decay is DECAY_ROWS / rows: weights forget over an equal number of epochs in tables of any
 size (Wang and Aitchison, "How to set AdamW's weight decay as you scale model and dataset size",
 2024), which keeps small tables from being learnt by heart. Early stopping alone does not."""
+
+TICKS, TICK_EPOCHS, LEAST_TICK_SAMPLES = 20, 4, 1_024
+"""At least so many ticks in a budget, and a look at small tables every few epochs: they are learnt by
+heart within some dozens."""
 
 FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
 
@@ -18,6 +22,7 @@ FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
 def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
     """Return the numbers for a table of this size."""
     columns = len(codec.columns)
+    budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
     decay = min(DECAY_ROWS / train_rows, LARGEST_DECAY)
     return Preset(
         objective="likelihood",
@@ -36,9 +41,9 @@ def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
         weight_decay=decay,
         ema_half_life_samples=50_000,
         ema_ramp=0.1,
-        budget_samples=min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES),
-        ticks=20,
-        patience_ticks=5,
+        budget_samples=budget,
+        ticks=max(TICKS, budget // max(TICK_EPOCHS * train_rows, LEAST_TICK_SAMPLES)),
+        patience_ticks=7,
         sampling_batch=2_048,
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
         notes=(f"weight decay {decay:.2g}: {train_rows:,} training rows",),

@@ -13,8 +13,8 @@ size (Wang and Aitchison, "How to set AdamW's weight decay as you scale model an
 2024), which keeps small tables from being learnt by heart. Early stopping alone does not."""
 
 TICKS, TICK_EPOCHS, LEAST_TICK_SAMPLES = 20, 4, 1_024
-"""At least so many ticks in a budget, and a look at small tables every few epochs: they are learnt by
-heart within some dozens."""
+"""At least so many ticks in a budget, and a look at small tables every few epochs: they are learnt
+by heart within some dozens."""
 
 FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
 

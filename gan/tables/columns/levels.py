@@ -146,7 +146,8 @@ def _notes(name: str, counts: Array, g: int) -> tuple[str, ...]:
     if not len(rare):
         return ()
     share = 100 * rare.sum() / max(counts.sum(), 1)
+    levels = "level" if len(rare) == 1 else "levels"
     return (
-        f"{name}: {len(rare)} level{'s' if len(rare) > 1 else ''} that fewer than {g} rows hold ({share:.2g} % of the rows) "
+        f"{name}: {len(rare)} {levels} that fewer than {g} rows hold ({share:.2g} % of the rows) "
         "became other levels, in proportion to their rows",
     )

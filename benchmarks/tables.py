@@ -81,7 +81,7 @@ def summary(metrics: Sequence[Metric]) -> Row:
         for name in ("one_way", "two_way", "coverage")
         if (metric := overall.get(name)) and metric.ratio is not None
     }
-    for name in ("c2st", "trtr", "tstr", "tstr_gap", "dcr_share", "membership"):
+    for name in ("c2st", "trtr", "tstr", "tstr_gap", "tstr_gap_r2", "dcr_share", "membership"):
         if metric := overall.get(name):
             row |= {name: round(metric.value, 4), f"{name}_high": round(metric.high, 4)}
     return row

@@ -28,7 +28,7 @@ from gan.tables.networks.masked_likelihood import log_probabilities, negative_lo
 from gan.tables.networks.masked_sampling import LARGEST_BELOW_ONE, MaskedSampler
 
 BIAS_SCALE = 8.0
-"""Parameters of the codes' biases are multiplied by this: Adam moves all parameters by equal steps,
+"""Parameters of single codes are multiplied by this: Adam moves all parameters by equal steps,
 and the logarithm of a rare code's frequency is far away."""
 
 CONDITION_UNITS = 128
@@ -62,6 +62,7 @@ class MaskedAutoregressive(Generator):
         self.inputs_BH = nn.Parameter(torch.empty(B, H))
         self.condition_BG = nn.Parameter(torch.empty(B, CONDITION_UNITS))
         self.condition_GH = nn.Parameter(torch.empty(CONDITION_UNITS, H))
+        self.pool_K = nn.Parameter(torch.empty(K))
         self.bias_H = nn.Parameter(torch.empty(H))
         self.hidden_HH = nn.ParameterList(torch.empty(H, H) for _ in range(L))
         self.hidden_bias_H = nn.ParameterList(torch.empty(H) for _ in range(L))
@@ -91,7 +92,7 @@ class MaskedAutoregressive(Generator):
         for weight_HH in self.hidden_HH:
             weight_HH.normal_(generator=stream)
             weight_HH.mul_(self.hidden_mask_HH.sum(1, keepdim=True).rsqrt())
-        for zeros in (self.bias_H, *self.hidden_bias_H, self.outputs_BH, self.bias_K):
+        for zeros in (self.bias_H, *self.hidden_bias_H, self.outputs_BH, self.bias_K, self.pool_K):
             zeros.zero_()
 
     def weights(self) -> Weights:
@@ -100,6 +101,7 @@ class MaskedAutoregressive(Generator):
             self.basis.expand(self.inputs_BH).mul_(self.input_mask_KH),
             self.basis.expand(self.condition_BG),
             self.condition_GH,
+            (self.pool_K * BIAS_SCALE).exp(),
             self.bias_H,
             tuple(weight_HH * self.hidden_mask_HH for weight_HH in self.hidden_HH),
             tuple(self.hidden_bias_H),
@@ -135,7 +137,7 @@ class MaskedAutoregressive(Generator):
         codes_ND = samples[:, self.order_D]
         sets = self.partitions.draw(codes_ND.cpu(), stream)
         weights = self.weights()
-        condition_NH = _inform(sets, self.partitions.counts_D, weights)
+        condition_NH = inform_of_sets(sets, self.partitions, weights)
         logits_NK = self.logits(codes_ND, condition_NH, weights, self._drop(stream))
         sets = sets.to(logits_NK.device)
         return negative_log_likelihood(logits_NK, codes_ND, sets, self.layout.counts)
@@ -197,23 +199,28 @@ class MaskedAutoregressive(Generator):
         return self.conditioned(None)(z_NZ, labels_N)
 
 
-def _inform(sets: Sets, counts_D: Tensor, weights: Weights) -> Tensor:
-    """Return what sets add to the first layer, (N, H): see `masked_sampling.inform`.
+def inform_of_sets(sets: Sets, partitions: Partitions, weights: Weights) -> Tensor:
+    """Return what sets add to the first layer, (N, H): what `masked_sampling.inform` returns.
 
-    The codes of a set lie side by side, so its sum is the difference of two running sums.
+    The codes of a set lie side by side, so its sum is the difference of two running sums; those
+    are float64, or the sums of rare codes would drown.
     """
     device = weights.condition_KG.device
-    table_KG = weights.condition_KG[sets.codes_K.to(device)]
-    running_KG = functional.pad(table_KG.cumsum(0), (0, 0, 1, 0))
-    places_M, shares_M, starts_N = sets.differences(counts_D)
-    said_NG = functional.embedding_bag(
-        places_M.to(device),
-        running_KG,
-        starts_N.to(device),
-        mode="sum",
-        per_sample_weights=shares_M.to(device),
-    )
-    return said_NG @ weights.condition_GH
+    pooled = torch.cat([weights.pool_K[:, None] * weights.condition_KG, weights.pool_K[:, None]], 1)
+    running = functional.pad(pooled[sets.codes_K.to(device)].double().cumsum(0), (0, 0, 1, 0))
+    ends_D = partitions.first_D + partitions.counts_D
+    every_DG = _pooled(running, partitions.first_D.to(device), ends_D.to(device))
+    rows_M, columns_M = (each.to(device) for each in sets.given_ND.nonzero(as_tuple=True))
+    low_M, high_M = sets.low_ND[sets.given_ND], sets.high_ND[sets.given_ND]
+    said_MG = _pooled(running, low_M.to(device), high_M.to(device)) - every_DG[columns_M]
+    said_NG = said_MG.new_zeros(len(sets.given_ND), said_MG.shape[1])
+    return said_NG.index_add(0, rows_M, said_MG) @ weights.condition_GH
+
+
+def _pooled(running: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return the weighted mean of the vectors from low to high; the last column is the weight."""
+    sums = running[high] - running[low]
+    return (sums[:, :-1] / sums[:, -1:]).float()
 
 
 def build(

@@ -18,7 +18,10 @@ from gan.tables.networks.masked_layout import Layout
 FREE_SHARE = 0.5
 """Rows that train without any condition."""
 
-EXACT_SHARE = 0.6
+FEW_SHARE, FEW_COLUMNS = 0.25, 3
+"""Rows in which 1 to so many columns are given, as people ask; in the others any number."""
+
+EXACT_SHARE = 0.4
 """Of the given columns, those whose value is given itself."""
 
 CUTS = 3
@@ -44,22 +47,6 @@ class Sets(NamedTuple):
     def to(self, device: torch.device) -> "Sets":
         """Return the sets on a device."""
         return Sets(*[tensor.to(device) for tensor in self])
-
-    def differences(self, counts_D: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return a row's mean of its allowed codes minus that of all codes, over given columns.
-
-        As terms: places in the running sums over `codes_K` (a zero before them), what each is
-        multiplied by, and the first term of each row.
-        """
-        columns_M = self.given_ND.nonzero()[:, 1]
-        low_M, high_M = self.low_ND[self.given_ND], self.high_ND[self.given_ND]
-        first_M = (counts_D.cumsum(0) - counts_D)[columns_M]
-        places = [high_M, low_M, first_M + counts_D[columns_M], first_M]
-        allowed_M, all_M = 1 / (high_M - low_M), 1 / counts_D[columns_M]
-        shares = [allowed_M, -allowed_M, -all_M, all_M]
-        terms_N = len(places) * self.given_ND.sum(1)
-        starts_N = terms_N.cumsum(0) - terms_N
-        return torch.stack(places, 1).flatten(), torch.stack(shares, 1).flatten(), starts_N
 
 
 class Partitions:
@@ -99,10 +86,13 @@ class Partitions:
         )
 
     def _given(self, N: int, D: int, numbers: torch.Generator) -> Tensor:
-        """Return which columns are given: none, or each with a share that differs by row."""
-        share_N = torch.rand(N, 1, generator=numbers).square()
-        free_N = torch.rand(N, 1, generator=numbers) < FREE_SHARE
-        return (torch.rand(N, D, generator=numbers) < share_N) & ~free_N
+        """Return which columns are given: none, a few, or any number of them."""
+        few_N1 = torch.randint(1, FEW_COLUMNS + 1, (N, 1), generator=numbers)
+        any_N1 = torch.randint(1, D + 1, (N, 1), generator=numbers)
+        kind_N1 = torch.rand(N, 1, generator=numbers)
+        count_N1 = torch.where(kind_N1 < FREE_SHARE + FEW_SHARE, few_N1, any_N1)
+        count_N1 = torch.where(kind_N1 < FREE_SHARE, 0, count_N1)
+        return torch.rand(N, D, generator=numbers).argsort(1).argsort(1) < count_N1
 
     def _order(self, numbers: torch.Generator) -> Tensor:
         """Return the codes in an order that shuffles those of unordered columns."""

@@ -94,6 +94,8 @@ class Weights(NamedTuple):
     inputs_KH: Tensor
     condition_KG: Tensor
     condition_GH: Tensor
+    pool_K: Tensor
+    """What each code counts in the mean that stands for a set."""
     bias_H: Tensor
     hidden_HH: tuple[Tensor, ...]
     """Of each layer after the first, outputs first."""

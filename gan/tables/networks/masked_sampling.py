@@ -112,8 +112,7 @@ class Constants(NamedTuple):
 def _fold(weights: Weights, layout: Layout, allowed_CK: Tensor) -> Constants:
     """Return what the condition and the units of degree 0 give each layer and the codes."""
     trunk = layout.widths[0]
-    said_CG = inform(allowed_CK, layout.counts) @ weights.condition_KG
-    first_CH = weights.bias_H + said_CG @ weights.condition_GH
+    first_CH = weights.bias_H + inform(allowed_CK, layout.counts, weights)
     units_CT, hidden = functional.relu(first_CH[:, :trunk]), []
     for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
         hidden.append(units_CT @ weight_HH[:, :trunk].T + bias_H)
@@ -136,17 +135,19 @@ def _step(weights: Weights, constants: Constants, codes: slice, own: slice, trun
     )
 
 
-def inform(allowed_CK: Tensor, counts: tuple[int, ...]) -> Tensor:
-    """Return the share of each code in what a condition says: 0 for columns that are not given.
+def inform(allowed_CK: Tensor, counts: tuple[int, ...], weights: Weights) -> Tensor:
+    """Return what conditions add to the first layer, (C, H): nothing for columns not given.
 
-    The mean over a column's allowed codes, minus the mean over all of them.
+    The weighted mean of a column's allowed codes, minus that of all of them.
     """
-    parts = []
-    for allowed_CJ in allowed_CK.float().split(counts, 1):
-        every_CJ = torch.ones_like(allowed_CJ)
-        allowed_share = allowed_CJ / allowed_CJ.sum(1, keepdim=True)
-        parts.append(allowed_share - every_CJ / every_CJ.sum(1, keepdim=True))
-    return torch.cat(parts, dim=1)
+    parts, pools = [], weights.pool_K.double().split(counts)
+    for allowed_CJ, pool_J in zip(allowed_CK.split(counts, 1), pools, strict=True):
+        some_CJ = allowed_CJ * pool_J
+        every_CJ = torch.ones_like(allowed_CJ) * pool_J
+        parts.append(
+            some_CJ / some_CJ.sum(1, keepdim=True) - every_CJ / every_CJ.sum(1, keepdim=True)
+        )
+    return torch.cat(parts, dim=1).float() @ weights.condition_KG @ weights.condition_GH
 
 
 def invert(logits_NJ: Tensor, uniform_N: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 
@@ -90,7 +91,8 @@ def sampling_rates(sampler: Sampler) -> dict[str, int]:
         sampled_s = process_time()
     codes = torch.cat(passes)
     written_s = process_time()
-    records = codec.decode(codec.to_values(codes), torch.zeros(len(codes)).long().numpy())
+    values = np.concatenate([codec.to_values(part) for part in codes.split(config.sampling_batch)])
+    records = codec.decode(values, np.zeros(len(codes), dtype=np.int64))
     load_format("table-parquet").encode(records, {})
     done_s = process_time()
     return {

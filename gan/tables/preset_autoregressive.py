@@ -4,7 +4,7 @@ from gan.device import fast_bfloat16
 from gan.tables.codec import TableCodec
 from gan.tables.preset import Preset
 
-UNITS_PER_COLUMN, MOST_UNITS = 32, 768
+UNITS_PER_COLUMN, MOST_UNITS = 18, 512
 """Hidden units of a layer: enough for every column, and few enough to sample quickly."""
 
 DECAY_ROWS, LARGEST_DECAY = 16_000, 4.0

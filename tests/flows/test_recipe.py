@@ -41,7 +41,10 @@ def test_a_recipe_is_itself_when_written_out_in_full():
         ("training.budget_samples=0", "`training.budget_samples` is 0, but must be greater"),
         ("training.batch_size=big", "`training.batch_size` is 'big', but must be"),
         ("engine.workers=0", "`engine.workers` is 0, but must be greater than or equal to 1"),
-        ("output.format=webdataset", "`output.format` is 'webdataset', but must be 'parquet', 'parquet-raw' or 'csv'"),
+        (
+            "output.format=webdataset",
+            "`output.format` is 'webdataset', but must be 'parquet', 'parquet-raw' or 'csv'",
+        ),
         ("name=Über", "`name` is 'Über', but must match pattern"),
         ("seed=-1", "`seed` is -1, but must be greater than or equal to 0"),
         ("source.split.holdout=1.5", "`source.split.holdout` is 1.5, but must be less than 1"),

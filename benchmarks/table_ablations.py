@@ -40,7 +40,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "adversarial": ("adversarial", {}, {}),
     "without the pair loss": ("adversarial", {}, {"terms": {}}),
     "with packs of 8": ("adversarial", {"pack": 8}, {}),
-    "with soft draws": ("adversarial", {"draws": "soft"}, {}),
+    "with straight-through draws": ("adversarial", {"draws": "straight"}, {}),
     "ctgan": ("ctgan", {}, {}),
     "autoregressive": ("autoregressive", {}, {}),
     "independent": ("independent", {}, {}),

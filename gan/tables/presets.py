@@ -44,7 +44,7 @@ def adversarial(codec: TableCodec, device: str, train_rows: int) -> Preset:  # n
             "depth": 2,
             "discriminator_width": 384,
             "temperature": 0.5,
-            "draws": "straight",
+            "draws": "soft",
             "pack": 1,
         },
         latent=64,

@@ -7,7 +7,8 @@ from masked_toys import ToyCodec, ToyColumn, make
 
 COUNTS = (3, 8, 4)
 CODEC = ToyCodec((ToyColumn(3), ToyColumn(8, "numeric", 5), ToyColumn(4)), label_column=2)
-ROWS = 40_000
+ROWS = 100_000
+STEPS, RATE = 1500, 5e-3
 
 
 def joint():
@@ -21,14 +22,14 @@ def joint():
 @pytest.fixture(scope="module")
 def network():
     """Trained on rows of the joint distribution by its own loss."""
-    made = make(CODEC, width=48, vivid=False)
-    places = np.random.default_rng(0).choice(joint().size, 30_000, p=joint().ravel())
+    made = make(CODEC, width=64, vivid=False)
+    places = np.random.default_rng(0).choice(joint().size, 300_000, p=joint().ravel())
     codes = torch.from_numpy(np.stack(np.unravel_index(places, COUNTS), axis=1))
-    adam, numbers = torch.optim.Adam(made.parameters(), lr=5e-3), torch.Generator().manual_seed(1)
-    for step in range(450):
+    adam, numbers = torch.optim.Adam(made.parameters(), lr=RATE), torch.Generator().manual_seed(1)
+    for step in range(STEPS):
         for group in adam.param_groups:
-            group["lr"] = 1e-2 * (1 - step / 450)
-        rows = torch.randint(0, len(codes), (512,), generator=numbers)
+            group["lr"] = RATE * (1 - step / STEPS)
+        rows = torch.randint(0, len(codes), (1024,), generator=numbers)
         made.loss(codes[rows], numbers).backward()
         adam.step()
         adam.zero_grad()

@@ -28,7 +28,8 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
         rivals.add((standing.champion.version, standing.champion.snapshot_digest))
     if not all(desk.is_measured(version, digest) for version, digest in rivals):
         return None
-    choice = stages.decide(candidate, stages.evaluate(prepared, candidate))
+    assessed = stages.evaluate(prepared, candidate)
+    choice = stages.promote(assessed, stages.gate(assessed))
     if choice.kind == "blocked":
         return blocked_outcome(job, choice)
     return publish_choice(stages, prepared, choice) if is_published(job, choice) else None

@@ -13,7 +13,7 @@ ATTEMPTS = 5
 
 
 def nightly(job: Job, stages: Stages) -> Outcome:
-    """Prepare, train, evaluate, decide, synthesize, publish; every stage reuses what is there.
+    """Prepare, train, evaluate, gate, promote, synthesize, publish; each reuses what is there.
 
     Raises:
         SourceError, LakeError, TrainingError …: what the stages raise.
@@ -27,17 +27,22 @@ def nightly(job: Job, stages: Stages) -> Outcome:
 
 
 def agree_on_choice(stages: Stages, prepared: Prepared, candidate: Candidate) -> Choice:
-    """Evaluate and decide; when the champion changed meanwhile, do both again.
+    """Evaluate, decide and record it; when the champion changed meanwhile, do all of it again.
 
     Raises:
         PromotionConflictError: it kept changing.
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return stages.decide(candidate, stages.evaluate(prepared, candidate))
+            return _choose(stages, prepared, candidate)
         except PromotionConflictError:
             continue
-    return stages.decide(candidate, stages.evaluate(prepared, candidate))
+    return _choose(stages, prepared, candidate)
+
+
+def _choose(stages: Stages, prepared: Prepared, candidate: Candidate) -> Choice:
+    assessed = stages.evaluate(prepared, candidate)
+    return stages.promote(assessed, stages.gate(assessed))
 
 
 def publish_choice(stages: Stages, prepared: Prepared, choice: Choice) -> Outcome:

@@ -46,6 +46,12 @@ class Assessed:
     challenger: Judged
     champion: Judged | None
 
+    @property
+    def is_reigning(self) -> bool:
+        """Whether the candidate is the champion already."""
+        champion = self.standing.champion
+        return champion is not None and champion.version == self.challenger.version
+
 
 ChoiceKind = Literal["promoted", "champion", "kept", "blocked"]
 

@@ -122,7 +122,7 @@ def _tracked(job: Job, api_url: str | None) -> Outcome:
         return finished
     apply_manners(api_url)
     job.reporter.say("Starting Prefect ...")
-    from flows.tracked import run_tracked
+    from flows.tracked.nightly import run_tracked
 
     return run_tracked(job)
 

@@ -1,6 +1,6 @@
 """What Prefect should know of every recipe, and how that differs from what it knows.
 
-A recipe becomes the deployment `ganmill/<name>`: its parameters are the whole recipe, literally, so
+A recipe becomes the deployment `nightly/<name>`: its parameters are the whole recipe, literally, so
 the run form shows every field; at most one run at a time, later ones wait for it. Registering again
 changes what the recipe says and keeps what a person did in the UI: what is paused stays paused.
 """
@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
 
 from flows.recipe import Recipe
-from flows.tracked import nightly_flow
+from flows.tracked.nightly import nightly_flow
 
 POOL = "ganmill"
 """The work pool, of type `process`."""

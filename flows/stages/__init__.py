@@ -3,7 +3,8 @@
 prepare      source → decoded, split records in the work folder
 train        records → candidate in the lake
 evaluate     candidate (and champion) on the holdout → verdict and report
-decide       verdicts → who synthesizes, recorded in the log of promotions
+gate         verdicts → who synthesizes
+promote      that decision → the log of promotions
 synthesize   generator and plan → shards in the lake
 publish      shards → manifest and commit record
 """
@@ -15,9 +16,10 @@ from functools import partial
 from flows.job import Job
 from flows.outcome import Outcome
 from flows.results import Assessed, Candidate, Choice, Made
-from flows.stages.decide import decide
 from flows.stages.evaluate import evaluate
+from flows.stages.gate import gate
 from flows.stages.prepare import prepare
+from flows.stages.promote import promote
 from flows.stages.publish import publish
 from flows.stages.synthesize import synthesize
 from flows.stages.train import train
@@ -31,7 +33,8 @@ class Stages:
     prepare: Callable[[], Prepared]
     train: Callable[[Prepared], Candidate]
     evaluate: Callable[[Prepared, Candidate], Assessed]
-    decide: Callable[[Candidate, Assessed], Choice]
+    gate: Callable[[Assessed], Choice]
+    promote: Callable[[Assessed, Choice], Choice]
     synthesize: Callable[[Prepared, Choice], Made]
     publish: Callable[[Prepared, Choice, Made], Outcome]
 
@@ -42,7 +45,8 @@ def plain_stages(job: Job) -> Stages:
         prepare=partial(prepare, job),
         train=partial(train, job),
         evaluate=partial(evaluate, job),
-        decide=partial(decide, job),
+        gate=partial(gate, job),
+        promote=partial(promote, job),
         synthesize=partial(synthesize, job),
         publish=partial(publish, job),
     )

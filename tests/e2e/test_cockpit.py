@@ -71,7 +71,7 @@ def up(folder, make_place):
 
 
 def deployment(client):
-    return client.get("/deployments/name/ganmill/stripes").raise_for_status().json()
+    return client.get("/deployments/name/nightly/stripes").raise_for_status().json()
 
 
 def test_a_recipe_is_a_deployment_with_its_schedule_and_literal_parameters(up, folder):

@@ -47,7 +47,7 @@ def test_a_tracked_run_shows_stages_verdict_and_samples(tracked, home):
     assert state == "COMPLETED"
     tasks = query(home, "select name, state_type from task_run")
     stages = {task.rpartition("-")[0] for task, _ in tasks}
-    assert stages == {"prepare", "train", "evaluate", "decide", "synthesize", "publish"}
+    assert stages == {"prepare", "train", "evaluate", "gate", "promote", "synthesize", "publish"}
     assert {state for _, state in tasks} == {"COMPLETED"}
 
     artifacts = dict(query(home, "select key, data from artifact"))

@@ -36,14 +36,15 @@ class Notes:
             prepare=self._note("prepare", "prepared"),
             train=self._note("train", "candidate"),
             evaluate=self._note("evaluate", "assessed"),
-            decide=self._note("decide", choice),
+            gate=self._note("gate", choice),
+            promote=self._note("promote", choice),
             synthesize=self._note("synthesize", "made"),
             publish=self._note("publish", "outcome"),
         )
 
 
 JOB = SimpleNamespace(name="n", recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")))
-WHOLE = ["prepare", "train", "evaluate", "decide", "synthesize", "publish"]
+WHOLE = ["prepare", "train", "evaluate", "gate", "promote", "synthesize", "publish"]
 
 
 @pytest.mark.parametrize("kind", ["promoted", "champion", "kept"])
@@ -57,25 +58,25 @@ def test_a_block_ends_the_job_before_anything_is_made():
     notes = Notes(kind="blocked")
     versions = {"version": "20260101T000000Z-0123abcd"}
     stages = notes.stages()
-    choice = stages.decide("candidate", "assessed")
+    choice = stages.promote("assessed", "choice")
     judged = SimpleNamespace(**vars(choice.judged) | versions)
-    stages = replace(stages, decide=lambda *_: replace(choice, judged=judged))
+    stages = replace(stages, promote=lambda *_: replace(choice, judged=judged))
     notes.calls.clear()
     outcome = nightly(JOB, stages)
     assert outcome.status == "blocked"
     assert outcome.published is None
     assert outcome.report_page.startswith("lake/generators/n/20260101T000000Z-0123abcd/reports/")
-    assert notes.calls == ["prepare", "train", "evaluate"]
+    assert notes.calls == ["prepare", "train", "evaluate", "gate"]
 
 
 def test_a_champion_that_changed_meanwhile_is_judged_again():
-    notes = Notes(faults={"decide": [PromotionConflictError(), PromotionConflictError()]})
+    notes = Notes(faults={"promote": [PromotionConflictError(), PromotionConflictError()]})
     assert nightly(JOB, notes.stages()) == "outcome"
-    assert notes.calls == [*WHOLE[:2], *WHOLE[2:4] * 3, *WHOLE[4:]]
+    assert notes.calls == [*WHOLE[:2], *WHOLE[2:5] * 3, *WHOLE[5:]]
 
 
 def test_a_champion_that_keeps_changing_ends_the_job():
-    notes = Notes(faults={"decide": [PromotionConflictError()] * ATTEMPTS})
+    notes = Notes(faults={"promote": [PromotionConflictError()] * ATTEMPTS})
     with pytest.raises(PromotionConflictError):
         nightly(JOB, notes.stages())
 

@@ -1,12 +1,12 @@
 """Who synthesizes: every way a decision can go, on a real log in memory."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from flows.results import Assessed, Candidate, Judged
-from flows.stages.decide import decide
+from flows.results import Assessed, Judged
+from flows.stages.gate import gate
+from flows.stages.promote import promote as promote_stage
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.gate import Judgement
 from gan.evaluation.measured import Evaluation, Measured
@@ -94,13 +94,8 @@ def assessed(job, challenger: Judged, champion: Judged | None = None) -> Assesse
 
 
 def choose(job, challenger: Judged, champion: Judged | None = None):
-    candidate = Candidate(
-        version=challenger.version,
-        snapshot_digest=challenger.snapshot_digest,
-        train_key="",
-        trained=True,
-    )
-    return decide(job, candidate, assessed(job, challenger, champion))
+    both = assessed(job, challenger, champion)
+    return promote_stage(job, both, gate(job, both))
 
 
 def kinds(job) -> list[tuple[str, str]]:
@@ -192,8 +187,5 @@ def test_deciding_twice_leaves_one_record(job):
 def test_a_decision_on_an_old_log_is_refused(job):
     before = assessed(job, judged(NEW))
     promote(job, OLD)
-    candidate = Candidate(
-        version=NEW, snapshot_digest=snapshot_digest(NEW), train_key="", trained=True
-    )
     with pytest.raises(PromotionConflictError):
-        decide(job, candidate, replace(before))
+        promote_stage(job, before, gate(job, before))

@@ -1,0 +1,10 @@
+"""The job as Prefect flows: the same stages, each wrapped as a task.
+
+nightly    the flow that does the whole job
+stages     the stages as tasks, and which faults are tried again
+show       what a run shows in the UI: artifacts, log, events
+session    what a command and the flow run in the same process tell each other
+
+Only this folder and `flows.cockpit` import Prefect. Nothing is persisted by Prefect: results are in
+the lake, and parameters hold the recipe, never a credential.
+"""

@@ -3,14 +3,18 @@
 import io
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,9 +120,9 @@ def write_images(path: Path, rows: int = 450) -> None:
     pq.write_table(pa.table({"image": pa.array(images, struct), "kind": kinds}), path)
 
 
-def write_recipe(folder: Path) -> Path:
-    """Write the recipe of the small job."""
-    recipe = {
+def make_recipe() -> dict[str, Any]:
+    """Return the recipe of the small job."""
+    return {
         "name": "stripes",
         "source": {"uri": "stripes.parquet", "label": "kind"},
         "training": {"budget_samples": 12_000, "batch_size": 32, "device": "cpu"},
@@ -126,8 +130,12 @@ def write_recipe(folder: Path) -> Path:
         "synthesis": {"samples": 600, "shard_samples": 100},
         "engine": {"workers": 1},
     }
+
+
+def write_recipe(folder: Path) -> Path:
+    """Write the recipe of the small job."""
     path = folder / "stripes.yaml"
-    path.write_text(yaml.safe_dump(recipe))
+    path.write_text(yaml.safe_dump(make_recipe()))
     return path
 
 
@@ -160,8 +168,114 @@ def make_place():
 @pytest.fixture
 def copy(finished: Finished, tmp_path: Path) -> Place:
     """A copy of the finished job that a test may damage or extend."""
-    import shutil
-
     folder = tmp_path / "job"
     shutil.copytree(finished.place.folder, folder)
     return Place(folder)
+
+
+@pytest.fixture
+def small_recipe() -> dict[str, Any]:
+    """The recipe of the small job, as a dict that a test may change."""
+    return make_recipe()
+
+
+STARTUP_S = 150
+RUN_S = 180
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+def wait(check: Callable[[], Any], limit_s: float) -> Any:
+    """Return the first true answer, None when there is none in time."""
+    last_s = time.monotonic() + limit_s
+    while time.monotonic() < last_s:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.5)
+    return None
+
+
+@dataclass(frozen=True)
+class Up:
+    """What `ganmill up` brought up: one server and one worker for every test of the session."""
+
+    place: Place
+    """The folder it was started in; commands run here reach its API."""
+    client: httpx.Client
+    words: tuple[str, ...]
+    """The arguments that brought it up."""
+    process: subprocess.Popen[str]
+
+    @property
+    def ui(self) -> str:
+        return str(self.client.base_url).rstrip("/").removesuffix("/api")
+
+    def deploy(self, recipe: dict[str, Any]) -> dict[str, Any]:
+        """Register one more recipe, and return its nightly deployment."""
+        path = self.place.folder / f"{recipe['name']}.yaml"
+        path.write_text(yaml.safe_dump(recipe))
+        done = self.place.run("deploy", "--recipes", path.name)
+        assert done.code == 0, done.out + done.err
+        return self.deployment(recipe["name"])
+
+    def deployment(self, name: str, flow: str = "nightly") -> dict[str, Any]:
+        answer = self.client.get(f"/deployments/name/{flow}/{name}").raise_for_status()
+        return dict(answer.json())
+
+    def ask(self, deployment: dict[str, Any], **parameters: Any) -> str:
+        """Create a run as the form does, and return its id."""
+        asked = {
+            "parameters": deployment["parameters"] | parameters,
+            "state": {"type": "SCHEDULED"},
+        }
+        made = self.client.post(f"/deployments/{deployment['id']}/create_flow_run", json=asked)
+        return str(made.raise_for_status().json()["id"])
+
+    def flow_run(self, run: str) -> dict[str, Any]:
+        return dict(self.client.get(f"/flow_runs/{run}").raise_for_status().json())
+
+    def ended(self, run: str, limit_s: float = RUN_S) -> dict[str, Any]:
+        """Wait for the end of a run and return it."""
+
+        def last() -> dict[str, Any] | None:
+            found = self.flow_run(run)
+            return found if found["state_type"] in ENDED else None
+
+        found = wait(last, limit_s)
+        assert found, f"the run did not end: {self.flow_run(run)['state']}"
+        return dict(found)
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Iterator[Up]:
+    """Bring it up beside a copy of the finished job; at the end press Ctrl-C."""
+    folder = tmp_path_factory.mktemp("cockpit") / "job"
+    shutil.copytree(finished.place.folder, folder)
+    (folder / "recipes").mkdir()
+    nightly = make_recipe() | {"schedule": {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}}
+    (folder / "recipes" / "stripes.yaml").write_text(yaml.safe_dump(nightly))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    words = ("up", "--recipes", "recipes", "--port", str(port))
+    process = Place(folder).start(*words)
+    with httpx.Client(base_url=api, timeout=30) as client:
+
+        def workers() -> Any:
+            if process.poll() is not None:
+                pytest.fail(process.communicate()[1])
+            try:
+                found = client.post("/work_pools/ganmill/workers/filter", json={})
+            except httpx.TransportError:
+                return None
+            return found.json() if found.is_success else None
+
+        assert wait(workers, STARTUP_S), "no worker came"
+        yield Up(Place(folder, {"PREFECT_API_URL": api}), client, words, process)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=90)
+            assert process.returncode == 0, err
+        with pytest.raises(httpx.TransportError):
+            client.get("/health")

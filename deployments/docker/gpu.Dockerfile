@@ -1,0 +1,46 @@
+# ganmill with CUDA: a worker for machines with an NVIDIA GPU and its container toolkit.
+#
+#     docker build --file deployments/docker/gpu.Dockerfile --tag ganmill:gpu .
+#
+# Behind a mirror: --build-arg PIP_INDEX_URL=…; another CUDA: --build-arg TORCH_INDEX=…/whl/cu130
+
+FROM python:3.11-slim-bookworm AS build
+ARG TORCH_INDEX=
+ARG PIP_INDEX_URL
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+RUN python -m venv /opt/ganmill
+COPY constraints.txt ./
+# PyPI's own build brings the CUDA libraries along; the host brings the driver.
+RUN /opt/ganmill/bin/pip install --constraint constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
+      "torch==$(sed -n 's/^torch==//p' constraints.txt)"
+COPY pyproject.toml README.md LICENSE ./
+COPY flows flows
+COPY gan gan
+COPY storage storage
+RUN /opt/ganmill/bin/pip install --constraint constraints.txt ".[jobs]"
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --gid 10001 ganmill \
+ && useradd --uid 10001 --gid ganmill --home-dir /var/lib/ganmill --create-home ganmill \
+ && install --directory --owner ganmill --group ganmill /var/lib/ganmill/work
+COPY --from=build /opt/ganmill /opt/ganmill
+COPY --chmod=755 deployments/docker/entry.sh /usr/local/bin/entry.sh
+ENV PATH=/opt/ganmill/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    DO_NOT_TRACK=1 \
+    PREFECT_SERVER_ANALYTICS_ENABLED=false \
+    PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT=false \
+    PREFECT_UI_STATIC_DIRECTORY=/var/lib/ganmill/ui \
+    PREFECT_HOME=/var/lib/ganmill/prefect \
+    PREFECT_WORKER_WEBSERVER_HOST=127.0.0.1 \
+    GANMILL_WORK_FOLDER=/var/lib/ganmill/work \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+WORKDIR /var/lib/ganmill
+USER 10001:10001
+# The worker says here whether it still asks for runs.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/health', timeout=5)"]
+ENTRYPOINT ["entry.sh"]
+CMD ["prefect", "worker", "start", "--pool", "ganmill", "--with-healthcheck"]

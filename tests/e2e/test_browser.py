@@ -1,0 +1,113 @@
+"""What a person does in Prefect's UI, in a real browser."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.recipe import Recipe
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PAGE_MS = 60_000
+"""A busy machine may take so long to draw a page."""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A fresh page that is as high as a form is long."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(PAGE_MS)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(pytestconfig):
+    """Where pictures of what was seen are kept, outside of git."""
+    folder = Path(pytestconfig.rootpath) / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def field(page, *titles):
+    """Return the form's field under these titles, outermost first."""
+    found = page
+    for title in titles:
+        label = page.locator(".schema-form-property__label", has_text=title)
+        found = found.locator(".schema-form-property", has=label).last
+    return found
+
+
+def open_form(page, up, deployment):
+    """Go the way a person goes: the list, the deployment, Run, Custom run."""
+    page.goto(f"{up.ui}/deployments")
+    page.get_by_role("link", name=deployment["name"], exact=True).first.click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    page.get_by_role("button", name="Submit").wait_for()
+
+
+def submit(page, up, deployment):
+    """Press Submit and return the new run's id."""
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("scheduled to start").first.wait_for()
+    wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}, "sort": "ID_DESC"}
+    return up.client.post("/flow_runs/filter", json=wanted).json()[0]["id"]
+
+
+def test_an_untouched_form_stores_what_the_recipe_says(up, page, small_recipe, pictures):
+    deployment = up.deploy(small_recipe | {"name": "untouched"})
+    open_form(page, up, deployment)
+    page.screenshot(path=pictures / "form.png")
+    run = submit(page, up, deployment)
+    stored = up.flow_run(run)["parameters"]
+    up.client.delete(f"/flow_runs/{run}").raise_for_status()
+    assert stored == deployment["parameters"]
+    written = yaml.safe_load((up.place.folder / "untouched.yaml").read_text())
+    written["output"] = {"lake": str(up.place.lake)}
+    written["source"]["uri"] = str(up.place.folder / "stripes.parquet")
+    assert Recipe.model_validate(stored["recipe"]) == Recipe.model_validate(written)
+
+
+def test_two_fields_changed_and_followed_to_the_end(up, page, small_recipe, pictures):
+    deployment = up.deploy(small_recipe | {"name": "clicked"})
+    open_form(page, up, deployment)
+    field(page, "Samples").locator("input").fill("700")
+    field(page, "Synthesis", "Seed").locator("input").fill("3")
+    run = submit(page, up, deployment)
+    page.goto(f"{up.ui}/runs/flow-run/{run}")
+    last = up.ended(run)
+    assert last["state_type"] == "COMPLETED", last["state"]["message"]
+    page.get_by_text("Completed", exact=True).first.wait_for()
+    assert last["parameters"]["recipe"]["synthesis"] == deployment["parameters"]["recipe"]["synthesis"] | {
+        "samples": 700,
+        "seed": 3,
+    }
+    page.screenshot(path=pictures / "run.png")
+    page.get_by_text("Artifacts", exact=True).click()
+    page.get_by_text("clicked-verdict").first.wait_for()
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=pictures / "artifacts.png", full_page=True)

@@ -8,22 +8,17 @@ from pathlib import Path
 from flows.cli.exits import BLOCKED, DONE
 from flows.cli.output import Output
 from flows.cli.screen import show_metrics, show_outcome
-from flows.errors import BlockedError, RecipeError
 from flows.finished import find_finished
 from flows.interrupt import StopSignal
 from flows.job import Job, open_job
-from flows.keys import train_key
-from flows.nightly import nightly, publish_choice
+from flows.nightly import nightly
 from flows.outcome import Outcome
 from flows.prefect_manners import apply_manners
 from flows.progress import make_reporter
 from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
-from flows.results import Candidate, Choice
+from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
 from flows.stages import plain_stages
-from flows.stages.train import find_candidate
-from storage import promotions
-from storage.announce import Announcement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +44,7 @@ def run_job(path: Path, changes: Sequence[str], tracking: Tracking, *, as_json: 
 def train_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Train, and leave the candidate in the lake."""
     with _opened(load_recipe(path, changes)) as job:
-        stages = plain_stages(job)
-        candidate = stages.train(stages.prepare())
+        candidate = train_alone(plain_stages(job))
     output = Output()
     if as_json:
         found = {"name": job.name, "version": candidate.version, "trained": candidate.trained}
@@ -64,13 +58,7 @@ def train_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
 def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Judge the candidate of a recipe; its report is stored, no decision is made."""
     with _opened(load_recipe(path, changes)) as job:
-        stages = plain_stages(job)
-        prepared = stages.prepare()
-        candidate = find_candidate(job, train_key(job.recipe, prepared))
-        if candidate is None:
-            msg = f"no generator of this recipe is in the lake: run `ganmill train {path}` first"
-            raise RecipeError(msg)
-        judged = stages.evaluate(prepared, candidate).challenger
+        judged = evaluate_alone(job, plain_stages(job))
     output, verdict = Output(), judged.judgement.verdict
     if as_json:
         output.json(
@@ -94,24 +82,7 @@ def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int
     """Publish a version from the champion of the recipe's name."""
     recipe = load_recipe(path, changes)
     with _opened(recipe) as job:
-        champion = promotions.champion(job.lake, job.name)
-        if champion is None:
-            msg = f"no generator {job.name!r} was promoted yet: run `ganmill run {path}` first"
-            raise BlockedError(msg)
-        stages = plain_stages(job)
-        prepared = stages.prepare()
-        candidate = Candidate(
-            version=champion.version,
-            snapshot_digest=champion.snapshot_digest,
-            train_key="",
-            trained=False,
-        )
-        judged = stages.evaluate(prepared, candidate).challenger
-        if judged.judgement.verdict == "block":
-            msg = f"today's verdict on the champion {champion.version} is block: nothing published"
-            raise BlockedError(msg)
-        choice = Choice(kind="champion", judged=judged, reason=f"{judged.version} is the champion")
-        outcome = publish_choice(stages, prepared, choice)
+        outcome = synthesize_alone(job, plain_stages(job))
     return _finish(recipe, outcome, as_json=as_json)
 
 
@@ -140,9 +111,5 @@ def _finish(recipe: Recipe, outcome: Outcome, *, as_json: bool) -> int:
 @contextmanager
 def _opened(recipe: Recipe) -> Iterator[Job]:
     reporter, stop = make_reporter(), StopSignal()
-
-    def emit(announcement: Announcement) -> None:
-        reporter.say(f"New version: {announcement.payload['path']}")
-
     with stop.listening():
-        yield open_job(recipe, reporter=reporter, stop=stop, emit=emit)
+        yield open_job(recipe, reporter=reporter, stop=stop)

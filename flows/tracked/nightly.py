@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, date, datetime
+from typing import Annotated
 from uuid import UUID
 
 from prefect import flow, runtime
@@ -14,6 +15,7 @@ from flows.outcome import Outcome
 from flows.progress import make_reporter
 from flows.recipe import Recipe
 from flows.tracked import show
+from flows.tracked.form import titled
 from flows.tracked.session import SESSION, Session, settle
 from flows.tracked.stages import tracked_stages
 from storage.announce import Announcement
@@ -50,16 +52,25 @@ def _run_name() -> str:
 
 
 @flow(name="nightly", flow_run_name=_run_name, persist_result=False)
-def nightly_flow(recipe: Recipe) -> None:
+def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
     """Train, judge, synthesize and publish what a recipe asks for.
+
+    Args:
+        recipe: The whole job; what is untouched is as the deployed recipe says.
 
     Raises:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
     """
-    session = SESSION.get()
-    if session is None:
-        opened = open_job(recipe, scheduled=scheduled_date(), reporter=make_reporter())
-        session = Session(job=opened)
+    do_nightly(recipe)
+
+
+def do_nightly(recipe: Recipe) -> None:
+    """Do the whole job inside a flow run, and show what came of it.
+
+    Raises:
+        BlockedError: the gate let nobody publish.
+    """
+    session = SESSION.get() or Session(job=open_here(recipe))
     session.run_id = UUID(runtime.flow_run.id)
     job = tracked_job(session.job)
     outcome = nightly(job, tracked_stages(job))
@@ -67,6 +78,11 @@ def nightly_flow(recipe: Recipe) -> None:
     session.outcome = outcome
     if outcome.status == "blocked":
         raise BlockedError(outcome.reason)
+
+
+def open_here(recipe: Recipe) -> Job:
+    """Open the job of a recipe for the flow run that this process does."""
+    return open_job(recipe, scheduled=scheduled_date(), reporter=make_reporter())
 
 
 def tracked_job(job: Job) -> Job:

@@ -1,0 +1,62 @@
+"""One stage alone, as the command line and the run form of the UI ask for it."""
+
+from flows.errors import BlockedError, RecipeError
+from flows.job import Job
+from flows.keys import train_key
+from flows.nightly import publish_choice
+from flows.outcome import Outcome
+from flows.results import Candidate, Choice, Judged
+from flows.stages import Stages
+from flows.stages.train import find_candidate
+from storage import promotions
+
+
+def train_alone(stages: Stages) -> Candidate:
+    """Train, and leave the candidate in the lake.
+
+    Raises:
+        SourceError, LakeError, TrainingError …: what the stages raise.
+    """
+    return stages.train(stages.prepare())
+
+
+def evaluate_alone(job: Job, stages: Stages) -> Judged:
+    """Judge the candidate of the recipe; its report is stored, nothing is decided.
+
+    Raises:
+        RecipeError: it was not trained yet.
+    """
+    prepared = stages.prepare()
+    candidate = find_candidate(job, train_key(job.recipe, prepared, job.scheduled))
+    if candidate is None:
+        msg = (
+            f"no generator of recipe {job.name!r} as it is now lies in {job.recipe.output.lake}: "
+            "train it first"
+        )
+        raise RecipeError(msg)
+    return stages.evaluate(prepared, candidate).challenger
+
+
+def synthesize_alone(job: Job, stages: Stages) -> Outcome:
+    """Publish a version from the champion of the recipe's name; trains nothing.
+
+    Raises:
+        BlockedError: there is no champion, or today's verdict on it is block.
+    """
+    champion = promotions.champion(job.lake, job.name)
+    if champion is None:
+        msg = f"no generator {job.name!r} was promoted yet: run the whole job first"
+        raise BlockedError(msg)
+    prepared = stages.prepare()
+    candidate = Candidate(
+        version=champion.version,
+        snapshot_digest=champion.snapshot_digest,
+        train_key="",
+        trained=False,
+    )
+    judged = stages.evaluate(prepared, candidate).challenger
+    if judged.judgement.verdict == "block":
+        msg = f"today's verdict on the champion {champion.version} is block: nothing published"
+        raise BlockedError(msg)
+    choice = Choice(kind="champion", judged=judged, reason=f"{judged.version} is the champion")
+    return publish_choice(stages, prepared, choice)

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from flows.cost import Spending
 from flows.interrupt import StopSignal
 from flows.progress import Reporter, SilentReporter
 from flows.recipe import Recipe
 from storage.announce import Announcement
+from storage.counting_store import CountingStore
 from storage.objects import ObjectStore
 from storage.open_store import open_store
 from storage.settings import StorageProfile, load_profile, load_settings
@@ -35,6 +37,8 @@ class Job:
     reporter: Reporter = field(default_factory=SilentReporter)
     stop: StopSignal = field(default_factory=StopSignal)
     emit: Emit = _ignore
+    spent: Spending = field(default_factory=Spending)
+    """What this run has used so far."""
 
     @property
     def name(self) -> str:
@@ -62,15 +66,17 @@ def open_job(
         SettingsError: the storage profile does not exist, or the lake's URI is not served.
     """
     profile = None if recipe.output.storage is None else load_profile(recipe.output.storage)
+    spent = Spending()
     return Job(
         recipe=recipe,
-        lake=open_store(recipe.output.lake, profile),
+        lake=CountingStore(open_store(recipe.output.lake, profile), spent.wrote),
         lake_profile=profile,
         work=load_settings().work_folder,
         scheduled=scheduled or datetime.now(UTC).date(),
         reporter=reporter or SilentReporter(),
         stop=stop or StopSignal(),
         emit=emit,
+        spent=spent,
     )
 
 

@@ -1,9 +1,11 @@
 """What a job came to: for the screen, for `--json`, for the tracked run's artifacts."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from flows.cost import Cost
 from flows.job import Job
 from flows.results import Choice, ChoiceKind, Made
 from gan.report import Report, Verdict
@@ -31,6 +33,10 @@ class Published:
     class_counts: tuple[tuple[Label, int], ...]
     existed: bool
     """True when an earlier run had published it."""
+    verdict: str
+    """Of the generator when the version was published."""
+    override: Mapping[str, Any] | None
+    """by, reason and at, where a person published against the verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,8 @@ class Outcome:
     report_page: str
     """The HTML report, as a path or URI."""
     published: Published | None
+    cost: Cost
+    """What this run used, whatever earlier runs had done for it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -67,6 +75,7 @@ class Outcome:
             "metrics": [dataclasses.asdict(metric) for metric in self.report.metrics],
             "report": self.report_page,
             "published": None if self.published is None else dataclasses.asdict(self.published),
+            "cost": self.cost.to_json(),
         }
 
 
@@ -83,6 +92,7 @@ def blocked_outcome(job: Job, choice: Choice) -> Outcome:
         report=judged.report,
         report_page=in_lake(job, key),
         published=None,
+        cost=job.spent.so_far(),
     )
 
 
@@ -103,6 +113,8 @@ def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
         total_bytes=manifest.total_bytes,
         class_counts=tuple(manifest.class_counts),
         existed=made.committed,
+        verdict=str(manifest.fields.gate.get("verdict", "-")),
+        override=manifest.fields.gate.get("override"),
     )
     return Outcome(
         name=name,
@@ -113,6 +125,7 @@ def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
         report=choice.judged.report,
         report_page=page,
         published=published,
+        cost=job.spent.so_far(),
     )
 
 

@@ -47,6 +47,9 @@ class ManifestFields:
     """verdict, reasons, override (None or by, reason, at)."""
     license: str | None = None
     retention: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
+    """What the run that wrote this manifest had used by then: wall_s, cpu_s, gpu_s, written_bytes;
+    None where an older version of ganmill wrote it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,7 @@ class Manifest:
                 "gate": dict(self.fields.gate),
                 "license": self.fields.license,
                 "retention": self.fields.retention,
+                "cost": None if self.fields.cost is None else dict(self.fields.cost),
             }
         )
 
@@ -139,6 +143,7 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         gate=raw["gate"],
         license=raw["license"],
         retention=raw["retention"],
+        cost=raw.get("cost"),
     )
     plain = ("name", "version", "created", "run_key", "generator", "parent_version", "shard_format")
     return {

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from storage.counting_store import CountingStore
 from storage.memory_store import MemoryStore
 from storage.objects import ObjectStore
 from storage.open_store import open_store
@@ -26,7 +27,7 @@ from storage.retry import RetryingStore, RetryPolicy
 from storage.s3_store import S3Store
 from storage.settings import StorageProfile
 
-KINDS = ("local", "memory", "s3")
+KINDS = ("local", "memory", "s3", "counting")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
     """An empty store of every kind, inside the retry layer as `open_store` returns it."""
     if request.param == "memory":
         return RetryingStore(MemoryStore(), RetryPolicy())
+    if request.param == "counting":
+        return CountingStore(RetryingStore(MemoryStore(), RetryPolicy()), lambda _: None)
     if request.param == "local":
         return open_store(str(request.getfixturevalue("tmp_path") / "lake"))
     return open_store(request.getfixturevalue("s3_uri"), request.getfixturevalue("s3_profile"))

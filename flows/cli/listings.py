@@ -7,6 +7,7 @@ from typing import Any
 from flows.cli.exits import DONE, LAKE
 from flows.cli.output import Output
 from flows.cli.places import Place
+from flows.cost import cost_text
 from flows.outcome import how_to_read
 from flows.progress import make_reporter
 from storage import promotions, registry
@@ -68,6 +69,7 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
         details = {
             "provenance": dict(manifest.fields.provenance),
             "gate": dict(manifest.fields.gate),
+            "cost": manifest.fields.cost,
         }
         output.json(_summary(place, one, manifest) | details)
         return DONE
@@ -82,6 +84,8 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
         output.line(f"           {reason}")
     output.line(f"Generator  {manifest.generator}")
     output.line(f"Report     {place.path(meta_key(name, one.version, 'report.html'))}")
+    if manifest.fields.cost is not None:
+        output.line(f"Cost       {cost_text(manifest.fields.cost)}")
     lines = how_to_read(manifest, place.shards(one))
     for lead, line in zip_longest(("Read it    ",), lines, fillvalue=" " * 11):
         output.line(lead + line, "bold")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import islice, zip_longest
 
 from flows.cli.output import Output
+from flows.cost import cost_text
 from flows.outcome import Outcome, Published
 from flows.words import records_word
 from gan.report import Metric, Verdict
@@ -31,6 +32,7 @@ def show_outcome(outcome: Outcome, output: Output, *, next_seed: int) -> None:
     if outcome.published is not None:
         _show_published(outcome.published, records_word(outcome.report.modality), output)
     output.line(f"Report    {outcome.report_page}")
+    output.line(f"Cost      {cost_text(outcome.cost.to_json())}")
     for text in next_steps(outcome, next_seed):
         output.line(f"Next      {text}")
 

@@ -118,11 +118,15 @@ class Desk:
 
     def _measure(self, version: str, snapshot_digest: str) -> bytes:
         """Evaluate, store the report, and return what is to be kept of the evaluation."""
+        from gan.device import choose_device
         from gan.evaluation.evaluate import evaluate as measure
         from gan.randomness import derive
 
         job = self.job
-        with job.reporter.meter(f"Evaluating {version} on the holdout", "samples") as meter:
+        with (
+            job.reporter.meter(f"Evaluating {version} on the holdout", "samples") as meter,
+            job.spent.using(choose_device(job.recipe.training.device)),
+        ):
             reference = self.reference
             sampler = self._sampler(version, snapshot_digest)
             seed = derive(job.recipe.seed, "evaluation")

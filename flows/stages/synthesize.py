@@ -1,5 +1,6 @@
 """Stage 5: from generator and plan to shards in the lake."""
 
+from flows.cost import uncounted
 from flows.engines import Order, make_engine
 from flows.generators import local_snapshot
 from flows.job import Job, now
@@ -94,13 +95,18 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     )
     engine = make_engine(job.recipe.engine.kind, job.recipe.engine.workers)
     done = plan.rows - sum(rows[index] for index in missing)
-    with job.reporter.meter("Synthesizing", "samples", plan.rows) as meter:
+    with (
+        job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,
+        job.spent.using(order.device),
+    ):
         meter.update(done)
 
         def on_shard(index: int, entry: FileEntry) -> None:
             entries[index] = entry
+            job.spent.wrote(entry.bytes)
             note = f"{len(plan.shards) - len(missing) + len(entries)}/{len(plan.shards)} shards"
             meter.update(done + sum(rows[each] for each in entries), note=note)
 
-        engine.run(order, missing, lake=job.lake, on_shard=on_shard, say=job.reporter.say)
+        lake = uncounted(job.lake)
+        engine.run(order, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
     return entries

@@ -101,6 +101,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.training.loop import train as run_loop
 
     recipe, records = job.recipe, prepared.records
+    from gan.device import choose_device
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_wishes(codec, recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
@@ -123,10 +124,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     ):
         hooks = Hooks(
             assess=assess,
+    device = choose_device(recipe.training.device)
             on_tick=_show(meter),
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
+        job.spent.using(device),
         device = recipe.training.device
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from flows.cost import Spending
 from flows.errors import EngineError
 from flows.nightly import ATTEMPTS, nightly
 from flows.results import Choice
@@ -43,7 +44,11 @@ class Notes:
         )
 
 
-JOB = SimpleNamespace(name="n", recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")))
+JOB = SimpleNamespace(
+    name="n",
+    recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")),
+    spent=Spending(),
+)
 WHOLE = ["prepare", "train", "evaluate", "gate", "promote", "synthesize", "publish"]
 
 

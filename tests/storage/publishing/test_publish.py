@@ -111,6 +111,16 @@ class TestManifest:
         manifest = toy.publish(lake).manifest
         assert Manifest.from_json(manifest.to_json()) == manifest
 
+    def test_of_an_older_version_says_nothing_of_cost(self, lake):
+        manifest = toy.publish(lake).manifest
+        cost = {"wall_s": 1.5, "cpu_s": 2.0, "gpu_s": 0.0, "written_bytes": 7}
+        told = dataclasses.replace(manifest, fields=dataclasses.replace(manifest.fields, cost=cost))
+        assert Manifest.from_json(told.to_json()).fields.cost == cost
+        older = json.loads(manifest.to_json())
+        del older["cost"]
+        assert Manifest.from_json(json.dumps(older).encode()) == manifest
+        assert manifest.fields.cost is None
+
     @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": "ganmill-dataset/9"}'])
     def test_what_is_none_is_refused(self, data):
         with pytest.raises(IntegrityError, match="no ganmill-dataset/1 manifest"):

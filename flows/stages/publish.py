@@ -67,10 +67,10 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
             "choice": choice.kind,
             "override": None,
         },
+        cost=job.spent.so_far().to_json(),
     )
 
 
-        cost=job.spent.so_far().to_json(),
 def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:
     """Return what lies beside the manifest: the report, as data and as a page, and a preview."""
     report = choice.judged.report

@@ -96,12 +96,12 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
 
 def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.config import ResolvedConfig
+    from gan.device import choose_device
     from gan.evaluation.assess import build_assess
     from gan.hooks import Hooks
     from gan.training.loop import train as run_loop
 
     recipe, records = job.recipe, prepared.records
-    from gan.device import choose_device
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_wishes(codec, recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
@@ -121,15 +121,14 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     with (
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,
         job.stop.asking(),
+        job.spent.using(choose_device(recipe.training.device)),
     ):
         hooks = Hooks(
             assess=assess,
-    device = choose_device(recipe.training.device)
             on_tick=_show(meter),
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
-        job.spent.using(device),
         device = recipe.training.device
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())

@@ -1,6 +1,7 @@
 """What every stage of one job shares: the recipe, the open lake, this machine, the user's ear."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,18 +10,11 @@ from flows.cost import Spending
 from flows.interrupt import StopSignal
 from flows.progress import Reporter, SilentReporter
 from flows.recipe import Recipe
-from storage.announce import Announcement
+from storage.announce import Emit
 from storage.counting_store import CountingStore
 from storage.objects import ObjectStore
 from storage.open_store import open_store
 from storage.settings import StorageProfile, load_profile, load_settings
-
-Emit = Callable[[Announcement], None]
-"""Told of every new version."""
-
-
-def _ignore(announcement: Announcement) -> None:
-    """Do nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +30,12 @@ class Job:
     """The night this run belongs to; a retry keeps it."""
     reporter: Reporter = field(default_factory=SilentReporter)
     stop: StopSignal = field(default_factory=StopSignal)
-    emit: Emit = _ignore
+    emit: Emit | None = None
+    """Sends events; None when there is nobody to send them to, and they stay pending."""
     spent: Spending = field(default_factory=Spending)
     """What this run has used so far."""
+    gpu_slot: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Held while training on a GPU; waits until one is free."""
 
     @property
     def name(self) -> str:
@@ -58,7 +55,6 @@ def open_job(
     scheduled: date | None = None,
     reporter: Reporter | None = None,
     stop: StopSignal | None = None,
-    emit: Emit = _ignore,
 ) -> Job:
     """Open the lake of a recipe and return the job.
 
@@ -75,7 +71,6 @@ def open_job(
         scheduled=scheduled or datetime.now(UTC).date(),
         reporter=reporter or SilentReporter(),
         stop=stop or StopSignal(),
-        emit=emit,
         spent=spent,
     )
 

@@ -7,6 +7,8 @@ datasets/<name>/_versions/00000042.json
 datasets/<name>/_latest.json
 generators/<name>/<version>/{generator.safetensors, snapshot.json, reports/, internal/}
 generators/<name>/_promotions/00000007.json
+generators/<name>/_announced/00000007.json
+generators/<name>/_owner.json
 runs/<key>/{plan.json, checkpoint/<samples_seen>/…, stats.jsonl}
 """
 
@@ -92,6 +94,12 @@ def make_version(created: datetime, key: str) -> str:
         msg = f"A version needs a time with a zone and a digest, not {created!r} and {key!r}."
         raise ValueError(msg)
     return f"{created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{key[:8]}"
+
+
+def version_time(version: str) -> datetime:
+    """Return when a version was planned, UTC, as its name says."""
+    stamp = check_version(version).partition("-")[0]
+    return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def numbered_key(folder: str, number: int) -> str:
@@ -204,6 +212,11 @@ def generator_internal_key(name: str, version: str, file: str) -> str:
     return generator_key(name, version, f"internal/{file}")
 
 
+def owner_key(name: str) -> str:
+    """Return the key of the record of who owns this name, as generator and as data set."""
+    return f"{generator_folder(name)}/_owner.json"
+
+
 def promotions_folder(name: str) -> str:
     """Return the folder of the log of a generator's promotions."""
     return f"{generator_folder(name)}/_promotions"
@@ -212,6 +225,19 @@ def promotions_folder(name: str) -> str:
 def promotion_key(name: str, number: int) -> str:
     """Return the key of record `number` of the log of promotions."""
     return numbered_key(promotions_folder(name), number)
+
+
+def promotions_announced_folder(name: str) -> str:
+    """Return the folder that says which promotion records were announced.
+
+    It lies beside the log, as every numbered object inside the log's folder is a record.
+    """
+    return f"{generator_folder(name)}/_announced"
+
+
+def promotion_announced_key(name: str, number: int) -> str:
+    """Return the key whose existence says that the event of promotion `number` was emitted."""
+    return numbered_key(promotions_announced_folder(name), number)
 
 
 # Runs

@@ -19,6 +19,7 @@ from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
 from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
 from flows.stages import plain_stages
+from storage.announce import has_pending
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,8 @@ def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int
 
 def _tracked(job: Job, api_url: str | None) -> Outcome:
     """Run as a flow run, unless there is nothing to do: no server is started for that."""
-    finished = find_finished(job, plain_stages(job))
+    to_announce = api_url is not None and has_pending(job.lake, job.name)
+    finished = None if to_announce else find_finished(job, plain_stages(job))
     if finished is not None:
         return finished
     apply_manners(api_url)

@@ -1,15 +1,17 @@
 """Stage 6: manifest, documents and commit record; after it readers see the version."""
 
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from flows.announce import announce
 from flows.job import Job
 from flows.keys import synthesis_part, training_part
 from flows.outcome import Outcome, published_outcome
 from flows.report.render import render
-from flows.results import Choice, Made
+from flows.results import Choice, Made, Signature
+from flows.story import read_story
 from gan.config import ALGORITHM_VERSION
-from storage.announce import announce_pending
 from storage.manifest import ManifestFields
 from storage.plan import Plan
 from storage.publish import Publisher
@@ -37,7 +39,7 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: Made) -> Outcome
                 manifest_fields(job, prepared, choice), documents(job, choice, made.plan)
             )
             meter.update(len(made.plan.shards))
-    announce_pending(job.lake, job.name, job.emit)
+    announce(job)
     return published_outcome(job, choice, made)
 
 
@@ -55,7 +57,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
             "split_rule": dict(prepared.split_rule),
             "snapshot_digest": judged.snapshot_digest,
             "report_digest": judged.report_digest,
-            "training": training_part(recipe, prepared),
+            "training": _trained_on(job, prepared, judged.version),
             "synthesis": synthesis_part(recipe, synthesis, judged.snapshot_digest),
             "algorithm_version": ALGORITHM_VERSION,
             "libraries": {name: _installed(name) for name in LIBRARIES},
@@ -65,10 +67,21 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
             "reasons": [reason.text for reason in judged.judgement.reasons],
             "bounds": recipe.gate.model_dump(mode="json"),
             "choice": choice.kind,
-            "override": None,
+            "override": _signed(choice.override),
+            "approval": _signed(choice.approval),
         },
         cost=job.spent.so_far().to_json(),
     )
+
+
+def _trained_on(job: Job, prepared: Prepared, version: str) -> dict[str, Any]:
+    """Return what the generator was trained on, which may be another night's source."""
+    told = read_story(job.lake, job.name, version).training
+    return dict(told) or training_part(job.recipe, prepared, job.scheduled)
+
+
+def _signed(signature: Signature | None) -> dict[str, str] | None:
+    return None if signature is None else asdict(signature)
 
 
 def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 nightly    the flow that does the whole job
 stages     the stages as tasks, and which faults are tried again
-show       what a run shows in the UI: artifacts, log, events
+show       what a run shows in the UI: artifacts and log
+events     what others are told, so that a lost process loses nothing
 session    what a command and the flow run in the same process tell each other
 
 Only this folder and `flows.cockpit` import Prefect. Nothing is persisted by Prefect: results are in

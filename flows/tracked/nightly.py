@@ -14,11 +14,11 @@ from flows.nightly import nightly
 from flows.outcome import Outcome
 from flows.progress import make_reporter
 from flows.recipe import Recipe
-from flows.tracked import show
+from flows.tracked import events, show
+from flows.tracked.approval import with_questions
 from flows.tracked.form import titled
 from flows.tracked.session import SESSION, Session, settle
 from flows.tracked.stages import tracked_stages
-from storage.announce import Announcement
 
 
 def run_tracked(job: Job) -> Outcome:
@@ -73,7 +73,7 @@ def do_nightly(recipe: Recipe) -> None:
     session = SESSION.get() or Session(job=open_here(recipe))
     session.run_id = UUID(runtime.flow_run.id)
     job = tracked_job(session.job)
-    outcome = nightly(job, tracked_stages(job))
+    outcome = nightly(job, with_questions(job, tracked_stages(job)))
     show.show_outcome(recipe.name, outcome)
     session.outcome = outcome
     if outcome.status == "blocked":
@@ -87,12 +87,8 @@ def open_here(recipe: Recipe) -> Job:
 
 def tracked_job(job: Job) -> Job:
     """Return the job with its words in the run's log and its events sent to Prefect."""
-
-    def emit(announcement: Announcement) -> None:
-        job.emit(announcement)
-        show.emit(announcement)
-
-    return dataclasses.replace(job, reporter=show.LoggingReporter(job.reporter), emit=emit)
+    reporter = show.LoggingReporter(job.reporter)
+    return dataclasses.replace(job, reporter=reporter, emit=events.send)
 
 
 def scheduled_date() -> date:

@@ -1,17 +1,15 @@
-"""What a run shows in the UI: artifacts, its log, events."""
+"""What a run shows in the UI: artifacts and its log."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from prefect import get_run_logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
-from prefect.events import emit_event
 
 from flows.artifacts import outcome_markdown, samples_markdown, samples_uri, verdict_markdown
 from flows.outcome import Outcome
 from flows.progress import Meter, Reporter
 from flows.results import Assessed
-from storage.announce import Announcement
 
 
 def show_verdict(name: str, assessed: Assessed) -> None:
@@ -29,15 +27,6 @@ def show_verdict(name: str, assessed: Assessed) -> None:
 def show_outcome(name: str, outcome: Outcome) -> None:
     """Show what was published and how to read it, or why nothing was."""
     create_markdown_artifact(outcome_markdown(outcome), key=f"{name}-outcome")
-
-
-def emit(announcement: Announcement) -> None:
-    """Send an event to Prefect."""
-    emit_event(
-        announcement.event,
-        resource={"prefect.resource.id": announcement.resource},
-        payload=dict(announcement.payload),
-    )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class Notes:
     """Stages that note their names, fail as told, and hand on what they were given."""
 
     kind: str = "promoted"
+    fresh: str | None = None
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
@@ -35,6 +36,7 @@ class Notes:
         choice = Choice(kind=self.kind, judged=judged, reason="because")
         return Stages(
             prepare=self._note("prepare", "prepared"),
+            watch=self._note("watch", self.fresh),
             train=self._note("train", "candidate"),
             evaluate=self._note("evaluate", "assessed"),
             gate=self._note("gate", choice),
@@ -46,10 +48,11 @@ class Notes:
 
 JOB = SimpleNamespace(
     name="n",
+    emit=None,
     recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")),
     spent=Spending(),
 )
-WHOLE = ["prepare", "train", "evaluate", "gate", "promote", "synthesize", "publish"]
+WHOLE = ["prepare", "watch", "train", "evaluate", "gate", "promote", "synthesize", "publish"]
 
 
 @pytest.mark.parametrize("kind", ["promoted", "champion", "kept"])
@@ -57,6 +60,15 @@ def test_every_stage_runs_once_in_order(kind):
     notes = Notes(kind=kind)
     assert nightly(JOB, notes.stages()) == "outcome"
     assert notes.calls == WHOLE
+
+
+def test_a_champion_that_needs_no_successor_is_judged_and_nothing_is_trained():
+    notes = Notes(kind="champion", fresh="champion")
+    seen = []
+    stages = replace(notes.stages(), evaluate=lambda _, candidate: seen.append(candidate))
+    assert nightly(JOB, stages) == "outcome"
+    assert seen == ["champion"]
+    assert notes.calls == ["prepare", "watch", "gate", "promote", "synthesize", "publish"]
 
 
 def test_a_block_ends_the_job_before_anything_is_made():
@@ -71,13 +83,13 @@ def test_a_block_ends_the_job_before_anything_is_made():
     assert outcome.status == "blocked"
     assert outcome.published is None
     assert outcome.report_page.startswith("lake/generators/n/20260101T000000Z-0123abcd/reports/")
-    assert notes.calls == ["prepare", "train", "evaluate", "gate"]
+    assert notes.calls == ["prepare", "watch", "train", "evaluate", "gate"]
 
 
 def test_a_champion_that_changed_meanwhile_is_judged_again():
     notes = Notes(faults={"promote": [PromotionConflictError(), PromotionConflictError()]})
     assert nightly(JOB, notes.stages()) == "outcome"
-    assert notes.calls == [*WHOLE[:2], *WHOLE[2:5] * 3, *WHOLE[5:]]
+    assert notes.calls == [*WHOLE[:3], *WHOLE[3:6] * 3, *WHOLE[6:]]
 
 
 def test_a_champion_that_keeps_changing_ends_the_job():

@@ -41,13 +41,18 @@ Storage = Annotated[
     str | None, typer.Option("--storage", metavar="NAME", help="Storage profile of the lake.")
 ]
 Recipes = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--recipes", metavar="PATH", help="Recipe or folder; else deployments/recipes, else here."
+        "--recipes",
+        metavar="PLACE",
+        help="Recipe, folder, s3://… or git+https://…; else deployments/recipes, else here.",
     ),
 ]
 RecipesLake = Annotated[
     str | None, typer.Option("--lake", metavar="URI", help="Instead of every recipe's own lake.")
+]
+Pool = Annotated[
+    str | None, typer.Option("--pool", metavar="NAME", help="Work pool of the runs; else ganmill.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set.")]
 Version = Annotated[
@@ -143,11 +148,12 @@ def up(
     ),
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 4200,
     lake: RecipesLake = None,
+    pool: Pool = None,
 ) -> int:
     """The Prefect UI on this machine: server, worker, and every recipe deployed. Ctrl-C ends it."""
     from flows.cli.cockpit import go_up
 
-    return go_up(recipes, host=host, port=port, lake=lake)
+    return go_up(recipes, host=host, port=port, lake=lake, pool=pool)
 
 
 @app.command()
@@ -155,6 +161,7 @@ def deploy(
     *,
     recipes: Recipes = None,
     lake: RecipesLake = None,
+    pool: Pool = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; say what differs (exit 1).")
     ] = False,
@@ -162,7 +169,7 @@ def deploy(
     """Register recipes as deployments with the Prefect API in use."""
     from flows.cli.cockpit import deploy as deploy_recipes
 
-    return deploy_recipes(recipes, lake=lake, check=check)
+    return deploy_recipes(recipes, lake=lake, check=check, pool=pool)
 
 
 @app.command()

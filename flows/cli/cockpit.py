@@ -18,7 +18,9 @@ DRIFTED = 1
 USUAL = Path("deployments/recipes")
 
 
-def go_up(place: Path | None, *, host: str, port: int, lake: str | None) -> int:
+def go_up(
+    place: str | None, *, host: str, port: int, lake: str | None, pool: str | None = None
+) -> int:
     """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C."""
     output = Output()
     recipes = _recipes(place, lake)
@@ -29,7 +31,7 @@ def go_up(place: Path | None, *, host: str, port: int, lake: str | None) -> int:
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
         with StopSignal().listening():
-            _start(cockpit, recipes, started, output)
+            _start(cockpit, recipes, pool, started, output)
             _tell(cockpit, recipes, output)
             if not started:
                 return DONE
@@ -43,27 +45,28 @@ def go_up(place: Path | None, *, host: str, port: int, lake: str | None) -> int:
             processes.stop(process)
 
 
-def deploy(place: Path | None, *, lake: str | None, check: bool) -> int:
+def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None = None) -> int:
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
     output, recipes = Output(), _recipes(place, lake)
     apply_manners(None)
-    from flows.cockpit.deployments import drift, ensure_pool, register
+    from flows.cockpit.deployments import POOL, ensure_pool, register_all
+    from flows.cockpit.drift import drift
 
+    pool = pool or POOL
     if check:
-        sentences = drift(recipes)
+        sentences = drift(recipes, pool)
         for sentence in sentences:
             output.line(sentence)
         if not sentences:
             output.line(f"{len(recipes)} recipes are deployed as they are written")
         return DRIFTED if sentences else DONE
-    ensure_pool()
-    for recipe in recipes:
-        register(recipe)
-        output.line(f"Deployed  {recipe.name}, {_when(recipe)}")
+    ensure_pool(pool)
+    for sentence in register_all(recipes, pool):
+        output.line(f"Deployed  {sentence}")
     return DONE
 
 
-def _recipes(place: Path | None, lake: str | None) -> tuple[Recipe, ...]:
+def _recipes(place: str | None, lake: str | None) -> tuple[Recipe, ...]:
     changes: Sequence[str] = () if lake is None else (f"output.lake={lake}",)
     usual = USUAL if USUAL.is_dir() else Path()
     return find_recipes(place or usual, changes)
@@ -72,6 +75,7 @@ def _recipes(place: Path | None, lake: str | None) -> tuple[Recipe, ...]:
 def _start(
     cockpit: Cockpit,
     recipes: Sequence[Recipe],
+    pool: str | None,
     started: dict[str, subprocess.Popen[bytes]],
     output: Output,
 ) -> None:
@@ -82,16 +86,16 @@ def _start(
     else:
         output.line(f"Starting  Prefect at {cockpit.ui} ...")
         started["server"] = processes.start_server(cockpit, environment)
-    from flows.cockpit.deployments import POOL, ensure_pool, has_worker, register
+    from flows.cockpit.deployments import POOL, ensure_pool, has_worker, register_all
 
-    ensure_pool()
-    for recipe in recipes:
-        register(recipe)
-        output.line(f"Deployed  {recipe.name}, {_when(recipe)}")
-    if has_worker(processes.worker_name()):
+    pool = pool or POOL
+    ensure_pool(pool)
+    for sentence in register_all(recipes, pool):
+        output.line(f"Deployed  {sentence}")
+    if has_worker(processes.worker_name(), pool):
         output.line(f"Found     worker {processes.worker_name()}")
     else:
-        started["worker"] = processes.start_worker(cockpit, POOL, environment)
+        started["worker"] = processes.start_worker(cockpit, pool, environment)
         output.line(f"Started   worker {processes.worker_name()}")
 
 
@@ -100,8 +104,3 @@ def _tell(cockpit: Cockpit, recipes: Sequence[Recipe], output: Output) -> None:
     if cockpit.is_open:
         output.line(f"Login     the content of {cockpit.login_file()}")
     output.line(f"Next      open it, choose one of {len(recipes)} deployments, and press Run")
-
-
-def _when(recipe: Recipe) -> str:
-    cron = recipe.schedule.cron
-    return "runs when asked" if cron is None else f"runs at {cron} ({recipe.schedule.timezone})"

@@ -10,7 +10,7 @@ from flows.recipe_file import load_recipe
 SUFFIXES = (".yaml", ".yml")
 
 
-def find_recipes(place: Path, changes: Sequence[str] = ()) -> tuple[Recipe, ...]:
+def find_recipes(place: str | Path, changes: Sequence[str] = ()) -> tuple[Recipe, ...]:
     """Return the recipes of a file or a folder, by name.
 
     Args:
@@ -20,6 +20,7 @@ def find_recipes(place: Path, changes: Sequence[str] = ()) -> tuple[Recipe, ...]
     Raises:
         RecipeError: there is none, one is wrong, or two have the same name.
     """
+    place = Path(place)
     paths = [place] if place.is_file() else sorted(_files(place))
     if not paths:
         msg = f"there is no recipe in {place}: name a folder of *.yaml recipes, or one recipe"

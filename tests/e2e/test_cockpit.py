@@ -51,7 +51,7 @@ def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe
     assert "paused: is paused in Prefect" in drifted.out
     path = up.place.folder / "paused.yaml"
     path.write_text(path.read_text().replace("samples: 600", "samples: 700"))
-    assert "paused: `synthesis`" in up.place.run(*words, "--check").out
+    assert "paused: `recipe.synthesis.samples`" in up.place.run(*words, "--check").out
 
 
 def test_an_open_address_gets_a_login_that_only_the_owner_reads(tmp_path):

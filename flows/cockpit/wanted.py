@@ -1,0 +1,117 @@
+"""What Prefect should know: one description of every deployment, from the recipes and the flows.
+
+A recipe becomes `nightly/<name>`, whose parameters are the whole recipe, literally, so that the run
+form shows every field, and `adjust/<name>`, the short form of it. The flows on demand are deployed
+once and take the name of a recipe.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import Flow
+from prefect.utilities.callables import parameter_schema
+
+from flows.recipe import Recipe
+from flows.tracked.adjust import adjust_flow, form_values
+from flows.tracked.nightly import nightly_flow
+from flows.tracked.on_demand import ON_DEMAND
+
+TAG = "ganmill"
+ON_DEMAND_NAME = "on-demand"
+SLUG = "recipe"
+"""Marks the schedule that the recipe asks for; one that a person adds has another or none."""
+
+_LISTS = re.compile(r"\n\n(?=(?:Args|Raises):\n)")
+
+WAIT = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""Two runs of one recipe would do the same work: the later one waits, and finds it done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One deployment as it should be."""
+
+    flow: Flow[Any, Any]
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    one_at_a_time: bool = False
+    schedule: CronSchedule | None = None
+    """What the recipe asks for; a person may add others in the UI."""
+
+    @property
+    def full_name(self) -> str:
+        """`flow/name`, as the UI and Prefect's command line say it."""
+        return f"{self.flow.name}/{self.name}"
+
+    @property
+    def tags(self) -> list[str]:
+        """Ours, and the recipe's name or `on-demand`."""
+        return [TAG, self.name]
+
+    @property
+    def limit(self) -> int | None:
+        """How many of its runs may run at once; None: as many as there are workers."""
+        return 1 if self.one_at_a_time else None
+
+    @property
+    def entrypoint(self) -> str:
+        """The module and function that a worker imports: it needs ganmill installed, no file."""
+        return f"{self.flow.fn.__module__}.{self.flow.fn.__name__}"
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The schema that the run form is made from."""
+        return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
+
+
+def wanted(recipes: Sequence[Recipe]) -> tuple[Wanted, ...]:
+    """Return every deployment that there should be for these recipes."""
+    on_demand = (
+        Wanted(flow=each, name=ON_DEMAND_NAME, description=purpose(each)) for each in ON_DEMAND
+    )
+    return (*(one for recipe in recipes for one in of_recipe(recipe)), *on_demand)
+
+
+def of_recipe(recipe: Recipe) -> tuple[Wanted, Wanted]:
+    """Return the two deployments of a recipe: the whole form, and the short one."""
+    nightly = Wanted(
+        flow=nightly_flow,
+        name=recipe.name,
+        description=f"{purpose(nightly_flow)}\n\n{_about(recipe)}",
+        parameters={"recipe": recipe.model_dump(mode="json")},
+        one_at_a_time=True,
+        schedule=_schedule(recipe),
+    )
+    adjust = Wanted(
+        flow=adjust_flow,
+        name=recipe.name,
+        description=purpose(adjust_flow),
+        parameters=form_values(recipe),
+        one_at_a_time=True,
+    )
+    return nightly, adjust
+
+
+def purpose(flow: Flow[Any, Any]) -> str:
+    """Return the docstring of a flow without its lists of arguments and errors."""
+    return _LISTS.split(flow.description or "")[0].strip()
+
+
+def _about(recipe: Recipe) -> str:
+    """Return what is particular about a recipe's deployment."""
+    when = recipe.schedule.cron
+    night = f"by itself at `{when}` ({recipe.schedule.timezone})" if when else "when asked"
+    return (
+        f"From `{recipe.source.uri}` into `{recipe.output.lake}` as `{recipe.name}`; runs {night}. "
+        "Every field of the form is explained in docs/recipe.md."
+    )
+
+
+def _schedule(recipe: Recipe) -> CronSchedule | None:
+    when = recipe.schedule
+    return None if when.cron is None else CronSchedule(cron=when.cron, timezone=when.timezone)

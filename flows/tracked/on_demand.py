@@ -1,0 +1,93 @@
+"""What a person asks for in the UI, on a recipe that is deployed: one stage, or one move."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from flows.errors import BlockedError
+from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
+from flows.tracked import show
+from flows.tracked.deployed import open_named, run_name
+from flows.tracked.form import RecipeName, titled
+from flows.tracked.stages import tracked_stages
+from storage import verify
+from storage.errors import IntegrityError
+
+SHOWN = 100
+"""As many problems of a version are listed in its artifact."""
+
+
+@flow(name="train", flow_run_name=run_name, persist_result=False)
+def train_flow(recipe: RecipeName) -> None:
+    """Train the generator of a recipe; it becomes a candidate in the lake.
+
+    Nothing is decided and nothing published: `evaluate` judges it, the next night decides.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+    """
+    job = open_named(recipe)
+    candidate = train_alone(tracked_stages(job))
+    trained = "trained" if candidate.trained else "was there already"
+    text = (
+        f"# Candidate `{job.name}/{candidate.version}`\n\nIt {trained}; run *evaluate* to judge it."
+    )
+    create_markdown_artifact(text, key=f"{job.name}-candidate")
+
+
+@flow(name="evaluate", flow_run_name=run_name, persist_result=False)
+def evaluate_flow(recipe: RecipeName) -> None:
+    """Judge the trained candidate of a recipe on the holdout; decides and publishes nothing.
+
+    The run shows as failed when the verdict is block, with the reasons.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+    """
+    job = open_named(recipe)
+    judged = evaluate_alone(job, tracked_stages(job))
+    if judged.judgement.verdict == "block":
+        reasons = "; ".join(reason.text for reason in judged.judgement.reasons)
+        msg = f"the verdict on {job.name}/{judged.version} is block: {reasons}"
+        raise BlockedError(msg)
+
+
+@flow(name="synthesize", flow_run_name=run_name, persist_result=False)
+def synthesize_flow(recipe: RecipeName) -> None:
+    """Publish a data set version from the champion of a recipe; trains nothing.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+    """
+    job = open_named(recipe)
+    show.show_outcome(job.name, synthesize_alone(job, tracked_stages(job)))
+
+
+@flow(name="verify", flow_run_name=run_name, persist_result=False)
+def verify_flow(
+    recipe: RecipeName, version: Annotated[str | None, titled("Version")] = None
+) -> None:
+    """Read every file of a published version and name each one that is not as committed.
+
+    The run shows as failed when there is one.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`; its data set is read.
+        version: Which one; null takes the latest.
+    """
+    job = open_named(recipe)
+    problems = verify.verify(job.lake, job.name, version)
+    of = f"version {version}" if version else "the latest version"
+    if not problems:
+        job.reporter.say(f"{of} of {job.name} is as it was committed")
+        return
+    rows = [f"- `{each.key}`: {each.what}" for each in problems[:SHOWN]]
+    text = "\n".join([f"# {len(problems)} problems in {of} of {job.name}", "", *rows, ""])
+    create_markdown_artifact(text, key=f"{job.name}-problems")
+    msg = f"{of} of {job.name} has {len(problems)} problems; {problems[0].key}: {problems[0].what}"
+    raise IntegrityError(msg)
+
+
+ON_DEMAND = (train_flow, evaluate_flow, synthesize_flow, verify_flow)
+"""In the order in which the UI's reader meets them in the docs."""

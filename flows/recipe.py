@@ -54,6 +54,16 @@ class EngineConfig(BaseModel):
     """Worker processes; `auto` takes one per core, and none at all for a small job."""
 
 
+class ReportConfig(BaseModel):
+    """What a tracked run shows in the UI."""
+
+    model_config = FROZEN
+
+    artifacts: Literal["full", "numbers"] = Field("full", title="Artifacts")
+    """`full`: with synthetic pictures or rows. `numbers`: verdict, metrics and curves alone. The
+    report in the lake is the same."""
+
+
 class ScheduleConfig(BaseModel):
     """When a deployed recipe runs by itself; a command run by hand does not look here."""
 
@@ -109,6 +119,8 @@ class Recipe(BaseModel):
     """Where the data set goes, and how."""
     engine: EngineConfig = Field(EngineConfig(), title="Engine")
     """What synthesizes the shards."""
+    report: ReportConfig = Field(ReportConfig(), title="Report")
+    """What a tracked run shows in the UI."""
     schedule: ScheduleConfig = Field(ScheduleConfig(), title="Schedule")
     """When it runs by itself, once it is deployed."""
     seed: int = Field(0, title="Seed", ge=0, lt=2**63)

@@ -28,6 +28,7 @@ SYNTHESIS = [
 PLACE = [
     {"output": {"lake": "s3://elsewhere/lake", "storage": "minio"}},
     {"engine": {"workers": 5}},
+    {"report": {"artifacts": "numbers"}},
     {"gate": {"on_reject": "stop"}},
     {"training": {"device": "cpu"}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},

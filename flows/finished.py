@@ -2,7 +2,7 @@
 
 from flows.job import Job
 from flows.keys import train_key
-from flows.nightly import publish_choice
+from flows.nightly import NOBODY, decide, publish_choice
 from flows.outcome import Outcome, blocked_outcome
 from flows.stages import Stages
 from flows.stages.evaluate import Desk
@@ -29,7 +29,7 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     if not all(desk.is_measured(version, digest) for version, digest in rivals):
         return None
     assessed = stages.evaluate(prepared, candidate)
-    choice = stages.promote(assessed, stages.gate(assessed))
-    if choice.kind == "blocked":
+    choice = decide(stages, assessed)
+    if choice.kind in NOBODY:
         return blocked_outcome(job, choice)
     return publish_choice(stages, prepared, choice) if is_published(job, choice) else None

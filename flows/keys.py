@@ -12,6 +12,9 @@ from storage.sources.config import record_settings
 from storage.sources.prepared import Prepared
 from storage.synthesis import SynthesisConfig
 
+NOT_MEASURED = {"on_reject", "approval"}
+"""Fields of the gate that say what happens after the verdict: in no key."""
+
 
 def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     """Return the settings that shape the records, JSON-able."""
@@ -73,7 +76,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,
             "source": source_part(recipe, prepared),
-            "gate": recipe.gate.model_dump(mode="json", exclude={"on_reject"}),
+            "gate": recipe.gate.model_dump(mode="json", exclude=NOT_MEASURED),
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
         }

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gan.evaluation.gate import Judgement
 from gan.evaluation.measured import Evaluation
-from gan.report import Report
+from gan.report import Report, Verdict
 from storage.manifest import FileEntry
 from storage.plan import Plan
 from storage.promotions import Standing
@@ -53,7 +53,52 @@ class Assessed:
         return champion is not None and champion.version == self.challenger.version
 
 
-ChoiceKind = Literal["promoted", "champion", "kept", "blocked"]
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person is asked before the job goes on."""
+
+    kind: Literal["override", "approval"]
+    """override: the gate refused this generator. approval: it passed, and a person must agree."""
+    version: str
+    """The generator that is asked about."""
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Of the verdict, worst first."""
+    why: str
+    """The gate's sentence."""
+    unasked: str
+    """What the gate would do if it did not ask."""
+    champion: str | None
+    """The generator that publishes when the answer is `keep champion`; None when none can."""
+    hindrance: str = ""
+    """Why no champion can, as a sentence's second half."""
+
+
+AnswerKind = Literal["publish", "keep champion", "stop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a person decided."""
+
+    kind: AnswerKind
+    by: str
+    """The person, as she signs."""
+    reason: str
+    """In writing; compulsory with `publish`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """Who let a generator publish, why, and when: what the manifest says of it."""
+
+    by: str
+    reason: str
+    at: str
+    """UTC, ISO 8601."""
+
+
+ChoiceKind = Literal["promoted", "champion", "kept", "blocked", "asked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +107,19 @@ class Choice:
 
     kind: ChoiceKind
     """promoted: the candidate took over. champion: the candidate had been promoted before.
-    kept: the champion synthesizes although the candidate was refused. blocked: nobody does."""
+    kept: the champion synthesizes although the candidate was refused. blocked: nobody does.
+    asked: nobody does until a person has answered the question."""
     judged: Judged
-    """The generator that synthesizes; with `blocked`, the candidate."""
+    """The generator that synthesizes; with `blocked` and `asked`, the candidate."""
     reason: str
+    question: Question | None = None
+    """With `asked`, and with an answer."""
+    answer: Answer | None = None
+    """What a person has just decided; `promote` records it."""
+    override: Signature | None = None
+    """The person who publishes this report although the gate refuses it."""
+    approval: Signature | None = None
+    """The person who made this generator champion, where nothing had to be overridden."""
 
 
 @dataclass(frozen=True, kw_only=True)

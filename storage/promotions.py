@@ -15,6 +15,9 @@ from storage.log import AppendLog, Entry
 from storage.objects import ObjectStore
 
 Kind = Literal["promote", "rollback", "reject", "override"]
+Then = Literal["", "keep champion", "stop"]
+GATE = "gate"
+"""Who decides when no person does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class Decision:
     by: str
     """`gate`, or the person."""
     reason: str
+    then: Then = ""
+    """What a person who refused a generator wants instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +99,8 @@ def decide(
     previous = read.champion.number if read.champion else 0
     stamp = created.astimezone(UTC).isoformat(timespec="seconds")
     record = asdict(decision) | {"previous": previous, "created": stamp}
+    if not decision.then:
+        del record["then"]
     log, number = AppendLog(lake, promotions_folder(name)), read.number + 1
     if log.append_at(number, record):
         return _promotion(Entry(number=number, record=record, digest=""))
@@ -112,20 +119,33 @@ def _recorded(read: Standing, decision: Decision) -> Promotion | None:
     """Return the record that says this already: the champion's, or a refusal against it."""
     current = read.champion
     if decision.kind != "reject":
-        reigns = current is not None and current.version == decision.version
-        return current if reigns else None
+        if current is None or current.version != decision.version:
+            return None
+        return current if _adds_nothing(current, decision) else None
     since = current.number if current else 0
     return next((r for r in read.records if r.number > since and _is_same(r, decision)), None)
 
 
+def _adds_nothing(current: Promotion, decision: Decision) -> bool:
+    """Say whether a champion's record covers a decision for it: a person may add her yes."""
+    if decision.by == GATE or decision.kind == "rollback":
+        return True
+    said = (current.kind, current.report_digest)
+    return current.by != GATE and said == (decision.kind, decision.report_digest)
+
+
 def _is_same(record: Promotion, decision: Decision) -> bool:
     mine = (decision.kind, decision.version, decision.snapshot_digest)
-    return (record.kind, record.version, record.snapshot_digest) == mine
+    if (record.kind, record.version, record.snapshot_digest) != mine:
+        return False
+    if decision.kind == "reject" and record.report_digest != decision.report_digest:
+        return False
+    return decision.by == GATE or (record.by, record.then) == (decision.by, decision.then)
 
 
 def _check_allowed(name: str, decision: Decision, read: Standing) -> None:
     promoted = read.was_promoted(decision.version)
-    if decision.kind == "promote" and promoted:
+    if decision.kind == "promote" and promoted and decision.by == GATE:
         msg = (
             f"generator {name}/{decision.version} was champion before and has been replaced; "
             "only a person may bring it back"
@@ -163,6 +183,7 @@ def _promotion(entry: Entry) -> Promotion:
             by=record["by"],
             reason=record["reason"],
             created=record["created"],
+            then=record.get("then", ""),
         )
     except KeyError as error:
         msg = f"promotion record {entry.number} lacks {error}; restore it from a backup"

@@ -3,7 +3,8 @@
 prepare      source → decoded, split records in the work folder
 train        records → candidate in the lake
 evaluate     candidate (and champion) on the holdout → verdict and report
-gate         verdicts → who synthesizes
+gate         verdicts → who synthesizes, or what a person is asked
+ask          question → a person's answer, where one can be had
 promote      that decision → the log of promotions
 synthesize   generator and plan → shards in the lake
 publish      shards → manifest and commit record
@@ -16,6 +17,7 @@ from functools import partial
 from flows.job import Job
 from flows.outcome import Outcome
 from flows.results import Assessed, Candidate, Choice, Made
+from flows.stages.ask import ask
 from flows.stages.evaluate import evaluate
 from flows.stages.gate import gate
 from flows.stages.prepare import prepare
@@ -34,6 +36,7 @@ class Stages:
     train: Callable[[Prepared], Candidate]
     evaluate: Callable[[Prepared, Candidate], Assessed]
     gate: Callable[[Assessed], Choice]
+    ask: Callable[[Assessed, Choice], Choice]
     promote: Callable[[Assessed, Choice], Choice]
     synthesize: Callable[[Prepared, Choice], Made]
     publish: Callable[[Prepared, Choice, Made], Outcome]
@@ -46,6 +49,7 @@ def plain_stages(job: Job) -> Stages:
         train=partial(train, job),
         evaluate=partial(evaluate, job),
         gate=partial(gate, job),
+        ask=partial(ask, job),
         promote=partial(promote, job),
         synthesize=partial(synthesize, job),
         publish=partial(publish, job),

@@ -76,6 +76,7 @@ def tracked_stages(job: Job) -> Stages:
         train=train,
         evaluate=evaluate,
         gate=gate,
+        ask=plain.ask,
         promote=promote,
         synthesize=synthesize,
         publish=publish,

@@ -20,8 +20,11 @@ class GateConfig(FrozenModel):
 
     model_config = ConfigDict(title="Gate")
 
-    on_reject: Literal["keep-champion", "stop"] = Field("keep-champion", title="On reject")
-    """When the new generator is not promoted: publish from the champion, or publish nothing."""
+    on_reject: Literal["keep-champion", "stop", "ask"] = Field("keep-champion", title="On reject")
+    """When the new generator is not promoted: publish from the champion, publish nothing, or ask
+    a person. A run in Prefect then waits without holding a process."""
+    approval: Literal["never", "always"] = Field("never", title="Approval")
+    """always: a person says yes to every generator before it publishes, even to one that passes."""
     accept_unknown: bool = Field(False, title="Accept unknown")
     """Promote even where the holdout is too small to know coverage or copies."""
     coverage_pass: float = Field(0.75, ge=0, le=2, title="Coverage, pass")

@@ -40,6 +40,7 @@ class Notes:
             train=self._note("train", "candidate"),
             evaluate=self._note("evaluate", "assessed"),
             gate=self._note("gate", choice),
+            ask=self._note("ask", choice),
             promote=self._note("promote", choice),
             synthesize=self._note("synthesize", "made"),
             publish=self._note("publish", "outcome"),
@@ -52,7 +53,7 @@ JOB = SimpleNamespace(
     recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")),
     spent=Spending(),
 )
-WHOLE = ["prepare", "watch", "train", "evaluate", "gate", "promote", "synthesize", "publish"]
+WHOLE = ["prepare", "watch", "train", "evaluate", "gate", "ask", "promote", "synthesize", "publish"]
 
 
 @pytest.mark.parametrize("kind", ["promoted", "champion", "kept"])
@@ -68,11 +69,12 @@ def test_a_champion_that_needs_no_successor_is_judged_and_nothing_is_trained():
     stages = replace(notes.stages(), evaluate=lambda _, candidate: seen.append(candidate))
     assert nightly(JOB, stages) == "outcome"
     assert seen == ["champion"]
-    assert notes.calls == ["prepare", "watch", "gate", "promote", "synthesize", "publish"]
+    assert notes.calls == ["prepare", "watch", "gate", "ask", "promote", "synthesize", "publish"]
 
 
-def test_a_block_ends_the_job_before_anything_is_made():
-    notes = Notes(kind="blocked")
+@pytest.mark.parametrize("kind", ["blocked", "asked"])
+def test_a_block_or_an_open_question_ends_the_job_before_anything_is_made(kind):
+    notes = Notes(kind=kind)
     versions = {"version": "20260101T000000Z-0123abcd"}
     stages = notes.stages()
     choice = stages.promote("assessed", "choice")
@@ -83,13 +85,13 @@ def test_a_block_ends_the_job_before_anything_is_made():
     assert outcome.status == "blocked"
     assert outcome.published is None
     assert outcome.report_page.startswith("lake/generators/n/20260101T000000Z-0123abcd/reports/")
-    assert notes.calls == ["prepare", "watch", "train", "evaluate", "gate"]
+    assert notes.calls == ["prepare", "watch", "train", "evaluate", "gate", "ask"]
 
 
 def test_a_champion_that_changed_meanwhile_is_judged_again():
     notes = Notes(faults={"promote": [PromotionConflictError(), PromotionConflictError()]})
     assert nightly(JOB, notes.stages()) == "outcome"
-    assert notes.calls == [*WHOLE[:3], *WHOLE[3:6] * 3, *WHOLE[6:]]
+    assert notes.calls == [*WHOLE[:3], *WHOLE[3:7] * 3, *WHOLE[7:]]
 
 
 def test_a_champion_that_keeps_changing_ends_the_job():

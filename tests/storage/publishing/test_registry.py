@@ -195,10 +195,49 @@ class TestPromotion:
         one = candidate("a")
         read = promotions.standing(lake, toy.NAME)
         first = decide(lake, "promote", one, read)
-        wanted = dataclasses.replace(decision("promote", one), by="another process")
+        wanted = dataclasses.replace(decision("promote", one), reason="by another process")
         later = NOW + timedelta(seconds=5)
         second = promotions.decide(lake, toy.NAME, wanted, read=read, created=later)
         assert second == first
+
+    def test_a_person_s_yes_to_the_champion_is_a_record_of_its_own(self, lake, candidate):
+        one = candidate("a")
+        decide(lake, "promote", one)
+        yes = dataclasses.replace(decision("promote", one), by="Ana")
+        numbers = []
+        for _ in range(2):
+            read = promotions.standing(lake, toy.NAME)
+            record = promotions.decide(lake, toy.NAME, yes, read=read, created=NOW)
+            numbers.append((record.number, record.by))
+        assert numbers == [(2, "Ana")] * 2
+
+    def test_a_person_s_decision_is_never_taken_for_the_gate_s(self, lake, candidate):
+        one = candidate("a")
+        read = promotions.standing(lake, toy.NAME)
+        decide(lake, "promote", one, read)
+        yes = dataclasses.replace(decision("promote", one), by="Ana")
+        with pytest.raises(PromotionConflictError):
+            promotions.decide(lake, toy.NAME, yes, read=read, created=NOW)
+
+    def test_an_override_holds_for_one_report(self, lake, candidate):
+        one = candidate("a")
+        first = dataclasses.replace(decision("override", one), by="Ana")
+        second = dataclasses.replace(first, report_digest="9" * 64)
+        for number, wanted in enumerate((first, second), 1):
+            read = promotions.standing(lake, toy.NAME)
+            record = promotions.decide(lake, toy.NAME, wanted, read=read, created=NOW)
+            assert (record.number, record.report_digest) == (number, wanted.report_digest)
+
+    def test_a_person_s_refusal_is_recorded_beside_the_gate_s(self, lake, candidate):
+        decide(lake, "promote", candidate("a"))
+        two = candidate("b")
+        decide(lake, "reject", two)
+        no = dataclasses.replace(decision("reject", two), by="Ana", then="stop")
+        read = promotions.standing(lake, toy.NAME)
+        record = promotions.decide(lake, toy.NAME, no, read=read, created=NOW)
+        assert (record.number, record.then) == (3, "stop")
+        assert promotions.standing(lake, toy.NAME).records[-1] == record
+        assert "then" not in json.loads(lake.get(promotion_key(toy.NAME, 2)))
 
     def test_a_former_champion_returns_by_hand_only(self, lake, candidate):
         one, two = candidate("a"), candidate("b")

@@ -1,0 +1,183 @@
+"""A question to a person: the flow run suspends, and its form in the UI takes the answer.
+
+A suspended run holds neither process nor GPU nor the deployment's slot. When it is resumed the flow
+starts from the top, in a new process and perhaps on another machine: the generator that was asked
+about is kept among the run's inputs, so nothing is watched or trained again even if the source has
+changed since. Only a run of a deployment can be suspended; another one does what the command line
+does.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from prefect import runtime, suspend_flow_run
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.input import RunInput
+from pydantic import ConfigDict, Field
+
+from flows.approval import LONGEST_REASON, answered, question_markdown, worsened
+from flows.errors import AnswerError
+from flows.job import Job
+from flows.results import Answer, AnswerKind, Assessed, Candidate, Choice, Question
+from flows.stages import Stages
+from flows.stages.promote import promote
+from gan.report import Verdict
+from storage.sources.prepared import Prepared
+
+ANSWER_WAIT_S = 7 * 24 * 3600
+"""A question that nobody has answered for so long fails its run."""
+MOST_QUESTIONS = 50
+"""Of one run; a person who answers wrongly is asked again."""
+NOT_FOUND = 404
+ASKED = "ganmill-question-{}"
+"""Key of the run's input that keeps what was asked, counted from 1."""
+PAUSE = "question-{}"
+"""Key of the suspension that waits for the answer."""
+RESPONSE = "suspended-question-{}-response"
+"""Key of the run's input that Prefect keeps the form under, as it was sent."""
+
+
+class Decision(RunInput):
+    """The form of a suspended run."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="Decision")
+
+    answer: AnswerKind = Field(title="Decision")
+    """publish: this generator becomes champion and publishes, refused or not. keep champion: it
+    does not, and the champion publishes. stop: nothing is published."""
+    by: str = Field(title="Your name", min_length=1, max_length=200)
+    """Who decides; it goes into log and manifest."""
+    reason: str = Field("", title="Reason", max_length=LONGEST_REASON)
+    """Why, in writing; compulsory for publish. It goes into log and manifest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pinned:
+    """What a run has asked last."""
+
+    number: int
+    candidate: Candidate
+    verdict: Verdict
+    """That the person saw."""
+
+
+def with_questions(job: Job, stages: Stages) -> Stages:
+    """Return the stages of a flow run: it may ask, and goes on with the generator it asked about.
+
+    Args:
+        job: of the run.
+        stages: as tasks; their `ask` is for runs without a deployment.
+    """
+    run = runtime.flow_run.id
+    if runtime.deployment.id is None or run is None:
+        return stages
+    inputs = RunInputs(UUID(run))
+    pinned = last_question(inputs)
+    candidate: list[Candidate] = [] if pinned is None else [pinned.candidate]
+
+    def watch(prepared: Prepared) -> Candidate | None:
+        if pinned is None:
+            return stages.watch(prepared)
+        job.reporter.say(f"Going on with generator {job.name}/{pinned.candidate.version}")
+        return pinned.candidate
+
+    def evaluate(prepared: Prepared, given: Candidate) -> Assessed:
+        candidate[:] = [given]
+        return stages.evaluate(prepared, given)
+
+    def ask(assessed: Assessed, choice: Choice) -> Choice:
+        if choice.kind != "asked" or choice.question is None:
+            return choice
+        promote(job, assessed, choice)
+        return _answered(inputs, candidate[0], assessed, choice)
+
+    return replace(stages, watch=watch, evaluate=evaluate, ask=ask)
+
+
+class RunInputs:
+    """The inputs of one flow run: small JSON values that Prefect keeps with it."""
+
+    def __init__(self, run: UUID) -> None:
+        self.run = run
+
+    def read(self, key: str) -> Any | None:
+        """Return the value under a key, None where there is none."""
+        with get_client(sync_client=True) as client:
+            try:
+                return json.loads(client.read_flow_run_input(self.run, key))
+            except PrefectHTTPStatusError as error:
+                if error.response.status_code == NOT_FOUND:
+                    return None
+                raise
+
+    def write(self, key: str, value: Any) -> None:
+        """Keep a value under a new key."""
+        with get_client(sync_client=True) as client:
+            client.create_flow_run_input(self.run, key=key, value=json.dumps(value))
+
+
+def last_question(inputs: RunInputs) -> Pinned | None:
+    """Return what the run asked last, None when it has not asked yet."""
+    found = None
+    for number in range(1, MOST_QUESTIONS + 1):
+        value = inputs.read(ASKED.format(number))
+        if value is None:
+            break
+        candidate = Candidate(**value["candidate"])
+        found = Pinned(number=number, candidate=candidate, verdict=value["verdict"])
+    return found
+
+
+def _answered(
+    inputs: RunInputs, candidate: Candidate, assessed: Assessed, choice: Choice
+) -> Choice:
+    """Return what the last answer makes of the choice; without one that holds, suspend the run."""
+    question, last = _question(choice), last_question(inputs)
+    complaint = ""
+    response = None if last is None else inputs.read(RESPONSE.format(last.number))
+    if last is not None and response is not None:
+        answer = _answer(response)
+        complaint = worsened(question, last.verdict) if answer.kind == "publish" else ""
+        try:
+            if not complaint:
+                return answered(assessed, choice, answer)
+        except AnswerError as error:
+            complaint = str(error)
+    number = 1 if last is None else last.number + 1
+    _suspend(inputs, number, candidate, question, complaint)
+    msg = "a flow run that asks goes on only after it was resumed"
+    raise RuntimeError(msg)
+
+
+def _question(choice: Choice) -> Question:
+    if choice.question is None:
+        msg = f"the choice {choice.kind!r} asks nothing"
+        raise ValueError(msg)
+    return choice.question
+
+
+def _answer(response: dict[str, Any]) -> Answer:
+    form = Decision.model_validate(response)
+    return Answer(kind=form.answer, by=form.by, reason=form.reason)
+
+
+def _suspend(
+    inputs: RunInputs, number: int, candidate: Candidate, question: Question, complaint: str
+) -> None:
+    """Keep what is asked with the run, and end this process until a person has answered.
+
+    Raises:
+        Pause: always; Prefect ends the process and keeps the run.
+    """
+    # A key is never used twice: Prefect forgets the keys of its suspensions when a run that ended
+    # is retried, and keeps the inputs.
+    kept = {"candidate": vars(candidate), "verdict": question.verdict}
+    inputs.write(ASKED.format(number), kept)
+    text = question_markdown(question)
+    if complaint:
+        text = f"**Asked again: {complaint}.**\n\n{text}"
+    form = Decision.with_initial_data(description=text)
+    suspend_flow_run(wait_for_input=form, key=PAUSE.format(number), timeout=ANSWER_WAIT_S)

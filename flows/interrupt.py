@@ -27,6 +27,10 @@ class StopSignal:
         """Say whether a stop was asked for."""
         return self.asked
 
+    def ask(self) -> None:
+        """Ask for a stop, as the first signal does."""
+        self.asked = True
+
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Within the block the first signal is only noted."""

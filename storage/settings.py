@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     """The folder for caches and checkpoints of this machine."""
     storage: dict[str, StorageProfile] = Field(default_factory=dict)
     """Storage profiles by name, in lower case."""
+    gpu_slot: str = Field(default="ganmill-gpu", min_length=1, max_length=100)
+    """Prefect's global concurrency limit of which a training on a GPU takes a slot."""
+    gpu_slots: int = Field(default=1, ge=1, le=1000)
+    """How many trainings share the GPUs of that pool at once."""
+    gpu_lease_s: int = Field(default=120, ge=60, le=86400)
+    """How long a slot is kept for a training that no longer answers, in seconds."""
+    heartbeat_s: int = Field(default=30, ge=30, le=3600)
+    """How often a run tells that it lives, in seconds; three missed in a row make it crashed."""
+    reschedules: int = Field(default=2, ge=0, le=20)
+    """How often a crashed run is started again by itself."""
 
 
 def load_settings() -> Settings:

@@ -6,6 +6,7 @@ else adopts it. Checkpoints are mirrored to the lake, so that another machine ca
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -118,10 +119,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             seed=recipe.seed,
             modality=prepared.modality,
         )
+    device = choose_device(recipe.training.device)
     with (
+        gpu_slot(job, device),
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,
         job.stop.asking(),
-        job.spent.using(choose_device(recipe.training.device)),
+        job.spent.using(device),
     ):
         hooks = Hooks(
             assess=assess,
@@ -129,10 +132,14 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
-        device = recipe.training.device
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, codec.notes)
+
+
+def gpu_slot(job: Job, device: str) -> AbstractContextManager[object]:
+    """Return what is held while training on a device: the job's slot on a GPU, else nothing."""
+    return job.gpu_slot() if device == "cuda" else nullcontext()
 
 
 def _show(meter: Meter) -> "Callable[[Tick], None]":

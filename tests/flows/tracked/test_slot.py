@@ -1,0 +1,157 @@
+"""The GPU slot: taken only for CUDA, waited for, renewed, lost, and freed when its holder dies."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from flows.cockpit.up import Cockpit, answers, start_server, stop
+from flows.stages.train import gpu_slot
+from flows.tracked.slot import Pool, usual_pool
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from flows.errors import SlotLostError
+from flows.interrupt import StopSignal
+from flows.tracked.slot import Pool, held
+from gan.errors import Interrupted
+
+stop, folder = StopSignal(), Path(sys.argv[1])
+def say(text):
+    (folder / "waits").write_text(text)
+try:
+    with held(Pool(name="gpus", lease_s=60), stop, say) as lease:
+        (folder / "lease").write_text(str(lease))
+        (folder / "holds").touch()
+        while not (folder / "enough").exists():
+            if stop():
+                raise Interrupted("asked")
+            time.sleep(0.1)
+except SlotLostError as error:
+    (folder / "lost").write_text(str(error))
+"""
+WAIT_S = 150
+
+
+def wait(check, limit_s=WAIT_S):
+    """Return the first true answer."""
+    last_s = time.monotonic() + limit_s
+    while time.monotonic() < last_s:
+        if found := check():
+            return found
+        time.sleep(0.2)
+    return None
+
+
+@pytest.mark.parametrize(("device", "taken"), [("cpu", 0), ("cuda", 1)])
+def test_only_a_training_on_cuda_takes_the_slot(device, taken):
+    entered = []
+
+    @contextmanager
+    def slot():
+        entered.append(device)
+        yield
+
+    with gpu_slot(SimpleNamespace(gpu_slot=slot), device):
+        assert len(entered) == taken
+
+
+def test_the_settings_name_the_pool(monkeypatch):
+    monkeypatch.setenv("GANMILL_GPU_SLOT", "a100")
+    monkeypatch.setenv("GANMILL_GPU_SLOTS", "4")
+    monkeypatch.setenv("GANMILL_GPU_LEASE_S", "300")
+    assert usual_pool() == Pool(name="a100", slots=4, lease_s=300)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A Prefect server of this module, its environment and its limits."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        cockpit = Cockpit(port=probe.getsockname()[1], folder=folder)
+    environment = {**os.environ, **cockpit.variables()}
+    process = start_server(cockpit, environment)
+    assert answers(cockpit)
+    with httpx.Client(base_url=f"{cockpit.api}/v2/concurrency_limits", timeout=30) as limits:
+        yield environment, limits
+    stop(process)
+
+
+@pytest.fixture
+def hold(server, tmp_path):
+    """Start processes that hold the slot; each has a folder in which it says how it goes."""
+    started = []
+
+    def start(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        words = [sys.executable, "-c", HOLDER, str(folder)]
+        started.append(subprocess.Popen(words, env=server[0]))
+        return started[-1], folder
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_the_second_waits_and_gets_the_slot_when_the_first_is_done(hold):
+    first, one = hold("one")
+    assert wait((one / "holds").exists)
+    second, two = hold("two")
+    assert wait((two / "waits").exists)
+    assert "'gpus'" in (two / "waits").read_text()
+    assert not (two / "holds").exists()
+    (one / "enough").touch()
+    assert first.wait(WAIT_S) == 0
+    assert wait((two / "holds").exists)
+    (two / "enough").touch()
+    assert second.wait(WAIT_S) == 0
+
+
+@pytest.mark.full
+def test_a_holder_that_is_killed_loses_the_slot_when_its_lease_ends(hold):
+    first, one = hold("one")
+    assert wait((one / "holds").exists)
+    first.send_signal(signal.SIGKILL)
+    second, two = hold("two")
+    assert wait((two / "waits").exists)
+    assert wait((two / "holds").exists, 2 * WAIT_S)
+    (two / "enough").touch()
+    assert second.wait(WAIT_S) == 0
+
+
+def test_a_lease_that_was_taken_back_stops_the_holder_with_a_sentence(hold, server):
+    first, one = hold("one")
+    assert wait((one / "holds").exists)
+    lease = {"lease_id": (one / "lease").read_text()}
+    server[1].post("/decrement-with-lease", json=lease).raise_for_status()
+    assert first.wait(WAIT_S) == 0
+    text = (one / "lost").read_text()
+    assert "'gpus' was lost" in text
+    assert "run again to continue" in text
+
+
+def test_the_limit_gets_the_slots_of_the_settings_once(server):
+    environment, limits = server
+    script = "from flows.cockpit.slots import ensure_gpu_slot as e; print(e(), e())"
+    words = [sys.executable, "-c", script]
+
+    def ensure(slots):
+        said = {"GANMILL_GPU_SLOT": "many", "GANMILL_GPU_SLOTS": slots}
+        done = subprocess.run(
+            words, env=environment | said, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split(), limits.get("/many").json()["limit"]
+
+    assert ensure("2") == (["True", "False"], 2)
+    assert ensure("3") == (["True", "False"], 3)

@@ -14,7 +14,9 @@ app = typer.Typer(
     help="A real data set in, a gated and versioned synthetic data set on object storage out.",
 )
 datasets = typer.Typer(no_args_is_help=True, help="Show and check published data sets.")
-generators = typer.Typer(no_args_is_help=True, help="Show trained generators.")
+generators = typer.Typer(
+    no_args_is_help=True, help="Show trained generators, and choose the champion by hand."
+)
 app.add_typer(datasets, name="datasets")
 app.add_typer(generators, name="generators")
 
@@ -55,6 +57,9 @@ Pool = Annotated[
     str | None, typer.Option("--pool", metavar="NAME", help="Work pool of the runs; else ganmill.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set.")]
+GeneratorName = Annotated[str, typer.Argument(metavar="NAME", help="Generator.")]
+Person = Annotated[str, typer.Option("--by", metavar="WHO", help="Your name, for the log.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="WHY", help="In writing, for the log.")]
 Version = Annotated[
     str | None, typer.Argument(metavar="[VERSION]", help="The latest one unless given.")
 ]
@@ -220,6 +225,42 @@ def generators_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJs
     from flows.cli.places import Place
 
     return show_generators(Place(lake=lake, storage=storage), as_json=as_json)
+
+
+@generators.command("promote")
+def generators_promote(
+    name: GeneratorName,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="See `generators list`.")],
+    *,
+    by: Person,
+    reason: Reason,
+    lake: Lake = None,
+    storage: Storage = None,
+) -> int:
+    """Make a generator champion by hand; where the gate refused it this is an override."""
+    from flows.cli.generator_moves import promote
+    from flows.cli.places import Place
+
+    return promote(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+
+
+@generators.command("rollback")
+def generators_rollback(
+    name: GeneratorName,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="The former champion unless given.")
+    ] = None,
+    *,
+    by: Person,
+    reason: Reason,
+    lake: Lake = None,
+    storage: Storage = None,
+) -> int:
+    """Make a former champion champion again."""
+    from flows.cli.generator_moves import rollback
+    from flows.cli.places import Place
+
+    return rollback(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
 
 
 @datasets.command("list")

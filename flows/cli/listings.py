@@ -82,6 +82,11 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
     output.line(f"Verdict    {_verdict(manifest)}")
     for reason in manifest.fields.gate.get("reasons", ()):
         output.line(f"           {reason}")
+    for word in ("override", "approval"):
+        signed = manifest.fields.gate.get(word)
+        if signed:
+            said = f"{signed['by']}, {signed['at'][:10]}: {signed['reason']}"
+            output.line(f"{word.capitalize():<10} {said}")
     output.line(f"Generator  {manifest.generator}")
     output.line(f"Report     {place.path(meta_key(name, one.version, 'report.html'))}")
     if manifest.fields.cost is not None:
@@ -122,8 +127,11 @@ def show_generators(place: Place, *, as_json: bool) -> int:
     elif not found:
         output.line(f"No generators in {place.uri}")
     else:
-        rows = [(one["name"], one["version"], one["standing"], one["reason"]) for one in found]
-        output.table(("generator", "version", "standing", "reason"), rows)
+        columns = ("version", "standing", "by", "reason")
+        for one in found:
+            one["standing"] = f"{one['standing']}{_overridden(one['kind'] == 'override')}"
+        rows = [tuple(str(one[column] or "") for column in ("name", *columns)) for one in found]
+        output.table(("generator", *columns), rows)
     return DONE
 
 
@@ -177,7 +185,7 @@ def _status(place: Place, lake: ObjectStore, name: str) -> dict[str, Any]:
     }
 
 
-def _generators(lake: ObjectStore, name: str) -> list[dict[str, str]]:
+def _generators(lake: ObjectStore, name: str) -> list[dict[str, str | None]]:
     standing = promotions.standing(lake, name)
     champion = standing.champion
     found = []
@@ -186,15 +194,29 @@ def _generators(lake: ObjectStore, name: str) -> list[dict[str, str]]:
         last = records[-1] if records else None
         word = "candidate" if last is None else {"reject": "rejected"}.get(last.kind, "promoted")
         if champion is not None and champion.version == version:
-            word = "champion"
-        reason = "" if last is None else last.reason
-        found.append({"name": name, "version": version, "standing": word, "reason": reason})
+            last, word = champion, "champion"
+        found.append(
+            {
+                "name": name,
+                "version": version,
+                "standing": word,
+                "kind": None if last is None else last.kind,
+                "by": None if last is None else last.by,
+                "at": None if last is None else last.created,
+                "reason": None if last is None else last.reason,
+            }
+        )
     return found
 
 
 def _verdict(manifest: Manifest) -> str:
     gate = manifest.fields.gate
-    return f"{gate.get('verdict', '-')}{' (overridden)' if gate.get('override') else ''}"
+    return f"{gate.get('verdict', '-')}{_overridden(bool(gate.get('override')))}"
+
+
+def _overridden(is_overridden: bool) -> str:  # noqa: FBT001 - one question
+    """Return the mark of a generator that a person published although the gate refused it."""
+    return " (overridden)" if is_overridden else ""
 
 
 def _summary(place: Place, one: Version, manifest: Manifest) -> dict[str, Any]:
@@ -209,6 +231,7 @@ def _summary(place: Place, one: Version, manifest: Manifest) -> dict[str, Any]:
         "class_counts": [list(pair) for pair in manifest.class_counts],
         "verdict": manifest.fields.gate.get("verdict"),
         "override": manifest.fields.gate.get("override"),
+        "approval": manifest.fields.gate.get("approval"),
         "generator": manifest.generator,
         "pinned": one.pinned,
     }

@@ -1,4 +1,4 @@
-"""Which lake a listing reads: `--lake`, else `GANMILL_LAKE`, else `./lake`."""
+"""Which lake a command looks at: `--lake`, else `GANMILL_LAKE`, else `./lake`."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,19 @@ class Place:
         Raises:
             SettingsError: the profile does not exist, or the URI is not served.
         """
+        return self._open(read_only=True)
+
+    def open_to_write(self) -> ObjectStore:
+        """Open the lake for a person's decision, which is one more record of a log.
+
+        Raises:
+            SettingsError: the profile does not exist, or the URI is not served.
+        """
+        return self._open(read_only=False)
+
+    def _open(self, *, read_only: bool) -> ObjectStore:
         profile = None if self.storage is None else load_profile(self.storage)
-        return open_store(self.uri, profile, read_only=True)
+        return open_store(self.uri, profile, read_only=read_only)
 
     def path(self, key: str) -> str:
         """Return an object of the lake as the user would type it."""

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """The lake of the listings when `--lake` is not given: a folder or `s3://bucket/prefix`."""
     work_folder: Path = Path(".ganmill")
     """The folder for caches and checkpoints of this machine."""
+    recipes_storage: str | None = None
+    """Storage profile of `--recipes s3://bucket/prefix`; empty takes the plain AWS environment."""
     storage: dict[str, StorageProfile] = Field(default_factory=dict)
     """Storage profiles by name, in lower case."""
     gpu_slot: str = Field(default="ganmill-gpu", min_length=1, max_length=100)

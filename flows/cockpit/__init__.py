@@ -1,6 +1,9 @@
 """Prefect as the cockpit: recipes registered as deployments, and the UI on this machine.
 
-catalog       recipes of a folder, with paths that any process understands
-deployments   what Prefect should know of a recipe, and how that differs from what it knows
+catalog       recipes of a folder, git or S3, with paths that any process understands
+remote        bringing recipes from git or S3 into a folder
+wanted        what Prefect should know of recipes and flows: one description per deployment
+deployments   registering it
+drift         how that differs from what Prefect knows
 up            server, work pool, worker and deployments by one command
 """

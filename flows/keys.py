@@ -1,8 +1,9 @@
 """What a job is, as two digests: equal keys mean equal results, whoever computes them, and where.
 
-Lake, engine, workers, device and gate are in neither key.
+Lake, engine, workers, device, owner, gate and the time to train are in neither key.
 """
 
+from datetime import date
 from typing import Any
 
 from flows.recipe import Recipe
@@ -11,6 +12,9 @@ from storage.digests import digest_json
 from storage.sources.config import record_settings
 from storage.sources.prepared import Prepared
 from storage.synthesis import SynthesisConfig
+
+NO_WEIGHTS = {"device", "when", "interval_days"}
+"""What `training` says besides the weights: where and when."""
 
 NOT_MEASURED = {"on_reject", "approval"}
 """Fields of the gate that say what happens after the verdict: in no key."""
@@ -23,22 +27,38 @@ def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     )
 
 
-def training_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
-    """Return everything that decides the weights, JSON-able; its digest is the train key."""
+def training_seed(recipe: Recipe, night: date) -> int:
+    """Return the seed of a training: the recipe's, or one of its own for every night.
+
+    With `training.when: always` a retry of the same night continues the same training.
+    """
+    if recipe.training.when != "always":
+        return recipe.seed
+    return int(digest_json([recipe.seed, "training", night.isoformat()])[:16], 16) >> 1
+
+
+def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, Any]:
+    """Return everything that decides the weights, JSON-able; its digest is the train key.
+
+    Args:
+        recipe: of the job.
+        prepared: its source.
+        night: the run's scheduled date; it counts with `training.when: always` only.
+    """
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "source_digest": prepared.source_digest,
         "split_digest": prepared.split_digest,
         "source": source_part(recipe, prepared),
         "generator": recipe.generator.model_dump(mode="json"),
-        "training": recipe.training.model_dump(mode="json", exclude={"device"}),
-        "seed": recipe.seed,
+        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
+        "seed": training_seed(recipe, night),
     }
 
 
-def train_key(recipe: Recipe, prepared: Prepared) -> str:
+def train_key(recipe: Recipe, prepared: Prepared, night: date) -> str:
     """Return the identity of a training: source, split, generator, budget, seed, algorithm."""
-    return digest_json(training_part(recipe, prepared))
+    return digest_json(training_part(recipe, prepared, night))
 
 
 def synthesis_part(

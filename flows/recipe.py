@@ -103,6 +103,11 @@ class Recipe(BaseModel):
 
     name: str = Field(title="Name", pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)
     """Names the generator and the data set: small letters, digits and hyphens."""
+    owner: str | None = Field(
+        None, title="Owner", pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63
+    )
+    """Team that the name belongs to in its lake: small letters, digits and hyphens. The first job
+    with an owner claims the name, jobs of others are refused; null = nobody's."""
     source: SourceConfig = Field(title="Source")
     """The real data."""
     generator: GeneratorConfig = Field(GeneratorConfig(), title="Generator")

@@ -34,6 +34,8 @@ class Story:
     """What `auto` picked, and what happened."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
     """The complete configuration."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Source, split and settings that it was trained on: what its train key is made of."""
 
     def to_json(self) -> bytes:
         """Return canonical JSON."""

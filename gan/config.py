@@ -55,6 +55,11 @@ class TrainingConfig(FrozenModel):
     """Real records per optimiser step."""
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
     """`auto` takes CUDA where there is a device, else the processor."""
+    when: Literal["changed", "always", "interval"] = Field("changed", title="When")
+    """`changed`: when source, split or settings have changed. `interval`: also then not before the
+    champion is `interval_days` old, unless it fails on today's records. `always`: every night."""
+    interval_days: int = Field(7, title="Interval in days", ge=1)
+    """Age at which a champion is due for a successor, with `when: interval` only."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

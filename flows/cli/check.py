@@ -1,7 +1,7 @@
 """`ganmill check`: what a recipe would do with its data, without doing it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from flows.cli.exits import DONE
 from flows.cli.output import Output
 from flows.interrupt import StopSignal
 from flows.job import Job, now, open_job
+from flows.owner import check_name
 from flows.progress import make_reporter
 from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
@@ -18,7 +19,10 @@ from flows.stages.synthesize import record_kind
 from flows.stages.train import fit_and_resolve
 from flows.wishes import check_wishes
 from flows.words import kind_of, records_word
+from storage.errors import LakeError
+from storage.open_store import open_store
 from storage.plan import Identity, Plan, propose
+from storage.settings import StorageProfile
 from storage.shards import format_for
 from storage.sources.prepared import Prepared
 from storage.sources.tables.meaning import read_columns
@@ -26,21 +30,37 @@ from storage.synthesis import resolve_seed
 
 UNKNOWN = "0" * 64
 """In place of the digests that exist only after training."""
+LAKE_DEADLINE_S = 3.0
+"""A check goes on without a lake that does not answer."""
 
 
 def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
-    """Validate, read the source, and show counts and plan; the lake is not touched."""
+    """Validate, read the source, and show counts and plan; the lake is asked for the owner only."""
     recipe = load_recipe(path, changes)
     stop, output = StopSignal(), Output()
     with stop.listening():
         job = open_job(recipe, reporter=make_reporter(), stop=stop)
-        found = describe(job, prepare(job))
+        owner = _owner(job)
+        found = describe(job, prepare(job)) | {"owner": owner}
     if as_json:
         output.json(found)
         return DONE
     write_check(found, output)
     output.line(f"Next      ganmill run {path}")
     return DONE
+
+
+def _owner(job: Job) -> str | None:
+    """Return whose the name is, as far as the lake can be asked."""
+    profile = job.lake_profile or StorageProfile()
+    quick = profile.model_copy(update={"retry_deadline_s": LAKE_DEADLINE_S})
+    lake = open_store(job.recipe.output.lake, quick, read_only=True)
+    try:
+        found = check_name(replace(job, lake=lake))
+    except LakeError as error:
+        job.reporter.say(f"Whose the name is cannot be told: {error}")
+        return None
+    return None if found is None else found.owner
 
 
 def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
@@ -113,7 +133,8 @@ def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str,
 
 def write_check(found: dict[str, Any], output: Output) -> None:
     """Write counts, notes and plan for a person."""
-    output.line(f"Recipe    {found['name']}: valid")
+    owner = f", of {found['owner']}" if found["owner"] else ""
+    output.line(f"Recipe    {found['name']}{owner}: valid")
     output.line(f"Source    {found['source']}, {found['kind']}")
     output.line()
     if found["columns"]:

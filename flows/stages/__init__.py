@@ -1,6 +1,7 @@
 """The stages of a job: plain functions, each idempotent and quick when its result is in the lake.
 
 prepare      source → decoded, split records in the work folder
+watch        champion, where training is not due → it goes on, or it fails on today's records
 train        records → candidate in the lake
 evaluate     candidate (and champion) on the holdout → verdict and report
 gate         verdicts → who synthesizes, or what a person is asked
@@ -16,6 +17,7 @@ from functools import partial
 
 from flows.job import Job
 from flows.outcome import Outcome
+from flows.owner import claim_name
 from flows.results import Assessed, Candidate, Choice, Made
 from flows.stages.ask import ask
 from flows.stages.evaluate import evaluate
@@ -25,6 +27,7 @@ from flows.stages.promote import promote
 from flows.stages.publish import publish
 from flows.stages.synthesize import synthesize
 from flows.stages.train import train
+from flows.stages.watch import watch
 from storage.sources.prepared import Prepared
 
 
@@ -33,6 +36,7 @@ class Stages:
     """The callables that `flows.nightly.nightly` composes; bound to one job."""
 
     prepare: Callable[[], Prepared]
+    watch: Callable[[Prepared], Candidate | None]
     train: Callable[[Prepared], Candidate]
     evaluate: Callable[[Prepared, Candidate], Assessed]
     gate: Callable[[Assessed], Choice]
@@ -45,7 +49,8 @@ class Stages:
 def plain_stages(job: Job) -> Stages:
     """Return the stages of a job as plain functions."""
     return Stages(
-        prepare=partial(prepare, job),
+        prepare=partial(_prepare, job),
+        watch=partial(watch, job),
         train=partial(train, job),
         evaluate=partial(evaluate, job),
         gate=partial(gate, job),
@@ -54,3 +59,9 @@ def plain_stages(job: Job) -> Stages:
         synthesize=partial(synthesize, job),
         publish=partial(publish, job),
     )
+
+
+def _prepare(job: Job) -> Prepared:
+    """Read the source, once it is known that the name is free to use."""
+    claim_name(job)
+    return prepare(job)

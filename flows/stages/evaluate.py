@@ -203,7 +203,7 @@ class Desk:
             "rows": dict(self.prepared.rows),
             "skipped_records": len(self.prepared.skipped),
             "ignored_files": self.prepared.ignored_files,
-            "seed": self.job.recipe.seed,
+            "seed": story.resolved.get("seed", self.job.recipe.seed),
             "samples_seen": story.samples_seen,
             "snapshot_samples_seen": story.best_samples_seen,
             "training_s": story.seconds,

@@ -11,8 +11,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from flows.freshness import due_tonight
 from flows.job import Job, now
-from flows.keys import train_key
+from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.results import Candidate
@@ -51,11 +52,14 @@ def train(job: Job, prepared: Prepared) -> Candidate:
         Interrupted: a stop was asked for; the last checkpoint is complete.
         LakeError: the lake failed.
     """
-    key = train_key(job.recipe, prepared)
+    key = train_key(job.recipe, prepared, job.scheduled)
     found = find_candidate(job, key)
     if found is not None:
         job.reporter.say(f"Trained before: generator {job.name}/{found.version}")
         return found
+    due = due_tonight(job, prepared)
+    if due.is_due:
+        job.reporter.say(due.why)
     folder = job.work / "runs" / key
 
     def waiting() -> None:
@@ -102,7 +106,8 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.hooks import Hooks
     from gan.training.loop import train as run_loop
 
-    recipe, records = job.recipe, prepared.records
+    seed = training_seed(job.recipe, job.scheduled)
+    recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_wishes(codec, recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
@@ -182,6 +187,7 @@ def _store(
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
         notes=(*notes, *result.notes),
         resolved=dict(plan.resolved),
+        training=training_part(job.recipe, prepared, job.scheduled),
     )
     put_story(job.lake, job.name, plan.version, story)
     digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)

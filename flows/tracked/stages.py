@@ -4,6 +4,7 @@ Tasks that touch a store or the source are tried again when the fault is a passi
 judging and deciding are not.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import task
@@ -74,6 +75,7 @@ def tracked_stages(job: Job) -> Stages:
     return Stages(
         prepare=prepare,
         train=train,
+        watch=_watching(job, plain),
         evaluate=evaluate,
         gate=gate,
         ask=plain.ask,
@@ -81,3 +83,15 @@ def tracked_stages(job: Job) -> Stages:
         synthesize=synthesize,
         publish=publish,
     )
+
+
+def _watching(job: Job, plain: Stages) -> Callable[[Prepared], Candidate | None]:
+    """Return the drift watch, as a task only where there is something to watch."""
+    if job.recipe.training.when != "interval":
+        return plain.watch
+
+    @task(name="watch", **QUIET)
+    def watch(prepared: Prepared) -> Candidate | None:
+        return plain.watch(prepared)
+
+    return watch

@@ -1,14 +1,18 @@
 """Keys: what changes them, and what must not."""
 
+from datetime import date
 from types import MappingProxyType
 
 import pyarrow as pa
 import pytest
 
-from flows.keys import evaluation_key, run_key, train_key
+from flows.keys import evaluation_key, run_key, train_key, training_part
 from flows.recipe_file import parse_recipe
 from storage.sources.prepared import Prepared
 
+NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
+TRAIN_KEY = "617addf556814f870a843e16f46abae3ac15ebb299d282df647ddedb122586d3"
+RUN_KEY = "b743551d637d41a6a5d830e54c81bf6a94f39db30d23091d212335f4464af644"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -31,6 +35,7 @@ PLACE = [
     {"report": {"artifacts": "numbers"}},
     {"gate": {"on_reject": "stop"}},
     {"training": {"device": "cpu"}},
+    {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
     {"privacy": {"min_group": 20}},
 ]
@@ -56,10 +61,32 @@ def prepared(source: str = "s", split: str = "p") -> Prepared:
 
 def keys(change: dict, **data: str) -> tuple[str, str]:
     recipe = parse_recipe(MINIMAL | change)
-    return train_key(recipe, prepared(**data)), run_key(recipe, recipe.synthesis, "snapshot")
+    return train_key(recipe, prepared(**data), NIGHT), run_key(recipe, recipe.synthesis, "snapshot")
 
 
 BASE = keys({})
+
+
+def test_the_keys_of_the_smallest_recipe_stay_what_they_are():
+    assert BASE == (TRAIN_KEY, RUN_KEY), "every lake would train and publish all of it again"
+
+
+def test_every_night_has_its_own_training_only_when_it_is_always_trained():
+    def key(when, night):
+        return train_key(parse_recipe(MINIMAL | {"training": {"when": when}}), prepared(), night)
+
+    assert key("changed", NEXT) == key("interval", NEXT) == TRAIN_KEY
+    assert key("always", NIGHT) == key("always", NIGHT)
+    assert len({TRAIN_KEY, key("always", NIGHT), key("always", NEXT)}) == 3
+
+
+def test_the_seed_of_a_night_depends_on_the_recipe_s_and_fits_63_bits():
+    def seed(root):
+        recipe = parse_recipe(MINIMAL | {"training": {"when": "always"}, "seed": root})
+        return training_part(recipe, prepared(), NIGHT)["seed"]
+
+    assert seed(0) != seed(1)
+    assert all(0 <= seed(root) < 2**63 for root in range(50))
 
 
 @pytest.mark.parametrize("change", TRAINING, ids=str)

@@ -50,7 +50,7 @@ def test_a_recipe_is_itself_when_written_out_in_full():
         ("source.split.holdout=1.5", "`source.split.holdout` is 1.5, but must be less than 1"),
         ("source.uri=", "`source.uri` is None, but must be a valid string"),
         ("engine=local", "`engine` is 'local', but must be a valid dictionary"),
-        ("training.when=changed", "`training.when` is unknown"),
+        ("training.every=night", "`training.every` is unknown"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_with_its_path(tmp_path, change, sentence):

@@ -154,11 +154,15 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 4200,
     lake: RecipesLake = None,
     pool: Pool = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="As systemd services, which survive a logout.")
+    ] = False,
 ) -> int:
     """The Prefect UI on this machine: server, worker, and every recipe deployed. Ctrl-C ends it."""
-    from flows.cli.cockpit import go_up
+    from flows.cli.cockpit import Wanted, go_up
 
-    return go_up(recipes, host=host, port=port, lake=lake, pool=pool)
+    wanted = Wanted(recipes=recipes, lake=lake, pool=pool, host=host, port=port, install=install)
+    return go_up(wanted)
 
 
 @app.command()

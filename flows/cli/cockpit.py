@@ -1,16 +1,19 @@
 """`ganmill up` and `ganmill deploy`: recipes in the Prefect UI."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flows.cli.exits import DONE, TRAINING
 from flows.cli.output import Output
+from flows.cockpit import install
 from flows.cockpit import up as processes
 from flows.cockpit.catalog import find_recipes
 from flows.cockpit.up import Cockpit
+from flows.errors import EngineError
 from flows.interrupt import StopSignal
-from flows.prefect_manners import apply_manners, process_environment
+from flows.prefect_manners import MANNERS, apply_manners, process_environment
 from flows.recipe import Recipe
 from storage.settings import load_settings
 
@@ -18,20 +21,33 @@ DRIFTED = 1
 USUAL = Path("deployments/recipes")
 
 
-def go_up(
-    place: str | None, *, host: str, port: int, lake: str | None, pool: str | None = None
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What `ganmill up` was asked for."""
+
+    recipes: str | None = None
+    lake: str | None = None
+    pool: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 4200
+    install: bool = False
+    """As services of this machine, which go on after the command has ended."""
+
+
+def go_up(wanted: Wanted) -> int:
     """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C."""
     output = Output()
-    recipes = _recipes(place, lake)
+    recipes = _recipes(wanted.recipes, wanted.lake)
     work = load_settings().work_folder.absolute()
-    cockpit = Cockpit(host=host, port=port, folder=work / "cockpit")
+    cockpit = Cockpit(host=wanted.host, port=wanted.port, folder=work / "cockpit")
     variables = {**cockpit.variables(), "GANMILL_WORK_FOLDER": str(work)}
     apply_manners(cockpit.api, variables)
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
         with StopSignal().listening():
-            _start(cockpit, recipes, pool, started, output)
+            if wanted.install and not _install(cockpit, wanted, variables, output):
+                return DONE
+            _start(cockpit, recipes, wanted.pool, started, output)
             _tell(cockpit, recipes, output)
             if not started:
                 return DONE
@@ -43,6 +59,37 @@ def go_up(
     finally:
         for process in reversed(started.values()):
             processes.stop(process)
+
+
+def _install(
+    cockpit: Cockpit, wanted: Wanted, variables: Mapping[str, str], output: Output
+) -> bool:
+    """Write the services and start them; False where systemd does not run."""
+    from flows.cockpit.deployments import POOL
+
+    where = install.services()
+    *units, environment = install.write_units(
+        cockpit, wanted.pool or POOL, {**MANNERS, **variables}, where
+    )
+    for path in units:
+        output.line(f"Wrote     {path}")
+    output.line(f"Wrote     {environment}, which only you can read")
+    forgotten = install.forgotten(environment, process_environment())
+    if forgotten:
+        output.line(
+            f"Add to it {', '.join(forgotten)}: services do not have this shell's variables"
+        )
+    if install.start_units(where):
+        output.line("Started   both services; waiting for the server ...")
+        if not processes.wait_for_server(cockpit):
+            msg = f"the service {install.SERVER} does not answer; `journalctl -u` it says why"
+            raise EngineError(msg)
+        return True
+    output.line("Next      systemd does not run here; where it does, run")
+    for command in where.commands():
+        output.line(f"          {' '.join(command)}")
+    output.line("          and `ganmill up` once more, which deploys the recipes")
+    return False
 
 
 def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None = None) -> int:

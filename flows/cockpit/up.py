@@ -8,7 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -95,27 +95,43 @@ def start_server(cockpit: Cockpit, environment: Mapping[str, str]) -> subprocess
             "server: choose another --port"
         )
         raise EngineError(msg)
-    words = ["server", "start", "--host", cockpit.host, "--port", str(cockpit.port)]
-    server = _start(cockpit, words, environment, cockpit.folder)
+    server = _start(cockpit, server_words(cockpit), environment, cockpit.folder)
+    if not wait_for_server(cockpit, server):
+        stop(server)
+        log = cockpit.folder / "server.log"
+        msg = f"the Prefect server did not start; {log} says why"
+        raise EngineError(msg)
+    return server
+
+
+def wait_for_server(cockpit: Cockpit, server: subprocess.Popen[bytes] | None = None) -> bool:
+    """Wait until the server answers; False when it ended or the time was up."""
     last_s = monotonic() + STARTUP_S
     while not answers(cockpit):
-        if server.poll() is not None or monotonic() > last_s:
-            stop(server)
-            log = cockpit.folder / "server.log"
-            msg = f"the Prefect server did not start; {log} says why"
-            raise EngineError(msg)
+        if monotonic() > last_s or (server is not None and server.poll() is not None):
+            return False
         sleep(POLL_S)
-    return server
+    return True
 
 
 def start_worker(
     cockpit: Cockpit, pool: str, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start a worker of the pool, in a folder of its own."""
-    words = ["worker", "start", "--pool", pool, "--name", worker_name()]
     folder = cockpit.folder / "worker"
     folder.mkdir(parents=True, exist_ok=True)
-    return _start(cockpit, words, environment, folder)
+    return _start(cockpit, worker_words(pool), environment, folder)
+
+
+def server_words(cockpit: Cockpit) -> tuple[str, ...]:
+    """Return the arguments of Python that start the server."""
+    place = ("--host", cockpit.host, "--port", str(cockpit.port))
+    return ("-m", "prefect", "server", "start", *place)
+
+
+def worker_words(pool: str) -> tuple[str, ...]:
+    """Return the arguments of Python that start this machine's worker."""
+    return ("-m", "prefect", "worker", "start", "--pool", pool, "--name", worker_name())
 
 
 def worker_name() -> str:
@@ -144,13 +160,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _start(
-    cockpit: Cockpit, words: list[str], environment: Mapping[str, str], folder: Path
+    cockpit: Cockpit, words: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> subprocess.Popen[bytes]:
     """Start Prefect's own command; its output goes to a log, Ctrl-C does not reach it."""
     cockpit.folder.mkdir(parents=True, exist_ok=True)
-    with (cockpit.folder / f"{words[0]}.log").open("ab") as log:
+    with (cockpit.folder / f"{words[2]}.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own words
-            [sys.executable, "-m", "prefect", *words],
+            [sys.executable, *words],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from flows.recipe_file import parse_recipe
 from flows.tracked.deployed import deployed_recipe
 from flows.tracked.form import RecipeName, titled
 from flows.tracked.nightly import do_nightly, scheduled_date
+from flows.tracked.survive import in_a_sentence
 
 Balance = Literal["real", "equal", "fill", "fractions"]
 BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
@@ -22,6 +23,7 @@ def _run_name() -> str:
 
 
 @flow(name="adjust", flow_run_name=_run_name, persist_result=False)
+@in_a_sentence
 def adjust_flow(  # noqa: PLR0913 - the fields of the form
     recipe: RecipeName,
     samples: Annotated[int, titled("Samples", ge=1)] = 10_000,

@@ -1,6 +1,7 @@
 """The whole job as one Prefect flow."""
 
 import dataclasses
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +19,9 @@ from flows.tracked import events, show
 from flows.tracked.approval import with_questions
 from flows.tracked.form import titled
 from flows.tracked.session import SESSION, Session, settle
+from flows.tracked.slot import held, usual_pool
 from flows.tracked.stages import tracked_stages
+from flows.tracked.survive import in_a_sentence, outlive_worker
 
 
 def run_tracked(job: Job) -> Outcome:
@@ -31,16 +34,16 @@ def run_tracked(job: Job) -> Outcome:
     session = Session(job=job)
     token = SESSION.set(session)
     try:
-        nightly_flow(job.recipe)
-    except BlockedError:
-        if session.outcome is None:
-            raise
+        state = nightly_flow(job.recipe, return_state=True)
     except TerminationSignal:
         raise KeyboardInterrupt from None
     finally:
         SESSION.reset(token)
         settle(session.run_id)
     if session.outcome is None:
+        if session.error is not None:
+            raise session.error
+        state.result()
         msg = "the flow run ended without an outcome"
         raise RuntimeError(msg)
     return session.outcome
@@ -52,6 +55,7 @@ def _run_name() -> str:
 
 
 @flow(name="nightly", flow_run_name=_run_name, persist_result=False)
+@in_a_sentence
 def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
     """Train, judge, synthesize and publish what a recipe asks for.
 
@@ -82,13 +86,18 @@ def do_nightly(recipe: Recipe) -> None:
 
 def open_here(recipe: Recipe) -> Job:
     """Open the job of a recipe for the flow run that this process does."""
+    outlive_worker()
     return open_job(recipe, scheduled=scheduled_date(), reporter=make_reporter())
 
 
 def tracked_job(job: Job) -> Job:
     """Return the job with its words in the run's log and its events sent to Prefect."""
     reporter = show.LoggingReporter(job.reporter)
-    return dataclasses.replace(job, reporter=reporter, emit=events.send)
+
+    def gpu_slot() -> AbstractContextManager[object]:
+        return held(usual_pool(), job.stop, reporter.say)
+
+    return dataclasses.replace(job, reporter=reporter, emit=events.send, gpu_slot=gpu_slot)
 
 
 def scheduled_date() -> date:

@@ -11,6 +11,7 @@ from flows.tracked import show
 from flows.tracked.deployed import open_named, run_name
 from flows.tracked.form import RecipeName, titled
 from flows.tracked.stages import tracked_stages
+from flows.tracked.survive import in_a_sentence
 from storage import verify
 from storage.errors import IntegrityError
 
@@ -19,6 +20,7 @@ SHOWN = 100
 
 
 @flow(name="train", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
 def train_flow(recipe: RecipeName) -> None:
     """Train the generator of a recipe; it becomes a candidate in the lake.
 
@@ -37,6 +39,7 @@ def train_flow(recipe: RecipeName) -> None:
 
 
 @flow(name="evaluate", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
 def evaluate_flow(recipe: RecipeName) -> None:
     """Judge the trained candidate of a recipe on the holdout; decides and publishes nothing.
 
@@ -54,6 +57,7 @@ def evaluate_flow(recipe: RecipeName) -> None:
 
 
 @flow(name="synthesize", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
 def synthesize_flow(recipe: RecipeName) -> None:
     """Publish a data set version from the champion of a recipe; trains nothing.
 
@@ -65,6 +69,7 @@ def synthesize_flow(recipe: RecipeName) -> None:
 
 
 @flow(name="verify", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
 def verify_flow(
     recipe: RecipeName, version: Annotated[str | None, titled("Version")] = None
 ) -> None:

@@ -30,6 +30,8 @@ class Session:
     job: Job
     outcome: Outcome | None = None
     run_id: UUID | None = None
+    error: Exception | None = None
+    """That ended the run, if a person can act on it."""
 
 
 SESSION: ContextVar[Session | None] = ContextVar("SESSION", default=None)

@@ -16,6 +16,7 @@ from flows.outcome import Outcome
 from flows.results import Assessed, Candidate, Choice, Made
 from flows.stages import Stages, plain_stages
 from flows.tracked.show import show_verdict
+from flows.tracked.survive import patiently
 from storage.errors import DeadlineError, RetryableError
 from storage.sources.prepared import Prepared
 
@@ -48,7 +49,7 @@ def tracked_stages(job: Job) -> Stages:
 
     @task(name="train", **QUIET)
     def train(prepared: Prepared) -> Candidate:
-        return plain.train(prepared)
+        return patiently(job.stop, lambda: plain.train(prepared))
 
     @task(name="evaluate", **QUIET)
     def evaluate(prepared: Prepared, candidate: Candidate) -> Assessed:
@@ -74,8 +75,8 @@ def tracked_stages(job: Job) -> Stages:
 
     return Stages(
         prepare=prepare,
-        train=train,
         watch=_watching(job, plain),
+        train=train,
         evaluate=evaluate,
         gate=gate,
         ask=plain.ask,

@@ -1,0 +1,137 @@
+"""Automations of Prefect's server that keep runs alive without a person.
+
+A run whose process vanished is marked crashed when three of its heartbeats are missing. A run that
+crashed is scheduled again, as the same run with the same night, and continues from its checkpoint
+and the shards that are there; how often is bounded by the number of its starts, which Prefect
+counts.
+"""
+
+from datetime import timedelta
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
+
+from flows.cockpit.wanted import TAG
+from storage.settings import load_settings
+
+PREFIX = "ganmill: "
+MANY = 200
+"""As much as Prefect's API lists at once."""
+MISSED = 3
+"""So many heartbeats in a row must be missing."""
+HEARTBEAT = "prefect.flow-run.heartbeat"
+QUIET_STATES = (
+    "Completed",
+    "Failed",
+    "TimedOut",
+    "Crashed",
+    "Cancelled",
+    "Cancelling",
+    "Paused",
+    "Suspended",
+    "AwaitingRetry",
+)
+"""After these a run owes no heartbeat."""
+OURS = {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}
+
+
+def wanted_automations() -> tuple[AutomationCore, ...]:
+    """Return what there should be, by the settings.
+
+    Raises:
+        SettingsError: a `GANMILL_*` variable cannot be understood.
+    """
+    settings = load_settings()
+    found = [_zombies(settings.heartbeat_s)]
+    if settings.reschedules:
+        found.append(_reschedule(settings.reschedules))
+    return tuple(found)
+
+
+def ensure_automations() -> tuple[str, ...]:
+    """Make or correct the automations, and return a sentence for each that was not as wanted.
+
+    One that a person switched off stays off.
+
+    Raises:
+        SettingsError: a `GANMILL_*` variable cannot be understood.
+    """
+    wanted = wanted_automations()
+    with get_client(sync_client=True) as client:
+        known = {one.name: one for one in client.read_automations(limit=MANY, offset=0)}
+        said = [_ensure(client, one, known.get(one.name)) for one in wanted]
+        for name in sorted(set(known) & _all_names() - {one.name for one in wanted}):
+            client.delete_automation(known[name].id)
+            said.append(f"removed the automation {name!r}")
+    return tuple(sentence for sentence in said if sentence)
+
+
+def _ensure(client: SyncPrefectClient, wanted: AutomationCore, known: Automation | None) -> str:
+    if known is None:
+        client.create_automation(wanted)
+        return f"made the automation {wanted.name!r}"
+    same = wanted.model_copy(update={"enabled": known.enabled})
+    if _content(same) == _content(known):
+        return ""
+    client.update_automation(known.id, same)
+    return f"changed the automation {wanted.name!r}"
+
+
+def _content(automation: AutomationCore) -> dict[str, object]:
+    return AutomationCore.model_validate(automation.model_dump(mode="json")).model_dump(mode="json")
+
+
+def _all_names() -> set[str]:
+    return {_zombies(30).name, _reschedule(1).name}
+
+
+def _zombies(heartbeat_s: int) -> AutomationCore:
+    window_s = MISSED * heartbeat_s
+    return AutomationCore(
+        name=f"{PREFIX}a run without heartbeats is crashed",
+        description=f"Its process, its worker or its machine is gone for {window_s} s.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related=OURS,
+            for_each={"prefect.resource.id"},
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *(f"prefect.flow-run.{name}" for name in QUIET_STATES)},
+            threshold=1,
+            within=timedelta(seconds=window_s),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"no heartbeat for {window_s} s: its process, worker or machine is gone",
+            )
+        ],
+    )
+
+
+def _reschedule(times: int) -> AutomationCore:
+    return AutomationCore(
+        name=f"{PREFIX}a crashed run starts again",
+        description=f"At most {times} times, from its checkpoint and the shards that are there.",
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            match={
+                "prefect.resource.id": "prefect.flow-run.*",
+                "prefect.run-count": [str(count) for count in range(1, times + 1)],
+            },
+            match_related=OURS,
+            for_each={"prefect.resource.id"},
+            expect={"prefect.flow-run.Crashed"},
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED,
+                name="AwaitingRetry",
+                message="crashed: started again by itself, continues where it was",
+            )
+        ],
+    )

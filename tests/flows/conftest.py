@@ -1,11 +1,14 @@
 """An untrained generator of tiny images, as a snapshot, and plans for it."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # deciding.py, shared by tests of decisions
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images import CODEC, build, resolve

@@ -1,105 +1,18 @@
 """Who synthesizes: every way a decision can go, on a real log in memory."""
 
-from types import SimpleNamespace
-
 import pytest
+from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, promote
 
-from flows.results import Assessed, Judged
 from flows.stages.gate import gate
 from flows.stages.promote import promote as promote_stage
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.gate import Judgement
-from gan.evaluation.measured import Evaluation, Measured
-from gan.report import Metric, Reason, Report
-from storage.digests import canonical_json, sha256_hex
 from storage.errors import PromotionConflictError
-from storage.layout import snapshot_key
-from storage.memory_store import MemoryStore
-from storage.promotions import Decision, standing
-from storage.promotions import decide as record
-from storage.retry import RetryingStore, RetryPolicy
-
-OLD, NEW = "20260101T000000Z-aaaaaaaa", "20260102T000000Z-bbbbbbbb"
-
-
-def judged(version: str, verdict: str = "pass", coverage: float = 0.9, split: str = "s") -> Judged:
-    metric = Metric(
-        name="coverage", scope="random", value=coverage, low=coverage, high=coverage, n=100
-    )
-    evaluation = Evaluation(
-        measured=(Measured(metric=metric, replicates=(coverage - 0.01, coverage + 0.01)),),
-        facts=(),
-        too_few=(),
-        n=100,
-        holdout_rows=100,
-        candidate_rows=400,
-        candidate_class_counts=(),
-        seed=0,
-    )
-    reason = Reason(metric="coverage", scope="random", outcome=verdict, text="as it is")
-    report = Report(
-        name="n",
-        generator=version,
-        snapshot_digest="",
-        created="",
-        modality="images",
-        metrics=(metric,),
-        verdict=verdict,
-        reasons=(reason,),
-    )
-    return Judged(
-        version=version,
-        snapshot_digest=snapshot_digest(version),
-        split_digest=split,
-        evaluation=evaluation,
-        judgement=Judgement(verdict=verdict, reasons=(reason,)),
-        report=report,
-        report_digest=sha256_hex(report.to_json()),
-    )
-
-
-def snapshot(version: str) -> bytes:
-    return canonical_json({"schema": "ganmill-snapshot/1", "files": {}, "version": version})
-
-
-def snapshot_digest(version: str) -> str:
-    return sha256_hex(snapshot(version))
 
 
 @pytest.fixture
 def job():
     """A lake with two candidates and no champion."""
-    lake = RetryingStore(MemoryStore(), RetryPolicy())
-    for version in (OLD, NEW):
-        lake.put_once(snapshot_key("n", version), snapshot(version))
-    return SimpleNamespace(lake=lake, name="n", recipe=SimpleNamespace(gate=GateConfig()))
-
-
-def promote(job, version: str) -> None:
-    from flows.job import now
-
-    decision = Decision(
-        kind="promote",
-        version=version,
-        snapshot_digest=snapshot_digest(version),
-        report_digest="r",
-        by="gate",
-        reason="first",
-    )
-    record(job.lake, "n", decision, read=standing(job.lake, "n"), created=now())
-
-
-def assessed(job, challenger: Judged, champion: Judged | None = None) -> Assessed:
-    return Assessed(standing=standing(job.lake, "n"), challenger=challenger, champion=champion)
-
-
-def choose(job, challenger: Judged, champion: Judged | None = None):
-    both = assessed(job, challenger, champion)
-    return promote_stage(job, both, gate(job, both))
-
-
-def kinds(job) -> list[tuple[str, str]]:
-    return [(one.kind, one.version) for one in standing(job.lake, "n").records]
+    return lake_of_two()
 
 
 @pytest.mark.parametrize("verdict", ["pass", "warn"])

@@ -5,7 +5,7 @@ from flows.job import Job
 from flows.keys import train_key
 from flows.nightly import publish_choice
 from flows.outcome import Outcome
-from flows.results import Candidate, Choice, Judged
+from flows.results import Candidate, Judged
 from flows.stages import Stages
 from flows.stages.train import find_candidate
 from storage import promotions
@@ -41,7 +41,8 @@ def synthesize_alone(job: Job, stages: Stages) -> Outcome:
     """Publish a version from the champion of the recipe's name; trains nothing.
 
     Raises:
-        BlockedError: there is no champion, or today's verdict on it is block.
+        BlockedError: there is no champion, today's verdict on it is block and nobody overrode it,
+            or a person is to say yes first.
     """
     champion = promotions.champion(job.lake, job.name)
     if champion is None:
@@ -54,9 +55,8 @@ def synthesize_alone(job: Job, stages: Stages) -> Outcome:
         train_key="",
         trained=False,
     )
-    judged = stages.evaluate(prepared, candidate).challenger
-    if judged.judgement.verdict == "block":
-        msg = f"today's verdict on the champion {champion.version} is block: nothing published"
-        raise BlockedError(msg)
-    choice = Choice(kind="champion", judged=judged, reason=f"{judged.version} is the champion")
+    assessed = stages.evaluate(prepared, candidate)
+    choice = stages.ask(assessed, stages.gate(assessed))
+    if choice.kind != "champion":
+        raise BlockedError(choice.reason)
     return publish_choice(stages, prepared, choice)

@@ -1,11 +1,15 @@
 """What a person asks for in the UI, on a recipe that is deployed: one stage, or one move."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.artifacts import create_markdown_artifact
 
+from flows.announce import announce
+from flows.approval import LONGEST_REASON
 from flows.errors import BlockedError
+from flows.generator_moves import promote_by_hand, roll_back
+from flows.job import Job
 from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
 from flows.tracked import show
 from flows.tracked.deployed import open_named, run_name
@@ -14,6 +18,11 @@ from flows.tracked.stages import tracked_stages
 from flows.tracked.survive import in_a_sentence
 from storage import verify
 from storage.errors import IntegrityError
+from storage.promotions import Promotion
+
+Generator = Annotated[str, titled("Generator version", min_length=1)]
+Person = Annotated[str, titled("Your name", min_length=1)]
+Reason = Annotated[str, titled("Reason", min_length=1, max_length=LONGEST_REASON)]
 
 SHOWN = 100
 """As many problems of a version are listed in its artifact."""
@@ -94,5 +103,58 @@ def verify_flow(
     raise IntegrityError(msg)
 
 
-ON_DEMAND = (train_flow, evaluate_flow, synthesize_flow, verify_flow)
+@flow(name="promote", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
+def promote_flow(recipe: RecipeName, version: Generator, by: Person, reason: Reason) -> None:
+    """Make a generator of a recipe champion on a person's word; trains and publishes nothing.
+
+    Where the gate refused the generator this overrides it, and every listing says so.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+        version: Of the generator, as the log of its run and `ganmill generators list` show it.
+        by: Your name; it goes into the log of promotions.
+        reason: Why, in writing; it goes into the log of promotions.
+    """
+    job = open_named(recipe)
+    _tell(job, promote_by_hand(job.lake, job.name, version, by=by, reason=reason))
+
+
+@flow(name="rollback", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
+def rollback_flow(
+    recipe: RecipeName,
+    by: Person,
+    reason: Reason,
+    version: Annotated[str | None, titled("Generator version")] = None,
+) -> None:
+    """Make a former champion of a recipe champion again; trains and publishes nothing.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+        by: Your name; it goes into the log of promotions.
+        reason: Why, in writing; it goes into the log of promotions.
+        version: A former champion; null takes the one before today's.
+    """
+    job = open_named(recipe)
+    _tell(job, roll_back(job.lake, job.name, version, by=by, reason=reason))
+
+
+def _tell(job: Job, record: Promotion) -> None:
+    """Show who is champion now, and send the event."""
+    announce(job)
+    who = f"# Champion `{job.name}/{record.version}`"
+    what = f"Record {record.number}: {record.kind} by {record.by}, {record.reason}"
+    create_markdown_artifact(f"{who}\n\n{what}\n", key=f"{job.name}-champion")
+    job.reporter.say(f"Champion {job.name}/{record.version}; {what}")
+
+
+ON_DEMAND: tuple[Flow[Any, Any], ...] = (
+    train_flow,
+    evaluate_flow,
+    synthesize_flow,
+    promote_flow,
+    rollback_flow,
+    verify_flow,
+)
 """In the order in which the UI's reader meets them in the docs."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -246,36 +247,60 @@ class Up:
         return dict(found)
 
 
-@pytest.fixture(scope="session")
-def up(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Iterator[Up]:
-    """Bring it up beside a copy of the finished job; at the end press Ctrl-C."""
-    folder = tmp_path_factory.mktemp("cockpit") / "job"
-    shutil.copytree(finished.place.folder, folder)
-    (folder / "recipes").mkdir()
-    nightly = make_recipe() | {"schedule": {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}}
-    (folder / "recipes" / "stripes.yaml").write_text(yaml.safe_dump(nightly))
+@contextmanager
+def brought_up(folder: Path, host: str = "127.0.0.1", **environment: str) -> Iterator[Up]:
+    """Bring it up in a folder with recipes; at the end press Ctrl-C and see that nothing is left.
+
+    Args:
+        folder: has a folder `recipes`.
+        host: where it listens.
+        environment: of the command and, so, of server and worker.
+    """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
-    api = f"http://127.0.0.1:{port}/api"
-    words = ("up", "--recipes", "recipes", "--port", str(port))
-    process = Place(folder).start(*words)
+    api = f"http://{host}:{port}/api"
+    words = ("up", "--recipes", "recipes", "--host", host, "--port", str(port))
+    process = Place(folder, environment).start(*words)
     with httpx.Client(base_url=api, timeout=30) as client:
 
         def workers() -> Any:
             if process.poll() is not None:
                 pytest.fail(process.communicate()[1])
             try:
-                found = client.post("/work_pools/ganmill/workers/filter", json={})
+                found = client.post("/work_pools/ganmill/workers/filter", json={}, auth=login())
             except httpx.TransportError:
                 return None
             return found.json() if found.is_success else None
 
+        def login() -> tuple[str, ...] | None:
+            path = folder / ".ganmill" / "cockpit" / "login"
+            return tuple(path.read_text().split(":", 1)) if path.exists() else None
+
         assert wait(workers, STARTUP_S), "no worker came"
-        yield Up(Place(folder, {"PREFECT_API_URL": api}), client, words, process)
+        reached = {**environment, "PREFECT_API_URL": api}
+        yield Up(Place(folder, reached), client, words, process)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=90)
             assert process.returncode == 0, err
         with pytest.raises(httpx.TransportError):
             client.get("/health")
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Iterator[Up]:
+    """The cockpit that most tests share, beside a copy of the finished job."""
+    folder = tmp_path_factory.mktemp("cockpit") / "job"
+    shutil.copytree(finished.place.folder, folder)
+    (folder / "recipes").mkdir()
+    nightly = make_recipe() | {"schedule": {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}}
+    (folder / "recipes" / "stripes.yaml").write_text(yaml.safe_dump(nightly))
+    with brought_up(folder) as cockpit:
+        yield cockpit
+
+
+@pytest.fixture(scope="session")
+def bring_up() -> Callable[..., AbstractContextManager[Up]]:
+    """Return what brings up a cockpit of a test's own."""
+    return brought_up

@@ -1,0 +1,246 @@
+"""A person moves the champion by hand: the log, the reports, and what is refused."""
+
+import pytest
+from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
+
+from flows.cli.entry import run
+from flows.errors import AnswerError, RecipeError
+from flows.generator_moves import newest_report, promote_by_hand, reigns, roll_back
+from gan.evaluation.bounds import GateConfig
+from storage import promotions, registry
+from storage.errors import PromotionConflictError, SettingsError
+from storage.layout import numbered_key, promotions_folder, snapshot_key
+from storage.open_store import open_store
+
+SIGNED = {"by": "Ana", "reason": "the shift is known"}
+THIRD = "20260103T000000Z-cccccccc"
+
+
+@pytest.fixture
+def job():
+    return lake_of_two()
+
+
+def report(job, told) -> str:
+    """Store the report of a judged generator and return its digest."""
+    files = {"report.json": told.report.to_json()}
+    return registry.put_report(job.lake, "n", told.version, files)
+
+
+class TestPromote:
+    def test_a_candidate_that_passed_is_promoted(self, job):
+        digest = report(job, judged(NEW))
+        record = promote_by_hand(job.lake, "n", NEW, **SIGNED)
+        assert (record.kind, record.by, record.report_digest) == ("promote", "Ana", digest)
+        assert choose(job, judged(NEW)).approval.reason == "the shift is known"
+
+    def test_a_block_is_overridden_and_the_next_run_publishes(self, job):
+        report(job, judged(NEW, "block"))
+        assert choose(job, judged(NEW, "block")).kind == "blocked"
+        assert promote_by_hand(job.lake, "n", NEW, **SIGNED).kind == "override"
+        choice = choose(job, judged(NEW, "block"))
+        assert (choice.kind, choice.override.by) == ("champion", "Ana")
+
+    def test_whoever_lost_against_the_champion_is_overridden_too(self, job):
+        promote(job, OLD)
+        report(job, judged(NEW, coverage=0.5))
+        choose(job, judged(NEW, coverage=0.5), judged(OLD))
+        assert promote_by_hand(job.lake, "n", NEW, **SIGNED).kind == "override"
+        assert kinds(job)[-2:] == [("reject", NEW), ("override", NEW)]
+
+    def test_a_former_champion_may_come_back(self, job):
+        for version in (NEW, OLD):
+            promote(job, version)
+        report(job, judged(NEW))
+        assert promote_by_hand(job.lake, "n", NEW, **SIGNED).number == 3
+
+    def test_twice_is_one_record(self, job):
+        report(job, judged(NEW))
+        numbers = {promote_by_hand(job.lake, "n", NEW, **SIGNED).number for _ in range(2)}
+        assert numbers == {1}
+
+    def test_a_question_that_is_open_is_answered_by_it(self, job):
+        job.recipe.gate = GateConfig(on_reject="ask", approval="always")
+        report(job, judged(NEW, "warn"))
+        assert choose(job, judged(NEW, "warn")).kind == "asked"
+        assert promote_by_hand(job.lake, "n", NEW, **SIGNED).kind == "promote"
+        assert choose(job, judged(NEW, "warn")).approval.by == "Ana"
+
+    def test_the_newest_report_counts(self, job):
+        import dataclasses
+
+        for day, verdict in (("02", "block"), ("03", "warn"), ("01", "pass")):
+            told = judged(NEW, verdict)
+            dated = dataclasses.replace(told.report, created=f"2026-01-{day}T00:00:00+00:00")
+            report(job, dataclasses.replace(told, report=dated))
+        assert newest_report(job.lake, "n", NEW).verdict == "warn"
+
+    def test_without_a_report_there_is_nothing_to_decide_on(self, job):
+        with pytest.raises(RecipeError, match="never evaluated: run `ganmill evaluate RECIPE`"):
+            promote_by_hand(job.lake, "n", NEW, **SIGNED)
+
+    @pytest.mark.parametrize("version", [THIRD, "latest", ""])
+    def test_an_unknown_version_lists_the_known_ones(self, job, version):
+        with pytest.raises(RecipeError, match=f"newest are {NEW}, {OLD}"):
+            promote_by_hand(job.lake, "n", version, **SIGNED)
+
+    def test_an_unknown_name_lists_the_known_ones(self, job):
+        with pytest.raises(RecipeError, match="no generator 'm'; its generators are: n"):
+            promote_by_hand(job.lake, "m", NEW, **SIGNED)
+        with pytest.raises(SettingsError, match="cannot be used"):
+            promote_by_hand(job.lake, "../n", NEW, **SIGNED)
+
+    @pytest.mark.parametrize("change", [{"by": " "}, {"by": "gate"}, {"reason": ""}])
+    def test_needs_a_name_and_a_reason(self, job, change):
+        report(job, judged(NEW))
+        with pytest.raises(AnswerError):
+            promote_by_hand(job.lake, "n", NEW, **{**SIGNED, **change})
+        assert kinds(job) == []
+
+
+class TestRollback:
+    def test_goes_to_the_champion_before(self, job):
+        for version in (OLD, NEW):
+            promote(job, version)
+        record = roll_back(job.lake, "n", **SIGNED)
+        assert (record.kind, record.version, record.by) == ("rollback", OLD, "Ana")
+        with pytest.raises(RecipeError, match=f"{OLD} as only champion"):
+            roll_back(job.lake, "n", **SIGNED)
+
+    def test_goes_to_a_named_one(self, job):
+        for version in (OLD, NEW, OLD):
+            promote(job, version, by="Eva")
+        assert roll_back(job.lake, "n", NEW, **SIGNED).version == NEW
+
+    def test_says_what_it_cannot_do(self, job):
+        with pytest.raises(RecipeError, match="no champion, so there is nothing"):
+            roll_back(job.lake, "n", **SIGNED)
+        promote(job, OLD)
+        with pytest.raises(RecipeError, match=f"never champion.*champions were: {OLD}"):
+            roll_back(job.lake, "n", NEW, **SIGNED)
+        with pytest.raises(RecipeError, match="is the champion of 'n' already"):
+            roll_back(job.lake, "n", OLD, **SIGNED)
+        with pytest.raises(RecipeError, match="its generators are: n"):
+            roll_back(job.lake, "m", **SIGNED)
+
+    def test_does_not_override_a_block(self, job):
+        for version in (OLD, NEW):
+            promote(job, version)
+        report(job, judged(OLD, "block"))
+        roll_back(job.lake, "n", **SIGNED)
+        assert choose(job, judged(OLD, "block")).kind == "blocked"
+
+    def test_repeated_goes_further_back(self, job):
+        job.lake.put_once(snapshot_key("n", THIRD), b"{}")
+        numbered = [("promote", OLD), ("reject", THIRD), ("promote", NEW), ("override", THIRD)]
+        told = [record_of(kind, version) for kind, version in numbered]
+        assert reigns(told) == (OLD, NEW, THIRD)
+        told.append(record_of("rollback", NEW))
+        assert reigns(told) == (OLD, NEW)
+        told.append(record_of("rollback", OLD))
+        assert reigns(told) == (OLD,)
+        told.append(record_of("rollback", THIRD))
+        assert reigns(told) == (OLD, THIRD)
+
+
+def record_of(kind: str, version: str) -> promotions.Promotion:
+    return promotions.Promotion(
+        kind=kind,
+        version=version,
+        snapshot_digest="",
+        report_digest="",
+        by="x",
+        reason="y",
+        number=1,
+        previous=0,
+        created="",
+    )
+
+
+class Interrupting:
+    """A lake in which somebody else writes a record just before every move of ours."""
+
+    def __init__(self, job, kind: str, times: int) -> None:
+        self.job, self.kind, self.left = job, kind, times
+
+    def __getattr__(self, name):
+        return getattr(self.job.lake, name)
+
+    def put_or_adopt(self, key, data):
+        self._meddle(key)
+        return self.job.lake.put_or_adopt(key, data)
+
+    def put_once(self, key, data):
+        self._meddle(key)
+        return self.job.lake.put_once(key, data)
+
+    def _meddle(self, key) -> None:
+        if key.startswith(promotions_folder("n")) and self.left:
+            self.left -= 1
+            promote(self.job, OLD, kind=self.kind, report=str(self.left))
+
+
+class TestConflict:
+    def test_a_refusal_meanwhile_does_not_matter(self, job):
+        report(job, judged(NEW))
+        record = promote_by_hand(Interrupting(job, "reject", 2), "n", NEW, **SIGNED)
+        assert (record.version, record.number) == (NEW, 3)
+
+    def test_another_champion_meanwhile_does(self, job):
+        report(job, judged(NEW))
+        with pytest.raises(PromotionConflictError, match="changed while this was decided"):
+            promote_by_hand(Interrupting(job, "promote", 1), "n", NEW, **SIGNED)
+        assert kinds(job) == [("promote", OLD)]
+
+
+class TestCommands:
+    @pytest.fixture
+    def lake(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        source = lake_of_two()
+        report(source, judged(OLD))
+        report(source, judged(NEW, "block"))
+        lake = open_store("lake")
+        for info in list(source.lake.list("generators/")):
+            lake.put_once(info.key, source.lake.get(info.key))
+        return lake
+
+    def test_promote_and_roll_back(self, lake, capsys):
+        words = ["--by", "Ana", "--reason", "the shift is known"]
+        assert run(["generators", "promote", "n", OLD, *words]) == 0
+        assert run(["generators", "promote", "n", NEW, *words]) == 0
+        said = capsys.readouterr().out
+        assert f"Champion  n/{NEW}" in said
+        assert "2: override by Ana, the shift is known" in said
+        assert run(["generators", "list", "--lake", "lake"]) == 0
+        listed = capsys.readouterr().out
+        assert "champion (overridden)  Ana  the shift is known" in listed
+        assert run(["generators", "rollback", "n", *words]) == 0
+        kinds_now = [(r.kind, r.version) for r in promotions.standing(lake, "n").records]
+        assert kinds_now == [("promote", OLD), ("override", NEW), ("rollback", OLD)]
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["promote", "n", THIRD, "--by", "A", "--reason", "r"], f"newest are {NEW}, {OLD}"),
+            (["promote", "m", NEW, "--by", "A", "--reason", "r"], "its generators are: n"),
+            (["promote", "n", NEW, "--by", "A", "--reason", " "], "the reason has 0 characters"),
+            (["promote", "n", NEW, "--by", "", "--reason", "r"], "the name of the person"),
+            (["promote", "n", NEW, "--by", "A"], "--reason"),
+            (["rollback", "n", "--by", "A", "--reason", "r"], "nothing to roll back to"),
+            (["rollback", "n", "--reason", "r"], "--by"),
+        ],
+    )
+    def test_bad_input_is_one_sentence(self, lake, capsys, words, said):
+        assert run(["generators", *words]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert "Traceback" not in err
+        assert lake.stat(numbered_key(promotions_folder("n"), 1)) is None
+
+    def test_a_lake_that_is_not_there_is_not_made(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        words = ["--by", "A", "--reason", "r", "--lake", "nowhere"]
+        assert run(["generators", "promote", "n", NEW, *words]) == 2
+        assert "its generators are: none" in capsys.readouterr().err
+        assert not (tmp_path / "nowhere").exists()

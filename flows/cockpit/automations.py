@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
@@ -60,7 +61,8 @@ def ensure_automations() -> tuple[str, ...]:
     """
     wanted = wanted_automations()
     with get_client(sync_client=True) as client:
-        known = {one.name: one for one in client.read_automations(limit=MANY, offset=0)}
+        there = client.read_automations(sort=AutomationSort.NAME_ASC, limit=MANY, offset=0)
+        known = {one.name: one for one in there}
         said = [_ensure(client, one, known.get(one.name)) for one in wanted]
         for name in sorted(set(known) & _all_names() - {one.name for one in wanted}):
             client.delete_automation(known[name].id)

@@ -96,7 +96,7 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
     output, recipes = Output(), _recipes(place, lake)
     apply_manners(None)
-    from flows.cockpit.deployments import POOL, ensure_pool, register_all
+    from flows.cockpit.deployments import POOL
     from flows.cockpit.drift import drift
 
     pool = pool or POOL
@@ -107,16 +107,28 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
         if not sentences:
             output.line(f"{len(recipes)} recipes are deployed as they are written")
         return DRIFTED if sentences else DONE
-    ensure_pool(pool)
-    for sentence in register_all(recipes, pool):
-        output.line(f"Deployed  {sentence}")
+    _register(recipes, pool, output)
     return DONE
 
 
-def _recipes(place: str | None, lake: str | None) -> tuple[Recipe, ...]:
+def write(place: str | None, path: Path, *, lake: str | None, pool: str | None = None) -> int:
+    """Write the file with which Prefect's own `prefect deploy --all` registers every recipe."""
+    apply_manners(None)
+    from flows.cockpit.deployments import POOL
+    from flows.cockpit.prefect_yaml import HERE, prefect_yaml
+
+    recipes = _recipes(place, lake, HERE)
+    path.write_text(prefect_yaml(recipes, pool or POOL), encoding="utf-8")
+    output = Output()
+    output.line(f"Wrote     {path}, from {len(recipes)} recipes")
+    output.line(f"Next      prefect deploy --all --prefect-file {path}")
+    return DONE
+
+
+def _recipes(place: str | None, lake: str | None, folder: Path | None = None) -> tuple[Recipe, ...]:
     changes: Sequence[str] = () if lake is None else (f"output.lake={lake}",)
     usual = USUAL if USUAL.is_dir() else Path()
-    return find_recipes(place or usual, changes)
+    return find_recipes(place or usual, changes, folder=folder)
 
 
 def _start(
@@ -133,17 +145,31 @@ def _start(
     else:
         output.line(f"Starting  Prefect at {cockpit.ui} ...")
         started["server"] = processes.start_server(cockpit, environment)
-    from flows.cockpit.deployments import POOL, ensure_pool, has_worker, register_all
+    from flows.cockpit.deployments import POOL, has_worker
 
     pool = pool or POOL
-    ensure_pool(pool)
-    for sentence in register_all(recipes, pool):
-        output.line(f"Deployed  {sentence}")
+    _register(recipes, pool, output)
     if has_worker(processes.worker_name(), pool):
         output.line(f"Found     worker {processes.worker_name()}")
     else:
         started["worker"] = processes.start_worker(cockpit, pool, environment)
         output.line(f"Started   worker {processes.worker_name()}")
+
+
+def _register(recipes: Sequence[Recipe], pool: str, output: Output) -> None:
+    """Tell the Prefect API in use of pool, GPU slot, automations and deployments."""
+    from flows.cockpit.automations import ensure_automations
+    from flows.cockpit.deployments import ensure_pool, register_all
+    from flows.cockpit.slots import ensure_gpu_slot
+
+    ensure_pool(pool)
+    if ensure_gpu_slot():
+        settings = load_settings()
+        output.line(f"GPU slot  {settings.gpu_slot}, {settings.gpu_slots} at once")
+    for sentence in ensure_automations():
+        output.line(f"Watch     {sentence}")
+    for sentence in register_all(recipes, pool):
+        output.line(f"Deployed  {sentence}")
 
 
 def _tell(cockpit: Cockpit, recipes: Sequence[Recipe], output: Output) -> None:

@@ -22,6 +22,19 @@ def test_brought_up_twice_it_finds_what_is_there(up):
     assert f"{up.ui}/deployments" in again.out
     assert "Found     Prefect" in again.out
     assert "Found     worker" in again.out
+    assert "Watch" not in again.out
+    assert "GPU slot" not in again.out
+
+
+def test_it_brings_a_gpu_slot_and_automations(up):
+    slot = up.client.get("/v2/concurrency_limits/ganmill-gpu").raise_for_status().json()
+    assert (slot["limit"], slot["active"]) == (1, True)
+    known = up.client.post("/automations/filter", json={}).raise_for_status().json()
+    names = {one["name"] for one in known if one["enabled"]}
+    assert {
+        "ganmill: a run without heartbeats is crashed",
+        "ganmill: a crashed run starts again",
+    } <= names
 
 
 def test_a_run_asked_for_by_the_form_is_done_by_the_worker(up):

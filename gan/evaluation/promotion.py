@@ -38,13 +38,18 @@ def compare(challenger: Contender, champion: Contender | None, config: GateConfi
     """Return whether the challenger takes over from the champion.
 
     Both were evaluated in this run, on the same holdout with the same seed, so resample r of one
-    is paired with resample r of the other.
+    is paired with resample r of the other. A champion that is blocked on today's records is no
+    rival: it would win some metric by failing (what lies far from today's data copies none of it),
+    and nobody could ever follow it.
     """
     obstacle = _obstacle(challenger, config)
     if obstacle is not None:
         return Comparison(promote=False, reason=obstacle)
     if champion is None:
         return Comparison(promote=True, reason=f"{challenger.name} is the first champion")
+    if champion.judgement.verdict == "block":
+        reason = f"the champion {champion.name} is blocked today and {challenger.name} is not"
+        return Comparison(promote=True, reason=reason)
     if challenger.split_rule != champion.split_rule:
         return Comparison(
             promote=False,

@@ -236,6 +236,20 @@ def test_lower_is_better_for_copies():
     assert compare(contender("n", old), contender("o", new), GateConfig()).promote
 
 
+def test_a_blocked_champion_is_no_rival_although_it_copies_less():
+    drifted = contender("o", measured("coverage", 0.1, 0.05, 0.15), copies(0.0), split="x")
+    assert drifted.judgement.verdict == "block"
+    result = compare(contender("n", measured(), copies(0.05)), drifted, GateConfig())
+    assert result.promote
+    assert result.reason == "the champion o is blocked today and n is not"
+    blocked = contender("n", measured("coverage", 0.1, 0.05, 0.15), copies(0.05))
+    assert not compare(blocked, drifted, GateConfig()).promote
+
+
+def copies(value):
+    return measured("copies", value, value, value, ceiling=0.05, direction="lower")
+
+
 def test_unequal_resamples_are_an_error():
     with pytest.raises(ValueError, match="evaluate both in one run"):
         paired_interval(measured(replicates=(1.0,)), measured(replicates=(1.0, 2.0)))

@@ -23,7 +23,12 @@ COPY storage storage
 RUN /opt/ganmill/bin/pip install --constraint constraints.txt ".[jobs]" ${EXTRA:+"$EXTRA"}
 
 FROM python:3.11-slim-bookworm
-RUN groupadd --gid 10001 ganmill \
+# `ganmill deploy --recipes git+https://…` needs git; its version is Debian's.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends git \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 10001 ganmill \
  && useradd --uid 10001 --gid ganmill --home-dir /var/lib/ganmill --create-home ganmill \
  && install --directory --owner ganmill --group ganmill /var/lib/ganmill/work
 COPY --from=build /opt/ganmill /opt/ganmill

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 import httpx
 
 from flows.errors import EngineError
+from storage.settings import load_settings
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not chosen
@@ -25,6 +26,8 @@ FAREWELL_S = 40.0
 """Prefect gives a run thirty seconds to stop."""
 POLL_S = 0.3
 USER = "ganmill"
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where the server keeps who holds a slot; by itself it forgets that when it is started again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,11 @@ class Cockpit:
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
             "PREFECT_UI_API_URL": "/api",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(load_settings().heartbeat_s),
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+            "PYTHONSAFEPATH": "1",  # a script of Prefect's lies beside a module called storage
         }
         if self.is_open:
             login = self.login_file().read_text()

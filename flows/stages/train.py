@@ -116,6 +116,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
     checkpoints.fetch_newest(job.lake, key, folder / "checkpoints")
+    _tell_start(job, folder / "checkpoints")
     with job.reporter.meter("Preparing the assessment", "records"):
         assess = build_assess(
             records["train"],
@@ -145,6 +146,13 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
 def gpu_slot(job: Job, device: str) -> AbstractContextManager[object]:
     """Return what is held while training on a device: the job's slot on a GPU, else nothing."""
     return job.gpu_slot() if device == "cuda" else nullcontext()
+
+
+def _tell_start(job: Job, folder: Path) -> None:
+    """Say where the training goes on, if there is a checkpoint of it."""
+    seen = max((int(path.name) for path in folder.glob("[0-9]*")), default=0)
+    if seen:
+        job.reporter.say(f"Continuing at {seen:,} samples")
 
 
 def _show(meter: Meter) -> "Callable[[Tick], None]":

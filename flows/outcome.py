@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from flows.cost import Cost
 from flows.job import Job
-from flows.results import Choice, ChoiceKind, Made
+from flows.results import Choice, ChoiceKind, Judged, Made
 from gan.report import Report, Verdict
 from storage import datasets, layout
 from storage.manifest import Manifest
@@ -82,7 +82,6 @@ class Outcome:
 def blocked_outcome(job: Job, choice: Choice) -> Outcome:
     """Return the outcome of a job that publishes nothing."""
     judged = choice.judged
-    key = layout.generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
     return Outcome(
         name=job.name,
         status="blocked",
@@ -90,7 +89,7 @@ def blocked_outcome(job: Job, choice: Choice) -> Outcome:
         reason=choice.reason,
         generator=judged.version,
         report=judged.report,
-        report_page=in_lake(job, key),
+        report_page=report_page(job, judged),
         published=None,
         cost=job.spent.so_far(),
     )
@@ -133,6 +132,12 @@ def how_to_read(manifest: Manifest, folder: str) -> tuple[str, ...]:
     """Return the lines of Python with which pandas reads a version from its folder."""
     shard_format = load_format(manifest.shard_format)
     return shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
+
+
+def report_page(job: Job, judged: Judged) -> str:
+    """Return the HTML report of a generator, as the user would type it."""
+    key = layout.generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
+    return in_lake(job, key)
 
 
 def in_lake(job: Job, key: str) -> str:

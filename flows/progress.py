@@ -3,7 +3,7 @@
 Everything goes to standard error, so that standard output holds the result and nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -85,15 +85,20 @@ class LineReporter:
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
         """Write lines while the block runs."""
-        meter = _LineMeter(reporter=self, title=title, unit=unit, total=total)
+        meter = LineMeter(
+            say=self.say, interval_s=self.interval_s, title=title, unit=unit, total=total
+        )
         self.say(f"{title} ...")
         yield meter
         meter.finish()
 
 
-@dataclass
-class _LineMeter:
-    reporter: LineReporter
+@dataclass(kw_only=True)
+class LineMeter:
+    """Tells of progress in sentences, never more often than every `interval_s` seconds."""
+
+    say: Callable[[str], None]
+    interval_s: float
     title: str
     unit: str
     total: int | None
@@ -103,20 +108,22 @@ class _LineMeter:
     done: int = 0
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Take note of the progress, and tell of it when it is time."""
         now_s = monotonic()
         self.total = self.total if total is None else total
         self.first = done if self.first is None else self.first
         self.done = done
-        if now_s - self.spoken_s < self.reporter.interval_s:
+        if now_s - self.spoken_s < self.interval_s:
             return
         self.spoken_s = now_s
         tail = f", {note}" if note else ""
-        self.reporter.say(f"{self.title}: {self._pace(now_s - self.started_s)}{tail}")
+        self.say(f"{self.title}: {self._pace(now_s - self.started_s)}{tail}")
 
     def finish(self) -> None:
+        """Tell how much was done, and how long it took."""
         seconds = monotonic() - self.started_s
         amount = f"{self.done:,} {self.unit} in " if self.done else ""
-        self.reporter.say(f"{self.title}: {amount}{seconds:.1f} s")
+        self.say(f"{self.title}: {amount}{seconds:.1f} s")
 
     def _pace(self, seconds: float) -> str:
         rate = (self.done - (self.first or 0)) / max(seconds, 1e-9)

@@ -14,7 +14,8 @@ from flows.report.scales import Scale, finite, linear_scale, log_scale, thin
 
 STYLES = 6
 """Line styles (colour and dashes) in the style sheet; further series start again."""
-_BOX = 1000
+BOX = 1000
+"""Side of the square that curves are drawn in; it is stretched to its place."""
 _LOG_FROM = 4.0
 """A logarithmic axis is only worth it when the values differ by more than this factor."""
 
@@ -25,14 +26,13 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
     if not series:
         return element("p", "No values were recorded.", class_="empty")
     marks = list(data.get("marks", ()))
-    x_scale = _x_scale(series, marks)
-    y_scale = _y_scale(series, log=bool(data.get("log_y")))
+    across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
     chart = element(
         "div",
         element("div", str(data.get("y_label", "")), class_="axis-label"),
-        element("div", _y_ticks(y_scale), class_="y-ticks"),
-        element("div", _plot(series, marks, x_scale, y_scale), class_="plot"),
-        element("div", _x_ticks(x_scale), class_="x-ticks"),
+        element("div", _y_ticks(up), class_="y-ticks"),
+        element("div", _plot(series, marks, across, up), class_="plot"),
+        element("div", _x_ticks(across), class_="x-ticks"),
         element("div", str(data.get("x_label", "")), class_="axis-label x-label"),
         class_="chart",
         role="img",
@@ -41,7 +41,8 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
     return element("div", chart, _legend(series), _mark_list(marks))
 
 
-def _x_scale(series: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]]) -> Scale:
+def x_scale(series: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]]) -> Scale:
+    """Return the axis of what was seen: exactly as long as the series and their marks."""
     values = finite(x for item in series for x in item["x"]) + finite(m["x"] for m in marks)
     nice = linear_scale(values, count=5)
     low, high = min(values), max(values)
@@ -51,7 +52,8 @@ def _x_scale(series: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, A
     return Scale(low=low, high=high, ticks=ticks)
 
 
-def _y_scale(series: Sequence[Mapping[str, Any]], *, log: bool) -> Scale:
+def y_scale(series: Sequence[Mapping[str, Any]], *, log: bool) -> Scale:
+    """Return the axis of the values; logarithmic only where that is worth it."""
     values = [y for item in series for y in item["y"]]
     positive = [value for value in finite(values) if value > 0]
     if log and positive and max(positive) > _LOG_FROM * min(positive):
@@ -62,15 +64,15 @@ def _y_scale(series: Sequence[Mapping[str, Any]], *, log: bool) -> Scale:
 def _plot(
     series: Sequence[Mapping[str, Any]],
     marks: Sequence[Mapping[str, Any]],
-    x_scale: Scale,
-    y_scale: Scale,
+    across: Scale,
+    up: Scale,
 ) -> Html:
     grid = [
         element("line", x1="0", x2="100%", y1=place, y2=place, class_="grid")
-        for place in (_down(y_scale, tick) for tick in y_scale.ticks)
+        for place in (_down(up, tick) for tick in up.ticks)
     ]
     curves = [
-        element("path", d=_path(item, x_scale, y_scale), class_=f"curve style-{index % STYLES}")
+        element("path", d=curve_path(item, across, up), class_=f"curve style-{index % STYLES}")
         for index, item in enumerate(series)
     ]
     stretched = element(
@@ -78,31 +80,34 @@ def _plot(
         curves,
         width="100%",
         height="100%",
-        viewBox=f"0 0 {_BOX} {_BOX}",
+        viewBox=f"0 0 {BOX} {BOX}",
         preserveAspectRatio="none",
         overflow="visible",
     )
-    flags = [_mark(index, mark, x_scale) for index, mark in enumerate(marks, start=1)]
+    flags = [_mark(index, mark, across) for index, mark in enumerate(marks, start=1)]
     return element("svg", grid, stretched, flags, width="100%", height="100%", overflow="visible")
 
 
-def _path(item: Mapping[str, Any], x_scale: Scale, y_scale: Scale) -> str:
-    """Return the path of one series; a value that cannot be drawn interrupts the line."""
+def curve_path(item: Mapping[str, Any], across: Scale, up: Scale, most: int = 400) -> str:
+    """Return the path of one series in a box of `BOX` by `BOX`, of at most about `most` points.
+
+    A value that cannot be drawn interrupts the line.
+    """
     steps: list[str] = []
     pen = "M"
-    for x, y in thin(item["x"], [math.nan if y is None else y for y in item["y"]]):
-        if not (math.isfinite(x) and math.isfinite(y)) or y < y_scale.low:
+    for x, y in thin(item["x"], [math.nan if y is None else y for y in item["y"]], most):
+        if not (math.isfinite(x) and math.isfinite(y)) or y < up.low:
             pen = "M"
             continue
-        steps.append(f"{pen}{_BOX * x_scale.at(x):.1f} {_BOX * (1 - y_scale.at(y)):.1f}")
+        steps.append(f"{pen}{BOX * across.at(x):.1f} {BOX * (1 - up.at(y)):.1f}")
         pen = "L"
     if len(steps) == 1:
         steps.append("h0.1")
     return " ".join(steps)
 
 
-def _mark(index: int, mark: Mapping[str, Any], x_scale: Scale) -> Html:
-    place = x_scale.percent(mark["x"])
+def _mark(index: int, mark: Mapping[str, Any], across: Scale) -> Html:
+    place = across.percent(mark["x"])
     return element(
         "g",
         element("line", x1=place, x2=place, y1="0", y2="100%", class_="mark"),

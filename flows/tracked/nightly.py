@@ -92,7 +92,7 @@ def open_here(recipe: Recipe) -> Job:
 
 def tracked_job(job: Job) -> Job:
     """Return the job with its words in the run's log and its events sent to Prefect."""
-    reporter = show.LoggingReporter(job.reporter)
+    reporter = show.LoggingReporter(job.reporter, job.name)
 
     def gpu_slot() -> AbstractContextManager[object]:
         return held(usual_pool(), job.stop, reporter.say)

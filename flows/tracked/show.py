@@ -1,48 +1,103 @@
-"""What a run shows in the UI: artifacts and its log."""
+"""What a run shows in the UI: artifacts, moving progress, its log."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+from httpx import HTTPError
 from prefect import get_run_logger
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 
-from flows.artifacts import outcome_markdown, samples_markdown, samples_uri, verdict_markdown
-from flows.outcome import Outcome
-from flows.progress import Meter, Reporter
+from flows.artifacts import (
+    curves_markdown,
+    outcome_markdown,
+    samples_markdown,
+    verdict_markdown,
+)
+from flows.job import Job
+from flows.outcome import Outcome, report_page
+from flows.progress import LineMeter, Meter, Reporter
 from flows.results import Assessed
+from flows.tracked.gauge import Gauge, gauge
+
+LOG_INTERVAL_S = 30.0
+"""The log of a run gets at most one line of progress per stage in this time."""
 
 
-def show_verdict(name: str, assessed: Assessed) -> None:
-    """Show verdict, metrics and samples of the candidate."""
-    report = assessed.challenger.report
-    create_markdown_artifact(verdict_markdown(report), key=f"{name}-verdict")
-    grid = samples_uri(report)
-    if grid is not None:
-        create_image_artifact(grid, key=f"{name}-samples", description="Synthetic samples by class")
-    rows = samples_markdown(report)
-    if rows is not None:
-        create_markdown_artifact(rows, key=f"{name}-samples")
+def show_verdict(job: Job, assessed: Assessed) -> None:
+    """Show verdict, metrics and training curves of the candidate, and samples where that is wanted.
+
+    What the API does not take is left out, with a line in the log: the report has it all.
+    """
+    judged = assessed.challenger
+    page = report_page(job, judged)
+    _show(job.name, "verdict", verdict_markdown(assessed, job.recipe.gate, page))
+    _show(job.name, "curves", curves_markdown(judged.report))
+    if job.recipe.report.artifacts == "full":
+        _show(job.name, "samples", samples_markdown(judged.report))
 
 
 def show_outcome(name: str, outcome: Outcome) -> None:
-    """Show what was published and how to read it, or why nothing was."""
-    create_markdown_artifact(outcome_markdown(outcome), key=f"{name}-outcome")
+    """Show what was published, how to read it and what it cost, or why nothing was."""
+    _show(name, "outcome", outcome_markdown(outcome))
+
+
+def _show(name: str, what: str, text: str | None) -> None:
+    """Create one artifact; the UI lists it by its description, so that is short."""
+    if text is None:
+        return
+    try:
+        create_markdown_artifact(text, key=f"{name}-{what}", description=DESCRIPTIONS[what])
+    except HTTPError as error:
+        get_run_logger().warning("The artifact %s-%s is not shown: %s", name, what, error)
+
+
+DESCRIPTIONS = {
+    "verdict": "Verdict with its reasons; metrics beside champion, real data and bounds",
+    "curves": "Training curves",
+    "samples": "Synthetic samples",
+    "outcome": "What was published, how to read it, what the run used",
+}
 
 
 @dataclass(frozen=True)
 class LoggingReporter:
-    """Tells the terminal, and the run's log in the UI."""
+    """Tells the terminal, and in the UI the run's log and a progress bar."""
 
     shown: Reporter
+    name: str
+    """Of the generator and the data set, for the keys of artifacts."""
 
     def say(self, text: str) -> None:
         """Tell one sentence."""
         self.shown.say(text)
         get_run_logger().info(text)
 
-    def meter(
-        self, title: str, unit: str, total: int | None = None
-    ) -> AbstractContextManager[Meter]:
-        """Open the meter of one stage."""
-        get_run_logger().info(title)
-        return self.shown.meter(title, unit, total)
+    @contextmanager
+    def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
+        """Open the meter of one stage; the block's end ends it everywhere."""
+        log = get_run_logger()
+        log.info(title)
+        line = LineMeter(
+            say=log.info, interval_s=LOG_INTERVAL_S, title=title, unit=unit, total=total
+        )
+        with self.shown.meter(title, unit, total) as shown, self._bar(title, unit, total) as bar:
+            yield _Meters([shown, line, *([] if bar is None else [bar])])
+        line.finish()
+
+    def _bar(
+        self, title: str, unit: str, total: int | None
+    ) -> AbstractContextManager[Gauge | None]:
+        """Return the bar of training and synthesis: they count samples to a known total."""
+        if unit != "samples" or total is None:
+            return nullcontext()
+        return gauge(f"{self.name}-{title.lower()}", title, unit, total)
+
+
+@dataclass(frozen=True)
+class _Meters:
+    each: Sequence[Meter]
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        for meter in self.each:
+            meter.update(done, total, note)

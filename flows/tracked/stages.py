@@ -54,7 +54,7 @@ def tracked_stages(job: Job) -> Stages:
     @task(name="evaluate", **QUIET)
     def evaluate(prepared: Prepared, candidate: Candidate) -> Assessed:
         assessed = plain.evaluate(prepared, candidate)
-        show_verdict(job.name, assessed)
+        show_verdict(job, assessed)
         return assessed
 
     @task(name="gate", **QUIET)

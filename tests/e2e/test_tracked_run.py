@@ -3,6 +3,8 @@
 import base64
 import json
 import sqlite3
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -25,6 +27,24 @@ def tracked(copy, home):
 def query(home, sql: str) -> list[tuple]:
     with sqlite3.connect(home / "prefect.db") as connection:
         return connection.execute(sql).fetchall()
+
+
+def picture(artifact: str, kind: str) -> bytes:
+    """Return the picture that an artifact brings along."""
+    return base64.b64decode(artifact.partition(f"(data:{kind};base64,")[2].partition(")")[0])
+
+
+def order(home) -> set[tuple[str, str]]:
+    """Return which task waited for which, by name: what the graph of the run draws."""
+    tasks = query(home, "select id, name, task_inputs from task_run")
+    names = {str(UUID(id_)): name.rpartition("-")[0] for id_, name, _ in tasks}
+    return {
+        (names[one["id"]], name.rpartition("-")[0])
+        for _, name, inputs in tasks
+        for given in json.loads(inputs).values()
+        for one in given
+        if one["input_type"] == "task_run"
+    }
 
 
 def test_nothing_to_do_starts_no_server(tracked, home):
@@ -51,13 +71,30 @@ def test_a_tracked_run_shows_stages_verdict_and_samples(tracked, home):
     assert {state for _, state in tasks} == {"COMPLETED"}
 
     artifacts = dict(query(home, "select key, data from artifact"))
-    assert set(artifacts) == {"stripes-verdict", "stripes-samples", "stripes-outcome"}
+    shown = {"verdict", "curves", "samples", "synthesizing", "outcome"}
+    assert set(artifacts) == {f"stripes-{each}" for each in shown}
     assert done.json["verdict"].upper() in artifacts["stripes-verdict"]
     assert done.json["published"]["path"] in artifacts["stripes-outcome"]
-    uri = json.loads(artifacts["stripes-samples"])
-    assert uri.startswith("data:image/png;base64,")
-    assert base64.b64decode(uri.partition(",")[2]).startswith(b"\x89PNG")
-    assert len(uri) < 400_000
+    assert "**Cost of this run** " in artifacts["stripes-outcome"]
+    assert json.loads(artifacts["stripes-synthesizing"]) == 100
+    assert picture(artifacts["stripes-samples"], "image/png").startswith(b"\x89PNG")
+    assert picture(artifacts["stripes-curves"], "image/svg+xml").startswith(b"<svg")
+    assert max(map(len, artifacts.values())) < 300_000
+    assert order(home) >= {
+        ("prepare", "train"),
+        ("train", "evaluate"),
+        ("evaluate", "gate"),
+        ("gate", "promote"),
+        ("promote", "synthesize"),
+        ("synthesize", "publish"),
+    }
+
+    manifest = json.loads(Path(tracked.folder, done.json["published"]["manifest"]).read_text())
+    for bill in (manifest["cost"], done.json["cost"]):
+        assert bill["cpu_s"] > 0
+        assert bill["gpu_s"] == 0
+    assert done.json["cost"]["written_bytes"] > manifest["cost"]["written_bytes"]
+    assert manifest["cost"]["written_bytes"] >= done.json["published"]["total_bytes"]
 
     told = query(home, "select event, payload from events where event like 'ganmill%'")
     versions = [json.loads(p)["version"] for e, p in told if e == "ganmill.dataset.published"]
@@ -80,5 +117,19 @@ def test_a_blocked_run_shows_as_failed_with_the_reason(tracked, tmp_path):
     )
     assert state == "FAILED"
     assert "is block" in message
-    artifacts = query(tmp_path / "prefect", "select key from artifact")
-    assert ("stripes-outcome",) in artifacts
+    artifacts = dict(query(tmp_path / "prefect", "select key, data from artifact"))
+    assert "**block** " in artifacts["stripes-verdict"]
+    assert "# Nothing was published" in artifacts["stripes-outcome"]
+
+
+@pytest.mark.full
+def test_a_run_that_trains_shows_a_moving_bar_and_numbers_alone_where_asked(tracked, tmp_path):
+    tracked.environment["PREFECT_HOME"] = str(tmp_path / "prefect")
+    wish = ["--set", "seed=1", "--set", "report.artifacts=numbers"]
+    done = tracked.run("run", "stripes.yaml", "--track", "--json", *wish)
+    assert done.code == 0, done.err
+    artifacts = dict(query(tmp_path / "prefect", "select key, data from artifact"))
+    shown = {"training", "verdict", "curves", "synthesizing", "outcome"}
+    assert set(artifacts) == {f"stripes-{each}" for each in shown}
+    assert json.loads(artifacts["stripes-training"]) == 100
+    assert "image/png" not in "".join(artifacts.values())

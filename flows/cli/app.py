@@ -174,10 +174,17 @@ def deploy(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; say what differs (exit 1).")
     ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="PATH", help="Register nothing; write a prefect.yaml."),
+    ] = None,
 ) -> int:
     """Register recipes as deployments with the Prefect API in use."""
     from flows.cli.cockpit import deploy as deploy_recipes
+    from flows.cli.cockpit import write
 
+    if file is not None:
+        return write(recipes, file, lake=lake, pool=pool)
     return deploy_recipes(recipes, lake=lake, check=check, pool=pool)
 
 
@@ -215,9 +222,9 @@ def presets(*, as_json: AsJson = False) -> int:
 
 @app.command()
 def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
-    """Show champion, latest version and unfinished trainings of a lake."""
-    from flows.cli.listings import show_status
+    """Show of every name champion, latest version, verdict, last success and last attempt."""
     from flows.cli.places import Place
+    from flows.cli.status import show_status
 
     return show_status(Place(lake=lake, storage=storage), as_json=as_json)
 

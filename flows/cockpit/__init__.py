@@ -4,6 +4,7 @@ catalog       recipes of a folder, git or S3, with paths that any process unders
 remote        bringing recipes from git or S3 into a folder
 wanted        what Prefect should know of recipes and flows: one description per deployment
 deployments   registering it
+prefect_yaml  the same for Prefect's own command
 drift         how that differs from what Prefect knows
 up            server, work pool, worker and deployments by one command
 """

@@ -13,7 +13,9 @@ from flows.recipe_file import load_recipe
 SUFFIXES = (".yaml", ".yml")
 
 
-def find_recipes(place: str | Path, changes: Sequence[str] = ()) -> tuple[Recipe, ...]:
+def find_recipes(
+    place: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
+) -> tuple[Recipe, ...]:
     """Return the recipes of a file or a folder, by name.
 
     Local paths in a recipe are meant as seen from the folder that the command runs in. A recipe
@@ -23,6 +25,7 @@ def find_recipes(place: str | Path, changes: Sequence[str] = ()) -> tuple[Recipe
         place: a recipe, or a folder of them (folders below it are not read), of this machine, as
             `s3://bucket/prefix`, or as `git+https://host/repo[@ref][#folder]`.
         changes: `key=value`, applied to every recipe.
+        folder: instead of the one that the command runs in.
 
     Raises:
         RecipeError: there is none, one is wrong, two have the same name, or git cannot read it.
@@ -30,11 +33,9 @@ def find_recipes(place: str | Path, changes: Sequence[str] = ()) -> tuple[Recipe
     """
     text = str(place)
     if not is_remote(text):
-        return _by_name(place, _load(Path(place), changes), Path.cwd())
-    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as scratch:
-        folder = Path(scratch)
-        with _shown_as(folder, shown(text)):
-            return _by_name(shown(text), _load(fetch(text, folder), changes), None)
+        return _by_name(place, _load(Path(place), changes), folder or Path.cwd())
+    with _scratch(shown(text)) as scratch:
+        return _by_name(shown(text), _load(fetch(text, scratch), changes), None)
 
 
 def anchored(recipe: Recipe, folder: Path) -> Recipe:
@@ -107,12 +108,13 @@ def _check_independent(path: Path, recipe: Recipe) -> None:
 
 
 @contextmanager
-def _shown_as(folder: Path, place: str) -> Iterator[None]:
-    """Within the block, a mistake names the place and not the folder it was brought into."""
-    try:
-        yield
-    except RecipeError as error:
-        raise RecipeError(str(error).replace(str(folder), place)) from None
+def _scratch(place: str) -> Iterator[Path]:
+    """Give a folder to bring recipes into; a mistake names the place that they came from."""
+    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as folder:
+        try:
+            yield Path(folder)
+        except RecipeError as error:
+            raise RecipeError(str(error).replace(folder, place)) from None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,0 +1,114 @@
+"""`deployments/prefect.yaml`: the same deployments, for Prefect's own `prefect deploy --all`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.cockpit.deployments import POOL
+from flows.cockpit.wanted import SLUG, WAIT, Wanted, wanted
+from flows.errors import RecipeError
+from flows.recipe import Recipe
+
+HERE = Path("{{ $PWD }}")
+"""Where `prefect deploy` runs, filled in by it: a worker runs in a folder of its own, where
+`./lake` would be another lake."""
+PLACEHOLDER = "{{"
+
+HEAD = """\
+# Every deployment of the recipes in deployments/recipes, for Prefect's own command:
+#
+#     prefect work-pool create ganmill --type process
+#     prefect deploy --all --prefect-file deployments/prefect.yaml
+#     prefect worker start --pool ganmill
+#
+# `ganmill deploy` registers the same ones, and `ganmill deploy --check` says what differs.
+# Made from the recipes by `ganmill deploy --write deployments/prefect.yaml`; change them there.
+#
+# Nothing is built, pushed or pulled: the entrypoints are modules, so a worker needs ganmill
+# installed and no clone. {{ $PWD }} is filled in by Prefect with the folder of the command. A
+# schedule that was paused in the UI stays paused; a deployment that was paused as a whole goes on,
+# as always with Prefect's command (not with ganmill's).
+"""
+
+
+def prefect_yaml(recipes: Sequence[Recipe], pool: str = POOL) -> str:
+    """Return the file that registers the deployments of these recipes.
+
+    Args:
+        recipes: with local paths as seen from `HERE`.
+        pool: the work pool whose workers do the runs.
+
+    Raises:
+        RecipeError: a recipe holds `{{`, which Prefect would fill in.
+    """
+    for recipe in recipes:
+        _check_literal(recipe)
+    content = {
+        "name": "ganmill",
+        "build": None,
+        "push": None,
+        "pull": [],
+        "deployments": [_entry(one, pool) for one in wanted(recipes)],
+    }
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return f"{HEAD}\n{text}"
+
+
+def _entry(one: Wanted, pool: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": one.name,
+        "entrypoint": one.entrypoint,
+        "description": one.description,
+        "tags": one.tags,
+        "parameters": one.parameters,
+        "enforce_parameter_schema": True,
+        "work_pool": {"name": pool},
+        "schedules": [],
+    }
+    if one.schedule is not None:
+        when = one.schedule
+        found["schedules"] = [{"cron": when.cron, "timezone": when.timezone, "slug": SLUG}]
+    if one.limit is not None:
+        strategy = WAIT.collision_strategy.value
+        found["concurrency_limit"] = {"limit": one.limit, "collision_strategy": strategy}
+    return found
+
+
+def _check_literal(recipe: Recipe) -> None:
+    for path, text in _texts(recipe.model_dump(mode="json")):
+        if PLACEHOLDER in text.removeprefix(str(HERE)):
+            msg = (
+                f"recipe {recipe.name}: `{path}` is {text!r}, and Prefect would fill in what is "
+                "behind {{: register it with `ganmill deploy`"
+            )
+            raise RecipeError(msg)
+
+
+def _texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text below a value, by its path."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _texts(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(node, list):
+        for position, value in enumerate(node):
+            yield from _texts(value, f"{path}[{position}]")
+    elif isinstance(node, str):
+        yield path, node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes values out where they are used, and texts of several lines as blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature of PyYAML
+        """Say that nothing is written as a reference to something else."""
+        return True
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _block)

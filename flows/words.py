@@ -1,10 +1,15 @@
-"""What a person calls the records of a modality."""
+"""Words for people: records of a modality, ages, verdicts."""
 
 from collections.abc import Mapping
 
+from storage.manifest import Manifest
 from storage.sources.prepared import Prepared
 
 RECORDS: Mapping[str, str] = {"images": "images", "tables": "rows"}
+AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
+"""Unit → its seconds, the largest first."""
+OVERRIDDEN = " (overridden)"
+"""Behind what a person published although the gate refused it."""
 
 
 def records_word(modality: str) -> str:
@@ -18,3 +23,22 @@ def kind_of(prepared: Prepared) -> str:
         height, width, channels = prepared.schema.field("image").type.shape
         return f"images of {height} x {width} x {channels} (height x width x channels)"
     return f"rows of {len(prepared.schema)} columns"
+
+
+def age_words(seconds: int) -> str:
+    """Return an age as people say it: the largest unit that fits, rounded down.
+
+    Args:
+        seconds: 0 or more.
+    """
+    for unit, size in AGES.items():
+        count = seconds // size
+        if count:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"
+
+
+def verdict_text(manifest: Manifest) -> str:
+    """Return the verdict on a version, marked when a person published it all the same."""
+    gate = manifest.fields.gate
+    return f"{gate.get('verdict', '-')}{OVERRIDDEN if gate.get('override') else ''}"

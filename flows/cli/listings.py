@@ -1,21 +1,22 @@
 """The commands that only read a lake."""
 
-import json
+from collections.abc import Collection
 from itertools import zip_longest
 from typing import Any
 
 from flows.cli.exits import DONE, LAKE
-from flows.cli.output import Output
+from flows.cli.output import Output, with_owners
 from flows.cli.places import Place
 from flows.cost import cost_text
 from flows.outcome import how_to_read
 from flows.progress import make_reporter
+from flows.words import OVERRIDDEN, verdict_text
 from storage import promotions, registry
-from storage.checkpoints import complete
-from storage.datasets import Version, find, latest, list_datasets, read_manifest, versions
-from storage.layout import meta_key, snapshot_key
+from storage.datasets import Version, find, list_datasets, read_manifest, versions
+from storage.layout import meta_key
 from storage.manifest import Manifest
 from storage.objects import ObjectStore
+from storage.owners import read_owner
 from storage.verify import verify
 
 
@@ -46,17 +47,30 @@ def show_datasets(place: Place, *, as_json: bool) -> int:
         for name in list_datasets(lake)
         for one in versions(lake, name)
     ]
+    owners = _owners(lake, {one.name for one, _ in found})
     if as_json:
-        output.json([_summary(place, one, manifest) for one, manifest in found])
+        output.json(
+            [
+                _summary(place, one, manifest) | {"owner": owners[one.name]}
+                for one, manifest in found
+            ]
+        )
         return DONE
     if not found:
         output.line(f"No data sets in {place.uri}")
         return DONE
     rows = [
-        (one.name, one.version, f"{manifest.rows:,}", str(len(manifest.files)), _verdict(manifest))
+        (
+            one.name,
+            one.version,
+            f"{manifest.rows:,}",
+            str(len(manifest.files)),
+            verdict_text(manifest),
+        )
         for one, manifest in found
     ]
-    output.table(("data set", "version", "rows", "shards", "verdict"), rows)
+    columns = ("data set", "version", "rows", "shards", "verdict")
+    output.table(*with_owners(columns, rows, owners))
     return DONE
 
 
@@ -70,6 +84,7 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
             "provenance": dict(manifest.fields.provenance),
             "gate": dict(manifest.fields.gate),
             "cost": manifest.fields.cost,
+            "owner": _owners(lake, {name})[name],
         }
         output.json(_summary(place, one, manifest) | details)
         return DONE
@@ -79,7 +94,7 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
     output.line(f"Rows       {manifest.rows:,} ({size})")
     if counts:
         output.line(f"Classes    {counts}")
-    output.line(f"Verdict    {_verdict(manifest)}")
+    output.line(f"Verdict    {verdict_text(manifest)}")
     for reason in manifest.fields.gate.get("reasons", ()):
         output.line(f"           {reason}")
     for word in ("override", "approval"):
@@ -122,67 +137,24 @@ def show_generators(place: Place, *, as_json: bool) -> int:
         for name in registry.list_generators(lake)
         for generator in _generators(lake, name)
     ]
+    owners = _owners(lake, {str(one["name"]) for one in found})
     if as_json:
-        output.json(found)
+        output.json([one | {"owner": owners[str(one["name"])]} for one in found])
     elif not found:
         output.line(f"No generators in {place.uri}")
     else:
         columns = ("version", "standing", "by", "reason")
         for one in found:
-            one["standing"] = f"{one['standing']}{_overridden(one['kind'] == 'override')}"
+            one["standing"] = f"{one['standing']}{OVERRIDDEN if one['kind'] == 'override' else ''}"
         rows = [tuple(str(one[column] or "") for column in ("name", *columns)) for one in found]
-        output.table(("generator", *columns), rows)
+        output.table(*with_owners(("generator", *columns), rows, owners))
     return DONE
 
 
-def show_status(place: Place, *, as_json: bool) -> int:
-    """Show champion, latest version and unfinished training of every name in the lake."""
-    lake, output = place.open(), Output()
-    names = sorted({*list_datasets(lake), *registry.list_generators(lake)})
-    found, begun = [_status(place, lake, name) for name in names], unfinished(lake)
-    if as_json:
-        output.json({"names": found, "unfinished": begun})
-        return DONE
-    if not found and not begun:
-        output.line(f"Nothing in {place.uri} yet: ganmill run RECIPE")
-    if found:
-        columns = ("name", "champion", "latest version", "rows", "verdict")
-        output.table(columns, [tuple(str(one[c] or "-") for c in columns) for one in found])
-    for one in begun:
-        output.line(
-            f"Unfinished training of {one['name']}, begun {one['began']}, "
-            f"{one['samples_seen']:,} samples in the lake: run its recipe again to continue"
-        )
-    return DONE
-
-
-def unfinished(lake: ObjectStore) -> list[dict[str, Any]]:
-    """Return the trainings that were begun and have no complete generator yet."""
-    found = []
-    for info in list(lake.list("runs/")):
-        if not info.key.endswith("/plan.json"):
-            continue
-        plan = json.loads(lake.get(info.key))
-        if plan.get("format") != registry.TRAINING_FORMAT:
-            continue
-        if lake.stat(snapshot_key(plan["name"], plan["version"])) is None:
-            seen = complete(lake, plan["train_key"])
-            samples = seen[0] if seen else 0
-            found.append({"name": plan["name"], "began": plan["created"], "samples_seen": samples})
-    return found
-
-
-def _status(place: Place, lake: ObjectStore, name: str) -> dict[str, Any]:
-    champion, newest = promotions.champion(lake, name), latest(lake, name)
-    manifest = None if newest is None else read_manifest(lake, name, newest.version)
-    return {
-        "name": name,
-        "champion": None if champion is None else champion.version,
-        "latest version": None if newest is None else newest.version,
-        "rows": None if manifest is None else manifest.rows,
-        "verdict": None if manifest is None else _verdict(manifest),
-        "path": None if newest is None else place.shards(newest),
-    }
+def _owners(lake: ObjectStore, names: Collection[str]) -> dict[str, str | None]:
+    """Return whose each name is; None when it is nobody's."""
+    found = {name: read_owner(lake, name) for name in names}
+    return {name: None if one is None else one.owner for name, one in found.items()}
 
 
 def _generators(lake: ObjectStore, name: str) -> list[dict[str, str | None]]:
@@ -207,16 +179,6 @@ def _generators(lake: ObjectStore, name: str) -> list[dict[str, str | None]]:
             }
         )
     return found
-
-
-def _verdict(manifest: Manifest) -> str:
-    gate = manifest.fields.gate
-    return f"{gate.get('verdict', '-')}{_overridden(bool(gate.get('override')))}"
-
-
-def _overridden(is_overridden: bool) -> str:  # noqa: FBT001 - one question
-    """Return the mark of a generator that a person published although the gate refused it."""
-    return " (overridden)" if is_overridden else ""
 
 
 def _summary(place: Place, one: Version, manifest: Manifest) -> dict[str, Any]:

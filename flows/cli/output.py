@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,22 @@ class Output:
             cells = zip(row, widths, numeric, strict=True)
             aligned = (c.rjust(width) if right else c.ljust(width) for c, width, right in cells)
             self.line("  ".join(aligned).rstrip())
+
+
+def with_owners(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], owners: Mapping[str, str | None]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return a table whose first column is a name, with a column of owners if there is any.
+
+    Args:
+        columns: titles.
+        rows: cells.
+        owners: of every name in the rows.
+    """
+    if not any(owners.values()):
+        return columns, rows
+    titles = (columns[0], "owner", *columns[1:])
+    return titles, [(row[0], owners[row[0]] or "-", *row[1:]) for row in rows]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*( to [-+]?[\d,.]+)?")

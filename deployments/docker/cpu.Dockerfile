@@ -3,6 +3,7 @@
 #     docker build --file deployments/docker/cpu.Dockerfile --tag ganmill:cpu .
 #
 # Behind a mirror: --build-arg PIP_INDEX_URL=… --build-arg TORCH_INDEX=…
+# Recipes from git+https://… (`ganmill deploy`), 200 MB more: --build-arg PACKAGES=git
 # A worker for Kubernetes: --build-arg EXTRA=prefect-kubernetes==0.8.0 --tag ganmill:kubernetes
 
 FROM python:3.11-slim-bookworm AS build
@@ -23,12 +24,11 @@ COPY storage storage
 RUN /opt/ganmill/bin/pip install --constraint constraints.txt ".[jobs]" ${EXTRA:+"$EXTRA"}
 
 FROM python:3.11-slim-bookworm
-# `ganmill deploy --recipes git+https://…` needs git; its version is Debian's.
-# hadolint ignore=DL3008
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends git \
- && rm -rf /var/lib/apt/lists/* \
- && groupadd --gid 10001 ganmill \
+ARG PACKAGES=
+# hadolint ignore=DL3008,SC2086
+RUN if [ -n "$PACKAGES" ]; then apt-get update \
+ && apt-get install --yes --no-install-recommends $PACKAGES && rm -rf /var/lib/apt/lists/*; fi
+RUN groupadd --gid 10001 ganmill \
  && useradd --uid 10001 --gid ganmill --home-dir /var/lib/ganmill --create-home ganmill \
  && install --directory --owner ganmill --group ganmill /var/lib/ganmill/work
 COPY --from=build /opt/ganmill /opt/ganmill

@@ -65,7 +65,7 @@ def _install(
     cockpit: Cockpit, wanted: Wanted, variables: Mapping[str, str], output: Output
 ) -> bool:
     """Write the services and start them; False where systemd does not run."""
-    from flows.cockpit.deployments import POOL
+    from flows.cockpit.wanted import POOL
 
     where = install.services()
     *units, environment = install.write_units(
@@ -96,8 +96,8 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
     output, recipes = Output(), _recipes(place, lake)
     apply_manners(None)
-    from flows.cockpit.deployments import POOL
     from flows.cockpit.drift import drift
+    from flows.cockpit.wanted import POOL
 
     pool = pool or POOL
     if check:
@@ -114,8 +114,8 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
 def write(place: str | None, path: Path, *, lake: str | None, pool: str | None = None) -> int:
     """Write the file with which Prefect's own `prefect deploy --all` registers every recipe."""
     apply_manners(None)
-    from flows.cockpit.deployments import POOL
     from flows.cockpit.prefect_yaml import HERE, prefect_yaml
+    from flows.cockpit.wanted import POOL
 
     recipes = _recipes(place, lake, HERE)
     path.write_text(prefect_yaml(recipes, pool or POOL), encoding="utf-8")
@@ -145,7 +145,8 @@ def _start(
     else:
         output.line(f"Starting  Prefect at {cockpit.ui} ...")
         started["server"] = processes.start_server(cockpit, environment)
-    from flows.cockpit.deployments import POOL, has_worker
+    from flows.cockpit.deployments import has_worker
+    from flows.cockpit.wanted import POOL
 
     pool = pool or POOL
     _register(recipes, pool, output)

@@ -19,11 +19,9 @@ from prefect.client.schemas.objects import WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-from flows.cockpit.wanted import SLUG, WAIT, Wanted, wanted
+from flows.cockpit.wanted import POOL, SLUG, WAIT, Wanted, wanted
 from flows.recipe import Recipe
 
-POOL = "ganmill"
-"""The work pool, of type `process`, unless another is named."""
 MANY = 200
 """As much as Prefect's API lists at once."""
 
@@ -55,7 +53,7 @@ def register_all(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]
     Returns:
         One sentence for each recipe, and one for all that is on demand.
     """
-    everything = wanted(recipes)
+    everything = wanted(recipes, pool)
     with get_client(sync_client=True) as client:
         for one in everything:
             _register(client, one, pool)

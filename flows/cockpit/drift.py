@@ -7,8 +7,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 
-from flows.cockpit.deployments import POOL, read
-from flows.cockpit.wanted import SLUG, TAG, WAIT, Wanted, wanted
+from flows.cockpit.deployments import read
+from flows.cockpit.wanted import POOL, SLUG, TAG, WAIT, Wanted, wanted
 from flows.recipe import Recipe
 from flows.tracked.deployed import read_deployments
 
@@ -25,12 +25,12 @@ def drift(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]:
 
     Args:
         recipes: as `flows.cockpit.catalog` finds them.
-        pool: the work pool that the runs should go to.
+        pool: the work pool that the runs should go to; the deployments of others are not looked at.
     """
     found: list[str] = []
     ids = set()
     with get_client(sync_client=True) as client:
-        for one in wanted(recipes):
+        for one in wanted(recipes, pool):
             known = read(client, one)
             if known is None:
                 found.append(f"{one.full_name}: is not deployed")
@@ -38,7 +38,7 @@ def drift(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]:
             ids.add(known.id)
             found += [f"{one.full_name}: {what}" for what in differences(one, known, pool)]
         for each in read_deployments():
-            if TAG in each.tags and each.id not in ids:
+            if TAG in each.tags and each.work_pool_name == pool and each.id not in ids:
                 found.append(f"{client.read_flow(each.flow_id).name}/{each.name}: {NO_RECIPE}")
     return tuple(found)
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 
-from flows.cockpit.deployments import POOL
-from flows.cockpit.wanted import SLUG, WAIT, Wanted, wanted
+from flows.cockpit.wanted import POOL, SLUG, WAIT, Wanted, wanted
 from flows.errors import RecipeError
 from flows.recipe import Recipe
 
@@ -50,7 +49,7 @@ def prefect_yaml(recipes: Sequence[Recipe], pool: str = POOL) -> str:
         "build": None,
         "push": None,
         "pull": [],
-        "deployments": [_entry(one, pool) for one in wanted(recipes)],
+        "deployments": [_entry(one, pool) for one in wanted(recipes, pool)],
     }
     text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return f"{HEAD}\n{text}"

@@ -20,6 +20,8 @@ from flows.tracked.adjust import adjust_flow, form_values
 from flows.tracked.nightly import nightly_flow
 from flows.tracked.on_demand import ON_DEMAND
 
+POOL = "ganmill"
+"""The work pool, of type `process`, unless another is named."""
 TAG = "ganmill"
 ON_DEMAND_NAME = "on-demand"
 SLUG = "recipe"
@@ -69,11 +71,16 @@ class Wanted:
         return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
-def wanted(recipes: Sequence[Recipe]) -> tuple[Wanted, ...]:
-    """Return every deployment that there should be for these recipes."""
-    on_demand = (
-        Wanted(flow=each, name=ON_DEMAND_NAME, description=purpose(each)) for each in ON_DEMAND
-    )
+def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[Wanted, ...]:
+    """Return every deployment that there should be for these recipes.
+
+    Args:
+        recipes: each has deployments of its own.
+        pool: other than the usual one, it has flows on demand of its own too, because its workers
+            have rights of their own.
+    """
+    name = ON_DEMAND_NAME if pool == POOL else f"{ON_DEMAND_NAME}-{pool}"
+    on_demand = (Wanted(flow=each, name=name, description=purpose(each)) for each in ON_DEMAND)
     return (*(one for recipe in recipes for one in of_recipe(recipe)), *on_demand)
 
 

@@ -99,7 +99,8 @@ def verify_flow(
     rows = [f"- `{each.key}`: {each.what}" for each in problems[:SHOWN]]
     text = "\n".join([f"# {len(problems)} problems in {of} of {job.name}", "", *rows, ""])
     create_markdown_artifact(text, key=f"{job.name}-problems")
-    msg = f"{of} of {job.name} has {len(problems)} problems; {problems[0].key}: {problems[0].what}"
+    others = f" (and {len(problems) - 1} more, see the artifact)" if problems[1:] else ""
+    msg = f"{of} of {job.name} is damaged: {problems[0].key}: {problems[0].what}{others}"
     raise IntegrityError(msg)
 
 

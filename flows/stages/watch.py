@@ -1,5 +1,6 @@
 """Drift watch: the champion, while it is too young for a successor, on today's records."""
 
+from flows.approval import override_of
 from flows.freshness import due_tonight
 from flows.job import Job
 from flows.results import Candidate
@@ -14,7 +15,8 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
     """Return the champion when it goes on without a training; None when it is time to train.
 
     Only `training.when: interval` spares a training. The champion is measured on today's records
-    all the same: when the verdict on it is block, or when it cannot be judged, it is time.
+    all the same: when the verdict on it is block and no person overrode it, or when it cannot be
+    judged, it is time.
 
     Raises:
         LakeError: the lake failed.
@@ -28,7 +30,9 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
     except DataError as error:
         job.reporter.say(f"Today's records cannot judge {named} ({error}): training")
         return None
-    if judged.judgement.verdict == "block":
+    standing = promotions.standing(job.lake, job.name)
+    is_overridden = override_of(standing, judged.report_digest) is not None
+    if judged.judgement.verdict == "block" and not is_overridden:
         job.reporter.say(f"Today's verdict on {named} is block: training")
         return None
     return young

@@ -8,16 +8,23 @@ does.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from prefect import runtime, suspend_flow_run
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+)
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field
 
+from flows.announce import announce
 from flows.approval import LONGEST_REASON, answered, question_markdown, worsened
 from flows.errors import AnswerError
 from flows.job import Job
@@ -31,6 +38,10 @@ ANSWER_WAIT_S = 7 * 24 * 3600
 """A question that nobody has answered for so long fails its run."""
 MOST_QUESTIONS = 50
 """Of one run; a person who answers wrongly is asked again."""
+MOST_WAITING = 200
+"""Suspended runs that are looked through for the same question: what the API lists at once."""
+SUSPENDED = "Suspended"
+"""Prefect's name of the state."""
 NOT_FOUND = 404
 ASKED = "ganmill-question-{}"
 """Key of the run's input that keeps what was asked, counted from 1."""
@@ -59,6 +70,9 @@ class Pinned:
     """What a run has asked last."""
 
     number: int
+    """Of the question, from 1."""
+    name: str
+    """Of the generator."""
     candidate: Candidate
     verdict: Verdict
     """That the person saw."""
@@ -92,7 +106,8 @@ def with_questions(job: Job, stages: Stages) -> Stages:
         if choice.kind != "asked" or choice.question is None:
             return choice
         promote(job, assessed, choice)
-        return _answered(inputs, candidate[0], assessed, choice)
+        announce(job)
+        return _answered(job, inputs, candidate[0], assessed, choice)
 
     return replace(stages, watch=watch, evaluate=evaluate, ask=ask)
 
@@ -126,18 +141,50 @@ def last_question(inputs: RunInputs) -> Pinned | None:
         value = inputs.read(ASKED.format(number))
         if value is None:
             break
-        candidate = Candidate(**value["candidate"])
-        found = Pinned(number=number, candidate=candidate, verdict=value["verdict"])
+        candidate = Candidate(**value.pop("candidate"))
+        found = Pinned(number=number, candidate=candidate, **value)
     return found
 
 
+def open_elsewhere(inputs: RunInputs, name: str, question: Question) -> str | None:
+    """Return the name of another run that waits for the answer to the same question.
+
+    Args:
+        inputs: of this run.
+        name: of the generator.
+        question: about it.
+    """
+    mine = (name, question.version, question.verdict)
+    for run, run_name in waiting_runs():
+        asked = None if run == inputs.run else last_question(RunInputs(run))
+        if asked is not None and (asked.name, asked.candidate.version, asked.verdict) == mine:
+            return run_name
+    return None
+
+
+def waiting_runs() -> list[tuple[UUID, str]]:
+    """Return id and name of every flow run that is suspended, the newest first."""
+    state = FlowRunFilterState(name=FlowRunFilterStateName(any_=[SUSPENDED]))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=state),
+            sort=FlowRunSort.ID_DESC,
+            limit=MOST_WAITING,
+            offset=0,
+        )
+    return [(run.id, str(run.name)) for run in runs]
+
+
 def _answered(
-    inputs: RunInputs, candidate: Candidate, assessed: Assessed, choice: Choice
+    job: Job, inputs: RunInputs, candidate: Candidate, assessed: Assessed, choice: Choice
 ) -> Choice:
-    """Return what the last answer makes of the choice; without one that holds, suspend the run."""
+    """Return what the last answer makes of the choice; without one that holds, suspend the run.
+
+    When another run waits for the same answer, nobody synthesizes in this one.
+    """
     question, last = _question(choice), last_question(inputs)
-    complaint = ""
     response = None if last is None else inputs.read(RESPONSE.format(last.number))
+    complaint = ""
     if last is not None and response is not None:
         answer = _answer(response)
         complaint = worsened(question, last.verdict) if answer.kind == "publish" else ""
@@ -146,8 +193,17 @@ def _answered(
                 return answered(assessed, choice, answer)
         except AnswerError as error:
             complaint = str(error)
-    number = 1 if last is None else last.number + 1
-    _suspend(inputs, number, candidate, question, complaint)
+    other = open_elsewhere(inputs, job.name, question)
+    if other is not None:
+        reason = f"the flow run {other!r} waits for the answer to the same question: answer there"
+        return replace(choice, reason=f"{reason}; {question.why}")
+    pinned = Pinned(
+        number=1 if last is None else last.number + 1,
+        name=job.name,
+        candidate=candidate,
+        verdict=question.verdict,
+    )
+    _suspend(inputs, pinned, question, complaint)
     msg = "a flow run that asks goes on only after it was resumed"
     raise RuntimeError(msg)
 
@@ -164,9 +220,7 @@ def _answer(response: dict[str, Any]) -> Answer:
     return Answer(kind=form.answer, by=form.by, reason=form.reason)
 
 
-def _suspend(
-    inputs: RunInputs, number: int, candidate: Candidate, question: Question, complaint: str
-) -> None:
+def _suspend(inputs: RunInputs, pinned: Pinned, question: Question, complaint: str) -> None:
     """Keep what is asked with the run, and end this process until a person has answered.
 
     Raises:
@@ -174,10 +228,10 @@ def _suspend(
     """
     # A key is never used twice: Prefect forgets the keys of its suspensions when a run that ended
     # is retried, and keeps the inputs.
-    kept = {"candidate": vars(candidate), "verdict": question.verdict}
-    inputs.write(ASKED.format(number), kept)
+    kept = asdict(pinned)
+    inputs.write(ASKED.format(kept.pop("number")), kept)
     text = question_markdown(question)
     if complaint:
         text = f"**Asked again: {complaint}.**\n\n{text}"
     form = Decision.with_initial_data(description=text)
-    suspend_flow_run(wait_for_input=form, key=PAUSE.format(number), timeout=ANSWER_WAIT_S)
+    suspend_flow_run(wait_for_input=form, key=PAUSE.format(pinned.number), timeout=ANSWER_WAIT_S)

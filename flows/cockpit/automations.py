@@ -35,6 +35,11 @@ QUIET_STATES = (
     "AwaitingRetry",
 )
 """After these a run owes no heartbeat."""
+CRASHED = "prefect.flow-run.Crashed"
+PAUSE_S = 30
+"""A crash may be reported twice, by runner and worker: a run starts so long after the last."""
+MOVED_ON = ("Scheduled", "AwaitingRetry", "Pending", "Running", "Completed", "Failed", "Cancelled")
+"""After these a crashed run needs nobody."""
 OURS = {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}
 
 
@@ -118,16 +123,17 @@ def _reschedule(times: int) -> AutomationCore:
         name=f"{PREFIX}a crashed run starts again",
         description=f"At most {times} times, from its checkpoint and the shards that are there.",
         trigger=EventTrigger(
-            posture=Posture.Reactive,
+            posture=Posture.Proactive,
             match={
                 "prefect.resource.id": "prefect.flow-run.*",
                 "prefect.run-count": [str(count) for count in range(1, times + 1)],
             },
             match_related=OURS,
             for_each={"prefect.resource.id"},
-            expect={"prefect.flow-run.Crashed"},
+            after={CRASHED},
+            expect={CRASHED, *(f"prefect.flow-run.{name}" for name in MOVED_ON)},
             threshold=1,
-            within=timedelta(0),
+            within=timedelta(seconds=PAUSE_S),
         ),
         actions=[
             ChangeFlowRunState(

@@ -1,0 +1,135 @@
+"""Prefect's own database kept small: what finished long ago goes, with its artifacts and logs.
+
+Only runs that carry ganmill's tag are looked at, as a server may have other users. Events are not
+here: the server deletes its own by age (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`, a week).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    DeploymentFilter,
+    DeploymentFilterTags,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterEndTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.types import DateTime
+
+TAG = "ganmill"
+"""Of every deployment of ours; Prefect hands it on to the runs."""
+BATCH = 100
+"""Runs or deployments per request."""
+FEW = 20
+"""Artifacts per request: each may hold a picture."""
+MOST_RUNS = 2_000
+"""Runs that one call deletes; the next call goes on."""
+
+FINISHED = FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES)))
+OURS = FlowRunFilterTags(all_=[TAG])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tidied:
+    """What was deleted from Prefect's database."""
+
+    runs: int
+    """Flow runs, with their task runs, states and logs."""
+    artifacts: int
+    complete: bool
+    """False when there is more to delete than one call may."""
+
+
+def tidy_prefect(*, days: int) -> Tidied:
+    """Delete what finished more than `days` days ago; the newest run of every deployment stays.
+
+    Runs that wait, run or are suspended are never touched, however old they are.
+
+    Raises:
+        PrefectHTTPStatusError, HTTPError: the API failed; what was deleted is gone, call again.
+    """
+    border = DateTime.now("UTC") - timedelta(days=days)
+    runs = artifacts = 0
+    with get_client(sync_client=True) as client:
+        newest = _newest(client)
+        while runs < MOST_RUNS:
+            old = _old(client, border, newest)
+            if not old:
+                return Tidied(runs=runs, artifacts=artifacts, complete=True)
+            artifacts += _delete_artifacts(client, old)
+            runs += sum(_delete(client, run) for run in old)
+    return Tidied(runs=runs, artifacts=artifacts, complete=False)
+
+
+def _newest(client: SyncPrefectClient) -> list[UUID]:
+    """Return the last finished run of every deployment."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+    found: list[UUID] = []
+    offset = 0
+    while True:
+        page = client.read_deployments(
+            deployment_filter=tagged, sort=DeploymentSort.NAME_ASC, limit=BATCH, offset=offset
+        )
+        for deployment in page:
+            mine = FlowRunFilter(
+                deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]), state=FINISHED
+            )
+            last = client.read_flow_runs(
+                flow_run_filter=mine, sort=FlowRunSort.END_TIME_DESC, limit=1
+            )
+            found += [run.id for run in last]
+        if len(page) < BATCH:
+            return found
+        offset += BATCH
+
+
+def _old(client: SyncPrefectClient, border: DateTime, newest: Sequence[UUID]) -> list[UUID]:
+    """Return some of the runs that may go, those first that started first."""
+    wanted = FlowRunFilter(
+        id=FlowRunFilterId(not_any_=list(newest)),
+        tags=OURS,
+        state=FINISHED,
+        end_time=FlowRunFilterEndTime(before_=border),
+    )
+    runs = client.read_flow_runs(
+        flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC, limit=BATCH
+    )
+    return [run.id for run in runs]
+
+
+def _delete_artifacts(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
+    """Delete the artifacts of these runs; Prefect leaves them behind when a run is deleted."""
+    of_runs = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=list(runs)))
+    wanted = {"artifacts": of_runs.model_dump(mode="json", exclude_unset=True), "limit": FEW}
+    deleted = 0
+    while True:
+        # `read_artifacts` sends null for what it is not asked for, which the server refuses.
+        found = client.request("POST", "/artifacts/filter", json=wanted).raise_for_status().json()
+        if not found:
+            return deleted
+        for artifact in found:
+            with suppress(ObjectNotFound):
+                client.delete_artifact(UUID(artifact["id"]))
+        deleted += len(found)
+
+
+def _delete(client: SyncPrefectClient, run: UUID) -> bool:
+    """Delete one run; False when somebody else was faster."""
+    try:
+        client.delete_flow_run(run)
+    except ObjectNotFound:
+        return False
+    return True

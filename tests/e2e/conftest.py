@@ -301,6 +301,12 @@ def up(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Iterator
 
 
 @pytest.fixture(scope="session")
+def make_up() -> type[Up]:
+    """Return the class that speaks with a cockpit, for one that a test starts piece by piece."""
+    return Up
+
+
+@pytest.fixture(scope="session")
 def bring_up() -> Callable[..., AbstractContextManager[Up]]:
     """Return what brings up a cockpit of a test's own."""
     return brought_up

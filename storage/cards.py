@@ -43,7 +43,7 @@ def version_readme(manifest: Manifest) -> bytes:
     word = "rows" if shard_format.modality == "tables" else "records"
     folder = f"<lake>/{version_folder(manifest.name, manifest.version)}/"
     reading = shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
-    override = gate.get("override")
+    override, approval = gate.get("override"), gate.get("approval")
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
@@ -53,7 +53,8 @@ def version_readme(manifest: Manifest) -> bytes:
         *[f"    {line}" for line in reading],
         "",
         f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
-        + (f", overridden by {override['by']}: {override['reason']}" if override else ""),
+        + (f", overridden by {override['by']}: {override['reason']}" if override else "")
+        + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
         *[f"  - {reason}" for reason in gate.get("reasons", ())],
         f"- Created: {manifest.created}",
         f"- License: {manifest.fields.license or 'not stated'}",

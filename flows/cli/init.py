@@ -122,7 +122,7 @@ training:
   budget_samples: {recipe.training.budget_samples}      # real images shown; or budget_s
   device: auto                # cuda when there is one, else cpu
 gate:
-  on_reject: keep-champion    # or stop: publish nothing when the new generator is refused
+  on_reject: keep-champion    # when refused; or stop: publish nothing; or ask a person
 synthesis:
   samples: {recipe.synthesis.samples}
   balance: {balance}              # real | equal | fill (what each class lacks) | fractions

@@ -216,7 +216,7 @@ def _text(survey: _Survey, found: Mapping[str, Any]) -> str:
         f"  budget_samples: {recipe.training.budget_samples}    # real rows shown; or budget_s",
         "  device: auto    # cuda when there is one, else cpu",
         "gate:",
-        "  on_reject: keep-champion    # or stop: publish nothing when the new one is refused",
+        "  on_reject: keep-champion    # when refused; or stop: publish nothing; or ask a person",
         "synthesis:",
         f"  samples: {recipe.synthesis.samples}",
         "  balance: real    # real | equal | fill (what each class lacks) | fractions",

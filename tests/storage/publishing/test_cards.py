@@ -33,6 +33,14 @@ def test_an_override_is_shown_beside_the_verdict(manifest):
     assert "block, overridden by ada: a demo" in text
 
 
+def test_an_approval_is_shown_beside_the_verdict(manifest):
+    approval = {"by": "ada", "reason": "seen", "at": "2026-01-31"}
+    gate = {"verdict": "pass", "reasons": [], "override": None, "approval": approval}
+    fields = dataclasses.replace(manifest.fields, gate=gate)
+    text = cards.version_readme(dataclasses.replace(manifest, fields=fields)).decode()
+    assert "pass, approved by ada: seen" in text
+
+
 def test_stats_add_up(manifest):
     stats = json.loads(cards.stats(manifest))
     assert stats["rows"] == sum(shard["rows"] for shard in stats["shards"]) == 50

@@ -42,7 +42,7 @@ MOST_WAITING = 200
 """Suspended runs that are looked through for the same question: what the API lists at once."""
 SUSPENDED = "Suspended"
 """Prefect's name of the state."""
-NOT_FOUND = 404
+NOT_FOUND, CONFLICT = 404, 409
 ASKED = "ganmill-question-{}"
 """Key of the run's input that keeps what was asked, counted from 1."""
 PAUSE = "question-{}"
@@ -129,9 +129,13 @@ class RunInputs:
                 raise
 
     def write(self, key: str, value: Any) -> None:
-        """Keep a value under a new key."""
-        with get_client(sync_client=True) as client:
-            client.create_flow_run_input(self.run, key=key, value=json.dumps(value))
+        """Keep a value under a new key; once more when the first answer of the API was lost."""
+        try:
+            with get_client(sync_client=True) as client:
+                client.create_flow_run_input(self.run, key=key, value=json.dumps(value))
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != CONFLICT or self.read(key) != value:
+                raise
 
 
 def last_question(inputs: RunInputs) -> Pinned | None:

@@ -229,8 +229,15 @@ class Up:
             "parameters": deployment["parameters"] | parameters,
             "state": {"type": "SCHEDULED"},
         }
-        made = self.client.post(f"/deployments/{deployment['id']}/create_flow_run", json=asked)
-        return str(made.raise_for_status().json()["id"])
+
+        def made() -> httpx.Response | None:
+            path = f"/deployments/{deployment['id']}/create_flow_run"
+            answer = self.client.post(path, json=asked)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = wait(made, RUN_S)
+        assert answer is not None, "SQLite was busy all the time"
+        return str(answer.raise_for_status().json()["id"])
 
     def flow_run(self, run: str) -> dict[str, Any]:
         return dict(self.client.get(f"/flow_runs/{run}").raise_for_status().json())

@@ -33,7 +33,7 @@ PLACE = [
     {"output": {"lake": "s3://elsewhere/lake", "storage": "minio"}},
     {"engine": {"workers": 5}},
     {"report": {"artifacts": "numbers"}},
-    {"gate": {"on_reject": "stop"}},
+    {"gate": {"on_reject": "ask", "approval": "always"}},
     {"training": {"device": "cpu"}},
     {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
@@ -121,7 +121,7 @@ def test_bounds_change_the_evaluation_but_not_what_happens_on_reject():
         return evaluation_key(parse_recipe(MINIMAL | change), prepared(), "snapshot")
 
     assert key({"gate": {"fd_pass": 3}}) != key({})
-    assert key({"gate": {"on_reject": "stop"}}) == key({})
+    assert key({"gate": {"on_reject": "ask", "approval": "always"}}) == key({})
     assert key({"seed": 1}) != key({})
 
 

@@ -1,9 +1,10 @@
 """The whole job as one Prefect flow."""
 
 import dataclasses
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from prefect import flow, runtime
@@ -15,6 +16,7 @@ from flows.nightly import nightly
 from flows.outcome import Outcome
 from flows.progress import make_reporter
 from flows.recipe import Recipe
+from flows.recipe_file import parse_recipe
 from flows.tracked import events, show
 from flows.tracked.approval import with_questions
 from flows.tracked.form import titled
@@ -50,11 +52,13 @@ def run_tracked(job: Job) -> Outcome:
 
 
 def _run_name() -> str:
-    recipe = runtime.flow_run.parameters["recipe"]
-    return f"{recipe.name}, seed {recipe.seed}, {scheduled_date():%Y-%m-%d}"
+    given = runtime.flow_run.parameters["recipe"]
+    asked = given.model_dump() if isinstance(given, Recipe) else given
+    return f"{asked.get('name')}, seed {asked.get('seed', 0)}, {scheduled_date():%Y-%m-%d}"
 
 
-@flow(name="nightly", flow_run_name=_run_name, persist_result=False)
+# A wrong recipe is told by our sentence: Prefect's validation shows pydantic's list.
+@flow(name="nightly", flow_run_name=_run_name, persist_result=False, validate_parameters=False)
 @in_a_sentence
 def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
     """Train, judge, synthesize and publish what a recipe asks for.
@@ -65,7 +69,16 @@ def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
     Raises:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
     """
-    do_nightly(recipe)
+    do_nightly(as_recipe(recipe))
+
+
+def as_recipe(given: Recipe | Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a run: of a command as it is, of the run form from plain values.
+
+    Raises:
+        RecipeError: the form holds no valid recipe.
+    """
+    return given if isinstance(given, Recipe) else parse_recipe(given)
 
 
 def do_nightly(recipe: Recipe) -> None:

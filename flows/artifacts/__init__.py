@@ -10,11 +10,18 @@ Artifacts lie in Prefect's database and come up in every listing: each stays bel
 """
 
 from flows.artifacts.curves import curves_markdown
-from flows.artifacts.dataset import outcome_markdown
+from flows.artifacts.dataset import outcome_line, outcome_markdown
 from flows.artifacts.samples import samples_markdown
-from flows.artifacts.verdict import verdict_markdown
+from flows.artifacts.verdict import verdict_line, verdict_markdown
 
-__all__ = ["curves_markdown", "outcome_markdown", "samples_markdown", "verdict_markdown"]
+__all__ = [
+    "curves_markdown",
+    "outcome_line",
+    "outcome_markdown",
+    "samples_markdown",
+    "verdict_line",
+    "verdict_markdown",
+]
 
 MAX_BYTES = 300_000
 """Of one artifact, as it is stored."""

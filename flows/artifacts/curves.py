@@ -69,10 +69,11 @@ def _chart(figure: Figure, left: int, top: int) -> Html:
     data = figure.data
     series, marks = _series(data), list(data.get("marks", ()))
     across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
-    title = f"{_title(figure)}, {data['y_label']}"
+    title, unit = _title(figure), str(data["y_label"])
+    told = title if unit in title else f"{title}, {unit}"
     return element(
         "g",
-        element("text", title, x=16, y=20, font_size=13, font_weight=600),
+        element("text", told, x=16, y=20, font_size=13, font_weight=600),
         _legend(series),
         _axes(across, up),
         [_mark(mark, across) for mark in marks],
@@ -92,12 +93,14 @@ def _title(figure: Figure) -> str:
 def _legend(series: Sequence[Mapping[str, Any]]) -> list[Html]:
     """Return name and last value of every series in its colour, in one line."""
     told: list[Html] = []
-    x = 16
+    x = 16.0
     for index, item in enumerate(series):
         text = f"{words(str(item['name']))} {number(finite(item['y'])[-1])}"
-        told.append(element("path", d=f"M{x} 36h16", stroke_width=2, fill="none", **_style(index)))
-        told.append(element("text", text, x=x + 20, y=40, fill=QUIET))
-        x += 34 + 6 * len(text)
+        told.append(
+            element("path", d=f"M{x:.1f} 36h16", stroke_width=2, fill="none", **_style(index))
+        )
+        told.append(element("text", text, x=f"{x + 20:.1f}", y=40, fill=QUIET))
+        x += 32 + 5.5 * len(text)
     return told
 
 

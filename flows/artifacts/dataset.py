@@ -40,6 +40,15 @@ def outcome_markdown(outcome: Outcome) -> str:
     )
 
 
+def outcome_line(outcome: Outcome) -> str:
+    """Return the outcome in a line, for listings."""
+    published = outcome.published
+    if published is None:
+        return f"**Nothing published** {plain(outcome.reason)}"
+    word = records_word(outcome.report.modality)
+    return f"**{published.version}** {published.rows:,} {word}, {plain(outcome.reason)}"
+
+
 def _facts(outcome: Outcome, published: Published) -> list[str]:
     word = records_word(outcome.report.modality)
     size = f"{published.total_bytes / 2**20:,.1f} MiB"

@@ -42,6 +42,14 @@ def verdict_markdown(assessed: Assessed, gate: GateConfig, report_page: str) -> 
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def verdict_line(report: Report) -> str:
+    """Return the verdict and its first reason in a line, for listings."""
+    failing = [reason.text for reason in report.reasons if reason.outcome != "pass"]
+    more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+    told = plain(f"{failing[0]}{more}", LONGEST_REASON) if failing else "nothing stands against it"
+    return f"**{report.verdict.upper()}** {told}"
+
+
 def _standing(assessed: Assessed) -> str:
     champion = assessed.standing.champion
     if assessed.is_reigning:
@@ -74,20 +82,21 @@ def _metrics(report: Report, champion: Report | None, gate: GateConfig) -> str:
     """Return the metrics of the whole set; those of classes and columns are in the report."""
     theirs = {} if champion is None else {_name(metric): metric for metric in champion.metrics}
     outcomes = outcomes_of(report)
-    columns = ["metric", "on", "gate", "value", "95 % interval"]
-    columns += ["champion"] * bool(theirs) + ["real data", "passes", "is blocked"]
+    columns = ["metric", "gate", "value (95 % interval)"]
+    columns += ["champion"] * bool(theirs) + ["real data", "passes", "blocks"]
     rows = []
     for metric in report.metrics:
         if "/" in metric.scope:
             continue
         rival = theirs.get(_name(metric))
-        bounds = bounds_of(metric, gate)
-        row = [words(metric.name), metric.scope, outcomes.get(_name(metric), "")]
-        row += [number(metric.value), interval(metric.low, metric.high)]
+        row = [f"{words(metric.name)}, {metric.scope}", outcomes.get(_name(metric), "")]
+        row.append(f"{number(metric.value)} ({interval(metric.low, metric.high)})")
         row += [number(None if rival is None else rival.value)] * bool(theirs)
         row.append("" if metric.ceiling is None else number(metric.ceiling.value))
-        rows.append([*row, *_limits(bounds)])
-    return table(columns, rows, right=range(3, len(columns)))
+        rows.append([*row, *_limits(bounds_of(metric, gate))])
+    legend = "The champion is judged on the same records. ↑ is the upper end of the interval."
+    shown = table(columns, rows, right=range(2, len(columns)))
+    return f"{shown}\n\n{legend if theirs else legend.partition('. ')[2]}"
 
 
 def _name(metric: Metric) -> tuple[str, str]:
@@ -95,20 +104,15 @@ def _name(metric: Metric) -> tuple[str, str]:
 
 
 def _limits(bounds: Bounds | None) -> tuple[str, str]:
-    """Return where a metric passes and where it blocks, in words."""
+    """Return where a metric passes and where it blocks, in signs."""
     if bounds is None:
         return "", ""
-    passes, blocks = [], []
-    if math.isfinite(bounds.pass_low):
-        passes.append(f"from {number(bounds.pass_low)}")
-    if math.isfinite(bounds.pass_high):
-        end = ", upper end" if bounds.upper_end else ""
-        passes.append(f"up to {number(bounds.pass_high)}{end}")
-    if math.isfinite(bounds.block_low):
-        blocks.append(f"below {number(bounds.block_low)}")
-    if math.isfinite(bounds.block_high):
-        blocks.append(f"above {number(bounds.block_high)}")
-    return " ".join(passes), " or ".join(blocks)
+    end = " ↑" if bounds.upper_end else ""
+    passes = [f"≥ {number(bounds.pass_low)}"] * math.isfinite(bounds.pass_low)
+    passes += [f"≤ {number(bounds.pass_high)}{end}"] * math.isfinite(bounds.pass_high)
+    blocks = [f"< {number(bounds.block_low)}"] * math.isfinite(bounds.block_low)
+    blocks += [f"> {number(bounds.block_high)}"] * math.isfinite(bounds.block_high)
+    return ", ".join(passes), ", ".join(blocks)
 
 
 def _worst_parts(report: Report, gate: GateConfig) -> str:
@@ -127,7 +131,7 @@ def _worst_parts(report: Report, gate: GateConfig) -> str:
     plural = {"class": "classes"}.get(_part(report), f"{_part(report)}s")
     lines = [
         f"- **{plain(part, LONGEST)}** {plain(words(metric.name))} {number(metric.value)}, "
-        f"passes {_limits(bounds)[0]}"
+        f"passes {plain(_limits(bounds)[0])}"
         for part, (_, metric, bounds) in chosen
     ]
     return "\n".join([f"Worst {plural} of {len(worst):,}:", "", *lines])

@@ -10,8 +10,10 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.artifacts import (
     curves_markdown,
+    outcome_line,
     outcome_markdown,
     samples_markdown,
+    verdict_line,
     verdict_markdown,
 )
 from flows.job import Job
@@ -30,34 +32,27 @@ def show_verdict(job: Job, assessed: Assessed) -> None:
     What the API does not take is left out, with a line in the log: the report has it all.
     """
     judged = assessed.challenger
-    page = report_page(job, judged)
-    _show(job.name, "verdict", verdict_markdown(assessed, job.recipe.gate, page))
-    _show(job.name, "curves", curves_markdown(judged.report))
+    report, page = judged.report, report_page(job, judged)
+    text = verdict_markdown(assessed, job.recipe.gate, page)
+    _show(f"{job.name}-verdict", text, verdict_line(report))
+    _show(f"{job.name}-curves", curves_markdown(report), "Training curves")
     if job.recipe.report.artifacts == "full":
-        _show(job.name, "samples", samples_markdown(judged.report))
+        _show(f"{job.name}-samples", samples_markdown(report), "Synthetic samples")
 
 
 def show_outcome(name: str, outcome: Outcome) -> None:
     """Show what was published, how to read it and what it cost, or why nothing was."""
-    _show(name, "outcome", outcome_markdown(outcome))
+    _show(f"{name}-outcome", outcome_markdown(outcome), outcome_line(outcome))
 
 
-def _show(name: str, what: str, text: str | None) -> None:
-    """Create one artifact; the UI lists it by its description, so that is short."""
+def _show(key: str, text: str | None, line: str) -> None:
+    """Create one artifact; listings show the line."""
     if text is None:
         return
     try:
-        create_markdown_artifact(text, key=f"{name}-{what}", description=DESCRIPTIONS[what])
+        create_markdown_artifact(text, key=key, description=line)
     except HTTPError as error:
-        get_run_logger().warning("The artifact %s-%s is not shown: %s", name, what, error)
-
-
-DESCRIPTIONS = {
-    "verdict": "Verdict with its reasons; metrics beside champion, real data and bounds",
-    "curves": "Training curves",
-    "samples": "Synthetic samples",
-    "outcome": "What was published, how to read it, what the run used",
-}
+        get_run_logger().warning("The artifact %s is not shown: %s", key, error)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from flows.job import Job
 from flows.outcome import Outcome
 from flows.results import Assessed, Candidate, Choice, Made
 from flows.stages import Stages, plain_stages
+from flows.tracked.in_line import InLine
 from flows.tracked.show import show_verdict
 from flows.tracked.survive import patiently
 from storage.errors import DeadlineError, RetryableError
@@ -73,20 +74,21 @@ def tracked_stages(job: Job) -> Stages:
     def publish(prepared: Prepared, choice: Choice, made: Made) -> Outcome:
         return plain.publish(prepared, choice, made)
 
+    line = InLine()
     return Stages(
-        prepare=prepare,
-        watch=_watching(job, plain),
-        train=train,
-        evaluate=evaluate,
-        gate=gate,
+        prepare=line.then(prepare),
+        watch=_watching(job, plain, line),
+        train=line.then(train),
+        evaluate=line.then(evaluate),
+        gate=line.then(gate),
         ask=plain.ask,
-        promote=promote,
-        synthesize=synthesize,
-        publish=publish,
+        promote=line.then(promote),
+        synthesize=line.then(synthesize),
+        publish=line.then(publish),
     )
 
 
-def _watching(job: Job, plain: Stages) -> Callable[[Prepared], Candidate | None]:
+def _watching(job: Job, plain: Stages, line: InLine) -> Callable[[Prepared], Candidate | None]:
     """Return the drift watch, as a task only where there is something to watch."""
     if job.recipe.training.when != "interval":
         return plain.watch
@@ -95,4 +97,4 @@ def _watching(job: Job, plain: Stages) -> Callable[[Prepared], Candidate | None]
     def watch(prepared: Prepared) -> Candidate | None:
         return plain.watch(prepared)
 
-    return watch
+    return line.then(watch)

@@ -13,8 +13,10 @@ from PIL import Image
 from flows.artifacts import (
     MAX_BYTES,
     curves_markdown,
+    outcome_line,
     outcome_markdown,
     samples_markdown,
+    verdict_line,
     verdict_markdown,
 )
 from flows.artifacts.curves import curves_svg
@@ -103,17 +105,26 @@ class TestVerdict:
         assert "- **warn** is low\n- **pass** label accuracy" in head
         assert "There is no champion yet." in head
         assert (
-            "| coverage | classifier | warn | 0.900 | 0.80 to 1.00 | 0.970 "
-            "| from 0.728 | below 0.485 |" in rest
+            "| coverage, classifier | warn | 0.900 (0.80 to 1.00) | 0.970 "
+            "| ≥ 0.728 | &lt; 0.485 |" in rest
         )
         assert "classifier/7" not in text
         assert "Report: `lake/r.html`" in rest
+
+    def test_in_a_line_is_its_first_reason(self):
+        bad = [
+            Reason(metric="fd", scope="all", outcome="block", text=f"fd {name}") for name in "a*b"
+        ]
+        assert verdict_line(report(verdict="block", reasons=bad)) == "**BLOCK** fd a, and 2 more"
+        fine = Reason(metric="fd", scope="all", outcome="pass", text="fd is small")
+        told = verdict_line(report(verdict="pass", reasons=[fine]))
+        assert told == "**PASS** nothing stands against it"
 
     def test_names_the_champion_and_its_values(self):
         theirs = report(metrics=[coverage("classifier", 0.85)], generator="w", verdict="pass")
         text = verdict(report(), theirs)
         assert "The champion is `w`, today PASS." in text
-        assert "| 0.900 | 0.80 to 1.00 | 0.850 | 0.970 |" in text
+        assert "| 0.900 (0.80 to 1.00) | 0.850 | 0.970 |" in text
         assert "It is the champion." in verdict(report(), reigning="v")
         assert "`old` cannot be judged" in verdict(report(), reigning="old")
 
@@ -122,7 +133,7 @@ class TestVerdict:
         metrics = [coverage(scope, value) for scope, value in values.items()]
         text = verdict(report(metrics=[coverage("classifier"), *metrics]))
         assert (
-            "Worst classes of 3:\n\n- **3** coverage 0.600, passes from 0.728\n"
+            "Worst classes of 3:\n\n- **3** coverage 0.600, passes ≥ 0.728\n"
             "- **5** coverage 0.700" in text
         )
 
@@ -215,7 +226,7 @@ class TestCurves:
         drawn = ElementTree.fromstring(embedded(text))  # noqa: S314 - made here
         texts = [item.text for item in drawn.iter("{http://www.w3.org/2000/svg}text")]
         assert texts.count("snapshot") == 2
-        assert "losses, loss" in texts
+        assert "losses" in texts
         paths = list(drawn.iter("{http://www.w3.org/2000/svg}path"))
         assert sum(path.get("vector-effect") is not None for path in paths) == 3
 
@@ -274,6 +285,12 @@ class TestOutcome:
         assert (
             '```python\nimport pandas\npandas.read_parquet("lake/datasets/digits/v/")\n```' in text
         )
+
+    def test_in_a_line_is_the_version_or_why_there_is_none(self):
+        line = outcome_line(outcome())
+        assert line == "**20260101T000000Z-abababab** 1,000 images, v is the first champion"
+        line = outcome_line(outcome(published=None, reason="fd is *too* far"))
+        assert line == r"**Nothing published** fd is \*too\* far"
 
     def test_names_the_person_who_overrode_the_verdict(self):
         signed = {"by": "Ada", "reason": "a *test*", "at": "2026-01-01"}

@@ -87,7 +87,7 @@ def _ensure(client: SyncPrefectClient, wanted: AutomationCore, known: Automation
 
 
 def _content(automation: AutomationCore) -> dict[str, object]:
-    return AutomationCore.model_validate(automation.model_dump(mode="json")).model_dump(mode="json")
+    return AutomationCore.model_validate(automation.model_dump()).model_dump()
 
 
 def _all_names() -> set[str]:

@@ -14,8 +14,9 @@ from contextvars import copy_context
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from httpx import TransportError
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Crashed, Failed
 
 from flows.errors import FlowsError
 from flows.interrupt import StopSignal
@@ -39,8 +40,9 @@ T = TypeVar("T")
 def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
     """Make a flow's function end in a state whose message is the sentence of its error.
 
-    A stop that was asked for is Cancelled, another expected error Failed; a command that runs the
-    flow itself finds the error in its session.
+    A stop that was asked for is Cancelled, another expected error Failed; where Prefect's own
+    server is away the run is Crashed, so that it starts again. A command that runs the flow itself
+    finds the error in its session.
     """
 
     @wraps(work)
@@ -54,6 +56,10 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
             if isinstance(error, Interrupted):
                 return Cancelled(message="stopped: what is done is kept, run again to continue")
             return Failed(message=" ".join(str(error).split()) or type(error).__name__)
+        except TransportError as error:
+            if SESSION.get() is not None:
+                raise
+            return Crashed(message=f"Prefect's server could not be reached: {error}")
         return None
 
     return told

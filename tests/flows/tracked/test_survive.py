@@ -9,6 +9,7 @@ import threading
 import time
 from contextvars import ContextVar
 
+import httpx
 import pytest
 
 from flows.errors import BlockedError, RecipeError
@@ -97,6 +98,10 @@ def test_a_stop_that_was_asked_for_is_cancelled():
     state = told(Interrupted("at 12"))
     assert state.name == "Cancelled"
     assert "run again to continue" in state.message
+
+
+def test_without_prefect_s_server_a_run_is_crashed_so_that_it_starts_again():
+    assert told(httpx.ConnectError("refused")).name == "Crashed"
 
 
 def test_a_bug_stays_a_bug():

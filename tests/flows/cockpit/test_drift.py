@@ -1,0 +1,98 @@
+"""Every way in which a deployment may differ from what the recipe says is one sentence."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from prefect.client.schemas.schedules import CronSchedule
+
+from flows.cockpit.drift import differences
+from flows.cockpit.wanted import POOL, SLUG, WAIT, of_recipe, wanted
+from flows.recipe_file import parse_recipe
+
+RAW = {
+    "name": "digits",
+    "source": {"uri": "example:digits"},
+    "schedule": {"cron": "0 3 * * *", "timezone": "Europe/Berlin"},
+}
+NIGHTLY, _ = of_recipe(parse_recipe(RAW))
+
+
+def schedule(cron="0 3 * * *", *, active=True, slug=SLUG):
+    when = CronSchedule(cron=cron, timezone="Europe/Berlin")
+    return SimpleNamespace(schedule=when, active=active, slug=slug)
+
+
+def as_deployed(one=NIGHTLY, **changes):
+    """What Prefect answers for a deployment that was registered and then changed."""
+    known = {
+        "parameters": one.parameters,
+        "parameter_openapi_schema": one.form,
+        "description": one.description,
+        "tags": one.tags,
+        "entrypoint": one.entrypoint,
+        "work_pool_name": POOL,
+        "pull_steps": [],
+        "global_concurrency_limit": SimpleNamespace(limit=1),
+        "concurrency_options": WAIT,
+        "paused": False,
+        "schedules": [schedule()],
+    }
+    return SimpleNamespace(**known | changes)
+
+
+def test_what_was_registered_does_not_differ():
+    assert list(differences(NIGHTLY, as_deployed(), POOL)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"paused": True}, "is paused in Prefect"),
+        ({"schedules": []}, "has no schedule, the recipe says `0 3 * * *` (Europe/Berlin)"),
+        (
+            {"schedules": [schedule("0 4 * * *")]},
+            "its schedule is `0 4 * * *` (Europe/Berlin), the",
+        ),
+        (
+            {"schedules": [schedule(active=False)]},
+            "its schedule `0 3 * * *` (Europe/Berlin) is pau",
+        ),
+        (
+            {"schedules": [schedule(), schedule("5 5 * * *", slug=None)]},
+            "has a schedule `5 5 * * *`",
+        ),
+        ({"work_pool_name": "other"}, "its work pool is 'other', not 'ganmill'"),
+        ({"tags": ["ganmill"]}, "its tags is ['ganmill'], not ['ganmill', 'digits']"),
+        ({"description": None}, "its description is None, not 'Train, judge,"),
+        ({"entrypoint": "old.py:flow"}, "its entrypoint is 'old.py:flow', not 'flows.tracked"),
+        ({"pull_steps": [{"a": 1}]}, "its pull steps is [{'a': 1}], not []"),
+        ({"global_concurrency_limit": None}, "its concurrency limit is None, not 1"),
+        ({"concurrency_options": None}, "its collision strategy is None"),
+        ({"parameter_openapi_schema": {}}, "its run form is of another version of ganmill"),
+    ],
+)
+def test_each_difference_is_one_sentence(changes, words):
+    (said,) = differences(NIGHTLY, as_deployed(**changes), POOL)
+    assert said.startswith(words)
+
+
+def test_an_edited_parameter_is_named_by_its_path():
+    recipe = parse_recipe(RAW | {"training": {"device": "cpu"}, "seed": 3})
+    edited = as_deployed(parameters={"recipe": recipe.model_dump(mode="json")})
+    assert list(differences(NIGHTLY, edited, POOL)) == [
+        "`recipe.seed` is deployed as 3, the recipe says 0",
+        "`recipe.training.device` is deployed as 'cpu', the recipe says 'auto'",
+    ]
+
+
+def test_a_schedule_that_the_recipe_no_longer_has_is_named():
+    (said,) = differences(replace(NIGHTLY, schedule=None), as_deployed(), POOL)
+    assert said == "its schedule is `0 3 * * *` (Europe/Berlin), the recipe says none"
+
+
+def test_on_demand_a_person_may_add_schedules():
+    one = next(each for each in wanted([]) if each.flow.name == "verify")
+    added = [schedule("0 5 * * 0", slug=None)]
+    known = as_deployed(one, schedules=added, global_concurrency_limit=None)
+    assert list(differences(one, known, POOL)) == []

@@ -1,0 +1,49 @@
+"""The short form: what it changes of a recipe, and what it leaves alone."""
+
+import pytest
+
+from flows.errors import RecipeError
+from flows.recipe_file import parse_recipe
+from flows.tracked.adjust import adjusted, form_values
+
+RAW = {
+    "name": "digits",
+    "source": {"uri": "example:digits"},
+    "training": {"budget_samples": None, "budget_s": 60.0, "batch_size": 64},
+    "synthesis": {
+        "samples": 100,
+        "balance": "fractions",
+        "class_fractions": [{"label": 1, "fraction": 1.0}],
+        "seed": "night",
+    },
+    "seed": 3,
+}
+
+
+def test_an_untouched_form_is_the_recipe():
+    recipe = parse_recipe(RAW)
+    assert adjusted(recipe, form_values(recipe)) == recipe
+
+
+def test_what_is_changed_changes_and_the_rest_stays():
+    recipe = parse_recipe(RAW)
+    changes = form_values(recipe) | {"samples": 7, "budget_samples": 50, "seed": 4}
+    found = adjusted(recipe, changes)
+    assert (found.synthesis.samples, found.training.budget_samples, found.seed) == (7, 50, 4)
+    assert found.training.batch_size == 64
+    assert found.synthesis.seed == "night"
+    assert found.synthesis.class_fractions == recipe.synthesis.class_fractions
+
+
+def test_another_balance_takes_the_fractions_away_and_fractions_need_some():
+    recipe = parse_recipe(RAW)
+    equal = adjusted(recipe, form_values(recipe) | {"balance": "equal"})
+    assert equal.synthesis.class_fractions == ()
+    with pytest.raises(RecipeError, match=r"digits, adjusted: .*class_fractions"):
+        adjusted(equal, form_values(equal) | {"balance": "fractions"})
+
+
+def test_without_any_budget_a_sentence_says_so():
+    recipe = parse_recipe(RAW)
+    with pytest.raises(RecipeError, match="set at least one"):
+        adjusted(recipe, form_values(recipe) | {"budget_s": None})

@@ -28,7 +28,7 @@ from flows.announce import announce
 from flows.approval import LONGEST_REASON, answered, question_markdown, worsened
 from flows.errors import AnswerError
 from flows.job import Job
-from flows.results import Answer, AnswerKind, Assessed, Candidate, Choice, Question
+from flows.results import Answer, AnswerKind, Assessed, Candidate, Choice, Judged, Question
 from flows.stages import Stages
 from flows.stages.promote import promote
 from gan.report import Verdict
@@ -90,7 +90,6 @@ def with_questions(job: Job, stages: Stages) -> Stages:
         return stages
     inputs = RunInputs(UUID(run))
     pinned = last_question(inputs)
-    candidate: list[Candidate] = [] if pinned is None else [pinned.candidate]
 
     def watch(prepared: Prepared) -> Candidate | None:
         if pinned is None:
@@ -98,18 +97,14 @@ def with_questions(job: Job, stages: Stages) -> Stages:
         job.reporter.say(f"Going on with generator {job.name}/{pinned.candidate.version}")
         return pinned.candidate
 
-    def evaluate(prepared: Prepared, given: Candidate) -> Assessed:
-        candidate[:] = [given]
-        return stages.evaluate(prepared, given)
-
     def ask(assessed: Assessed, choice: Choice) -> Choice:
         if choice.kind != "asked" or choice.question is None:
             return choice
         promote(job, assessed, choice)
         announce(job)
-        return _answered(job, inputs, candidate[0], assessed, choice)
+        return _answered(job, inputs, assessed, choice)
 
-    return replace(stages, watch=watch, evaluate=evaluate, ask=ask)
+    return replace(stages, watch=watch, ask=ask)
 
 
 class RunInputs:
@@ -179,9 +174,7 @@ def waiting_runs() -> list[tuple[UUID, str]]:
     return [(run.id, str(run.name)) for run in runs]
 
 
-def _answered(
-    job: Job, inputs: RunInputs, candidate: Candidate, assessed: Assessed, choice: Choice
-) -> Choice:
+def _answered(job: Job, inputs: RunInputs, assessed: Assessed, choice: Choice) -> Choice:
     """Return what the last answer makes of the choice; without one that holds, suspend the run.
 
     When another run waits for the same answer, nobody synthesizes in this one.
@@ -204,7 +197,7 @@ def _answered(
     pinned = Pinned(
         number=1 if last is None else last.number + 1,
         name=job.name,
-        candidate=candidate,
+        candidate=_candidate(assessed.challenger),
         verdict=question.verdict,
     )
     _suspend(inputs, pinned, question, complaint)
@@ -217,6 +210,16 @@ def _question(choice: Choice) -> Question:
         msg = f"the choice {choice.kind!r} asks nothing"
         raise ValueError(msg)
     return choice.question
+
+
+def _candidate(judged: Judged) -> Candidate:
+    """Return the generator that was judged, as one that was not trained by this run."""
+    return Candidate(
+        version=judged.version,
+        snapshot_digest=judged.snapshot_digest,
+        train_key="",
+        trained=False,
+    )
 
 
 def _answer(response: dict[str, Any]) -> Answer:

@@ -16,12 +16,15 @@ def test_datasets_list_and_show_need_neither_torch_nor_prefect(finished):
 def test_show_says_how_to_read(finished):
     shown = finished.place.run("datasets", "show", "stripes").out
     assert f'pandas.read_parquet("{finished.done.json["published"]["path"]}")' in shown
+    assert " CPU-s in " in next(line for line in shown.splitlines() if line.startswith("Cost"))
 
 
 def test_show_as_json_holds_verdict_and_provenance(finished):
     shown = finished.place.run("datasets", "show", "stripes", "--json").json
     assert shown["provenance"]["training"]["seed"] == 0
     assert shown["gate"]["choice"] == "promoted"
+    assert shown["cost"]["written_bytes"] >= shown["bytes"]
+    assert shown["cost"]["cpu_s"] > 0
 
 
 def test_the_lake_comes_from_option_or_environment(finished, tmp_path):

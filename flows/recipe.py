@@ -41,6 +41,9 @@ class OutputConfig(BaseModel):
     """`parquet`: tables with the source's own types, or PNG images as Hugging Face stores them.
     `parquet-raw`, images only: pixels, faster to read. `csv`, tables only: written as the source
     writes it."""
+    keep_last: Annotated[int, Field(ge=1)] | None = Field(30, title="Versions kept")
+    """How many versions stay when the lake is collected: the newest ones, and whatever is pinned.
+    null keeps all of them."""
 
 
 class EngineConfig(BaseModel):

@@ -95,6 +95,13 @@ def fetch_newest(store: ObjectStore, run_key: str, folder: Path) -> Path | None:
     return None
 
 
+def drop(store: ObjectStore, run_key: str) -> None:
+    """Delete every checkpoint of a run, indexes first, so that none is half there."""
+    keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
+    for key in sorted(keys, key=lambda key: not key.endswith(f"/{_INDEX}")):
+        store.delete(key)
+
+
 def _fetch(store: ObjectStore, base: str, folder: Path) -> Path:
     index = _read_index(store, f"{base}/{_INDEX}")
     target = folder / index.folder

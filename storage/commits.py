@@ -26,6 +26,8 @@ class Commit:
     """Key relative to the lake."""
     manifest_sha256: str
     retired: bool = False
+    retired_at: str = ""
+    """UTC, ISO 8601; empty where the record says no time."""
     pinned: bool = False
 
     @classmethod
@@ -92,14 +94,21 @@ def fold(entries: Sequence[Entry]) -> Versions:
         elif kind == "commit" and version not in commits and version not in abandoned:
             commits[version] = Commit.of(entry)
         elif version in commits and kind in _CHANGES:
-            commits[version] = _CHANGES[kind](commits[version])
+            commits[version] = _CHANGES[kind](commits[version], entry)
     return Versions(commits=tuple(commits.values()), abandoned=frozenset(abandoned))
 
 
-_CHANGES: Mapping[str, Callable[[Commit], Commit]] = {
-    "retire": lambda commit: replace(commit, retired=True),
-    "pin": lambda commit: replace(commit, pinned=True),
-    "unpin": lambda commit: replace(commit, pinned=False),
+def _retire(commit: Commit, entry: Entry) -> Commit:
+    """The first record retires: a later one does not prolong the grace."""
+    if commit.retired:
+        return commit
+    return replace(commit, retired=True, retired_at=str(entry.record.get("created", "")))
+
+
+_CHANGES: Mapping[str, Callable[[Commit, Entry], Commit]] = {
+    "retire": _retire,
+    "pin": lambda commit, _: replace(commit, pinned=True),
+    "unpin": lambda commit, _: replace(commit, pinned=False),
 }
 
 

@@ -18,6 +18,7 @@ StorageError
 ├── SettingsError                a storage profile or an URI is wrong (exit 2)
 │   └── SchemeError              an URI scheme that ganmill does not serve
 ├── PlanError                    what was asked for cannot be planned (exit 2)
+├── RetentionError               a version cannot be pinned, unpinned or retracted (exit 2)
 ├── AbandonedError               the version was given up by another process; start a new attempt
 └── PromotionConflictError       the champion changed since it was read; gate again
 
@@ -95,6 +96,10 @@ class SchemeError(SettingsError):
 
 class PlanError(StorageError):
     """What was asked for cannot be planned."""
+
+
+class RetentionError(StorageError):
+    """What was asked of a version cannot be done: it is retired, or pinned."""
 
 
 class AbandonedError(StorageError):

@@ -60,6 +60,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set.")]
 GeneratorName = Annotated[str, typer.Argument(metavar="NAME", help="Generator.")]
 Person = Annotated[str, typer.Option("--by", metavar="WHO", help="Your name, for the log.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="WHY", help="In writing, for the log.")]
+OneVersion = Annotated[str, typer.Argument(metavar="VERSION", help="See `datasets list`.")]
 Version = Annotated[
     str | None, typer.Argument(metavar="[VERSION]", help="The latest one unless given.")
 ]
@@ -221,6 +222,23 @@ def presets(*, as_json: AsJson = False) -> int:
 
 
 @app.command()
+def gc(
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, it is only said.")] = (
+        False
+    ),
+    lake: Lake = None,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> int:
+    """Drop what a lake no longer needs: old versions, what was never finished, checkpoints."""
+    from flows.cli.maintain import collect
+    from flows.cli.places import Place
+
+    return collect(Place(lake=lake, storage=storage), apply=apply, as_json=as_json)
+
+
+@app.command()
 def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
     """Show of every name champion, latest version, verdict, last success and last attempt."""
     from flows.cli.places import Place
@@ -313,3 +331,54 @@ def datasets_verify(
     from flows.cli.places import Place
 
     return verify_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)
+
+
+@datasets.command("pin")
+def datasets_pin(
+    name: Name,
+    version: OneVersion,
+    *,
+    by: Person,
+    reason: Reason,
+    lake: Lake = None,
+    storage: Storage = None,
+) -> int:
+    """Keep a version for good, whatever output.keep_last says."""
+    from flows.cli.maintain import pin
+    from flows.cli.places import Place
+
+    return pin(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+
+
+@datasets.command("unpin")
+def datasets_unpin(
+    name: Name,
+    version: OneVersion,
+    *,
+    by: Person,
+    reason: Reason,
+    lake: Lake = None,
+    storage: Storage = None,
+) -> int:
+    """Let retention have a version again."""
+    from flows.cli.maintain import unpin
+    from flows.cli.places import Place
+
+    return unpin(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+
+
+@datasets.command("retract")
+def datasets_retract(
+    name: Name,
+    version: OneVersion,
+    *,
+    by: Person,
+    reason: Reason,
+    lake: Lake = None,
+    storage: Storage = None,
+) -> int:
+    """Take a version out of readers' sight at once; gc deletes its files a day later."""
+    from flows.cli.maintain import retract
+    from flows.cli.places import Place
+
+    return retract(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)

@@ -15,6 +15,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     flows_errors.AnswerError: USAGE,
     storage_errors.SettingsError: USAGE,
     storage_errors.PlanError: USAGE,
+    storage_errors.RetentionError: USAGE,
     gan_errors.ConfigError: USAGE,
     flows_errors.BlockedError: BLOCKED,
     storage_errors.SourceError: SOURCE,

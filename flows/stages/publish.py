@@ -51,6 +51,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
     return ManifestFields(
         modality=judged.report.modality,
         real_class_counts=prepared.class_counts["train"],
+        retention={"keep_last": recipe.output.keep_last},
         provenance={
             "source": source,
             "source_digest": prepared.source_digest,

@@ -1,0 +1,93 @@
+"""Keeping a lake in order: tell what nobody was told, and drop what nobody needs."""
+
+import re
+from dataclasses import dataclass
+
+from flows.errors import UnsentError
+from flows.job import now
+from storage import registry
+from storage.announce import Emit, announce_pending
+from storage.checkpoints import drop
+from storage.datasets import list_datasets, refresh_hint
+from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.layout import plan_key, snapshot_key
+from storage.objects import ObjectStore
+from storage.registry import TrainingPlan
+from storage.retention import Collector, Removal
+
+_CHECKPOINT = re.compile(r"runs/([0-9a-f]+)/checkpoint/.+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What was done for a lake, or would be."""
+
+    applied: bool
+    """False: nothing was changed."""
+    announced: tuple[str, ...]
+    """Event and version of everything that others were told."""
+    removals: tuple[Removal, ...]
+    """Versions that left the sight of readers, and files that left the lake."""
+    checkpoints: tuple[str, ...]
+    """Finished trainings, by train key, whose checkpoints were dropped."""
+    unsent: str = ""
+    """Why an event could not be sent; empty when none failed."""
+
+
+def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -> Kept:
+    """Announce what is pending, refresh hints, drop checkpoints of finished trainings, collect.
+
+    Args:
+        lake: which.
+        apply: False changes nothing and says what would be done.
+        emit: sends one event; None leaves pending what is.
+
+    Raises:
+        LakeError: the lake failed; what was done stays, run again.
+    """
+    collector = Collector(lake, now())
+    finished = _finished_trainings(lake)
+    if not apply:
+        return Kept(
+            applied=False, announced=(), removals=tuple(collector.due()), checkpoints=finished
+        )
+    announced, unsent = _announce(lake, emit)
+    for name in list_datasets(lake):
+        refresh_hint(lake, name)
+    for key in finished:
+        drop(lake, key)
+    return Kept(
+        applied=True,
+        announced=announced,
+        removals=tuple(collector.collect()),
+        checkpoints=finished,
+        unsent=unsent,
+    )
+
+
+def _announce(lake: ObjectStore, emit: Emit | None) -> tuple[tuple[str, ...], str]:
+    told: list[str] = []
+    if emit is None:
+        return (), ""
+    for name in sorted({*list_datasets(lake), *registry.list_generators(lake)}):
+        try:
+            sent = announce_pending(lake, name, emit)
+        except UnsentError as error:
+            return tuple(told), str(error)
+        told += [f"{one.event} {name}/{one.payload['version']}" for one in sent]
+    return tuple(told), ""
+
+
+def _finished_trainings(lake: ObjectStore) -> tuple[str, ...]:
+    """Return the train keys whose candidate is complete and whose checkpoints are still there."""
+    matches = (_CHECKPOINT.fullmatch(info.key) for info in lake.list("runs/"))
+    keys = sorted({match[1] for match in matches if match})
+    return tuple(key for key in keys if _is_finished(lake, key))
+
+
+def _is_finished(lake: ObjectStore, key: str) -> bool:
+    try:
+        plan = TrainingPlan.from_json(lake.get(plan_key(key)))
+    except (ObjectNotFoundError, IntegrityError):
+        return False
+    return lake.stat(snapshot_key(plan.name, plan.version)) is not None

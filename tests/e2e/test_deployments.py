@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,23 @@ def test_a_recipe_that_is_not_deployed_fails_with_one_sentence(demand):
     assert "\n" not in message
 
 
+def test_a_schedule_makes_runs(up):
+    """Prefect's scheduler fails without a word on a version of SQLAlchemy that it does not know."""
+    known = up.deployment("stripes")
+    asked = {
+        "deployments": {"id": {"any_": [known["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    last_s = time.monotonic() + 150
+    found = []
+    while not found and time.monotonic() < last_s:
+        found = up.client.post("/flow_runs/filter", json=asked).json()
+        time.sleep(1)
+    assert found, "no run was scheduled"
+    starts = {run["expected_start_time"][11:19] for run in found}
+    assert starts <= {"01:00:00", "02:00:00"}, "three o'clock in Berlin, in UTC"
+
+
 @pytest.mark.full
 def test_what_the_short_form_cannot_mean_fails_with_one_sentence(up):
     last = up.ended(up.ask(up.deployment("stripes", "adjust"), balance="fractions"))
@@ -118,6 +136,19 @@ def test_each_stage_runs_alone_on_a_recipe_that_is_new(up, small_recipe, demand)
     assert f"{newest.version} of alone is damaged: {shard.parent.name}/{shard.name}" in (
         last["state"]["message"].replace("datasets/alone/", "")
     )
+
+
+@pytest.mark.full
+def test_maintenance_says_first_what_it_would_do_and_then_does_it(up, demand):
+    for apply in (False, True):
+        last = demand("maintain", apply=apply)
+        assert last["state_type"] == "COMPLETED", last["state"]["message"]
+        assert last["name"].startswith("stripes, 20")
+        asked = {"artifacts": {"flow_run_id": {"any_": [last["id"]]}}}
+        (shown,) = up.client.post("/artifacts/filter", json=asked).json()
+        assert shown["key"] == "maintenance"
+        assert ("# Done" in shown["data"]) is apply
+        assert "Prefect: deleted 0 runs" in shown["data"] or not apply
 
 
 @pytest.mark.full

@@ -14,6 +14,7 @@ from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
 from flows.tracked import show
 from flows.tracked.deployed import open_named, run_name
 from flows.tracked.form import RecipeName, titled
+from flows.tracked.maintain import maintain_flow
 from flows.tracked.stages import tracked_stages
 from flows.tracked.survive import in_a_sentence
 from storage import verify
@@ -157,5 +158,6 @@ ON_DEMAND: tuple[Flow[Any, Any], ...] = (
     promote_flow,
     rollback_flow,
     verify_flow,
+    maintain_flow,
 )
 """In the order in which the UI's reader meets them in the docs."""

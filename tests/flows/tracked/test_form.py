@@ -33,6 +33,7 @@ def test_every_flow_of_the_design_is_deployed():
                 "promote",
                 "rollback",
                 "verify",
+                "maintain",
             )
         ),
     }

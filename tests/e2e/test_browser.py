@@ -1,5 +1,6 @@
 """What a person does in Prefect's UI, in a real browser."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -53,9 +54,9 @@ def pictures(pytestconfig):
     return folder
 
 
-def field(page, *titles):
+def field(page, *titles, within=None):
     """Return the form's field under these titles, outermost first."""
-    found = page
+    found = within or page
     for title in titles:
         whole = re.compile(rf"^{title}( \(Optional\))?$")
         label = page.locator(".schema-form-property__label", has_text=whole)
@@ -142,3 +143,28 @@ def test_from_another_address_it_asks_for_the_login(
         page.keyboard.press("Enter")
         page.get_by_role("link", name="stripes").first.wait_for()
         page.screenshot(path=pictures / "logged-in.png")
+
+
+def test_a_suspended_run_is_approved_in_the_form(up, page, small_recipe, pictures):
+    strict = small_recipe["gate"] | {"on_reject": "ask", "fd_pass": 1e-4, "fd_block": 1e-4}
+    run = up.ask(up.deploy(small_recipe | {"name": "approved", "gate": strict}))
+    page.goto(f"{up.ui}/runs/flow-run/{run}")
+    page.get_by_text("Suspended", exact=True).first.wait_for(timeout=180_000)
+    page.get_by_role("button", name="Resume").click()
+    form = page.locator(".p-modal")
+    form.get_by_text("was refused").wait_for()
+    decision = field(page, "Decision", within=form).locator(".p-select-button__control")
+    decision.click()
+    decision.press("ArrowDown")
+    decision.press("Enter")
+    sync_api.expect(decision).to_have_text("publish")
+    field(page, "Your name", within=form).locator("input, textarea").fill("Ana")
+    field(page, "Reason", within=form).locator("input, textarea").fill("the shift is known")
+    page.screenshot(path=pictures / "question.png")
+    form.get_by_role("button", name=re.compile("^(Submit|Resume)$")).click()
+    last = up.ended(run)
+    assert last["state_type"] == "COMPLETED", last["state"]["message"]
+    page.get_by_text("Completed", exact=True).first.wait_for()
+    (path,) = (up.place.lake / "datasets" / "approved" / "_meta").glob("*/manifest.json")
+    override = json.loads(path.read_text())["gate"]["override"]
+    assert (override["by"], override["reason"]) == ("Ana", "the shift is known")

@@ -100,7 +100,7 @@ def _legend(series: Sequence[Mapping[str, Any]]) -> list[Html]:
             element("path", d=f"M{x:.1f} 36h16", stroke_width=2, fill="none", **_style(index))
         )
         told.append(element("text", text, x=f"{x + 20:.1f}", y=40, fill=QUIET))
-        x += 32 + 5.5 * len(text)
+        x += 40 + 5.5 * len(text)
     return told
 
 

@@ -14,6 +14,11 @@ SHOWN_REASONS = 8
 SHOWN_EVENTS = 12
 SHOWN_PARTS = 5
 LONGEST_REASON = 400
+MARKS = {"pass": "✓", "warn": "!", "unknown": "?", "block": "✗"}
+LEGEND = (
+    "✓ passes, ! warns, ? cannot be known, ✗ blocks; the others are only shown. "
+    "↑ is the upper end of the interval."
+)
 ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
 
@@ -82,21 +87,22 @@ def _metrics(report: Report, champion: Report | None, gate: GateConfig) -> str:
     """Return the metrics of the whole set; those of classes and columns are in the report."""
     theirs = {} if champion is None else {_name(metric): metric for metric in champion.metrics}
     outcomes = outcomes_of(report)
-    columns = ["metric", "gate", "value (95 % interval)"]
+    columns = ["metric", "value (95 % interval)"]
     columns += ["champion"] * bool(theirs) + ["real data", "passes", "blocks"]
     rows = []
     for metric in report.metrics:
         if "/" in metric.scope:
             continue
         rival = theirs.get(_name(metric))
-        row = [f"{words(metric.name)}, {metric.scope}", outcomes.get(_name(metric), "")]
+        mark = MARKS.get(outcomes.get(_name(metric), ""), "")
+        row = [f"{mark} {words(metric.name)}, {metric.scope}"]
         row.append(f"{number(metric.value)} ({interval(metric.low, metric.high)})")
         row += [number(None if rival is None else rival.value)] * bool(theirs)
         row.append("" if metric.ceiling is None else number(metric.ceiling.value))
         rows.append([*row, *_limits(bounds_of(metric, gate))])
-    legend = "The champion is judged on the same records. ↑ is the upper end of the interval."
-    shown = table(columns, rows, right=range(2, len(columns)))
-    return f"{shown}\n\n{legend if theirs else legend.partition('. ')[2]}"
+    shown = table(columns, rows, right=range(1, len(columns)))
+    rivals = " The champion is judged on the same records." if theirs else ""
+    return f"{shown}\n\n{LEGEND}{rivals}"
 
 
 def _name(metric: Metric) -> tuple[str, str]:

@@ -105,7 +105,7 @@ class TestVerdict:
         assert "- **warn** is low\n- **pass** label accuracy" in head
         assert "There is no champion yet." in head
         assert (
-            "| coverage, classifier | warn | 0.900 (0.80 to 1.00) | 0.970 "
+            "| \\! coverage, classifier | 0.900 (0.80 to 1.00) | 0.970 "
             "| ≥ 0.728 | &lt; 0.485 |" in rest
         )
         assert "classifier/7" not in text

@@ -49,10 +49,12 @@ def resume(up, run: str, **answer: str) -> dict:
 
 def is_idle(up) -> bool:
     """Say whether the worker has no process of a run left."""
-    below = psutil.Process(up.process.pid).children(recursive=True)
-    workers = [one for one in below if "worker" in one.cmdline()]
-    assert workers, "no worker"
-    return not any(one.children() for one in workers)
+    try:
+        below = psutil.Process(up.process.pid).children(recursive=True)
+        workers = [one for one in below if "worker" in one.cmdline()]
+        return bool(workers) and not any(one.children() for one in workers)
+    except psutil.NoSuchProcess:
+        return False  # one went while it was looked at
 
 
 def lasting_idle(up) -> bool:
@@ -125,6 +127,7 @@ def test_a_refused_generator_waits_for_a_person_and_publishes_on_her_word(up, sm
     assert tasks(up, run).count("publish") == 1
     assert told(up, "asks") == trained
     check_override(up)
+    check_told(up)
 
 
 def check_nothing_is_held(up, waiting: dict) -> None:
@@ -165,6 +168,18 @@ def check_override(up) -> None:
     )
     listed = up.place.run("datasets", "list", "--lake", str(up.place.lake))
     assert "block (overridden)" in listed.out
+
+
+def check_told(up) -> None:
+    """Prefect has heard that the gate blocked, and then who overrode it."""
+    resource = {"id": ["ganmill.generator.asks"]}
+    last_s, heard = time.monotonic() + ASKING_S, []
+    while time.monotonic() < last_s and len(heard) < 2:
+        asked = {"filter": {"resource": resource}}
+        found = up.client.post("/events/filter", json=asked).json().get("events", [])
+        heard = [(one["event"], one["payload"]["by"]) for one in found if one["payload"]]
+        time.sleep(0.5)
+    assert set(heard) == {("ganmill.gate.blocked", "gate"), ("ganmill.generator.promoted", "Ana")}
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 import yaml
 
+from flows.cli.entry import run
+from flows.cli.exits import USAGE
 from flows.cockpit import remote
 from flows.cockpit.catalog import find_recipes
 from flows.cockpit.remote import parse_git, shown
@@ -128,3 +130,13 @@ def test_recipes_right_below_a_prefix_of_s3_are_found(s3_profile, s3_uri, monkey
         find_recipes(s3_uri)
     with pytest.raises(RecipeError, match="there is no recipe in s3://"):
         find_recipes(f"{s3_uri}/none")
+
+
+@needs_git
+def test_the_command_ends_with_one_sentence_and_without_the_login(capsys):
+    place = "git+https://me:open-sesame@localhost:1/team/repo"
+    assert run(["deploy", "--recipes", place, "--check"]) == USAGE
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: git cannot read git+https://localhost:1/team/repo")
+    assert "open-sesame" not in said
+    assert len(said.splitlines()) == 1

@@ -1,5 +1,7 @@
 """The numbers of the `autoregressive` preset, by columns, training rows and device."""
 
+import math
+
 from gan.device import fast_bfloat16
 from gan.tables.codec import TableCodec
 from gan.tables.preset import Preset
@@ -11,6 +13,13 @@ DECAY_ROWS, LARGEST_DECAY = 16_000, 4.0
 """Weight decay is DECAY_ROWS / rows: weights forget over an equal number of epochs in tables of any
 size (Wang and Aitchison, "How to set AdamW's weight decay as you scale model and dataset size",
 2024), which keeps small tables from being learnt by heart. Early stopping alone does not."""
+
+DROPOUT, LARGEST_DROPOUT = 16.0, 0.2
+"""The share of hidden units that are dropped in training is DROPOUT / square root of the rows: what
+units learn from few rows is mostly noise. More than LARGEST_DROPOUT blurs what conditions say."""
+
+LABEL_UNITS = 96
+"""Most units that the label gets beside its share, one per code."""
 
 TICKS, TICK_EPOCHS, LEAST_TICK_SAMPLES = 20, 4, 1_024
 """At least so many ticks in a budget, and a look at small tables every few epochs: they are learnt
@@ -24,14 +33,16 @@ def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
     columns = len(codec.columns)
     budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
     decay = min(DECAY_ROWS / train_rows, LARGEST_DECAY)
+    dropout = round(min(DROPOUT / math.sqrt(train_rows), LARGEST_DROPOUT), 3)
     return Preset(
         objective="likelihood",
         network={
             "kind": "autoregressive",
             "width": min(UNITS_PER_COLUMN * max(columns - 1, 1), MOST_UNITS),
             "trunk": 64,
+            "label_width": LABEL_UNITS,
             "depth": 2,
-            "dropout": 0.0,
+            "dropout": dropout,
         },
         batch_size=256,
         learning_rate=3e-3,
@@ -43,8 +54,8 @@ def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
         ema_ramp=0.1,
         budget_samples=budget,
         ticks=max(TICKS, budget // max(TICK_EPOCHS * train_rows, LEAST_TICK_SAMPLES)),
-        patience_ticks=7,
+        patience_ticks=14,
         sampling_batch=2_048,
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
-        notes=(f"weight decay {decay:.2g}: {train_rows:,} training rows",),
+        notes=(f"weight decay {decay:.2g}, dropout {dropout:.2g}: {train_rows:,} training rows",),
     )

@@ -40,6 +40,8 @@ FEWEST_ROWS = 25
 """There are as many bins as the square root of the rows, within these limits, and of at least so
 many rows each: inside a bin a value depends on no other column, so that wide bins show, while
 networks share strength between narrow ones."""
+WIDE = 4.0
+"""A bin that spans so many times what most bins do is cut, as far as its rows suffice."""
 GRID = 32
 """Most cells of one bin."""
 LABEL_CLASSES = 50
@@ -236,7 +238,7 @@ def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:
     """
     distinct, first, counts = np.unique(shown, return_index=True, return_counts=True)
     atom = np.isin(distinct, atoms)
-    bin_of = _bins(atom, counts, wide_gaps(shown, _half_bin(len(shown)))[first])
+    bin_of = _bins(distinct, atom, counts, wide_gaps(shown, _half_bin(len(shown)))[first])
     cells: list[Array] = []
     sizes: list[int] = []
     for start, end in _slices(bin_of):
@@ -253,11 +255,12 @@ def _half_bin(rows: int) -> int:
     return max(int(rows / (2 * _wanted_bins(rows))), 1)
 
 
-def _bins(atom: Array, counts: Array, gap: Array) -> Array:
+def _bins(values: Array, atom: Array, counts: Array, gap: Array) -> Array:
     """Return a number for each distinct value: equal for the values of one bin, rising.
 
     Args:
-        atom: which values are atoms.
+        values: distinct, sorted.
+        atom: which of them are atoms.
         counts: rows of each value.
         gap: before which values there is a gap that no bin shall straddle.
     """
@@ -270,7 +273,27 @@ def _bins(atom: Array, counts: Array, gap: Array) -> Array:
     middle = np.cumsum(counts) - counts / 2 - before[region]
     bins = np.maximum(np.rint(mass / per_bin), 1)
     inside = np.floor(middle / mass[region] * bins[region])
-    return np.asarray(region * (MOST_BINS + 1.0) + np.where(atom, 0, inside))
+    return _cut_wide(region * (MOST_BINS + 1.0) + np.where(atom, 0, inside), values, counts)
+
+
+def _cut_wide(bin_of: Array, values: Array, counts: Array) -> Array:
+    """Return the numbers of bins after cutting those that span much more than most do.
+
+    They are the tails, where a bin's width is much of a column's variance. Each part keeps
+    about FEWEST_ROWS rows or more.
+    """
+    slices = _slices(bin_of)
+    widths = np.array([float(values[end - 1] - values[start]) for start, end in slices])
+    usual = float(np.median(widths[widths > 0])) if (widths > 0).any() else math.inf
+    number_of, first = np.empty(len(bin_of), dtype=np.int64), 0
+    for (start, end), width in zip(slices, widths, strict=True):
+        rows = counts[start:end]
+        wanted = math.ceil(width / (WIDE * usual))
+        parts = int(max(min(wanted, rows.sum() // FEWEST_ROWS), 1))
+        middle = np.cumsum(rows) - rows / 2
+        number_of[start:end] = first + np.floor(middle / rows.sum() * parts)
+        first += parts
+    return number_of
 
 
 def _slices(bin_of: Array) -> list[tuple[int, int]]:

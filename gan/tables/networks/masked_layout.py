@@ -69,13 +69,17 @@ def codes_in_order(codec: TableCodec, layout: Layout) -> Tensor:
 def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layout:
     """Return the layout: columns of few codes first, the label last; every degree's share of units.
 
-    Degree 0, which sees the condition alone, has `trunk` units; the others share `width`.
+    Degree 0, which sees the condition alone, has `trunk` units; the others share `width`, and the
+    label gets up to `label_width` more, one per code: only its own units see all that speaks of it.
     """
     columns = codec.columns
     order = sorted(
         range(len(columns)), key=lambda i: (i == codec.label_column, columns[i].codes, i)
     )
     share = max(int(network["width"]) // max(len(order) - 1, 1), FEWEST_UNITS)
+    widths = [int(network["trunk"]), *[share] * (len(order) - 1)]
+    if codec.label_column is not None:
+        widths[-1] += min(int(network.get("label_width", 0)), columns[order[-1]].codes)
     return Layout(
         order=tuple(order),
         counts=tuple(columns[index].codes for index in order),
@@ -84,7 +88,7 @@ def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layo
             tuple(bool(cells == 1) for cells in np.diff(columns[index].first_cells))
             for index in order
         ),
-        widths=(int(network["trunk"]), *[share] * (len(order) - 1)),
+        widths=tuple(widths),
     )
 
 

@@ -46,9 +46,15 @@ MIXED = ToyCodec(
 )
 
 
-def make(codec, *, seed=0, width=64, depth=2, dropout=0.0, vivid=True):
+def make(codec, *, seed=0, width=64, label_width=24, depth=2, dropout=0.0, vivid=True):
     """Return a network; a vivid one has outputs that differ from row to row."""
-    network = {"width": width, "trunk": 16, "depth": depth, "dropout": dropout}
+    network = {
+        "width": width,
+        "trunk": 16,
+        "label_width": label_width,
+        "depth": depth,
+        "dropout": dropout,
+    }
     made = build(SimpleNamespace(network=network), codec, torch.Generator().manual_seed(seed))
     if vivid:
         numbers = torch.Generator().manual_seed(seed + 1)

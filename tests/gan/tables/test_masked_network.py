@@ -38,11 +38,11 @@ def test_no_gradient_reaches_what_is_masked():
 
 
 def test_few_codes_come_first_and_the_label_last():
-    layout = lay_out(MIXED, {"width": 64, "trunk": 16})
+    layout = lay_out(MIXED, {"width": 64, "trunk": 16, "label_width": 24})
     assert layout.order == (0, 4, 3, 1, 2)
     assert layout.counts == (2, 3, 7, 30, 5)
     assert layout.ordered == (False, False, True, True, False)
-    assert layout.widths == (16, 16, 16, 16, 16)
+    assert layout.widths == (16, 16, 16, 16, 21), "the label gets a unit more per code"
 
 
 def test_the_likelihoods_of_all_rows_sum_to_one():

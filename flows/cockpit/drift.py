@@ -61,7 +61,7 @@ def differences(one: Wanted, known: DeploymentResponse, pool: str) -> Iterator[s
         plain["collision strategy"] = (known.concurrency_options, WAIT)
     for what, (there, here) in plain.items():
         if there != here:
-            yield f"its {what} is {_short(there)}, not {_short(here)}"
+            yield f"{what} {_short(there)}, not {_short(here)}"
     yield from _schedules(one, known)
 
 

@@ -202,7 +202,7 @@ def test_another_pool_is_made_and_used(up, small_recipe):
     assert up.deployment("on-demand-elsewhere", "train")["work_pool_name"] == "elsewhere"
     assert not about(check(up, *words), "nightly/elsewhere")
     (said,) = about(check(up, *words[:2]), "nightly/elsewhere")
-    assert said == "its work pool is 'elsewhere', not 'ganmill'"
+    assert said == "work pool 'elsewhere', not 'ganmill'"
     assert up.deployment("on-demand", "train")["work_pool_name"] == "ganmill"
 
 

@@ -11,6 +11,9 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
+from flows.cli import cockpit
+from flows.cli.entry import run
+from flows.cli.exits import DONE
 from flows.cockpit.catalog import find_recipes
 from flows.cockpit.prefect_yaml import HERE, prefect_yaml
 from flows.cockpit.wanted import wanted
@@ -52,6 +55,18 @@ def test_the_committed_file_is_what_the_recipes_make():
     recipes = find_recipes(DEPLOYMENTS / "recipes", folder=HERE)
     said = "write it anew: ganmill deploy --write deployments/prefect.yaml"
     assert FILE.read_text(encoding="utf-8") == prefect_yaml(recipes), said
+
+
+def test_the_command_writes_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(cockpit, "apply_manners", lambda _: None)
+    made = tmp_path / "prefect.yaml"
+    words = ["deploy", "--recipes", str(DEPLOYMENTS / "recipes"), "--write", str(made)]
+    assert run(words) == DONE
+    assert made.read_text(encoding="utf-8") == FILE.read_text(encoding="utf-8")
+    assert run([*words, "--pool", "vision"]) == DONE
+    entries = yaml.safe_load(made.read_text(encoding="utf-8"))["deployments"]
+    assert {entry["work_pool"]["name"] for entry in entries} == {"vision"}
+    assert "on-demand-vision" in {entry["name"] for entry in entries}
 
 
 def test_prefect_reads_the_file_and_knows_every_key():

@@ -1,9 +1,9 @@
 """Automations of Prefect's server that keep runs alive without a person.
 
-A run whose process vanished is marked crashed when three of its heartbeats are missing. A run that
-crashed is scheduled again, as the same run with the same night, and continues from its checkpoint
-and the shards that are there; how often is bounded by the number of its starts, which Prefect
-counts.
+A run whose process vanished is marked crashed when three of its heartbeats are missing, and one
+that was handed to a worker and never started, after an hour. A run that crashed is scheduled again,
+as the same run with the same night, and continues from its checkpoint and the shards that are
+there; how often is bounded by the number of its starts, which Prefect counts.
 """
 
 from datetime import timedelta
@@ -36,6 +36,8 @@ QUIET_STATES = (
 )
 """After these a run owes no heartbeat."""
 CRASHED = "prefect.flow-run.Crashed"
+START_S = 3600
+"""A machine with a GPU may have to be found and an image fetched first."""
 PAUSE_S = 30
 """A crash may be reported twice, by runner and worker: a run starts so long after the last."""
 MOVED_ON = ("Scheduled", "AwaitingRetry", "Pending", "Running", "Completed", "Failed", "Cancelled")
@@ -50,7 +52,7 @@ def wanted_automations() -> tuple[AutomationCore, ...]:
         SettingsError: a `GANMILL_*` variable cannot be understood.
     """
     settings = load_settings()
-    found = [_zombies(settings.heartbeat_s)]
+    found = [_zombies(settings.heartbeat_s), _never_started()]
     if settings.reschedules:
         found.append(_reschedule(settings.reschedules))
     return tuple(found)
@@ -91,7 +93,7 @@ def _content(automation: AutomationCore) -> dict[str, object]:
 
 
 def _all_names() -> set[str]:
-    return {_zombies(30).name, _reschedule(1).name}
+    return {_zombies(30).name, _never_started().name, _reschedule(1).name}
 
 
 def _zombies(heartbeat_s: int) -> AutomationCore:
@@ -113,6 +115,29 @@ def _zombies(heartbeat_s: int) -> AutomationCore:
             ChangeFlowRunState(
                 state=StateType.CRASHED,
                 message=f"no heartbeat for {window_s} s: its process, worker or machine is gone",
+            )
+        ],
+    )
+
+
+def _never_started() -> AutomationCore:
+    return AutomationCore(
+        name=f"{PREFIX}a run that never starts is crashed",
+        description=f"It was handed to a worker {START_S} s ago, and no process has reported.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related=OURS,
+            for_each={"prefect.resource.id"},
+            after={"prefect.flow-run.Pending"},
+            expect={f"prefect.flow-run.{name}" for name in ("Running", *QUIET_STATES)},
+            threshold=1,
+            within=timedelta(seconds=START_S),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"no process has started for {START_S} s: start a worker and run it again",
             )
         ],
     )

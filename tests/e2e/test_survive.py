@@ -265,12 +265,14 @@ def test_a_run_killed_while_it_synthesizes_keeps_its_shards(pieces, ask, small_r
 def test_a_wrong_recipe_fails_at_once_with_its_sentence(pieces, ask, small_recipe):
     recipe = small_recipe | {"name": "wrong", "output": {"lake": "lake-wrong"}}
     source = recipe["source"] | {"uri": str(pieces.up.place.folder / "nothing.parquet")}
-    wrong = recipe | {"split": {"validation": 0.2}}
+    with pytest.raises(httpx.HTTPStatusError):
+        ask(recipe, recipe=recipe | {"samples": 600})
+    fractions = recipe["synthesis"] | {"balance": "fractions"}
     for bad, words in [
-        (wrong, "the key `split` is unknown"),
+        (recipe | {"synthesis": fractions}, "give class_fractions exactly when"),
         (recipe | {"source": source}, "nothing.parquet"),
     ]:
-        last = ended(pieces.up, ask(recipe, recipe=bad))
+        last = ended(pieces.up, pieces.up.ask(pieces.up.deployment("wrong"), recipe=bad))
         assert last["state_type"] == "FAILED"
         message = last["state"]["message"]
         assert words in message
@@ -307,4 +309,4 @@ def test_the_automations_are_made_once(up):
     assert not ensure(api)
     found = up.client.post("/automations/filter", json={}).json()
     ours = [one for one in found if one["name"].startswith("ganmill: a ")]
-    assert len(ours) == 2
+    assert len(ours) == 3

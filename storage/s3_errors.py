@@ -142,8 +142,9 @@ def translate(error: BaseException, what: str) -> StorageError:
 
 def _answered(response: dict[str, Any], what: str) -> LakeError:
     status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
-    code = response.get("Error", {}).get("Code", "")
-    message = response.get("Error", {}).get("Message", "").rstrip(".")
+    # Some stores, Ceph among them, send the element and nothing in it.
+    code = response.get("Error", {}).get("Code") or ""
+    message = (response.get("Error", {}).get("Message") or "").rstrip(".")
     kind = CODES.get(code) or STATUSES.get(status)
     if kind is None:
         kind = ServerFaultError if status >= 500 else LakeError

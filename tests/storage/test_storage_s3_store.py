@@ -152,6 +152,14 @@ class TestAnswers:
             OPERATIONS[operation](bare(scripted_s3))
         assert type(raised.value) is STATUSES[status]
 
+    @pytest.mark.parametrize("empty", ["<Message/>", "<Message></Message>", ""])
+    def test_an_empty_message_is_none(self, scripted_s3, answer, empty):
+        """As Ceph answers to a missing object."""
+        body = f"<?xml version='1.0'?><Error><Code>NoSuchKey</Code>{empty}</Error>"
+        scripted_s3.script(answer(404, body=body.encode()))
+        with pytest.raises(ObjectNotFoundError, match="404 NoSuchKey"):
+            bare(scripted_s3).get("key")
+
     def test_tables_hold_nothing_but_lake_errors(self):
         assert all(issubclass(error, LakeError) for error in [*CODES.values(), *STATUSES.values()])
 

@@ -5,6 +5,20 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.arguments import (
+    AsJson,
+    Changes,
+    Lake,
+    Pool,
+    PrefectApi,
+    RecipePath,
+    Recipes,
+    RecipesLake,
+    Storage,
+    Track,
+)
+from flows.cli.lake_commands import datasets, generators
+
 app = typer.Typer(
     name="ganmill",
     no_args_is_help=True,
@@ -13,57 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="A real data set in, a gated and versioned synthetic data set on object storage out.",
 )
-datasets = typer.Typer(no_args_is_help=True, help="Show and check published data sets.")
-generators = typer.Typer(
-    no_args_is_help=True, help="Show trained generators, and choose the champion by hand."
-)
 app.add_typer(datasets, name="datasets")
 app.add_typer(generators, name="generators")
-
-RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one key; may be repeated."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
-Track = Annotated[
-    bool,
-    typer.Option("--track", help="Make it a Prefect flow run, without an API on a local server."),
-]
-PrefectApi = Annotated[
-    str | None,
-    typer.Option(envvar="PREFECT_API_URL", metavar="URL", help="Prefect API; implies --track."),
-]
-Lake = Annotated[
-    str | None, typer.Option("--lake", metavar="URI", help="Folder or s3://…; else GANMILL_LAKE.")
-]
-Storage = Annotated[
-    str | None, typer.Option("--storage", metavar="NAME", help="Storage profile of the lake.")
-]
-Recipes = Annotated[
-    str | None,
-    typer.Option(
-        "--recipes",
-        metavar="PLACE",
-        help="Recipe, folder, s3://… or git+https://…; else deployments/recipes, else here.",
-    ),
-]
-RecipesLake = Annotated[
-    str | None, typer.Option("--lake", metavar="URI", help="Instead of every recipe's own lake.")
-]
-Pool = Annotated[
-    str | None, typer.Option("--pool", metavar="NAME", help="Work pool of the runs; else ganmill.")
-]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set.")]
-GeneratorName = Annotated[str, typer.Argument(metavar="NAME", help="Generator.")]
-Person = Annotated[str, typer.Option("--by", metavar="WHO", help="Your name, for the log.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="WHY", help="In writing, for the log.")]
-OneVersion = Annotated[str, typer.Argument(metavar="VERSION", help="See `datasets list`.")]
-Version = Annotated[
-    str | None, typer.Argument(metavar="[VERSION]", help="The latest one unless given.")
-]
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - the callback's signature
@@ -245,140 +210,3 @@ def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = Fals
     from flows.cli.status import show_status
 
     return show_status(Place(lake=lake, storage=storage), as_json=as_json)
-
-
-@generators.command("list")
-def generators_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
-    """List trained generators, and which one is champion."""
-    from flows.cli.listings import show_generators
-    from flows.cli.places import Place
-
-    return show_generators(Place(lake=lake, storage=storage), as_json=as_json)
-
-
-@generators.command("promote")
-def generators_promote(
-    name: GeneratorName,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="See `generators list`.")],
-    *,
-    by: Person,
-    reason: Reason,
-    lake: Lake = None,
-    storage: Storage = None,
-) -> int:
-    """Make a generator champion by hand; where the gate refused it this is an override."""
-    from flows.cli.generator_moves import promote
-    from flows.cli.places import Place
-
-    return promote(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
-
-
-@generators.command("rollback")
-def generators_rollback(
-    name: GeneratorName,
-    version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="The former champion unless given.")
-    ] = None,
-    *,
-    by: Person,
-    reason: Reason,
-    lake: Lake = None,
-    storage: Storage = None,
-) -> int:
-    """Make a former champion champion again."""
-    from flows.cli.generator_moves import rollback
-    from flows.cli.places import Place
-
-    return rollback(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
-
-
-@datasets.command("list")
-def datasets_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
-    """List published data sets and their versions."""
-    from flows.cli.listings import show_datasets
-    from flows.cli.places import Place
-
-    return show_datasets(Place(lake=lake, storage=storage), as_json=as_json)
-
-
-@datasets.command("show")
-def datasets_show(
-    name: Name,
-    version: Version = None,
-    *,
-    lake: Lake = None,
-    storage: Storage = None,
-    as_json: AsJson = False,
-) -> int:
-    """Show one version: rows, classes, verdict, provenance, and how to read it."""
-    from flows.cli.listings import show_dataset
-    from flows.cli.places import Place
-
-    return show_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)
-
-
-@datasets.command("verify")
-def datasets_verify(
-    name: Name,
-    version: Version = None,
-    *,
-    lake: Lake = None,
-    storage: Storage = None,
-    as_json: AsJson = False,
-) -> int:
-    """Read every file of a version and name each one that is not what was committed."""
-    from flows.cli.listings import verify_dataset
-    from flows.cli.places import Place
-
-    return verify_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)
-
-
-@datasets.command("pin")
-def datasets_pin(
-    name: Name,
-    version: OneVersion,
-    *,
-    by: Person,
-    reason: Reason,
-    lake: Lake = None,
-    storage: Storage = None,
-) -> int:
-    """Keep a version for good, whatever output.keep_last says."""
-    from flows.cli.maintain import pin
-    from flows.cli.places import Place
-
-    return pin(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
-
-
-@datasets.command("unpin")
-def datasets_unpin(
-    name: Name,
-    version: OneVersion,
-    *,
-    by: Person,
-    reason: Reason,
-    lake: Lake = None,
-    storage: Storage = None,
-) -> int:
-    """Let retention have a version again."""
-    from flows.cli.maintain import unpin
-    from flows.cli.places import Place
-
-    return unpin(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
-
-
-@datasets.command("retract")
-def datasets_retract(
-    name: Name,
-    version: OneVersion,
-    *,
-    by: Person,
-    reason: Reason,
-    lake: Lake = None,
-    storage: Storage = None,
-) -> int:
-    """Take a version out of readers' sight at once; gc deletes its files a day later."""
-    from flows.cli.maintain import retract
-    from flows.cli.places import Place
-
-    return retract(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)

@@ -185,8 +185,8 @@ def test_a_balance_that_cannot_be_planned(place, capsys):
 
 def test_evaluate_and_synthesize_need_a_generator(place, capsys):
     path = recipe(place)
-    assert "run `ganmill train recipe.yaml` first" in refused(capsys, 2, "evaluate", path)
-    assert "run `ganmill run recipe.yaml` first" in refused(capsys, 3, "synthesize", path)
+    assert "train it first" in refused(capsys, 2, "evaluate", path)
+    assert "run the whole job first" in refused(capsys, 3, "synthesize", path)
 
 
 def test_wrong_arguments(place, capsys):

@@ -29,8 +29,7 @@ def deployed_recipe(name: str) -> Recipe:
         there = ", ".join(sorted(known)) or "none, run `ganmill deploy` first"
         msg = f"no recipe {name!r} is deployed; deployed are: {there}"
         raise RecipeError(msg)
-    where = f"deployment {nightly_flow.name}/{name}"
-    return parse_recipe(known[name].parameters.get("recipe", {}), where=where)
+    return _recipe(known[name])
 
 
 def deployed_recipes() -> tuple[Recipe, ...]:
@@ -39,8 +38,13 @@ def deployed_recipes() -> tuple[Recipe, ...]:
     Raises:
         RecipeError: the parameters of a deployment are no recipe.
     """
-    names = sorted(each.name for each in read_deployments(nightly_flow.name))
-    return tuple(deployed_recipe(name) for name in names)
+    found = (_recipe(each) for each in read_deployments(nightly_flow.name))
+    return tuple(sorted(found, key=lambda recipe: recipe.name))
+
+
+def _recipe(known: DeploymentResponse) -> Recipe:
+    where = f"deployment {nightly_flow.name}/{known.name}"
+    return parse_recipe(known.parameters.get("recipe", {}), where=where)
 
 
 def read_deployments(flow_name: str | None = None) -> list[DeploymentResponse]:
@@ -64,7 +68,12 @@ def open_named(name: str) -> Job:
     Raises:
         RecipeError: there is none of that name.
     """
-    return tracked_job(open_here(deployed_recipe(name)))
+    return open_tracked(deployed_recipe(name))
+
+
+def open_tracked(recipe: Recipe) -> Job:
+    """Open the job of a recipe for this flow run."""
+    return tracked_job(open_here(recipe))
 
 
 def run_name() -> str:

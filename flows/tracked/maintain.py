@@ -8,7 +8,8 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.job import Job
 from flows.maintain import Kept, maintain_lake
-from flows.tracked.deployed import deployed_recipes, open_named, run_name
+from flows.recipe import Recipe
+from flows.tracked.deployed import deployed_recipe, deployed_recipes, open_tracked, run_name
 from flows.tracked.form import titled
 from flows.tracked.housekeeping import tidy_prefect
 from flows.tracked.survive import in_a_sentence
@@ -37,8 +38,8 @@ def maintain_flow(
         days: Runs that ended longer ago are deleted from Prefect's database, the last one of every
             deployment excepted.
     """
-    names = [recipe] if recipe else [each.name for each in deployed_recipes()]
-    said = [text for job in _lakes(names) for text in _maintain(job, apply=apply)]
+    recipes = (deployed_recipe(recipe),) if recipe else deployed_recipes()
+    said = [text for job in _lakes(recipes) for text in _maintain(job, apply=apply)]
     if apply:
         tidied = tidy_prefect(days=days)
         more = "" if tidied.complete else "; there is more, run it again"
@@ -49,9 +50,9 @@ def maintain_flow(
     create_markdown_artifact("\n".join([head, "", *(f"- {text}" for text in said)]), key=ARTIFACT)
 
 
-def _lakes(names: Iterable[str]) -> list[Job]:
+def _lakes(recipes: Iterable[Recipe]) -> list[Job]:
     """Return one job for every lake that these recipes write to."""
-    jobs = [open_named(name) for name in names]
+    jobs = [open_tracked(recipe) for recipe in recipes]
     return list({job.lake.uri: job for job in jobs}.values())
 
 

@@ -11,8 +11,8 @@ from flows.recipe_file import parse_recipe
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "617addf556814f870a843e16f46abae3ac15ebb299d282df647ddedb122586d3"
-RUN_KEY = "b743551d637d41a6a5d830e54c81bf6a94f39db30d23091d212335f4464af644"
+TRAIN_KEY = "f65bd0ddae994aa5c39fcf1f2a4da82a8a943769946132d4b36998e728a39dd8"
+RUN_KEY = "6e60497516ededc694ee51511cfec6514b94d5bf816f4fb0fea42c394c6c07f6"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},

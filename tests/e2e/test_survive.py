@@ -237,7 +237,7 @@ def test_a_run_outlives_a_restart_of_the_server(pieces, begun):
 def ask(pieces):
     """Start a run of a recipe with a worker of its own."""
     pieces.start_worker()
-    yield lambda recipe, **changes: pieces.up.ask(pieces.up.deploy(recipe), **changes)
+    yield lambda recipe: pieces.up.ask(pieces.up.deploy(recipe))
     stop(pieces.worker)
 
 
@@ -265,14 +265,15 @@ def test_a_run_killed_while_it_synthesizes_keeps_its_shards(pieces, ask, small_r
 def test_a_wrong_recipe_fails_at_once_with_its_sentence(pieces, ask, small_recipe):
     recipe = small_recipe | {"name": "wrong", "output": {"lake": "lake-wrong"}}
     source = recipe["source"] | {"uri": str(pieces.up.place.folder / "nothing.parquet")}
+    deployment = pieces.up.deploy(recipe)
     with pytest.raises(httpx.HTTPStatusError):
-        ask(recipe, recipe=recipe | {"samples": 600})
+        pieces.up.ask(deployment, recipe=recipe | {"samples": 600})
     fractions = recipe["synthesis"] | {"balance": "fractions"}
     for bad, words in [
         (recipe | {"synthesis": fractions}, "give class_fractions exactly when"),
         (recipe | {"source": source}, "nothing.parquet"),
     ]:
-        last = ended(pieces.up, pieces.up.ask(pieces.up.deployment("wrong"), recipe=bad))
+        last = ended(pieces.up, pieces.up.ask(deployment, recipe=bad))
         assert last["state_type"] == "FAILED"
         message = last["state"]["message"]
         assert words in message
@@ -289,12 +290,12 @@ def test_a_lake_that_comes_back_is_waited_for(pieces, small_recipe):
     httpx.put(f"{moto}/night").raise_for_status()
     lake.stop()
     said = {"ENDPOINT_URL": moto, "KEY": "key", "SECRET": "secret", "REGION": "us-east-1"}
+    said["RETRY_DEADLINE_S"] = "5"
     pieces.environment |= {f"GANMILL_STORAGE__LATE__{name}": value for name, value in said.items()}
     output = {"lake": "s3://night/lake", "storage": "late"}
     pieces.start_worker()
     run = pieces.up.ask(pieces.up.deploy(small_recipe | {"name": "late", "output": output}))
-    assert wait(lambda: "Reading" in log_of(pieces.up, run))
-    time.sleep(15)
+    assert wait(lambda: "DeadlineError" in log_of(pieces.up, run))
     again = ThreadedMotoServer(ip_address="127.0.0.1", port=port)
     again.start()
     last = ended(pieces.up, run)

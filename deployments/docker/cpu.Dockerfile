@@ -35,11 +35,14 @@ COPY --from=build /opt/ganmill /opt/ganmill
 COPY --chmod=755 deployments/docker/entry.sh /usr/local/bin/entry.sh
 ENV PATH=/opt/ganmill/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONSAFEPATH=1 \
     DO_NOT_TRACK=1 \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT=false \
     PREFECT_UI_STATIC_DIRECTORY=/var/lib/ganmill/ui \
     PREFECT_HOME=/var/lib/ganmill/prefect \
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30 \
+    PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem \
     PREFECT_WORKER_WEBSERVER_HOST=127.0.0.1 \
     GANMILL_WORK_FOLDER=/var/lib/ganmill/work
 WORKDIR /var/lib/ganmill

@@ -70,6 +70,7 @@ class Cockpit:
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
             "PREFECT_UI_API_URL": "/api",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(load_settings().heartbeat_s),

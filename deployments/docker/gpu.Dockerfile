@@ -23,7 +23,7 @@ RUN /opt/ganmill/bin/pip install --constraint constraints.txt ".[jobs]"
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 ganmill \
  && useradd --uid 10001 --gid ganmill --home-dir /var/lib/ganmill --create-home ganmill \
- && install --directory --owner ganmill --group ganmill /var/lib/ganmill/work
+ && install --directory --owner ganmill --group ganmill /var/lib/ganmill/work /var/lib/ganmill/prefect
 COPY --from=build /opt/ganmill /opt/ganmill
 COPY --chmod=755 deployments/docker/entry.sh /usr/local/bin/entry.sh
 ENV PATH=/opt/ganmill/bin:$PATH \

@@ -245,3 +245,13 @@ def test_the_readme_names_what_there_is():
     assert ["docker", "compose", "logs", "--follow", "worker"] in docker
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (FOLDER / target).exists(), target
+
+
+def test_volumes_of_our_image_belong_to_its_user():
+    """A new volume takes the owner of the folder in the image; without one it would be root's."""
+    made = re.search(r"install --directory --owner ganmill .*? (/.*)$", dockerfile("server"), re.M)
+    for name, said in SERVICES.items():
+        for mount in said.get("volumes", []):
+            source, target, *_ = mount.split(":")
+            if "build" in said and not source.startswith("."):
+                assert target in made[1].split(), f"{name}: {target}"

@@ -194,8 +194,7 @@ class Stack:
             **{name: value for name, value in os.environ.items() if name in kept},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1",
-            "DO_NOT_TRACK": "1",
-            "PREFECT_HOME": str(home / "prefect"),
+            **image_variables(home),
             "GANMILL_WORK_FOLDER": str(self.folder / "work"),  # one volume for all workers
             "SECRETS_FOLDER": str(secrets),
             **{name: self.here(value) for name, value in said.items()},
@@ -239,6 +238,15 @@ def image_words(instruction):
     """Return the words of an instruction of cpu.Dockerfile."""
     text = (DOCKER / "cpu.Dockerfile").read_text()
     return json.loads(re.findall(rf"^ *{instruction} (\[.*\])$", text, re.MULTILINE)[-1])
+
+
+def image_variables(home):
+    """Return the variables of cpu.Dockerfile, its home folder moved."""
+    text = (DOCKER / "cpu.Dockerfile").read_text().replace("\\\n", " ")
+    (words,) = re.findall(r"^ENV (PATH=.*)$", text, re.MULTILINE)
+    found = dict(word.split("=", 1) for word in words.split())
+    del found["PATH"]
+    return {name: value.replace("/var/lib/ganmill", str(home)) for name, value in found.items()}
 
 
 def write_recipes(folder, finished, bucket):

@@ -249,7 +249,8 @@ def test_the_readme_names_what_there_is():
 
 def test_volumes_of_our_image_belong_to_its_user():
     """A new volume takes the owner of the folder in the image; without one it would be root's."""
-    made = re.search(r"install --directory --owner ganmill .*? (/.*)$", dockerfile("server"), re.M)
+    pattern = r"install --directory --owner ganmill .*? (/.*)$"
+    made = re.search(pattern, dockerfile("server"), re.MULTILINE)
     for name, said in SERVICES.items():
         for mount in said.get("volumes", []):
             source, target, *_ = mount.split(":")

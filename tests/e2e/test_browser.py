@@ -67,7 +67,8 @@ def field(page, *titles, within=None):
 def open_form(page, up, deployment):
     """Go the way a person goes: the list, the deployment, Run, Custom run."""
     page.goto(f"{up.ui}/deployments")
-    page.get_by_role("link", name=deployment["name"], exact=True).first.click()
+    page.get_by_placeholder("Search deployments").fill(deployment["name"])
+    page.locator(f"a[href*='{deployment['id']}']").first.click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
     page.get_by_role("button", name="Submit").wait_for()

@@ -96,9 +96,11 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
     output, recipes = Output(), _recipes(place, lake)
     apply_manners(None)
+    from flows.cockpit.api import check_api
     from flows.cockpit.drift import drift
     from flows.cockpit.wanted import POOL
 
+    check_api()
     pool = pool or POOL
     if check:
         sentences = drift(recipes, pool)

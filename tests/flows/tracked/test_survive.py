@@ -23,6 +23,14 @@ from storage.errors import SourceError
 NIGHT = ContextVar("NIGHT", default="none")
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Take Ctrl-C as a terminal's processes do: one that a script starts behind it ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt(after_s):
     """Press Ctrl-C a little later."""
     threading.Timer(after_s, os.kill, [os.getpid(), signal.SIGINT]).start()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage import datasets
 from storage.agreement import agree
 from storage.commits import read_versions, version_log
-from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError
+from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, UnsettledError
 from storage.layout import latest_key
 from storage.memory_store import MemoryStore
 from storage.objects import ObjectStore
@@ -195,7 +195,7 @@ class Actors:
         for _ in range(5):
             try:
                 return publish(lake, run)
-            except AbandonedError:
+            except (AbandonedError, UnsettledError):
                 continue
         return None
 
@@ -224,7 +224,7 @@ class Actors:
         if find_committed(lake, plan) is None:
             try:
                 publisher.put_shard(0, toy.records(plan, 0))
-            except ObjectNotFoundError:
+            except (ObjectNotFoundError, UnsettledError):
                 return
 
     def _by_hand(self, move, lake, run):

@@ -146,6 +146,7 @@ def test_from_another_address_it_asks_for_the_login(
         page.screenshot(path=pictures / "logged-in.png")
 
 
+@pytest.mark.full
 def test_a_suspended_run_is_approved_in_the_form(up, page, small_recipe, pictures):
     strict = small_recipe["gate"] | {"on_reject": "ask", "fd_pass": 1e-4, "fd_block": 1e-4}
     run = up.ask(up.deploy(small_recipe | {"name": "approved", "gate": strict}))

@@ -2,12 +2,15 @@
 
 import sqlite3
 
+import pytest
+
 
 def query(path, sql: str) -> list[tuple]:
     with sqlite3.connect(path) as connection:
         return connection.execute(sql).fetchall()
 
 
+@pytest.mark.full
 def test_a_young_champion_is_watched_instead_of_a_training(copy, tmp_path):
     home = tmp_path / "prefect"
     copy.environment.update(PREFECT_HOME=str(home), PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")

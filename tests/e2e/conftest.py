@@ -182,7 +182,23 @@ def small_recipe() -> dict[str, Any]:
 
 STARTUP_S = 150
 RUN_S = 180
-ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""A crashed run is none of them: it starts again by itself."""
+BUSY_S = 60
+
+
+class PatientTransport(httpx.HTTPTransport):
+    """Asks again while SQLite is busy, as Prefect's own client does and a person would."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        last_s = time.monotonic() + BUSY_S
+        while True:
+            answer = super().handle_request(request)
+            busy = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            if not busy or time.monotonic() > last_s:
+                return answer
+            answer.close()
+            time.sleep(1)
 
 
 def wait(check: Callable[[], Any], limit_s: float) -> Any:
@@ -229,15 +245,8 @@ class Up:
             "parameters": deployment["parameters"] | parameters,
             "state": {"type": "SCHEDULED"},
         }
-
-        def made() -> httpx.Response | None:
-            path = f"/deployments/{deployment['id']}/create_flow_run"
-            answer = self.client.post(path, json=asked)
-            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
-
-        answer = wait(made, RUN_S)
-        assert answer is not None, "SQLite was busy all the time"
-        return str(answer.raise_for_status().json()["id"])
+        made = self.client.post(f"/deployments/{deployment['id']}/create_flow_run", json=asked)
+        return str(made.raise_for_status().json()["id"])
 
     def flow_run(self, run: str) -> dict[str, Any]:
         return dict(self.client.get(f"/flow_runs/{run}").raise_for_status().json())
@@ -269,7 +278,7 @@ def brought_up(folder: Path, host: str = "127.0.0.1", **environment: str) -> Ite
     api = f"http://{host}:{port}/api"
     words = ("up", "--recipes", "recipes", "--host", host, "--port", str(port))
     process = Place(folder, environment).start(*words)
-    with httpx.Client(base_url=api, timeout=30) as client:
+    with httpx.Client(base_url=api, timeout=30, transport=PatientTransport()) as client:
 
         def workers() -> Any:
             if process.poll() is not None:

@@ -6,5 +6,9 @@ wanted        what Prefect should know of recipes and flows: one description per
 deployments   registering it
 prefect_yaml  the same for Prefect's own command
 drift         how that differs from what Prefect knows
+automations   what keeps runs alive without a person
+slots         the GPU slot
+api           is there a Prefect API, does it answer, does it let us in
 up            server, work pool, worker and deployments by one command
+install       server and worker as services of systemd
 """

@@ -7,6 +7,7 @@ added by hand stays, and nothing is ever deleted but a schedule that the recipe 
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -77,20 +78,7 @@ def _register(client: SyncPrefectClient, one: Wanted, pool: str) -> None:
     if known is None:
         _create(client, one, pool)
         return
-    change = DeploymentUpdate(
-        version=one.flow.version,
-        description=one.description,
-        parameters=one.parameters,
-        tags=one.tags,
-        work_pool_name=pool,
-        entrypoint=one.entrypoint,
-        pull_steps=[],
-        concurrency_limit=one.limit,
-        concurrency_options=WAIT if one.one_at_a_time else None,
-        enforce_parameter_schema=True,
-        parameter_openapi_schema=one.form,
-    )
-    client.update_deployment(known.id, change)
+    client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
     _match_schedule(client, known, one)
 
 
@@ -98,19 +86,26 @@ def _create(client: SyncPrefectClient, one: Wanted, pool: str) -> UUID:
     return client.create_deployment(
         flow_id=client.create_flow_from_name(one.flow.name),
         name=one.name,
-        version=one.flow.version,
-        description=one.description,
-        parameters=one.parameters,
-        tags=one.tags,
-        work_pool_name=pool,
-        entrypoint=one.entrypoint,
-        pull_steps=[],
         schedules=_new_schedules(one),
-        concurrency_limit=one.limit,
-        concurrency_options=WAIT if one.one_at_a_time else None,
-        enforce_parameter_schema=True,
-        parameter_openapi_schema=one.form,
+        **_content(one, pool),
     )
+
+
+def _content(one: Wanted, pool: str) -> dict[str, Any]:
+    """Return what registering sets, the first time and every time after."""
+    return {
+        "version": one.flow.version,
+        "description": one.description,
+        "parameters": one.parameters,
+        "tags": one.tags,
+        "work_pool_name": pool,
+        "entrypoint": one.entrypoint,
+        "pull_steps": [],
+        "concurrency_limit": one.limit,
+        "concurrency_options": WAIT if one.one_at_a_time else None,
+        "enforce_parameter_schema": True,
+        "parameter_openapi_schema": one.form,
+    }
 
 
 def _match_schedule(client: SyncPrefectClient, known: DeploymentResponse, one: Wanted) -> None:

@@ -1,4 +1,4 @@
-"""Stage 6: manifest, documents and commit record; after it readers see the version."""
+"""Stage 8: manifest, documents and commit record; after it readers see the version."""
 
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version

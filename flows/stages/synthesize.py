@@ -1,4 +1,4 @@
-"""Stage 5: from generator and plan to shards in the lake."""
+"""Stage 7: from generator and plan to shards in the lake."""
 
 from flows.cost import uncounted
 from flows.engines import Order, make_engine

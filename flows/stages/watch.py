@@ -1,4 +1,4 @@
-"""Drift watch: the champion, while it is too young for a successor, on today's records."""
+"""In place of stage 2: the champion, too young for a successor, on today's records."""
 
 from flows.approval import override_of
 from flows.freshness import due_tonight

@@ -23,6 +23,9 @@ import pytest
 import yaml
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parent))  # patience.py, shared by tests that wait
+from patience import wait
+
 SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -199,17 +202,6 @@ class PatientTransport(httpx.HTTPTransport):
                 return answer
             answer.close()
             time.sleep(1)
-
-
-def wait(check: Callable[[], Any], limit_s: float) -> Any:
-    """Return the first true answer, None when there is none in time."""
-    last_s = time.monotonic() + limit_s
-    while time.monotonic() < last_s:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.5)
-    return None
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,18 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from patience import wait
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "train_on_synthetic.py"
 TEMPLATES = ROOT / "deployments" / "automations"
 NOBODY = "00000000-0000-0000-0000-000000000000"
-LIMIT_S = 150
-
-
-def wait(check):
-    """Return the first true answer, None when there is none in time."""
-    last_s = time.monotonic() + LIMIT_S
-    while time.monotonic() < last_s:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.3)
-    return None
 
 
 MAKE_BLOCK = """

@@ -5,7 +5,6 @@ are those of this machine, and moto takes the place of the store.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import pwd
@@ -16,13 +15,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pandas as pd
+import patience
 import pytest
 import yaml
 
@@ -58,15 +58,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait(check, limit_s):
-    """Return the first true answer; None when the time is over."""
-    last_s = time.monotonic() + limit_s
-    while time.monotonic() < last_s:
-        with contextlib.suppress(httpx.TransportError, OSError):
-            if found := check():
-                return found
-        time.sleep(0.5)
-    return None
+wait = partial(patience.wait, faults=(httpx.TransportError, OSError))
 
 
 def stop(process):

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
+import patience
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -24,14 +26,7 @@ LONG_S = 400
 """Three heartbeats, a start, and a busy machine."""
 
 
-def wait(check, limit_s=LONG_S):
-    """Return the first true answer, None when there is none in time."""
-    last_s = time.monotonic() + limit_s
-    while time.monotonic() < last_s:
-        if found := check():
-            return found
-        time.sleep(0.3)
-    return None
+wait = partial(patience.wait, limit_s=LONG_S)
 
 
 def ensure(api):

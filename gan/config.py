@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
 
 

@@ -100,7 +100,7 @@ class TrainState:
             micro_batch=config.batch_size, phase_steps=[0] * len(config.phases)
         )
         self._averaged = (list(self.generator_ema.parameters()), list(self.generator.parameters()))
-        self._copied = (list(self.generator_ema.buffers()), list(self.generator.buffers()))
+        self._copied = (_kept_buffers(self.generator_ema), _kept_buffers(self.generator))
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set every optimiser's step size."""
@@ -190,6 +190,12 @@ class _Trained(NamedTuple):
 
     network: nn.Module
     optimiser: torch.optim.Adam
+
+
+def _kept_buffers(network: nn.Module) -> list[Tensor]:
+    """Return the buffers that a snapshot keeps; the others are constants."""
+    kept = network.state_dict()
+    return [buffer for name, buffer in network.named_buffers() if name in kept]
 
 
 def _adam(network: nn.Module, config: ResolvedConfig) -> torch.optim.Adam:

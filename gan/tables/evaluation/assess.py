@@ -37,7 +37,7 @@ Array = np.ndarray[Any, Any]
 
 SAMPLES, SETS = 2000, 4
 """About how many rows a tick takes, and at most how many times the validation's rows."""
-FEW_ROWS = 1000
+FEW_ROWS = 500
 """Validation rows below which the gate's measures rank even where there are likelihoods."""
 LIKELIHOOD_ROWS = 3000
 """Most validation rows whose likelihood is asked for."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.quasirandom import SobolEngine
 
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
@@ -47,14 +48,14 @@ class MaskedAutoregressive(Generator):
     order_D: Tensor
     first_D: Tensor
     codec_places_K: Tensor
-    input_mask_KH: Tensor
+    input_shares_BH: Tensor
     hidden_mask_HH: Tensor
-    output_mask_KH: Tensor
+    output_mask_BH: Tensor
+    keep_H: Tensor
 
     def __init__(self, config: ResolvedConfig, codec: TableCodec) -> None:
         super().__init__()
         layout = self.layout = lay_out(codec, config.network)
-        self.dropout = float(config.network["dropout"])
         self.basis = Basis(layout)
         self.partitions = Partitions(layout)
         L, H = int(config.network["depth"]) - 1, sum(layout.widths)
@@ -68,17 +69,22 @@ class MaskedAutoregressive(Generator):
         self.hidden_bias_H = nn.ParameterList(torch.empty(H) for _ in range(L))
         self.outputs_BH = nn.Parameter(torch.empty(B, H))
         self.bias_K = nn.Parameter(torch.empty(K))
-        column_K1 = self.partitions.column_K[:, None]
+        column_B1, damping_B1 = self.basis.column_B[:, None], self.basis.damping_B[:, None]
         degree_H = torch.repeat_interleave(
             torch.arange(len(layout.widths)), torch.tensor(layout.widths)
+        )
+        of_label_H = torch.arange(H) >= H - layout.label_units
+        dropout, label_dropout = (
+            float(config.network[name]) for name in ("dropout", "label_dropout")
         )
         for name, tensor in {
             "order_D": torch.tensor(layout.order),
             "first_D": self.partitions.first_D,
             "codec_places_K": codes_in_order(codec, layout),
-            "input_mask_KH": (degree_H > column_K1).float(),
+            "input_shares_BH": (degree_H > column_B1) * damping_B1 ** (1 + of_label_H.float()),
             "hidden_mask_HH": (degree_H[:, None] >= degree_H).float(),
-            "output_mask_KH": (degree_H <= column_K1).float(),
+            "output_mask_BH": (degree_H <= column_B1).float(),
+            "keep_H": 1 - torch.where(of_label_H, label_dropout, dropout),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
 
@@ -98,14 +104,14 @@ class MaskedAutoregressive(Generator):
     def weights(self) -> Weights:
         """Return the weights as products use them."""
         return Weights(
-            self.basis.expand(self.inputs_BH).mul_(self.input_mask_KH),
+            self.basis.expand(self.inputs_BH * self.input_shares_BH),
             self.basis.expand(self.condition_BG),
             self.condition_GH,
             (self.pool_K * BIAS_SCALE).exp(),
             self.bias_H,
             tuple(weight_HH * self.hidden_mask_HH for weight_HH in self.hidden_HH),
             tuple(self.hidden_bias_H),
-            self.basis.expand(self.outputs_BH).mul_(self.output_mask_KH),
+            self.basis.expand(self.outputs_BH * self.output_mask_BH),
             self.bias_K * BIAS_SCALE,
         )
 
@@ -143,13 +149,9 @@ class MaskedAutoregressive(Generator):
         return negative_log_likelihood(logits_NK, codes_ND, sets, self.layout.counts)
 
     def _drop(self, stream: torch.Generator) -> Drop:
-        keep = 1 - self.dropout
-
         def drop(units_NH: Tensor) -> Tensor:
-            if keep == 1:
-                return units_NH
-            mask = torch.empty(units_NH.shape).bernoulli_(keep, generator=stream)
-            return units_NH * mask.to(units_NH.device) / keep
+            draws_NH = torch.rand(units_NH.shape, generator=stream).to(units_NH.device)
+            return units_NH * ((draws_NH < self.keep_H) / self.keep_H)
 
         return drop
 
@@ -163,16 +165,14 @@ class MaskedAutoregressive(Generator):
     def latents(self, rows: int, numbers: torch.Generator) -> Tensor:
         """Return numbers that are uniform in [0, 1), one per column, (rows, D).
 
-        Each column's are spread evenly: one in every (1 / rows)th, in random order. Every row is
-        distributed as by independent numbers, but shares of levels and means vary less from shard
-        to shard: stratified sampling, McKay et al., "A comparison of three methods for selecting
-        values of input variables" (1979), section 2.
+        They are the first points of a scrambled Sobol' sequence (Owen, "Randomly permuted
+        (t,m,s)-nets and (t,s)-sequences", 1995): every row is distributed as by independent
+        numbers, but together the rows cover each column and each pair of columns evenly, so that
+        shares of levels and how columns go together vary less from shard to shard.
         """
-        strata = [
-            torch.randperm(rows, generator=numbers, dtype=torch.float64) for _ in self.layout.counts
-        ]
-        inside_ND = torch.rand(rows, len(strata), generator=numbers, dtype=torch.float64)
-        return ((torch.stack(strata, 1) + inside_ND) / rows).float().clamp(max=LARGEST_BELOW_ONE)
+        seed = int(torch.randint(2**62, (), generator=numbers))
+        points = SobolEngine(len(self.layout.counts), scramble=True, seed=seed)
+        return points.draw(rows).clamp(max=LARGEST_BELOW_ONE)
 
     @torch.no_grad()
     def conditioned(self, allowed_CK: np.ndarray[Any, np.dtype[np.bool_]] | None) -> Draw:

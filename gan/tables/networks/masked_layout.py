@@ -57,6 +57,8 @@ class Layout(NamedTuple):
     """Whether each code of each column is one value, not a range of them."""
     widths: tuple[int, ...]
     """Hidden units of each degree, 0 to D - 1."""
+    label_units: int
+    """Of the last degree, when the last column is the label; else 0."""
 
 
 def codes_in_order(codec: TableCodec, layout: Layout) -> Tensor:
@@ -70,7 +72,7 @@ def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layo
     """Return the layout: columns of few codes first, the label last; every degree's share of units.
 
     Degree 0, which sees the condition alone, has `trunk` units; the others share `width`, and the
-    label gets up to `label_width` more, one per code: only its own units see all that speaks of it.
+    label gets `label_width` more: only its own units see all that speaks of it.
     """
     columns = codec.columns
     order = sorted(
@@ -78,8 +80,9 @@ def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layo
     )
     share = max(int(network["width"]) // max(len(order) - 1, 1), FEWEST_UNITS)
     widths = [int(network["trunk"]), *[share] * (len(order) - 1)]
-    if codec.label_column is not None:
-        widths[-1] += min(int(network.get("label_width", 0)), columns[order[-1]].codes)
+    labelled = codec.label_column is not None and len(order) > 1
+    if labelled:
+        widths[-1] += int(network["label_width"])
     return Layout(
         order=tuple(order),
         counts=tuple(columns[index].codes for index in order),
@@ -89,6 +92,7 @@ def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layo
             for index in order
         ),
         widths=tuple(widths),
+        label_units=widths[-1] if labelled else 0,
     )
 
 

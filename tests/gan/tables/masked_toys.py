@@ -54,6 +54,7 @@ def make(codec, *, seed=0, width=64, label_width=24, depth=2, dropout=0.0, vivid
         "label_width": label_width,
         "depth": depth,
         "dropout": dropout,
+        "label_dropout": dropout,
     }
     made = build(SimpleNamespace(network=network), codec, torch.Generator().manual_seed(seed))
     if vivid:

@@ -42,7 +42,7 @@ def test_few_codes_come_first_and_the_label_last():
     assert layout.order == (0, 4, 3, 1, 2)
     assert layout.counts == (2, 3, 7, 30, 5)
     assert layout.ordered == (False, False, True, True, False)
-    assert layout.widths == (16, 16, 16, 16, 21), "the label gets a unit more per code"
+    assert layout.widths == (16, 16, 16, 16, 40), "the label gets units of its own"
 
 
 def test_the_likelihoods_of_all_rows_sum_to_one():

@@ -1,5 +1,7 @@
 """The sampler: what it computes once is what the network would compute column by column."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -107,13 +109,23 @@ def test_the_rest_of_a_uniform_number_is_the_position():
     assert along.max() < 1
 
 
-def test_latents_are_spread_evenly_in_every_column():
+@pytest.mark.parametrize("rows", [1024, 256])
+def test_latents_cover_columns_and_pairs_evenly(rows):
     network = make(MIXED)
-    latents = network.latents(1000, torch.Generator().manual_seed(4))
-    assert latents.dtype == torch.float32
-    assert latents.shape == (1000, 5)
+    latents = network.latents(2048, torch.Generator().manual_seed(4))[:rows].double()
     assert (latents >= 0).all()
     assert (latents < 1).all()
     for column in latents.unbind(1):
-        assert len((column.double() * 1000 - 1e-4).floor().unique()) >= 990
-    assert np.abs(np.corrcoef(latents.T) - np.eye(5)).max() < 0.15
+        assert len((column * rows).floor().unique()) > 0.98 * rows
+    for one, other in itertools.combinations((latents * 4).long().unbind(1), 2):
+        counts = torch.bincount(4 * one + other, minlength=16)
+        assert (counts - rows / 16).abs().max() <= 4, "independent ones differ by 2 √(rows / 16)"
+
+
+def test_latents_of_a_row_are_uniform_and_independent():
+    network = make(MIXED)
+    draws = [network.latents(8, torch.Generator().manual_seed(seed))[5] for seed in range(2000)]
+    latents = torch.stack(draws).double()
+    np.testing.assert_allclose(latents.mean(0), 0.5, atol=0.03)
+    np.testing.assert_allclose(latents.var(0), 1 / 12, atol=0.008)
+    assert np.abs(np.corrcoef(latents.T) - np.eye(5)).max() < 0.1

@@ -21,7 +21,7 @@ DROPOUT, LARGEST_DROPOUT = 16.0, 0.2
 """The share of hidden units that are dropped in training is DROPOUT / square root of the rows: what
 units learn from few rows is mostly noise. More than LARGEST_DROPOUT blurs what conditions say."""
 
-LABEL_UNITS, LABEL_DROPOUT = 96, 0.4
+LABEL_UNITS, LABEL_DROPOUT = 64, 0.4
 """Units that the label gets beside its share, for it is what models will predict; they see all
 columns and would learn few rows by heart."""
 

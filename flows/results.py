@@ -45,6 +45,8 @@ class Assessed:
     """The log of promotions as it was when this was measured."""
     challenger: Judged
     champion: Judged | None
+    is_outdated: bool = False
+    """Whether the champion is of an algorithm version that cannot be run any more."""
 
     @property
     def is_reigning(self) -> bool:

@@ -41,5 +41,9 @@ class SnapshotError(GanError):
     """A snapshot is incomplete, tampered with, or of another version."""
 
 
+class OutdatedError(SnapshotError):
+    """A snapshot is of an algorithm version whose networks this one does not have."""
+
+
 class Interrupted(GanError):  # noqa: N818 - a stop that was asked for is not an error
     """Training was asked to stop; the last checkpoint is complete."""

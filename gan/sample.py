@@ -19,9 +19,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from gan.config import ResolvedConfig
+from gan.config import ALGORITHM_VERSION, ResolvedConfig
 from gan.device import find_place
-from gan.errors import ConfigError, SnapshotError
+from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.modalities import load_modality
 from gan.protocols import ClassCounts, Codec, Draw, Enforced, Generator, Given, Wanted
 from gan.randomness import stream
@@ -169,17 +169,25 @@ class Sampler:
         """Build the generator and give it the snapshot's weights.
 
         Raises:
+            OutdatedError: the snapshot is of an algorithm version with other networks.
             SnapshotError: the weights do not fit the networks of the configuration.
         """
         self.snapshot = snapshot
         self.place = find_place(device)
-        networks = load_modality(snapshot.config.modality).build(
-            snapshot.config, snapshot.codec, stream(0, "weights")
-        )
-        self.generator = networks.generator.requires_grad_(False)
+        config = snapshot.config
         try:
+            networks = load_modality(config.modality).build(
+                config, snapshot.codec, stream(0, "weights")
+            )
+            self.generator = networks.generator.requires_grad_(False)
             self.generator.load_state_dict(dict(snapshot.weights))
-        except RuntimeError as error:
+        except (KeyError, RuntimeError) as error:
+            if config.algorithm_version != ALGORITHM_VERSION:
+                msg = (
+                    f"the snapshot is of algorithm version {config.algorithm_version}, whose "
+                    f"networks version {ALGORITHM_VERSION} does not have: train the generator again"
+                )
+                raise OutdatedError(msg) from error
             msg = f"the weights do not fit the networks of this version: {error}"
             raise SnapshotError(msg) from error
         self.place.settle(self.generator)

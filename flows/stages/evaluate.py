@@ -18,7 +18,7 @@ from flows.keys import evaluation_key
 from flows.report.render import render
 from flows.results import Assessed, Candidate, Judged
 from flows.story import Story, read_story
-from gan.errors import DataError
+from gan.errors import DataError, OutdatedError
 from gan.evaluation.gate import judge
 from gan.evaluation.measured import Evaluation
 from gan.report import Report
@@ -56,6 +56,9 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
         reigning = None
+    except OutdatedError as error:
+        job.reporter.say(f"The champion {champion.version} cannot be run any more: {error}")
+        return Assessed(standing=standing, challenger=challenger, champion=None, is_outdated=True)
     return Assessed(standing=standing, challenger=challenger, champion=reigning)
 
 

@@ -44,6 +44,12 @@ def _compare(job: Job, assessed: Assessed) -> Comparison:
         reason = f"{version} was champion before: promoting it again is up to a person"
         return Comparison(promote=False, reason=reason)
     champion = assessed.champion
+    if assessed.is_outdated and standing.champion is not None:
+        comparison = compare(_contender(assessed.challenger), None, job.recipe.gate)
+        if not comparison.promote:
+            return comparison
+        reason = f"the algorithm that made champion {standing.champion.version} is gone"
+        return Comparison(promote=True, reason=reason)
     if champion is None and standing.champion is not None:
         reason = (
             f"the champion {standing.champion.version} cannot be judged on today's "

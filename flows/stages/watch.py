@@ -6,7 +6,7 @@ from flows.job import Job
 from flows.results import Candidate
 from flows.stages.evaluate import Desk
 from flows.story import read_story
-from gan.errors import DataError
+from gan.errors import DataError, OutdatedError
 from storage import promotions
 from storage.sources.prepared import Prepared
 
@@ -27,8 +27,8 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
     named = f"champion {young.version}"
     try:
         judged = Desk(job=job, prepared=prepared).judged(young.version, young.snapshot_digest)
-    except DataError as error:
-        job.reporter.say(f"Today's records cannot judge {named} ({error}): training")
+    except (DataError, OutdatedError) as error:
+        job.reporter.say(f"The {named} cannot be judged today ({error}): training")
         return None
     standing = promotions.standing(job.lake, job.name)
     is_overridden = override_of(standing, judged.report_digest) is not None

@@ -19,7 +19,9 @@ from flows.nightly import nightly
 from flows.outcome import Outcome
 from flows.recipe_file import load_recipe
 from flows.stages import plain_stages
+from flows.stages.evaluate import Desk
 from flows.story import read_story
+from gan.errors import OutdatedError
 from storage import promotions, registry
 from storage.datasets import versions
 from storage.layout import version_time
@@ -142,7 +144,7 @@ def test_interval_trains_on_the_changed_source_when_the_champion_is_old(nights):
 def test_a_champion_that_cannot_be_judged_on_today_s_records_trains(nights):
     repaint(lambda picture: np.kron(picture, np.ones((2, 2), np.uint8)))
     outcome, said, job = nights.run(1, "training.when=interval")
-    assert said[1].startswith(f"Today's records cannot judge champion {champion(job)} (")
+    assert said[1].startswith(f"The champion {champion(job)} cannot be judged today (")
     assert generators(job) == 2
     assert outcome.status == "blocked"
     assert "give the recipe another name" in outcome.reason
@@ -171,3 +173,24 @@ def test_always_trains_once_a_night(nights):
 
 def champion(job: Job) -> str:
     return promotions.champion(job.lake, "stripes").version
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("when", ["changed", "interval"])
+def test_a_champion_of_an_algorithm_that_is_gone_has_a_successor(nights, monkeypatch, when):
+    gone, load = champion(nights.open(0)), Desk._sampler
+
+    def refuse(desk, version, digest):
+        if version == gone:
+            message = "the snapshot is of algorithm version 1"
+            raise OutdatedError(message)
+        return load(desk, version, digest)
+
+    monkeypatch.setattr(Desk, "_sampler", refuse)
+    repaint(np.flipud)
+    outcome, said, job = nights.run(1, f"training.when={when}")
+    assert outcome.status == "published"
+    assert outcome.generator == champion(job) != gone
+    assert any("algorithm version 1" in line for line in said)
+    record = promotions.standing(job.lake, "stripes").records[-1]
+    assert record.reason == f"the algorithm that made champion {gone} is gone"

@@ -1,8 +1,11 @@
 """Who synthesizes: every way a decision can go, on a real log in memory."""
 
+from dataclasses import replace
+
 import pytest
 from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, promote
 
+from flows.stages.ask import ask
 from flows.stages.gate import gate
 from flows.stages.promote import promote as promote_stage
 from gan.evaluation.bounds import GateConfig
@@ -73,6 +76,17 @@ def test_a_champion_that_does_not_fit_today_s_records_is_no_rival(job):
     choice = choose(job, judged(NEW), None)
     assert choice.kind == "blocked"
     assert "cannot be judged on today's records" in choice.reason
+
+
+@pytest.mark.parametrize(("verdict", "kind"), [("pass", "promoted"), ("block", "blocked")])
+def test_a_champion_of_an_algorithm_that_is_gone_is_followed_by_whom_the_gate_lets_pass(
+    job, verdict, kind
+):
+    promote(job, OLD)
+    both = replace(assessed(job, judged(NEW, verdict)), is_outdated=True)
+    choice = promote_stage(job, both, ask(job, both, gate(job, both)))
+    assert choice.kind == kind
+    assert (OLD in choice.reason) == (kind == "promoted")
 
 
 def test_the_champion_itself_goes_on(job):

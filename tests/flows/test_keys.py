@@ -11,8 +11,8 @@ from flows.recipe_file import parse_recipe
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "f65bd0ddae994aa5c39fcf1f2a4da82a8a943769946132d4b36998e728a39dd8"
-RUN_KEY = "6e60497516ededc694ee51511cfec6514b94d5bf816f4fb0fea42c394c6c07f6"
+TRAIN_KEY = "15d035364cc35277a80055562b168260c191fa6680845199512ccb9e5f413a12"
+RUN_KEY = "d0cbfa97e97cdaf35861bd2429113bc1ed62f4491870df29bc59e322d44499d8"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},

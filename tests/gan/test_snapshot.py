@@ -7,7 +7,8 @@ import pytest
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from gan.errors import ConfigError, SnapshotError
+from gan.config import ALGORITHM_VERSION
+from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.sample import Sampler
 from gan.snapshot import CODEC, CONFIG, INDEX, WEIGHTS, load_snapshot, save_snapshot
 from gan.training.loop import train
@@ -92,6 +93,15 @@ def test_weights_of_other_networks_are_refused(folder):
     weights = dict(list(snapshot.weights.items())[:-1])
     save_snapshot(folder, config=snapshot.config, codec=snapshot.codec, weights=weights, facts={})
     with pytest.raises(SnapshotError, match="do not fit"):
+        Sampler.load(folder)
+
+
+def test_networks_of_an_older_algorithm_are_named(folder):
+    snapshot = load_snapshot(folder)
+    weights = dict(list(snapshot.weights.items())[:-1])
+    older = snapshot.config.model_copy(update={"algorithm_version": ALGORITHM_VERSION - 1})
+    save_snapshot(folder, config=older, codec=snapshot.codec, weights=weights, facts={})
+    with pytest.raises(OutdatedError, match="of algorithm version"):
         Sampler.load(folder)
 
 

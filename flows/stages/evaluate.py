@@ -51,15 +51,17 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     champion = standing.champion
     if champion is None or champion.version == candidate.version:
         return Assessed(standing=standing, challenger=challenger, champion=None)
+    reigning, is_outdated = None, False
     try:
         reigning = desk.judged(champion.version, champion.snapshot_digest)
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
-        reigning = None
     except OutdatedError as error:
         job.reporter.say(f"The champion {champion.version} cannot be run any more: {error}")
-        return Assessed(standing=standing, challenger=challenger, champion=None, is_outdated=True)
-    return Assessed(standing=standing, challenger=challenger, champion=reigning)
+        is_outdated = True
+    return Assessed(
+        standing=standing, challenger=challenger, champion=reigning, is_outdated=is_outdated
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

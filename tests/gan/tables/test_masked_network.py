@@ -142,3 +142,27 @@ def test_thousands_of_codes_are_served():
     samples = draw(latents, torch.zeros(256, dtype=torch.int64))
     assert (samples.floor() < torch.tensor(codec.code_counts)).all()
     assert len(samples[:, 0].floor().unique()) > 150
+
+
+def test_the_gradient_of_expanding_is_what_autograd_finds():
+    basis = make(MIXED).basis
+    table = torch.randn(basis.rows, 3, dtype=torch.float64, requires_grad=True)
+    shares = basis.expand(torch.eye(basis.rows))
+    above = torch.randn(len(shares), 3)
+    found = torch.randn(basis.rows, 3, requires_grad=True)
+    basis.expand(found).backward(above)
+    (table * (shares.double().T @ above.double())).sum().backward()
+    torch.testing.assert_close(found.grad.double(), table.grad, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(shares.sum(0) > 0, found.grad.abs().sum(1) > 0)
+
+
+def test_only_fine_nodes_are_damped_and_the_label_sees_them_least():
+    network = make(MIXED)
+    damping, seen = network.basis.damping_B, network.input_shares_BH
+    assert damping.max() == 1
+    fine = damping < 1
+    assert fine.any()
+    assert set(network.basis.column_B[fine].tolist()) == {2, 3}, "the ordered columns"
+    own = network.layout.label_units
+    torch.testing.assert_close(seen[fine, -own:], (damping**2)[fine, None].expand(-1, own))
+    assert (network.layout.label_units, network.layout.widths[-1]) == (40, 40)

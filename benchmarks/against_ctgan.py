@@ -24,8 +24,9 @@ from benchmarks.table_job import prepared_for, recipe_for
 from benchmarks.timing import RESULTS, machine
 from gan.evaluation.assess import build_assess
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import Options, Reference, Splits, build_reference
-from storage.sources.prepared import Prepared
+from gan.evaluation.judges import Options, Reference, Splits
+from gan.evaluation.reference import build_reference
+from storage.sources.prepare import Prepared
 
 EPOCHS = (60,)
 """Of CTGAN; its own default, 300, takes five times as long: add it for a run overnight."""

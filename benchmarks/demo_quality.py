@@ -22,7 +22,7 @@ from flows.progress import make_reporter
 from flows.recipe_file import load_recipe
 from flows.stages import plain_stages
 from gan.report import Metric, Report
-from storage.registry import candidates
+from storage.lake.registry import candidates
 
 RECIPE = Path(__file__).parents[1] / "deployments" / "recipes" / "digits.yaml"
 SEEDS = (0, 1, 2)

@@ -25,12 +25,12 @@ from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
 from gan.sample import Sampler
 from gan.training.loop import train
-from storage.manifest import ManifestFields
-from storage.objects import ObjectStore
-from storage.open_store import open_store
-from storage.plan import Identity, Plan, RecordKind, propose
-from storage.publish import Publisher, encode_shard, put_shard
-from storage.synthesis import SynthesisConfig
+from storage.lake.manifest import ManifestFields
+from storage.lake.plan import Identity, Plan, RecordKind, propose
+from storage.lake.publish import Publisher, encode_shard, put_shard
+from storage.lake.synthesis import SynthesisConfig
+from storage.stores.interface import ObjectStore
+from storage.stores.open import open_store
 
 TARGET_S = 75.0
 """At the limit; longer than the minute that makes the start of workers a detail."""

@@ -31,7 +31,7 @@ from gan.tables.codec import TableCodec
 from gan.training.loop import train
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
-from storage.split import SplitConfig
+from storage.sources.split import SplitConfig
 
 Array = np.ndarray[Any, Any]
 

@@ -29,19 +29,19 @@ from gan.metrics.auc import auc
 from gan.metrics.c2st import out_of_fold_scores
 from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.modalities import load_modality
-from gan.protocols import Given
 from gan.randomness import numpy_stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
+from gan.tables.columns.types import require_metadata
 from gan.tables.evaluation.codes import Codes, fit_codes
 from gan.tables.evaluation.columns import JudgedColumn, judged_columns
 from gan.tables.evaluation.features import Features, fit_features
 from gan.tables.judge import build_assess
-from gan.tables.meaning import read_meaning
 from gan.training.loop import train
+from storage.records.schema import Condition
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
-from storage.split import SplitConfig
+from storage.sources.split import SplitConfig
 
 BINS = 20
 MOST_ROWS = 6_000
@@ -101,12 +101,12 @@ def choose(rows: pa.Table, sampler: Sampler, columns: Sequence[JudgedColumn]) ->
         numbers = [each for each in codec.columns if each.kind == "numeric"]
         widest = max(numbers, key=lambda each: each.codes)
         low, high = np.quantile(rows[widest.name].drop_null().to_numpy(), RANGE)
-        given = Given(column=widest.name, low=f"{low:g}", high=f"{high:g}")
+        given = Condition(column=widest.name, low=f"{low:g}", high=f"{high:g}")
         found[f"{widest.name} from {low:g} to {high:g}"] = (given,)
     return found
 
 
-def _level(rows: pa.Table, name: str) -> tuple[Given, float] | None:
+def _level(rows: pa.Table, name: str) -> tuple[Condition, float] | None:
     """Return the level of a column whose share is nearest to what is wanted, and its share."""
     counts = pc.value_counts(rows[name].drop_null()).to_pylist()
     shares = [(each["values"], each["counts"] / len(rows)) for each in counts]
@@ -115,10 +115,10 @@ def _level(rows: pa.Table, name: str) -> tuple[Given, float] | None:
         return None
     value, share = min(fitting, key=lambda each: abs(each[1] - WANTED_SHARE))
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return Given(column=name, values=(text,)), share
+    return Condition(column=name, values=(text,)), share
 
 
-def meeting(rows: pa.Table, conditions: Sequence[Given]) -> pa.Table:
+def meeting(rows: pa.Table, conditions: Sequence[Condition]) -> pa.Table:
     """Return the rows that meet all conditions."""
     keep = np.ones(len(rows), dtype=bool)
     for given in conditions:
@@ -146,7 +146,7 @@ def compare(ruler: Ruler, reals: pa.Table, fakes: pa.Table) -> tuple[float, floa
 
 
 def measure(
-    records: dict[str, pa.Table], sampler: Sampler, ruler: Ruler, conditions: Sequence[Given]
+    records: dict[str, pa.Table], sampler: Sampler, ruler: Ruler, conditions: Sequence[Condition]
 ) -> dict[str, float | int]:
     """Return how rows under conditions compare with real ones."""
     real = meeting(records["holdout"], conditions)
@@ -182,7 +182,7 @@ def main() -> int:
         sampler = fit(records, given.label, given.seconds, given.seed)
         print(json.dumps({"cpu_s": round(process_time() - started_s, 1)}), flush=True)
         train_rows = records["train"]
-        columns = judged_columns(read_meaning(train_rows.schema), train_rows, given.label)
+        columns = judged_columns(require_metadata(train_rows.schema), train_rows, given.label)
         ruler = Ruler(
             fit_codes(train_rows, columns, BINS, MOST_ROWS), fit_features(train_rows, columns)
         )

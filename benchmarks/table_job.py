@@ -27,9 +27,8 @@ from gan.hooks import Hooks, Tick
 from gan.randomness import stream
 from gan.sample import Sampler, draw_latents
 from gan.training.loop import train
-from storage.shards import load_format
-from storage.sources.prepare import prepare
-from storage.sources.prepared import Prepared
+from storage.shards.format import load_format
+from storage.sources.prepare import Prepared, prepare
 
 SAMPLING_ROWS = 50_000
 

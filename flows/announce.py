@@ -6,8 +6,8 @@ An event that cannot be sent fails no job: it stays pending, and the next run se
 from flows.errors import UnsentError
 from flows.job import Job, now
 from flows.results import Choice
-from storage.announce import BLOCKED, Announcement, announce_pending
-from storage.layout import generator_report_key
+from storage.lake.announce import BLOCKED, Announcement, announce_pending
+from storage.lake.layout import generator_report_key
 
 
 def announce(job: Job) -> list[Announcement]:

@@ -10,7 +10,7 @@ from flows.errors import AnswerError
 from flows.results import Answer, Assessed, Choice, Question, Signature
 from gan.evaluation.bounds import GateConfig
 from gan.report import Verdict
-from storage.promotions import GATE, Promotion, Standing
+from storage.lake.promotions import GATE, Promotion, Standing
 
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "block")
 """Verdicts, the mildest first."""

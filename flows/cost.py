@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from storage.counting_store import CountingStore
-from storage.objects import ObjectStore
+from storage.stores.counting import CountingStore
+from storage.stores.interface import ObjectStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from flows.stages.evaluate import Desk
 from flows.stages.synthesize import is_published
 from flows.stages.train import find_candidate
 from flows.stages.watch import young_champion
-from storage import promotions
+from storage.lake import promotions
 
 
 def find_finished(job: Job, stages: Stages) -> Outcome | None:

@@ -16,9 +16,9 @@ from flows.job import Job
 from flows.keys import training_part
 from flows.recipe import Recipe
 from flows.story import read_story
-from storage import promotions
-from storage.layout import version_time
-from storage.sources.prepared import Prepared
+from storage.lake import promotions
+from storage.lake.layout import version_time
+from storage.sources.prepare import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,12 @@ from flows.approval import LONGEST_REASON
 from flows.errors import AnswerError, RecipeError
 from flows.job import now
 from gan.report import Report, Verdict
-from storage import promotions, registry
 from storage.digests import sha256_hex
 from storage.errors import PromotionConflictError
-from storage.layout import check_name, generator_key, is_version, snapshot_key
-from storage.objects import ObjectStore
-from storage.promotions import GATE, Decision, Kind, Promotion, Standing
+from storage.lake import promotions, registry
+from storage.lake.layout import check_name, generator_key, is_version, snapshot_key
+from storage.lake.promotions import GATE, Decision, Kind, Promotion, Standing
+from storage.stores.interface import ObjectStore
 
 ATTEMPTS = 5
 """How often a move is tried again when another record was faster and the champion stayed."""

@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 from flows.job import Job
-from storage import registry
 from storage.digests import sha256_file
 from storage.errors import IntegrityError
+from storage.lake import registry
+from storage.records.durable import move_folder
 
 
 def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
@@ -33,6 +34,5 @@ def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
                 f"{snapshot_digest[:12]} was decided on; restore it or train again"
             )
             raise IntegrityError(msg)
-        if not folder.exists():
-            staged.rename(folder)
+        move_folder(staged, folder)
     return folder

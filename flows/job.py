@@ -10,11 +10,11 @@ from flows.cost import Spending
 from flows.interrupt import StopSignal
 from flows.progress import Reporter, SilentReporter
 from flows.recipe import Recipe
-from storage.announce import Emit
-from storage.counting_store import CountingStore
-from storage.objects import ObjectStore
-from storage.open_store import open_store
-from storage.settings import StorageProfile, load_profile, load_settings
+from storage.lake.announce import Emit
+from storage.stores.counting import CountingStore
+from storage.stores.interface import ObjectStore
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile, load_profile, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)

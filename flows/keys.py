@@ -9,9 +9,9 @@ from typing import Any
 from flows.recipe import Recipe
 from gan.config import ALGORITHM_VERSION
 from storage.digests import digest_json
+from storage.lake.synthesis import SynthesisConfig
 from storage.sources.config import record_settings
-from storage.sources.prepared import Prepared
-from storage.synthesis import SynthesisConfig
+from storage.sources.prepare import Prepared
 
 NO_WEIGHTS = {"device", "when", "interval_days"}
 """What `training` says besides the weights: where and when."""

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 from flows.errors import UnsentError
 from flows.job import now
-from storage import registry
-from storage.announce import Emit, announce_pending
-from storage.checkpoints import drop
-from storage.datasets import list_datasets, refresh_hint
 from storage.errors import IntegrityError, ObjectNotFoundError
-from storage.layout import plan_key, snapshot_key
-from storage.objects import ObjectStore
-from storage.registry import TrainingPlan
-from storage.retention import Collector, Removal
+from storage.lake import registry
+from storage.lake.announce import Emit, announce_pending
+from storage.lake.datasets import list_datasets, refresh_hint
+from storage.lake.layout import plan_key, snapshot_key
+from storage.lake.registry import TrainingPlan, drop
+from storage.lake.retention import Collector, Removal
+from storage.stores.interface import ObjectStore
 
 _CHECKPOINT = re.compile(r"runs/([0-9a-f]+)/checkpoint/.+")
 

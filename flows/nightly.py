@@ -7,7 +7,7 @@ from flows.outcome import Outcome, blocked_outcome
 from flows.results import Assessed, Candidate, Choice
 from flows.stages import Stages
 from storage.errors import AbandonedError, PromotionConflictError
-from storage.sources.prepared import Prepared
+from storage.sources.prepare import Prepared
 
 ATTEMPTS = 5
 """How often a decision or a version is tried again when another process was faster."""

@@ -9,9 +9,9 @@ from flows.cost import Cost
 from flows.job import Job
 from flows.results import Choice, ChoiceKind, Judged, Made
 from gan.report import Report, Verdict
-from storage import datasets, layout
-from storage.manifest import Manifest
-from storage.shards import load_format
+from storage.lake import datasets, layout
+from storage.lake.manifest import Manifest
+from storage.shards.format import load_format
 
 Label = str | int | bool
 

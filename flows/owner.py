@@ -7,7 +7,7 @@ team's name anybody's.
 
 from flows.errors import RecipeError
 from flows.job import Job, now
-from storage.owners import Ownership, claim, read_owner
+from storage.lake.registry import Ownership, claim, read_owner
 
 
 def claim_name(job: Job) -> None:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.evaluation.bounds import GateConfig
+from storage.lake.synthesis import SynthesisConfig
 from storage.sources.config import SourceConfig
-from storage.synthesis import SynthesisConfig
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5

@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from flows.error_reference import errors_page
 from flows.recipe import Recipe
-from storage.settings import Settings, StorageProfile
+from storage.stores.settings import Settings, StorageProfile
 
 _KINDS = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path"}
 _BOUNDS = {Ge: "≥", Gt: ">", Le: "≤", Lt: "<"}

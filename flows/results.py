@@ -7,9 +7,9 @@ from typing import Literal
 from gan.evaluation.gate import Judgement
 from gan.evaluation.measured import Evaluation
 from gan.report import Report, Verdict
-from storage.manifest import FileEntry
-from storage.plan import Plan
-from storage.promotions import Standing
+from storage.lake.manifest import FileEntry
+from storage.lake.plan import Plan
+from storage.lake.promotions import Standing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from flows.outcome import Outcome
 from flows.results import Candidate, Judged
 from flows.stages import Stages
 from flows.stages.train import find_candidate
-from storage import promotions
+from storage.lake import promotions
 
 
 def train_alone(stages: Stages) -> Candidate:

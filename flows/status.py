@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from storage import promotions
-from storage.checkpoints import complete
-from storage.commits import Commit, Versions, read_versions
-from storage.datasets import load_manifest
 from storage.errors import IntegrityError
-from storage.layout import snapshot_key, version_folder, version_time
-from storage.manifest import Manifest
-from storage.objects import ObjectStore
-from storage.owners import read_owner
-from storage.plan import FORMAT as DATASET_PLAN
-from storage.promotions import Standing
-from storage.registry import TRAINING_FORMAT as TRAINING_PLAN
+from storage.lake import promotions
+from storage.lake.datasets import load_manifest
+from storage.lake.layout import snapshot_key, version_folder, version_time
+from storage.lake.log import Commit, Versions, read_versions
+from storage.lake.manifest import Manifest
+from storage.lake.plan import FORMAT as DATASET_PLAN
+from storage.lake.promotions import Standing
+from storage.lake.registry import TRAINING_FORMAT as TRAINING_PLAN
+from storage.lake.registry import complete, read_owner
+from storage.stores.interface import ObjectStore
 
 Step = Literal["training", "trained", "promoted", "rejected", "synthesizing", "published"]
 STEPS: tuple[Step, ...] = (

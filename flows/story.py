@@ -9,8 +9,8 @@ from typing import Any, Self
 from gan.report import Event
 from storage.digests import canonical_json
 from storage.errors import ObjectNotFoundError
-from storage.layout import generator_internal_key
-from storage.objects import ObjectStore, put_or_adopt
+from storage.lake.layout import generator_internal_key
+from storage.stores.interface import ObjectStore, put_or_adopt
 
 FILE = "training.json"
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from storage.manifest import Manifest
-from storage.sources.prepared import Prepared
+from storage.lake.manifest import Manifest
+from storage.sources.prepare import Prepared
 
 RECORDS: Mapping[str, str] = {"images": "images", "tables": "rows"}
 AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from gan.protocols import ClassCounts
+from storage.records.schema import ClassCounts
 
 
 class SampleFn(Protocol):

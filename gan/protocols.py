@@ -14,22 +14,7 @@ from torch import Tensor, nn
 
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError
-
-Label = str | int | bool
-"""Value of a class as the user knows it."""
-
-ClassCounts = tuple[tuple[Label, int], ...]
-"""Rows per class, sorted by label; empty for unconditional records."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What every synthesized record must have in one column; values as text, or a range."""
-
-    column: str
-    values: tuple[str, ...] = ()
-    low: str | None = None
-    high: str | None = None
+from storage.records.schema import Condition, Label
 
 
 class Pairs(NamedTuple):
@@ -144,7 +129,7 @@ class Wanted:
 
     labels_N: np.ndarray[Any, np.dtype[np.int64]] | None = None
     """The class of every record; None where the generator draws it."""
-    given: tuple[Given, ...] = ()
+    given: tuple[Condition, ...] = ()
     shard: int = 0
     """Number of the shard."""
     shards: int = 1
@@ -226,7 +211,7 @@ class Codec(Protocol):
         """
 
     def allowed(
-        self, given: Sequence[Given], *, per_class: bool
+        self, given: Sequence[Condition], *, per_class: bool
     ) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
         """Return `allowed_CK`: which codes of a record are allowed; None when all are.
 
@@ -240,7 +225,7 @@ class Codec(Protocol):
         """
 
     def classes_of(
-        self, values: np.ndarray[Any, Any], given: Sequence[Given], *, per_class: bool
+        self, values: np.ndarray[Any, Any], given: Sequence[Condition], *, per_class: bool
     ) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the class index of stored values, -1 where they do not meet the conditions.
 
@@ -261,7 +246,7 @@ class Codec(Protocol):
             ConfigError: it cannot be met.
         """
 
-    def check(self, given: Sequence[Given], rows: int) -> None:
+    def check(self, given: Sequence[Condition], rows: int) -> None:
         """Check that so many records can be made under these conditions.
 
         Raises:

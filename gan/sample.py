@@ -23,10 +23,11 @@ from gan.config import ALGORITHM_VERSION, ResolvedConfig
 from gan.device import find_place
 from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import ClassCounts, Codec, Draw, Enforced, Generator, Given, Wanted
+from gan.protocols import Codec, Draw, Enforced, Generator, Wanted
 from gan.randomness import stream
 from gan.selection import LEAST_SHARE, Selection, Shares, measure_shares
 from gan.snapshot import Snapshot, load_snapshot
+from storage.records.schema import ClassCounts, Condition
 
 Values = np.ndarray[Any, Any]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -56,7 +57,7 @@ def expand(rows: ClassCounts | int, codec: Codec) -> Labels:
 
 
 def conditions(
-    generator: Generator, codec: Codec, rows: ClassCounts | int, given: Sequence[Given] = ()
+    generator: Generator, codec: Codec, rows: ClassCounts | int, given: Sequence[Condition] = ()
 ) -> Draw:
     """Return what draws samples of the wanted classes under the given conditions.
 
@@ -191,7 +192,7 @@ class Sampler:
             msg = f"the weights do not fit the networks of this version: {error}"
             raise SnapshotError(msg) from error
         self.place.settle(self.generator)
-        self._shares: dict[tuple[tuple[Given, ...], bool], Shares] = {}
+        self._shares: dict[tuple[tuple[Condition, ...], bool], Shares] = {}
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
@@ -209,7 +210,7 @@ class Sampler:
         *,
         seed: int,
         index: int,
-        given: Sequence[Given] = (),
+        given: Sequence[Condition] = (),
         first_row: int = 0,
         shards: int = 1,
     ) -> pa.Table:
@@ -254,7 +255,9 @@ class Sampler:
         records = codec.decode(enforced.values, labels_N, first_row)
         return _with_counts(records, enforced)
 
-    def _drawing(self, rows: ClassCounts | int, given: tuple[Given, ...]) -> tuple[Drawing, bool]:
+    def _drawing(
+        self, rows: ClassCounts | int, given: tuple[Condition, ...]
+    ) -> tuple[Drawing, bool]:
         """Return what draws values for class indexes, and whether they meet `given` exactly."""
         codec = self.snapshot.codec
         told = partial(self.values, draw=conditions(self.generator, codec, rows, given))

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from storage.counting_store import CountingStore
-from storage.memory_store import MemoryStore
-from storage.objects import ObjectStore
-from storage.open_store import open_store
-from storage.retry import RetryingStore, RetryPolicy
-from storage.s3_store import S3Store
-from storage.settings import StorageProfile
+from storage.stores.counting import CountingStore
+from storage.stores.interface import ObjectStore
+from storage.stores.memory import MemoryStore
+from storage.stores.open import open_store
+from storage.stores.retry import RetryingStore, RetryPolicy
+from storage.stores.s3 import S3Store
+from storage.stores.settings import StorageProfile
 
 KINDS = ("local", "memory", "s3", "counting")
 

@@ -17,16 +17,15 @@ from flows.recipe_file import load_recipe
 from flows.stages.prepare import prepare
 from flows.stages.synthesize import record_kind
 from flows.stages.train import fit_and_resolve
-from flows.wishes import check_wishes
 from flows.words import kind_of, records_word
 from storage.errors import LakeError
-from storage.open_store import open_store
-from storage.plan import Identity, Plan, propose
-from storage.settings import StorageProfile
-from storage.shards import format_for
-from storage.sources.prepared import Prepared
-from storage.sources.tables.meaning import read_columns
-from storage.synthesis import resolve_seed
+from storage.lake.plan import Identity, Plan, propose
+from storage.lake.synthesis import resolve_seed
+from storage.records.schema import read_table_metadata
+from storage.shards.format import format_for
+from storage.sources.prepare import Prepared
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
 
 UNKNOWN = "0" * 64
 """In place of the digests that exist only after training."""
@@ -67,12 +66,13 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
     plan = preview_plan(job, prepared)
+    described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
         "source": recipe.source.uri,
         "modality": prepared.modality,
         "kind": kind_of(prepared),
-        "columns": [asdict(column) for column in read_columns(prepared.schema)],
+        "columns": [asdict(column) for column in described.columns] if described else [],
         "rows": dict(prepared.rows),
         "class_counts": {
             split: [list(pair) for pair in counts]
@@ -127,7 +127,7 @@ def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str,
     if find_spec("torch") is None:
         return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
     codec, resolved = fit_and_resolve(recipe, prepared)
-    check_wishes(codec, plan.given, plan.rows)
+    codec.check(plan.given, plan.rows)
     return (*codec.notes, *resolved.notes)
 
 

@@ -15,7 +15,7 @@ from flows.errors import EngineError
 from flows.interrupt import StopSignal
 from flows.prefect_manners import MANNERS, apply_manners, process_environment
 from flows.recipe import Recipe
-from storage.settings import load_settings
+from storage.stores.settings import load_settings
 
 DRIFTED = 1
 USUAL = Path("deployments/recipes")

@@ -44,7 +44,7 @@ def _say(text: str) -> None:
 
 def _keep_traceback(error: BaseException) -> str:
     """Write the traceback into the work folder and return where."""
-    from storage.settings import load_settings
+    from storage.stores.settings import load_settings
 
     path = load_settings().work_folder / "last-error.txt"
     path.parent.mkdir(parents=True, exist_ok=True)

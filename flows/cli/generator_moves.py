@@ -4,7 +4,7 @@ from flows.cli.exits import DONE
 from flows.cli.output import Output
 from flows.cli.places import Place
 from flows.generator_moves import promote_by_hand, roll_back
-from storage.promotions import Promotion
+from storage.lake.promotions import Promotion
 
 
 def promote(place: Place, name: str, version: str, *, by: str, reason: str) -> int:

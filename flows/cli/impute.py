@@ -1,7 +1,5 @@
 """`ganmill impute`: nulls of a given table, filled by the champion of a recipe."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,10 @@ from flows.interrupt import StopSignal
 from flows.job import Job, open_job
 from flows.progress import make_reporter
 from flows.recipe_file import load_recipe
-from storage import promotions
-from storage.shards import load_format
-from storage.sources.tables.like import read_like
+from storage.lake import promotions
+from storage.records.durable import create_file
+from storage.shards.format import load_format
+from storage.sources.tables.build import read_like
 
 FORMATS = {".parquet": "table-parquet", ".csv": "csv"}
 """Ending of OUTPUT → shard format that writes it."""
@@ -110,14 +109,6 @@ def _write_once(records: pa.Table, output: Path) -> None:
         RecipeError: somebody else wrote it meanwhile.
     """
     data = load_format(FORMATS[output.suffix]).encode(records, {})
-    folder = output.absolute().parent
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{output.name}-") as staged:
-        staged.write(data)
-        staged.flush()
-        os.fchmod(staged.fileno(), 0o644)
-        os.fsync(staged.fileno())
-        try:
-            os.link(staged.name, output)
-        except FileExistsError as error:
-            msg = f"OUTPUT {str(output)!r} exists by now and nothing is overwritten: name another"
-            raise RecipeError(msg) from error
+    if not create_file(output, data):
+        msg = f"OUTPUT {str(output)!r} exists by now and nothing is overwritten: name another"
+        raise RecipeError(msg)

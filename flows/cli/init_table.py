@@ -19,15 +19,12 @@ from flows.recipe import Recipe
 from flows.recipe_file import parse_recipe
 from flows.stages.prepare import prepare
 from storage.errors import SourceError
-from storage.sources.config import SourceConfig
-from storage.sources.table_config import CsvConfig
+from storage.records.schema import Column
+from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.tables.dialect import KEY, Dialect
-from storage.sources.tables.kinds import infer
-from storage.sources.tables.kinds_found import Finding, look
-from storage.sources.tables.meaning import ColumnMeaning
+from storage.sources.tables.kinds import Finding, infer, look
 from storage.sources.tables.source import TableSource
-from storage.sources.tables.suspects import Suspect, find_suspects
-from storage.sources.tables.suspects_constraints import Likely, likely_constraints
+from storage.sources.tables.suggest import Likely, Suspect, find_suspects, likely_constraints
 
 LABELS: Final = (
     "label", "labels", "class", "target", "y", "outcome", "diagnosis", "churn", "churned",
@@ -64,7 +61,7 @@ class _Survey:
     dialect: Dialect | None
     label: str | None
     label_why: str
-    columns: tuple[ColumnMeaning, ...]
+    columns: tuple[Column, ...]
     """Those that stay."""
     dropped: Mapping[str, Finding]
     """Those that the recipe leaves out, free text and columns without a value."""
@@ -175,7 +172,7 @@ def _present(config: SourceConfig, table: pa.Table) -> SourceConfig:
     return config.model_copy(update={"columns": kept})
 
 
-def _capacity(column: ColumnMeaning) -> int:
+def _capacity(column: Column) -> int:
     """Return how many different keys a form has; for all other columns more than anyone asks."""
     if column.kind != "key" or column.form is None:
         return 2**62

@@ -19,7 +19,7 @@ from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
 from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
 from flows.stages import plain_stages
-from storage.announce import has_pending
+from storage.lake.announce import has_pending
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,12 @@ from flows.cost import cost_text
 from flows.outcome import how_to_read
 from flows.progress import make_reporter
 from flows.words import OVERRIDDEN, verdict_text
-from storage import promotions, registry
-from storage.datasets import Version, find, list_datasets, read_manifest, versions
-from storage.layout import meta_key
-from storage.manifest import Manifest
-from storage.objects import ObjectStore
-from storage.owners import read_owner
-from storage.verify import verify
+from storage.lake import promotions, registry
+from storage.lake.datasets import Version, find, list_datasets, read_manifest, verify, versions
+from storage.lake.layout import meta_key
+from storage.lake.manifest import Manifest
+from storage.lake.registry import read_owner
+from storage.stores.interface import ObjectStore
 
 
 def show_presets(*, as_json: bool) -> int:

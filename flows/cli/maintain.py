@@ -6,7 +6,7 @@ from flows.cli.exits import DONE
 from flows.cli.output import Output
 from flows.cli.places import Place
 from flows.maintain import Kept, maintain_lake
-from storage import retention
+from storage.lake import retention
 
 
 def collect(place: Place, *, apply: bool, as_json: bool) -> int:

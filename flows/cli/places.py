@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from storage.datasets import Version
-from storage.layout import version_folder
-from storage.objects import ObjectStore
-from storage.open_store import open_store
-from storage.settings import load_profile, load_settings
+from storage.lake.datasets import Version
+from storage.lake.layout import version_folder
+from storage.stores.interface import ObjectStore
+from storage.stores.open import open_store
+from storage.stores.settings import load_profile, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)

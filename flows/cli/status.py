@@ -10,7 +10,7 @@ from flows.cli.places import Place
 from flows.job import now
 from flows.status import Attempt, LakeStatus, NameStatus, read_status
 from flows.words import age_words, verdict_text
-from storage.layout import version_folder
+from storage.lake.layout import version_folder
 
 STEPS: Mapping[str, str] = {
     "training": "training begun",

@@ -15,7 +15,7 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
 from flows.cockpit.wanted import TAG
-from storage.settings import load_settings
+from storage.stores.settings import load_settings
 
 PREFIX = "ganmill: "
 MANY = 200

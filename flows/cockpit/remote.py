@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flows.errors import RecipeError
 from flows.prefect_manners import process_environment
-from storage.open_store import open_store
-from storage.settings import load_profile, load_settings
+from storage.stores.open import open_store
+from storage.stores.settings import load_profile, load_settings
 
 GIT = "git+"
 SCHEMES = ("https", "ssh", "file")

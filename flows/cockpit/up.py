@@ -16,7 +16,7 @@ from time import monotonic, sleep
 import httpx
 
 from flows.errors import EngineError
-from storage.settings import load_settings
+from storage.stores.settings import load_settings
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not chosen

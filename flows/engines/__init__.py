@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from storage.manifest import FileEntry
-from storage.objects import ObjectStore
-from storage.plan import Plan
-from storage.settings import StorageProfile
+from storage.lake.manifest import FileEntry
+from storage.lake.plan import Plan
+from storage.stores.interface import ObjectStore
+from storage.stores.settings import StorageProfile
 
 ENGINES = {"local": "flows.engines.local"}
 """Kind of the recipe's `engine` → module with a function `make_engine(workers)`."""

@@ -14,8 +14,8 @@ from typing import Literal
 from flows.engines import Order
 from flows.engines.maker import ShardMaker
 from flows.engines.pool import WorkerPool
-from storage.manifest import FileEntry
-from storage.objects import ObjectStore
+from storage.lake.manifest import FileEntry
+from storage.stores.interface import ObjectStore
 
 PATIENCE_S = 10.0
 """Jobs that one process finishes in this time are not worth the start of workers."""

@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from flows.engines import Order
 from flows.errors import EngineError
-from flows.wishes import as_given
 from storage.errors import StorageError
-from storage.manifest import FileEntry
-from storage.objects import ObjectStore
-from storage.open_store import open_store
-from storage.publish import encode_shard, put_shard
+from storage.lake.manifest import FileEntry
+from storage.lake.publish import encode_shard, put_shard
+from storage.stores.interface import ObjectStore
+from storage.stores.open import open_store
 
 if TYPE_CHECKING:
     from gan.sample import Sampler
@@ -59,7 +58,7 @@ class ShardMaker:
             shard.class_counts or shard.rows,
             seed=plan.seed,
             index=index,
-            given=as_given(plan.given),
+            given=plan.given,
             first_row=shard.first_id,
             shards=len(plan.shards),
         )

@@ -18,7 +18,7 @@ from flows.engines import Order
 from flows.errors import EngineError
 from gan.errors import GanError
 from storage.errors import StorageError
-from storage.manifest import FileEntry
+from storage.lake.manifest import FileEntry
 
 AHEAD = 2
 """Shards a worker holds: one in the making and the next."""

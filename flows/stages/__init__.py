@@ -28,7 +28,7 @@ from flows.stages.publish import publish
 from flows.stages.synthesize import synthesize
 from flows.stages.train import train
 from flows.stages.watch import watch
-from storage.sources.prepared import Prepared
+from storage.sources.prepare import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,17 +22,17 @@ from gan.errors import DataError, OutdatedError
 from gan.evaluation.gate import judge
 from gan.evaluation.measured import Evaluation
 from gan.report import Report
-from storage import promotions, registry
 from storage.errors import ObjectNotFoundError
-from storage.layout import generator_internal_key, generator_report_key
-from storage.objects import put_or_adopt
-from storage.sources.prepared import Prepared
+from storage.lake import promotions, registry
+from storage.lake.layout import generator_internal_key, generator_report_key
+from storage.sources.prepare import Prepared
+from storage.stores.interface import put_or_adopt
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from gan.evaluation.exhibit import Exhibit
-    from gan.evaluation.reference import Reference
+    from gan.evaluation.judges import Reference
     from gan.sample import Sampler
 
 _EVALUATION = TypeAdapter(Evaluation)
@@ -74,7 +74,8 @@ class Desk:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.evaluation.reference import Options, Splits, build_reference
+        from gan.evaluation.judges import Options, Splits
+        from gan.evaluation.reference import build_reference
 
         records, recipe = self.prepared.records, self.job.recipe
         splits = Splits(

@@ -1,8 +1,8 @@
 """Stage 1: the source, decoded and split, in this machine's work folder."""
 
 from flows.job import Job
+from storage.sources.prepare import Prepared
 from storage.sources.prepare import prepare as prepare_source
-from storage.sources.prepared import Prepared
 
 
 def prepare(job: Job) -> Prepared:

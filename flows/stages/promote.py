@@ -5,8 +5,8 @@ from dataclasses import replace
 from flows.approval import signature
 from flows.job import Job, now
 from flows.results import Answer, Assessed, Choice, Question
-from storage import promotions
-from storage.promotions import GATE, Decision, Kind, Promotion, Then
+from storage.lake import promotions
+from storage.lake.promotions import GATE, Decision, Kind, Promotion, Then
 
 
 def promote(job: Job, assessed: Assessed, choice: Choice) -> Choice:

@@ -12,12 +12,12 @@ from flows.report.render import render
 from flows.results import Choice, Made, Signature
 from flows.story import read_story
 from gan.config import ALGORITHM_VERSION
-from storage.manifest import ManifestFields
-from storage.plan import Plan
-from storage.publish import Publisher
-from storage.shards import load_format
-from storage.sources.prepared import Prepared
-from storage.synthesis import resolve_seed
+from storage.lake.manifest import ManifestFields
+from storage.lake.plan import Plan
+from storage.lake.publish import Publisher
+from storage.lake.synthesis import resolve_seed
+from storage.shards.format import load_format
+from storage.sources.prepare import Prepared
 
 LIBRARIES = ("ganmill", "numpy", "pyarrow", "pillow", "isal", "torch")
 PREVIEW_PER_CLASS = 10

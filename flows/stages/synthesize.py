@@ -6,15 +6,13 @@ from flows.generators import local_snapshot
 from flows.job import Job, now
 from flows.keys import run_key
 from flows.results import Choice, Made
-from flows.wishes import check_wishes
-from storage import datasets
-from storage.agreement import agree
-from storage.manifest import FileEntry
-from storage.plan import Identity, Plan, RecordKind, propose
-from storage.publish import Publisher
-from storage.shards import format_for
-from storage.sources.prepared import Prepared
-from storage.synthesis import resolve_seed
+from storage.lake import datasets
+from storage.lake.manifest import FileEntry
+from storage.lake.plan import Identity, Plan, RecordKind, propose
+from storage.lake.publish import Publisher, agree
+from storage.lake.synthesis import resolve_seed
+from storage.shards.format import format_for
+from storage.sources.prepare import Prepared
 
 
 def synthesize(job: Job, prepared: Prepared, choice: Choice) -> Made:
@@ -84,7 +82,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     if not missing:
         return entries
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
-    check_wishes(load_snapshot(snapshot).codec, plan.given, plan.rows)
+    load_snapshot(snapshot).codec.check(plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
     order = Order(
         plan=plan,

@@ -18,13 +18,12 @@ from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.results import Candidate
 from flows.story import Story, put_story
-from flows.wishes import check_wishes
-from flows.work import exclusive
-from storage import checkpoints, layout, registry
 from storage.digests import sha256_hex
 from storage.errors import ObjectNotFoundError
-from storage.registry import TrainingPlan
-from storage.sources.prepared import Prepared
+from storage.lake import layout, registry
+from storage.lake.registry import TrainingPlan
+from storage.records.durable import hold_lock
+from storage.sources.prepare import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
@@ -65,7 +64,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     def waiting() -> None:
         job.reporter.say("Another process of this machine trains this generator; waiting for it")
 
-    with exclusive(folder.with_suffix(".lock"), waiting):
+    with hold_lock(folder.with_suffix(".lock"), on_wait=waiting):
         return find_candidate(job, key) or _train(job, prepared, key, folder)
 
 
@@ -109,13 +108,13 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     seed = training_seed(job.recipe, job.scheduled)
     recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
     codec, resolved = fit_and_resolve(recipe, prepared)
-    check_wishes(codec, recipe.synthesis.given, recipe.synthesis.samples)
+    codec.check(recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
     plan = registry.agree_training(job.lake, proposal)
     config = ResolvedConfig.model_validate(plan.resolved)
     for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
-    checkpoints.fetch_newest(job.lake, key, folder / "checkpoints")
+    registry.fetch_newest(job.lake, key, folder / "checkpoints")
     _tell_start(job, folder / "checkpoints")
     with job.reporter.meter("Preparing the assessment", "records"):
         assess = build_assess(
@@ -171,7 +170,7 @@ def _mirror(job: Job, key: str) -> Callable[[Path], None]:
     def mirror(folder: Path) -> None:
         nonlocal last_s
         if job.stop() or monotonic() - last_s >= MIRROR_INTERVAL_S:
-            checkpoints.mirror(job.lake, key, folder, int(folder.name))
+            registry.mirror(job.lake, key, folder, int(folder.name))
             last_s = monotonic()
 
     return mirror

@@ -7,8 +7,8 @@ from flows.results import Candidate
 from flows.stages.evaluate import Desk
 from flows.story import read_story
 from gan.errors import DataError, OutdatedError
-from storage import promotions
-from storage.sources.prepared import Prepared
+from storage.lake import promotions
+from storage.sources.prepare import Prepared
 
 
 def watch(job: Job, prepared: Prepared) -> Candidate | None:

@@ -32,7 +32,7 @@ from flows.results import Answer, AnswerKind, Assessed, Candidate, Choice, Judge
 from flows.stages import Stages
 from flows.stages.promote import promote
 from gan.report import Verdict
-from storage.sources.prepared import Prepared
+from storage.sources.prepare import Prepared
 
 ANSWER_WAIT_S = 7 * 24 * 3600
 """A question that nobody has answered for so long fails its run."""

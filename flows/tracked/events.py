@@ -12,7 +12,7 @@ from prefect.events.schemas.events import RelatedResource, Resource
 from prefect.exceptions import PrefectException
 
 from flows.errors import UnsentError
-from storage.announce import Announcement
+from storage.lake.announce import Announcement
 
 
 def send(announcement: Announcement) -> None:

@@ -17,9 +17,9 @@ from flows.tracked.form import RecipeName, titled
 from flows.tracked.maintain import maintain_flow
 from flows.tracked.stages import tracked_stages
 from flows.tracked.survive import in_a_sentence
-from storage import verify
 from storage.errors import IntegrityError
-from storage.promotions import Promotion
+from storage.lake import datasets
+from storage.lake.promotions import Promotion
 
 Generator = Annotated[str, titled("Generator version", min_length=1)]
 Person = Annotated[str, titled("Your name", min_length=1)]
@@ -92,7 +92,7 @@ def verify_flow(
         version: Which one; null takes the latest.
     """
     job = open_named(recipe)
-    problems = verify.verify(job.lake, job.name, version)
+    problems = datasets.verify(job.lake, job.name, version)
     of = f"version {version}" if version else "the latest version"
     if not problems:
         job.reporter.say(f"{of} of {job.name} is as it was committed")

@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 from flows.errors import SlotLostError
 from flows.interrupt import StopSignal
 from gan.errors import Interrupted
-from storage.settings import load_settings
+from storage.stores.settings import load_settings
 
 LOCKED, GONE = 423, 410
 """What Prefect answers: no slot is free; there is no such lease."""

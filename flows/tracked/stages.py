@@ -19,7 +19,7 @@ from flows.tracked.in_line import InLine
 from flows.tracked.show import show_verdict
 from flows.tracked.survive import patiently
 from storage.errors import DeadlineError, RetryableError
-from storage.sources.prepared import Prepared
+from storage.sources.prepare import Prepared
 
 RETRY_DELAYS_S = [10.0, 60.0]
 """The retry layer of the stores has given up by then; a longer outage may be over."""

@@ -18,8 +18,8 @@ from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.measured import Evaluation
 from gan.hooks import Assess
 from gan.modalities import MODALITIES
-from gan.protocols import ClassCounts
 from gan.report import Figure
+from storage.records.schema import ClassCounts
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
 """Records in, log-likelihood of every row in nats out; None where a generator knows none."""

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from gan.errors import ConfigError, DataError, SnapshotError
-from gan.protocols import Encoded, Given, Label, Redraw, Wanted
+from gan.protocols import Encoded, Redraw, Wanted
+from storage.records.schema import Condition, Label
 
 IMAGE = "image"
 """Name of the image column."""
@@ -159,7 +160,7 @@ class ImageCodec:
             columns[self.label] = self._class_array().take(pa.array(labels_N))
         return pa.table(columns)
 
-    def allowed(self, given: Sequence[Given], *, per_class: bool) -> None:
+    def allowed(self, given: Sequence[Condition], *, per_class: bool) -> None:
         """Return None: pixels take every value.
 
         Raises:
@@ -180,7 +181,7 @@ class ImageCodec:
             raise ConfigError(msg)
 
     def classes_of(
-        self, values: np.ndarray[Any, Any], given: Sequence[Given], *, per_class: bool
+        self, values: np.ndarray[Any, Any], given: Sequence[Condition], *, per_class: bool
     ) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Never asked: pixels do not show their class."""
         raise NotImplementedError
@@ -189,7 +190,7 @@ class ImageCodec:
         """Return None: nothing but the bounds of a pixel holds, and `to_values` clamps."""
         del values, wanted, redraw
 
-    def check(self, given: Sequence[Given], rows: int) -> None:
+    def check(self, given: Sequence[Condition], rows: int) -> None:
         """Check that nothing but classes is given.
 
         Raises:

@@ -31,4 +31,4 @@ def build_assess(
     train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
 ) -> assess.ValidationAssess:
     """Train other feature nets than the final evaluation's, for the choice of the snapshot."""
-    return assess.build_assess(train, validation, label=label, seed=seed, modality="images")
+    return assess.build_assess(train, validation, label=label, seed=seed)

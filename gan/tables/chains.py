@@ -18,7 +18,7 @@ import pyarrow as pa
 from gan.errors import ConfigError
 from gan.tables.constraints import describe
 from gan.tables.contradictions import Step, ordered
-from gan.tables.meaning import Constraint
+from storage.records.schema import Constraint
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies

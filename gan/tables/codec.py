@@ -13,20 +13,20 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import SnapshotError
-from gan.protocols import Enforced, Given, Redraw, Wanted
+from gan.protocols import Enforced, Redraw, Wanted
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.joint import Joint
 from gan.tables.columns.levels import Levels
 from gan.tables.columns.made import MADE
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.presence import Presence
-from gan.tables.columns.types import parse_type
+from gan.tables.columns.types import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
 from gan.tables.enforce import enforce
 from gan.tables.feasible import check_synthesis
-from gan.tables.meaning import read_meaning
 from gan.tables.vocabularies import Vocabularies
+from storage.records.schema import Condition
 
 Array = np.ndarray[Any, Any]
 
@@ -66,12 +66,12 @@ class TableCodec(Vocabularies):
                 these rows do not keep; the sentence says what to do.
             ConfigError: constraints that contradict each other.
         """
-        meaning = read_meaning(records.schema)
-        check_constraints(meaning)
-        check_real(records, [each for each in meaning.constraints if each.kind != "range"])
+        metadata = require_metadata(records.schema)
+        check_constraints(metadata)
+        check_real(records, [each for each in metadata.constraints if each.kind != "range"])
         columns, made = fit_columns(records, label)
-        metadata = records.schema.metadata or {}
-        kept = {key: text for key, text in metadata.items() if key.startswith(KEPT_METADATA)}
+        arrow = records.schema.metadata or {}
+        kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}
         fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]
         return cls(
             schema=pa.schema(fields, metadata=kept),
@@ -89,7 +89,7 @@ class TableCodec(Vocabularies):
         """
         return enforce(self, values, wanted, redraw)
 
-    def check(self, given: Sequence[Given], rows: int) -> None:
+    def check(self, given: Sequence[Condition], rows: int) -> None:
         """Check that so many records can be made under these conditions.
 
         Raises:
@@ -100,14 +100,14 @@ class TableCodec(Vocabularies):
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON; no value that fewer than min_group rows of train hold."""
-        metadata = self.schema.metadata or {}
+        arrow = self.schema.metadata or {}
         return {
             "modality": self.modality,
             "version": VERSION,
             "label": self.label,
             "classes": list(self.classes),
             "schema": [[f.name, str(f.type), f.nullable] for f in self.schema],
-            "metadata": {key.decode(): text.decode() for key, text in metadata.items()},
+            "metadata": {key.decode(): text.decode() for key, text in arrow.items()},
             "columns": [column.to_json() for column in self.columns],
             "made": [column.to_json() for column in self.made],
         }

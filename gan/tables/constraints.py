@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.types import plain
-from gan.tables.meaning import Constraint
+from storage.records.schema import Constraint
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 
 from gan.errors import ConfigError
 from gan.tables.constraints import describe
-from gan.tables.meaning import Constraint, Meaning
+from storage.records.schema import Constraint, TableMetadata
 
 NUMBERS = frozenset({"integer", "float", "decimal"})
 MOMENTS = frozenset({"date", "timestamp"})
@@ -27,15 +27,15 @@ Bound = tuple[float, Constraint | None]
 """A limit and the constraint that it comes from."""
 
 
-def check_constraints(meaning: Meaning) -> None:
+def check_constraints(metadata: TableMetadata) -> None:
     """Check that the constraints name columns of fitting kinds and do not contradict each other.
 
     Raises:
         ConfigError: they do; the sentence names both.
     """
-    constraints = meaning.constraints
+    constraints = metadata.constraints
     for each in constraints:
-        _check_columns(each, meaning)
+        _check_columns(each, metadata)
     _check_ownership(constraints)
     bounds = Bounds()
     for each in constraints:
@@ -48,10 +48,10 @@ def check_constraints(meaning: Meaning) -> None:
             bounds.meet(each)
 
 
-def _check_columns(constraint: Constraint, meaning: Meaning) -> None:
+def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
     """Check that columns exist, appear once, and are of kinds that the constraint is for."""
     names = constraint.columns
-    known = {column.name: column.kind for column in meaning.columns}
+    known = {column.name: column.kind for column in metadata.columns}
     for position, name in enumerate(names):
         if name not in known:
             msg = (

@@ -22,8 +22,8 @@ from gan.protocols import Enforced, Redraw, Wanted
 from gan.tables.chains import Chains, Pool
 from gan.tables.conditions import Edge, allowed_cells, edges
 from gan.tables.constraints import describe, violations
-from gan.tables.meaning import Constraint, Meaning
 from gan.tables.unique import Unique
+from storage.records.schema import Constraint, TableMetadata
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies
@@ -78,13 +78,13 @@ class Rules:
         Raises:
             ConfigError: a condition that the codec refuses.
         """
-        meaning = codec.meaning
+        metadata = codec.metadata
         self.codec, self.wanted = codec, wanted
         self.edges: tuple[Edge, ...] = () if wanted.exact else edges(codec, wanted)
-        self.rows: tuple[Constraint, ...] = row_rules(meaning)
-        self.uniques: tuple[Unique, ...] = unique_rules(codec, meaning, wanted)
+        self.rows: tuple[Constraint, ...] = row_rules(metadata)
+        self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, wanted)
         self._makers = {maker.name: maker for maker in codec.made}
-        self._needed = _with_parts(self.rows, meaning)
+        self._needed = _with_parts(self.rows, metadata)
 
     @property
     def nothing(self) -> bool:
@@ -128,24 +128,26 @@ class Rules:
         return pa.table(found)
 
 
-def row_rules(meaning: Meaning) -> tuple[Constraint, ...]:
+def row_rules(metadata: TableMetadata) -> tuple[Constraint, ...]:
     """Return the constraints on single rows that are not met by construction."""
-    totals = {each.columns[0] for each in meaning.constraints if each.kind == "sum"}
+    totals = {each.columns[0] for each in metadata.constraints if each.kind == "sum"}
     return tuple(
         each
-        for each in meaning.constraints
+        for each in metadata.constraints
         if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in totals)
     )
 
 
-def unique_rules(codec: "Vocabularies", meaning: Meaning, wanted: Wanted) -> tuple[Unique, ...]:
+def unique_rules(
+    codec: "Vocabularies", metadata: TableMetadata, wanted: Wanted
+) -> tuple[Unique, ...]:
     """Return the constraints on combinations that no key column ensures.
 
     Raises:
         ConfigError: none of the columns varies.
     """
-    left = [each for each in meaning.constraints if each.kind == "unique"]
-    left = [e for e in left if not any(meaning.column(name).kind == "key" for name in e.columns)]
+    left = [each for each in metadata.constraints if each.kind == "unique"]
+    left = [e for e in left if not any(metadata.column(name).kind == "key" for name in e.columns)]
     if not left:
         return ()
     masks = allowed_cells(codec, Wanted(given=wanted.given))
@@ -157,10 +159,10 @@ def unique_rules(codec: "Vocabularies", meaning: Meaning, wanted: Wanted) -> tup
     return found
 
 
-def _with_parts(rules: Sequence[Constraint], meaning: Meaning) -> set[str]:
+def _with_parts(rules: Sequence[Constraint], metadata: TableMetadata) -> set[str]:
     """Return the columns of the rules, and those that their totals are made of."""
     names = {name for each in rules for name in each.columns}
-    for each in meaning.constraints:
+    for each in metadata.constraints:
         if each.kind == "sum" and each.columns[0] in names:
             names |= set(each.columns)
     return names

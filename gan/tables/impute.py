@@ -21,7 +21,7 @@ from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.types import plain
 from gan.tables.columns.units import from_units, to_units
 from gan.tables.constraints import violations
-from gan.tables.meaning import Constraint
+from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -61,7 +61,7 @@ def impute(
     any_N = np.zeros(records.num_rows, dtype=bool)
     for name in {name for each in drawn for name in each.fields} & set(missing):
         any_N |= missing[name]
-    rules = [each for each in codec.meaning.constraints if each.kind in ("inequality", "range")]
+    rules = [each for each in codec.metadata.constraints if each.kind in ("inequality", "range")]
     rows_M = np.flatnonzero(any_N)
     for turn in range(TURNS):
         if not len(rows_M):

@@ -7,12 +7,12 @@ from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.figures import CEILING_UNIT, BarGroup, bars
 from gan.evaluation.measured import Evaluation
 from gan.report import Figure, Metric
+from gan.tables.columns.types import require_metadata
 from gan.tables.figures.columns import drawn_columns
 from gan.tables.figures.overlays import overlays
 from gan.tables.figures.pairs import pair_map
 from gan.tables.figures.plane import plane
 from gan.tables.figures.rows import ten_rows, worst_columns
-from gan.tables.meaning import read_meaning
 
 BARS = (
     BarGroup(
@@ -56,15 +56,15 @@ def pictures(evaluation: Evaluation, exhibit: Exhibit, gate: GateConfig) -> tupl
     """
     splits, seed = exhibit.reference.splits, evaluation.seed
     train, fakes = splits.train, exhibit.candidate
-    meaning = read_meaning(train.schema)
+    metadata = require_metadata(train.schema)
     columns = [
         column
         for column in drawn_columns(
-            meaning, train, exhibit.label, confidential=exhibit.confidential
+            metadata, train, exhibit.label, confidential=exhibit.confidential
         )
         if column.name in fakes.column_names
     ]
-    group = meaning.min_group if exhibit.confidential else 1
+    group = metadata.min_group if exhibit.confidential else 1
     errors = column_errors(evaluation)
     found = (
         ten_rows(fakes),

@@ -22,7 +22,7 @@ import pyarrow as pa
 from gan.errors import ConfigError
 from gan.protocols import Wanted
 from gan.tables.constraints import combination_ids, describe
-from gan.tables.meaning import Constraint
+from storage.records.schema import Constraint
 
 if TYPE_CHECKING:
     from gan.tables.columns.modelled import Modelled

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from gan.errors import DataError
-from gan.protocols import Encoded, Given, Label
+from gan.protocols import Encoded
 from gan.tables.columns.given import cell_mask
 from gan.tables.columns.made import Key, Made
 from gan.tables.columns.modelled import Modelled
-from gan.tables.meaning import Meaning, read_meaning
+from gan.tables.columns.types import require_metadata
+from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
@@ -75,9 +76,9 @@ class Vocabularies:
         }
 
     @property
-    def meaning(self) -> Meaning:
+    def metadata(self) -> TableMetadata:
         """What the columns mean, constraints included."""
-        return read_meaning(self.schema)
+        return require_metadata(self.schema)
 
     def encode(self, records: pa.Table) -> Encoded:
         """Return `cells_ND` int32 and class indexes; what train never had becomes the nearest.
@@ -144,7 +145,7 @@ class Vocabularies:
         arrays = [_as_field(found[field.name], field) for field in self.schema]
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
-    def allowed(self, given: Sequence[Given], *, per_class: bool) -> Array | None:
+    def allowed(self, given: Sequence[Condition], *, per_class: bool) -> Array | None:
         """Return which codes a record may have: bool (C or 1, K); None when all.
 
         With `per_class` row c fixes the label to class c, and codes of the label are all forbidden
@@ -168,7 +169,7 @@ class Vocabularies:
             rows.append(self._codes(of_class))
         return np.stack(rows)
 
-    def cell_mask(self, given: Sequence[Given]) -> Array:
+    def cell_mask(self, given: Sequence[Condition]) -> Array:
         """Return which cells of all columns meet the conditions: bool, one column after another.
 
         Raises:
@@ -176,7 +177,7 @@ class Vocabularies:
         """
         return cell_mask(given, self.columns, self.made)
 
-    def classes_of(self, values: Array, given: Sequence[Given], *, per_class: bool) -> Array:
+    def classes_of(self, values: Array, given: Sequence[Condition], *, per_class: bool) -> Array:
         """Return the class index of `cells_ND`, -1 where they do not meet the conditions.
 
         Raises:

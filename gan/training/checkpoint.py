@@ -24,6 +24,7 @@ from torch import Tensor
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.training.state import Progress, TrainState
+from storage.records.durable import move_folder, write_file
 
 SCHEMA = "ganmill-checkpoint/1"
 TENSORS, INDEX = "state.safetensors", "state.json"
@@ -59,12 +60,11 @@ class Checkpoints:
             "tensors": hashlib.sha256(data).hexdigest(),
             "progress": state.progress.to_json(),
         }
-        write_synced(staging / TENSORS, data)
-        write_synced(staging / INDEX, json.dumps(index, indent=1).encode())
+        write_file(staging / TENSORS, data)
+        write_file(staging / INDEX, json.dumps(index, indent=1).encode())
         if target.exists():
             shutil.rmtree(target)
-        staging.rename(target)
-        sync_folder(self.folder)
+        move_folder(staging, target)
         self._forget_old()
         return target
 
@@ -123,28 +123,3 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, Mapping[str, Tensor] | Non
     if index.get("schema") != SCHEMA or index["tensors"] != hashlib.sha256(data).hexdigest():
         return None, None
     return index, load_tensors(data)
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and force it to the disk."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries, such as a rename, to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file so that a reader or a kill sees the old or the new one, never a part."""
-    staging = path.with_name(f".{path.name}")
-    write_synced(staging, data)
-    staging.replace(path)
-    sync_folder(path.parent)

@@ -8,9 +8,9 @@ from time import perf_counter
 
 from gan.config import ResolvedConfig
 from gan.hooks import Assessment, Curve, Tick
-from gan.training.checkpoint import write_atomic
 from gan.training.schedules import used_share
 from gan.training.state import Progress
+from storage.records.durable import replace_file
 
 STATS = "stats.jsonl"
 CLOCKED = ("samples_seen", "seconds", "samples_per_s")
@@ -58,7 +58,7 @@ def record_tick(
 def write_stats(folder: Path, progress: Progress) -> None:
     """Write `stats.jsonl` from the history: after a resume it holds no line of the lost future."""
     lines = [json.dumps(line, allow_nan=False) + "\n" for line in progress.history]
-    write_atomic(folder / STATS, "".join(lines).encode())
+    replace_file(folder / STATS, "".join(lines).encode())
 
 
 def curves(progress: Progress) -> tuple[Curve, ...]:

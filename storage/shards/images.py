@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from storage.errors import IntegrityError
-from storage.shards import IMAGE, ShardFormat
-from storage.shards.parquet_file import (
+from storage.shards.format import (
+    IMAGE,
     ROW_GROUP_ROWS,
+    ShardFormat,
     huggingface,
     read_footer,
     read_metadata,

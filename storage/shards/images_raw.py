@@ -11,15 +11,16 @@ from math import prod
 import pyarrow as pa
 
 from storage.errors import IntegrityError
-from storage.shards import IMAGE, ShardFormat
-from storage.shards.images import SHAPE_KEY, image_shape
-from storage.shards.parquet_file import (
+from storage.shards.format import (
+    IMAGE,
+    ShardFormat,
     read_footer,
     read_metadata,
     read_parquet,
     tensor_shape,
     write_parquet,
 )
+from storage.shards.images import SHAPE_KEY, image_shape
 
 DTYPE_KEY = "image_dtype"
 OTHER_COLUMNS_BYTES = 16

@@ -1,4 +1,11 @@
-"""`parquet` for tables: the source's own columns and types, readable anywhere."""
+"""`parquet` for tables: the source's own columns and types, readable anywhere.
+
+`csv` for tables: written as the source writes it, or by RFC 4180 where that was no CSV.
+
+A file holds the rows and nothing else, so that pandas, DuckDB and spreadsheets read it as they
+read the source: same delimiter, decimal mark, null words, date formats, encoding and header. What
+it would say of itself stands in the version's `shards.json`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +13,15 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import IntegrityError
-from storage.shards import ShardFormat
-from storage.shards.parquet_file import read_footer, read_metadata, read_parquet, write_parquet
+from storage.shards.format import (
+    ShardFormat,
+    read_footer,
+    read_metadata,
+    read_parquet,
+    write_parquet,
+)
+from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
+from storage.sources.tables.dialect import KEY, Dialect, dialect_of
 
 _STRING_BYTES = 3
 _FLOAT_BYTES = 6
@@ -52,7 +66,7 @@ class TablesParquet(ShardFormat):
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types, as they compress in tables of people and things."""
-        return max(1, int(sum(_bytes(field.type) for field in schema)))
+        return max(1, int(sum(_stored_bytes(field.type) for field in schema)))
 
 
 def _is_cell(kind: pa.DataType) -> bool:
@@ -60,7 +74,7 @@ def _is_cell(kind: pa.DataType) -> bool:
     return not (nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _bytes(kind: pa.DataType) -> Any:
+def _stored_bytes(kind: pa.DataType) -> Any:
     if pa.types.is_boolean(kind):
         return _BIT_BYTES
     if pa.types.is_floating(kind):
@@ -70,4 +84,87 @@ def _bytes(kind: pa.DataType) -> Any:
     return kind.bit_width / 16
 
 
-FORMAT = TablesParquet()
+PARQUET = TablesParquet()
+
+
+_TEXT_BYTES = 10
+_NUMBER_BYTES = 8
+_BOOLEAN_BYTES = 6
+_MOMENT_BYTES = 20
+
+
+class TablesCsv(ShardFormat):
+    """The dialect is that of the schema's metadata; nothing is compressed."""
+
+    extension = "csv"
+    media_type = "text/csv"
+    modality = "tables"
+    sample_ids = False
+    self_describing = False
+
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return it with the dialect alone as its metadata, by which a file can be read again."""
+        dialect = (schema.metadata or {}).get(KEY)
+        return schema.with_metadata(None if dialect is None else {KEY: dialect})
+
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:  # noqa: ARG002
+        """Write header and rows."""
+        return write_rows(records.combine_chunks(), dialect_of(records.schema))
+
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
+        """Read every row with the schema's types; as text, and by RFC 4180, without one."""
+        try:
+            if schema is None:
+                return read_texts(data, Dialect())
+            return read_rows(data, schema, dialect_of(schema))
+        except ValueError as error:
+            msg = f"the shard is no complete CSV file of these columns ({error}); it is damaged"
+            raise IntegrityError(msg) from error
+
+    def metadata(self, data: bytes) -> dict[str, str]:  # noqa: ARG002
+        """Return nothing: there is no room for it."""
+        return {}
+
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:
+        """Read every row, as there is no shorter way to count them."""
+        records = self.decode(data, schema)
+        return len(records), records.schema if schema is None else self.file_schema(schema)
+
+    def how_to_read(self, folder: str, shards: int, schema: pa.Schema) -> tuple[str, ...]:
+        """Return lines that read file by file, with what the dialect has of its own."""
+        names = f'[f"train-{{i:05}}-of-{shards:05}.{self.extension}" for i in range({shards})]'
+        arguments = "".join(f", {part}" for part in _arguments(dialect_of(schema)))
+        return (
+            f"names = {names}",
+            f'pandas.concat(pandas.read_csv("{folder}" + name{arguments}) for name in names)',
+        )
+
+    def bytes_per_row(self, schema: pa.Schema) -> int:
+        """Guess from the types."""
+        return max(1, sum(_text_bytes(field.type) for field in schema))
+
+
+def _text_bytes(kind: pa.DataType) -> int:
+    if pa.types.is_temporal(kind):
+        return _MOMENT_BYTES
+    if pa.types.is_boolean(kind):
+        return _BOOLEAN_BYTES
+    return _TEXT_BYTES if pa.types.is_string(kind) else _NUMBER_BYTES
+
+
+def _arguments(dialect: Dialect) -> list[str]:
+    """Return what `pandas.read_csv` has to be told of a dialect."""
+    told: dict[str, tuple[object, object]] = {
+        "sep": (dialect.delimiter, ","),
+        "quotechar": (dialect.quote or '"', '"'),
+        "encoding": (dialect.encoding, "utf-8"),
+        "decimal": (dialect.decimal, "."),
+        "thousands": (dialect.thousands, None),
+        "na_values": (list(dialect.nulls), []),
+        "skipinitialspace": (dialect.space, False),
+        "skiprows": (int(dialect.sep_line), 0),
+    }
+    return [f"{name}={value!r}" for name, (value, default) in told.items() if value != default]
+
+
+CSV = TablesCsv()

@@ -1,16 +1,14 @@
 """Where real records come from: images and tables, in files or examples; local or on S3."""
 
 from storage.errors import SourceError
-from storage.settings import StorageProfile, load_profile
+from storage.sources.builder import Source
 from storage.sources.config import SourceConfig
 from storage.sources.examples import SCHEME, open_example
-from storage.sources.files import find_files
-from storage.sources.images.image_folder import ImageFolderSource
-from storage.sources.images.parquet import ParquetImages, find_image_column
-from storage.sources.parquet_files import ParquetFiles
-from storage.sources.source import Source
-from storage.sources.tables.delimited import DelimitedTable
-from storage.sources.tables.parquet_table import ParquetTable
+from storage.sources.files import ParquetFiles, find_files
+from storage.sources.images.source import ImageFolderSource, ParquetImages, find_image_column
+from storage.sources.tables.csv_source import DelimitedTable
+from storage.sources.tables.source import ParquetTable
+from storage.stores.settings import StorageProfile, load_profile
 
 __all__ = ["Source", "SourceConfig", "open_source"]
 

@@ -1,18 +1,128 @@
-"""How a source is made ready: one builder per modality, and what it is told and answers."""
+"""How a source is made ready: one builder per modality, and what it is told and answers.
+
+What every kind of source offers, whatever its records are.
+
+Whether a source has enough records, and enough of every class.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from storage.classes import ClassCounts
 from storage.digests import digest_json
+from storage.errors import SourceError
+from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
-from storage.sources.source import Source
+from storage.sources.split import TRAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDescription:
+    """What is known of a source before its records are prepared."""
+
+    kind: str
+    """`example`, `folder`, `parquet` or `csv`."""
+
+    modality: str
+    """`images` or `tables`."""
+
+    files: int
+    """Files that hold records."""
+
+    size_bytes: int
+    """Bytes of these files."""
+
+    ignored_files: int
+    """Other files beside them."""
+
+    rows: int
+    """Records, before any is found unreadable."""
+
+    columns: tuple[str, ...]
+    """What can be a label or decide the split."""
+
+
+class Source(ABC):
+    """Records in an order that depends on the source alone.
+
+    Every method raises `SourceError` for an unfit source and `LakeError` for a failing store.
+    """
+
+    uri: str
+    """As the user wrote it."""
+
+    modality: str
+    """`images` or `tables`."""
+
+    ignored_files: int = 0
+    """Files beside those that hold records; known from the listing."""
+
+    @cached_property
+    @abstractmethod
+    def digest(self) -> str:
+        """Digest of everything that is read, without the root and without times."""
+
+    @cached_property
+    @abstractmethod
+    def description(self) -> SourceDescription:
+        """Counts and names; no image is decoded for them, but CSV files are read."""
+
+    @abstractmethod
+    def column_type(self, name: str) -> pa.DataType:
+        """Return the type of a column.
+
+        Raises:
+            SourceError: there is no such column; the message lists those that exist.
+        """
+
+    @abstractmethod
+    def check(self, config: SourceConfig) -> None:
+        """Check what can be checked of the recipe's columns before the records are read.
+
+        Raises:
+            SourceError: a column is missing, or of a type that it must not have.
+        """
+
+    @abstractmethod
+    def verify_unchanged(self) -> None:
+        """Check that the source is still what `digest` says, after it was read.
+
+        Raises:
+            SourceError: files came, went or changed meanwhile.
+        """
+
+    def describe(self) -> SourceDescription:
+        """Return `description`."""
+        return self.description
+
+
+def missing_column(
+    uri: str, name: str, known: Sequence[str], *, place: str = "source.label"
+) -> SourceError:
+    """Make the error for a column that does not exist, with the nearest one that does.
+
+    Args:
+        uri: of the source.
+        name: what the recipe says.
+        known: the columns that exist.
+        place: where the recipe says it.
+    """
+    listed = ", ".join(repr(column) for column in known) or "none"
+    near = get_close_matches(name, known, 1)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
+    remedy = ", or set it to null for unconditional generation" if place == "source.label" else ""
+    return SourceError(
+        f"The source {uri!r} has no column {name!r}{guess}; its columns are {listed}: name one of "
+        f"them in {place}{remedy}."
+    )
+
 
 Progress = Callable[[int, int], None]
 """Called with (records done, records in all)."""
@@ -94,3 +204,81 @@ def load_builder(modality: str) -> Builder:
     """
     builder: Builder = import_module(BUILDERS[modality]).BUILDER
     return builder
+
+
+MIN_RECORDS: Final = 100
+MIN_CLASS_RECORDS: Final = 10
+MAX_SKIPPED_FRACTION: Final = 0.01
+
+RECORDS: Final[Mapping[str, str]] = {"images": "images", "tables": "rows"}
+"""What the records of a modality are called."""
+
+_SHOWN = 3
+
+
+def check_amount(config: SourceConfig, rows: int, modality: str) -> None:
+    """Check that there are enough records to train and to judge.
+
+    Raises:
+        SourceError: there are fewer than `MIN_RECORDS`.
+    """
+    if rows < MIN_RECORDS:
+        word = RECORDS[modality]
+        msg = (
+            f"The source {config.uri!r} holds {rows} {word}, and at least {MIN_RECORDS} are "
+            f"needed to train and to judge; add {word}."
+        )
+        raise SourceError(msg)
+
+
+def check_classes(
+    config: SourceConfig, class_counts: Mapping[str, ClassCounts], min_group: int, modality: str
+) -> None:
+    """Check that every class is large enough, and that none is missing from train.
+
+    Args:
+        config: names the label.
+        class_counts: by split, or of all records under another name than those of the splits.
+        min_group: the smallest class that may be published.
+        modality: for the words.
+
+    Raises:
+        SourceError: a class is too small, or is never trained on.
+    """
+    word = RECORDS[modality]
+    least = max(MIN_CLASS_RECORDS, min_group)
+    totals: dict[Any, int] = {}
+    for counts in class_counts.values():
+        for label, count in counts:
+            totals[label] = totals.get(label, 0) + count
+    _check_sizes(config, tuple(totals.items()), least, word)
+    if TRAIN in class_counts:
+        trained = dict(class_counts[TRAIN])
+        absent = [label for label in totals if label not in trained]
+        if absent:
+            msg = (
+                f"The classes {absent[:_SHOWN]} of {config.label!r} have no {word[:-1]} in train; "
+                "divide them among the splits or exclude them."
+            )
+            raise SourceError(msg)
+
+
+def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: int) -> None:
+    """Check that every class is held by as many rows of train as may be shown.
+
+    Raises:
+        SourceError: one is not, so that the codec of a table would have to hide it.
+    """
+    _check_sizes(config, train, min_group, "rows of train")
+
+
+def _check_sizes(config: SourceConfig, counts: ClassCounts, least: int, word: str) -> None:
+    small = sorted((label, count) for label, count in counts if count < least)
+    if small:
+        shown = ", ".join(f"{label!r} ({count})" for label, count in small[:_SHOWN])
+        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+        msg = (
+            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}{more}; "
+            f"add {word.split()[0]}, merge or exclude these classes, or set source.label to null."
+        )
+        raise SourceError(msg)

@@ -7,7 +7,6 @@ systems) the rename still lets exactly one entry win.
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import uuid
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from storage.errors import LakeFullError, NotWritableError
+from storage.records.durable import FULL, REFUSED, hold_lock, move_folder
 
 Entry = TypeVar("Entry")
 
@@ -25,9 +25,7 @@ IDLE: Final = timedelta(days=1)
 """An older entry of a source is pruned when nobody used it for this long."""
 
 _BUILDING: Final = ".building-"
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
-_TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
+_REFUSED: Final = REFUSED | {errno.ENOTDIR, errno.EEXIST}
 
 
 def obtain(
@@ -56,7 +54,7 @@ def obtain(
             os.utime(target)
             return entry
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, name, wait=True) as locked:
+        with hold_lock(folder / f"{name}.lock") as locked:
             entry = load(target)
             if entry is not None:
                 return entry
@@ -72,42 +70,14 @@ def obtain(
     return entry
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file and have it on disk before returning."""
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _build(target: Path, build: Callable[[Path], None]) -> None:
     aside = target.with_name(f"{target.name}{_BUILDING}{uuid.uuid4().hex}")
     aside.mkdir()
     try:
         build(aside)
-        _sync_folder(aside)
-        try:
-            aside.rename(target)
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                raise
-        _sync_folder(target.parent)
+        move_folder(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
-def _locked(folder: Path, name: str, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock of an entry; yields False when it is not held."""
-    with (folder / f"{name}.lock").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:
-            if error.errno in _FULL | _REFUSED:
-                raise
-            yield False
-        else:
-            yield True
 
 
 def _sweep(folder: Path, name: str) -> None:
@@ -117,7 +87,7 @@ def _sweep(folder: Path, name: str) -> None:
         if owner == name:
             shutil.rmtree(debris, ignore_errors=True)
             continue
-        with _locked(folder, owner, wait=False) as locked:
+        with hold_lock(folder / f"{owner}.lock", wait=False) as locked:
             if locked:
                 shutil.rmtree(debris, ignore_errors=True)
 
@@ -139,20 +109,12 @@ def _discard(entry: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             msg = (
                 f"The disk of {folder} is full ({error.strerror}) while the source is prepared; "
                 "free space there or set GANMILL_WORK_FOLDER to another disk."

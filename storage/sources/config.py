@@ -1,12 +1,50 @@
-"""What a recipe says about its source."""
+"""What a recipe says about its source.
+
+What a recipe says about a table: how its CSV is written, what its columns are, what holds.
+"""
 
 import re
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from storage.sources.table_config import ColumnConfig, ConstraintConfig, CsvConfig
-from storage.split import SplitConfig
+from storage.records.schema import Constraint, Kind
+from storage.sources.split import SplitConfig
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class CsvConfig(BaseModel):
+    """How the CSV files of the source are written; what is not said is detected and printed."""
+
+    model_config = FROZEN
+
+    delimiter: str | None = Field(None, title="Delimiter", min_length=1, max_length=1)
+    """One character, such as `;`; null = detected."""
+    encoding: str | None = Field(None, title="Encoding", min_length=1)
+    """For example `utf-8` or `cp1252`; null = detected."""
+    decimal: Literal[".", ","] | None = Field(None, title="Decimal mark")
+    """The mark before the fraction; null = detected."""
+    nulls: tuple[str, ...] | None = Field(None, title="Null words")
+    """What stands for a missing value, besides the empty field; null = detected."""
+    date_format: str | None = Field(None, title="Date format", min_length=1)
+    """For example `%d.%m.%Y`, for every column of dates; null = detected column by column."""
+
+
+class ColumnConfig(BaseModel):
+    """What one column of a table is, where the inference shall not decide."""
+
+    model_config = FROZEN
+
+    name: str = Field(title="Column", min_length=1)
+    """As the source names it."""
+    kind: Kind | Literal["auto"] = Field("auto", title="Kind")
+    """What its values are; `auto` = inferred."""
+    text: Literal["refuse", "drop", "pattern"] = Field("refuse", title="Free text")
+    """A column of free text is refused, left out, or filled with patterns of letters and digits."""
+    vocabulary: Literal["private", "public"] = Field("private", title="Vocabulary")
+    """`public`: every value may be shown, however rare; for codes that everyone knows."""
+
 
 MIN_SIDE_PX: Final = 8
 MAX_SIDE_PX: Final = 128
@@ -56,7 +94,7 @@ class SourceConfig(BaseModel):
     columns: tuple[ColumnConfig, ...] = Field(default=(), title="Columns")
     """Tables: what columns are, where that shall not be inferred."""
 
-    constraints: tuple[ConstraintConfig, ...] = Field(default=(), title="Constraints")
+    constraints: tuple[Constraint, ...] = Field(default=(), title="Constraints")
     """Tables: what holds in every real row and must hold in every synthetic one."""
 
     sums: Literal["found", "named"] = Field(default="found", title="Sums")

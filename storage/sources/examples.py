@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from storage.digests import digest_json
 from storage.errors import SourceError
+from storage.sources.builder import Source, SourceDescription, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.images.source import ImageSource, RawBatch, Read
-from storage.sources.source import Source, SourceDescription, missing_column
 from storage.sources.tables.source import TableRead, TableSource
 
 SCHEME: Final = "example:"

@@ -1,27 +1,94 @@
-"""From an URI to the files of a source: listing, choice, digest."""
+"""From an URI to the files of a source: listing, choice, digest.
 
-from collections.abc import Sequence
+Globs over '/'-separated relative paths, and paths that lie out of sight.
+
+`*` and `?` stay within one folder, `**` crosses folders, `[ab]` and `[!ab]` match one character.
+
+The Parquet files of a source: their footers, and reading them.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from storage.digests import digest_json, sha256_hex
 from storage.errors import SourceError
-from storage.objects import ObjectInfo, ObjectStore
-from storage.open_store import open_store
-from storage.settings import StorageProfile
 from storage.sources.config import SourceConfig
-from storage.sources.globs import (
-    any_of,
-    compile_glob,
-    has_wildcard,
-    is_hidden,
-    literal_prefix,
-    split_glob,
-)
+from storage.stores.interface import ObjectInfo, ObjectStore
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
+
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+def has_wildcard(text: str) -> bool:
+    """Say whether `text` is a glob."""
+    return _WILDCARD.search(text) is not None
+
+
+def split_glob(uri: str) -> tuple[str, str]:
+    """Cut an URI with wildcards into the folder above the first one and the glob below it."""
+    wildcard = _WILDCARD.search(uri)
+    cut = uri.rfind("/", 0, wildcard.start() if wildcard else len(uri))
+    if cut < 0:
+        return ".", uri
+    return uri[:cut] or "/", uri[cut + 1 :]
+
+
+def literal_prefix(glob: str) -> str:
+    """Return what every match of `glob` starts with."""
+    wildcard = _WILDCARD.search(glob)
+    return glob if wildcard is None else glob[: wildcard.start()]
+
+
+def compile_glob(glob: str) -> re.Pattern[str]:
+    """Translate a glob to a regular expression for `fullmatch` on a relative path."""
+    tokens = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\]|[^*?\[]+|\[")
+    return re.compile("".join(_translate(token) for token in tokens.findall(glob)), re.DOTALL)
+
+
+def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
+    """Return a test whether a relative path matches one of `globs`.
+
+    A glob without a slash applies to the file name alone; `folder/` means everything below it.
+    """
+    by_name = [compile_glob(glob) for glob in globs if "/" not in glob]
+    by_path = [
+        compile_glob(glob.removeprefix("./").lstrip("/") + ("**" if glob.endswith("/") else ""))
+        for glob in globs
+        if "/" in glob
+    ]
+
+    def matches(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return any(p.fullmatch(name) for p in by_name) or any(p.fullmatch(path) for p in by_path)
+
+    return matches
+
+
+def is_hidden(path: str) -> bool:
+    """Say whether a file or a folder of the path is hidden (`.name`) or archive debris."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+
+
+def _translate(token: str) -> str:
+    fixed = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if token in fixed:
+        return fixed[token]
+    if token.startswith("[") and len(token) > 2:
+        body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        return f"[^/{body[1:]}]" if body.startswith("!") else f"[{body}]"
+    return re.escape(token)
+
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
@@ -226,3 +293,84 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
         f"The source {config.uri!r} holds no {wanted} file{chosen}, only other files "
         f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
     )
+
+
+_READ_BUFFER_BYTES: Final = 4 << 20
+"""Column chunks are streamed through buffers of this size instead of being read whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footer:
+    """What one file says of itself."""
+
+    rows: int
+    schema: pa.Schema
+
+
+class ParquetFiles:
+    """One or more Parquet files and what their footers say.
+
+    Raises:
+        SourceError: a file is no Parquet file, or there is no row in any.
+    """
+
+    def __init__(self, found: SourceFiles) -> None:
+        self.found = found
+        self.uri = found.uri
+        keys = [info.key for info in found.files]
+        with ThreadPoolExecutor(REMOTE_THREADS if found.remote else 4) as pool:
+            self.footers = dict(zip(keys, pool.map(self._footer, keys), strict=True))
+        self.first = next((key for key in keys if self.footers[key].rows), keys[0])
+        if not self.rows:
+            msg = f"The source {self.uri!r} is empty: its Parquet files hold no row; fill them."
+            raise SourceError(msg)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(footer.rows for footer in self.footers.values())
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the first file with rows."""
+        return self.footers[self.first].schema
+
+    def batches(self, key: str, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of a file in batches of so many rows.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        with self.reading(key) as file:
+            yield from file.iter_batches(rows, columns=list(columns), use_threads=False)
+
+    def lacks(self, key: str, name: str) -> SourceError:
+        """Make the error for a file without a column that the first one has."""
+        return SourceError(
+            f"The file {key!r} of the source {self.uri!r} lacks the column {name!r} that "
+            f"{self.first!r} has; leave it out with source.exclude."
+        )
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[pq.ParquetFile]:
+        """Open a file.
+
+        Raises:
+            SourceError: it is no Parquet file, or damaged where the caller reads.
+        """
+        try:
+            with (
+                self.found.store.open(key) as stream,
+                pq.ParquetFile(stream, buffer_size=_READ_BUFFER_BYTES, pre_buffer=False) as file,
+            ):
+                yield file
+        except (pa.ArrowException, OSError) as error:
+            msg = (
+                f"The file {key!r} of the source {self.uri!r} is no readable Parquet file "
+                f"({str(error).splitlines()[0]}); replace it or leave it out with source.exclude."
+            )
+            raise SourceError(msg) from error
+
+    def _footer(self, key: str) -> Footer:
+        with self.reading(key) as file:
+            return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)

@@ -11,11 +11,11 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError, Interrupted
 from gan.hooks import Hooks
 from gan.modalities import MODALITIES, load_modality
-from gan.protocols import Given
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.snapshot import load_snapshot, snapshot_digest
 from gan.training.loop import train
+from storage.records.schema import Condition
 
 PRESETS = [(name, preset) for name in sorted(MODALITIES) for preset in load_modality(name).PRESETS]
 
@@ -23,17 +23,17 @@ WIDTHLESS = {"independent", "bootstrap"}
 """Presets whose networks have no hidden layer."""
 
 CONDITIONS = {
-    "value": ((Given(column="colour", values=("green",)),), pc.field("colour") == "green"),
+    "value": ((Condition(column="colour", values=("green",)),), pc.field("colour") == "green"),
     "values": (
-        (Given(column="colour", values=("red", "blue")),),
+        (Condition(column="colour", values=("red", "blue")),),
         pc.field("colour").isin(["red", "blue"]),
     ),
     "range": (
-        (Given(column="size", low="12", high="17.5"),),
+        (Condition(column="size", low="12", high="17.5"),),
         (pc.field("size") >= 12) & (pc.field("size") <= 17.5),
     ),
     "pair": (
-        (Given(column="colour", values=("blue",)), Given(column="age", low="30")),
+        (Condition(column="colour", values=("blue",)), Condition(column="age", low="30")),
         (pc.field("colour") == "blue") & (pc.field("age") >= 30),
     ),
 }
@@ -155,7 +155,9 @@ def test_images_refuse_conditions(example, tmp_path):
     codec, config = prepare("images", "mlp", records, "kind", "cpu")
     sampler = Sampler.load(train(config, codec, records, tmp_path, device="cpu").snapshot)
     with pytest.raises(ConfigError, match="given"):
-        sampler.records(COUNTS, seed=1, index=0, given=(Given(column="kind", values=("above",)),))
+        sampler.records(
+            COUNTS, seed=1, index=0, given=(Condition(column="kind", values=("above",)),)
+        )
 
 
 @pytest.mark.parametrize("modality", sorted(MODALITIES))

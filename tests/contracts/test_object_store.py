@@ -11,8 +11,8 @@ import pytest
 from pyarrow import parquet
 
 from storage.errors import LakeError, ObjectNotFoundError
-from storage.objects import ObjectInfo, put_or_adopt
-from storage.open_store import open_store
+from storage.stores.interface import ObjectInfo, put_or_adopt
+from storage.stores.open import open_store
 
 RACERS = 16
 
@@ -240,8 +240,8 @@ class TestKeys:
 _RACER = """
 import json, sys, threading
 from concurrent.futures import ThreadPoolExecutor
-from storage.open_store import open_store
-from storage.settings import StorageProfile
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
 
 uri, profile, process, threads = json.loads(sys.argv[1])
 store = open_store(uri, profile and StorageProfile(**profile))

@@ -10,8 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import IntegrityError, PlanError
-from storage.shards import IMAGE, OFFERED, SAMPLE_ID, format_for, load_format
-from storage.shards.parquet_file import write_parquet
+from storage.shards.format import (
+    IMAGE,
+    OFFERED,
+    SAMPLE_ID,
+    format_for,
+    load_format,
+    write_parquet,
+)
 
 IMAGE_FORMATS = tuple(OFFERED["images"].values())
 TABLE_FORMATS = tuple(OFFERED["tables"].values())

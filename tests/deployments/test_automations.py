@@ -9,7 +9,7 @@ import yaml
 from prefect.events.schemas.automations import AutomationCore
 from prefect.server.events.schemas.automations import AutomationCore as ServerAutomation
 
-from storage import announce
+from storage.lake import announce
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "automations"
 TEMPLATES = sorted(FOLDER.glob("*.yaml"))

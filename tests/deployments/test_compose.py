@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from flows.cockpit.catalog import find_recipes
-from storage.settings import StorageProfile
+from storage.stores.settings import StorageProfile
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments" / "compose"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from storage import layout
+from storage.lake import layout
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "production.md").read_text()

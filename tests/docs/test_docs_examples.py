@@ -20,7 +20,7 @@ from typer.main import get_command
 from flows.cli.app import app
 from flows.cli.entry import run
 from flows.recipe import Recipe
-from storage.layout import is_version
+from storage.lake.layout import is_version
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -11,8 +11,8 @@ import yaml
 
 from flows.cockpit.catalog import find_recipes
 from flows.cockpit.wanted import wanted
-from storage import datasets, promotions, registry
-from storage.open_store import open_store
+from storage.lake import datasets, promotions, registry
+from storage.stores.open import open_store
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,9 +22,9 @@ from flows.stages import plain_stages
 from flows.stages.evaluate import Desk
 from flows.story import read_story
 from gan.errors import OutdatedError
-from storage import promotions, registry
-from storage.datasets import versions
-from storage.layout import version_time
+from storage.lake import promotions, registry
+from storage.lake.datasets import versions
+from storage.lake.layout import version_time
 
 BOUNDS = ("gate.fd_pass=15", "gate.fd_block=15")
 """FD ÷ ceiling: the champion has less than 2 on pictures like its own, 30 on inverted ones."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.open_store import open_store
+from storage.stores.open import open_store
 
 
 @pytest.fixture

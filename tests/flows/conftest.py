@@ -15,8 +15,8 @@ from gan.images import CODEC, build, resolve
 from gan.images.codec import write_images
 from gan.randomness import stream
 from gan.snapshot import save_snapshot
-from storage.plan import Identity, Plan, RecordKind, propose
-from storage.synthesis import SynthesisConfig
+from storage.lake.plan import Identity, Plan, RecordKind, propose
+from storage.lake.synthesis import SynthesisConfig
 
 
 @pytest.fixture(scope="session")

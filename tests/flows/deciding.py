@@ -13,11 +13,11 @@ from gan.evaluation.gate import Judgement
 from gan.evaluation.measured import Evaluation, Measured
 from gan.report import Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
-from storage.layout import snapshot_key
-from storage.memory_store import MemoryStore
-from storage.promotions import Decision, standing
-from storage.promotions import decide as record
-from storage.retry import RetryingStore, RetryPolicy
+from storage.lake.layout import snapshot_key
+from storage.lake.promotions import Decision, standing
+from storage.lake.promotions import decide as record
+from storage.stores.memory import MemoryStore
+from storage.stores.retry import RetryingStore, RetryPolicy
 
 OLD, NEW = "20260101T000000Z-aaaaaaaa", "20260102T000000Z-bbbbbbbb"
 

@@ -6,17 +6,17 @@ import pytest
 
 from flows.announce import announce, announce_blocked
 from flows.errors import UnsentError
-from storage.announce import BLOCKED, PROMOTED, has_pending
 from storage.digests import canonical_json
-from storage.layout import promotion_key
-from storage.memory_store import MemoryStore
+from storage.lake.announce import BLOCKED, PROMOTED, has_pending
+from storage.lake.layout import promotion_key
+from storage.stores.memory import MemoryStore
 
 VERSION = "20260101T000000Z-0123abcd"
 OTHER = "20260102T000000Z-4567abcd"
 
 
 def decided(lake, number, kind, version=VERSION):
-    """Put a record into the log of promotions as `storage.promotions` does."""
+    """Put a record into the log of promotions as `storage.lake.promotions` does."""
     record = {
         "kind": kind,
         "version": version,

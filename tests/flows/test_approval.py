@@ -12,7 +12,7 @@ from flows.results import Answer, Question
 from flows.stages.gate import gate
 from gan.evaluation.bounds import GateConfig
 from gan.report import Reason
-from storage.promotions import standing
+from storage.lake.promotions import standing
 
 ASK = {"on_reject": "ask"}
 ALWAYS = {"approval": "always"}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from flows.cli.entry import run
 from storage.errors import LakeFullError
-from storage.local_store import LocalStore
+from storage.stores.local import LocalStore
 
 
 def png(side: int = 8, value: int = 0) -> bytes:

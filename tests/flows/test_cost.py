@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from flows.cost import Spending, cost_text, uncounted
-from storage.counting_store import CountingStore
-from storage.memory_store import MemoryStore
+from storage.stores.counting import CountingStore
+from storage.stores.memory import MemoryStore
 
 BUSY = "import time\nwhile time.process_time() < 0.3: pass"
 

@@ -16,8 +16,8 @@ from flows.engines.pool import WorkerPool
 from flows.errors import EngineError
 from gan.errors import SnapshotError
 from storage.errors import IntegrityError
-from storage.open_store import open_store
-from storage.settings import StorageProfile
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from flows.cli.entry import run
 from flows.errors import AnswerError, RecipeError
 from flows.generator_moves import newest_report, promote_by_hand, reigns, roll_back
 from gan.evaluation.bounds import GateConfig
-from storage import promotions, registry
 from storage.errors import PromotionConflictError, SettingsError
-from storage.layout import numbered_key, promotions_folder, snapshot_key
-from storage.open_store import open_store
+from storage.lake import promotions, registry
+from storage.lake.layout import numbered_key, promotions_folder, snapshot_key
+from storage.stores.open import open_store
 
 SIGNED = {"by": "Ana", "reason": "the shift is known"}
 THIRD = "20260103T000000Z-cccccccc"

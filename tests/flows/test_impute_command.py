@@ -15,11 +15,11 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
 from gan.randomness import stream
 from gan.snapshot import save_snapshot
-from storage import promotions
-from storage.local_store import LocalStore
-from storage.promotions import Decision
-from storage.registry import put_candidate
-from storage.sources.tables.meaning import ColumnMeaning, with_meaning
+from storage.lake import promotions
+from storage.lake.promotions import Decision
+from storage.lake.registry import put_candidate
+from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.stores.local import LocalStore
 
 NAME, VERSION = "shop", "20260101T000000Z-0123abcd"
 KINDS = {"city": "category", "code": "category", "price": "float", "units": "integer", "id": "key"}
@@ -41,10 +41,12 @@ def champion(tmp_path_factory):
     """Folder of a snapshot: column by column, as the rows are; nothing needs to be learnt."""
     records = pa.table(customers())
     columns = [
-        ColumnMeaning(name=name, kind=kind, why="", form="A9999" if kind == "key" else None)
+        Column(name=name, kind=kind, why="", form="A9999" if kind == "key" else None)
         for name, kind in KINDS.items()
     ]
-    records = records.cast(with_meaning(records.schema, columns, (), 5))
+    records = records.cast(
+        with_table_metadata(records.schema, TableMetadata(columns=tuple(columns), min_group=5))
+    )
     module = load_modality("tables")
     codec = module.CODEC.fit(records, "city")
     config = module.resolve(

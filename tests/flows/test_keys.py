@@ -8,7 +8,7 @@ import pytest
 
 from flows.keys import evaluation_key, run_key, train_key, training_part
 from flows.recipe_file import parse_recipe
-from storage.sources.prepared import Prepared
+from storage.sources.prepare import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
 TRAIN_KEY = "15d035364cc35277a80055562b168260c191fa6680845199512ccb9e5f413a12"

@@ -5,12 +5,11 @@ import pytest
 from flows.errors import UnsentError
 from flows.job import now
 from flows.maintain import maintain_lake
-from storage.announce import PROMOTED
-from storage.checkpoints import complete, mirror
 from storage.digests import canonical_json
-from storage.layout import promotion_key, snapshot_key
-from storage.memory_store import MemoryStore
-from storage.registry import TrainingPlan, agree_training
+from storage.lake.announce import PROMOTED
+from storage.lake.layout import promotion_key, snapshot_key
+from storage.lake.registry import TrainingPlan, agree_training, complete, mirror
+from storage.stores.memory import MemoryStore
 
 DONE, OPEN = "ab" * 32, "cd" * 32
 

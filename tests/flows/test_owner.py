@@ -10,9 +10,9 @@ from flows.errors import RecipeError
 from flows.job import Job, now
 from flows.owner import check_name, claim_name
 from flows.recipe_file import parse_recipe
-from storage.memory_store import MemoryStore
-from storage.open_store import open_store
-from storage.owners import claim, read_owner
+from storage.lake.registry import claim, read_owner
+from storage.stores.memory import MemoryStore
+from storage.stores.open import open_store
 
 NOWHERE = {"uri": "nowhere/*.parquet"}
 """A source that cannot be read, so that a test sees what is done before it."""

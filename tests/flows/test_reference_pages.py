@@ -9,7 +9,7 @@ from flows.cli.exits import EXIT_CODES
 from flows.error_reference import MEANINGS, errors_page, sentences
 from flows.recipe import Recipe
 from flows.reference import PAGES, recipe_page, settings_page, variable, write_pages
-from storage.settings import Settings, StorageProfile
+from storage.stores.settings import Settings, StorageProfile
 
 DOCS = Path(__file__).parents[2] / "docs"
 

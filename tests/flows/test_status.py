@@ -11,15 +11,13 @@ from flows.cli.places import Place
 from flows.cli.status import status_json
 from flows.status import read_status
 from flows.words import age_words
-from storage.checkpoints import mirror
-from storage.commits import append_commit, version_log
 from storage.digests import canonical_json, sha256_hex
-from storage.layout import make_version, manifest_key, plan_key, snapshot_key
-from storage.manifest import Manifest, ManifestFields
-from storage.open_store import open_store
-from storage.owners import claim
-from storage.promotions import Decision, decide, standing
-from storage.registry import TrainingPlan, agree_training
+from storage.lake.layout import make_version, manifest_key, plan_key, snapshot_key
+from storage.lake.log import append_commit, version_log
+from storage.lake.manifest import Manifest, ManifestFields
+from storage.lake.promotions import Decision, decide, standing
+from storage.lake.registry import TrainingPlan, agree_training, claim, mirror
+from storage.stores.open import open_store
 
 T0 = datetime(2026, 1, 1, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,10 +9,12 @@ from pydantic import TypeAdapter
 
 from gan.errors import DataError
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
+from gan.evaluation.evaluate import evaluate
 from gan.evaluation.gate import judge
+from gan.evaluation.judges import Options, Splits
 from gan.evaluation.measured import Evaluation
 from gan.evaluation.perceptual.evaluate import arrange
+from gan.evaluation.reference import build_reference
 from gan.images.codec import write_images
 
 OPTIONS = Options(halves=20, replicates=6)

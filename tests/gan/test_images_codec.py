@@ -6,7 +6,7 @@ import torch
 from gan.errors import ConfigError, DataError
 from gan.images.codec import ImageCodec, read_images, write_images
 from gan.modalities import load_modality
-from gan.protocols import Given
+from storage.records.schema import Condition
 
 
 def images(rows=4, size=(8, 8, 1)):
@@ -99,7 +99,7 @@ def test_unknown_classes_and_nulls_are_named():
 
 def test_images_take_no_conditions():
     codec = ImageCodec(height=8, width=8, channels=1, label="kind", label_type="string")
-    given = [Given(column="kind", values=("a",))]
+    given = [Condition(column="kind", values=("a",))]
     with pytest.raises(ConfigError, match=r"'kind'.*class_fractions"):
         codec.check(given, 10)
     with pytest.raises(ConfigError, match="'kind'"):

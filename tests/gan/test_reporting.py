@@ -5,10 +5,12 @@ import pytest
 from PIL import Image
 
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
+from gan.evaluation.evaluate import evaluate
 from gan.evaluation.exhibit import Exhibit
 from gan.evaluation.figures import training
 from gan.evaluation.gate import judge
+from gan.evaluation.judges import Options, Splits
+from gan.evaluation.reference import build_reference
 from gan.evaluation.reporting import Background, Subject, build_report
 from gan.hooks import Curve
 from gan.report import Event, Report

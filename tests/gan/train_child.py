@@ -20,6 +20,7 @@ from gan.images.codec import ImageCodec, write_images
 from gan.images.presets import resolve
 from gan.training import checkpoint
 from gan.training.loop import train
+from storage.records import durable
 
 
 def die() -> None:
@@ -40,7 +41,7 @@ class Countdown:
 
 def cut_writes(due: Countdown) -> None:
     """Die half-way into a forced file."""
-    whole = checkpoint.write_synced
+    whole = checkpoint.write_file
 
     def write_half(path: Path, data: bytes) -> None:
         if due():
@@ -48,19 +49,19 @@ def cut_writes(due: Countdown) -> None:
             die()
         whole(path, data)
 
-    checkpoint.write_synced = write_half
+    checkpoint.write_file = write_half
 
 
 def cut_renames(due: Countdown) -> None:
     """Die just after a rename, before it is forced to the disk."""
-    whole = checkpoint.sync_folder
+    whole = durable.sync_folder
 
     def sync_or_die(folder: Path) -> None:
-        if due():
+        if not folder.name.startswith(checkpoint.STAGING) and due():
             die()
         whole(folder)
 
-    checkpoint.sync_folder = sync_or_die
+    durable.sync_folder = sync_or_die
 
 
 def plan_death(moment: str) -> Hooks:

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from gan.evaluation.evaluate import Options, Reference, Splits, build_reference
+from gan.evaluation.judges import Options, Reference, Splits
+from gan.evaluation.reference import build_reference
 from gan.images.codec import write_images
-from storage.sources.tables.meaning import ColumnMeaning, with_meaning
+from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 TRAIN, VALIDATION, HOLDOUT = 719, 359, 359
 """Rows of 1,797; the rest, 360, is the perfect generator."""
@@ -98,10 +99,10 @@ def share(table: pa.Table, label: str, unseen: int, seed: int) -> Rows:
 
 
 def meant(table: pa.Table, kinds: dict[str, str]) -> pa.Table:
-    columns = [
-        ColumnMeaning(name=name, kind=kinds[name], why="made") for name in table.column_names
-    ]
-    return table.replace_schema_metadata(with_meaning(table.schema, columns, (), 10).metadata)
+    columns = [Column(name=name, kind=kinds[name], why="made") for name in table.column_names]
+    return table.replace_schema_metadata(
+        with_table_metadata(table.schema, TableMetadata(columns=tuple(columns))).metadata
+    )
 
 
 KINDS = {

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import Options, build_reference, evaluate
+from gan.evaluation.evaluate import evaluate
 from gan.evaluation.gate import judge
+from gan.evaluation.judges import Options
 from gan.evaluation.perceptual import reference as reference_module
+from gan.evaluation.reference import build_reference
 
 RESPLITS = 100
 QUICK = Options(halves=20, replicates=20)
@@ -32,7 +34,7 @@ def test_the_same_with_other_training_records(digits, seed, monkeypatch):
 def _judge_resplits(digits, seeds, monkeypatch):
     """The feature nets see train only, which stays, so they are trained once."""
     nets = reference_module.fit_extractors(
-        "images", digits.images[digits.train], digits.labels[digits.train], 0
+        digits.images[digits.train], digits.labels[digits.train], 0
     )
     monkeypatch.setattr(reference_module, "fit_extractors", lambda *_: nets)
     blocked = Counter()

@@ -6,9 +6,11 @@ import pytest
 
 from gan.errors import DataError
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import Options, Splits, build_reference, evaluate
+from gan.evaluation.evaluate import evaluate
 from gan.evaluation.gate import judge
+from gan.evaluation.judges import Options, Splits
 from gan.evaluation.promotion import Contender, compare
+from gan.evaluation.reference import build_reference
 from gan.images.codec import write_images
 
 OPTIONS = Options(halves=20, replicates=20)

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from storage.objects import ObjectStore
-from storage.open_store import open_store
-from storage.settings import StorageProfile
+from storage.stores.interface import ObjectStore
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
 
 
 @dataclass(frozen=True)

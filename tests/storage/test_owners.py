@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from storage.errors import IntegrityError, SettingsError
-from storage.layout import owner_key
-from storage.owners import Ownership, claim, read_owner
-from storage.registry import candidates, list_generators
+from storage.lake.layout import owner_key
+from storage.lake.registry import Ownership, candidates, claim, list_generators, read_owner
 
 AT, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 

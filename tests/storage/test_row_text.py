@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import row_text
-from storage.row_text import row_texts
-from storage.split import SALT, copies_of, repeated, row_digests
+from storage.sources import split
+from storage.sources.split import SALT, copies_of, repeated, row_digests, row_texts
 
 words = st.text(st.sampled_from("a\\tnN\t\n\r é"), max_size=4) | st.none()
 rows = st.lists(st.tuples(words, words), min_size=1, max_size=12)
@@ -88,7 +87,7 @@ def test_the_order_of_columns_and_blocks_does_not_matter(monkeypatch) -> None:
     np.testing.assert_array_equal(
         whole, row_digests(table.select(["c", "a", "b"]), ["a", "b", "c"])
     )
-    monkeypatch.setattr(row_text, "_BLOCK_ROWS", 2)
+    monkeypatch.setattr(split, "_BLOCK_ROWS", 2)
     chunked = pa.concat_tables([table.slice(0, 1), table.slice(1)])
     np.testing.assert_array_equal(whole, row_digests(chunked, ["b", "a", "c"]))
 

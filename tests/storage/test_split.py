@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from storage.split import (
+from storage.sources.split import (
     SALT,
     SplitConfig,
     as_digests,

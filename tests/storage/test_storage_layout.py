@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from storage import layout
 from storage.errors import SettingsError
+from storage.lake import layout
 
 VERSION = "20260131T020304Z-0123abcd"
 KEY = "0123abcd" + "0" * 56

@@ -16,8 +16,8 @@ from storage.errors import (
     NotWritableError,
     ObjectNotFoundError,
 )
-from storage.layout import STAGING
-from storage.local_store import STALE_STAGED_S, LocalStore
+from storage.stores.interface import STAGING
+from storage.stores.local import STALE_STAGED_S, LocalStore
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def failing(monkeypatch, name, number):
     def fail(*_, **__):
         raise OSError(number, os.strerror(number), "somewhere")
 
-    monkeypatch.setattr(f"storage.local_store.os.{name}", fail)
+    monkeypatch.setattr(f"storage.stores.local.os.{name}", fail)
 
 
 class TestPut:
@@ -138,7 +138,7 @@ class TestFaults:
 import resource, signal
 from pathlib import Path
 from storage.errors import LakeFullError
-from storage.local_store import LocalStore
+from storage.stores.local import LocalStore
 store = LocalStore(Path({str(lake)!r}))
 store.put_once("before", b"x" * 1000)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -206,7 +206,7 @@ class TestKilled:
         script = f"""
 import os, signal
 from pathlib import Path
-from storage.local_store import LocalStore
+from storage.stores.local import LocalStore
 store = LocalStore(Path({str(lake)!r}))
 store.put_once("before", b"whole")
 real = os.{step}

@@ -6,8 +6,8 @@ import pytest
 
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import AbandonedError, IntegrityError
-from storage.log import AppendLog
-from storage.memory_store import MemoryStore
+from storage.lake.log import AppendLog
+from storage.stores.memory import MemoryStore
 
 FOLDER = "datasets/digits/_versions"
 

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from storage.errors import NotWritableError, SchemeError, SettingsError
-from storage.local_store import LocalStore
-from storage.open_store import open_store
-from storage.retry import RetryingStore
-from storage.s3_store import S3Store
-from storage.settings import StorageProfile
+from storage.stores.local import LocalStore
+from storage.stores.open import open_store
+from storage.stores.retry import RetryingStore
+from storage.stores.s3 import S3Store
+from storage.stores.settings import StorageProfile
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_store_may_be_sent_to_a_spawned_process(address):
 
 def test_a_local_lake_loads_nothing_of_s3():
     script = (
-        "import sys; from storage.open_store import open_store; open_store('lake');"
+        "import sys; from storage.stores.open import open_store; open_store('lake');"
         "assert not {'s3fs', 'botocore', 'torch', 'prefect'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

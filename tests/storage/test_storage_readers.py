@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from storage.readers import RangeReader
+from storage.stores.readers import RangeReader
 
 DATA = bytes(range(100))
 

@@ -14,8 +14,8 @@ from storage.errors import (
     UnreachableError,
     UnsettledError,
 )
-from storage.memory_store import MemoryStore
-from storage.retry import RetryingStore, RetryPolicy, system_jitter, with_retries
+from storage.stores.memory import MemoryStore
+from storage.stores.retry import RetryingStore, RetryPolicy, system_jitter, with_retries
 
 
 class FakeTime:
@@ -152,7 +152,7 @@ class TestWithRetries:
         assert call.calls == 1
 
     def test_every_wait_is_logged(self, caplog):
-        with caplog.at_level(logging.INFO, "storage.retry"):
+        with caplog.at_level(logging.INFO, "storage.stores.retry"):
             with_retries(Flaky(ThrottledError("Slow down.")), what="x", policy=FakeTime().policy())
         assert "Slow down. Trying again in 0.1 s (attempt 2)." in caplog.text
 

@@ -22,10 +22,10 @@ from storage.errors import (
     UnreachableError,
     UnsettledError,
 )
-from storage.objects import put_or_adopt
-from storage.open_store import open_store
-from storage.s3_errors import CODES, STATUSES, translate
-from storage.settings import StorageProfile
+from storage.stores.interface import put_or_adopt
+from storage.stores.open import open_store
+from storage.stores.s3 import CODES, STATUSES, translate
+from storage.stores.settings import StorageProfile
 
 SIGNER = {"key": "k", "secret": "s"}
 HEAD = {"Content-Length": "5", "ETag": '"abc"'}
@@ -112,7 +112,7 @@ class TestRequests:
         assert scripted_s3.requests[0].headers["x-amz-security-token"] == "my-token"
 
     def test_what_one_request_cannot_carry_is_refused(self, scripted_s3, monkeypatch):
-        monkeypatch.setattr("storage.s3_store.LARGEST_OBJECT_BYTES", 3)
+        monkeypatch.setattr("storage.stores.s3.LARGEST_OBJECT_BYTES", 3)
         with pytest.raises(LakeError, match="smaller shards"):
             scripted_s3.store().put_once("key", b"data")
         assert scripted_s3.requests == []
@@ -320,7 +320,7 @@ class TestARealServer:
         profile = StorageProfile(**(_plain(s3_server.profile) | {"retry_deadline_s": 0}))
         store = open_store(s3_uri, profile)
         monkeypatch.setattr(
-            "storage.s3_store.hashlib.md5", lambda *_, **__: hashlib.sha256(b"other")
+            "storage.stores.s3.hashlib.md5", lambda *_, **__: hashlib.sha256(b"other")
         )
         with pytest.raises(LakeError):
             store.put_once("key", b"data")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import SettingsError
-from storage.settings import StorageProfile, load_profile, load_settings
+from storage.stores.settings import StorageProfile, load_profile, load_settings
 
 
 @pytest.fixture(autouse=True)

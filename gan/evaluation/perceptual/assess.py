@@ -20,10 +20,11 @@ from gan.device import one_thread
 from gan.evaluation.bounds import GateConfig
 from gan.evaluation.judges import check_rows
 from gan.evaluation.perceptual.ceilings import class_ceiling, pool_ceilings
-from gan.evaluation.perceptual.extractors import FeatureNet, fit_extractors
 from gan.evaluation.perceptual.reference import MIN_CLASS, TRAIN_ROWS, thin, value_spread
 from gan.evaluation.trials import compare_sets
 from gan.hooks import Assessment, SampleFn
+from gan.images.codec import ImageCodec
+from gan.images.features import Extractor, fit_extractors
 from gan.metrics.copies import (
     copies_share,
     nominal_share,
@@ -32,9 +33,9 @@ from gan.metrics.copies import (
 )
 from gan.metrics.distances import nearest_distances
 from gan.metrics.pool import Pool, make_pool, measure, measure_coverage
-from gan.modalities import load_modality
-from gan.protocols import ClassCounts, Codec, Encoded
+from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
+from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
@@ -53,7 +54,7 @@ EXACT_COPIES_RANK = 10.0
 class NetAssess:
     """What one feature net knows of the real records."""
 
-    net: FeatureNet
+    net: Extractor
     train_NF: Array
     validation_NF: Array
     limit: float
@@ -156,23 +157,22 @@ def rank(found: Mapping[str, float], nominal: float, gate: GateConfig) -> float:
 
 @one_thread()
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int, modality: str = "images"
+    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
 ) -> ValidationAssess:
     """Train the feature nets on train and keep what is needed of both splits.
 
     Raises:
         DataError: validation is too small to compare anything, or does not fit train.
-        ConfigError: there is no such modality.
     """
     check_rows("validation", validation)
-    codec = load_modality(modality).CODEC.fit(train, label)
+    codec = ImageCodec.fit(train, label)
     seen, unseen = codec.encode(train), codec.encode(validation)
     nominal = nominal_share(validation.num_rows)
     if validation.num_rows > CAP:
         chosen = np.sort(numpy_stream(seed, "assess-subset").permutation(len(unseen.values))[:CAP])
         unseen = Encoded(unseen.values[chosen], unseen.labels_N[chosen])
     classes_N = seen.labels_N if codec.classes else None
-    nets = fit_extractors(modality, seen.values, classes_N, derive(seed, "assessing-features"))
+    nets = fit_extractors(seen.values, classes_N, derive(seed, "assessing-features"))
     return ValidationAssess(
         codec=codec,
         nets=tuple(_net_assess(net, seen, unseen, nominal, seed) for net in nets),
@@ -195,7 +195,7 @@ def _wanted(codec: Codec, unseen: Encoded) -> ClassCounts | int:
 
 
 def _net_assess(
-    net: FeatureNet, seen: Encoded, unseen: Encoded, nominal: float, seed: int
+    net: Extractor, seen: Encoded, unseen: Encoded, nominal: float, seed: int
 ) -> NetAssess:
     """Measure what validation alone can tell of real data: halves of it against each other.
 

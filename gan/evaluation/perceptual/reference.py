@@ -16,13 +16,14 @@ from gan.device import one_thread
 from gan.evaluation.ceilings import Real
 from gan.evaluation.judges import Options, Splits, comparable_rows
 from gan.evaluation.perceptual.ceilings import accuracy_ceiling, class_ceiling, pool_ceilings
-from gan.evaluation.perceptual.extractors import FeatureNet, fit_extractors
+from gan.images.codec import ImageCodec
+from gan.images.features import Extractor, fit_extractors
 from gan.metrics.copies import record_digests
 from gan.metrics.distances import nearest_distances
 from gan.metrics.pool import make_pool
-from gan.modalities import load_modality
-from gan.protocols import ClassCounts, Codec, Encoded
+from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
+from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +40,7 @@ FEW = 20
 class NetReference:
     """What one feature net says about the real records."""
 
-    net: FeatureNet
+    net: Extractor
     train_NF: Array
     holdout_NF: Array
     unseen_N: Array
@@ -103,15 +104,13 @@ def build_reference(splits: Splits, options: Options) -> PerceptualReference:
         DataError: validation or holdout is too small to compare anything, or does not fit train.
         ConfigError: there is no such modality.
     """
-    codec = load_modality(options.modality).CODEC.fit(splits.train, splits.label)
+    codec = ImageCodec.fit(splits.train, splits.label)
     n = comparable_rows(splits, options.cap)
     train = codec.encode(splits.train)
     holdout = _subset(codec, splits.holdout, n, options.seed, "holdout")
     validation = _subset(codec, splits.validation, n, options.seed, "validation")
     classes_N = train.labels_N if codec.classes else None
-    nets = fit_extractors(
-        options.modality, train.values, classes_N, derive(options.seed, "judging-features")
-    )
+    nets = fit_extractors(train.values, classes_N, derive(options.seed, "judging-features"))
     halves = options.halves if n < LARGE else min(options.halves, FEW)
     references = tuple(
         _net_reference(net, train, (holdout, validation), halves, options.seed) for net in nets
@@ -140,7 +139,7 @@ def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) ->
 
 
 def _net_reference(
-    net: FeatureNet, train: Encoded, unseen: tuple[Encoded, Encoded], halves: int, seed: int
+    net: Extractor, train: Encoded, unseen: tuple[Encoded, Encoded], halves: int, seed: int
 ) -> NetReference:
     """Measure real records in one feature space; `unseen` is holdout, validation."""
     holdout, validation = unseen

@@ -17,9 +17,9 @@ from gan.tables.columns.modelled import Modelled
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
 from gan.tables.columns.presence import Presence
 from gan.tables.columns.rules import Rules, read_rules
-from gan.tables.columns.types import check_type, plain
+from gan.tables.columns.types import check_type, plain, require_metadata
 from gan.tables.columns.units import NumberError, find_decimals, is_number
-from gan.tables.meaning import Column, Meaning, read_meaning
+from storage.records.schema import Column, TableMetadata
 
 Fitted = tuple[tuple[Modelled, ...], tuple[Made, ...]]
 
@@ -30,13 +30,13 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
     Raises:
         DataError: see `TableCodec.fit`.
     """
-    meaning = read_meaning(records.schema)
+    metadata = require_metadata(records.schema)
     if records.num_rows == 0:
         msg = "there are no rows to fit the codec on: give it at least one record"
         raise DataError(msg)
-    fit = _Fit(_plain_columns(records), meaning, read_rules(meaning, label), label)
+    fit = _Fit(_plain_columns(records), metadata, read_rules(metadata, label), label)
     _check_label(fit, label)
-    for column in meaning.columns:
+    for column in metadata.columns:
         fit.add(column)
     fit.add_sums()
     if len(fit.modelled) < 2:
@@ -48,8 +48,8 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
         raise DataError(msg)
     if label is not None and not any(label in column.fields for column in fit.modelled):
         msg = (
-            f"label column {label!r} has one class that privacy.min_group {meaning.min_group} rows "
-            "of train hold: two or more are needed, choose another label or set it to null"
+            f"label column {label!r} has one class that privacy.min_group {metadata.min_group} "
+            "rows of train hold: two or more are needed, choose another label or set it to null"
         )
         raise DataError(msg)
     return tuple(fit.modelled), tuple(fit.made)
@@ -97,7 +97,7 @@ def _check_label(fit: "_Fit", label: str | None) -> None:
     if label not in fit.columns:
         msg = f"the records have no label column {label!r}, only {', '.join(fit.columns)}"
         raise DataError(msg)
-    kind = fit.meaning.column(label).kind
+    kind = fit.metadata.column(label).kind
     if kind in ("key", "text"):
         msg = (
             f"label column {label!r} is a column of kind {kind}: choose one with classes or numbers"
@@ -114,7 +114,7 @@ class _Fit:
     """The columns found so far."""
 
     columns: Mapping[str, Any]
-    meaning: Meaning
+    metadata: TableMetadata
     rules: Rules
     label: str | None
 
@@ -124,7 +124,7 @@ class _Fit:
 
     def group(self, column: Column) -> int:
         """Return how many rows must hold a value of the column that is shown."""
-        return 1 if column.vocabulary == "public" else self.meaning.min_group
+        return 1 if column.vocabulary == "public" else self.metadata.min_group
 
     def add(self, column: Column) -> None:
         """Fit one column, or the joint column that it is the first of."""
@@ -144,7 +144,7 @@ class _Fit:
             maker = Sum.fit(self.columns, (total, *parts), decimals)
             again = maker.make(len(self.columns[total]), 0, self.columns_without(total))
             gaps = pc.and_(self.columns[total].is_null(), again.is_valid())
-            if pc.sum(gaps).as_py() >= self.meaning.min_group:
+            if pc.sum(gaps).as_py() >= self.metadata.min_group:
                 self.modelled.append(Presence.of(total))
             self.made.append(maker)
 
@@ -186,7 +186,7 @@ class _Fit:
         names = self.rules.joint[column.name]
         if names[0] != column.name:
             return
-        members = [self.meaning.column(name) for name in names]
+        members = [self.metadata.column(name) for name in names]
         keep = np.ones(len(self.columns[names[0]]), dtype=bool)
         for name in names:
             limits = self.rules.limits.get(name, (None, None))
@@ -213,7 +213,7 @@ class _Fit:
     def _add_key(self, column: Column) -> None:
         """Add a key or a pattern, and where it is null."""
         values = self.columns[column.name]
-        if values.null_count >= self.meaning.min_group:
+        if values.null_count >= self.metadata.min_group:
             self.modelled.append(Presence.of(column.name))
         self.made.append(_key(column, values.type))
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import ConfigError
-from gan.protocols import Given
 from gan.tables.columns.made import Made
 from gan.tables.columns.modelled import Modelled
+from storage.records.schema import Condition
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +28,9 @@ MOST_NAMED = 12
 """Of the levels that a column knows, a message names so many."""
 
 
-def cell_mask(given: Sequence[Given], columns: Sequence[Modelled], made: Sequence[Made]) -> Array:
+def cell_mask(
+    given: Sequence[Condition], columns: Sequence[Modelled], made: Sequence[Made]
+) -> Array:
     """Return which cells meet all conditions: bool, the cells of one column after another's.
 
     Raises:
@@ -64,7 +66,7 @@ def _owner(name: str, columns: Sequence[Modelled], made: Sequence[Made]) -> Mode
     raise ConfigError(msg)
 
 
-def _meets(condition: Given, column: Modelled) -> Array:
+def _meets(condition: Condition, column: Modelled) -> Array:
     """Return which cells of a column meet one condition."""
     values = column.vocabulary(condition.column)
     meets = np.ones(len(values), dtype=bool)
@@ -92,7 +94,7 @@ def _meets(condition: Given, column: Modelled) -> Array:
     return meets
 
 
-def _equals(values: Any, text: str, condition: Given) -> Array:
+def _equals(values: Any, text: str, condition: Condition) -> Array:
     """Return which values a text means."""
     scalar = _read(text, values.type)
     if scalar is not None:

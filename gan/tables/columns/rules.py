@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gan.errors import DataError
-from gan.tables.meaning import Constraint, Meaning
+from storage.records.schema import Constraint, TableMetadata
 
 Limits = tuple[Decimal | None, Decimal | None]
 """Smallest and largest value, None where it is open."""
@@ -26,7 +26,7 @@ class Rules:
     """Total → its parts."""
 
 
-def read_rules(meaning: Meaning, label: str | None) -> Rules:
+def read_rules(metadata: TableMetadata, label: str | None) -> Rules:
     """Return what the constraints mean for the codec.
 
     Raises:
@@ -35,14 +35,14 @@ def read_rules(meaning: Meaning, label: str | None) -> Rules:
     limits: dict[str, Limits] = {}
     joint: dict[str, tuple[str, ...]] = {}
     totals: dict[str, tuple[str, ...]] = {}
-    for constraint in meaning.constraints:
+    for constraint in metadata.constraints:
         first, *rest = constraint.columns
         if constraint.kind == "range":
             limits[first] = _narrow(limits.get(first, (None, None)), constraint)
         elif constraint.kind == "sum":
             totals[first] = tuple(rest)
         elif constraint.kind == "combinations":
-            names = _in_order(constraint.columns, meaning)
+            names = _in_order(constraint.columns, metadata)
             joint |= dict.fromkeys(names, names)
     if label in totals:
         msg = (
@@ -53,9 +53,9 @@ def read_rules(meaning: Meaning, label: str | None) -> Rules:
     return Rules(limits=limits, joint=joint, totals=totals)
 
 
-def _in_order(names: tuple[str, ...], meaning: Meaning) -> tuple[str, ...]:
+def _in_order(names: tuple[str, ...], metadata: TableMetadata) -> tuple[str, ...]:
     """Return the columns that vary, in the order of the table; none when fewer than two do."""
-    found = tuple(c.name for c in meaning.columns if c.name in names and c.kind != "constant")
+    found = tuple(c.name for c in metadata.columns if c.name in names and c.kind != "constant")
     return found if len(found) > 1 else ()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError, SnapshotError
+from storage.records.schema import TableMetadata, read_table_metadata
 
 PLAIN: dict[str, Any] = {
     str(kind): kind
@@ -117,3 +118,19 @@ def from_plain(values: list[Any], kind: Any) -> Any:
     if pa.types.is_float16(kind):
         return pa.array(values, type=pa.float32()).cast(kind)
     return pa.array(values, type=kind)
+
+
+def require_metadata(schema: Any) -> TableMetadata:
+    """Return the description of the columns in a schema's metadata.
+
+    Raises:
+        DataError: there is none, or not of exactly these columns.
+    """
+    try:
+        found = read_table_metadata(schema)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if found is None:
+        msg = "the records do not say what their columns are: prepare them with ganmill first"
+        raise DataError(msg)
+    return found

@@ -26,12 +26,12 @@ from gan.metrics.distances import nearest_distances
 from gan.metrics.intervals import random_half
 from gan.metrics.pool import make_pool, measure_coverage
 from gan.randomness import numpy_stream
+from gan.tables.columns.types import require_metadata
 from gan.tables.evaluation.columns import conform, judged_columns
 from gan.tables.evaluation.error_codes import Coded, ErrorCodes, fit_error_codes
 from gan.tables.evaluation.errors import PAIR_COLUMNS
 from gan.tables.evaluation.ground import some
 from gan.tables.evaluation.space import Space, fit_space
-from gan.tables.meaning import read_meaning
 
 Array = np.ndarray[Any, Any]
 
@@ -158,7 +158,7 @@ def build_assess(
             their columns mean.
     """
     check_rows("validation", validation)
-    columns = judged_columns(read_meaning(train.schema), train, label)
+    columns = judged_columns(require_metadata(train.schema), train, label)
     compared = some(validation, SAMPLES, seed, "assess-validation")
     chosen = np.sort(numpy_stream(seed, "assess-pairs").permutation(len(columns))[:PAIR_COLUMNS])
     paired = [columns[index] for index in chosen.tolist()]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.types import STORED, plain
-from gan.tables.meaning import Meaning
+from storage.records.schema import TableMetadata
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +32,7 @@ class JudgedColumn:
 
 
 def judged_columns(
-    meaning: Meaning, train: pa.Table, label: str | None
+    metadata: TableMetadata, train: pa.Table, label: str | None
 ) -> tuple[JudgedColumn, ...]:
     """Return the columns that are compared, in the order of the table.
 
@@ -46,12 +46,12 @@ def judged_columns(
             if column.kind in LEVELS or (column.name == label and is_class(train[label]))
             else "number",
         )
-        for column in meaning.columns
+        for column in metadata.columns
         if column.kind not in MADE
     )
     if not found:
         msg = (
-            f"none of the {len(meaning.columns)} columns can be compared, because all are keys, "
+            f"none of the {len(metadata.columns)} columns can be compared, because all are keys, "
             "constants or text: bring columns with values that differ"
         )
         raise DataError(msg)

@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from gan.evaluation.judges import Likelihood, check_candidate
 from gan.evaluation.measured import Evaluation, Measured
-from gan.protocols import Label
 from gan.report import Metric
 from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP
 from gan.tables.evaluation.columns import conform
 from gan.tables.evaluation.reference import TableReference
 from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
+from storage.records.schema import Label
 
 CHANGED = b"ganmill-changed"
 """Key in the metadata of synthesized records: `{"rows", "redrawn", "changed"}`."""
@@ -74,7 +74,7 @@ def _class_counts(records: pa.Table, reference: TableReference) -> tuple[tuple[L
     if label is None or levels is None:
         return ()
     counted = {item["values"]: item["counts"] for item in records[label].value_counts().to_pylist()}
-    least = reference.ground.meaning.min_group
+    least = reference.ground.metadata.min_group
     named = [
         value
         for value, count in zip(levels.values.to_pylist(), levels.counts, strict=True)

@@ -19,7 +19,7 @@ from gan.tables.constraints import describe, violations
 from gan.tables.evaluation.ground import Ground
 from gan.tables.evaluation.identity import Identity, repeated
 from gan.tables.evaluation.validity import Validity, fit_validity
-from gan.tables.meaning import Constraint
+from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 
@@ -72,7 +72,7 @@ class FactSide:
         return Fact(name="validity", holds=holds, value=share, text=text)
 
     def _constraints(self, candidate: pa.Table) -> Fact | None:
-        constraints = self.ground.meaning.constraints
+        constraints = self.ground.metadata.constraints
         if not constraints:
             return None
         splits, rows = self.ground.splits, candidate.num_rows
@@ -112,7 +112,7 @@ class FactSide:
             str(value)
             for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
             if value not in present
-            and count >= self.ground.meaning.min_group
+            and count >= self.ground.metadata.min_group
             and count / train_rows * rows >= EXPECTED_OF_A_CLASS
         ]
         found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from gan.evaluation.judges import Options, Splits, comparable_rows
 from gan.randomness import numpy_stream
+from gan.tables.columns.types import require_metadata
 from gan.tables.evaluation.columns import JudgedColumn, judged_columns
-from gan.tables.meaning import Meaning, read_meaning
+from storage.records.schema import TableMetadata
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +27,7 @@ class Ground:
     """The real side as all measurements share it."""
 
     splits: Splits
-    meaning: Meaning
+    metadata: TableMetadata
     columns: tuple[JudgedColumn, ...]
     options: Options
     n: int
@@ -69,11 +70,11 @@ def build_ground(splits: Splits, options: Options) -> Ground:
         DataError: a split is too small, or the records do not say what their columns mean.
     """
     n = comparable_rows(splits, options.cap)
-    meaning = read_meaning(splits.train.schema)
+    metadata = require_metadata(splits.train.schema)
     return Ground(
         splits=splits,
-        meaning=meaning,
-        columns=judged_columns(meaning, splits.train, splits.label),
+        metadata=metadata,
+        columns=judged_columns(metadata, splits.train, splits.label),
         options=options,
         n=n,
         holdout=some(splits.holdout, n, options.seed, "holdout"),

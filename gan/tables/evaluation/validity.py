@@ -20,7 +20,7 @@ from gan.tables.columns.types import plain
 from gan.tables.evaluation.columns import as_levels, as_numbers, is_null, levels_by_count
 from gan.tables.evaluation.ground import Ground
 from gan.tables.keys import ALPHABETS
-from gan.tables.meaning import Column
+from storage.records.schema import Column
 
 Array = np.ndarray[Any, Any]
 
@@ -97,7 +97,7 @@ def fit_validity(ground: Ground) -> Validity:
     """Read from the real rows what their columns are like."""
     splits = ground.splits
     parts = (splits.train, splits.validation, splits.holdout)
-    made = tuple(column for column in ground.meaning.columns if ground.column(column.name) is None)
+    made = tuple(column for column in ground.metadata.columns if ground.column(column.name) is None)
     return Validity(
         made=made,
         constants={

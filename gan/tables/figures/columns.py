@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.tables.evaluation.columns import judged_columns
-from gan.tables.meaning import Meaning
+from storage.records.schema import TableMetadata
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +39,7 @@ class Drawn:
 
 
 def drawn_columns(
-    meaning: Meaning, train: pa.Table, label: str | None, *, confidential: bool
+    metadata: TableMetadata, train: pa.Table, label: str | None, *, confidential: bool
 ) -> tuple[Drawn, ...]:
     """Return the columns that figures show, in the order of the table.
 
@@ -47,10 +47,10 @@ def drawn_columns(
         DataError: there is none.
     """
     found = []
-    for judged in judged_columns(meaning, train, label):
-        column = meaning.column(judged.name)
+    for judged in judged_columns(metadata, train, label):
+        column = metadata.column(judged.name)
         hidden = confidential and column.vocabulary != "public"
-        group = max(meaning.min_group, 1) if hidden else 1
+        group = max(metadata.min_group, 1) if hidden else 1
         found.append(Drawn(name=column.name, kind=column.kind, form=judged.form, group=group))
     return tuple(found)
 

@@ -1,28 +1,184 @@
 """Tables made ready: read, checked, understood, split by row content, and mapped again.
 
 An entry holds `<split>.arrow`, Arrow IPC in one batch, whose schema says what its columns mean.
+
+The rows of a source, and of its separate holdout where there is one, as one table.
+
+More rows of a known table, read with its types: those whose nulls shall be filled.
 """
 
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from storage.classes import ClassCounts, count_classes
 from storage.errors import SourceError
-from storage.sources.builder import Builder, Built, Job
-from storage.sources.class_checks import check_classes, check_trained_classes
-from storage.sources.config import SourceConfig
-from storage.sources.sides import Collected, Decision, decide
-from storage.sources.tables.column_checks import check_kept
+from storage.records.durable import sync_file
+from storage.records.schema import (
+    ClassCounts,
+    Column,
+    Kind,
+    TableMetadata,
+    count_classes,
+    with_table_metadata,
+)
+from storage.sources import open_source
+from storage.sources.builder import (
+    MAX_SKIPPED_FRACTION,
+    Builder,
+    Built,
+    Job,
+    Source,
+    check_amount,
+    check_classes,
+    check_trained_classes,
+)
+from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.split import SPLITS, TRAIN, row_digests
+from storage.sources.split_assignment import Collected, Decision, decide
 from storage.sources.tables.kinds import Inferred, infer
-from storage.sources.tables.meaning import ColumnMeaning, with_meaning
-from storage.sources.tables.rows import Rows, read_rows
-from storage.sources.tables.source import dropped_columns
-from storage.sources.tables.suspects_constraints import Likely, certain_sums
-from storage.split import SPLITS, TRAIN, row_digests
+from storage.sources.tables.source import (
+    TableRead,
+    TableSource,
+    check_distinct_names,
+    check_kept,
+    check_label,
+    check_named,
+    check_values,
+    dropped_columns,
+)
+from storage.sources.tables.suggest import Likely, certain_sums
+from storage.sources.tables.types import plain_table, unified
+from storage.stores.settings import StorageProfile
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """N rows, checked, before their columns are understood."""
+
+    table: pa.Table
+    """Without what is dropped and the column of `split.column`; every row has a label."""
+    deciding: pa.Array | None
+    """The column of `split.column` or `split.group_by`, of the rows that are not held out."""
+    held_out: NDArray[np.bool_]
+    """(N,), whether the row came from `split.holdout_uri`."""
+    skipped: tuple[str, ...]
+    """Rows without a value of the label."""
+    notes: tuple[str, ...]
+    metadata: Mapping[bytes, bytes]
+    """For the schema of the records."""
+
+
+def read_rows(job: Job) -> Rows:
+    """Read everything and check it.
+
+    Raises:
+        SourceError: the source is unfit, or its holdout does not go with it.
+    """
+    reads = [_read(_source(source)) for source in job.sources]
+    table, notes = reads[0].table, [note for read in reads for note in read.notes]
+    check_named(job.config, _source(job.sources[0]).schema().names)
+    kept = table.drop_columns(_left_out(job.config))
+    check_kept(job.config, kept.column_names)
+    check_values(job.config, kept)
+    own = len(table)
+    if len(reads) > 1:
+        tables = [table, _like(table, reads[1].table, job)]
+        table, said = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
+        notes += said
+    check_amount(job.config, len(table), "tables")
+    held_out = np.arange(len(table)) >= own
+    labelled, skipped = _labelled(job, table, own)
+    if skipped:
+        table, held_out = table.filter(pa.array(labelled)), held_out[labelled]
+        notes.append(_skipped_note(job, skipped, len(labelled)))
+    check_label(job.config, table)
+    split = job.config.split
+    name = split.column or split.group_by
+    deciding = None if name is None else table.column(name).combine_chunks()
+    if split.column is not None:
+        notes.append(f"The column {split.column!r} divides the rows and is not kept.")
+    return Rows(
+        table=table.drop_columns(_left_out(job.config)),
+        deciding=None if deciding is None else deciding.filter(pa.array(~held_out)),
+        held_out=held_out,
+        skipped=tuple(skipped),
+        notes=tuple(dict.fromkeys(notes)),
+        metadata=reads[0].metadata,
+    )
+
+
+def _source(source: Source) -> TableSource:
+    if not isinstance(source, TableSource):
+        raise TypeError(source)
+    return source
+
+
+def _left_out(config: SourceConfig) -> list[str]:
+    """Return the columns that were read for the split alone."""
+    deciding = {config.split.column, config.split.group_by} - {None}
+    dropped = (deciding & dropped_columns(config)) | ({config.split.column} - {None})
+    return sorted(str(name) for name in dropped)
+
+
+def _read(source: TableSource) -> TableRead:
+    read = source.read()
+    check_distinct_names(source.uri, read.table.column_names)
+    table, notes = plain_table(read.table, source.uri)
+    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+
+
+def _like(table: pa.Table, holdout: pa.Table, job: Job) -> pa.Table:
+    """Return the columns of the holdout that the source has, in its order.
+
+    What decides the split alone may be absent there, and is null then.
+    """
+    for name in set(_left_out(job.config)) - set(holdout.column_names):
+        empty = pa.nulls(len(holdout), table.schema.field(name).type)
+        holdout = holdout.append_column(name, empty)
+    absent = [name for name in table.column_names if name not in holdout.column_names]
+    if absent:
+        shown = ", ".join(repr(name) for name in absent[:_SHOWN])
+        msg = (
+            f"The source {job.sources[1].uri!r} of split.holdout_uri lacks the columns {shown} "
+            f"that {job.config.uri!r} has; add them, or drop them with source.columns."
+        )
+        raise SourceError(msg)
+    return holdout.select(table.column_names)
+
+
+def _labelled(job: Job, table: pa.Table, own: int) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return which rows have a label, and the names of the others."""
+    label = job.config.label
+    if label is None or not table.column(label).null_count:
+        return np.ones(len(table), np.bool_), []
+    column = table.column(label)
+    labelled: NDArray[np.bool_] = column.is_valid().to_numpy().astype(np.bool_)
+    if column.null_count > MAX_SKIPPED_FRACTION * len(table):
+        msg = (
+            f"The label column {label!r} of the source {job.config.uri!r} is null in "
+            f"{column.null_count} of {len(table)} rows, more than {MAX_SKIPPED_FRACTION:.0%}; fill "
+            "or remove these rows, or set source.label to null."
+        )
+        raise SourceError(msg)
+    rows = np.flatnonzero(~labelled).tolist()
+    names = [f"row {row}" if row < own else f"holdout row {row - own}" for row in rows]
+    return labelled, [f"{name} (no label)" for name in names]
+
+
+def _skipped_note(job: Job, skipped: list[str], total: int) -> str:
+    more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+    return (
+        f"Skipped for want of a value of {job.config.label!r}: {len(skipped)} of {total} rows, "
+        f"{'; '.join(skipped[:_SHOWN])}{more}."
+    )
+
 
 MAX_CLASSES: Final = 50
 """A label of text or whole numbers with more values is a quantity or a name, not a class."""
@@ -52,12 +208,12 @@ class TablesBuilder(Builder):
         _check_label_kind(job.config, inferred.columns)
         decision = _decide(job.config, rows, table, inferred)
         sums = _found_sums(job.config, table, inferred.columns)
-        schema = with_meaning(
-            table.schema.with_metadata(dict(rows.metadata)),
-            inferred.columns,
-            (*job.config.constraints, *(found.constraint for found in sums)),
-            job.min_group,
+        metadata = TableMetadata(
+            columns=tuple(inferred.columns),
+            constraints=(*job.config.constraints, *(found.constraint for found in sums)),
+            min_group=job.min_group,
         )
+        schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
         table = table.replace_schema_metadata(schema.metadata)
         counts: dict[str, ClassCounts] = {}
         files: dict[str, tuple[str, ...]] = {}
@@ -91,7 +247,7 @@ def _present(config: SourceConfig, table: pa.Table) -> SourceConfig:
 
 
 def _found_sums(
-    config: SourceConfig, table: pa.Table, columns: Sequence[ColumnMeaning]
+    config: SourceConfig, table: pa.Table, columns: Sequence[Column]
 ) -> tuple[Likely, ...]:
     """Return the sums to keep though nobody named them; the label is never made from others."""
     if config.sums == "named":
@@ -126,7 +282,7 @@ def _decide(config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferre
     return Decision(sides=decision.sides, rule=rule, notes=decision.notes)
 
 
-def _check_label_kind(config: SourceConfig, columns: Sequence[ColumnMeaning]) -> None:
+def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
     if config.label is None:
         return
     kind = next(column.kind for column in columns if column.name == config.label)
@@ -139,9 +295,7 @@ def _check_label_kind(config: SourceConfig, columns: Sequence[ColumnMeaning]) ->
         raise SourceError(msg)
 
 
-def _classes(
-    config: SourceConfig, table: pa.Table, columns: Sequence[ColumnMeaning]
-) -> ClassCounts:
+def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -> ClassCounts:
     """Count the rows of every class; empty where the label is a quantity or there is none."""
     kinds = {column.name: column.kind for column in columns}
     if config.label is None or kinds[config.label] not in CLASS_KINDS:
@@ -157,7 +311,7 @@ def _are_classes(train: ClassCounts) -> bool:
     return 0 < len(train) <= MAX_CLASSES
 
 
-def _is_public(label: str | None, columns: Sequence[ColumnMeaning]) -> bool:
+def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
     return any(one.name == label and one.vocabulary == "public" for one in columns)
 
 
@@ -166,8 +320,7 @@ def _write(path: Path, table: pa.Table) -> None:
     table = table.combine_chunks()
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(path)
 
 
 def _mapped(path: Path) -> pa.Table:
@@ -176,3 +329,78 @@ def _mapped(path: Path) -> pa.Table:
 
 
 BUILDER = TablesBuilder()
+
+
+def read_like(
+    config: SourceConfig, uri: str, schema: pa.Schema, profile: StorageProfile | None = None
+) -> TableRead:
+    """Return the rows of CSV or Parquet files with the types of a known table.
+
+    Columns that the schema does not have come along as they are.
+
+    Args:
+        config: of the known table's source; what it says of storage and CSV holds here too.
+        uri: a file, folder or glob, local or on S3.
+        schema: names and types of the known table.
+        profile: credentials; None = those that `config.storage` names.
+
+    Raises:
+        SourceError: there are no such rows, a column is missing, or a value is of another type.
+        SettingsError, LakeError: as `open_source`.
+    """
+    columns = tuple(_said(field) for field in schema)
+    wanted = SourceConfig(
+        uri=uri,
+        storage=config.storage,
+        modality="tables",
+        label=None,
+        csv=config.csv,
+        columns=columns,
+    )
+    source = open_source(wanted, profile)
+    if not isinstance(source, TableSource):
+        msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
+        raise SourceError(msg)
+    read = source.read()
+    check_distinct_names(uri, read.table.column_names)
+    absent = [name for name in schema.names if name not in read.table.column_names]
+    if absent:
+        msg = (
+            f"The source {uri!r} lacks the column {absent[0]!r} of the known table; add it, empty "
+            "where it is not known."
+        )
+        raise SourceError(msg)
+    table, notes = plain_table(read.table, uri)
+    for place, name in enumerate(table.column_names):
+        if name in schema.names:
+            kind = schema.field(name).type
+            table = table.set_column(place, name, _cast(table[name], kind, name, uri))
+    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+
+
+def _said(field: pa.Field) -> ColumnConfig:
+    """Return what CSV must be told so that a column is read as the known one's type."""
+    tests: tuple[tuple[Any, Kind], ...] = (
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_floating, "float"),
+        (pa.types.is_decimal, "decimal"),
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_date, "date"),
+        (pa.types.is_time, "time"),
+        (pa.types.is_timestamp, "timestamp"),
+    )
+    for test, kind in tests:
+        if test(field.type):
+            return ColumnConfig(name=field.name, kind=kind)
+    return ColumnConfig(name=field.name, kind="text", text="pattern")
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, uri: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        msg = (
+            f"The column {name!r} of the source {uri!r} is {column.type} and cannot be read as "
+            f"{kind}, which it is in the known table; correct its values."
+        )
+        raise SourceError(msg) from error

@@ -1,27 +1,300 @@
-"""From texts to exact types, column by column. Shape legend: N rows, U distinct texts."""
+"""From texts to exact types, column by column. Shape legend: N rows, U distinct texts.
+
+The types of all columns of CSV files: decided together, refused with the line of the fault.
+
+Reading the texts of one column as numbers, booleans or dates: a typed column, or None.
+
+What is known of one column of a CSV file: its values, the words for missing ones, its type.
+
+Shape legend: N rows, U distinct texts, V of them values.
+
+Which words of a text column stand for a missing value.
+
+Reading one column of a CSV file as the kind that the recipe says.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from storage.sources.table_config import Kind
-from storage.sources.tables.csv_asked import ASKED, asked
-from storage.sources.tables.csv_column import (
-    Ambiguous,
-    Fault,
-    Rules,
-    Typed,
-    Words,
-    with_nulls,
-    words_of,
+from storage.errors import SourceError
+from storage.records.schema import Kind
+from storage.sources.config import SourceConfig
+from storage.sources.files import SourceFiles
+from storage.sources.tables.csv_dates import Found, find_format, has_date, has_time, has_zone
+from storage.sources.tables.csv_file import ParsedFile, find_line
+from storage.sources.tables.csv_numbers import (
+    ALL_NULLS,
+    SURE_NULLS,
+    SYMBOL_NULLS,
+    Distinct,
+    Marks,
+    decide_marks,
+    fixed_decimals,
+    float_pattern,
+    integer_pattern,
+    matches,
+    read_decimals,
+    read_floats,
+    read_integers,
 )
-from storage.sources.tables.csv_date_formats import Found, find_format
-from storage.sources.tables.csv_distinct import Distinct, matches
-from storage.sources.tables.csv_numbers import float_pattern, integer_pattern
-from storage.sources.tables.csv_values import BOOLEANS, booleans, dates, floats, integers
 from storage.sources.tables.dialect import Style, in_words
+from storage.sources.tables.text_patterns import shown_shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What is decided for all columns of a file."""
+
+    marks: Marks
+    nulls: tuple[str, ...] | None = None
+    """The recipe's null words; None = found column by column."""
+    date_format: str | None = None
+    """The recipe's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A column whose type is known."""
+
+    values_U: pa.Array
+    style: Style
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Why a column has no type; `{place}` and `{shape}` of the sentence are for the first row."""
+
+    odd_U: NDArray[np.bool_]
+    """The texts that do not fit."""
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ambiguous:
+    """More than one format fits every date of a column."""
+
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """The texts of a column that are values, and those that may stand for a missing one."""
+
+    column: Distinct
+    value: NDArray[np.bool_]
+    null: NDArray[np.bool_]
+
+    @property
+    def texts(self) -> pa.Array:
+        """V texts without the blanks around them."""
+        return self.column.trimmed.filter(pa.array(self.value))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Rows of each of `texts`."""
+        return self.column.counts[self.value]
+
+    def typed(self, values: pa.Array, style: Style, *notes: str) -> Typed:
+        """Return U values from V values; the others become null."""
+        places = np.where(self.value, np.cumsum(self.value) - 1, 0)
+        taken = values.take(pa.array(places, mask=~self.value))
+        return Typed(values_U=taken, style=with_nulls(self, style), notes=notes)
+
+    def spread(self, fits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of U texts are values and do not fit."""
+        odd = np.zeros(len(self.value), np.bool_)
+        odd[np.flatnonzero(self.value)[~fits]] = True
+        return odd
+
+
+def words_of(column: Distinct, rules: Rules) -> Words:
+    """Return the texts of a column, divided into values and possible null words."""
+    null = column.empty | column.among(ALL_NULLS if rules.nulls is None else rules.nulls)
+    return Words(column=column, value=~null, null=null)
+
+
+def with_nulls(words: Words, style: Style) -> Style:
+    """Add the null words of the column, and the one that is written: the commonest."""
+    counts = np.where(words.null, words.column.counts, 0)
+    texts = words.column.trimmed.filter(pa.array(words.null & ~words.column.empty))
+    nulls = tuple(dict.fromkeys(texts.to_pylist()))
+    empty = counts[words.column.empty].sum()
+    best = int(np.argmax(np.where(words.column.empty, 0, counts))) if nulls else 0
+    null = words.column.trimmed[best].as_py() if nulls and counts[best] > empty else ""
+    return replace(style, nulls=nulls, null=null)
+
+
+def all_match(words: Words, pattern: str) -> bool:
+    """Return whether every value fits an expression."""
+    return bool(matches(words.texts, pattern).all())
+
+
+BOOLEANS: Final = (
+    ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
+)  # fmt: skip
+ASKED_BOOLEANS: Final = (*BOOLEANS, ("t", "f"), ("y", "n"), ("1", "0"), ("ja", "nein"))
+
+
+def integers(words: Words, rules: Rules) -> Typed | None:
+    """Return whole numbers without leading zeros."""
+    if not all_match(words, integer_pattern(rules.marks.thousands)):
+        return None
+    texts, mark = words.texts, rules.marks.thousands
+    values, note = read_integers(texts, rules.marks)
+    grouped = bool(mark and pc.any(pc.match_substring(texts, mark)).as_py())
+    notes = () if note is None else (f"{words.column.name!r}: {note}",)
+    return words.typed(values, Style(grouped=grouped), *notes)
+
+
+def floats(words: Words, rules: Rules) -> Typed | None:
+    """Return 64-bit floats."""
+    texts, marks = words.texts, rules.marks
+    if not all_match(words, float_pattern(marks.decimal, marks.thousands)):
+        return None
+    grouped = bool(marks.thousands and pc.any(pc.match_substring(texts, marks.thousands)).as_py())
+    style = Style(decimals=fixed_decimals(texts, marks), grouped=grouped)
+    return words.typed(read_floats(texts, marks), style)
+
+
+def decimals(words: Words, rules: Rules) -> Typed | None:
+    """Return decimals of the scale that is written."""
+    marks = rules.marks
+    if not all_match(words, float_pattern(marks.decimal, marks.thousands)):
+        return None
+    values = read_decimals(words.texts, marks)
+    return None if values is None else words.typed(values, Style())
+
+
+def loose_integers(words: Words, rules: Rules) -> Typed | None:
+    """Whole numbers that the recipe asks for, leading zeros or not."""
+    if not all_match(words, r"^-?[0-9]{1,18}$"):
+        return integers(words, rules)
+    return words.typed(pc.cast(words.texts, pa.int64()), Style())
+
+
+def booleans(words: Words, pairs: Sequence[tuple[str, str]]) -> Typed | None:
+    """Return true and false when the words are one pair of them, written one way."""
+    texts = words.texts.to_pylist() if len(words.texts) <= 2 else []
+    for true, false in pairs:
+        for style in (str.lower, str.capitalize, str.upper):
+            pair = (style(true), style(false))
+            alone = true == "true" and len(texts) == 1
+            if texts and set(texts) <= set(pair) and (len(texts) == 2 or alone):
+                return words.typed(pc.equal(words.texts, pair[0]), Style(booleans=pair))
+    return None
+
+
+def dates(words: Words, found: Found) -> Typed | Ambiguous:
+    """Return dates, times or timestamps by a format that fits all of them."""
+    if found.others:
+        return Ambiguous(formats=(found.format, *found.others))
+    micros, format_ = pa.array(found.parsed.micros_N), found.format
+    style = Style(format=format_)
+    if not has_date(format_):
+        return words.typed(micros.cast(pa.time64("us")), style)
+    if not has_time(format_):
+        return words.typed(micros.cast(pa.timestamp("us")).cast(pa.date32()), style)
+    if not has_zone(format_):
+        return words.typed(micros.cast(pa.timestamp("us")), style)
+    offsets = np.unique(found.parsed.offsets_N) if found.parsed.offsets_N is not None else [0]
+    zone = _zone(int(offsets[0])) if len(offsets) == 1 else "UTC"
+    values = micros.cast(pa.timestamp("us", zone))
+    if len(offsets) == 1:
+        return words.typed(values, style)
+    note = f"the zones of {words.column.name!r} differ; its timestamps are kept in UTC"
+    return words.typed(values, style, note)
+
+
+def _zone(offset_s: int) -> str:
+    size = abs(offset_s)
+    sign = "-" if offset_s < 0 else "+"
+    return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}" if offset_s else "UTC"
+
+
+_MOST_CODES = 0.5
+
+
+def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...], str | None]:
+    """Return the null words of a column of text, and what to say of words that were kept.
+
+    Signs such as `?` are nulls where every other value has a letter or a digit; `NA` is one unless
+    the others are codes of two capitals, as countries are; `None` only where another column of the
+    file proves it.
+
+    Args:
+        column: distinct texts.
+        proven: words that stand for missing numbers or dates elsewhere in the file.
+    """
+    words = column.words()
+    nulls = set(SURE_NULLS) | proven
+    if len(words) and matches(words, r"[\pL\pN]").all():
+        nulls |= set(SYMBOL_NULLS)
+    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _MOST_CODES
+    if codes:
+        nulls -= {"NA"}
+    else:
+        nulls |= {"NA", "na"}
+    there = column.trimmed.filter(pa.array(column.among((*ALL_NULLS, *proven)))).to_pylist()
+    there = sorted(set(there))
+    kept = [word for word in there if word not in nulls]
+    note = None
+    if kept and len(words):
+        note = (
+            f"{kept[0]!r} is kept as a value of {column.name!r}; list it in source.csv.nulls if it "
+            "stands for a missing one"
+        )
+    return tuple(word for word in there if word in nulls), note
+
+
+ASKED: Final = frozenset({"integer", "float", "decimal", "boolean", "date", "time", "timestamp"})
+"""Kinds that texts are read as when the recipe says so."""
+
+
+def asked(words: Words, rules: Rules, kind: Kind | None) -> Typed | Fault | Ambiguous:
+    """Return the column as the recipe wants it, or why it cannot be so."""
+    if kind in ("date", "time", "timestamp"):
+        found = find_format(words.texts, words.counts, rules.date_format)
+        if found is not None and found.parsed.ok_N.all():
+            return dates(words, found)
+        odd = words.value if found is None else words.spread(found.parsed.ok_N)
+        known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
+        remedy = "set source.csv.date_format, or another kind in source.columns"
+        return Fault(odd_U=odd, sentence=_refusal(words, f"{kind}{known}", remedy))
+    result = {
+        "integer": lambda: loose_integers(words, rules),
+        "float": lambda: floats(words, rules),
+        "decimal": lambda: decimals(words, rules),
+        "boolean": lambda: booleans(words, ASKED_BOOLEANS),
+    }[str(kind)]()
+    if result is not None:
+        return result
+    fits = matches(words.texts, _expected(str(kind), rules.marks))
+    odd = words.value if fits.all() else words.spread(fits)
+    remedy = "correct it, or set another kind in source.columns"
+    return Fault(odd_U=odd, sentence=_refusal(words, str(kind), remedy))
+
+
+def _refusal(words: Words, kind: str, remedy: str) -> str:
+    return (
+        f"The column {words.column.name!r} cannot be read as {kind}: {{place}} holds {{shape}}; "
+        f"{remedy}."
+    )
+
+
+def _expected(kind: str, marks: Marks) -> str:
+    if kind == "boolean":
+        return "(?i)^(" + "|".join(word for pair in ASKED_BOOLEANS for word in pair) + ")$"
+    if kind == "integer":
+        return f"{integer_pattern(marks.thousands)}|^-?[0-9]{{1,18}}$"
+    return float_pattern(marks.decimal, marks.thousands)
+
 
 TEXT_KINDS: Final = frozenset({"category", "key", "text"})
 """Kinds of columns that stay as they are written; whole numbers become numbers all the same."""
@@ -117,3 +390,83 @@ def _odd(words: Words, found: Found | None, rules: Rules) -> Fault | None:
         "missing value, or give the column a kind such as category in source.columns."
     )
     return Fault(odd_U=words.spread(fits), sentence=sentence)
+
+
+_SHOWN_GROUP: Final = 10
+"""A word that so many rows hold is shown in a message; rarer ones only by their shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnTyping:
+    """One source whose columns get their types."""
+
+    found: SourceFiles
+    config: SourceConfig
+    files: tuple[ParsedFile, ...]
+    columns: tuple[Distinct, ...]
+
+    def run(self) -> tuple[Marks, dict[str, Typed]]:
+        """Return the marks of numbers and every column with its type, in order.
+
+        Raises:
+            SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
+        """
+        csv = self.config.csv
+        kinds = {column.name: column for column in self.config.columns}
+        left = {n for n, one in kinds.items() if one.kind == "text" and one.text == "drop"}
+        asked: dict[str, Kind] = {n: one.kind for n, one in kinds.items() if one.kind != "auto"}
+        open_columns = [one for one in self.columns if asked.get(one.name) not in ("text", "key")]
+        marks = decide_marks(open_columns, self.files[0].layout.delimiter, csv.decimal)
+        rules = Rules(marks=marks, nulls=csv.nulls, date_format=csv.date_format)
+        results: dict[str, Typed | None] = {}
+        for one in self.columns:
+            result = None if one.name in left else typed(one, rules, asked.get(one.name))
+            if isinstance(result, Ambiguous):
+                raise self._ambiguous(one, result)
+            if isinstance(result, Fault):
+                raise self._fault(one, result)
+            results[one.name] = result
+        words = [word for r in results.values() if r is not None for word in r.style.nulls]
+        proven = frozenset(words)
+        return marks, {
+            one.name: results[one.name] or self._text(one, rules, proven) for one in self.columns
+        }
+
+    def _text(self, column: Distinct, rules: Rules, proven: frozenset[str]) -> Typed:
+        if rules.nulls is not None:
+            nulls, note = rules.nulls, None
+        else:
+            nulls, note = text_nulls(column, proven)
+        result = as_text(column, nulls)
+        notes = tuple(text for text in (note, money_note(column)) if text)
+        return replace(result, notes=notes)
+
+    def _ambiguous(self, column: Distinct, result: Ambiguous) -> SourceError:
+        readings = " and as ".join(f"{in_words(one)} ({one})" for one in result.formats)
+        return SourceError(
+            f"The dates of the column {column.name!r} read equally well as {readings}; set "
+            f"source.csv.date_format, for example to {result.formats[0]!r}, or give the column the "
+            "kind category in source.columns if these are no dates."
+        )
+
+    def _fault(self, column: Distinct, fault: Fault) -> SourceError:
+        row = column.first_row(fault.odd_U)
+        code = self._code(column, row)
+        text = column.trimmed[code].as_py()
+        often = column.counts[code] >= _SHOWN_GROUP
+        shape = f"{text!r}" if often else f"a value of the form {shown_shape(text)}"
+        sentence = fault.sentence.replace("{place}", self._place(row)).replace("{shape}", shape)
+        return SourceError(sentence)
+
+    @staticmethod
+    def _code(column: Distinct, row: int) -> int:
+        return int(column.codes_N[row].as_py())
+
+    def _place(self, row: int) -> str:
+        """Return the line and the file of a row, counted over all files."""
+        for info, file in zip(self.found.files, self.files, strict=True):
+            if row < file.rows:
+                raw = self.found.store.get(info.key)
+                return f"line {find_line(raw, self.config.csv, file, row)} of {file.name}"
+            row -= file.rows
+        return f"row {row}"

@@ -1,19 +1,257 @@
-"""What the values of every column are, with a reason that names no rare value."""
+"""What the values of every column are, with a reason that names no rare value.
+
+What the values of one column are, found from its type, its name and how often they repeat.
+
+Whether a column can be of the kind that a recipe says.
+"""
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.sources.config import SourceConfig
-from storage.sources.table_config import ColumnConfig
-from storage.sources.tables.forms import FALLBACK, form_of
-from storage.sources.tables.kinds_asked import Asked, ask
-from storage.sources.tables.kinds_found import Finding, key_form, look
-from storage.sources.tables.meaning import ColumnMeaning
+from storage.records.schema import Column, Kind
+from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.tables.csv_dates import find_format
+from storage.sources.tables.text_patterns import FALLBACK, form_of, loose_shape, shown_shape
+
+MANY_LEVELS: Final = 100
+"""A category with so many values is said to have many."""
+
+_REPEATED: Final = 0.5
+"""A category has this share of its rows in values that more than one row holds."""
+_WORDY: Final = 6.0
+_DIFFERENT: Final = 0.3
+"""Texts of so many words on average are free text once this share of them is different."""
+_FEWEST_KEYS: Final = 20
+_LONG_CODE: Final = 6
+_SAMPLE: Final = 10_000
+_SPARE: Final = 1000
+_LEAST_CAPACITY: Final = 1_000_000
+_KEY_WORDS: Final = frozenset(
+    {"id", "ids", "key", "no", "nr", "num", "number", "uuid", "guid", "index", "idx", "pk"}
+    | {"rowid", "nummer", "numero", "kennung", "code"}
+)
+_ID_OWNERS: Final = (
+    "account|case|client|contract|customer|device|employee|event|household|invoice|item|kunden|"
+    "loan|member|order|passenger|patient|person|policy|product|record|row|sample|session|"
+    "student|subject|ticket|trans|transaction|trip|user|visit"
+)
+_ID_NAME: Final = re.compile(rf"({_ID_OWNERS})_?(id|no|nr|num|number)")
+_GROWING: Final = re.compile(r"(?<!\\)9+(?=[^9]*$)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a column is, and why."""
+
+    kind: Kind
+    why: str
+    """Names no value."""
+    note: str | None = None
+    """The end of a sentence that begins with the column; None = nothing to say."""
+
+
+def look(name: str, column: pa.ChunkedArray) -> Finding:
+    """Return what a column is."""
+    rows, distinct = len(column), pc.count_distinct(column, mode="only_valid").as_py()
+    if distinct + bool(column.null_count) <= 1:
+        return Finding(kind="constant", why=f"one value in all {rows:,} rows")
+    simple = _SIMPLE.get(_family(column.type))
+    if simple is not None:
+        return simple
+    if pa.types.is_integer(column.type):
+        return _integers(name, column, distinct)
+    return _texts(column, distinct)
+
+
+def is_key_name(name: str) -> bool:
+    """Return whether a name says that the column names its rows: `customer_id`, `OrderNo`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    words = [word.lower() for word in re.split(r"[^0-9A-Za-z]+", spaced) if word]
+    return bool(words) and (
+        words[-1] in _KEY_WORDS
+        or words[0] in {"id", "uuid", "guid"}
+        or _ID_NAME.fullmatch("".join(words)) is not None
+    )
+
+
+def key_form(column: pa.ChunkedArray, min_group: int) -> str:
+    """Return the form of fresh keys.
+
+    Numbers that grow in length, whole or at the end of a text, get digits enough for a thousand
+    times the rows.
+    """
+    wanted = max(_SPARE * len(column), _LEAST_CAPACITY)
+    if not pa.types.is_integer(column.type):
+        texts = _sample(column)
+        form = form_of(texts, min_group)
+        grows = len({len(text) for text in texts}) > 1
+        return _GROWING.sub("9" * len(str(wanted)), form) if grows else form
+    digits = len(str(abs(pc.max(column).as_py())))
+    most = {8: digits, 16: digits, 32: 9, 64: 18}[column.type.bit_width]
+    while digits < most and 9 * 10 ** (digits - 1) < wanted:
+        digits += 1
+    return "9" * digits
+
+
+def _family(kind: pa.DataType) -> str:
+    tests = {
+        "boolean": pa.types.is_boolean,
+        "float": pa.types.is_floating,
+        "decimal": pa.types.is_decimal,
+        "date": pa.types.is_date,
+        "time": pa.types.is_time,
+        "timestamp": pa.types.is_timestamp,
+    }
+    return next((family for family, test in tests.items() if test(kind)), "")
+
+
+_SIMPLE: Final = {
+    "boolean": Finding(kind="boolean", why="true and false"),
+    "float": Finding(kind="float", why="numbers with a fraction"),
+    "decimal": Finding(kind="decimal", why="numbers with fixed decimals"),
+    "date": Finding(kind="date", why="days"),
+    "time": Finding(kind="time", why="times of day"),
+    "timestamp": Finding(kind="timestamp", why="points in time"),
+}
+
+
+def _integers(name: str, column: pa.ChunkedArray, distinct: int) -> Finding:
+    why = f"whole numbers, {distinct:,} different"
+    unique = distinct == len(column) and distinct >= _FEWEST_KEYS and pc.min(column).as_py() >= 0
+    if unique and is_key_name(name):
+        return Finding(kind="key", why="whole numbers, all different, and the name says so")
+    if unique and _counts_up(column):
+        return Finding(kind="key", why="whole numbers that count up by one")
+    return Finding(kind="integer", why=why)
+
+
+def _counts_up(column: pa.ChunkedArray) -> bool:
+    values = column.to_numpy()
+    return bool((np.diff(values.astype(np.int64)) == 1).all())
+
+
+def _texts(column: pa.ChunkedArray, distinct: int) -> Finding:
+    present = column.drop_null()
+    rows = len(present)
+    counts = pc.value_counts(present).field("counts").to_numpy()
+    repeated = counts[counts > 1].sum() / rows
+    words = pc.mean(pc.count_substring_regex(present, pattern=r"\S+")).as_py()
+    dates = _are_dates(present)
+    if distinct == rows and not column.null_count and not dates and _are_keys(present):
+        return Finding(kind="key", why="texts of one form, all different")
+    wordy = words >= _WORDY and distinct / rows > _DIFFERENT
+    note = "holds dates that are stored as text; store them as dates" if dates else None
+    if repeated >= _REPEATED and not wordy:
+        many = ", a category of many" if distinct >= MANY_LEVELS else ""
+        return Finding(
+            kind="category", why=f"{distinct:,} values in {rows:,} rows{many}", note=note
+        )
+    why = f"{distinct:,} different values in {rows:,} rows, {words:.1f} words each"
+    return Finding(kind="text", why=why, note=note)
+
+
+def _are_keys(present: pa.ChunkedArray) -> bool:
+    """Whether distinct texts are of one form: no blanks, and digits, or letters in fixed number."""
+    texts = _sample(present)
+    if len(present) < _FEWEST_KEYS or any(re.search(r"[\s@]", text) for text in texts):
+        return False
+    with_digit = sum(any(c.isdigit() for c in text) for text in texts) == len(texts)
+    one_length = len({len(text) for text in texts}) == 1
+    if _is_hexadecimal(texts) and one_length:
+        return True
+    if not with_digit:
+        return one_length and len(texts[0]) >= _LONG_CODE and all(t.isupper() for t in texts)
+    return len({loose_shape(text) for text in texts}) == 1 or (one_length and _codes(texts))
+
+
+def _is_hexadecimal(texts: list[str]) -> bool:
+    return all(re.fullmatch(r"[0-9a-f-]{8,}|[0-9A-F-]{8,}", text) for text in texts)
+
+
+def _codes(texts: list[str]) -> bool:
+    """Whether texts of one length have their signs at the same places."""
+    return len({re.sub(r"[0-9A-Za-z]", "x", text) for text in texts}) == 1
+
+
+def _are_dates(present: pa.ChunkedArray) -> bool:
+    texts = pc.unique(present.slice(0, _SAMPLE))
+    if len(texts) == 0:
+        return False
+    return find_format(texts, np.ones(len(texts), np.int64)) is not None
+
+
+def _sample(column: pa.ChunkedArray) -> list[str]:
+    """Return up to 10,000 texts, spread over the column."""
+    step = max(len(column) // _SAMPLE, 1)
+    places = pa.array(np.arange(0, len(column), step))
+    return [str(text) for text in column.take(places).to_pylist()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The answer."""
+
+    problem: str | None
+    """Why not; None = it can."""
+
+
+_Test = Callable[[Any], bool]
+
+
+def _any(*tests: _Test) -> _Test:
+    return lambda kind: any(test(kind) for test in tests)
+
+
+_TYPES: Final[dict[str, _Test]] = {
+    "integer": pa.types.is_integer,
+    "float": _any(pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal),
+    "decimal": pa.types.is_decimal,
+    "boolean": pa.types.is_boolean,
+    "category": lambda _: True,
+    "date": pa.types.is_date,
+    "time": pa.types.is_time,
+    "timestamp": pa.types.is_timestamp,
+    "constant": lambda _: True,
+    "key": _any(pa.types.is_string, pa.types.is_integer),
+    "text": pa.types.is_string,
+}
+"""Kind → whether a type can have it."""
+
+
+def ask(column: pa.ChunkedArray, kind: Kind) -> Asked:
+    """Return whether the column can be of the kind; the reason shows no value, only a form."""
+    if not _TYPES[kind](column.type):
+        return Asked(problem=_stored(column))
+    present = column.drop_null()
+    if kind == "constant" and len(pc.unique(present)) + bool(column.null_count) > 1:
+        return Asked(problem="it has more than one value")
+    if kind == "key":
+        return Asked(problem=_not_unique(column, present))
+    return Asked(problem=None)
+
+
+def _stored(column: pa.ChunkedArray) -> str:
+    present = column.drop_null()
+    if pa.types.is_string(column.type) and len(present):
+        shape = shown_shape(present[0].as_py())
+        return f"it is stored as text, and its first value has the form {shape}"
+    return f"it is stored as {column.type}"
+
+
+def _not_unique(column: pa.ChunkedArray, present: pa.ChunkedArray) -> str | None:
+    if column.null_count:
+        return f"{column.null_count} rows have none, and every row needs one"
+    repeated = len(present) - pc.count_distinct(present).as_py()
+    return f"{repeated} rows repeat the one of another row" if repeated else None
+
 
 _SHOWN: Final = 3
 _FORM_ROWS: Final = 10_000
@@ -23,7 +261,7 @@ _FORM_ROWS: Final = 10_000
 class Inferred:
     """The columns of a table and what they are."""
 
-    columns: tuple[ColumnMeaning, ...]
+    columns: tuple[Column, ...]
     """Those that stay, in the order of the table."""
     dropped: tuple[str, ...]
     """Those that the recipe leaves out."""
@@ -44,7 +282,7 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
             column of free text is not dealt with.
     """
     said = _said(config.columns, table.column_names, config.uri)
-    columns: list[ColumnMeaning] = []
+    columns: list[Column] = []
     dropped: list[str] = []
     refused: list[tuple[str, Finding]] = []
     notes: list[str] = []
@@ -93,14 +331,14 @@ def _finding(name: str, column: pa.ChunkedArray, wish: ColumnConfig, uri: str) -
 
 def _meaning(
     name: str, column: pa.ChunkedArray, finding: Finding, wish: ColumnConfig, min_group: int
-) -> ColumnMeaning:
+) -> Column:
     form = None
     if finding.kind == "key":
         form = key_form(column, min_group)
     elif finding.kind == "text":
         texts = [text for text in column.drop_null().slice(0, _FORM_ROWS).to_pylist() if text]
         form = form_of(texts, min_group) if texts else FALLBACK
-    return ColumnMeaning(
+    return Column(
         name=name, kind=finding.kind, why=finding.why, vocabulary=wish.vocabulary, form=form
     )
 

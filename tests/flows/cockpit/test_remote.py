@@ -12,7 +12,7 @@ from flows.cockpit import remote
 from flows.cockpit.catalog import find_recipes
 from flows.cockpit.remote import parse_git, shown
 from flows.errors import RecipeError
-from storage.open_store import open_store
+from storage.stores.open import open_store
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

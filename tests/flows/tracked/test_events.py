@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.errors import UnsentError
 from flows.tracked.events import send
-from storage.announce import PUBLISHED, Announcement
+from storage.lake.announce import PUBLISHED, Announcement
 
 ANNOUNCEMENT = Announcement(
     event=PUBLISHED,

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.tables.codec import TableCodec
-from gan.tables.meaning import KEY, SCHEMA
+from storage.records.schema import KEY, SCHEMA
 
 KINDS = {
     "int64": "integer",

@@ -8,8 +8,8 @@ import pytest
 from known_truth import LANDS, truth
 
 from gan.errors import ConfigError
-from gan.protocols import Given
 from gan.sample import CHANGED
+from storage.records.schema import Condition
 
 KEPT = ("kind", "size", "works", "city", "low")
 
@@ -39,14 +39,14 @@ def test_classes_come_as_many_as_asked(truth_sampler):
     ("kind", "middle", "share"), [("x", 0, 0.9), ("y", 10, 0.5), ("z", 20, 0.1)]
 )
 def test_a_given_value_decides_the_others(truth_sampler, kind, middle, share):
-    records = made(truth_sampler, 1500, Given(column="kind", values=(kind,)))
+    records = made(truth_sampler, 1500, Condition(column="kind", values=(kind,)))
     assert set(records["kind"].to_pylist()) == {kind}
     assert abs(np.median(column(records, "size")) - middle) < 0.4
     assert abs(np.mean(column(records, "works")) - share) < 0.13
 
 
 def test_a_given_range_holds_exactly_and_decides_the_others(truth_sampler):
-    records = made(truth_sampler, 1500, Given(column="size", low="9.6", high="10.3"))
+    records = made(truth_sampler, 1500, Condition(column="size", low="9.6", high="10.3"))
     sizes = column(records, "size")
     assert sizes.min() >= 9.6
     assert sizes.max() <= 10.3
@@ -55,7 +55,7 @@ def test_a_given_range_holds_exactly_and_decides_the_others(truth_sampler):
 
 
 def test_pairs_of_conditions_and_classes(truth_sampler):
-    given = Given(column="works", values=("false",)), Given(column="low", low="2", high="3")
+    given = Condition(column="works", values=("false",)), Condition(column="low", low="2", high="3")
     records = made(truth_sampler, (("x", 300), ("y", 300)), *given)
     assert not column(records, "works").any()
     assert set(records["low"].to_pylist()) == {2, 3}
@@ -65,7 +65,7 @@ def test_pairs_of_conditions_and_classes(truth_sampler):
 
 
 def test_one_column_of_a_combination(truth_sampler):
-    records = made(truth_sampler, 400, Given(column="land", values=("IT",)))
+    records = made(truth_sampler, 400, Condition(column="land", values=("IT",)))
     assert set(records["city"].to_pylist()) == {"Rome", "Pisa"}
 
 
@@ -101,11 +101,11 @@ def test_likelier_rows_are_those_of_the_table(truth_sampler):
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        (Given(column="wings", values=("2",)), "'wings'"),
-        (Given(column="kind", values=("w",)), "'w'"),
-        (Given(column="size", low="900"), "900"),
-        (Given(column="id", values=("K00001",)), "'id'"),
-        (Given(column="total", values=("3",)), "'total'"),
+        (Condition(column="wings", values=("2",)), "'wings'"),
+        (Condition(column="kind", values=("w",)), "'w'"),
+        (Condition(column="size", low="900"), "900"),
+        (Condition(column="id", values=("K00001",)), "'id'"),
+        (Condition(column="total", values=("3",)), "'total'"),
     ],
 )
 def test_conditions_that_cannot_be(truth_sampler, given, match):

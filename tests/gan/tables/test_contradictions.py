@@ -4,7 +4,7 @@ import pytest
 
 from gan.errors import ConfigError
 from gan.tables.contradictions import check_constraints
-from gan.tables.meaning import Column, Constraint, Meaning
+from storage.records.schema import Column, Constraint, TableMetadata
 
 KINDS = {
     "a": "integer",
@@ -33,7 +33,7 @@ def of(kind, *names):
 
 def check(*constraints):
     columns = tuple(Column(name=name, kind=kind) for name, kind in KINDS.items())
-    check_constraints(Meaning(columns=columns, constraints=constraints))
+    check_constraints(TableMetadata(columns=columns, constraints=constraints))
 
 
 @pytest.mark.parametrize(

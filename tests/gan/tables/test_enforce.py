@@ -8,10 +8,11 @@ import pytest
 from small_tables import Urn, with_meaning
 
 from gan.errors import ConfigError
-from gan.protocols import Given, Wanted
+from gan.protocols import Wanted
 from gan.tables.constraints import violations
 from gan.tables.enforce import enforce
 from gan.tables.feasible import check_synthesis
+from storage.records.schema import Condition
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -120,7 +121,7 @@ def test_ranges_that_end_inside_a_bin():
     """Half of one bin and all of others: exact at the end, and each in proportion."""
     values = np.random.default_rng(5).uniform(0, 100, 20_000).round(2)
     urn = Urn(with_meaning({"x": values, "z": [0, 1] * 10_000}, min_group=5))
-    given = (Given(column="x", low="20.5", high="31.7"),)
+    given = (Condition(column="x", low="20.5", high="31.7"),)
     mask = urn.codec.allowed(given, per_class=False)[0]
     codes = urn.codec.columns[0].code_of_cell
     urn.cells = urn.cells[mask[codes[urn.cells[:, 0]]]]
@@ -212,7 +213,7 @@ def test_null_combinations_are_not_compared():
 
 def test_conditions_that_contradict_a_constraint_are_refused():
     urn = Urn(steps(nulls=False))
-    given = (Given(column="low", low="2.5"), Given(column="high", high="0"))
+    given = (Condition(column="low", low="2.5"), Condition(column="high", high="0"))
     with pytest.raises(ConfigError, match=r"'low' <= 'middle' <= 'high' cannot be met"):
         check_synthesis(urn.codec, given, 10)
     check_synthesis(urn.codec, given[:1], 10)

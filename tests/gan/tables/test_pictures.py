@@ -17,7 +17,7 @@ from gan.report import Ceiling, Figure, Metric, Report
 from gan.tables.figures.columns import as_text
 from gan.tables.figures.overlays import OTHERS
 from gan.tables.pictures import pictures
-from storage.sources.tables.meaning import ColumnMeaning, with_meaning
+from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 KINDS = {
     "region": "category",
@@ -32,7 +32,7 @@ KINDS = {
 
 def meant(table, kinds, min_group=10, public=()):
     columns = [
-        ColumnMeaning(
+        Column(
             name=name,
             kind=kinds[name],
             why="",
@@ -41,7 +41,9 @@ def meant(table, kinds, min_group=10, public=()):
         for name in table.column_names
     ]
     return table.replace_schema_metadata(
-        with_meaning(table.schema, columns, (), min_group).metadata
+        with_table_metadata(
+            table.schema, TableMetadata(columns=tuple(columns), min_group=min_group)
+        ).metadata
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 from judged_tables import OPTIONS, cut, shop
 
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import build_reference, evaluate
+from gan.evaluation.evaluate import evaluate
 from gan.evaluation.gate import judge
+from gan.evaluation.reference import build_reference
 
 
 class QualityReport:

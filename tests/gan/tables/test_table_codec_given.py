@@ -9,8 +9,8 @@ import pytest
 from typed_tables import cycle, described
 
 from gan.errors import ConfigError
-from gan.protocols import Given
 from gan.tables.codec import TableCodec
+from storage.records.schema import Condition
 
 ROWS = 1200
 NUMBERS = np.random.default_rng(21)
@@ -71,7 +71,7 @@ def chosen(codec, *given):
     ],
 )
 def test_values_are_read_as_the_columns_type(codec, column, values, expected):
-    assert chosen(codec, Given(column=column, values=values)) == expected
+    assert chosen(codec, Condition(column=column, values=values)) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_values_are_read_as_the_columns_type(codec, column, values, expected):
     ],
 )
 def test_ranges_keep_their_ends_and_no_null(codec, column, low, high, expected):
-    assert chosen(codec, Given(column=column, low=low, high=high)) == expected
+    assert chosen(codec, Condition(column=column, low=low, high=high)) == expected
 
 
 def test_a_range_inside_a_bin_allows_the_code_and_some_of_its_cells(codec):
-    given = (Given(column="size", low="99", high="103"),)
+    given = (Condition(column="size", low="99", high="103"),)
     cells = chosen(codec, *given)
     assert cells
     assert 99 <= min(cells) <= max(cells) <= 103
@@ -111,17 +111,23 @@ def test_rows_of_classes(codec):
     assert allowed.shape == (2, sum(codec.code_counts))
     assert allowed[:, :2].tolist() == [[True, False], [False, True]]
     assert allowed[:, 2:].all()
-    rich = codec.allowed((Given(column="income", values=(">50K",)),), per_class=True)
+    rich = codec.allowed((Condition(column="income", values=(">50K",)),), per_class=True)
     assert rich[:, :2].tolist() == [[False, False], [False, True]]
     assert codec.allowed((), per_class=False) is None
-    one = codec.allowed((Given(column="works", values=("true",)),), per_class=False)
+    one = codec.allowed((Condition(column="works", values=("true",)),), per_class=False)
     assert one.shape == (1, sum(codec.code_counts))
 
 
 def test_conditions_on_columns_that_belong_together_meet(codec):
-    given = (Given(column="region", values=("north",)), Given(column="city", values=("Oslo",)))
+    given = (
+        Condition(column="region", values=("north",)),
+        Condition(column="city", values=("Oslo",)),
+    )
     assert chosen(codec, *given) == ["Oslo"]
-    wrong = (Given(column="region", values=("south",)), Given(column="city", values=("Oslo",)))
+    wrong = (
+        Condition(column="region", values=("south",)),
+        Condition(column="city", values=("Oslo",)),
+    )
     with pytest.raises(ConfigError, match="contradict each other"):
         codec.allowed(wrong, per_class=False)
 
@@ -129,19 +135,22 @@ def test_conditions_on_columns_that_belong_together_meet(codec):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (Given(column="nope", values=("1",)), "'nope', which the table does not have: it has inc"),
-        (Given(column="id", values=("1",)), "'id', which is a key and not learnt"),
-        (Given(column="one", values=("same",)), "'one', which is a constant and not learnt"),
-        (Given(column="income", values=("rich",)), "'rich' in column 'income'.* <=50K, >50K"),
-        (Given(column="income", values=("null",)), "'null' in column 'income'"),
-        (Given(column="works", values=("maybe",)), "'maybe' in column 'works'.*true"),
-        (Given(column="age", values=("25",)), "'25' in column 'age'.*it knows 20, 30, 40"),
-        (Given(column="size", values=("1e9",)), "'1e9' in column 'size'.*give a range"),
-        (Given(column="age", low="50"), "from 50 to any in column 'age': .* knows 20 to 40"),
-        (Given(column="age", low="40", high="20"), "from 40 to 20 in column 'age'"),
-        (Given(column="age", low="old"), "bound 'old' on column 'age'"),
-        (Given(column="day", low="31.12.2024"), "bound '31.12.2024' on column 'day'.*date32"),
-        (Given(column="city", low="A", high="M"), "range on column 'city' of type string"),
+        (
+            Condition(column="nope", values=("1",)),
+            "'nope', which the table does not have: it has inc",
+        ),
+        (Condition(column="id", values=("1",)), "'id', which is a key and not learnt"),
+        (Condition(column="one", values=("same",)), "'one', which is a constant and not learnt"),
+        (Condition(column="income", values=("rich",)), "'rich' in column 'income'.* <=50K, >50K"),
+        (Condition(column="income", values=("null",)), "'null' in column 'income'"),
+        (Condition(column="works", values=("maybe",)), "'maybe' in column 'works'.*true"),
+        (Condition(column="age", values=("25",)), "'25' in column 'age'.*it knows 20, 30, 40"),
+        (Condition(column="size", values=("1e9",)), "'1e9' in column 'size'.*give a range"),
+        (Condition(column="age", low="50"), "from 50 to any in column 'age': .* knows 20 to 40"),
+        (Condition(column="age", low="40", high="20"), "from 40 to 20 in column 'age'"),
+        (Condition(column="age", low="old"), "bound 'old' on column 'age'"),
+        (Condition(column="day", low="31.12.2024"), "bound '31.12.2024' on column 'day'.*date32"),
+        (Condition(column="city", low="A", high="M"), "range on column 'city' of type string"),
     ],
 )
 def test_what_cannot_be_given_is_refused_in_one_sentence(codec, given, sentence):

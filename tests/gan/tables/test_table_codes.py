@@ -8,6 +8,7 @@ import pytest
 from judged_tables import OPTIONS, cut, shop
 from small_tables import with_meaning
 
+from gan.tables.columns.types import require_metadata
 from gan.tables.evaluation.codes import fit_codes
 from gan.tables.evaluation.columns import as_numbers, judged_columns, levels_by_count
 from gan.tables.evaluation.error_codes import bins_of_columns, bins_of_pairs
@@ -15,11 +16,10 @@ from gan.tables.evaluation.features import fit_features
 from gan.tables.evaluation.ground import build_ground
 from gan.tables.evaluation.space import fit_space
 from gan.tables.evaluation.targets import find_targets
-from gan.tables.meaning import read_meaning
 
 
 def columns_of(table, label=None):
-    return judged_columns(read_meaning(table.schema), table, label)
+    return judged_columns(require_metadata(table.schema), table, label)
 
 
 @pytest.fixture

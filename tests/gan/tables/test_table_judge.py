@@ -10,9 +10,10 @@ from pydantic import TypeAdapter
 
 from gan.errors import DataError
 from gan.evaluation.bounds import GateConfig
-from gan.evaluation.evaluate import build_reference, evaluate
+from gan.evaluation.evaluate import evaluate
 from gan.evaluation.gate import judge
 from gan.evaluation.measured import Evaluation
+from gan.evaluation.reference import build_reference
 
 LABEL = "back"
 

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import toy
 
-from storage.memory_store import MemoryStore
+from storage.stores.memory import MemoryStore
 
 
 @pytest.fixture

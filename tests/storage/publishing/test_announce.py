@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 import pytest
 import toy
 
-from storage import promotions
-from storage.agreement import agree
-from storage.announce import BLOCKED, PROMOTED, PUBLISHED, announce_pending, has_pending
-from storage.layout import announced_key, promotion_announced_key
-from storage.memory_store import MemoryStore
-from storage.publish import Publisher
+from storage.lake import promotions
+from storage.lake.announce import BLOCKED, PROMOTED, PUBLISHED, announce_pending, has_pending
+from storage.lake.layout import announced_key, promotion_announced_key
+from storage.lake.publish import Publisher, agree
+from storage.stores.memory import MemoryStore
 
 
 def committed_silently(lake, run):

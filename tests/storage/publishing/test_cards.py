@@ -6,7 +6,7 @@ import json
 import pytest
 import toy
 
-from storage import cards
+from storage.lake.manifest import root_readme, version_croissant, version_readme, version_stats
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def manifest(lake):
 
 
 def test_the_card_shows_verdict_rows_classes_and_how_to_read(manifest):
-    text = cards.version_readme(manifest).decode()
+    text = version_readme(manifest).decode()
     assert f"# toy {manifest.version}" in text
     assert "50 synthetic records in 4 shards" in text
     assert "Verdict of the gate: pass" in text
@@ -29,7 +29,7 @@ def test_an_override_is_shown_beside_the_verdict(manifest):
     override = {"by": "ada", "reason": "a demo", "at": "2026-01-31"}
     gate = {"verdict": "block", "reasons": [], "override": override}
     fields = dataclasses.replace(manifest.fields, gate=gate)
-    text = cards.version_readme(dataclasses.replace(manifest, fields=fields)).decode()
+    text = version_readme(dataclasses.replace(manifest, fields=fields)).decode()
     assert "block, overridden by ada: a demo" in text
 
 
@@ -37,19 +37,19 @@ def test_an_approval_is_shown_beside_the_verdict(manifest):
     approval = {"by": "ada", "reason": "seen", "at": "2026-01-31"}
     gate = {"verdict": "pass", "reasons": [], "override": None, "approval": approval}
     fields = dataclasses.replace(manifest.fields, gate=gate)
-    text = cards.version_readme(dataclasses.replace(manifest, fields=fields)).decode()
+    text = version_readme(dataclasses.replace(manifest, fields=fields)).decode()
     assert "pass, approved by ada: seen" in text
 
 
 def test_stats_add_up(manifest):
-    stats = json.loads(cards.stats(manifest))
+    stats = json.loads(version_stats(manifest))
     assert stats["rows"] == sum(shard["rows"] for shard in stats["shards"]) == 50
     assert stats["bytes"] == sum(shard["bytes"] for shard in stats["shards"])
     assert dict(stats["class_counts"]) == {"ant": 17, "bee": 17, "cat": 16}
 
 
 def test_croissant_names_every_file_and_field(manifest):
-    document = json.loads(cards.croissant(manifest))
+    document = json.loads(version_croissant(manifest))
     assert document["@type"] == "sc:Dataset"
     assert document["conformsTo"] == "http://mlcommons.org/croissant/1.0"
     listed = {item["contentUrl"]: item["sha256"] for item in document["distribution"]}
@@ -60,6 +60,6 @@ def test_croissant_names_every_file_and_field(manifest):
 
 
 def test_the_guard_of_the_root_says_how_to_read():
-    text = cards.root_readme("toy").decode()
+    text = root_readme("toy").decode()
     assert "never this folder" in text
     assert "_latest.json" in text

@@ -8,8 +8,9 @@ import toy
 from pydantic import ValidationError
 
 from storage.errors import PlanError
-from storage.plan import Plan, RecordKind, propose
-from storage.synthesis import GivenConfig, SynthesisConfig, plan_classes, plan_rows
+from storage.lake.plan import Plan, RecordKind, propose
+from storage.lake.synthesis import SynthesisConfig, plan_classes, plan_rows
+from storage.records.schema import Condition
 
 REAL = (("ant", 70), ("bee", 20), ("cat", 10))
 ZOO = RecordKind(
@@ -19,7 +20,7 @@ ZOO = RecordKind(
     bytes_per_row=20,
     modality="tables",
 )
-SIX_LEGS = GivenConfig(column="legs", low="6", high="6")
+SIX_LEGS = Condition(column="legs", low="6", high="6")
 
 
 def planned(kind=ZOO, **synthesis):
@@ -28,7 +29,7 @@ def planned(kind=ZOO, **synthesis):
 
 
 def test_conditions_travel_in_the_plan():
-    plan = planned(given=(SIX_LEGS, GivenConfig(column="kind", values=("ant", "bee"))))
+    plan = planned(given=(SIX_LEGS, Condition(column="kind", values=("ant", "bee"))))
     again = Plan.from_json(plan.to_json())
     assert again == plan
     assert again.given[0] == SIX_LEGS
@@ -47,7 +48,7 @@ def test_without_planned_classes_shards_have_rows_only():
 
 def test_conditions_that_fit_no_table_are_refused():
     with pytest.raises(PlanError, match=r"'wings'.*kind, legs"):
-        planned(given=(GivenConfig(column="wings", values=("2",)),))
+        planned(given=(Condition(column="wings", values=("2",)),))
     with pytest.raises(PlanError, match="'legs' twice"):
         planned(given=(SIX_LEGS, SIX_LEGS))
     with pytest.raises(PlanError, match="conditions are for tables"):
@@ -57,24 +58,24 @@ def test_conditions_that_fit_no_table_are_refused():
 def test_a_condition_is_values_or_a_range():
     for wrong in ({}, {"values": ("a",), "low": "1"}):
         with pytest.raises(ValidationError, match="either values, or low"):
-            GivenConfig(column="legs", **wrong)
+            Condition(column="legs", **wrong)
 
 
 def test_given_and_real_shares_leave_the_classes_to_the_generator():
-    given = (GivenConfig(column="legs", values=("6",)),)
+    given = (Condition(column="legs", values=("6",)),)
     config = SynthesisConfig(samples=100, balance="real", given=given)
     assert plan_classes(config, REAL, "kind") == ()
     assert plan_rows(config, ()) == 100
 
 
 def test_given_on_another_column_keeps_every_class():
-    given = (GivenConfig(column="legs", low="6"),)
+    given = (Condition(column="legs", low="6"),)
     config = SynthesisConfig(samples=9, balance="equal", given=given)
     assert plan_classes(config, REAL, "kind") == (("ant", 3), ("bee", 3), ("cat", 3))
 
 
 def test_given_on_the_label_leaves_its_classes():
-    given = (GivenConfig(column="kind", values=("ant", "cat")),)
+    given = (Condition(column="kind", values=("ant", "cat")),)
     equal = SynthesisConfig(samples=10, balance="equal", given=given)
     assert plan_classes(equal, REAL, "kind") == (("ant", 5), ("cat", 5))
     fill = SynthesisConfig(balance="fill", given=given)
@@ -85,9 +86,9 @@ def test_given_on_the_label_leaves_its_classes():
 @pytest.mark.parametrize(
     ("given", "left"),
     [
-        (GivenConfig(column="y", low="1"), (1, 2)),
-        (GivenConfig(column="y", low="0.5", high="1.5"), (1,)),
-        (GivenConfig(column="y", values=("0", "2")), (0, 2)),
+        (Condition(column="y", low="1"), (1, 2)),
+        (Condition(column="y", low="0.5", high="1.5"), (1,)),
+        (Condition(column="y", values=("0", "2")), (0, 2)),
     ],
 )
 def test_a_range_of_numbered_classes(given, left):
@@ -98,7 +99,7 @@ def test_a_range_of_numbered_classes(given, left):
 
 
 def test_yes_and_no_are_written_as_recipes_write_them():
-    given = (GivenConfig(column="y", values=("true",)),)
+    given = (Condition(column="y", values=("true",)),)
     config = SynthesisConfig(samples=6, balance="equal", given=given)
     assert plan_classes(config, ((False, 5), (True, 5)), "y") == ((True, 6),)
 
@@ -106,8 +107,8 @@ def test_yes_and_no_are_written_as_recipes_write_them():
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        (GivenConfig(column="kind", values=("dog",)), "class 'dog'.*ant, bee, cat"),
-        (GivenConfig(column="kind", low="1"), "not numbers"),
+        (Condition(column="kind", values=("dog",)), "class 'dog'.*ant, bee, cat"),
+        (Condition(column="kind", low="1"), "not numbers"),
     ],
 )
 def test_given_classes_that_there_are_not(given, match):
@@ -116,15 +117,15 @@ def test_given_classes_that_there_are_not(given, match):
 
 
 def test_a_range_that_leaves_no_class():
-    given = (GivenConfig(column="y", low="7"),)
+    given = (Condition(column="y", low="7"),)
     with pytest.raises(PlanError, match=r"leaves no class.*low 7"):
         plan_classes(SynthesisConfig(given=given), ((0, 5), (1, 5)), "y")
-    given = (GivenConfig(column="y", low="many"),)
+    given = (Condition(column="y", low="many"),)
     with pytest.raises(PlanError, match="no range of numbers"):
         plan_classes(SynthesisConfig(given=given), ((0, 5), (1, 5)), "y")
 
 
 def test_fill_of_the_largest_class_alone_is_refused():
-    given = (GivenConfig(column="kind", values=("ant",)),)
+    given = (Condition(column="kind", values=("ant",)),)
     with pytest.raises(PlanError, match="nothing to fill: what is given"):
         plan_classes(SynthesisConfig(balance="fill", given=given), REAL, "kind")

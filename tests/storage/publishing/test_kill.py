@@ -5,11 +5,11 @@ import shutil
 import pytest
 import toy
 
-from storage import datasets, promotions, registry
-from storage.commits import read_versions
 from storage.digests import sha256_hex
-from storage.local_store import LocalStore
-from storage.verify import verify
+from storage.lake import datasets, promotions, registry
+from storage.lake.datasets import verify
+from storage.lake.log import read_versions
+from storage.stores.local import LocalStore
 
 DEFAULT_KILLS = 6
 """Per case in `make test`; `make test-full` kills at every step."""

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import toy
 
-from storage.agreement import agree
-from storage.commits import version_log
 from storage.errors import IntegrityError, PlanError
-from storage.layout import dataset_readme_key, plan_key
-from storage.plan import Plan, propose
-from storage.synthesis import SynthesisConfig
+from storage.lake.layout import dataset_readme_key, plan_key
+from storage.lake.log import version_log
+from storage.lake.plan import Plan, propose
+from storage.lake.publish import agree
+from storage.lake.synthesis import SynthesisConfig
 
 
 def test_a_plan_survives_json(plan):

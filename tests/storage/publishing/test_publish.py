@@ -12,17 +12,23 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 
-from storage import datasets
-from storage.agreement import agree
-from storage.commits import append_commit, version_log
 from storage.errors import AbandonedError, IntegrityError, LakeFullError, ObjectNotFoundError
-from storage.layout import latest_key, manifest_key, meta_key
-from storage.local_store import LocalStore
-from storage.manifest import Manifest
-from storage.publish import Publisher, adopt_shard, encode_shard, find_committed, put_shard
-from storage.shards import load_format
-from storage.synthesis import SynthesisConfig
-from storage.verify import verify
+from storage.lake import datasets
+from storage.lake.datasets import verify
+from storage.lake.layout import latest_key, manifest_key, meta_key
+from storage.lake.log import append_commit, version_log
+from storage.lake.manifest import Manifest
+from storage.lake.publish import (
+    Publisher,
+    adopt_shard,
+    agree,
+    encode_shard,
+    find_committed,
+    put_shard,
+)
+from storage.lake.synthesis import SynthesisConfig
+from storage.shards.format import load_format
+from storage.stores.local import LocalStore
 
 
 def put_all(lake, plan):

@@ -9,17 +9,17 @@ import pyarrow as pa
 import pytest
 import toy
 
-from storage import cards, datasets
 from storage.errors import IntegrityError
-from storage.layout import meta_key, version_folder
-from storage.local_store import LocalStore
-from storage.manifest import Manifest, ManifestFields
-from storage.plan import Plan, RecordKind, propose
-from storage.publish import Publisher, encode_shard
-from storage.shards import OFFERED, load_format
+from storage.lake import datasets
+from storage.lake.datasets import verify
+from storage.lake.layout import meta_key, version_folder
+from storage.lake.manifest import Manifest, ManifestFields, version_croissant, version_readme
+from storage.lake.plan import Plan, RecordKind, propose
+from storage.lake.publish import Publisher, encode_shard
+from storage.lake.synthesis import SynthesisConfig
+from storage.shards.format import OFFERED, load_format
 from storage.sources.tables.dialect import Dialect, with_dialect
-from storage.synthesis import SynthesisConfig
-from storage.verify import verify
+from storage.stores.local import LocalStore
 
 PLAIN = pa.schema(
     {
@@ -131,7 +131,7 @@ def test_formats_without_metadata_have_a_document_instead(lake, plan):
 
 
 def test_the_card_says_rows_and_how_to_read_them(lake, plan):
-    text = cards.version_readme(publish(lake, plan)).decode()
+    text = version_readme(publish(lake, plan)).decode()
     assert "50 synthetic rows in 4 shards" in text
     assert "| yes | 35 |" in text
     assert "| price | decimal128(8, 2) |" in text
@@ -140,7 +140,7 @@ def test_the_card_says_rows_and_how_to_read_them(lake, plan):
 
 
 def test_croissant_knows_the_types(lake, plan):
-    document = json.loads(cards.croissant(publish(lake, plan)))
+    document = json.loads(version_croissant(publish(lake, plan)))
     (records,) = document["recordSet"]
     assert {field["name"]: field["dataType"] for field in records["field"]} == {
         "age": "sc:Integer",
@@ -163,7 +163,7 @@ def test_without_classes_rows_are_rows(lake):
 
 def test_pandas_reads_a_version_as_its_card_says(tmp_path, plan):
     manifest = publish(LocalStore(tmp_path), plan)
-    lines = [line.strip() for line in cards.version_readme(manifest).decode().splitlines()]
+    lines = [line.strip() for line in version_readme(manifest).decode().splitlines()]
     start = next(at for at, line in enumerate(lines) if "pandas." in line or "names =" in line)
     *before, last = [line for line in lines[start : start + 2] if line]
     space = {"pandas": pd}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import toy
 
-from storage import datasets, promotions
-from storage.commits import read_versions, version_log
 from storage.errors import AbandonedError, PromotionConflictError, UnreachableError
-from storage.memory_store import MemoryStore
-from storage.retry import RetryingStore, RetryPolicy
-from storage.verify import verify
+from storage.lake import datasets, promotions
+from storage.lake.datasets import verify
+from storage.lake.log import read_versions, version_log
+from storage.stores.memory import MemoryStore
+from storage.stores.retry import RetryingStore, RetryPolicy
 
 SEEDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(12, 300))]
 AT_ONCE = RetryPolicy(first_wait_s=1e-9, sleep=lambda _: None, jitter=lambda: 0)

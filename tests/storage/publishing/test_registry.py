@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import toy
 
-from storage import promotions, registry
 from storage.errors import IntegrityError, ObjectNotFoundError, PromotionConflictError
-from storage.layout import generator_key, plan_key, promotion_key, snapshot_key
+from storage.lake import promotions, registry
+from storage.lake.layout import generator_key, plan_key, promotion_key, snapshot_key
 
 NOW = datetime(2026, 1, 31, 3, tzinfo=UTC)
 

@@ -8,15 +8,14 @@ import toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import datasets
-from storage.agreement import agree
-from storage.commits import read_versions, version_log
 from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, UnsettledError
-from storage.layout import latest_key
-from storage.memory_store import MemoryStore
-from storage.objects import ObjectStore
-from storage.publish import Publisher, find_committed
-from storage.retention import GRACE, PATIENCE, Collector, pin, retract, unpin
+from storage.lake import datasets
+from storage.lake.layout import latest_key
+from storage.lake.log import read_versions, version_log
+from storage.lake.publish import Publisher, agree, find_committed
+from storage.lake.retention import GRACE, PATIENCE, Collector, pin, retract, unpin
+from storage.stores.interface import ObjectStore
+from storage.stores.memory import MemoryStore
 
 NOW = toy.CREATED + timedelta(days=1)
 WHO = {"by": "ada", "reason": "asked for"}

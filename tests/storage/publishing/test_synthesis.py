@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from storage.errors import PlanError
-from storage.plan import LEAST_SHARDS, MOST_SHARDS, plan_shards
-from storage.synthesis import (
-    SynthesisConfig,
-    apportion,
-    plan_classes,
-    plan_rows,
-    resolve_seed,
-)
+from storage.lake.plan import LEAST_SHARDS, MOST_SHARDS, plan_shards
+from storage.lake.synthesis import SynthesisConfig, apportion, plan_classes, plan_rows, resolve_seed
 
 REAL = (("ant", 70), ("bee", 20), ("cat", 10))
 counts = st.lists(st.integers(0, 5000), min_size=1, max_size=12).filter(any)

@@ -6,11 +6,11 @@ import json
 import pytest
 import toy
 
-from storage import datasets
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
-from storage.layout import commit_key, manifest_key
-from storage.verify import verify
+from storage.lake import datasets
+from storage.lake.datasets import verify
+from storage.lake.layout import commit_key, manifest_key
 
 
 @pytest.fixture

@@ -18,16 +18,16 @@ import pandas  # noqa: F401 - pyarrow imports it at first use, which shall not b
 import pyarrow as pa
 from PIL import Image
 
-from storage import local_store, promotions, registry
-from storage.agreement import agree
-from storage.announce import announce_pending
-from storage.local_store import LocalStore
-from storage.manifest import ManifestFields
-from storage.objects import ObjectStore
-from storage.plan import Identity, RecordKind, propose
-from storage.publish import Publisher
-from storage.shards import load_format
-from storage.synthesis import SynthesisConfig
+from storage.lake import promotions, registry
+from storage.lake.announce import announce_pending
+from storage.lake.manifest import ManifestFields
+from storage.lake.plan import Identity, RecordKind, propose
+from storage.lake.publish import Publisher, agree
+from storage.lake.synthesis import SynthesisConfig
+from storage.shards.format import load_format
+from storage.stores import local
+from storage.stores.interface import ObjectStore
+from storage.stores.local import LocalStore
 
 NAME = "toy"
 CREATED = datetime(2026, 1, 31, 2, 0, tzinfo=UTC)
@@ -204,7 +204,7 @@ def step_inside_writes(step) -> None:
     Path.open = open_staged
     Path.unlink = stepping(Path.unlink)
     Path.replace = stepping(Path.replace)
-    local_store.os = _Patched(os, fsync=stepping(os.fsync), link=stepping(os.link))
+    local.os = _Patched(os, fsync=stepping(os.fsync), link=stepping(os.link))
 
 
 class _Patched:

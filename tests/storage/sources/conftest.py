@@ -12,8 +12,7 @@ from PIL import Image
 from pyarrow import csv
 
 from storage.sources.config import SourceConfig
-from storage.sources.prepare import prepare
-from storage.sources.prepared import Prepared
+from storage.sources.prepare import Prepared, prepare
 
 Encode = Callable[..., bytes]
 

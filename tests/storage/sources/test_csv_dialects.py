@@ -8,7 +8,7 @@ import pytest
 
 from storage.sources.config import SourceConfig
 from storage.sources.files import find_files
-from storage.sources.tables.csv_reader import CsvTable, read_csv_files
+from storage.sources.tables.csv_source import CsvTable, read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, dialect_of, in_words
 
 Read = Callable[..., CsvTable]

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from storage.shards import load_format
+from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.files import find_files
-from storage.sources.tables.csv_reader import read_csv_files
+from storage.sources.tables.csv_source import read_csv_files
 
 ROWS = 150
 TYPES = {

@@ -13,7 +13,7 @@ READ = """
 import resource, sys
 from storage.sources.config import SourceConfig
 from storage.sources.files import find_files
-from storage.sources.tables.csv_reader import read_csv_files
+from storage.sources.tables.csv_source import read_csv_files
 from storage.sources.tables.kinds import infer
 
 config = SourceConfig(uri=sys.argv[1], label=None)

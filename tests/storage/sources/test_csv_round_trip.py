@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import IntegrityError
-from storage.shards import load_format
+from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.files import find_files
-from storage.sources.tables.csv_reader import CsvTable, read_csv_files
+from storage.sources.tables.csv_source import CsvTable, read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, with_dialect
 
 FORMAT = load_format("csv")

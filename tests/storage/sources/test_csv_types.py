@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sources.tables.csv_column import Ambiguous, Fault, Rules, Typed
 from storage.sources.tables.csv_dates import check_format, parse, write
-from storage.sources.tables.csv_distinct import distinct
-from storage.sources.tables.csv_nulls import text_nulls
-from storage.sources.tables.csv_numbers import Marks
-from storage.sources.tables.csv_types import as_text, typed
+from storage.sources.tables.csv_numbers import Marks, distinct
+from storage.sources.tables.csv_types import (
+    Ambiguous,
+    Fault,
+    Rules,
+    Typed,
+    as_text,
+    text_nulls,
+    typed,
+)
 
 POINT = Rules(marks=Marks())
 

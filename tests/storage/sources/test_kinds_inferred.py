@@ -9,9 +9,15 @@ import pytest
 
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
-from storage.sources.tables.forms import FALLBACK, form_of, literal, loose_shape, shape, shown_shape
-from storage.sources.tables.kinds import Inferred, infer
-from storage.sources.tables.kinds_found import is_key_name
+from storage.sources.tables.kinds import Inferred, infer, is_key_name
+from storage.sources.tables.text_patterns import (
+    FALLBACK,
+    form_of,
+    literal,
+    loose_shape,
+    shape,
+    shown_shape,
+)
 
 ROWS = 600
 DRAW = np.random.default_rng(5)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from storage.errors import LakeFullError, NotWritableError, SourceError
-from storage.sources import cache
+from storage.records import durable
 from storage.sources.cache import IDLE, obtain
+from storage.sources.images import build
 from storage.sources.images import build as build_module
-from storage.sources.images import staging
-from storage.sources.prepared import load_prepared, open_prepared
+from storage.sources.prepare import load_prepared, open_prepared
 
 
 def entries(folder: Path) -> list[Path]:
@@ -64,7 +64,7 @@ def test_without_locks_one_of_many_wins(tmp_path: Path, monkeypatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks")
 
-    monkeypatch.setattr(cache.fcntl, "flock", refuse)
+    monkeypatch.setattr(durable.fcntl, "flock", refuse)
     start = threading.Barrier(4)
 
     def build(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(staging, "write_all", full)
+    monkeypatch.setattr(build, "write_all", full)
     with pytest.raises(LakeFullError, match="GANMILL_WORK_FOLDER"):
         prepared("example:digits")
     assert entries(tmp_path / "cache") == []
@@ -131,7 +131,7 @@ def test_debris_of_the_killed_is_swept(tmp_path: Path) -> None:
 
 
 def test_what_another_process_builds_is_not_swept(tmp_path: Path) -> None:
-    with cache._locked(tmp_path, "b-2", wait=True) as locked:
+    with durable.hold_lock(tmp_path / "b-2.lock") as locked:
         assert locked
         (tmp_path / "b-2.building-alive").mkdir()
         obtain(tmp_path, "a-1", load=read, build=fill)
@@ -177,7 +177,7 @@ def test_a_damaged_entry_is_built_again(damage: str, prepared) -> None:
 
 
 def test_large_files_are_probed_at_both_ends(tmp_path: Path) -> None:
-    from storage.sources.prepared import _PROBE_WHOLE_BYTES, _probe
+    from storage.sources.prepare import _PROBE_WHOLE_BYTES, _probe
 
     path = tmp_path / "large"
     path.write_bytes(bytes(2 * _PROBE_WHOLE_BYTES))
@@ -194,9 +194,9 @@ def test_large_files_are_probed_at_both_ends(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from storage.sources import cache, prepare
+from storage.sources import prepare
 from storage.sources.config import SourceConfig
-from storage.sources.images import staging
+from storage.sources.images import build
 
 number = int(sys.argv[1])
 steps = 0
@@ -210,7 +210,7 @@ def counted(function):
         return function(*arguments, **named)
     return step
 
-for owner, name in [(staging, "write_all"), (os, "fsync"), (Path, "rename"), (Path, "mkdir"),
+for owner, name in [(build, "write_all"), (os, "fsync"), (Path, "rename"), (Path, "mkdir"),
                     (Path, "unlink")]:
     setattr(owner, name, counted(getattr(owner, name)))
 prepare.prepare(SourceConfig(uri=sys.argv[3]), folder=Path(sys.argv[2]), min_group=10)

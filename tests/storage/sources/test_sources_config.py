@@ -5,13 +5,20 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from storage.sources.config import SourceConfig, parse_resize, path_selector, record_settings
-from storage.sources.table_config import ColumnConfig, ConstraintConfig, CsvConfig
-from storage.split import SplitConfig
+from storage.sources.config import (
+    ColumnConfig,
+    Constraint,
+    CsvConfig,
+    SourceConfig,
+    parse_resize,
+    path_selector,
+    record_settings,
+)
+from storage.sources.split import SplitConfig
 
 
 def test_every_field_is_documented_and_titled() -> None:
-    for model in (SourceConfig, SplitConfig, CsvConfig, ColumnConfig, ConstraintConfig):
+    for model in (SourceConfig, SplitConfig, CsvConfig, ColumnConfig, Constraint):
         for name, schema in model.model_json_schema()["properties"].items():
             assert schema["title"], name
             assert schema["description"], name

@@ -214,7 +214,7 @@ def test_a_file_that_changes_meanwhile(refused, make_folder, images, monkeypatch
 def test_an_unreadable_file_is_the_stores_own_error(
     refused, make_folder, images, monkeypatch
 ) -> None:
-    from storage.local_store import LocalStore
+    from storage.stores.local import LocalStore
 
     def fail(self, key: str) -> bytes:
         msg = f"{key} failed; check the disk."

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import BucketMissingError, SourceError
-from storage.open_store import open_store
-from storage.settings import StorageProfile
 from storage.sources import open_source
 from storage.sources.config import SourceConfig
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from storage.records.schema import KEY, read_table_metadata
 from storage.sources import open_source
 from storage.sources.config import SourceConfig
-from storage.sources.prepared import Prepared, open_prepared
-from storage.sources.tables.meaning import KEY, read_columns
-from storage.split import SPLITS
+from storage.sources.prepare import Prepared, open_prepared
+from storage.sources.split import SPLITS
 
 
 def values(prepared: Prepared, column: str, *splits: str) -> list:
@@ -48,7 +48,7 @@ def test_records_are_mapped_and_say_what_their_columns_mean(prepared, people, wr
     meaning = json.loads(result.schema.metadata[KEY])
     assert meaning["min_group"] == 10
     assert meaning["constraints"][0]["columns"] == ["age"]
-    kinds = {column.name: column.kind for column in read_columns(result.schema)}
+    kinds = {column.name: column.kind for column in read_table_metadata(result.schema).columns}
     assert list(kinds) == people(1).column_names
     assert (kinds["id"], kinds["age"], kinds["joined"]) == ("key", "integer", "date")
     again = open_prepared(result.folder)
@@ -265,14 +265,14 @@ def test_settings_of_a_table_have_entries_of_their_own(prepared, people, write_t
 
 @pytest.mark.parametrize("name", ["t/table.parquet", "t/table.csv"])
 def test_a_reused_table_is_not_read(name, prepared, people, write_table, monkeypatch) -> None:
-    from storage.sources.tables import csv_reader
-    from storage.sources.tables.parquet_table import ParquetTable
+    from storage.sources.tables import csv_source
+    from storage.sources.tables.source import ParquetTable
 
     folder = write_table(people(200), name).parent
     (folder / "README").write_text("not a table")
     first = prepared(folder, label="churned")
     monkeypatch.delattr(ParquetTable, "read")
-    monkeypatch.delattr(csv_reader, "read_csv_files")
+    monkeypatch.delattr(csv_source, "read_csv_files")
     again = prepared(folder, label="churned")
     assert again == first
     assert again.ignored_files == 1

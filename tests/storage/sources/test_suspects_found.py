@@ -6,8 +6,12 @@ import pytest
 
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
-from storage.sources.tables.suspects import find_suspects, passes_iban, passes_luhn
-from storage.sources.tables.suspects_constraints import likely_constraints
+from storage.sources.tables.suggest import (
+    find_suspects,
+    likely_constraints,
+    passes_iban,
+    passes_luhn,
+)
 
 ROWS = 1500
 DRAW = np.random.default_rng(9)

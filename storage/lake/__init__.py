@@ -1,0 +1,1 @@
+"""The lake: data sets, generators and runs as objects, and the logs that order them."""

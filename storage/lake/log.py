@@ -1,0 +1,250 @@
+"""An append-only log in an object store: numbered JSON records, each created once.
+
+The order of the numbers is the order of the facts; whoever creates a number first owns it. There is
+no lock and no pointer, so a process killed anywhere leaves the log whole.
+
+The log of a data set's versions, read as facts: what is committed, abandoned, retired, pinned.
+
+The order of the records decides: a commit after an `abandon` of its version counts for nothing,
+and a version is retired or pinned as the last record on it says.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from storage.digests import canonical_json, sha256_hex
+from storage.errors import AbandonedError, IntegrityError, ObjectNotFoundError
+from storage.lake.layout import commits_folder, numbered_key, record_number
+from storage.stores.interface import ObjectStore, put_or_adopt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One record of a log."""
+
+    number: int
+    record: dict[str, Any]
+    digest: str
+    """SHA-256 of the stored bytes."""
+
+
+class AppendLog:
+    """The log in one folder of a store. Records are read once and kept, as they never change."""
+
+    def __init__(self, store: ObjectStore, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+        self._known: dict[int, Entry] = {}
+
+    def read(self) -> list[Entry]:
+        """Return every record there is now, by number.
+
+        A record that is listed and gone when it is read was deleted meanwhile and is left out.
+
+        Raises:
+            IntegrityError: a record is not a JSON object.
+        """
+        listed = (record_number(info.key) for info in self._store.list(f"{self._folder}/"))
+        numbers = sorted(number for number in listed if number is not None)
+        entries = (self._known.get(number) or self._fetch(number) for number in numbers)
+        return [entry for entry in entries if entry is not None]
+
+    def append_at(self, number: int, record: Mapping[str, Any]) -> bool:
+        """Create record `number`; False when another record has that number.
+
+        True also when exactly this record is there: ours, whose reply was lost.
+        """
+        data = canonical_json(record)
+        return self._put(number, data).digest == sha256_hex(data)
+
+    def append(self, record: Mapping[str, Any], same: Callable[[Mapping[str, Any]], bool]) -> int:
+        """Append `record` unless an equal one is there, and return the number of the one that is.
+
+        All records are read first; then the next numbers are tried in turn without listing again,
+        and each record that turns out to own a number is asked too.
+
+        Args:
+            record: what to append, JSON.
+            same: whether a record says the same as `record`. It may raise to stop the append, as
+                a publisher does that meets its version abandoned.
+        """
+        entries = self.read()
+        for entry in entries:
+            if same(entry.record):
+                return entry.number
+        number = entries[-1].number + 1 if entries else 1
+        data = canonical_json(record)
+        while True:
+            entry = self._put(number, data)
+            if entry.digest == sha256_hex(data) or same(entry.record):
+                return number
+            number += 1
+
+    def _put(self, number: int, data: bytes) -> Entry:
+        stored = put_or_adopt(self._store, numbered_key(self._folder, number), data)
+        return self._remember(number, stored)
+
+    def _fetch(self, number: int) -> Entry | None:
+        try:
+            return self._remember(number, self._store.get(numbered_key(self._folder, number)))
+        except ObjectNotFoundError:
+            return None
+
+    def _remember(self, number: int, data: bytes) -> Entry:
+        try:
+            record = json.loads(data)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            key = numbered_key(self._folder, number)
+            msg = (
+                f"The log record {key} is no JSON object ({data[:40]!r}); restore it from a backup."
+            )
+            raise IntegrityError(msg)
+        entry = Entry(number=number, record=record, digest=sha256_hex(data))
+        self._known[number] = entry
+        return entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One commit record and what later records say of its version."""
+
+    number: int
+    version: str
+    created: str
+    """UTC, ISO 8601."""
+    manifest: str
+    """Key relative to the lake."""
+    manifest_sha256: str
+    retired: bool = False
+    retired_at: str = ""
+    """UTC, ISO 8601; empty where the record says no time."""
+    pinned: bool = False
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Commit":
+        """Read a record of kind `commit`.
+
+        Raises:
+            IntegrityError: a field is missing.
+        """
+        try:
+            return cls(
+                number=entry.number,
+                version=entry.record["version"],
+                created=entry.record["created"],
+                manifest=entry.record["manifest"],
+                manifest_sha256=entry.record["manifest_sha256"],
+            )
+        except KeyError as error:
+            msg = f"commit record {entry.number} lacks {error}; restore it from a backup"
+            raise IntegrityError(msg) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """Everything the log says, in one reading."""
+
+    commits: Sequence[Commit]
+    """By number, the retired ones included."""
+    abandoned: frozenset[str]
+
+    @property
+    def visible(self) -> list[Commit]:
+        """What readers see: committed and not retired, oldest first."""
+        return [commit for commit in self.commits if not commit.retired]
+
+    def is_gone(self, version: str) -> bool:
+        """Say whether the version was abandoned or retired: its files may be deleted any moment."""
+        retired = {commit.version for commit in self.commits if commit.retired}
+        return version in self.abandoned or version in retired
+
+    def of(self, version: str) -> Commit | None:
+        """Return the commit of a version, retired or not, or None."""
+        return next((commit for commit in self.commits if commit.version == version), None)
+
+
+def version_log(lake: ObjectStore, name: str) -> AppendLog:
+    """Return the log of a data set's versions."""
+    return AppendLog(lake, commits_folder(name))
+
+
+def read_versions(lake: ObjectStore, name: str) -> Versions:
+    """Read the log of a data set."""
+    return fold(version_log(lake, name).read())
+
+
+def fold(entries: Sequence[Entry]) -> Versions:
+    """Turn records into facts. Kinds that this ganmill does not know are passed over."""
+    commits: dict[str, Commit] = {}
+    abandoned: set[str] = set()
+    for entry in entries:
+        kind, version = str(entry.record.get("kind")), str(entry.record.get("version"))
+        if kind == "abandon" and version not in commits:
+            abandoned.add(version)
+        elif kind == "commit" and version not in commits and version not in abandoned:
+            commits[version] = Commit.of(entry)
+        elif version in commits and kind in _CHANGES:
+            commits[version] = _CHANGES[kind](commits[version], entry)
+    return Versions(commits=tuple(commits.values()), abandoned=frozenset(abandoned))
+
+
+def _retire(commit: Commit, entry: Entry) -> Commit:
+    """The first record retires: a later one does not prolong the grace."""
+    if commit.retired:
+        return commit
+    return replace(commit, retired=True, retired_at=str(entry.record.get("created", "")))
+
+
+_CHANGES: Mapping[str, Callable[[Commit, Entry], Commit]] = {
+    "retire": _retire,
+    "pin": lambda commit, _: replace(commit, pinned=True),
+    "unpin": lambda commit, _: replace(commit, pinned=False),
+}
+
+
+def append_commit(
+    log: AppendLog, *, version: str, manifest: str, manifest_sha256: str, created: str
+) -> int:
+    """Append the commit record of a version, or find it, and return its number.
+
+    Raises:
+        AbandonedError: the version was given up before it was committed.
+        IntegrityError: another manifest was committed for this version.
+    """
+    record = {
+        "kind": "commit",
+        "version": version,
+        "manifest": manifest,
+        "manifest_sha256": manifest_sha256,
+        "created": created,
+    }
+
+    def same(other: Mapping[str, Any]) -> bool:
+        if other.get("version") != version:
+            return False
+        if other.get("kind") == "abandon":
+            raise abandoned(version)
+        if other.get("kind") != "commit":
+            return False
+        if other.get("manifest_sha256") != manifest_sha256:
+            msg = (
+                f"version {version} is committed with another manifest (sha256 "
+                f"{other.get('manifest_sha256')}, not {manifest_sha256}); "
+                "verify it and restore its manifest from a backup"
+            )
+            raise IntegrityError(msg)
+        return True
+
+    return log.append(record, same)
+
+
+def abandoned(version: str) -> AbandonedError:
+    """Return the error of a publisher that meets its version given up."""
+    return AbandonedError(
+        f"version {version} was given up by another process while it was published; "
+        "run again, which starts a new attempt under a new version"
+    )

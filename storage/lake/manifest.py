@@ -1,0 +1,352 @@
+"""The manifest: what a data set version is, file by file, and where it comes from.
+
+One JSON object per version (`ganmill-dataset/1`), put once before the commit record that names
+its digest. The log makes a version visible; the manifest makes it checkable.
+
+What stands beside a version for people and catalogues, made from its manifest alone.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from storage.digests import canonical_json
+from storage.errors import IntegrityError
+from storage.lake.layout import version_folder
+from storage.lake.plan import schema_from_text, schema_text
+from storage.records.schema import ClassCounts
+from storage.shards.format import load_format
+
+FORMAT = "ganmill-dataset/1"
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""IPTC's term for media made by a trained algorithm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """One stored object: where it is, and what it must be."""
+
+    path: str
+    """Key relative to the lake."""
+    bytes: int
+    sha256: str
+    rows: int = 0
+    """Records, for shards."""
+    class_counts: ClassCounts = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestFields:
+    """What the caller knows and the publisher does not. All values are plain JSON."""
+
+    modality: str
+    real_class_counts: ClassCounts = ()
+    """Of the real training records."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Source digest, split rule, recipe parts in the keys, seeds, algorithm, library versions."""
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    """verdict, reasons, override (None or by, reason, at)."""
+    license: str | None = None
+    retention: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
+    """What the run that wrote this manifest had used by then: wall_s, cpu_s, gpu_s, written_bytes;
+    None where an older version of ganmill wrote it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One committed, or nearly committed, version of a data set."""
+
+    name: str
+    version: str
+    created: str
+    """UTC, ISO 8601."""
+    run_key: str
+    generator: str
+    parent_version: str | None
+    """The latest version when this one was published."""
+    fields: ManifestFields
+    shard_format: str
+    schema: pa.Schema
+    """What a reader of the shards sees."""
+    rows: int
+    class_counts: ClassCounts
+    files: Sequence[FileEntry]
+    """The shards, in order."""
+    documents: Sequence[FileEntry] = ()
+    """What lies beside the manifest: report, card, preview."""
+    splits: Sequence[str] = ("train",)
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all shards."""
+        return sum(entry.bytes for entry in self.files)
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON; equal manifests give equal bytes."""
+        schema = {
+            "fields": [
+                {"name": item.name, "type": str(item.type), "nullable": item.nullable}
+                for item in self.schema
+            ],
+            "arrow_ipc": schema_text(self.schema),
+        }
+        return canonical_json(
+            {
+                "format": FORMAT,
+                "name": self.name,
+                "version": self.version,
+                "created": self.created,
+                "run_key": self.run_key,
+                "generator": self.generator,
+                "parent_version": self.parent_version,
+                "synthetic": True,
+                "digital_source_type": DIGITAL_SOURCE_TYPE,
+                "modality": self.fields.modality,
+                "shard_format": self.shard_format,
+                "schema": schema,
+                "splits": list(self.splits),
+                "rows": self.rows,
+                "class_counts": _pairs(self.class_counts),
+                "real_class_counts": _pairs(self.fields.real_class_counts),
+                "files": [_entry_json(entry) for entry in self.files],
+                "documents": [_entry_json(entry) for entry in self.documents],
+                "provenance": dict(self.fields.provenance),
+                "gate": dict(self.fields.gate),
+                "license": self.fields.license,
+                "retention": self.fields.retention,
+                "cost": None if self.fields.cost is None else dict(self.fields.cost),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a manifest.
+
+        Raises:
+            IntegrityError: these bytes are no manifest that this version of ganmill reads.
+        """
+        try:
+            return cls(**_fields(json.loads(data)))
+        except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
+            msg = f"this is no {FORMAT} manifest ({error!r}); read it with a newer ganmill"
+            raise IntegrityError(msg) from error
+
+
+def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
+    if raw["format"] != FORMAT:
+        msg = f"format is {raw['format']!r}"
+        raise ValueError(msg)
+    fields = ManifestFields(
+        modality=raw["modality"],
+        real_class_counts=_counts(raw["real_class_counts"]),
+        provenance=raw["provenance"],
+        gate=raw["gate"],
+        license=raw["license"],
+        retention=raw["retention"],
+        cost=raw.get("cost"),
+    )
+    plain = ("name", "version", "created", "run_key", "generator", "parent_version", "shard_format")
+    return {
+        **{name: raw[name] for name in plain},
+        "fields": fields,
+        "schema": schema_from_text(raw["schema"]["arrow_ipc"]),
+        "rows": raw["rows"],
+        "class_counts": _counts(raw["class_counts"]),
+        "files": tuple(_entry(item) for item in raw["files"]),
+        "documents": tuple(_entry(item) for item in raw["documents"]),
+        "splits": tuple(raw["splits"]),
+    }
+
+
+def _pairs(counts: ClassCounts) -> list[list[Any]]:
+    return [[label, count] for label, count in counts]
+
+
+def _counts(raw: Sequence[Sequence[Any]]) -> ClassCounts:
+    return tuple((label, count) for label, count in raw)
+
+
+def _entry_json(entry: FileEntry) -> dict[str, Any]:
+    plain = {"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256}
+    if not entry.rows:
+        return plain
+    return plain | {"rows": entry.rows, "stats": {"class_counts": _pairs(entry.class_counts)}}
+
+
+def _entry(raw: Mapping[str, Any]) -> FileEntry:
+    stats = raw.get("stats", {})
+    return FileEntry(
+        path=raw["path"],
+        bytes=raw["bytes"],
+        sha256=raw["sha256"],
+        rows=raw.get("rows", 0),
+        class_counts=_counts(stats.get("class_counts", ())),
+    )
+
+
+def root_readme(name: str) -> bytes:
+    """Return the page beside the versions.
+
+    It also makes readers fail that are pointed at the folder of versions by mistake: pandas and
+    pyarrow try to read it as Parquet and stop, where they would mix all versions without it.
+    """
+    text = f"""\
+# {name}: synthetic data, in versions
+
+Every folder beside this file is one version. Read one version, never this folder:
+
+    import json, pandas
+    hint = json.load(open("_latest.json"))        # {{"path": "datasets/{name}/<version>/", ...}}
+    frame = pandas.read_parquet("<lake>/" + hint["path"])
+
+A reader that stops here with "Parquet magic bytes not found" was pointed at all versions at once.
+
+- A version in CSV is read file by file; `_meta/<version>/README.md` says how.
+- `_latest.json` names the newest version and may lag for a moment; `_versions/` is the truth.
+- `_meta/<version>/manifest.json` lists every file with its sha256 and says where the data is from.
+- A version that is not committed in `_versions/` is not finished: do not read it.
+"""
+    return text.encode()
+
+
+def version_readme(manifest: Manifest) -> bytes:
+    """Return the card of one version."""
+    gate, shard_format = manifest.fields.gate, load_format(manifest.shard_format)
+    word = "rows" if shard_format.modality == "tables" else "records"
+    folder = f"<lake>/{version_folder(manifest.name, manifest.version)}/"
+    reading = shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
+    override, approval = gate.get("override"), gate.get("approval")
+    lines = [
+        f"# {manifest.name} {manifest.version}",
+        "",
+        f"{manifest.rows:,} synthetic {word} in {len(manifest.files)} shards, made by the "
+        f"generator {manifest.generator}. No record is real.",
+        "",
+        *[f"    {line}" for line in reading],
+        "",
+        f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
+        + (f", overridden by {override['by']}: {override['reason']}" if override else "")
+        + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
+        *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        f"- Created: {manifest.created}",
+        f"- License: {manifest.fields.license or 'not stated'}",
+        "",
+        "| column | type |",
+        "|---|---|",
+        *[f"| {field.name} | {field.type} |" for field in manifest.schema],
+    ]
+    if manifest.class_counts:
+        lines += ["", f"| class | {word} |", "|---|---|"]
+        lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def version_stats(manifest: Manifest) -> bytes:
+    """Return rows, bytes and class counts, in all and per shard, as JSON."""
+    return canonical_json(
+        {
+            "format": "ganmill-stats/1",
+            "rows": manifest.rows,
+            "bytes": manifest.total_bytes,
+            "class_counts": manifest.class_counts,
+            "shards": [
+                {"path": e.path, "rows": e.rows, "bytes": e.bytes, "class_counts": e.class_counts}
+                for e in manifest.files
+            ],
+        }
+    )
+
+
+def version_croissant(manifest: Manifest) -> bytes:
+    """Return the version in Croissant 1.0 (MLCommons), paths relative to the lake."""
+    media_type = load_format(manifest.shard_format).media_type
+    document = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "name": manifest.name,
+        "description": f"{manifest.rows} synthetic records made by {manifest.generator}.",
+        "version": manifest.version,
+        "datePublished": manifest.created,
+        "license": manifest.fields.license or "unknown",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "isLiveDataset": False,
+        "digitalSourceType": DIGITAL_SOURCE_TYPE,
+        "distribution": [_file_object(entry, media_type) for entry in manifest.files],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "records",
+                "name": "records",
+                "field": [_field(field, manifest.files) for field in manifest.schema],
+            }
+        ],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "recordSet": "cr:recordSet",
+    "field": "cr:field",
+    "source": "cr:source",
+    "fileObject": "cr:fileObject",
+    "extract": "cr:extract",
+    "column": "cr:column",
+    "isLiveDataset": "cr:isLiveDataset",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+}
+
+
+def _file_object(entry: FileEntry, media_type: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": entry.path,
+        "name": entry.path.rpartition("/")[2],
+        "contentUrl": entry.path,
+        "contentSize": f"{entry.bytes} B",
+        "encodingFormat": media_type,
+        "sha256": entry.sha256,
+    }
+
+
+def _field(field: pa.Field, files: Any) -> dict[str, Any]:
+    return {
+        "@type": "cr:Field",
+        "@id": f"records/{field.name}",
+        "name": field.name,
+        "dataType": _data_type(field.type),
+        "source": [
+            {"fileObject": {"@id": entry.path}, "extract": {"column": field.name}}
+            for entry in files
+        ],
+    }
+
+
+def _data_type(kind: pa.DataType) -> str:
+    """Return Croissant's word for a type; text for everything it has none for."""
+    for test, name in _DATA_TYPES:
+        if test(kind):
+            return name
+    return "sc:Text"
+
+
+_DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
+    (pa.types.is_struct, "sc:ImageObject"),
+    (pa.types.is_fixed_size_binary, "sc:ImageObject"),
+    (pa.types.is_boolean, "sc:Boolean"),
+    (pa.types.is_integer, "sc:Integer"),
+    (pa.types.is_floating, "sc:Float"),
+    (pa.types.is_decimal, "sc:Float"),
+    (pa.types.is_date, "sc:Date"),
+    (pa.types.is_timestamp, "sc:DateTime"),
+    (pa.types.is_time, "sc:Time"),
+)

@@ -1,0 +1,310 @@
+"""What a data set version will hold, decided before the first record is made.
+
+Pure functions from a configuration to a `Plan`: rows and class counts of every shard, the schema,
+the version. The first publisher to arrive stores the plan, everyone else reads it
+(`storage.lake.publish.agree`), so that several publishers of one run make one version.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+
+from storage.digests import canonical_json
+from storage.errors import IntegrityError, PlanError
+from storage.lake import layout
+from storage.lake.synthesis import (
+    SynthesisConfig,
+    apportion,
+    check_conditions,
+    plan_classes,
+    plan_rows,
+)
+from storage.records.schema import ClassCounts, Condition, Label
+from storage.shards.format import SAMPLE_ID, load_format
+
+FORMAT = "ganmill-plan/1"
+TARGET_SHARD_BYTES = 48 * 2**20
+"""`auto` aims at the middle of 32 to 64 MiB."""
+LEAST_SHARDS = 16
+MOST_SHARDS = 99_999
+"""Five digits in a shard's file name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardPlan:
+    """One shard to be made."""
+
+    index: int
+    first_id: int
+    """`sample_id` of its first record; the others follow on."""
+    rows: int
+    class_counts: ClassCounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Whose data this is: what made it, and under which name."""
+
+    name: str
+    run_key: str
+    generator: str
+    """Name and version of the generator, `digits/20260101T000000Z-0123abcd`."""
+    snapshot_digest: str
+    """sha256 of the generator's snapshot.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordKind:
+    """What the records look like, and the classes of the real ones."""
+
+    schema: pa.Schema
+    """Of the records, without `sample_id`."""
+    label: str | None
+    """The column that conditions the generation, or None."""
+    class_counts: ClassCounts
+    """Of the real training records; empty where nothing conditions."""
+    bytes_per_row: int | None = None
+    """Encoded size of one record where it was measured; else the format's own guess."""
+    modality: str = "images"
+    """images | tables | ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides the bytes of a version, agreed before work starts."""
+
+    identity: Identity
+    version: str
+    created: datetime
+    """UTC, whole seconds."""
+    attempt: int
+    """1, or more when earlier attempts were abandoned or have been retired since."""
+    format: str
+    """A key of `storage.shards.format.FORMATS`."""
+    schema: pa.Schema
+    """Of the records, without `sample_id`."""
+    label: str | None
+    """The column that conditions the generation."""
+    seed: int
+    shards: tuple[ShardPlan, ...]
+    given: tuple[Condition, ...] = ()
+    """What every record must have."""
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    """What every `auto` became; plain JSON values."""
+
+    @property
+    def name(self) -> str:
+        """The data set."""
+        return self.identity.name
+
+    @property
+    def record_schema(self) -> pa.Schema:
+        """Of the records as a shard holds them: with a `sample_id` where the format has one."""
+        if not load_format(self.format).sample_ids:
+            return self.schema
+        return pa.schema([pa.field(SAMPLE_ID, pa.int64()), *self.schema])
+
+    @property
+    def rows(self) -> int:
+        """Records of the whole version."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def class_counts(self) -> ClassCounts:
+        """Class counts of the whole version."""
+        totals: dict[Label, int] = {}
+        for shard in self.shards:
+            for label, count in shard.class_counts:
+                totals[label] = totals.get(label, 0) + count
+        return tuple(sorted(totals.items()))
+
+    def shard_key(self, index: int) -> str:
+        """Return where shard `index` lies in the lake."""
+        extension = load_format(self.format).extension
+        return layout.shard_key(self.name, self.version, index, len(self.shards), extension)
+
+    def shard_metadata(self, index: int) -> dict[str, str]:
+        """Return what shard `index` says of itself."""
+        return {
+            "synthetic": "true",
+            "generator": self.identity.generator,
+            "snapshot_digest": self.identity.snapshot_digest,
+            "run_key": self.identity.run_key,
+            "version": self.version,
+            "shard_index": str(index),
+        }
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON; equal plans give equal bytes."""
+        return canonical_json(
+            {
+                "format": FORMAT,
+                "name": self.identity.name,
+                "run_key": self.identity.run_key,
+                "generator": self.identity.generator,
+                "snapshot_digest": self.identity.snapshot_digest,
+                "version": self.version,
+                "created": self.created.isoformat(),
+                "attempt": self.attempt,
+                "shard_format": self.format,
+                "schema": schema_text(self.schema),
+                "label": self.label,
+                "seed": self.seed,
+                "shards": [
+                    {
+                        "index": shard.index,
+                        "first_id": shard.first_id,
+                        "rows": shard.rows,
+                        "class_counts": [list(pair) for pair in shard.class_counts],
+                    }
+                    for shard in self.shards
+                ],
+                "given": [each.model_dump(mode="json") for each in self.given],
+                "resolved": dict(self.resolved),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a plan.
+
+        Raises:
+            IntegrityError: these bytes are no plan that this version of ganmill reads.
+        """
+        try:
+            raw = json.loads(data)
+            if raw["format"] != FORMAT:
+                raise ValueError(raw["format"])  # noqa: TRY301 - one translation for every defect
+            return cls(
+                identity=Identity(
+                    name=raw["name"],
+                    run_key=raw["run_key"],
+                    generator=raw["generator"],
+                    snapshot_digest=raw["snapshot_digest"],
+                ),
+                version=raw["version"],
+                created=datetime.fromisoformat(raw["created"]),
+                attempt=raw["attempt"],
+                format=raw["shard_format"],
+                schema=schema_from_text(raw["schema"]),
+                label=raw["label"],
+                seed=raw["seed"],
+                shards=tuple(_shard(item) for item in raw["shards"]),
+                given=tuple(Condition.model_validate(one) for one in raw.get("given", ())),
+                resolved=raw["resolved"],
+            )
+        except (ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
+            msg = f"this is no {FORMAT} plan ({error!r}); delete it and run again"
+            raise IntegrityError(msg) from error
+
+
+def _shard(raw: Mapping[str, Any]) -> ShardPlan:
+    counts = tuple((label, count) for label, count in raw["class_counts"])
+    return ShardPlan(
+        index=raw["index"], first_id=raw["first_id"], rows=raw["rows"], class_counts=counts
+    )
+
+
+def schema_text(schema: pa.Schema) -> str:
+    """Return the schema as base64 of its Arrow IPC message."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode("ascii")
+
+
+def schema_from_text(text: str) -> pa.Schema:
+    """Read what `schema_text` wrote."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text, validate=True)))
+
+
+def plan_shards(
+    class_counts: ClassCounts, rows: int, bytes_per_row: int, shard_samples: int | Literal["auto"]
+) -> tuple[ShardPlan, ...]:
+    """Divide the rows into shards, every class spread evenly over all of them.
+
+    Args:
+        class_counts: records per class; empty for an unconditional generator.
+        rows: records in all.
+        bytes_per_row: encoded size of one record, for `auto`.
+        shard_samples: records per shard (the last shard may hold fewer), or `auto`: as many
+            shards of equal size as give 32 to 64 MiB each, at least 16, at most one per record.
+    """
+    sizes = _shard_sizes(rows, bytes_per_row, shard_samples)
+    labels = [label for label, _ in class_counts]
+    left = [count for _, count in class_counts]
+    shards, first_id = [], 0
+    for index, size in enumerate(sizes):
+        taken = apportion(left, size) if left else []
+        left = [have - take for have, take in zip(left, taken, strict=True)]
+        counts = tuple((label, take) for label, take in zip(labels, taken, strict=True) if take)
+        shards.append(ShardPlan(index=index, first_id=first_id, rows=size, class_counts=counts))
+        first_id += size
+    return tuple(shards)
+
+
+def _shard_sizes(rows: int, bytes_per_row: int, shard_samples: int | Literal["auto"]) -> list[int]:
+    if shard_samples == "auto":
+        by_size = -(-rows * bytes_per_row // TARGET_SHARD_BYTES)
+        shards = min(rows, max(LEAST_SHARDS, by_size))
+        return [rows * (i + 1) // shards - rows * i // shards for i in range(shards)]
+    full, rest = divmod(rows, shard_samples)
+    if full >= MOST_SHARDS:
+        msg = (
+            f"{rows} samples in shards of {shard_samples} are {full} shards; "
+            f"raise synthesis.shard_samples for at most {MOST_SHARDS}"
+        )
+        raise PlanError(msg)
+    return [shard_samples] * full + [rest] * (rest > 0)
+
+
+def propose(
+    identity: Identity,
+    config: SynthesisConfig,
+    kind: RecordKind,
+    *,
+    format: str,
+    created: datetime,
+    resolved: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Return the plan of this run, if it is the first to arrive.
+
+    Args:
+        identity: name, run key, generator.
+        config: what is wanted; its seed is resolved.
+        kind: what the records look like.
+        format: a key of `storage.shards.format.FORMATS`.
+        created: UTC; the version begins with it.
+        resolved: what else `auto` became, for the reader of the plan.
+
+    Raises:
+        PlanError: balance, conditions, format or seed cannot be planned.
+    """
+    if config.seed == "night":
+        msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
+        raise PlanError(msg)
+    check_conditions(config.given, kind.schema, kind.modality)
+    class_counts = plan_classes(config, kind.class_counts, kind.label)
+    rows = plan_rows(config, class_counts)
+    bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(kind.schema)
+    shards = plan_shards(class_counts, rows, bytes_per_row, config.shard_samples)
+    stamp = created.astimezone(UTC).replace(microsecond=0)
+    return Plan(
+        identity=identity,
+        version=layout.make_version(stamp, identity.run_key),
+        created=stamp,
+        attempt=1,
+        format=format,
+        schema=kind.schema,
+        label=kind.label,
+        seed=config.seed,
+        shards=shards,
+        given=config.given,
+        resolved={
+            "shard_samples": shards[0].rows,
+            "bytes_per_row": bytes_per_row,
+            **(resolved or {}),
+        },
+    )

@@ -1,0 +1,388 @@
+"""Publishing a data set version: shards, documents, manifest, commit.
+
+Nothing is visible before the commit record, and everything before it is put once, so that it may
+be interrupted, repeated and done twice at once.
+
+One plan per run key: the first publisher to arrive stores it, everyone else reads it.
+
+Whether records, or the bytes of a stored shard, are what the plan foresees.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.digests import canonical_json, sha256_hex
+from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.lake.datasets import load_manifest, refresh_hint
+from storage.lake.layout import (
+    dataset_readme_key,
+    make_version,
+    manifest_key,
+    meta_key,
+    plan_key,
+    version_folder,
+)
+from storage.lake.log import abandoned, append_commit, read_versions, version_log
+from storage.lake.manifest import (
+    FileEntry,
+    Manifest,
+    ManifestFields,
+    root_readme,
+    version_croissant,
+    version_readme,
+    version_stats,
+)
+from storage.lake.plan import Plan, ShardPlan
+from storage.records.schema import ClassCounts
+from storage.shards.format import SAMPLE_ID, load_format
+from storage.stores.interface import ObjectStore
+
+
+def agree(lake: ObjectStore, proposal: Plan) -> Plan:
+    """Store the plan of this run key, or return the one that is stored.
+
+    When the stored plan's version was abandoned, or has been retired since, the next attempt is
+    agreed under a new version. It also puts the README.md that keeps readers out of the folder of
+    versions, so that it is there before the first shard is.
+
+    Raises:
+        LakeError: the lake failed.
+        IntegrityError: a stored plan cannot be read or is another run's.
+    """
+    identity = proposal.identity
+    lake.put_once(dataset_readme_key(identity.name), root_readme(identity.name))
+    versions = read_versions(lake, identity.name)
+    while True:
+        key = plan_key(identity.run_key, proposal.attempt)
+        plan = Plan.from_json(lake.put_or_adopt(key, proposal.to_json()))
+        if plan.identity != identity or plan.attempt != proposal.attempt:
+            msg = f"{lake.uri}/{key} is the plan of {plan.identity}; delete it and run again"
+            raise IntegrityError(msg)
+        if not versions.is_gone(plan.version):
+            return plan
+        proposal = _next_attempt(proposal, plan)
+
+
+def _next_attempt(proposal: Plan, given_up: Plan) -> Plan:
+    """Return the proposal under a version that was never used by this run."""
+    created = max(proposal.created, given_up.created + timedelta(seconds=1))
+    version = make_version(created, proposal.identity.run_key)
+    attempt = given_up.attempt + 1
+    return dataclasses.replace(proposal, attempt=attempt, created=created, version=version)
+
+
+def as_stored(plan: Plan, index: int, records: pa.Table) -> pa.Table:
+    """Return the records as a shard holds them, with the metadata of the plan's schema.
+
+    Where the format has a `sample_id`, it leads them and counts on from shard to shard.
+    """
+    if load_format(plan.format).sample_ids:
+        first = plan.shards[index].first_id
+        ids = pa.array(np.arange(first, first + len(records), dtype=np.int64))
+        records = records.add_column(0, SAMPLE_ID, ids)
+    return records.replace_schema_metadata(plan.record_schema.metadata)
+
+
+def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
+    """Return what is wrong with the records of a shard, as stored, or None."""
+    shard, wanted = plan.shards[index], plan.record_schema
+    if not records.schema.equals(wanted):
+        return f"their schema is {_line(records.schema)}, not {_line(wanted)}"
+    if len(records) != shard.rows:
+        return f"there are {len(records)}, not {shard.rows}"
+    if plan.label and shard.class_counts:
+        counts = count_classes(records.column(plan.label))
+        if counts != shard.class_counts:
+            return f"their classes are {dict(counts)}, not {dict(shard.class_counts)}"
+    if load_format(plan.format).sample_ids:
+        return _check_ids(shard, records)
+    return None
+
+
+def _check_ids(shard: ShardPlan, records: pa.Table) -> str | None:
+    ids = records.column(SAMPLE_ID).to_numpy()
+    if not np.array_equal(ids, np.arange(shard.first_id, shard.first_id + shard.rows)):
+        return f"their {SAMPLE_ID} do not count on from {shard.first_id}"
+    return None
+
+
+def count_classes(labels: pa.ChunkedArray) -> ClassCounts:
+    """Return the count of every label, sorted by label."""
+    counted = pc.value_counts(labels).to_pylist()
+    return tuple(sorted((item["values"], item["counts"]) for item in counted))
+
+
+def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:
+    """Decode a stored shard in full and compare it with the plan.
+
+    Args:
+        uri: the lake, for the message.
+        plan: the agreed plan.
+        index: which shard the bytes should be.
+        data: the stored object.
+
+    Raises:
+        IntegrityError: it is another shard, or damaged; the message names key and remedy.
+    """
+    try:
+        problem = _problem(plan, index, data)
+    except IntegrityError as error:
+        problem = str(error)
+    if problem:
+        msg = (
+            f"{uri}/{plan.shard_key(index)} is not shard {index} of this run: {problem}; "
+            "delete that object and run again"
+        )
+        raise IntegrityError(msg)
+
+
+def _problem(plan: Plan, index: int, data: bytes) -> str | None:
+    shard_format = load_format(plan.format)
+    said = shard_format.metadata(data)
+    expected = plan.shard_metadata(index) if shard_format.self_describing else {}
+    for name, value in expected.items():
+        if said.get(name) != value:
+            return f"its {name} is {said.get(name)!r}, not {value!r}"
+    records = shard_format.decode(data, plan.record_schema)
+    return check_records(plan, index, records)
+
+
+def _line(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """A version that readers see."""
+
+    name: str
+    version: str
+    number: int
+    """Of its commit record."""
+    manifest_key: str
+    manifest_sha256: str
+    manifest: Manifest
+
+
+def encode_shard(plan: Plan, index: int, records: pa.Table) -> bytes:
+    """Return the bytes of one shard; safe to call in a worker process.
+
+    Args:
+        plan: the agreed plan.
+        index: which shard.
+        records: its records, without `sample_id`, which is added here where the format has one.
+
+    Raises:
+        ValueError: the records are not those the plan foresees (schema, rows, class counts).
+    """
+    whole = as_stored(plan, index, records)
+    problem = check_records(plan, index, whole)
+    if problem:
+        msg = f"the records for shard {index} are not as planned: {problem}"
+        raise ValueError(msg)
+    return load_format(plan.format).encode(whole, plan.shard_metadata(index))
+
+
+def put_shard(lake: ObjectStore, plan: Plan, index: int, data: bytes) -> FileEntry:
+    """Put an encoded shard once, or adopt the one that is there; safe in a worker process.
+
+    Raises:
+        IntegrityError: what is there is not this shard.
+    """
+    stored = lake.put_or_adopt(plan.shard_key(index), data)
+    if stored != data:
+        check_shard(lake.uri, plan, index, stored)
+    return _entry(plan, index, stored)
+
+
+def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
+    """Read a stored shard in full and return its entry if it is the planned one.
+
+    Raises:
+        IntegrityError: it is not: the message names the key and the remedy.
+        ObjectNotFoundError: it is not there.
+    """
+    stored = lake.get(plan.shard_key(index))
+    check_shard(lake.uri, plan, index, stored)
+    return _entry(plan, index, stored)
+
+
+def _entry(plan: Plan, index: int, data: bytes) -> FileEntry:
+    shard = plan.shards[index]
+    return FileEntry(
+        path=plan.shard_key(index),
+        bytes=len(data),
+        sha256=sha256_hex(data),
+        rows=shard.rows,
+        class_counts=shard.class_counts,
+    )
+
+
+def find_committed(lake: ObjectStore, plan: Plan) -> Committed | None:
+    """Return the plan's version if it is committed and not retired: there is nothing to do."""
+    commit = read_versions(lake, plan.name).of(plan.version)
+    if commit is None or commit.retired:
+        return None
+    return Committed(
+        name=plan.name,
+        version=plan.version,
+        number=commit.number,
+        manifest_key=commit.manifest,
+        manifest_sha256=commit.manifest_sha256,
+        manifest=load_manifest(lake, commit),
+    )
+
+
+class Publisher:
+    """One process's part in publishing the plan's version."""
+
+    def __init__(self, lake: ObjectStore, plan: Plan) -> None:
+        self.lake = lake
+        self.plan = plan
+        self._entries: dict[int, FileEntry] = {}
+
+    def missing(self) -> list[int]:
+        """Return the shards that are not stored yet, in order."""
+        folder = version_folder(self.plan.name, self.plan.version)
+        stored = {info.key for info in self.lake.list(f"{folder}/")}
+        indexes = range(len(self.plan.shards))
+        return [index for index in indexes if self.plan.shard_key(index) not in stored]
+
+    def put_shard(self, index: int, records: pa.Table) -> FileEntry:
+        """Encode and put one shard, or adopt the one that is there."""
+        data = encode_shard(self.plan, index, records)
+        self._entries[index] = put_shard(self.lake, self.plan, index, data)
+        return self._entries[index]
+
+    def record(self, index: int, entry: FileEntry) -> None:
+        """Take over the entry of a shard that a worker process has put or adopted."""
+        self._entries[index] = entry
+
+    def unverified(self) -> list[int]:
+        """Return the shards whose entry is unknown here: `commit` adopts those it still finds."""
+        return [shard.index for shard in self.plan.shards if shard.index not in self._entries]
+
+    def commit(self, fields: ManifestFields, documents: Mapping[str, bytes]) -> Committed:
+        """Make the version visible. Shards this process did not put are adopted first.
+
+        Args:
+            fields: what only the caller knows.
+            documents: file name → bytes of what lies beside the manifest (report.json,
+                report.html, preview.png). README.md, stats.json, croissant.json and, for formats
+                without metadata of their own, shards.json are made here.
+
+        Raises:
+            AbandonedError: the version was given up; agree on a plan again and start over.
+            IntegrityError: a stored shard or manifest is not the planned one, or is missing.
+        """
+        done = find_committed(self.lake, self.plan)
+        if done is None:
+            manifest_sha256 = self._put_manifest(fields, documents)
+            self._append(manifest_sha256)
+            done = find_committed(self.lake, self.plan)
+        if done is None:  # retired between commit and now
+            raise abandoned(self.plan.version)
+        refresh_hint(self.lake, self.plan.name)
+        return done
+
+    def _put_manifest(self, fields: ManifestFields, documents: Mapping[str, bytes]) -> str:
+        """Everything before the commit record; return the digest of the manifest that stands."""
+        plan, lake = self.plan, self.lake
+        self._adopt_rest()
+        lake.put_once(dataset_readme_key(plan.name), root_readme(plan.name))
+        draft = self._draft(fields)
+        made = {
+            "README.md": version_readme(draft),
+            "stats.json": version_stats(draft),
+            "croissant.json": version_croissant(draft),
+        }
+        if not load_format(plan.format).self_describing:
+            said = {shard.index: plan.shard_metadata(shard.index) for shard in plan.shards}
+            made["shards.json"] = canonical_json(
+                {plan.shard_key(index): metadata for index, metadata in said.items()}
+            )
+        stored = [self._put_document(*item) for item in sorted({**documents, **made}.items())]
+        key = manifest_key(plan.name, plan.version)
+        data = lake.put_or_adopt(key, replace(draft, documents=tuple(stored)).to_json())
+        manifest = Manifest.from_json(data)
+        if (manifest.run_key, tuple(manifest.files)) != (draft.run_key, tuple(draft.files)):
+            msg = (
+                f"{lake.uri}/{key} does not list the shards that are stored; "
+                "delete it and run again"
+            )
+            raise IntegrityError(msg)
+        self._check_presence(manifest)
+        return sha256_hex(data)
+
+    def _adopt_rest(self) -> None:
+        for index in self.unverified():
+            try:
+                self._entries[index] = adopt_shard(self.lake, self.plan, index)
+            except ObjectNotFoundError as error:
+                raise self._gone(self.plan.shard_key(index)) from error
+
+    def _draft(self, fields: ManifestFields) -> Manifest:
+        plan = self.plan
+        visible = read_versions(self.lake, plan.name).visible
+        provenance = {
+            "snapshot_digest": plan.identity.snapshot_digest,
+            "seed": plan.seed,
+            "attempt": plan.attempt,
+            "resolved": dict(plan.resolved),
+            **fields.provenance,
+        }
+        return Manifest(
+            name=plan.name,
+            version=plan.version,
+            created=plan.created.isoformat(),
+            run_key=plan.identity.run_key,
+            generator=plan.identity.generator,
+            parent_version=visible[-1].version if visible else None,
+            fields=replace(fields, provenance=provenance),
+            shard_format=plan.format,
+            schema=load_format(plan.format).file_schema(plan.record_schema),
+            rows=plan.rows,
+            class_counts=plan.class_counts,
+            files=tuple(self._entries[shard.index] for shard in plan.shards),
+        )
+
+    def _put_document(self, file: str, data: bytes) -> FileEntry:
+        key = meta_key(self.plan.name, self.plan.version, file)
+        stored = self.lake.put_or_adopt(key, data)
+        return FileEntry(path=key, bytes=len(stored), sha256=sha256_hex(stored))
+
+    def _check_presence(self, manifest: Manifest) -> None:
+        for entry in manifest.files:
+            info = self.lake.stat(entry.path)
+            if info is None:
+                raise self._gone(entry.path)
+            if info.size_bytes != entry.bytes:
+                msg = (
+                    f"{self.lake.uri}/{entry.path} has {info.size_bytes} bytes and was stored with "
+                    f"{entry.bytes}; delete it and run again"
+                )
+                raise IntegrityError(msg)
+
+    def _gone(self, key: str) -> Exception:
+        """Return why a shard is not there: the version was abandoned, or it was never put."""
+        if self.plan.version in read_versions(self.lake, self.plan.name).abandoned:
+            return abandoned(self.plan.version)
+        return IntegrityError(
+            f"{self.lake.uri}/{key} is missing, so version {self.plan.version} cannot be "
+            "committed; run again, which makes the shard again"
+        )
+
+    def _append(self, manifest_sha256: str) -> int:
+        return append_commit(
+            version_log(self.lake, self.plan.name),
+            version=self.plan.version,
+            manifest=manifest_key(self.plan.name, self.plan.version),
+            manifest_sha256=manifest_sha256,
+            created=self.plan.created.isoformat(),
+        )

@@ -1,0 +1,410 @@
+"""Generators: trainings agreed by their key, candidates, and their reports.
+
+A candidate exists when its snapshot.json does, which names the digest of every other file and is
+put last. Which one is champion says the log of promotions (`storage.lake.promotions`).
+
+Training checkpoints mirrored to the lake, so that another machine can go on.
+
+runs/<key>/checkpoint/<samples_seen>/<sha256 of a file>      the files, by content
+runs/<key>/checkpoint/<samples_seen>/index.json              put last: it is the checkpoint
+
+Named by content, the files of two machines that train the same never mix.
+
+snapshot.json: the list of a snapshot's files and their digests.
+
+Who owns a name in a lake: a create-only record, put by the first job that says an owner.
+
+It keeps two teams from using one name by mistake. It is no lock: who may write where is the
+business of the store's own policies.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from storage.digests import canonical_json, sha256_hex
+from storage.errors import IntegrityError, LakeError, ObjectNotFoundError
+from storage.lake.layout import (
+    checkpoint_folder,
+    checkpoint_prefix,
+    generator_folder,
+    generator_internal_key,
+    generator_key,
+    generator_report_key,
+    make_version,
+    owner_key,
+    plan_key,
+    snapshot_key,
+)
+from storage.records.durable import move_folder, write_file
+from storage.stores.interface import ObjectStore, check_key, put_or_adopt
+
+SCHEMA: Final = "ganmill-checkpoint/1"
+KEEP = 2
+"""Complete checkpoints that stay; the second is there for the day the first is broken."""
+
+_INDEX = "index.json"
+
+
+class _Index(BaseModel):
+    """What a complete checkpoint is made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: Literal["ganmill-checkpoint/1"] = Field(alias="schema")
+    folder: str = Field(pattern=r"^[^/]+$")
+    """The checkpoint's own name where it was written."""
+    samples_seen: int
+    files: dict[str, str]
+    """SHA-256 by path inside the folder."""
+
+
+def mirror(store: ObjectStore, run_key: str, folder: Path, samples_seen: int) -> None:
+    """Put the checkpoint in `folder` into the lake, its index last, and drop older ones.
+
+    Nothing happens when a checkpoint at `samples_seen` is complete in the lake already.
+
+    Args:
+        store: the lake.
+        run_key: of the training (its train key).
+        folder: a complete checkpoint; its name is restored by `fetch_newest`.
+        samples_seen: by the generator up to this checkpoint.
+    """
+    base = checkpoint_folder(run_key, samples_seen)
+    if store.stat(f"{base}/{_INDEX}") is None:
+        files: dict[str, str] = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            data = path.read_bytes()
+            digest = sha256_hex(data)
+            store.put_once(f"{base}/{digest}", data)
+            files[path.relative_to(folder).as_posix()] = digest
+        index = _Index(schema=SCHEMA, folder=folder.name, samples_seen=samples_seen, files=files)
+        store.put_once(f"{base}/{_INDEX}", canonical_json(index.model_dump(by_alias=True)))
+    _drop_old(store, run_key)
+
+
+def complete(store: ObjectStore, run_key: str) -> list[int]:
+    """Return the `samples_seen` of every complete checkpoint of a run in the lake, newest first."""
+    found = []
+    for info in store.list(f"{checkpoint_prefix(run_key)}/"):
+        path = PurePosixPath(info.key)
+        if path.name == _INDEX and path.parent.name.isdigit():
+            found.append(int(path.parent.name))
+    return sorted(found, reverse=True)
+
+
+def fetch_newest(store: ObjectStore, run_key: str, folder: Path) -> Path | None:
+    """Bring the newest complete checkpoint of a run to this machine.
+
+    Every digest is verified; a checkpoint that is broken, or deleted while it is read, gives way to
+    the next older one.
+
+    Args:
+        store: the lake.
+        run_key: of the training.
+        folder: where the checkpoints of this run lie here.
+
+    Returns:
+        The checkpoint's folder below `folder`, there at once or not at all; None when the lake has
+        none. A folder of that name that is there already is complete and is returned as it is.
+    """
+    for samples_seen in complete(store, run_key):
+        try:
+            return _fetch(store, checkpoint_folder(run_key, samples_seen), folder)
+        except (ObjectNotFoundError, IntegrityError):
+            continue
+    return None
+
+
+def drop(store: ObjectStore, run_key: str) -> None:
+    """Delete every checkpoint of a run, indexes first, so that none is half there."""
+    keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
+    for key in sorted(keys, key=lambda key: not key.endswith(f"/{_INDEX}")):
+        store.delete(key)
+
+
+def _fetch(store: ObjectStore, base: str, folder: Path) -> Path:
+    index = _read_index(store, f"{base}/{_INDEX}")
+    target = folder / index.folder
+    if target.is_dir():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+        staged = Path(scratch) / index.folder
+        for name, digest in index.files.items():
+            data = store.get(f"{base}/{digest}")
+            if sha256_hex(data) != digest:
+                msg = f"{base}/{digest} ({name}) has another content than its name says; delete it."
+                raise IntegrityError(msg)
+            path = staged / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, data)
+        move_folder(staged, target)
+    return target
+
+
+def _read_index(store: ObjectStore, key: str) -> _Index:
+    data = store.get(key)
+    try:
+        index = _Index.model_validate_json(data)
+        for name in (index.folder, *index.files, *index.files.values()):
+            check_key(name)
+    except (ValidationError, LakeError) as error:
+        msg = f"The checkpoint index {key} is not one of schema {SCHEMA} ({error}); delete it."
+        raise IntegrityError(msg) from error
+    return index
+
+
+def _drop_old(store: ObjectStore, run_key: str) -> None:
+    """Delete what is older than the last kept one, indexes first, so that none is half there."""
+    kept = complete(store, run_key)[:KEEP]
+    if len(kept) < KEEP:
+        return
+    border = checkpoint_folder(run_key, kept[-1])
+    keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
+    old = [key for key in keys if key.rpartition("/")[0] < border]
+    for key in sorted(old, key=lambda key: not key.endswith(f"/{_INDEX}")):
+        store.delete(key)
+
+
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def read_index(data: bytes, where: str) -> dict[str, Any]:
+    """Return snapshot.json with at least one file, every one a plain name.
+
+    Args:
+        data: the bytes of snapshot.json.
+        where: its place, for the message.
+
+    Raises:
+        IntegrityError: it is none.
+    """
+    try:
+        index: dict[str, Any] = json.loads(data)
+        names = list(index["files"])
+        if not names or not all(_FILE.fullmatch(name) for name in names):
+            raise ValueError(names)  # noqa: TRY301 - one sentence for every defect
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{where} does not name a snapshot's files ({error!r}); train the generator again"
+        raise IntegrityError(msg) from error
+    return index
+
+
+def checked(data: bytes, digest: str, where: str) -> bytes:
+    """Return `data` if it has the sha256 `digest`.
+
+    Raises:
+        IntegrityError: it has another.
+    """
+    if sha256_hex(data) != digest:
+        msg = (
+            f"{where} is not the file its snapshot.json names (sha256 {sha256_hex(data)}, not "
+            f"{digest}); restore it from a backup or train the generator again"
+        )
+        raise IntegrityError(msg)
+    return data
+
+
+TRAINING_FORMAT = "ganmill-training-plan/1"
+_SNAPSHOT = re.compile(r"generators/([^/]+)/([^/]+)/snapshot\.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """One training, agreed by its key: the first trainer to arrive decides the version."""
+
+    name: str
+    train_key: str
+    version: str
+    created: datetime
+    """UTC, whole seconds."""
+    resolved: Mapping[str, Any]
+    """What every `auto` became, and the thread count; plain JSON."""
+
+    @classmethod
+    def propose(
+        cls, name: str, train_key: str, created: datetime, resolved: Mapping[str, Any]
+    ) -> Self:
+        """Return the plan of this training, if it is the first to arrive."""
+        stamp = created.astimezone(UTC).replace(microsecond=0)
+        version = make_version(stamp, train_key)
+        return cls(
+            name=name, train_key=train_key, version=version, created=stamp, resolved=resolved
+        )
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON."""
+        fields = asdict(self) | {"created": self.created.isoformat()}
+        return canonical_json({"format": TRAINING_FORMAT, **fields})
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a plan.
+
+        Raises:
+            IntegrityError: these bytes are no plan that this version of ganmill reads.
+        """
+        try:
+            raw = json.loads(data)
+            if raw.pop("format") != TRAINING_FORMAT:
+                raise ValueError(data[:40])  # noqa: TRY301 - one sentence for every defect
+            return cls(**raw | {"created": datetime.fromisoformat(raw["created"])})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            msg = f"this is no {TRAINING_FORMAT} plan ({error!r}); delete it and run again"
+            raise IntegrityError(msg) from error
+
+
+def agree_training(lake: ObjectStore, proposal: TrainingPlan) -> TrainingPlan:
+    """Store the plan of this train key, or return the one that is stored.
+
+    The key knows no name, so the stored plan may be that of a recipe with another name: version and
+    choices are shared, each name has its own folder.
+
+    Raises:
+        IntegrityError: the stored plan cannot be read or is another training's.
+    """
+    key = plan_key(proposal.train_key)
+    plan = TrainingPlan.from_json(lake.put_or_adopt(key, proposal.to_json()))
+    if plan.train_key != proposal.train_key:
+        msg = f"{lake.uri}/{key} is the plan of training {plan.train_key}; delete it and run again"
+        raise IntegrityError(msg)
+    return plan
+
+
+def put_candidate(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
+    """Store a snapshot folder; files that are there already are adopted, snapshot.json comes last.
+
+    Returns:
+        The snapshot digest (sha256 of snapshot.json) of what is stored, which may be what another
+        trainer of the same key put first: fetch it before use.
+
+    Raises:
+        IntegrityError: the folder's files are not those its snapshot.json names.
+    """
+    own = (folder / "snapshot.json").read_bytes()
+    index = read_index(own, str(folder))
+    stored: dict[str, str] = {}
+    for file, digest in index["files"].items():
+        data = checked((folder / file).read_bytes(), digest, f"{folder}/{file}")
+        stored[file] = sha256_hex(lake.put_or_adopt(generator_key(name, version, file), data))
+    mine = own if stored == index["files"] else canonical_json(index | {"files": stored})
+    standing_index = lake.put_or_adopt(snapshot_key(name, version), mine)
+    where = f"{lake.uri}/{snapshot_key(name, version)}"
+    if read_index(standing_index, where)["files"] != stored:
+        msg = f"{where} does not name the files beside it; delete that folder and train again"
+        raise IntegrityError(msg)
+    return sha256_hex(standing_index)
+
+
+def candidates(lake: ObjectStore, name: str) -> list[str]:
+    """Return the versions whose snapshot is complete, oldest first."""
+    return sorted(version for _, version in _snapshots(lake, f"{generator_folder(name)}/"))
+
+
+def list_generators(lake: ObjectStore) -> list[str]:
+    """Return the names of the generators with at least one complete snapshot, sorted."""
+    return sorted({name for name, _ in _snapshots(lake, "generators/")})
+
+
+def fetch(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
+    """Copy a stored snapshot into `folder` (made new) with every digest verified.
+
+    Returns:
+        The snapshot digest.
+
+    Raises:
+        FileExistsError: the folder is there already.
+        ObjectNotFoundError: there is no complete snapshot of that version.
+        IntegrityError: a file is not what snapshot.json says.
+    """
+    where = f"{lake.uri}/{snapshot_key(name, version)}"
+    raw = lake.get(snapshot_key(name, version))
+    files = {"snapshot.json": raw}
+    for file, digest in read_index(raw, where)["files"].items():
+        key = generator_key(name, version, file)
+        files[file] = checked(lake.get(key), digest, f"{lake.uri}/{key}")
+    folder.mkdir(parents=True)
+    for file, data in reversed(files.items()):  # snapshot.json last, as in the lake
+        (folder / file).write_bytes(data)
+    return sha256_hex(raw)
+
+
+def put_report(lake: ObjectStore, name: str, version: str, files: Mapping[str, bytes]) -> str:
+    """Store an evaluation beside its generator, under reports/<digest>/, report.json last.
+
+    Args:
+        lake: where.
+        name: the generator.
+        version: its version.
+        files: `report.json`, and whatever goes with it (`report.html`).
+
+    Returns:
+        The report digest: sha256 of report.json.
+    """
+    digest = sha256_hex(files["report.json"])
+    for file in sorted(files, key=lambda file: (file == "report.json", file)):
+        lake.put_once(generator_report_key(name, version, digest, file), files[file])
+    return digest
+
+
+def put_internal(lake: ObjectStore, name: str, version: str, files: Mapping[str, bytes]) -> None:
+    """Store what may hold real records, under internal/, which has its own read policy."""
+    for file, data in files.items():
+        lake.put_once(generator_internal_key(name, version, file), data)
+
+
+def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
+    matches = (_SNAPSHOT.fullmatch(info.key) for info in lake.list(prefix))
+    return [(match[1], match[2]) for match in matches if match]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ownership:
+    """One name of a lake, as generator and as data set, and whose it is."""
+
+    name: str
+    owner: str
+    since: str
+    """UTC, ISO 8601."""
+
+
+def read_owner(lake: ObjectStore, name: str) -> Ownership | None:
+    """Return whose a name is; None when it is nobody's.
+
+    Raises:
+        IntegrityError: the record is not one.
+    """
+    key = owner_key(name)
+    try:
+        return _ownership(lake, key, lake.get(key))
+    except ObjectNotFoundError:
+        return None
+
+
+def claim(lake: ObjectStore, name: str, owner: str, created: datetime) -> Ownership:
+    """Claim a name that is nobody's, and return whose it is now: the first to arrive has it.
+
+    Raises:
+        IntegrityError: the record that is there is not one.
+    """
+    stamp = created.astimezone(UTC).isoformat(timespec="seconds")
+    mine = Ownership(name=name, owner=owner, since=stamp)
+    key = owner_key(name)
+    return _ownership(lake, key, put_or_adopt(lake, key, canonical_json(asdict(mine))))
+
+
+def _ownership(lake: ObjectStore, key: str, data: bytes) -> Ownership:
+    try:
+        raw = json.loads(data)
+        return Ownership(name=raw["name"], owner=raw["owner"], since=raw["since"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{lake.uri}/{key} does not say who owns the name ({error!r}); restore or delete it"
+        raise IntegrityError(msg) from error

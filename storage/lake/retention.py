@@ -1,0 +1,243 @@
+"""What may leave a lake, and in which order: first a record in the log, then the deletion.
+
+retire    a committed version that readers no longer see; its files go after a grace period
+abandon   a version that was planned and never committed; its files go at once
+delete    the files of a version that the log has given up
+
+Every record is appended right behind the log it was decided on, or the decision is made again: so
+whatever publishers, readers and other collections do meanwhile, the order of the log decides. What
+the log has given up never comes back, so deleting needs no further look.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from storage.errors import ObjectNotFoundError, RetentionError
+from storage.lake.datasets import load_manifest, refresh_hint
+from storage.lake.layout import check_version, dataset_folder, latest_key, version_time
+from storage.lake.log import AppendLog, Commit, Versions, fold, read_versions, version_log
+from storage.stores.interface import ObjectInfo, ObjectStore
+
+GRACE = timedelta(hours=24)
+"""How long the files of a retired version stay, for whoever is reading them."""
+PATIENCE = timedelta(days=7)
+"""How old a version must be that was never committed; a run that is still at it starts anew."""
+
+Step = Literal["retire", "abandon", "delete"]
+Build = Callable[[Versions], Mapping[str, Any] | None]
+"""From what the log says to what is to be appended, or None when there is nothing to append."""
+
+_OF_VERSION = re.compile(r"datasets/([^/]+)/(?:_meta/)?(\d{8}T\d{6}Z-[0-9a-f]{8})/.+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """One thing that leaves the lake."""
+
+    step: Step
+    name: str
+    version: str
+    reason: str
+    objects: int = 0
+    """How many the version has; with `retire` they stay for now."""
+    total_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Collects what one lake no longer needs, as of one time."""
+
+    lake: ObjectStore
+    now: datetime
+    by: str = "retention"
+
+    def due(self) -> list[Removal]:
+        """Return what `collect` would do now; reads only."""
+        return [
+            removal
+            for name, stored in self._stored().items()
+            for removal in self._due(name, stored)
+        ]
+
+    def collect(self) -> list[Removal]:
+        """Do what is due, and return what was done."""
+        done = [removal for removal in self.due() if self._do(removal)]
+        for name in {removal.name for removal in done if removal.step == "retire"}:
+            refresh_hint(self.lake, name)
+        return done
+
+    def _stored(self, prefix: str = "datasets/") -> dict[str, dict[str, list[ObjectInfo]]]:
+        """Return the objects of every version of every data set."""
+        found: dict[str, dict[str, list[ObjectInfo]]] = {}
+        for info in self.lake.list(prefix):
+            match = _OF_VERSION.fullmatch(info.key)
+            if match:
+                found.setdefault(match[1], {}).setdefault(match[2], []).append(info)
+        return found
+
+    def _due(self, name: str, stored: Mapping[str, list[ObjectInfo]]) -> Iterator[Removal]:
+        facts = read_versions(self.lake, name)
+        keep = keep_last(self.lake, facts)
+        for version, objects in stored.items():
+            found = self._judge(facts, version, keep)
+            if found is not None:
+                step, reason = found
+                yield Removal(
+                    step=step,
+                    name=name,
+                    version=version,
+                    reason=reason,
+                    objects=len(objects),
+                    total_bytes=sum(info.size_bytes for info in objects),
+                )
+
+    def _judge(self, facts: Versions, version: str, keep: int | None) -> tuple[Step, str] | None:
+        """Return what is to be done with a version and why; None: it stays."""
+        commit = facts.of(version)
+        if commit is None:
+            return self._judge_uncommitted(facts, version)
+        if commit.retired:
+            over = self._grace_is_over(commit)
+            return ("delete", f"retired at {commit.retired_at}") if over else None
+        if is_surplus(facts, commit, keep):
+            return "retire", f"output.keep_last is {keep}"
+        return None
+
+    def _judge_uncommitted(self, facts: Versions, version: str) -> tuple[Step, str] | None:
+        if version in facts.abandoned:
+            return "delete", "abandoned"
+        if version_time(version) + PATIENCE > self.now:
+            return None
+        return "abandon", f"planned more than {PATIENCE.days} days ago and never committed"
+
+    def _grace_is_over(self, commit: Commit) -> bool:
+        try:
+            return datetime.fromisoformat(commit.retired_at) + GRACE <= self.now
+        except (ValueError, TypeError):  # no time, or one without a zone: keep it
+            return False
+
+    def _do(self, removal: Removal) -> bool:
+        """Do one step; False when the log says otherwise by now."""
+        log = version_log(self.lake, removal.name)
+        if removal.step == "retire":
+            return _append(log, lambda facts: self._retire(facts, removal))
+        if removal.step == "abandon" and not _append(
+            log, lambda facts: self._abandon(facts, removal)
+        ):
+            return False
+        self._delete(removal.name, removal.version)
+        return True
+
+    def _retire(self, facts: Versions, removal: Removal) -> Mapping[str, Any] | None:
+        commit = facts.of(removal.version)
+        if commit is None or not is_surplus(facts, commit, keep_last(self.lake, facts)):
+            return None
+        return _record("retire", removal.version, self.by, removal.reason, self.now)
+
+    def _abandon(self, facts: Versions, removal: Removal) -> Mapping[str, Any] | None:
+        if facts.of(removal.version) is not None or removal.version in facts.abandoned:
+            return None
+        return _record("abandon", removal.version, self.by, removal.reason, self.now)
+
+    def _delete(self, name: str, version: str) -> None:
+        """Delete the files of a version that the log has given up, those in `_meta` last."""
+        found = self._stored(f"{dataset_folder(name)}/").get(name, {}).get(version, [])
+        for info in sorted(found, key=lambda info: "/_meta/" in info.key):
+            self.lake.delete(info.key)
+
+
+def keep_last(lake: ObjectStore, facts: Versions) -> int | None:
+    """Return how many versions stay, as the latest manifest says; None keeps all."""
+    if not facts.visible:
+        return None
+    said = (load_manifest(lake, facts.visible[-1]).fields.retention or {}).get("keep_last")
+    return said if isinstance(said, int) and said >= 1 else None
+
+
+def is_surplus(facts: Versions, commit: Commit, keep: int | None) -> bool:
+    """Say whether retention may retire a version: never the newest ones, never a pinned one."""
+    if keep is None or commit.retired or commit.pinned:
+        return False
+    newest = {one.version for one in facts.visible[-keep:]}
+    return commit.version not in newest
+
+
+def pin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
+    """Keep a version for good; False when it is pinned already.
+
+    Raises:
+        ObjectNotFoundError: there is no such version.
+        RetentionError: it is retired.
+    """
+
+    def build(facts: Versions) -> Mapping[str, Any] | None:
+        pinned = _standing(name, version, facts).pinned
+        return None if pinned else _record("pin", version, by, reason, datetime.now(UTC))
+
+    return _append(version_log(lake, name), build)
+
+
+def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
+    """Let retention have a version again; False when it is not pinned.
+
+    Raises:
+        ObjectNotFoundError: there is no such version.
+        RetentionError: it is retired.
+    """
+
+    def build(facts: Versions) -> Mapping[str, Any] | None:
+        pinned = _standing(name, version, facts).pinned
+        return _record("unpin", version, by, reason, datetime.now(UTC)) if pinned else None
+
+    return _append(version_log(lake, name), build)
+
+
+def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> None:
+    """Retire a version by hand, also the latest; readers go on with the one before.
+
+    Raises:
+        ObjectNotFoundError: there is no such version.
+        RetentionError: it is pinned or retired.
+    """
+
+    def build(facts: Versions) -> Mapping[str, Any] | None:
+        if _standing(name, version, facts).pinned:
+            msg = f"{name}/{version} is pinned: run `ganmill datasets unpin {name} {version}` first"
+            raise RetentionError(msg)
+        return _record("retire", version, by, reason, datetime.now(UTC))
+
+    _append(version_log(lake, name), build)
+    refresh_hint(lake, name)
+    if not read_versions(lake, name).visible:
+        lake.delete(latest_key(name))
+
+
+def _standing(name: str, version: str, facts: Versions) -> Commit:
+    """Return the commit of a version that readers see."""
+    commit = facts.of(check_version(version))
+    if commit is None:
+        msg = f"{name!r} has no committed version {version}; see `ganmill datasets list`"
+        raise ObjectNotFoundError(msg)
+    if commit.retired:
+        msg = f"{name}/{version} is retired, which is final; publish it again under a new version"
+        raise RetentionError(msg)
+    return commit
+
+
+def _record(kind: str, version: str, by: str, reason: str, at: datetime) -> Mapping[str, Any]:
+    created = at.astimezone(UTC).isoformat(timespec="seconds")
+    return {"kind": kind, "version": version, "created": created, "by": by, "reason": reason}
+
+
+def _append(log: AppendLog, build: Build) -> bool:
+    """Append what `build` makes of the log, right behind it; False when it makes nothing of it."""
+    while True:
+        entries = log.read()
+        record = build(fold(entries))
+        if record is None:
+            return False
+        if log.append_at(entries[-1].number + 1 if entries else 1, record):
+            return True

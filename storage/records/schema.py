@@ -1,0 +1,187 @@
+"""What records are, whoever handles them: kinds of columns, constraints, classes, conditions.
+
+The columns of a table are described in the metadata of its Arrow schema. The key `ganmill-table`
+holds JSON:
+
+    {"schema": "ganmill-table/1", "min_group": 10,
+     "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
+     "constraints": [{"kind", "columns", "low", "high", "strict"}]}
+
+`form` is a pattern for keys and replaced text, one symbol per character: `9` a digit, `a` a small
+letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character stand
+for itself, and everything else stands for itself.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+KEY: Final = b"ganmill-table"
+SCHEMA: Final = "ganmill-table/1"
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+Label = str | int | bool
+"""A value of the label column."""
+
+ClassCounts = tuple[tuple[Label, int], ...]
+"""(label, count) sorted by label; empty where nothing conditions the generation."""
+
+
+def count_classes(labels: pa.Array | pa.ChunkedArray | None) -> ClassCounts:
+    """Count the records of every class."""
+    if labels is None:
+        return ()
+    counts = pc.value_counts(labels)
+    pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
+    return tuple(sorted(pairs))
+
+
+Kind = Literal[
+    "integer",
+    "float",
+    "decimal",
+    "boolean",
+    "category",
+    "date",
+    "time",
+    "timestamp",
+    "constant",
+    "key",
+    "text",
+]
+"""What the values of a column are. `key`: a name of the row, such as an id, that is made afresh."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    kind: Kind
+    why: str = ""
+    """How the kind was found, for `init` and `check`; names no value of the data."""
+    vocabulary: str = "private"
+    """`private`, or `public`: even values that few rows hold may be shown."""
+    form: str | None = None
+    """Of keys and replaced text."""
+
+
+class Constraint(BaseModel):
+    """Something that holds in every real row and must hold in every synthetic one."""
+
+    model_config = FROZEN
+
+    kind: Literal["range", "inequality", "combinations", "sum", "unique"] = Field(title="Kind")
+    """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
+    combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
+    of the others. unique: no two rows agree in these columns."""
+    columns: tuple[str, ...] = Field(title="Columns", min_length=1)
+    """The columns it is about."""
+    low: float | None = Field(None, title="Low")
+    """range only: the smallest value."""
+    high: float | None = Field(None, title="High")
+    """range only: the largest value."""
+    strict: bool = Field(False, title="Strict")
+    """inequality only: less than, instead of at most."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        least = {"range": 1, "inequality": 2, "combinations": 2, "sum": 2, "unique": 1}[self.kind]
+        if len(self.columns) < least or (self.kind == "range" and len(self.columns) > 1):
+            msg = (
+                f"a constraint of kind {self.kind!r} names {len(self.columns)} columns "
+                f"({', '.join(self.columns)}); it takes {'exactly 1' if least == 1 else least}"
+            )
+            raise ValueError(msg)
+        if (self.kind == "range") != (self.low is not None or self.high is not None):
+            msg = (
+                f"a constraint of kind {self.kind!r} has low {self.low} and high {self.high}; "
+                "give low, high or both exactly when the kind is range"
+            )
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableMetadata:
+    """What is known of a table besides its values."""
+
+    columns: tuple[Column, ...]
+    """In the order of the table."""
+    constraints: tuple[Constraint, ...] = ()
+    min_group: int = 10
+    """A value that fewer rows hold is not shown."""
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+def with_table_metadata(schema: pa.Schema, metadata: TableMetadata) -> pa.Schema:
+    """Return the schema with the description of its columns; other metadata stays."""
+    described = {
+        "schema": SCHEMA,
+        "min_group": metadata.min_group,
+        "columns": [asdict(column) for column in metadata.columns],
+        "constraints": [constraint.model_dump(mode="json") for constraint in metadata.constraints],
+    }
+    text = json.dumps(described, ensure_ascii=False, sort_keys=True).encode()
+    return schema.with_metadata({**(schema.metadata or {}), KEY: text})
+
+
+def read_table_metadata(schema: pa.Schema) -> TableMetadata | None:
+    """Return the description of the columns; None for records without one.
+
+    Raises:
+        ValueError: it is of another version, or not of exactly these columns.
+    """
+    text = (schema.metadata or {}).get(KEY)
+    if text is None:
+        return None
+    raw = json.loads(text)
+    columns = tuple(Column(**column) for column in raw["columns"])
+    if raw["schema"] != SCHEMA or [column.name for column in columns] != schema.names:
+        msg = (
+            f"the description of the columns ({raw['schema']}) does not fit the columns "
+            f"{', '.join(schema.names)}: prepare the records again"
+        )
+        raise ValueError(msg)
+    constraints = tuple(Constraint(**item) for item in raw["constraints"])
+    return TableMetadata(columns=columns, constraints=constraints, min_group=raw["min_group"])
+
+
+class Condition(BaseModel):
+    """What every synthetic row must have in one column; tables only."""
+
+    model_config = FROZEN
+
+    column: str = Field(title="Column", min_length=1)
+    """As the source names it."""
+    values: tuple[str, ...] = Field(default=(), title="Values")
+    """Any of these, as text: `">50K"`, `"3"`, `"true"`, `"2026-01-31"`; empty with low or high."""
+    low: str | None = Field(default=None, title="Low")
+    """Smallest value, as text; numbers, dates and times only."""
+    high: str | None = Field(default=None, title="High")
+    """Largest value, as text."""
+
+    @model_validator(mode="after")
+    def _values_or_range(self) -> Self:
+        if bool(self.values) == (self.low is not None or self.high is not None):
+            msg = (
+                f"synthesis.given for column {self.column!r} needs either values, or low, high or "
+                "both"
+            )
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,252 @@
+"""How records become the bytes of one shard, and back: one entry per format.
+
+A shard is encoded in memory as a whole, because only whole objects are put. The bytes depend on
+the records and the metadata alone (and on the versions of pyarrow and isal).
+
+Writing and reading one Parquet file in memory: portable encodings, checksums, own metadata.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import IntegrityError, PlanError
+
+SAMPLE_ID = "sample_id"
+IMAGE = "image"
+
+
+class ShardFormat(ABC):
+    """One way of writing records. Instances carry no state."""
+
+    extension: str
+    """Of the shard's file name, without a dot."""
+    media_type: str
+    modality: str
+    """Of the records it can hold."""
+    sample_ids: bool
+    """Whether records carry a `sample_id`; without, the schema is the source's own."""
+    self_describing: bool = True
+    """Whether a file has room for metadata. Where it has none, `metadata` is empty, and a document
+    of the version, `shards.json`, says it for all its shards."""
+
+    @abstractmethod
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema a reader without ganmill sees.
+
+        Args:
+            schema: the records' (with `sample_id` where there is one) and its metadata.
+        """
+
+    @abstractmethod
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
+        """Return the bytes of one shard.
+
+        Args:
+            records: with `sample_id` where there is one; images as fixed-shape tensors of uint8.
+                The schema's metadata is the plan's, such as the CSV dialect of the source.
+            metadata: what the shard says of itself.
+        """
+
+    @abstractmethod
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
+        """Return the records again, every one decoded in full, without schema metadata.
+
+        Args:
+            data: one shard.
+            schema: of the records as planned, with metadata; formats whose files say it do not
+                use it, the others read everything as text without it.
+
+        Raises:
+            IntegrityError: the bytes are truncated, altered, or no shard of this format.
+        """
+
+    @abstractmethod
+    def metadata(self, data: bytes) -> dict[str, str]:
+        """Return what the shard says of itself.
+
+        Raises:
+            IntegrityError: the bytes are no shard of this format.
+        """
+
+    @abstractmethod
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:
+        """Return rows and schema (as `file_schema`) without decoding more than that takes.
+
+        Args:
+            data: one shard.
+            schema: as `file_schema` gave it, for formats whose files do not say it.
+
+        Raises:
+            IntegrityError: the bytes are no shard of this format.
+        """
+
+    def how_to_read(self, folder: str, shards: int, schema: pa.Schema) -> tuple[str, ...]:  # noqa: ARG002
+        """Return lines of Python with which pandas reads a version.
+
+        Args:
+            folder: of its shards, with a slash at the end.
+            shards: how many there are.
+            schema: as `file_schema` gave it.
+        """
+        return (f'pandas.read_parquet("{folder}")',)
+
+    @abstractmethod
+    def bytes_per_row(self, schema: pa.Schema) -> int:
+        """Return about how many bytes one record takes, for planning; never below 1."""
+
+
+FORMATS: dict[str, str] = {
+    "parquet": "storage.shards.images:FORMAT",
+    "parquet-raw": "storage.shards.images_raw:FORMAT",
+    "table-parquet": "storage.shards.tables:PARQUET",
+    "csv": "storage.shards.tables:CSV",
+}
+"""Name → module and name of the format, imported when it is asked for."""
+
+OFFERED: dict[str, dict[str, str]] = {
+    "images": {"parquet": "parquet", "parquet-raw": "parquet-raw"},
+    "tables": {"parquet": "table-parquet", "csv": "csv"},
+}
+"""Modality → what a recipe calls a format → its key in `FORMATS`."""
+
+
+def format_for(modality: str, name: str) -> str:
+    """Return the key in `FORMATS` of what the recipe calls `output.format`.
+
+    Raises:
+        PlanError: records of this modality cannot be written so.
+    """
+    offered = OFFERED.get(modality, {})
+    if name not in offered:
+        msg = (
+            f"output.format {name!r} cannot hold {modality}; choose one of "
+            f"{', '.join(offered) or 'none'}"
+        )
+        raise PlanError(msg)
+    return offered[name]
+
+
+def load_format(name: str) -> ShardFormat:
+    """Return the format of that name.
+
+    Raises:
+        PlanError: there is none.
+    """
+    place = FORMATS.get(name)
+    if place is None:
+        msg = f"the output format {name!r} does not exist; choose one of {', '.join(FORMATS)}"
+        raise PlanError(msg)
+    module, _, constant = place.partition(":")
+    shard_format: ShardFormat = getattr(import_module(module), constant)
+    return shard_format
+
+
+ROW_GROUP_ROWS = 8192
+"""Small enough to stream and to read in parallel, large enough to compress."""
+FOREIGN_KEYS = ("ARROW:schema", "pandas", "huggingface")
+"""Metadata keys that belong to others."""
+
+
+def write_parquet(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
+    """Return the table as a Parquet file.
+
+    zstd level 1, dictionaries for strings only, page index, page checksums; no statistics of
+    image bytes. The bytes depend on table and metadata alone.
+    """
+    table = table.replace_schema_metadata(dict(metadata))
+    strings = [field.name for field in table.schema if _is_string(field.type)]
+    plain = [field.name for field in table.schema if field.name != IMAGE]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=strings,
+        write_statistics=plain,
+        write_page_index=True,
+        write_page_checksum=True,
+    )
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def read_parquet(data: bytes) -> pa.Table:
+    """Read every page, checksums verified; metadata is dropped from the schema.
+
+    Raises:
+        IntegrityError: truncated, altered, or no Parquet file.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"the shard is no complete Parquet file ({error}); it is damaged"
+        raise IntegrityError(msg) from error
+    return table.replace_schema_metadata(None)
+
+
+def read_metadata(data: bytes) -> dict[str, str]:
+    """Return the file's own key-value metadata.
+
+    Raises:
+        IntegrityError: no Parquet file.
+    """
+    try:
+        raw = pq.read_metadata(pa.BufferReader(data)).metadata or {}
+        texts = {key.decode(): value.decode() for key, value in raw.items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        msg = f"the shard's footer cannot be read ({error}); it is damaged"
+        raise IntegrityError(msg) from error
+    return {key: value for key, value in texts.items() if key not in FOREIGN_KEYS}
+
+
+def read_footer(data: bytes) -> tuple[int, pa.Schema]:
+    """Return rows and Arrow schema, metadata dropped.
+
+    Raises:
+        IntegrityError: no Parquet file.
+    """
+    try:
+        footer = pq.read_metadata(pa.BufferReader(data))
+        return footer.num_rows, footer.schema.to_arrow_schema().remove_metadata()
+    except (pa.ArrowException, OSError) as error:
+        msg = f"the shard's footer cannot be read ({error}); it is damaged"
+        raise IntegrityError(msg) from error
+
+
+def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
+    """Return (H, W, C) of the records' image column."""
+    height, width, channels = schema.field(IMAGE).type.shape
+    return height, width, channels
+
+
+def huggingface(schema: pa.Schema) -> dict[str, str]:
+    """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
+
+    Empty where a column's type has no plain name there.
+    """
+    features: dict[str, Any] = {}
+    for field in schema:
+        if field.name == IMAGE:
+            features[IMAGE] = {"_type": "Image"}
+        elif _is_plain(field.type):
+            features[field.name] = {"_type": "Value", "dtype": str(field.type)}
+        else:
+            return {}
+    return {"huggingface": json.dumps({"info": {"features": features}}, sort_keys=True)}
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return _is_string(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))

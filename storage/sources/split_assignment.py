@@ -1,0 +1,216 @@
+"""From the recipe's split and the collected records to a side for every record. Pure.
+
+Shape legend: N records.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from storage.errors import SourceError
+from storage.sources.split import (
+    HOLDOUT,
+    SPLIT_VALUES,
+    SPLITS,
+    TRAIN,
+    VALIDATION,
+    SplitConfig,
+    assign,
+    copies_of,
+    distinct_rows,
+    leaks,
+    repeated,
+    split_rule,
+    value_digests,
+    with_occurrence,
+)
+
+LEFT_OUT: Final = 255
+"""The side of a record that goes nowhere."""
+
+_TRAIN, _VALIDATION, _HOLDOUT = (SPLITS.index(name) for name in (TRAIN, VALIDATION, HOLDOUT))
+_SHOWN_VALUES = 5
+_LEAK_SHARE = 0.01
+_LEAK_RATIO = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What decides, for N records."""
+
+    digests: NDArray[np.uint8]
+    """(N, 16), of the content as stored."""
+
+    final_digests: NDArray[np.uint8]
+    """(N, 16), of the content as delivered."""
+
+    deciding: pa.Array | None
+    """The column of `split.column` or `split.group_by`, for the records that are not held out."""
+
+    held_out: NDArray[np.bool_]
+    """(N,), whether the record came from `split.holdout_uri`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Where every record goes."""
+
+    sides: NDArray[np.uint8]
+    """(N,): 0 train, 1 validation, 2 holdout, or LEFT_OUT."""
+
+    rule: dict[str, Any]
+    """The rule to store."""
+
+    notes: tuple[str, ...]
+    """What was decided on the user's behalf."""
+
+
+def decide(config: SplitConfig, collected: Collected, *, refuse_leaks: bool = False) -> Decision:
+    """Give every record its side.
+
+    Args:
+        config: the recipe's `source.split`.
+        collected: the content of the records, and what the user says of their sides.
+        refuse_leaks: whether a user's own split is refused when its holdout was copied from the
+            other records, instead of leaving their copies out.
+
+    Raises:
+        SourceError: a split is empty, the deciding column has empty or unknown values, or the
+            user's own split leaks.
+    """
+    notes: list[str] = []
+    distinct = distinct_rows(collected.digests)
+    mostly_copies = 2 * distinct < len(collected.digests)
+    by_occurrence = mostly_copies and config.column is None and config.group_by is None
+    if by_occurrence:
+        notes.append(
+            f"Only {distinct} of {len(collected.digests)} records are distinct, so the split is by "
+            "occurrence and equal records lie on several sides."
+        )
+    sides = _sides(config, collected, by_occurrence=by_occurrence, notes=notes)
+    if refuse_leaks and (config.column is not None or config.holdout_uri is not None):
+        _check_leaks(config, collected.final_digests, sides)
+    marked = leaks(collected.final_digests, sides)
+    if marked.any() and not by_occurrence:
+        notes.append(_leak_note(int(marked.sum()), kept=mostly_copies))
+        if not mostly_copies:
+            sides[marked] = LEFT_OUT
+    _check_filled(config, sides)
+    rule = split_rule(config, by_occurrence=by_occurrence)
+    return Decision(sides=sides, rule=rule, notes=tuple(notes))
+
+
+def _sides(
+    config: SplitConfig, collected: Collected, *, by_occurrence: bool, notes: list[str]
+) -> NDArray[np.uint8]:
+    keys = with_occurrence(collected.digests) if by_occurrence else collected.digests
+    if config.column is not None:
+        return _from_column(config, collected, keys, notes)
+    separate = config.holdout_uri is not None
+    own = ~collected.held_out
+    keys = keys[own] if config.group_by is None else _group_digests(config.group_by, collected)
+    sides = np.full(len(own), _HOLDOUT, np.uint8)
+    sides[own] = assign(
+        keys, validation=config.validation, holdout=0.0 if separate else config.holdout
+    )
+    return sides
+
+
+def _from_column(
+    config: SplitConfig, collected: Collected, keys: NDArray[np.uint8], notes: list[str]
+) -> NDArray[np.uint8]:
+    name = config.column or ""
+    values, codes = _values(name, collected)
+    unknown = [value for value in values if value.strip().lower() not in SPLIT_VALUES]
+    if unknown:
+        shown = ", ".join(repr(value) for value in unknown[:_SHOWN_VALUES])
+        msg = (
+            f"The split column {name!r} says {shown}, which names no split; "
+            "its values may be train, validation and holdout (or val, dev, test)."
+        )
+        raise SourceError(msg)
+    by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
+    sides = by_code[codes]
+    if not (sides == _VALIDATION).any():
+        train = np.flatnonzero(sides == _TRAIN)
+        sides[train] = assign(keys[train], validation=config.validation, holdout=0.0)
+        notes.append(
+            f"The split column {name!r} never says validation, so {config.validation:.0%} of its "
+            "training records are taken for it by their hash."
+        )
+    return sides
+
+
+def _group_digests(name: str, collected: Collected) -> NDArray[np.uint8]:
+    values, codes = _values(name, collected)
+    return value_digests(values)[codes]
+
+
+def _values(name: str, collected: Collected) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the distinct values as text and the index of each record's value."""
+    column = collected.deciding
+    if column is None or column.null_count:
+        missing = 0 if column is None else column.null_count
+        msg = f"The column {name!r} decides the split but is empty in {missing} records; fill it."
+        raise SourceError(msg)
+    encoded = pc.dictionary_encode(column)
+    values = [str(value) for value in encoded.dictionary.to_pylist()]
+    return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _check_leaks(config: SplitConfig, digests: NDArray[np.uint8], sides: NDArray[np.uint8]) -> None:
+    """Refuse a holdout that was copied from what is trained on.
+
+    Some tables hold equal rows by nature. A holdout leaks when more than 1 % of it is found among
+    the other rows, and more than twice the share of those that have an equal among themselves.
+    """
+    held = sides == _HOLDOUT
+    found = copies_of(digests[held], digests[~held])
+    among = repeated(digests[~held])
+    share, natural = found.mean(), among.mean()
+    if not held.any() or share <= _LEAK_SHARE or share <= _LEAK_RATIO * natural:
+        return
+    place = f"the column {config.column!r}" if config.column else "split.holdout_uri"
+    remedy = "split.column" if config.column else "split.holdout_uri"
+    msg = (
+        f"The split leaks: of the {int(held.sum())} holdout rows that {place} names, "
+        f"{int(found.sum())} ({share:.1%}) are also among the other rows, label aside, where "
+        f"{natural:.1%} have an equal among themselves; remove these rows from the holdout, or "
+        f"leave out {remedy} to divide by content."
+    )
+    raise SourceError(msg)
+
+
+def _leak_note(count: int, *, kept: bool) -> str:
+    if kept:
+        return (
+            f"Equal to a record of a later split: {count} records; they stay, since most records "
+            "of this source are copies, so the splits overlap."
+        )
+    return (
+        f"Left out, as equal to a record of a later split: {count} records, so that train, "
+        "validation and holdout share nothing."
+    )
+
+
+def _check_filled(config: SplitConfig, sides: NDArray[np.uint8]) -> None:
+    counts = {name: int((sides == side).sum()) for side, name in enumerate(SPLITS)}
+    for name, count in counts.items():
+        if count == 0:
+            remedy = {
+                TRAIN: "lower split.validation and split.holdout",
+                VALIDATION: "raise split.validation",
+                HOLDOUT: "raise split.holdout",
+            }[name]
+            if config.column is not None:
+                remedy = f"mark records as {name} in the column {config.column!r}"
+            elif config.group_by is not None:
+                remedy += f", or group by a column with more values than {config.group_by!r}"
+            elif config.holdout_uri is not None and name == HOLDOUT:
+                remedy = "check split.holdout_uri"
+            msg = f"The {name} split is empty (of {len(sides)} records {counts}); {remedy}."
+            raise SourceError(msg)

@@ -1,0 +1,326 @@
+"""Rows as CSV in a given dialect. The bytes depend on rows and dialect alone.
+
+CSV of a known dialect to rows again, exactly as they were written.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, parse, write
+from storage.sources.tables.csv_file import Layout, first_record, rewritten
+from storage.sources.tables.csv_numbers import Marks, plain_texts
+from storage.sources.tables.dialect import Dialect, Style
+
+_BATCH_ROWS: Final = 65_536
+_SAFE_DATES: Final = "%Y-%m-%d"
+_SAFE_SECONDS: Final = "%H:%M:%S"
+_SAFE_MICROS: Final = "%H:%M:%S.%f"
+
+
+def write_rows(table: pa.Table, dialect: Dialect) -> bytes:
+    """Return header and rows.
+
+    Raises:
+        UnicodeEncodeError: a text cannot be written in the dialect's encoding.
+    """
+    between = dialect.delimiter + (" " if dialect.space else "")
+    end = between * dialect.trailing + dialect.line_end
+    titles = [dialect.style(name).header for name in table.column_names]
+    header = [
+        _quoted_title(name if title is None else title, dialect)
+        for name, title in zip(table.column_names, titles, strict=True)
+    ]
+    first = f"sep={dialect.delimiter}{dialect.line_end}" if dialect.sep_line else ""
+    lines = [(first + between.join(header) + end).encode()]
+    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+        columns = [
+            _fields(column, dialect, dialect.style(name))
+            for name, column in zip(table.column_names, batch.columns, strict=True)
+        ]
+        rows = pc.binary_join_element_wise(*columns, between)
+        lines.append(_joined(pc.binary_join_element_wise(rows, "", end)))
+    data = b"".join(lines)
+    if dialect.bom or dialect.encoding != "utf-8":
+        mark = "\ufeff" if dialect.bom else ""
+        return (mark + data.decode()).encode(dialect.encoding)
+    return data
+
+
+def safe_format(kind: pa.DataType, *, micros: bool) -> str:
+    """Return the ISO 8601 format in which every value of a type can be written.
+
+    Args:
+        kind: a date, time or timestamp.
+        micros: whether there are fractions of a second.
+    """
+    if pa.types.is_date(kind):
+        return _SAFE_DATES
+    clock = _SAFE_MICROS if micros else _SAFE_SECONDS
+    if pa.types.is_time(kind):
+        return clock
+    return f"{_SAFE_DATES} {clock}{'%:z' if kind.tz else ''}"
+
+
+def offset_s(kind: pa.DataType) -> int:
+    """Return the offset from UTC of a type with a fixed zone such as +01:00; 0 for all others."""
+    zone = getattr(kind, "tz", None) or ""
+    if zone[:1] not in ("+", "-"):
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+
+
+def _joined(texts: pa.Array) -> bytes:
+    """Return N texts, not null, as one."""
+    starts = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :]
+    values: bytes = texts.buffers()[2][int(starts[0]) : int(starts[len(texts)])].to_pybytes()
+    return values
+
+
+def _quoted_title(title: str, dialect: Dialect) -> str:
+    quote = dialect.quote
+    if any(sign in title for sign in (dialect.delimiter, quote, "\n", "\r")):
+        return f"{quote}{title.replace(quote, quote * 2)}{quote}"
+    return title
+
+
+def _fields(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return the texts of a column, quoted where they need it, and its null word."""
+    if pa.types.is_null(column.type):
+        return pa.array([style.null] * len(column), pa.string())
+    writer = next((w for test, w in _WRITERS if test(column.type)), _plain)
+    texts = _quoted(writer(column, dialect, style), dialect, style)
+    return pc.fill_null(texts, style.null)
+
+
+def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Quote what would be read otherwise: delimiters, quotes, line ends, edges, null words."""
+    quote = dialect.quote
+    signs = "".join(f"\\x{{{ord(sign):x}}}" for sign in dialect.delimiter + quote)
+    needed = pc.match_substring_regex(texts, rf"[{signs}\r\n]|^\s|\s$|^$")
+    needed = pc.or_(needed, pc.is_in(texts, value_set=pa.array([style.null, *style.nulls])))
+    if not pc.any(needed).as_py():
+        return texts
+    doubled = pc.replace_substring(texts, quote, quote * 2)
+    return pc.if_else(needed, pc.binary_join_element_wise(quote, doubled, quote, ""), texts)
+
+
+def _plain(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    del dialect, style
+    return pc.cast(column, pa.string())
+
+
+def _numbers(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return whole numbers, floats and decimals, with the marks of the dialect."""
+    texts = pc.cast(column, pa.string())
+    if pa.types.is_floating(column.type):
+        texts = _with_decimals(texts, style.decimals)
+    texts = pc.replace_substring(texts, ".", dialect.decimal)
+    return _grouped(texts, dialect.thousands) if style.grouped and dialect.thousands else texts
+
+
+def _with_decimals(texts: pa.Array, decimals: int | None) -> pa.Array:
+    """Give every float a mark, and as many decimals as the source always has, never fewer."""
+    whole = pc.match_substring_regex(texts, r"^-?[0-9]+$")
+    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, "0", "."), texts)
+    if decimals is None:
+        return texts
+    plain = pc.match_substring_regex(texts, r"^-?[0-9]+\.[0-9]*$")
+    parts = pc.extract_regex(texts, r"^(?P<whole>-?[0-9]+)\.(?P<rest>[0-9]*)$")
+    rest = pc.utf8_rpad(pc.struct_field(parts, "rest"), decimals, "0")
+    padded = pc.binary_join_element_wise(pc.struct_field(parts, "whole"), rest, ".")
+    return pc.if_else(plain, padded, texts)
+
+
+def _grouped(texts: pa.Array, mark: str) -> pa.Array:
+    """Put the thousands mark in, from the right, until there is no place for another."""
+    while True:
+        more = pc.replace_substring_regex(
+            texts, r"^(-?[0-9]+)([0-9]{3})($|[^0-9].*)", rf"\1{mark}\2\3"
+        )
+        if more.equals(texts):
+            return texts
+        texts = more
+
+
+def _write_booleans(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    del dialect
+    true, false = style.booleans or ("true", "false")
+    return pc.if_else(column, true, false)
+
+
+def _write_moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return dates, times and timestamps in the column's format, ISO 8601 where that loses any."""
+    del dialect
+    micros = in_micros(column)
+    form = style.format or ""
+    if not form or not np.array_equal(_step(micros, form), micros):
+        form = safe_format(column.type, micros=bool((micros % SECOND_US).any()))
+    texts = write(micros, form, offset_s(column.type))
+    missing = pc.is_null(column)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+
+
+def in_micros(column: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return microseconds since 1970 in UTC, or since midnight; 0 for nulls."""
+    kind = column.type
+    if pa.types.is_date(kind):
+        column = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
+    elif pa.types.is_time(kind):
+        column = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
+    else:
+        column = pc.cast(pc.cast(column, pa.timestamp("us", kind.tz)), pa.int64())
+    micros: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(column, 0).to_numpy(
+        zero_copy_only=False
+    )
+    return micros
+
+
+def _step(
+    micros: np.ndarray[Any, np.dtype[np.int64]], form: str
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the moments as a format can write them."""
+    if "%f" in form:
+        step = 1
+    elif "%3f" in form:
+        step = SECOND_US // 1000
+    elif "%S" in form:
+        step = SECOND_US
+    else:
+        step = 60 * SECOND_US if has_time(form) else DAY_US
+    return micros // step * step
+
+
+_Writer = Callable[[pa.Array, Dialect, Style], pa.Array]
+
+_WRITERS: Final[tuple[tuple[Callable[[pa.DataType], bool], _Writer], ...]] = (
+    (pa.types.is_integer, _numbers),
+    (pa.types.is_floating, _numbers),
+    (pa.types.is_decimal, _numbers),
+    (pa.types.is_boolean, _write_booleans),
+    (pa.types.is_temporal, _write_moments),
+)
+
+
+_BLOCK_BYTES: Final = 16 << 20
+
+
+def read_rows(data: bytes, schema: pa.Schema, dialect: Dialect) -> pa.Table:
+    """Return the rows that `csv_writer.write_rows` wrote.
+
+    Raises:
+        ValueError: the bytes are something else (also `UnicodeDecodeError` and `ArrowInvalid`).
+    """
+    texts = read_texts(data, dialect)
+    titles = [dialect.style(name).header for name in schema.names]
+    wanted = [n if title is None else title for n, title in zip(schema.names, titles, strict=True)]
+    if texts.column_names != wanted:
+        msg = f"the header is {', '.join(texts.column_names)}, not {', '.join(wanted)}"
+        raise ValueError(msg)
+    columns = [
+        _typed(column.combine_chunks(), field.type, dialect, dialect.style(field.name))
+        for column, field in zip(texts.columns, schema, strict=True)
+    ]
+    return pa.table(columns, schema=schema.remove_metadata())
+
+
+def read_texts(data: bytes, dialect: Dialect) -> pa.Table:
+    """Return all fields as text under the titles of the header; bare empty fields are null.
+
+    Raises:
+        ValueError: it is no text of this encoding, has no header, or rows of different lengths.
+    """
+    text = data.decode(dialect.encoding).removeprefix("\ufeff")
+    if dialect.sep_line:
+        text = text.partition("\n")[2]
+    if not text.endswith(dialect.line_end) or text.count(dialect.quote) % 2:
+        msg = "it ends within a line or a quoted field"
+        raise ValueError(msg)
+    if dialect.space:
+        text = _without_spaces(text, dialect)
+    titles, end = first_record(text, dialect.delimiter, dialect.quote)
+    names = [str(number) for number in range(len(titles))]
+    kept = len(titles) - dialect.trailing
+    body = text[end:].encode()
+    if not body:
+        return pa.table([pa.array([], pa.string())] * kept, names=titles[:kept])
+    table = pa_csv.read_csv(
+        pa.BufferReader(body),
+        pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
+        pa_csv.ParseOptions(
+            delimiter=dialect.delimiter, quote_char=dialect.quote, newlines_in_values=True
+        ),
+        pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+        ),
+    )
+    return table.select(range(kept)).rename_columns(titles[:kept])
+
+
+def _without_spaces(text: str, dialect: Dialect) -> str:
+    layout = Layout(
+        delimiter=dialect.delimiter,
+        quote=dialect.quote,
+        line_end=dialect.line_end,
+        space=True,
+        sep_line=False,
+        header=(),
+        header_end=0,
+    )
+    return rewritten(text.encode(), layout).decode()
+
+
+def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -> pa.Array:
+    if style.null:
+        missing = pc.equal(texts, style.null)
+        texts = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+    if pa.types.is_string(kind):
+        return texts
+    if pa.types.is_temporal(kind):
+        return _read_moments(texts, kind, style)
+    if pa.types.is_boolean(kind):
+        return _read_booleans(texts, style)
+    if pa.types.is_null(kind):
+        return pa.nulls(len(texts)) if texts.null_count == len(texts) else texts.cast(kind)
+    return plain_texts(texts, Marks(decimal=dialect.decimal, thousands=dialect.thousands)).cast(
+        kind
+    )
+
+
+def _read_booleans(texts: pa.Array, style: Style) -> pa.Array:
+    true, false = style.booleans or ("true", "false")
+    values = pc.equal(texts, true)
+    if not pc.all(pc.or_(values, pc.equal(texts, false)), min_count=0).as_py():
+        msg = f"a field is neither {true} nor {false}"
+        raise ValueError(msg)
+    return values
+
+
+def _read_moments(texts: pa.Array, kind: pa.DataType, style: Style) -> pa.Array:
+    """Read moments in the column's format, or in the one that loses nothing."""
+    missing = pc.is_null(texts)
+    present = texts.drop_null()
+    forms = [safe_format(kind, micros=False), safe_format(kind, micros=True)]
+    for form in [style.format, *forms] if style.format else forms:
+        parsed = parse(present, form)
+        if parsed.ok_N.all():
+            values = np.zeros(len(texts), np.int64)
+            values[~missing.to_numpy(zero_copy_only=False)] = parsed.micros_N
+            return _as_kind(pa.array(values, mask=missing.to_numpy(zero_copy_only=False)), kind)
+    msg = f"a field is no {kind} as {' or '.join(forms)}"
+    raise ValueError(msg)
+
+
+def _as_kind(micros: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_time(kind):
+        return micros.cast(pa.time64("us")).cast(kind)
+    zone = getattr(kind, "tz", None)
+    return micros.cast(pa.timestamp("us", zone)).cast(kind)

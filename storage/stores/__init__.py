@@ -1,0 +1,1 @@
+"""Object stores behind one interface: local folder, S3, memory."""

@@ -24,8 +24,8 @@ from benchmarks.table_job import prepared_for, recipe_for
 from benchmarks.timing import RESULTS, machine
 from gan.evaluation.assess import build_assess
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.judges import Options, Reference, Splits
 from gan.evaluation.reference import build_reference
+from gan.modalities import Options, Reference, Splits
 from storage.sources.prepare import Prepared
 
 EPOCHS = (60,)

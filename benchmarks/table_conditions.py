@@ -24,18 +24,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.config import GeneratorConfig, TrainingConfig
-from gan.hooks import Hooks
 from gan.metrics.auc import auc
 from gan.metrics.c2st import out_of_fold_scores
 from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.modalities import load_modality
+from gan.protocols import Hooks
 from gan.randomness import numpy_stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
-from gan.tables.columns.types import require_metadata
-from gan.tables.evaluation.codes import Codes, fit_codes
+from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.columns import JudgedColumn, judged_columns
-from gan.tables.evaluation.features import Features, fit_features
+from gan.tables.evaluation.errors import Codes, fit_codes
+from gan.tables.evaluation.usefulness import Features, fit_features
 from gan.tables.judge import build_assess
 from gan.training.loop import train
 from storage.records.schema import Condition

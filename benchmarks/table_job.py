@@ -23,7 +23,7 @@ from flows.recipe import Recipe
 from flows.stages.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.evaluation.assess import build_assess
-from gan.hooks import Hooks, Tick
+from gan.protocols import Hooks, Tick
 from gan.randomness import stream
 from gan.sample import Sampler, draw_latents
 from gan.training.loop import train

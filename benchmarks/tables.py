@@ -30,9 +30,9 @@ from flows.stages.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.evaluation.assess import build_assess
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.judges import Options, Splits
 from gan.evaluation.reference import build_reference
-from gan.hooks import Hooks
+from gan.modalities import Options, Splits
+from gan.protocols import Hooks
 from gan.report import Metric
 from gan.sample import Sampler
 from gan.training.loop import train

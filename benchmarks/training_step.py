@@ -25,11 +25,10 @@ from gan.images.codec import ImageCodec
 from gan.images.networks import build
 from gan.images.presets import resolve
 from gan.randomness import numpy_stream, stream
-from gan.training.adversarial import Adversarial
 from gan.training.augment import augment
 from gan.training.batches import Batches
-from gan.training.ema import ema_decay
-from gan.training.state import TrainState
+from gan.training.objectives import Adversarial
+from gan.training.state import TrainState, ema_decay
 
 CASES = {
     "mlp, 8 x 8 grey": ((8, 8, 1), "mlp", 400),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from flows.errors import AnswerError
 from flows.results import Answer, Assessed, Choice, Question, Signature
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from gan.report import Verdict
 from storage.lake.promotions import GATE, Promotion, Standing
 

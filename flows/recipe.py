@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gan.config import GeneratorConfig, TrainingConfig
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from storage.lake.synthesis import SynthesisConfig
 from storage.sources.config import SourceConfig
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gan.evaluation.gate import Judgement
-from gan.evaluation.measured import Evaluation
-from gan.report import Report, Verdict
+from gan.gate import Judgement
+from gan.report import Evaluation, Report, Verdict
 from storage.lake.manifest import FileEntry
 from storage.lake.plan import Plan
 from storage.lake.promotions import Standing

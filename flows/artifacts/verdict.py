@@ -7,7 +7,7 @@ from flows.artifacts.markdown import LONGEST, code, plain, table
 from flows.report.metrics import PARTS, outcomes_of
 from flows.report.numbers import interval, number, words
 from flows.results import Assessed
-from gan.evaluation.bounds import Bounds, GateConfig, bounds_of
+from gan.gate import Bounds, GateConfig, bounds_of
 from gan.report import Event, Metric, Reason, Report
 
 SHOWN_REASONS = 8

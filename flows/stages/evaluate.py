@@ -19,9 +19,8 @@ from flows.report.render import render
 from flows.results import Assessed, Candidate, Judged
 from flows.story import Story, read_story
 from gan.errors import DataError, OutdatedError
-from gan.evaluation.gate import judge
-from gan.evaluation.measured import Evaluation
-from gan.report import Report
+from gan.gate import judge
+from gan.report import Evaluation, Report
 from storage.errors import ObjectNotFoundError
 from storage.lake import promotions, registry
 from storage.lake.layout import generator_internal_key, generator_report_key
@@ -31,8 +30,8 @@ from storage.stores.interface import put_or_adopt
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gan.evaluation.exhibit import Exhibit
-    from gan.evaluation.judges import Reference
+    from gan.modalities import Reference
+    from gan.report import Exhibit
     from gan.sample import Sampler
 
 _EVALUATION = TypeAdapter(Evaluation)
@@ -74,8 +73,8 @@ class Desk:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.evaluation.judges import Options, Splits
         from gan.evaluation.reference import build_reference
+        from gan.modalities import Options, Splits
 
         records, recipe = self.prepared.records, self.job.recipe
         splits = Splits(
@@ -159,7 +158,7 @@ class Desk:
         return Sampler.load(folder, choose_device(self.job.recipe.training.device))
 
     def _exhibit(self, fakes: "pa.Table", reference: "Reference") -> "Exhibit":
-        from gan.evaluation.exhibit import Exhibit
+        from gan.report import Exhibit
 
         return Exhibit(
             candidate=fakes,
@@ -177,7 +176,7 @@ class Desk:
         story: Story,
     ) -> Report:
         from gan.evaluation.reporting import Background, Subject, build_report
-        from gan.hooks import Curve
+        from gan.protocols import Curve
 
         subject = Subject(
             name=self.job.name,

@@ -27,8 +27,7 @@ from storage.sources.prepare import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.hooks import Tick
-    from gan.protocols import Codec
+    from gan.protocols import Codec, Tick
     from gan.training.loop import TrainResult
 
 MIRROR_INTERVAL_S = 30.0
@@ -102,7 +101,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.config import ResolvedConfig
     from gan.device import choose_device
     from gan.evaluation.assess import build_assess
-    from gan.hooks import Hooks
+    from gan.protocols import Hooks
     from gan.training.loop import train as run_loop
 
     seed = training_seed(job.recipe, job.scheduled)

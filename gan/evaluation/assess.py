@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from gan.evaluation.judges import load_judge
-from gan.hooks import Assess
+from gan.modalities import load_judge
+from gan.protocols import Assess
 
 __all__ = ["build_assess"]
 

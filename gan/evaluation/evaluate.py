@@ -9,9 +9,9 @@ How it is measured is the modality's: see judges.py.
 
 import pyarrow as pa
 
-from gan.evaluation.judges import Likelihood, Options, Reference, Splits, load_judge
-from gan.evaluation.measured import Evaluation
 from gan.evaluation.reference import build_reference
+from gan.modalities import Likelihood, Options, Reference, Splits, load_judge
+from gan.report import Evaluation
 
 __all__ = ["Options", "Reference", "Splits", "build_reference", "evaluate"]
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan.evaluation.bounds import GateConfig
-from gan.evaluation.gate import Judgement
-from gan.evaluation.measured import Evaluation, Measured
+from gan.gate import GateConfig, Judgement
+from gan.report import Evaluation, Measured
 
 PRIMARY = ("coverage", "fd", "c2st", "copies", "dcr_share")
 """The metrics that a challenger must not lose against the champion."""

@@ -4,7 +4,7 @@ Built once a night; every candidate and the champion are measured against the sa
 numbers are paired.
 """
 
-from gan.evaluation.judges import Options, Reference, Splits, load_judge
+from gan.modalities import Options, Reference, Splits, load_judge
 
 __all__ = ["Options", "Reference", "Splits", "build_reference"]
 

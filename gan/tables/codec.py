@@ -2,31 +2,56 @@
 
 See `vocabularies` for codes and cells, `columns` for how a column becomes some, and
 `columns.groups` for what is never shown.
+
+Whether a synthesis can be done at all: asked before anything is trained or published.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from gan.errors import SnapshotError
+from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Enforced, Redraw, Wanted
+from gan.tables.columns.derived import MADE
 from gan.tables.columns.fit import fit_columns, label_classes
-from gan.tables.columns.joint import Joint
-from gan.tables.columns.levels import Levels
-from gan.tables.columns.made import MADE
+from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.presence import Presence
-from gan.tables.columns.types import parse_type, require_metadata
-from gan.tables.constraints import check_real
-from gan.tables.contradictions import check_constraints
-from gan.tables.enforce import enforce
-from gan.tables.feasible import check_synthesis
+from gan.tables.columns.values import parse_type, require_metadata
+from gan.tables.constraints import check_constraints, check_real
+from gan.tables.enforce import Chains, enforce, row_rules, unique_rules
+from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
 from storage.records.schema import Condition
+
+if TYPE_CHECKING:
+    from gan.tables.vocabularies import Vocabularies
+
+
+def check_synthesis(codec: "Vocabularies", given: Sequence[Condition], rows: int) -> None:
+    """Check that so many rows can be made under these conditions and the table's constraints.
+
+    Raises:
+        ConfigError: a condition names an unknown column or value, contradicts a constraint, or
+            there are fewer keys or unique combinations than rows.
+    """
+    metadata, wanted = codec.metadata, Wanted(given=tuple(given))
+    check_constraints(metadata)
+    masks = allowed_cells(codec, wanted)
+    Chains(codec, row_rules(metadata)).pools(masks)
+    for unique in unique_rules(codec, metadata, wanted):
+        unique.check(rows)
+    for name, room in codec.capacities.items():
+        if rows > room:
+            msg = (
+                f"{rows} rows need as many keys in column {name!r} and its form has {room}: "
+                "synthesize fewer rows, or declare the column as category or text"
+            )
+            raise ConfigError(msg)
+
 
 Array = np.ndarray[Any, Any]
 

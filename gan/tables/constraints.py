@@ -2,20 +2,24 @@
 
 A null satisfies a range, an inequality and a sum, and rows with a null in the columns of `unique`
 are not compared, as in SQL.
+
+Constraints that cannot hold together, found before anything is trained.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
-from itertools import pairwise
+from graphlib import CycleError, TopologicalSorter
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.errors import DataError
-from gan.tables.columns.types import plain
-from storage.records.schema import Constraint
+from gan.errors import ConfigError, DataError
+from gan.tables.columns.values import plain
+from storage.records.schema import Constraint, TableMetadata
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Array = np.ndarray[Any, Any]
@@ -157,3 +161,207 @@ CHECKS: dict[str, Callable[[pa.Table, Constraint, pa.Table | None], Mask]] = {
     "unique": _repeated,
 }
 """Kind of constraint → which records break it."""
+
+
+NUMBERS = frozenset({"integer", "float", "decimal"})
+MOMENTS = frozenset({"date", "timestamp"})
+TIMES = frozenset({"time"})
+
+FITTING = {
+    "range": (NUMBERS,),
+    "sum": (NUMBERS,),
+    "inequality": (NUMBERS, MOMENTS, TIMES),
+}
+"""Kind of constraint → families of columns, of which all its columns must be of one."""
+
+MADE = frozenset({"key", "text"})
+"""Kinds of columns whose values are made up: nothing can be asked of them but to be unique."""
+
+Bound = tuple[float, Constraint | None]
+"""A limit and the constraint that it comes from."""
+
+
+def check_constraints(metadata: TableMetadata) -> None:
+    """Check that the constraints name columns of fitting kinds and do not contradict each other.
+
+    Raises:
+        ConfigError: they do; the sentence names both.
+    """
+    constraints = metadata.constraints
+    for each in constraints:
+        _check_columns(each, metadata)
+    _check_ownership(constraints)
+    bounds = Bounds()
+    for each in constraints:
+        if each.kind == "range":
+            bounds.narrow(each)
+    for step in ordered(constraints):
+        bounds.follow(*step)
+    for each in constraints:
+        if each.kind == "sum":
+            bounds.meet(each)
+
+
+def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
+    """Check that columns exist, appear once, and are of kinds that the constraint is for."""
+    names = constraint.columns
+    known = {column.name: column.kind for column in metadata.columns}
+    for position, name in enumerate(names):
+        if name not in known:
+            msg = (
+                f"{describe(constraint)} names column {name!r}, which the table does not have; its "
+                f"columns are {', '.join(known)}"
+            )
+            raise ConfigError(msg)
+        if name in names[:position]:
+            msg = f"{describe(constraint)} names column {name!r} twice: name it once"
+            raise ConfigError(msg)
+    families = FITTING.get(constraint.kind)
+    if families and not any(all(known[name] in family for name in names) for family in families):
+        kinds = ", ".join(f"{name!r} is of kind {known[name]}" for name in names)
+        texts = [" or ".join(sorted(family)) for family in families]
+        msg = (
+            f"{describe(constraint)} is for columns of kind {'; '.join(texts)}, but {kinds}: "
+            "remove it, or correct the kinds in source.columns"
+        )
+        raise ConfigError(msg)
+    wrong = [name for name in names if known[name] in MADE and not _made_fits(constraint, known)]
+    if wrong:
+        msg = (
+            f"{describe(constraint)} asks something of column {wrong[0]!r}, whose values are made "
+            f"up because its kind is {known[wrong[0]]}: remove it, or declare another kind"
+        )
+        raise ConfigError(msg)
+
+
+def _made_fits(constraint: Constraint, kinds: Mapping[str, str]) -> bool:
+    """Say whether a constraint may name columns that are made up: a key makes a row unique."""
+    return constraint.kind == "unique" and "key" in {kinds[name] for name in constraint.columns}
+
+
+def _check_ownership(constraints: Sequence[Constraint]) -> None:
+    """Check that a total is derived once, and that nothing else is asked of it."""
+    totals = {each.columns[0]: each for each in constraints if each.kind == "sum"}
+    for each in constraints:
+        mine = totals.get(each.columns[0]) is each
+        for name in each.columns[1 if mine else 0 :]:
+            other = totals.get(name)
+            if other is not None and each.kind in ("sum", "combinations", "unique"):
+                msg = (
+                    f"{describe(each)} and {describe(other)} both decide column {name!r}: keep "
+                    "one of them"
+                )
+                raise ConfigError(msg)
+    joined = [each for each in constraints if each.kind == "combinations"]
+    for one, other in combinations(joined, 2):
+        shared = sorted(set(one.columns) & set(other.columns))
+        if shared:
+            msg = (
+                f"{describe(one)} and {describe(other)} share column {shared[0]!r}: name all "
+                "their columns in one"
+            )
+            raise ConfigError(msg)
+
+
+Step = tuple[str, str, Constraint]
+"""`below, above` and the inequality that puts one below the other."""
+
+
+def ordered(constraints: Sequence[Constraint]) -> list[Step]:
+    """Return every step of the inequalities, from the lowest columns upwards.
+
+    Raises:
+        ConfigError: following them leads in a circle.
+    """
+    steps = [
+        (below, above, each)
+        for each in constraints
+        if each.kind == "inequality"
+        for below, above in pairwise(each.columns)
+    ]
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for below, above, _ in steps:
+        sorter.add(above, below)
+    try:
+        place = {name: number for number, name in enumerate(sorter.static_order())}
+    except CycleError as error:
+        raise ConfigError(_circle(steps, error.args[1])) from error
+    return sorted(steps, key=lambda step: place[step[1]])
+
+
+def _circle(steps: Sequence[Step], names: Sequence[str]) -> str:
+    """Return the sentence on inequalities that lead in a circle."""
+    edges = {frozenset(pair) for pair in pairwise(names)}
+    guilty = {describe(each): None for below, above, each in steps if {below, above} in edges}
+    return (
+        f"{' and '.join(guilty)} lead in a circle through {', '.join(map(repr, names[:-1]))}: "
+        "turn one of them round or remove it"
+    )
+
+
+@dataclass(kw_only=True)
+class Bounds:
+    """The smallest and largest value that each column may have, and why."""
+
+    lows: dict[str, Bound] = field(default_factory=dict)
+    highs: dict[str, Bound] = field(default_factory=dict)
+
+    def low(self, name: str) -> Bound:
+        """Return the lower limit of a column."""
+        return self.lows.get(name, (float("-inf"), None))
+
+    def high(self, name: str) -> Bound:
+        """Return the upper limit of a column."""
+        return self.highs.get(name, (float("inf"), None))
+
+    def narrow(self, constraint: Constraint) -> None:
+        """Take a range in.
+
+        Raises:
+            ConfigError: it is empty, or does not meet another range of the column.
+        """
+        name = constraint.columns[0]
+        if constraint.low is not None and constraint.low > self.low(name)[0]:
+            self.lows[name] = (constraint.low, constraint)
+        if constraint.high is not None and constraint.high < self.high(name)[0]:
+            self.highs[name] = (constraint.high, constraint)
+        self._meets(self.low(name), self.high(name), constraint, strict=False)
+
+    def follow(self, below: str, above: str, constraint: Constraint) -> None:
+        """Take a step of an inequality in: what is above is at least as large.
+
+        Raises:
+            ConfigError: ranges leave no room for it.
+        """
+        low, high = self.low(below), self.high(above)
+        self._meets(low, high, constraint, strict=constraint.strict)
+        if low[0] > self.low(above)[0]:
+            self.lows[above] = low
+
+    def meet(self, constraint: Constraint) -> None:
+        """Check a sum against the ranges of total and parts.
+
+        Raises:
+            ConfigError: the ranges of the parts and of the total do not meet.
+        """
+        total, *parts = constraint.columns
+        least = sum(self.low(part)[0] for part in parts)
+        most = sum(self.high(part)[0] for part in parts)
+        if least > self.high(total)[0]:
+            self._refuse(constraint, self.high(total)[1], f"the parts are at least {least}")
+        if most < self.low(total)[0]:
+            self._refuse(constraint, self.low(total)[1], f"the parts are at most {most}")
+
+    def _meets(self, low: Bound, high: Bound, constraint: Constraint, *, strict: bool) -> None:
+        if low[0] < high[0] or (low[0] == high[0] and not strict):
+            return
+        others = [each for _, each in (low, high) if each is not None and each is not constraint]
+        if not others:
+            msg = f"{describe(constraint)} is empty: its low must be at most its high"
+            raise ConfigError(msg)
+        self._refuse(constraint, others[0], f"{low[0]} is not below {high[0]}")
+
+    def _refuse(self, one: Constraint, other: Constraint | None, why: str) -> None:
+        which = describe(one) if other is None else f"{describe(one)} and {describe(other)}"
+        msg = f"{which} contradict each other ({why}): correct or remove one of them"
+        raise ConfigError(msg)

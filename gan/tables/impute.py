@@ -15,11 +15,9 @@ from gan.errors import ConfigError, DataError
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
-from gan.tables.columns.made import Constant, Sum
-from gan.tables.columns.modelled import Modelled
+from gan.tables.columns.derived import Constant, Sum
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.types import plain
-from gan.tables.columns.units import from_units, to_units
+from gan.tables.columns.values import Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
 from storage.records.schema import Constraint
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from gan.config import ResolvedConfig
 from gan.device import find_place
-from gan.hooks import Curve, Hooks
-from gan.protocols import Codec
+from gan.protocols import Codec, Curve, Hooks
 from gan.report import Event
 from gan.sample import average_sampler
 from gan.snapshot import save_snapshot
@@ -17,9 +16,8 @@ from gan.training import watch
 from gan.training.batches import Batches
 from gan.training.checkpoint import Checkpoints
 from gan.training.objectives import phases
-from gan.training.schedules import crosses_tick, is_spent, phase_at, used_share
-from gan.training.state import TrainState
-from gan.training.stats import Clock, curves, record_tick, write_stats
+from gan.training.state import TrainState, crosses_tick, is_spent, phase_at, used_share
+from gan.training.watch import Clock, curves, record_tick, write_stats
 
 CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
 

@@ -1,17 +1,179 @@
-"""The table of objectives: name in a phase → what does its steps."""
+"""The table of objectives: name in a phase → what does its steps.
 
+The adversarial objective: one step of the discriminator and one of the generator.
+
+Shapes: N pairs of one real and one fake, M = 2N.
+
+The likelihood objective: the generator minimises the mean nats per record.
+"""
+
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
 from gan.device import Place
-from gan.training.adversarial import Adversarial
+from gan.errors import ConfigError
+from gan.protocols import Discriminator, Generator
+from gan.training.augment import augment
 from gan.training.batches import Batch
-from gan.training.likelihood import Likelihood
+from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
 from gan.training.memorise import Memorise
-from gan.training.state import TrainState
+from gan.training.regularizers import PENALTIES, Seen
+from gan.training.state import TrainState, cosine
+
+Compared = tuple[Tensor, Tensor | None]
+"""N reals, then N fakes; and what the generator minimises of its own."""
+
+
+class Adversarial:
+    """A loss of `losses.ADVERSARIAL`, a penalty, terms of the generator, and augmentation.
+
+    Both steps share one pass of the generator and one augmentation: the generator does not change
+    between them, so a second pass on the same latents would give the same fakes. Each `backward`
+    names its inputs, so the discriminator's step computes no gradient of the generator and the
+    generator's step none of the discriminator.
+    """
+
+    def __init__(self, config: ResolvedConfig, place: Place) -> None:
+        self.config, self.place = config, place
+        self.loss, self.penalty = ADVERSARIAL[config.loss], PENALTIES[config.penalty]
+
+    def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
+        """Change both networks once and return the losses in the order of `REPORTED`.
+
+        A batch that does not fit in memory goes through in parts with summed gradients. Then the
+        fakes are made anew for the generator's step, because keeping the graphs of all parts would
+        take the very memory that is to be saved.
+
+        Args:
+            state: networks and optimisers, changed in place.
+            batch: the samples of this step.
+            share: used share of the budget, which learning rate and penalty follow.
+        """
+        strength = self._follow_schedules(state, share)
+        parts = batch.chunks(state.progress.micro_batch)
+        at_once = len(parts) == 1
+        losses = torch.zeros(len(REPORTED["adversarial"]), device=self.place.device)
+        for part in parts:
+            with torch.set_grad_enabled(at_once):
+                pairs, own = self._pairs(state.generator, part)
+            weight = len(part.labels_N) / len(batch.labels_N)
+            losses += self._pull_discriminator(state, pairs.detach(), part, strength, weight)
+        state.apply("discriminator")
+        for part in parts:
+            if not at_once:
+                pairs, own = self._pairs(state.generator, part)
+            weight = len(part.labels_N) / len(batch.labels_N)
+            losses += self._pull_generator(state, (pairs, own), part, weight)
+        state.apply("generator")
+        return losses
+
+    def _follow_schedules(self, state: TrainState, share: float) -> float:
+        """Set the learning rate and return the strength of this step's penalty, 0 for none."""
+        config = self.config
+        factor = state.progress.learning_rate_factor
+        state.set_learning_rate(
+            factor * cosine(config.learning_rate, config.learning_rate_end, share)
+        )
+        due = state.progress.samples_seen // config.batch_size % config.penalty_interval == 0
+        return due * config.penalty_interval * cosine(config.gamma, config.gamma_end, share) / 2
+
+    def _pairs(self, generator: Generator, part: Batch) -> Compared:
+        """Return N reals, then N fakes of the same classes, all augmented."""
+        with self.place.autocast():
+            reals, fakes, own = generator.pairs(part.reals, part.z_NZ, part.labels_N, part.stream)
+        pairs = augment(torch.cat([reals, fakes.float()]), self.config.augment, part.stream)
+        return pairs, own
+
+    def _logits(self, discriminator: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
+        with self.place.autocast():
+            logits: Tensor = discriminator(samples, labels)
+        return logits.float()
+
+    def _pull_discriminator(
+        self, state: TrainState, pairs: Tensor, part: Batch, strength: float, weight: float
+    ) -> Tensor:
+        """Add the gradients of the discriminator's loss and penalty; return the losses."""
+        discriminator, labels_M = _prepare(state, part), part.labels_N.repeat(2)
+        pairs.requires_grad_(strength > 0)
+        logits_M = self._logits(discriminator, pairs, labels_M)
+        loss = self.loss.discriminator(*logits_M.chunk(2))
+        steepness = torch.zeros_like(loss)
+        if strength > 0:
+            judge = functools.partial(self._logits, discriminator, labels=part.labels_N)
+            steepness = self.penalty(Seen(pairs, logits_M, judge, part.stream))
+        total = (loss + strength * steepness) * weight
+        total.backward(inputs=list(discriminator.parameters()))
+        return torch.stack([loss.detach(), torch.zeros_like(loss), steepness.detach()]) * weight
+
+    def _pull_generator(
+        self, state: TrainState, compared: Compared, part: Batch, weight: float
+    ) -> Tensor:
+        """Add the gradients of the generator's loss; return the losses."""
+        discriminator = _prepare(state, part)
+        reals, fakes = compared[0].chunk(2)
+        with torch.no_grad():
+            real_logits_N = self._logits(discriminator, reals, part.labels_N)
+        fake_logits_N = self._logits(discriminator, fakes, part.labels_N)
+        loss = self.loss.generator(real_logits_N, fake_logits_N)
+        for name, share in self.config.terms.items():
+            loss = loss + share * TERMS[name](reals, fakes)
+        if compared[1] is not None:
+            loss = loss + compared[1]
+        loss = loss * weight
+        loss.backward(inputs=list(state.generator.parameters()))
+        zero = torch.zeros_like(loss)
+        return torch.stack([zero, loss.detach(), zero])
+
+
+def _prepare(state: TrainState, part: Batch) -> Discriminator:
+    """Return the discriminator, with the randoms of this step.
+
+    Raises:
+        ConfigError: the preset has none.
+    """
+    if state.discriminator is None:
+        msg = (
+            f"preset {state.config.preset!r} has no discriminator: "
+            "an adversarial phase needs one, choose another preset"
+        )
+        raise ConfigError(msg)
+    state.discriminator.stream = part.stream
+    return state.discriminator
+
+
+class Likelihood:
+    """Negative log-likelihood by Adam along half a cosine; the generator says its own loss."""
+
+    def __init__(self, config: ResolvedConfig, place: Place) -> None:
+        self.config, self.place = config, place
+
+    def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
+        """Change the generator once and return its loss, the one name of `REPORTED`.
+
+        Args:
+            state: network and optimiser, changed in place.
+            batch: the samples of this step.
+            share: used share of the budget, which the learning rate follows.
+        """
+        config = self.config
+        state.set_learning_rate(
+            state.progress.learning_rate_factor
+            * cosine(config.learning_rate, config.learning_rate_end, share)
+        )
+        losses = torch.zeros(1, device=self.place.device)
+        for part in batch.chunks(state.progress.micro_batch):
+            with self.place.autocast():
+                loss = state.generator.loss(part.reals, part.stream)
+            loss = loss * (len(part.labels_N) / len(batch.labels_N))
+            loss.backward()
+            losses += loss.detach()
+        state.apply("generator")
+        return losses
 
 
 class Objective(Protocol):

@@ -1,16 +1,22 @@
 """Everything a training carries from one step to the next; a checkpoint is exactly this.
 
 Randomness is no part of it: every step draws from its own stream.
+
+The averaged generator, which is the one that is shipped.
+
+What changes over the training: learning rate, penalty strength, ticks. Pure functions.
 """
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.config import ResolvedConfig
 from gan.device import Place
@@ -18,9 +24,65 @@ from gan.modalities import load_modality
 from gan.protocols import Codec
 from gan.randomness import stream
 from gan.report import Event
-from gan.training.ema import ema_decay, update_average
 from gan.training.losses import REPORTED
-from gan.training.schedules import phase_at
+
+
+def ema_decay(samples_seen: int, batch_size: int, *, half_life_samples: int, ramp: float) -> float:
+    """Return the decay of one step of `batch_size` samples.
+
+    A weight's share halves every `half_life_samples`, early on every `ramp * samples_seen`, so
+    that the average follows the quick start (as in StyleGAN2-ADA's set-up, Karras et al. 2020).
+    """
+    half_life = min(half_life_samples, ramp * samples_seen)
+    return math.pow(0.5, batch_size / max(half_life, 1e-8))
+
+
+@torch.no_grad()
+def update_average(average: Sequence[Tensor], current: Sequence[Tensor], decay: float) -> None:
+    """Move the averaged weights towards the current ones, in place: a ← decay·a + (1-decay)·c."""
+    step = get_ema_multi_avg_fn(decay)
+    step(cast("list[Tensor]", average), cast("list[Tensor]", current), torch.tensor(0))
+
+
+def used_share(config: ResolvedConfig, samples_seen: int, seconds: float) -> float:
+    """Return the used share of the budget that will run out first, 0 to 1.
+
+    With a budget of samples alone, equal work gives equal weights on any machine; a budget of
+    seconds gives that up, so that the learning rate has fallen when the time is over.
+    """
+    shares = [
+        used / budget
+        for used, budget in ((samples_seen, config.budget_samples), (seconds, config.budget_s))
+        if budget is not None
+    ]
+    return min(max(shares, default=1.0), 1.0)
+
+
+def cosine(start: float, end: float, share: float) -> float:
+    """Return a value that falls from start to end along half a cosine."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def is_spent(config: ResolvedConfig, samples_seen: int, seconds: float) -> bool:
+    """Return whether a budget has run out."""
+    samples_spent = config.budget_samples is not None and samples_seen >= config.budget_samples
+    return samples_spent or (config.budget_s is not None and seconds >= config.budget_s)
+
+
+def phase_at(config: ResolvedConfig, share: float) -> int:
+    """Return the index of the phase that is due after this share of the budget."""
+    end = 0.0
+    for index, phase in enumerate(config.phases):
+        end += phase.fraction
+        if share < end:
+            return index
+    return len(config.phases) - 1
+
+
+def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
+    """Return whether the step that ended at `samples_seen` finished a tick."""
+    before = samples_seen - config.batch_size
+    return samples_seen // config.tick_samples > before // config.tick_samples
 
 
 @dataclass

@@ -2,22 +2,28 @@
 
 Everything here reads and writes `Progress`, which is in the checkpoint, so that a resumed training
 decides as an uninterrupted one would have.
+
+The numbers of a training over its samples: `stats.jsonl`, ticks, curves.
 """
 
 import contextlib
 import dataclasses
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from time import perf_counter
 from typing import NoReturn
 
 import torch
 
+from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
-from gan.hooks import Assessment, Hooks
+from gan.protocols import Assessment, Curve, Hooks, Tick
 from gan.training.checkpoint import Checkpoints
-from gan.training.schedules import is_spent
-from gan.training.state import Progress, TrainState
+from gan.training.state import Progress, TrainState, is_spent, used_share
+from storage.records.durable import replace_file
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many
@@ -177,3 +183,66 @@ def memory_limit() -> Iterator[None]:
 def _copies_rise(progress: Progress, assessment: Assessment) -> bool:
     reference = progress.copies_reference
     return reference is not None and assessment.copies > COPIES_RISE * reference
+
+
+STATS = "stats.jsonl"
+CLOCKED = ("samples_seen", "seconds", "samples_per_s")
+"""Entries of a line that are no curve."""
+
+
+class Clock:
+    """Seconds between calls."""
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since the previous lap."""
+        now = perf_counter()
+        lasted, self._last = now - self._last, now
+        return lasted
+
+
+def record_tick(
+    config: ResolvedConfig,
+    progress: Progress,
+    losses: Mapping[str, float],
+    assessment: Assessment | None,
+) -> Tick:
+    """Append this tick's line to the history and return it as a tick."""
+    before = progress.history[-1] if progress.history else {"samples_seen": 0, "seconds": 0.0}
+    lasted_s = progress.seconds - before["seconds"]
+    metrics = dict(losses)
+    if assessment is not None:
+        metrics |= {"rank": assessment.rank, "copies": assessment.copies, **assessment.metrics}
+    metrics = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+    tick = Tick(
+        samples_seen=progress.samples_seen,
+        progress=used_share(config, progress.samples_seen, progress.seconds),
+        seconds=progress.seconds,
+        samples_per_s=(progress.samples_seen - before["samples_seen"]) / max(lasted_s, 1e-9),
+        metrics=metrics,
+    )
+    clocked = {name: getattr(tick, name) for name in CLOCKED}
+    progress.history.append({**clocked, **metrics})
+    return tick
+
+
+def write_stats(folder: Path, progress: Progress) -> None:
+    """Write `stats.jsonl` from the history: after a resume it holds no line of the lost future."""
+    lines = [json.dumps(line, allow_nan=False) + "\n" for line in progress.history]
+    replace_file(folder / STATS, "".join(lines).encode())
+
+
+def curves(progress: Progress) -> tuple[Curve, ...]:
+    """Return every number of the history over samples, in order of first appearance."""
+    names = dict.fromkeys(name for line in progress.history for name in line)
+    return tuple(
+        Curve(
+            name=name,
+            samples_seen=tuple(int(x["samples_seen"]) for x in progress.history if name in x),
+            values=tuple(x[name] for x in progress.history if name in x),
+        )
+        for name in names
+        if name not in CLOCKED
+    )

@@ -9,8 +9,8 @@ import torch
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError, Interrupted
-from gan.hooks import Hooks
 from gan.modalities import MODALITIES, load_modality
+from gan.protocols import Hooks
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.snapshot import load_snapshot, snapshot_digest

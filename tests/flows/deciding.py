@@ -8,10 +8,8 @@ from flows.results import Answer, Assessed, Judged
 from flows.stages.ask import ask
 from flows.stages.gate import gate
 from flows.stages.promote import promote as promote_stage
-from gan.evaluation.bounds import GateConfig
-from gan.evaluation.gate import Judgement
-from gan.evaluation.measured import Evaluation, Measured
-from gan.report import Metric, Reason, Report
+from gan.gate import GateConfig, Judgement
+from gan.report import Evaluation, Measured, Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import snapshot_key
 from storage.lake.promotions import Decision, standing

@@ -10,7 +10,7 @@ from flows.approval import MOST_REASONS, answered, question_markdown, worsened
 from flows.errors import AnswerError
 from flows.results import Answer, Question
 from flows.stages.gate import gate
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from gan.report import Reason
 from storage.lake.promotions import standing
 

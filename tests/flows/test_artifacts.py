@@ -24,7 +24,7 @@ from flows.artifacts.samples import MAX_PNG_BYTES, MIN_WIDTH
 from flows.cost import Cost
 from flows.outcome import Outcome, Published
 from flows.stages.evaluate import public_notes
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from gan.report import Ceiling, Event, Figure, Metric, Reason, Report
 
 NASTY = "a|b <img src=x> *c* `d` [e](f)\n# g"

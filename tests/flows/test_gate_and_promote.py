@@ -8,7 +8,7 @@ from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, pro
 from flows.stages.ask import ask
 from flows.stages.gate import gate
 from flows.stages.promote import promote as promote_stage
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from storage.errors import PromotionConflictError
 
 

@@ -6,7 +6,7 @@ from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 from flows.cli.entry import run
 from flows.errors import AnswerError, RecipeError
 from flows.generator_moves import newest_report, promote_by_hand, reigns, roll_back
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from storage.errors import PromotionConflictError, SettingsError
 from storage.lake import promotions, registry
 from storage.lake.layout import numbered_key, promotions_folder, snapshot_key

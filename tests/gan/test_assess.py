@@ -6,8 +6,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from gan.errors import DataError
-from gan.evaluation.bounds import GateConfig
-from gan.evaluation.perceptual.assess import ValidationAssess, build_assess, rank
+from gan.gate import GateConfig
+from gan.images.assess import ValidationAssess, build_assess, rank
 from gan.images.codec import read_images, write_images
 
 PERFECT = {

@@ -8,14 +8,13 @@ import torch
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
-from gan.evaluation.judges import Options, Splits
-from gan.evaluation.measured import Evaluation
-from gan.evaluation.perceptual.evaluate import arrange
 from gan.evaluation.reference import build_reference
+from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
+from gan.images.evaluation import arrange
+from gan.modalities import Options, Splits
+from gan.report import Evaluation
 
 OPTIONS = Options(halves=20, replicates=6)
 

@@ -3,11 +3,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from gan.evaluation.bounds import GateConfig, bounds_of
-from gan.evaluation.gate import judge, real_pass_share
-from gan.evaluation.measured import Evaluation, Fact, Measured, TooFew
 from gan.evaluation.promotion import Contender, compare, paired_interval
-from gan.report import Ceiling, Metric
+from gan.gate import GateConfig, bounds_of, judge, real_pass_share
+from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
 
 
 def measured(name="coverage", value=0.95, low=0.9, high=1.0, **more):

@@ -5,8 +5,7 @@ import inspect
 import pytest
 
 from gan.errors import ConfigError
-from gan.evaluation.judges import Judge, load_judge
-from gan.modalities import MODALITIES
+from gan.modalities import MODALITIES, Judge, load_judge
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

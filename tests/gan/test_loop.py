@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from gan.device import find_place
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
-from gan.hooks import Assessment, Hooks
+from gan.protocols import Assessment, Hooks
 from gan.sample import Sampler, average_sampler
 from gan.snapshot import load_snapshot, snapshot_digest
-from gan.training.adversarial import Adversarial
 from gan.training.batches import Batches
 from gan.training.loop import train
-from gan.training.objectives import OBJECTIVES
+from gan.training.objectives import OBJECTIVES, Adversarial
 from gan.training.state import TrainState
 
 

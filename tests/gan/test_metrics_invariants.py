@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan.evaluation.trials import compare_sets
+from gan.evaluation.resampling import compare_sets
 from gan.metrics.copies import copies, nominal_share, order, record_digests, threshold
 from gan.metrics.distances import nearest_distances, squared_distances
 from gan.metrics.frechet import frechet_distance, moments

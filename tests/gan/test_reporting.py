@@ -4,16 +4,13 @@ import io
 import pytest
 from PIL import Image
 
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.exhibit import Exhibit
-from gan.evaluation.figures import training
-from gan.evaluation.gate import judge
-from gan.evaluation.judges import Options, Splits
 from gan.evaluation.reference import build_reference
-from gan.evaluation.reporting import Background, Subject, build_report
-from gan.hooks import Curve
-from gan.report import Event, Report
+from gan.evaluation.reporting import Background, Subject, build_report, training
+from gan.gate import GateConfig, judge
+from gan.modalities import Options, Splits
+from gan.protocols import Curve
+from gan.report import Event, Exhibit, Report
 
 RANK = Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5))
 CURVES = (

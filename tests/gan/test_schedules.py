@@ -1,8 +1,7 @@
 import pytest
 
 from gan.config import PhaseConfig
-from gan.training.ema import ema_decay
-from gan.training.schedules import cosine, crosses_tick, is_spent, phase_at, used_share
+from gan.training.state import cosine, crosses_tick, ema_decay, is_spent, phase_at, used_share
 
 
 def test_cosine_ends():

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from gan.config import GeneratorConfig, TrainingConfig
-from gan.hooks import Hooks
 from gan.images.codec import ImageCodec, write_images
 from gan.images.presets import resolve
+from gan.protocols import Hooks
 from gan.training import checkpoint
 from gan.training.loop import train
 from storage.records import durable

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from gan.evaluation.judges import Options, Reference, Splits
 from gan.evaluation.reference import build_reference
 from gan.images.codec import write_images
+from gan.modalities import Options, Reference, Splits
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 TRAIN, VALIDATION, HOLDOUT = 719, 359, 359

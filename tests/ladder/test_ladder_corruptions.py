@@ -7,10 +7,9 @@ import pyarrow as pa
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
 from gan.evaluation.promotion import Contender, compare
+from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
 
 Rows = tuple[np.ndarray, np.ndarray]

@@ -5,12 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
-from gan.evaluation.judges import Options
-from gan.evaluation.perceptual import reference as reference_module
 from gan.evaluation.reference import build_reference
+from gan.gate import GateConfig, judge
+from gan.images import evaluation as reference_module
+from gan.modalities import Options
 
 RESPLITS = 100
 QUICK = Options(halves=20, replicates=20)

@@ -5,13 +5,12 @@ import pyarrow as pa
 import pytest
 
 from gan.errors import DataError
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
-from gan.evaluation.judges import Options, Splits
 from gan.evaluation.promotion import Contender, compare
 from gan.evaluation.reference import build_reference
+from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
+from gan.modalities import Options, Splits
 
 OPTIONS = Options(halves=20, replicates=20)
 

@@ -10,11 +10,10 @@ import pytest
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.evaluation.assess import build_assess
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
-from gan.hooks import Hooks
+from gan.gate import GateConfig, judge
 from gan.modalities import load_modality
+from gan.protocols import Hooks
 from gan.sample import Sampler
 from gan.training.loop import train
 

@@ -14,7 +14,7 @@ from gan.metrics.closest import closest_share, nearer, nearest, owners, resample
 from gan.metrics.marginals import code_shares, column_errors
 from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.metrics.proportions import difference_half_width, more_often
-from gan.tables.evaluation.targets import cramers_v, mean_auc, r_squared
+from gan.tables.evaluation.usefulness import cramers_v, mean_auc, r_squared
 
 SIZES = (3, 5, 2)
 

@@ -10,15 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
-from gan.tables.columns.joint import Joint
-from gan.tables.columns.levels import Levels
-from gan.tables.columns.made import Constant, Key, Made, Sum
-from gan.tables.columns.modelled import Modelled
+from gan.tables.columns.derived import Constant, Key, Made, Sum
+from gan.tables.columns.groups import Rules, read_rules
+from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
-from gan.tables.columns.presence import Presence
-from gan.tables.columns.rules import Rules, read_rules
-from gan.tables.columns.types import check_type, plain, require_metadata
-from gan.tables.columns.units import NumberError, find_decimals, is_number
+from gan.tables.columns.values import (
+    Modelled,
+    NumberError,
+    check_type,
+    find_decimals,
+    is_number,
+    plain,
+    require_metadata,
+)
 from storage.records.schema import Column, TableMetadata
 
 Fitted = tuple[tuple[Modelled, ...], tuple[Made, ...]]

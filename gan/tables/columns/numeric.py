@@ -21,11 +21,18 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError
-from gan.tables.columns.groups import shown_values, wide_gaps
-from gan.tables.columns.modelled import Modelled
-from gan.tables.columns.rules import Limits
-from gan.tables.columns.types import from_plain, parse_type, to_plain
-from gan.tables.columns.units import LARGEST, NumberError, find_decimals, from_units, to_units
+from gan.tables.columns.groups import Limits, shown_values, wide_gaps
+from gan.tables.columns.values import (
+    LARGEST,
+    Modelled,
+    NumberError,
+    find_decimals,
+    from_plain,
+    from_units,
+    parse_type,
+    to_plain,
+    to_units,
+)
 
 Array = np.ndarray[Any, Any]
 

@@ -17,21 +17,19 @@ import numpy as np
 import pyarrow as pa
 
 from gan.device import one_thread_everywhere
-from gan.evaluation.bounds import GateConfig
-from gan.evaluation.judges import check_rows
-from gan.hooks import Assessment, SampleFn
+from gan.gate import GateConfig
 from gan.metrics.closest import nearer, nearest
 from gan.metrics.copies import copies_share, nominal_share, threshold
 from gan.metrics.distances import nearest_distances
 from gan.metrics.intervals import random_half
 from gan.metrics.pool import make_pool, measure_coverage
+from gan.modalities import check_rows
+from gan.protocols import Assessment, SampleFn
 from gan.randomness import numpy_stream
-from gan.tables.columns.types import require_metadata
-from gan.tables.evaluation.columns import conform, judged_columns
-from gan.tables.evaluation.error_codes import Coded, ErrorCodes, fit_error_codes
-from gan.tables.evaluation.errors import PAIR_COLUMNS
-from gan.tables.evaluation.ground import some
-from gan.tables.evaluation.space import Space, fit_space
+from gan.tables.columns.values import require_metadata
+from gan.tables.evaluation.closeness import Space, fit_space
+from gan.tables.evaluation.columns import conform, judged_columns, some
+from gan.tables.evaluation.errors import PAIR_COLUMNS, Coded, ErrorCodes, fit_error_codes
 
 Array = np.ndarray[Any, Any]
 

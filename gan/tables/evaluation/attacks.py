@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.evaluation.ceilings import summarise
-from gan.evaluation.judges import Likelihood
-from gan.evaluation.measured import Measured
+from gan.evaluation.resampling import summarise
 from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.c2st import out_of_fold_scores
 from gan.metrics.copies import Z_95
 from gan.metrics.intervals import random_half
+from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
-from gan.report import Metric
+from gan.report import Measured, Metric
 from gan.tables.evaluation.closeness import normal_draws
-from gan.tables.evaluation.features import Features
-from gan.tables.evaluation.ground import Ground, some
+from gan.tables.evaluation.columns import Ground, some
+from gan.tables.evaluation.usefulness import Features
 
 Array = np.ndarray[Any, Any]
 

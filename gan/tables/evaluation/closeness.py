@@ -1,32 +1,160 @@
 """What distances between rows say: coverage, density, and whether training rows come back.
 
 Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamples.
+
+Rows of mixed columns as points, so that distances between rows mean something.
+
+A number is its rank among train's, from 0 to √3, so that two random rows lie ½ apart (squared) on
+average; two different levels, or a value and a null, lie 1 apart. That is Gower's idea (1971,
+Biometrics 27, 857), every column with the same weight whatever its unit, with squared differences.
+
+Shapes: N rows, F coordinates.
+
+Which rows are equal in all judged columns.
+
+Shapes: N rows, D columns.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from gan.evaluation.ceilings import Real, summarise
-from gan.evaluation.copy_check import Calibration, measure_copies
-from gan.evaluation.measured import Measured
-from gan.evaluation.trials import compare_sets
+from gan.evaluation.resampling import Calibration, Real, compare_sets, measure_copies, summarise
 from gan.metrics.closest import closest_share, nearer, nearest, owners, resampled_shares
-from gan.metrics.copies import nominal_share
+from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import nearest_distances
 from gan.metrics.intervals import random_half, spread_interval
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.randomness import numpy_stream
-from gan.report import Metric
-from gan.tables.evaluation.ground import Ground, some
-from gan.tables.evaluation.identity import Identity, first_of_each
-from gan.tables.evaluation.space import Space, fit_space
+from gan.report import Measured, Metric
+from gan.tables.columns.values import plain
+from gan.tables.evaluation.columns import (
+    Ground,
+    JudgedColumn,
+    as_levels,
+    as_numbers,
+    is_null,
+    levels_by_count,
+    some,
+)
 
 Array = np.ndarray[Any, Any]
+
+MOST_LEVELS = 63
+"""Levels with a coordinate of their own; the rest share one."""
+RANK_SCALE = math.sqrt(3.0)
+LEVEL_SCALE = math.sqrt(0.5)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Axis:
+    """The coordinates of one column."""
+
+    column: JudgedColumn
+    sorted_values: Array
+    """Train's numbers in order; empty for levels."""
+    levels: Any
+    nulls: bool
+    """Whether train has any: then null is a level."""
+
+    def points(self, records: pa.Table) -> Array:
+        """Return the column's coordinates; float64 (N, F of this column)."""
+        values = records[self.column.name]
+        if self.column.form == "levels":
+            found = as_levels(values, self.levels)
+            codes_N = np.where(found < 0, len(self.levels), found)
+            codes_N = np.where(is_null(values), len(self.levels) + 1, codes_N)
+            return LEVEL_SCALE * np.eye(len(self.levels) + 2)[codes_N]
+        numbers = as_numbers(values)
+        null_N = np.isnan(numbers)
+        ranks_N = np.where(null_N, 0.5, self._ranks(np.nan_to_num(numbers)))
+        if not self.nulls:
+            return (RANK_SCALE * ranks_N)[:, None]
+        return np.column_stack([RANK_SCALE * ranks_N, null_N])
+
+    def _ranks(self, numbers: Array) -> Array:
+        """Return the share of train below, equal values counted half."""
+        below = np.searchsorted(self.sorted_values, numbers, side="left")
+        upto = np.searchsorted(self.sorted_values, numbers, side="right")
+        ranks: Array = (below + upto) / (2 * max(len(self.sorted_values), 1))
+        return ranks
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Space:
+    """The coordinates of all columns."""
+
+    axes: tuple[Axis, ...]
+
+    def points(self, records: pa.Table) -> Array:
+        """Return `points_NF`, float64."""
+        return np.concatenate([axis.points(records) for axis in self.axes], axis=1)
+
+
+def fit_space(train: pa.Table, columns: Sequence[JudgedColumn]) -> Space:
+    """Return the space of train's ranks and levels."""
+    return Space(axes=tuple(_fit(train, column) for column in columns))
+
+
+def _fit(train: pa.Table, column: JudgedColumn) -> Axis:
+    values = train[column.name]
+    if column.form == "levels":
+        levels, _ = levels_by_count(values)
+        kept = levels.slice(0, MOST_LEVELS)
+        return Axis(column=column, sorted_values=np.zeros(0), levels=kept, nulls=True)
+    numbers = as_numbers(values)
+    known = np.sort(numbers[~np.isnan(numbers)])
+    nulls = len(known) < len(numbers)
+    return Axis(column=column, sorted_values=known, levels=pa.array([], pa.string()), nulls=nulls)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Identity:
+    """Tells equal rows by digests."""
+
+    values: Mapping[str, Any]
+    """Column → its distinct real values, null among them."""
+
+    def digests(self, records: pa.Table) -> list[bytes]:
+        """Return a digest of every row; a value that no real row has makes it equal to none."""
+        columns = [
+            pc.fill_null(
+                pc.index_in(plain(records[name]), value_set=known, skip_nulls=False), -1
+            ).to_numpy(zero_copy_only=False)
+            for name, known in self.values.items()
+        ]
+        return record_digests(np.stack(columns, axis=1).astype(np.int32))
+
+
+def fit_identity(splits: Sequence[pa.Table], columns: Sequence[JudgedColumn]) -> Identity:
+    """Return what tells equal rows of all splits."""
+    return Identity(
+        values={
+            column.name: pc.unique(pa.concat_arrays([plain(part[column.name]) for part in splits]))
+            for column in columns
+        }
+    )
+
+
+def repeated(digests: Sequence[bytes]) -> int:
+    """Return how many rows have an equal one among them."""
+    return sum(count for count in Counter(digests).values() if count > 1)
+
+
+def first_of_each(digests: Sequence[bytes]) -> Array:
+    """Return the index of the first row of every content, in order."""
+    seen: dict[bytes, int] = {}
+    for index, digest in enumerate(digests):
+        seen.setdefault(digest, index)
+    return np.array(list(seen.values()), dtype=np.int64)
+
 
 NEIGHBOUR_ROWS = 2500
 """Most rows on each side of coverage."""

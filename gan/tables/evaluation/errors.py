@@ -1,33 +1,195 @@
 """Errors of single columns and of pairs of columns, against what unseen real rows reach.
 
 Shapes: D columns, R halves, B resamples.
+
+Codes for comparing distributions: quantile bins and levels of the real train.
+
+They are the judge's own, not the codec's: what a generator cannot say is counted, too.
+
+Shapes: N rows, D columns.
+
+Rows as codes of single columns and of pairs, and the errors between two sets of rows.
+
+The number of bins grows with the rows that are compared: with too many bins the noise of so few
+rows would hide every difference.
+
+Shapes: N rows of a side, D columns, K codes.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from gan.evaluation.ceilings import summarise
-from gan.evaluation.measured import Measured
+from gan.evaluation.resampling import summarise
 from gan.metrics.intervals import random_half, spread_interval
+from gan.metrics.marginals import column_errors
+from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.randomness import numpy_stream
-from gan.report import Metric
-from gan.tables.evaluation.columns import JudgedColumn
-from gan.tables.evaluation.error_codes import (
-    MOST_BINS,
-    Coded,
-    ErrorCodes,
-    Errors,
-    bins_of_columns,
-    bins_of_pairs,
-    fit_error_codes,
+from gan.report import Measured, Metric
+from gan.tables.evaluation.columns import (
+    Ground,
+    JudgedColumn,
+    as_levels,
+    as_numbers,
+    is_null,
+    levels_by_count,
 )
-from gan.tables.evaluation.ground import Ground
 
 Array = np.ndarray[Any, Any]
+
+MOST_LEVELS = 50
+"""Levels of a column that have a code of their own; the rest share one."""
+LEAST_EXPECTED = 5
+"""Rows of a comparison in which a level must be expected to have a code of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ColumnCodes:
+    """The codes of one column: bins or levels, then one for other values, then one for null."""
+
+    column: JudgedColumn
+    edges: Array
+    """Upper ends of all bins but the last; empty for levels."""
+    levels: Any
+    """Arrow array; empty for numbers."""
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return len(self.edges) + len(self.levels) + 2
+
+    def of(self, records: pa.Table) -> Array:
+        """Return the code of every row; int64 (N,)."""
+        values = records[self.column.name]
+        if self.column.form == "levels":
+            found = as_levels(values, self.levels)
+            codes_N = np.where(found < 0, len(self.levels), found)
+        else:
+            codes_N = np.searchsorted(self.edges, as_numbers(values), side="left")
+        return np.where(is_null(values), self.size - 1, codes_N).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Codes:
+    """The codes of all columns."""
+
+    columns: tuple[ColumnCodes, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes of each column."""
+        return tuple(column.size for column in self.columns)
+
+    def of(self, records: pa.Table) -> Array:
+        """Return `codes_ND`, int64."""
+        return np.stack([column.of(records) for column in self.columns], axis=1)
+
+
+def fit_codes(train: pa.Table, columns: Sequence[JudgedColumn], bins: int, rows: int) -> Codes:
+    """Return codes of train.
+
+    Args:
+        train: the real training rows.
+        columns: that are compared.
+        bins: quantile bins of a number; equal quantiles are one.
+        rows: that a comparison will have on each side; rarer levels share a code.
+    """
+    return Codes(columns=tuple(_fit(train, column, bins, rows) for column in columns))
+
+
+def _fit(train: pa.Table, column: JudgedColumn, bins: int, rows: int) -> ColumnCodes:
+    if column.form == "levels":
+        levels, counts = levels_by_count(train[column.name])
+        expected = counts / max(train.num_rows, 1) * rows
+        kept = min(MOST_LEVELS, int((expected >= LEAST_EXPECTED).sum()))
+        return ColumnCodes(column=column, edges=np.zeros(0), levels=levels.slice(0, kept))
+    numbers = as_numbers(train[column.name])
+    known = numbers[~np.isnan(numbers)]
+    steps = np.linspace(0, 1, bins + 1)[1:-1]
+    edges = np.quantile(known, steps, method="inverted_cdf") if len(known) else np.zeros(0)
+    unique = np.unique(edges)
+    top = known.max() if len(known) else 0.0
+    return ColumnCodes(column=column, edges=unique[unique < top], levels=pa.array([], pa.string()))
+
+
+FEWEST_BINS, MOST_BINS = 4, 20
+ROWS_PER_BIN = 20
+"""Rows of a comparison in one bin of a column."""
+ROWS_PER_PAIR = 10
+"""Rows of a comparison in one bin of a pair of columns."""
+
+
+class Coded(NamedTuple):
+    """Rows as codes, for single columns and for pairs."""
+
+    columns_ND: Array
+    pairs_NK: Array
+    """Ones and zeros."""
+
+    def take(self, rows: Array) -> "Coded":
+        """Return some of the rows."""
+        return Coded(self.columns_ND[rows], self.pairs_NK[rows])
+
+
+class Errors(NamedTuple):
+    """What one comparison found."""
+
+    columns_D: Array
+    pairs: float
+    """Mean over all pairs; NaN with a single column."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ErrorCodes:
+    """The codes in which errors are measured."""
+
+    columns: Codes
+    pairs: Codes
+
+    def code(self, records: pa.Table) -> Coded:
+        """Return rows as codes."""
+        return Coded(self.columns.of(records), one_hot(self.pairs.of(records), self.pairs.sizes))
+
+    def compare(self, reals: Coded, fakes: Coded) -> Errors:
+        """Return the errors between two sets of rows."""
+        columns_D = column_errors(reals.columns_ND, fakes.columns_ND, self.columns.sizes)
+        if len(self.pairs.sizes) < 2:
+            return Errors(columns_D, math.nan)
+        shares = [pair_counts(side.pairs_NK) / len(side.pairs_NK) for side in (reals, fakes)]
+        pairs = mean_pair_error(pair_errors(shares[0], shares[1], self.pairs.sizes))
+        return Errors(columns_D, pairs)
+
+
+def fit_error_codes(
+    train: pa.Table, columns: Sequence[JudgedColumn], paired: Sequence[JudgedColumn], n: int
+) -> ErrorCodes:
+    """Return codes of train for comparisons of n rows with n.
+
+    Args:
+        train: the real training rows.
+        columns: that are compared one by one.
+        paired: those whose pairs are compared.
+        n: rows on each side.
+    """
+    return ErrorCodes(
+        columns=fit_codes(train, columns, bins_of_columns(n), n),
+        pairs=fit_codes(train, paired, bins_of_pairs(n), n),
+    )
+
+
+def bins_of_columns(n: int) -> int:
+    """Return the number of bins of a number where n rows are compared with n."""
+    return min(MOST_BINS, max(FEWEST_BINS, n // ROWS_PER_BIN))
+
+
+def bins_of_pairs(n: int) -> int:
+    """Return the same for pairs, whose bins are the square of it."""
+    return min(MOST_BINS, max(FEWEST_BINS, math.isqrt(n // ROWS_PER_PAIR)))
+
 
 PAIR_COLUMNS = 40
 """Most columns whose pairs are compared, 780 pairs; of more, a random choice with the label."""

@@ -15,10 +15,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from gan.evaluation.measured import Measured
-from gan.report import Metric
-from gan.tables.evaluation.columns import as_numbers
-from gan.tables.evaluation.ground import Ground, some
+from gan.report import Measured, Metric
+from gan.tables.evaluation.columns import Ground, as_numbers, some
 
 ROWS = 2000
 """Most rows on each side; with more, its pairs take minutes."""

@@ -8,11 +8,11 @@ from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Networks
 from gan.tables.codec import TableCodec
+from gan.tables.networks.adversarial import build_oneshot
 from gan.tables.networks.bootstrap import build_bootstrap
 from gan.tables.networks.ctgan import build_ctgan
 from gan.tables.networks.independent import build_independent
 from gan.tables.networks.masked import build as build_masked
-from gan.tables.networks.oneshot import build_oneshot
 
 Build = Callable[[ResolvedConfig, TableCodec, torch.Generator], Networks]
 

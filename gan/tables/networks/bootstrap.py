@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan.config import ResolvedConfig
 from gan.protocols import Networks
-from gan.tables.networks.codes import CodeCounts, CodeGenerator, draw_codes, one_hot
+from gan.tables.networks.adversarial import CodeCounts, CodeGenerator, draw_codes, one_hot
 
 CERTAIN = 60.0
 """Logit of a row's own code over the others of its column."""

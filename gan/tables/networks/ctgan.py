@@ -21,9 +21,17 @@ from torch.nn import functional
 
 from gan.config import ResolvedConfig
 from gan.protocols import Discriminator, Networks, Pairs
-from gan.tables.networks.codes import CodeCounts, draw_codes, fill_packs, one_hot, relax
-from gan.tables.networks.dense import SLOPE, initialise, linear
-from gan.tables.networks.given import GivenGenerator
+from gan.tables.networks.adversarial import (
+    SLOPE,
+    CodeCounts,
+    GivenGenerator,
+    draw_codes,
+    fill_packs,
+    initialise,
+    linear,
+    one_hot,
+    relax,
+)
 
 MOMENTUM = 0.1
 """Share of a batch in the running statistics."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
 from gan.protocols import Networks
-from gan.tables.networks.codes import CodeCounts, CodeGenerator, draw_codes
+from gan.tables.networks.adversarial import CodeCounts, CodeGenerator, draw_codes
 
 
 class Independent(CodeGenerator):

@@ -5,7 +5,7 @@ import pyarrow as pa
 from sklearn.datasets import load_breast_cancer
 from small_tables import with_meaning
 
-from gan.evaluation.judges import Options, Splits
+from gan.modalities import Options, Splits
 
 OPTIONS = Options(modality="tables", halves=20, replicates=6)
 

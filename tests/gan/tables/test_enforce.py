@@ -9,9 +9,9 @@ from small_tables import Urn, with_meaning
 
 from gan.errors import ConfigError
 from gan.protocols import Wanted
+from gan.tables.codec import check_synthesis
 from gan.tables.constraints import violations
 from gan.tables.enforce import enforce
-from gan.tables.feasible import check_synthesis
 from storage.records.schema import Condition
 
 NONE = np.zeros(0, dtype=np.int64)

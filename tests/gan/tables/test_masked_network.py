@@ -7,8 +7,11 @@ import pytest
 import torch
 from masked_toys import MIXED, ToyCodec, ToyColumn, make, random_codes
 
-from gan.tables.networks.masked_layout import lay_out
-from gan.tables.networks.masked_likelihood import log_probabilities, negative_log_likelihood
+from gan.tables.networks.masked_conditional import (
+    lay_out,
+    log_probabilities,
+    negative_log_likelihood,
+)
 
 
 def plain(units):
@@ -71,7 +74,7 @@ def test_an_early_column_sees_a_condition_on_the_last():
 
 @pytest.mark.parametrize("shuffled", [0.0, 1.0])
 def test_the_loss_under_conditions_equals_plain_autograd(shuffled, monkeypatch):
-    monkeypatch.setattr("gan.tables.networks.masked_conditions.SHUFFLED_SHARE", shuffled)
+    monkeypatch.setattr("gan.tables.networks.masked_conditional.SHUFFLED_SHARE", shuffled)
     network = make(MIXED)
     counts = network.layout.counts
     codes = random_codes(MIXED, 200)[:, network.order_D]
@@ -94,7 +97,7 @@ def test_the_loss_under_conditions_equals_plain_autograd(shuffled, monkeypatch):
 
 def test_what_training_says_of_sets_is_what_sampling_says():
     from gan.tables.networks.masked import inform_of_sets
-    from gan.tables.networks.masked_sampling import inform
+    from gan.tables.networks.masked_conditional import inform
 
     network = make(MIXED)
     partitions = network.partitions

@@ -6,11 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gan.tables.figures.bins import Layout, lay_out, pool
-from gan.tables.figures.columns import Drawn, as_numbers, as_text, place_text
-from gan.tables.figures.overlays import common_levels
-from gan.tables.figures.pairs import chance_errors, error_ratios
-from gan.tables.figures.plane import density_cells, main_axes
+from gan.tables.figures.columns import (
+    Drawn,
+    Layout,
+    as_numbers,
+    as_text,
+    common_levels,
+    lay_out,
+    place_text,
+    pool,
+)
+from gan.tables.figures.pairs import chance_errors, density_cells, error_ratios, main_axes
 
 
 def test_density_never_shows_fewer_rows_than_a_group():

@@ -9,14 +9,11 @@ import pyarrow as pa
 import pytest
 
 from flows.report import render
-from gan.evaluation.bounds import GateConfig
-from gan.evaluation.exhibit import Exhibit
-from gan.evaluation.judges import Splits
-from gan.evaluation.measured import Evaluation, Measured
-from gan.report import Ceiling, Figure, Metric, Report
-from gan.tables.figures.columns import as_text
-from gan.tables.figures.overlays import OTHERS
-from gan.tables.pictures import pictures
+from gan.gate import GateConfig
+from gan.modalities import Splits
+from gan.report import Ceiling, Evaluation, Exhibit, Figure, Measured, Metric, Report
+from gan.tables.figures.columns import OTHERS, as_text
+from gan.tables.judge import pictures
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 KINDS = {

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from judged_tables import OPTIONS, cut, shop
 
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
 from gan.evaluation.reference import build_reference
+from gan.gate import GateConfig, judge
 
 
 class QualityReport:

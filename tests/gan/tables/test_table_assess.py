@@ -7,7 +7,7 @@ from judged_tables import cut, replaced, shop
 
 from gan.errors import DataError
 from gan.evaluation.assess import build_assess
-from gan.evaluation.bounds import GateConfig
+from gan.gate import GateConfig
 from gan.tables.evaluation.assess import RealTicks, rank
 
 

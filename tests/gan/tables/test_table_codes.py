@@ -8,14 +8,11 @@ import pytest
 from judged_tables import OPTIONS, cut, shop
 from small_tables import with_meaning
 
-from gan.tables.columns.types import require_metadata
-from gan.tables.evaluation.codes import fit_codes
-from gan.tables.evaluation.columns import as_numbers, judged_columns, levels_by_count
-from gan.tables.evaluation.error_codes import bins_of_columns, bins_of_pairs
-from gan.tables.evaluation.features import fit_features
-from gan.tables.evaluation.ground import build_ground
-from gan.tables.evaluation.space import fit_space
-from gan.tables.evaluation.targets import find_targets
+from gan.tables.columns.values import require_metadata
+from gan.tables.evaluation.closeness import fit_space
+from gan.tables.evaluation.columns import as_numbers, build_ground, judged_columns, levels_by_count
+from gan.tables.evaluation.errors import bins_of_columns, bins_of_pairs, fit_codes
+from gan.tables.evaluation.usefulness import find_targets, fit_features
 
 
 def columns_of(table, label=None):

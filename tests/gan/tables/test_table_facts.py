@@ -8,11 +8,10 @@ import pytest
 from judged_tables import OPTIONS, cut, replaced, shop
 from small_tables import with_meaning
 
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
 from gan.evaluation.reference import build_reference
-from gan.tables.evaluation.validity import form_pattern
+from gan.gate import GateConfig, judge
+from gan.tables.evaluation.facts import form_pattern
 
 LABEL = "back"
 

@@ -9,11 +9,10 @@ from judged_tables import OPTIONS, cut, replaced, shop
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
-from gan.evaluation.measured import Evaluation
 from gan.evaluation.reference import build_reference
+from gan.gate import GateConfig, judge
+from gan.report import Evaluation
 
 LABEL = "back"
 

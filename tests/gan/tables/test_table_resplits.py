@@ -5,10 +5,9 @@ from collections import Counter
 import pytest
 from judged_tables import OPTIONS, cancer, cut, shop
 
-from gan.evaluation.bounds import GateConfig
 from gan.evaluation.evaluate import evaluate
-from gan.evaluation.gate import judge
 from gan.evaluation.reference import build_reference
+from gan.gate import GateConfig, judge
 
 
 def blocked(table, sizes, label, seeds):

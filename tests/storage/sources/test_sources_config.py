@@ -5,9 +5,9 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from storage.records.schema import Constraint
 from storage.sources.config import (
     ColumnConfig,
-    Constraint,
     CsvConfig,
     SourceConfig,
     parse_resize,

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.randomness import derive
-from gan.tables.columns.types import from_plain, parse_type, to_plain
-from gan.tables.columns.units import from_units, to_units
+from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
 from gan.tables.keys import Integers, Texts
 
 

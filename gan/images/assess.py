@@ -17,13 +17,17 @@ import numpy as np
 import pyarrow as pa
 
 from gan.device import one_thread
-from gan.evaluation.bounds import GateConfig
-from gan.evaluation.judges import check_rows
-from gan.evaluation.perceptual.ceilings import class_ceiling, pool_ceilings
-from gan.evaluation.perceptual.reference import MIN_CLASS, TRAIN_ROWS, thin, value_spread
-from gan.evaluation.trials import compare_sets
-from gan.hooks import Assessment, SampleFn
+from gan.evaluation.resampling import compare_sets
+from gan.gate import GateConfig
 from gan.images.codec import ImageCodec
+from gan.images.evaluation import (
+    MIN_CLASS,
+    TRAIN_ROWS,
+    class_ceiling,
+    pool_ceilings,
+    thin,
+    value_spread,
+)
 from gan.images.features import Extractor, fit_extractors
 from gan.metrics.copies import (
     copies_share,
@@ -33,7 +37,8 @@ from gan.metrics.copies import (
 )
 from gan.metrics.distances import nearest_distances
 from gan.metrics.pool import Pool, make_pool, measure, measure_coverage
-from gan.protocols import Codec, Encoded
+from gan.modalities import check_rows
+from gan.protocols import Assessment, Codec, Encoded, SampleFn
 from gan.randomness import derive, numpy_stream
 from storage.records.schema import ClassCounts
 

@@ -1,1 +1,0 @@
-"""Evaluation by feature nets: what images, and whatever else is looked at, are judged by."""

@@ -1,0 +1,510 @@
+"""Evaluate a candidate on feature nets: its records against the holdout.
+
+Shapes: N reals, M fakes, F features.
+
+The real side of an evaluation: feature nets, features of the splits, ceilings.
+
+Built once a night; every candidate and the champion are measured against the same one, so their
+numbers are paired. Shapes: N records, F features.
+
+Ceilings: what real records reach against real records that neither generator nor net has seen.
+
+Validation and holdout are pooled and cut in two at random, again and again; each cut is one draw
+of "real data as the candidate" at equal n. The mean of the draws is the ceiling, their spread its
+interval, and the draws themselves tell the gate how reliably real data would pass.
+
+Hard facts: what holds or does not, decided on the point.
+
+Records that do not have the type and shape of the training records never get here: encoding them
+raises `DataError`.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from gan.device import one_thread
+from gan.evaluation.resampling import (
+    Calibration,
+    Real,
+    Trial,
+    compare_sets,
+    measure_copies,
+    summarise,
+)
+from gan.images.codec import ImageCodec
+from gan.images.features import Extractor, fit_extractors
+from gan.metrics.copies import nominal_share, record_digests
+from gan.metrics.distances import nearest_distances
+from gan.metrics.intervals import spread_interval, wilson
+from gan.metrics.pool import KINDS, Pool, make_pool, measure, measure_coverage
+from gan.modalities import Options, Splits, check_candidate, comparable_rows
+from gan.protocols import Codec, Encoded
+from gan.randomness import derive, numpy_stream
+from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
+from storage.records.schema import ClassCounts
+
+Array = np.ndarray[Any, Any]
+
+
+def pool_ceilings(pool: Pool, classes_P: Array, halves: int, seed: int) -> Mapping[str, Real]:
+    """Return the ceiling of every metric of `measure`; the pool holds 2 n real records.
+
+    A generator is asked for the holdout's number of records of each class, so both halves hold
+    every class equally often, too: a difference in class counts is no part of the ceiling.
+    """
+    rng = numpy_stream(seed, "ceiling")
+    n = len(pool.features_PF) // 2
+    draws: dict[str, list[float]] = {name: [] for name in KINDS}
+    for _ in range(halves):
+        shuffled = rng.permutation(len(classes_P))
+        order = shuffled[np.argsort(classes_P[shuffled], kind="stable")]
+        for name, value in measure(pool, order[0 : 2 * n : 2], order[1 : 2 * n : 2]).items():
+            draws[name].append(value)
+    return {name: summarise(values) for name, values in draws.items()}
+
+
+def class_ceiling(pool: Pool, members: Array, halves: int, seed: int) -> Real:
+    """Return the ceiling of coverage within one class; `members` index the pool."""
+    rng = numpy_stream(seed, "ceiling-class")
+    n = len(members) // 2
+    draws = []
+    for _ in range(halves):
+        order = rng.permutation(members)
+        draws.append(measure_coverage(pool, order[:n], order[n : 2 * n])["coverage"])
+    return summarise(draws)
+
+
+def accuracy_ceiling(correct_N: Array, n: int, halves: int, seed: int) -> Real:
+    """Return the ceiling of label accuracy from the hits on unseen real records."""
+    rng = numpy_stream(seed, "ceiling-accuracy")
+    draws = [float(rng.permutation(correct_N)[:n].mean()) for _ in range(halves)]
+    return summarise(draws, value=float(correct_N.mean()))
+
+
+MIN_CLASS = 20
+"""Holdout records of a class below which its coverage is not judged."""
+TRAIN_ROWS = 50_000
+"""Most training records among which copies are looked for by features; exact copies in all."""
+LARGE = 1000
+"""From this n on, fewer halves and resamples are drawn."""
+FEW = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetReference:
+    """What one feature net says about the real records."""
+
+    net: Extractor
+    train_NF: Array
+    holdout_NF: Array
+    unseen_N: Array
+    """Distance to train of every validation and holdout record."""
+    ceilings: Mapping[str, Real]
+    class_ceilings: Mapping[int, Real]
+    """Class index → ceiling of coverage within the class."""
+    accuracy: Real | None
+    """Ceiling of label accuracy, None where the net knows no classes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RealFacts:
+    """What the hard facts need of the real records."""
+
+    train_digests: frozenset[bytes]
+    holdout_copies: float
+    """Share of the holdout that equals a training record byte for byte."""
+    overlaps: int
+    """Records that two splits share."""
+    spread: float
+    """Mean over all values of the spread of train."""
+    class_share: Mapping[int, float]
+    """Class index → share of train."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PerceptualReference:
+    """Everything about the real records that evaluating a candidate needs."""
+
+    options: Options
+    codec: Codec
+    nets: tuple[NetReference, ...]
+    facts: RealFacts
+    n: int
+    """Records on each side of a comparison."""
+    sets: int
+    replicates: int
+    holdout_classes_N: Array
+    holdout_rows: int
+    """All records of the holdout."""
+    notes: tuple[str, ...]
+
+    @property
+    def wanted(self) -> ClassCounts | int:
+        """What to synthesize for a candidate: rows per class, or rows when unconditional."""
+        if not self.codec.classes:
+            return self.n * self.sets
+        counts = Counter(self.holdout_classes_N.tolist())
+        return tuple(
+            (label, self.sets * max(1, counts[index]))
+            for index, label in enumerate(self.codec.classes)
+        )
+
+
+@one_thread()
+def build_reference(splits: Splits, options: Options) -> PerceptualReference:
+    """Train the feature nets on train and measure what real data reaches.
+
+    Raises:
+        DataError: validation or holdout is too small to compare anything, or does not fit train.
+        ConfigError: there is no such modality.
+    """
+    codec = ImageCodec.fit(splits.train, splits.label)
+    n = comparable_rows(splits, options.cap)
+    train = codec.encode(splits.train)
+    holdout = _subset(codec, splits.holdout, n, options.seed, "holdout")
+    validation = _subset(codec, splits.validation, n, options.seed, "validation")
+    classes_N = train.labels_N if codec.classes else None
+    nets = fit_extractors(train.values, classes_N, derive(options.seed, "judging-features"))
+    halves = options.halves if n < LARGE else min(options.halves, FEW)
+    references = tuple(
+        _net_reference(net, train, (holdout, validation), halves, options.seed) for net in nets
+    )
+    return PerceptualReference(
+        options=options,
+        codec=codec,
+        nets=references,
+        facts=_real_facts(codec, splits, train),
+        n=n,
+        sets=max(1, min(options.sets, options.cap // n)),
+        replicates=options.replicates if n < LARGE else min(options.replicates, FEW),
+        holdout_classes_N=holdout.labels_N,
+        holdout_rows=splits.holdout.num_rows,
+        notes=_notes(splits, n),
+    )
+
+
+def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) -> Encoded:
+    """Return n records, drawn at random where there are more."""
+    encoded = codec.encode(records)
+    if records.num_rows == n:
+        return encoded
+    chosen = np.sort(numpy_stream(seed, f"subset-{purpose}").permutation(records.num_rows)[:n])
+    return Encoded(encoded.values[chosen], encoded.labels_N[chosen])
+
+
+def _net_reference(
+    net: Extractor, train: Encoded, unseen: tuple[Encoded, Encoded], halves: int, seed: int
+) -> NetReference:
+    """Measure real records in one feature space; `unseen` is holdout, validation."""
+    holdout, validation = unseen
+    train_NF = net(thin(train.values, TRAIN_ROWS))
+    pool = make_pool(np.concatenate([net(holdout.values), net(validation.values)]))
+    classes_P = np.concatenate([holdout.labels_N, validation.labels_N])
+    n = len(holdout.values)
+    correct = [net.predict(part.values) for part in unseen]
+    accuracy = None
+    if correct[0] is not None and correct[1] is not None:
+        hits_P = np.concatenate([correct[0], correct[1]]) == classes_P
+        accuracy = accuracy_ceiling(hits_P, n, halves, seed)
+    return NetReference(
+        net=net,
+        train_NF=train_NF,
+        holdout_NF=pool.features_PF[:n],
+        unseen_N=nearest_distances(pool.features_PF, train_NF),
+        ceilings=pool_ceilings(pool, classes_P, halves, seed),
+        class_ceilings={
+            index: class_ceiling(pool, np.flatnonzero(classes_P == index), halves, seed)
+            for index in judged_classes(holdout.labels_N)
+        },
+        accuracy=accuracy,
+    )
+
+
+def judged_classes(holdout_classes_N: Array) -> list[int]:
+    """Return the classes with enough holdout records; one class alone is `all`."""
+    counts = Counter(holdout_classes_N.tolist())
+    if len(counts) < 2:
+        return []
+    return sorted(index for index, count in counts.items() if count >= MIN_CLASS)
+
+
+def _real_facts(codec: Codec, splits: Splits, train: Encoded) -> RealFacts:
+    digests = [
+        record_digests(codec.encode(records).values)
+        for records in (splits.train, splits.validation, splits.holdout)
+    ]
+    seen, validation, holdout = (frozenset(part) for part in digests)
+    overlaps = len(seen & validation) + len(seen & holdout) + len(validation & holdout)
+    shares = Counter(train.labels_N.tolist())
+    return RealFacts(
+        train_digests=seen,
+        holdout_copies=sum(digest in seen for digest in digests[2]) / len(digests[2]),
+        overlaps=overlaps,
+        spread=value_spread(thin(train.values, TRAIN_ROWS)),
+        class_share={index: count / len(train.values) for index, count in shares.items()},
+    )
+
+
+def thin(values: Array, rows: int) -> Array:
+    """Return every k-th record, so that at most `rows` remain; a view."""
+    return values[:: max(1, -(-len(values) // rows))]
+
+
+def value_spread(values: Array) -> float:
+    """Return the mean over all values (pixels) of their standard deviation over records."""
+    flat = values.reshape(len(values), -1)
+    parts = [flat[:, start : start + 256].std(axis=0) for start in range(0, flat.shape[1], 256)]
+    return float(np.concatenate(parts).mean())
+
+
+def _notes(splits: Splits, n: int) -> tuple[str, ...]:
+    notes = []
+    most = max(splits.holdout.num_rows, splits.validation.num_rows)
+    if most > n:
+        notes.append(
+            f"compared {n:,} records on each side; holdout has {splits.holdout.num_rows:,}, "
+            f"validation {splits.validation.num_rows:,}"
+        )
+    if splits.train.num_rows > TRAIN_ROWS:
+        notes.append(
+            f"near copies were looked for among {TRAIN_ROWS:,} of "
+            f"{splits.train.num_rows:,} training records, exact copies among all"
+        )
+    return tuple(notes)
+
+
+EXPECTED_OF_A_CLASS = math.log(1000)
+"""A class is missing when it has no record although so many were expected: by chance that happens
+once in a thousand."""
+
+
+def find_facts(candidate: Encoded, reference: PerceptualReference) -> tuple[Fact, ...]:
+    """Return every hard fact about a candidate and the splits it is measured on."""
+    return (
+        _finite(candidate),
+        _classes(candidate, reference),
+        _exact_copies(candidate, reference),
+        _overlap(reference),
+    )
+
+
+def _finite(candidate: Encoded) -> Fact:
+    finite = bool(np.isfinite(candidate.values).all())
+    return Fact(
+        name="finite",
+        holds=finite,
+        value=float(finite),
+        text="every value is finite and in the range of its type"
+        if finite
+        else "the candidate holds values that are not finite",
+    )
+
+
+def _classes(candidate: Encoded, reference: PerceptualReference) -> Fact:
+    counts = Counter(candidate.labels_N.tolist())
+    rows = len(candidate.values)
+    missing = [
+        str(reference.codec.classes[index])
+        for index, share in sorted(reference.facts.class_share.items())
+        if reference.codec.classes and counts[index] == 0 and share * rows >= EXPECTED_OF_A_CLASS
+    ]
+    found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
+    return Fact(
+        name="classes",
+        holds=not missing,
+        value=float(len(missing)),
+        text=f"{found}: no record among {rows:,}" if missing else "no class is missing",
+    )
+
+
+def _exact_copies(candidate: Encoded, reference: PerceptualReference) -> Fact:
+    digests = record_digests(candidate.values)
+    hits = sum(digest in reference.facts.train_digests for digest in digests)
+    share, own = hits / len(digests), reference.facts.holdout_copies
+    return Fact(
+        name="exact_copies",
+        holds=share <= own,
+        value=share,
+        text=f"{hits:,} of {len(digests):,} records equal a training record exactly "
+        f"({share:.2%}; of the holdout {own:.2%} do)",
+    )
+
+
+def _overlap(reference: PerceptualReference) -> Fact:
+    overlaps = reference.facts.overlaps
+    expected = reference.options.overlap_expected
+    text = f"{overlaps:,} records are in two splits at once"
+    if overlaps and expected:
+        text += ", as they must where most records of the source repeat"
+    return Fact(
+        name="overlap",
+        holds=overlaps == 0 or expected,
+        value=float(overlaps),
+        text=text if overlaps else "no record is in two splits",
+    )
+
+
+class Sets(NamedTuple):
+    """How a candidate's records are compared: as several sets of the holdout's size."""
+
+    whole: tuple[Array, ...]
+    by_class: dict[int, tuple[Array, ...]]
+    """Class index → sets with the holdout's number of records of that class."""
+
+
+@one_thread()
+def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
+    """Measure a candidate's records against the holdout.
+
+    Args:
+        candidate: at least `reference.n` records, best `reference.wanted` of the generator.
+        reference: the real side, from `build_reference`.
+
+    Raises:
+        DataError: too few records, or of another shape or type than the training records.
+    """
+    started = time.perf_counter()
+    encoded = reference.codec.encode(candidate)
+    rows = len(encoded.values)
+    check_candidate(rows, reference.n)
+    sets = arrange(encoded.labels_N, reference)
+    measured = [_spread(encoded, reference)]
+    for net in reference.nets:
+        measured += _measure_net(encoded, net, sets, reference)
+    counts = Counter(encoded.labels_N.tolist())
+    return Evaluation(
+        measured=tuple(measured),
+        facts=find_facts(encoded, reference),
+        too_few=_too_few(reference),
+        n=reference.n,
+        holdout_rows=reference.holdout_rows,
+        candidate_rows=rows,
+        candidate_class_counts=tuple(
+            (label, counts[index]) for index, label in enumerate(reference.codec.classes)
+        ),
+        seed=reference.options.seed,
+        notes=reference.notes,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def arrange(labels_M: Array, reference: PerceptualReference) -> Sets:
+    """Cut a candidate into sets; each holds every class in the candidate's own proportion."""
+    rng = numpy_stream(reference.options.seed, "candidate-sets")
+    shuffled = rng.permutation(len(labels_M))
+    position_M = np.empty(len(labels_M))
+    by_class = {}
+    wanted = Counter(reference.holdout_classes_N.tolist())
+    for index in np.unique(labels_M).tolist():
+        members = shuffled[labels_M[shuffled] == index]
+        position_M[members] = (np.arange(len(members)) + 0.5) / len(members)
+        by_class[index] = _cut(members, wanted[index], reference.sets)
+    spread = shuffled[np.argsort(position_M[shuffled], kind="stable")]
+    count = max(1, min(reference.sets, len(labels_M) // reference.n))
+    whole = tuple(
+        spread[start : start + reference.n] for start in range(0, count * reference.n, reference.n)
+    )
+    return Sets(whole, by_class)
+
+
+def _cut(members: Array, size: int, most: int) -> tuple[Array, ...]:
+    """Return up to `most` sets of `size` records, or all of them where they are fewer."""
+    if size == 0 or len(members) <= size:
+        return (members,)
+    count = min(most, len(members) // size)
+    return tuple(members[start * size : (start + 1) * size] for start in range(count))
+
+
+def _measure_net(
+    encoded: Encoded, net: NetReference, sets: Sets, reference: PerceptualReference
+) -> Iterator[Measured]:
+    """Yield every metric in one feature space."""
+    fakes_MF = net.net(encoded.values)
+    name, seed, count = net.net.name, reference.options.seed, reference.replicates
+    parts = [fakes_MF[part] for part in sets.whole]
+    whole = compare_sets(net.holdout_NF, parts, measure, count, seed)
+    yield from _against_ceilings(name, whole, net.ceilings)
+    for index, ceiling in net.class_ceilings.items():
+        reals_NF = net.holdout_NF[reference.holdout_classes_N == index]
+        parts = [fakes_MF[part] for part in sets.by_class.get(index, ())]
+        trial = compare_sets(reals_NF, parts, measure_coverage, count, seed)
+        scope = f"{name}/{reference.codec.classes[index]}"
+        yield from _against_ceilings(scope, trial, {"coverage": ceiling})
+    calibration = Calibration(
+        unseen_N=net.unseen_N,
+        nominal=nominal_share(reference.holdout_rows),
+        replicates=count,
+        seed=seed,
+    )
+    yield measure_copies(nearest_distances(fakes_MF, net.train_NF), calibration, name)
+    predicted_M = net.net.predict(encoded.values)
+    if predicted_M is not None and net.accuracy is not None:
+        yield _label_accuracy(predicted_M == encoded.labels_N, net.accuracy, name)
+
+
+def _against_ceilings(scope: str, trial: Trial, ceilings: Mapping[str, Real]) -> Iterator[Measured]:
+    """Yield the metrics of a trial, each beside its ceiling."""
+    for name, value in trial.points.items():
+        kind, real, replicates = KINDS[name], ceilings[name], trial.replicates[name]
+        low, high = spread_interval(value, replicates, kind.lower, kind.upper)
+        metric = Metric(
+            name=name,
+            scope=scope,
+            value=value,
+            low=low,
+            high=high,
+            n=trial.n,
+            ceiling=real.ceiling,
+            direction=kind.direction,
+        )
+        yield Measured(metric=metric, reals=real.draws, replicates=replicates)
+
+
+def _label_accuracy(correct_M: Array, real: Real, scope: str) -> Measured:
+    """Return how often the classifier agrees with the label that a record was made for."""
+    value = float(correct_M.mean())
+    low, high = wilson(value, len(correct_M))
+    metric = Metric(
+        name="label_accuracy",
+        scope=scope,
+        value=value,
+        low=low,
+        high=high,
+        n=len(correct_M),
+        ceiling=real.ceiling,
+    )
+    return Measured(metric=metric, reals=real.draws)
+
+
+def _spread(encoded: Encoded, reference: PerceptualReference) -> Measured:
+    """Return the spread of values (pixels) as a share of train's."""
+    real = reference.facts.spread
+    value = value_spread(encoded.values) / real if real > 0 else 1.0
+    metric = Metric(
+        name="spread",
+        scope="all",
+        value=value,
+        low=value,
+        high=value,
+        n=len(encoded.values),
+        ceiling=Ceiling(value=1.0, low=1.0, high=1.0),
+        direction="target",
+    )
+    return Measured(metric=metric)
+
+
+def _too_few(reference: PerceptualReference) -> tuple[TooFew, ...]:
+    """Return the classes that the holdout is too small to judge."""
+    counts = Counter(reference.holdout_classes_N.tolist())
+    return tuple(
+        TooFew(label=str(label), n=counts[index], needed=MIN_CLASS)
+        for index, label in enumerate(reference.codec.classes)
+        if len(reference.codec.classes) > 1 and counts[index] < MIN_CLASS
+    )

@@ -1,0 +1,313 @@
+"""Numbers of every kind as one array of integers or floats, and back, exactly.
+
+Integers, dates, times and timestamps are themselves; a decimal is its unscaled integer; floats
+that are all multiples of 10^-k (k up to 9) are integers in that unit, so that their rounding stays;
+other floats stay floats.
+
+What every modelled column is: a vocabulary of cells, each of which belongs to one code.
+
+Arrow types that a table may have, as text; and vocabularies as JSON, exact to the last bit.
+
+The table of types is closed: what is not in it is refused, and nothing of a snapshot is executed.
+"""
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from gan.errors import DataError, SnapshotError
+from storage.records.schema import TableMetadata, read_table_metadata
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Modelled:
+    """One column that networks see; it stands for one column of the table, or for several."""
+
+    type_name: ClassVar[str] = ""
+    """Its kind in JSON."""
+
+    name: str
+    """Of the column it stands for; of a joint column the names, joined by ` + `."""
+    kind: Literal["category", "numeric"]
+    """Numeric codes are in the order of their values, the null's last."""
+    fields: tuple[str, ...]
+    """The columns of the table it stands for."""
+    vocabularies: tuple[Any, ...]
+    """For each of them the value of every cell: Arrow arrays of one length."""
+    first_cells: Array
+    """int32 (K_j + 1,): the cells of code k are `first_cells[k]` up to `first_cells[k + 1]`."""
+    notes: tuple[str, ...] = field(default=())
+    """What was changed for privacy's sake, in sentences that name no rare value."""
+
+    @property
+    def codes(self) -> int:
+        """Number of codes, K_j."""
+        return len(self.first_cells) - 1
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return int(self.first_cells[-1])
+
+    @cached_property
+    def code_of_cell(self) -> Array:
+        """The code of every cell, int64."""
+        return np.repeat(np.arange(self.codes), np.diff(self.first_cells))
+
+    def vocabulary(self, column: str) -> Any:
+        """Return the values of the cells in one column of the table."""
+        return self.vocabularies[self.fields.index(column)]
+
+    def encode(self, records: pa.Table) -> Array:
+        """Return `cells_N` int32 of records."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON; no value that few rows hold."""
+        raise NotImplementedError
+
+
+PLAIN: dict[str, Any] = {
+    str(kind): kind
+    for kind in (
+        pa.bool_(),
+        *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+        *(pa.float16(), pa.float32(), pa.float64()),
+        *(pa.string(), pa.large_string()),
+        *(pa.date32(), pa.date64()),
+        *(pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns")),
+        *(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")),
+        *(pa.duration(unit) for unit in ("s", "ms", "us", "ns")),
+    )
+}
+"""Text → type, of those without parameters that are free."""
+
+DECIMAL = re.compile(r"decimal(128|256)\((\d+), (-?\d+)\)")
+TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
+DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(u?int\d+), ordered=([01])>")
+
+STORED = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
+"""Width in bits → the integers behind a date, time, timestamp or duration."""
+
+
+def parse_type(text: str) -> Any:
+    """Return the Arrow type that `str` wrote.
+
+    Raises:
+        SnapshotError: it is none of those that a table may have.
+    """
+    if text in PLAIN:
+        return PLAIN[text]
+    if found := DECIMAL.fullmatch(text):
+        make = {"128": pa.decimal128, "256": pa.decimal256}[found[1]]
+        return make(int(found[2]), int(found[3]))
+    if found := TIMESTAMP.fullmatch(text):
+        return pa.timestamp(found[1], tz=found[2])
+    if found := DICTIONARY.fullmatch(text):
+        return pa.dictionary(PLAIN[found[2]], parse_type(found[1]), ordered=found[3] == "1")
+    msg = f"{text!r} is no type of a table's column: train the generator again"
+    raise SnapshotError(msg)
+
+
+def check_type(name: str, kind: Any) -> None:
+    """Refuse a column of a type that no codec serves.
+
+    Raises:
+        DataError: the type is none of those above.
+    """
+    try:
+        served = parse_type(str(kind)) == kind
+    except SnapshotError:
+        served = False
+    if not served:
+        msg = (
+            f"column {name!r} is {kind}, which is not served: booleans, numbers, decimals, "
+            "strings, dates, times and timestamps are; convert it or leave it out"
+        )
+        raise DataError(msg)
+
+
+def value_type(kind: Any) -> Any:
+    """Return the type of the values, without the dictionary."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def plain(column: Any) -> Any:
+    """Return a column in one piece and without dictionary; NaN as null."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return _without_nan(column) if pa.types.is_floating(column.type) else column
+
+
+def _without_nan(column: Any) -> Any:
+    """Return a column of floats with nulls where it held NaN."""
+    values = column.to_numpy(zero_copy_only=False)
+    return pa.array(values, type=column.type, mask=np.isnan(values))
+
+
+def to_plain(values: Any) -> list[Any]:
+    """Return a vocabulary as JSON: integers behind dates and times, decimals as strings."""
+    kind = values.type
+    if pa.types.is_temporal(kind):
+        return values.view(STORED[kind.bit_width]).to_pylist()  # type: ignore[no-any-return]
+    if pa.types.is_decimal(kind):
+        return [None if value is None else str(value) for value in values.to_pylist()]
+    if pa.types.is_float16(kind):
+        return values.cast(pa.float32()).to_pylist()  # type: ignore[no-any-return]
+    return values.to_pylist()  # type: ignore[no-any-return]
+
+
+def from_plain(values: list[Any], kind: Any) -> Any:
+    """Return a vocabulary again; `kind` is a type without dictionary."""
+    if pa.types.is_temporal(kind):
+        return pa.array(values, type=STORED[kind.bit_width]).view(kind)
+    if pa.types.is_decimal(kind):
+        texts = [None if value is None else Decimal(value) for value in values]
+        return pa.array(texts, type=kind)
+    if pa.types.is_float16(kind):
+        return pa.array(values, type=pa.float32()).cast(kind)
+    return pa.array(values, type=kind)
+
+
+def require_metadata(schema: Any) -> TableMetadata:
+    """Return the description of the columns in a schema's metadata.
+
+    Raises:
+        DataError: there is none, or not of exactly these columns.
+    """
+    try:
+        found = read_table_metadata(schema)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if found is None:
+        msg = "the records do not say what their columns are: prepare them with ganmill first"
+        raise DataError(msg)
+    return found
+
+
+MOST_DECIMALS = 9
+LARGEST = 2**61
+"""Units beyond it are not served, so that differences fit 64 bits."""
+EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
+"""Bytes of a float → it holds every integer below."""
+
+
+class NumberError(DataError):
+    """Numbers that are not served; the message is the second half of a sentence on a column."""
+
+
+def is_number(kind: Any) -> bool:
+    """Say whether columns of this type can be modelled as numbers."""
+    types = pa.types
+    served = (types.is_integer, types.is_floating, types.is_decimal, types.is_temporal)
+    return any(test(kind) for test in served)
+
+
+def find_decimals(column: Any) -> int | None:
+    """Return the fewest decimals that write every float of the column; None when none do.
+
+    Columns of other types have 0: their integers are the unit.
+    """
+    if not pa.types.is_floating(column.type):
+        return 0
+    values = _floats(column)
+    kind = column.type.to_pandas_dtype()
+    for decimals in range(MOST_DECIMALS + 1):
+        scaled = np.rint(values * 10.0**decimals)
+        if not np.all(np.abs(scaled) < EXACT[np.dtype(kind).itemsize]):
+            return None
+        if np.array_equal((scaled / 10.0**decimals).astype(kind).astype(np.float64), values):
+            return decimals
+    return None
+
+
+def to_units(column: Any, decimals: int | None) -> tuple[Array, Array]:
+    """Return `units_N` (int64, or floats when decimals is None) and `valid_N`; 0 where null.
+
+    Raises:
+        NumberError: infinite values, or integers beyond 2^61.
+    """
+    column = plain(column)
+    valid_N = np.ones(len(column), dtype=bool)
+    if column.null_count:
+        valid_N = column.is_valid().to_numpy(zero_copy_only=False)
+        column = column.fill_null(_zero(column.type))
+    if pa.types.is_floating(column.type):
+        values = _float_units(_floats(column), decimals)
+        return values.astype(column.type.to_pandas_dtype()) if decimals is None else values, valid_N
+    return _integer_units(column), valid_N
+
+
+def from_units(units: Array, decimals: int | None, kind: Any) -> Any:
+    """Return units as an Arrow array of a column's type without dictionary."""
+    if pa.types.is_floating(kind):
+        values = units if decimals is None else units / 10.0**decimals
+        return pa.array(values.astype(kind.to_pandas_dtype()), type=kind)
+    if pa.types.is_decimal(kind):
+        words = np.stack([units, units >> 63], axis=1).astype(np.int64)
+        wide = pa.decimal128(38, kind.scale)
+        buffers = [None, pa.py_buffer(words.tobytes())]
+        return pa.Array.from_buffers(wide, len(units), buffers).cast(kind)
+    if pa.types.is_temporal(kind):
+        return pa.array(units).cast(STORED[kind.bit_width]).view(kind)
+    return pa.array(units).cast(kind)
+
+
+def _floats(column: Any) -> Array:
+    """Return float64 values; refuses infinite ones."""
+    values: Array = column.drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        msg = f"holds {infinite} infinite values: replace them by nulls or leave those rows out"
+        raise NumberError(msg)
+    return values
+
+
+def _float_units(values: Array, decimals: int | None) -> Array:
+    """Return floats in units of 10^-decimals."""
+    if decimals is None:
+        return values
+    scaled = np.rint(values * 10.0**decimals)
+    return np.clip(scaled, -float(LARGEST), float(LARGEST)).astype(np.int64)
+
+
+def _integer_units(column: Any) -> Array:
+    """Return the integers behind a column without nulls."""
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        wide = column.cast(pa.decimal128(38, kind.scale))
+        words = np.frombuffer(wide.buffers()[1], dtype=np.int64).reshape(-1, 2)
+        words = words[wide.offset : wide.offset + len(wide)]
+        fits = bool(np.all(words[:, 1] == words[:, 0] >> 63))
+        units = words[:, 0].copy()
+    elif pa.types.is_temporal(kind):
+        units, fits = column.view(STORED[kind.bit_width]).to_numpy().astype(np.int64), True
+    else:
+        values = column.to_numpy()
+        fits = not len(values) or int(values.max()) <= LARGEST
+        units = values.astype(np.int64)
+    if not fits or (len(units) and max(int(units.max()), -int(units.min())) > LARGEST):
+        msg = "holds numbers beyond 2^61: declare it as a key or a category, or rescale it"
+        raise NumberError(msg)
+    return units
+
+
+def _zero(kind: Any) -> Any:
+    """Return the null's stand-in."""
+    if pa.types.is_temporal(kind):
+        return pa.array([0], type=STORED[kind.bit_width]).view(kind)[0]
+    if pa.types.is_decimal(kind):
+        return pa.array([Decimal(0)], type=kind)[0]
+    return pa.array([0]).cast(kind)[0]

@@ -1,0 +1,459 @@
+"""Sampling from a masked autoregressive network: every hidden unit is computed once per row.
+
+Column p needs the units of degree up to p. Those of lower degree are there already, so the step to
+column p computes the units of degree p alone, then its codes. Units of degree 0 depend on nothing
+but the condition: they are computed once per condition and become part of the biases.
+
+Shapes: N rows, D columns in the network's order, K codes of all columns side by side, H hidden
+units sorted by degree (T of degree 0), C conditions, U units of one
+degree, J codes of one column, P columns before it.
+
+Random conditions for training: any subset of columns, each given exactly or as a set of codes.
+
+A set is a cell of a random partition that does not depend on the row: the row only says in which
+cell it lies. So p(set | row) is the same for every row that the set allows, and the network learns
+p(row | row in set) itself, not a distribution tilted by how sets were drawn.
+
+Shapes: N rows, D columns in the order of the network, K codes of all columns side by side, M
+given values.
+
+Columns in the order of the network, and the weights as products use them.
+
+Shapes: K codes of all columns side by side, H hidden units sorted by degree, G units
+of the condition.
+
+The likelihood of codes under conditions, with its gradient.
+
+Shapes: N rows, D columns in the network's order, K codes of all columns side by side, J codes of
+one column, M rows whose set of a column has several codes.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+FEWEST_UNITS = 8
+"""Hidden units of a degree, however many columns there are."""
+
+
+class Column(Protocol):
+    """A modelled column, as the codec describes it."""
+
+    @property
+    def kind(self) -> str:
+        """`category` or `numeric`."""
+
+    @property
+    def codes(self) -> int:
+        """How many codes it has."""
+
+    @property
+    def first_cells(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """First cell of each code, and the number of all cells."""
+
+
+class TableCodec(Protocol):
+    """What the network asks of a codec."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The modelled columns."""
+
+    @property
+    def label_column(self) -> int | None:
+        """Which of them is the label."""
+
+
+class Layout(NamedTuple):
+    """Columns in the network's order, and how many units may see the first so many of them."""
+
+    order: tuple[int, ...]
+    """Index in the codec of each column."""
+    counts: tuple[int, ...]
+    """Codes of each column."""
+    ordered: tuple[bool, ...]
+    """Whether neighbouring codes mean neighbouring values."""
+    single: tuple[tuple[bool, ...], ...]
+    """Whether each code of each column is one value, not a range of them."""
+    widths: tuple[int, ...]
+    """Hidden units of each degree, 0 to D - 1."""
+    label_units: int
+    """Of the last degree, when the last column is the label; else 0."""
+
+
+def codes_in_order(codec: TableCodec, layout: Layout) -> Tensor:
+    """Return the codec's place of every code, in the network's order, (K,)."""
+    first = [0, *itertools.accumulate(column.codes for column in codec.columns)]
+    places = [torch.arange(first[index], first[index + 1]) for index in layout.order]
+    return torch.cat(places)
+
+
+def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layout:
+    """Return the layout: columns of few codes first, the label last; every degree's share of units.
+
+    Degree 0, which sees the condition alone, has `trunk` units; the others share `width`, and the
+    label gets `label_width` more: only its own units see all that speaks of it.
+    """
+    columns = codec.columns
+    order = sorted(
+        range(len(columns)), key=lambda i: (i == codec.label_column, columns[i].codes, i)
+    )
+    share = max(int(network["width"]) // max(len(order) - 1, 1), FEWEST_UNITS)
+    widths = [int(network["trunk"]), *[share] * (len(order) - 1)]
+    labelled = codec.label_column is not None and len(order) > 1
+    if labelled:
+        widths[-1] += int(network["label_width"])
+    return Layout(
+        order=tuple(order),
+        counts=tuple(columns[index].codes for index in order),
+        ordered=tuple(columns[index].kind == "numeric" for index in order),
+        single=tuple(
+            tuple(bool(cells == 1) for cells in np.diff(columns[index].first_cells))
+            for index in order
+        ),
+        widths=tuple(widths),
+        label_units=widths[-1] if labelled else 0,
+    )
+
+
+class Weights(NamedTuple):
+    """A network's weights: one vector per code, what a unit may not see is zero."""
+
+    inputs_KH: Tensor
+    condition_KG: Tensor
+    condition_GH: Tensor
+    pool_K: Tensor
+    """What each code counts in the mean that stands for a set."""
+    bias_H: Tensor
+    hidden_HH: tuple[Tensor, ...]
+    """Of each layer after the first, outputs first."""
+    hidden_bias_H: tuple[Tensor, ...]
+    outputs_KH: Tensor
+    bias_K: Tensor
+
+
+LARGEST_BELOW_ONE = 1 - 2.0**-24
+"""The largest float32 below 1."""
+
+
+class Step(NamedTuple):
+    """What one column takes: its units from the columns and units before, then its codes."""
+
+    units: slice
+    """Place of its units among those of degree 1 and more."""
+    inputs_KU: Tensor
+    """One vector per code of the columns before."""
+    first_CU: Tensor
+    """What the condition gives the first layer."""
+    hidden: tuple[Tensor, ...]
+    """(units before and its own but those of degree 0, U) of each layer."""
+    hidden_bias: tuple[Tensor, ...]
+    """(C, U) of each layer."""
+    outputs_HJ: Tensor
+    bias_CJ: Tensor
+    """Minus infinity where a code is not allowed."""
+
+
+class MaskedSampler:
+    """Draws codes from uniform numbers, column after column."""
+
+    def __init__(self, weights: Weights, layout: Layout, allowed_CK: Tensor) -> None:
+        """Prepare the steps.
+
+        Args:
+            weights: of the network.
+            layout: of the network.
+            allowed_CK: bool, in the network's order; at least one code of every column per row.
+        """
+        self.order, self.trunk = layout.order, layout.widths[0]
+        self.first = [0, *itertools.accumulate(layout.counts)]
+        self.conditions, self.layers = len(allowed_CK), len(weights.hidden_HH) + 1
+        constants = _fold(weights, layout, allowed_CK)
+        units = [0, *itertools.accumulate(layout.widths)]
+        self.units = units[-1] - self.trunk
+        self.steps = [
+            _step(weights, constants, slice(*codes), slice(*own), self.trunk)
+            for codes, own in zip(
+                itertools.pairwise(self.first), itertools.pairwise(units), strict=True
+            )
+        ]
+
+    def __call__(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return code + position in the code of every column, float64 (N, D), in codec order.
+
+        Args:
+            z_NZ: uniform in [0, 1), one per column.
+            labels_N: row of the conditions that a record obeys; ignored when there is only one.
+        """
+        N, D = z_NZ.shape
+        places_ND = torch.empty(N, D, dtype=torch.int64, device=z_NZ.device)
+        samples_ND = torch.empty(N, D, dtype=torch.float64, device=z_NZ.device)
+        layers = z_NZ.new_empty(self.layers, N, self.units)
+        rows_N = labels_N if self.conditions > 1 else None
+        for column, step in enumerate(self.steps):
+            if column:
+                self._compute(step, places_ND[:, :column], layers, rows_N)
+            logits_NJ = layers[-1, :, : step.units.stop] @ step.outputs_HJ + _rows(
+                step.bias_CJ, rows_N
+            )
+            codes_N, along_N = invert(logits_NJ, z_NZ[:, column])
+            places_ND[:, column] = codes_N + self.first[column]
+            samples_ND[:, self.order[column]] = codes_N + along_N.double()
+        return samples_ND
+
+    def _compute(
+        self, step: Step, places_NP: Tensor, layers: Tensor, rows_N: Tensor | None
+    ) -> None:
+        """Fill in the units of one degree, layer by layer."""
+        own = step.units
+        inputs_NU = functional.embedding_bag(places_NP, step.inputs_KU, mode="sum")
+        layers[0, :, own] = functional.relu_(inputs_NU + _rows(step.first_CU, rows_N))
+        for index, (weight, bias_CU) in enumerate(zip(step.hidden, step.hidden_bias, strict=True)):
+            below = layers[index, :, : own.stop]
+            inner_NU = functional.relu_(below @ weight + _rows(bias_CU, rows_N))
+            layers[index + 1, :, own] = layers[index, :, own] + inner_NU
+
+
+class Constants(NamedTuple):
+    """What depends on the condition alone."""
+
+    first_CH: Tensor
+    hidden_CH: tuple[Tensor, ...]
+    """Of each layer after the first."""
+    codes_CK: Tensor
+
+
+def _fold(weights: Weights, layout: Layout, allowed_CK: Tensor) -> Constants:
+    """Return what the condition and the units of degree 0 give each layer and the codes."""
+    trunk = layout.widths[0]
+    first_CH = weights.bias_H + inform(allowed_CK, layout.counts, weights)
+    units_CT, hidden = functional.relu(first_CH[:, :trunk]), []
+    for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
+        hidden.append(units_CT @ weight_HH[:, :trunk].T + bias_H)
+        units_CT = units_CT + functional.relu(hidden[-1][:, :trunk])
+    codes_CK = units_CT @ weights.outputs_KH[:, :trunk].T + weights.bias_K
+    return Constants(first_CH, tuple(hidden), codes_CK.masked_fill(~allowed_CK, -torch.inf))
+
+
+def _step(weights: Weights, constants: Constants, codes: slice, own: slice, trunk: int) -> Step:
+    """Return the step to a column: its codes, and its units among all."""
+    seen = slice(trunk, max(own.stop, trunk))
+    return Step(
+        slice(own.start - trunk, own.stop - trunk),
+        weights.inputs_KH[: codes.start, own].contiguous(),
+        constants.first_CH[:, own].contiguous(),
+        tuple(weight_HH[own, seen].T.contiguous() for weight_HH in weights.hidden_HH),
+        tuple(bias_CH[:, own].contiguous() for bias_CH in constants.hidden_CH),
+        weights.outputs_KH[codes, seen].T.contiguous(),
+        constants.codes_CK[:, codes].contiguous(),
+    )
+
+
+def inform(allowed_CK: Tensor, counts: tuple[int, ...], weights: Weights) -> Tensor:
+    """Return what conditions add to the first layer, (C, H): nothing for columns not given.
+
+    The weighted mean of a column's allowed codes, minus that of all of them.
+    """
+    parts, pools = [], weights.pool_K.double().split(counts)
+    for allowed_CJ, pool_J in zip(allowed_CK.split(counts, 1), pools, strict=True):
+        some_CJ = allowed_CJ * pool_J
+        every_CJ = torch.ones_like(allowed_CJ) * pool_J
+        parts.append(
+            some_CJ / some_CJ.sum(1, keepdim=True) - every_CJ / every_CJ.sum(1, keepdim=True)
+        )
+    return torch.cat(parts, dim=1).float() @ weights.condition_KG @ weights.condition_GH
+
+
+def invert(logits_NJ: Tensor, uniform_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the code at which the distribution function passes a uniform number, and how far in.
+
+    The position in [0, 1) is what is left of the uniform number: itself uniform, so that no second
+    one is needed for the value inside a code. A code of probability zero is never returned.
+    """
+    sums_NJ = logits_NJ.softmax(1).cumsum(1)
+    total_N1 = sums_NJ[:, -1:]
+    below_total = torch.nextafter(total_N1, torch.zeros_like(total_N1))
+    sought_N1 = torch.minimum(uniform_N[:, None] * total_N1, below_total)
+    codes_N1 = torch.searchsorted(sums_NJ, sought_N1, right=True)
+    start_N1 = sums_NJ.gather(1, (codes_N1 - 1).clamp(min=0)) * (codes_N1 > 0)
+    end_N1 = sums_NJ.gather(1, codes_N1)
+    along_N1 = (sought_N1 - start_N1) / (end_N1 - start_N1)
+    return codes_N1[:, 0], along_N1[:, 0].clamp(0, LARGEST_BELOW_ONE)
+
+
+def _rows(table_CX: Tensor, rows_N: Tensor | None) -> Tensor:
+    """Return each record's row of a table; the one row, to be broadcast, when there is only one."""
+    return table_CX if rows_N is None else table_CX[rows_N]
+
+
+FREE_SHARE = 0.5
+"""Rows that train without any condition."""
+
+FEW_SHARE, FEW_COLUMNS = 0.25, 3
+"""Rows in which 1 to so many columns are given, as people ask; in the others any number."""
+
+EXACT_SHARE = 0.4
+"""Of the given columns, those whose value is given itself."""
+
+CUTS = 3
+"""A partition has 1 to so many cuts."""
+
+SHUFFLED_SHARE = 0.1
+"""Of the steps, those in which ordered columns too are cut in a random order of their codes."""
+
+
+class Sets(NamedTuple):
+    """Which codes each row allows: those whose rank is in [low, high) of their column."""
+
+    codes_K: Tensor
+    """Code (counted over all columns) at each rank; columns stay in their places."""
+    ranks_K: Tensor
+    """Rank of each code (counted over all columns): the inverse of `codes_K`."""
+    low_ND: Tensor
+    high_ND: Tensor
+    """Counted over all columns; a column's first and last rank + 1 when it is not given."""
+    given_ND: Tensor
+    """Whether anything is said of the column."""
+
+    def to(self, device: torch.device) -> "Sets":
+        """Return the sets on a device."""
+        return Sets(*[tensor.to(device) for tensor in self])
+
+
+class Partitions:
+    """Draws the conditions of a batch."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Take the number of codes of each column, and whether their order means something."""
+        counts_D = torch.tensor(layout.counts)
+        self.counts_D = counts_D
+        self.first_D = counts_D.cumsum(0) - counts_D
+        self.column_K = torch.repeat_interleave(torch.arange(len(counts_D)), counts_D)
+        self.ordered_K = torch.tensor(layout.ordered)[self.column_K]
+
+    def draw(self, codes_ND: Tensor, numbers: torch.Generator) -> Sets:
+        """Return conditions that hold for these rows.
+
+        Args:
+            codes_ND: on the processor, counted within their column, in the network's order.
+            numbers: on the processor.
+        """
+        N, D = codes_ND.shape
+        codes_K = self._order(numbers)
+        ranks_K = torch.empty_like(codes_K)
+        ranks_K[codes_K] = torch.arange(len(codes_K))
+        rank_ND = ranks_K[codes_ND + self.first_D] - self.first_D
+        low_ND, high_ND = self._cells(rank_ND, numbers)
+        exact_ND = torch.rand(N, D, generator=numbers) < EXACT_SHARE
+        low_ND = torch.where(exact_ND, rank_ND, low_ND)
+        high_ND = torch.where(exact_ND, rank_ND + 1, high_ND)
+        given_ND = self._given(N, D, numbers)
+        return Sets(
+            codes_K,
+            ranks_K,
+            torch.where(given_ND, low_ND, 0) + self.first_D,
+            torch.where(given_ND, high_ND, self.counts_D) + self.first_D,
+            given_ND,
+        )
+
+    def _given(self, N: int, D: int, numbers: torch.Generator) -> Tensor:
+        """Return which columns are given: none, a few, or any number of them."""
+        few_N1 = torch.randint(1, FEW_COLUMNS + 1, (N, 1), generator=numbers)
+        any_N1 = torch.randint(1, D + 1, (N, 1), generator=numbers)
+        kind_N1 = torch.rand(N, 1, generator=numbers)
+        count_N1 = torch.where(kind_N1 < FREE_SHARE + FEW_SHARE, few_N1, any_N1)
+        count_N1 = torch.where(kind_N1 < FREE_SHARE, 0, count_N1)
+        return torch.rand(N, D, generator=numbers).argsort(1).argsort(1) < count_N1
+
+    def _order(self, numbers: torch.Generator) -> Tensor:
+        """Return the codes in an order that shuffles those of unordered columns."""
+        place_K = torch.rand(len(self.column_K), generator=numbers, dtype=torch.float64)
+        if torch.rand((), generator=numbers) >= SHUFFLED_SHARE:
+            place_K = torch.where(self.ordered_K, 0.0, place_K)
+        return torch.argsort(self.column_K + place_K, stable=True)
+
+    def _cells(self, rank_ND: Tensor, numbers: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the first rank and the last rank + 1 of the cell of a random partition."""
+        N, D = rank_ND.shape
+        used_ND = torch.randint(1, CUTS + 1, (N, D), generator=numbers)
+        low_ND, high_ND = torch.zeros_like(rank_ND), self.counts_D.expand(N, D)
+        for number in range(CUTS):
+            places_ND = torch.rand(N, D, generator=numbers) * (self.counts_D - 1)
+            cut_ND = torch.where(number < used_ND, places_ND.long() + 1, 0)
+            below_ND = cut_ND <= rank_ND
+            low_ND = torch.where(below_ND, torch.maximum(low_ND, cut_ND), low_ND)
+            high_ND = torch.where(below_ND, high_ND, torch.minimum(high_ND, cut_ND))
+        return low_ND, high_ND
+
+
+def log_probabilities(logits_NK: Tensor, codes_ND: Tensor, counts: tuple[int, ...]) -> Tensor:
+    """Return log p(code) of every column under no condition, (N, D)."""
+    columns = zip(logits_NK.split(counts, dim=1), codes_ND.unbind(1), strict=True)
+    picked = [
+        -functional.cross_entropy(logits_NJ, codes_N, reduction="none")
+        for logits_NJ, codes_N in columns
+    ]
+    return torch.stack(picked, dim=1)
+
+
+def negative_log_likelihood(
+    logits_NK: Tensor, codes_ND: Tensor, sets: Sets, counts: tuple[int, ...]
+) -> Tensor:
+    """Return the mean nats per row under conditions: in every column the allowed codes share 1.
+
+    Args:
+        logits_NK: of any code; lost, for they are overwritten.
+        codes_ND: of the rows.
+        sets: hold for these rows.
+        counts: codes of each column.
+    """
+    loss: Tensor = _Likelihood.apply(logits_NK, codes_ND, sets, counts)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _Likelihood(torch.autograd.Function):
+    """Σ over columns of -log softmax; d/d logits = softmax - onehot, kept from the way forward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits_NK: Tensor, codes_ND: Tensor, sets: Sets, counts: tuple[int, ...]
+    ) -> Tensor:
+        """Return the mean over the rows, and keep the gradient in place of the logits."""
+        free_ND = (sets.high_ND - sets.low_ND > 1).to(logits_NK.dtype)
+        several_ND = sets.given_ND & (free_ND > 0)
+        total = logits_NK.new_zeros(())
+        gradient_NK, first = logits_NK.detach(), 0
+        for column, codes in enumerate(counts):
+            part = slice(first, first + codes)
+            chosen_N1, free_N1 = codes_ND[:, column, None], free_ND[:, column, None]
+            logits_NJ = gradient_NK[:, part]
+            _rule_out(logits_NJ, sets.ranks_K[part], column, sets, several_ND[:, column])
+            logs_NJ = logits_NJ.log_softmax(1)
+            total -= (logs_NJ.gather(1, chosen_N1) * free_N1).sum()
+            shares_NJ = logs_NJ.exp_().mul_(free_N1 / len(codes_ND))
+            shares_NJ.scatter_add_(1, chosen_N1, free_N1 / -len(codes_ND))
+            logits_NJ.copy_(shares_NJ)
+            first += codes
+        ctx.save_for_backward(gradient_NK)
+        return total / len(codes_ND)
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of the logits alone."""
+        (gradient_NK,) = ctx.saved_tensors
+        return gradient_NK * above[0], None, None, None
+
+
+def _rule_out(
+    logits_NJ: Tensor, ranks_J: Tensor, column: int, sets: Sets, several_N: Tensor
+) -> None:
+    """Write minus infinity where a set of several codes does not allow one, in place."""
+    rows_M = several_N.nonzero()[:, 0]
+    low_M1, high_M1 = sets.low_ND[rows_M, column, None], sets.high_ND[rows_M, column, None]
+    forbidden_MJ = (ranks_J < low_M1) | (ranks_J >= high_M1)
+    logits_NJ[rows_M] = logits_NJ[rows_M].masked_fill(forbidden_MJ, -torch.inf)

@@ -17,10 +17,9 @@ from time import process_time
 import torch
 
 from flows.job import open_job
-from flows.nightly import nightly
+from flows.nightly import nightly, plain_stages
 from flows.progress import make_reporter
-from flows.recipe_file import load_recipe
-from flows.stages import plain_stages
+from flows.recipe import load_recipe
 from gan.report import Metric, Report
 from storage.lake.registry import candidates
 

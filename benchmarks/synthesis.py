@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 from sklearn.datasets import load_digits
 
-from flows.engines import Order, make_engine
+from flows.engines.interface import Order, make_engine
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.device import usable_cores
 from gan.images.codec import ImageCodec

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import torch
 
 from flows.recipe import Recipe
-from flows.stages.train import fit_and_resolve
+from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.evaluation.assess import build_assess
 from gan.protocols import Hooks, Tick

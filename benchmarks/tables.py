@@ -26,7 +26,7 @@ import torch
 from benchmarks.against_ctgan import breast_cancer
 from benchmarks.table_job import prepared_for, recipe_for, sampling_rates
 from benchmarks.timing import RESULTS, machine
-from flows.stages.train import fit_and_resolve
+from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.evaluation.assess import build_assess
 from gan.evaluation.evaluate import evaluate

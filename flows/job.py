@@ -1,20 +1,234 @@
-"""What every stage of one job shares: the recipe, the open lake, this machine, the user's ear."""
+"""What every stage of one job shares: the recipe, the open lake, this machine, the user's ear.
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+What a job came to: for the screen, for `--json`, for the tracked run's artifacts.
+
+What one stage hands to the next: small frozen values, everything large is in lake or cache.
+
+What a run used: seconds of processor, GPU and clock, and bytes it wrote to the lake.
+
+A run counts what it did itself. One that goes on where another stopped, or that finds everything
+done, reports its own share only; the shares of all runs are in their own outcomes.
+"""
+
+import dataclasses
+import resource
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
 
-from flows.cost import Spending
-from flows.interrupt import StopSignal
-from flows.progress import Reporter, SilentReporter
+from flows.progress import Reporter, SilentReporter, StopSignal
 from flows.recipe import Recipe
+from gan.gate import Judgement
+from gan.report import Evaluation, Report, Verdict
+from storage.lake import datasets, layout
 from storage.lake.announce import Emit
+from storage.lake.manifest import FileEntry, Manifest
+from storage.lake.plan import Plan
+from storage.lake.promotions import Standing
+from storage.shards.format import load_format
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile, load_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A complete generator in the lake."""
+
+    version: str
+    snapshot_digest: str
+    train_key: str
+    trained: bool
+    """False when the lake had it already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A generator, what was measured on it today, and what the gate says."""
+
+    version: str
+    snapshot_digest: str
+    split_digest: str
+    """Of the split rule it was trained under."""
+    evaluation: Evaluation
+    judgement: Judgement
+    report: Report
+    report_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessed:
+    """The candidate, and the champion when it is another generator, on the same holdout."""
+
+    standing: Standing
+    """The log of promotions as it was when this was measured."""
+    challenger: Judged
+    champion: Judged | None
+    is_outdated: bool = False
+    """Whether the champion is of an algorithm version that cannot be run any more."""
+
+    @property
+    def is_reigning(self) -> bool:
+        """Whether the candidate is the champion already."""
+        champion = self.standing.champion
+        return champion is not None and champion.version == self.challenger.version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person is asked before the job goes on."""
+
+    kind: Literal["override", "approval"]
+    """override: the gate refused this generator. approval: it passed, and a person must agree."""
+    version: str
+    """The generator that is asked about."""
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Of the verdict, worst first."""
+    why: str
+    """The gate's sentence."""
+    unasked: str
+    """What the gate would do if it did not ask."""
+    champion: str | None
+    """The generator that publishes when the answer is `keep champion`; None when none can."""
+    hindrance: str = ""
+    """Why no champion can, as a sentence's second half."""
+
+
+AnswerKind = Literal["publish", "keep champion", "stop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a person decided."""
+
+    kind: AnswerKind
+    by: str
+    """The person, as she signs."""
+    reason: str
+    """In writing; compulsory with `publish`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """Who let a generator publish, why, and when: what the manifest says of it."""
+
+    by: str
+    reason: str
+    at: str
+    """UTC, ISO 8601."""
+
+
+ChoiceKind = Literal["promoted", "champion", "kept", "blocked", "asked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Who synthesizes, and why."""
+
+    kind: ChoiceKind
+    """promoted: the candidate took over. champion: the candidate had been promoted before.
+    kept: the champion synthesizes although the candidate was refused. blocked: nobody does.
+    asked: nobody does until a person has answered the question."""
+    judged: Judged
+    """The generator that synthesizes; with `blocked` and `asked`, the candidate."""
+    reason: str
+    question: Question | None = None
+    """With `asked`, and with an answer."""
+    answer: Answer | None = None
+    """What a person has just decided; `promote` records it."""
+    override: Signature | None = None
+    """The person who publishes this report although the gate refuses it."""
+    approval: Signature | None = None
+    """The person who made this generator champion, where nothing had to be overridden."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Shards that are in the lake."""
+
+    plan: Plan
+    entries: Mapping[int, FileEntry] = field(default_factory=dict)
+    """Those this run has put."""
+    committed: bool = False
+    """True when the version was published before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The share of one run."""
+
+    wall_s: float
+    """From the opening of the lake to now, waiting included."""
+    cpu_s: float
+    """Of this process and of its worker processes that have ended."""
+    gpu_s: float
+    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not."""
+    written_bytes: int
+    """Objects created or replaced in the lake: checkpoints, generator, reports, shards, papers."""
+
+    def to_json(self) -> dict[str, float]:
+        """Return the numbers for the manifest and `--json`."""
+        return dataclasses.asdict(self)
+
+
+def _cpu_s() -> float:
+    """Return the processor seconds of this process and of its children that were waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+@dataclass(kw_only=True)
+class Spending:
+    """The running account of one run; its clocks start when it is made."""
+
+    gpu_s: float = 0.0
+    written_bytes: int = 0
+    started_s: float = field(default_factory=monotonic)
+    cpu_before_s: float = field(default_factory=_cpu_s)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def wrote(self, size_bytes: int) -> None:
+        """Add an object that was put in the lake; from any thread."""
+        with self._lock:
+            self.written_bytes += size_bytes
+
+    @contextmanager
+    def using(self, device: str) -> Iterator[None]:
+        """Count the time of the block as GPU time when the device is one."""
+        began_s = monotonic()
+        try:
+            yield
+        finally:
+            if device.startswith("cuda"):
+                self.gpu_s += monotonic() - began_s
+
+    def so_far(self) -> Cost:
+        """Return what was used until now."""
+        return Cost(
+            wall_s=round(monotonic() - self.started_s, 3),
+            cpu_s=round(_cpu_s() - self.cpu_before_s, 3),
+            gpu_s=round(self.gpu_s, 3),
+            written_bytes=self.written_bytes,
+        )
+
+
+def uncounted(lake: ObjectStore) -> ObjectStore:
+    """Return the lake without its counter, for objects that are counted when they are done."""
+    return lake.inner if isinstance(lake, CountingStore) else lake
+
+
+def cost_text(cost: Mapping[str, Any]) -> str:
+    """Return the cost that a manifest or an outcome holds as a line for people."""
+    gpu = f"{cost['gpu_s']:,.0f} GPU-s, " if cost["gpu_s"] else ""
+    written = f"{cost['written_bytes'] / 2**20:,.1f} MiB written"
+    return f"{gpu}{cost['cpu_s']:,.0f} CPU-s in {cost['wall_s']:,.0f} s, {written}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +292,136 @@ def open_job(
 def now() -> datetime:
     """Return the time, UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+Label = str | int | bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The data set version that readers see."""
+
+    version: str
+    path: str
+    """Folder of the shards, as a reader types it."""
+    reading: tuple[str, ...]
+    """Lines of Python with which pandas reads them."""
+    manifest: str
+    report_html: str
+    rows: int
+    shards: int
+    total_bytes: int
+    class_counts: tuple[tuple[Label, int], ...]
+    existed: bool
+    """True when an earlier run had published it."""
+    verdict: str
+    """Of the generator when the version was published."""
+    override: Mapping[str, Any] | None
+    """by, reason and at, where a person published against the verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of a job."""
+
+    name: str
+    status: Literal["published", "present", "blocked"]
+    """present: everything had been done before."""
+    choice: ChoiceKind
+    reason: str
+    generator: str
+    """Version of the generator that synthesized; with `blocked`, of the candidate."""
+    report: Report
+    report_page: str
+    """The HTML report, as a path or URI."""
+    published: Published | None
+    cost: Cost
+    """What this run used, whatever earlier runs had done for it."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the gate says of the generator."""
+        return self.report.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome for machines; the report without its figures."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "choice": self.choice,
+            "reason": self.reason,
+            "generator": self.generator,
+            "verdict": self.verdict,
+            "reasons": [dataclasses.asdict(reason) for reason in self.report.reasons],
+            "metrics": [dataclasses.asdict(metric) for metric in self.report.metrics],
+            "report": self.report_page,
+            "published": None if self.published is None else dataclasses.asdict(self.published),
+            "cost": self.cost.to_json(),
+        }
+
+
+def blocked_outcome(job: Job, choice: Choice) -> Outcome:
+    """Return the outcome of a job that publishes nothing."""
+    judged = choice.judged
+    return Outcome(
+        name=job.name,
+        status="blocked",
+        choice=choice.kind,
+        reason=choice.reason,
+        generator=judged.version,
+        report=judged.report,
+        report_page=report_page(job, judged),
+        published=None,
+        cost=job.spent.so_far(),
+    )
+
+
+def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
+    """Return the outcome of a job whose version is in the lake."""
+    name, version = made.plan.name, made.plan.version
+    manifest = datasets.read_manifest(job.lake, name, version)
+    page = in_lake(job, layout.meta_key(name, version, "report.html"))
+    folder = in_lake(job, layout.version_folder(name, version)) + "/"
+    published = Published(
+        version=version,
+        path=folder,
+        reading=how_to_read(manifest, folder),
+        manifest=in_lake(job, layout.manifest_key(name, version)),
+        report_html=page,
+        rows=manifest.rows,
+        shards=len(manifest.files),
+        total_bytes=manifest.total_bytes,
+        class_counts=tuple(manifest.class_counts),
+        existed=made.committed,
+        verdict=str(manifest.fields.gate.get("verdict", "-")),
+        override=manifest.fields.gate.get("override"),
+    )
+    return Outcome(
+        name=name,
+        status="present" if made.committed else "published",
+        choice=choice.kind,
+        reason=choice.reason,
+        generator=choice.judged.version,
+        report=choice.judged.report,
+        report_page=page,
+        published=published,
+        cost=job.spent.so_far(),
+    )
+
+
+def how_to_read(manifest: Manifest, folder: str) -> tuple[str, ...]:
+    """Return the lines of Python with which pandas reads a version from its folder."""
+    shard_format = load_format(manifest.shard_format)
+    return shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
+
+
+def report_page(job: Job, judged: Judged) -> str:
+    """Return the HTML report of a generator, as the user would type it."""
+    key = layout.generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
+    return in_lake(job, key)
+
+
+def in_lake(job: Job, key: str) -> str:
+    """Return an object of the lake as the user would type it."""
+    uri = job.recipe.output.lake.rstrip("/").removeprefix("./")
+    return f"{uri}/{key}"

@@ -1,13 +1,144 @@
-"""The whole job, once: the command line and Prefect compose the same stages through it."""
+"""The whole job, once: the command line and Prefect compose the same stages through it.
 
-from flows.announce import announce, announce_blocked
-from flows.errors import EngineError
-from flows.job import Job
-from flows.outcome import Outcome, blocked_outcome
-from flows.results import Assessed, Candidate, Choice
-from flows.stages import Stages
+Whether a job is done already: asked before a tracked run starts a server for nothing.
+
+One stage alone, as the command line and the run form of the UI ask for it.
+
+The stages of a job: plain functions, each idempotent and quick when its result is in the lake.
+
+prepare      source → decoded, split records in the work folder
+watch        champion, where training is not due → it goes on, or it fails on today's records
+train        records → candidate in the lake
+evaluate     candidate (and champion) on the holdout → verdict and report
+gate         verdicts → who synthesizes, or what a person is asked
+ask          question → a person's answer, where one can be had
+promote      that decision → the log of promotions
+synthesize   generator and plan → shards in the lake
+publish      shards → manifest and commit record
+
+Stage 1: the source, decoded and split, in this machine's work folder.
+
+Whose name a job uses: checked before anything is read or trained.
+
+The first job whose recipe has an `owner` claims the name in its lake. Later jobs on that name must
+say the same owner; a job that says none is refused too, since a forgotten line must not make a
+team's name anybody's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from flows.decision import ask, gate, promote
+from flows.errors import BlockedError, EngineError, RecipeError
+from flows.evaluate import Desk, evaluate
+from flows.job import Assessed, Candidate, Choice, Job, Judged, Made, Outcome, blocked_outcome, now
+from flows.maintain import announce, announce_blocked
+from flows.publish import is_published, publish, synthesize
+from flows.recipe import train_key
+from flows.train import find_candidate, train, watch, young_champion
 from storage.errors import AbandonedError, PromotionConflictError
+from storage.lake import promotions
+from storage.lake.registry import Ownership, claim, read_owner
 from storage.sources.prepare import Prepared
+from storage.sources.prepare import prepare as prepare_source
+
+
+def prepare(job: Job) -> Prepared:
+    """Return the records of the recipe's source; milliseconds when they were prepared before.
+
+    Raises:
+        SourceError: the source is missing or unfit.
+        LakeError: the store that holds it failed.
+    """
+    recipe = job.recipe
+    with job.reporter.meter(f"Reading {recipe.source.uri}", "records") as meter:
+        prepared = prepare_source(
+            recipe.source,
+            folder=job.work / "prepared",
+            min_group=recipe.privacy.min_group,
+            progress=meter.update,
+        )
+        meter.update(sum(prepared.rows.values()))
+    for note in prepared.notes:
+        job.reporter.say(f"  {note}")
+    return prepared
+
+
+def claim_name(job: Job) -> None:
+    """Claim the recipe's name for its owner, or find that it is free to use.
+
+    Raises:
+        RecipeError: the name belongs to somebody else.
+        LakeError: the lake failed.
+    """
+    owner = job.recipe.owner
+    found = read_owner(job.lake, job.name)
+    if found is None and owner is not None:
+        found = claim(job.lake, job.name, owner, now())
+    _check(job, found)
+
+
+def check_name(job: Job) -> Ownership | None:
+    """Return whose the recipe's name is, claiming nothing.
+
+    Raises:
+        RecipeError: the name belongs to somebody else.
+        LakeError: the lake failed.
+    """
+    found = read_owner(job.lake, job.name)
+    _check(job, found)
+    return found
+
+
+def _check(job: Job, found: Ownership | None) -> None:
+    owner = job.recipe.owner
+    if found is None or found.owner == owner:
+        return
+    said = "the recipe says no owner" if owner is None else f"the recipe says owner {owner!r}"
+    msg = (
+        f"the name {job.name!r} belongs to {found.owner!r} in {job.recipe.output.lake} since "
+        f"{found.since}, and {said}: choose another name, or write `owner: {found.owner}` if that "
+        "is you"
+    )
+    raise RecipeError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The callables that `flows.nightly.nightly` composes; bound to one job."""
+
+    prepare: Callable[[], Prepared]
+    watch: Callable[[Prepared], Candidate | None]
+    train: Callable[[Prepared], Candidate]
+    evaluate: Callable[[Prepared, Candidate], Assessed]
+    gate: Callable[[Assessed], Choice]
+    ask: Callable[[Assessed, Choice], Choice]
+    promote: Callable[[Assessed, Choice], Choice]
+    synthesize: Callable[[Prepared, Choice], Made]
+    publish: Callable[[Prepared, Choice, Made], Outcome]
+
+
+def plain_stages(job: Job) -> Stages:
+    """Return the stages of a job as plain functions."""
+    return Stages(
+        prepare=partial(_prepare, job),
+        watch=partial(watch, job),
+        train=partial(train, job),
+        evaluate=partial(evaluate, job),
+        gate=partial(gate, job),
+        ask=partial(ask, job),
+        promote=partial(promote, job),
+        synthesize=partial(synthesize, job),
+        publish=partial(publish, job),
+    )
+
+
+def _prepare(job: Job) -> Prepared:
+    """Read the source, once it is known that the name is free to use."""
+    claim_name(job)
+    return prepare(job)
+
 
 ATTEMPTS = 5
 """How often a decision or a version is tried again when another process was faster."""
@@ -74,3 +205,88 @@ def publish_choice(stages: Stages, prepared: Prepared, choice: Choice) -> Outcom
             continue
     msg = f"{ATTEMPTS} versions were given up by other processes; is a collection running wild?"
     raise EngineError(msg)
+
+
+def find_finished(job: Job, stages: Stages) -> Outcome | None:
+    """Return the outcome when everything is in the lake; None when there is something to do.
+
+    Reads the source and the lake; what it writes is at most an announcement that was missing.
+    """
+    prepared = stages.prepare()
+    desk = Desk(job=job, prepared=prepared)
+    candidate = _candidate(job, stages, desk)
+    if candidate is None:
+        return None
+    standing = promotions.standing(job.lake, job.name)
+    if not any(record.version == candidate.version for record in standing.records):
+        return None
+    rivals = {(candidate.version, candidate.snapshot_digest)}
+    if standing.champion is not None:
+        rivals.add((standing.champion.version, standing.champion.snapshot_digest))
+    if not all(desk.is_measured(version, digest) for version, digest in rivals):
+        return None
+    assessed = stages.evaluate(prepared, candidate)
+    choice = decide(stages, assessed)
+    if choice.kind in NOBODY:
+        return blocked_outcome(job, choice)
+    return publish_choice(stages, prepared, choice) if is_published(job, choice) else None
+
+
+def _candidate(job: Job, stages: Stages, desk: Desk) -> Candidate | None:
+    """Return what `nightly` would judge, if that takes neither training nor measuring."""
+    young = young_champion(job, desk.prepared)
+    if young is not None and not desk.is_measured(young.version, young.snapshot_digest):
+        return None
+    watched = None if young is None else stages.watch(desk.prepared)
+    return watched or find_candidate(job, train_key(job.recipe, desk.prepared, job.scheduled))
+
+
+def train_alone(stages: Stages) -> Candidate:
+    """Train, and leave the candidate in the lake.
+
+    Raises:
+        SourceError, LakeError, TrainingError …: what the stages raise.
+    """
+    return stages.train(stages.prepare())
+
+
+def evaluate_alone(job: Job, stages: Stages) -> Judged:
+    """Judge the candidate of the recipe; its report is stored, nothing is decided.
+
+    Raises:
+        RecipeError: it was not trained yet.
+    """
+    prepared = stages.prepare()
+    candidate = find_candidate(job, train_key(job.recipe, prepared, job.scheduled))
+    if candidate is None:
+        msg = (
+            f"no generator of recipe {job.name!r} as it is now lies in {job.recipe.output.lake}: "
+            "train it first"
+        )
+        raise RecipeError(msg)
+    return stages.evaluate(prepared, candidate).challenger
+
+
+def synthesize_alone(job: Job, stages: Stages) -> Outcome:
+    """Publish a version from the champion of the recipe's name; trains nothing.
+
+    Raises:
+        BlockedError: there is no champion, today's verdict on it is block and nobody overrode it,
+            or a person is to say yes first.
+    """
+    champion = promotions.champion(job.lake, job.name)
+    if champion is None:
+        msg = f"no generator {job.name!r} was promoted yet: run the whole job first"
+        raise BlockedError(msg)
+    prepared = stages.prepare()
+    candidate = Candidate(
+        version=champion.version,
+        snapshot_digest=champion.snapshot_digest,
+        train_key="",
+        trained=False,
+    )
+    assessed = stages.evaluate(prepared, candidate)
+    choice = stages.ask(assessed, stages.gate(assessed))
+    if choice.kind != "champion":
+        raise BlockedError(choice.reason)
+    return publish_choice(stages, prepared, choice)

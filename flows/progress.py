@@ -1,12 +1,23 @@
 """What a person sees while a job runs: bars in a terminal, plain lines anywhere else.
 
 Everything goes to standard error, so that standard output holds the result and nothing else.
+
+Ctrl-C and SIGTERM: stop cleanly, and let the next run continue.
+
+Most of a job may be cut anywhere, because everything is put once: there a signal raises
+KeyboardInterrupt at once. Training is asked instead, so that it writes a last checkpoint; a second
+signal cuts it too.
+
+Words for people: records of a modality, ages, verdicts.
 """
 
-from collections.abc import Callable, Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from types import FrameType
 from typing import Protocol
 
 from rich.console import Console
@@ -24,6 +35,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from storage.lake.manifest import Manifest
+from storage.sources.prepare import Prepared
 
 LINE_INTERVAL_S = 10.0
 """A log gets at most one line of progress per stage in this time."""
@@ -192,3 +206,89 @@ class _BarMeter:
             self.progress.update(self.task, completed=done, note=note)
         else:
             self.progress.update(self.task, completed=done, total=total, note=note)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class StopSignal:
+    """Whether this process was asked to stop."""
+
+    asked: bool = False
+    patient: bool = False
+    """True while the work at hand looks at `asked` by itself."""
+
+    def __call__(self) -> bool:
+        """Say whether a stop was asked for."""
+        return self.asked
+
+    def ask(self) -> None:
+        """Ask for a stop, as the first signal does."""
+        self.asked = True
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Within the block the first signal is only noted."""
+        self.patient = True
+        try:
+            yield
+        finally:
+            self.patient = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle the signals within the block; outside the main thread nothing changes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
+        again, self.asked = self.asked, True
+        if again or not self.patient:
+            raise KeyboardInterrupt
+
+
+RECORDS: Mapping[str, str] = {"images": "images", "tables": "rows"}
+AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
+"""Unit → its seconds, the largest first."""
+OVERRIDDEN = " (overridden)"
+"""Behind what a person published although the gate refused it."""
+
+
+def records_word(modality: str) -> str:
+    """Return the plural by which records of a modality are counted."""
+    return RECORDS.get(modality, "records")
+
+
+def kind_of(prepared: Prepared) -> str:
+    """Return in a few words what the records are: size of the images, width of the table."""
+    if prepared.modality == "images":
+        height, width, channels = prepared.schema.field("image").type.shape
+        return f"images of {height} x {width} x {channels} (height x width x channels)"
+    return f"rows of {len(prepared.schema)} columns"
+
+
+def age_words(seconds: int) -> str:
+    """Return an age as people say it: the largest unit that fits, rounded down.
+
+    Args:
+        seconds: 0 or more.
+    """
+    for unit, size in AGES.items():
+        count = seconds // size
+        if count:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"
+
+
+def verdict_text(manifest: Manifest) -> str:
+    """Return the verdict on a version, marked when a person published it all the same."""
+    gate = manifest.fields.gate
+    return f"{gate.get('verdict', '-')}{OVERRIDDEN if gate.get('override') else ''}"

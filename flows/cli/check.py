@@ -6,18 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from flows.cli.exits import DONE
-from flows.cli.output import Output
-from flows.interrupt import StopSignal
+from flows.cli.output import DONE, Output
 from flows.job import Job, now, open_job
-from flows.owner import check_name
-from flows.progress import make_reporter
-from flows.recipe import Recipe
-from flows.recipe_file import load_recipe
-from flows.stages.prepare import prepare
-from flows.stages.synthesize import record_kind
-from flows.stages.train import fit_and_resolve
-from flows.words import kind_of, records_word
+from flows.nightly import check_name, prepare
+from flows.progress import StopSignal, kind_of, make_reporter, records_word
+from flows.publish import record_kind
+from flows.recipe import Recipe, load_recipe
+from flows.train import fit_and_resolve
 from storage.errors import LakeError
 from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve_seed

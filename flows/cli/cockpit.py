@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.cli.exits import DONE, TRAINING
-from flows.cli.output import Output
-from flows.cockpit import install
-from flows.cockpit import up as processes
-from flows.cockpit.catalog import find_recipes
-from flows.cockpit.up import Cockpit
+from flows.cli.output import DONE, TRAINING, Output
+from flows.cockpit import local
+from flows.cockpit import local as processes
+from flows.cockpit.local import Cockpit
+from flows.cockpit.recipes import find_recipes
 from flows.errors import EngineError
-from flows.interrupt import StopSignal
 from flows.prefect_manners import MANNERS, apply_manners, process_environment
+from flows.progress import StopSignal
 from flows.recipe import Recipe
 from storage.stores.settings import load_settings
 
@@ -65,24 +64,24 @@ def _install(
     cockpit: Cockpit, wanted: Wanted, variables: Mapping[str, str], output: Output
 ) -> bool:
     """Write the services and start them; False where systemd does not run."""
-    from flows.cockpit.wanted import POOL
+    from flows.cockpit.specs import POOL
 
-    where = install.services()
-    *units, environment = install.write_units(
+    where = local.services()
+    *units, environment = local.write_units(
         cockpit, wanted.pool or POOL, {**MANNERS, **variables}, where
     )
     for path in units:
         output.line(f"Wrote     {path}")
     output.line(f"Wrote     {environment}, which only you can read")
-    forgotten = install.forgotten(environment, process_environment())
+    forgotten = local.forgotten(environment, process_environment())
     if forgotten:
         output.line(
             f"Add to it {', '.join(forgotten)}: services do not have this shell's variables"
         )
-    if install.start_units(where):
+    if local.start_units(where):
         output.line("Started   both services; waiting for the server ...")
         if not processes.wait_for_server(cockpit):
-            msg = f"the service {install.SERVER} does not answer; `journalctl -u` it says why"
+            msg = f"the service {local.SERVER} does not answer; `journalctl -u` it says why"
             raise EngineError(msg)
         return True
     output.line("Next      systemd does not run here; where it does, run")
@@ -96,9 +95,8 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
     output, recipes = Output(), _recipes(place, lake)
     apply_manners(None)
-    from flows.cockpit.api import check_api
-    from flows.cockpit.drift import drift
-    from flows.cockpit.wanted import POOL
+    from flows.cockpit.deployments import check_api, drift
+    from flows.cockpit.specs import POOL
 
     check_api()
     pool = pool or POOL
@@ -116,8 +114,7 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
 def write(place: str | None, path: Path, *, lake: str | None, pool: str | None = None) -> int:
     """Write the file with which Prefect's own `prefect deploy --all` registers every recipe."""
     apply_manners(None)
-    from flows.cockpit.prefect_yaml import HERE, prefect_yaml
-    from flows.cockpit.wanted import POOL
+    from flows.cockpit.specs import HERE, POOL, prefect_yaml
 
     recipes = _recipes(place, lake, HERE)
     path.write_text(prefect_yaml(recipes, pool or POOL), encoding="utf-8")
@@ -148,7 +145,7 @@ def _start(
         output.line(f"Starting  Prefect at {cockpit.ui} ...")
         started["server"] = processes.start_server(cockpit, environment)
     from flows.cockpit.deployments import has_worker
-    from flows.cockpit.wanted import POOL
+    from flows.cockpit.specs import POOL
 
     pool = pool or POOL
     _register(recipes, pool, output)
@@ -162,8 +159,7 @@ def _start(
 def _register(recipes: Sequence[Recipe], pool: str, output: Output) -> None:
     """Tell the Prefect API in use of pool, GPU slot, automations and deployments."""
     from flows.cockpit.automations import ensure_automations
-    from flows.cockpit.deployments import ensure_pool, register_all
-    from flows.cockpit.slots import ensure_gpu_slot
+    from flows.cockpit.deployments import ensure_gpu_slot, ensure_pool, register_all
 
     ensure_pool(pool)
     if ensure_gpu_slot():

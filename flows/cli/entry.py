@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from flows.cli.app import app
-from flows.cli.exits import BUG, DONE, INTERRUPTED, exit_code, sentence
+from flows.cli.output import BUG, DONE, INTERRUPTED, exit_code, sentence
 
 
 def run(arguments: Sequence[str]) -> int:

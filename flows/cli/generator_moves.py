@@ -1,9 +1,8 @@
 """`ganmill generators promote` and `rollback`: a person moves the champion."""
 
-from flows.cli.exits import DONE
-from flows.cli.output import Output
+from flows.cli.output import DONE, Output
 from flows.cli.places import Place
-from flows.generator_moves import promote_by_hand, roll_back
+from flows.decision import promote_by_hand, roll_back
 from storage.lake.promotions import Promotion
 
 

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flows.cli.exits import DONE
-from flows.cli.output import Output
+from flows.cli.output import DONE, Output
 from flows.errors import BlockedError, RecipeError
-from flows.generators import local_snapshot
-from flows.interrupt import StopSignal
+from flows.evaluate import local_snapshot
 from flows.job import Job, open_job
-from flows.progress import make_reporter
-from flows.recipe_file import load_recipe
+from flows.progress import StopSignal, make_reporter
+from flows.recipe import load_recipe
 from storage.lake import promotions
 from storage.records.durable import create_file
 from storage.shards.format import load_format

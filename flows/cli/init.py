@@ -6,16 +6,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from flows.cli.check import describe, image_shape
-from flows.cli.exits import DONE
 from flows.cli.init_table import Wish, table_recipe
-from flows.cli.output import Output
+from flows.cli.output import DONE, Output
 from flows.errors import RecipeError
-from flows.interrupt import StopSignal
 from flows.job import open_job
-from flows.progress import make_reporter
-from flows.recipe import Recipe
-from flows.recipe_file import apply_change, parse_recipe
-from flows.stages.prepare import prepare
+from flows.nightly import prepare
+from flows.progress import StopSignal, make_reporter
+from flows.recipe import Recipe, apply_change, parse_recipe
 from storage.sources import Source, open_source
 from storage.sources.tables.source import TableSource
 

@@ -12,12 +12,10 @@ import pyarrow.compute as pc
 import yaml
 
 from flows.cli.check import describe
-from flows.interrupt import StopSignal
 from flows.job import open_job
-from flows.progress import make_reporter
-from flows.recipe import Recipe
-from flows.recipe_file import parse_recipe
-from flows.stages.prepare import prepare
+from flows.nightly import prepare
+from flows.progress import StopSignal, make_reporter
+from flows.recipe import Recipe, parse_recipe
 from storage.errors import SourceError
 from storage.records.schema import Column
 from storage.sources.config import CsvConfig, SourceConfig

@@ -4,13 +4,10 @@ from collections.abc import Collection
 from itertools import zip_longest
 from typing import Any
 
-from flows.cli.exits import DONE, LAKE
-from flows.cli.output import Output, with_owners
+from flows.cli.output import DONE, LAKE, Output, with_owners
 from flows.cli.places import Place
-from flows.cost import cost_text
-from flows.outcome import how_to_read
-from flows.progress import make_reporter
-from flows.words import OVERRIDDEN, verdict_text
+from flows.job import cost_text, how_to_read
+from flows.progress import OVERRIDDEN, make_reporter, verdict_text
 from storage.lake import promotions, registry
 from storage.lake.datasets import Version, find, list_datasets, read_manifest, verify, versions
 from storage.lake.layout import meta_key

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from flows.cli.exits import DONE
-from flows.cli.output import Output
+from flows.cli.output import DONE, Output
 from flows.cli.places import Place
 from flows.maintain import Kept, maintain_lake
 from storage.lake import retention

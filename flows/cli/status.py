@@ -1,16 +1,214 @@
-"""`ganmill status`: how every recipe's name stands in a lake."""
+"""`ganmill status`: how every recipe's name stands in a lake.
 
-from collections.abc import Mapping
+What a lake says of every name: who serves, what was published last, and what was tried last.
+
+Read from what runs leave behind: plans, candidates and the two logs. No process is asked, so that
+a training that goes on right now and one that was killed look the same: unfinished.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from flows.cli.exits import DONE
-from flows.cli.output import Output, with_owners
+from flows.cli.output import DONE, Output, with_owners
 from flows.cli.places import Place
 from flows.job import now
-from flows.status import Attempt, LakeStatus, NameStatus, read_status
-from flows.words import age_words, verdict_text
-from storage.lake.layout import version_folder
+from flows.progress import age_words, verdict_text
+from storage.errors import IntegrityError
+from storage.lake import promotions
+from storage.lake.datasets import load_manifest
+from storage.lake.layout import snapshot_key, version_folder, version_time
+from storage.lake.log import Commit, Versions, read_versions
+from storage.lake.manifest import Manifest
+from storage.lake.plan import FORMAT as DATASET_PLAN
+from storage.lake.promotions import Standing
+from storage.lake.registry import TRAINING_FORMAT as TRAINING_PLAN
+from storage.lake.registry import complete, read_owner
+from storage.stores.interface import ObjectStore
+
+Step = Literal["training", "trained", "promoted", "rejected", "synthesizing", "published"]
+STEP_ORDER: tuple[Step, ...] = (
+    "training",
+    "trained",
+    "promoted",
+    "rejected",
+    "synthesizing",
+    "published",
+)
+"""How far an attempt came, in order; training and synthesizing are unfinished."""
+
+_PLAN = re.compile(r"runs/([0-9a-f]{8})[0-9a-f]*/plan(-\d+)?\.json")
+_NAME = re.compile(r"(?:generators|datasets)/([a-z0-9][a-z0-9-]*)/.+")
+_CANDIDATE = re.compile(r"generators/([^/]+)/(\d{8}T\d{6}Z-[0-9a-f]{8})/snapshot\.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """Something that was tried under a name, and what became of it."""
+
+    name: str
+    step: Step
+    at: datetime
+    """UTC; of unfinished work, when it was begun."""
+    detail: str
+    """A version, the reason of a rejection, or how far unfinished work is."""
+    samples_seen: int | None = None
+    """Of an unfinished training, by its newest checkpoint in the lake."""
+
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """Grows with time; within one second with the step."""
+        return self.at, STEP_ORDER.index(self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameStatus:
+    """Everything about one name."""
+
+    name: str
+    owner: str | None
+    champion: str | None
+    latest: Commit | None
+    """Of the newest version that readers see."""
+    manifest: Manifest | None
+    """Of the latest version."""
+    last_success: Commit | None
+    """The newest commit, even when its version was retired since."""
+    last_attempt: Attempt | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeStatus:
+    """All names of a lake, sorted, and what was begun and is not done, oldest first."""
+
+    names: tuple[NameStatus, ...]
+    unfinished: tuple[Attempt, ...]
+
+
+def read_status(lake: ObjectStore) -> LakeStatus:
+    """Return the status of every name.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    keys = [info.key for prefix in ("generators/", "datasets/") for info in lake.list(prefix)]
+    found = {match[1] for match in map(_NAME.fullmatch, keys) if match}
+    logs = {name: read_versions(lake, name) for name in found}
+    candidates = [(match[1], match[2]) for match in map(_CANDIDATE.fullmatch, keys) if match]
+    done = {version for _, version in candidates}
+    for log in logs.values():
+        done |= {commit.version for commit in log.commits} | log.abandoned
+    begun = sorted(_unfinished(lake, done), key=lambda attempt: attempt.order)
+    statuses = []
+    for name in sorted(found | {one.name for one in begun}):
+        log = logs.get(name) or Versions(commits=(), abandoned=frozenset())
+        made = sorted(version for owner, version in candidates if owner == name)
+        statuses.append(_status(lake, name, log, made, [a for a in begun if a.name == name]))
+    return LakeStatus(names=tuple(statuses), unfinished=tuple(begun))
+
+
+def _status(
+    lake: ObjectStore, name: str, log: Versions, made: Sequence[str], begun: Sequence[Attempt]
+) -> NameStatus:
+    standing = promotions.standing(lake, name)
+    visible = log.visible
+    newest = visible[-1] if visible else None
+    manifest = None if newest is None else load_manifest(lake, newest)
+    attempts = [*_published(name, log, standing, manifest), *_decided(name, standing, made), *begun]
+    owner = read_owner(lake, name)
+    return NameStatus(
+        name=name,
+        owner=None if owner is None else owner.owner,
+        champion=None if standing.champion is None else standing.champion.version,
+        latest=newest,
+        manifest=manifest,
+        last_success=log.commits[-1] if log.commits else None,
+        last_attempt=max(attempts, key=lambda attempt: attempt.order, default=None),
+    )
+
+
+def _published(
+    name: str, log: Versions, standing: Standing, manifest: Manifest | None
+) -> Iterator[Attempt]:
+    """Yield the newest commit; one that the champion stepped in for says why it had to."""
+    if not log.commits:
+        return
+    commit = log.commits[-1]
+    detail = commit.version
+    rejected = [record for record in standing.records if record.kind == "reject"]
+    is_kept = manifest is not None and manifest.fields.gate.get("choice") == "kept"
+    if is_kept and rejected and manifest is not None and manifest.version == commit.version:
+        detail = f"{detail} from the champion, as {rejected[-1].reason}"
+    at = datetime.fromisoformat(commit.created)
+    yield Attempt(name=name, step="published", at=at, detail=detail)
+
+
+def _decided(name: str, standing: Standing, made: Sequence[str]) -> Iterator[Attempt]:
+    """Yield the newest decision, and the newest generator that nobody has decided on."""
+    if standing.records:
+        last = standing.records[-1]
+        step: Step = "rejected" if last.kind == "reject" else "promoted"
+        at = datetime.fromisoformat(last.created)
+        yield Attempt(name=name, step=step, at=at, detail=last.reason)
+    judged = {record.version for record in standing.records}
+    open_ = [version for version in made if version not in judged]
+    if open_:
+        at = version_time(open_[-1])
+        yield Attempt(name=name, step="trained", at=at, detail=f"{open_[-1]} is not judged yet")
+
+
+def _unfinished(lake: ObjectStore, done: set[str]) -> Iterator[Attempt]:
+    """Yield the work that was planned and has no result.
+
+    A version ends in the first digits of its key, so that the plans of what is done are not read.
+    """
+    ends = {version.rpartition("-")[2] for version in done}
+    for info in list(lake.list("runs/")):
+        match = _PLAN.fullmatch(info.key)
+        if match is None or (match[1] in ends and match[2] is None):
+            continue
+        plan = _plan(lake, info.key)
+        if plan.get("format") == TRAINING_PLAN:
+            if lake.stat(snapshot_key(plan["name"], plan["version"])) is None:
+                yield _training(lake, plan)
+        elif plan.get("format") == DATASET_PLAN and plan["version"] not in done:
+            yield _synthesis(lake, plan)
+
+
+def _plan(lake: ObjectStore, key: str) -> dict[str, Any]:
+    try:
+        plan: dict[str, Any] = json.loads(lake.get(key))
+    except ValueError as error:
+        msg = f"{lake.uri}/{key} is no plan ({error}); delete it and run its recipe again"
+        raise IntegrityError(msg) from error
+    return plan
+
+
+def _training(lake: ObjectStore, plan: dict[str, Any]) -> Attempt:
+    seen = complete(lake, plan["train_key"])
+    samples = seen[0] if seen else 0
+    return Attempt(
+        name=plan["name"],
+        step="training",
+        at=datetime.fromisoformat(plan["created"]),
+        detail=f"{samples:,} samples in the lake",
+        samples_seen=samples,
+    )
+
+
+def _synthesis(lake: ObjectStore, plan: dict[str, Any]) -> Attempt:
+    folder = version_folder(plan["name"], plan["version"])
+    stored = sum(1 for _ in lake.list(f"{folder}/"))
+    return Attempt(
+        name=plan["name"],
+        step="synthesizing",
+        at=datetime.fromisoformat(plan["created"]),
+        detail=f"{stored} of {len(plan['shards'])} shards in the lake",
+    )
+
 
 STEPS: Mapping[str, str] = {
     "training": "training begun",

@@ -14,7 +14,7 @@ from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
-from flows.cockpit.wanted import TAG
+from flows.cockpit.specs import TAG
 from storage.stores.settings import load_settings
 
 PREFIX = "ganmill: "

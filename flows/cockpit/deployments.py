@@ -1,15 +1,23 @@
 """Registering what the recipes ask for with Prefect, whatever it knew before.
 
 Registering again makes description, parameters, form and the recipe's schedule what they should be
-(parameters that were edited in the UI are overwritten: `flows.cockpit.drift` names them before),
-and keeps what a person did: what is paused stays paused, schedule by schedule, a schedule that was
+(parameters that were edited in the UI are overwritten; the drift check names them before), and
+keeps what a person did: what is paused stays paused, schedule by schedule, a schedule that was
 added by hand stays, and nothing is ever deleted but a schedule that the recipe no longer has.
+
+The Prefect API in use: is there one, does it answer, does it let us in?
+
+How Prefect differs from the recipes: what a registration would change, and what it would not.
+
+The GPU slot that the settings name, at the Prefect API in use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
@@ -18,10 +26,15 @@ from prefect.client.schemas.actions import (
 )
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import get_current_settings
 
-from flows.cockpit.wanted import POOL, SLUG, WAIT, Wanted, wanted
+from flows.cockpit.specs import POOL, SLUG, TAG, WAIT, Wanted, wanted
+from flows.errors import EngineError, RecipeError
 from flows.recipe import Recipe
+from flows.tracked.gpu_lease import ensure, usual_pool
+from flows.tracked.on_demand import read_deployments
 
 MANY = 200
 """As much as Prefect's API lists at once."""
@@ -48,7 +61,7 @@ def register_all(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]
     """Make or change every deployment of these recipes, and those on demand.
 
     Args:
-        recipes: as `flows.cockpit.catalog` finds them.
+        recipes: as `flows.cockpit.recipes` finds them.
         pool: the work pool whose workers do the runs; it must be there.
 
     Returns:
@@ -129,3 +142,136 @@ def _new_schedules(one: Wanted) -> list[DeploymentScheduleCreate]:
 def _when(recipe: Recipe) -> str:
     cron = recipe.schedule.cron
     return "runs when asked" if cron is None else f"runs at {cron} ({recipe.schedule.timezone})"
+
+
+REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+def check_api() -> None:
+    """Ask the Prefect API for its version.
+
+    Raises:
+        RecipeError: none is in use, or it refuses the login.
+        EngineError: it does not answer as Prefect does.
+    """
+    url = get_current_settings().api.url
+    if not url:
+        msg = "no Prefect API is in use: set PREFECT_API_URL, or bring one up with `ganmill up`"
+        raise RecipeError(msg)
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_version()
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code in REFUSED:
+            msg = f"{url} refuses the login: set PREFECT_API_AUTH_STRING to user:password"
+            raise RecipeError(msg) from error
+        msg = f"{url} answers {error.response.status_code}: is it a Prefect API (…/api)?"
+        raise EngineError(msg) from error
+    except HTTPError as error:
+        msg = f"the Prefect API at {url} does not answer: start it, or correct PREFECT_API_URL"
+        raise EngineError(msg) from error
+
+
+NO_RECIPE = (
+    "is deployed and has no recipe here; give it one, or delete it in the UI, as nothing is "
+    "deleted by itself"
+)
+SHORT = 80
+"""Longest value that a sentence shows in full, in letters."""
+
+
+def drift(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]:
+    """Return one sentence for everything in which Prefect differs from the recipes.
+
+    Args:
+        recipes: as `flows.cockpit.recipes` finds them.
+        pool: the work pool that the runs should go to; the deployments of others are not looked at.
+    """
+    found: list[str] = []
+    ids = set()
+    with get_client(sync_client=True) as client:
+        for one in wanted(recipes, pool):
+            known = read(client, one)
+            if known is None:
+                found.append(f"{one.full_name}: is not deployed")
+                continue
+            ids.add(known.id)
+            found += [f"{one.full_name}: {what}" for what in differences(one, known, pool)]
+        for each in read_deployments():
+            if TAG in each.tags and each.work_pool_name == pool and each.id not in ids:
+                found.append(f"{client.read_flow(each.flow_id).name}/{each.name}: {NO_RECIPE}")
+    return tuple(found)
+
+
+def differences(one: Wanted, known: DeploymentResponse, pool: str) -> Iterator[str]:
+    """Yield what differs between a deployment as it should be and as Prefect knows it."""
+    yield from _values(one.parameters, known.parameters)
+    if known.parameter_openapi_schema != one.form:
+        yield "its run form is of another version of ganmill"
+    limit = known.global_concurrency_limit
+    plain: dict[str, tuple[Any, Any]] = {
+        "description": (known.description, one.description),
+        "tags": (known.tags, one.tags),
+        "entrypoint": (known.entrypoint, one.entrypoint),
+        "work pool": (known.work_pool_name, pool),
+        "pull steps": (known.pull_steps or [], []),
+        "concurrency limit": (None if limit is None else limit.limit, one.limit),
+    }
+    if one.one_at_a_time:
+        plain["collision strategy"] = (known.concurrency_options, WAIT)
+    for what, (there, here) in plain.items():
+        if there != here:
+            yield f"{what} {_short(there)}, not {_short(here)}"
+    yield from _schedules(one, known)
+
+
+def _values(here: Any, there: Any, path: str = "") -> Iterator[str]:
+    """Yield the leaves in which parameters differ, by their path."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        for key in sorted({*here, *there}):
+            yield from _values(here.get(key), there.get(key), f"{path}.{key}".lstrip("."))
+    elif here != there:
+        yield f"`{path}` is deployed as {_short(there)}, the recipe says {_short(here)}"
+
+
+def _schedules(one: Wanted, known: DeploymentResponse) -> Iterator[str]:
+    if known.paused:
+        yield "is paused in Prefect"
+    ours = [each for each in known.schedules if each.slug == SLUG]
+    if one.schedule is not None and not ours:
+        yield f"has no schedule, the recipe says {_say(one.schedule)}"
+    for each in ours:
+        if each.schedule != one.schedule:
+            yield f"its schedule is {_say(each.schedule)}, the recipe says {_say(one.schedule)}"
+    yield from (
+        f"its schedule {_say(each.schedule)} is paused in Prefect"
+        for each in known.schedules
+        if not each.active
+    )
+    if one.one_at_a_time:
+        yield from (
+            f"has a schedule {_say(each.schedule)} that was added in Prefect and is kept"
+            for each in known.schedules
+            if each.slug != SLUG
+        )
+
+
+def _say(schedule: Any) -> str:
+    if isinstance(schedule, CronSchedule):
+        return f"`{schedule.cron}` ({schedule.timezone})"
+    return "none" if schedule is None else _short(schedule)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
+
+
+def ensure_gpu_slot() -> bool:
+    """Make the GPU slot, or give it the number of the settings; False when nothing was to do.
+
+    Raises:
+        SettingsError: a `GANMILL_*` variable cannot be understood.
+    """
+    with get_client(sync_client=True) as client:
+        return ensure(client, usual_pool())

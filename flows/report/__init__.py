@@ -12,6 +12,6 @@ The page knows the schema of a report and nothing of modalities: whoever measure
 data.
 """
 
-from flows.report.render import render
+from flows.report.page import render
 
 __all__ = ["render"]

@@ -24,13 +24,11 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field
 
-from flows.announce import announce
-from flows.approval import LONGEST_REASON, answered, question_markdown, worsened
+from flows.decision import LONGEST_REASON, answered, promote, question_markdown, worsened
 from flows.errors import AnswerError
-from flows.job import Job
-from flows.results import Answer, AnswerKind, Assessed, Candidate, Choice, Judged, Question
-from flows.stages import Stages
-from flows.stages.promote import promote
+from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Judged, Question
+from flows.maintain import announce
+from flows.nightly import Stages
 from gan.report import Verdict
 from storage.sources.prepare import Prepared
 

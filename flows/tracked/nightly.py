@@ -1,29 +1,149 @@
-"""The whole job as one Prefect flow."""
+"""The whole job as one Prefect flow.
+
+The stages of a job as Prefect tasks.
+
+Tasks that touch a store or the source are tried again when the fault is a passing one; training,
+judging and deciding are not.
+
+The graph of a run: its tasks one behind the other, in the order in which they are done.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from prefect import flow, runtime
+from prefect import flow, runtime, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import TerminationSignal
+from prefect.utilities.annotations import opaque, quote
 
 from flows.errors import BlockedError
-from flows.job import Job, open_job
-from flows.nightly import nightly
-from flows.outcome import Outcome
+from flows.job import Assessed, Candidate, Choice, Job, Made, Outcome, open_job
+from flows.nightly import Stages, nightly, plain_stages
 from flows.progress import make_reporter
-from flows.recipe import Recipe
-from flows.recipe_file import parse_recipe
-from flows.tracked import events, show
+from flows.recipe import Recipe, parse_recipe
+from flows.tracked import show
 from flows.tracked.approval import with_questions
-from flows.tracked.form import titled
-from flows.tracked.session import SESSION, Session, settle
-from flows.tracked.slot import held, usual_pool
-from flows.tracked.stages import tracked_stages
-from flows.tracked.survive import in_a_sentence, outlive_worker
+from flows.tracked.gpu_lease import held, usual_pool
+from flows.tracked.process import (
+    SESSION,
+    Session,
+    in_a_sentence,
+    outlive_worker,
+    patiently,
+    settle,
+    titled,
+)
+from flows.tracked.show import show_verdict
+from storage.errors import DeadlineError, RetryableError
+from storage.sources.prepare import Prepared
+
+T = TypeVar("T")
+
+
+class InLine:
+    """Has every task wait for the one before it, and for nothing else.
+
+    Left to itself Prefect looks through everything that a task is given and draws an arrow from
+    each task that any part of it may come from: a web of arrows, and seconds for a large report.
+    """
+
+    def __init__(self) -> None:
+        self._last: Any = None
+
+    def then(self, task: Callable[..., T]) -> Callable[..., T]:
+        """Return the task as a function that puts its run behind the last one."""
+
+        def run(*given: Any) -> T:
+            before = [] if self._last is None else [opaque(self._last)]
+            result = task(*(quote(each) for each in given), wait_for=before)
+            self._last = self._last if result is None else result
+            return result
+
+        return run
+
+
+RETRY_DELAYS_S = [10.0, 60.0]
+"""The retry layer of the stores has given up by then; a longer outage may be over."""
+
+
+def is_passing(task_: Any, run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
+    """Say whether trying again can help: a fault of a store that comes and goes."""
+    return isinstance(state.result(raise_on_failure=False), RetryableError | DeadlineError)
+
+
+STORES: dict[str, Any] = {
+    "retries": len(RETRY_DELAYS_S),
+    "retry_delay_seconds": RETRY_DELAYS_S,
+    "retry_condition_fn": is_passing,
+}
+"""Of a task that touches a store or the source."""
+QUIET: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+"""Of every task: the lake keeps what it makes."""
+
+
+def tracked_stages(job: Job) -> Stages:
+    """Return the stages of a job as Prefect tasks."""
+    plain = plain_stages(job)
+
+    @task(name="prepare", **STORES, **QUIET)
+    def prepare() -> Prepared:
+        return plain.prepare()
+
+    @task(name="train", **QUIET)
+    def train(prepared: Prepared) -> Candidate:
+        return patiently(job.stop, lambda: plain.train(prepared))
+
+    @task(name="evaluate", **QUIET)
+    def evaluate(prepared: Prepared, candidate: Candidate) -> Assessed:
+        assessed = plain.evaluate(prepared, candidate)
+        show_verdict(job, assessed)
+        return assessed
+
+    @task(name="gate", **QUIET)
+    def gate(assessed: Assessed) -> Choice:
+        return plain.gate(assessed)
+
+    @task(name="promote", **QUIET)
+    def promote(assessed: Assessed, choice: Choice) -> Choice:
+        return plain.promote(assessed, choice)
+
+    @task(name="synthesize", **STORES, **QUIET)
+    def synthesize(prepared: Prepared, choice: Choice) -> Made:
+        return plain.synthesize(prepared, choice)
+
+    @task(name="publish", **STORES, **QUIET)
+    def publish(prepared: Prepared, choice: Choice, made: Made) -> Outcome:
+        return plain.publish(prepared, choice, made)
+
+    line = InLine()
+    return Stages(
+        prepare=line.then(prepare),
+        watch=_watching(job, plain, line),
+        train=line.then(train),
+        evaluate=line.then(evaluate),
+        gate=line.then(gate),
+        ask=plain.ask,
+        promote=line.then(promote),
+        synthesize=line.then(synthesize),
+        publish=line.then(publish),
+    )
+
+
+def _watching(job: Job, plain: Stages, line: InLine) -> Callable[[Prepared], Candidate | None]:
+    """Return the drift watch, as a task only where there is something to watch."""
+    if job.recipe.training.when != "interval":
+        return plain.watch
+
+    @task(name="watch", **QUIET)
+    def watch(prepared: Prepared) -> Candidate | None:
+        return plain.watch(prepared)
+
+    return line.then(watch)
 
 
 def run_tracked(job: Job) -> Outcome:
@@ -110,7 +230,7 @@ def tracked_job(job: Job) -> Job:
     def gpu_slot() -> AbstractContextManager[object]:
         return held(usual_pool(), job.stop, reporter.say)
 
-    return dataclasses.replace(job, reporter=reporter, emit=events.send, gpu_slot=gpu_slot)
+    return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_slot=gpu_slot)
 
 
 def scheduled_date() -> date:

@@ -1,31 +1,264 @@
-"""What a person asks for in the UI, on a recipe that is deployed: one stage, or one move."""
+"""What a person asks for in the UI, on a recipe that is deployed: one stage, or one move.
 
-from typing import Annotated, Any
+The short form: a deployed recipe, with the few things that one changes on a Tuesday.
 
-from prefect import Flow, flow
+The recipes that Prefect knows: a run on demand names one, and needs no file of it.
+
+Housekeeping, on demand or on a schedule that a person adds: lakes, and Prefect's database.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from prefect import Flow, flow, runtime
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import DeploymentSort
+from pydantic import Field
 
-from flows.announce import announce
-from flows.approval import LONGEST_REASON
-from flows.errors import BlockedError
-from flows.generator_moves import promote_by_hand, roll_back
+from flows.decision import LONGEST_REASON, promote_by_hand, roll_back
+from flows.errors import BlockedError, RecipeError
 from flows.job import Job
-from flows.single_stages import evaluate_alone, synthesize_alone, train_alone
+from flows.maintain import Kept, announce, maintain_lake
+from flows.nightly import evaluate_alone, synthesize_alone, train_alone
+from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
-from flows.tracked.deployed import open_named, run_name
-from flows.tracked.form import RecipeName, titled
-from flows.tracked.maintain import maintain_flow
-from flows.tracked.stages import tracked_stages
-from flows.tracked.survive import in_a_sentence
+from flows.tracked.housekeeping import tidy_prefect
+from flows.tracked.nightly import (
+    do_nightly,
+    nightly_flow,
+    open_here,
+    scheduled_date,
+    tracked_job,
+    tracked_stages,
+)
+from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
 from storage.lake import datasets
 from storage.lake.promotions import Promotion
+
+PAGE = 200
+"""As much as Prefect's API lists at once."""
+
+
+def deployed_recipe(name: str) -> Recipe:
+    """Return the recipe that is deployed as `nightly/<name>`.
+
+    Raises:
+        RecipeError: there is none of that name, or its parameters are no recipe.
+    """
+    known = {each.name: each for each in read_deployments(nightly_flow.name)}
+    if name not in known:
+        there = ", ".join(sorted(known)) or "none, run `ganmill deploy` first"
+        msg = f"no recipe {name!r} is deployed; deployed are: {there}"
+        raise RecipeError(msg)
+    return _recipe(known[name])
+
+
+def deployed_recipes() -> tuple[Recipe, ...]:
+    """Return every recipe that is deployed, by name.
+
+    Raises:
+        RecipeError: the parameters of a deployment are no recipe.
+    """
+    found = (_recipe(each) for each in read_deployments(nightly_flow.name))
+    return tuple(sorted(found, key=lambda recipe: recipe.name))
+
+
+def _recipe(known: DeploymentResponse) -> Recipe:
+    where = f"deployment {nightly_flow.name}/{known.name}"
+    return parse_recipe(known.parameters.get("recipe", {}), where=where)
+
+
+def read_deployments(flow_name: str | None = None) -> list[DeploymentResponse]:
+    """Return all deployments that Prefect knows, or those of one flow, by name."""
+    wanted = None if flow_name is None else FlowFilter(name=FlowFilterName(any_=[flow_name]))
+    found: list[DeploymentResponse] = []
+    with get_client(sync_client=True) as client:
+        while len(found) % PAGE == 0:
+            page = client.read_deployments(
+                flow_filter=wanted, limit=PAGE, offset=len(found), sort=DeploymentSort.NAME_ASC
+            )
+            if not page:
+                break
+            found += page
+    return found
+
+
+def open_named(name: str) -> Job:
+    """Open the job of a deployed recipe for this flow run.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    return open_tracked(deployed_recipe(name))
+
+
+def open_tracked(recipe: Recipe) -> Job:
+    """Open the job of a recipe for this flow run."""
+    return tracked_job(open_here(recipe))
+
+
+def run_name() -> str:
+    """Return the name of a run on demand: recipe and date."""
+    asked: Any = runtime.flow_run.parameters.get("recipe")
+    return f"{asked or 'all recipes'}, {scheduled_date():%Y-%m-%d}"
+
+
+Balance = Literal["real", "equal", "fill", "fractions"]
+BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
+BudgetSeconds = Annotated[float, Field(gt=0)] | None
+
+
+def _run_name() -> str:
+    asked = runtime.flow_run.parameters
+    return f"{asked['recipe']}, adjusted, seed {asked['seed']}, {scheduled_date():%Y-%m-%d}"
+
+
+@flow(name="adjust", flow_run_name=_run_name, persist_result=False)
+@in_a_sentence
+def adjust_flow(  # noqa: PLR0913 - the fields of the form
+    recipe: RecipeName,
+    samples: Annotated[int, titled("Samples", ge=1)] = 10_000,
+    balance: Annotated[Balance, titled("Class balance")] = "equal",
+    synthesis_seed: Annotated[int | Literal["night"], titled("Seed of the synthesis")] = 0,
+    budget_samples: Annotated[BudgetSamples, titled("Budget in samples")] = "auto",
+    budget_s: Annotated[BudgetSeconds, titled("Budget in seconds")] = None,
+    seed: Annotated[int, titled("Seed", ge=0, lt=2**63)] = 0,
+) -> None:
+    """Do the whole job of a recipe with a few things changed, for this run only.
+
+    The form shows what the recipe says. Other samples, another balance or another seed of the
+    synthesis make another data set version from the generator that is there; another budget or
+    seed trains another one.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`; everything else is as it says.
+        samples: Records of the version. `balance: fill` counts for itself and does not use it.
+        balance: real: the shares of the real training data. equal: every class the same. fill:
+            what each class lacks to the size of the largest. fractions: as the recipe says.
+        synthesis_seed: Root of all randoms of the synthesis; `night` takes the scheduled date.
+        budget_samples: Real records shown before training ends; `auto` lets the preset choose.
+        budget_s: Seconds before training ends; with both budgets the first to run out ends it.
+        seed: The root of all randomness of training and evaluation.
+
+    Raises:
+        BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
+    """
+    changes = {
+        "samples": samples,
+        "balance": balance,
+        "synthesis_seed": synthesis_seed,
+        "budget_samples": budget_samples,
+        "budget_s": budget_s,
+        "seed": seed,
+    }
+    do_nightly(adjusted(deployed_recipe(recipe), changes))
+
+
+def adjusted(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """Return a recipe with the values of the short form.
+
+    Args:
+        recipe: as it is deployed.
+        changes: what `form_values` returns, changed.
+
+    Raises:
+        RecipeError: the values do not go together.
+    """
+    raw = recipe.model_dump(mode="json")
+    training, synthesis = raw["training"], raw["synthesis"]
+    training |= {name: changes[name] for name in ("budget_samples", "budget_s")}
+    synthesis |= {name: changes[name] for name in ("samples", "balance")}
+    synthesis["seed"] = changes["synthesis_seed"]
+    raw["seed"] = changes["seed"]
+    if changes["balance"] != "fractions":
+        synthesis["class_fractions"] = []
+    return parse_recipe(raw, where=f"recipe {recipe.name}, adjusted")
+
+
+def form_values(recipe: Recipe) -> dict[str, Any]:
+    """Return what the short form of a recipe shows before anything is changed."""
+    return {
+        "recipe": recipe.name,
+        "samples": recipe.synthesis.samples,
+        "balance": recipe.synthesis.balance,
+        "synthesis_seed": recipe.synthesis.seed,
+        "budget_samples": recipe.training.budget_samples,
+        "budget_s": recipe.training.budget_s,
+        "seed": recipe.seed,
+    }
+
+
+ARTIFACT = "maintenance"
+REMOVALS_SHOWN = 100
+"""As many removals of a lake are listed in the artifact."""
+
+
+@flow(name="maintain", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
+def maintain_flow(
+    recipe: Annotated[str | None, titled("Recipe")] = None,
+    apply: Annotated[bool, titled("Apply")] = False,  # noqa: FBT002 - a field of the form
+    days: Annotated[int, titled("Days that Prefect remembers", ge=1)] = 30,
+) -> None:
+    """Keep lakes and Prefect's own database small, and send the events that are pending.
+
+    Versions beyond `output.keep_last` are retired, what nobody committed is collected, checkpoints
+    of finished trainings are dropped, and what Prefect knows of runs that ended long ago is
+    deleted. To do it every week, add a schedule to this deployment with Apply switched on.
+
+    Args:
+        recipe: Name of a deployed recipe whose lake is meant; null means the lakes of all.
+        apply: Off only says what would be done.
+        days: Runs that ended longer ago are deleted from Prefect's database, the last one of every
+            deployment excepted.
+    """
+    recipes = (deployed_recipe(recipe),) if recipe else deployed_recipes()
+    said = [text for job in _lakes(recipes) for text in _maintain(job, apply=apply)]
+    if apply:
+        tidied = tidy_prefect(days=days)
+        more = "" if tidied.complete else "; there is more, run it again"
+        said.append(f"Prefect: deleted {tidied.runs} runs and {tidied.artifacts} artifacts{more}")
+    else:
+        said.append(f"Prefect: runs that ended more than {days} days ago would be deleted")
+    head = "# Done" if apply else "# Would be done: run it with *Apply*"
+    create_markdown_artifact("\n".join([head, "", *(f"- {text}" for text in said)]), key=ARTIFACT)
+
+
+def _lakes(recipes: Iterable[Recipe]) -> list[Job]:
+    """Return one job for every lake that these recipes write to."""
+    jobs = [open_tracked(recipe) for recipe in recipes]
+    return list({job.lake.uri: job for job in jobs}.values())
+
+
+def _maintain(job: Job, *, apply: bool) -> list[str]:
+    kept = maintain_lake(job.lake, apply=apply, emit=job.emit)
+    said = [f"`{job.lake.uri}`: {text}" for text in _told(kept)]
+    for text in said:
+        job.reporter.say(text)
+    return said
+
+
+def _told(kept: Kept) -> Iterable[str]:
+    done = len(kept.checkpoints)
+    yield f"{len(kept.removals)} removals, checkpoints of {done} finished trainings"
+    yield from (f"announced {text}" for text in kept.announced)
+    yield from (
+        f"{each.step} {each.name}/{each.version}: {each.reason}"
+        for each in kept.removals[:REMOVALS_SHOWN]
+    )
+    if kept.unsent:
+        yield f"an event was not sent: {kept.unsent}"
+
 
 Generator = Annotated[str, titled("Generator version", min_length=1)]
 Person = Annotated[str, titled("Your name", min_length=1)]
 Reason = Annotated[str, titled("Reason", min_length=1, max_length=LONGEST_REASON)]
 
-SHOWN = 100
+PROBLEMS_SHOWN = 100
 """As many problems of a version are listed in its artifact."""
 
 
@@ -97,7 +330,7 @@ def verify_flow(
     if not problems:
         job.reporter.say(f"{of} of {job.name} is as it was committed")
         return
-    rows = [f"- `{each.key}`: {each.what}" for each in problems[:SHOWN]]
+    rows = [f"- `{each.key}`: {each.what}" for each in problems[:PROBLEMS_SHOWN]]
     text = "\n".join([f"# {len(problems)} problems in {of} of {job.name}", "", *rows, ""])
     create_markdown_artifact(text, key=f"{job.name}-problems")
     others = f" (and {len(problems) - 1} more, see the artifact)" if problems[1:] else ""

@@ -1,14 +1,40 @@
-"""What a run shows in the UI: artifacts, moving progress, its log."""
+"""What a run shows in the UI: artifacts, moving progress, its log.
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+Events to Prefect, sent so that a returned call means the server has them.
 
-from httpx import HTTPError
-from prefect import get_run_logger
+Prefect's own `emit_event` puts an event into a queue of this process: killed in the next moment it
+would be lost, and the lake would say it was told.
+
+A progress bar in the UI that moves: one progress artifact for a stage that counts to a total.
+
+A thread of its own sends what the stage last said, so that a slow or missing API never holds the
+stage up; what cannot be sent is left out.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from httpx import HTTPError, Timeout
+from prefect import get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.events import Event
+from prefect.events.schemas.events import RelatedResource, Resource
+from prefect.exceptions import PrefectException
+from prefect.utilities.context import get_task_and_flow_run_ids
 
-from flows.artifacts import (
+from flows.errors import UnsentError
+from flows.job import Assessed, Job, Outcome, report_page
+from flows.progress import LineMeter, Meter, Reporter
+from flows.report.markdown import (
     curves_markdown,
     outcome_line,
     outcome_markdown,
@@ -16,11 +42,172 @@ from flows.artifacts import (
     verdict_line,
     verdict_markdown,
 )
-from flows.job import Job
-from flows.outcome import Outcome, report_page
-from flows.progress import LineMeter, Meter, Reporter
-from flows.results import Assessed
-from flows.tracked.gauge import Gauge, gauge
+from storage.lake.announce import Announcement
+
+
+def send(announcement: Announcement) -> None:
+    """Send an event and wait until Prefect's server has accepted it.
+
+    Raises:
+        UnsentError: it could not be sent.
+    """
+    try:
+        event = event_of(announcement)
+        with get_client(sync_client=True) as client:
+            answer = client.request("POST", "/events", json=[event.model_dump(mode="json")])
+            answer.raise_for_status()
+    except (HTTPError, PrefectException, OSError, RuntimeError) as error:
+        reason = str(error) or type(error).__name__
+        msg = f"{announcement.event} did not reach Prefect ({reason}); is its server running?"
+        raise UnsentError(msg) from error
+
+
+def event_of(announcement: Announcement) -> Event:
+    """Return the event as Prefect knows it: beside what it is about, the run that it came from."""
+    return Event(
+        event=announcement.event,
+        resource=Resource(
+            {
+                "prefect.resource.id": announcement.resource,
+                "prefect.resource.name": announcement.payload["name"],
+            }
+        ),
+        related=_origin(),
+        payload=dict(announcement.payload),
+    )
+
+
+def _origin() -> list[RelatedResource]:
+    """Return the flow run and the deployment that this process is at work for."""
+    known = {"flow-run": runtime.flow_run.id, "deployment": runtime.deployment.id}
+    return [
+        RelatedResource(
+            {"prefect.resource.id": f"prefect.{kind}.{one}", "prefect.resource.role": kind}
+        )
+        for kind, one in known.items()
+        if one
+    ]
+
+
+INTERVAL_S = 5.0
+"""At most one call of the API in this time, but for the first and the last."""
+SHARE = 0.01
+"""Of the time so far, between two calls of a long stage: every call leaves an event behind."""
+TIMEOUT_S = 10.0
+"""Of one call."""
+FAREWELL_S = 15.0
+"""Longest wait for the last call when the stage is done."""
+FULL = 100.0
+
+Send = Callable[[float, str], None]
+"""Told the progress in per cent, and what is worth a glance."""
+Line = Callable[[], AbstractContextManager[Send]]
+"""Opens what sends."""
+
+
+@dataclass
+class Gauge:
+    """The meter that the stage updates; sending is another thread's business."""
+
+    unit: str
+    total: int | None = None
+    done: int = 0
+    note: str = ""
+    _closed: threading.Event = field(default_factory=threading.Event)
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Take note of the progress."""
+        self.total = self.total if total is None else total
+        self.done, self.note = done, note
+
+    @property
+    def percent(self) -> float:
+        """How far the stage is, 0 to 100; not quite 100 before it has ended."""
+        if not self.total:
+            return 0.0
+        return min(max(FULL * self.done / self.total, 0.0), FULL - 1)
+
+    @property
+    def text(self) -> str:
+        """The progress in words."""
+        of = "" if self.total is None else f" of {self.total:,}"
+        return f"{self.done:,}{of} {self.unit}{', ' if self.note else ''}{self.note}"
+
+    def follow(self, send: Send, interval_s: float) -> None:
+        """Send the first state, then what has changed at every interval, until `close`."""
+        told, started_s = (0.0, self.text), monotonic()
+        send(*told)
+        while not self._closed.wait(max(interval_s, SHARE * (monotonic() - started_s))):
+            if told != (told := (self.percent, self.text)):
+                send(*told)
+
+    def close(self) -> None:
+        """End `follow`."""
+        self._closed.set()
+
+
+@contextmanager
+def gauge(key: str, title: str, unit: str, total: int) -> Iterator[Gauge]:
+    """Show a progress artifact of the run in hand while the block runs; 100 % when it has ended.
+
+    Args:
+        key: of the artifact.
+        title: what is going on, for its description.
+        unit: what is counted.
+        total: how many there are.
+    """
+    meter = Gauge(unit=unit, total=total)
+    task_run, flow_run = get_task_and_flow_run_ids()
+    created = ArtifactCreate(key=key, type="progress", task_run_id=task_run, flow_run_id=flow_run)
+    with following(meter, partial(_line_to_api, created, title)):
+        yield meter
+
+
+@contextmanager
+def following(meter: Gauge, line: Line, interval_s: float = INTERVAL_S) -> Iterator[None]:
+    """Have the meter sent while the block runs, and 100 % when it ends well.
+
+    Args:
+        meter: what the stage updates.
+        line: opened in the thread that sends.
+        interval_s: shortest time between two updates.
+    """
+    ended = False
+
+    def run() -> None:
+        with line() as send:
+            meter.follow(send, interval_s)
+            send(FULL if ended else meter.percent, meter.text)
+
+    thread = threading.Thread(
+        target=copy_context().run, args=(run,), name="progress of the run", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+        ended = True
+    finally:
+        meter.close()
+        thread.join(FAREWELL_S)
+
+
+@contextmanager
+def _line_to_api(wanted: ArtifactCreate, title: str) -> Iterator[Send]:
+    """Open what creates the artifact and updates it; a call that fails changes nothing."""
+    artifact: UUID | None = None
+
+    def send(percent: float, text: str) -> None:
+        nonlocal artifact
+        said: dict[str, Any] = {"data": round(percent, 1), "description": f"{title}: {text}"}
+        with suppress(HTTPError):
+            if artifact is None:
+                artifact = client.create_artifact(wanted.model_copy(update=said)).id
+            else:
+                client.update_artifact(artifact, ArtifactUpdate(**said))
+
+    with get_client({"timeout": Timeout(TIMEOUT_S)}, sync_client=True) as client:
+        yield send
+
 
 LOG_INTERVAL_S = 30.0
 """The log of a run gets at most one line of progress per stage in this time."""

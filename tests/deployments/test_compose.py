@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.cockpit.catalog import find_recipes
+from flows.cockpit.recipes import find_recipes
 from storage.stores.settings import StorageProfile
 
 ROOT = Path(__file__).parents[2]

@@ -13,12 +13,11 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.cli import cockpit
 from flows.cli.entry import run
-from flows.cli.exits import DONE
-from flows.cockpit.catalog import find_recipes
-from flows.cockpit.prefect_yaml import HERE, prefect_yaml
-from flows.cockpit.wanted import wanted
+from flows.cli.output import DONE
+from flows.cockpit.recipes import find_recipes
+from flows.cockpit.specs import HERE, prefect_yaml, wanted
 from flows.errors import RecipeError
-from flows.recipe_file import load_recipe, parse_recipe
+from flows.recipe import load_recipe, parse_recipe
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 FILE = DEPLOYMENTS / "prefect.yaml"

@@ -2,7 +2,7 @@
 
 import stat
 
-from flows.cockpit.up import Cockpit
+from flows.cockpit.local import Cockpit
 
 
 def test_a_recipe_is_a_deployment_with_its_schedule_and_literal_parameters(up):

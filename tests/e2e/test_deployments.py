@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.cockpit.catalog import find_recipes
-from flows.cockpit.wanted import wanted
+from flows.cockpit.recipes import find_recipes
+from flows.cockpit.specs import wanted
 from storage.lake import datasets, promotions, registry
 from storage.stores.open import open_store
 

@@ -13,14 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from flows.finished import find_finished
-from flows.job import Job, open_job
-from flows.nightly import nightly
-from flows.outcome import Outcome
-from flows.recipe_file import load_recipe
-from flows.stages import plain_stages
-from flows.stages.evaluate import Desk
-from flows.story import read_story
+from flows.evaluate import Desk, read_story
+from flows.job import Job, Outcome, open_job
+from flows.nightly import find_finished, nightly, plain_stages
+from flows.recipe import load_recipe
 from gan.errors import OutdatedError
 from storage.lake import promotions, registry
 from storage.lake.datasets import versions

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from flows.cockpit.up import Cockpit, start_server, start_worker, stop
+from flows.cockpit.local import Cockpit, start_server, start_worker, stop
 from flows.prefect_manners import MANNERS
 
 ENSURE = "from flows.cockpit.automations import ensure_automations as e; print(*e(), sep='\\n')"

@@ -2,12 +2,9 @@
 
 from types import SimpleNamespace
 
-from flows.approval import answered
-from flows.job import now
-from flows.results import Answer, Assessed, Judged
-from flows.stages.ask import ask
-from flows.stages.gate import gate
-from flows.stages.promote import promote as promote_stage
+from flows.decision import answered, ask, gate
+from flows.decision import promote as promote_stage
+from flows.job import Answer, Assessed, Judged, now
 from gan.gate import GateConfig, Judgement
 from gan.report import Evaluation, Measured, Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.announce import announce, announce_blocked
 from flows.errors import UnsentError
+from flows.maintain import announce, announce_blocked
 from storage.digests import canonical_json
 from storage.lake.announce import BLOCKED, PROMOTED, has_pending
 from storage.lake.layout import promotion_key

@@ -6,10 +6,9 @@ from itertools import product
 import pytest
 from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, promote
 
-from flows.approval import MOST_REASONS, answered, question_markdown, worsened
+from flows.decision import MOST_REASONS, answered, gate, question_markdown, worsened
 from flows.errors import AnswerError
-from flows.results import Answer, Question
-from flows.stages.gate import gate
+from flows.job import Answer, Question
 from gan.gate import GateConfig
 from gan.report import Reason
 from storage.lake.promotions import standing

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.artifacts import (
+from flows.evaluate import public_notes
+from flows.job import Cost, Outcome, Published
+from flows.report.markdown import (
     MAX_BYTES,
+    MAX_PNG_BYTES,
+    MIN_WIDTH,
     curves_markdown,
+    curves_svg,
     outcome_line,
     outcome_markdown,
     samples_markdown,
     verdict_line,
     verdict_markdown,
 )
-from flows.artifacts.curves import curves_svg
-from flows.artifacts.samples import MAX_PNG_BYTES, MIN_WIDTH
-from flows.cost import Cost
-from flows.outcome import Outcome, Published
-from flows.stages.evaluate import public_notes
 from gan.gate import GateConfig
 from gan.report import Ceiling, Event, Figure, Metric, Reason, Report
 

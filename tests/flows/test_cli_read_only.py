@@ -8,7 +8,7 @@ import yaml
 
 from flows.cli.entry import run
 from flows.cli.init import guess_name
-from flows.recipe_file import load_recipe
+from flows.recipe import load_recipe
 
 
 @pytest.fixture(autouse=True)

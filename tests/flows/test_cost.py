@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from flows.cost import Spending, cost_text, uncounted
+from flows.job import Spending, cost_text, uncounted
 from storage.stores.counting import CountingStore
 from storage.stores.memory import MemoryStore
 

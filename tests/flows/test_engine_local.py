@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from flows.engines import ENGINES, Order, make_engine
-from flows.engines import pool as pool_module
-from flows.engines.local import LocalEngine
-from flows.engines.pool import WorkerPool
+from flows.engines import local as pool_module
+from flows.engines.interface import ENGINES, Order, make_engine
+from flows.engines.local import LocalEngine, WorkerPool
 from flows.errors import EngineError
 from gan.errors import SnapshotError
 from storage.errors import IntegrityError
@@ -169,7 +168,7 @@ def test_auto_takes_every_usable_core():
 
 def test_memory_holds_two_shards_however_many_there_are(order, monkeypatch):
     """Every sampled shard is stored before the one after the next is sampled."""
-    from flows.engines.maker import ShardMaker
+    from flows.engines.local import ShardMaker
 
     alive, most = set(), 0
     sample, store = ShardMaker.sample, ShardMaker.store

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from flows.freshness import Reigning, training_due, what_changed
-from flows.recipe_file import parse_recipe
+from flows.recipe import parse_recipe
+from flows.train import Reigning, training_due, what_changed
 
 VERSION = "20261118T031500Z-0123abcd"
 TRAINED = {

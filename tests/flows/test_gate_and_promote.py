@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, promote
 
-from flows.stages.ask import ask
-from flows.stages.gate import gate
-from flows.stages.promote import promote as promote_stage
+from flows.decision import ask, gate
+from flows.decision import promote as promote_stage
 from gan.gate import GateConfig
 from storage.errors import PromotionConflictError
 

@@ -4,8 +4,8 @@ import pytest
 from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 
 from flows.cli.entry import run
+from flows.decision import newest_report, promote_by_hand, reigns, roll_back
 from flows.errors import AnswerError, RecipeError
-from flows.generator_moves import newest_report, promote_by_hand, reigns, roll_back
 from gan.gate import GateConfig
 from storage.errors import PromotionConflictError, SettingsError
 from storage.lake import promotions, registry

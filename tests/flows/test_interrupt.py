@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from flows.interrupt import SIGNALS, StopSignal
+from flows.progress import SIGNALS, StopSignal
 
 
 @pytest.fixture(params=SIGNALS, ids=lambda number: number.name)

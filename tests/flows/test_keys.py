@@ -6,8 +6,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pytest
 
-from flows.keys import evaluation_key, run_key, train_key, training_part
-from flows.recipe_file import parse_recipe
+from flows.recipe import evaluation_key, parse_recipe, run_key, train_key, training_part
 from storage.sources.prepare import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)

@@ -5,11 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.cost import Spending
 from flows.errors import EngineError
-from flows.nightly import ATTEMPTS, nightly
-from flows.results import Choice
-from flows.stages import Stages
+from flows.job import Choice, Spending
+from flows.nightly import ATTEMPTS, Stages, nightly
 from storage.errors import AbandonedError, PromotionConflictError, SourceError
 
 

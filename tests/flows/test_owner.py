@@ -8,8 +8,8 @@ import yaml
 from flows.cli.entry import run
 from flows.errors import RecipeError
 from flows.job import Job, now
-from flows.owner import check_name, claim_name
-from flows.recipe_file import parse_recipe
+from flows.nightly import check_name, claim_name
+from flows.recipe import parse_recipe
 from storage.lake.registry import claim, read_owner
 from storage.stores.memory import MemoryStore
 from storage.stores.open import open_store

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.errors import RecipeError
-from flows.recipe import Recipe
-from flows.recipe_file import apply_change, load_recipe, parse_recipe
+from flows.recipe import Recipe, apply_change, load_recipe, parse_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "deployments" / "recipes").glob("*.yaml"))
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}

@@ -5,10 +5,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.cli.exits import EXIT_CODES
-from flows.error_reference import MEANINGS, errors_page, sentences
+from flows.cli.output import EXIT_CODES
 from flows.recipe import Recipe
-from flows.reference import PAGES, recipe_page, settings_page, variable, write_pages
+from flows.reference import (
+    MEANINGS,
+    PAGES,
+    errors_page,
+    recipe_page,
+    sentences,
+    settings_page,
+    variable,
+    write_pages,
+)
 from storage.stores.settings import Settings, StorageProfile
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,9 +8,8 @@ import pytest
 
 from flows.cli.entry import run
 from flows.cli.places import Place
-from flows.cli.status import status_json
-from flows.status import read_status
-from flows.words import age_words
+from flows.cli.status import read_status, status_json
+from flows.progress import age_words
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import make_version, manifest_key, plan_key, snapshot_key
 from storage.lake.log import append_commit, version_log

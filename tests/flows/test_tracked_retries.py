@@ -18,6 +18,6 @@ from storage.errors import AccessDeniedError, DeadlineError, SourceError, Thrott
 def test_only_a_passing_fault_is_tried_again(error, again):
     from prefect.states import Failed
 
-    from flows.tracked.stages import is_passing
+    from flows.tracked.nightly import is_passing
 
     assert is_passing(None, None, Failed(data=error)) is again

@@ -6,7 +6,7 @@ import threading
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.cockpit.api import check_api
+from flows.cockpit.deployments import check_api
 from flows.errors import EngineError, RecipeError
 
 

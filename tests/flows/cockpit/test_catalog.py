@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from flows.cockpit.catalog import find_recipes
+from flows.cockpit.recipes import find_recipes
 from flows.errors import RecipeError
 from flows.recipe import ScheduleConfig
 

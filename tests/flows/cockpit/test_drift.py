@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from prefect.client.schemas.schedules import CronSchedule
 
-from flows.cockpit.drift import differences
-from flows.cockpit.wanted import POOL, SLUG, WAIT, of_recipe, wanted
-from flows.recipe_file import parse_recipe
+from flows.cockpit.deployments import differences
+from flows.cockpit.specs import POOL, SLUG, WAIT, of_recipe, wanted
+from flows.recipe import parse_recipe
 
 RAW = {
     "name": "digits",

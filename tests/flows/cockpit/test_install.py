@@ -8,9 +8,17 @@ import sys
 
 import pytest
 
-from flows.cockpit import install
-from flows.cockpit.install import SERVER, WORKER, Services, forgotten, start_units, write_units
-from flows.cockpit.up import Cockpit, worker_name
+from flows.cockpit import local
+from flows.cockpit.local import (
+    SERVER,
+    WORKER,
+    Cockpit,
+    Services,
+    forgotten,
+    start_units,
+    worker_name,
+    write_units,
+)
 from flows.errors import EngineError
 
 
@@ -112,7 +120,7 @@ def test_what_systemd_refuses_is_said(systemctl, where):
 
 
 def test_root_installs_for_the_system_and_others_for_themselves(monkeypatch):
-    monkeypatch.setattr(install.os, "geteuid", lambda: 0)
-    assert install.services().commands()[0] == ["systemctl", "daemon-reload"]
-    monkeypatch.setattr(install.os, "geteuid", lambda: 1000)
-    assert install.services().folder.parts[-3:] == (".config", "systemd", "user")
+    monkeypatch.setattr(local.os, "geteuid", lambda: 0)
+    assert local.services().commands()[0] == ["systemctl", "daemon-reload"]
+    monkeypatch.setattr(local.os, "geteuid", lambda: 1000)
+    assert local.services().folder.parts[-3:] == (".config", "systemd", "user")

@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from flows.cli.entry import run
-from flows.cli.exits import USAGE
-from flows.cockpit import remote
-from flows.cockpit.catalog import find_recipes
-from flows.cockpit.remote import parse_git, shown
+from flows.cli.output import USAGE
+from flows.cockpit import recipes
+from flows.cockpit.recipes import find_recipes, parse_git, shown
 from flows.errors import RecipeError
 from storage.stores.open import open_store
 
@@ -85,7 +84,7 @@ def test_what_git_cannot_give_is_one_sentence(repository, place, words):
 
 
 def test_without_git_a_sentence_says_so(monkeypatch):
-    monkeypatch.setattr(remote.shutil, "which", lambda _: None)
+    monkeypatch.setattr(recipes.shutil, "which", lambda _: None)
     with pytest.raises(RecipeError, match="git is not installed"):
         find_recipes("git+https://host.example/repo")
 
@@ -98,8 +97,8 @@ def test_a_login_is_never_shown(monkeypatch, tmp_path):
     assert (wanted.ref, wanted.inside) == ("main", "recipes")
     said = "fatal: unable to access 'https://me:open-sesame@host.example/team/repo/': no route"
     failed = subprocess.CompletedProcess([], 128, stdout="", stderr=said)
-    monkeypatch.setattr(remote.shutil, "which", lambda _: "/usr/bin/git")
-    monkeypatch.setattr(remote.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(recipes.shutil, "which", lambda _: "/usr/bin/git")
+    monkeypatch.setattr(recipes.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(RecipeError, match="no route") as error:
         find_recipes(place)
     assert "open-sesame" not in str(error.value)

@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.bars import bars, bars_key
-from flows.report.figures import figure, picture, table
-from flows.report.lines import lines
-from flows.report.markup import Html, element, join
-from flows.report.numbers import compact, fact, instant, interval, number
-from flows.report.scales import linear_scale, log_scale, thin
+from flows.report.charts import bars, bars_key, lines
+from flows.report.html import (
+    Html,
+    compact,
+    element,
+    fact,
+    instant,
+    interval,
+    join,
+    linear_scale,
+    log_scale,
+    number,
+    thin,
+)
+from flows.report.page import figure, picture, table
 from gan.report import Figure
 
 FINITE = st.floats(-1e9, 1e9)

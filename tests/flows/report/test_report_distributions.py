@@ -6,10 +6,9 @@ import re
 import pytest
 
 from flows.report import render
-from flows.report.figures import figure, table
-from flows.report.heatmap import heatmap, level_of
-from flows.report.panels import panels
-from flows.report.scatter import scatter
+from flows.report.charts import panels
+from flows.report.maps import heatmap, level_of, scatter
+from flows.report.page import figure, table
 from gan.report import Figure
 
 BINS = {

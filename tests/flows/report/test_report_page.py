@@ -9,8 +9,8 @@ from importlib.resources import files
 import pytest
 
 from flows.report import render
-from flows.report.markup import VOID_TAGS
-from flows.report.metrics import outcomes_of
+from flows.report.html import VOID_TAGS
+from flows.report.page import outcomes_of
 from gan.report import Event, Figure, Metric, Reason, Report
 
 HOSTILE = "<script>alert(1)</script>\"'&"

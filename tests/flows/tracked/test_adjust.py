@@ -3,8 +3,8 @@
 import pytest
 
 from flows.errors import RecipeError
-from flows.recipe_file import parse_recipe
-from flows.tracked.adjust import adjusted, form_values
+from flows.recipe import parse_recipe
+from flows.tracked.on_demand import adjusted, form_values
 
 RAW = {
     "name": "digits",

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from deciding import NEW, OLD, assessed, judged, kinds, lake_of_two, promote
 
+from flows.decision import gate
+from flows.job import Candidate
+from flows.nightly import Stages
 from flows.progress import SilentReporter
-from flows.results import Candidate
-from flows.stages import Stages
-from flows.stages.gate import gate
 from flows.tracked import approval
 from flows.tracked.approval import RESPONSE, with_questions
 

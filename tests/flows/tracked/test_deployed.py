@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.errors import RecipeError
-from flows.tracked import deployed
+from flows.tracked import on_demand
 
 
 @pytest.fixture
@@ -17,29 +17,29 @@ def known(monkeypatch):
         assert flow_name == "nightly"
         return [SimpleNamespace(name=name, parameters=each) for name, each in parameters.items()]
 
-    monkeypatch.setattr(deployed, "read_deployments", read)
+    monkeypatch.setattr(on_demand, "read_deployments", read)
     return parameters
 
 
 def test_the_parameters_of_the_nightly_deployment_are_the_recipe(known):
     known["digits"] = {"recipe": {"name": "digits", "source": {"uri": "example:digits"}}}
     known["other"] = {"recipe": {"name": "other", "source": {"uri": "s3://bucket/x"}, "seed": 5}}
-    assert deployed.deployed_recipe("other").seed == 5
-    assert [recipe.name for recipe in deployed.deployed_recipes()] == ["digits", "other"]
+    assert on_demand.deployed_recipe("other").seed == 5
+    assert [recipe.name for recipe in on_demand.deployed_recipes()] == ["digits", "other"]
 
 
 def test_an_unknown_name_lists_the_known_ones(known):
     known |= {"b": {}, "a": {}}
     with pytest.raises(RecipeError, match=r"^no recipe 'c' is deployed; deployed are: a, b$"):
-        deployed.deployed_recipe("c")
+        on_demand.deployed_recipe("c")
 
 
 def test_without_any_deployment_the_remedy_is_named(known):
     with pytest.raises(RecipeError, match="none, run `ganmill deploy` first"):
-        deployed.deployed_recipe("digits")
+        on_demand.deployed_recipe("digits")
 
 
 def test_parameters_that_are_no_recipe_are_named_with_their_deployment(known):
     known["a"] = {"recipe": {"name": "a", "source": {"uri": "example:digits"}, "sede": 1}}
     with pytest.raises(RecipeError, match=r"deployment nightly/a: the key `sede` is unknown"):
-        deployed.deployed_recipe("a")
+        on_demand.deployed_recipe("a")

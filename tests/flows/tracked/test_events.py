@@ -9,7 +9,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.errors import UnsentError
-from flows.tracked.events import send
+from flows.tracked.show import send
 from storage.lake.announce import PUBLISHED, Announcement
 
 ANNOUNCEMENT = Announcement(

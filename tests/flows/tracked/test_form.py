@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from flows.cockpit.wanted import ON_DEMAND_NAME, TAG, Wanted, wanted
-from flows.recipe import Recipe
-from flows.recipe_file import parse_recipe
-from flows.tracked.adjust import adjust_flow, form_values
+from flows.cockpit.specs import ON_DEMAND_NAME, TAG, Wanted, wanted
+from flows.recipe import Recipe, parse_recipe
+from flows.tracked.on_demand import adjust_flow, form_values
 
 RECIPE = parse_recipe({"name": "digits", "source": {"uri": "example:digits"}})
 EVERY = wanted([RECIPE])

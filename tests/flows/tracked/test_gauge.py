@@ -8,8 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.tracked import gauge as module
-from flows.tracked.gauge import Gauge, following, gauge
+from flows.tracked import show as module
+from flows.tracked.show import Gauge, following, gauge
 
 
 class Sent(list):

@@ -12,7 +12,7 @@ from prefect.server.services.db_vacuum import vacuum_old_events
 from prefect.settings import get_current_settings, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.cockpit.up import Cockpit
+from flows.cockpit.local import Cockpit
 from flows.tracked import housekeeping
 from flows.tracked.housekeeping import tidy_prefect
 

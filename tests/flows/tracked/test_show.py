@@ -9,8 +9,8 @@ import pytest
 
 from flows.progress import SilentReporter
 from flows.tracked import show
-from flows.tracked.gauge import Gauge
-from flows.tracked.in_line import InLine
+from flows.tracked.nightly import InLine
+from flows.tracked.show import Gauge
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from flows.cockpit.up import Cockpit, answers, start_server, stop
-from flows.stages.train import gpu_slot
-from flows.tracked.slot import Pool, usual_pool
+from flows.cockpit.local import Cockpit, answers, start_server, stop
+from flows.tracked.gpu_lease import Pool, usual_pool
+from flows.train import gpu_slot
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from flows.errors import SlotLostError
-from flows.interrupt import StopSignal
-from flows.tracked.slot import Pool, held
+from flows.progress import StopSignal
+from flows.tracked.gpu_lease import Pool, held
 from gan.errors import Interrupted
 
 stop, folder = StopSignal(), Path(sys.argv[1])
@@ -143,7 +143,7 @@ def test_a_lease_that_was_taken_back_stops_the_holder_with_a_sentence(hold, serv
 
 def test_the_limit_gets_the_slots_of_the_settings_once(server):
     environment, limits = server
-    script = "from flows.cockpit.slots import ensure_gpu_slot as e; print(e(), e())"
+    script = "from flows.cockpit.deployments import ensure_gpu_slot as e; print(e(), e())"
     words = [sys.executable, "-c", script]
 
     def ensure(slots):

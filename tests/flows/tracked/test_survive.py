@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from flows.errors import BlockedError, RecipeError
-from flows.interrupt import StopSignal
-from flows.tracked import survive
-from flows.tracked.session import SESSION
-from flows.tracked.survive import in_a_sentence, patiently
+from flows.progress import StopSignal
+from flows.tracked import process
+from flows.tracked.process import SESSION, in_a_sentence, patiently
 from gan.errors import Interrupted
 from storage.errors import SourceError
 
@@ -78,7 +77,7 @@ def test_work_that_does_not_look_is_not_waited_for():
         patiently(stop, lambda: over.wait(60))
     over.set()
     assert stop()
-    assert time.monotonic() - begun_s < survive.GRACE_S
+    assert time.monotonic() - begun_s < process.GRACE_S
 
 
 def told(error):
@@ -133,7 +132,7 @@ ORPHAN = """
 import sys, time
 from pathlib import Path
 from rich.console import Console
-from flows.tracked.survive import outlive_worker
+from flows.tracked.process import outlive_worker
 outlive_worker()
 print("here", flush=True)
 sys.stdin.read()

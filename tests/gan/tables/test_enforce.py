@@ -23,7 +23,7 @@ def enforced(urn, rows, **wanted):
 
 
 def broken(urn, records):
-    constraints = urn.codec.meaning.constraints
+    constraints = urn.codec.metadata.constraints
     return sum(int(mask.sum()) for mask in violations(records, constraints))
 
 

@@ -1,0 +1,253 @@
+"""The recipes that are to be deployed: found in a folder, in git or on S3.
+
+Recipes that lie on S3 or in git, brought into a folder of this machine.
+
+s3://bucket/prefix                              every *.yaml right below the prefix, or one recipe
+git+https://host/repo[@branch, tag or commit][#folder or recipe]        also git+ssh://, git+file://
+
+S3 is reached through the storage profile that `GANMILL_RECIPES_STORAGE` names, else as every AWS
+tool does it; git with its own credential helpers and keys, and it is never asked to prompt.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from flows.errors import RecipeError
+from flows.prefect_manners import process_environment
+from flows.recipe import Recipe, load_recipe
+from storage.stores.open import open_store
+from storage.stores.settings import load_profile, load_settings
+
+GIT = "git+"
+SCHEMES = ("https", "ssh", "file")
+CLONE_S = 300.0
+"""Longest wait for git: one commit without its history."""
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def is_remote(place: str) -> bool:
+    """Say whether a place is none of this machine's folders."""
+    return place.startswith(("s3://", GIT))
+
+
+def shown(place: str) -> str:
+    """Return a place without the login that it may hold."""
+    return _USER.sub("", place)
+
+
+def fetch(place: str, folder: Path) -> Path:
+    """Bring the recipes of a place into an empty folder.
+
+    Returns:
+        The folder or file that holds them now.
+
+    Raises:
+        RecipeError: git is missing, or finds no such repository, reference or folder.
+        SettingsError, LakeError: S3 cannot be reached.
+    """
+    return _from_git(place, folder) if place.startswith(GIT) else _from_s3(place, folder)
+
+
+def _from_s3(place: str, folder: Path) -> Path:
+    base, _, name = place.rstrip("/").rpartition("/")
+    is_file = Path(name).suffix in (".yaml", ".yml")
+    profile = load_profile(load_settings().recipes_storage)
+    store = open_store(base if is_file else place, profile, read_only=True)
+    if is_file:
+        (folder / name).write_bytes(store.get(name))
+        return folder / name
+    for info in store.list():
+        if "/" not in info.key and Path(info.key).suffix in (".yaml", ".yml"):
+            (folder / info.key).write_bytes(store.get(info.key))
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitPlace:
+    """A commit of a repository, and what of it."""
+
+    url: str
+    ref: str
+    """Branch, tag or commit; HEAD unless named."""
+    inside: str
+    """Folder or file below the root; empty = the root."""
+
+
+def parse_git(place: str) -> GitPlace:
+    """Return the parts of `git+https://host/repo[@ref][#folder]`.
+
+    Raises:
+        RecipeError: another scheme, or a reference that git would take for an option.
+    """
+    parts = urlsplit(place.removeprefix(GIT))
+    path, at, ref = parts.path.rpartition("@")
+    path, ref = (path, ref) if at else (parts.path, "HEAD")
+    inside = Path(parts.fragment)
+    if parts.scheme not in SCHEMES or not path.strip("/"):
+        msg = (
+            f"{shown(place)} names no repository: write git+https://host/repo, git+ssh://host/repo "
+            "or git+file:///folder, with @branch and #folder behind it if needed"
+        )
+        raise RecipeError(msg)
+    if not ref or ref.startswith("-") or inside.is_absolute() or ".." in inside.parts:
+        msg = f"{shown(place)} names no branch, tag, commit or folder that git could have"
+        raise RecipeError(msg)
+    url = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    return GitPlace(url=url, ref=ref, inside=parts.fragment)
+
+
+def _from_git(place: str, folder: Path) -> Path:
+    wanted = parse_git(place)
+    if shutil.which("git") is None:
+        msg = f"git is not installed, and {shown(place)} needs it: install git, or name a folder"
+        raise RecipeError(msg)
+    _git(place, folder, "init", "--quiet", "--template=")
+    _git(place, folder, "fetch", "--quiet", "--depth=1", "--", wanted.url, wanted.ref)
+    _git(place, folder, "-c", "core.symlinks=false", "checkout", "--quiet", "FETCH_HEAD")
+    found = folder / wanted.inside
+    if not found.exists():
+        msg = f"{shown(place)}: {wanted.inside!r} is not in that commit; name another #folder"
+        raise RecipeError(msg)
+    return found
+
+
+def _git(place: str, folder: Path, *words: str) -> None:
+    environment = process_environment() | {"GIT_TERMINAL_PROMPT": "0"}
+    command = ["git", "-C", str(folder), *words]
+    try:
+        done = subprocess.run(  # noqa: S603 - a list of words, no shell
+            command, env=environment, capture_output=True, text=True, timeout=CLONE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        msg = f"git did not answer for {shown(place)} within {CLONE_S:.0f} s: is it reachable?"
+        raise RecipeError(msg) from None
+    if done.returncode:
+        said = shown((done.stderr.strip().splitlines() or ["no reason given"])[0])
+        msg = (
+            f"git cannot read {shown(place)} ({said.removeprefix('fatal: ')}): check address, "
+            "reference and access"
+        )
+        raise RecipeError(msg)
+
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def find_recipes(
+    place: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
+) -> tuple[Recipe, ...]:
+    """Return the recipes of a file or a folder, by name.
+
+    Local paths in a recipe are meant as seen from the folder that the command runs in. A recipe
+    from git or S3 has no such folder: it must name its source and its lake in full.
+
+    Args:
+        place: a recipe, or a folder of them (folders below it are not read), of this machine, as
+            `s3://bucket/prefix`, or as `git+https://host/repo[@ref][#folder]`.
+        changes: `key=value`, applied to every recipe.
+        folder: instead of the one that the command runs in.
+
+    Raises:
+        RecipeError: there is none, one is wrong, two have the same name, or git cannot read it.
+        SettingsError, LakeError: S3 cannot be reached.
+    """
+    text = str(place)
+    if not is_remote(text):
+        return _by_name(place, _load(Path(place), changes), folder or Path.cwd())
+    with _scratch(shown(text)) as scratch:
+        return _by_name(shown(text), _load(fetch(text, scratch), changes), None)
+
+
+def anchored(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with its local paths made absolute, as seen from a folder.
+
+    A worker runs in a folder of its own, where `./lake` would be another lake.
+    """
+    source, split = recipe.source, recipe.source.split
+    holdout = None if split.holdout_uri is None else _absolute(split.holdout_uri, folder)
+    moved = source.model_copy(
+        update={
+            "uri": _absolute(source.uri, folder),
+            "split": split.model_copy(update={"holdout_uri": holdout}),
+        }
+    )
+    output = recipe.output.model_copy(update={"lake": _absolute(recipe.output.lake, folder)})
+    return recipe.model_copy(update={"source": moved, "output": output})
+
+
+def is_relative(uri: str) -> bool:
+    """Say whether a URI of a recipe depends on the folder it is read from."""
+    if "://" in uri or uri.startswith("example:"):
+        return False
+    return not Path(uri).is_absolute()
+
+
+def _load(place: Path, changes: Sequence[str]) -> Iterator[tuple[Path, Recipe]]:
+    for path in [place] if place.is_file() else sorted(_files(place)):
+        yield path, load_recipe(path, changes)
+
+
+def _by_name(
+    place: str | Path, recipes: Iterator[tuple[Path, Recipe]], folder: Path | None
+) -> tuple[Recipe, ...]:
+    """Return the recipes by name, anchored in a folder, or independent of any."""
+    found: dict[str, Path] = {}
+    kept = []
+    for path, recipe in recipes:
+        if recipe.name in found:
+            msg = (
+                f"{found[recipe.name]} and {path} both have the name {recipe.name!r}, which names "
+                "generator, data set and deployment: rename one of them"
+            )
+            raise RecipeError(msg)
+        found[recipe.name] = path
+        if folder is None:
+            _check_independent(path, recipe)
+        kept.append(recipe if folder is None else anchored(recipe, folder))
+    if not kept:
+        msg = f"there is no recipe in {place}: name a folder of *.yaml recipes, or one recipe"
+        raise RecipeError(msg)
+    return tuple(sorted(kept, key=lambda recipe: recipe.name))
+
+
+def _check_independent(path: Path, recipe: Recipe) -> None:
+    said = {
+        "source.uri": recipe.source.uri,
+        "source.split.holdout_uri": recipe.source.split.holdout_uri,
+        "output.lake": recipe.output.lake,
+    }
+    for key, uri in said.items():
+        if uri is not None and is_relative(uri):
+            remedy = "s3://bucket/prefix or an absolute path"
+            if key == "output.lake":
+                remedy += ", or name the lake with --lake"
+            msg = (
+                f"{path}: `{key}` is {uri!r}, but no folder is there to start from: write {remedy}"
+            )
+            raise RecipeError(msg)
+
+
+@contextmanager
+def _scratch(place: str) -> Iterator[Path]:
+    """Give a folder to bring recipes into; a mistake names the place that they came from."""
+    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as folder:
+        try:
+            yield Path(folder)
+        except RecipeError as error:
+            raise RecipeError(str(error).replace(folder, place)) from None
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for suffix in SUFFIXES for path in folder.glob(f"*{suffix}")]
+
+
+def _absolute(uri: str, folder: Path) -> str:
+    """Return a local path as an absolute one; URIs such as `s3://…` and `example:…` stay."""
+    return str(folder / Path(uri).expanduser()) if is_relative(uri) else uri

@@ -1,0 +1,231 @@
+"""What Prefect should know: one description of every deployment, from the recipes and the flows.
+
+A recipe becomes `nightly/<name>`, whose parameters are the whole recipe, literally, so that the run
+form shows every field, and `adjust/<name>`, the short form of it. The flows on demand are deployed
+once and take the name of a recipe.
+
+`deployments/prefect.yaml`: the same deployments, for Prefect's own `prefect deploy --all`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import Flow
+from prefect.utilities.callables import parameter_schema
+
+from flows.errors import RecipeError
+from flows.recipe import Recipe
+from flows.tracked.nightly import nightly_flow
+from flows.tracked.on_demand import ON_DEMAND, adjust_flow, form_values
+
+POOL = "ganmill"
+"""The work pool, of type `process`, unless another is named."""
+TAG = "ganmill"
+ON_DEMAND_NAME = "on-demand"
+SLUG = "recipe"
+"""Marks the schedule that the recipe asks for; one that a person adds has another or none."""
+
+_LISTS = re.compile(r"\n\n(?=(?:Args|Raises):\n)")
+
+WAIT = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""Two runs of one recipe would do the same work: the later one waits, and finds it done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One deployment as it should be."""
+
+    flow: Flow[Any, Any]
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    one_at_a_time: bool = False
+    schedule: CronSchedule | None = None
+    """What the recipe asks for; a person may add others in the UI."""
+
+    @property
+    def full_name(self) -> str:
+        """`flow/name`, as the UI and Prefect's command line say it."""
+        return f"{self.flow.name}/{self.name}"
+
+    @property
+    def tags(self) -> list[str]:
+        """Ours, and the recipe's name or `on-demand`."""
+        return [TAG, self.name]
+
+    @property
+    def limit(self) -> int | None:
+        """How many of its runs may run at once; None: as many as there are workers."""
+        return 1 if self.one_at_a_time else None
+
+    @property
+    def entrypoint(self) -> str:
+        """The module and function that a worker imports: it needs ganmill installed, no file."""
+        return f"{self.flow.fn.__module__}.{self.flow.fn.__name__}"
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The schema that the run form is made from."""
+        return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
+
+
+def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[Wanted, ...]:
+    """Return every deployment that there should be for these recipes.
+
+    Args:
+        recipes: each has deployments of its own.
+        pool: other than the usual one, it has flows on demand of its own too, because its workers
+            have rights of their own.
+    """
+    name = ON_DEMAND_NAME if pool == POOL else f"{ON_DEMAND_NAME}-{pool}"
+    on_demand = (Wanted(flow=each, name=name, description=purpose(each)) for each in ON_DEMAND)
+    return (*(one for recipe in recipes for one in of_recipe(recipe)), *on_demand)
+
+
+def of_recipe(recipe: Recipe) -> tuple[Wanted, Wanted]:
+    """Return the two deployments of a recipe: the whole form, and the short one."""
+    nightly = Wanted(
+        flow=nightly_flow,
+        name=recipe.name,
+        description=f"{purpose(nightly_flow)}\n\n{_about(recipe)}",
+        parameters={"recipe": recipe.model_dump(mode="json")},
+        one_at_a_time=True,
+        schedule=_schedule(recipe),
+    )
+    adjust = Wanted(
+        flow=adjust_flow,
+        name=recipe.name,
+        description=purpose(adjust_flow),
+        parameters=form_values(recipe),
+        one_at_a_time=True,
+    )
+    return nightly, adjust
+
+
+def purpose(flow: Flow[Any, Any]) -> str:
+    """Return the docstring of a flow without its lists of arguments and errors."""
+    return _LISTS.split(flow.description or "")[0].strip()
+
+
+def _about(recipe: Recipe) -> str:
+    """Return what is particular about a recipe's deployment."""
+    when = recipe.schedule.cron
+    night = f"by itself at `{when}` ({recipe.schedule.timezone})" if when else "when asked"
+    return (
+        f"From `{recipe.source.uri}` into `{recipe.output.lake}` as `{recipe.name}`; runs {night}. "
+        "Every field of the form is explained in docs/recipe.md."
+    )
+
+
+def _schedule(recipe: Recipe) -> CronSchedule | None:
+    when = recipe.schedule
+    return None if when.cron is None else CronSchedule(cron=when.cron, timezone=when.timezone)
+
+
+HERE = Path("{{ $PWD }}")
+"""Where `prefect deploy` runs, filled in by it: a worker runs in a folder of its own, where
+`./lake` would be another lake."""
+PLACEHOLDER = "{{"
+
+HEAD = """\
+# Every deployment of the recipes in deployments/recipes, for Prefect's own command:
+#
+#     prefect work-pool create ganmill --type process
+#     prefect deploy --all --prefect-file deployments/prefect.yaml
+#     prefect worker start --pool ganmill
+#
+# `ganmill deploy` registers the same ones, and `ganmill deploy --check` says what differs.
+# Made from the recipes by `ganmill deploy --write deployments/prefect.yaml`; change them there.
+#
+# Nothing is built, pushed or pulled: the entrypoints are modules, so a worker needs ganmill
+# installed and no clone. {{ $PWD }} is filled in by Prefect with the folder of the command. A
+# schedule that was paused in the UI stays paused; a deployment that was paused as a whole goes on,
+# as always with Prefect's command (not with ganmill's).
+"""
+
+
+def prefect_yaml(recipes: Sequence[Recipe], pool: str = POOL) -> str:
+    """Return the file that registers the deployments of these recipes.
+
+    Args:
+        recipes: with local paths as seen from `HERE`.
+        pool: the work pool whose workers do the runs.
+
+    Raises:
+        RecipeError: a recipe holds `{{`, which Prefect would fill in.
+    """
+    for recipe in recipes:
+        _check_literal(recipe)
+    content = {
+        "name": "ganmill",
+        "build": None,
+        "push": None,
+        "pull": [],
+        "deployments": [_entry(one, pool) for one in wanted(recipes, pool)],
+    }
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return f"{HEAD}\n{text}"
+
+
+def _entry(one: Wanted, pool: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": one.name,
+        "entrypoint": one.entrypoint,
+        "description": one.description,
+        "tags": one.tags,
+        "parameters": one.parameters,
+        "enforce_parameter_schema": True,
+        "work_pool": {"name": pool},
+        "schedules": [],
+    }
+    if one.schedule is not None:
+        when = one.schedule
+        found["schedules"] = [{"cron": when.cron, "timezone": when.timezone, "slug": SLUG}]
+    if one.limit is not None:
+        strategy = WAIT.collision_strategy.value
+        found["concurrency_limit"] = {"limit": one.limit, "collision_strategy": strategy}
+    return found
+
+
+def _check_literal(recipe: Recipe) -> None:
+    for path, text in _texts(recipe.model_dump(mode="json")):
+        if PLACEHOLDER in text.removeprefix(str(HERE)):
+            msg = (
+                f"recipe {recipe.name}: `{path}` is {text!r}, and Prefect would fill in what is "
+                "behind {{: register it with `ganmill deploy`"
+            )
+            raise RecipeError(msg)
+
+
+def _texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text below a value, by its path."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _texts(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(node, list):
+        for position, value in enumerate(node):
+            yield from _texts(value, f"{path}[{position}]")
+    elif isinstance(node, str):
+        yield path, node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes values out where they are used, and texts of several lines as blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature of PyYAML
+        """Say that nothing is written as a reference to something else."""
+        return True
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _block)

@@ -1,0 +1,246 @@
+"""Escaped HTML from plain functions: what is not `Html` is text, and text is always escaped.
+
+How numbers, instants and other facts are written on the page.
+
+Axes: a range, its ticks, and where a value stands between them (0 to 1). Pure arithmetic.
+"""
+
+import html
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+VOID_TAGS = frozenset({"br", "hr", "img", "link", "meta"})
+
+
+class Html(str):
+    """Markup that was built here; every other string is text."""
+
+    __slots__ = ()
+
+
+Child = str | Iterable[str | None] | None
+Attribute = str | int | float | bool | None
+
+
+def escape(text: str) -> Html:
+    """Return the text as markup that shows it, quotes included."""
+    return text if isinstance(text, Html) else Html(html.escape(text, quote=True))
+
+
+def join(*children: Child) -> Html:
+    """Return the children one after the other; strings are escaped, None is nothing."""
+    return Html("".join(_flat(child) for child in children))
+
+
+def element(tag: str, *children: Child, **attributes: Attribute) -> Html:
+    """Return one element.
+
+    Args:
+        tag: A tag name from our own code, never from data.
+        *children: Markup, text (escaped), None (nothing), or iterables of them.
+        **attributes: `class_` is written `class`, underscores become hyphens; None and False are
+            left out, True is written without a value.
+    """
+    head = f"<{tag}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
+    if tag in VOID_TAGS:
+        return Html(head)
+    return Html(f"{head}{join(*children)}</{tag}>")
+
+
+def _flat(child: Child) -> str:
+    if child is None:
+        return ""
+    if isinstance(child, str):
+        return escape(child)
+    return "".join(_flat(item) for item in child if item is not None)
+
+
+def _attribute(key: str, value: Attribute) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    if value is None or value is False:
+        return ""
+    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+
+
+NOTHING = "—"
+_SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def number(value: float | int | None, digits: int = 3) -> str:
+    """Return a number a person reads: about three significant digits, thousands separated."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "not finite"
+    size = abs(value)
+    if size >= 10 ** (digits + 4) or 0 < size < 10**-digits / 10:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{decimals(value, digits)}f}"
+
+
+def decimals(value: float, digits: int = 3) -> int:
+    """Return how many decimals show `digits` significant digits of the value."""
+    if value == 0 or not math.isfinite(value):
+        return digits - 1
+    return min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), digits + 1)
+
+
+def interval(low: float, high: float) -> str:
+    """Return an interval, both ends with the decimals of the larger one."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NOTHING
+    places = decimals(max(abs(low), abs(high)))
+    return f"{low:,.{places}f} to {high:,.{places}f}"
+
+
+def compact(value: float) -> str:
+    """Return a short number for an axis: 1200 is `1.2k`, 0.05 is `0.05`."""
+    for factor, suffix in _SUFFIXES:
+        if abs(value) >= factor:
+            return f"{value / factor:.5g}{suffix}"
+    return f"{value:.5g}"
+
+
+def instant(text: str) -> str:
+    """Return an ISO 8601 instant as `20 November 2026, 02:00 UTC`; other text as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if moment.tzinfo is None:
+        return text
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def fact(value: Any) -> str:
+    """Return any fact as text: numbers as above, mappings as `key value`, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, Mapping):
+        return " · ".join(f"{key} {_inner(value[key])}" for key in sorted(value)) or NOTHING
+    if isinstance(value, Sequence):
+        return " · ".join(_inner(item) for item in value) or NOTHING
+    return str(value)
+
+
+def words(name: str) -> str:
+    """Return a name as words: `label_accuracy` is `label accuracy`."""
+    return name.replace("_", " ")
+
+
+def _inner(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return json.dumps(item, ensure_ascii=False, default=str)
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        return " ".join(_inner(part) for part in item)
+    return fact(item)
+
+
+_LOG_FACTORS = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,))
+"""Ticks within a decade, the densest first."""
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """One axis from `low` to `high`."""
+
+    low: float
+    high: float
+    ticks: Sequence[float]
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Return the value's place on the axis, 0 (low end) to 1 (high end), clipped."""
+        if self.log:
+            if value <= 0:
+                return 0.0
+            place = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            place = (value - self.low) / (self.high - self.low)
+        return min(max(place, 0.0), 1.0)
+
+    def percent(self, value: float) -> str:
+        """Return the place as a CSS percentage."""
+        return f"{100 * self.at(value):.2f}%"
+
+
+def finite(values: Iterable[float | None]) -> list[float]:
+    """Return the values that are numbers."""
+    return [float(value) for value in values if value is not None and math.isfinite(value)]
+
+
+def linear_scale(values: Iterable[float | None], *, count: int = 5, zero: bool = False) -> Scale:
+    """Return an axis over the values with about `count` round ticks.
+
+    Args:
+        values: What must fit; None and what is not finite are left out.
+        count: About how many ticks.
+        zero: Whether the axis starts at zero when all values are positive.
+    """
+    known = finite(values) or [0.0, 1.0]
+    low, high = min(known), max(known)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1.0):
+        pad = abs(low) * 0.1
+        low, high = (low - pad, high + pad) if pad > 1e-300 else (0.0, 1.0)
+    step = _round_step((high - low) / max(count - 1, 1))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+    return Scale(low=ticks[0], high=ticks[-1], ticks=ticks)
+
+
+def log_scale(values: Iterable[float | None], *, count: int = 8) -> Scale:
+    """Return a logarithmic axis over the positive values, ticks as dense as `count` allows."""
+    known = [value for value in finite(values) if value > 0] or [1.0]
+    low, high = min(known) / 1.05, max(known) * 1.05
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for factors in _LOG_FACTORS:
+        ticks = [
+            float(f"{factor}e{power}")
+            for power in range(first, last + 1)
+            for factor in factors
+            if low <= factor * 10.0**power <= high
+        ]
+        if len(ticks) <= count:
+            break
+    if len(ticks) > count:
+        ticks = ticks[:: math.ceil(len(ticks) / count)]
+    return Scale(low=low, high=high, ticks=ticks or [math.sqrt(low * high)], log=True)
+
+
+def thin(x: Sequence[float], y: Sequence[float], most: int = 400) -> list[tuple[float, float]]:
+    """Return the points, or, when there are more than `most`, each bucket's lowest and highest.
+
+    A bucket with a gap (a value that is not finite) is kept whole.
+    """
+    points = list(zip(x, y, strict=True))
+    if len(points) <= most:
+        return points
+    size = math.ceil(2 * len(points) / most)
+    kept: list[tuple[float, float]] = []
+    for start in range(0, len(points), size):
+        bucket = points[start : start + size]
+        if len(finite(value for point in bucket for value in point)) < 2 * len(bucket):
+            kept.extend(bucket)
+            continue
+        ends = {min(bucket, key=lambda point: point[1]), max(bucket, key=lambda point: point[1])}
+        kept.extend(sorted(ends))
+    return kept
+
+
+def _round_step(step: float) -> float:
+    power: float = 10.0 ** math.floor(math.log10(step))
+    return power * next(factor for factor in _STEPS if factor * power >= step * (1 - 1e-9))

@@ -1,0 +1,523 @@
+"""Markdown in which text stays text: names of columns and classes come from anywhere.
+
+The verdict: reasons on top, then every overall metric beside champion, ceiling and bounds.
+
+Synthetic samples: the picture or the rows that the report holds.
+
+The training curves as one picture: small charts side by side in a self-contained SVG.
+
+Colours and fonts are in the picture itself, on a light ground, so that it reads the same wherever
+it is shown.
+
+What a run came to: the version that was published and how to read it, or why nothing was.
+
+What a tracked run shows in the UI, made from report and outcome: pure text and small pictures.
+
+markdown   text that stays text, tables
+verdict    the verdict, its reasons, the metrics against champion, ceiling and bounds
+samples    synthetic pictures or rows
+curves     the training curves as one picture
+dataset    what was published and how to read it, or why nothing was
+
+Artifacts lie in Prefect's database and come up in every listing: each stays below `MAX_BYTES`.
+"""
+
+import base64
+import html
+import io
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from flows.job import Assessed, Label, Outcome, Published, cost_text
+from flows.progress import records_word
+from flows.report.charts import BOX, curve_path, x_scale, y_scale
+from flows.report.html import Html, Scale, compact, element, finite, interval, number, words
+from flows.report.page import PARTS, outcomes_of
+from gan.gate import Bounds, GateConfig, bounds_of
+from gan.report import Event, Figure, Metric, Reason, Report
+
+_SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
+LONGEST = 80
+"""Letters of a name or value that is shown; the rest is in the report."""
+
+
+def plain(text: object, longest: int | None = None) -> str:
+    """Return text on one line that Markdown shows as it is, cut after `longest` letters."""
+    line = " ".join(str(text).split())
+    if longest is not None and len(line) > longest:
+        line = line[: longest - 1] + "…"
+    return _SPECIAL.sub(r"\\\g<0>", html.escape(line, quote=False))
+
+
+def code(text: str) -> str:
+    """Return text as code on one line; a backtick in it becomes an apostrophe."""
+    return "`" + " ".join(text.split()).replace("`", "'") + "`"
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = ()
+) -> str:
+    """Return a table; the columns of these numbers stand at the right."""
+    rule = "|" + "|".join("---:" if index in right else "---" for index in range(len(columns)))
+    return "\n".join([_row(columns), f"{rule}|", *(_row(row) for row in rows)])
+
+
+def picture(data: bytes, kind: str, alt: str) -> str:
+    """Return an image that brings its own bytes; `kind` is its media type, such as image/png."""
+    content = base64.b64encode(data).decode("ascii")
+    return f"![{plain(alt, 2 * LONGEST)}](data:{kind};base64,{content})"
+
+
+def _row(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(plain(cell, LONGEST) for cell in cells) + " |"
+
+
+SHOWN_REASONS = 8
+SHOWN_EVENTS = 12
+SHOWN_PARTS = 5
+LONGEST_REASON = 400
+MARKS = {"pass": "✓", "warn": "!", "unknown": "?", "block": "✗"}
+LEGEND = (
+    "✓ passes, ! warns, ? cannot be known, ✗ blocks; the others are only shown. "
+    "↑ is the upper end of the interval."
+)
+ENDS = frozenset({"stop", "choice"})
+"""Kinds of events that every training ends with."""
+
+
+def verdict_markdown(assessed: Assessed, gate: GateConfig, report_page: str) -> str:
+    """Return the verdict on the candidate as one page.
+
+    Args:
+        assessed: the candidate's report, and the champion's where it is another generator.
+        gate: the recipe's bounds.
+        report_page: where the whole report is, as a person types it.
+    """
+    report = assessed.challenger.report
+    champion = None if assessed.champion is None else assessed.champion.report
+    sections = [
+        f"# {report.verdict.upper()}: {report.name}",
+        f"Generator {code(report.generator)}. {_standing(assessed)}",
+        _reasons(report),
+        "## Metrics",
+        _metrics(report, champion, gate),
+        _worst_parts(report, gate),
+        "## Interventions while training",
+        _events(report.events),
+        f"Report: {code(report_page)}",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def verdict_line(report: Report) -> str:
+    """Return the verdict and its first reason in a line, for listings."""
+    failing = [reason.text for reason in report.reasons if reason.outcome != "pass"]
+    more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+    told = plain(f"{failing[0]}{more}", LONGEST_REASON) if failing else "nothing stands against it"
+    return f"**{report.verdict.upper()}** {told}"
+
+
+def _standing(assessed: Assessed) -> str:
+    champion = assessed.standing.champion
+    if assessed.is_reigning:
+        return "It is the champion."
+    if champion is None:
+        return "There is no champion yet."
+    if assessed.champion is None:
+        return f"The champion {code(champion.version)} cannot be judged on today's records."
+    verdict = assessed.champion.report.verdict.upper()
+    return f"The champion is {code(champion.version)}, today {verdict}."
+
+
+def _reasons(report: Report) -> str:
+    """Return what does not pass, worst first, and the names of what does."""
+    failing = [reason for reason in report.reasons if reason.outcome != "pass"]
+    lines = [_reason(reason) for reason in failing[:SHOWN_REASONS]]
+    if len(failing) > SHOWN_REASONS:
+        lines.append(f"- and {len(failing) - SHOWN_REASONS} more in the report")
+    passing = [words(reason.metric) for reason in report.reasons if reason.outcome == "pass"]
+    if passing:
+        lines.append(f"- **pass** {plain(', '.join(dict.fromkeys(passing)))}")
+    return "\n".join(lines)
+
+
+def _reason(reason: Reason) -> str:
+    return f"- **{reason.outcome}** {plain(reason.text, LONGEST_REASON)}"
+
+
+def _metrics(report: Report, champion: Report | None, gate: GateConfig) -> str:
+    """Return the metrics of the whole set; those of classes and columns are in the report."""
+    theirs = {} if champion is None else {_name(metric): metric for metric in champion.metrics}
+    outcomes = outcomes_of(report)
+    columns = ["metric", "value (95 % interval)"]
+    columns += ["champion"] * bool(theirs) + ["real data", "passes", "blocks"]
+    rows = []
+    for metric in report.metrics:
+        if "/" in metric.scope:
+            continue
+        rival = theirs.get(_name(metric))
+        mark = MARKS.get(outcomes.get(_name(metric), ""), "")
+        row = [f"{mark} {words(metric.name)}, {metric.scope}"]
+        row.append(f"{number(metric.value)} ({interval(metric.low, metric.high)})")
+        row += [number(None if rival is None else rival.value)] * bool(theirs)
+        row.append("" if metric.ceiling is None else number(metric.ceiling.value))
+        rows.append([*row, *_limits(bounds_of(metric, gate))])
+    shown = table(columns, rows, right=range(1, len(columns)))
+    rivals = " The champion is judged on the same records." if theirs else ""
+    return f"{shown}\n\n{LEGEND}{rivals}"
+
+
+def _name(metric: Metric) -> tuple[str, str]:
+    return metric.name, metric.scope
+
+
+def _limits(bounds: Bounds | None) -> tuple[str, str]:
+    """Return where a metric passes and where it blocks, in signs."""
+    if bounds is None:
+        return "", ""
+    end = " ↑" if bounds.upper_end else ""
+    passes = [f"≥ {number(bounds.pass_low)}"] * math.isfinite(bounds.pass_low)
+    passes += [f"≤ {number(bounds.pass_high)}{end}"] * math.isfinite(bounds.pass_high)
+    blocks = [f"< {number(bounds.block_low)}"] * math.isfinite(bounds.block_low)
+    blocks += [f"> {number(bounds.block_high)}"] * math.isfinite(bounds.block_high)
+    return ", ".join(passes), ", ".join(blocks)
+
+
+def _worst_parts(report: Report, gate: GateConfig) -> str:
+    """Return the classes or columns that come nearest to their bounds, or are past them."""
+    worst: dict[str, tuple[float, Metric, Bounds]] = {}
+    for metric in report.metrics:
+        _, _, part = metric.scope.partition("/")
+        bounds = bounds_of(metric, gate)
+        if part and bounds is not None:
+            strain = _strain(metric, bounds)
+            if part not in worst or strain > worst[part][0]:
+                worst[part] = strain, metric, bounds
+    if not worst:
+        return ""
+    chosen = sorted(worst.items(), key=lambda item: item[1][0], reverse=True)[:SHOWN_PARTS]
+    plural = {"class": "classes"}.get(_part(report), f"{_part(report)}s")
+    lines = [
+        f"- **{plain(part, LONGEST)}** {plain(words(metric.name))} {number(metric.value)}, "
+        f"passes {plain(_limits(bounds)[0])}"
+        for part, (_, metric, bounds) in chosen
+    ]
+    return "\n".join([f"Worst {plural} of {len(worst):,}:", "", *lines])
+
+
+def _part(report: Report) -> str:
+    return PARTS.get(report.modality, "part")
+
+
+def _strain(metric: Metric, bounds: Bounds) -> float:
+    """Return how much of its pass bound a metric uses up: 1 is at the bound, more is past it."""
+    judged = metric.high if bounds.upper_end else metric.value
+    used = 0.0
+    if math.isfinite(bounds.pass_high) and bounds.pass_high > 0:
+        used = judged / bounds.pass_high
+    if math.isfinite(bounds.pass_low) and bounds.pass_low > 0:
+        used = max(used, bounds.pass_low / judged if judged > 0 else math.inf)
+    return used
+
+
+def _events(events: Sequence[Event]) -> str:
+    """Return what the watch did, and below it how the training ended."""
+    done = [event for event in events if event.kind not in ENDS]
+    lines = [_event(event) for event in done[:SHOWN_EVENTS]] or ["none"]
+    if len(done) > SHOWN_EVENTS:
+        lines.append(f"- and {len(done) - SHOWN_EVENTS} more in the report")
+    ends = "; ".join(plain(event.text, LONGEST_REASON) for event in events if event.kind in ENDS)
+    return "\n".join([*lines, *(["", f"The end: {ends}."] if ends else [])])
+
+
+def _event(event: Event) -> str:
+    return f"- at {event.samples_seen:,} samples: {plain(event.text, LONGEST_REASON)}"
+
+
+MAX_PNG_BYTES = 200_000
+"""A larger picture is scaled down."""
+MIN_WIDTH = 320
+"""A narrower picture, in pixels, is enlarged: the UI shows every pixel as one."""
+MAX_COLUMNS, MAX_ROWS = 40, 60
+"""Of a table that are shown."""
+
+
+def samples_markdown(report: Report) -> str | None:
+    """Return the report's samples, None when it has none."""
+    for figure in report.figures:
+        if figure.section == "samples" and figure.kind in _SHOWN:
+            shown = _SHOWN[figure.kind](figure)
+            return f"# Synthetic samples\n\n{shown}\n\n{plain(figure.caption)}\n"
+    return None
+
+
+def _grid(figure: Figure) -> str:
+    """Return the picture, and what its rows show."""
+    shown = picture(_sized(base64.b64decode(figure.data["png"])), "image/png", figure.alt)
+    rows = [plain(row, LONGEST) for row in figure.data.get("rows", ())[:MAX_ROWS]]
+    return f"{shown}\n\nFrom the top: {', '.join(rows)}." if rows else shown
+
+
+def _rows(figure: Figure) -> str:
+    """Return the rows as a table; of a large one, its upper left."""
+    columns, rows = figure.data["columns"], figure.data["rows"]
+    shown = table(columns[:MAX_COLUMNS], [row[:MAX_COLUMNS] for row in rows[:MAX_ROWS]])
+    if len(columns) > MAX_COLUMNS or len(rows) > MAX_ROWS:
+        return f"{shown}\n\nThe report has all {len(rows):,} rows and {len(columns):,} columns."
+    return shown
+
+
+_SHOWN = {"image": _grid, "table": _rows}
+
+
+def _sized(png: bytes) -> bytes:
+    with Image.open(io.BytesIO(png)) as image:
+        factor = -(-MIN_WIDTH // image.width)
+        if factor > 1:
+            size = (image.width * factor, image.height * factor)
+            png = _png(image.resize(size, Image.Resampling.NEAREST))
+    while len(png) > MAX_PNG_BYTES:
+        with Image.open(io.BytesIO(png)) as image:
+            png = _png(image.convert("RGB").resize((image.width // 2, image.height // 2)))
+    return png
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+WIDTH, HEIGHT = 460, 250
+"""Of one chart, in pixels."""
+LEFT, TOP, RIGHT, BOTTOM = 56, 52, 20, 40
+"""Room around the curves for texts."""
+PER_ROW = 2
+MAX_CHARTS, MAX_SERIES, MAX_POINTS = 8, 6, 200
+STROKES = ("#2a5d8f", "#b4531a", "#3b7a57", "#8a4a8c", "#7a6a1e", "#555d66")
+DASHES = ("none", "7 3", "2 3", "9 3 2 3", "4 2", "12 3")
+INK, QUIET, GRID, MARK, GROUND = "#22262b", "#5a626b", "#e4e1d9", "#b02a20", "#ffffff"
+FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', Arial, sans-serif"
+
+
+def curves_markdown(report: Report) -> str | None:
+    """Return the training curves with the snapshot marked, None when none were kept."""
+    charts = [
+        figure
+        for figure in report.figures
+        if figure.section == "training" and figure.kind == "lines" and _series(figure.data)
+    ][:MAX_CHARTS]
+    if not charts:
+        return None
+    svg = curves_svg(charts)
+    alt = f"Training curves of {report.name}, {len(charts)} charts over the samples seen"
+    captions = [f"- **{_title(figure)}** {plain(figure.caption)}" for figure in charts]
+    legend = "The dashed line marks the snapshot that was kept."
+    head = f"# Training of {report.name}\n\n{picture(svg.encode(), 'image/svg+xml', alt)}"
+    return "\n".join([head, "", legend, "", *captions, ""])
+
+
+def curves_svg(charts: Sequence[Figure]) -> str:
+    """Return the charts as one SVG document, two in a row."""
+    columns = min(PER_ROW, len(charts))
+    width, height = WIDTH * columns, HEIGHT * -(-len(charts) // columns)
+    placed = [
+        _chart(figure, WIDTH * (index % columns), HEIGHT * (index // columns))
+        for index, figure in enumerate(charts)
+    ]
+    return element(
+        "svg",
+        element("rect", width=width, height=height, rx=6, fill=GROUND),
+        placed,
+        xmlns="http://www.w3.org/2000/svg",
+        width=width,
+        height=height,
+        viewBox=f"0 0 {width} {height}",
+        font_family=FONT,
+        font_size=11,
+        fill=INK,
+    )
+
+
+def _chart(figure: Figure, left: int, top: int) -> Html:
+    data = figure.data
+    series, marks = _series(data), list(data.get("marks", ()))
+    across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
+    title, unit = _title(figure), str(data["y_label"])
+    told = title if unit in title else f"{title}, {unit}"
+    return element(
+        "g",
+        element("text", told, x=16, y=20, font_size=13, font_weight=600),
+        _legend(series),
+        _axes(across, up),
+        [_mark(mark, across) for mark in marks],
+        _curves(series, across, up),
+        transform=f"translate({left} {top})",
+    )
+
+
+def _series(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [item for item in data["series"] if finite(item["y"])][:MAX_SERIES]
+
+
+def _title(figure: Figure) -> str:
+    return words(figure.id.removeprefix("training-").replace("-", " "))
+
+
+def _legend(series: Sequence[Mapping[str, Any]]) -> list[Html]:
+    """Return name and last value of every series in its colour, in one line."""
+    told: list[Html] = []
+    x = 16.0
+    for index, item in enumerate(series):
+        text = f"{words(str(item['name']))} {number(finite(item['y'])[-1])}"
+        told.append(
+            element("path", d=f"M{x:.1f} 36h16", stroke_width=2, fill="none", **_style(index))
+        )
+        told.append(element("text", text, x=f"{x + 20:.1f}", y=40, fill=QUIET))
+        x += 40 + 5.5 * len(text)
+    return told
+
+
+def _axes(across: Scale, up: Scale) -> list[Html]:
+    wide, bottom = WIDTH - LEFT - RIGHT, HEIGHT - BOTTOM
+    found = []
+    for tick in up.ticks:
+        y = TOP + (bottom - TOP) * (1 - up.at(tick))
+        found.append(element("path", d=f"M{LEFT} {y:.1f}h{wide}", stroke=GRID))
+        found.append(
+            element(
+                "text", compact(tick), x=LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end", fill=QUIET
+            )
+        )
+    for tick in across.ticks:
+        x = LEFT + wide * across.at(tick)
+        found.append(
+            element(
+                "text", compact(tick), x=f"{x:.1f}", y=bottom + 16, text_anchor="middle", fill=QUIET
+            )
+        )
+    label = element(
+        "text", "samples seen", x=WIDTH - RIGHT, y=bottom + 32, text_anchor="end", fill=QUIET
+    )
+    return [*found, label]
+
+
+def _mark(mark: Mapping[str, Any], across: Scale) -> Html:
+    x = LEFT + (WIDTH - LEFT - RIGHT) * across.at(mark["x"])
+    anchor, shift = ("end", -4) if across.at(mark["x"]) > 0.5 else ("start", 4)
+    return element(
+        "g",
+        element("path", d=f"M{x:.1f} {TOP}V{HEIGHT - BOTTOM}", stroke=MARK, stroke_dasharray="4 3"),
+        element(
+            "text",
+            str(mark["text"]),
+            x=f"{x + shift:.1f}",
+            y=TOP + 10,
+            fill=MARK,
+            text_anchor=anchor,
+        ),
+    )
+
+
+def _curves(series: Sequence[Mapping[str, Any]], across: Scale, up: Scale) -> Html:
+    paths = [
+        element(
+            "path",
+            d=curve_path(item, across, up, MAX_POINTS),
+            fill="none",
+            stroke_width=2,
+            stroke_linejoin="round",
+            vector_effect="non-scaling-stroke",
+            **_style(index),
+        )
+        for index, item in enumerate(series)
+    ]
+    return element(
+        "svg",
+        paths,
+        x=LEFT,
+        y=TOP,
+        width=WIDTH - LEFT - RIGHT,
+        height=HEIGHT - BOTTOM - TOP,
+        viewBox=f"0 0 {BOX} {BOX}",
+        preserveAspectRatio="none",
+        overflow="visible",
+    )
+
+
+def _style(index: int) -> dict[str, str]:
+    return {"stroke": STROKES[index], "stroke_dasharray": DASHES[index]}
+
+
+SHOWN_CLASSES = 20
+
+
+def outcome_markdown(outcome: Outcome) -> str:
+    """Return the outcome of a job: the data set, or the reason why there is none, and the cost."""
+    published = outcome.published
+    cost = f"- **Cost of this run** {cost_text(outcome.cost.to_json())}"
+    report = f"- **Report** {code(outcome.report_page)}"
+    if published is None:
+        head = f"# Nothing was published\n\n{plain(outcome.reason)}"
+        return f"{head}\n\n- **Generator** {code(outcome.generator)}\n{report}\n{cost}\n"
+    before = " It had been published before this run." if published.existed else ""
+    reading = "\n".join(published.reading)
+    return "\n".join(
+        [
+            f"# {outcome.name} {published.version}",
+            "",
+            f"{plain(outcome.reason)}.{before}",
+            "",
+            *_facts(outcome, published),
+            report,
+            f"- **Manifest** {code(published.manifest)}",
+            cost,
+            "",
+            "## Read it",
+            "",
+            f"```python\n{reading}\n```",
+            "",
+        ]
+    )
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return the outcome in a line, for listings."""
+    published = outcome.published
+    if published is None:
+        return f"**Nothing published** {plain(outcome.reason)}"
+    word = records_word(outcome.report.modality)
+    return f"**{published.version}** {published.rows:,} {word}, {plain(outcome.reason)}"
+
+
+def _facts(outcome: Outcome, published: Published) -> list[str]:
+    word = records_word(outcome.report.modality)
+    size = f"{published.total_bytes / 2**20:,.1f} MiB"
+    facts = [f"- **Size** {published.rows:,} {word} in {published.shards} shards, {size}"]
+    if published.class_counts:
+        facts.append(f"- **Classes** {_classes(published.class_counts)}")
+    facts.append(f"- **Generator** {code(outcome.generator)}")
+    facts.append(f"- **Verdict** {plain(published.verdict).upper()}{_signed(published.override)}")
+    return facts
+
+
+def _classes(counts: Sequence[tuple[Label, int]]) -> str:
+    if len(counts) <= SHOWN_CLASSES:
+        return ", ".join(f"{plain(label, LONGEST)}: {count:,}" for label, count in counts)
+    sizes = [count for _, count in counts]
+    return f"{len(counts):,} of them, of {min(sizes):,} to {max(sizes):,} each"
+
+
+def _signed(override: Mapping[str, Any] | None) -> str:
+    if not override:
+        return ""
+    by, at, reason = (plain(override.get(name, "?")) for name in ("by", "at", "reason"))
+    return f", **overridden** by {by} at {at}: {reason}"
+
+
+MAX_BYTES = 300_000
+"""Of one artifact, as it is stored."""

@@ -1,0 +1,499 @@
+"""One report, one HTML file: no script, no request, nothing but text, pictures and style.
+
+The sections of the page, in the order a reader needs them: the verdict first.
+
+The kinds of figure, by name; pictures and tables are drawn here, charts in their own files.
+
+The table of metrics, and the picture of each metric against its ceiling.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from flows.report.charts import CEILING_UNIT, bars, bars_key, lines, panels
+from flows.report.html import (
+    NOTHING,
+    Html,
+    element,
+    escape,
+    fact,
+    instant,
+    interval,
+    join,
+    number,
+    words,
+)
+from flows.report.maps import heatmap, scatter
+from gan.report import Figure, Metric, Outcome, Reason, Report, Verdict
+
+_PICTURE_WIDTH = 720
+"""Small pictures are magnified by a whole factor to about this many CSS pixels."""
+_MOST_LABELS = 24
+"""More labels than this along one side of a picture are left to the caption."""
+
+
+def figure(item: Figure) -> Html:
+    """Return one figure with its caption.
+
+    Raises:
+        ValueError: the kind is unknown, or a picture is not base64 text.
+    """
+    if item.kind not in KINDS:
+        msg = f"figure {item.id!r} has kind {item.kind!r}; known are {', '.join(sorted(KINDS))}"
+        raise ValueError(msg)
+    return element(
+        "figure",
+        KINDS[item.kind](item.data, item.alt),
+        element("figcaption", item.caption),
+        class_=f"figure-{item.kind}",
+    )
+
+
+def picture(data: Mapping[str, Any], alt: str) -> Html:
+    """Return a PNG as a data URI, with the names of its columns and rows beside it.
+
+    Raises:
+        ValueError: `png` is not base64 text.
+    """
+    try:
+        base64.b64decode(data["png"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        msg = f"a picture's png is not base64 text: {error}"
+        raise ValueError(msg) from error
+    width, height = int(data["width"]), int(data["height"])
+    shown = width * max(1, round(_PICTURE_WIDTH / max(width, 1)))
+    image = element(
+        "img",
+        src=f"data:image/png;base64,{data['png']}",
+        alt=alt,
+        width=width,
+        height=height,
+        class_="magnified" if shown > width else None,
+    )
+    columns = _labels(data.get("columns", ()), "columns")
+    rows = _labels(data.get("rows", ()), "rows")
+    corner = element("span") if rows and columns else None
+    inner = join(corner, columns, rows, element("div", image, class_="picture-image"))
+    names = " with-rows" if rows else ""
+    return element("div", inner, class_=f"picture{names}", style=f"max-width:{shown}px")
+
+
+def table(data: Mapping[str, Any], alt: str) -> Html:
+    """Return a table; the first column names the row, numbers stand at the right."""
+    rows: Sequence[Sequence[Any]] = data["rows"]
+    right = set(data.get("right", ()))
+    texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
+    head = [
+        element("th", str(name), scope="col", class_=_side(left=index in texts - right))
+        for index, name in enumerate(data["columns"])
+    ]
+    body = [element("tr", _cells(row, right)) for row in rows]
+    dense = "dense" if data.get("dense") else None
+    inner = join(element("thead", element("tr", head)), element("tbody", body))
+    return wide(inner, alt, class_=dense)
+
+
+def wide(rows: Html, label: str, class_: str | None = None) -> Html:
+    """Return a table that scrolls by itself where the page is narrower than it."""
+    inner = element("table", rows, class_=class_)
+    return element("div", inner, class_="wide", role="region", aria_label=label, tabindex="0")
+
+
+def _cells(row: Sequence[Any], right: set[int]) -> list[Html]:
+    first, *rest = row
+    return [element("th", _cell(first), scope="row")] + [
+        element(
+            "td", _cell(value), class_=_side(left=isinstance(value, str) and index not in right)
+        )
+        for index, value in enumerate(rest, start=1)
+    ]
+
+
+def _side(*, left: bool) -> str | None:
+    return None if left else "number"
+
+
+def _cell(value: Any) -> Html:
+    return escape(value if isinstance(value, str) else number(value))
+
+
+def _labels(names: Sequence[str], side: str) -> Html | None:
+    if not names or len(names) > _MOST_LABELS:
+        return None
+    return element("div", [element("span", str(name)) for name in names], class_=side)
+
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any], str], Html]] = {
+    "image": picture,
+    "lines": lines,
+    "bars": bars,
+    "table": table,
+    "panels": panels,
+    "heatmap": heatmap,
+    "scatter": scatter,
+}
+
+
+DIRECTIONS = {
+    "higher": ("↑", "higher is better"),
+    "lower": ("↓", "lower is better"),
+    "target": ("≈", "the nearer to the ceiling, the better"),
+}
+PARTS: Mapping[str, str] = {"images": "class", "tables": "column"}
+"""Modality → what a scope names after its slash."""
+_WORD_COLUMNS = ("Metric", "On", "Gate")
+_COLUMNS = (
+    "Metric",
+    "On",
+    "Value",
+    "95 % interval",
+    "Ceiling",
+    "Value ÷ ceiling",
+    "Records",
+    "Gate",
+)
+
+
+def metrics_table(report: Report) -> Html | None:
+    """Return all metrics: those of the whole set in view, those of one class in a fold."""
+    outcomes = outcomes_of(report)
+    whole = [metric for metric in report.metrics if "/" not in metric.scope]
+    parts = [metric for metric in report.metrics if "/" in metric.scope]
+    if not report.metrics:
+        return None
+    fold = None
+    if parts:
+        part = PARTS.get(report.modality, "part")
+        count = element("summary", f"Per {part}: {len(parts)} more metrics")
+        fold = element("details", count, _table(parts, outcomes, f"Metrics per {part}"))
+    legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
+    key = (
+        f"{legend}. The ceiling is the same metric of real validation records against the "
+        "holdout: what real data itself reaches."
+    )
+    table = _table(whole, outcomes, "Metrics") if whole else None
+    return join(table, element("p", key, class_="key"), fold)
+
+
+def outcomes_of(report: Report) -> Mapping[tuple[str, str], Outcome]:
+    """Return what the gate said of every metric that it judges, by name and scope.
+
+    The gate names whatever does not pass, and a metric that passes everywhere once; so a metric it
+    judges and does not name here has passed. One without a ceiling is only shown.
+    """
+    named = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
+    judged = {reason.metric for reason in report.reasons}
+    passed: dict[tuple[str, str], Outcome] = {
+        (metric.name, metric.scope): "pass"
+        for metric in report.metrics
+        if metric.name in judged and metric.ceiling is not None
+    }
+    return {**passed, **named}
+
+
+def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
+    """Return value ÷ ceiling of every metric of the whole set as `bars`, or None without any."""
+    rows: list[dict[str, str | float | None]] = []
+    alts: list[str] = []
+    for metric in metrics:
+        ratio, ceiling = metric.ratio, metric.ceiling
+        if ratio is None or ceiling is None or "/" in metric.scope:
+            continue
+        label = f"{words(metric.name)}, {metric.scope}"
+        alts.append(f"{label}: {number(ratio)} of the ceiling")
+        low, high = metric.low / ceiling.value, metric.high / ceiling.value
+        rows.append({"label": label, "value": ratio, "low": low, "high": high})
+    if not rows:
+        return None
+    return Figure(
+        id="ratios",
+        section="metrics",
+        caption="Every metric of the whole set, divided by what real data reaches.",
+        alt="; ".join(alts),
+        kind="bars",
+        data={
+            "unit": CEILING_UNIT,
+            "bars": rows,
+        },
+    )
+
+
+def _table(
+    metrics: Sequence[Metric], outcomes: Mapping[tuple[str, str], Outcome], label: str
+) -> Html:
+    head = element("tr", [_table_head(name) for name in _COLUMNS])
+    body = [_row(metric, outcomes.get((metric.name, metric.scope))) for metric in metrics]
+    return wide(join(element("thead", head), element("tbody", body)), label, class_="metrics")
+
+
+def _table_head(name: str) -> Html:
+    numbers = name not in _WORD_COLUMNS
+    return element("th", name, scope="col", class_="number" if numbers else None)
+
+
+def _row(metric: Metric, outcome: Outcome | None) -> Html:
+    sign, meaning = DIRECTIONS[metric.direction]
+    arrow = element("span", sign, class_="direction", title=meaning, role="img", aria_label=meaning)
+    ceiling, ratio = metric.ceiling, metric.ratio
+    return element(
+        "tr",
+        element("th", words(metric.name), " ", arrow, scope="row"),
+        element("td", metric.scope),
+        element("td", element("b", number(metric.value)), class_="number"),
+        element("td", interval(metric.low, metric.high), class_="number"),
+        element("td", _ceiling(metric), class_="number"),
+        element("td", NOTHING if ceiling is None else number(ratio), class_="number"),
+        element("td", number(metric.n), class_="number"),
+        element("td", _outcome(outcome)),
+    )
+
+
+def _ceiling(metric: Metric) -> Html | str:
+    if metric.ceiling is None:
+        return NOTHING
+    ends = interval(metric.ceiling.low, metric.ceiling.high)
+    return join(number(metric.ceiling.value), element("small", f" ({ends})"))
+
+
+def _outcome(outcome: Outcome | None) -> Html | str:
+    if outcome is None:
+        return NOTHING
+    return element("span", outcome, class_=f"badge is-{outcome}")
+
+
+VERDICTS: dict[Verdict, tuple[str, str]] = {
+    "pass": ("Pass", "Every rule of the gate is met."),
+    "warn": ("Warn", "No rule blocks, but something is outside a pass bound or cannot be known."),
+    "block": ("Blocked", "At least one rule of the gate blocks this generator."),
+}
+OUTCOMES: dict[Outcome, tuple[str, str]] = {
+    "block": ("✕", "Blocks"),
+    "unknown": ("?", "Unknown"),
+    "warn": ("!", "Warns"),
+    "pass": ("✓", "Passes"),
+}
+TITLES = {
+    "samples": "Samples",
+    "metrics": "Metrics",
+    "columns": "Columns",
+    "training": "Training",
+    "data": "Data",
+}
+"""Sections of figures in their order; a section that is not named here follows them."""
+_FEW = 8
+
+
+def header(report: Report, title: str) -> Html:
+    """Return the title and what the page is about."""
+    return element(
+        "header",
+        element("p", "Synthetic data report", class_="eyebrow"),
+        element("h1", title),
+        element(
+            "p",
+            "Generator ",
+            element("code", report.generator),
+            f", evaluated {instant(report.created)}",
+            class_="about",
+        ),
+    )
+
+
+def verdict(report: Report) -> Html:
+    """Return the verdict and its reasons, those that decided first, passes last."""
+    word, meaning = VERDICTS[report.verdict]
+    deciding = [reason for reason in report.reasons if reason.outcome != "pass"]
+    deciding.sort(key=lambda reason: list(OUTCOMES).index(reason.outcome))
+    passing = [reason for reason in report.reasons if reason.outcome == "pass"]
+    return element(
+        "section",
+        element("h2", _icon(report.verdict), word, class_="verdict-word", id="verdict"),
+        element("p", meaning, class_="meaning"),
+        _reasons(deciding),
+        _passes(passing, few=not deciding and len(passing) <= _FEW),
+        class_=f"verdict is-{report.verdict}",
+        aria_labelledby="verdict",
+    )
+
+
+def figures(report: Report, name: str) -> Html:
+    """Return the figures of one section, without a heading; bars are explained once."""
+    return arranged([item for item in report.figures if item.section == name])
+
+
+def arranged(items: Sequence[Figure]) -> Html:
+    """Return figures, curves side by side where there is room."""
+    if not items:
+        return Html("")
+    charts = [item.data for item in items if item.kind == "bars"]
+    key = bars_key(charts) if charts else None
+    return join(element("div", [figure(item) for item in items], class_="figures"), key)
+
+
+def samples(report: Report) -> Html | None:
+    """Return the pictures of samples, or nothing."""
+    return _section(TITLES["samples"], figures(report, "samples"))
+
+
+def metrics(report: Report) -> Html | None:
+    """Return the table of metrics and the bars against the ceiling."""
+    own = [item for item in report.figures if item.section == "metrics"]
+    ratio = ratio_figure(report.metrics)
+    if ratio and not any(item.kind == "bars" for item in own):
+        own = [ratio, *own]
+    return _section(TITLES["metrics"], join(metrics_table(report), arranged(own)))
+
+
+def columns(report: Report) -> Html | None:
+    """Return what is drawn of single columns and of their pairs, or nothing."""
+    return _section(TITLES["columns"], figures(report, "columns"))
+
+
+def training(report: Report) -> Html | None:
+    """Return the training curves, or nothing."""
+    return _section(TITLES["training"], figures(report, "training"))
+
+
+def data(report: Report) -> Html | None:
+    """Return figures and notes about the data and the set-up, or nothing."""
+    notes = element("ul", [element("li", note) for note in report.notes], class_="notes")
+    return _section(TITLES["data"], join(figures(report, "data"), notes if report.notes else None))
+
+
+def others(report: Report) -> list[Html | None]:
+    """Return the sections that later measures add, under their own names."""
+    names = dict.fromkeys(item.section for item in report.figures if item.section not in TITLES)
+    return [_section(words(name).capitalize(), figures(report, name)) for name in names]
+
+
+def events(report: Report) -> Html | None:
+    """Return what happened while training, or nothing."""
+    entries = [
+        element(
+            "li",
+            element("span", f"{item.samples_seen:,} samples", class_="when"),
+            element("b", words(item.kind)),
+            element("span", item.text),
+        )
+        for item in report.events
+    ]
+    return _section("Events", element("ol", entries, class_="events") if entries else None)
+
+
+def provenance(report: Report) -> Html:
+    """Return which generator, data, seed and software the numbers stand for."""
+    facts = {
+        "name": report.name,
+        "generator": report.generator,
+        "snapshot digest": report.snapshot_digest,
+        "created": report.created,
+        "modality": report.modality,
+        "schema": report.schema,
+        **{key: report.facts[key] for key in sorted(report.facts)},
+    }
+    entries = [
+        element("div", element("dt", words(str(key))), element("dd", fact(value)))
+        for key, value in facts.items()
+    ]
+    return element("section", element("h2", "Provenance"), element("dl", entries, class_="facts"))
+
+
+def _section(title: str, content: Html | None) -> Html | None:
+    if not content:
+        return None
+    return element("section", element("h2", title), content)
+
+
+def _icon(outcome: Outcome) -> Html:
+    return element("span", OUTCOMES[outcome][0], class_=f"icon is-{outcome}", aria_hidden="true")
+
+
+def _reasons(reasons: Sequence[Reason]) -> Html | None:
+    if not reasons:
+        return None
+    return element("ul", [_reason(reason) for reason in reasons], class_="reasons")
+
+
+def _reason(reason: Reason) -> Html:
+    """Return one reason; the sentence gets a subject when it does not name its metric itself."""
+    subject = f"{words(reason.metric)} ({reason.scope}): "
+    named = reason.metric in reason.text or words(reason.metric) in reason.text
+    return element(
+        "li",
+        _icon(reason.outcome),
+        element(
+            "span",
+            element("b", f"{OUTCOMES[reason.outcome][1]} "),
+            None if named else subject,
+            reason.text,
+        ),
+    )
+
+
+def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
+    if not reasons:
+        return None
+    if few:
+        return _reasons(reasons)
+    count = f"{len(reasons)} rules passed" if len(reasons) > 1 else "1 rule passed"
+    return element("details", element("summary", count), _reasons(reasons))
+
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Even if text ever became markup, a browser would load and run nothing."""
+
+
+def render(report: Report, *, title: str | None = None) -> str:
+    """Return the page of a report; equal reports give equal pages.
+
+    Args:
+        report: What was measured.
+        title: The heading; the report's name when None.
+
+    Raises:
+        ValueError: a figure is of an unknown kind or its picture cannot be read.
+    """
+    heading = title or report.name
+    body = element(
+        "body",
+        element(
+            "main",
+            header(report, heading),
+            verdict(report),
+            samples(report),
+            metrics(report),
+            columns(report),
+            training(report),
+            data(report),
+            [part for part in others(report) if part],
+            events(report),
+            provenance(report),
+        ),
+    )
+    page = element("html", _page_head(heading, report), body, lang="en")
+    return f"<!doctype html>\n{page}\n"
+
+
+def _page_head(heading: str, report: Report) -> Html:
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="generator", content="ganmill"),
+        element("title", f"{heading}: {VERDICTS[report.verdict][0].lower()}"),
+        join(element("style", _style())),
+    )
+
+
+@cache
+def _style() -> Html:
+    """Return the style sheet, our own file, without comments and blank space."""
+    text = files("flows.report").joinpath("style.css").read_text(encoding="utf-8")
+    return Html(re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip())

@@ -1,0 +1,190 @@
+"""The slot of a GPU pool: so many trainings at once share its GPUs, the others wait.
+
+A slot is a lease of Prefect's global concurrency limit, renewed beside the training. A training
+whose lease is gone stops at its next step, because another one may have the GPU by now; a holder
+that was killed loses the slot when its lease ends.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID
+
+from httpx import HTTPError, TransportError
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import (
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
+)
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+
+from flows.errors import SlotLostError
+from flows.progress import StopSignal
+from gan.errors import Interrupted
+from storage.stores.settings import load_settings
+
+LOCKED, GONE = 423, 410
+"""What Prefect answers: no slot is free; there is no such lease."""
+ASK_AGAIN_S = 5.0
+SAY_AGAIN_S = 600.0
+"""A waiting run tells so at first and then this often."""
+FAREWELL_S = 2.0
+RENEWALS = 4
+"""So often is a lease renewed within its time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The trainings that share GPUs."""
+
+    name: str
+    slots: int = 1
+    lease_s: float = 120.0
+    """How long a slot is kept for a holder that does not renew it; at least a minute."""
+
+
+def usual_pool() -> Pool:
+    """Return the pool that the settings name.
+
+    Raises:
+        SettingsError: a `GANMILL_*` variable cannot be understood.
+    """
+    settings = load_settings()
+    return Pool(name=settings.gpu_slot, slots=settings.gpu_slots, lease_s=settings.gpu_lease_s)
+
+
+def ensure(client: SyncPrefectClient, pool: Pool) -> bool:
+    """Make the limit of a pool, or give it its number of slots; False when nothing was to do."""
+    try:
+        known = client.read_global_concurrency_limit_by_name(pool.name)
+    except ObjectNotFound:
+        made = GlobalConcurrencyLimitCreate(name=pool.name, limit=pool.slots)
+        with suppress(ObjectAlreadyExists):
+            client.create_global_concurrency_limit(made)
+        return True
+    if known.limit == pool.slots:
+        return False
+    change = GlobalConcurrencyLimitUpdate(limit=pool.slots)
+    client.update_global_concurrency_limit(pool.name, change)
+    return True
+
+
+@contextmanager
+def held(pool: Pool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
+    """Hold a slot within the block and give its lease; wait for it first, and tell that.
+
+    Raises:
+        SlotLostError: the lease was lost, and the block gave up when `stop` was asked.
+        Interrupted: a stop was asked for while waiting.
+    """
+    with get_client(sync_client=True) as client:
+        lease = _Lease(id=_take(client, pool, stop, say), pool=pool, stop=stop)
+        keeper = threading.Thread(
+            target=copy_context().run, args=(lease.keep,), name="gpu-slot", daemon=True
+        )
+        keeper.start()
+        try:
+            yield lease.id
+        except Interrupted:
+            if lease.lost:
+                raise SlotLostError(_lost(pool, lease.lost)) from None
+            raise
+        finally:
+            lease.over.set()
+            keeper.join(FAREWELL_S)
+            with suppress(HTTPError):
+                client.release_concurrency_slots_with_lease(lease.id)
+
+
+def _take(
+    client: SyncPrefectClient, pool: Pool, stop: StopSignal, say: Callable[[str], None]
+) -> UUID:
+    """Return the lease of a slot, once there is one."""
+    ensure_exists(client, pool)
+    told_s, pause = monotonic() - SAY_AGAIN_S, threading.Event()
+    while True:
+        try:
+            answer = client.increment_concurrency_slots_with_lease(
+                [pool.name], 1, "concurrency", pool.lease_s
+            )
+            return UUID(answer.json()["lease_id"])
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != LOCKED:
+                raise
+            told_s = _tell_waiting(pool, say, told_s)
+        except TransportError:
+            told_s = _tell_waiting(pool, say, told_s)
+        if stop():
+            msg = "stopped while waiting for the GPU slot"
+            raise Interrupted(msg)
+        pause.wait(ASK_AGAIN_S)
+
+
+def _tell_waiting(pool: Pool, say: Callable[[str], None], told_s: float) -> float:
+    """Tell from time to time; return when that was last done."""
+    if monotonic() - told_s < SAY_AGAIN_S:
+        return told_s
+    say(f"Another training has the GPU slot {pool.name!r}; waiting for it")
+    return monotonic()
+
+
+def ensure_exists(client: SyncPrefectClient, pool: Pool) -> None:
+    """Make the limit of a pool unless there is one; the slots of that one stay."""
+    try:
+        client.read_global_concurrency_limit_by_name(pool.name)
+    except ObjectNotFound:
+        ensure(client, pool)
+
+
+def _lost(pool: Pool, why: str) -> str:
+    return (
+        f"the GPU slot {pool.name!r} was lost while training ({why}): the checkpoint is kept, run "
+        "again to continue"
+    )
+
+
+@dataclass(kw_only=True)
+class _Lease:
+    id: UUID
+    pool: Pool
+    stop: StopSignal
+    over: threading.Event = field(default_factory=threading.Event)
+    lost: str = ""
+    """Why the lease is gone; empty while it is held."""
+
+    def keep(self) -> None:
+        """Renew the lease until it is over; ask for a stop when that cannot be done in time."""
+        with get_client(sync_client=True) as client:
+            while not self.lost:
+                end = self._end_by_itself()
+                if self.over.wait(self.pool.lease_s / RENEWALS):
+                    return end.cancel()
+                while not (self.lost or self.over.is_set() or self._renew(client)):
+                    self.over.wait(1)
+                end.cancel()
+        return None
+
+    def _end_by_itself(self) -> threading.Timer:
+        timer = threading.Timer(0.9 * self.pool.lease_s, self._give_up, ["Prefect did not answer"])
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _renew(self, client: SyncPrefectClient) -> bool:
+        try:
+            client.renew_concurrency_lease(self.id, self.pool.lease_s)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code == GONE:
+                self._give_up("it was taken back, or Prefect forgot it")
+            return False
+        except HTTPError:
+            return False
+        return True
+
+    def _give_up(self, why: str) -> None:
+        if not (self.lost or self.over.is_set()):
+            self.lost = why
+            self.stop.ask()

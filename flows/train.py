@@ -1,0 +1,361 @@
+"""Stage 2: from records to a candidate in the lake.
+
+The first trainer of a train key decides the version; the first complete snapshot wins, everyone
+else adopts it. Checkpoints are mirrored to the lake, so that another machine can continue.
+
+In place of stage 2: the champion, too young for a successor, on today's records.
+
+Whether a generator is to be trained tonight, and the sentence that says why: `training.when`.
+
+changed    when source, split or settings are others than the champion's
+interval   when the champion has reached its age; other settings or another split do not wait
+always     every night
+
+Due is not the same as trained: what the train key finds in the lake is not trained again.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from flows.decision import override_of
+from flows.evaluate import Desk, Story, put_story, read_story
+from flows.job import Candidate, Job, now
+from flows.progress import Meter
+from flows.recipe import Recipe, train_key, training_part, training_seed
+from gan.errors import DataError, OutdatedError
+from storage.digests import sha256_hex
+from storage.errors import ObjectNotFoundError
+from storage.lake import layout, promotions, registry
+from storage.lake.layout import version_time
+from storage.lake.registry import TrainingPlan
+from storage.records.durable import hold_lock
+from storage.sources.prepare import Prepared
+
+if TYPE_CHECKING:
+    from gan.config import ResolvedConfig
+    from gan.protocols import Codec, Tick
+    from gan.training.loop import TrainResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """Whether training is due, and why or why not, as one sentence."""
+
+    is_due: bool
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reigning:
+    """The champion, as far as its age and origin go."""
+
+    version: str
+    training: Mapping[str, Any]
+    """What it was trained on (`flows.recipe.training_part`); empty where that was not written."""
+
+    def age_days(self, night: date) -> int:
+        """Return its age on a night in days; 0 for one that was made later than that."""
+        return max(0, (night - version_time(self.version).date()).days)
+
+
+def training_due(
+    recipe: Recipe, night: date, champion: Reigning | None, today: Mapping[str, Any]
+) -> Due:
+    """Return whether training is due; pure.
+
+    Args:
+        recipe: of the job.
+        night: the run's scheduled date.
+        champion: None before the first promotion.
+        today: what would be trained on now (`flows.recipe.training_part`).
+    """
+    if champion is None:
+        return Due(is_due=True, why=f"No generator of {recipe.name} is champion yet: training")
+    if recipe.training.when == "always":
+        why = f"training.when is always: training a generator of the night {night}"
+        return Due(is_due=True, why=why)
+    changed = what_changed(champion.training, today)
+    if recipe.training.when == "interval" and changed in (None, SOURCE):
+        return _by_age(champion, champion.age_days(night), recipe.training.interval_days)
+    named = f"champion {champion.version}"
+    if changed is None:
+        return Due(is_due=False, why=f"Nothing changed since {named} was trained")
+    if changed == UNKNOWN:
+        return Due(is_due=True, why=f"It is not on record what {named} was trained on: training")
+    return Due(is_due=True, why=f"The {changed} changed since {named} was trained: training")
+
+
+SOURCE, UNKNOWN = "source", "unknown"
+_PARTS: Mapping[str, str] = {
+    "split_digest": "split rule",
+    "algorithm_version": "version of ganmill's algorithms",
+}
+"""Part of a train key → what it is called; every other one is a setting of the recipe."""
+
+
+def what_changed(before: Mapping[str, Any], today: Mapping[str, Any]) -> str | None:
+    """Return the weightiest difference of two trainings: a setting, split rule, … , the source.
+
+    Returns:
+        None when they are equal, UNKNOWN when nothing is known of the first.
+    """
+    if not before:
+        return UNKNOWN
+    parts = [part for part in {**before, **today} if before.get(part) != today.get(part)]
+    words = {"source" if part == "source_digest" else _PARTS.get(part) for part in parts}
+    if None in words:
+        return "recipe's settings"
+    return min(words, key=lambda word: (word == SOURCE, word), default=None)
+
+
+def _by_age(champion: Reigning, age_days: int, interval_days: int) -> Due:
+    named, left_days = f"Champion {champion.version}", interval_days - age_days
+    old = f"{named} is {_days(age_days)} old"
+    if left_days <= 0:
+        return Due(is_due=True, why=f"{old}, and training is due after {_days(interval_days)}")
+    return Due(is_due=False, why=f"{old}; training is due in {_days(left_days)}")
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'' if count == 1 else 's'}"
+
+
+def due_tonight(job: Job, prepared: Prepared) -> Due:
+    """Return whether training is due on this night, by what the lake says of the champion.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    champion = promotions.champion(job.lake, job.name)
+    reigning = None
+    if champion is not None:
+        story = read_story(job.lake, job.name, champion.version)
+        reigning = Reigning(version=champion.version, training=story.training)
+    today = training_part(job.recipe, prepared, job.scheduled)
+    return training_due(job.recipe, job.scheduled, reigning, today)
+
+
+MIRROR_INTERVAL_S = 30.0
+"""A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
+are written at every tick."""
+
+TOLD: Mapping[str, str] = {
+    "coverage_ratio": "coverage {:.2f} of real",
+    "validation_nll": "validation {:.2f} nats a row",
+    "two_way": "pair error {:.3f}",
+}
+"""Metric of a tick → how the progress bar says it; the first that is there."""
+
+
+def train(job: Job, prepared: Prepared) -> Candidate:
+    """Return the candidate of this recipe and source: adopted, continued or trained anew.
+
+    Raises:
+        TrainingError: training failed and repair did not help.
+        Interrupted: a stop was asked for; the last checkpoint is complete.
+        LakeError: the lake failed.
+    """
+    key = train_key(job.recipe, prepared, job.scheduled)
+    found = find_candidate(job, key)
+    if found is not None:
+        job.reporter.say(f"Trained before: generator {job.name}/{found.version}")
+        return found
+    due = due_tonight(job, prepared)
+    if due.is_due:
+        job.reporter.say(due.why)
+    folder = job.work / "runs" / key
+
+    def waiting() -> None:
+        job.reporter.say("Another process of this machine trains this generator; waiting for it")
+
+    with hold_lock(folder.with_suffix(".lock"), on_wait=waiting):
+        return find_candidate(job, key) or _train(job, prepared, key, folder)
+
+
+def find_candidate(job: Job, key: str) -> Candidate | None:
+    """Return the complete candidate of a train key, None when there is none yet."""
+    try:
+        plan = TrainingPlan.from_json(job.lake.get(layout.plan_key(key)))
+        digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
+    except ObjectNotFoundError:
+        return None
+    return Candidate(version=plan.version, snapshot_digest=digest, train_key=key, trained=False)
+
+
+def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
+    """Return the codec fitted on train, and what every `auto` becomes for these records.
+
+    Raises:
+        ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+    """
+    from gan.modalities import load_modality
+
+    modality = load_modality(prepared.modality)
+    codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
+    resolved = modality.resolve(
+        recipe.generator,
+        recipe.training,
+        codec,
+        train_rows=prepared.rows["train"],
+        seed=recipe.seed,
+    )
+    return codec, resolved
+
+
+def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
+    from gan.config import ResolvedConfig
+    from gan.device import choose_device
+    from gan.evaluation.assess import build_assess
+    from gan.protocols import Hooks
+    from gan.training.loop import train as run_loop
+
+    seed = training_seed(job.recipe, job.scheduled)
+    recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
+    codec, resolved = fit_and_resolve(recipe, prepared)
+    codec.check(recipe.synthesis.given, recipe.synthesis.samples)
+    proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
+    plan = registry.agree_training(job.lake, proposal)
+    config = ResolvedConfig.model_validate(plan.resolved)
+    for note in (*codec.notes, *config.notes):
+        job.reporter.say(f"  {note}")
+    registry.fetch_newest(job.lake, key, folder / "checkpoints")
+    _tell_start(job, folder / "checkpoints")
+    with job.reporter.meter("Preparing the assessment", "records"):
+        assess = build_assess(
+            records["train"],
+            records["validation"],
+            label=prepared.label,
+            seed=recipe.seed,
+            modality=prepared.modality,
+        )
+    device = choose_device(recipe.training.device)
+    with (
+        gpu_slot(job, device),
+        job.reporter.meter("Training", "samples", config.budget_samples) as meter,
+        job.stop.asking(),
+        job.spent.using(device),
+    ):
+        hooks = Hooks(
+            assess=assess,
+            on_tick=_show(meter),
+            on_checkpoint=_mirror(job, key),
+            should_stop=job.stop,
+        )
+        result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
+    return _store(job, prepared, plan, result, codec.notes)
+
+
+def gpu_slot(job: Job, device: str) -> AbstractContextManager[object]:
+    """Return what is held while training on a device: the job's slot on a GPU, else nothing."""
+    return job.gpu_slot() if device == "cuda" else nullcontext()
+
+
+def _tell_start(job: Job, folder: Path) -> None:
+    """Say where the training goes on, if there is a checkpoint of it."""
+    seen = max((int(path.name) for path in folder.glob("[0-9]*")), default=0)
+    if seen:
+        job.reporter.say(f"Continuing at {seen:,} samples")
+
+
+def _show(meter: Meter) -> "Callable[[Tick], None]":
+    def show(tick: "Tick") -> None:
+        found = [
+            text.format(tick.metrics[name]) for name, text in TOLD.items() if name in tick.metrics
+        ]
+        meter.update(tick.samples_seen, note=found[0] if found else "")
+
+    return show
+
+
+def _mirror(job: Job, key: str) -> Callable[[Path], None]:
+    last_s = monotonic()
+
+    def mirror(folder: Path) -> None:
+        nonlocal last_s
+        if job.stop() or monotonic() - last_s >= MIRROR_INTERVAL_S:
+            registry.mirror(job.lake, key, folder, int(folder.name))
+            last_s = monotonic()
+
+    return mirror
+
+
+def _store(
+    job: Job,
+    prepared: Prepared,
+    plan: TrainingPlan,
+    result: "TrainResult",
+    notes: Sequence[str],
+) -> Candidate:
+    story = Story(
+        train_key=plan.train_key,
+        split_digest=prepared.split_digest,
+        samples_seen=result.samples_seen,
+        best_samples_seen=result.best_samples_seen,
+        seconds=round(result.seconds, 3),
+        device=result.device,
+        events=tuple(result.events),
+        curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
+        notes=(*notes, *result.notes),
+        resolved=dict(plan.resolved),
+        training=training_part(job.recipe, prepared, job.scheduled),
+    )
+    put_story(job.lake, job.name, plan.version, story)
+    digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
+    return Candidate(
+        version=plan.version, snapshot_digest=digest, train_key=plan.train_key, trained=True
+    )
+
+
+def watch(job: Job, prepared: Prepared) -> Candidate | None:
+    """Return the champion when it goes on without a training; None when it is time to train.
+
+    Only `training.when: interval` spares a training. The champion is measured on today's records
+    all the same: when the verdict on it is block and no person overrode it, or when it cannot be
+    judged, it is time.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    young = young_champion(job, prepared)
+    if young is None:
+        return None
+    named = f"champion {young.version}"
+    try:
+        judged = Desk(job=job, prepared=prepared).judged(young.version, young.snapshot_digest)
+    except (DataError, OutdatedError) as error:
+        job.reporter.say(f"The {named} cannot be judged today ({error}): training")
+        return None
+    standing = promotions.standing(job.lake, job.name)
+    is_overridden = override_of(standing, judged.report_digest) is not None
+    if judged.judgement.verdict == "block" and not is_overridden:
+        job.reporter.say(f"Today's verdict on {named} is block: training")
+        return None
+    return young
+
+
+def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
+    """Return the champion when its age alone would spare a training.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    champion = promotions.champion(job.lake, job.name)
+    if job.recipe.training.when != "interval" or champion is None:
+        return None
+    due = due_tonight(job, prepared)
+    if due.is_due:
+        return None
+    job.reporter.say(due.why)
+    return Candidate(
+        version=champion.version,
+        snapshot_digest=champion.snapshot_digest,
+        train_key=read_story(job.lake, job.name, champion.version).train_key,
+        trained=False,
+    )

@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 from sklearn.datasets import load_digits
 
-from flows.engines.interface import Order, make_engine
+from flows.engines.interface import SynthesisRequest, make_engine
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.device import usable_cores
 from gan.images.codec import ImageCodec
@@ -108,7 +108,7 @@ def parts(plan: Plan, snapshot: Path, lake: ObjectStore) -> dict[str, tuple[floa
 def stage(plan: Plan, snapshot: Path, lake_uri: str, workers: int) -> float:
     """Return the wall seconds from the snapshot to the commit."""
     lake = open_store(lake_uri)
-    order = Order(plan=plan, snapshot=snapshot, lake_uri=lake_uri, profile=None)
+    order = SynthesisRequest(plan=plan, snapshot=snapshot, lake_uri=lake_uri, profile=None)
     publisher = Publisher(lake, plan)
     started_s = perf_counter()
     make_engine("local", workers).run(

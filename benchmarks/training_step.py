@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.timing import in_turn
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
-from gan.device import find_place
+from gan.device import find_device
 from gan.images.codec import ImageCodec
 from gan.images.networks import build
 from gan.images.presets import resolve
@@ -52,7 +52,7 @@ class Ours:
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec, table: pa.Table) -> None:
         self.config = config
-        self.place = find_place("cpu", precision=config.precision, threads=1)
+        self.place = find_device("cpu", precision=config.precision, threads=1)
         self.state = TrainState(config, codec, self.place)
         self.batches = Batches(codec.encode(table), codec, self.place, seed=0)
         self.objective = Adversarial(config, self.place)
@@ -60,7 +60,7 @@ class Ours:
     def run(self, steps: int) -> None:
         """Train for some steps."""
         config, state = self.config, self.state
-        with self.place.settled():
+        with self.place.configured():
             for _ in range(steps):
                 seen = state.progress.samples_seen
                 batch = self.batches.take(seen, config.batch_size, config.latent)

@@ -28,7 +28,7 @@ from storage.digests import sha256_hex
 from storage.errors import PromotionConflictError
 from storage.lake import promotions, registry
 from storage.lake.layout import check_name, generator_key, is_version, snapshot_key
-from storage.lake.promotions import GATE, Decision, Kind, Promotion, Standing, Then
+from storage.lake.promotions import GATE, Kind, Promotion, PromotionDraft, Standing, Then
 from storage.stores.interface import ObjectStore
 
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "block")
@@ -75,7 +75,7 @@ def _is_replaced_by_a_person(assessed: Assessed) -> bool:
 def _follow(assessed: Assessed, record: Promotion, config: GateConfig) -> Choice:
     """Return what a person wanted when she refused this report before."""
     reason = f"{record.by} refused {record.version} on {record.created[:10]}: {record.reason}"
-    if record.then == "keep champion" and not hindrance(assessed, config):
+    if record.then == "keep champion" and not blocking_reason(assessed, config):
         return kept(assessed, reason)
     return Choice(kind="blocked", judged=assessed.challenger, reason=reason)
 
@@ -95,7 +95,7 @@ def kept(assessed: Assessed, reason: str) -> Choice:
     return Choice(kind="kept", judged=champion, reason=reason, override=override, approval=approval)
 
 
-def hindrance(assessed: Assessed, config: GateConfig) -> str:
+def blocking_reason(assessed: Assessed, config: GateConfig) -> str:
     """Return why no champion publishes in the candidate's place, as half a sentence; else empty."""
     champion, standing = assessed.standing.champion, assessed.standing
     if champion is None:
@@ -114,7 +114,7 @@ def hindrance(assessed: Assessed, config: GateConfig) -> str:
 
 
 def _asked(assessed: Assessed, choice: Choice, config: GateConfig) -> Choice:
-    challenger, why_not = assessed.challenger, hindrance(assessed, config)
+    challenger, why_not = assessed.challenger, blocking_reason(assessed, config)
     champion = assessed.standing.champion
     question = Question(
         kind="override" if choice.kind in ("kept", "blocked") else "approval",
@@ -331,7 +331,7 @@ def _without_promotion(job: Job, assessed: Assessed, reason: str) -> Choice:
     config = job.recipe.gate
     if config.on_reject == "stop" or assessed.champion is None:
         return Choice(kind="blocked", judged=assessed.challenger, reason=reason)
-    why_not = hindrance(assessed, config)
+    why_not = blocking_reason(assessed, config)
     if why_not:
         reason = f"{reason}; {why_not}"
         return Choice(kind="blocked", judged=assessed.challenger, reason=reason)
@@ -388,7 +388,7 @@ def _record_decision(
     job: Job, assessed: Assessed, kind: Kind, *, by: str, reason: str, then: Then = ""
 ) -> Promotion:
     challenger = assessed.challenger
-    decision = Decision(
+    decision = PromotionDraft(
         kind=kind,
         version=challenger.version,
         snapshot_digest=challenger.snapshot_digest,
@@ -414,7 +414,7 @@ SHOWN = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class LatestReport:
     """The newest report on a generator, as far as a move needs it."""
 
     digest: str
@@ -492,7 +492,7 @@ def roll_back(
     return _record_move(lake, name, move)
 
 
-def reigns(records: Sequence[Promotion]) -> tuple[str, ...]:
+def champion_history(records: Sequence[Promotion]) -> tuple[str, ...]:
     """Return the champions that a rollback can go back through, the reigning one last.
 
     A promotion puts a generator on top; a rollback takes off all that came after its target.
@@ -509,7 +509,7 @@ def reigns(records: Sequence[Promotion]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def newest_report(lake: ObjectStore, name: str, version: str) -> Told | None:
+def newest_report(lake: ObjectStore, name: str, version: str) -> LatestReport | None:
     """Return the report on a generator that was made last; None when it was never evaluated."""
     folder = generator_key(name, version, "reports/")
     found = []
@@ -518,12 +518,14 @@ def newest_report(lake: ObjectStore, name: str, version: str) -> Told | None:
             data = lake.get(info.key)
             report = Report.from_json(data)
             digest = sha256_hex(data)
-            found.append(Told(digest=digest, verdict=report.verdict, created=report.created))
+            found.append(
+                LatestReport(digest=digest, verdict=report.verdict, created=report.created)
+            )
     return max(found, key=lambda told: (told.created, told.digest), default=None)
 
 
 def _rollback_target(name: str, read: Standing, version: str | None) -> str:
-    past = reigns(read.records)
+    past = champion_history(read.records)
     champion = read.champion
     former = sorted({r.version for r in read.records if r.kind != "reject"})
     if version is None:
@@ -561,7 +563,7 @@ def _record_move(lake: ObjectStore, name: str, move: _Move) -> Promotion:
     snapshot_digest = sha256_hex(lake.get(snapshot_key(name, move.version)))
     read = promotions.standing(lake, name)
     for _ in range(ATTEMPTS):
-        decision = Decision(
+        decision = PromotionDraft(
             kind=move.kind(read),
             version=move.version,
             snapshot_digest=snapshot_digest,

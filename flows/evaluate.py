@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from gan.modalities import Reference
-    from gan.report import Exhibit
+    from gan.report import ReportInputs
     from gan.sample import Sampler
 
 
@@ -72,7 +72,7 @@ FILE = "training.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
+class TrainingRecord:
     """What a training leaves besides the snapshot."""
 
     train_key: str
@@ -105,18 +105,20 @@ class Story:
         return cls(**raw)
 
 
-def put_story(lake: ObjectStore, name: str, version: str, story: Story) -> Story:
-    """Store the story of a generator, or return the one its first trainer stored."""
+def put_training_record(
+    lake: ObjectStore, name: str, version: str, record: TrainingRecord
+) -> TrainingRecord:
+    """Store the record of a generator, or return the one its first trainer stored."""
     key = generator_internal_key(name, version, FILE)
-    return Story.from_json(put_or_adopt(lake, key, story.to_json()))
+    return TrainingRecord.from_json(put_or_adopt(lake, key, record.to_json()))
 
 
-def read_story(lake: ObjectStore, name: str, version: str) -> Story:
-    """Return the story of a generator; an empty one where none was stored."""
+def read_training_record(lake: ObjectStore, name: str, version: str) -> TrainingRecord:
+    """Return the record of a generator; an empty one where none was stored."""
     try:
-        return Story.from_json(lake.get(generator_internal_key(name, version, FILE)))
+        return TrainingRecord.from_json(lake.get(generator_internal_key(name, version, FILE)))
     except ObjectNotFoundError:
-        return Story(train_key="", split_digest="")
+        return TrainingRecord(train_key="", split_digest="")
 
 
 _EVALUATION = TypeAdapter(Evaluation)
@@ -129,15 +131,15 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
         DataError: the holdout is too small to compare anything.
         LakeError: the lake failed.
     """
-    desk = Desk(job=job, prepared=prepared)
+    evaluator = Evaluator(job=job, prepared=prepared)
     standing = promotions.standing(job.lake, job.name)
-    challenger = desk.judged(candidate.version, candidate.snapshot_digest)
+    challenger = evaluator.judged(candidate.version, candidate.snapshot_digest)
     champion = standing.champion
     if champion is None or champion.version == candidate.version:
         return Assessed(standing=standing, challenger=challenger, champion=None)
     reigning, is_outdated = None, False
     try:
-        reigning = desk.judged(champion.version, champion.snapshot_digest)
+        reigning = evaluator.judged(champion.version, champion.snapshot_digest)
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
     except OutdatedError as error:
@@ -149,7 +151,7 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class Evaluator:
     """Evaluates generators on one holdout; the real side is measured once, and only if needed."""
 
     job: Job
@@ -223,15 +225,15 @@ class Desk:
             fakes = sampler.records(reference.wanted, seed=seed, index=0)
             meter.update(fakes.num_rows)
             evaluation = measure(fakes, reference, log_likelihood=sampler.log_likelihood)
-            story = read_story(job.lake, job.name, version)
-            exhibit = self._exhibit(fakes, reference)
-            report = self._report(version, snapshot_digest, evaluation, exhibit, story)
+            record = read_training_record(job.lake, job.name, version)
+            inputs = self._inputs(fakes, reference)
+            report = self._report(version, snapshot_digest, evaluation, inputs, record)
         files = {"report.json": report.to_json(), "report.html": render(report).encode()}
         digest = registry.put_report(job.lake, job.name, version, files)
         kept = {
             "evaluation": dataclasses.asdict(evaluation),
             "report_digest": digest,
-            "split_digest": story.split_digest,
+            "split_digest": record.split_digest,
         }
         return json.dumps(kept, sort_keys=True).encode()  # may hold infinities
 
@@ -242,10 +244,10 @@ class Desk:
         folder = local_snapshot(self.job, version, snapshot_digest)
         return Sampler.load(folder, choose_device(self.job.recipe.training.device))
 
-    def _exhibit(self, fakes: "pa.Table", reference: "Reference") -> "Exhibit":
-        from gan.report import Exhibit
+    def _inputs(self, fakes: "pa.Table", reference: "Reference") -> "ReportInputs":
+        from gan.report import ReportInputs
 
-        return Exhibit(
+        return ReportInputs(
             candidate=fakes,
             reference=reference,
             label=self.prepared.label,
@@ -257,8 +259,8 @@ class Desk:
         version: str,
         snapshot_digest: str,
         evaluation: Evaluation,
-        exhibit: "Exhibit",
-        story: Story,
+        inputs: "ReportInputs",
+        record: TrainingRecord,
     ) -> Report:
         from gan.evaluation.reporting import Background, Subject, build_report
         from gan.protocols import Curve
@@ -271,11 +273,11 @@ class Desk:
             modality=self.prepared.modality,
         )
         background = Background(
-            curves=tuple(Curve(**curve) for curve in story.curves),
-            events=story.events,
-            notes=(*public_notes(self.prepared), *story.notes),
-            facts=self._facts(evaluation, story),
-            chosen_samples_seen=story.best_samples_seen or None,
+            curves=tuple(Curve(**curve) for curve in record.curves),
+            events=record.events,
+            notes=(*public_notes(self.prepared), *record.notes),
+            facts=self._facts(evaluation, record),
+            chosen_samples_seen=record.best_samples_seen or None,
             class_counts=self.prepared.class_counts,
         )
         judgement = judge(evaluation, self.job.recipe.gate)
@@ -284,21 +286,21 @@ class Desk:
             evaluation,
             judgement,
             gate=self.job.recipe.gate,
-            exhibit=exhibit,
+            inputs=inputs,
             background=background,
         )
 
-    def _facts(self, evaluation: Evaluation, story: Story) -> Mapping[str, Any]:
+    def _facts(self, evaluation: Evaluation, record: TrainingRecord) -> Mapping[str, Any]:
         return {
             "rows": dict(self.prepared.rows),
             "skipped_records": len(self.prepared.skipped),
             "ignored_files": self.prepared.ignored_files,
-            "seed": story.resolved.get("seed", self.job.recipe.seed),
-            "samples_seen": story.samples_seen,
-            "snapshot_samples_seen": story.best_samples_seen,
-            "training_s": story.seconds,
+            "seed": record.resolved.get("seed", self.job.recipe.seed),
+            "samples_seen": record.samples_seen,
+            "snapshot_samples_seen": record.best_samples_seen,
+            "training_s": record.seconds,
             "evaluation_s": round(evaluation.seconds, 3),
-            "device": story.device,
+            "device": record.device,
         }
 
 

@@ -150,7 +150,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class SynthesisResult:
     """Shards that are in the lake."""
 
     plan: Plan
@@ -376,7 +376,7 @@ def blocked_outcome(job: Job, choice: Choice) -> Outcome:
     )
 
 
-def published_outcome(job: Job, choice: Choice, made: Made) -> Outcome:
+def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcome:
     """Return the outcome of a job whose version is in the lake."""
     name, version = made.plan.name, made.plan.version
     manifest = datasets.read_manifest(job.lake, name, version)

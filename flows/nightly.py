@@ -31,8 +31,18 @@ from functools import partial
 
 from flows.decision import ask, gate, promote
 from flows.errors import BlockedError, EngineError, RecipeError
-from flows.evaluate import Desk, evaluate
-from flows.job import Assessed, Candidate, Choice, Job, Judged, Made, Outcome, blocked_outcome, now
+from flows.evaluate import Evaluator, evaluate
+from flows.job import (
+    Assessed,
+    Candidate,
+    Choice,
+    Job,
+    Judged,
+    Outcome,
+    SynthesisResult,
+    blocked_outcome,
+    now,
+)
 from flows.maintain import announce, announce_blocked
 from flows.publish import is_published, publish, synthesize
 from flows.recipe import train_key
@@ -115,8 +125,8 @@ class Stages:
     gate: Callable[[Assessed], Choice]
     ask: Callable[[Assessed, Choice], Choice]
     promote: Callable[[Assessed, Choice], Choice]
-    synthesize: Callable[[Prepared, Choice], Made]
-    publish: Callable[[Prepared, Choice, Made], Outcome]
+    synthesize: Callable[[Prepared, Choice], SynthesisResult]
+    publish: Callable[[Prepared, Choice, SynthesisResult], Outcome]
 
 
 def plain_stages(job: Job) -> Stages:
@@ -213,8 +223,8 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     Reads the source and the lake; what it writes is at most an announcement that was missing.
     """
     prepared = stages.prepare()
-    desk = Desk(job=job, prepared=prepared)
-    candidate = _candidate(job, stages, desk)
+    evaluator = Evaluator(job=job, prepared=prepared)
+    candidate = _candidate(job, stages, evaluator)
     if candidate is None:
         return None
     standing = promotions.standing(job.lake, job.name)
@@ -223,7 +233,7 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     rivals = {(candidate.version, candidate.snapshot_digest)}
     if standing.champion is not None:
         rivals.add((standing.champion.version, standing.champion.snapshot_digest))
-    if not all(desk.is_measured(version, digest) for version, digest in rivals):
+    if not all(evaluator.is_measured(version, digest) for version, digest in rivals):
         return None
     assessed = stages.evaluate(prepared, candidate)
     choice = decide(stages, assessed)
@@ -232,13 +242,13 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     return publish_choice(stages, prepared, choice) if is_published(job, choice) else None
 
 
-def _candidate(job: Job, stages: Stages, desk: Desk) -> Candidate | None:
+def _candidate(job: Job, stages: Stages, evaluator: Evaluator) -> Candidate | None:
     """Return what `nightly` would judge, if that takes neither training nor measuring."""
-    young = young_champion(job, desk.prepared)
-    if young is not None and not desk.is_measured(young.version, young.snapshot_digest):
+    young = young_champion(job, evaluator.prepared)
+    if young is not None and not evaluator.is_measured(young.version, young.snapshot_digest):
         return None
-    watched = None if young is None else stages.watch(desk.prepared)
-    return watched or find_candidate(job, train_key(job.recipe, desk.prepared, job.scheduled))
+    watched = None if young is None else stages.watch(evaluator.prepared)
+    return watched or find_candidate(job, train_key(job.recipe, evaluator.prepared, job.scheduled))
 
 
 def train_alone(stages: Stages) -> Candidate:

@@ -7,9 +7,18 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from flows.engines.interface import Order, make_engine
-from flows.evaluate import local_snapshot, read_story
-from flows.job import Choice, Job, Made, Outcome, Signature, now, published_outcome, uncounted
+from flows.engines.interface import SynthesisRequest, make_engine
+from flows.evaluate import local_snapshot, read_training_record
+from flows.job import (
+    Choice,
+    Job,
+    Outcome,
+    Signature,
+    SynthesisResult,
+    now,
+    published_outcome,
+    uncounted,
+)
 from flows.maintain import announce
 from flows.recipe import run_key, synthesis_part, training_part
 from flows.report.page import render
@@ -23,7 +32,7 @@ from storage.shards.format import format_for, load_format
 from storage.sources.prepare import Prepared
 
 
-def synthesize(job: Job, prepared: Prepared, choice: Choice) -> Made:
+def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
     """Make the shards of this generator's version that are not in the lake yet.
 
     Raises:
@@ -35,9 +44,9 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> Made:
     plan = agree(job.lake, propose_plan(job, prepared, choice))
     if is_committed(job, plan):
         job.reporter.say(f"Published before: {job.name}/{plan.version}")
-        return Made(plan=plan, committed=True)
+        return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
-    return Made(plan=plan, entries=_make(job, choice, plan, missing))
+    return SynthesisResult(plan=plan, entries=_make(job, choice, plan, missing))
 
 
 def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
@@ -92,7 +101,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
     load_snapshot(snapshot).codec.check(plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
-    order = Order(
+    order = SynthesisRequest(
         plan=plan,
         snapshot=snapshot,
         lake_uri=job.lake_uri,
@@ -122,7 +131,7 @@ LIBRARIES = ("ganmill", "numpy", "pyarrow", "pillow", "isal", "torch")
 PREVIEW_PER_CLASS = 10
 
 
-def publish(job: Job, prepared: Prepared, choice: Choice, made: Made) -> Outcome:
+def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult) -> Outcome:
     """Commit the version and announce it; nothing but the announcement when it is there already.
 
     Raises:
@@ -176,7 +185,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
 
 def _trained_on(job: Job, prepared: Prepared, version: str) -> dict[str, Any]:
     """Return what the generator was trained on, which may be another night's source."""
-    told = read_story(job.lake, job.name, version).training
+    told = read_training_record(job.lake, job.name, version).training
     return dict(told) or training_part(job.recipe, prepared, job.scheduled)
 
 

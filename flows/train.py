@@ -24,7 +24,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flows.decision import override_of
-from flows.evaluate import Desk, Story, put_story, read_story
+from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.job import Candidate, Job, now
 from flows.progress import Meter
 from flows.recipe import Recipe, train_key, training_part, training_seed
@@ -52,7 +52,7 @@ class Due:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reigning:
+class Champion:
     """The champion, as far as its age and origin go."""
 
     version: str
@@ -65,7 +65,7 @@ class Reigning:
 
 
 def training_due(
-    recipe: Recipe, night: date, champion: Reigning | None, today: Mapping[str, Any]
+    recipe: Recipe, night: date, champion: Champion | None, today: Mapping[str, Any]
 ) -> Due:
     """Return whether training is due; pure.
 
@@ -114,7 +114,7 @@ def what_changed(before: Mapping[str, Any], today: Mapping[str, Any]) -> str | N
     return min(words, key=lambda word: (word == SOURCE, word), default=None)
 
 
-def _by_age(champion: Reigning, age_days: int, interval_days: int) -> Due:
+def _by_age(champion: Champion, age_days: int, interval_days: int) -> Due:
     named, left_days = f"Champion {champion.version}", interval_days - age_days
     old = f"{named} is {_days(age_days)} old"
     if left_days <= 0:
@@ -135,8 +135,8 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
     champion = promotions.champion(job.lake, job.name)
     reigning = None
     if champion is not None:
-        story = read_story(job.lake, job.name, champion.version)
-        reigning = Reigning(version=champion.version, training=story.training)
+        record = read_training_record(job.lake, job.name, champion.version)
+        reigning = Champion(version=champion.version, training=record.training)
     today = training_part(job.recipe, prepared, job.scheduled)
     return training_due(job.recipe, job.scheduled, reigning, today)
 
@@ -145,7 +145,7 @@ MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
 are written at every tick."""
 
-TOLD: Mapping[str, str] = {
+PROGRESS_METRICS: Mapping[str, str] = {
     "coverage_ratio": "coverage {:.2f} of real",
     "validation_nll": "validation {:.2f} nats a row",
     "two_way": "pair error {:.3f}",
@@ -267,7 +267,9 @@ def _tell_start(job: Job, folder: Path) -> None:
 def _show(meter: Meter) -> "Callable[[Tick], None]":
     def show(tick: "Tick") -> None:
         found = [
-            text.format(tick.metrics[name]) for name, text in TOLD.items() if name in tick.metrics
+            text.format(tick.metrics[name])
+            for name, text in PROGRESS_METRICS.items()
+            if name in tick.metrics
         ]
         meter.update(tick.samples_seen, note=found[0] if found else "")
 
@@ -293,7 +295,7 @@ def _store(
     result: "TrainResult",
     notes: Sequence[str],
 ) -> Candidate:
-    story = Story(
+    record = TrainingRecord(
         train_key=plan.train_key,
         split_digest=prepared.split_digest,
         samples_seen=result.samples_seen,
@@ -306,7 +308,7 @@ def _store(
         resolved=dict(plan.resolved),
         training=training_part(job.recipe, prepared, job.scheduled),
     )
-    put_story(job.lake, job.name, plan.version, story)
+    put_training_record(job.lake, job.name, plan.version, record)
     digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
     return Candidate(
         version=plan.version, snapshot_digest=digest, train_key=plan.train_key, trained=True
@@ -328,7 +330,7 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
         return None
     named = f"champion {young.version}"
     try:
-        judged = Desk(job=job, prepared=prepared).judged(young.version, young.snapshot_digest)
+        judged = Evaluator(job=job, prepared=prepared).judged(young.version, young.snapshot_digest)
     except (DataError, OutdatedError) as error:
         job.reporter.say(f"The {named} cannot be judged today ({error}): training")
         return None
@@ -356,6 +358,6 @@ def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
     return Candidate(
         version=champion.version,
         snapshot_digest=champion.snapshot_digest,
-        train_key=read_story(job.lake, job.name, champion.version).train_key,
+        train_key=read_training_record(job.lake, job.name, champion.version).train_key,
         trained=False,
     )

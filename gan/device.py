@@ -22,7 +22,7 @@ IMAGE_DIMENSIONS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DeviceContext:
     """Where tensors live and how they are computed."""
 
     device: torch.device
@@ -30,7 +30,7 @@ class Place:
     threads: int = 1
 
     @contextlib.contextmanager
-    def settled(self) -> Iterator[None]:
+    def configured(self) -> Iterator[None]:
         """Set threads and precision for the time of the block; in torch they are global.
 
         Numbers too small for a normal float count as zero: gradients of saturated units fall
@@ -49,7 +49,7 @@ class Place:
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[None]:
-        """Inside `settled`: compute as synthesis and evaluation do, for the time of the block.
+        """Inside `configured`: compute as synthesis and evaluation do, for the time of the block.
 
         Plain float32, and denormal numbers count: without them LAPACK's eigenvalues may not
         converge.
@@ -74,7 +74,7 @@ class Place:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor
 
-    def settle(self, network: nn.Module) -> None:
+    def move(self, network: nn.Module) -> None:
         """Move a network to the device, channels last, which is what convolutions are fastest in.
 
         Parameters are changed in place and stay the same objects.
@@ -125,13 +125,17 @@ def choose_device(wanted: str) -> str:
     return ("cuda" if available else "cpu") if wanted == "auto" else wanted
 
 
-def find_place(wanted: str, *, precision: Precision = "float32", threads: int = 1) -> Place:
+def find_device(
+    wanted: str, *, precision: Precision = "float32", threads: int = 1
+) -> DeviceContext:
     """Return the place for a wanted device.
 
     Raises:
         ConfigError: CUDA was asked for and there is none.
     """
-    return Place(device=torch.device(choose_device(wanted)), precision=precision, threads=threads)
+    return DeviceContext(
+        device=torch.device(choose_device(wanted)), precision=precision, threads=threads
+    )
 
 
 def fast_bfloat16(device: str) -> bool:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from gan.errors import ConfigError, DataError
 from gan.gate import GateConfig
 from gan.protocols import Assess, Modality
-from gan.report import Evaluation, Exhibit, Figure
+from gan.report import Evaluation, Figure, ReportInputs
 from storage.records.schema import ClassCounts
 
 MODALITIES = {"images": "gan.images", "tables": "gan.tables"}
@@ -115,7 +115,7 @@ class Judge(Protocol):
         """Return what measures a generator while it trains."""
 
     def pictures(
-        self, evaluation: Evaluation, exhibit: Exhibit, gate: GateConfig
+        self, evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig
     ) -> tuple[Figure, ...]:
         """Return the figures of an evaluated candidate, for the report."""
 

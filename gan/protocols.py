@@ -129,7 +129,7 @@ class Encoded(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ShardRequest:
     """What is asked of the records of one shard, beside their number."""
 
     labels_N: np.ndarray[Any, np.dtype[np.int64]] | None = None
@@ -143,11 +143,11 @@ class Wanted:
     """Whether the values meet `given` to the last; else as exactly as codes can say it."""
 
 
-Redraw = Callable[[np.ndarray[Any, np.dtype[np.int64]], int], np.ndarray[Any, Any]]
+Resample = Callable[[np.ndarray[Any, np.dtype[np.int64]], int], np.ndarray[Any, Any]]
 """From numbers of records and of a round to fresh values for these records."""
 
 
-class Enforced(NamedTuple):
+class Repaired(NamedTuple):
     """Values that obey, and what it took."""
 
     values: np.ndarray[Any, Any]
@@ -237,15 +237,15 @@ class Codec(Protocol):
         Without `per_class` 0 takes the place of every class. Asked only where `draws_classes`.
         """
 
-    def enforce(
-        self, values: np.ndarray[Any, Any], wanted: Wanted, redraw: Redraw
-    ) -> Enforced | None:
+    def repair(
+        self, values: np.ndarray[Any, Any], request: ShardRequest, resample: Resample
+    ) -> Repaired | None:
         """Make values obey what holds in every record; None when there is nothing to obey.
 
         Args:
             values: as drawn, one row per record.
-            wanted: what was asked for.
-            redraw: draws records again, under the same conditions.
+            request: what was asked for.
+            resample: draws records again, under the same conditions.
 
         Raises:
             ConfigError: it cannot be met.

@@ -234,7 +234,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Exhibit:
+class ReportInputs:
     """What a modality's `pictures` draws from."""
 
     candidate: pa.Table

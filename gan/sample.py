@@ -30,10 +30,10 @@ import torch
 from torch import Tensor
 
 from gan.config import ALGORITHM_VERSION, ResolvedConfig
-from gan.device import find_place
+from gan.device import find_device
 from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import Codec, Draw, Enforced, Generator, Wanted
+from gan.protocols import Codec, Draw, Generator, Repaired, ShardRequest
 from gan.randomness import stream
 from gan.snapshot import Snapshot, load_snapshot
 from storage.records.schema import ClassCounts, Condition
@@ -252,7 +252,7 @@ class Sampler:
             SnapshotError: the weights do not fit the networks of the configuration.
         """
         self.snapshot = snapshot
-        self.place = find_place(device)
+        self.context = find_device(device)
         config = snapshot.config
         try:
             networks = load_modality(config.modality).build(
@@ -269,7 +269,7 @@ class Sampler:
                 raise OutdatedError(msg) from error
             msg = f"the weights do not fit the networks of this version: {error}"
             raise SnapshotError(msg) from error
-        self.place.settle(self.generator)
+        self.context.move(self.generator)
         self._shares: dict[tuple[tuple[Condition, ...], bool], Shares] = {}
 
     @classmethod
@@ -316,10 +316,10 @@ class Sampler:
         labels_N = labels_N[torch.randperm(len(labels_N), generator=numbers).numpy()]
         draw, exact = self._drawing(rows, tuple(given))
 
-        def redraw(rows_M: Labels, turn: int) -> Values:
+        def resample(rows_M: Labels, turn: int) -> Values:
             return draw(labels_N[rows_M], stream(seed, f"{PURPOSE}/{index}", turn))
 
-        wanted = Wanted(
+        request = ShardRequest(
             labels_N=None if isinstance(rows, int) else labels_N,
             given=tuple(given),
             shard=index,
@@ -327,11 +327,11 @@ class Sampler:
             exact=exact,
         )
         values = draw(labels_N, numbers)
-        enforced = codec.enforce(values, wanted, redraw)
-        if enforced is None:
+        repaired = codec.repair(values, request, resample)
+        if repaired is None:
             return codec.decode(values, labels_N, first_row)
-        records = codec.decode(enforced.values, labels_N, first_row)
-        return _with_counts(records, enforced)
+        records = codec.decode(repaired.values, labels_N, first_row)
+        return _with_counts(records, repaired)
 
     def _drawing(
         self, rows: ClassCounts | int, given: tuple[Condition, ...]
@@ -372,7 +372,7 @@ class Sampler:
         config = self.snapshot.config
         latents = draw_latents(self.generator, config, len(labels_N), numbers)
         call, device = draw or self.generator, device_of(self.generator)
-        with self.place.settled():
+        with self.context.configured():
             return generate(call, self.snapshot.codec, config, labels_N, latents, device)
 
     def log_likelihood(self, records: pa.Table) -> Values | None:
@@ -381,18 +381,18 @@ class Sampler:
         Raises:
             DataError: the records do not fit the codec.
         """
-        with self.place.settled():
+        with self.context.configured():
             return log_likelihood(
                 self.generator, self.snapshot.codec, self.snapshot.config, records
             )
 
 
-def _with_counts(records: pa.Table, enforced: Enforced) -> pa.Table:
+def _with_counts(records: pa.Table, repaired: Repaired) -> pa.Table:
     """Return the records with what constraints took in their schema's metadata."""
     counts = {
         "rows": records.num_rows,
-        "redrawn": enforced.redrawn,
-        "changed": enforced.changed,
+        "redrawn": repaired.redrawn,
+        "changed": repaired.changed,
     }
     metadata = {**(records.schema.metadata or {}), CHANGED: json.dumps(counts).encode()}
     return records.replace_schema_metadata(metadata)

@@ -125,9 +125,9 @@ def up(
     ] = False,
 ) -> int:
     """The Prefect UI on this machine: server, worker, and every recipe deployed. Ctrl-C ends it."""
-    from flows.cli.cockpit import Wanted, go_up
+    from flows.cli.cockpit import UpOptions, go_up
 
-    wanted = Wanted(recipes=recipes, lake=lake, pool=pool, host=host, port=port, install=install)
+    wanted = UpOptions(recipes=recipes, lake=lake, pool=pool, host=host, port=port, install=install)
     return go_up(wanted)
 
 
@@ -198,15 +198,15 @@ def gc(
 ) -> int:
     """Drop what a lake no longer needs: old versions, what was never finished, checkpoints."""
     from flows.cli.maintain import collect
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return collect(Place(lake=lake, storage=storage), apply=apply, as_json=as_json)
+    return collect(LakeRef(lake=lake, storage=storage), apply=apply, as_json=as_json)
 
 
 @app.command()
 def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
     """Show of every name champion, latest version, verdict, last success and last attempt."""
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
     from flows.cli.status import show_status
 
-    return show_status(Place(lake=lake, storage=storage), as_json=as_json)
+    return show_status(LakeRef(lake=lake, storage=storage), as_json=as_json)

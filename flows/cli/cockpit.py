@@ -11,7 +11,7 @@ from flows.cockpit import local as processes
 from flows.cockpit.local import Cockpit
 from flows.cockpit.recipes import find_recipes
 from flows.errors import EngineError
-from flows.prefect_manners import MANNERS, apply_manners, process_environment
+from flows.prefect_defaults import ENVIRONMENT_DEFAULTS, apply_defaults, process_environment
 from flows.progress import StopSignal
 from flows.recipe import Recipe
 from storage.stores.settings import load_settings
@@ -21,7 +21,7 @@ USUAL = Path("deployments/recipes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class UpOptions:
     """What `ganmill up` was asked for."""
 
     recipes: str | None = None
@@ -33,14 +33,14 @@ class Wanted:
     """As services of this machine, which go on after the command has ended."""
 
 
-def go_up(wanted: Wanted) -> int:
+def go_up(wanted: UpOptions) -> int:
     """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C."""
     output = Output()
     recipes = _recipes(wanted.recipes, wanted.lake)
     work = load_settings().work_folder.absolute()
     cockpit = Cockpit(host=wanted.host, port=wanted.port, folder=work / "cockpit")
     variables = {**cockpit.variables(), "GANMILL_WORK_FOLDER": str(work)}
-    apply_manners(cockpit.api, variables)
+    apply_defaults(cockpit.api, variables)
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
         with StopSignal().listening():
@@ -61,14 +61,14 @@ def go_up(wanted: Wanted) -> int:
 
 
 def _install(
-    cockpit: Cockpit, wanted: Wanted, variables: Mapping[str, str], output: Output
+    cockpit: Cockpit, wanted: UpOptions, variables: Mapping[str, str], output: Output
 ) -> bool:
     """Write the services and start them; False where systemd does not run."""
     from flows.cockpit.specs import POOL
 
     where = local.services()
     *units, environment = local.write_units(
-        cockpit, wanted.pool or POOL, {**MANNERS, **variables}, where
+        cockpit, wanted.pool or POOL, {**ENVIRONMENT_DEFAULTS, **variables}, where
     )
     for path in units:
         output.line(f"Wrote     {path}")
@@ -94,7 +94,7 @@ def _install(
 def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None = None) -> int:
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
     output, recipes = Output(), _recipes(place, lake)
-    apply_manners(None)
+    apply_defaults(None)
     from flows.cockpit.deployments import check_api, drift
     from flows.cockpit.specs import POOL
 
@@ -113,7 +113,7 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str | None
 
 def write(place: str | None, path: Path, *, lake: str | None, pool: str | None = None) -> int:
     """Write the file with which Prefect's own `prefect deploy --all` registers every recipe."""
-    apply_manners(None)
+    apply_defaults(None)
     from flows.cockpit.specs import HERE, POOL, prefect_yaml
 
     recipes = _recipes(place, lake, HERE)

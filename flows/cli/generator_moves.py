@@ -1,18 +1,18 @@
 """`ganmill generators promote` and `rollback`: a person moves the champion."""
 
 from flows.cli.output import DONE, Output
-from flows.cli.places import Place
+from flows.cli.places import LakeRef
 from flows.decision import promote_by_hand, roll_back
 from storage.lake.promotions import Promotion
 
 
-def promote(place: Place, name: str, version: str, *, by: str, reason: str) -> int:
+def promote(place: LakeRef, name: str, version: str, *, by: str, reason: str) -> int:
     """Make a generator champion."""
     record = promote_by_hand(place.open_to_write(), name, version, by=by, reason=reason)
     return _tell(name, record)
 
 
-def rollback(place: Place, name: str, version: str | None, *, by: str, reason: str) -> int:
+def rollback(place: LakeRef, name: str, version: str | None, *, by: str, reason: str) -> int:
     """Make a former champion champion again."""
     record = roll_back(place.open_to_write(), name, version, by=by, reason=reason)
     return _tell(name, record)

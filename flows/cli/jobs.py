@@ -19,7 +19,7 @@ from flows.nightly import (
     synthesize_alone,
     train_alone,
 )
-from flows.prefect_manners import apply_manners
+from flows.prefect_defaults import apply_defaults
 from flows.progress import StopSignal, make_reporter, records_word
 from flows.recipe import Recipe, load_recipe
 from gan.report import Metric, Verdict
@@ -186,7 +186,7 @@ def _tracked(job: Job, api_url: str | None) -> Outcome:
     finished = None if to_announce else find_finished(job, plain_stages(job))
     if finished is not None:
         return finished
-    apply_manners(api_url)
+    apply_defaults(api_url)
     job.reporter.say("Starting Prefect ...")
     from flows.tracked.nightly import run_tracked
 

@@ -26,9 +26,9 @@ generators = typer.Typer(
 def generators_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
     """List trained generators, and which one is champion."""
     from flows.cli.listings import show_generators
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return show_generators(Place(lake=lake, storage=storage), as_json=as_json)
+    return show_generators(LakeRef(lake=lake, storage=storage), as_json=as_json)
 
 
 @generators.command("promote")
@@ -43,9 +43,9 @@ def generators_promote(
 ) -> int:
     """Make a generator champion by hand; where the gate refused it this is an override."""
     from flows.cli.generator_moves import promote
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return promote(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+    return promote(LakeRef(lake=lake, storage=storage), name, version, by=by, reason=reason)
 
 
 @generators.command("rollback")
@@ -62,18 +62,18 @@ def generators_rollback(
 ) -> int:
     """Make a former champion champion again."""
     from flows.cli.generator_moves import rollback
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return rollback(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+    return rollback(LakeRef(lake=lake, storage=storage), name, version, by=by, reason=reason)
 
 
 @datasets.command("list")
 def datasets_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
     """List published data sets and their versions."""
     from flows.cli.listings import show_datasets
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return show_datasets(Place(lake=lake, storage=storage), as_json=as_json)
+    return show_datasets(LakeRef(lake=lake, storage=storage), as_json=as_json)
 
 
 @datasets.command("show")
@@ -87,9 +87,9 @@ def datasets_show(
 ) -> int:
     """Show one version: rows, classes, verdict, provenance, and how to read it."""
     from flows.cli.listings import show_dataset
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return show_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)
+    return show_dataset(LakeRef(lake=lake, storage=storage), name, version, as_json=as_json)
 
 
 @datasets.command("verify")
@@ -103,9 +103,9 @@ def datasets_verify(
 ) -> int:
     """Read every file of a version and name each one that is not what was committed."""
     from flows.cli.listings import verify_dataset
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return verify_dataset(Place(lake=lake, storage=storage), name, version, as_json=as_json)
+    return verify_dataset(LakeRef(lake=lake, storage=storage), name, version, as_json=as_json)
 
 
 @datasets.command("pin")
@@ -120,9 +120,9 @@ def datasets_pin(
 ) -> int:
     """Keep a version for good, whatever output.keep_last says."""
     from flows.cli.maintain import pin
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return pin(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+    return pin(LakeRef(lake=lake, storage=storage), name, version, by=by, reason=reason)
 
 
 @datasets.command("unpin")
@@ -137,9 +137,9 @@ def datasets_unpin(
 ) -> int:
     """Let retention have a version again."""
     from flows.cli.maintain import unpin
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return unpin(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+    return unpin(LakeRef(lake=lake, storage=storage), name, version, by=by, reason=reason)
 
 
 @datasets.command("retract")
@@ -154,6 +154,6 @@ def datasets_retract(
 ) -> int:
     """Take a version out of readers' sight at once; gc deletes its files a day later."""
     from flows.cli.maintain import retract
-    from flows.cli.places import Place
+    from flows.cli.places import LakeRef
 
-    return retract(Place(lake=lake, storage=storage), name, version, by=by, reason=reason)
+    return retract(LakeRef(lake=lake, storage=storage), name, version, by=by, reason=reason)

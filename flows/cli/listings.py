@@ -5,7 +5,7 @@ from itertools import zip_longest
 from typing import Any
 
 from flows.cli.output import DONE, LAKE, Output, with_owners
-from flows.cli.places import Place
+from flows.cli.places import LakeRef
 from flows.job import cost_text, how_to_read
 from flows.progress import OVERRIDDEN, make_reporter, verdict_text
 from storage.lake import promotions, registry
@@ -35,7 +35,7 @@ def show_presets(*, as_json: bool) -> int:
     return DONE
 
 
-def show_datasets(place: Place, *, as_json: bool) -> int:
+def show_datasets(place: LakeRef, *, as_json: bool) -> int:
     """List every committed version of every data set."""
     lake, output = place.open(), Output()
     found = [
@@ -70,7 +70,7 @@ def show_datasets(place: Place, *, as_json: bool) -> int:
     return DONE
 
 
-def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool) -> int:
+def show_dataset(place: LakeRef, name: str, version: str | None, *, as_json: bool) -> int:
     """Show one version."""
     lake, output = place.open(), Output()
     one = find(lake, name, version)
@@ -108,7 +108,7 @@ def show_dataset(place: Place, name: str, version: str | None, *, as_json: bool)
     return DONE
 
 
-def verify_dataset(place: Place, name: str, version: str | None, *, as_json: bool) -> int:
+def verify_dataset(place: LakeRef, name: str, version: str | None, *, as_json: bool) -> int:
     """Read every file of a version; 5 when one is not what was committed."""
     lake, output = place.open(), Output()
     one = find(lake, name, version)
@@ -125,7 +125,7 @@ def verify_dataset(place: Place, name: str, version: str | None, *, as_json: boo
     return LAKE if problems else DONE
 
 
-def show_generators(place: Place, *, as_json: bool) -> int:
+def show_generators(place: LakeRef, *, as_json: bool) -> int:
     """List every complete generator."""
     lake, output = place.open(), Output()
     found = [
@@ -177,7 +177,7 @@ def _generators(lake: ObjectStore, name: str) -> list[dict[str, str | None]]:
     return found
 
 
-def _summary(place: Place, one: Version, manifest: Manifest) -> dict[str, Any]:
+def _summary(place: LakeRef, one: Version, manifest: Manifest) -> dict[str, Any]:
     return {
         "name": one.name,
         "version": one.version,

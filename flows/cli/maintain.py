@@ -3,12 +3,12 @@
 import dataclasses
 
 from flows.cli.output import DONE, Output
-from flows.cli.places import Place
+from flows.cli.places import LakeRef
 from flows.maintain import Kept, maintain_lake
 from storage.lake import retention
 
 
-def collect(place: Place, *, apply: bool, as_json: bool) -> int:
+def collect(place: LakeRef, *, apply: bool, as_json: bool) -> int:
     """Drop what a lake no longer needs, or say what that would be."""
     lake = place.open_to_write() if apply else place.open()
     kept, output = maintain_lake(lake, apply=apply), Output()
@@ -24,21 +24,21 @@ def collect(place: Place, *, apply: bool, as_json: bool) -> int:
     return DONE
 
 
-def pin(place: Place, name: str, version: str, *, by: str, reason: str) -> int:
+def pin(place: LakeRef, name: str, version: str, *, by: str, reason: str) -> int:
     """Keep a version for good."""
     done = retention.pin(place.open_to_write(), name, version, by=by, reason=reason)
     Output().line(f"{'Pinned' if done else 'Is pinned'}  {name}/{version}")
     return DONE
 
 
-def unpin(place: Place, name: str, version: str, *, by: str, reason: str) -> int:
+def unpin(place: LakeRef, name: str, version: str, *, by: str, reason: str) -> int:
     """Let retention have a version again."""
     done = retention.unpin(place.open_to_write(), name, version, by=by, reason=reason)
     Output().line(f"{'Unpinned' if done else 'Is not pinned'}  {name}/{version}")
     return DONE
 
 
-def retract(place: Place, name: str, version: str, *, by: str, reason: str) -> int:
+def retract(place: LakeRef, name: str, version: str, *, by: str, reason: str) -> int:
     """Take a version out of sight; its files go later."""
     retention.retract(place.open_to_write(), name, version, by=by, reason=reason)
     output, hours = Output(), int(retention.GRACE.total_seconds() // 3600)

@@ -10,7 +10,7 @@ from storage.stores.settings import load_profile, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class LakeRef:
     """A lake as the command line names it."""
 
     lake: str | None = None

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.cli.output import DONE, Output, with_owners
-from flows.cli.places import Place
+from flows.cli.places import LakeRef
 from flows.job import now
 from flows.progress import age_words, verdict_text
 from storage.errors import IntegrityError
@@ -219,7 +219,7 @@ STEPS: Mapping[str, str] = {
 COLUMNS = ("name", "champion", "latest version", "rows", "verdict", "published", "last attempt")
 
 
-def show_status(place: Place, *, as_json: bool) -> int:
+def show_status(place: LakeRef, *, as_json: bool) -> int:
     """Show of every name champion, latest version and verdict, last success and last attempt."""
     found, output, at = read_status(place.open()), Output(), now()
     if as_json:
@@ -238,7 +238,7 @@ def show_status(place: Place, *, as_json: bool) -> int:
     return DONE
 
 
-def status_json(place: Place, found: LakeStatus, at: datetime) -> dict[str, Any]:
+def status_json(place: LakeRef, found: LakeStatus, at: datetime) -> dict[str, Any]:
     """Return the status for machines: ages in seconds as of `at`."""
     return {
         "names": [_name_json(place, one, at) for one in found.names],
@@ -250,7 +250,7 @@ def status_json(place: Place, found: LakeStatus, at: datetime) -> dict[str, Any]
     }
 
 
-def _name_json(place: Place, one: NameStatus, at: datetime) -> dict[str, Any]:
+def _name_json(place: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
     latest, success, attempt = one.latest, one.last_success, one.last_attempt
     gate = {} if one.manifest is None else one.manifest.fields.gate
     folder = None if latest is None else version_folder(one.name, latest.version)

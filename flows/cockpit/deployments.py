@@ -30,7 +30,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
-from flows.cockpit.specs import POOL, SLUG, TAG, WAIT, Wanted, wanted
+from flows.cockpit.specs import POOL, SLUG, TAG, WAIT, DeploymentSpec, wanted
 from flows.errors import EngineError, RecipeError
 from flows.recipe import Recipe
 from flows.tracked.gpu_lease import ensure, usual_pool
@@ -78,7 +78,7 @@ def register_all(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]
     )
 
 
-def read(client: SyncPrefectClient, one: Wanted) -> DeploymentResponse | None:
+def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
     """Return what Prefect knows under a deployment's name; None when that is nothing."""
     try:
         return client.read_deployment_by_name(one.full_name)
@@ -86,7 +86,7 @@ def read(client: SyncPrefectClient, one: Wanted) -> DeploymentResponse | None:
         return None
 
 
-def _register(client: SyncPrefectClient, one: Wanted, pool: str) -> None:
+def _register(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> None:
     known = read(client, one)
     if known is None:
         _create(client, one, pool)
@@ -95,7 +95,7 @@ def _register(client: SyncPrefectClient, one: Wanted, pool: str) -> None:
     _match_schedule(client, known, one)
 
 
-def _create(client: SyncPrefectClient, one: Wanted, pool: str) -> UUID:
+def _create(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> UUID:
     return client.create_deployment(
         flow_id=client.create_flow_from_name(one.flow.name),
         name=one.name,
@@ -104,7 +104,7 @@ def _create(client: SyncPrefectClient, one: Wanted, pool: str) -> UUID:
     )
 
 
-def _content(one: Wanted, pool: str) -> dict[str, Any]:
+def _content(one: DeploymentSpec, pool: str) -> dict[str, Any]:
     """Return what registering sets, the first time and every time after."""
     return {
         "version": one.flow.version,
@@ -121,7 +121,9 @@ def _content(one: Wanted, pool: str) -> dict[str, Any]:
     }
 
 
-def _match_schedule(client: SyncPrefectClient, known: DeploymentResponse, one: Wanted) -> None:
+def _match_schedule(
+    client: SyncPrefectClient, known: DeploymentResponse, one: DeploymentSpec
+) -> None:
     """Make the recipe's schedule what the recipe says; whether it is paused stays as it is."""
     ours = [each for each in known.schedules if each.slug == SLUG]
     for each in ours:
@@ -133,7 +135,7 @@ def _match_schedule(client: SyncPrefectClient, known: DeploymentResponse, one: W
         client.create_deployment_schedules(known.id, _new_schedules(one))
 
 
-def _new_schedules(one: Wanted) -> list[DeploymentScheduleCreate]:
+def _new_schedules(one: DeploymentSpec) -> list[DeploymentScheduleCreate]:
     if one.schedule is None:
         return []
     return [DeploymentScheduleCreate(schedule=one.schedule, active=True, slug=SLUG)]
@@ -203,7 +205,7 @@ def drift(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]:
     return tuple(found)
 
 
-def differences(one: Wanted, known: DeploymentResponse, pool: str) -> Iterator[str]:
+def differences(one: DeploymentSpec, known: DeploymentResponse, pool: str) -> Iterator[str]:
     """Yield what differs between a deployment as it should be and as Prefect knows it."""
     yield from _values(one.parameters, known.parameters)
     if known.parameter_openapi_schema != one.form:
@@ -234,7 +236,7 @@ def _values(here: Any, there: Any, path: str = "") -> Iterator[str]:
         yield f"`{path}` is deployed as {_short(there)}, the recipe says {_short(here)}"
 
 
-def _schedules(one: Wanted, known: DeploymentResponse) -> Iterator[str]:
+def _schedules(one: DeploymentSpec, known: DeploymentResponse) -> Iterator[str]:
     if known.paused:
         yield "is paused in Prefect"
     ours = [each for each in known.schedules if each.slug == SLUG]

@@ -30,7 +30,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not chosen
 STARTUP_S = 180.0
 """A busy machine may need so long for the server's first start."""
-FAREWELL_S = 40.0
+SHUTDOWN_TIMEOUT_S = 40.0
 """Prefect gives a run thirty seconds to stop."""
 POLL_S = 0.3
 USER = "ganmill"
@@ -169,7 +169,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """Ask a process to end; after a while make it."""
     process.terminate()
     try:
-        process.wait(FAREWELL_S)
+        process.wait(SHUTDOWN_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from flows.errors import RecipeError
-from flows.prefect_manners import process_environment
+from flows.prefect_defaults import process_environment
 from flows.recipe import Recipe, load_recipe
 from storage.stores.open import open_store
 from storage.stores.settings import load_profile, load_settings

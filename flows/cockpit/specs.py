@@ -38,7 +38,7 @@ WAIT = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class DeploymentSpec:
     """One deployment as it should be."""
 
     flow: Flow[Any, Any]
@@ -75,7 +75,7 @@ class Wanted:
         return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
-def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[Wanted, ...]:
+def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec, ...]:
     """Return every deployment that there should be for these recipes.
 
     Args:
@@ -84,13 +84,15 @@ def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[Wanted, ...]:
             have rights of their own.
     """
     name = ON_DEMAND_NAME if pool == POOL else f"{ON_DEMAND_NAME}-{pool}"
-    on_demand = (Wanted(flow=each, name=name, description=purpose(each)) for each in ON_DEMAND)
+    on_demand = (
+        DeploymentSpec(flow=each, name=name, description=purpose(each)) for each in ON_DEMAND
+    )
     return (*(one for recipe in recipes for one in of_recipe(recipe)), *on_demand)
 
 
-def of_recipe(recipe: Recipe) -> tuple[Wanted, Wanted]:
+def of_recipe(recipe: Recipe) -> tuple[DeploymentSpec, DeploymentSpec]:
     """Return the two deployments of a recipe: the whole form, and the short one."""
-    nightly = Wanted(
+    nightly = DeploymentSpec(
         flow=nightly_flow,
         name=recipe.name,
         description=f"{purpose(nightly_flow)}\n\n{_about(recipe)}",
@@ -98,7 +100,7 @@ def of_recipe(recipe: Recipe) -> tuple[Wanted, Wanted]:
         one_at_a_time=True,
         schedule=_schedule(recipe),
     )
-    adjust = Wanted(
+    adjust = DeploymentSpec(
         flow=adjust_flow,
         name=recipe.name,
         description=purpose(adjust_flow),
@@ -173,7 +175,7 @@ def prefect_yaml(recipes: Sequence[Recipe], pool: str = POOL) -> str:
     return f"{HEAD}\n{text}"
 
 
-def _entry(one: Wanted, pool: str) -> dict[str, Any]:
+def _entry(one: DeploymentSpec, pool: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": one.name,
         "entrypoint": one.entrypoint,

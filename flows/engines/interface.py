@@ -16,7 +16,7 @@ ENGINES = {"local": "flows.engines.local"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class SynthesisRequest:
     """Everything that is needed to make any shard of one plan, here or in another process."""
 
     plan: Plan
@@ -33,7 +33,7 @@ class Engine(Protocol):
 
     def run(
         self,
-        order: Order,
+        order: SynthesisRequest,
         indices: Sequence[int],
         *,
         lake: ObjectStore,

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import pyarrow as pa
 
-from flows.engines.interface import Order
+from flows.engines.interface import SynthesisRequest
 from flows.errors import EngineError
 from gan.errors import GanError
 from storage.errors import StorageError
@@ -49,12 +49,12 @@ Done = Callable[[int, FileEntry | Exception], None]
 class ShardMaker:
     """A loaded generator, the plan, and the lake."""
 
-    order: Order
+    order: SynthesisRequest
     sampler: "Sampler"
     lake: ObjectStore
 
     @classmethod
-    def load(cls, order: Order, lake: ObjectStore | None = None) -> Self:
+    def load(cls, order: SynthesisRequest, lake: ObjectStore | None = None) -> Self:
         """Load the snapshot, and open the lake unless it is given; torch keeps to one thread.
 
         Raises:
@@ -135,7 +135,7 @@ class _Worker:
 class WorkerPool:
     """Worker processes for one order; a context manager that ends them whatever happens."""
 
-    order: Order
+    order: SynthesisRequest
     size: int
     say: Callable[[str], None]
     workers: list[_Worker] = field(default_factory=list)
@@ -194,7 +194,7 @@ class WorkerPool:
             heard = wait([each.pipe for each in self.workers])
             for worker in [each for each in self.workers if each.pipe in heard]:
                 if not self._hear(worker, finish):
-                    todo.extendleft(reversed(self._bury(worker)))
+                    todo.extendleft(reversed(self._reap(worker)))
 
     def _hand(self, worker: _Worker, todo: deque[int]) -> None:
         index = todo.popleft()
@@ -218,7 +218,7 @@ class WorkerPool:
             finish(index, result)
         return True
 
-    def _bury(self, worker: _Worker) -> list[int]:
+    def _reap(self, worker: _Worker) -> list[int]:
         worker.process.join(GRACE_S)
         worker.pipe.close()
         self.workers.remove(worker)
@@ -240,14 +240,14 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self.order, theirs), daemon=True)
-        with _deaf():
+        with _block_sigint():
             process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _block_sigint() -> Iterator[None]:
     """Have what is started within the block never hear Ctrl-C; the parent decides when to end.
 
     A signal that arrives meanwhile reaches the parent at the end of the block.
@@ -259,7 +259,7 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(order: Order, pipe: Connection) -> None:
+def _work(order: SynthesisRequest, pipe: Connection) -> None:
     """Be a worker: say ready, then make shards until the parent closes the pipe."""
 
     def done(index: int, result: FileEntry | Exception) -> None:
@@ -307,7 +307,7 @@ class LocalEngine:
 
     def run(
         self,
-        order: Order,
+        order: SynthesisRequest,
         indices: Sequence[int],
         *,
         lake: ObjectStore,

@@ -49,12 +49,12 @@ RESPONSE = "suspended-question-{}-response"
 """Key of the run's input that Prefect keeps the form under, as it was sent."""
 
 
-class Decision(RunInput):
+class ApprovalForm(RunInput):
     """The form of a suspended run."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="Decision")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="ApprovalForm")
 
-    answer: AnswerKind = Field(title="Decision")
+    answer: AnswerKind = Field(title="ApprovalForm")
     """publish: this generator becomes champion and publishes, refused or not. keep champion: it
     does not, and the champion publishes. stop: nothing is published."""
     by: str = Field(title="Your name", min_length=1, max_length=200)
@@ -221,7 +221,7 @@ def _candidate(judged: Judged) -> Candidate:
 
 
 def _answer(response: dict[str, Any]) -> Answer:
-    form = Decision.model_validate(response)
+    form = ApprovalForm.model_validate(response)
     return Answer(kind=form.answer, by=form.by, reason=form.reason)
 
 
@@ -238,5 +238,5 @@ def _suspend(inputs: RunInputs, pinned: Pinned, question: Question, complaint: s
     text = question_markdown(question)
     if complaint:
         text = f"**Asked again: {complaint}.**\n\n{text}"
-    form = Decision.with_initial_data(description=text)
+    form = ApprovalForm.with_initial_data(description=text)
     suspend_flow_run(wait_for_input=form, key=PAUSE.format(pinned.number), timeout=ANSWER_WAIT_S)

@@ -31,13 +31,13 @@ LOCKED, GONE = 423, 410
 ASK_AGAIN_S = 5.0
 SAY_AGAIN_S = 600.0
 """A waiting run tells so at first and then this often."""
-FAREWELL_S = 2.0
+SHUTDOWN_TIMEOUT_S = 2.0
 RENEWALS = 4
 """So often is a lease renewed within its time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class GpuPool:
     """The trainings that share GPUs."""
 
     name: str
@@ -46,17 +46,17 @@ class Pool:
     """How long a slot is kept for a holder that does not renew it; at least a minute."""
 
 
-def usual_pool() -> Pool:
+def usual_pool() -> GpuPool:
     """Return the pool that the settings name.
 
     Raises:
         SettingsError: a `GANMILL_*` variable cannot be understood.
     """
     settings = load_settings()
-    return Pool(name=settings.gpu_slot, slots=settings.gpu_slots, lease_s=settings.gpu_lease_s)
+    return GpuPool(name=settings.gpu_slot, slots=settings.gpu_slots, lease_s=settings.gpu_lease_s)
 
 
-def ensure(client: SyncPrefectClient, pool: Pool) -> bool:
+def ensure(client: SyncPrefectClient, pool: GpuPool) -> bool:
     """Make the limit of a pool, or give it its number of slots; False when nothing was to do."""
     try:
         known = client.read_global_concurrency_limit_by_name(pool.name)
@@ -73,7 +73,7 @@ def ensure(client: SyncPrefectClient, pool: Pool) -> bool:
 
 
 @contextmanager
-def held(pool: Pool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
+def held(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
     """Hold a slot within the block and give its lease; wait for it first, and tell that.
 
     Raises:
@@ -94,13 +94,13 @@ def held(pool: Pool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[U
             raise
         finally:
             lease.over.set()
-            keeper.join(FAREWELL_S)
+            keeper.join(SHUTDOWN_TIMEOUT_S)
             with suppress(HTTPError):
                 client.release_concurrency_slots_with_lease(lease.id)
 
 
 def _take(
-    client: SyncPrefectClient, pool: Pool, stop: StopSignal, say: Callable[[str], None]
+    client: SyncPrefectClient, pool: GpuPool, stop: StopSignal, say: Callable[[str], None]
 ) -> UUID:
     """Return the lease of a slot, once there is one."""
     ensure_exists(client, pool)
@@ -123,7 +123,7 @@ def _take(
         pause.wait(ASK_AGAIN_S)
 
 
-def _tell_waiting(pool: Pool, say: Callable[[str], None], told_s: float) -> float:
+def _tell_waiting(pool: GpuPool, say: Callable[[str], None], told_s: float) -> float:
     """Tell from time to time; return when that was last done."""
     if monotonic() - told_s < SAY_AGAIN_S:
         return told_s
@@ -131,7 +131,7 @@ def _tell_waiting(pool: Pool, say: Callable[[str], None], told_s: float) -> floa
     return monotonic()
 
 
-def ensure_exists(client: SyncPrefectClient, pool: Pool) -> None:
+def ensure_exists(client: SyncPrefectClient, pool: GpuPool) -> None:
     """Make the limit of a pool unless there is one; the slots of that one stay."""
     try:
         client.read_global_concurrency_limit_by_name(pool.name)
@@ -139,7 +139,7 @@ def ensure_exists(client: SyncPrefectClient, pool: Pool) -> None:
         ensure(client, pool)
 
 
-def _lost(pool: Pool, why: str) -> str:
+def _lost(pool: GpuPool, why: str) -> str:
     return (
         f"the GPU slot {pool.name!r} was lost while training ({why}): the checkpoint is kept, run "
         "again to continue"
@@ -149,7 +149,7 @@ def _lost(pool: Pool, why: str) -> str:
 @dataclass(kw_only=True)
 class _Lease:
     id: UUID
-    pool: Pool
+    pool: GpuPool
     stop: StopSignal
     over: threading.Event = field(default_factory=threading.Event)
     lost: str = ""

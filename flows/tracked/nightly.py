@@ -22,7 +22,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.utilities.annotations import opaque, quote
 
 from flows.errors import BlockedError
-from flows.job import Assessed, Candidate, Choice, Job, Made, Outcome, open_job
+from flows.job import Assessed, Candidate, Choice, Job, Outcome, SynthesisResult, open_job
 from flows.nightly import Stages, nightly, plain_stages
 from flows.progress import make_reporter
 from flows.recipe import Recipe, parse_recipe
@@ -32,10 +32,10 @@ from flows.tracked.gpu_lease import held, usual_pool
 from flows.tracked.process import (
     SESSION,
     Session,
+    flush,
+    ignore_broken_pipe,
     in_a_sentence,
-    outlive_worker,
-    patiently,
-    settle,
+    run_cancellable,
     titled,
 )
 from flows.tracked.show import show_verdict
@@ -96,7 +96,7 @@ def tracked_stages(job: Job) -> Stages:
 
     @task(name="train", **QUIET)
     def train(prepared: Prepared) -> Candidate:
-        return patiently(job.stop, lambda: plain.train(prepared))
+        return run_cancellable(job.stop, lambda: plain.train(prepared))
 
     @task(name="evaluate", **QUIET)
     def evaluate(prepared: Prepared, candidate: Candidate) -> Assessed:
@@ -113,11 +113,11 @@ def tracked_stages(job: Job) -> Stages:
         return plain.promote(assessed, choice)
 
     @task(name="synthesize", **STORES, **QUIET)
-    def synthesize(prepared: Prepared, choice: Choice) -> Made:
+    def synthesize(prepared: Prepared, choice: Choice) -> SynthesisResult:
         return plain.synthesize(prepared, choice)
 
     @task(name="publish", **STORES, **QUIET)
-    def publish(prepared: Prepared, choice: Choice, made: Made) -> Outcome:
+    def publish(prepared: Prepared, choice: Choice, made: SynthesisResult) -> Outcome:
         return plain.publish(prepared, choice, made)
 
     line = InLine()
@@ -161,7 +161,7 @@ def run_tracked(job: Job) -> Outcome:
         raise KeyboardInterrupt from None
     finally:
         SESSION.reset(token)
-        settle(session.run_id)
+        flush(session.run_id)
     if session.outcome is None:
         if session.error is not None:
             raise session.error
@@ -219,7 +219,7 @@ def do_nightly(recipe: Recipe) -> None:
 
 def open_here(recipe: Recipe) -> Job:
     """Open the job of a recipe for the flow run that this process does."""
-    outlive_worker()
+    ignore_broken_pipe()
     return open_job(recipe, scheduled=scheduled_date(), reporter=make_reporter())
 
 

@@ -37,7 +37,7 @@ from pydantic.fields import FieldInfo
 
 from flows.errors import FlowsError
 from flows.job import Job, Outcome
-from flows.prefect_manners import FLUSH_S
+from flows.prefect_defaults import FLUSH_S
 from flows.progress import StopSignal
 from gan.errors import GanError, Interrupted
 from storage.errors import StorageError
@@ -61,7 +61,7 @@ SESSION: ContextVar[Session | None] = ContextVar("SESSION", default=None)
 """Set by a command that runs a flow itself; None in a worker."""
 
 
-def settle(run_id: UUID | None) -> None:
+def flush(run_id: UUID | None) -> None:
     """Wait until what was sent is written: a temporary server ends with this process.
 
     Prefect sends states of tasks, logs and events in the background, and its server writes them
@@ -125,7 +125,7 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
     return told
 
 
-def patiently(stop: StopSignal, work: Callable[[], T]) -> T:
+def run_cancellable(stop: StopSignal, work: Callable[[], T]) -> T:
     """Do work that may look at `stop` in a thread of its own, and let it end well.
 
     Whatever interrupts the wait, such as Prefect's cancellation, asks for a stop; while the work
@@ -152,7 +152,7 @@ def patiently(stop: StopSignal, work: Callable[[], T]) -> T:
     return done.result()
 
 
-def outlive_worker() -> None:
+def ignore_broken_pipe() -> None:
     """Go on when the worker that reads this process's output is gone, instead of a broken pipe."""
     readers = select.poll()
     for descriptor in OUTPUTS:

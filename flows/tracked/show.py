@@ -95,7 +95,7 @@ SHARE = 0.01
 """Of the time so far, between two calls of a long stage: every call leaves an event behind."""
 TIMEOUT_S = 10.0
 """Of one call."""
-FAREWELL_S = 15.0
+SHUTDOWN_TIMEOUT_S = 15.0
 """Longest wait for the last call when the stage is done."""
 FULL = 100.0
 
@@ -106,7 +106,7 @@ Line = Callable[[], AbstractContextManager[Send]]
 
 
 @dataclass
-class Gauge:
+class ProgressArtifact:
     """The meter that the stage updates; sending is another thread's business."""
 
     unit: str
@@ -147,7 +147,7 @@ class Gauge:
 
 
 @contextmanager
-def gauge(key: str, title: str, unit: str, total: int) -> Iterator[Gauge]:
+def progress_artifact(key: str, title: str, unit: str, total: int) -> Iterator[ProgressArtifact]:
     """Show a progress artifact of the run in hand while the block runs; 100 % when it has ended.
 
     Args:
@@ -156,7 +156,7 @@ def gauge(key: str, title: str, unit: str, total: int) -> Iterator[Gauge]:
         unit: what is counted.
         total: how many there are.
     """
-    meter = Gauge(unit=unit, total=total)
+    meter = ProgressArtifact(unit=unit, total=total)
     task_run, flow_run = get_task_and_flow_run_ids()
     created = ArtifactCreate(key=key, type="progress", task_run_id=task_run, flow_run_id=flow_run)
     with following(meter, partial(_line_to_api, created, title)):
@@ -164,7 +164,9 @@ def gauge(key: str, title: str, unit: str, total: int) -> Iterator[Gauge]:
 
 
 @contextmanager
-def following(meter: Gauge, line: Line, interval_s: float = INTERVAL_S) -> Iterator[None]:
+def following(
+    meter: ProgressArtifact, line: Line, interval_s: float = INTERVAL_S
+) -> Iterator[None]:
     """Have the meter sent while the block runs, and 100 % when it ends well.
 
     Args:
@@ -188,7 +190,7 @@ def following(meter: Gauge, line: Line, interval_s: float = INTERVAL_S) -> Itera
         ended = True
     finally:
         meter.close()
-        thread.join(FAREWELL_S)
+        thread.join(SHUTDOWN_TIMEOUT_S)
 
 
 @contextmanager
@@ -269,11 +271,11 @@ class LoggingReporter:
 
     def _bar(
         self, title: str, unit: str, total: int | None
-    ) -> AbstractContextManager[Gauge | None]:
+    ) -> AbstractContextManager[ProgressArtifact | None]:
         """Return the bar of training and synthesis: they count samples to a known total."""
         if unit != "samples" or total is None:
             return nullcontext()
-        return gauge(f"{self.name}-{title.lower()}", title, unit, total)
+        return progress_artifact(f"{self.name}-{title.lower()}", title, unit, total)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from gan.gate import Bounds, GateConfig, Judgement, bounds_of
 from gan.modalities import load_judge
 from gan.protocols import Curve
-from gan.report import Evaluation, Event, Exhibit, Figure, Metric, Report
+from gan.report import Evaluation, Event, Figure, Metric, Report, ReportInputs
 
 CEILING_UNIT = "÷ ceiling"
 
@@ -258,12 +258,12 @@ def build_report(
     judgement: Judgement,
     *,
     gate: GateConfig,
-    exhibit: Exhibit,
+    inputs: ReportInputs,
     background: Background,
 ) -> Report:
     """Return the report: metrics, verdict, reasons, events and figures.
 
-    The figures of the records are the modality's (`pictures` of its judge), drawn from `exhibit`;
+    The figures of the records are the modality's (`pictures` of its judge), drawn from `inputs`;
     no real record reaches one while that is confidential.
 
     Raises:
@@ -271,7 +271,7 @@ def build_report(
     """
     judge = load_judge(subject.modality)
     pictures: list[Figure | None] = [
-        *judge.pictures(evaluation, exhibit, gate),
+        *judge.pictures(evaluation, inputs, gate),
         *training(background.curves, background.chosen_samples_seen),
         class_table(background.class_counts, evaluation.candidate_class_counts),
     ]

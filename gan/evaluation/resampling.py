@@ -17,12 +17,12 @@ import numpy as np
 
 from gan.metrics.copies import copies, copies_share, threshold
 from gan.metrics.intervals import LEVELS, random_half
-from gan.metrics.pool import Pool, make_pool
+from gan.metrics.pool import FeaturePool, make_pool
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
 
 Array = np.ndarray[Any, Any]
-MeasureFn = Callable[[Pool, Array, Array], dict[str, float]]
+MeasureFn = Callable[[FeaturePool, Array, Array], dict[str, float]]
 
 
 class Trial(NamedTuple):
@@ -110,7 +110,7 @@ class Calibration:
 
 
 def measure_copies(fakes_M: Array, calibration: Calibration, scope: str) -> Measured:
-    """Return the metric `copies`; resamples redraw both the calibration and the fakes.
+    """Return the metric `copies`; resamples resample both the calibration and the fakes.
 
     Args:
         fakes_M: distance to train of every fake.

@@ -36,7 +36,7 @@ from gan.metrics.copies import (
     threshold,
 )
 from gan.metrics.distances import nearest_distances
-from gan.metrics.pool import Pool, make_pool, measure, measure_coverage
+from gan.metrics.pool import FeaturePool, make_pool, measure, measure_coverage
 from gan.modalities import check_rows
 from gan.protocols import Assessment, Codec, Encoded, SampleFn
 from gan.randomness import derive, numpy_stream
@@ -233,7 +233,7 @@ def _distance(ratio: float) -> float:
     return abs(math.log(max(ratio, 1e-9)))
 
 
-def _coverage_of(pool: Pool, mask_N: Array, seed: int) -> float:
+def _coverage_of(pool: FeaturePool, mask_N: Array, seed: int) -> float:
     return class_ceiling(pool, np.flatnonzero(mask_N), HALVES, seed).ceiling.value
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gan.errors import ConfigError, DataError, SnapshotError
-from gan.protocols import Encoded, Redraw, Wanted
+from gan.protocols import Encoded, Resample, ShardRequest
 from storage.records.schema import Condition, Label
 
 IMAGE = "image"
@@ -186,9 +186,11 @@ class ImageCodec:
         """Never asked: pixels do not show their class."""
         raise NotImplementedError
 
-    def enforce(self, values: np.ndarray[Any, Any], wanted: Wanted, redraw: Redraw) -> None:
+    def repair(
+        self, values: np.ndarray[Any, Any], request: ShardRequest, resample: Resample
+    ) -> None:
         """Return None: nothing but the bounds of a pixel holds, and `to_values` clamps."""
-        del values, wanted, redraw
+        del values, request, resample
 
     def check(self, given: Sequence[Condition], rows: int) -> None:
         """Check that nothing but classes is given.

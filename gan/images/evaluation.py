@@ -43,7 +43,7 @@ from gan.images.features import Extractor, fit_extractors
 from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import nearest_distances
 from gan.metrics.intervals import spread_interval, wilson
-from gan.metrics.pool import KINDS, Pool, make_pool, measure, measure_coverage
+from gan.metrics.pool import KINDS, FeaturePool, make_pool, measure, measure_coverage
 from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
@@ -53,7 +53,9 @@ from storage.records.schema import ClassCounts
 Array = np.ndarray[Any, Any]
 
 
-def pool_ceilings(pool: Pool, classes_P: Array, halves: int, seed: int) -> Mapping[str, Real]:
+def pool_ceilings(
+    pool: FeaturePool, classes_P: Array, halves: int, seed: int
+) -> Mapping[str, Real]:
     """Return the ceiling of every metric of `measure`; the pool holds 2 n real records.
 
     A generator is asked for the holdout's number of records of each class, so both halves hold
@@ -70,7 +72,7 @@ def pool_ceilings(pool: Pool, classes_P: Array, halves: int, seed: int) -> Mappi
     return {name: summarise(values) for name, values in draws.items()}
 
 
-def class_ceiling(pool: Pool, members: Array, halves: int, seed: int) -> Real:
+def class_ceiling(pool: FeaturePool, members: Array, halves: int, seed: int) -> Real:
     """Return the ceiling of coverage within one class; `members` index the pool."""
     rng = numpy_stream(seed, "ceiling-class")
     n = len(members) // 2
@@ -351,7 +353,7 @@ def _overlap(reference: PerceptualReference) -> Fact:
     )
 
 
-class Sets(NamedTuple):
+class CandidateSets(NamedTuple):
     """How a candidate's records are compared: as several sets of the holdout's size."""
 
     whole: tuple[Array, ...]
@@ -395,7 +397,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
     )
 
 
-def arrange(labels_M: Array, reference: PerceptualReference) -> Sets:
+def arrange(labels_M: Array, reference: PerceptualReference) -> CandidateSets:
     """Cut a candidate into sets; each holds every class in the candidate's own proportion."""
     rng = numpy_stream(reference.options.seed, "candidate-sets")
     shuffled = rng.permutation(len(labels_M))
@@ -411,7 +413,7 @@ def arrange(labels_M: Array, reference: PerceptualReference) -> Sets:
     whole = tuple(
         spread[start : start + reference.n] for start in range(0, count * reference.n, reference.n)
     )
-    return Sets(whole, by_class)
+    return CandidateSets(whole, by_class)
 
 
 def _cut(members: Array, size: int, most: int) -> tuple[Array, ...]:
@@ -423,7 +425,7 @@ def _cut(members: Array, size: int, most: int) -> tuple[Array, ...]:
 
 
 def _measure_net(
-    encoded: Encoded, net: NetReference, sets: Sets, reference: PerceptualReference
+    encoded: Encoded, net: NetReference, sets: CandidateSets, reference: PerceptualReference
 ) -> Iterator[Measured]:
     """Yield every metric in one feature space."""
     fakes_MF = net.net(encoded.values)

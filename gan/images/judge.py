@@ -17,7 +17,7 @@ from gan.images.evaluation import PerceptualReference
 from gan.images.evaluation import evaluate as measure
 from gan.images.preview import preview
 from gan.modalities import Likelihood, Options, Splits
-from gan.report import Evaluation, Exhibit, Figure
+from gan.report import Evaluation, Figure, ReportInputs
 
 PER_CLASS = 12
 """Samples of each class in the grid; without classes the grid is so wide and high."""
@@ -38,13 +38,13 @@ CLASSES = BarGroup(
 )
 
 
-def pictures(evaluation: Evaluation, exhibit: Exhibit, gate: GateConfig) -> tuple[Figure, ...]:
+def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
     """Return the figures of one evaluated generator of images; no real image is in any of them.
 
     Raises:
         DataError: the candidate has no records to show.
     """
-    png = preview(exhibit.candidate, exhibit.label, PER_CLASS)
+    png = preview(inputs.candidate, inputs.label, PER_CLASS)
     found = (
         samples(png, evaluation.candidate_class_counts),
         *(bars(evaluation.metrics, group, gate) for group in RATIOS),

@@ -27,7 +27,7 @@ SMALLEST_MAP = 4
 """A `resnet` halves the image until its shorter side is below twice this."""
 
 
-class Drawn(nn.Module):
+class Initialisable(nn.Module):
     """A module that is not initialised in the common way."""
 
     def draw(self, stream: torch.Generator) -> None:
@@ -35,7 +35,7 @@ class Drawn(nn.Module):
         raise NotImplementedError
 
 
-class Conditioner(Drawn):
+class Conditioner(Initialisable):
     """Puts the learnt vector of the class beside the latent."""
 
     def __init__(self, latent: int, classes: int) -> None:
@@ -55,7 +55,7 @@ class Conditioner(Drawn):
             self.embedding.weight.normal_(generator=stream)
 
 
-class ProjectionHead(Drawn):
+class ProjectionHead(Initialisable):
     """The logit of features, with a learnt direction for each class."""
 
     def __init__(self, features: int, classes: int) -> None:
@@ -119,7 +119,7 @@ class MlpDiscriminator(Discriminator):
         return logits_N
 
 
-class ResidualBlock(Drawn):
+class ResidualBlock(Initialisable):
     """x + conv(act(conv(act(x)))), the second convolution starting at zero (Fixup).
 
     Zhang et al., "Fixup initialization" (2019), section 3; `blocks` is their L, m = 2.
@@ -147,7 +147,7 @@ class ResidualBlock(Drawn):
                 zeros.zero_()
 
 
-class LinkingConv(nn.Conv2d, Drawn):
+class LinkingConv(nn.Conv2d, Initialisable):
     """A convolution between residual stages, which keeps the scale of what it passes on."""
 
     def draw(self, stream: torch.Generator) -> None:
@@ -273,7 +273,7 @@ def initialise(network: nn.Module, stream: torch.Generator) -> None:
     """Draw every weight from the stream.
 
     Linear layers and convolutions: uniform in ±1/√inputs, biases too (LeCun et al., "Efficient
-    backprop", 1998, section 4.6, times 1/√3). A `Drawn` module then draws its own.
+    backprop", 1998, section 4.6, times 1/√3). A `Initialisable` module then draws its own.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -282,5 +282,5 @@ def initialise(network: nn.Module, stream: torch.Generator) -> None:
             if module.bias is not None:
                 module.bias.uniform_(-bound, bound, generator=stream)
     for module in network.modules():
-        if isinstance(module, Drawn):
+        if isinstance(module, Initialisable):
             module.draw(stream)

@@ -55,7 +55,7 @@ WIDEST_PIXELS = 48 * 48
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class ImagePreset:
     """The numbers of one preset for one size of image and one kind of device."""
 
     network: dict[str, int | float | str]
@@ -70,7 +70,7 @@ class Preset:
     threads: int = 1
 
 
-def mlp(codec: ImageCodec, device: str, train_rows: int) -> Preset:
+def mlp(codec: ImageCodec, device: str, train_rows: int) -> ImagePreset:
     """Return dense networks: 256 units up to 16 x 16 grey, 512 above.
 
     The generator's capacity is what copies, so it is shallow, and narrower than its discriminator;
@@ -79,7 +79,7 @@ def mlp(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     small = _values(codec) <= SMALL_VALUES
     deep = not small and train_rows >= PLENTIFUL_ROWS
     width = 256 if small else 512
-    return Preset(
+    return ImagePreset(
         network={
             "kind": "mlp",
             "width": width,
@@ -98,11 +98,11 @@ def mlp(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     )
 
 
-def resnet(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+def resnet(codec: ImageCodec, device: str, train_rows: int) -> ImagePreset:  # noqa: ARG001 - a builder
     """Return residual networks: narrow on a processor, two to four times as wide on CUDA."""
     cuda = device == "cuda"
     wide = 64 if codec.height * codec.width <= WIDEST_PIXELS else 32
-    return Preset(
+    return ImagePreset(
         network={
             "kind": "resnet",
             "width": wide if cuda else 16,
@@ -120,7 +120,7 @@ def resnet(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: 
     )
 
 
-BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {"mlp": mlp, "resnet": resnet}
+BUILDERS: dict[str, Callable[[ImageCodec, str, int], ImagePreset]] = {"mlp": mlp, "resnet": resnet}
 
 
 def resolve(
@@ -205,7 +205,9 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, list[str]
     return name, [f"preset {name}: {size} images have {relation} {largest} values, on {device}"]
 
 
-def _batch_size(training: TrainingConfig, preset: Preset, train_rows: int, notes: list[str]) -> int:
+def _batch_size(
+    training: TrainingConfig, preset: ImagePreset, train_rows: int, notes: list[str]
+) -> int:
     """Return the batch size: the preset's, but at most half of the training images."""
     if training.batch_size != "auto":
         return training.batch_size
@@ -216,7 +218,7 @@ def _batch_size(training: TrainingConfig, preset: Preset, train_rows: int, notes
 
 
 def _augment(
-    generator: GeneratorConfig, preset: Preset, train_rows: int, notes: list[str]
+    generator: GeneratorConfig, preset: ImagePreset, train_rows: int, notes: list[str]
 ) -> tuple[str, ...]:
     """Return the augmentations."""
     if generator.augment == "off":

@@ -38,7 +38,7 @@ KINDS: Mapping[str, Kind] = {
 """Every metric of `measure`."""
 
 
-class Pool(NamedTuple):
+class FeaturePool(NamedTuple):
     """Features of some records and the squared distances between all of them."""
 
     features_PF: Array
@@ -46,14 +46,14 @@ class Pool(NamedTuple):
     """Squared; infinite on the diagonal, so that no record is its own neighbour."""
 
 
-def make_pool(features_PF: Array) -> Pool:
+def make_pool(features_PF: Array) -> FeaturePool:
     """Compute all distances once."""
     distances_PP = squared_distances(features_PF, features_PF)
     np.fill_diagonal(distances_PP, np.inf)
-    return Pool(features_PF, distances_PP)
+    return FeaturePool(features_PF, distances_PP)
 
 
-def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
+def measure(pool: FeaturePool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return every metric of the records at `fakes_M` against those at `reals_N`."""
     of_reals, of_fakes = pool.distances_PP[reals_N], pool.distances_PP[fakes_M]
     within_reals, across = of_reals.take(reals_N, axis=1), of_reals.take(fakes_M, axis=1)
@@ -71,7 +71,7 @@ def measure(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     }
 
 
-def measure_neighbours(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
+def measure_neighbours(pool: FeaturePool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return coverage and density: what needs no more than the reals' own neighbours."""
     of_reals = pool.distances_PP[reals_N]
     (wide,) = radii(of_reals.take(reals_N, axis=1), K_COVERAGE)
@@ -82,7 +82,7 @@ def measure_neighbours(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, 
     }
 
 
-def measure_coverage(pool: Pool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
+def measure_coverage(pool: FeaturePool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return coverage alone: what a class is judged on."""
     of_reals = pool.distances_PP[reals_N]
     (wide,) = radii(of_reals.take(reals_N, axis=1), K_COVERAGE)

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import ConfigError, SnapshotError
-from gan.protocols import Enforced, Redraw, Wanted
+from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.columns.derived import MADE
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_constraints, check_real
-from gan.tables.enforce import Chains, enforce, row_rules, unique_rules
+from gan.tables.rejection import Chains, repair, row_rules, unique_rules
 from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
 from storage.records.schema import Condition
@@ -38,11 +38,11 @@ def check_synthesis(codec: "Vocabularies", given: Sequence[Condition], rows: int
         ConfigError: a condition names an unknown column or value, contradicts a constraint, or
             there are fewer keys or unique combinations than rows.
     """
-    metadata, wanted = codec.metadata, Wanted(given=tuple(given))
+    metadata, request = codec.metadata, ShardRequest(given=tuple(given))
     check_constraints(metadata)
-    masks = allowed_cells(codec, wanted)
+    masks = allowed_cells(codec, request)
     Chains(codec, row_rules(metadata)).pools(masks)
-    for unique in unique_rules(codec, metadata, wanted):
+    for unique in unique_rules(codec, metadata, request):
         unique.check(rows)
     for name, room in codec.capacities.items():
         if rows > room:
@@ -106,13 +106,13 @@ class TableCodec(Vocabularies):
             classes=label_classes(columns, label),
         )
 
-    def enforce(self, values: Array, wanted: Wanted, redraw: Redraw) -> Enforced | None:
-        """Make cells obey conditions and constraints; see `gan.tables.enforce`.
+    def repair(self, values: Array, request: ShardRequest, resample: Resample) -> Repaired | None:
+        """Make cells obey conditions and constraints; see `gan.tables.rejection`.
 
         Raises:
             ConfigError: no row that obeys was found, or there are fewer combinations than rows.
         """
-        return enforce(self, values, wanted, redraw)
+        return repair(self, values, request, resample)
 
     def check(self, given: Sequence[Condition], rows: int) -> None:
         """Check that so many records can be made under these conditions.

@@ -191,7 +191,7 @@ def check_constraints(metadata: TableMetadata) -> None:
     for each in constraints:
         _check_columns(each, metadata)
     _check_ownership(constraints)
-    bounds = Bounds()
+    bounds = ValueBounds()
     for each in constraints:
         if each.kind == "range":
             bounds.narrow(each)
@@ -300,7 +300,7 @@ def _circle(steps: Sequence[Step], names: Sequence[str]) -> str:
 
 
 @dataclass(kw_only=True)
-class Bounds:
+class ValueBounds:
     """The smallest and largest value that each column may have, and why."""
 
     lows: dict[str, Bound] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from gan.device import one_thread_everywhere
 from gan.evaluation.reporting import CEILING_UNIT, BarGroup, bars
 from gan.gate import GateConfig
 from gan.modalities import Likelihood, Options, Splits
-from gan.report import Evaluation, Exhibit, Figure, Metric
+from gan.report import Evaluation, Figure, Metric, ReportInputs
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation import assess
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
@@ -51,26 +51,24 @@ BARS = (
 """Each group is drawn against its own bounds."""
 
 
-def pictures(evaluation: Evaluation, exhibit: Exhibit, gate: GateConfig) -> tuple[Figure, ...]:
+def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
     """Return the figures of one evaluated generator of tables.
 
-    `exhibit.reference` offers the real rows as `splits`. No real row is in any figure unless the
-    exhibit is not confidential; see `gan.tables.figures`.
+    `inputs.reference` offers the real rows as `splits`. No real row is in any figure unless the
+    inputs is not confidential; see `gan.tables.figures`.
 
     Raises:
         DataError: the real rows do not say what their columns mean.
     """
-    splits, seed = exhibit.reference.splits, evaluation.seed
-    train, fakes = splits.train, exhibit.candidate
+    splits, seed = inputs.reference.splits, evaluation.seed
+    train, fakes = splits.train, inputs.candidate
     metadata = require_metadata(train.schema)
     columns = [
         column
-        for column in drawn_columns(
-            metadata, train, exhibit.label, confidential=exhibit.confidential
-        )
+        for column in drawn_columns(metadata, train, inputs.label, confidential=inputs.confidential)
         if column.name in fakes.column_names
     ]
-    group = metadata.min_group if exhibit.confidential else 1
+    group = metadata.min_group if inputs.confidential else 1
     errors = column_errors(evaluation)
     found = (
         ten_rows(fakes),

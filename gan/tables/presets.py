@@ -23,7 +23,7 @@ from gan.tables.codec import TableCodec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class TablePreset:
     """The numbers of one preset for one table and one kind of device."""
 
     objective: Literal["adversarial", "likelihood", "memorise"]
@@ -60,7 +60,7 @@ class Preset:
     """Why these numbers, one plain sentence each."""
 
 
-Builder = Callable[[TableCodec, str, int], Preset]
+Builder = Callable[[TableCodec, str, int], TablePreset]
 """From the codec, the device (`cpu` or `cuda`) and the number of training rows."""
 
 
@@ -90,7 +90,7 @@ by heart within some dozens."""
 FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
 
 
-def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
+def autoregressive(codec: TableCodec, device: str, train_rows: int) -> TablePreset:
     """Return the numbers for a table of this size."""
     columns, many = len(codec.columns), sum(each.codes >= MANY_CODES for each in codec.columns)
     units = UNITS_PER_COLUMN * max(columns - 1, 1)
@@ -98,7 +98,7 @@ def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
     budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
     decay = min(DECAY_ROWS / train_rows, LARGEST_DECAY)
     dropout = round(min(DROPOUT / math.sqrt(train_rows), LARGEST_DROPOUT), 3)
-    return Preset(
+    return TablePreset(
         objective="likelihood",
         network={
             "kind": "autoregressive",
@@ -144,9 +144,9 @@ PACK, WIDTH, CONDITIONED_BATCH = 10, 256, 500
 """Of `ctgan` as published: rows that are judged together, units of its layers, rows per step."""
 
 
-def adversarial(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
+def adversarial(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
     """Return a relativistic GAN with R1 and R2, which also matches how codes occur together."""
-    return Preset(
+    return TablePreset(
         objective="adversarial",
         network={
             "kind": "oneshot",
@@ -167,9 +167,9 @@ def adversarial(codec: TableCodec, device: str, train_rows: int) -> Preset:  # n
     )
 
 
-def ctgan(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+def ctgan(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001 - a builder
     """Return the published numbers: section 4.4 of Xu et al. (2019) and its authors' code."""
-    return Preset(
+    return TablePreset(
         objective="adversarial",
         network={
             "kind": "ctgan",
@@ -194,9 +194,9 @@ def ctgan(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: A
     )
 
 
-def independent(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
+def independent(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
     """Return one logit per code, which large steps bring to the frequencies."""
-    return Preset(
+    return TablePreset(
         objective="likelihood",
         network={"kind": "independent"},
         batch_size=512,
@@ -207,9 +207,9 @@ def independent(codec: TableCodec, device: str, train_rows: int) -> Preset:  # n
     )
 
 
-def bootstrap(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
+def bootstrap(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
     """Return room for all training rows; they are seen once."""
-    return Preset(
+    return TablePreset(
         objective="memorise",
         network={"kind": "bootstrap", "rows": train_rows},
         batch_size=1_024,
@@ -313,7 +313,7 @@ def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, list[
     return DEFAULT, [f"preset {DEFAULT}, which is the best on tables of every size tried: {size}"]
 
 
-def _check_knobs(generator: GeneratorConfig, name: str, preset: Preset) -> None:
+def _check_knobs(generator: GeneratorConfig, name: str, preset: TablePreset) -> None:
     """Refuse what the preset has no use for.
 
     Raises:
@@ -339,7 +339,9 @@ def _check_knobs(generator: GeneratorConfig, name: str, preset: Preset) -> None:
             raise ConfigError(msg)
 
 
-def _batch_size(training: TrainingConfig, preset: Preset, train_rows: int, notes: list[str]) -> int:
+def _batch_size(
+    training: TrainingConfig, preset: TablePreset, train_rows: int, notes: list[str]
+) -> int:
     """Return the batch size: the preset's, but at most half of the training rows."""
     if training.batch_size != "auto":
         return training.batch_size
@@ -352,7 +354,7 @@ def _batch_size(training: TrainingConfig, preset: Preset, train_rows: int, notes
 
 
 def _network(
-    generator: GeneratorConfig, preset: Preset, batch_size: int
+    generator: GeneratorConfig, preset: TablePreset, batch_size: int
 ) -> dict[str, int | float | str]:
     """Return the network's choices, with the width asked for and packs that fill a batch."""
     network = dict(preset.network)
@@ -369,7 +371,7 @@ def _network(
 def _summary(
     network: Mapping[str, int | float | str],
     batch_size: int,
-    preset: Preset,
+    preset: TablePreset,
     gamma: float,
     rate: float,
 ) -> str:
@@ -383,14 +385,14 @@ def _summary(
     return ", ".join(parts)
 
 
-def _budget(training: TrainingConfig, preset: Preset, train_rows: int) -> int | None:
+def _budget(training: TrainingConfig, preset: TablePreset, train_rows: int) -> int | None:
     """Return the samples to train on, None for seconds alone."""
     if preset.one_epoch:
         return train_rows
     return preset.budget_samples if training.budget_samples == "auto" else training.budget_samples
 
 
-def _tick_samples(budget: int | None, preset: Preset, batch_size: int) -> int:
+def _tick_samples(budget: int | None, preset: TablePreset, batch_size: int) -> int:
     """Return the samples of a tick, whole batches."""
     wanted = (budget or preset.budget_samples) // preset.ticks
     return max(wanted // batch_size, 1) * batch_size

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import ConfigError
-from gan.protocols import Wanted
+from gan.protocols import ShardRequest
 from gan.tables.constraints import combination_ids, describe
 from storage.records.schema import Constraint
 
@@ -104,7 +104,11 @@ class Unique:
     """One constraint of kind `unique` on one shard."""
 
     def __init__(
-        self, codec: "Vocabularies", constraint: Constraint, masks: Sequence[Mask], wanted: Wanted
+        self,
+        codec: "Vocabularies",
+        constraint: Constraint,
+        masks: Sequence[Mask],
+        request: ShardRequest,
     ) -> None:
         """Number the combinations.
 
@@ -112,14 +116,14 @@ class Unique:
             codec: of the records.
             constraint: of kind unique; constant columns in it change nothing.
             masks: the cells that may be chosen, of every modelled column.
-            wanted: which shard of how many, and whether classes were asked for.
+            request: which shard of how many, and whether classes were asked for.
         """
         self.constraint = constraint
-        self.shard, self.shards = wanted.shard % wanted.shards, wanted.shards
+        self.shard, self.shards = request.shard % request.shards, request.shards
         names, label = set(constraint.columns), codec.label_column
         found = [
             _digit(index, column, names, masks[index], fixed=asked and index == label)
-            for asked in [wanted.labels_N is not None]
+            for asked in [request.labels_N is not None]
             for index, column in enumerate(codec.columns)
             if names & set(column.fields)
         ]
@@ -246,22 +250,24 @@ def _digit(index: int, column: "Modelled", names: set[str], mask: Mask, *, fixed
     return Digit(index=index, column=column, ids=ids, cells=chosen[np.sort(first)], fixed=fixed)
 
 
-def allowed_cells(codec: "Vocabularies", wanted: Wanted, label: int | None = None) -> list[Mask]:
+def allowed_cells(
+    codec: "Vocabularies", request: ShardRequest, label: int | None = None
+) -> list[Mask]:
     """Return for each modelled column which of its cells may be chosen.
 
     Args:
         codec: of the records.
-        wanted: its conditions count; its classes only where one of them is asked for.
+        request: its conditions count; its classes only where one of them is asked for.
         label: index of the class that the rows have; None leaves the label as it is given.
 
     Raises:
         ConfigError: a condition that the codec refuses.
     """
     cells = [np.ones(column.cells, dtype=bool) for column in codec.columns]
-    if wanted.given:
+    if request.given:
         ends = np.cumsum([column.cells for column in codec.columns])
-        cells = np.split(codec.cell_mask(wanted.given), ends[:-1])
-    allowed_CK = codec.allowed(wanted.given, per_class=label is not None)
+        cells = np.split(codec.cell_mask(request.given), ends[:-1])
+    allowed_CK = codec.allowed(request.given, per_class=label is not None)
     if allowed_CK is None:
         return cells
     ends = np.cumsum(codec.code_counts)
@@ -327,11 +333,11 @@ class Edge:
         return again_N
 
 
-def edges(codec: "Vocabularies", wanted: Wanted) -> tuple[Edge, ...]:
+def edges(codec: "Vocabularies", request: ShardRequest) -> tuple[Edge, ...]:
     """Return the columns whose condition ends inside a bin."""
-    if not wanted.given:
+    if not request.given:
         return ()
-    masks = allowed_cells(codec, Wanted(given=wanted.given))
+    masks = allowed_cells(codec, ShardRequest(given=request.given))
     found = [
         Edge.build(index, column, mask)
         for index, (column, mask) in enumerate(zip(codec.columns, masks, strict=True))

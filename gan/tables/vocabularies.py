@@ -29,7 +29,7 @@ from torch import Tensor
 
 from gan.errors import ConfigError, DataError
 from gan.protocols import Encoded
-from gan.tables.columns.derived import Key, Made
+from gan.tables.columns.derived import DerivedColumn, Key
 from gan.tables.columns.values import Modelled, require_metadata
 from storage.records.schema import Condition, Label, TableMetadata
 
@@ -42,7 +42,7 @@ MOST_NAMED = 12
 
 
 def cell_mask(
-    given: Sequence[Condition], columns: Sequence[Modelled], made: Sequence[Made]
+    given: Sequence[Condition], columns: Sequence[Modelled], made: Sequence[DerivedColumn]
 ) -> Array:
     """Return which cells meet all conditions: bool, the cells of one column after another's.
 
@@ -62,7 +62,7 @@ def cell_mask(
     return np.concatenate(list(masks.values()))
 
 
-def _owner(name: str, columns: Sequence[Modelled], made: Sequence[Made]) -> Modelled:
+def _owner(name: str, columns: Sequence[Modelled], made: Sequence[DerivedColumn]) -> Modelled:
     """Return the modelled column that stands for a column of the table."""
     for maker in made:
         if maker.name == name:
@@ -190,7 +190,7 @@ class Vocabularies:
     """Of the records, with the metadata that is ganmill's."""
     columns: tuple[Modelled, ...]
     """The modelled columns, in codec order."""
-    made: tuple[Made, ...] = ()
+    made: tuple[DerivedColumn, ...] = ()
     """The other columns, in the order in which they can be made."""
     label: str | None = None
     """Name of the label column."""

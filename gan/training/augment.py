@@ -69,7 +69,7 @@ def _integers(N: int, low: int, high: int, stream: torch.Generator) -> Tensor:
 
 
 def _within(places: Tensor, length: int) -> Tensor:
-    """Return where 0 <= place < length."""
+    """Return where 0 <= context < length."""
     return (places >= 0) & (places < length)
 
 

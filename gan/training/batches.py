@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan.device import Place
+from gan.device import DeviceContext
 from gan.errors import DataError
 from gan.protocols import Codec, Encoded
 from gan.randomness import stream
@@ -37,11 +37,13 @@ class Batches:
     A batch depends on the position alone, so a resumed training sees what it would have seen.
     """
 
-    def __init__(self, encoded: Encoded, codec: Codec, place: Place, *, seed: int) -> None:
+    def __init__(
+        self, encoded: Encoded, codec: Codec, context: DeviceContext, *, seed: int
+    ) -> None:
         if len(encoded.values) == 0:
             msg = "there are no training records: split train has 0 rows"
             raise DataError(msg)
-        self.codec, self.place, self.seed = codec, place, seed
+        self.codec, self.context, self.seed = codec, context, seed
         self.encoded = encoded
         self._epoch = -1
         self._order_R = torch.empty(0, dtype=torch.int64)
@@ -54,9 +56,9 @@ class Batches:
         labels_N = torch.from_numpy(self.encoded.labels_N[rows_N])
         z_NZ = torch.randn(count, latent, generator=numbers)
         return Batch(
-            self.codec.to_samples(self.place.send(values)),
-            self.place.send(labels_N),
-            self.place.send(z_NZ),
+            self.codec.to_samples(self.context.send(values)),
+            self.context.send(labels_N),
+            self.context.send(z_NZ),
             numbers,
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from gan.config import ResolvedConfig
-from gan.device import find_place
+from gan.device import find_device
 from gan.protocols import Codec, Curve, Hooks
 from gan.report import Event
 from gan.sample import average_sampler
@@ -73,14 +73,14 @@ def train(
     """
     # What, where, how: samples in memory as they are stored, device and precision, objectives.
     hooks = hooks or Hooks()
-    place = find_place(device, precision=config.precision, threads=config.threads)
-    batches = Batches(codec.encode(records), codec, place, seed=config.seed)
-    objectives = phases(config, place)
+    context = find_device(device, precision=config.precision, threads=config.threads)
+    batches = Batches(codec.encode(records), codec, context, seed=config.seed)
+    objectives = phases(config, context)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config)
 
-    with place.settled(), watch.memory_limit():
+    with context.configured(), watch.memory_limit():
         # Continue from the newest checkpoint, or write the one that repairs can go back to.
-        state = TrainState(config, codec, place)
+        state = TrainState(config, codec, context)
         if not checkpoints.restore(state):
             checkpoints.save(state)
         write_stats(folder, state.progress)
@@ -110,7 +110,7 @@ def train(
                 watch.step_back(state, checkpoints)
                 continue
             sample = average_sampler(state.generator_ema, codec, config)
-            with place.measuring():
+            with context.measuring():
                 assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
             watch.choose(state, assessment)
             watch.decide(state, assessment)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan.config import ResolvedConfig
-from gan.device import Place
+from gan.device import DeviceContext
 from gan.training.batches import Batch
 from gan.training.state import TrainState
 
@@ -15,10 +15,10 @@ from gan.training.state import TrainState
 class Memorise:
     """Hands every batch to the generator, once."""
 
-    def __init__(self, config: ResolvedConfig, place: Place) -> None:  # noqa: ARG002 - an objective
-        self.place = place
+    def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:  # noqa: ARG002 - an objective
+        self.context = context
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:  # noqa: ARG002 - same
         """Keep the batch and return no losses."""
         state.generator.memorise(batch.reals, state.progress.samples_seen)
-        return torch.zeros(0, device=self.place.device)
+        return torch.zeros(0, device=self.context.device)

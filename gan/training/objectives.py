@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
-from gan.device import Place
+from gan.device import DeviceContext
 from gan.errors import ConfigError
 from gan.protocols import Discriminator, Generator
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
 from gan.training.memorise import Memorise
-from gan.training.regularizers import PENALTIES, Seen
+from gan.training.regularizers import PENALTIES, PenaltyInputs
 from gan.training.state import TrainState, cosine
 
 Compared = tuple[Tensor, Tensor | None]
@@ -38,8 +38,8 @@ class Adversarial:
     generator's step none of the discriminator.
     """
 
-    def __init__(self, config: ResolvedConfig, place: Place) -> None:
-        self.config, self.place = config, place
+    def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:
+        self.config, self.context = config, context
         self.loss, self.penalty = ADVERSARIAL[config.loss], PENALTIES[config.penalty]
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
@@ -50,25 +50,25 @@ class Adversarial:
         take the very memory that is to be saved.
 
         Args:
-            state: networks and optimisers, changed in place.
+            state: networks and optimisers, changed in context.
             batch: the samples of this step.
             share: used share of the budget, which learning rate and penalty follow.
         """
         strength = self._follow_schedules(state, share)
         parts = batch.chunks(state.progress.micro_batch)
         at_once = len(parts) == 1
-        losses = torch.zeros(len(REPORTED["adversarial"]), device=self.place.device)
+        losses = torch.zeros(len(REPORTED["adversarial"]), device=self.context.device)
         for part in parts:
             with torch.set_grad_enabled(at_once):
                 pairs, own = self._pairs(state.generator, part)
             weight = len(part.labels_N) / len(batch.labels_N)
-            losses += self._pull_discriminator(state, pairs.detach(), part, strength, weight)
+            losses += self.discriminator_step(state, pairs.detach(), part, strength, weight)
         state.apply("discriminator")
         for part in parts:
             if not at_once:
                 pairs, own = self._pairs(state.generator, part)
             weight = len(part.labels_N) / len(batch.labels_N)
-            losses += self._pull_generator(state, (pairs, own), part, weight)
+            losses += self.generator_step(state, (pairs, own), part, weight)
         state.apply("generator")
         return losses
 
@@ -84,17 +84,17 @@ class Adversarial:
 
     def _pairs(self, generator: Generator, part: Batch) -> Compared:
         """Return N reals, then N fakes of the same classes, all augmented."""
-        with self.place.autocast():
+        with self.context.autocast():
             reals, fakes, own = generator.pairs(part.reals, part.z_NZ, part.labels_N, part.stream)
         pairs = augment(torch.cat([reals, fakes.float()]), self.config.augment, part.stream)
         return pairs, own
 
     def _logits(self, discriminator: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
-        with self.place.autocast():
+        with self.context.autocast():
             logits: Tensor = discriminator(samples, labels)
         return logits.float()
 
-    def _pull_discriminator(
+    def discriminator_step(
         self, state: TrainState, pairs: Tensor, part: Batch, strength: float, weight: float
     ) -> Tensor:
         """Add the gradients of the discriminator's loss and penalty; return the losses."""
@@ -105,12 +105,12 @@ class Adversarial:
         steepness = torch.zeros_like(loss)
         if strength > 0:
             judge = functools.partial(self._logits, discriminator, labels=part.labels_N)
-            steepness = self.penalty(Seen(pairs, logits_M, judge, part.stream))
+            steepness = self.penalty(PenaltyInputs(pairs, logits_M, judge, part.stream))
         total = (loss + strength * steepness) * weight
         total.backward(inputs=list(discriminator.parameters()))
         return torch.stack([loss.detach(), torch.zeros_like(loss), steepness.detach()]) * weight
 
-    def _pull_generator(
+    def generator_step(
         self, state: TrainState, compared: Compared, part: Batch, weight: float
     ) -> Tensor:
         """Add the gradients of the generator's loss; return the losses."""
@@ -149,14 +149,14 @@ def _prepare(state: TrainState, part: Batch) -> Discriminator:
 class Likelihood:
     """Negative log-likelihood by Adam along half a cosine; the generator says its own loss."""
 
-    def __init__(self, config: ResolvedConfig, place: Place) -> None:
-        self.config, self.place = config, place
+    def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:
+        self.config, self.context = config, context
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
         """Change the generator once and return its loss, the one name of `REPORTED`.
 
         Args:
-            state: network and optimiser, changed in place.
+            state: network and optimiser, changed in context.
             batch: the samples of this step.
             share: used share of the budget, which the learning rate follows.
         """
@@ -165,9 +165,9 @@ class Likelihood:
             state.progress.learning_rate_factor
             * cosine(config.learning_rate, config.learning_rate_end, share)
         )
-        losses = torch.zeros(1, device=self.place.device)
+        losses = torch.zeros(1, device=self.context.device)
         for part in batch.chunks(state.progress.micro_batch):
-            with self.place.autocast():
+            with self.context.autocast():
                 loss = state.generator.loss(part.reals, part.stream)
             loss = loss * (len(part.labels_N) / len(batch.labels_N))
             loss.backward()
@@ -183,13 +183,13 @@ class Objective(Protocol):
         """Return the losses that `REPORTED` names, in its order, detached, on the device."""
 
 
-OBJECTIVES: dict[str, Callable[[ResolvedConfig, Place], Objective]] = {
+OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "adversarial": Adversarial,
     "likelihood": Likelihood,
     "memorise": Memorise,
 }
 
 
-def phases(config: ResolvedConfig, place: Place) -> list[Objective]:
+def phases(config: ResolvedConfig, context: DeviceContext) -> list[Objective]:
     """Return the objective of each phase."""
-    return [OBJECTIVES[phase.objective](config, place) for phase in config.phases]
+    return [OBJECTIVES[phase.objective](config, context) for phase in config.phases]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 
-class Seen(NamedTuple):
+class PenaltyInputs(NamedTuple):
     """What the discriminator saw in one step, reals and fakes half each, M in all."""
 
     samples: Tensor
@@ -38,24 +38,24 @@ def r1_r2(logits_M: Tensor, samples: Tensor) -> Tensor:
     return gradients.float().square().sum() * (2 / len(logits_M))
 
 
-def interpolated(seen: Seen) -> Tensor:
+def interpolated(seen: PenaltyInputs) -> Tensor:
     """Return E (||∇ D(x)|| - 1)² between reals and fakes, λ not applied.
 
-    The rows of a pack are judged together: they share their place, and their gradients are one.
+    The rows of a pack are judged together: they share their context, and their gradients are one.
     """
     reals, fakes = seen.samples.detach().chunk(2)
     packs = len(seen.logits) // 2
     pack = len(reals) // packs
-    place = torch.rand(packs, generator=seen.stream).repeat_interleave(pack).to(reals.device)
-    place = place.view(-1, *[1] * (reals.dim() - 1))
-    between = (place * reals + (1 - place) * fakes).requires_grad_()
+    context = torch.rand(packs, generator=seen.stream).repeat_interleave(pack).to(reals.device)
+    context = context.view(-1, *[1] * (reals.dim() - 1))
+    between = (context * reals + (1 - context) * fakes).requires_grad_()
     (gradients,) = torch.autograd.grad(seen.judge(between).sum(), between, create_graph=True)
     lengths = gradients.float().reshape(packs, -1).norm(dim=1)
     penalty: Tensor = (lengths - 1).square().mean()
     return penalty
 
 
-PENALTIES: dict[str, Callable[[Seen], Tensor]] = {
+PENALTIES: dict[str, Callable[[PenaltyInputs], Tensor]] = {
     "r1-r2": lambda seen: r1_r2(seen.logits, seen.samples),
     "interpolated": interpolated,
 }

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.config import ResolvedConfig
-from gan.device import Place
+from gan.device import DeviceContext
 from gan.modalities import load_modality
 from gan.protocols import Codec
 from gan.randomness import stream
@@ -39,7 +39,7 @@ def ema_decay(samples_seen: int, batch_size: int, *, half_life_samples: int, ram
 
 @torch.no_grad()
 def update_average(average: Sequence[Tensor], current: Sequence[Tensor], decay: float) -> None:
-    """Move the averaged weights towards the current ones, in place: a ← decay·a + (1-decay)·c."""
+    """Move the averaged weights towards the current ones, in context: a ← decay·a + (1-decay)·c."""
     step = get_ema_multi_avg_fn(decay)
     step(cast("list[Tensor]", average), cast("list[Tensor]", current), torch.tensor(0))
 
@@ -134,15 +134,15 @@ class Progress:
 class TrainState:
     """Networks, average, optimisers, the best snapshot so far, and progress."""
 
-    def __init__(self, config: ResolvedConfig, codec: Codec, place: Place) -> None:
+    def __init__(self, config: ResolvedConfig, codec: Codec, context: DeviceContext) -> None:
         self.config = config
-        self.device = place.device
+        self.device = context.device
         self.generator, self.discriminator = load_modality(config.modality).build(
             config, codec, stream(config.seed, "weights")
         )
         for network in (self.generator, self.discriminator):
             if network is not None:
-                place.settle(network)
+                context.move(network)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimisers = {
             f"{name}_adam": _Trained(network, _adam(network, config))
@@ -154,7 +154,7 @@ class TrainState:
         }
         self.best = _cloned(self.generator_ema)
         self.sums = [
-            torch.zeros(len(REPORTED[phase.objective]), dtype=torch.float64, device=place.device)
+            torch.zeros(len(REPORTED[phase.objective]), dtype=torch.float64, device=context.device)
             for phase in config.phases
         ]
         """Losses since the last tick, of each phase; read once per tick, so that no step waits."""

@@ -21,7 +21,7 @@ GATE = "gate"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class PromotionDraft:
     """What is to be recorded, and about which generator."""
 
     kind: Kind
@@ -36,7 +36,7 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Promotion(Decision):
+class Promotion(PromotionDraft):
     """One record of the log."""
 
     number: int
@@ -79,7 +79,7 @@ def champion(lake: ObjectStore, name: str) -> Promotion | None:
 
 
 def decide(
-    lake: ObjectStore, name: str, decision: Decision, *, read: Standing, created: datetime
+    lake: ObjectStore, name: str, decision: PromotionDraft, *, read: Standing, created: datetime
 ) -> Promotion:
     """Record a decision that was made on the standing `read`.
 
@@ -115,7 +115,7 @@ def decide(
     raise PromotionConflictError(msg)
 
 
-def _recorded(read: Standing, decision: Decision) -> Promotion | None:
+def _recorded(read: Standing, decision: PromotionDraft) -> Promotion | None:
     """Return the record that says this already: the champion's, or a refusal against it."""
     current = read.champion
     if decision.kind != "reject":
@@ -126,7 +126,7 @@ def _recorded(read: Standing, decision: Decision) -> Promotion | None:
     return next((r for r in read.records if r.number > since and _is_same(r, decision)), None)
 
 
-def _adds_nothing(current: Promotion, decision: Decision) -> bool:
+def _adds_nothing(current: Promotion, decision: PromotionDraft) -> bool:
     """Say whether a champion's record covers a decision for it: a person may add her yes."""
     if decision.by == GATE or decision.kind == "rollback":
         return True
@@ -134,7 +134,7 @@ def _adds_nothing(current: Promotion, decision: Decision) -> bool:
     return current.by != GATE and said == (decision.kind, decision.report_digest)
 
 
-def _is_same(record: Promotion, decision: Decision) -> bool:
+def _is_same(record: Promotion, decision: PromotionDraft) -> bool:
     mine = (decision.kind, decision.version, decision.snapshot_digest)
     if (record.kind, record.version, record.snapshot_digest) != mine:
         return False
@@ -143,7 +143,7 @@ def _is_same(record: Promotion, decision: Decision) -> bool:
     return decision.by == GATE or (record.by, record.then) == (decision.by, decision.then)
 
 
-def _check_allowed(name: str, decision: Decision, read: Standing) -> None:
+def _check_allowed(name: str, decision: PromotionDraft, read: Standing) -> None:
     promoted = read.was_promoted(decision.version)
     if decision.kind == "promote" and promoted and decision.by == GATE:
         msg = (
@@ -159,7 +159,7 @@ def _check_allowed(name: str, decision: Decision, read: Standing) -> None:
         raise PromotionConflictError(msg)
 
 
-def _check_candidate(lake: ObjectStore, name: str, decision: Decision) -> None:
+def _check_candidate(lake: ObjectStore, name: str, decision: PromotionDraft) -> None:
     key = snapshot_key(name, decision.version)
     digest = sha256_hex(lake.get(key))
     if digest != decision.snapshot_digest:

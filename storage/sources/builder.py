@@ -135,7 +135,7 @@ BUILDERS: Final[dict[str, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PrepareJob:
     """One source, or a source and its separate holdout, to be prepared."""
 
     config: SourceConfig
@@ -178,7 +178,7 @@ class Builder(ABC):
         """Return the versions that the prepared records depend on."""
 
     @abstractmethod
-    def build(self, job: Job, folder: Path) -> Built:
+    def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, split and write the records into the empty `folder`.
 
         Raises:

@@ -24,7 +24,7 @@ from storage.sources import open_source
 from storage.sources.builder import (
     Builder,
     Built,
-    Job,
+    PrepareJob,
     Progress,
     Source,
     check_classes,
@@ -89,7 +89,7 @@ class Prepared:
     """Sentences about everything that was decided on the user's behalf."""
 
 
-def write_prepared(folder: Path, job: Job, built: Built, source_digest: str) -> None:
+def write_prepared(folder: Path, job: PrepareJob, built: Built, source_digest: str) -> None:
     """Complete an entry whose files are there: the index makes it one."""
     index = {
         "schema": _SCHEMA,
@@ -206,7 +206,7 @@ def prepare(
         LakeError: the store that holds the source fails; its own children say how.
         LakeFullError: the disk of `folder` is full.
     """
-    job = Job(
+    job = PrepareJob(
         config=config,
         sources=_open_sources(config, profile),
         min_group=min_group,
@@ -239,7 +239,7 @@ def _open_sources(config: SourceConfig, profile: StorageProfile | None) -> tuple
     return source, holdout
 
 
-def _entry_name(job: Job, builder: Builder, digest: str) -> str:
+def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
     """Name the cache entry: a slot per source and settings, a key per content and settings."""
     config = job.config
     settings: dict[str, Any] = {
@@ -254,7 +254,7 @@ def _entry_name(job: Job, builder: Builder, digest: str) -> str:
     return f"{slot}-{digest_json([digest, settings])[:32]}"
 
 
-def _build(job: Job, builder: Builder, digest: str, folder: Path) -> None:
+def _build(job: PrepareJob, builder: Builder, digest: str, folder: Path) -> None:
     """Fill `folder`; the index that makes it an entry comes last."""
     built = builder.build(job, folder)
     for source in job.sources:

@@ -56,7 +56,7 @@ class Collected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class SplitAssignment:
     """Where every record goes."""
 
     sides: NDArray[np.uint8]
@@ -69,7 +69,9 @@ class Decision:
     """What was decided on the user's behalf."""
 
 
-def decide(config: SplitConfig, collected: Collected, *, refuse_leaks: bool = False) -> Decision:
+def decide(
+    config: SplitConfig, collected: Collected, *, refuse_leaks: bool = False
+) -> SplitAssignment:
     """Give every record its side.
 
     Args:
@@ -101,7 +103,7 @@ def decide(config: SplitConfig, collected: Collected, *, refuse_leaks: bool = Fa
             sides[marked] = LEFT_OUT
     _check_filled(config, sides)
     rule = split_rule(config, by_occurrence=by_occurrence)
-    return Decision(sides=sides, rule=rule, notes=tuple(notes))
+    return SplitAssignment(sides=sides, rule=rule, notes=tuple(notes))
 
 
 def _sides(

@@ -57,7 +57,7 @@ def test_the_committed_file_is_what_the_recipes_make():
 
 
 def test_the_command_writes_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(cockpit, "apply_manners", lambda _: None)
+    monkeypatch.setattr(cockpit, "apply_defaults", lambda _: None)
     made = tmp_path / "prefect.yaml"
     words = ["deploy", "--recipes", str(DEPLOYMENTS / "recipes"), "--write", str(made)]
     assert run(words) == DONE

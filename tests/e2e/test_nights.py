@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from flows.evaluate import Desk, read_story
+from flows.evaluate import Evaluator, read_training_record
 from flows.job import Job, Outcome, open_job
 from flows.nightly import find_finished, nightly, plain_stages
 from flows.recipe import load_recipe
@@ -162,7 +162,9 @@ def test_always_trains_once_a_night(nights):
         told = f"training.when is always: training a generator of the night {job.scheduled}"
         assert (said[0] == told) is trains
     made = registry.candidates(job.lake, "stripes")
-    seeds = [read_story(job.lake, "stripes", version).resolved["seed"] for version in made]
+    seeds = [
+        read_training_record(job.lake, "stripes", version).resolved["seed"] for version in made
+    ]
     assert len(set(seeds)) == 3
     assert seeds[0] == 0
 
@@ -174,7 +176,7 @@ def champion(job: Job) -> str:
 @pytest.mark.full
 @pytest.mark.parametrize("when", ["changed", "interval"])
 def test_a_champion_of_an_algorithm_that_is_gone_has_a_successor(nights, monkeypatch, when):
-    gone, load = champion(nights.open(0)), Desk._sampler
+    gone, load = champion(nights.open(0)), Evaluator._sampler
 
     def refuse(desk, version, digest):
         if version == gone:
@@ -182,7 +184,7 @@ def test_a_champion_of_an_algorithm_that_is_gone_has_a_successor(nights, monkeyp
             raise OutdatedError(message)
         return load(desk, version, digest)
 
-    monkeypatch.setattr(Desk, "_sampler", refuse)
+    monkeypatch.setattr(Evaluator, "_sampler", refuse)
     repaint(np.flipud)
     outcome, said, job = nights.run(1, f"training.when={when}")
     assert outcome.status == "published"

@@ -19,7 +19,7 @@ import yaml
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from flows.cockpit.local import Cockpit, start_server, start_worker, stop
-from flows.prefect_manners import MANNERS
+from flows.prefect_defaults import ENVIRONMENT_DEFAULTS
 
 ENSURE = "from flows.cockpit.automations import ensure_automations as e; print(*e(), sep='\\n')"
 LONG_S = 400
@@ -167,7 +167,11 @@ def pieces(finished, make_up, tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     cockpit = Cockpit(port=port, folder=folder / ".ganmill" / "cockpit")
-    said = {"GANMILL_WORK_FOLDER": str(folder / ".ganmill"), **cockpit.variables(), **MANNERS}
+    said = {
+        "GANMILL_WORK_FOLDER": str(folder / ".ganmill"),
+        **cockpit.variables(),
+        **ENVIRONMENT_DEFAULTS,
+    }
     place = type(finished.place)(folder, {"PREFECT_API_URL": cockpit.api})
     with httpx.Client(base_url=cockpit.api, timeout=30) as client:
         found = Pieces(

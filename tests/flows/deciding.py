@@ -9,7 +9,7 @@ from gan.gate import GateConfig, Judgement
 from gan.report import Evaluation, Measured, Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import snapshot_key
-from storage.lake.promotions import Decision, standing
+from storage.lake.promotions import PromotionDraft, standing
 from storage.lake.promotions import decide as record
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy
@@ -71,7 +71,7 @@ def lake_of_two(**config):
 
 def promote(job, version: str, kind: str = "promote", by: str = "gate", report: str = "r") -> None:
     """Make a generator champion."""
-    decision = Decision(
+    decision = PromotionDraft(
         kind=kind,
         version=version,
         snapshot_digest=snapshot_digest(version),

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from flows.engines import local as pool_module
-from flows.engines.interface import ENGINES, Order, make_engine
+from flows.engines.interface import ENGINES, SynthesisRequest, make_engine
 from flows.engines.local import LocalEngine, WorkerPool
 from flows.errors import EngineError
 from gan.errors import SnapshotError
@@ -20,11 +20,13 @@ from storage.stores.settings import StorageProfile
 
 
 @pytest.fixture
-def order(snapshot, plan, tmp_path) -> Order:
-    return Order(plan=plan, snapshot=snapshot[0], lake_uri=str(tmp_path / "lake"), profile=None)
+def order(snapshot, plan, tmp_path) -> SynthesisRequest:
+    return SynthesisRequest(
+        plan=plan, snapshot=snapshot[0], lake_uri=str(tmp_path / "lake"), profile=None
+    )
 
 
-def make(order: Order, engine: LocalEngine, indices=None, say=print) -> dict[str, bytes]:
+def make(order: SynthesisRequest, engine: LocalEngine, indices=None, say=print) -> dict[str, bytes]:
     """Run the engine and return every object of its lake."""
     lake = open_store(order.lake_uri)
     done = {}
@@ -41,7 +43,7 @@ def make(order: Order, engine: LocalEngine, indices=None, say=print) -> dict[str
 @pytest.fixture(scope="module")
 def expected(snapshot, plan, tmp_path_factory) -> dict[str, bytes]:
     uri = str(tmp_path_factory.mktemp("alone"))
-    alone = Order(plan=plan, snapshot=snapshot[0], lake_uri=uri, profile=None)
+    alone = SynthesisRequest(plan=plan, snapshot=snapshot[0], lake_uri=uri, profile=None)
     return make(alone, LocalEngine(workers=1))
 
 
@@ -147,7 +149,7 @@ def test_a_tampered_snapshot_is_refused_in_a_worker(order, tmp_path):
         (copy / file.name).write_bytes(file.read_bytes())
     weights = copy / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    broken = Order(plan=order.plan, snapshot=copy, lake_uri=order.lake_uri, profile=None)
+    broken = SynthesisRequest(plan=order.plan, snapshot=copy, lake_uri=order.lake_uri, profile=None)
     with pytest.raises(SnapshotError, match="was changed after training"):
         make(broken, LocalEngine(workers=2, patience_s=0))
 
@@ -192,5 +194,5 @@ def test_memory_holds_two_shards_however_many_there_are(order, monkeypatch):
 
 def test_the_order_hides_its_secret(order):
     profile = StorageProfile(key="me", secret=SecretStr("sesame"))
-    assert "sesame" not in repr(Order(**{**vars(order), "profile": profile}))
+    assert "sesame" not in repr(SynthesisRequest(**{**vars(order), "profile": profile}))
     assert Path(order.snapshot).is_dir()

@@ -4,7 +4,7 @@ import pytest
 from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 
 from flows.cli.entry import run
-from flows.decision import newest_report, promote_by_hand, reigns, roll_back
+from flows.decision import champion_history, newest_report, promote_by_hand, roll_back
 from flows.errors import AnswerError, RecipeError
 from gan.gate import GateConfig
 from storage.errors import PromotionConflictError, SettingsError
@@ -134,13 +134,13 @@ class TestRollback:
         job.lake.put_once(snapshot_key("n", THIRD), b"{}")
         numbered = [("promote", OLD), ("reject", THIRD), ("promote", NEW), ("override", THIRD)]
         told = [record_of(kind, version) for kind, version in numbered]
-        assert reigns(told) == (OLD, NEW, THIRD)
+        assert champion_history(told) == (OLD, NEW, THIRD)
         told.append(record_of("rollback", NEW))
-        assert reigns(told) == (OLD, NEW)
+        assert champion_history(told) == (OLD, NEW)
         told.append(record_of("rollback", OLD))
-        assert reigns(told) == (OLD,)
+        assert champion_history(told) == (OLD,)
         told.append(record_of("rollback", THIRD))
-        assert reigns(told) == (OLD, THIRD)
+        assert champion_history(told) == (OLD, THIRD)
 
 
 def record_of(kind: str, version: str) -> promotions.Promotion:

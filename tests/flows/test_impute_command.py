@@ -16,7 +16,7 @@ from gan.modalities import load_modality
 from gan.randomness import stream
 from gan.snapshot import save_snapshot
 from storage.lake import promotions
-from storage.lake.promotions import Decision
+from storage.lake.promotions import PromotionDraft
 from storage.lake.registry import put_candidate
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 from storage.stores.local import LocalStore
@@ -69,7 +69,7 @@ def place(champion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lake = LocalStore(tmp_path / "lake")
     put_candidate(lake, NAME, VERSION, folder)
-    decision = Decision(
+    decision = PromotionDraft(
         kind="promote",
         version=VERSION,
         snapshot_digest=digest,

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pytest
 
 from flows.cli.entry import run
-from flows.cli.places import Place
+from flows.cli.places import LakeRef
 from flows.cli.status import read_status, status_json
 from flows.progress import age_words
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import make_version, manifest_key, plan_key, snapshot_key
 from storage.lake.log import append_commit, version_log
 from storage.lake.manifest import Manifest, ManifestFields
-from storage.lake.promotions import Decision, decide, standing
+from storage.lake.promotions import PromotionDraft, decide, standing
 from storage.lake.registry import TrainingPlan, agree_training, claim, mirror
 from storage.stores.open import open_store
 
@@ -51,7 +51,7 @@ def finish(lake, version: str, name: str = "digits") -> None:
 
 def judge(lake, version: str, kind: str, at: datetime, reason: str = "because") -> None:
     digest = sha256_hex(canonical_json({"version": version}))
-    decision = Decision(
+    decision = PromotionDraft(
         kind=kind,
         version=version,
         snapshot_digest=digest,
@@ -126,7 +126,7 @@ def test_a_published_version_is_success_and_attempt(lake, shown):
 
 def test_ages_are_seconds_in_json(lake):
     version = champion_with_version(lake)
-    (digits,) = status_json(Place(lake="lake"), read_status(lake), T0 + 3 * HOUR)["names"]
+    (digits,) = status_json(LakeRef(lake="lake"), read_status(lake), T0 + 3 * HOUR)["names"]
     assert digits["last_success"] == {
         "version": version,
         "at": "2026-01-01T04:00:00+00:00",

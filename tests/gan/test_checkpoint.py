@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gan.device import find_place
+from gan.device import find_device
 from gan.errors import ConfigError
 from gan.training import checkpoint
 from gan.training.checkpoint import Checkpoints
@@ -10,7 +10,7 @@ from gan.training.state import TrainState
 
 @pytest.fixture
 def state(tiny, codec):
-    return TrainState(tiny, codec, find_place("cpu"))
+    return TrainState(tiny, codec, find_device("cpu"))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def change(state, samples_seen, *, tick=True):
 def test_everything_comes_back(state, checkpoints, tiny, codec):
     change(state, 32)
     checkpoints.save(state)
-    fresh = TrainState(tiny, codec, find_place("cpu"))
+    fresh = TrainState(tiny, codec, find_device("cpu"))
     assert checkpoints.restore(fresh)
     assert fresh.progress == state.progress
     for name, tensor in state.tensors().items():

@@ -2,7 +2,7 @@
 
 import torch
 
-from gan.device import Place, one_thread, one_thread_everywhere
+from gan.device import DeviceContext, one_thread, one_thread_everywhere
 
 DENORMAL = 5e-324
 
@@ -15,7 +15,7 @@ def is_flushed():
 
 def test_training_arithmetic_is_set_only_for_the_block():
     before = torch.get_float32_matmul_precision()
-    with Place(device=torch.device("cpu"), precision="bfloat16-products").settled():
+    with DeviceContext(device=torch.device("cpu"), precision="bfloat16-products").configured():
         assert torch.get_float32_matmul_precision() == "medium"
         assert is_flushed()
     assert torch.get_float32_matmul_precision() == before
@@ -23,8 +23,8 @@ def test_training_arithmetic_is_set_only_for_the_block():
 
 
 def test_measuring_is_plain_and_training_goes_on_as_before():
-    place = Place(device=torch.device("cpu"), precision="bfloat16-products")
-    with place.settled():
+    place = DeviceContext(device=torch.device("cpu"), precision="bfloat16-products")
+    with place.configured():
         with place.measuring():
             assert torch.get_float32_matmul_precision() == "highest"
             assert not is_flushed()

@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gan.device import find_place
+from gan.device import find_device
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
 from gan.protocols import Assessment, Hooks
 from gan.sample import Sampler, average_sampler
@@ -196,7 +196,7 @@ def test_ticks_and_checkpoints_are_told(tiny, codec, digits, tmp_path):
 
 
 def test_batches_cross_epochs_and_show_everything_once(tiny, codec, digits):
-    batches = Batches(codec.encode(digits), codec, find_place("cpu"), seed=0)
+    batches = Batches(codec.encode(digits), codec, find_device("cpu"), seed=0)
     rows = torch.cat([batches._rows(position, 16) for position in range(0, 1600, 16)])[:1500]
     for epoch in rows.split(300):
         assert torch.equal(epoch.sort().values, torch.arange(300))
@@ -348,7 +348,7 @@ def test_memory_outside_of_a_step(tiny, codec, digits, tmp_path):
 
 
 def test_no_gradient_reaches_the_other_network(tiny, codec, digits, monkeypatch):
-    place = find_place("cpu")
+    place = find_device("cpu")
     state = TrainState(tiny, codec, place)
     batch = Batches(codec.encode(digits), codec, place, seed=0).take(0, 16, tiny.latent)
     seen = []
@@ -369,7 +369,7 @@ def test_no_gradient_reaches_the_other_network(tiny, codec, digits, monkeypatch)
 def test_lazy_penalty_is_as_strong_on_average(tiny, codec, digits, tmp_path):
     config = tiny.model_copy(update={"penalty_interval": 4})
     objective = Adversarial(config, None)
-    state = TrainState(config, codec, find_place("cpu"))
+    state = TrainState(config, codec, find_device("cpu"))
     strengths = []
     for step in range(8):
         state.progress.samples_seen = step * config.batch_size

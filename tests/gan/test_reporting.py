@@ -10,7 +10,7 @@ from gan.evaluation.reporting import Background, Subject, build_report, training
 from gan.gate import GateConfig, judge
 from gan.modalities import Options, Splits
 from gan.protocols import Curve
-from gan.report import Event, Exhibit, Report
+from gan.report import Event, Report, ReportInputs
 
 RANK = Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5))
 CURVES = (
@@ -33,7 +33,7 @@ def report(digits):
     candidate = digits.slice(220, 80)
     reference = build_reference(splits, Options(halves=20, replicates=4))
     evaluation = evaluate(candidate, reference)
-    exhibit = Exhibit(candidate=candidate, reference=reference, label="digit")
+    inputs = ReportInputs(candidate=candidate, reference=reference, label="digit")
     gate = GateConfig()
     background = Background(
         curves=CURVES,
@@ -52,7 +52,7 @@ def report(digits):
     )
     judgement = judge(evaluation, gate)
     return build_report(
-        subject, evaluation, judgement, gate=gate, exhibit=exhibit, background=background
+        subject, evaluation, judgement, gate=gate, inputs=inputs, background=background
     )
 
 

@@ -19,7 +19,7 @@ from gan.tables.keys import Integers, Texts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Made:
+class DerivedColumn:
     """One column that is made, not learnt."""
 
     type_name: ClassVar[str] = ""
@@ -45,7 +45,7 @@ class Made:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Constant(Made):
+class Constant(DerivedColumn):
     """A column with one value."""
 
     type_name: ClassVar[str] = "constant"
@@ -69,7 +69,7 @@ class Constant(Made):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Key(Made):
+class Key(DerivedColumn):
     """A column of fresh names of a form, or, when they need not be unique, of patterns."""
 
     type_name: ClassVar[str] = "key"
@@ -122,7 +122,7 @@ class Key(Made):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sum(Made):
+class Sum(DerivedColumn):
     """A column that is the sum of others."""
 
     type_name: ClassVar[str] = "sum"

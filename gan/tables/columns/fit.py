@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
-from gan.tables.columns.derived import Constant, Key, Made, Sum
-from gan.tables.columns.groups import Rules, read_rules
+from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
+from gan.tables.columns.groups import GroupRules, read_rules
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
 from gan.tables.columns.values import (
@@ -25,7 +25,7 @@ from gan.tables.columns.values import (
 )
 from storage.records.schema import Column, TableMetadata
 
-Fitted = tuple[tuple[Modelled, ...], tuple[Made, ...]]
+Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
 
 
 def fit_columns(records: pa.Table, label: str | None) -> Fitted:
@@ -119,12 +119,12 @@ class _Fit:
 
     columns: Mapping[str, Any]
     metadata: TableMetadata
-    rules: Rules
+    rules: GroupRules
     label: str | None
 
     def __post_init__(self) -> None:
         self.modelled: list[Modelled] = []
-        self.made: list[Made] = []
+        self.made: list[DerivedColumn] = []
 
     def group(self, column: Column) -> int:
         """Return how many rows must hold a value of the column that is shown."""

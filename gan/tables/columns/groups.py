@@ -196,7 +196,7 @@ Limits = tuple[Decimal | None, Decimal | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
+class GroupRules:
     """What the constraints mean for the codec."""
 
     limits: Mapping[str, Limits]
@@ -207,7 +207,7 @@ class Rules:
     """Total → its parts."""
 
 
-def read_rules(metadata: TableMetadata, label: str | None) -> Rules:
+def read_rules(metadata: TableMetadata, label: str | None) -> GroupRules:
     """Return what the constraints mean for the codec.
 
     Raises:
@@ -231,7 +231,7 @@ def read_rules(metadata: TableMetadata, label: str | None) -> Rules:
             "remove the constraint, or choose another label"
         )
         raise DataError(msg)
-    return Rules(limits=limits, joint=joint, totals=totals)
+    return GroupRules(limits=limits, joint=joint, totals=totals)
 
 
 def _in_order(names: tuple[str, ...], metadata: TableMetadata) -> tuple[str, ...]:

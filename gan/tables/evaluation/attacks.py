@@ -16,7 +16,7 @@ from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.evaluation.closeness import normal_draws
-from gan.tables.evaluation.columns import Ground, some
+from gan.tables.evaluation.columns import EvaluationContext, some
 from gan.tables.evaluation.usefulness import Features
 
 Array = np.ndarray[Any, Any]
@@ -26,22 +26,22 @@ NOTABLE_MEMBERSHIP = 0.55
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AttackSide:
+class Attacks:
     """The real side of these metrics."""
 
-    ground: Ground
+    context: EvaluationContext
     features: Features
     holdout_NF: Array
 
     def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
         """Yield `c2st` of as many fakes as there are reals."""
-        ground, n = self.ground, len(self.holdout_NF)
+        context, n = self.context, len(self.holdout_NF)
         fakes = candidate.take(pa.array(sets[0]))
         scores = out_of_fold_scores(
             self.holdout_NF,
             self.features.of(fakes),
             self.features.is_levels,
-            numpy_stream(ground.seed, "c2st-folds"),
+            numpy_stream(context.seed, "c2st-folds"),
         )
         found = delong(scores.fakes_M, scores.reals_N)
         spread = null_spread(n, n)
@@ -57,9 +57,9 @@ class AttackSide:
             direction="lower",
         )
         replicates = []
-        for r in range(ground.replicates):
-            reals_N = random_half(n, numpy_stream(ground.seed, "holdout-half", r))
-            fakes_N = random_half(n, numpy_stream(ground.seed, "candidate-half", r))
+        for r in range(context.replicates):
+            reals_N = random_half(n, numpy_stream(context.seed, "holdout-half", r))
+            fakes_N = random_half(n, numpy_stream(context.seed, "candidate-half", r))
             replicates.append(auc(scores.fakes_M[fakes_N], scores.reals_N[reals_N]))
         upper_ends = tuple(draw + Z_95 * spread for draw in draws)
         yield Measured(metric=metric, reals=upper_ends, replicates=tuple(replicates))
@@ -72,8 +72,8 @@ class AttackSide:
         """
         if log_likelihood is None:
             return None
-        train = some(self.ground.splits.train, self.ground.n, self.ground.seed, "membership")
-        inside, outside = log_likelihood(train), log_likelihood(self.ground.holdout)
+        train = some(self.context.splits.train, self.context.n, self.context.seed, "membership")
+        inside, outside = log_likelihood(train), log_likelihood(self.context.holdout)
         if inside is None or outside is None:
             return None
         found = delong(inside, outside)
@@ -89,6 +89,6 @@ class AttackSide:
         return Measured(metric=metric)
 
 
-def build_attacks(ground: Ground, features: Features) -> AttackSide:
+def build_attacks(context: EvaluationContext, features: Features) -> Attacks:
     """Keep the holdout as trees take it."""
-    return AttackSide(ground=ground, features=features, holdout_NF=features.of(ground.holdout))
+    return Attacks(context=context, features=features, holdout_NF=features.of(context.holdout))

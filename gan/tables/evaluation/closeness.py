@@ -36,7 +36,7 @@ from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.columns.values import plain
 from gan.tables.evaluation.columns import (
-    Ground,
+    EvaluationContext,
     JudgedColumn,
     as_levels,
     as_numbers,
@@ -116,7 +116,7 @@ def _fit(train: pa.Table, column: JudgedColumn) -> Axis:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Identity:
+class RowIdentity:
     """Tells equal rows by digests."""
 
     values: Mapping[str, Any]
@@ -133,9 +133,9 @@ class Identity:
         return record_digests(np.stack(columns, axis=1).astype(np.int32))
 
 
-def fit_identity(splits: Sequence[pa.Table], columns: Sequence[JudgedColumn]) -> Identity:
+def fit_identity(splits: Sequence[pa.Table], columns: Sequence[JudgedColumn]) -> RowIdentity:
     """Return what tells equal rows of all splits."""
-    return Identity(
+    return RowIdentity(
         values={
             column.name: pc.unique(pa.concat_arrays([plain(part[column.name]) for part in splits]))
             for column in columns
@@ -168,11 +168,11 @@ DRAWS = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ClosenessSide:
+class Closeness:
     """The real side of these metrics."""
 
     space: Space
-    identity: Identity
+    identity: RowIdentity
     train_digests: frozenset[bytes]
     holdout_NF: Array
     """At most NEIGHBOUR_ROWS of it."""
@@ -268,30 +268,30 @@ class ClosenessSide:
         yield measure_copies(distances_M, calibration, "all")
 
 
-def build_closeness(ground: Ground, identity: Identity) -> ClosenessSide:
+def build_closeness(context: EvaluationContext, identity: RowIdentity) -> Closeness:
     """Place the real rows and measure what unseen ones reach."""
-    splits, seed = ground.splits, ground.seed
-    space = fit_space(splits.train, ground.columns)
-    n = min(ground.n, NEIGHBOUR_ROWS)
-    sides = (ground.holdout, ground.validation)
+    splits, seed = context.splits, context.seed
+    space = fit_space(splits.train, context.columns)
+    n = min(context.n, NEIGHBOUR_ROWS)
+    sides = (context.holdout, context.validation)
     near, other = (space.points(some(part, n, seed, "neighbours")) for part in sides)
-    train_PF, distinct_PF = _distinct(ground, identity, space)
+    train_PF, distinct_PF = _distinct(context, identity, space)
     copied_NF = space.points(some(splits.train, COPY_ROWS, seed, "copies"))
     digests = frozenset(identity.digests(splits.train))
-    return ClosenessSide(
+    return Closeness(
         space=space,
         identity=identity,
         train_digests=digests,
         holdout_NF=near,
-        coverage=_coverage_ceiling(np.concatenate([near, other]), ground),
+        coverage=_coverage_ceiling(np.concatenate([near, other]), context),
         train_PF=train_PF,
         distinct_PF=distinct_PF,
         copied_NF=copied_NF,
-        unseen_N=_unseen_distances(ground, identity, digests, space, copied_NF)
+        unseen_N=_unseen_distances(context, identity, digests, space, copied_NF)
         if len(train_PF) < LEAST_CLOSEST
         else np.zeros(0),
         holdout_rows=splits.holdout.num_rows,
-        replicates=ground.replicates,
+        replicates=context.replicates,
         seed=seed,
     )
 
@@ -302,18 +302,20 @@ def normal_draws(mean: float, spread: float) -> list[float]:
     return [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
 
 
-def _coverage_ceiling(points_PF: Array, ground: Ground) -> Real:
+def _coverage_ceiling(points_PF: Array, context: EvaluationContext) -> Real:
     pool = make_pool(points_PF)
     n = len(points_PF) // 2
-    rng = numpy_stream(ground.seed, "ceiling-neighbours")
+    rng = numpy_stream(context.seed, "ceiling-neighbours")
     draws = []
-    for _ in range(ground.halves):
+    for _ in range(context.halves):
         order = rng.permutation(2 * n)
         draws.append(measure_neighbours(pool, order[:n], order[n:])["coverage"])
     return summarise(draws)
 
 
-def _distinct(ground: Ground, identity: Identity, space: Space) -> tuple[Array, Array]:
+def _distinct(
+    context: EvaluationContext, identity: RowIdentity, space: Space
+) -> tuple[Array, Array]:
     """Return equally many distinct rows of train and of the holdout.
 
     A row that repeats lies on one side with all its copies: counted once, every content has the
@@ -321,9 +323,9 @@ def _distinct(ground: Ground, identity: Identity, space: Space) -> tuple[Array, 
     """
     found = []
     for name in ("train", "holdout"):
-        records = getattr(ground.splits, name)
+        records = getattr(context.splits, name)
         first = first_of_each(identity.digests(records))
-        order = numpy_stream(ground.seed, f"closest-{name}").permutation(first)
+        order = numpy_stream(context.seed, f"closest-{name}").permutation(first)
         found.append((records, order))
     rows = min(CLOSEST_ROWS, *(len(order) for _, order in found))
     train, holdout = (
@@ -333,15 +335,15 @@ def _distinct(ground: Ground, identity: Identity, space: Space) -> tuple[Array, 
 
 
 def _unseen_distances(
-    ground: Ground,
-    identity: Identity,
+    context: EvaluationContext,
+    identity: RowIdentity,
     train_digests: frozenset[bytes],
     space: Space,
     train_NF: Array,
 ) -> Array:
     parts = []
-    for records in (ground.splits.holdout, ground.splits.validation):
-        rows = some(records, ground.options.cap, ground.seed, "unseen")
+    for records in (context.splits.holdout, context.splits.validation):
+        rows = some(records, context.options.cap, context.seed, "unseen")
         fresh = ~_known(identity.digests(rows), train_digests)
         parts.append(nearest_distances(space.points(rows)[fresh], train_NF))
     return np.concatenate(parts)

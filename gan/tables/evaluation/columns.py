@@ -142,7 +142,7 @@ FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Ground:
+class EvaluationContext:
     """The real side as all measurements share it."""
 
     splits: Splits
@@ -182,7 +182,7 @@ class Ground:
         return tuple(order[start * self.n : (start + 1) * self.n] for start in range(count))
 
 
-def build_ground(splits: Splits, options: Options) -> Ground:
+def build_context(splits: Splits, options: Options) -> EvaluationContext:
     """Read what the columns mean and take equal numbers of unseen rows.
 
     Raises:
@@ -190,7 +190,7 @@ def build_ground(splits: Splits, options: Options) -> Ground:
     """
     n = comparable_rows(splits, options.cap)
     metadata = require_metadata(splits.train.schema)
-    return Ground(
+    return EvaluationContext(
         splits=splits,
         metadata=metadata,
         columns=judged_columns(metadata, splits.train, splits.label),

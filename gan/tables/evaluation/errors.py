@@ -31,7 +31,7 @@ from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.evaluation.columns import (
-    Ground,
+    EvaluationContext,
     JudgedColumn,
     as_levels,
     as_numbers,
@@ -198,7 +198,7 @@ OFFENDERS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ErrorSide:
+class DistributionErrors:
     """The real side of these metrics."""
 
     names: tuple[str, ...]
@@ -279,50 +279,50 @@ class ErrorSide:
         return Measured(metric=metric, reals=real.draws, replicates=replicates)
 
 
-def build_errors(ground: Ground) -> ErrorSide:
+def build_errors(context: EvaluationContext) -> DistributionErrors:
     """Code the real rows and cut validation and holdout in two at random, again and again."""
-    n, train = ground.n, ground.splits.train
-    codes = fit_error_codes(train, ground.columns, _paired_columns(ground), n)
-    holdout, validation = codes.code(ground.holdout), codes.code(ground.validation)
+    n, train = context.n, context.splits.train
+    codes = fit_error_codes(train, context.columns, _paired_columns(context), n)
+    holdout, validation = codes.code(context.holdout), codes.code(context.validation)
     pool = Coded(*(np.concatenate(both) for both in zip(holdout, validation, strict=True)))
     draws = []
-    rng = numpy_stream(ground.seed, "ceiling-errors")
-    for _ in range(ground.halves):
+    rng = numpy_stream(context.seed, "ceiling-errors")
+    for _ in range(context.halves):
         order = rng.permutation(2 * n)
         draws.append(codes.compare(pool.take(order[:n]), pool.take(order[n:])))
-    return ErrorSide(
-        names=tuple(column.name for column in ground.columns),
+    return DistributionErrors(
+        names=tuple(column.name for column in context.columns),
         codes=codes,
         holdout=holdout,
         real_columns_RD=np.stack([draw.columns_D for draw in draws]),
         real_pairs_R=np.array([draw.pairs for draw in draws]),
-        replicates=ground.replicates,
-        seed=ground.seed,
+        replicates=context.replicates,
+        seed=context.seed,
     )
 
 
-def error_notes(ground: Ground) -> tuple[str, ...]:
+def error_notes(context: EvaluationContext) -> tuple[str, ...]:
     """Return what a reader should know of how errors were measured."""
     found = []
-    bins = (bins_of_columns(ground.n), bins_of_pairs(ground.n))
+    bins = (bins_of_columns(context.n), bins_of_pairs(context.n))
     if bins != (MOST_BINS, MOST_BINS):
         found.append(
-            f"with {ground.n:,} rows on each side, numbers are compared in {bins[0]} quantile "
+            f"with {context.n:,} rows on each side, numbers are compared in {bins[0]} quantile "
             f"bins, in pairs in {bins[1]}"
         )
-    if len(ground.columns) > PAIR_COLUMNS:
+    if len(context.columns) > PAIR_COLUMNS:
         found.append(
-            f"pairs were compared among {PAIR_COLUMNS} of {len(ground.columns)} columns, "
+            f"pairs were compared among {PAIR_COLUMNS} of {len(context.columns)} columns, "
             "chosen at random"
         )
     return tuple(found)
 
 
-def _paired_columns(ground: Ground) -> tuple[JudgedColumn, ...]:
+def _paired_columns(context: EvaluationContext) -> tuple[JudgedColumn, ...]:
     """Return the columns whose pairs are compared."""
-    if len(ground.columns) <= PAIR_COLUMNS:
-        return ground.columns
-    order = numpy_stream(ground.seed, "pair-columns").permutation(len(ground.columns)).tolist()
-    label = ground.splits.label
-    order.sort(key=lambda index: ground.columns[index].name != label)
-    return tuple(ground.columns[index] for index in sorted(order[:PAIR_COLUMNS]))
+    if len(context.columns) <= PAIR_COLUMNS:
+        return context.columns
+    order = numpy_stream(context.seed, "pair-columns").permutation(len(context.columns)).tolist()
+    label = context.splits.label
+    order.sort(key=lambda index: context.columns[index].name != label)
+    return tuple(context.columns[index] for index in sorted(order[:PAIR_COLUMNS]))

@@ -12,19 +12,19 @@ import pyarrow as pa
 
 from gan.modalities import Likelihood, Options, Splits, check_candidate
 from gan.report import Evaluation, Measured, Metric
-from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, AttackSide, build_attacks
+from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks, build_attacks
 from gan.tables.evaluation.closeness import (
     COPY_ROWS,
-    ClosenessSide,
+    Closeness,
     build_closeness,
     fit_identity,
 )
-from gan.tables.evaluation.columns import Ground, build_ground, conform
-from gan.tables.evaluation.errors import ErrorSide, build_errors, error_notes
-from gan.tables.evaluation.facts import FactSide, NullSide, build_facts, build_nulls
+from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
+from gan.tables.evaluation.errors import DistributionErrors, build_errors, error_notes
+from gan.tables.evaluation.facts import HardFacts, NullRates, build_facts, build_nulls
 from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
 from gan.tables.evaluation.usefulness import (
-    UsefulnessSide,
+    Usefulness,
     build_usefulness,
     fit_features,
     rows_to_learn,
@@ -36,44 +36,44 @@ from storage.records.schema import Label
 class TableReference:
     """Everything about the real rows that evaluating a candidate needs."""
 
-    ground: Ground
-    errors: ErrorSide
-    closeness: ClosenessSide
-    attacks: AttackSide
-    usefulness: UsefulnessSide
-    facts: FactSide
-    nulls: NullSide
+    context: EvaluationContext
+    errors: DistributionErrors
+    closeness: Closeness
+    attacks: Attacks
+    usefulness: Usefulness
+    facts: HardFacts
+    nulls: NullRates
 
     @property
     def options(self) -> Options:
         """How the evaluation is carried out."""
-        return self.ground.options
+        return self.context.options
 
     @property
     def splits(self) -> Splits:
         """The real rows."""
-        return self.ground.splits
+        return self.context.splits
 
     @property
     def n(self) -> int:
         """Rows on each side of a comparison."""
-        return self.ground.n
+        return self.context.n
 
     @property
     def holdout_rows(self) -> int:
         """All rows of the holdout."""
-        rows: int = self.ground.splits.holdout.num_rows
+        rows: int = self.context.splits.holdout.num_rows
         return rows
 
     @property
     def wanted(self) -> int:
         """What to synthesize for a candidate: rows as they come, so classes are measured, too."""
-        return max(self.options.sets * self.n, rows_to_learn(self.ground))
+        return max(self.options.sets * self.n, rows_to_learn(self.context))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Plain sentences on how it is measured, for the report."""
-        return (*_row_notes(self.ground), *error_notes(self.ground), *self.usefulness.notes)
+        return (*_row_notes(self.context), *error_notes(self.context), *self.usefulness.notes)
 
 
 def build_reference(splits: Splits, options: Options) -> TableReference:
@@ -82,25 +82,25 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
     Raises:
         DataError: a split is too small, or the records do not say what their columns mean.
     """
-    ground = build_ground(splits, options)
-    identity = fit_identity((splits.train, splits.validation, splits.holdout), ground.columns)
-    features = fit_features(splits.train, ground.columns)
+    context = build_context(splits, options)
+    identity = fit_identity((splits.train, splits.validation, splits.holdout), context.columns)
+    features = fit_features(splits.train, context.columns)
     return TableReference(
-        ground=ground,
-        errors=build_errors(ground),
-        closeness=build_closeness(ground, identity),
-        attacks=build_attacks(ground, features),
-        usefulness=build_usefulness(ground, features),
-        facts=build_facts(ground, identity),
-        nulls=build_nulls(ground),
+        context=context,
+        errors=build_errors(context),
+        closeness=build_closeness(context, identity),
+        attacks=build_attacks(context, features),
+        usefulness=build_usefulness(context, features),
+        facts=build_facts(context, identity),
+        nulls=build_nulls(context),
     )
 
 
-def _row_notes(ground: Ground) -> tuple[str, ...]:
-    splits, found = ground.splits, []
-    if max(splits.holdout.num_rows, splits.validation.num_rows) > ground.n:
+def _row_notes(context: EvaluationContext) -> tuple[str, ...]:
+    splits, found = context.splits, []
+    if max(splits.holdout.num_rows, splits.validation.num_rows) > context.n:
         found.append(
-            f"compared {ground.n:,} rows on each side; holdout has {splits.holdout.num_rows:,}, "
+            f"compared {context.n:,} rows on each side; holdout has {splits.holdout.num_rows:,}, "
             f"validation {splits.validation.num_rows:,}"
         )
     if splits.train.num_rows > COPY_ROWS:
@@ -126,7 +126,7 @@ def evaluate_table(
     started = time.perf_counter()
     check_candidate(candidate.num_rows, reference.n)
     records = conform(candidate, reference.splits.train.schema)
-    sets = reference.ground.sets(records.num_rows)
+    sets = reference.context.sets(records.num_rows)
     measured = [
         *reference.errors.measure(records, sets),
         *reference.closeness.measure(records, sets),
@@ -145,7 +145,7 @@ def evaluate_table(
                 f"{attack.metric.value:.3f}: whoever has the generator can guess who was in train"
             )
     if reference.options.sdmetrics:
-        measured += sdmetrics_scores(reference.ground, records)
+        measured += sdmetrics_scores(reference.context, records)
     return Evaluation(
         measured=tuple(measured),
         facts=reference.facts.find(records),
@@ -170,7 +170,7 @@ def _class_counts(records: pa.Table, reference: TableReference) -> tuple[tuple[L
     if label is None or levels is None:
         return ()
     counted = {item["values"]: item["counts"] for item in records[label].value_counts().to_pylist()}
-    least = reference.ground.metadata.min_group
+    least = reference.context.metadata.min_group
     named = [
         value
         for value, count in zip(levels.values.to_pylist(), levels.counts, strict=True)

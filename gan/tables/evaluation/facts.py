@@ -37,8 +37,14 @@ from gan.randomness import numpy_stream
 from gan.report import Fact, Measured, Metric
 from gan.tables.columns.values import plain
 from gan.tables.constraints import describe, violations
-from gan.tables.evaluation.closeness import Identity, repeated
-from gan.tables.evaluation.columns import Ground, as_levels, as_numbers, is_null, levels_by_count
+from gan.tables.evaluation.closeness import RowIdentity, repeated
+from gan.tables.evaluation.columns import (
+    EvaluationContext,
+    as_levels,
+    as_numbers,
+    is_null,
+    levels_by_count,
+)
 from gan.tables.keys import ALPHABETS
 from storage.records.schema import Column, Constraint
 
@@ -50,7 +56,7 @@ LEVEL = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NullSide:
+class NullRates:
     """The real side: columns that have nulls in train, and how many."""
 
     names: tuple[str, ...]
@@ -91,20 +97,20 @@ class NullSide:
         yield Measured(metric=metric, reals=real.draws)
 
 
-def build_nulls(ground: Ground) -> NullSide:
+def build_nulls(context: EvaluationContext) -> NullRates:
     """Count train's nulls in the judged columns."""
-    train = ground.splits.train
-    shares = {column.name: float(is_null(train[column.name]).mean()) for column in ground.columns}
+    train = context.splits.train
+    shares = {column.name: float(is_null(train[column.name]).mean()) for column in context.columns}
     names = tuple(name for name, share in shares.items() if share > 0)
-    return NullSide(
+    return NullRates(
         names=names,
         shares_D=np.array([shares[name] for name in names]),
         train_rows=train.num_rows,
-        seed=ground.seed,
+        seed=context.seed,
     )
 
 
-class Levels(NamedTuple):
+class KnownLevels(NamedTuple):
     """The levels of a column in train."""
 
     values: Any
@@ -122,7 +128,7 @@ class Validity:
     """Column → its one value, an Arrow array with at most one entry."""
     full: tuple[str, ...]
     """Columns without a null in any real row."""
-    levels: Mapping[str, Levels]
+    levels: Mapping[str, KnownLevels]
     ranges: Mapping[str, tuple[float, float]]
     """Column → smallest and largest number of train."""
 
@@ -172,11 +178,13 @@ def form_pattern(form: str) -> str:
     return f"^{''.join(parts)}$"
 
 
-def fit_validity(ground: Ground) -> Validity:
+def fit_validity(context: EvaluationContext) -> Validity:
     """Read from the real rows what their columns are like."""
-    splits = ground.splits
+    splits = context.splits
     parts = (splits.train, splits.validation, splits.holdout)
-    made = tuple(column for column in ground.metadata.columns if ground.column(column.name) is None)
+    made = tuple(
+        column for column in context.metadata.columns if context.column(column.name) is None
+    )
     return Validity(
         made=made,
         constants={
@@ -190,13 +198,13 @@ def fit_validity(ground: Ground) -> Validity:
             if not any(is_null(part[name]).any() for part in parts)
         ),
         levels={
-            column.name: Levels(*levels_by_count(splits.train[column.name]))
-            for column in ground.columns
+            column.name: KnownLevels(*levels_by_count(splits.train[column.name]))
+            for column in context.columns
             if column.form == "levels"
         },
         ranges={
             column.name: _range(as_numbers(splits.train[column.name]))
-            for column in ground.columns
+            for column in context.columns
             if column.form == "number"
         },
     )
@@ -224,11 +232,11 @@ once in a thousand."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FactSide:
+class HardFacts:
     """What the hard facts need of the real rows."""
 
-    ground: Ground
-    identity: Identity
+    context: EvaluationContext
+    identity: RowIdentity
     validity: Validity
     train_digests: frozenset[bytes]
     repeats: int
@@ -251,7 +259,7 @@ class FactSide:
         return tuple(fact for fact in found if fact is not None)
 
     def _validity(self, candidate: pa.Table) -> Fact:
-        rows, holdout_rows = candidate.num_rows, self.ground.splits.holdout.num_rows
+        rows, holdout_rows = candidate.num_rows, self.context.splits.holdout.num_rows
         made, drawn = self.validity.broken(candidate), self.validity.unseen(candidate)
         wrong = np.logical_or.reduce([*made.values(), np.zeros(rows, dtype=bool)])
         strange = np.logical_or.reduce([*drawn.values(), np.zeros(rows, dtype=bool)])
@@ -267,10 +275,10 @@ class FactSide:
         return Fact(name="validity", holds=holds, value=share, text=text)
 
     def _constraints(self, candidate: pa.Table) -> Fact | None:
-        constraints = self.ground.metadata.constraints
+        constraints = self.context.metadata.constraints
         if not constraints:
             return None
-        splits, rows = self.ground.splits, candidate.num_rows
+        splits, rows = self.context.splits, candidate.num_rows
         broken = violations(candidate, constraints, splits.train)
         failing = [
             (each, int(mask.sum()))
@@ -292,22 +300,22 @@ class FactSide:
         """Return whether a constraint fails; new combinations may be as frequent as real ones."""
         if constraint.kind != "combinations" or not count:
             return count > 0
-        splits = self.ground.splits
+        splits = self.context.splits
         (own,) = violations(splits.holdout, [constraint], splits.train)
         return more_often(count, rows, int(own.sum()), splits.holdout.num_rows)
 
     def _classes(self, candidate: pa.Table) -> Fact | None:
         """Judge the classes that enough rows of train have to be named."""
-        known = self.validity.levels.get(self.ground.splits.label or "")
+        known = self.validity.levels.get(self.context.splits.label or "")
         if known is None:
             return None
-        rows, train_rows = candidate.num_rows, self.ground.splits.train.num_rows
-        present = set(candidate[self.ground.splits.label].unique().to_pylist())
+        rows, train_rows = candidate.num_rows, self.context.splits.train.num_rows
+        present = set(candidate[self.context.splits.label].unique().to_pylist())
         missing = [
             str(value)
             for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
             if value not in present
-            and count >= self.ground.metadata.min_group
+            and count >= self.context.metadata.min_group
             and count / train_rows * rows >= EXPECTED_OF_A_CLASS
         ]
         found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
@@ -336,7 +344,7 @@ class FactSide:
         )
 
     def _own_copies(self) -> tuple[int, int]:
-        splits = self.ground.splits
+        splits = self.context.splits
         found = (
             (self.holdout_copies, splits.holdout.num_rows),
             (self.repeats, splits.train.num_rows),
@@ -344,9 +352,9 @@ class FactSide:
         return max(found, key=lambda item: item[0] / item[1])
 
     def _overlap(self) -> Fact:
-        splits, overlaps = self.ground.splits, self.overlaps
+        splits, overlaps = self.context.splits, self.overlaps
         rows = splits.validation.num_rows + splits.holdout.num_rows
-        natural = self.ground.options.overlap_expected or (
+        natural = self.context.options.overlap_expected or (
             self.repeats > 0 and not more_often(overlaps, rows, self.repeats, splits.train.num_rows)
         )
         text = f"{overlaps:,} of {rows:,} rows of validation and holdout are in another split, too"
@@ -360,17 +368,17 @@ class FactSide:
         )
 
 
-def build_facts(ground: Ground, identity: Identity) -> FactSide:
+def build_facts(context: EvaluationContext, identity: RowIdentity) -> HardFacts:
     """Look up what real rows do themselves."""
-    splits = ground.splits
+    splits = context.splits
     train, validation, holdout = (
         identity.digests(part) for part in (splits.train, splits.validation, splits.holdout)
     )
     seen, choosing = frozenset(train), frozenset(validation)
-    validity = fit_validity(ground)
+    validity = fit_validity(context)
     strange = [*validity.unseen(splits.holdout).values(), np.zeros(len(holdout), dtype=bool)]
-    return FactSide(
-        ground=ground,
+    return HardFacts(
+        context=context,
         identity=identity,
         validity=validity,
         train_digests=seen,

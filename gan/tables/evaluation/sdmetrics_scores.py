@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gan.report import Measured, Metric
-from gan.tables.evaluation.columns import Ground, as_numbers, some
+from gan.tables.evaluation.columns import EvaluationContext, as_numbers, some
 
 ROWS = 2000
 """Most rows on each side; with more, its pairs take minutes."""
@@ -28,18 +28,18 @@ SCORES: Mapping[str, str] = {
 SDTYPES = {"levels": "categorical", "number": "numerical"}
 
 
-def sdmetrics_scores(ground: Ground, candidate: pa.Table) -> list[Measured]:
+def sdmetrics_scores(context: EvaluationContext, candidate: pa.Table) -> list[Measured]:
     """Return the scores of its quality report, 0 to 1; nothing where it is not installed."""
     if importlib.util.find_spec("sdmetrics") is None:
         return []
     module: Any = importlib.import_module("sdmetrics.reports.single_table")
     report = module.QualityReport()
     real, fake = (
-        _frame(some(part, ROWS, ground.seed, "sdmetrics"), ground)
-        for part in (ground.holdout, candidate)
+        _frame(some(part, ROWS, context.seed, "sdmetrics"), context)
+        for part in (context.holdout, candidate)
     )
     metadata = {
-        "columns": {column.name: {"sdtype": SDTYPES[column.form]} for column in ground.columns}
+        "columns": {column.name: {"sdtype": SDTYPES[column.form]} for column in context.columns}
     }
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -62,13 +62,13 @@ def sdmetrics_scores(ground: Ground, candidate: pa.Table) -> list[Measured]:
     ]
 
 
-def _frame(records: pa.Table, ground: Ground) -> pd.DataFrame:
+def _frame(records: pa.Table, context: EvaluationContext) -> pd.DataFrame:
     """Return the judged columns as the package takes them: numbers as floats."""
     return pd.DataFrame(
         {
             column.name: as_numbers(records[column.name])
             if column.form == "number"
             else records[column.name].to_pandas()
-            for column in ground.columns
+            for column in context.columns
         }
     )

@@ -34,7 +34,7 @@ from gan.metrics.trees import MOST_LEVELS, class_probabilities, predictions
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
 from gan.tables.evaluation.columns import (
-    Ground,
+    EvaluationContext,
     JudgedColumn,
     as_levels,
     as_numbers,
@@ -189,20 +189,20 @@ def r_squared(values_N: Array, predicted_N: Array, weights_BN: Array) -> Array:
     return found_B
 
 
-def find_targets(ground: Ground) -> tuple[Target, ...]:
+def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
     """Return the label as a target, or without one the five columns of the module's rule."""
-    label = ground.splits.label
-    column = None if label is None else ground.column(label)
+    label = context.splits.label
+    column = None if label is None else context.column(label)
     if column is not None:
-        return (_target(ground, column, "classes" if column.form == "levels" else "number"),)
-    if len(ground.columns) < 2:
+        return (_target(context, column, "classes" if column.form == "levels" else "number"),)
+    if len(context.columns) < 2:
         return ()
-    rows = some(ground.splits.train, CHOICE_ROWS, ground.seed, "targets")
-    codes = fit_codes(rows, ground.columns, CHOICE_BINS, rows.num_rows)
+    rows = some(context.splits.train, CHOICE_ROWS, context.seed, "targets")
+    codes = fit_codes(rows, context.columns, CHOICE_BINS, rows.num_rows)
     order = np.argsort(-dependence(codes, rows), kind="stable")[:CHOSEN]
-    chosen = [ground.columns[index] for index in sorted(order.tolist())]
+    chosen = [context.columns[index] for index in sorted(order.tolist())]
     return tuple(
-        _target(ground, one, "classes" if one.form == "levels" else "above") for one in chosen
+        _target(context, one, "classes" if one.form == "levels" else "above") for one in chosen
     )
 
 
@@ -234,9 +234,9 @@ def cramers_v(table: Array) -> float:
 
 
 def _target(
-    ground: Ground, column: JudgedColumn, task: Literal["classes", "above", "number"]
+    context: EvaluationContext, column: JudgedColumn, task: Literal["classes", "above", "number"]
 ) -> Target:
-    values = ground.splits.train[column.name]
+    values = context.splits.train[column.name]
     if task == "classes":
         levels = levels_by_count(values)[0].slice(0, MOST_CLASSES)
         return Target(column=column, task=task, levels=levels)
@@ -266,7 +266,7 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lesson:
+class DownstreamTask:
     """One target with what real rows teach about it."""
 
     target: Target
@@ -298,16 +298,16 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class UsefulnessSide:
+class Usefulness:
     """The real side of these metrics."""
 
-    lessons: tuple[Lesson, ...]
-    ground: Ground
+    lessons: tuple[DownstreamTask, ...]
+    context: EvaluationContext
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Which targets were chosen, where no label says it."""
-        if self.ground.splits.label is not None or not self.lessons:
+        if self.context.splits.label is not None or not self.lessons:
             return ()
         return (
             "without a label, models predict the columns that depend most on the others: "
@@ -318,16 +318,16 @@ class UsefulnessSide:
         """Yield `tstr_gap` (of R²: `tstr_gap_r2`), and both qualities behind it."""
         if not self.lessons:
             return
-        ground = self.ground
-        order = numpy_stream(ground.seed, "tstr-rows").permutation(candidate.num_rows)
+        context = self.context
+        order = numpy_stream(context.seed, "tstr-rows").permutation(candidate.num_rows)
         learned = [
             lesson.learn(candidate.take(pa.array(order[: lesson.train.num_rows])))
             for lesson in self.lessons
         ]
         scope = "+".join(self._names())
-        reals = [lesson.real_of(candidate.num_rows, ground.seed) for lesson in self.lessons]
-        yield _quality("trtr", scope, reals, ground.n)
-        yield _quality("tstr", scope, learned, ground.n)
+        reals = [lesson.real_of(candidate.num_rows, context.seed) for lesson in self.lessons]
+        yield _quality("trtr", scope, reals, context.n)
+        yield _quality("tstr", scope, learned, context.n)
         gap = _mean(reals).point - _mean(learned).point
         gaps_B = _mean(reals).again_B - _mean(learned).again_B
         noise_B = np.mean([lesson.noise_B for lesson in self.lessons], axis=0)
@@ -341,7 +341,7 @@ class UsefulnessSide:
             value=gap,
             low=min(gap, gap + float(low)),
             high=max(gap, gap + float(high)),
-            n=ground.n,
+            n=context.n,
             ceiling=Ceiling(value=0.0, low=real.ceiling.low, high=real.ceiling.high),
             direction="lower",
         )
@@ -352,25 +352,27 @@ class UsefulnessSide:
         return tuple(lesson.target.column.name for lesson in self.lessons)
 
 
-def build_usefulness(ground: Ground, features: Features) -> UsefulnessSide:
+def build_usefulness(context: EvaluationContext, features: Features) -> Usefulness:
     """Learn from real rows what synthetic ones will be measured by."""
-    targets = find_targets(ground)
-    lessons = [_lesson(ground, features, target, len(targets)) for target in targets]
+    targets = find_targets(context)
+    lessons = [_lesson(context, features, target, len(targets)) for target in targets]
     kept = tuple(lesson for lesson in lessons if np.isfinite(lesson.real.point))
-    return UsefulnessSide(lessons=kept, ground=ground)
+    return Usefulness(lessons=kept, context=context)
 
 
-def rows_to_learn(ground: Ground) -> int:
+def rows_to_learn(context: EvaluationContext) -> int:
     """Return how many fakes a model learns from at most."""
-    most = MOST_ROWS if ground.splits.label is not None else MOST_ROWS_CHOSEN
-    return min(most, int(ground.splits.train.num_rows))
+    most = MOST_ROWS if context.splits.label is not None else MOST_ROWS_CHOSEN
+    return min(most, int(context.splits.train.num_rows))
 
 
-def _lesson(ground: Ground, features: Features, target: Target, count: int) -> Lesson:
+def _lesson(
+    context: EvaluationContext, features: Features, target: Target, count: int
+) -> DownstreamTask:
     features = target_features(features, target)
-    known_N, values = target.of(ground.holdout)
-    rng = numpy_stream(ground.seed, "tstr-bootstrap")
-    n = ground.n
+    known_N, values = target.of(context.holdout)
+    rng = numpy_stream(context.seed, "tstr-bootstrap")
+    n = context.n
     weights_BN = np.stack(
         [
             np.ones(n),
@@ -378,22 +380,22 @@ def _lesson(ground: Ground, features: Features, target: Target, count: int) -> L
         ]
     )[:, known_N]
     most = MOST_ROWS if count == 1 else MOST_ROWS_CHOSEN
-    train = some(ground.splits.train, most, ground.seed, "tstr-train")
-    lesson = Lesson(
+    train = some(context.splits.train, most, context.seed, "tstr-train")
+    lesson = DownstreamTask(
         target=target,
         features=features,
-        test=(features.of(ground.holdout)[known_N], values),
+        test=(features.of(context.holdout)[known_N], values),
         weights_BN=weights_BN,
         train=train,
         real=Bootstrap(point=0.0, again_B=np.zeros(BOOTSTRAPS)),
         noise_B=np.zeros(BOOTSTRAPS),
     )
-    order = numpy_stream(ground.seed, "tstr-halves").permutation(train.num_rows)
+    order = numpy_stream(context.seed, "tstr-halves").permutation(train.num_rows)
     half = train.num_rows // 2
     one, two = (lesson.learn(train.take(pa.array(rows))) for rows in (order[:half], order[half:]))
     swings_B = one.again_B - two.again_B
     made = {"real": lesson.learn(train), "noise_B": swings_B - swings_B.mean()}
-    return Lesson(**{**vars(lesson), **made})
+    return DownstreamTask(**{**vars(lesson), **made})
 
 
 def _mean(parts: Sequence[Bootstrap]) -> Bootstrap:

@@ -34,7 +34,7 @@ _MICRO = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class DrawnColumn:
     """One column that figures show; keys, texts and constants are none."""
 
     name: str
@@ -52,7 +52,7 @@ class Drawn:
 
 def drawn_columns(
     metadata: TableMetadata, train: pa.Table, label: str | None, *, confidential: bool
-) -> tuple[Drawn, ...]:
+) -> tuple[DrawnColumn, ...]:
     """Return the columns that figures show, in the order of the table.
 
     Raises:
@@ -63,7 +63,7 @@ def drawn_columns(
         column = metadata.column(judged.name)
         hidden = confidential and column.vocabulary != "public"
         group = max(metadata.min_group, 1) if hidden else 1
-        found.append(Drawn(name=column.name, kind=column.kind, form=judged.form, group=group))
+        found.append(DrawnColumn(name=column.name, kind=column.kind, form=judged.form, group=group))
     return tuple(found)
 
 
@@ -157,7 +157,7 @@ _LOG_RATIO = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class BinLayout:
     """Edges between bins; the first bin has everything below, the last everything above."""
 
     edges: Array
@@ -170,7 +170,7 @@ class Layout:
         return np.bincount(places, minlength=len(self.edges) + 1)
 
 
-def lay_out(column: Drawn, values: Array) -> Layout | None:
+def lay_out(column: DrawnColumn, values: Array) -> BinLayout | None:
     """Return bins for a column's real values, or None when too few are known."""
     known = np.sort(values[~np.isnan(values)])
     k = max(column.group, int(TAIL * len(known)))
@@ -182,8 +182,8 @@ def lay_out(column: Drawn, values: Array) -> Layout | None:
     if low >= 0 and not column.kind.startswith(("date", "time")) and _skewed(known, low, high):
         first = kth_ends(positive, k)
         if first is not None and first[1] > _LOG_RATIO * first[0]:
-            return Layout(edges=_log_edges(*first), log=True)
-    return Layout(edges=_even_edges(column, low, high))
+            return BinLayout(edges=_log_edges(*first), log=True)
+    return BinLayout(edges=_even_edges(column, low, high))
 
 
 def pool(counts: Array, group: int) -> list[tuple[int, int]]:
@@ -211,7 +211,7 @@ def _skewed(known: Array, low: float, high: float) -> bool:
     return high > low and body < _SKEWED * (high - low)
 
 
-def _even_edges(column: Drawn, low: float, high: float) -> Array:
+def _even_edges(column: DrawnColumn, low: float, high: float) -> Array:
     """Return multiples of a round step around [low, high]."""
     if high <= low:
         span = max(abs(high) * 0.1, 1e-9) if not column.whole else 1.0
@@ -222,7 +222,7 @@ def _even_edges(column: Drawn, low: float, high: float) -> Array:
     return np.round(edges, 12) - (0.5 if column.whole else 0.0)
 
 
-def _step(column: Drawn, raw: float) -> float:
+def _step(column: DrawnColumn, raw: float) -> float:
     if column.kind in ("time", "timestamp") and raw <= _CLOCK_S[-1]:
         return next(step for step in _CLOCK_S if step >= raw)
     if column.kind == "timestamp":
@@ -254,7 +254,7 @@ _LONG_TICKS = 3
 
 
 def overlays(
-    columns: Sequence[Drawn], real: pa.Table, fakes: pa.Table, errors: Mapping[str, Metric]
+    columns: Sequence[DrawnColumn], real: pa.Table, fakes: pa.Table, errors: Mapping[str, Metric]
 ) -> Figure | None:
     """Return one little chart per column, at most 24; None where nothing can be drawn.
 
@@ -298,7 +298,7 @@ def _note(metric: Metric | None) -> str:
     return f"error {metric.value:.3f}{real}"
 
 
-def _panel(column: Drawn, real: Any, fakes: Any) -> dict[str, Any] | None:
+def _panel(column: DrawnColumn, real: Any, fakes: Any) -> dict[str, Any] | None:
     if column.form == "levels":
         return _level_panel(column, count_levels(real), count_levels(fakes))
     values = as_numbers(real)
@@ -306,7 +306,9 @@ def _panel(column: Drawn, real: Any, fakes: Any) -> dict[str, Any] | None:
     return None if layout is None else _bin_panel(column, layout, values, as_numbers(fakes))
 
 
-def _bin_panel(column: Drawn, layout: Layout, real: Array, fakes: Array) -> dict[str, Any] | None:
+def _bin_panel(
+    column: DrawnColumn, layout: BinLayout, real: Array, fakes: Array
+) -> dict[str, Any] | None:
     """Return bins as wide as their steps; the open ones as wide as one step."""
     counts = (layout.counts(real), layout.counts(fakes))
     first, last = _used(counts)
@@ -339,7 +341,7 @@ def _used(counts: tuple[Array, Array]) -> tuple[int, int]:
     return int(used[0]), int(used[-1]) + 1
 
 
-def _range_text(column: Drawn, layout: Layout, start: int, stop: int) -> str:
+def _range_text(column: DrawnColumn, layout: BinLayout, start: int, stop: int) -> str:
     """Return which values a range of bins has; bin i lies below edge i."""
     edges, shift = layout.edges, _shift(column, layout)
     low = None if start == 0 else place_text(column.kind, edges[start - 1] + shift)
@@ -351,12 +353,12 @@ def _range_text(column: Drawn, layout: Layout, start: int, stop: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _shift(column: Drawn, layout: Layout) -> float:
+def _shift(column: DrawnColumn, layout: BinLayout) -> float:
     """Return how far whole numbers lie from the edges between them."""
     return 0.5 if column.whole and not layout.log else 0.0
 
 
-def _ticks(column: Drawn, layout: Layout, first: int, last: int) -> list[dict[str, Any]]:
+def _ticks(column: DrawnColumn, layout: BinLayout, first: int, last: int) -> list[dict[str, Any]]:
     """Return a few edges as texts under the axis; whole numbers stand under their own place."""
     edges, shift = layout.edges, _shift(column, layout)
     inner = [edge for edge in range(first, last + 1) if 0 < edge <= len(edges)]
@@ -373,7 +375,7 @@ def _ticks(column: Drawn, layout: Layout, first: int, last: int) -> list[dict[st
 
 
 def _level_panel(
-    column: Drawn, real: dict[str, int], fakes: dict[str, int]
+    column: DrawnColumn, real: dict[str, int], fakes: dict[str, int]
 ) -> dict[str, Any] | None:
     """Return the commonest levels, and all others in one."""
     common = common_levels(real, column.group, MOST_LEVELS)

@@ -21,7 +21,13 @@ from gan.randomness import numpy_stream
 from gan.report import Figure
 from gan.tables.evaluation.columns import JudgedColumn, some
 from gan.tables.evaluation.errors import bins_of_pairs, fit_codes
-from gan.tables.figures.columns import Drawn, as_levels, as_numbers, common_levels, count_levels
+from gan.tables.figures.columns import (
+    DrawnColumn,
+    as_levels,
+    as_numbers,
+    common_levels,
+    count_levels,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +42,7 @@ _NAMED = 3
 
 
 def pair_map(
-    columns: Sequence[Drawn],
+    columns: Sequence[DrawnColumn],
     train: pa.Table,
     unseen: tuple[pa.Table, pa.Table],
     fakes: pa.Table,
@@ -82,7 +88,7 @@ def pair_map(
 
 
 def error_ratios(
-    columns: Sequence[Drawn],
+    columns: Sequence[DrawnColumn],
     train: pa.Table,
     sides: tuple[pa.Table, pa.Table, pa.Table],
     seed: int,
@@ -146,7 +152,7 @@ _MARGIN = 0.08
 
 
 def plane(
-    columns: Sequence[Drawn], train: pa.Table, fakes: pa.Table, group: int, seed: int
+    columns: Sequence[DrawnColumn], train: pa.Table, fakes: pa.Table, group: int, seed: int
 ) -> Figure | None:
     """Return synthetic rows as points over the real ones; None with fewer than two features.
 
@@ -250,7 +256,7 @@ def _halves(rows_N2: Array, box: Box, depth: int) -> list[tuple[Array, Box]]:
     return [(rows_N2[lower_N], boxes[0]), (rows_N2[~lower_N], boxes[1])]
 
 
-def _features(column: Drawn, train: pa.Table) -> Callable[[pa.Table], Array]:
+def _features(column: DrawnColumn, train: pa.Table) -> Callable[[pa.Table], Array]:
     """Return what makes the features (N, ...) of a column."""
     name = column.name
     if column.form == "number":

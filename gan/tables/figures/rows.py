@@ -10,7 +10,7 @@ import pyarrow as pa
 from gan.report import Figure, Metric
 from gan.tables.figures.columns import (
     NULL,
-    Drawn,
+    DrawnColumn,
     as_numbers,
     as_text,
     count_levels,
@@ -62,7 +62,7 @@ def ten_rows(fakes: pa.Table) -> Figure:
 
 
 def worst_columns(
-    columns: Sequence[Drawn], real: pa.Table, fakes: pa.Table, errors: Mapping[str, Metric]
+    columns: Sequence[DrawnColumn], real: pa.Table, fakes: pa.Table, errors: Mapping[str, Metric]
 ) -> Figure | None:
     """Return the columns with the largest errors, both sides summed up; None without errors."""
     known = [column for column in columns if column.name in errors]
@@ -90,7 +90,7 @@ def worst_columns(
     )
 
 
-def _summaries(column: Drawn, real: Any, fakes: Any) -> tuple[str, str]:
+def _summaries(column: DrawnColumn, real: Any, fakes: Any) -> tuple[str, str]:
     """Return both sides of a column in a few words."""
     if column.form == "levels":
         return _level_summaries(column, count_levels(real), count_levels(fakes))
@@ -105,7 +105,7 @@ def _summaries(column: Drawn, real: Any, fakes: Any) -> tuple[str, str]:
     return first, second
 
 
-def _number_summary(column: Drawn, values: Array) -> str:
+def _number_summary(column: DrawnColumn, values: Array) -> str:
     """Return mean and spread, and the share of nulls when it is not that of a few rows."""
     missing = int(np.isnan(values).sum())
     if missing == len(values):
@@ -138,7 +138,7 @@ def _digits(value: float, digits: int) -> str:
 
 
 def _level_summaries(
-    column: Drawn, real: Mapping[str, int], fakes: Mapping[str, int]
+    column: DrawnColumn, real: Mapping[str, int], fakes: Mapping[str, int]
 ) -> tuple[str, str]:
     shown = [name for name in real if real[name] >= column.group]
     if not shown:

@@ -33,11 +33,11 @@ from gan.errors import ConfigError
 from gan.protocols import Draw, Generator
 from gan.tables.networks.masked_conditional import (
     LARGEST_BELOW_ONE,
-    Layout,
+    AllowedCodes,
+    CodecShape,
     MaskedSampler,
     Partitions,
-    Sets,
-    TableCodec,
+    UnitLayout,
     Weights,
     codes_in_order,
     lay_out,
@@ -76,7 +76,7 @@ class Basis(nn.Module):
     """Square root of the nodes' distance ÷ COARSE, at most 1: how much they count where smooth
     functions are sought. Adam moves every parameter by equal steps: who counts less learns less."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: UnitLayout) -> None:
         """Place the nodes of all columns."""
         super().__init__()
         codes: list[list[Node]] = []
@@ -200,7 +200,7 @@ class MaskedAutoregressive(Generator):
     output_mask_BH: Tensor
     keep_H: Tensor
 
-    def __init__(self, config: ResolvedConfig, codec: TableCodec) -> None:
+    def __init__(self, config: ResolvedConfig, codec: CodecShape) -> None:
         super().__init__()
         layout = self.layout = lay_out(codec, config.network)
         self.basis = Basis(layout)
@@ -346,7 +346,7 @@ class MaskedAutoregressive(Generator):
         return self.conditioned(None)(z_NZ, labels_N)
 
 
-def inform_of_sets(sets: Sets, partitions: Partitions, weights: Weights) -> Tensor:
+def inform_of_sets(sets: AllowedCodes, partitions: Partitions, weights: Weights) -> Tensor:
     """Return what sets add to the first layer, (N, H): what `masked_sampling.inform` returns.
 
     The codes of a set lie side by side, so its sum is the difference of two running sums; those
@@ -371,7 +371,7 @@ def _pooled(running: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def build(
-    config: ResolvedConfig, codec: TableCodec, stream: torch.Generator
+    config: ResolvedConfig, codec: CodecShape, stream: torch.Generator
 ) -> MaskedAutoregressive:
     """Return the network on the processor, initialised from the stream alone."""
     network = MaskedAutoregressive(config, codec)

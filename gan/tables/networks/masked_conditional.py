@@ -41,7 +41,7 @@ FEWEST_UNITS = 8
 """Hidden units of a degree, however many columns there are."""
 
 
-class Column(Protocol):
+class CodedColumn(Protocol):
     """A modelled column, as the codec describes it."""
 
     @property
@@ -57,11 +57,11 @@ class Column(Protocol):
         """First cell of each code, and the number of all cells."""
 
 
-class TableCodec(Protocol):
+class CodecShape(Protocol):
     """What the network asks of a codec."""
 
     @property
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[CodedColumn]:
         """The modelled columns."""
 
     @property
@@ -69,7 +69,7 @@ class TableCodec(Protocol):
         """Which of them is the label."""
 
 
-class Layout(NamedTuple):
+class UnitLayout(NamedTuple):
     """Columns in the network's order, and how many units may see the first so many of them."""
 
     order: tuple[int, ...]
@@ -86,14 +86,14 @@ class Layout(NamedTuple):
     """Of the last degree, when the last column is the label; else 0."""
 
 
-def codes_in_order(codec: TableCodec, layout: Layout) -> Tensor:
+def codes_in_order(codec: CodecShape, layout: UnitLayout) -> Tensor:
     """Return the codec's place of every code, in the network's order, (K,)."""
     first = [0, *itertools.accumulate(column.codes for column in codec.columns)]
     places = [torch.arange(first[index], first[index + 1]) for index in layout.order]
     return torch.cat(places)
 
 
-def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layout:
+def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> UnitLayout:
     """Return the layout: columns of few codes first, the label last; every degree's share of units.
 
     Degree 0, which sees the condition alone, has `trunk` units; the others share `width`, and the
@@ -108,7 +108,7 @@ def lay_out(codec: TableCodec, network: Mapping[str, int | float | str]) -> Layo
     labelled = codec.label_column is not None and len(order) > 1
     if labelled:
         widths[-1] += int(network["label_width"])
-    return Layout(
+    return UnitLayout(
         order=tuple(order),
         counts=tuple(columns[index].codes for index in order),
         ordered=tuple(columns[index].kind == "numeric" for index in order),
@@ -162,7 +162,7 @@ class Step(NamedTuple):
 class MaskedSampler:
     """Draws codes from uniform numbers, column after column."""
 
-    def __init__(self, weights: Weights, layout: Layout, allowed_CK: Tensor) -> None:
+    def __init__(self, weights: Weights, layout: UnitLayout, allowed_CK: Tensor) -> None:
         """Prepare the steps.
 
         Args:
@@ -228,7 +228,7 @@ class Constants(NamedTuple):
     codes_CK: Tensor
 
 
-def _fold(weights: Weights, layout: Layout, allowed_CK: Tensor) -> Constants:
+def _fold(weights: Weights, layout: UnitLayout, allowed_CK: Tensor) -> Constants:
     """Return what the condition and the units of degree 0 give each layer and the codes."""
     trunk = layout.widths[0]
     first_CH = weights.bias_H + inform(allowed_CK, layout.counts, weights)
@@ -307,7 +307,7 @@ SHUFFLED_SHARE = 0.1
 """Of the steps, those in which ordered columns too are cut in a random order of their codes."""
 
 
-class Sets(NamedTuple):
+class AllowedCodes(NamedTuple):
     """Which codes each row allows: those whose rank is in [low, high) of their column."""
 
     codes_K: Tensor
@@ -320,15 +320,15 @@ class Sets(NamedTuple):
     given_ND: Tensor
     """Whether anything is said of the column."""
 
-    def to(self, device: torch.device) -> "Sets":
+    def to(self, device: torch.device) -> "AllowedCodes":
         """Return the sets on a device."""
-        return Sets(*[tensor.to(device) for tensor in self])
+        return AllowedCodes(*[tensor.to(device) for tensor in self])
 
 
 class Partitions:
     """Draws the conditions of a batch."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: UnitLayout) -> None:
         """Take the number of codes of each column, and whether their order means something."""
         counts_D = torch.tensor(layout.counts)
         self.counts_D = counts_D
@@ -336,7 +336,7 @@ class Partitions:
         self.column_K = torch.repeat_interleave(torch.arange(len(counts_D)), counts_D)
         self.ordered_K = torch.tensor(layout.ordered)[self.column_K]
 
-    def draw(self, codes_ND: Tensor, numbers: torch.Generator) -> Sets:
+    def draw(self, codes_ND: Tensor, numbers: torch.Generator) -> AllowedCodes:
         """Return conditions that hold for these rows.
 
         Args:
@@ -353,7 +353,7 @@ class Partitions:
         low_ND = torch.where(exact_ND, rank_ND, low_ND)
         high_ND = torch.where(exact_ND, rank_ND + 1, high_ND)
         given_ND = self._given(N, D, numbers)
-        return Sets(
+        return AllowedCodes(
             codes_K,
             ranks_K,
             torch.where(given_ND, low_ND, 0) + self.first_D,
@@ -402,7 +402,7 @@ def log_probabilities(logits_NK: Tensor, codes_ND: Tensor, counts: tuple[int, ..
 
 
 def negative_log_likelihood(
-    logits_NK: Tensor, codes_ND: Tensor, sets: Sets, counts: tuple[int, ...]
+    logits_NK: Tensor, codes_ND: Tensor, sets: AllowedCodes, counts: tuple[int, ...]
 ) -> Tensor:
     """Return the mean nats per row under conditions: in every column the allowed codes share 1.
 
@@ -421,7 +421,7 @@ class _Likelihood(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits_NK: Tensor, codes_ND: Tensor, sets: Sets, counts: tuple[int, ...]
+        ctx: Any, logits_NK: Tensor, codes_ND: Tensor, sets: AllowedCodes, counts: tuple[int, ...]
     ) -> Tensor:
         """Return the mean over the rows, and keep the gradient in place of the logits."""
         free_ND = (sets.high_ND - sets.low_ND > 1).to(logits_NK.dtype)
@@ -450,7 +450,7 @@ class _Likelihood(torch.autograd.Function):
 
 
 def _rule_out(
-    logits_NJ: Tensor, ranks_J: Tensor, column: int, sets: Sets, several_N: Tensor
+    logits_NJ: Tensor, ranks_J: Tensor, column: int, sets: AllowedCodes, several_N: Tensor
 ) -> None:
     """Write minus infinity where a set of several codes does not allow one, in place."""
     rows_M = several_N.nonzero()[:, 0]

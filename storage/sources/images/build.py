@@ -30,7 +30,7 @@ from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
     Builder,
     Built,
-    Job,
+    PrepareJob,
     check_amount,
     check_classes,
 )
@@ -38,7 +38,7 @@ from storage.sources.config import MIN_SIDE_PX, SourceConfig
 from storage.sources.images.decode import DecodedBatch, Pixels, decoded_batches, widened
 from storage.sources.images.source import ImageSource
 from storage.sources.split import DIGEST_BYTES, SPLITS, as_digests
-from storage.sources.split_assignment import Collected, Decision, decide
+from storage.sources.split_assignment import Collected, SplitAssignment, decide
 
 _BLOCK_BYTES = 8 << 20
 
@@ -201,7 +201,7 @@ class ImagesBuilder(Builder):
         """Return Pillow's version, which decides the pixels of lossy formats."""
         return {"pillow": PIL.__version__}
 
-    def build(self, job: Job, folder: Path) -> Built:
+    def build(self, job: PrepareJob, folder: Path) -> Built:
         """Decode into `folder`, decide the sides, deal the images out."""
         label, words = job.config.label, "images"
         with Staging(folder) as staging:
@@ -238,7 +238,7 @@ class ImagesBuilder(Builder):
         return {name: _table(folder, name, (rows[name], *shape), label) for name in SPLITS}
 
 
-def _decode(job: Job, staging: Staging) -> tuple[tuple[str, ...], int]:
+def _decode(job: PrepareJob, staging: Staging) -> tuple[tuple[str, ...], int]:
     """Stage every image; returns what was skipped and how many rows are of the first source."""
     total = sum(source.description.rows for source in job.sources)
     skipped: list[str] = []
@@ -277,7 +277,7 @@ def _collected(config: SourceConfig, staging: Staging, own_rows: int) -> Collect
     )
 
 
-def _by_split(labels: pa.Array | None, decision: Decision) -> dict[str, pa.Array]:
+def _by_split(labels: pa.Array | None, decision: SplitAssignment) -> dict[str, pa.Array]:
     if labels is None:
         return {}
     return {
@@ -285,7 +285,7 @@ def _by_split(labels: pa.Array | None, decision: Decision) -> dict[str, pa.Array
     }
 
 
-def _too_many_skipped(job: Job, skipped: list[str], total: int) -> str:
+def _too_many_skipped(job: PrepareJob, skipped: list[str], total: int) -> str:
     return (
         f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of {job.config.uri!r} cannot "
         f"be read, among them {'; '.join(skipped[:_SHOWN])}; repair or exclude them."

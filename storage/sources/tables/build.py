@@ -31,7 +31,7 @@ from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
     Builder,
     Built,
-    Job,
+    PrepareJob,
     Source,
     check_amount,
     check_classes,
@@ -39,7 +39,7 @@ from storage.sources.builder import (
 )
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.split import SPLITS, TRAIN, row_digests
-from storage.sources.split_assignment import Collected, Decision, decide
+from storage.sources.split_assignment import Collected, SplitAssignment, decide
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
     TableRead,
@@ -75,7 +75,7 @@ class Rows:
     """For the schema of the records."""
 
 
-def read_rows(job: Job) -> Rows:
+def read_rows(job: PrepareJob) -> Rows:
     """Read everything and check it.
 
     Raises:
@@ -134,7 +134,7 @@ def _read(source: TableSource) -> TableRead:
     return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
 
 
-def _like(table: pa.Table, holdout: pa.Table, job: Job) -> pa.Table:
+def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
     """Return the columns of the holdout that the source has, in its order.
 
     What decides the split alone may be absent there, and is null then.
@@ -153,7 +153,7 @@ def _like(table: pa.Table, holdout: pa.Table, job: Job) -> pa.Table:
     return holdout.select(table.column_names)
 
 
-def _labelled(job: Job, table: pa.Table, own: int) -> tuple[NDArray[np.bool_], list[str]]:
+def _labelled(job: PrepareJob, table: pa.Table, own: int) -> tuple[NDArray[np.bool_], list[str]]:
     """Return which rows have a label, and the names of the others."""
     label = job.config.label
     if label is None or not table.column(label).null_count:
@@ -172,7 +172,7 @@ def _labelled(job: Job, table: pa.Table, own: int) -> tuple[NDArray[np.bool_], l
     return labelled, [f"{name} (no label)" for name in names]
 
 
-def _skipped_note(job: Job, skipped: list[str], total: int) -> str:
+def _skipped_note(job: PrepareJob, skipped: list[str], total: int) -> str:
     more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
     return (
         f"Skipped for want of a value of {job.config.label!r}: {len(skipped)} of {total} rows, "
@@ -197,7 +197,7 @@ class TablesBuilder(Builder):
         """Return pyarrow's version, which reads the files."""
         return {"pyarrow": pa.__version__}
 
-    def build(self, job: Job, folder: Path) -> Built:
+    def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, understand, decide the sides, and write one file per split."""
         rows = read_rows(job)
         if job.progress is not None:
@@ -260,7 +260,9 @@ def _sum_note(found: Likely) -> str:
     return f"{found.why}, so it is made from them; `source.sums: named` leaves it alone."
 
 
-def _decide(config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred) -> Decision:
+def _decide(
+    config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred
+) -> SplitAssignment:
     """Give every row its side by its content, which the rule describes."""
     without = {column.name for column in inferred.columns if column.kind in NO_CONTENT}
     if config.label is not None:
@@ -279,7 +281,7 @@ def _decide(config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferre
     decision = decide(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
     rule = {**decision.rule, "without": sorted(left_out)}
-    return Decision(sides=decision.sides, rule=rule, notes=decision.notes)
+    return SplitAssignment(sides=decision.sides, rule=rule, notes=decision.notes)
 
 
 def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:

@@ -33,7 +33,7 @@ _VALUE: Final = re.compile(r"[-+]?[0-9][0-9.,:/-]*([eE][-+]?[0-9]+)?|[0-9-]+[T ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class CsvLayout:
     """How the records of a text are set apart."""
 
     delimiter: str
@@ -47,7 +47,7 @@ class Layout:
     """Bytes of the text up to the end of the header."""
 
 
-def find_layout(data: bytes, given: str | None, name: str) -> Layout:
+def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
     """Return the layout of a text.
 
     Args:
@@ -77,7 +77,7 @@ def find_layout(data: bytes, given: str | None, name: str) -> Layout:
     if others and all(len(row) == len(header) + 1 and not row[-1] for row in others):
         header = [*header, ""]
     _check_header(header, others, name)
-    return Layout(
+    return CsvLayout(
         delimiter=delimiter,
         quote=quote,
         line_end=_line_end(sample),
@@ -361,7 +361,7 @@ class _Record:
     fields: list[str]
 
 
-def ragged(data: bytes, layout: Layout, name: str, reason: str) -> SourceError:
+def ragged(data: bytes, layout: CsvLayout, name: str, reason: str) -> SourceError:
     """Make the error for a file that does not parse: a quote left open, or too many fields.
 
     Args:
@@ -383,7 +383,7 @@ def ragged(data: bytes, layout: Layout, name: str, reason: str) -> SourceError:
     return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
 
 
-def unclosed(data: bytes, layout: Layout, name: str) -> SourceError | None:
+def unclosed(data: bytes, layout: CsvLayout, name: str) -> SourceError | None:
     """Return the error for a quote that is opened and never closed, or None."""
     line = 1
     try:
@@ -399,7 +399,7 @@ def unclosed(data: bytes, layout: Layout, name: str) -> SourceError | None:
     return None
 
 
-def line_of(data: bytes, layout: Layout, row: int) -> int:
+def line_of(data: bytes, layout: CsvLayout, row: int) -> int:
     """Return the line where a row (from 0, the header not counted) begins."""
     for number, record in enumerate(_records(data, layout)):
         if number == row + 1:
@@ -407,7 +407,7 @@ def line_of(data: bytes, layout: Layout, row: int) -> int:
     return data.count(b"\n") + 1
 
 
-def rewritten(data: bytes, layout: Layout) -> bytes:
+def rewritten(data: bytes, layout: CsvLayout) -> bytes:
     """Return the rows with no space after delimiters, for quotes that follow a space."""
     sink = io.StringIO(newline="")
     writer = csv.writer(sink, delimiter=layout.delimiter, quotechar=layout.quote)
@@ -415,7 +415,7 @@ def rewritten(data: bytes, layout: Layout) -> bytes:
     return sink.getvalue().encode()
 
 
-def _records(data: bytes, layout: Layout, *, strict: bool = False) -> Iterator[_Record]:
+def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterator[_Record]:
     """Yield header and rows that are not blank, up to a field that Python's limit forbids."""
     text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
     reader = csv.reader(
@@ -446,7 +446,7 @@ def _fields(count: int) -> str:
     return f"{count} field{'s' if count != 1 else ''}"
 
 
-def _open_record(data: bytes, layout: Layout, line: int) -> int:
+def _open_record(data: bytes, layout: CsvLayout, line: int) -> int:
     """Return the last line of the record that begins in a line, read without being strict."""
     records = (record for record in _records(data, layout) if record.first_line >= line)
     return next((record.last_line for record in records), line)
@@ -462,7 +462,7 @@ class ParsedFile:
 
     name: str
     """Quoted, for messages."""
-    layout: Layout
+    layout: CsvLayout
     encoding: str
     bom: bool
     note: str | None
@@ -501,7 +501,7 @@ def find_line(raw: bytes, config: CsvConfig, file: ParsedFile, row: int) -> int:
     return line_of(text.data, file.layout, row)
 
 
-def _columns(data: bytes, layout: Layout, name: str) -> tuple[pa.ChunkedArray, ...]:
+def _columns(data: bytes, layout: CsvLayout, name: str) -> tuple[pa.ChunkedArray, ...]:
     body = memoryview(data)[layout.header_end :]
     if layout.space and f"{layout.delimiter} {layout.quote}".encode() in data:
         body = memoryview(rewritten(data, layout)).cast("B")
@@ -521,7 +521,7 @@ def _columns(data: bytes, layout: Layout, name: str) -> tuple[pa.ChunkedArray, .
     return tuple(_trimmed(column) if layout.space else column for column in table.columns)
 
 
-def _read(body: pa.Buffer, layout: Layout, names: list[str]) -> pa.Table:
+def _read(body: pa.Buffer, layout: CsvLayout, names: list[str]) -> pa.Table:
     return pa_csv.read_csv(
         pa.BufferReader(body),
         pa_csv.ReadOptions(column_names=names, block_size=_PARSE_BLOCK_BYTES),
@@ -534,7 +534,7 @@ def _read(body: pa.Buffer, layout: Layout, names: list[str]) -> pa.Table:
     )
 
 
-def _first_line(text: bytes, layout: Layout) -> int:
+def _first_line(text: bytes, layout: CsvLayout) -> int:
     return find_layout(text, layout.delimiter, "").header_end
 
 

@@ -48,7 +48,7 @@ from storage.sources.tables.text_patterns import shown_shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
+class CsvRules:
     """What is decided for all columns of a file."""
 
     marks: Marks
@@ -114,7 +114,7 @@ class Words:
         return odd
 
 
-def words_of(column: Distinct, rules: Rules) -> Words:
+def words_of(column: Distinct, rules: CsvRules) -> Words:
     """Return the texts of a column, divided into values and possible null words."""
     null = column.empty | column.among(ALL_NULLS if rules.nulls is None else rules.nulls)
     return Words(column=column, value=~null, null=null)
@@ -142,7 +142,7 @@ BOOLEANS: Final = (
 ASKED_BOOLEANS: Final = (*BOOLEANS, ("t", "f"), ("y", "n"), ("1", "0"), ("ja", "nein"))
 
 
-def integers(words: Words, rules: Rules) -> Typed | None:
+def integers(words: Words, rules: CsvRules) -> Typed | None:
     """Return whole numbers without leading zeros."""
     if not all_match(words, integer_pattern(rules.marks.thousands)):
         return None
@@ -153,7 +153,7 @@ def integers(words: Words, rules: Rules) -> Typed | None:
     return words.typed(values, Style(grouped=grouped), *notes)
 
 
-def floats(words: Words, rules: Rules) -> Typed | None:
+def floats(words: Words, rules: CsvRules) -> Typed | None:
     """Return 64-bit floats."""
     texts, marks = words.texts, rules.marks
     if not all_match(words, float_pattern(marks.decimal, marks.thousands)):
@@ -163,7 +163,7 @@ def floats(words: Words, rules: Rules) -> Typed | None:
     return words.typed(read_floats(texts, marks), style)
 
 
-def decimals(words: Words, rules: Rules) -> Typed | None:
+def decimals(words: Words, rules: CsvRules) -> Typed | None:
     """Return decimals of the scale that is written."""
     marks = rules.marks
     if not all_match(words, float_pattern(marks.decimal, marks.thousands)):
@@ -172,7 +172,7 @@ def decimals(words: Words, rules: Rules) -> Typed | None:
     return None if values is None else words.typed(values, Style())
 
 
-def loose_integers(words: Words, rules: Rules) -> Typed | None:
+def loose_integers(words: Words, rules: CsvRules) -> Typed | None:
     """Whole numbers that the recipe asks for, leading zeros or not."""
     if not all_match(words, r"^-?[0-9]{1,18}$"):
         return integers(words, rules)
@@ -257,7 +257,7 @@ ASKED: Final = frozenset({"integer", "float", "decimal", "boolean", "date", "tim
 """Kinds that texts are read as when the recipe says so."""
 
 
-def asked(words: Words, rules: Rules, kind: Kind | None) -> Typed | Fault | Ambiguous:
+def asked(words: Words, rules: CsvRules, kind: Kind | None) -> Typed | Fault | Ambiguous:
     """Return the column as the recipe wants it, or why it cannot be so."""
     if kind in ("date", "time", "timestamp"):
         found = find_format(words.texts, words.counts, rules.date_format)
@@ -308,7 +308,7 @@ _MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
 
 
 def typed(
-    column: Distinct, rules: Rules, kind: Kind | None = None
+    column: Distinct, rules: CsvRules, kind: Kind | None = None
 ) -> Typed | Fault | Ambiguous | None:
     """Return the column with a type; None when it is text.
 
@@ -361,7 +361,7 @@ def _are_codes(others: pa.Array, rows: int) -> bool:
     return bool(zeros or (lettered and rows >= _MANY_CODES))
 
 
-def _odd(words: Words, found: Found | None, rules: Rules) -> Fault | None:
+def _odd(words: Words, found: Found | None, rules: CsvRules) -> Fault | None:
     """Return why a column that is mostly numbers or dates is neither; None for mere text."""
     name, rows = words.column.name, words.counts
     if found is not None:
@@ -417,7 +417,7 @@ class ColumnTyping:
         asked: dict[str, Kind] = {n: one.kind for n, one in kinds.items() if one.kind != "auto"}
         open_columns = [one for one in self.columns if asked.get(one.name) not in ("text", "key")]
         marks = decide_marks(open_columns, self.files[0].layout.delimiter, csv.decimal)
-        rules = Rules(marks=marks, nulls=csv.nulls, date_format=csv.date_format)
+        rules = CsvRules(marks=marks, nulls=csv.nulls, date_format=csv.date_format)
         results: dict[str, Typed | None] = {}
         for one in self.columns:
             result = None if one.name in left else typed(one, rules, asked.get(one.name))
@@ -432,7 +432,7 @@ class ColumnTyping:
             one.name: results[one.name] or self._text(one, rules, proven) for one in self.columns
         }
 
-    def _text(self, column: Distinct, rules: Rules, proven: frozenset[str]) -> Typed:
+    def _text(self, column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
         if rules.nulls is not None:
             nulls, note = rules.nulls, None
         else:

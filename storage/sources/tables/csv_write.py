@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, parse, write
-from storage.sources.tables.csv_file import Layout, first_record, rewritten
+from storage.sources.tables.csv_file import CsvLayout, first_record, rewritten
 from storage.sources.tables.csv_numbers import Marks, plain_texts
 from storage.sources.tables.dialect import Dialect, Style
 
@@ -266,7 +266,7 @@ def read_texts(data: bytes, dialect: Dialect) -> pa.Table:
 
 
 def _without_spaces(text: str, dialect: Dialect) -> str:
-    layout = Layout(
+    layout = CsvLayout(
         delimiter=dialect.delimiter,
         quote=dialect.quote,
         line_end=dialect.line_end,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flows.cockpit.specs import ON_DEMAND_NAME, TAG, Wanted, wanted
+from flows.cockpit.specs import ON_DEMAND_NAME, TAG, DeploymentSpec, wanted
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked.on_demand import adjust_flow, form_values
 
@@ -58,7 +58,7 @@ def references(node: dict[str, Any]) -> list[str]:
 
 
 @each_deployment
-def test_every_field_has_a_title_and_a_help_text(one: Wanted):
+def test_every_field_has_a_title_and_a_help_text(one: DeploymentSpec):
     models = one.form.get("definitions", {})
     for path, node in fields(one.form):
         told = [node, *(models[name] for name in references(node))]
@@ -69,7 +69,7 @@ def test_every_field_has_a_title_and_a_help_text(one: Wanted):
 
 
 @each_deployment
-def test_a_field_is_required_or_has_a_literal_default(one: Wanted):
+def test_a_field_is_required_or_has_a_literal_default(one: DeploymentSpec):
     models = [one.form, *one.form.get("definitions", {}).values()]
     for model in models:
         for name, node in model.get("properties", {}).items():
@@ -77,7 +77,7 @@ def test_a_field_is_required_or_has_a_literal_default(one: Wanted):
 
 
 @each_deployment
-def test_no_field_asks_for_json_or_a_secret_or_one_of_several_models(one: Wanted):
+def test_no_field_asks_for_json_or_a_secret_or_one_of_several_models(one: DeploymentSpec):
     for path, node in fields(one.form):
         branches = node.get("anyOf", [])
         assert not any("$ref" in branch for branch in branches), f"{path}: the form sends the first"
@@ -88,7 +88,7 @@ def test_no_field_asks_for_json_or_a_secret_or_one_of_several_models(one: Wanted
 
 
 @each_deployment
-def test_numbers_and_required_texts_have_bounds(one: Wanted):
+def test_numbers_and_required_texts_have_bounds(one: DeploymentSpec):
     for path, node in fields(one.form):
         for part in [node, *node.get("anyOf", [])]:
             if part.get("type") in ("integer", "number") and path not in UNBOUNDED:
@@ -106,7 +106,7 @@ UNBOUNDED = {
 
 
 @each_deployment
-def test_parameters_are_complete_valid_and_small(one: Wanted):
+def test_parameters_are_complete_valid_and_small(one: DeploymentSpec):
     assert len(json.dumps(one.parameters)) + len(json.dumps(one.form)) < MAX_BYTES
     known = set(one.form["properties"])
     if one.one_at_a_time:
@@ -122,7 +122,7 @@ def test_parameters_are_complete_valid_and_small(one: Wanted):
 
 
 @each_deployment
-def test_a_deployment_says_what_it_does_and_whose_it_is(one: Wanted):
+def test_a_deployment_says_what_it_does_and_whose_it_is(one: DeploymentSpec):
     assert one.tags == [TAG, one.name]
     doc = inspect.getdoc(one.flow.fn)
     assert one.description.startswith(doc.splitlines()[0])

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from flows.tracked import show as module
-from flows.tracked.show import Gauge, following, gauge
+from flows.tracked.show import ProgressArtifact, following, progress_artifact
 
 
 class Sent(list):
@@ -33,7 +33,7 @@ class Sent(list):
 
 
 def test_it_moves_with_the_stage_and_ends_at_a_hundred():
-    sent, meter = Sent(), Gauge(unit="samples", total=400)
+    sent, meter = Sent(), ProgressArtifact(unit="samples", total=400)
     with following(meter, sent.line, interval_s=0.01):
         sent.wait_for(1)
         meter.update(100, note="coverage 0.7")
@@ -46,7 +46,7 @@ def test_it_moves_with_the_stage_and_ends_at_a_hundred():
 
 
 def test_many_updates_are_two_calls():
-    sent, meter = Sent(), Gauge(unit="samples", total=1000)
+    sent, meter = Sent(), ProgressArtifact(unit="samples", total=1000)
     with following(meter, sent.line, interval_s=60):
         sent.wait_for(1)
         for done in range(1000):
@@ -55,7 +55,7 @@ def test_many_updates_are_two_calls():
 
 
 def test_what_does_not_change_is_not_sent_again():
-    sent, meter = Sent(), Gauge(unit="samples", total=10)
+    sent, meter = Sent(), ProgressArtifact(unit="samples", total=10)
     with following(meter, sent.line, interval_s=0.001):
         sent.wait_for(1)
         threading.Event().wait(0.1)
@@ -63,7 +63,7 @@ def test_what_does_not_change_is_not_sent_again():
 
 
 def test_a_stage_that_fails_stays_where_it_was():
-    sent, meter = Sent(), Gauge(unit="samples", total=10)
+    sent, meter = Sent(), ProgressArtifact(unit="samples", total=10)
     meter.update(5)
     with pytest.raises(RuntimeError), following(meter, sent.line, interval_s=60):
         raise RuntimeError
@@ -102,7 +102,7 @@ class Client:
 def test_an_api_that_fails_harms_nothing(monkeypatch, faults):
     client = Client(faults)
     monkeypatch.setattr(module, "get_client", lambda *_, **__: client)
-    with gauge("digits-training", "Training", "samples", 100) as meter:
+    with progress_artifact("digits-training", "Training", "samples", 100) as meter:
         meter.update(40)
     said = [*client.created, *client.updated]
     assert len(said) == max(2 - faults, 0)

@@ -10,7 +10,7 @@ import pytest
 from flows.progress import SilentReporter
 from flows.tracked import show
 from flows.tracked.nightly import InLine
-from flows.tracked.show import Gauge
+from flows.tracked.show import ProgressArtifact
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def bars(monkeypatch):
 
     @contextmanager
     def gauge(key, title, unit, total):
-        opened[key] = Gauge(unit=unit, total=total)
+        opened[key] = ProgressArtifact(unit=unit, total=total)
         yield opened[key]
 
     monkeypatch.setattr(show, "gauge", gauge)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from flows.cockpit.local import Cockpit, answers, start_server, stop
-from flows.tracked.gpu_lease import Pool, usual_pool
+from flows.tracked.gpu_lease import GpuPool, usual_pool
 from flows.train import gpu_slot
 
 HOLDER = """
@@ -21,14 +21,14 @@ import sys, time
 from pathlib import Path
 from flows.errors import SlotLostError
 from flows.progress import StopSignal
-from flows.tracked.gpu_lease import Pool, held
+from flows.tracked.gpu_lease import GpuPool, held
 from gan.errors import Interrupted
 
 stop, folder = StopSignal(), Path(sys.argv[1])
 def say(text):
     (folder / "waits").write_text(text)
 try:
-    with held(Pool(name="gpus", lease_s=60), stop, say) as lease:
+    with held(GpuPool(name="gpus", lease_s=60), stop, say) as lease:
         (folder / "lease").write_text(str(lease))
         (folder / "holds").touch()
         while not (folder / "enough").exists():
@@ -68,7 +68,7 @@ def test_the_settings_name_the_pool(monkeypatch):
     monkeypatch.setenv("GANMILL_GPU_SLOT", "a100")
     monkeypatch.setenv("GANMILL_GPU_SLOTS", "4")
     monkeypatch.setenv("GANMILL_GPU_LEASE_S", "300")
-    assert usual_pool() == Pool(name="a100", slots=4, lease_s=300)
+    assert usual_pool() == GpuPool(name="a100", slots=4, lease_s=300)
 
 
 @pytest.fixture(scope="module")

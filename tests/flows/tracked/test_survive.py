@@ -15,7 +15,7 @@ import pytest
 from flows.errors import BlockedError, RecipeError
 from flows.progress import StopSignal
 from flows.tracked import process
-from flows.tracked.process import SESSION, in_a_sentence, patiently
+from flows.tracked.process import SESSION, in_a_sentence, run_cancellable
 from gan.errors import Interrupted
 from storage.errors import SourceError
 
@@ -37,7 +37,7 @@ def interrupt(after_s):
 
 def test_patient_work_has_the_context_and_gives_its_result():
     NIGHT.set("2026-11-21")
-    assert patiently(StopSignal(), NIGHT.get) == "2026-11-21"
+    assert run_cancellable(StopSignal(), NIGHT.get) == "2026-11-21"
 
 
 def test_what_fails_in_patient_work_fails_in_the_thread_that_waits():
@@ -48,7 +48,7 @@ def test_what_fails_in_patient_work_fails_in_the_thread_that_waits():
         raise SourceError(msg)
 
     with pytest.raises(SourceError, match="no such folder"):
-        patiently(stop, work)
+        run_cancellable(stop, work)
     assert not stop()
 
 
@@ -65,7 +65,7 @@ def test_an_interrupted_training_gets_time_for_its_checkpoint():
 
     interrupt(0.3)
     with pytest.raises(KeyboardInterrupt):
-        patiently(stop, work)
+        run_cancellable(stop, work)
     assert written == ["checkpoint"]
 
 
@@ -74,7 +74,7 @@ def test_work_that_does_not_look_is_not_waited_for():
     interrupt(0.3)
     begun_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        patiently(stop, lambda: over.wait(60))
+        run_cancellable(stop, lambda: over.wait(60))
     over.set()
     assert stop()
     assert time.monotonic() - begun_s < process.GRACE_S

@@ -54,6 +54,6 @@ class Urn:
     def draw(self, rows):
         return self.cells[self.numbers.integers(0, len(self.cells), rows)].copy()
 
-    def redraw(self, rows_M, _):
+    def resample(self, rows_M, _):
         self.asked += len(rows_M)
         return self.draw(len(rows_M))

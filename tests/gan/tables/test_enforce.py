@@ -8,17 +8,17 @@ import pytest
 from small_tables import Urn, with_meaning
 
 from gan.errors import ConfigError
-from gan.protocols import Wanted
+from gan.protocols import ShardRequest
 from gan.tables.codec import check_synthesis
 from gan.tables.constraints import violations
-from gan.tables.enforce import enforce
+from gan.tables.rejection import repair
 from storage.records.schema import Condition
 
 NONE = np.zeros(0, dtype=np.int64)
 
 
-def enforced(urn, rows, **wanted):
-    found = enforce(urn.codec, urn.draw(rows), Wanted(**wanted), urn.redraw)
+def repaired(urn, rows, **wanted):
+    found = repair(urn.codec, urn.draw(rows), ShardRequest(**wanted), urn.resample)
     return found, urn.codec.decode(found.values, NONE)
 
 
@@ -46,7 +46,7 @@ def steps(rows=3000, *, strict=False, nulls=True):
 
 def test_nothing_to_obey_is_nothing_to_do():
     urn = Urn(with_meaning({"a": [1, 2, 3] * 20, "b": [1, 2] * 30}))
-    assert enforce(urn.codec, urn.draw(9), Wanted(), urn.redraw) is None
+    assert repair(urn.codec, urn.draw(9), ShardRequest(), urn.resample) is None
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -54,7 +54,7 @@ def test_chains_hold_in_every_row(strict):
     urn = Urn(steps(strict=strict)).shuffled()
     before = urn.codec.decode(urn.draw(2000), NONE)
     assert broken(urn, before) > 500
-    found, records = enforced(urn, 2000)
+    found, records = repaired(urn, 2000)
     assert broken(urn, records) == 0
     assert found.redrawn > 500
     assert found.changed == 0
@@ -70,7 +70,7 @@ def test_drawing_again_is_conditioning():
     urn = Urn(with_meaning(columns, constraints=[{"kind": "inequality", "columns": ["a", "b"]}]))
     faces = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=-1).reshape(-1, 2)
     urn.cells = faces.astype(np.int32)
-    _, records = enforced(urn, 21_000)
+    _, records = repaired(urn, 21_000)
     pairs, counts = np.unique(np.stack([records["a"], records["b"]]), axis=1, return_counts=True)
     assert pairs.shape[1] == 21
     assert np.abs(counts - 1000).max() < 5 * np.sqrt(1000)
@@ -84,7 +84,7 @@ def test_dates_stand_before_moments():
     end = pa.array(start).cast(pa.timestamp("us")).to_numpy() + numbers.integers(0, 10**6, 900)
     chain = {"kind": "inequality", "columns": ["start", "end"]}
     urn = Urn(with_meaning({"start": start, "end": end}, constraints=[chain])).shuffled()
-    _, records = enforced(urn, 900)
+    _, records = repaired(urn, 900)
     assert broken(urn, records) == 0
 
 
@@ -94,7 +94,7 @@ def test_what_no_draw_meets_is_repaired_within_the_vocabulary():
     top, bottom = urn.codec.columns[0].cells - 1, 0
     urn.cells = urn.cells[:1].copy()
     urn.cells[:, :3] = [top, bottom, bottom]
-    found, records = enforced(urn, 50)
+    found, records = repaired(urn, 50)
     assert broken(urn, records) == 0
     assert found.changed == 50
     for name in ("low", "middle", "high"):
@@ -112,7 +112,7 @@ def test_a_range_on_a_total_holds():
     ]
     columns = {"a": a[keep], "total": (a + b)[keep], "b": b[keep]}
     urn = Urn(with_meaning(columns, constraints=rules)).shuffled()
-    found, records = enforced(urn, 1500)
+    found, records = repaired(urn, 1500)
     assert broken(urn, records) == 0
     assert found.redrawn > 100
 
@@ -125,7 +125,7 @@ def test_ranges_that_end_inside_a_bin():
     mask = urn.codec.allowed(given, per_class=False)[0]
     codes = urn.codec.columns[0].code_of_cell
     urn.cells = urn.cells[mask[codes[urn.cells[:, 0]]]]
-    _, records = enforced(urn, 20_000, given=given)
+    _, records = repaired(urn, 20_000, given=given)
     made = records["x"].to_numpy()
     assert made.min() >= 20.5
     assert made.max() <= 31.7
@@ -150,7 +150,7 @@ def places(rows=4000):
 def test_unique_over_shards_that_do_not_know_of_each_other(rows):
     urn = Urn(places())
     shards = [
-        enforced(urn, count, shard=index, shards=len(rows)) for index, count in enumerate(rows)
+        repaired(urn, count, shard=index, shards=len(rows)) for index, count in enumerate(rows)
     ]
     records = pa.concat_tables([records for _, records in shards])
     assert records.num_rows == sum(rows)
@@ -162,10 +162,10 @@ def test_unique_over_shards_that_do_not_know_of_each_other(rows):
 def test_unique_takes_the_very_last_combination():
     columns = {"a": np.arange(60) % 6, "b": np.arange(60) // 6}
     urn = Urn(with_meaning(columns, constraints=[{"kind": "unique", "columns": ["a", "b"]}]))
-    shards = [enforced(urn, 20, shard=index, shards=3)[1] for index in range(3)]
+    shards = [repaired(urn, 20, shard=index, shards=3)[1] for index in range(3)]
     assert broken(urn, pa.concat_tables(shards)) == 0
     with pytest.raises(ConfigError, match="about 20 combinations in each of 3 shards"):
-        enforced(urn, 21, shard=0, shards=3)
+        repaired(urn, 21, shard=0, shards=3)
     check_synthesis(urn.codec, (), 60)
     with pytest.raises(ConfigError, match=r"allows 60 combinations .* 61 rows"):
         check_synthesis(urn.codec, (), 61)
@@ -177,13 +177,13 @@ def test_unique_leaves_classes_alone():
     urn = Urn(table, label="kind")
     labels_N = np.repeat([0, 1], [10, 25])
 
-    def redraw(rows_M, _):
+    def resample(rows_M, _):
         drawn = urn.draw(len(rows_M))
         drawn[:, 0] = labels_N[rows_M]
         return drawn
 
-    drawn = redraw(np.arange(35), 0)
-    found = enforce(urn.codec, drawn, Wanted(labels_N=labels_N), redraw)
+    drawn = resample(np.arange(35), 0)
+    found = repair(urn.codec, drawn, ShardRequest(labels_N=labels_N), resample)
     records = urn.codec.decode(found.values, labels_N)
     assert records["kind"].to_pylist() == ["x"] * 10 + ["y"] * 25
     assert broken(urn, records) == 0
@@ -196,7 +196,7 @@ def test_unique_and_inequality_together():
         {"kind": "inequality", "columns": ["a", "b"]},
     ]
     urn = Urn(with_meaning({"a": a, "b": b}, constraints=rules)).shuffled()
-    found, records = enforced(urn, 60)
+    found, records = repaired(urn, 60)
     assert broken(urn, records) == 0
     assert found.redrawn > 0
 
@@ -206,7 +206,7 @@ def test_null_combinations_are_not_compared():
     rule = {"kind": "unique", "columns": ["a"]}
     urn = Urn(with_meaning(columns, constraints=[rule]))
     check_synthesis(urn.codec, (), 1000)
-    _, records = enforced(urn, 40)
+    _, records = repaired(urn, 40)
     assert broken(urn, records) == 0
     assert records["a"].null_count >= 38
 

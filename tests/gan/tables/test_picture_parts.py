@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from gan.tables.figures.columns import (
-    Drawn,
-    Layout,
+    BinLayout,
+    DrawnColumn,
     as_numbers,
     as_text,
     common_levels,
@@ -54,8 +54,8 @@ def test_levels_of_few_rows_share_one_name():
 
 def test_edges_are_round_and_no_real_value():
     values = np.random.default_rng(0).normal(100, 15, 2000)
-    layout = lay_out(Drawn(name="x", kind="float", form="number", group=10), values)
-    assert isinstance(layout, Layout)
+    layout = lay_out(DrawnColumn(name="x", kind="float", form="number", group=10), values)
+    assert isinstance(layout, BinLayout)
     assert np.allclose(layout.edges % 2.5, 0) or np.allclose(layout.edges % 5, 0)
     assert not np.isin(layout.edges, values).any()
     assert layout.counts(values).sum() == 2000
@@ -65,7 +65,7 @@ def test_edges_are_round_and_no_real_value():
 def test_skewed_numbers_get_a_logarithmic_axis():
     values = np.exp(np.random.default_rng(0).normal(5, 1.5, 2000))
     values[:200] = 0.0
-    layout = lay_out(Drawn(name="x", kind="float", form="number", group=10), values)
+    layout = lay_out(DrawnColumn(name="x", kind="float", form="number", group=10), values)
     assert layout is not None
     assert layout.log
     counts = layout.counts(values)
@@ -75,7 +75,7 @@ def test_skewed_numbers_get_a_logarithmic_axis():
 
 
 def test_too_few_values_give_no_bins():
-    column = Drawn(name="x", kind="float", form="number", group=10)
+    column = DrawnColumn(name="x", kind="float", form="number", group=10)
     assert lay_out(column, np.arange(19.0)) is None
     assert lay_out(column, np.full(50, np.nan)) is None
 
@@ -86,8 +86,8 @@ def test_chance_is_what_two_samples_of_one_table_differ_by():
         pa.table({"a": rng.integers(0, 4, 2000), "b": rng.normal(size=2000)}) for _ in range(4)
     ]
     columns = [
-        Drawn(name="a", kind="category", form="levels", group=1),
-        Drawn(name="b", kind="float", form="number", group=1),
+        DrawnColumn(name="a", kind="category", form="levels", group=1),
+        DrawnColumn(name="b", kind="float", form="number", group=1),
     ]
     ratios = error_ratios(columns, tables[0], (tables[1], tables[2], tables[3]), 0)
     assert 0.5 < ratios[0, 1] < 1.5

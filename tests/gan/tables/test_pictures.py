@@ -11,7 +11,7 @@ import pytest
 from flows.report import render
 from gan.gate import GateConfig
 from gan.modalities import Splits
-from gan.report import Ceiling, Evaluation, Exhibit, Figure, Measured, Metric, Report
+from gan.report import Ceiling, Evaluation, Figure, Measured, Metric, Report, ReportInputs
 from gan.tables.figures.columns import OTHERS, as_text
 from gan.tables.judge import pictures
 from storage.records.schema import Column, TableMetadata, with_table_metadata
@@ -108,14 +108,14 @@ def drawn(train, fakes=None, *, label="churned", confidential=True):
     splits = Splits(
         train=train, validation=train.slice(0, rows // 2), holdout=train.slice(rows // 2)
     )
-    exhibit = Exhibit(
+    inputs = ReportInputs(
         candidate=fakes,
         reference=SimpleNamespace(splits=splits),
         label=label,
         confidential=confidential,
     )
     names = [name for name in train.column_names if name != "id"]
-    found = pictures(evaluation(names, rows // 2), exhibit, GateConfig())
+    found = pictures(evaluation(names, rows // 2), inputs, GateConfig())
     return {figure.id: figure for figure in found}
 
 

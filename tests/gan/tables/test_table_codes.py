@@ -10,7 +10,7 @@ from small_tables import with_meaning
 
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.closeness import fit_space
-from gan.tables.evaluation.columns import as_numbers, build_ground, judged_columns, levels_by_count
+from gan.tables.evaluation.columns import as_numbers, build_context, judged_columns, levels_by_count
 from gan.tables.evaluation.errors import bins_of_columns, bins_of_pairs, fit_codes
 from gan.tables.evaluation.usefulness import find_targets, fit_features
 
@@ -111,7 +111,7 @@ def test_trees_see_levels_by_number_and_null_as_missing(small):
 )
 def test_a_label_is_the_target(label, task):
     splits, _ = cut(shop(300), (100, 100, 100), label)
-    (target,) = find_targets(build_ground(splits, OPTIONS))
+    (target,) = find_targets(build_context(splits, OPTIONS))
     assert (target.column.name, target.task) == (label, task)
 
 
@@ -121,7 +121,7 @@ def test_without_a_label_those_that_depend_most_are_chosen():
     columns = {f"noise{i}": rng.normal(size=600) for i in range(6)}
     columns |= {f"tied{i}": base + rng.normal(0, 0.2, 600) for i in range(5)}
     splits, _ = cut(with_meaning(columns), (200, 200, 200), None)
-    targets = find_targets(build_ground(splits, OPTIONS))
+    targets = find_targets(build_context(splits, OPTIONS))
     assert [target.column.name for target in targets] == [f"tied{i}" for i in range(5)]
     assert {target.task for target in targets} == {"above"}
     _, above = targets[0].of(splits.train)
@@ -134,11 +134,11 @@ def test_many_columns_are_paired_by_choice_with_the_label_among_them():
     rng = np.random.default_rng(0)
     columns = {f"c{i}": rng.normal(size=150) for i in range(45)} | {"y": rng.random(150) < 0.5}
     splits, _ = cut(with_meaning(columns), (50, 50, 50), "y")
-    ground = build_ground(splits, dataclasses.replace(OPTIONS, halves=2))
-    side = build_errors(ground)
+    context = build_context(splits, dataclasses.replace(OPTIONS, halves=2))
+    side = build_errors(context)
     names = [code.column.name for code in side.codes.pairs.columns]
     assert len(names) == PAIR_COLUMNS
     assert names[-1] == "y"
-    assert error_notes(ground)[-1] == (
+    assert error_notes(context)[-1] == (
         "pairs were compared among 40 of 46 columns, chosen at random"
     )

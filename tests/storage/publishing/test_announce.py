@@ -26,7 +26,7 @@ def said(announcements):
 
 def reject(lake, promotion):
     """Refuse, by the log, a generator that is as good as the champion."""
-    decision = promotions.Decision(
+    decision = promotions.PromotionDraft(
         kind="reject",
         version=promotion.version,
         snapshot_digest=promotion.snapshot_digest,

@@ -28,7 +28,7 @@ def candidate(lake, tmp_path):
 
 def decision(kind, candidate, report="r"):
     version, digest = candidate
-    return promotions.Decision(
+    return promotions.PromotionDraft(
         kind=kind,
         version=version,
         snapshot_digest=digest,

@@ -92,7 +92,7 @@ def promote(lake: ObjectStore, folder: Path, run: str = "0"):
         lake, NAME, plan.version, {"report.json": b"{}", "report.html": b"<p>"}
     )
     read = promotions.standing(lake, NAME)
-    decision = promotions.Decision(
+    decision = promotions.PromotionDraft(
         kind="promote",
         version=plan.version,
         snapshot_digest=snapshot,

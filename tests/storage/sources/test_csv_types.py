@@ -12,15 +12,15 @@ from storage.sources.tables.csv_dates import check_format, parse, write
 from storage.sources.tables.csv_numbers import Marks, distinct
 from storage.sources.tables.csv_types import (
     Ambiguous,
+    CsvRules,
     Fault,
-    Rules,
     Typed,
     as_text,
     text_nulls,
     typed,
 )
 
-POINT = Rules(marks=Marks())
+POINT = CsvRules(marks=Marks())
 
 
 def column(texts):
@@ -150,15 +150,15 @@ def test_days_and_months_that_can_be_swapped_are_asked_for(texts):
     assert len(found.formats) == 2
     for wanted, day in (("%d/%m/%Y", 1), ("%m/%d/%Y", 2)):
         if "/" in texts[0]:
-            rules = Rules(marks=Marks(), date_format=wanted)
+            rules = CsvRules(marks=Marks(), date_format=wanted)
             assert values(texts, rules=rules)[1][0].day == day
 
 
 def test_the_format_of_the_recipe_holds_for_times_of_these_days():
-    rules = Rules(marks=Marks(), date_format="%d/%m/%Y")
+    rules = CsvRules(marks=Marks(), date_format="%d/%m/%Y")
     kind, found = values(["01/02/2025 10:00", "03/04/2025 11:00"], rules=rules)
     assert (kind, found[0].month) == ("timestamp[us]", 2)
-    assert values(["20250131", "20251231"], rules=Rules(marks=Marks(), date_format="%Y%m%d"))[
+    assert values(["20250131", "20251231"], rules=CsvRules(marks=Marks(), date_format="%Y%m%d"))[
         0
     ] == ("date32[day]")
     against = typed(column(["12/31/2025", "01/02/2025"]), rules)

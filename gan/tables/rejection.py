@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import ConfigError
-from gan.protocols import Enforced, Redraw, Wanted
+from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.constraints import Step, describe, ordered, violations
 from gan.tables.unique import Edge, Unique, allowed_cells, edges
 from storage.records.schema import Constraint, TableMetadata
@@ -41,7 +41,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ColumnRef:
     """A column of the table among the modelled ones."""
 
     index: int
@@ -51,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class ValuePool:
     """The values that a column may take, ascending."""
 
     ranks: Array
@@ -84,11 +84,11 @@ class Chains:
         names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
         values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
         self.places = {
-            name: Place(index=where[name], ranks=ranks)
+            name: ColumnRef(index=where[name], ranks=ranks)
             for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
         }
 
-    def pools(self, masks: Sequence[Mask]) -> dict[str, Pool]:
+    def pools(self, masks: Sequence[Mask]) -> dict[str, ValuePool]:
         """Return the values of each column that leave something to every column above it.
 
         Args:
@@ -101,16 +101,16 @@ class Chains:
         for name, place in self.places.items():
             cells = np.flatnonzero(masks[place.index] & (place.ranks >= 0))
             order = np.argsort(place.ranks[cells], kind="stable")
-            pools[name] = Pool(ranks=place.ranks[cells][order], cells=cells[order])
+            pools[name] = ValuePool(ranks=place.ranks[cells][order], cells=cells[order])
         for below, above, each in reversed(self.steps):
             pool, top = pools[below], pools[above].ranks
             if len(top):
                 keep = pool.ranks <= int(top[-1]) - each.strict
-                pools[below] = Pool(ranks=pool.ranks[keep], cells=pool.cells[keep])
+                pools[below] = ValuePool(ranks=pool.ranks[keep], cells=pool.cells[keep])
         self._check(pools, masks)
         return pools
 
-    def _check(self, pools: dict[str, Pool], masks: Sequence[Mask]) -> None:
+    def _check(self, pools: dict[str, ValuePool], masks: Sequence[Mask]) -> None:
         """Refuse conditions under which no row without nulls keeps an inequality."""
         for below, above, each in self.steps:
             empty = [name for name in (below, above) if not len(pools[name].ranks)]
@@ -125,7 +125,7 @@ class Chains:
         place = self.places[name]
         return bool(np.any(masks[place.index] & (place.ranks < 0)))
 
-    def repair(self, cells_ND: Array, pools: dict[str, Pool]) -> None:
+    def repair(self, cells_ND: Array, pools: dict[str, ValuePool]) -> None:
         """Move values of these rows so that every step holds, in place."""
         before: dict[str, list[Step]] = {name: [] for name in self.places}
         for step in self.steps:
@@ -144,7 +144,7 @@ class Chains:
         ranks_N: Array = place.ranks[cells_ND[:, place.index]]
         return ranks_N
 
-    def _raise(self, cells_ND: Array, name: str, lowest_N: Array, pool: Pool) -> None:
+    def _raise(self, cells_ND: Array, name: str, lowest_N: Array, pool: ValuePool) -> None:
         """Move one column to at least the given ranks, and into its pool, where it is not null."""
         if not len(pool.ranks):
             return
@@ -214,47 +214,47 @@ ATTEMPTS = 30
 """Free combinations that a row tries before unique and the other rules count as contradictory."""
 
 
-def enforce(
-    codec: "Vocabularies", values: Array, wanted: Wanted, redraw: Redraw
-) -> Enforced | None:
+def repair(
+    codec: "Vocabularies", values: Array, request: ShardRequest, resample: Resample
+) -> Repaired | None:
     """Make cells obey conditions and constraints; None when there are none.
 
     Args:
         codec: of the records.
         values: `cells_ND` int32 as drawn.
-        wanted: what was asked for.
-        redraw: draws rows again, under the same conditions.
+        request: what was asked for.
+        resample: draws rows again, under the same conditions.
 
     Raises:
         ConfigError: no row that obeys was found, or there are fewer combinations than rows.
     """
-    rules = Rules(codec, wanted)
+    rules = RowRules(codec, request)
     if rules.nothing:
         return None
     cells_ND = values.copy()
-    broken_N, redrawn = _draw_again(rules, cells_ND, redraw)
+    broken_N, redrawn = _draw_again(rules, cells_ND, resample)
     if not broken_N.any():
-        return Enforced(cells_ND, redrawn, 0)
+        return Repaired(cells_ND, redrawn, 0)
     before_ND = cells_ND.copy()
     _repair(rules, cells_ND)
     changed_N = np.any(cells_ND != before_ND, axis=1)
-    return Enforced(cells_ND, redrawn, int(changed_N.sum()))
+    return Repaired(cells_ND, redrawn, int(changed_N.sum()))
 
 
-class Rules:
+class RowRules:
     """Everything that the rows of one shard must obey beyond what the codec's cells ensure."""
 
-    def __init__(self, codec: "Vocabularies", wanted: Wanted) -> None:
+    def __init__(self, codec: "Vocabularies", request: ShardRequest) -> None:
         """Collect conditions and constraints.
 
         Raises:
             ConfigError: a condition that the codec refuses.
         """
         metadata = codec.metadata
-        self.codec, self.wanted = codec, wanted
-        self.edges: tuple[Edge, ...] = () if wanted.exact else edges(codec, wanted)
+        self.codec, self.request = codec, request
+        self.edges: tuple[Edge, ...] = () if request.exact else edges(codec, request)
         self.rows: tuple[Constraint, ...] = row_rules(metadata)
-        self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, wanted)
+        self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, request)
         self._makers = {maker.name: maker for maker in codec.made}
         self._needed = _with_parts(self.rows, metadata)
 
@@ -311,7 +311,7 @@ def row_rules(metadata: TableMetadata) -> tuple[Constraint, ...]:
 
 
 def unique_rules(
-    codec: "Vocabularies", metadata: TableMetadata, wanted: Wanted
+    codec: "Vocabularies", metadata: TableMetadata, request: ShardRequest
 ) -> tuple[Unique, ...]:
     """Return the constraints on combinations that no key column ensures.
 
@@ -322,8 +322,8 @@ def unique_rules(
     left = [e for e in left if not any(metadata.column(name).kind == "key" for name in e.columns)]
     if not left:
         return ()
-    masks = allowed_cells(codec, Wanted(given=wanted.given))
-    found = tuple(Unique(codec, each, masks, wanted) for each in left)
+    masks = allowed_cells(codec, ShardRequest(given=request.given))
+    found = tuple(Unique(codec, each, masks, request) for each in left)
     for each in found:
         if not each.digits:
             msg = f"{describe(each.constraint)} names columns of one value only: remove it"
@@ -340,7 +340,7 @@ def _with_parts(rules: Sequence[Constraint], metadata: TableMetadata) -> set[str
     return names
 
 
-def _draw_again(rules: Rules, cells_ND: Array, redraw: Redraw) -> tuple[Mask, int]:
+def _draw_again(rules: RowRules, cells_ND: Array, resample: Resample) -> tuple[Mask, int]:
     """Draw rows again until they obey, in place; return those left, and how many it were."""
     refused_N = rules.settle(cells_ND)
     broken_N = refused_N | rules.repeated(cells_ND, ~refused_N)
@@ -350,7 +350,7 @@ def _draw_again(rules: Rules, cells_ND: Array, redraw: Redraw) -> tuple[Mask, in
         rows_M = np.flatnonzero(broken_N)
         if not len(rows_M) or work >= limit:
             break
-        fresh_MD, bad_M = _best_of(rules, redraw, rows_M, turn)
+        fresh_MD, bad_M = _best_of(rules, resample, rows_M, turn)
         work += max(len(rows_M), LEAST_DRAWN)
         cells_ND[rows_M], refused_N[rows_M] = fresh_MD, bad_M
         broken_N = refused_N | rules.repeated(cells_ND, ~broken_N)
@@ -358,17 +358,17 @@ def _draw_again(rules: Rules, cells_ND: Array, redraw: Redraw) -> tuple[Mask, in
     return broken_N, int(redrawn_N.sum())
 
 
-def _best_of(rules: Rules, redraw: Redraw, rows_M: Array, turn: int) -> tuple[Array, Mask]:
+def _best_of(rules: RowRules, resample: Resample, rows_M: Array, turn: int) -> tuple[Array, Mask]:
     """Return one draw per row, the first that is not refused, and which are refused."""
     copies = min(max(LEAST_DRAWN // len(rows_M), 1), MOST_COPIES)
-    drawn = redraw(np.repeat(rows_M, copies), turn)
+    drawn = resample(np.repeat(rows_M, copies), turn)
     refused = rules.settle(drawn).reshape(len(rows_M), copies)
     first_M = np.argmin(refused, axis=1)
     every_M = np.arange(len(rows_M))
     return drawn.reshape(len(rows_M), copies, -1)[every_M, first_M], refused[every_M, first_M]
 
 
-def _repair(rules: Rules, cells_ND: Array) -> None:
+def _repair(rules: RowRules, cells_ND: Array) -> None:
     """Alter the rows that still break a rule, in place.
 
     Raises:
@@ -391,28 +391,33 @@ def _repair(rules: Rules, cells_ND: Array) -> None:
         raise ConfigError(msg)
 
 
-def _groups(rules: Rules, chains: Chains, rows_M: Array) -> Iterator[tuple[Array, dict[str, Pool]]]:
+def _groups(
+    rules: RowRules, chains: Chains, rows_M: Array
+) -> Iterator[tuple[Array, dict[str, ValuePool]]]:
     """Yield rows and the values that they may take: one group, or one per class of the label."""
-    labels_N, label = rules.wanted.labels_N, rules.codec.label_column
+    labels_N, label = rules.request.labels_N, rules.codec.label_column
     tied = any(place.index == label for place in chains.places.values())
     if not len(rows_M):
         return
     if labels_N is None or not tied:
-        yield rows_M, chains.pools(allowed_cells(rules.codec, Wanted(given=rules.wanted.given)))
+        yield (
+            rows_M,
+            chains.pools(allowed_cells(rules.codec, ShardRequest(given=rules.request.given))),
+        )
         return
     for one in np.unique(labels_N[rows_M]):
-        masks = allowed_cells(rules.codec, rules.wanted, int(one))
+        masks = allowed_cells(rules.codec, rules.request, int(one))
         yield rows_M[labels_N[rows_M] == one], chains.pools(masks)
 
 
-def _copy(rules: Rules, cells_ND: Array) -> None:
+def _copy(rules: RowRules, cells_ND: Array) -> None:
     """Replace rows that break a rule by rows of their class that do not, in place.
 
     Raises:
         ConfigError: every row of a class breaks one.
     """
     broken_N = rules.out_of_rule(cells_ND)
-    labels_N = rules.wanted.labels_N
+    labels_N = rules.request.labels_N
     classes_N = np.zeros(len(cells_ND), dtype=np.int64) if labels_N is None else labels_N
     for one in np.unique(classes_N[broken_N]):
         rows = np.flatnonzero(broken_N & (classes_N == one))
@@ -427,7 +432,7 @@ def _copy(rules: Rules, cells_ND: Array) -> None:
         cells_ND[rows] = cells_ND[np.resize(donors, len(rows))]
 
 
-def _free(rules: Rules, unique: Unique, cells_ND: Array) -> None:
+def _free(rules: RowRules, unique: Unique, cells_ND: Array) -> None:
     """Give rows with a repeated combination a free one under which they keep the other rules.
 
     Raises:

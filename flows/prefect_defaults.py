@@ -10,7 +10,7 @@ from collections.abc import Mapping
 FLUSH_S = 1
 """Its temporary server writes what it was sent at least this often."""
 
-MANNERS = {
+ENVIRONMENT_DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
@@ -21,12 +21,12 @@ MANNERS = {
 }
 
 
-def apply_manners(api_url: str | None, others: Mapping[str, str] | None = None) -> None:
-    """Put the manners, the API if one is named, and others into the environment Prefect reads."""
+def apply_defaults(api_url: str | None, others: Mapping[str, str] | None = None) -> None:
+    """Put the defaults, the API if one is named, and others into the environment Prefect reads."""
     if api_url is not None:
         os.environ["PREFECT_API_URL"] = api_url  # noqa: TID251 - Prefect reads it, ganmill does not
     os.environ.update(others or {})  # noqa: TID251 - Prefect reads it, ganmill does not
-    for name, value in MANNERS.items():
+    for name, value in ENVIRONMENT_DEFAULTS.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - Prefect reads it, ganmill does not
 
 

@@ -47,7 +47,7 @@ class Prepared:
     """Decoded, split, memory-mapped records, and how they came about."""
 
     folder: Path
-    """The cache entry; `open_prepared(folder)` opens it again, in any process."""
+    """The cache entry; `load_prepared(folder)` opens it again, in any process."""
 
     modality: str
     """What the records are: `images` or `tables`."""
@@ -112,19 +112,6 @@ def write_prepared(folder: Path, job: PrepareJob, built: Built, source_digest: s
     }
     body = {"index": index, "digest": digest_json(index)}
     write_file(folder / _INDEX, canonical_json(body))
-
-
-def open_prepared(folder: Path) -> Prepared:
-    """Open a finished entry; milliseconds, whatever its size.
-
-    Raises:
-        SourceError: the entry is missing or broken.
-    """
-    prepared = load_prepared(folder)
-    if prepared is None:
-        msg = f"The prepared source {folder} is missing or broken; prepare the source again."
-        raise SourceError(msg)
-    return prepared
 
 
 def load_prepared(folder: Path) -> Prepared | None:

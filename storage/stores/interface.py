@@ -91,11 +91,6 @@ class ObjectStore(ABC):
         """Delete the object; nothing happens when there is none."""
 
 
-def put_or_adopt(store: ObjectStore, key: str, data: bytes) -> bytes:
-    """Put `data` once and return what is now under `key`: ours, or what the first to arrive put."""
-    return store.put_or_adopt(key, data)
-
-
 def check_key(key: str) -> str:
     """Return `key` unchanged when it names an object below the root of a store.
 

@@ -18,7 +18,7 @@ from storage.records import durable
 from storage.sources.cache import IDLE, obtain
 from storage.sources.images import build
 from storage.sources.images import build as build_module
-from storage.sources.prepare import load_prepared, open_prepared
+from storage.sources.prepare import load_prepared
 
 
 def entries(folder: Path) -> list[Path]:
@@ -169,8 +169,6 @@ def test_a_damaged_entry_is_built_again(damage: str, prepared) -> None:
     else:
         index.write_text(json.dumps({"index": {"schema": "other"}, "digest": ""}))
     assert load_prepared(folder) is None
-    with pytest.raises(SourceError, match="prepare the source again"):
-        open_prepared(folder)
     again = prepared("example:digits")
     assert again.folder == folder
     assert load_prepared(folder) is not None

@@ -9,7 +9,7 @@ from storage.sources import open_source
 from storage.sources.config import SourceConfig
 from storage.sources.examples import SKEWED_DIGITS, load_digits
 from storage.sources.files import digest_files
-from storage.sources.prepare import open_prepared
+from storage.sources.prepare import load_prepared
 from storage.sources.split import SPLITS, assign, content_digests
 from storage.stores.open import open_store
 
@@ -62,7 +62,7 @@ def test_records_are_mapped_contiguous_and_in_order(prepared, pixels_of) -> None
 
 def test_a_prepared_source_opens_elsewhere(prepared) -> None:
     result = prepared("example:digits")
-    again = open_prepared(result.folder)
+    again = load_prepared(result.folder)
     assert again.records["train"].equals(result.records["train"])
     assert again.class_counts == result.class_counts
     assert again.split_digest == digest_json(dict(result.split_rule))

@@ -10,7 +10,7 @@ import pytest
 from storage.records.schema import KEY, read_table_metadata
 from storage.sources import open_source
 from storage.sources.config import SourceConfig
-from storage.sources.prepare import Prepared, open_prepared
+from storage.sources.prepare import Prepared, load_prepared
 from storage.sources.split import SPLITS
 
 
@@ -51,7 +51,7 @@ def test_records_are_mapped_and_say_what_their_columns_mean(prepared, people, wr
     kinds = {column.name: column.kind for column in read_table_metadata(result.schema).columns}
     assert list(kinds) == people(1).column_names
     assert (kinds["id"], kinds["age"], kinds["joined"]) == ("key", "integer", "date")
-    again = open_prepared(result.folder)
+    again = load_prepared(result.folder)
     assert again == result
     assert again.records["holdout"].equals(result.records["holdout"], check_metadata=True)
 

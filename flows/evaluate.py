@@ -30,7 +30,7 @@ from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import promotions, registry
 from storage.lake.layout import generator_internal_key, generator_report_key
 from storage.records.durable import move_folder
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from rich.progress import (
 from rich.text import Text
 
 from storage.lake.manifest import Manifest
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 LINE_INTERVAL_S = 10.0
 """A log gets at most one line of progress per stage in this time."""

@@ -26,7 +26,6 @@ from storage.records.schema import (
     count_classes,
     with_table_metadata,
 )
-from storage.sources import open_source
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
     Builder,
@@ -38,6 +37,7 @@ from storage.sources.builder import (
     check_trained_classes,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import Collected, SplitAssignment, decide
 from storage.sources.tables.kinds import Inferred, infer

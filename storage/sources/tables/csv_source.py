@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.sources.builder import SourceDescription
 from storage.sources.config import SourceConfig
-from storage.sources.files import SourceFiles, digest_files, verify_unchanged
+from storage.sources.files import FileSource, SourceFiles
 from storage.sources.tables import dialect
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, parse_file
@@ -179,32 +179,18 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names[:_SHOWN]) + more
 
 
-class DelimitedTable(TableSource):
+class DelimitedTable(FileSource, TableSource):
     """The rows of one or more CSV files of one dialect; read once, when first asked."""
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
-        self.uri = config.uri
+        super().__init__(found)
         self._config = config
-        self._found = found
-        self.ignored_files = found.ignored
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._found.store, self._found.files)
 
     @cached_property
     def description(self) -> SourceDescription:
         """Counts of the rows; the files are read for it."""
-        return SourceDescription(
-            kind="csv",
-            modality=self.modality,
-            files=len(self._found.files),
-            size_bytes=sum(info.size_bytes for info in self._found.files),
-            ignored_files=self.ignored_files,
-            rows=len(self._content.table),
-            columns=tuple(self._content.table.column_names),
-        )
+        table = self._content.table
+        return self._described("csv", len(table), table.column_names)
 
     def check(self, config: SourceConfig) -> None:
         """Nothing is known before the files are read."""
@@ -222,10 +208,6 @@ class DelimitedTable(TableSource):
             notes=self._content.notes,
             metadata={dialect.KEY: self._content.dialect.to_json()},
         )
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._found)
 
     @cached_property
     def _content(self) -> CsvTable:

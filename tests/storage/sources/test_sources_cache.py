@@ -18,7 +18,7 @@ from storage.records import durable
 from storage.sources.cache import IDLE, obtain
 from storage.sources.images import build
 from storage.sources.images import build as build_module
-from storage.sources.prepare import load_prepared
+from storage.sources.prepared import load_prepared
 
 
 def entries(folder: Path) -> list[Path]:
@@ -175,7 +175,7 @@ def test_a_damaged_entry_is_built_again(damage: str, prepared) -> None:
 
 
 def test_large_files_are_probed_at_both_ends(tmp_path: Path) -> None:
-    from storage.sources.prepare import _PROBE_WHOLE_BYTES, _probe
+    from storage.sources.prepared import _PROBE_WHOLE_BYTES, _probe
 
     path = tmp_path / "large"
     path.write_bytes(bytes(2 * _PROBE_WHOLE_BYTES))

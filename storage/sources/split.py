@@ -35,7 +35,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
+
+from storage.records.schema import FROZEN
 
 _BLOCK_ROWS: Final = 1 << 15
 _MISSING: Final = r"\N"
@@ -122,7 +124,7 @@ SPLIT_VALUES: Final = {
 class SplitConfig(BaseModel):
     """How records are divided into train, validation and holdout."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = FROZEN
 
     validation: float = Field(default=0.2, gt=0, lt=1, title="Validation fraction")
     """Fraction of the records that choices (snapshot, early stop) are made on."""

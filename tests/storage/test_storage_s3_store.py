@@ -20,7 +20,7 @@ from storage.errors import (
     SettingsError,
     ThrottledError,
     UnreachableError,
-    UnsettledError,
+    WriteConflictError,
 )
 from storage.stores.open import open_store
 from storage.stores.s3 import CODES, STATUSES, translate
@@ -126,7 +126,7 @@ class TestAnswers:
             (403, "SignatureDoesNotMatch", AccessDeniedError),
             (403, "QuotaExceeded", LakeFullError),
             (404, "NoSuchBucket", BucketMissingError),
-            (409, "OperationAborted", UnsettledError),
+            (409, "OperationAborted", WriteConflictError),
             (500, "InternalError", ServerFaultError),
             (503, "SlowDown", ThrottledError),
             (599, "Strange", ServerFaultError),
@@ -166,7 +166,7 @@ class TestAnswers:
         scripted_s3.script(answer(412, "PreconditionFailed"))
         assert bare(scripted_s3).put_once("key", b"data") is False
         scripted_s3.script(answer(409, "ConditionalRequestConflict"))
-        with pytest.raises(UnsettledError):
+        with pytest.raises(WriteConflictError):
             bare(scripted_s3).put_once("key", b"data")
 
     def test_409_then_412_settles_as_not_created(self, scripted_s3, answer):

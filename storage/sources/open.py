@@ -241,7 +241,7 @@ def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
 
 
 def is_hidden(path: str) -> bool:
-    """Say whether a file or a folder of the path is hidden (`.name`) or archive debris."""
+    """Say whether a file or a folder of the path is hidden (`.name`) or an archive's own."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
 
 

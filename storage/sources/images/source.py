@@ -1,8 +1,6 @@
-"""What a source of images offers to the code that decodes and splits it.
+"""Sources of images: a folder whose paths say the classes, and Parquet with encoded images.
 
-A folder of image files whose class is a part of the path.
-
-Parquet with encoded images: Hugging Face `struct<bytes, path>` or a plain binary column.
+Parquet holds the images as Hugging Face's `struct<bytes, path>` or in a plain binary column.
 """
 
 import io
@@ -30,6 +28,16 @@ from storage.sources.files import (
     changed,
 )
 from storage.stores.interface import ObjectInfo
+
+HOLDING_FOLDER: Final = "depth:-1"
+"""The class unless `source.label_from` says otherwise: the folder that holds the image."""
+
+_BATCH_ROWS = 256
+_REMOTE_BATCH_ROWS = 32
+_FOLDER_BATCH_BYTES = 4 << 20
+_PARQUET_BATCH_BYTES: Final = 1 << 20
+_MAX_BATCH_ROWS: Final = 2048
+_PROBE_ROWS: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +92,6 @@ class ImageSource(Source):
                 "classes as text, whole numbers or booleans, or set source.label to null."
             )
             raise SourceError(msg)
-
-
-HOLDING_FOLDER: Final = "depth:-1"
-"""The class unless `source.label_from` says otherwise: the folder that holds the image."""
-
-_BATCH_ROWS = 256
-_REMOTE_BATCH_ROWS = 32
-_FOLDER_BATCH_BYTES = 4 << 20
 
 
 class ImageFolderSource(FileSource, ImageSource):
@@ -177,11 +177,6 @@ def _batched(files: Sequence[ObjectInfo], most_rows: int) -> Iterator[list[Objec
             batch, size_bytes = [], info.size_bytes
         batch.append(info)
     yield batch
-
-
-_PARQUET_BATCH_BYTES: Final = 1 << 20
-_MAX_BATCH_ROWS: Final = 2048
-_PROBE_ROWS: Final = 16
 
 
 class ParquetImages(FileSource, ImageSource):

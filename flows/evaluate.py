@@ -57,7 +57,7 @@ def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
         staged = Path(scratch) / version
-        found = registry.fetch(job.lake, job.name, version, staged)
+        found = registry.fetch_generator(job.lake, job.name, version, staged)
         if found != snapshot_digest:
             msg = (
                 f"generator {job.name}/{version} has snapshot digest {found[:12]}, but "

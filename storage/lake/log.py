@@ -1,12 +1,12 @@
-"""An append-only log in an object store: numbered JSON records, each created once.
+"""An append-only log in an object store, and the log of a data set's versions read as facts.
 
-The order of the numbers is the order of the facts; whoever creates a number first owns it. There is
-no lock and no pointer, so a process killed anywhere leaves the log whole.
+Records are numbered JSON objects, each created once. The order of the numbers is the order of the
+facts; whoever creates a number first owns it. There is no lock and no pointer, so a process killed
+anywhere leaves the log whole.
 
-The log of a data set's versions, read as facts: what is committed, abandoned, retired, pinned.
-
-The order of the records decides: a commit after an `abandon` of its version counts for nothing,
-and a version is retired or pinned as the last record on it says.
+Of versions the log says what is committed, abandoned, retired and pinned: a commit after an
+`abandon` of its version counts for nothing, and a version is retired or pinned as the last record
+on it says.
 """
 
 import json

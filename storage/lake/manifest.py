@@ -1,9 +1,8 @@
 """The manifest: what a data set version is, file by file, and where it comes from.
 
-One JSON object per version (`ganmill-dataset/1`), put once before the commit record that names
-its digest. The log makes a version visible; the manifest makes it checkable.
-
-What stands beside a version for people and catalogues, made from its manifest alone.
+One JSON object per version (`ganmill-dataset/1`), put once before the commit record that names its
+digest. The log makes a version visible; the manifest makes it checkable. The pages and catalogue
+entries that stand beside a version are made from it alone.
 """
 
 import json
@@ -21,8 +20,37 @@ from storage.records.schema import ClassCounts
 from storage.shards.format import load_format
 
 FORMAT = "ganmill-dataset/1"
+
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained algorithm."""
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "recordSet": "cr:recordSet",
+    "field": "cr:field",
+    "source": "cr:source",
+    "fileObject": "cr:fileObject",
+    "extract": "cr:extract",
+    "column": "cr:column",
+    "isLiveDataset": "cr:isLiveDataset",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+}
+_DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
+    (pa.types.is_struct, "sc:ImageObject"),
+    (pa.types.is_fixed_size_binary, "sc:ImageObject"),
+    (pa.types.is_boolean, "sc:Boolean"),
+    (pa.types.is_integer, "sc:Integer"),
+    (pa.types.is_floating, "sc:Float"),
+    (pa.types.is_decimal, "sc:Float"),
+    (pa.types.is_date, "sc:Date"),
+    (pa.types.is_timestamp, "sc:DateTime"),
+    (pa.types.is_time, "sc:Time"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,24 +316,6 @@ def version_croissant(manifest: Manifest) -> bytes:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "recordSet": "cr:recordSet",
-    "field": "cr:field",
-    "source": "cr:source",
-    "fileObject": "cr:fileObject",
-    "extract": "cr:extract",
-    "column": "cr:column",
-    "isLiveDataset": "cr:isLiveDataset",
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-}
-
-
 def _file_object(entry: FileEntry, media_type: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
@@ -337,16 +347,3 @@ def _data_type(kind: pa.DataType) -> str:
         if test(kind):
             return name
     return "sc:Text"
-
-
-_DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
-    (pa.types.is_struct, "sc:ImageObject"),
-    (pa.types.is_fixed_size_binary, "sc:ImageObject"),
-    (pa.types.is_boolean, "sc:Boolean"),
-    (pa.types.is_integer, "sc:Integer"),
-    (pa.types.is_floating, "sc:Float"),
-    (pa.types.is_decimal, "sc:Float"),
-    (pa.types.is_date, "sc:Date"),
-    (pa.types.is_timestamp, "sc:DateTime"),
-    (pa.types.is_time, "sc:Time"),
-)

@@ -82,7 +82,7 @@ class TestTrainingPlan:
 class TestCandidate:
     def test_comes_back_as_it_was(self, lake, candidate, tmp_path):
         version, digest = candidate("a")
-        assert registry.fetch(lake, toy.NAME, version, tmp_path / "got") == digest
+        assert registry.fetch_generator(lake, toy.NAME, version, tmp_path / "got") == digest
         for path in (tmp_path / "a").iterdir():
             assert (tmp_path / "got" / path.name).read_bytes() == path.read_bytes()
         assert registry.candidates(lake, toy.NAME) == [version]
@@ -94,7 +94,7 @@ class TestCandidate:
         assert registry.candidates(lake, toy.NAME) == []
         assert registry.list_generators(lake) == []
         with pytest.raises(ObjectNotFoundError):
-            registry.fetch(lake, toy.NAME, version, tmp_path / "got")
+            registry.fetch_generator(lake, toy.NAME, version, tmp_path / "got")
 
     def test_of_a_second_trainer_gives_way_to_the_first(self, lake, candidate, tmp_path):
         version, first = candidate("a")
@@ -107,7 +107,7 @@ class TestCandidate:
         lake.put_once(generator_key(toy.NAME, version, "generator.safetensors"), b"the first")
         folder = toy.snapshot_folder(tmp_path / "second")
         digest = registry.put_candidate(lake, toy.NAME, version, folder)
-        assert registry.fetch(lake, toy.NAME, version, tmp_path / "got") == digest
+        assert registry.fetch_generator(lake, toy.NAME, version, tmp_path / "got") == digest
         assert (tmp_path / "got" / "generator.safetensors").read_bytes() == b"the first"
 
     @pytest.mark.parametrize("file", ["generator.safetensors", "codec.json", "config.json"])
@@ -115,7 +115,7 @@ class TestCandidate:
         version, _ = candidate("a")
         lake.replace(generator_key(toy.NAME, version, file), b"poison")
         with pytest.raises(IntegrityError, match=file):
-            registry.fetch(lake, toy.NAME, version, tmp_path / "got")
+            registry.fetch_generator(lake, toy.NAME, version, tmp_path / "got")
         assert not (tmp_path / "got").exists()
 
     def test_whose_folder_is_not_what_it_says_is_refused(self, lake, tmp_path):
@@ -132,7 +132,7 @@ class TestCandidate:
         version = "20260131T030000Z-bbbbbbbb"
         lake.put_once(snapshot_key(toy.NAME, version), index)
         with pytest.raises(IntegrityError, match="does not name a snapshot's files"):
-            registry.fetch(lake, toy.NAME, version, tmp_path / "got")
+            registry.fetch_generator(lake, toy.NAME, version, tmp_path / "got")
 
     def test_whose_stored_index_names_other_files_is_refused(self, lake, tmp_path):
         version = "20260131T030000Z-bbbbbbbb"

@@ -1,13 +1,13 @@
-"""Where real records come from: images and tables, in files or examples; local or on S3."""
+"""Where real records come from: files of every modality, or examples; local or on S3."""
+
+from collections.abc import Iterable
 
 from storage.errors import SourceError
-from storage.sources.builder import Source
+from storage.records.modalities import MODALITIES
+from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.examples import SCHEME, open_example
-from storage.sources.files import ParquetFiles, find_files
-from storage.sources.images.source import ImageFolderSource, ParquetImages, find_image_column
-from storage.sources.tables.csv_source import DelimitedTable
-from storage.sources.tables.source import ParquetTable
+from storage.sources.files import FileKind, find_files
 from storage.stores.settings import StorageProfile, load_profile
 
 __all__ = ["Source", "SourceConfig", "open_source"]
@@ -16,9 +16,8 @@ __all__ = ["Source", "SourceConfig", "open_source"]
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
     """List a source, find out what it is, and check that it has what the recipe names.
 
-    No image is decoded. The kind follows from the content: `example:`, image files, CSV, Parquet
-    with a column of encoded images, or other Parquet, which is a table; `source.modality`
-    overrides.
+    No record is decoded. The first modality whose builder knows the files has them, unless
+    `source.modality` names one.
 
     Args:
         config: the recipe's `source`.
@@ -41,14 +40,25 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
-    found = find_files(config, profile or load_profile(config.storage))
-    if found.kind == "images":
-        return ImageFolderSource(config, found)
-    if found.kind == "csv":
-        return DelimitedTable(config, found)
-    files = ParquetFiles(found)
-    if config.modality == "images" or (
-        config.modality == "auto" and find_image_column(files) is not None
-    ):
-        return ParquetImages(config, files)
-    return ParquetTable(config, files)
+    builders = {name: load_builder(name) for name in MODALITIES}
+    asked = [one for name, one in builders.items() if config.modality in ("auto", name)]
+    found = find_files(
+        config,
+        profile or load_profile(config.storage),
+        known=_kinds(builders.values()),
+        wanted=_kinds(asked),
+    )
+    for builder in asked:
+        source = builder.open(config, found) if found.kind in builder.files else None
+        if source is not None:
+            return source
+    msg = (
+        f"The source {config.uri!r} holds {found.kind.name} files of no known modality; name it in "
+        f"source.modality: {', '.join(MODALITIES)}."
+    )
+    raise SourceError(msg)
+
+
+def _kinds(builders: Iterable[Builder]) -> tuple[FileKind, ...]:
+    """Return what these builders read from, each kind once."""
+    return tuple(dict.fromkeys(kind for builder in builders for kind in builder.files))

@@ -1,20 +1,18 @@
-"""From an URI to the files of a source: listing, choice, digest.
+"""From an URI to the files of a source: kinds of files, listing, choice, digest, Parquet footers.
 
-Globs over '/'-separated relative paths, and paths that lie out of sight.
-
-`*` and `?` stay within one folder, `**` crosses folders, `[ab]` and `[!ab]` match one character.
-
-The Parquet files of a source: their footers, and reading them.
+Globs apply to '/'-separated relative paths: `*` and `?` stay within one folder, `**` crosses
+folders, `[ab]` and `[!ab]` match one character.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -90,26 +88,39 @@ def _translate(token: str) -> str:
     return re.escape(token)
 
 
-IMAGE_SUFFIXES: Final = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
-)
-PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq"})
-CSV_SUFFIXES: Final = frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"})
-TEXT_SUFFIXES: Final = frozenset({".txt", ".txt.gz"})
-"""Read as CSV where the recipe names them, not where they just lie in the folder."""
+@dataclass(frozen=True, kw_only=True)
+class FileKind:
+    """Files that are read in one way, known by their names."""
 
-FileKind = Literal["images", "parquet", "csv"]
+    name: str
+    """As messages say it: `image`, for image files."""
+    suffixes: frozenset[str]
+    """In small letters, two where the last says how the file is packed."""
+    named_suffixes: frozenset[str] = frozenset()
+    """Of files that are read where the recipe names them, not where they just lie in the folder."""
+    companions: frozenset[str] = frozenset()
+    """Names of kinds that lie beside these files to describe them and are then left out."""
+
+
+IMAGE_FILES: Final = FileKind(
+    name="image",
+    suffixes=frozenset(
+        {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
+        | {".tif", ".tiff", ".webp"}
+    ),
+    companions=frozenset({"CSV"}),
+)
+PARQUET_FILES: Final = FileKind(name="Parquet", suffixes=frozenset({".parquet", ".pq"}))
+CSV_FILES: Final = FileKind(
+    name="CSV",
+    suffixes=frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"}),
+    named_suffixes=frozenset({".txt", ".txt.gz"}),
+)
+FILE_KINDS: Final = (IMAGE_FILES, PARQUET_FILES, CSV_FILES)
 
 REMOTE_THREADS: Final = 32
 """Requests in flight against a remote store, where waiting costs more than computing."""
 
-_NAMES: Final[dict[FileKind, str]] = {
-    "images": "image files",
-    "parquet": "Parquet files",
-    "csv": "CSV files",
-}
-_KNOWN_SUFFIXES: Final = IMAGE_SUFFIXES | PARQUET_SUFFIXES | CSV_SUFFIXES | TEXT_SUFFIXES
 _DIGEST_BLOCK_BYTES = 1 << 20
 _DIGEST_FILES = 64
 _FEW_FILES = 16
@@ -139,39 +150,59 @@ class SourceFiles:
         """Whether every request crosses a network."""
         return self.store.uri.startswith("s3://")
 
+    @cached_property
+    def parquet(self) -> "ParquetFiles":
+        """These files as Parquet, their footers read once.
 
-def find_files(config: SourceConfig, profile: StorageProfile | None) -> SourceFiles:
+        Raises:
+            SourceError: one is no Parquet file, or there is no row in any.
+        """
+        return ParquetFiles(self)
+
+
+def find_files(
+    config: SourceConfig,
+    profile: StorageProfile | None,
+    *,
+    known: Sequence[FileKind] = FILE_KINDS,
+    wanted: Sequence[FileKind] = FILE_KINDS,
+) -> SourceFiles:
     """List a source and choose its files.
 
-    Image files count before CSV files beside them, which may describe them; `source.modality`
-    leaves out what is of the other.
+    Args:
+        config: the recipe's `source`.
+        profile: credentials.
+        known: the kinds by which an URI is seen to be a file.
+        wanted: the kinds to choose; files of others are ignored.
 
     Raises:
         SourceError: nothing is there, nothing is readable, or two kinds are mixed.
         LakeError: the store fails.
     """
-    store, listed, glob = _list(config.uri, profile)
-    wanted = compile_glob(glob).fullmatch if glob else bool
+    store, listed, glob = _list(config.uri, profile, known)
+    matched = compile_glob(glob).fullmatch if glob else bool
     included = any_of(config.include) if config.include else bool
     excluded = any_of(config.exclude)
     by_kind: dict[FileKind, list[ObjectInfo]] = {}
     for info in sorted(listed, key=lambda info: info.key):
-        kind = _kind(info.key, config)
-        chosen = wanted(info.key) and included(info.key) and not excluded(info.key)
+        kind = _kind(info.key, config, wanted)
+        chosen = matched(info.key) and included(info.key) and not excluded(info.key)
         if kind is not None and chosen and not is_hidden(info.key):
             by_kind.setdefault(kind, []).append(info)
     if not by_kind:
-        raise SourceError(_nothing(config, listed))
-    if "images" in by_kind:
-        by_kind.pop("csv", None)
-    if len(by_kind) > 1:
-        (one, first), (other, second) = ((kind, by_kind[kind][0].key) for kind in sorted(by_kind))
+        raise SourceError(_nothing(config, listed, wanted))
+    described = {name for kind in by_kind for name in kind.companions}
+    left = sorted(
+        (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
+    )
+    if len(left) > 1:
+        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in left[:2])
         msg = (
-            f"The source {config.uri!r} holds both {_NAMES[one]} ({first!r}) and {_NAMES[other]} "
+            f"The source {config.uri!r} holds both {one} files ({first!r}) and {other} files "
             f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
         )
         raise SourceError(msg)
-    ((kind, files),) = by_kind.items()
+    kind, files = left[0], by_kind[left[0]]
     ignored = len(listed) - len(files)
     return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
 
@@ -220,7 +251,7 @@ def _sha256(store: ObjectStore, info: ObjectInfo) -> str:
 
 
 def _list(
-    uri: str, profile: StorageProfile | None
+    uri: str, profile: StorageProfile | None, known: Sequence[FileKind]
 ) -> tuple[ObjectStore, list[ObjectInfo], str | None]:
     """Return the store of the folder, what lies below, and the glob of the URI if it has one."""
     local = _local_path(uri)
@@ -231,7 +262,8 @@ def _list(
             raise SourceError(msg)
         store = open_store(folder, profile, read_only=True)
         return store, list(store.list(literal_prefix(glob))), glob
-    if _suffix(uri) in _KNOWN_SUFFIXES and not (local and local.is_dir()):
+    suffixes = {suffix for kind in known for suffix in kind.suffixes | kind.named_suffixes}
+    if _suffix(uri) in suffixes and not (local and local.is_dir()):
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
         info = store.stat(name)
@@ -254,22 +286,18 @@ def _local_path(uri: str) -> Path | None:
     return None if "://" in uri else Path(uri).expanduser()
 
 
-def _kind(key: str, config: SourceConfig) -> FileKind | None:
-    """Return what a file is by its name; None for none that this recipe reads."""
+def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKind | None:
+    """Return what a file is by its name; None for none that is wanted."""
     suffix = _suffix(key)
-    kind: FileKind | None = None
-    if suffix in IMAGE_SUFFIXES:
-        kind = "images"
-    elif suffix in PARQUET_SUFFIXES:
-        kind = "parquet"
-    elif suffix in CSV_SUFFIXES or (suffix in TEXT_SUFFIXES and _names_text(config)):
-        kind = "csv"
-    other = {"images": "csv", "tables": "images"}.get(config.modality)
-    return None if kind == other else kind
+    for kind in wanted:
+        named = suffix in kind.named_suffixes and _names_any(config, kind.named_suffixes)
+        if suffix in kind.suffixes or named:
+            return kind
+    return None
 
 
-def _names_text(config: SourceConfig) -> bool:
-    return any(_suffix(text) in TEXT_SUFFIXES for text in (config.uri, *config.include))
+def _names_any(config: SourceConfig, suffixes: Collection[str]) -> bool:
+    return any(_suffix(text) in suffixes for text in (config.uri, *config.include))
 
 
 def _suffix(path: str) -> str:
@@ -278,7 +306,7 @@ def _suffix(path: str) -> str:
     return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
-def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
+def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequence[FileKind]) -> str:
     if not listed:
         return (
             f"The source {config.uri!r} is missing or empty; "
@@ -286,11 +314,11 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
         )
     chosen = " that source.include and source.exclude leave" if config.include else ""
     chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
-    names = {"images": "image or Parquet", "tables": "Parquet or CSV"}
-    wanted = names.get(config.modality, "image, Parquet or CSV")
+    *first, last = (kind.name for kind in wanted)
+    names = f"{', '.join(first)} or {last}" if first else last
     remedy = "the globs" if config.modality == "auto" else "the globs, or source.modality"
     return (
-        f"The source {config.uri!r} holds no {wanted} file{chosen}, only other files "
+        f"The source {config.uri!r} holds no {names} file{chosen}, only other files "
         f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
     )
 

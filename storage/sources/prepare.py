@@ -1,8 +1,7 @@
 """From a source to split, memory-mapped records, built once and reused.
 
-A source made ready: what training, choices and the final evaluation read.
-
-An entry is a folder with what the builder of its modality wrote, and `prepared.json`, written last.
+They are what training, choices and the final evaluation read. An entry of the cache is a folder
+with what the builder of its modality wrote, and `prepared.json`, written last.
 """
 
 import json
@@ -31,7 +30,7 @@ from storage.sources.builder import (
     load_builder,
 )
 from storage.sources.cache import obtain
-from storage.sources.config import SourceConfig, record_settings
+from storage.sources.config import SourceConfig
 from storage.sources.split import SPLITS, SplitConfig
 from storage.stores.settings import StorageProfile
 
@@ -50,7 +49,7 @@ class Prepared:
     """The cache entry; `open_prepared(folder)` opens it again, in any process."""
 
     modality: str
-    """What the records are: `images` or `tables`."""
+    """What the records are, a name in `storage.records.modalities.MODALITIES`."""
 
     source_digest: str
     """sha256 over the sorted (relative path, size, content tag) of the files that were read."""
@@ -245,9 +244,7 @@ def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
     settings: dict[str, Any] = {
         "version": CACHE_VERSION,
         **builder.libraries(),
-        "records": record_settings(
-            config, modality=job.sources[0].modality, min_group=job.min_group
-        ),
+        "records": builder.settings(config, job.min_group),
         "split": config.split.model_dump(mode="json"),
     }
     slot = digest_json([config.uri, settings])[:8]

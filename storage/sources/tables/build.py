@@ -17,7 +17,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.records.durable import sync_file
 from storage.records.schema import (
     ClassCounts,
     Column,
@@ -36,12 +35,16 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     check_trained_classes,
+    write_arrow,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import Collected, SplitAssignment, decide
+from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
+    ParquetTable,
     TableRead,
     TableSource,
     check_distinct_names,
@@ -193,6 +196,30 @@ NO_CONTENT: Final = frozenset({"key", "text"})
 class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
 
+    files = (PARQUET_FILES, CSV_FILES)
+
+    def open(self, config: SourceConfig, found: SourceFiles) -> Source:
+        """Take CSV, and every Parquet file that reaches it."""
+        if found.kind is CSV_FILES:
+            return DelimitedTable(config, found)
+        return ParquetTable(config, found.parquet)
+
+    def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
+        """Return label, kinds, constraints and dialect; `min_group` travels with the rows."""
+        return {
+            "modality": "tables",
+            "label": config.label,
+            "min_group": min_group,
+            "sums": config.sums,
+            "csv": config.csv.model_dump(mode="json"),
+            "columns": [column.model_dump(mode="json") for column in config.columns],
+            "constraints": [one.model_dump(mode="json") for one in config.constraints],
+        }
+
+    def describe(self, schema: pa.Schema) -> str:
+        """Return the width of the table."""
+        return f"rows of {len(schema)} columns"
+
     def libraries(self) -> Mapping[str, str]:
         """Return pyarrow's version, which reads the files."""
         return {"pyarrow": pa.__version__}
@@ -219,7 +246,7 @@ class TablesBuilder(Builder):
         files: dict[str, tuple[str, ...]] = {}
         for side, name in enumerate(SPLITS):
             part = table.filter(pa.array(decision.sides == side))
-            _write(folder / f"{name}.arrow", part)
+            write_arrow(folder / f"{name}.arrow", part)
             files[name] = (f"{name}.arrow",)
             counts[name] = _classes(job.config, part, inferred.columns)
         counts = counts if _are_classes(counts[TRAIN]) else dict.fromkeys(SPLITS, ())
@@ -234,10 +261,6 @@ class TablesBuilder(Builder):
             skipped=rows.skipped,
             notes=(*rows.notes, *inferred.notes, *map(_sum_note, sums), *decision.notes),
         )
-
-    def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
-        """Map the file of every split."""
-        return {name: _mapped(folder / f"{name}.arrow") for name in index["splits"]}
 
 
 def _present(config: SourceConfig, table: pa.Table) -> SourceConfig:
@@ -315,19 +338,6 @@ def _are_classes(train: ClassCounts) -> bool:
 
 def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
     return any(one.name == label and one.vocabulary == "public" for one in columns)
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    """Write the rows as one batch, so that they are mapped in one chunk; durable on return."""
-    table = table.combine_chunks()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    sync_file(path)
-
-
-def _mapped(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
 
 
 BUILDER = TablesBuilder()

@@ -16,6 +16,7 @@ from storage.digests import canonical_json
 from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
 from storage.lake.plan import schema_from_text, schema_text
+from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts
 from storage.shards.format import load_format
 
@@ -244,7 +245,7 @@ A reader that stops here with "Parquet magic bytes not found" was pointed at all
 def version_readme(manifest: Manifest) -> bytes:
     """Return the card of one version."""
     gate, shard_format = manifest.fields.gate, load_format(manifest.shard_format)
-    word = "rows" if shard_format.modality == "tables" else "records"
+    word = words_of(manifest.fields.modality).records
     folder = f"<lake>/{version_folder(manifest.name, manifest.version)}/"
     reading = shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
     override, approval = gate.get("override"), gate.get("approval")

@@ -68,10 +68,10 @@ class RecordKind:
     """The column that conditions the generation, or None."""
     class_counts: ClassCounts
     """Of the real training records; empty where nothing conditions."""
+    modality: str
+    """A name in `storage.records.modalities.MODALITIES`."""
     bytes_per_row: int | None = None
     """Encoded size of one record where it was measured; else the format's own guess."""
-    modality: str = "images"
-    """images | tables | ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class Plan:
     attempt: int
     """1, or more when earlier attempts were abandoned or have been retired since."""
     format: str
-    """A key of `storage.shards.format.FORMATS`."""
+    """Key of a shard format; see `storage.records.modalities.FormatEntry`."""
     schema: pa.Schema
     """Of the records, without `sample_id`."""
     label: str | None
@@ -275,7 +275,7 @@ def propose(
         identity: name, run key, generator.
         config: what is wanted; its seed is resolved.
         kind: what the records look like.
-        format: a key of `storage.shards.format.FORMATS`.
+        format: key of the shard format; see `storage.shards.format.format_for`.
         created: UTC; the version begins with it.
         resolved: what else `auto` became, for the reader of the plan.
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field, model_validator
 
 from storage.errors import PlanError
+from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, ClassCounts, Condition, Label
 
 TOLERANCE = 1e-3
@@ -174,10 +175,11 @@ def check_conditions(given: Sequence[Condition], schema: pa.Schema, modality: st
     """
     if not given:
         return
-    if modality != "tables":
+    if not MODALITIES[modality].takes_conditions:
+        able = " and ".join(name for name, row in MODALITIES.items() if row.takes_conditions)
         msg = (
             f"synthesis.given names column {given[0].column!r}, but the records are {modality}: "
-            "conditions are for tables; choose classes with synthesis.class_fractions"
+            f"conditions are for {able}; choose classes with synthesis.class_fractions"
         )
         raise PlanError(msg)
     names = [each.column for each in given]

@@ -1,21 +1,20 @@
-"""How records become the bytes of one shard, and back: one entry per format.
+"""How records become the bytes of one shard, and back; and one Parquet file in memory.
 
 A shard is encoded in memory as a whole, because only whole objects are put. The bytes depend on
-the records and the metadata alone (and on the versions of pyarrow and isal).
-
-Writing and reading one Parquet file in memory: portable encodings, checksums, own metadata.
+the records and the metadata alone (and on the versions of pyarrow and isal). Parquet is written
+with portable encodings, checksums, and metadata of our own.
 """
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import IntegrityError, PlanError
+from storage.records.modalities import MODALITIES, load_code
 
 SAMPLE_ID = "sample_id"
 IMAGE = "image"
@@ -27,8 +26,6 @@ class ShardFormat(ABC):
     extension: str
     """Of the shard's file name, without a dot."""
     media_type: str
-    modality: str
-    """Of the records it can hold."""
     sample_ids: bool
     """Whether records carry a `sample_id`; without, the schema is the source's own."""
     self_describing: bool = True
@@ -101,49 +98,34 @@ class ShardFormat(ABC):
         """Return about how many bytes one record takes, for planning; never below 1."""
 
 
-FORMATS: dict[str, str] = {
-    "parquet": "storage.shards.images:FORMAT",
-    "parquet-raw": "storage.shards.images_raw:FORMAT",
-    "table-parquet": "storage.shards.tables:PARQUET",
-    "csv": "storage.shards.tables:CSV",
-}
-"""Name → module and name of the format, imported when it is asked for."""
-
-OFFERED: dict[str, dict[str, str]] = {
-    "images": {"parquet": "parquet", "parquet-raw": "parquet-raw"},
-    "tables": {"parquet": "table-parquet", "csv": "csv"},
-}
-"""Modality → what a recipe calls a format → its key in `FORMATS`."""
-
-
 def format_for(modality: str, name: str) -> str:
-    """Return the key in `FORMATS` of what the recipe calls `output.format`.
+    """Return the key of what the recipe calls `output.format`, as plans and manifests keep it.
 
     Raises:
         PlanError: records of this modality cannot be written so.
     """
-    offered = OFFERED.get(modality, {})
+    row = MODALITIES.get(modality)
+    offered = {} if row is None else row.formats
     if name not in offered:
         msg = (
             f"output.format {name!r} cannot hold {modality}; choose one of "
             f"{', '.join(offered) or 'none'}"
         )
         raise PlanError(msg)
-    return offered[name]
+    return offered[name].key
 
 
-def load_format(name: str) -> ShardFormat:
-    """Return the format of that name.
+def load_format(key: str) -> ShardFormat:
+    """Return the format of that key.
 
     Raises:
         PlanError: there is none.
     """
-    place = FORMATS.get(name)
-    if place is None:
-        msg = f"the output format {name!r} does not exist; choose one of {', '.join(FORMATS)}"
+    known = {entry.key: entry.code for row in MODALITIES.values() for entry in row.formats.values()}
+    if key not in known:
+        msg = f"the output format {key!r} does not exist; choose one of {', '.join(known)}"
         raise PlanError(msg)
-    module, _, constant = place.partition(":")
-    shard_format: ShardFormat = getattr(import_module(module), constant)
+    shard_format: ShardFormat = load_code(known[key])
     return shard_format
 
 

@@ -30,7 +30,6 @@ class ImagesParquet(ShardFormat):
 
     extension = "parquet"
     media_type = "application/vnd.apache.parquet"
-    modality = "images"
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:

@@ -33,7 +33,6 @@ class TablesParquet(ShardFormat):
 
     extension = "parquet"
     media_type = "application/vnd.apache.parquet"
-    modality = "tables"
     sample_ids = False
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
@@ -98,7 +97,6 @@ class TablesCsv(ShardFormat):
 
     extension = "csv"
     media_type = "text/csv"
-    modality = "tables"
     sample_ids = False
     self_describing = False
 

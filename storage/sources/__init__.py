@@ -1,1 +1,1 @@
-"""Where real records come from: images and tables, in files or examples, local or on S3."""
+"""Where real records come from: files of every modality, or examples, local or on S3."""

@@ -5,10 +5,11 @@ and what holds between them.
 """
 
 import re
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, Constraint, Kind
 from storage.sources.split import SplitConfig
 
@@ -63,7 +64,9 @@ class SourceConfig(BaseModel):
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
 
-    modality: Literal["auto", "images", "tables"] = Field(default="auto", title="Modality")
+    modality: str = Field(
+        default="auto", title="Modality", json_schema_extra={"enum": ["auto", *MODALITIES]}
+    )
     """What the records are; `auto` looks into the source: image files, Parquet with a column of
     encoded images, or a table in CSV or other Parquet files."""
 
@@ -105,6 +108,17 @@ class SourceConfig(BaseModel):
 
     split: SplitConfig = Field(default=SplitConfig(), title="Split")
     """How the records are divided into train, validation and holdout."""
+
+    @field_validator("modality")
+    @classmethod
+    def _modality_exists(cls, value: str) -> str:
+        if value not in ("auto", *MODALITIES):
+            *names, last = map(repr, ("auto", *MODALITIES))
+            message = (
+                f"source.modality {value!r} does not exist; choose {', '.join(names)} or {last}"
+            )
+            raise ValueError(message)
+        return value
 
     @field_validator("resize", mode="before")
     @classmethod
@@ -206,33 +220,3 @@ def path_selector(value: str) -> int | re.Pattern[str]:
         )
         raise ValueError(message)
     return pattern
-
-
-def record_settings(config: SourceConfig, *, modality: str, min_group: int) -> dict[str, Any]:
-    """Return the settings that shape records, for keys: no URI, no credentials, no file choice.
-
-    Which files were read is in the source digest; how they are divided is in the split rule.
-
-    Args:
-        config: the recipe's `source`.
-        modality: what was found in it.
-        min_group: `privacy.min_group`, which travels with the records of a table.
-    """
-    if modality == "tables":
-        return {
-            "modality": modality,
-            "label": config.label,
-            "min_group": min_group,
-            "sums": config.sums,
-            "csv": config.csv.model_dump(mode="json"),
-            "columns": [column.model_dump(mode="json") for column in config.columns],
-            "constraints": [
-                constraint.model_dump(mode="json") for constraint in config.constraints
-            ],
-        }
-    return {
-        "modality": modality,
-        "label": config.label,
-        "label_from": config.label_from if config.label is not None else None,
-        "resize": None if config.resize is None else list(parse_resize(config.resize)),
-    }

@@ -1,4 +1,4 @@
-"""The files of a source: how they are known to be unchanged, and how those in Parquet are read."""
+"""The files of a source: kinds, the choice of a listing, digests, and reading those in Parquet."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,17 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.digests import digest_json, sha256_hex
 from storage.errors import SourceError
-from storage.sources.builder import Source, SourceDescription
 from storage.stores.interface import ObjectInfo, ObjectStore
-
-FileKind = Literal["images", "parquet", "csv"]
 
 REMOTE_THREADS: Final = 32
 """Requests in flight against a remote store, where waiting costs more than computing."""
@@ -26,6 +23,37 @@ _DIGEST_FILES: Final = 64
 _FEW_FILES: Final = 16
 _READ_BUFFER_BYTES: Final = 4 << 20
 """Column chunks are streamed through buffers of this size instead of being read whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileKind:
+    """Files that are read in one way, known by their names."""
+
+    name: str
+    """As messages say it: `image`, for image files."""
+    suffixes: frozenset[str]
+    """In small letters, two where the last says how the file is packed."""
+    named_suffixes: frozenset[str] = frozenset()
+    """Of files that are read where the recipe names them, not where they just lie in the folder."""
+    companions: frozenset[str] = frozenset()
+    """Names of kinds that lie beside these files to describe them and are then left out."""
+
+
+IMAGE_FILES: Final = FileKind(
+    name="image",
+    suffixes=frozenset(
+        {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
+        | {".tif", ".tiff", ".webp"}
+    ),
+    companions=frozenset({"CSV"}),
+)
+PARQUET_FILES: Final = FileKind(name="Parquet", suffixes=frozenset({".parquet", ".pq"}))
+CSV_FILES: Final = FileKind(
+    name="CSV",
+    suffixes=frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"}),
+    named_suffixes=frozenset({".txt", ".txt.gz"}),
+)
+FILE_KINDS: Final = (IMAGE_FILES, PARQUET_FILES, CSV_FILES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,39 +80,14 @@ class SourceFiles:
         """Whether every request crosses a network."""
         return self.store.uri.startswith("s3://")
 
-
-class FileSource(Source):
-    """A source that consists of files."""
-
-    def __init__(self, found: SourceFiles) -> None:
-        self.uri = found.uri
-        self.ignored_files = found.ignored
-        self._found = found
-
     @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._found.store, self._found.files)
+    def parquet(self) -> "ParquetFiles":
+        """These files as Parquet, their footers read once.
 
-    def verify_unchanged(self) -> None:
-        """Check that every file still has the size and tag of the listing."""
-        found = self._found
-        few = len(found.files) <= _FEW_FILES
-        now = {} if few else {info.key: info for info in found.store.list()}
-        for info in found.files:
-            if (found.store.stat(info.key) if few else now.get(info.key)) != info:
-                raise changed(self.uri, info.key)
-
-    def _described(self, kind: str, rows: int, columns: Sequence[str]) -> SourceDescription:
-        return SourceDescription(
-            kind=kind,
-            modality=self.modality,
-            files=len(self._found.files),
-            size_bytes=sum(info.size_bytes for info in self._found.files),
-            ignored_files=self.ignored_files,
-            rows=rows,
-            columns=tuple(columns),
-        )
+        Raises:
+            SourceError: one is no Parquet file, or there is no row in any.
+        """
+        return ParquetFiles(self)
 
 
 def digest_files(store: ObjectStore, files: Sequence[ObjectInfo]) -> str:
@@ -97,6 +100,19 @@ def digest_files(store: ObjectStore, files: Sequence[ObjectInfo]) -> str:
     with ThreadPoolExecutor(4) as pool:
         rows = [row for part in pool.map(tagged, parts) for row in part]
     return digest_json(sorted(rows))
+
+
+def verify_files(found: SourceFiles) -> None:
+    """Check that every file still has the size and tag of the listing.
+
+    Raises:
+        SourceError: one of them changed or vanished.
+    """
+    few = len(found.files) <= _FEW_FILES
+    now = {} if few else {info.key: info for info in found.store.list()}
+    for info in found.files:
+        if (found.store.stat(info.key) if few else now.get(info.key)) != info:
+            raise changed(found.uri, info.key)
 
 
 def changed(uri: str, key: str) -> SourceError:

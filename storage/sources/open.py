@@ -1,50 +1,32 @@
-"""From an URI to a source: its files are listed and chosen, and their kind decides what it is.
+"""From an URI to a source: its files are listed and chosen, and a builder recognises what they are.
 
-In globs over '/'-separated relative paths `*` and `?` stay within one folder, `**` crosses folders,
-`[ab]` and `[!ab]` match one character.
+Globs apply to '/'-separated relative paths: `*` and `?` stay within one folder, `**` crosses
+folders, `[ab]` and `[!ab]` match one character.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import SourceError
-from storage.sources.builder import Source
+from storage.records.modalities import MODALITIES
+from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.examples import SCHEME, open_example
-from storage.sources.files import FileKind, ParquetFiles, SourceFiles
-from storage.sources.images.source import ImageFolderSource, ParquetImages, find_image_column
-from storage.sources.tables.csv_source import DelimitedTable
-from storage.sources.tables.source import ParquetTable
+from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
 from storage.stores.interface import ObjectInfo, ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
 
-IMAGE_SUFFIXES: Final = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
-)
-PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq"})
-CSV_SUFFIXES: Final = frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"})
-TEXT_SUFFIXES: Final = frozenset({".txt", ".txt.gz"})
-"""Read as CSV where the recipe names them, not where they just lie in the folder."""
-
-_NAMES: Final[dict[FileKind, str]] = {
-    "images": "image files",
-    "parquet": "Parquet files",
-    "csv": "CSV files",
-}
-_KNOWN_SUFFIXES: Final = IMAGE_SUFFIXES | PARQUET_SUFFIXES | CSV_SUFFIXES | TEXT_SUFFIXES
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
     """List a source, find out what it is, and check that it has what the recipe names.
 
-    No image is decoded. The kind follows from the content: `example:`, image files, CSV, Parquet
-    with a column of encoded images, or other Parquet, which is a table; `source.modality`
-    overrides.
+    No record is decoded. The first modality whose builder knows the files has them, unless
+    `source.modality` names one.
 
     Args:
         config: the recipe's `source`.
@@ -67,57 +49,79 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
-    found = find_files(config, profile or load_profile(config.storage))
-    if found.kind == "images":
-        return ImageFolderSource(config, found)
-    if found.kind == "csv":
-        return DelimitedTable(config, found)
-    files = ParquetFiles(found)
-    if config.modality == "images" or (
-        config.modality == "auto" and find_image_column(files) is not None
-    ):
-        return ParquetImages(files)
-    return ParquetTable(config, files)
+    builders = {name: load_builder(name) for name in MODALITIES}
+    asked = [one for name, one in builders.items() if config.modality in ("auto", name)]
+    found = find_files(
+        config,
+        profile or load_profile(config.storage),
+        known=_kinds(builders.values()),
+        wanted=_kinds(asked),
+    )
+    for builder in asked:
+        source = builder.open(config, found) if found.kind in builder.files else None
+        if source is not None:
+            return source
+    msg = (
+        f"The source {config.uri!r} holds {found.kind.name} files of no known modality; name it in "
+        f"source.modality: {', '.join(MODALITIES)}."
+    )
+    raise SourceError(msg)
 
 
-def find_files(config: SourceConfig, profile: StorageProfile | None) -> SourceFiles:
+def _kinds(builders: Iterable[Builder]) -> tuple[FileKind, ...]:
+    """Return what these builders read from, each kind once."""
+    return tuple(dict.fromkeys(kind for builder in builders for kind in builder.files))
+
+
+def find_files(
+    config: SourceConfig,
+    profile: StorageProfile | None,
+    *,
+    known: Sequence[FileKind] = FILE_KINDS,
+    wanted: Sequence[FileKind] = FILE_KINDS,
+) -> SourceFiles:
     """List a source and choose its files.
 
-    Image files count before CSV files beside them, which may describe them; `source.modality`
-    leaves out what is of the other.
+    Args:
+        config: the recipe's `source`.
+        profile: credentials.
+        known: the kinds by which an URI is seen to be a file.
+        wanted: the kinds to choose; files of others are ignored.
 
     Raises:
         SourceError: nothing is there, nothing is readable, or two kinds are mixed.
         LakeError: the store fails.
     """
-    store, listed, glob = _list(config.uri, profile)
-    wanted = compile_glob(glob).fullmatch if glob else bool
+    store, listed, glob = _list(config.uri, profile, known)
+    matched = compile_glob(glob).fullmatch if glob else bool
     included = any_of(config.include) if config.include else bool
     excluded = any_of(config.exclude)
     by_kind: dict[FileKind, list[ObjectInfo]] = {}
     for info in sorted(listed, key=lambda info: info.key):
-        kind = _kind(info.key, config)
-        chosen = wanted(info.key) and included(info.key) and not excluded(info.key)
+        kind = _kind(info.key, config, wanted)
+        chosen = matched(info.key) and included(info.key) and not excluded(info.key)
         if kind is not None and chosen and not is_hidden(info.key):
             by_kind.setdefault(kind, []).append(info)
     if not by_kind:
-        raise SourceError(_nothing(config, listed))
-    if "images" in by_kind:
-        by_kind.pop("csv", None)
-    if len(by_kind) > 1:
-        (one, first), (other, second) = ((kind, by_kind[kind][0].key) for kind in sorted(by_kind))
+        raise SourceError(_nothing(config, listed, wanted))
+    described = {name for kind in by_kind for name in kind.companions}
+    left = sorted(
+        (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
+    )
+    if len(left) > 1:
+        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in left[:2])
         msg = (
-            f"The source {config.uri!r} holds both {_NAMES[one]} ({first!r}) and {_NAMES[other]} "
+            f"The source {config.uri!r} holds both {one} files ({first!r}) and {other} files "
             f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
         )
         raise SourceError(msg)
-    ((kind, files),) = by_kind.items()
+    kind, files = left[0], by_kind[left[0]]
     ignored = len(listed) - len(files)
     return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
 
 
 def _list(
-    uri: str, profile: StorageProfile | None
+    uri: str, profile: StorageProfile | None, known: Sequence[FileKind]
 ) -> tuple[ObjectStore, list[ObjectInfo], str | None]:
     """Return the store of the folder, what lies below, and the glob of the URI if it has one."""
     local = _local_path(uri)
@@ -128,7 +132,8 @@ def _list(
             raise SourceError(msg)
         store = open_store(folder, profile, read_only=True)
         return store, list(store.list(literal_prefix(glob))), glob
-    if _suffix(uri) in _KNOWN_SUFFIXES and not (local and local.is_dir()):
+    suffixes = {suffix for kind in known for suffix in kind.suffixes | kind.named_suffixes}
+    if _suffix(uri) in suffixes and not (local and local.is_dir()):
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
         info = store.stat(name)
@@ -151,22 +156,18 @@ def _local_path(uri: str) -> Path | None:
     return None if "://" in uri else Path(uri).expanduser()
 
 
-def _kind(key: str, config: SourceConfig) -> FileKind | None:
-    """Return what a file is by its name; None for none that this recipe reads."""
+def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKind | None:
+    """Return what a file is by its name; None for none that is wanted."""
     suffix = _suffix(key)
-    kind: FileKind | None = None
-    if suffix in IMAGE_SUFFIXES:
-        kind = "images"
-    elif suffix in PARQUET_SUFFIXES:
-        kind = "parquet"
-    elif suffix in CSV_SUFFIXES or (suffix in TEXT_SUFFIXES and _names_text(config)):
-        kind = "csv"
-    other = {"images": "csv", "tables": "images"}.get(config.modality)
-    return None if kind == other else kind
+    for kind in wanted:
+        named = suffix in kind.named_suffixes and _names_any(config, kind.named_suffixes)
+        if suffix in kind.suffixes or named:
+            return kind
+    return None
 
 
-def _names_text(config: SourceConfig) -> bool:
-    return any(_suffix(text) in TEXT_SUFFIXES for text in (config.uri, *config.include))
+def _names_any(config: SourceConfig, suffixes: Collection[str]) -> bool:
+    return any(_suffix(text) in suffixes for text in (config.uri, *config.include))
 
 
 def _suffix(path: str) -> str:
@@ -175,7 +176,7 @@ def _suffix(path: str) -> str:
     return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
-def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
+def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequence[FileKind]) -> str:
     if not listed:
         return (
             f"The source {config.uri!r} is missing or empty; "
@@ -183,16 +184,13 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo]) -> str:
         )
     chosen = " that source.include and source.exclude leave" if config.include else ""
     chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
-    names = {"images": "image or Parquet", "tables": "Parquet or CSV"}
-    wanted = names.get(config.modality, "image, Parquet or CSV")
+    *first, last = (kind.name for kind in wanted)
+    names = f"{', '.join(first)} or {last}" if first else last
     remedy = "the globs" if config.modality == "auto" else "the globs, or source.modality"
     return (
-        f"The source {config.uri!r} holds no {wanted} file{chosen}, only other files "
+        f"The source {config.uri!r} holds no {names} file{chosen}, only other files "
         f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
     )
-
-
-_WILDCARD = re.compile(r"[*?\[]")
 
 
 def has_wildcard(text: str) -> bool:

@@ -16,7 +16,7 @@ from storage.sources.builder import (
     load_builder,
 )
 from storage.sources.cache import obtain
-from storage.sources.config import SourceConfig, record_settings
+from storage.sources.config import SourceConfig
 from storage.sources.open import open_source
 from storage.sources.prepared import Prepared, load_prepared, write_prepared
 from storage.sources.split import SplitConfig
@@ -87,9 +87,7 @@ def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
     settings: dict[str, Any] = {
         "version": CACHE_VERSION,
         **builder.libraries(),
-        "records": record_settings(
-            config, modality=job.sources[0].modality, min_group=job.min_group
-        ),
+        "records": builder.settings(config, job.min_group),
         "split": config.split.model_dump(mode="json"),
     }
     slot = digest_json([config.uri, settings])[:8]

@@ -34,7 +34,7 @@ class Prepared:
     """The cache entry; `load_prepared(folder)` opens it again, in any process."""
 
     modality: str
-    """What the records are: `images` or `tables`."""
+    """What the records are, a name in `storage.records.modalities.MODALITIES`."""
 
     source_digest: str
     """sha256 over the sorted (relative path, size, content tag) of the files that were read."""

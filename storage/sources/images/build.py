@@ -28,12 +28,19 @@ from storage.sources.builder import (
     Builder,
     Built,
     PrepareJob,
+    Source,
     check_amount,
     check_classes,
 )
-from storage.sources.config import MIN_SIDE_PX, SourceConfig
+from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
+from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.images.decode import DecodedBatch, Pixels, decoded_batches, widened
-from storage.sources.images.source import ImageSource
+from storage.sources.images.source import (
+    ImageFolderSource,
+    ImageSource,
+    ParquetImages,
+    find_image_column,
+)
 from storage.sources.split import DIGEST_BYTES, SPLITS, as_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 
@@ -45,6 +52,30 @@ _BLOCK_BYTES = 8 << 20
 
 class ImagesBuilder(Builder):
     """Decodes every image once; memory does not grow with the source."""
+
+    files = (IMAGE_FILES, PARQUET_FILES)
+
+    def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
+        """Take image files, and Parquet with a column of encoded images."""
+        if found.kind is IMAGE_FILES:
+            return ImageFolderSource(config, found)
+        if config.modality == "auto" and find_image_column(found.parquet) is None:
+            return None
+        return ParquetImages(found.parquet)
+
+    def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:  # noqa: ARG002
+        """Return label, where it comes from, and size; `min_group` changes no image."""
+        return {
+            "modality": "images",
+            "label": config.label,
+            "label_from": config.label_from if config.label is not None else None,
+            "resize": None if config.resize is None else list(parse_resize(config.resize)),
+        }
+
+    def describe(self, schema: pa.Schema) -> str:
+        """Return the shape of the images."""
+        height, width, channels = schema.field(IMAGE).type.shape
+        return f"images of {height} x {width} x {channels} (height x width x channels)"
 
     def libraries(self) -> Mapping[str, str]:
         """Return Pillow's version, which decides the pixels of lossy formats."""

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from storage.errors import SourceError
-from storage.sources.builder import Source, SourceDescription, missing_column
+from storage.sources.builder import FileSource, Source, SourceDescription, missing_column
 from storage.sources.config import SourceConfig, path_selector
 from storage.sources.files import (
     REMOTE_THREADS,
-    FileSource,
     ParquetFiles,
     SourceFiles,
     changed,

@@ -1,8 +1,6 @@
 """Tables made ready: read, checked, understood, split by row content, and mapped again.
 
 An entry holds `<split>.arrow`, Arrow IPC in one batch, whose schema says what its columns mean.
-More rows of a table that is known already, those whose nulls shall be filled, are read with its
-types.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError, first_few, listed
-from storage.records.durable import sync_file
 from storage.records.schema import (
     ClassCounts,
     Column,
-    Kind,
     TableMetadata,
     count_classes,
     with_table_metadata,
@@ -33,13 +29,16 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     check_trained_classes,
+    write_arrow,
 )
-from storage.sources.config import ColumnConfig, SourceConfig
-from storage.sources.open import open_source
+from storage.sources.config import SourceConfig
+from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
+    ParquetTable,
     TableRead,
     TableSource,
     check_distinct_names,
@@ -51,7 +50,6 @@ from storage.sources.tables.source import (
 )
 from storage.sources.tables.suggest import ConstraintSuggestion, certain_sums
 from storage.sources.tables.types import plain_table, unified
-from storage.stores.settings import StorageProfile
 
 MAX_CLASSES: Final = 50
 """A label of text or whole numbers with more values is a quantity or a name, not a class."""
@@ -65,6 +63,30 @@ NO_CONTENT: Final = frozenset({"key", "text"})
 
 class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
+
+    files = (PARQUET_FILES, CSV_FILES)
+
+    def open(self, config: SourceConfig, found: SourceFiles) -> Source:
+        """Take CSV, and every Parquet file that reaches it."""
+        if found.kind is CSV_FILES:
+            return DelimitedTable(config, found)
+        return ParquetTable(config, found.parquet)
+
+    def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
+        """Return label, kinds, constraints and dialect; `min_group` travels with the rows."""
+        return {
+            "modality": "tables",
+            "label": config.label,
+            "min_group": min_group,
+            "sums": config.sums,
+            "csv": config.csv.model_dump(mode="json"),
+            "columns": [column.model_dump(mode="json") for column in config.columns],
+            "constraints": [one.model_dump(mode="json") for one in config.constraints],
+        }
+
+    def describe(self, schema: pa.Schema) -> str:
+        """Return the width of the table."""
+        return f"rows of {len(schema)} columns"
 
     def libraries(self) -> Mapping[str, str]:
         """Return pyarrow's version, which reads the files."""
@@ -96,7 +118,7 @@ class TablesBuilder(Builder):
         files: dict[str, tuple[str, ...]] = {}
         for number, name in enumerate(SPLITS):
             part = table.filter(pa.array(assignment.splits_N == number))
-            _write(folder / f"{name}.arrow", part)
+            write_arrow(folder / f"{name}.arrow", part)
             files[name] = (f"{name}.arrow",)
             counts[name] = _classes(job.config, part, inferred.columns)
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
@@ -114,10 +136,6 @@ class TablesBuilder(Builder):
             skipped=rows.skipped,
             notes=(*rows.notes, *inferred.notes, *sum_notes, *assignment.notes),
         )
-
-    def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
-        """Map the file of every split."""
-        return {name: _mapped(folder / f"{name}.arrow") for name in index["splits"]}
 
 
 BUILDER = TablesBuilder()
@@ -307,91 +325,3 @@ def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -
 
 def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
     return any(one.name == label and one.vocabulary == "public" for one in columns)
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    """Write the rows as one batch, so that they are mapped in one chunk; durable on return."""
-    table = table.combine_chunks()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    sync_file(path)
-
-
-def _mapped(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
-
-
-def read_like(
-    config: SourceConfig, uri: str, schema: pa.Schema, profile: StorageProfile | None = None
-) -> TableRead:
-    """Return the rows of CSV or Parquet files with the types of a known table.
-
-    Columns that the schema does not have come along as they are.
-
-    Args:
-        config: of the known table's source; what it says of storage and CSV holds here too.
-        uri: a file, folder or glob, local or on S3.
-        schema: names and types of the known table.
-        profile: credentials; None = those that `config.storage` names.
-
-    Raises:
-        SourceError: there are no such rows, a column is missing, or a value is of another type.
-        SettingsError, LakeError: as `open_source`.
-    """
-    columns = tuple(_column_config(field) for field in schema)
-    wanted = SourceConfig(
-        uri=uri,
-        storage=config.storage,
-        modality="tables",
-        label=None,
-        csv=config.csv,
-        columns=columns,
-    )
-    source = open_source(wanted, profile)
-    if not isinstance(source, TableSource):
-        msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
-        raise SourceError(msg)
-    read = source.read()
-    check_distinct_names(uri, read.table.column_names)
-    absent = [name for name in schema.names if name not in read.table.column_names]
-    if absent:
-        msg = (
-            f"The source {uri!r} lacks the column {absent[0]!r} of the known table; add it, empty "
-            "where it is not known."
-        )
-        raise SourceError(msg)
-    table, notes = plain_table(read.table, uri)
-    for place, name in enumerate(table.column_names):
-        if name in schema.names:
-            kind = schema.field(name).type
-            table = table.set_column(place, name, _cast(table[name], kind, name, uri))
-    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
-
-
-def _column_config(field: pa.Field) -> ColumnConfig:
-    """Return the configuration with which CSV is read as the known column's type."""
-    tests: tuple[tuple[Any, Kind], ...] = (
-        (pa.types.is_integer, "integer"),
-        (pa.types.is_floating, "float"),
-        (pa.types.is_decimal, "decimal"),
-        (pa.types.is_boolean, "boolean"),
-        (pa.types.is_date, "date"),
-        (pa.types.is_time, "time"),
-        (pa.types.is_timestamp, "timestamp"),
-    )
-    for test, kind in tests:
-        if test(field.type):
-            return ColumnConfig(name=field.name, kind=kind)
-    return ColumnConfig(name=field.name, kind="text", text="pattern")
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, uri: str) -> pa.ChunkedArray:
-    try:
-        return column.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        msg = (
-            f"The column {name!r} of the source {uri!r} is {column.type} and cannot be read as "
-            f"{kind}, which it is in the known table; correct its values."
-        )
-        raise SourceError(msg) from error

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError, first_few, listed
-from storage.sources.builder import SourceDescription
+from storage.sources.builder import FileSource, SourceDescription
 from storage.sources.config import SourceConfig
-from storage.sources.files import FileSource, SourceFiles
+from storage.sources.files import SourceFiles
 from storage.sources.tables import dialect
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError, listed
-from storage.sources.builder import Source, SourceDescription, missing_column
+from storage.sources.builder import FileSource, Source, SourceDescription, missing_column
 from storage.sources.config import SourceConfig
-from storage.sources.files import FileSource, ParquetFiles
+from storage.sources.files import ParquetFiles
 from storage.sources.tables.types import plain_table, unified
 
 _INDEX: Final = re.compile(r"__index_level_\d+__")

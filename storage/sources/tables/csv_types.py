@@ -100,7 +100,7 @@ class Ambiguous:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
+class ColumnWords:
     """The texts of a column that are values, and those that may stand for a missing one."""
 
     column: Distinct
@@ -213,7 +213,7 @@ def typed(
     return whole or booleans(words, BOOLEANS) or floats(words, rules) or _odd(words, found, rules)
 
 
-def as_given(words: Words, rules: CsvRules, kind: Kind | None) -> Typed | Fault | Ambiguous:
+def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed | Fault | Ambiguous:
     """Return the column as the kind that the recipe says, or why it cannot be."""
     if kind in ("date", "time", "timestamp"):
         found = find_format(words.texts, words.counts, rules.date_format)
@@ -237,7 +237,7 @@ def as_given(words: Words, rules: CsvRules, kind: Kind | None) -> Typed | Fault 
     return Fault(odd_U=odd, sentence=_refusal(words, str(kind), remedy))
 
 
-def _refusal(words: Words, kind: str, remedy: str) -> str:
+def _refusal(words: ColumnWords, kind: str, remedy: str) -> str:
     return (
         f"The column {words.column.name!r} cannot be read as {kind}: {{place}} holds {{shape}}; "
         f"{remedy}."
@@ -252,7 +252,7 @@ def _expected(kind: str, marks: Marks) -> str:
     return float_pattern(marks.decimal, marks.thousands)
 
 
-def _odd(words: Words, found: Found | None, rules: CsvRules) -> Fault | None:
+def _odd(words: ColumnWords, found: Found | None, rules: CsvRules) -> Fault | None:
     """Return why a column that is mostly numbers or dates is neither; None for mere text."""
     name, rows = words.column.name, words.counts
     if found is not None:
@@ -293,7 +293,7 @@ def _are_codes(others: pa.Array, rows: int) -> bool:
 def as_text(column: Distinct, nulls: Sequence[str], note: str | None = None) -> Typed:
     """Return a column of text with nulls for the words that mean so."""
     null = column.empty | column.among(tuple(nulls))
-    words = Words(column=column, value=~null, null=null)
+    words = ColumnWords(column=column, value=~null, null=null)
     texts = pc.if_else(pa.array(null), pa.scalar(None, pa.string()), column.texts_U)
     style = with_nulls(words, Style())
     return Typed(values_U=texts, style=style, notes=() if note is None else (note,))
@@ -345,13 +345,13 @@ def money_note(column: Distinct) -> str | None:
     )
 
 
-def words_of(column: Distinct, rules: CsvRules) -> Words:
+def words_of(column: Distinct, rules: CsvRules) -> ColumnWords:
     """Return the texts of a column, divided into values and possible null words."""
     null = column.empty | column.among(ALL_NULLS if rules.nulls is None else rules.nulls)
-    return Words(column=column, value=~null, null=null)
+    return ColumnWords(column=column, value=~null, null=null)
 
 
-def with_nulls(words: Words, style: Style) -> Style:
+def with_nulls(words: ColumnWords, style: Style) -> Style:
     """Add the null words of the column, and the one that is written: the commonest."""
     counts = np.where(words.null, words.column.counts, 0)
     texts = words.column.trimmed.filter(pa.array(words.null & ~words.column.empty))
@@ -362,12 +362,12 @@ def with_nulls(words: Words, style: Style) -> Style:
     return replace(style, nulls=nulls, null=null)
 
 
-def all_match(words: Words, pattern: str) -> bool:
+def all_match(words: ColumnWords, pattern: str) -> bool:
     """Return whether every value fits an expression."""
     return bool(matches(words.texts, pattern).all())
 
 
-def integers(words: Words, rules: CsvRules) -> Typed | None:
+def integers(words: ColumnWords, rules: CsvRules) -> Typed | None:
     """Return whole numbers without leading zeros."""
     if not all_match(words, integer_pattern(rules.marks.thousands)):
         return None
@@ -378,7 +378,7 @@ def integers(words: Words, rules: CsvRules) -> Typed | None:
     return words.typed(values, Style(grouped=grouped), *notes)
 
 
-def floats(words: Words, rules: CsvRules) -> Typed | None:
+def floats(words: ColumnWords, rules: CsvRules) -> Typed | None:
     """Return 64-bit floats."""
     texts, marks = words.texts, rules.marks
     if not all_match(words, float_pattern(marks.decimal, marks.thousands)):
@@ -388,7 +388,7 @@ def floats(words: Words, rules: CsvRules) -> Typed | None:
     return words.typed(read_floats(texts, marks), style)
 
 
-def decimals(words: Words, rules: CsvRules) -> Typed | None:
+def decimals(words: ColumnWords, rules: CsvRules) -> Typed | None:
     """Return decimals of the scale that is written."""
     marks = rules.marks
     if not all_match(words, float_pattern(marks.decimal, marks.thousands)):
@@ -397,14 +397,14 @@ def decimals(words: Words, rules: CsvRules) -> Typed | None:
     return None if values is None else words.typed(values, Style())
 
 
-def loose_integers(words: Words, rules: CsvRules) -> Typed | None:
+def loose_integers(words: ColumnWords, rules: CsvRules) -> Typed | None:
     """Return whole numbers, leading zeros or not, where the recipe says the kind."""
     if not all_match(words, r"^-?[0-9]{1,18}$"):
         return integers(words, rules)
     return words.typed(pc.cast(words.texts, pa.int64()), Style())
 
 
-def booleans(words: Words, pairs: Sequence[tuple[str, str]]) -> Typed | None:
+def booleans(words: ColumnWords, pairs: Sequence[tuple[str, str]]) -> Typed | None:
     """Return true and false when the words are one pair of them, written one way."""
     texts = words.texts.to_pylist() if len(words.texts) <= 2 else []
     for true, false in pairs:
@@ -416,7 +416,7 @@ def booleans(words: Words, pairs: Sequence[tuple[str, str]]) -> Typed | None:
     return None
 
 
-def dates(words: Words, found: Found) -> Typed | Ambiguous:
+def dates(words: ColumnWords, found: Found) -> Typed | Ambiguous:
     """Return dates, times or timestamps by a format that fits all of them."""
     if found.others:
         return Ambiguous(formats=(found.format, *found.others))

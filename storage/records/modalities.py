@@ -58,8 +58,8 @@ MODALITIES: dict[str, Modality] = {
         words=Words("image", "images", "class"),
         builder="storage.sources.images.build:BUILDER",
         formats={
-            "parquet": FormatEntry("parquet", "storage.shards.images:FORMAT"),
-            "parquet-raw": FormatEntry("parquet-raw", "storage.shards.images_raw:FORMAT"),
+            "parquet": FormatEntry("parquet", "storage.shards.images:PNG"),
+            "parquet-raw": FormatEntry("parquet-raw", "storage.shards.images:RAW"),
         },
         codec="gan.images.codec:ImageCodec",
         networks="gan.images.networks",

@@ -5,10 +5,8 @@ the records and the metadata alone (and on the versions of pyarrow and isal). Pa
 with portable encodings, checksums, and metadata of our own.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -142,7 +140,7 @@ def write_parquet(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     image bytes. The bytes depend on table and metadata alone.
     """
     table = table.replace_schema_metadata(dict(metadata))
-    strings = [field.name for field in table.schema if _is_string(field.type)]
+    strings = [field.name for field in table.schema if is_string(field.type)]
     plain = [field.name for field in table.schema if field.name != IMAGE]
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -204,31 +202,21 @@ def read_footer(data: bytes) -> tuple[int, pa.Schema]:
         raise IntegrityError(msg) from error
 
 
-def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
-    """Return (H, W, C) of the records' image column."""
-    height, width, channels = schema.field(IMAGE).type.shape
-    return height, width, channels
+class ParquetFormat(ShardFormat):
+    """A format whose shards are Parquet files; the footer says rows, schema and metadata."""
+
+    extension = "parquet"
+    media_type = "application/vnd.apache.parquet"
+
+    def metadata(self, data: bytes) -> dict[str, str]:
+        """Read the footer."""
+        return read_metadata(data)
+
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
+        """Read the footer."""
+        return read_footer(data)
 
 
-def huggingface(schema: pa.Schema) -> dict[str, str]:
-    """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
-
-    Empty where a column's type has no plain name there.
-    """
-    features: dict[str, Any] = {}
-    for field in schema:
-        if field.name == IMAGE:
-            features[IMAGE] = {"_type": "Image"}
-        elif _is_plain(field.type):
-            features[field.name] = {"_type": "Value", "dtype": str(field.type)}
-        else:
-            return {}
-    return {"huggingface": json.dumps({"info": {"features": features}}, sort_keys=True)}
-
-
-def _is_string(kind: pa.DataType) -> bool:
+def is_string(kind: pa.DataType) -> bool:
+    """Return whether a type is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    return _is_string(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))

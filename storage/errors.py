@@ -110,7 +110,7 @@ class AbandonedError(StorageError):
 
 
 class PromotionConflictError(StorageError):
-    """The champion changed since it was read; the gate must be asked again."""
+    """The champion changed since it was read; the gate must decide again."""
 
 
 def listed(names: Sequence[object]) -> str:

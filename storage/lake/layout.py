@@ -125,14 +125,9 @@ def shard_key(name: str, version: str, index: int, count: int, extension: str) -
     return f"{version_folder(name, version)}/train-{index:05d}-of-{count:05d}.{extension}"
 
 
-def meta_folder(name: str, version: str) -> str:
-    """Return the folder of all that describes a version."""
-    return f"{dataset_folder(name)}/_meta/{check_version(version)}"
-
-
 def meta_key(name: str, version: str, file: str) -> str:
     """Return the key of one describing file, such as `report.json`."""
-    return f"{meta_folder(name, version)}/{file}"
+    return f"{dataset_folder(name)}/_meta/{check_version(version)}/{file}"
 
 
 def manifest_key(name: str, version: str) -> str:
@@ -163,14 +158,9 @@ def generator_folder(name: str) -> str:
     return f"generators/{check_name(name)}"
 
 
-def generator_version_folder(name: str, version: str) -> str:
-    """Return the folder of one candidate."""
-    return f"{generator_folder(name)}/{check_version(version)}"
-
-
 def generator_key(name: str, version: str, file: str) -> str:
     """Return the key of one file of a candidate, such as `codec.json` or `reports/x.json`."""
-    return f"{generator_version_folder(name, version)}/{file}"
+    return f"{generator_folder(name)}/{check_version(version)}/{file}"
 
 
 def snapshot_key(name: str, version: str) -> str:

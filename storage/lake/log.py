@@ -63,7 +63,7 @@ class AppendLog:
         """Append `record` unless an equal one is there, and return the number of the one that is.
 
         All records are read first; then the next numbers are tried in turn without listing again,
-        and each record that turns out to own a number is asked too.
+        and each record that turns out to own a number is compared too.
 
         Args:
             record: what to append, JSON.
@@ -193,7 +193,7 @@ def fold(entries: Sequence[Entry]) -> Versions:
 
 
 def _retire(commit: Commit, entry: Entry) -> Commit:
-    """The first record retires: a later one does not prolong the grace."""
+    """The first record retires: a later one does not prolong the grace period."""
     if commit.retired:
         return commit
     return replace(commit, retired=True, retired_at=str(entry.record.get("created", "")))

@@ -5,7 +5,7 @@ folders, `[ab]` and `[!ab]` match one character.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -50,14 +50,14 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
     builders = {name: load_builder(name) for name in MODALITIES}
-    asked = [one for name, one in builders.items() if config.modality in ("auto", name)]
+    candidates = [one for name, one in builders.items() if config.modality in ("auto", name)]
     found = find_files(
         config,
         profile or load_profile(config.storage),
         known=_kinds(builders.values()),
-        wanted=_kinds(asked),
+        wanted=_kinds(candidates),
     )
-    for builder in asked:
+    for builder in candidates:
         source = builder.open(config, found) if found.kind in builder.files else None
         if source is not None:
             return source
@@ -159,15 +159,13 @@ def _local_path(uri: str) -> Path | None:
 def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKind | None:
     """Return what a file is by its name; None for none that is wanted."""
     suffix = _suffix(key)
+    texts = (config.uri, *config.include)
     for kind in wanted:
-        named = suffix in kind.named_suffixes and _names_any(config, kind.named_suffixes)
-        if suffix in kind.suffixes or named:
+        if suffix in kind.suffixes:
+            return kind
+        if suffix in kind.named_suffixes and any(_suffix(x) in kind.named_suffixes for x in texts):
             return kind
     return None
-
-
-def _names_any(config: SourceConfig, suffixes: Collection[str]) -> bool:
-    return any(_suffix(text) in suffixes for text in (config.uri, *config.include))
 
 
 def _suffix(path: str) -> str:

@@ -348,8 +348,8 @@ def _answered(response: dict[str, Any], what: str) -> LakeError:
     kind = CODES.get(code) or STATUSES.get(status)
     if kind is None:
         kind = ServerFaultError if status >= 500 else LakeError
-    said = [str(status), *(part for part in (code, message) if part and part != str(status))]
-    return _sentence(kind, what, f"the store answered {' '.join(said)}")
+    answer = [str(status), *(part for part in (code, message) if part and part != str(status))]
+    return _sentence(kind, what, f"the store answered {' '.join(answer)}")
 
 
 def _sentence(kind: type[LakeError], what: str, reason: str) -> LakeError:

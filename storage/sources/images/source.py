@@ -50,7 +50,7 @@ class RawBatch:
     """N encoded images, None where there is none; or decoded ones, uint8 (N, H, W, C)."""
 
     columns: pa.RecordBatch
-    """N rows of the columns that were asked for, in the order asked for."""
+    """N rows of the requested columns, in the requested order."""
 
 
 Read = Callable[[], RawBatch]

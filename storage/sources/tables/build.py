@@ -123,7 +123,9 @@ class TablesBuilder(Builder):
             counts[name] = _classes(job.config, part, inferred.columns)
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
-        if not _is_public(job.config.label, inferred.columns):
+        if not any(
+            one.name == job.config.label and one.vocabulary == "public" for one in inferred.columns
+        ):
             check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=assignment.rule,
@@ -321,7 +323,3 @@ def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -
     if not any(test(column.type) for test in types):
         return ()
     return count_classes(column)
-
-
-def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
-    return any(one.name == label and one.vocabulary == "public" for one in columns)

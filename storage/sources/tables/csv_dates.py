@@ -109,7 +109,7 @@ def find_format(
     tried: list[tuple[str, Parsed]] = []
     done: set[str] = set()
     for format_ in formats:
-        if _order(format_) not in done and _fits(sample, format_):
+        if _order(format_) not in done and parse(sample, format_).ok_N.mean() >= _MOST / 2:
             tried.append((format_, parse(texts_U, format_)))
             if tried[-1][1].ok_N.all():
                 done.add(_order(format_))
@@ -133,10 +133,6 @@ def find_format(
 def _is_swap(format_: str, given: str) -> bool:
     """Whether a format has day and month in another order than the recipe's, or in the same."""
     return sorted(_order(format_)) == sorted(_order(given))
-
-
-def _fits(sample: pa.Array, format_: str) -> bool:
-    return bool(parse(sample, format_).ok_N.mean() >= _MOST / 2)
 
 
 def _candidates(sample: list[str], given: str | None) -> list[str]:

@@ -88,7 +88,7 @@ def _guess(body: bytes, name: str) -> tuple[str, str | None]:
     bad = _first_invalid(body)
     if bad is None:
         return "utf-8", None
-    if _has_multibyte(body):
+    if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", body):  # letters that only UTF-8 writes so
         raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
     encoding = "cp1252" if _decodes(body, "cp1252") else "latin-1"
     line = body.count(b"\n", 0, bad) + 1
@@ -109,11 +109,6 @@ def _first_invalid(body: bytes) -> int | None:
         except UnicodeDecodeError as error:
             return start - held + error.start
     return None
-
-
-def _has_multibyte(body: bytes) -> bool:
-    """Return whether there are letters that only UTF-8 writes so."""
-    return re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", body) is not None
 
 
 def _decodes(body: bytes, encoding: str) -> bool:

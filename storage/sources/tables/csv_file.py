@@ -96,7 +96,8 @@ def _columns(data: bytes, layout: CsvLayout, name: str) -> tuple[pa.ChunkedArray
     body = memoryview(data)[layout.header_end :]
     if layout.space and f"{layout.delimiter} {layout.quote}".encode() in data:
         body = memoryview(rewritten(data, layout)).cast("B")
-        body = body[_first_line(bytes(body[: layout.header_end * 2]), layout) :]
+        head = bytes(body[: layout.header_end * 2])
+        body = body[find_layout(head, layout.delimiter, "").header_end :]
     if not bytes(body[:_PARSE_BLOCK_BYTES]).strip() and len(body) < _PARSE_BLOCK_BYTES:
         msg = f"The file {name} has a header and no row; fill it or leave it out."
         raise SourceError(msg)
@@ -123,10 +124,6 @@ def _read(body: pa.Buffer, layout: CsvLayout, names: list[str]) -> pa.Table:
             column_types=dict.fromkeys(names, _TEXTS), strings_can_be_null=False, null_values=[]
         ),
     )
-
-
-def _first_line(text: bytes, layout: CsvLayout) -> int:
-    return find_layout(text, layout.delimiter, "").header_end
 
 
 def _spans_lines(table: pa.Table) -> bool:
@@ -290,16 +287,16 @@ def _looks_like_data(header: list[str], rows: list[list[str]]) -> bool:
         numeric = bool(below) and sum(map(_is_value, below)) >= 0.9 * len(below)
         if numeric and title.strip() and not _is_value(title.strip()):
             return False
-        typed += numeric and _is_value(title.strip()) and not _is_year(title.strip())
+        typed += (
+            numeric
+            and _is_value(title.strip())
+            and not re.fullmatch(r"(19|20)[0-9]{2}", title.strip())
+        )
     return typed > 0
 
 
 def _is_value(text: str) -> bool:
     return _VALUE.fullmatch(text) is not None
-
-
-def _is_year(text: str) -> bool:
-    return re.fullmatch(r"(19|20)[0-9]{2}", text) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,10 +320,12 @@ def ragged(data: bytes, layout: CsvLayout, name: str, reason: str) -> SourceErro
         return open_quote
     wanted = len(layout.header)
     for record in _records(data, layout):
-        if len(record.fields) != wanted:
+        count = len(record.fields)
+        if count != wanted:
             return SourceError(
-                f"Line {record.first_line} of {name} has {_fields(len(record.fields))}, and the "
-                f"header has {wanted}; correct that line, or quote fields that hold the delimiter."
+                f"Line {record.first_line} of {name} has {count} field{'s' if count != 1 else ''}, "
+                f"and the header has {wanted}; correct that line, or quote fields that hold the "
+                "delimiter."
             )
     return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
 
@@ -388,10 +387,6 @@ def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterato
         if fields:
             yield _Record(first_line=last + 1, last_line=reader.line_num, fields=fields)
         last = reader.line_num
-
-
-def _fields(count: int) -> str:
-    return f"{count} field{'s' if count != 1 else ''}"
 
 
 def _open_record(data: bytes, layout: CsvLayout, line: int) -> int:

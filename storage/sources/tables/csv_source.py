@@ -47,7 +47,7 @@ class _Columns:
 
 
 class DelimitedTable(FileSource, TableSource):
-    """The rows of one or more CSV files of one dialect; read once, when first asked."""
+    """The rows of one or more CSV files of one dialect; read once, on first use."""
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         super().__init__(found)

@@ -87,7 +87,7 @@ class Typed:
 class Fault:
     """Why a column has no type; `{place}` and `{shape}` of the sentence are for the first row."""
 
-    odd_U: NDArray[np.bool_]
+    misfits_U: NDArray[np.bool_]
     """The texts that do not fit."""
     sentence: str
 
@@ -125,9 +125,9 @@ class ColumnWords:
 
     def spread(self, fits: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of U texts are values and do not fit."""
-        odd = np.zeros(len(self.value), np.bool_)
-        odd[np.flatnonzero(self.value)[~fits]] = True
-        return odd
+        misfits = np.zeros(len(self.value), np.bool_)
+        misfits[np.flatnonzero(self.value)[~fits]] = True
+        return misfits
 
 
 def type_columns(
@@ -181,7 +181,7 @@ def _ambiguous(column: Distinct, result: Ambiguous) -> SourceError:
 
 
 def _faulty(column: Distinct, fault: Fault, locate: Callable[[int], str]) -> SourceError:
-    row = column.first_row(fault.odd_U)
+    row = column.first_row(fault.misfits_U)
     code = int(column.codes_N[row].as_py())
     text = column.trimmed[code].as_py()
     often = column.counts[code] >= _SHOWN_GROUP
@@ -219,10 +219,10 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed | 
         found = find_format(words.texts, words.counts, rules.date_format)
         if found is not None and found.parsed.ok_N.all():
             return dates(words, found)
-        odd = words.value if found is None else words.spread(found.parsed.ok_N)
+        misfits = words.value if found is None else words.spread(found.parsed.ok_N)
         known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
         remedy = "set source.csv.date_format, or another kind in source.columns"
-        return Fault(odd_U=odd, sentence=_refusal(words, f"{kind}{known}", remedy))
+        return Fault(misfits_U=misfits, sentence=_refusal(words, f"{kind}{known}", remedy))
     result = {
         "integer": lambda: loose_integers(words, rules),
         "float": lambda: floats(words, rules),
@@ -232,9 +232,9 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed | 
     if result is not None:
         return result
     fits = matches(words.texts, _expected(str(kind), rules.marks))
-    odd = words.value if fits.all() else words.spread(fits)
+    misfits = words.value if fits.all() else words.spread(fits)
     remedy = "correct it, or set another kind in source.columns"
-    return Fault(odd_U=odd, sentence=_refusal(words, str(kind), remedy))
+    return Fault(misfits_U=misfits, sentence=_refusal(words, str(kind), remedy))
 
 
 def _refusal(words: ColumnWords, kind: str, remedy: str) -> str:
@@ -262,7 +262,7 @@ def _odd(words: ColumnWords, found: Found | None, rules: CsvRules) -> Fault | No
             "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
             "such as category in source.columns."
         )
-        return Fault(odd_U=words.spread(found.parsed.ok_N), sentence=sentence)
+        return Fault(misfits_U=words.spread(found.parsed.ok_N), sentence=sentence)
     marks = rules.marks
     fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
     share = rows[fits].sum() / rows.sum()
@@ -280,7 +280,7 @@ def _odd(words: ColumnWords, found: Found | None, rules: CsvRules) -> Fault | No
         "{place} holds {shape}; correct it, add the word to source.csv.nulls if it stands for a "
         "missing value, or give the column a kind such as category in source.columns."
     )
-    return Fault(odd_U=words.spread(fits), sentence=sentence)
+    return Fault(misfits_U=words.spread(fits), sentence=sentence)
 
 
 def _are_codes(others: pa.Array, rows: int) -> bool:

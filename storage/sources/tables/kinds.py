@@ -83,7 +83,7 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
 
     Raises:
         SourceError: the recipe names a column that is not there or a kind that it cannot be, or a
-            column of free text is not dealt with.
+            column of free text is neither dropped nor filled.
     """
     given = _by_name(config.columns, table.column_names, config.uri)
     columns: list[Column] = []

@@ -101,12 +101,12 @@ class ParquetTable(FileSource, TableSource):
         tables, places = [], []
         for key, footer in self._files.footers.items():
             if footer.rows:
-                table, said = plain_table(self._read(key, names), self.uri)
+                table, more = plain_table(self._read(key, names), self.uri)
                 tables.append(table)
                 places.append(repr(key))
-                notes += said
-        table, said = unified(tables, places, self.uri)
-        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *said])))
+                notes += more
+        table, more = unified(tables, places, self.uri)
+        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *more])))
 
     def _read(self, key: str, names: list[str]) -> pa.Table:
         have = set(self._files.footers[key].schema.names)

@@ -137,12 +137,12 @@ def _combinations(table: pa.Table, names: Sequence[str]) -> list[ConstraintSugge
             other
             for other in usable[place + 1 :]
             if other not in used
-            and _commonest(codes[other]) <= _COMMONEST
+            and np.bincount(codes[other]).max() / len(table) <= _COMMONEST
             and _decides(codes[name], codes[other], levels[other])
         ]
         if decided:
             used |= {name, *decided}
-            why = f"every value of {name} has one of {_and(decided)}"
+            why = f"every value of {name} has one of {' and '.join(decided)}"
             found.append(_suggestion("combinations", (name, *decided), why))
     return found[:MOST_SHOWN]
 
@@ -155,10 +155,6 @@ def _decides(codes_N: NDArray[np.int64], other_N: NDArray[np.int64], levels: int
     return True
 
 
-def _commonest(codes_N: NDArray[np.int64]) -> float:
-    return float(np.bincount(codes_N).max() / len(codes_N))
-
-
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return a number per value, the missing one among them."""
     indices = column.dictionary_encode(null_encoding="encode").combine_chunks().indices
@@ -169,7 +165,9 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
 def _sums(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
     """Return totals of two other columns."""
     values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
-    values = {n: v for n, v in values.items() if np.nanstd(v) > 0 and _often_not_zero(v)}
+    values = {
+        n: v for n, v in values.items() if np.nanstd(v) > 0 and np.nanmean(v != 0) >= _OVERLAP
+    }
     found = []
     for total, parts in _triples(list(values)):
         if _adds_up(*(values[name] for name in (total, *parts))):
@@ -195,10 +193,6 @@ def _adds_up(
         if not known.any() or (np.abs(error[known]) > _EXACT * scale).any():
             return False
     return bool(known.sum() >= _FEWEST_ROWS)
-
-
-def _often_not_zero(values_N: NDArray[np.float64]) -> bool:
-    return bool(np.nanmean(values_N != 0) >= _OVERLAP)
 
 
 def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[ConstraintSuggestion]:
@@ -291,10 +285,6 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> ConstraintSuggestion:
     return ConstraintSuggestion(constraint=Constraint(kind=kind, columns=columns), why=why)
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(names)
 
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")

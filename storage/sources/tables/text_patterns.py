@@ -81,12 +81,10 @@ def _pattern_of_group(groups: Sequence[str]) -> str:
         both = any(c.isdigit() for c in used) and sum(c.isalpha() for c in used) >= 3
         if both and used <= alphabet and len(groups) >= _FEWEST_FOR_HEX:
             places = zip(*groups, strict=True)
-            return "".join(_hex_symbol(place, symbol) for place in places)
+            return "".join(
+                literal(place[0]) if len(set(place)) == 1 else symbol for place in places
+            )
     return "".join(_symbol(place) for place in zip(*groups, strict=True))
-
-
-def _hex_symbol(place: Sequence[str], symbol: str) -> str:
-    return literal(place[0]) if len(set(place)) == 1 else symbol
 
 
 def _symbol(place: Sequence[str]) -> str:

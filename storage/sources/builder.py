@@ -30,22 +30,16 @@ class SourceDescription:
 
     kind: str
     """`example`, `folder`, `parquet` or `csv`."""
-
     modality: str
     """A name in `storage.records.modalities.MODALITIES`."""
-
     files: int
     """Files that hold records."""
-
     size_bytes: int
     """Bytes of these files."""
-
     ignored_files: int
     """Other files beside them."""
-
     rows: int
     """Records, before any is found unreadable."""
-
     columns: tuple[str, ...]
     """What can be a label or decide the split."""
 
@@ -58,10 +52,8 @@ class Source(ABC):
 
     uri: str
     """As the user wrote it."""
-
     modality: str
     """A name in `storage.records.modalities.MODALITIES`."""
-
     ignored_files: int = 0
     """Files beside those that hold records; known from the listing."""
 

@@ -60,52 +60,39 @@ class SourceConfig(BaseModel):
 
     uri: str = Field(min_length=1, title="URI")
     """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""
-
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
-
     modality: str = Field(
         default="auto", title="Modality", json_schema_extra={"enum": ["auto", *MODALITIES]}
     )
     """What the records are; `auto` looks into the source: image files, Parquet with a column of
     encoded images, or a table in CSV or other Parquet files."""
-
     label: str | None = Field(default="label", title="Label")
     """The column that generation is conditioned on; for image folders the name to give to the
     class. Tables: the column that others are asked to predict. null = unconditional."""
-
     label_from: str | None = Field(default=None, title="Label from path")
     """Image folders: which part of the relative path is the class. `depth:1` is the first folder
     below the source, `depth:-1` (the default) the folder that holds the image; anything else is a
     regular expression with one group, searched in the relative path."""
-
     include: tuple[str, ...] = Field(default=(), title="Include")
     """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
     one without to the file name."""
-
     exclude: tuple[str, ...] = Field(default=(), title="Exclude")
     """Globs of the files to leave out, in the manner of `include`."""
-
     resize: str | None = Field(default=None, title="Resize")
     """Bring every image to this size in pixels: `32` for a square, `32x48` for height x width.
     null = the images have one size already."""
-
     csv: CsvConfig = Field(default=CsvConfig(), title="CSV")
     """Tables in CSV files: how they are written, where that shall not be detected."""
-
     columns: tuple[ColumnConfig, ...] = Field(default=(), title="Columns")
     """Tables: what columns are, where that shall not be inferred."""
-
     constraints: tuple[Constraint, ...] = Field(default=(), title="Constraints")
     """Tables: what holds in every real row and must hold in every synthetic one."""
-
     sums: Literal["found", "named"] = Field(default="found", title="Sums")
     """Tables: `found` also makes a column from two others when it is their sum in every one of a
     thousand rows or more; `named` leaves that to `constraints`."""
-
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
-
     split: SplitConfig = Field(default=SplitConfig(), title="Split")
     """How the records are divided into train, validation and holdout."""
 

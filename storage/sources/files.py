@@ -62,16 +62,12 @@ class SourceFiles:
 
     uri: str
     """As the user wrote it."""
-
     store: ObjectStore
     """Rooted at the folder of the source; the keys are the relative paths."""
-
     files: tuple[ObjectInfo, ...]
     """Never empty."""
-
     ignored: int
     """Files below the source that were not chosen."""
-
     kind: FileKind
     """What they are, by their names."""
 

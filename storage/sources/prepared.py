@@ -32,43 +32,31 @@ class Prepared:
 
     folder: Path
     """The cache entry; `load_prepared(folder)` opens it again, in any process."""
-
     modality: str
     """What the records are, a name in `storage.records.modalities.MODALITIES`."""
-
     source_digest: str
     """sha256 over the sorted (relative path, size, content tag) of the files that were read."""
-
     split_rule: Mapping[str, Any]
     """The rule of the split, JSON-able, as it is stored in snapshot and manifest."""
-
     split_digest: str
     """Digest of `split_rule`; two generators compare only when it is equal."""
-
     records: Mapping[str, pa.Table]
     """`train`, `validation`, `holdout`, memory-mapped, every column in one chunk, in the order of
     the source. Images: the column `image` of fixed shape (H, W, C) uint8, and the label when there
     is one. Tables: the columns of the source that a data set will have."""
-
     label: str | None
     """Name of the label column; None = unconditional."""
-
     schema: pa.Schema
     """The schema of every table in `records`. Tables: its metadata says what the columns mean
     (`storage.records.schema`)."""
-
     class_counts: Mapping[str, ClassCounts]
     """Records per class of each split; empty where the label is a quantity."""
-
     rows: Mapping[str, int]
     """Records of each split."""
-
     skipped: tuple[str, ...]
     """Records that could not be read, each with its reason; at most 1 % of the source."""
-
     ignored_files: int
     """Files below the source that were not read as records of it."""
-
     notes: tuple[str, ...]
     """Sentences about everything that was decided on the user's behalf."""
 

@@ -73,19 +73,15 @@ class SplitConfig(BaseModel):
 
     validation: float = Field(default=0.2, gt=0, lt=1, title="Validation fraction")
     """Fraction of the records that choices (snapshot, early stop) are made on."""
-
     holdout: float = Field(default=0.2, gt=0, lt=1, title="Holdout fraction")
     """Fraction of the records that only the final evaluation sees."""
-
     column: str | None = Field(default=None, title="Split column")
     """A column that already says train, validation or holdout (also: val, dev, test). For image
     folders `depth:N` or a regular expression with one group on the relative path. A column that
     never says validation gets its validation records by hash from train."""
-
     group_by: str | None = Field(default=None, title="Group by")
     """A column whose equal values stay on one side, such as a person; `depth:N` or a regular
     expression with one group for image folders."""
-
     holdout_uri: str | None = Field(default=None, title="Holdout URI")
     """A source of its own for the holdout, read like `source.uri` (profile, label, globs);
     validation then comes by hash from `source.uri`."""

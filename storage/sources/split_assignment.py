@@ -44,13 +44,10 @@ class SplitInputs:
 
     digests: NDArray[np.uint8]
     """(N, 16), of the content as stored."""
-
     final_digests: NDArray[np.uint8]
     """(N, 16), of the content as delivered."""
-
     deciding: pa.Array | None
     """The column of `split.column` or `split.group_by`, for the records that are not held out."""
-
     held_out: NDArray[np.bool_]
     """(N,), whether the record came from `split.holdout_uri`."""
 
@@ -61,10 +58,8 @@ class SplitAssignment:
 
     splits_N: NDArray[np.uint8]
     """0 train, 1 validation, 2 holdout, or LEFT_OUT."""
-
     rule: dict[str, Any]
     """The rule to store."""
-
     notes: tuple[str, ...]
     """What was decided on the user's behalf."""
 

@@ -72,25 +72,18 @@ class DecodedBatch:
 
     images: Mapping[int, Pixels]
     """By channels C: uint8 (k, H, W, C), in order. Empty when the sizes differ."""
-
     channels_K: NDArray[np.uint8]
     """C of every record."""
-
     digests: NDArray[np.uint8]
     """(K, 16), of the content as it was stored: before `resize`, without widening."""
-
     final_digests: NDArray[np.uint8]
     """(K, 16), of the content as it is delivered."""
-
     columns: pa.RecordBatch
     """K rows."""
-
     sizes: Mapping[tuple[int, int], str]
     """Every (height, width) that occurs, with the name of the first such image."""
-
     skipped: tuple[str, ...]
     """The N - K records that could not be read, each with its reason."""
-
     done: Mapping[str, int]
     """How many images had something done to them, by the words for it."""
 

@@ -45,10 +45,8 @@ class RawBatch:
 
     names: Sequence[str]
     """N names for messages, such as a relative path or a row of a file."""
-
     images: Sequence[bytes | None] | NDArray[np.uint8]
     """N encoded images, None where there is none; or decoded ones, uint8 (N, H, W, C)."""
-
     columns: pa.RecordBatch
     """N rows of the requested columns, in the requested order."""
 

@@ -27,7 +27,6 @@ _REPEATED: Final = 0.5
 """A category has this share of its rows in values that more than one row holds."""
 
 _WORDY: Final = 6.0
-
 _DIFFERENT: Final = 0.3
 """Texts of so many words on average are free text once this share of them is different."""
 

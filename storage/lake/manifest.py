@@ -17,7 +17,7 @@ from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
 from storage.lake.plan import schema_from_text, schema_text
 from storage.records.modalities import words_of
-from storage.records.schema import ClassCounts
+from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import load_format
 
 FORMAT = "ganmill-dataset/1"
@@ -139,8 +139,8 @@ class Manifest:
                 "schema": schema,
                 "splits": list(self.splits),
                 "rows": self.rows,
-                "class_counts": _pairs(self.class_counts),
-                "real_class_counts": _pairs(self.fields.real_class_counts),
+                "class_counts": self.class_counts,
+                "real_class_counts": self.fields.real_class_counts,
                 "files": [_entry_json(entry) for entry in self.files],
                 "documents": [_entry_json(entry) for entry in self.documents],
                 "provenance": dict(self.fields.provenance),
@@ -171,7 +171,7 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(msg)
     fields = ManifestFields(
         modality=raw["modality"],
-        real_class_counts=_counts(raw["real_class_counts"]),
+        real_class_counts=read_class_counts(raw["real_class_counts"]),
         provenance=raw["provenance"],
         gate=raw["gate"],
         license=raw["license"],
@@ -184,26 +184,18 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         "fields": fields,
         "schema": schema_from_text(raw["schema"]["arrow_ipc"]),
         "rows": raw["rows"],
-        "class_counts": _counts(raw["class_counts"]),
+        "class_counts": read_class_counts(raw["class_counts"]),
         "files": tuple(_entry(item) for item in raw["files"]),
         "documents": tuple(_entry(item) for item in raw["documents"]),
         "splits": tuple(raw["splits"]),
     }
 
 
-def _pairs(counts: ClassCounts) -> list[list[Any]]:
-    return [[label, count] for label, count in counts]
-
-
-def _counts(raw: Sequence[Sequence[Any]]) -> ClassCounts:
-    return tuple((label, count) for label, count in raw)
-
-
 def _entry_json(entry: FileEntry) -> dict[str, Any]:
     plain = {"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256}
     if not entry.rows:
         return plain
-    return plain | {"rows": entry.rows, "stats": {"class_counts": _pairs(entry.class_counts)}}
+    return plain | {"rows": entry.rows, "stats": {"class_counts": entry.class_counts}}
 
 
 def _entry(raw: Mapping[str, Any]) -> FileEntry:
@@ -213,7 +205,7 @@ def _entry(raw: Mapping[str, Any]) -> FileEntry:
         bytes=raw["bytes"],
         sha256=raw["sha256"],
         rows=raw.get("rows", 0),
-        class_counts=_counts(stats.get("class_counts", ())),
+        class_counts=read_class_counts(stats.get("class_counts", ())),
     )
 
 

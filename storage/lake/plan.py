@@ -8,7 +8,7 @@ the version. The first publisher to arrive stores the plan, everyone else reads 
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -24,7 +24,7 @@ from storage.lake.synthesis import (
     plan_classes,
     plan_rows,
 )
-from storage.records.schema import ClassCounts, Condition, Label
+from storage.records.schema import ClassCounts, Condition, Label, read_class_counts
 from storage.shards.format import SAMPLE_ID, load_format
 
 FORMAT = "ganmill-plan/1"
@@ -144,10 +144,7 @@ class Plan:
         return canonical_json(
             {
                 "format": FORMAT,
-                "name": self.identity.name,
-                "run_key": self.identity.run_key,
-                "generator": self.identity.generator,
-                "snapshot_digest": self.identity.snapshot_digest,
+                **asdict(self.identity),
                 "version": self.version,
                 "created": self.created.isoformat(),
                 "attempt": self.attempt,
@@ -155,15 +152,7 @@ class Plan:
                 "schema": schema_text(self.schema),
                 "label": self.label,
                 "seed": self.seed,
-                "shards": [
-                    {
-                        "index": shard.index,
-                        "first_id": shard.first_id,
-                        "rows": shard.rows,
-                        "class_counts": [list(pair) for pair in shard.class_counts],
-                    }
-                    for shard in self.shards
-                ],
+                "shards": [asdict(shard) for shard in self.shards],
                 "given": [each.model_dump(mode="json") for each in self.given],
                 "resolved": dict(self.resolved),
             }
@@ -204,9 +193,11 @@ class Plan:
 
 
 def _shard(raw: Mapping[str, Any]) -> ShardPlan:
-    counts = tuple((label, count) for label, count in raw["class_counts"])
     return ShardPlan(
-        index=raw["index"], first_id=raw["first_id"], rows=raw["rows"], class_counts=counts
+        index=raw["index"],
+        first_id=raw["first_id"],
+        rows=raw["rows"],
+        class_counts=read_class_counts(raw["class_counts"]),
     )
 
 

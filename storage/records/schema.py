@@ -13,8 +13,9 @@ stand for itself, and everything else stands for itself.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +41,11 @@ def count_classes(labels: pa.Array | pa.ChunkedArray | None) -> ClassCounts:
     counts = pc.value_counts(labels)
     pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
     return tuple(sorted(pairs))
+
+
+def read_class_counts(raw: Sequence[Sequence[Any]]) -> ClassCounts:
+    """Return class counts as JSON holds them, in pairs."""
+    return tuple((label, count) for label, count in raw)
 
 
 Kind = Literal[

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from storage.digests import canonical_json, digest_json
 from storage.records.durable import write_file
-from storage.records.schema import ClassCounts
+from storage.records.schema import ClassCounts, read_class_counts
 from storage.sources.builder import Built, PrepareJob, load_builder
 from storage.sources.split import SPLITS
 
@@ -113,8 +113,7 @@ def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
         label=index["label"],
         schema=next(iter(records.values())).schema,
         class_counts={
-            name: tuple((label, count) for label, count in index["splits"][name]["class_counts"])
-            for name in SPLITS
+            name: read_class_counts(index["splits"][name]["class_counts"]) for name in SPLITS
         },
         rows={name: index["splits"][name]["rows"] for name in SPLITS},
         skipped=tuple(index["skipped"]),

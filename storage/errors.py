@@ -22,11 +22,8 @@ StorageError
 ├── AbandonedError               the version was given up by another process; start a new attempt
 └── PromotionConflictError       the champion changed since it was read; gate again
 
-A message says what is wrong, the value received, and the remedy, in one sentence; `listed` names a
-few of many things in it.
+A message says what is wrong, the value received, and the remedy, in one sentence.
 """
-
-from collections.abc import Sequence
 
 
 class StorageError(Exception):
@@ -111,14 +108,3 @@ class AbandonedError(StorageError):
 
 class PromotionConflictError(StorageError):
     """The champion changed since it was read; the gate must decide again."""
-
-
-def listed(names: Sequence[object]) -> str:
-    """Return the first three names, quoted, and how many more there are."""
-    return first_few([repr(name) for name in names])
-
-
-def first_few(texts: Sequence[str], between: str = ", ") -> str:
-    """Return the first three texts, and how many more there are."""
-    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return between.join(texts[:3]) + more

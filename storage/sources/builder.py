@@ -132,12 +132,12 @@ def missing_column(
         known: the columns that exist.
         place: where the recipe says it.
     """
-    listed = ", ".join(repr(column) for column in known) or "none"
+    columns = ", ".join(repr(column) for column in known) or "none"
     near = get_close_matches(name, known, 1)
     guess = f" (did you mean {near[0]!r}?)" if near else ""
     remedy = ", or set it to null for unconditional generation" if place == "source.label" else ""
     return SourceError(
-        f"The source {uri!r} has no column {name!r}{guess}; its columns are {listed}: name one of "
+        f"The source {uri!r} has no column {name!r}{guess}; its columns are {columns}: name one of "
         f"them in {place}{remedy}."
     )
 
@@ -262,8 +262,6 @@ MIN_RECORDS: Final = 100
 MIN_CLASS_RECORDS: Final = 10
 MAX_SKIPPED_FRACTION: Final = 0.01
 
-_SHOWN = 3
-
 
 def check_amount(config: SourceConfig, rows: int, modality: str) -> None:
     """Check that there are enough records to train and to judge.
@@ -306,7 +304,7 @@ def check_classes(
         absent = [label for label in totals if label not in trained]
         if absent:
             msg = (
-                f"The classes {absent[:_SHOWN]} of {config.label!r} have no {word.record} in "
+                f"The classes {absent[:3]} of {config.label!r} have no {word.record} in "
                 "train; divide them among the splits or exclude them."
             )
             raise SourceError(msg)
@@ -324,10 +322,20 @@ def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: i
 def _check_sizes(config: SourceConfig, counts: ClassCounts, least: int, word: str) -> None:
     small = sorted((label, count) for label, count in counts if count < least)
     if small:
-        shown = ", ".join(f"{label!r} ({count})" for label, count in small[:_SHOWN])
-        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+        shown = first_few([f"{label!r} ({count})" for label, count in small])
         msg = (
-            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}{more}; "
+            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}; "
             f"add {word.split()[0]}, merge or exclude these classes, or set source.label to null."
         )
         raise SourceError(msg)
+
+
+def listed(names: Sequence[object]) -> str:
+    """Return for a message the first three names, quoted, and how many more there are."""
+    return first_few([repr(name) for name in names])
+
+
+def first_few(texts: Sequence[str], between: str = ", ") -> str:
+    """Return for a message the first three texts, and how many more there are."""
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return between.join(texts[:3]) + more

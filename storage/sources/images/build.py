@@ -20,7 +20,7 @@ import PIL
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError, first_few
+from storage.errors import SourceError
 from storage.records.durable import sync_file, write_file
 from storage.records.schema import count_classes
 from storage.sources.builder import (
@@ -31,6 +31,7 @@ from storage.sources.builder import (
     Source,
     check_amount,
     check_classes,
+    first_few,
 )
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles

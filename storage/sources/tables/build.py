@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError, first_few, listed
+from storage.errors import SourceError
 from storage.records.schema import (
     ClassCounts,
     Column,
@@ -29,6 +29,8 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     check_trained_classes,
+    first_few,
+    listed,
     write_arrow,
 )
 from storage.sources.config import SourceConfig

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from storage.errors import SourceError, first_few, listed
-from storage.sources.builder import FileSource, SourceDescription
+from storage.errors import SourceError
+from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
 from storage.sources.tables import dialect

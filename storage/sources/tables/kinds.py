@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import SourceError, listed
+from storage.errors import SourceError
 from storage.records.schema import Column, Kind
+from storage.sources.builder import listed
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.csv_dates import find_format
 from storage.sources.tables.text_patterns import FALLBACK, loose_shape, pattern_of, shown_shape

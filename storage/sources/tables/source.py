@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import SourceError, listed
-from storage.sources.builder import FileSource, Source, SourceDescription, missing_column
+from storage.errors import SourceError
+from storage.sources.builder import FileSource, Source, SourceDescription, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.tables.types import plain_table, unified

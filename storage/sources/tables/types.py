@@ -19,7 +19,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import SourceError, listed
+from storage.errors import SourceError
+from storage.sources.builder import listed
 
 _DECIMAL_DIGITS = 38
 

@@ -6,11 +6,13 @@ from storage.errors import SourceError
 from storage.records.modalities import MODALITIES
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.examples import SCHEME, open_example
 from storage.sources.files import FileKind, find_files
 from storage.stores.settings import StorageProfile, load_profile
 
 __all__ = ["Source", "SourceConfig", "open_source"]
+
+
+SCHEME = "example:"
 
 
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
@@ -28,7 +30,7 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
         SettingsError: there is no such storage profile, or the URI is wrong.
         LakeError: the store fails, such as AccessDeniedError or BucketMissingError.
     """
-    source = open_example(config) if config.uri.startswith(SCHEME) else _open(config, profile)
+    source = _open_example(config.uri) if config.uri.startswith(SCHEME) else _open(config, profile)
     if config.modality not in ("auto", source.modality):
         msg = (
             f"The source {config.uri!r} holds {source.modality} and source.modality says "
@@ -37,6 +39,16 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
         raise SourceError(msg)
     source.check(config)
     return source
+
+
+def _open_example(uri: str) -> Source:
+    examples = {
+        name: opener for row in MODALITIES for name, opener in load_builder(row).examples.items()
+    }
+    if uri not in examples:
+        msg = f"There is no source {uri!r}; the examples are {', '.join(examples)}."
+        raise SourceError(msg)
+    return examples[uri](uri)
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:

@@ -42,6 +42,7 @@ from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import Collected, SplitAssignment, decide
 from storage.sources.tables.csv_source import DelimitedTable
+from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
     ParquetTable,
@@ -197,6 +198,7 @@ class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
 
     files = (PARQUET_FILES, CSV_FILES)
+    examples = TABLE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source:
         """Take CSV, and every Parquet file that reaches it."""

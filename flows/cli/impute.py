@@ -15,7 +15,7 @@ from flows.recipe import load_recipe
 from storage.lake import promotions
 from storage.records.durable import create_file
 from storage.shards.format import load_format
-from storage.sources.known_table import read_like
+from storage.sources.tables.build import read_like
 
 FORMATS = {".parquet": "table-parquet", ".csv": "csv"}
 """Ending of OUTPUT → shard format that writes it."""

@@ -142,6 +142,23 @@ def missing_column(
     )
 
 
+def scikit_learn_datasets(example: str) -> Any:
+    """Return the module of the data sets that scikit-learn brings.
+
+    Raises:
+        SourceError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        msg = (
+            f"The source 'example:{example}' needs scikit-learn, which is not installed; "
+            "run pip install 'ganmill[jobs]'."
+        )
+        raise SourceError(msg) from error
+    return datasets
+
+
 Progress = Callable[[int, int], None]
 """Called with (records done, records in all)."""
 
@@ -187,6 +204,8 @@ class Builder(ABC):
 
     files: tuple[FileKind, ...]
     """What its records are read from."""
+    examples: Mapping[str, Callable[[str], Source]] = {}
+    """URIs `example:<name>`, and what opens them."""
 
     @abstractmethod
     def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:

@@ -7,19 +7,22 @@ folders, `[ab]` and `[!ab]` match one character.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import SourceError
 from storage.records.modalities import MODALITIES
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.examples import SCHEME, open_example
 from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
 from storage.stores.interface import ObjectInfo, ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
 
-_WILDCARD = re.compile(r"[*?\[]")
+EXAMPLE: Final = "example:"
+"""How the URI of an example begins."""
+
+_WILDCARD: Final = re.compile(r"[*?\[]")
 
 
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
@@ -37,7 +40,7 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
         SettingsError: there is no such storage profile, or the URI is wrong.
         LakeError: the store fails, such as AccessDeniedError or BucketMissingError.
     """
-    source = open_example(config) if config.uri.startswith(SCHEME) else _open(config, profile)
+    source = _open_example(config.uri) if config.uri.startswith(EXAMPLE) else _open(config, profile)
     if config.modality not in ("auto", source.modality):
         msg = (
             f"The source {config.uri!r} holds {source.modality} and source.modality says "
@@ -46,6 +49,16 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
         raise SourceError(msg)
     source.check(config)
     return source
+
+
+def _open_example(uri: str) -> Source:
+    examples = {
+        name: opener for row in MODALITIES for name, opener in load_builder(row).examples.items()
+    }
+    if uri not in examples:
+        msg = f"There is no source {uri!r}; the examples are {', '.join(examples)}."
+        raise SourceError(msg)
+    return examples[uri](uri)
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:

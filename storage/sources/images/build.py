@@ -36,6 +36,7 @@ from storage.sources.builder import (
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.images.decode import DecodedBatch, Pixels, decoded_batches, widened
+from storage.sources.images.examples import IMAGE_EXAMPLES
 from storage.sources.images.source import (
     ImageFolderSource,
     ImageSource,
@@ -55,6 +56,7 @@ class ImagesBuilder(Builder):
     """Decodes every image once; memory does not grow with the source."""
 
     files = (IMAGE_FILES, PARQUET_FILES)
+    examples = IMAGE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
         """Take image files, and Parquet with a column of encoded images."""

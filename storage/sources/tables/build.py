@@ -1,6 +1,8 @@
 """Tables made ready: read, checked, understood, split by row content, and mapped again.
 
 An entry holds `<split>.arrow`, Arrow IPC in one batch, whose schema says what its columns mean.
+More rows of a table that is known already, those whose nulls shall be filled, are read with its
+types.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ from storage.errors import SourceError
 from storage.records.schema import (
     ClassCounts,
     Column,
+    Kind,
     TableMetadata,
     count_classes,
     with_table_metadata,
@@ -33,11 +36,13 @@ from storage.sources.builder import (
     listed,
     write_arrow,
 )
-from storage.sources.config import SourceConfig
+from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.tables.csv_source import DelimitedTable
+from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
     ParquetTable,
@@ -52,6 +57,7 @@ from storage.sources.tables.source import (
 )
 from storage.sources.tables.suggest import ConstraintSuggestion, certain_sums
 from storage.sources.tables.types import plain_table, unified
+from storage.stores.settings import StorageProfile
 
 MAX_CLASSES: Final = 50
 """A label of text or whole numbers with more values is a quantity or a name, not a class."""
@@ -67,6 +73,7 @@ class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
 
     files = (PARQUET_FILES, CSV_FILES)
+    examples = TABLE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source:
         """Take CSV, and every Parquet file that reaches it."""
@@ -325,3 +332,78 @@ def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -
     if not any(test(column.type) for test in types):
         return ()
     return count_classes(column)
+
+
+def read_like(
+    config: SourceConfig, uri: str, schema: pa.Schema, profile: StorageProfile | None = None
+) -> TableRead:
+    """Return the rows of CSV or Parquet files with the types of a known table.
+
+    Columns that the schema does not have come along as they are.
+
+    Args:
+        config: of the known table's source; what it says of storage and CSV holds here too.
+        uri: a file, folder or glob, local or on S3.
+        schema: names and types of the known table.
+        profile: credentials; None = those that `config.storage` names.
+
+    Raises:
+        SourceError: there are no such rows, a column is missing, or a value is of another type.
+        SettingsError, LakeError: as `open_source`.
+    """
+    columns = tuple(_column_config(field) for field in schema)
+    wanted = SourceConfig(
+        uri=uri,
+        storage=config.storage,
+        modality="tables",
+        label=None,
+        csv=config.csv,
+        columns=columns,
+    )
+    source = open_source(wanted, profile)
+    if not isinstance(source, TableSource):
+        msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
+        raise SourceError(msg)
+    read = source.read()
+    check_distinct_names(uri, read.table.column_names)
+    absent = [name for name in schema.names if name not in read.table.column_names]
+    if absent:
+        msg = (
+            f"The source {uri!r} lacks the column {absent[0]!r} of the known table; add it, empty "
+            "where it is not known."
+        )
+        raise SourceError(msg)
+    table, notes = plain_table(read.table, uri)
+    for place, name in enumerate(table.column_names):
+        if name in schema.names:
+            kind = schema.field(name).type
+            table = table.set_column(place, name, _cast(table[name], kind, name, uri))
+    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+
+
+def _column_config(field: pa.Field) -> ColumnConfig:
+    """Return the configuration with which CSV is read as the known column's type."""
+    tests: tuple[tuple[Any, Kind], ...] = (
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_floating, "float"),
+        (pa.types.is_decimal, "decimal"),
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_date, "date"),
+        (pa.types.is_time, "time"),
+        (pa.types.is_timestamp, "timestamp"),
+    )
+    for test, kind in tests:
+        if test(field.type):
+            return ColumnConfig(name=field.name, kind=kind)
+    return ColumnConfig(name=field.name, kind="text", text="pattern")
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, uri: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        msg = (
+            f"The column {name!r} of the source {uri!r} is {column.type} and cannot be read as "
+            f"{kind}, which it is in the known table; correct its values."
+        )
+        raise SourceError(msg) from error

@@ -6,8 +6,8 @@ import pytest
 
 from storage.digests import digest_json, sha256_hex
 from storage.sources.config import SourceConfig
-from storage.sources.examples import SKEWED_DIGITS, load_digits
 from storage.sources.files import digest_files
+from storage.sources.images.examples import SKEWED_DIGITS, load_digits
 from storage.sources.open import open_source
 from storage.sources.prepared import load_prepared
 from storage.sources.split import SPLITS, assign, content_digests

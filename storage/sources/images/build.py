@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.records.durable import sync_file, write_file
+from storage.records.durable import sync_file
 from storage.records.schema import count_classes
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
@@ -32,6 +32,8 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     first_few,
+    map_arrow,
+    write_arrow,
 )
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
@@ -102,7 +104,7 @@ class ImagesBuilder(Builder):
             name: (path.name,) for name, path in _pixel_paths(folder).items()
         }
         for name, part in by_split.items():
-            write_file(folder / f"{name}.arrow", _to_ipc(str(label), part))
+            write_arrow(folder / f"{name}.arrow", pa.table({str(label): part}))
             files[name] += (f"{name}.arrow",)
         return Built(
             split_rule=assignment.rule,
@@ -355,15 +357,5 @@ def _table(folder: Path, name: str, shape: tuple[int, int, int, int], label: str
     images = pa.ExtensionArray.from_storage(type_, pa.FixedSizeListArray.from_arrays(values, size))
     columns = {IMAGE: images.slice(0, rows)}
     if label is not None:
-        with pa.memory_map(str(folder / f"{name}.arrow")) as source:
-            labels = pa.ipc.open_file(source).read_all()
-        columns[label] = labels.column(0)
+        columns[label] = map_arrow(folder / f"{name}.arrow").column(0)
     return pa.table(columns)
-
-
-def _to_ipc(name: str, labels: pa.Array) -> bytes:
-    table = pa.table({name: labels})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())

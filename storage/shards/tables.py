@@ -15,8 +15,6 @@ from storage.errors import IntegrityError
 from storage.shards.format import (
     ParquetFormat,
     ShardFormat,
-    read_parquet,
-    write_parquet,
 )
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
@@ -35,17 +33,9 @@ class TablesParquet(ParquetFormat):
 
     sample_ids = False
 
-    def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return it as it is, without metadata."""
-        return schema.remove_metadata()
-
-    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
-        """Write the columns as they are; the bytes do not depend on how they are chunked."""
-        return write_parquet(records.combine_chunks(), metadata)
-
-    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
         """Read every page."""
-        table = read_parquet(data)
+        table = super().decode(data, schema)
         foreign = [field for field in table.schema if not _is_cell(field.type)]
         if foreign:
             msg = (

@@ -65,7 +65,7 @@ def make_plan(records: pa.Table, format: str, samples: int, shard_samples: int) 
     return propose(
         Identity(name="bench", run_key="0" * 64, generator="bench/1", snapshot_digest="0" * 64),
         SynthesisConfig(samples=samples, balance="equal", shard_samples=shard_samples),
-        RecordKind(schema=records.schema, label="label", class_counts=counts),
+        RecordKind(schema=records.schema, label="label", class_counts=counts, modality="images"),
         format=format,
         created=datetime.now(UTC),
     )

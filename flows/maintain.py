@@ -15,7 +15,7 @@ from storage.lake import registry
 from storage.lake.announce import BLOCKED, Announcement, Emit, announce_pending
 from storage.lake.datasets import list_datasets, refresh_hint
 from storage.lake.layout import generator_report_key, plan_key, snapshot_key
-from storage.lake.registry import TrainingPlan, drop
+from storage.lake.registry import TrainingPlan, drop_checkpoints
 from storage.lake.retention import Collector, Removal
 from storage.stores.interface import ObjectStore
 
@@ -59,7 +59,7 @@ def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -
     for name in list_datasets(lake):
         refresh_hint(lake, name)
     for key in finished:
-        drop(lake, key)
+        drop_checkpoints(lake, key)
     return Kept(
         applied=True,
         announced=announced,

@@ -37,7 +37,9 @@ from rich.progress import (
 from rich.text import Text
 
 from storage.lake.manifest import Manifest
-from storage.sources.prepare import Prepared
+from storage.records.modalities import words_of
+from storage.sources.builder import load_builder
+from storage.sources.prepared import Prepared
 
 LINE_INTERVAL_S = 10.0
 """A log gets at most one line of progress per stage in this time."""
@@ -255,7 +257,6 @@ class StopSignal:
             raise KeyboardInterrupt
 
 
-RECORDS: Mapping[str, str] = {"images": "images", "tables": "rows"}
 AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
 """Unit → its seconds, the largest first."""
 OVERRIDDEN = " (overridden)"
@@ -264,15 +265,12 @@ OVERRIDDEN = " (overridden)"
 
 def records_word(modality: str) -> str:
     """Return the plural by which records of a modality are counted."""
-    return RECORDS.get(modality, "records")
+    return words_of(modality).records
 
 
 def kind_of(prepared: Prepared) -> str:
     """Return in a few words what the records are: size of the images, width of the table."""
-    if prepared.modality == "images":
-        height, width, channels = prepared.schema.field("image").type.shape
-        return f"images of {height} x {width} x {channels} (height x width x channels)"
-    return f"rows of {len(prepared.schema)} columns"
+    return load_builder(prepared.modality).describe(prepared.schema)
 
 
 def age_words(seconds: int) -> str:

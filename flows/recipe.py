@@ -26,8 +26,9 @@ from gan.config import ALGORITHM_VERSION, GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
 from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
-from storage.sources.config import SourceConfig, record_settings
-from storage.sources.prepare import Prepared
+from storage.sources.builder import load_builder
+from storage.sources.config import SourceConfig
+from storage.sources.prepared import Prepared
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5
@@ -298,9 +299,8 @@ NOT_MEASURED = {"on_reject", "approval"}
 
 def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     """Return the settings that shape the records, JSON-able."""
-    return record_settings(
-        recipe.source, modality=prepared.modality, min_group=recipe.privacy.min_group
-    )
+    builder = load_builder(prepared.modality)
+    return builder.settings(recipe.source, recipe.privacy.min_group)
 
 
 def training_seed(recipe: Recipe, night: date) -> int:

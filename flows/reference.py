@@ -252,6 +252,10 @@ def _model(info: FieldInfo) -> type[BaseModel] | None:
 
 
 def _value(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    listed = extra.get("enum") if isinstance(extra, dict) else None
+    if isinstance(listed, list):
+        return ", ".join(f"`{value}`" for value in listed)
     return _kind(info.annotation) + _limits(info.metadata)
 
 

@@ -35,7 +35,7 @@ from storage.lake import layout, promotions, registry
 from storage.lake.layout import version_time
 from storage.lake.registry import TrainingPlan
 from storage.records.durable import hold_lock
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
@@ -224,7 +224,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     config = ResolvedConfig.model_validate(plan.resolved)
     for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
-    registry.fetch_newest(job.lake, key, folder / "checkpoints")
+    registry.fetch_checkpoint(job.lake, key, folder / "checkpoints")
     _tell_start(job, folder / "checkpoints")
     with job.reporter.meter("Preparing the assessment", "records"):
         assess = build_assess(
@@ -282,7 +282,7 @@ def _mirror(job: Job, key: str) -> Callable[[Path], None]:
     def mirror(folder: Path) -> None:
         nonlocal last_s
         if job.stop() or monotonic() - last_s >= MIRROR_INTERVAL_S:
-            registry.mirror(job.lake, key, folder, int(folder.name))
+            registry.mirror_checkpoint(job.lake, key, folder, int(folder.name))
             last_s = monotonic()
 
     return mirror

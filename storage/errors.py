@@ -11,7 +11,7 @@ StorageError
 │   │   ├── ThrottledError       429, 503 SlowDown
 │   │   ├── UnreachableError     no connection, a broken connection, a time-out
 │   │   ├── ServerFaultError     500, 502, 504
-│   │   └── UnsettledError       409 or a vanished read-back: two writers met, the outcome is open
+│   │   └── WriteConflictError   409 or a vanished read-back: two writers met, the outcome is open
 │   ├── DeadlineError            a retryable fault lasted longer than the deadline
 │   └── IntegrityError           what is stored is not what was committed (digest, rows, schema)
 ├── SourceError                  the source cannot be read or is unfit (exit 4)
@@ -70,7 +70,7 @@ class ServerFaultError(RetryableError):
     """The store failed inside (500, 502, 504)."""
 
 
-class UnsettledError(RetryableError):
+class WriteConflictError(RetryableError):
     """Two writers met and the outcome is open (409, or 404 at the read-back)."""
 
 
@@ -107,4 +107,4 @@ class AbandonedError(StorageError):
 
 
 class PromotionConflictError(StorageError):
-    """The champion changed since it was read; the gate must be asked again."""
+    """The champion changed since it was read; the gate must decide again."""

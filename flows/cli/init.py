@@ -13,7 +13,8 @@ from flows.job import open_job
 from flows.nightly import prepare
 from flows.progress import StopSignal, make_reporter
 from flows.recipe import Recipe, apply_change, parse_recipe
-from storage.sources import Source, open_source
+from storage.sources.builder import Source
+from storage.sources.open import open_source
 from storage.sources.tables.source import TableSource
 
 LABELS = ("label", "labels", "class", "category", "target", "y")
@@ -82,7 +83,7 @@ def _show_images(uri: str, source: Source, *, label: str | None, name: str | Non
 
 def guess_label(source: Source) -> tuple[str | None, str]:
     """Return the label column of a source of images, None when there is none, and why."""
-    description = source.describe()
+    description = source.description
     if description.kind == "folder":
         return "label", "the folder an image is in"
     for column in LABELS:

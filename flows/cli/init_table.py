@@ -20,9 +20,14 @@ from storage.errors import SourceError
 from storage.records.schema import Column
 from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.tables.dialect import KEY, Dialect
-from storage.sources.tables.kinds import Finding, infer, look
+from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.source import TableSource
-from storage.sources.tables.suggest import Likely, Suspect, find_suspects, likely_constraints
+from storage.sources.tables.suggest import (
+    ConstraintSuggestion,
+    PersonalDataSuggestion,
+    suggest_constraints,
+    suggest_personal_data,
+)
 
 LABELS: Final = (
     "label", "labels", "class", "target", "y", "outcome", "diagnosis", "churn", "churned",
@@ -63,8 +68,8 @@ class _Survey:
     """Those that stay."""
     dropped: Mapping[str, Finding]
     """Those that the recipe leaves out, free text and columns without a value."""
-    suspects: tuple[Suspect, ...]
-    likely: tuple[Likely, ...]
+    suspects: tuple[PersonalDataSuggestion, ...]
+    likely: tuple[ConstraintSuggestion, ...]
 
     @property
     def recipe(self) -> Recipe:
@@ -136,7 +141,7 @@ def _surveyed(source: TableSource, wish: Wish) -> _Survey:
         if column.null_count == len(column)
     }
     table = read.table.drop_columns(list(empty))
-    looks = {title: look(title, table.column(title)) for title in table.column_names}
+    looks = {title: infer_kind(title, table.column(title)) for title in table.column_names}
     dropped = {**{t: one for t, one in looks.items() if one.kind == "text"}, **empty}
     kinds = {title: one.kind for title, one in looks.items() if title not in dropped}
     label, why = (wish.label, "as you said") if wish.label else guess_label(table, kinds)
@@ -160,8 +165,8 @@ def _surveyed(source: TableSource, wish: Wish) -> _Survey:
         label_why=why,
         columns=columns,
         dropped=dropped,
-        suspects=find_suspects(table),
-        likely=likely_constraints(table, columns),
+        suspects=suggest_personal_data(table),
+        likely=suggest_constraints(table, columns),
     )
 
 
@@ -267,7 +272,7 @@ def _column_line(keys: Mapping[str, str], why: str) -> str:
     return f"    - {_flow(keys)}    # {why}"
 
 
-def _constraint_lines(likely: Sequence[Likely]) -> list[str]:
+def _constraint_lines(likely: Sequence[ConstraintSuggestion]) -> list[str]:
     if not likely:
         return []
     lines = ["  # constraints:    # these hold in all rows; uncomment what must hold in new ones"]

@@ -41,7 +41,7 @@ def unpin(place: LakeRef, name: str, version: str, *, by: str, reason: str) -> i
 def retract(place: LakeRef, name: str, version: str, *, by: str, reason: str) -> int:
     """Take a version out of sight; its files go later."""
     retention.retract(place.open_to_write(), name, version, by=by, reason=reason)
-    output, hours = Output(), int(retention.GRACE.total_seconds() // 3600)
+    output, hours = Output(), int(retention.GRACE_PERIOD.total_seconds() // 3600)
     output.line(f"Retracted  {name}/{version}: no reader is led to it any more")
     output.line(f"Next       ganmill gc --apply deletes its files, {hours} hours from now")
     return DONE

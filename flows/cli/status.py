@@ -26,7 +26,7 @@ from storage.lake.manifest import Manifest
 from storage.lake.plan import FORMAT as DATASET_PLAN
 from storage.lake.promotions import Standing
 from storage.lake.registry import TRAINING_FORMAT as TRAINING_PLAN
-from storage.lake.registry import complete, read_owner
+from storage.lake.registry import complete_checkpoints, read_owner
 from storage.stores.interface import ObjectStore
 
 Step = Literal["training", "trained", "promoted", "rejected", "synthesizing", "published"]
@@ -188,7 +188,7 @@ def _plan(lake: ObjectStore, key: str) -> dict[str, Any]:
 
 
 def _training(lake: ObjectStore, plan: dict[str, Any]) -> Attempt:
-    seen = complete(lake, plan["train_key"])
+    seen = complete_checkpoints(lake, plan["train_key"])
     samples = seen[0] if seen else 0
     return Attempt(
         name=plan["name"],

@@ -36,9 +36,10 @@ from flows.job import Assessed, Label, Outcome, Published, cost_text
 from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import Html, Scale, compact, element, finite, interval, number, words
-from flows.report.page import PARTS, outcomes_of
+from flows.report.page import outcomes_of
 from gan.gate import Bounds, GateConfig, bounds_of
 from gan.report import Event, Figure, Metric, Reason, Report
+from storage.records.modalities import words_of
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
 LONGEST = 80
@@ -210,7 +211,7 @@ def _worst_parts(report: Report, gate: GateConfig) -> str:
 
 
 def _part(report: Report) -> str:
-    return PARTS.get(report.modality, "part")
+    return words_of(report.modality).part
 
 
 def _strain(metric: Metric, bounds: Bounds) -> float:

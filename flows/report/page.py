@@ -30,6 +30,7 @@ from flows.report.html import (
 )
 from flows.report.maps import heatmap, scatter
 from gan.report import Figure, Metric, Outcome, Reason, Report, Verdict
+from storage.records.modalities import words_of
 
 _PICTURE_WIDTH = 720
 """Small pictures are magnified by a whole factor to about this many CSS pixels."""
@@ -144,8 +145,6 @@ DIRECTIONS = {
     "lower": ("↓", "lower is better"),
     "target": ("≈", "the nearer to the ceiling, the better"),
 }
-PARTS: Mapping[str, str] = {"images": "class", "tables": "column"}
-"""Modality → what a scope names after its slash."""
 _WORD_COLUMNS = ("Metric", "On", "Gate")
 _COLUMNS = (
     "Metric",
@@ -168,7 +167,7 @@ def metrics_table(report: Report) -> Html | None:
         return None
     fold = None
     if parts:
-        part = PARTS.get(report.modality, "part")
+        part = words_of(report.modality).part
         count = element("summary", f"Per {part}: {len(parts)} more metrics")
         fold = element("details", count, _table(parts, outcomes, f"Metrics per {part}"))
     legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())

@@ -1,7 +1,8 @@
-"""Telling others of new versions and of decisions on generators, at least once, after the fact.
+"""Announcing new versions and decisions on generators: at least once, after the fact.
 
-What happened is in the logs; what was told of it is a small object beside each version or record.
-A process killed between the two leaves something pending, and the next one tells it.
+What happened is in the logs; that it was announced says a small object beside each version or
+record. A process killed between the two leaves the event pending, and the next process announces
+it.
 """
 
 import json
@@ -85,10 +86,10 @@ def _pending(lake: ObjectStore, name: str) -> Iterator[tuple[str, Announcement]]
     for record in standing(lake, name).records if numbers else ():
         if record.number in numbers:
             yield promotion_announced_key(name, record.number), _of_decision(lake, name, record)
-    told = {info.key for info in lake.list(f"{dataset_folder(name)}/_meta/")}
+    announced = {info.key for info in lake.list(f"{dataset_folder(name)}/_meta/")}
     for version in versions(lake, name):
         key = announced_key(name, version.version)
-        if key not in told:
+        if key not in announced:
             yield key, _of_version(lake, version)
 
 
@@ -121,10 +122,10 @@ def _of_decision(lake: ObjectStore, name: str, record: Promotion) -> Announcemen
 def _verdict(lake: ObjectStore, report: str) -> str:
     """Return the verdict that a stored report says; empty when it says none."""
     try:
-        said = json.loads(lake.get(report))
+        stored = json.loads(lake.get(report))
     except (ObjectNotFoundError, ValueError):
         return ""
-    return str(said.get("verdict", "")) if isinstance(said, dict) else ""
+    return str(stored.get("verdict", "")) if isinstance(stored, dict) else ""
 
 
 def _of_version(lake: ObjectStore, version: Version) -> Announcement:

@@ -1,6 +1,7 @@
-"""What readers see: committed versions, and nothing else. The log is the truth.
+"""What readers see of data sets: committed versions and nothing else, and whether they are intact.
 
-Reading every file of a version again and naming each that is not as committed.
+The log of versions is the truth. To verify a version is to read every file of it again and to name
+each that is not as committed.
 """
 
 import json

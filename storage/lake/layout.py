@@ -125,14 +125,9 @@ def shard_key(name: str, version: str, index: int, count: int, extension: str) -
     return f"{version_folder(name, version)}/train-{index:05d}-of-{count:05d}.{extension}"
 
 
-def meta_folder(name: str, version: str) -> str:
-    """Return the folder of all that describes a version."""
-    return f"{dataset_folder(name)}/_meta/{check_version(version)}"
-
-
 def meta_key(name: str, version: str, file: str) -> str:
     """Return the key of one describing file, such as `report.json`."""
-    return f"{meta_folder(name, version)}/{file}"
+    return f"{dataset_folder(name)}/_meta/{check_version(version)}/{file}"
 
 
 def manifest_key(name: str, version: str) -> str:
@@ -150,11 +145,6 @@ def commits_folder(name: str) -> str:
     return f"{dataset_folder(name)}/_versions"
 
 
-def commit_key(name: str, number: int) -> str:
-    """Return the key of record `number` of the log of versions."""
-    return numbered_key(commits_folder(name), number)
-
-
 def latest_key(name: str) -> str:
     """Return the key of the hint that names the newest version; it may lag."""
     return f"{dataset_folder(name)}/_latest.json"
@@ -168,14 +158,9 @@ def generator_folder(name: str) -> str:
     return f"generators/{check_name(name)}"
 
 
-def generator_version_folder(name: str, version: str) -> str:
-    """Return the folder of one candidate."""
-    return f"{generator_folder(name)}/{check_version(version)}"
-
-
 def generator_key(name: str, version: str, file: str) -> str:
     """Return the key of one file of a candidate, such as `codec.json` or `reports/x.json`."""
-    return f"{generator_version_folder(name, version)}/{file}"
+    return f"{generator_folder(name)}/{check_version(version)}/{file}"
 
 
 def snapshot_key(name: str, version: str) -> str:
@@ -201,11 +186,6 @@ def owner_key(name: str) -> str:
 def promotions_folder(name: str) -> str:
     """Return the folder of the log of a generator's promotions."""
     return f"{generator_folder(name)}/_promotions"
-
-
-def promotion_key(name: str, number: int) -> str:
-    """Return the key of record `number` of the log of promotions."""
-    return numbered_key(promotions_folder(name), number)
 
 
 def promotions_announced_folder(name: str) -> str:

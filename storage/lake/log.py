@@ -1,12 +1,12 @@
-"""An append-only log in an object store: numbered JSON records, each created once.
+"""An append-only log in an object store, and the log of a data set's versions read as facts.
 
-The order of the numbers is the order of the facts; whoever creates a number first owns it. There is
-no lock and no pointer, so a process killed anywhere leaves the log whole.
+Records are numbered JSON objects, each created once. The order of the numbers is the order of the
+facts; whoever creates a number first owns it. There is no lock and no pointer, so a process killed
+anywhere leaves the log whole.
 
-The log of a data set's versions, read as facts: what is committed, abandoned, retired, pinned.
-
-The order of the records decides: a commit after an `abandon` of its version counts for nothing,
-and a version is retired or pinned as the last record on it says.
+Of versions the log says what is committed, abandoned, retired and pinned: a commit after an
+`abandon` of its version counts for nothing, and a version is retired or pinned as the last record
+on it says.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import AbandonedError, IntegrityError, ObjectNotFoundError
 from storage.lake.layout import commits_folder, numbered_key, record_number
-from storage.stores.interface import ObjectStore, put_or_adopt
+from storage.stores.interface import ObjectStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class AppendLog:
         """Append `record` unless an equal one is there, and return the number of the one that is.
 
         All records are read first; then the next numbers are tried in turn without listing again,
-        and each record that turns out to own a number is asked too.
+        and each record that turns out to own a number is compared too.
 
         Args:
             record: what to append, JSON.
@@ -83,7 +83,7 @@ class AppendLog:
             number += 1
 
     def _put(self, number: int, data: bytes) -> Entry:
-        stored = put_or_adopt(self._store, numbered_key(self._folder, number), data)
+        stored = self._store.put_or_adopt(numbered_key(self._folder, number), data)
         return self._remember(number, stored)
 
     def _fetch(self, number: int) -> Entry | None:
@@ -193,7 +193,7 @@ def fold(entries: Sequence[Entry]) -> Versions:
 
 
 def _retire(commit: Commit, entry: Entry) -> Commit:
-    """The first record retires: a later one does not prolong the grace."""
+    """The first record retires: a later one does not prolong the grace period."""
     if commit.retired:
         return commit
     return replace(commit, retired=True, retired_at=str(entry.record.get("created", "")))

@@ -1,9 +1,8 @@
 """The manifest: what a data set version is, file by file, and where it comes from.
 
-One JSON object per version (`ganmill-dataset/1`), put once before the commit record that names
-its digest. The log makes a version visible; the manifest makes it checkable.
-
-What stands beside a version for people and catalogues, made from its manifest alone.
+One JSON object per version (`ganmill-dataset/1`), put once before the commit record that names its
+digest. The log makes a version visible; the manifest makes it checkable. The pages and catalogue
+entries that stand beside a version are made from it alone.
 """
 
 import json
@@ -17,12 +16,42 @@ from storage.digests import canonical_json
 from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
 from storage.lake.plan import schema_from_text, schema_text
-from storage.records.schema import ClassCounts
+from storage.records.modalities import words_of
+from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import load_format
 
 FORMAT = "ganmill-dataset/1"
+
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained algorithm."""
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "recordSet": "cr:recordSet",
+    "field": "cr:field",
+    "source": "cr:source",
+    "fileObject": "cr:fileObject",
+    "extract": "cr:extract",
+    "column": "cr:column",
+    "isLiveDataset": "cr:isLiveDataset",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+}
+_DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
+    (pa.types.is_struct, "sc:ImageObject"),
+    (pa.types.is_fixed_size_binary, "sc:ImageObject"),
+    (pa.types.is_boolean, "sc:Boolean"),
+    (pa.types.is_integer, "sc:Integer"),
+    (pa.types.is_floating, "sc:Float"),
+    (pa.types.is_decimal, "sc:Float"),
+    (pa.types.is_date, "sc:Date"),
+    (pa.types.is_timestamp, "sc:DateTime"),
+    (pa.types.is_time, "sc:Time"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +139,8 @@ class Manifest:
                 "schema": schema,
                 "splits": list(self.splits),
                 "rows": self.rows,
-                "class_counts": _pairs(self.class_counts),
-                "real_class_counts": _pairs(self.fields.real_class_counts),
+                "class_counts": self.class_counts,
+                "real_class_counts": self.fields.real_class_counts,
                 "files": [_entry_json(entry) for entry in self.files],
                 "documents": [_entry_json(entry) for entry in self.documents],
                 "provenance": dict(self.fields.provenance),
@@ -142,7 +171,7 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(msg)
     fields = ManifestFields(
         modality=raw["modality"],
-        real_class_counts=_counts(raw["real_class_counts"]),
+        real_class_counts=read_class_counts(raw["real_class_counts"]),
         provenance=raw["provenance"],
         gate=raw["gate"],
         license=raw["license"],
@@ -155,26 +184,18 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         "fields": fields,
         "schema": schema_from_text(raw["schema"]["arrow_ipc"]),
         "rows": raw["rows"],
-        "class_counts": _counts(raw["class_counts"]),
+        "class_counts": read_class_counts(raw["class_counts"]),
         "files": tuple(_entry(item) for item in raw["files"]),
         "documents": tuple(_entry(item) for item in raw["documents"]),
         "splits": tuple(raw["splits"]),
     }
 
 
-def _pairs(counts: ClassCounts) -> list[list[Any]]:
-    return [[label, count] for label, count in counts]
-
-
-def _counts(raw: Sequence[Sequence[Any]]) -> ClassCounts:
-    return tuple((label, count) for label, count in raw)
-
-
 def _entry_json(entry: FileEntry) -> dict[str, Any]:
     plain = {"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256}
     if not entry.rows:
         return plain
-    return plain | {"rows": entry.rows, "stats": {"class_counts": _pairs(entry.class_counts)}}
+    return plain | {"rows": entry.rows, "stats": {"class_counts": entry.class_counts}}
 
 
 def _entry(raw: Mapping[str, Any]) -> FileEntry:
@@ -184,7 +205,7 @@ def _entry(raw: Mapping[str, Any]) -> FileEntry:
         bytes=raw["bytes"],
         sha256=raw["sha256"],
         rows=raw.get("rows", 0),
-        class_counts=_counts(stats.get("class_counts", ())),
+        class_counts=read_class_counts(stats.get("class_counts", ())),
     )
 
 
@@ -216,7 +237,7 @@ A reader that stops here with "Parquet magic bytes not found" was pointed at all
 def version_readme(manifest: Manifest) -> bytes:
     """Return the card of one version."""
     gate, shard_format = manifest.fields.gate, load_format(manifest.shard_format)
-    word = "rows" if shard_format.modality == "tables" else "records"
+    word = words_of(manifest.fields.modality).records
     folder = f"<lake>/{version_folder(manifest.name, manifest.version)}/"
     reading = shard_format.how_to_read(folder, len(manifest.files), manifest.schema)
     override, approval = gate.get("override"), gate.get("approval")
@@ -288,24 +309,6 @@ def version_croissant(manifest: Manifest) -> bytes:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "recordSet": "cr:recordSet",
-    "field": "cr:field",
-    "source": "cr:source",
-    "fileObject": "cr:fileObject",
-    "extract": "cr:extract",
-    "column": "cr:column",
-    "isLiveDataset": "cr:isLiveDataset",
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-}
-
-
 def _file_object(entry: FileEntry, media_type: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
@@ -337,16 +340,3 @@ def _data_type(kind: pa.DataType) -> str:
         if test(kind):
             return name
     return "sc:Text"
-
-
-_DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
-    (pa.types.is_struct, "sc:ImageObject"),
-    (pa.types.is_fixed_size_binary, "sc:ImageObject"),
-    (pa.types.is_boolean, "sc:Boolean"),
-    (pa.types.is_integer, "sc:Integer"),
-    (pa.types.is_floating, "sc:Float"),
-    (pa.types.is_decimal, "sc:Float"),
-    (pa.types.is_date, "sc:Date"),
-    (pa.types.is_timestamp, "sc:DateTime"),
-    (pa.types.is_time, "sc:Time"),
-)

@@ -8,7 +8,7 @@ the version. The first publisher to arrive stores the plan, everyone else reads 
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -24,7 +24,7 @@ from storage.lake.synthesis import (
     plan_classes,
     plan_rows,
 )
-from storage.records.schema import ClassCounts, Condition, Label
+from storage.records.schema import ClassCounts, Condition, Label, read_class_counts
 from storage.shards.format import SAMPLE_ID, load_format
 
 FORMAT = "ganmill-plan/1"
@@ -68,10 +68,10 @@ class RecordKind:
     """The column that conditions the generation, or None."""
     class_counts: ClassCounts
     """Of the real training records; empty where nothing conditions."""
+    modality: str
+    """A name in `storage.records.modalities.MODALITIES`."""
     bytes_per_row: int | None = None
     """Encoded size of one record where it was measured; else the format's own guess."""
-    modality: str = "images"
-    """images | tables | ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class Plan:
     attempt: int
     """1, or more when earlier attempts were abandoned or have been retired since."""
     format: str
-    """A key of `storage.shards.format.FORMATS`."""
+    """Key of a shard format; see `storage.records.modalities.FormatEntry`."""
     schema: pa.Schema
     """Of the records, without `sample_id`."""
     label: str | None
@@ -144,10 +144,7 @@ class Plan:
         return canonical_json(
             {
                 "format": FORMAT,
-                "name": self.identity.name,
-                "run_key": self.identity.run_key,
-                "generator": self.identity.generator,
-                "snapshot_digest": self.identity.snapshot_digest,
+                **asdict(self.identity),
                 "version": self.version,
                 "created": self.created.isoformat(),
                 "attempt": self.attempt,
@@ -155,15 +152,7 @@ class Plan:
                 "schema": schema_text(self.schema),
                 "label": self.label,
                 "seed": self.seed,
-                "shards": [
-                    {
-                        "index": shard.index,
-                        "first_id": shard.first_id,
-                        "rows": shard.rows,
-                        "class_counts": [list(pair) for pair in shard.class_counts],
-                    }
-                    for shard in self.shards
-                ],
+                "shards": [asdict(shard) for shard in self.shards],
                 "given": [each.model_dump(mode="json") for each in self.given],
                 "resolved": dict(self.resolved),
             }
@@ -204,9 +193,11 @@ class Plan:
 
 
 def _shard(raw: Mapping[str, Any]) -> ShardPlan:
-    counts = tuple((label, count) for label, count in raw["class_counts"])
     return ShardPlan(
-        index=raw["index"], first_id=raw["first_id"], rows=raw["rows"], class_counts=counts
+        index=raw["index"],
+        first_id=raw["first_id"],
+        rows=raw["rows"],
+        class_counts=read_class_counts(raw["class_counts"]),
     )
 
 
@@ -275,7 +266,7 @@ def propose(
         identity: name, run key, generator.
         config: what is wanted; its seed is resolved.
         kind: what the records look like.
-        format: a key of `storage.shards.format.FORMATS`.
+        format: key of the shard format; see `storage.shards.format.format_for`.
         created: UTC; the version begins with it.
         resolved: what else `auto` became, for the reader of the plan.
 

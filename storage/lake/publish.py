@@ -1,21 +1,16 @@
-"""Publishing a data set version: shards, documents, manifest, commit.
+"""Publishing a data set version: a plan agreed once, then shards, documents, manifest, commit.
 
-Nothing is visible before the commit record, and everything before it is put once, so that it may
-be interrupted, repeated and done twice at once.
-
-One plan per run key: the first publisher to arrive stores it, everyone else reads it.
-
-Whether records, or the bytes of a stored shard, are what the plan foresees.
+Nothing is visible before the commit record, and everything before it is put once, so that it may be
+interrupted, repeated and done twice at once. The first publisher of a run key stores the plan and
+everyone else reads it; what is stored already is adopted only if it is what the plan foresees.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
@@ -38,10 +33,23 @@ from storage.lake.manifest import (
     version_readme,
     version_stats,
 )
-from storage.lake.plan import Plan, ShardPlan
-from storage.records.schema import ClassCounts
+from storage.lake.plan import Plan
+from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """A version that readers see."""
+
+    name: str
+    version: str
+    number: int
+    """Of its commit record."""
+    manifest_key: str
+    manifest_sha256: str
+    manifest: Manifest
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
@@ -74,169 +82,7 @@ def _next_attempt(proposal: Plan, given_up: Plan) -> Plan:
     created = max(proposal.created, given_up.created + timedelta(seconds=1))
     version = make_version(created, proposal.identity.run_key)
     attempt = given_up.attempt + 1
-    return dataclasses.replace(proposal, attempt=attempt, created=created, version=version)
-
-
-def as_stored(plan: Plan, index: int, records: pa.Table) -> pa.Table:
-    """Return the records as a shard holds them, with the metadata of the plan's schema.
-
-    Where the format has a `sample_id`, it leads them and counts on from shard to shard.
-    """
-    if load_format(plan.format).sample_ids:
-        first = plan.shards[index].first_id
-        ids = pa.array(np.arange(first, first + len(records), dtype=np.int64))
-        records = records.add_column(0, SAMPLE_ID, ids)
-    return records.replace_schema_metadata(plan.record_schema.metadata)
-
-
-def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
-    """Return what is wrong with the records of a shard, as stored, or None."""
-    shard, wanted = plan.shards[index], plan.record_schema
-    if not records.schema.equals(wanted):
-        return f"their schema is {_line(records.schema)}, not {_line(wanted)}"
-    if len(records) != shard.rows:
-        return f"there are {len(records)}, not {shard.rows}"
-    if plan.label and shard.class_counts:
-        counts = count_classes(records.column(plan.label))
-        if counts != shard.class_counts:
-            return f"their classes are {dict(counts)}, not {dict(shard.class_counts)}"
-    if load_format(plan.format).sample_ids:
-        return _check_ids(shard, records)
-    return None
-
-
-def _check_ids(shard: ShardPlan, records: pa.Table) -> str | None:
-    ids = records.column(SAMPLE_ID).to_numpy()
-    if not np.array_equal(ids, np.arange(shard.first_id, shard.first_id + shard.rows)):
-        return f"their {SAMPLE_ID} do not count on from {shard.first_id}"
-    return None
-
-
-def count_classes(labels: pa.ChunkedArray) -> ClassCounts:
-    """Return the count of every label, sorted by label."""
-    counted = pc.value_counts(labels).to_pylist()
-    return tuple(sorted((item["values"], item["counts"]) for item in counted))
-
-
-def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:
-    """Decode a stored shard in full and compare it with the plan.
-
-    Args:
-        uri: the lake, for the message.
-        plan: the agreed plan.
-        index: which shard the bytes should be.
-        data: the stored object.
-
-    Raises:
-        IntegrityError: it is another shard, or damaged; the message names key and remedy.
-    """
-    try:
-        problem = _problem(plan, index, data)
-    except IntegrityError as error:
-        problem = str(error)
-    if problem:
-        msg = (
-            f"{uri}/{plan.shard_key(index)} is not shard {index} of this run: {problem}; "
-            "delete that object and run again"
-        )
-        raise IntegrityError(msg)
-
-
-def _problem(plan: Plan, index: int, data: bytes) -> str | None:
-    shard_format = load_format(plan.format)
-    said = shard_format.metadata(data)
-    expected = plan.shard_metadata(index) if shard_format.self_describing else {}
-    for name, value in expected.items():
-        if said.get(name) != value:
-            return f"its {name} is {said.get(name)!r}, not {value!r}"
-    records = shard_format.decode(data, plan.record_schema)
-    return check_records(plan, index, records)
-
-
-def _line(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name}: {field.type}" for field in schema)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Committed:
-    """A version that readers see."""
-
-    name: str
-    version: str
-    number: int
-    """Of its commit record."""
-    manifest_key: str
-    manifest_sha256: str
-    manifest: Manifest
-
-
-def encode_shard(plan: Plan, index: int, records: pa.Table) -> bytes:
-    """Return the bytes of one shard; safe to call in a worker process.
-
-    Args:
-        plan: the agreed plan.
-        index: which shard.
-        records: its records, without `sample_id`, which is added here where the format has one.
-
-    Raises:
-        ValueError: the records are not those the plan foresees (schema, rows, class counts).
-    """
-    whole = as_stored(plan, index, records)
-    problem = check_records(plan, index, whole)
-    if problem:
-        msg = f"the records for shard {index} are not as planned: {problem}"
-        raise ValueError(msg)
-    return load_format(plan.format).encode(whole, plan.shard_metadata(index))
-
-
-def put_shard(lake: ObjectStore, plan: Plan, index: int, data: bytes) -> FileEntry:
-    """Put an encoded shard once, or adopt the one that is there; safe in a worker process.
-
-    Raises:
-        IntegrityError: what is there is not this shard.
-    """
-    stored = lake.put_or_adopt(plan.shard_key(index), data)
-    if stored != data:
-        check_shard(lake.uri, plan, index, stored)
-    return _entry(plan, index, stored)
-
-
-def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
-    """Read a stored shard in full and return its entry if it is the planned one.
-
-    Raises:
-        IntegrityError: it is not: the message names the key and the remedy.
-        ObjectNotFoundError: it is not there.
-    """
-    stored = lake.get(plan.shard_key(index))
-    check_shard(lake.uri, plan, index, stored)
-    return _entry(plan, index, stored)
-
-
-def _entry(plan: Plan, index: int, data: bytes) -> FileEntry:
-    shard = plan.shards[index]
-    return FileEntry(
-        path=plan.shard_key(index),
-        bytes=len(data),
-        sha256=sha256_hex(data),
-        rows=shard.rows,
-        class_counts=shard.class_counts,
-    )
-
-
-def find_committed(lake: ObjectStore, plan: Plan) -> Committed | None:
-    """Return the plan's version if it is committed and not retired: there is nothing to do."""
-    commit = read_versions(lake, plan.name).of(plan.version)
-    if commit is None or commit.retired:
-        return None
-    return Committed(
-        name=plan.name,
-        version=plan.version,
-        number=commit.number,
-        manifest_key=commit.manifest,
-        manifest_sha256=commit.manifest_sha256,
-        manifest=load_manifest(lake, commit),
-    )
+    return replace(proposal, attempt=attempt, created=created, version=version)
 
 
 class Publisher:
@@ -284,7 +130,13 @@ class Publisher:
         done = find_committed(self.lake, self.plan)
         if done is None:
             manifest_sha256 = self._put_manifest(fields, documents)
-            self._append(manifest_sha256)
+            append_commit(
+                version_log(self.lake, self.plan.name),
+                version=self.plan.version,
+                manifest=manifest_key(self.plan.name, self.plan.version),
+                manifest_sha256=manifest_sha256,
+                created=self.plan.created.isoformat(),
+            )
             done = find_committed(self.lake, self.plan)
         if done is None:  # retired between commit and now
             raise abandoned(self.plan.version)
@@ -303,9 +155,9 @@ class Publisher:
             "croissant.json": version_croissant(draft),
         }
         if not load_format(plan.format).self_describing:
-            said = {shard.index: plan.shard_metadata(shard.index) for shard in plan.shards}
+            indexes = range(len(plan.shards))
             made["shards.json"] = canonical_json(
-                {plan.shard_key(index): metadata for index, metadata in said.items()}
+                {plan.shard_key(index): plan.shard_metadata(index) for index in indexes}
             )
         stored = [self._put_document(*item) for item in sorted({**documents, **made}.items())]
         key = manifest_key(plan.name, plan.version)
@@ -378,11 +230,140 @@ class Publisher:
             "committed; run again, which makes the shard again"
         )
 
-    def _append(self, manifest_sha256: str) -> int:
-        return append_commit(
-            version_log(self.lake, self.plan.name),
-            version=self.plan.version,
-            manifest=manifest_key(self.plan.name, self.plan.version),
-            manifest_sha256=manifest_sha256,
-            created=self.plan.created.isoformat(),
+
+def find_committed(lake: ObjectStore, plan: Plan) -> Committed | None:
+    """Return the plan's version if it is committed and not retired: there is nothing to do."""
+    commit = read_versions(lake, plan.name).of(plan.version)
+    if commit is None or commit.retired:
+        return None
+    return Committed(
+        name=plan.name,
+        version=plan.version,
+        number=commit.number,
+        manifest_key=commit.manifest,
+        manifest_sha256=commit.manifest_sha256,
+        manifest=load_manifest(lake, commit),
+    )
+
+
+def encode_shard(plan: Plan, index: int, records: pa.Table) -> bytes:
+    """Return the bytes of one shard; safe to call in a worker process.
+
+    Args:
+        plan: the agreed plan.
+        index: which shard.
+        records: its records, without `sample_id`, which is added here where the format has one.
+
+    Raises:
+        ValueError: the records are not those the plan foresees (schema, rows, class counts).
+    """
+    whole = as_stored(plan, index, records)
+    problem = check_records(plan, index, whole)
+    if problem:
+        msg = f"the records for shard {index} are not as planned: {problem}"
+        raise ValueError(msg)
+    return load_format(plan.format).encode(whole, plan.shard_metadata(index))
+
+
+def put_shard(lake: ObjectStore, plan: Plan, index: int, data: bytes) -> FileEntry:
+    """Put an encoded shard once, or adopt the one that is there; safe in a worker process.
+
+    Raises:
+        IntegrityError: what is there is not this shard.
+    """
+    stored = lake.put_or_adopt(plan.shard_key(index), data)
+    if stored != data:
+        check_shard(lake.uri, plan, index, stored)
+    return _entry(plan, index, stored)
+
+
+def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
+    """Read a stored shard in full and return its entry if it is the planned one.
+
+    Raises:
+        IntegrityError: it is not: the message names the key and the remedy.
+        ObjectNotFoundError: it is not there.
+    """
+    stored = lake.get(plan.shard_key(index))
+    check_shard(lake.uri, plan, index, stored)
+    return _entry(plan, index, stored)
+
+
+def _entry(plan: Plan, index: int, data: bytes) -> FileEntry:
+    shard = plan.shards[index]
+    return FileEntry(
+        path=plan.shard_key(index),
+        bytes=len(data),
+        sha256=sha256_hex(data),
+        rows=shard.rows,
+        class_counts=shard.class_counts,
+    )
+
+
+def as_stored(plan: Plan, index: int, records: pa.Table) -> pa.Table:
+    """Return the records as a shard holds them, with the metadata of the plan's schema.
+
+    Where the format has a `sample_id`, it leads them and counts on from shard to shard.
+    """
+    if load_format(plan.format).sample_ids:
+        first = plan.shards[index].first_id
+        ids = pa.array(np.arange(first, first + len(records), dtype=np.int64))
+        records = records.add_column(0, SAMPLE_ID, ids)
+    return records.replace_schema_metadata(plan.record_schema.metadata)
+
+
+def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
+    """Return what is wrong with the records of a shard, as stored, or None."""
+    shard, planned = plan.shards[index], plan.record_schema
+    if not records.schema.equals(planned):
+        return f"their schema is {_line(records.schema)}, not {_line(planned)}"
+    if len(records) != shard.rows:
+        return f"there are {len(records)}, not {shard.rows}"
+    if plan.label and shard.class_counts:
+        counts = count_classes(records.column(plan.label))
+        if counts != shard.class_counts:
+            return f"their classes are {dict(counts)}, not {dict(shard.class_counts)}"
+    if load_format(plan.format).sample_ids:
+        ids = records.column(SAMPLE_ID).to_numpy()
+        if not np.array_equal(ids, np.arange(shard.first_id, shard.first_id + shard.rows)):
+            return f"their {SAMPLE_ID} do not count on from {shard.first_id}"
+    return None
+
+
+def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:
+    """Decode a stored shard in full and compare it with the plan.
+
+    Args:
+        uri: the lake, for the message.
+        plan: the agreed plan.
+        index: which shard the bytes should be.
+        data: the stored object.
+
+    Raises:
+        IntegrityError: it is another shard, or damaged; the message names key and remedy.
+    """
+    try:
+        problem = _problem(plan, index, data)
+    except IntegrityError as error:
+        problem = str(error)
+    if problem:
+        msg = (
+            f"{uri}/{plan.shard_key(index)} is not shard {index} of this run: {problem}; "
+            "delete that object and run again"
         )
+        raise IntegrityError(msg)
+
+
+def _problem(plan: Plan, index: int, data: bytes) -> str | None:
+    shard_format = load_format(plan.format)
+    stored = shard_format.metadata(data)
+    expected = plan.shard_metadata(index) if shard_format.self_describing else {}
+    for name, value in expected.items():
+        if stored.get(name) != value:
+            return f"its {name} is {stored.get(name)!r}, not {value!r}"
+    records = shard_format.decode(data, plan.record_schema)
+    return check_records(plan, index, records)
+
+
+def _line(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)

@@ -1,21 +1,16 @@
-"""Generators: trainings agreed by their key, candidates, and their reports.
+"""What trainings leave in a lake: plans, checkpoints, candidates with reports, owners of names.
 
-A candidate exists when its snapshot.json does, which names the digest of every other file and is
-put last. Which one is champion says the log of promotions (`storage.lake.promotions`).
+    runs/<key>/plan.json                                       a training, agreed by its key
+    runs/<key>/checkpoint/<samples_seen>/<sha256 of a file>    the files, by content
+    runs/<key>/checkpoint/<samples_seen>/index.json            put last: it is the checkpoint
+    generators/<name>/<version>/snapshot.json                  put last: it is the candidate
+    generators/<name>/_owner.json                              create-only
 
-Training checkpoints mirrored to the lake, so that another machine can go on.
-
-runs/<key>/checkpoint/<samples_seen>/<sha256 of a file>      the files, by content
-runs/<key>/checkpoint/<samples_seen>/index.json              put last: it is the checkpoint
-
-Named by content, the files of two machines that train the same never mix.
-
-snapshot.json: the list of a snapshot's files and their digests.
-
-Who owns a name in a lake: a create-only record, put by the first job that says an owner.
-
-It keeps two teams from using one name by mistake. It is no lock: who may write where is the
-business of the store's own policies.
+Checkpoints are mirrored so that another machine can go on; named by content, the files of two
+machines that train the same never mix. A candidate's snapshot.json names the digest of every other
+file; which candidate is champion says the log of promotions (`storage.lake.promotions`). An owner
+keeps two teams from using one name by mistake. It is no lock: who may write where is the business
+of the store's own policies.
 """
 
 import json
@@ -35,7 +30,6 @@ from storage.lake.layout import (
     checkpoint_folder,
     checkpoint_prefix,
     generator_folder,
-    generator_internal_key,
     generator_key,
     generator_report_key,
     make_version,
@@ -44,176 +38,16 @@ from storage.lake.layout import (
     snapshot_key,
 )
 from storage.records.durable import move_folder, write_file
-from storage.stores.interface import ObjectStore, check_key, put_or_adopt
+from storage.stores.interface import ObjectStore, check_key
 
-SCHEMA: Final = "ganmill-checkpoint/1"
+TRAINING_FORMAT = "ganmill-training-plan/1"
+CHECKPOINT_FORMAT: Final = "ganmill-checkpoint/1"
+
 KEEP = 2
 """Complete checkpoints that stay; the second is there for the day the first is broken."""
 
 _INDEX = "index.json"
-
-
-class _Index(BaseModel):
-    """What a complete checkpoint is made of."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_name: Literal["ganmill-checkpoint/1"] = Field(alias="schema")
-    folder: str = Field(pattern=r"^[^/]+$")
-    """The checkpoint's own name where it was written."""
-    samples_seen: int
-    files: dict[str, str]
-    """SHA-256 by path inside the folder."""
-
-
-def mirror(store: ObjectStore, run_key: str, folder: Path, samples_seen: int) -> None:
-    """Put the checkpoint in `folder` into the lake, its index last, and drop older ones.
-
-    Nothing happens when a checkpoint at `samples_seen` is complete in the lake already.
-
-    Args:
-        store: the lake.
-        run_key: of the training (its train key).
-        folder: a complete checkpoint; its name is restored by `fetch_newest`.
-        samples_seen: by the generator up to this checkpoint.
-    """
-    base = checkpoint_folder(run_key, samples_seen)
-    if store.stat(f"{base}/{_INDEX}") is None:
-        files: dict[str, str] = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            data = path.read_bytes()
-            digest = sha256_hex(data)
-            store.put_once(f"{base}/{digest}", data)
-            files[path.relative_to(folder).as_posix()] = digest
-        index = _Index(schema=SCHEMA, folder=folder.name, samples_seen=samples_seen, files=files)
-        store.put_once(f"{base}/{_INDEX}", canonical_json(index.model_dump(by_alias=True)))
-    _drop_old(store, run_key)
-
-
-def complete(store: ObjectStore, run_key: str) -> list[int]:
-    """Return the `samples_seen` of every complete checkpoint of a run in the lake, newest first."""
-    found = []
-    for info in store.list(f"{checkpoint_prefix(run_key)}/"):
-        path = PurePosixPath(info.key)
-        if path.name == _INDEX and path.parent.name.isdigit():
-            found.append(int(path.parent.name))
-    return sorted(found, reverse=True)
-
-
-def fetch_newest(store: ObjectStore, run_key: str, folder: Path) -> Path | None:
-    """Bring the newest complete checkpoint of a run to this machine.
-
-    Every digest is verified; a checkpoint that is broken, or deleted while it is read, gives way to
-    the next older one.
-
-    Args:
-        store: the lake.
-        run_key: of the training.
-        folder: where the checkpoints of this run lie here.
-
-    Returns:
-        The checkpoint's folder below `folder`, there at once or not at all; None when the lake has
-        none. A folder of that name that is there already is complete and is returned as it is.
-    """
-    for samples_seen in complete(store, run_key):
-        try:
-            return _fetch(store, checkpoint_folder(run_key, samples_seen), folder)
-        except (ObjectNotFoundError, IntegrityError):
-            continue
-    return None
-
-
-def drop(store: ObjectStore, run_key: str) -> None:
-    """Delete every checkpoint of a run, indexes first, so that none is half there."""
-    keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
-    for key in sorted(keys, key=lambda key: not key.endswith(f"/{_INDEX}")):
-        store.delete(key)
-
-
-def _fetch(store: ObjectStore, base: str, folder: Path) -> Path:
-    index = _read_index(store, f"{base}/{_INDEX}")
-    target = folder / index.folder
-    if target.is_dir():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
-        staged = Path(scratch) / index.folder
-        for name, digest in index.files.items():
-            data = store.get(f"{base}/{digest}")
-            if sha256_hex(data) != digest:
-                msg = f"{base}/{digest} ({name}) has another content than its name says; delete it."
-                raise IntegrityError(msg)
-            path = staged / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, data)
-        move_folder(staged, target)
-    return target
-
-
-def _read_index(store: ObjectStore, key: str) -> _Index:
-    data = store.get(key)
-    try:
-        index = _Index.model_validate_json(data)
-        for name in (index.folder, *index.files, *index.files.values()):
-            check_key(name)
-    except (ValidationError, LakeError) as error:
-        msg = f"The checkpoint index {key} is not one of schema {SCHEMA} ({error}); delete it."
-        raise IntegrityError(msg) from error
-    return index
-
-
-def _drop_old(store: ObjectStore, run_key: str) -> None:
-    """Delete what is older than the last kept one, indexes first, so that none is half there."""
-    kept = complete(store, run_key)[:KEEP]
-    if len(kept) < KEEP:
-        return
-    border = checkpoint_folder(run_key, kept[-1])
-    keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
-    old = [key for key in keys if key.rpartition("/")[0] < border]
-    for key in sorted(old, key=lambda key: not key.endswith(f"/{_INDEX}")):
-        store.delete(key)
-
-
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def read_index(data: bytes, where: str) -> dict[str, Any]:
-    """Return snapshot.json with at least one file, every one a plain name.
-
-    Args:
-        data: the bytes of snapshot.json.
-        where: its place, for the message.
-
-    Raises:
-        IntegrityError: it is none.
-    """
-    try:
-        index: dict[str, Any] = json.loads(data)
-        names = list(index["files"])
-        if not names or not all(_FILE.fullmatch(name) for name in names):
-            raise ValueError(names)  # noqa: TRY301 - one sentence for every defect
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{where} does not name a snapshot's files ({error!r}); train the generator again"
-        raise IntegrityError(msg) from error
-    return index
-
-
-def checked(data: bytes, digest: str, where: str) -> bytes:
-    """Return `data` if it has the sha256 `digest`.
-
-    Raises:
-        IntegrityError: it has another.
-    """
-    if sha256_hex(data) != digest:
-        msg = (
-            f"{where} is not the file its snapshot.json names (sha256 {sha256_hex(data)}, not "
-            f"{digest}); restore it from a backup or train the generator again"
-        )
-        raise IntegrityError(msg)
-    return data
-
-
-TRAINING_FORMAT = "ganmill-training-plan/1"
 _SNAPSHOT = re.compile(r"generators/([^/]+)/([^/]+)/snapshot\.json")
 
 
@@ -279,6 +113,126 @@ def agree_training(lake: ObjectStore, proposal: TrainingPlan) -> TrainingPlan:
     return plan
 
 
+class _CheckpointIndex(BaseModel):
+    """What a complete checkpoint is made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_name: Literal["ganmill-checkpoint/1"] = Field(alias="schema")
+    folder: str = Field(pattern=r"^[^/]+$")
+    """The checkpoint's own name where it was written."""
+    samples_seen: int
+    files: dict[str, str]
+    """SHA-256 by path inside the folder."""
+
+
+def mirror_checkpoint(store: ObjectStore, run_key: str, folder: Path, samples_seen: int) -> None:
+    """Put the checkpoint in `folder` into the lake, its index last, and drop older ones.
+
+    Nothing happens when a checkpoint at `samples_seen` is complete in the lake already.
+
+    Args:
+        store: the lake.
+        run_key: of the training (its train key).
+        folder: a complete checkpoint; its name is restored by `fetch_checkpoint`.
+        samples_seen: by the generator up to this checkpoint.
+    """
+    base = checkpoint_folder(run_key, samples_seen)
+    if store.stat(f"{base}/{_INDEX}") is None:
+        files: dict[str, str] = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            data = path.read_bytes()
+            digest = sha256_hex(data)
+            store.put_once(f"{base}/{digest}", data)
+            files[path.relative_to(folder).as_posix()] = digest
+        index = _CheckpointIndex(
+            schema=CHECKPOINT_FORMAT, folder=folder.name, samples_seen=samples_seen, files=files
+        )
+        store.put_once(f"{base}/{_INDEX}", canonical_json(index.model_dump(by_alias=True)))
+    kept = complete_checkpoints(store, run_key)[:KEEP]
+    if len(kept) == KEEP:
+        drop_checkpoints(store, run_key, below=checkpoint_folder(run_key, kept[-1]))
+
+
+def complete_checkpoints(store: ObjectStore, run_key: str) -> list[int]:
+    """Return the `samples_seen` of every complete checkpoint of a run in the lake, newest first."""
+    found = []
+    for info in store.list(f"{checkpoint_prefix(run_key)}/"):
+        path = PurePosixPath(info.key)
+        if path.name == _INDEX and path.parent.name.isdigit():
+            found.append(int(path.parent.name))
+    return sorted(found, reverse=True)
+
+
+def fetch_checkpoint(store: ObjectStore, run_key: str, folder: Path) -> Path | None:
+    """Bring the newest complete checkpoint of a run to this machine.
+
+    Every digest is verified; a checkpoint that is broken, or deleted while it is read, gives way to
+    the next older one.
+
+    Args:
+        store: the lake.
+        run_key: of the training.
+        folder: where the checkpoints of this run lie here.
+
+    Returns:
+        The checkpoint's folder below `folder`, there at once or not at all; None when the lake has
+        none. A folder of that name that is there already is complete and is returned as it is.
+    """
+    for samples_seen in complete_checkpoints(store, run_key):
+        try:
+            return _fetch_files(store, checkpoint_folder(run_key, samples_seen), folder)
+        except (ObjectNotFoundError, IntegrityError):
+            continue
+    return None
+
+
+def _fetch_files(store: ObjectStore, base: str, folder: Path) -> Path:
+    index = _checkpoint_index(store, f"{base}/{_INDEX}")
+    target = folder / index.folder
+    if target.is_dir():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+        staged = Path(scratch) / index.folder
+        for name, digest in index.files.items():
+            data = store.get(f"{base}/{digest}")
+            if sha256_hex(data) != digest:
+                msg = f"{base}/{digest} ({name}) has another content than its name says; delete it."
+                raise IntegrityError(msg)
+            path = staged / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, data)
+        move_folder(staged, target)
+    return target
+
+
+def _checkpoint_index(store: ObjectStore, key: str) -> _CheckpointIndex:
+    data = store.get(key)
+    try:
+        index = _CheckpointIndex.model_validate_json(data)
+        for name in (index.folder, *index.files, *index.files.values()):
+            check_key(name)
+    except (ValidationError, LakeError) as error:
+        msg = f"The checkpoint index {key} is no {CHECKPOINT_FORMAT} index ({error}); delete it."
+        raise IntegrityError(msg) from error
+    return index
+
+
+def drop_checkpoints(store: ObjectStore, run_key: str, *, below: str | None = None) -> None:
+    """Delete the checkpoints of a run, indexes first, so that none is half there.
+
+    Args:
+        store: the lake.
+        run_key: of the training.
+        below: the folder of the oldest one that stays; None = all are deleted.
+    """
+    keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
+    keys = [key for key in keys if below is None or key.rpartition("/")[0] < below]
+    for key in sorted(keys, key=lambda key: not key.endswith(f"/{_INDEX}")):
+        store.delete(key)
+
+
 def put_candidate(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
     """Store a snapshot folder; files that are there already are adopted, snapshot.json comes last.
 
@@ -290,18 +244,18 @@ def put_candidate(lake: ObjectStore, name: str, version: str, folder: Path) -> s
         IntegrityError: the folder's files are not those its snapshot.json names.
     """
     own = (folder / "snapshot.json").read_bytes()
-    index = read_index(own, str(folder))
+    index = _snapshot_index(own, str(folder))
     stored: dict[str, str] = {}
     for file, digest in index["files"].items():
-        data = checked((folder / file).read_bytes(), digest, f"{folder}/{file}")
+        data = _checked((folder / file).read_bytes(), digest, f"{folder}/{file}")
         stored[file] = sha256_hex(lake.put_or_adopt(generator_key(name, version, file), data))
     mine = own if stored == index["files"] else canonical_json(index | {"files": stored})
-    standing_index = lake.put_or_adopt(snapshot_key(name, version), mine)
+    stored_index = lake.put_or_adopt(snapshot_key(name, version), mine)
     where = f"{lake.uri}/{snapshot_key(name, version)}"
-    if read_index(standing_index, where)["files"] != stored:
+    if _snapshot_index(stored_index, where)["files"] != stored:
         msg = f"{where} does not name the files beside it; delete that folder and train again"
         raise IntegrityError(msg)
-    return sha256_hex(standing_index)
+    return sha256_hex(stored_index)
 
 
 def candidates(lake: ObjectStore, name: str) -> list[str]:
@@ -314,7 +268,7 @@ def list_generators(lake: ObjectStore) -> list[str]:
     return sorted({name for name, _ in _snapshots(lake, "generators/")})
 
 
-def fetch(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
+def fetch_generator(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
     """Copy a stored snapshot into `folder` (made new) with every digest verified.
 
     Returns:
@@ -328,13 +282,54 @@ def fetch(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
     where = f"{lake.uri}/{snapshot_key(name, version)}"
     raw = lake.get(snapshot_key(name, version))
     files = {"snapshot.json": raw}
-    for file, digest in read_index(raw, where)["files"].items():
+    for file, digest in _snapshot_index(raw, where)["files"].items():
         key = generator_key(name, version, file)
-        files[file] = checked(lake.get(key), digest, f"{lake.uri}/{key}")
+        files[file] = _checked(lake.get(key), digest, f"{lake.uri}/{key}")
     folder.mkdir(parents=True)
     for file, data in reversed(files.items()):  # snapshot.json last, as in the lake
-        (folder / file).write_bytes(data)
+        write_file(folder / file, data)
     return sha256_hex(raw)
+
+
+def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
+    matches = (_SNAPSHOT.fullmatch(info.key) for info in lake.list(prefix))
+    return [(match[1], match[2]) for match in matches if match]
+
+
+def _snapshot_index(data: bytes, where: str) -> dict[str, Any]:
+    """Return snapshot.json with at least one file, every one a plain name.
+
+    Args:
+        data: the bytes of snapshot.json.
+        where: its place, for the message.
+
+    Raises:
+        IntegrityError: it is none.
+    """
+    try:
+        index: dict[str, Any] = json.loads(data)
+        names = list(index["files"])
+        if not names or not all(_FILE.fullmatch(name) for name in names):
+            raise ValueError(names)  # noqa: TRY301 - one sentence for every defect
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{where} does not name a snapshot's files ({error!r}); train the generator again"
+        raise IntegrityError(msg) from error
+    return index
+
+
+def _checked(data: bytes, digest: str, where: str) -> bytes:
+    """Return `data` if it has the sha256 `digest`.
+
+    Raises:
+        IntegrityError: it has another.
+    """
+    if sha256_hex(data) != digest:
+        msg = (
+            f"{where} is not the file its snapshot.json names (sha256 {sha256_hex(data)}, not "
+            f"{digest}); restore it from a backup or train the generator again"
+        )
+        raise IntegrityError(msg)
+    return data
 
 
 def put_report(lake: ObjectStore, name: str, version: str, files: Mapping[str, bytes]) -> str:
@@ -353,17 +348,6 @@ def put_report(lake: ObjectStore, name: str, version: str, files: Mapping[str, b
     for file in sorted(files, key=lambda file: (file == "report.json", file)):
         lake.put_once(generator_report_key(name, version, digest, file), files[file])
     return digest
-
-
-def put_internal(lake: ObjectStore, name: str, version: str, files: Mapping[str, bytes]) -> None:
-    """Store what may hold real records, under internal/, which has its own read policy."""
-    for file, data in files.items():
-        lake.put_once(generator_internal_key(name, version, file), data)
-
-
-def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
-    matches = (_SNAPSHOT.fullmatch(info.key) for info in lake.list(prefix))
-    return [(match[1], match[2]) for match in matches if match]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,7 +382,7 @@ def claim(lake: ObjectStore, name: str, owner: str, created: datetime) -> Owners
     stamp = created.astimezone(UTC).isoformat(timespec="seconds")
     mine = Ownership(name=name, owner=owner, since=stamp)
     key = owner_key(name)
-    return _ownership(lake, key, put_or_adopt(lake, key, canonical_json(asdict(mine))))
+    return _ownership(lake, key, lake.put_or_adopt(key, canonical_json(asdict(mine))))
 
 
 def _ownership(lake: ObjectStore, key: str, data: bytes) -> Ownership:

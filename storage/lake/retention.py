@@ -21,9 +21,9 @@ from storage.lake.layout import check_version, dataset_folder, latest_key, versi
 from storage.lake.log import AppendLog, Commit, Versions, fold, read_versions, version_log
 from storage.stores.interface import ObjectInfo, ObjectStore
 
-GRACE = timedelta(hours=24)
+GRACE_PERIOD = timedelta(hours=24)
 """How long the files of a retired version stay, for whoever is reading them."""
-PATIENCE = timedelta(days=7)
+UNCOMMITTED_PERIOD = timedelta(days=7)
 """How old a version must be that was never committed; a run that is still at it starts anew."""
 
 Step = Literal["retire", "abandon", "delete"]
@@ -109,13 +109,16 @@ class Collector:
     def _judge_uncommitted(self, facts: Versions, version: str) -> tuple[Step, str] | None:
         if version in facts.abandoned:
             return "delete", "abandoned"
-        if version_time(version) + PATIENCE > self.now:
+        if version_time(version) + UNCOMMITTED_PERIOD > self.now:
             return None
-        return "abandon", f"planned more than {PATIENCE.days} days ago and never committed"
+        return (
+            "abandon",
+            f"planned more than {UNCOMMITTED_PERIOD.days} days ago and never committed",
+        )
 
     def _grace_is_over(self, commit: Commit) -> bool:
         try:
-            return datetime.fromisoformat(commit.retired_at) + GRACE <= self.now
+            return datetime.fromisoformat(commit.retired_at) + GRACE_PERIOD <= self.now
         except (ValueError, TypeError):  # no time, or one without a zone: keep it
             return False
 
@@ -153,8 +156,8 @@ def keep_last(lake: ObjectStore, facts: Versions) -> int | None:
     """Return how many versions stay, as the latest manifest says; None keeps all."""
     if not facts.visible:
         return None
-    said = (load_manifest(lake, facts.visible[-1]).fields.retention or {}).get("keep_last")
-    return said if isinstance(said, int) and said >= 1 else None
+    keep = (load_manifest(lake, facts.visible[-1]).fields.retention or {}).get("keep_last")
+    return keep if isinstance(keep, int) and keep >= 1 else None
 
 
 def is_surplus(facts: Versions, commit: Commit, keep: int | None) -> bool:
@@ -174,7 +177,7 @@ def pin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> 
     """
 
     def build(facts: Versions) -> Mapping[str, Any] | None:
-        pinned = _standing(name, version, facts).pinned
+        pinned = _visible_commit(name, version, facts).pinned
         return None if pinned else _record("pin", version, by, reason, datetime.now(UTC))
 
     return _append(version_log(lake, name), build)
@@ -189,7 +192,7 @@ def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -
     """
 
     def build(facts: Versions) -> Mapping[str, Any] | None:
-        pinned = _standing(name, version, facts).pinned
+        pinned = _visible_commit(name, version, facts).pinned
         return _record("unpin", version, by, reason, datetime.now(UTC)) if pinned else None
 
     return _append(version_log(lake, name), build)
@@ -204,7 +207,7 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
     """
 
     def build(facts: Versions) -> Mapping[str, Any] | None:
-        if _standing(name, version, facts).pinned:
+        if _visible_commit(name, version, facts).pinned:
             msg = f"{name}/{version} is pinned: run `ganmill datasets unpin {name} {version}` first"
             raise RetentionError(msg)
         return _record("retire", version, by, reason, datetime.now(UTC))
@@ -215,7 +218,7 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
         lake.delete(latest_key(name))
 
 
-def _standing(name: str, version: str, facts: Versions) -> Commit:
+def _visible_commit(name: str, version: str, facts: Versions) -> Commit:
     """Return the commit of a version that readers see."""
     commit = facts.of(check_version(version))
     if commit is None:

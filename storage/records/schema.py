@@ -7,14 +7,15 @@ holds JSON:
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
      "constraints": [{"kind", "columns", "low", "high", "strict"}]}
 
-`form` is a pattern for keys and replaced text, one symbol per character: `9` a digit, `a` a small
-letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character stand
-for itself, and everything else stands for itself.
+`form` is the text pattern of keys and of replaced text, one symbol per character: `9` a digit, `a`
+a small letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character
+stand for itself, and everything else stands for itself.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,7 @@ KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+"""Of every part of a recipe."""
 
 Label = str | int | bool
 """A value of the label column."""
@@ -39,6 +41,11 @@ def count_classes(labels: pa.Array | pa.ChunkedArray | None) -> ClassCounts:
     counts = pc.value_counts(labels)
     pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
     return tuple(sorted(pairs))
+
+
+def read_class_counts(raw: Sequence[Sequence[Any]]) -> ClassCounts:
+    """Return class counts as JSON holds them, in pairs."""
+    return tuple((label, count) for label, count in raw)
 
 
 Kind = Literal[
@@ -68,7 +75,7 @@ class Column:
     vocabulary: str = "private"
     """`private`, or `public`: even values that few rows hold may be shown."""
     form: str | None = None
-    """Of keys and replaced text."""
+    """The text pattern of keys and of replaced text, see above."""
 
 
 class Constraint(BaseModel):

@@ -1,21 +1,18 @@
-"""How records become the bytes of one shard, and back: one entry per format.
+"""How records become the bytes of one shard, and back; and one Parquet file in memory.
 
 A shard is encoded in memory as a whole, because only whole objects are put. The bytes depend on
-the records and the metadata alone (and on the versions of pyarrow and isal).
-
-Writing and reading one Parquet file in memory: portable encodings, checksums, own metadata.
+the records and the metadata alone (and on the versions of pyarrow and isal). Parquet is written
+with portable encodings, checksums, and metadata of our own.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import IntegrityError, PlanError
+from storage.records.modalities import MODALITIES, load_code
 
 SAMPLE_ID = "sample_id"
 IMAGE = "image"
@@ -27,8 +24,6 @@ class ShardFormat(ABC):
     extension: str
     """Of the shard's file name, without a dot."""
     media_type: str
-    modality: str
-    """Of the records it can hold."""
     sample_ids: bool
     """Whether records carry a `sample_id`; without, the schema is the source's own."""
     self_describing: bool = True
@@ -101,50 +96,62 @@ class ShardFormat(ABC):
         """Return about how many bytes one record takes, for planning; never below 1."""
 
 
-FORMATS: dict[str, str] = {
-    "parquet": "storage.shards.images:FORMAT",
-    "parquet-raw": "storage.shards.images_raw:FORMAT",
-    "table-parquet": "storage.shards.tables:PARQUET",
-    "csv": "storage.shards.tables:CSV",
-}
-"""Name → module and name of the format, imported when it is asked for."""
-
-OFFERED: dict[str, dict[str, str]] = {
-    "images": {"parquet": "parquet", "parquet-raw": "parquet-raw"},
-    "tables": {"parquet": "table-parquet", "csv": "csv"},
-}
-"""Modality → what a recipe calls a format → its key in `FORMATS`."""
-
-
 def format_for(modality: str, name: str) -> str:
-    """Return the key in `FORMATS` of what the recipe calls `output.format`.
+    """Return the key of what the recipe calls `output.format`, as plans and manifests keep it.
 
     Raises:
         PlanError: records of this modality cannot be written so.
     """
-    offered = OFFERED.get(modality, {})
+    row = MODALITIES.get(modality)
+    offered = {} if row is None else row.formats
     if name not in offered:
         msg = (
             f"output.format {name!r} cannot hold {modality}; choose one of "
             f"{', '.join(offered) or 'none'}"
         )
         raise PlanError(msg)
-    return offered[name]
+    return offered[name].key
 
 
-def load_format(name: str) -> ShardFormat:
-    """Return the format of that name.
+def load_format(key: str) -> ShardFormat:
+    """Return the format of that key.
 
     Raises:
         PlanError: there is none.
     """
-    place = FORMATS.get(name)
-    if place is None:
-        msg = f"the output format {name!r} does not exist; choose one of {', '.join(FORMATS)}"
+    known = {entry.key: entry.code for row in MODALITIES.values() for entry in row.formats.values()}
+    if key not in known:
+        msg = f"the output format {key!r} does not exist; choose one of {', '.join(known)}"
         raise PlanError(msg)
-    module, _, constant = place.partition(":")
-    shard_format: ShardFormat = getattr(import_module(module), constant)
+    shard_format: ShardFormat = load_code(known[key])
     return shard_format
+
+
+class ParquetFormat(ShardFormat):
+    """One Parquet file of the columns as they are; children say how theirs are stored otherwise."""
+
+    extension = "parquet"
+    media_type = "application/vnd.apache.parquet"
+
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return it as it is, without metadata."""
+        return schema.remove_metadata()
+
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
+        """Write the columns as they are; the bytes do not depend on how they are chunked."""
+        return write_parquet(records.combine_chunks(), metadata)
+
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
+        """Read every page."""
+        return read_parquet(data)
+
+    def metadata(self, data: bytes) -> dict[str, str]:
+        """Read the footer."""
+        return read_metadata(data)
+
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
+        """Read the footer."""
+        return read_footer(data)
 
 
 ROW_GROUP_ROWS = 8192
@@ -160,7 +167,7 @@ def write_parquet(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     image bytes. The bytes depend on table and metadata alone.
     """
     table = table.replace_schema_metadata(dict(metadata))
-    strings = [field.name for field in table.schema if _is_string(field.type)]
+    strings = [field.name for field in table.schema if is_string(field.type)]
     plain = [field.name for field in table.schema if field.name != IMAGE]
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -222,31 +229,6 @@ def read_footer(data: bytes) -> tuple[int, pa.Schema]:
         raise IntegrityError(msg) from error
 
 
-def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
-    """Return (H, W, C) of the records' image column."""
-    height, width, channels = schema.field(IMAGE).type.shape
-    return height, width, channels
-
-
-def huggingface(schema: pa.Schema) -> dict[str, str]:
-    """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
-
-    Empty where a column's type has no plain name there.
-    """
-    features: dict[str, Any] = {}
-    for field in schema:
-        if field.name == IMAGE:
-            features[IMAGE] = {"_type": "Image"}
-        elif _is_plain(field.type):
-            features[field.name] = {"_type": "Value", "dtype": str(field.type)}
-        else:
-            return {}
-    return {"huggingface": json.dumps({"info": {"features": features}}, sort_keys=True)}
-
-
-def _is_string(kind: pa.DataType) -> bool:
+def is_string(kind: pa.DataType) -> bool:
+    """Return whether a type is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    return _is_string(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))

@@ -1,6 +1,15 @@
-"""`parquet` for images: PNG files in Hugging Face's `struct<bytes, path>`, readable anywhere."""
+"""Parquet of images: `parquet` with PNG files, readable anywhere, and `parquet-raw` with pixels.
 
+`parquet` has Hugging Face's `struct<bytes, path>`. In `parquet-raw` the column `image` is a
+FIXED_LEN_BYTE_ARRAY of H·W·C bytes, rows first, channels last; the key-value metadata `image_shape`
+(H,W,C) and `image_dtype` say how to read it:
+`numpy.frombuffer(b"".join(frame.image), "uint8").reshape(-1, H, W, C)`.
+"""
+
+import json
 from collections.abc import Mapping
+from math import prod
+from typing import Any
 
 import pyarrow as pa
 
@@ -8,29 +17,26 @@ from storage.errors import IntegrityError
 from storage.shards.format import (
     IMAGE,
     ROW_GROUP_ROWS,
-    ShardFormat,
-    huggingface,
-    read_footer,
+    ParquetFormat,
+    is_string,
     read_metadata,
     read_parquet,
-    tensor_shape,
     write_parquet,
 )
 from storage.shards.png import decode_png, encode_png
 
 IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 SHAPE_KEY = "image_shape"
+DTYPE_KEY = "image_dtype"
 PNG_OVERHEAD_BYTES = 70
 PNG_FRACTION = 0.6
 """Of the raw pixels, on photographs at level 1."""
+OTHER_COLUMNS_BYTES = 16
 
 
-class ImagesParquet(ShardFormat):
-    """Lossless, 2 to 3 times smaller than raw; `path` is null."""
+class ImagesParquet(ParquetFormat):
+    """PNG files, lossless and 2 to 3 times smaller than raw; `path` is null."""
 
-    extension = "parquet"
-    media_type = "application/vnd.apache.parquet"
-    modality = "images"
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
@@ -65,18 +71,53 @@ class ImagesParquet(ShardFormat):
         pixels = pa.FixedShapeTensorArray.from_numpy_ndarray(decode_png(files, shape))
         return table.set_column(position, IMAGE, pixels)
 
-    def metadata(self, data: bytes) -> dict[str, str]:
-        """Read the footer."""
-        return read_metadata(data)
-
-    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
-        """Read the footer."""
-        return read_footer(data)
-
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the shape, as for photographs."""
         height, width, channels = tensor_shape(schema)
         return PNG_OVERHEAD_BYTES + int(height * width * channels * PNG_FRACTION)
+
+
+class ImagesRawParquet(ParquetFormat):
+    """The pixels themselves, the fastest to write and to read: no codec, every reader reshapes."""
+
+    sample_ids = True
+
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Replace the tensor by fixed-size bytes."""
+        position = schema.get_field_index(IMAGE)
+        raw = pa.binary(prod(tensor_shape(schema)))
+        return schema.set(position, pa.field(IMAGE, raw)).remove_metadata()
+
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
+        """Write the pixels as they lie in memory."""
+        records = records.combine_chunks()
+        field = self.file_schema(records.schema).field(IMAGE)
+        position = records.schema.get_field_index(IMAGE)
+        chunks = [_as_binary(chunk, field.type) for chunk in records.column(IMAGE).chunks]
+        table = records.set_column(position, field, pa.chunked_array(chunks, field.type))
+        shape = ",".join(str(size) for size in tensor_shape(records.schema))
+        return write_parquet(table, {**metadata, SHAPE_KEY: shape, DTYPE_KEY: "uint8"})
+
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
+        """Read every page and give the pixels their shape again."""
+        table, shape = read_parquet(data), image_shape(read_metadata(data))
+        position = table.schema.get_field_index(IMAGE)
+        if position < 0 or table.schema.field(position).type != pa.binary(prod(shape)):
+            msg = f"the shard has no image column of {prod(shape)} bytes; it is of another format"
+            raise IntegrityError(msg)
+        column = table.column(position).combine_chunks()
+        if column.null_count:
+            msg = f"{column.null_count} images of the shard are null; it is damaged"
+            raise IntegrityError(msg)
+        return table.set_column(position, IMAGE, _as_tensor(column, shape))
+
+    def bytes_per_row(self, schema: pa.Schema) -> int:
+        """Pixels and the other columns, uncompressed."""
+        return int(prod(tensor_shape(schema))) + OTHER_COLUMNS_BYTES
+
+
+PNG = ImagesParquet()
+RAW = ImagesRawParquet()
 
 
 def _slices(column: pa.ChunkedArray) -> list[pa.FixedShapeTensorArray]:
@@ -93,6 +134,22 @@ def _structs(images: pa.FixedShapeTensorArray) -> pa.StructArray:
     return pa.StructArray.from_arrays([files, paths], fields=list(IMAGE_TYPE))
 
 
+def _as_binary(images: pa.FixedShapeTensorArray, kind: pa.DataType) -> pa.FixedSizeBinaryArray:
+    pixels = images.to_numpy_ndarray()
+    buffers = [None, pa.py_buffer(pixels.reshape(-1))]
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(images), buffers)
+
+
+def _as_tensor(
+    column: pa.FixedSizeBinaryArray, shape: tuple[int, int, int]
+) -> pa.FixedShapeTensorArray:
+    size = prod(shape)
+    buffer = column.buffers()[1].slice(column.offset * size, len(column) * size)
+    values = pa.Array.from_buffers(pa.uint8(), len(column) * size, [None, buffer])
+    storage = pa.FixedSizeListArray.from_arrays(values, size)
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), shape), storage)
+
+
 def image_shape(metadata: Mapping[str, str]) -> tuple[int, int, int]:
     """Return (H, W, C) as the shard says it.
 
@@ -107,4 +164,27 @@ def image_shape(metadata: Mapping[str, str]) -> tuple[int, int, int]:
     return height, width, channels
 
 
-FORMAT = ImagesParquet()
+def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
+    """Return (H, W, C) of the records' image column."""
+    height, width, channels = schema.field(IMAGE).type.shape
+    return height, width, channels
+
+
+def huggingface(schema: pa.Schema) -> dict[str, str]:
+    """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
+
+    Empty where a column's type has no plain name there.
+    """
+    features: dict[str, Any] = {}
+    for field in schema:
+        if field.name == IMAGE:
+            features[IMAGE] = {"_type": "Image"}
+        elif _is_plain(field.type):
+            features[field.name] = {"_type": "Value", "dtype": str(field.type)}
+        else:
+            return {}
+    return {"huggingface": json.dumps({"info": {"features": features}}, sort_keys=True)}
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return is_string(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))

@@ -1,11 +1,11 @@
 """PNG for whole batches of equal images: filtered in numpy, deflated by isal, decoded by Pillow.
 
-PNG (Third Edition), W3C Recommendation 2025: section 5 (chunks), 9 (filters), 10 (deflate).
-One image at a time is what makes encoders slow on small images: here the filter runs over the
-batch, and what is left per image is one deflate and one CRC. The bytes are deterministic.
+PNG (Third Edition), W3C Recommendation 2025: section 5 (chunks), 9 (filters), 10 (deflate). One
+image at a time is what makes encoders slow on small images: here the filter runs over the batch,
+and what is left per image is one deflate and one CRC. The bytes are deterministic.
 
-Shape legend: N images, H height, W width, C channels (1 grey, 3 RGB, 4 RGBA), R bytes of a
-filtered row (1 + W·C).
+Shape legend: N images, H height, W width, C channels (1 grey, 3 RGB, 4 RGBA), R bytes of a filtered
+row (1 + W·C).
 """
 
 import struct

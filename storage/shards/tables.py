@@ -1,10 +1,9 @@
-"""`parquet` for tables: the source's own columns and types, readable anywhere.
+"""Shards of tables: `parquet` with the source's own columns, and `csv` as the source writes it.
 
-`csv` for tables: written as the source writes it, or by RFC 4180 where that was no CSV.
-
-A file holds the rows and nothing else, so that pandas, DuckDB and spreadsheets read it as they
-read the source: same delimiter, decimal mark, null words, date formats, encoding and header. What
-it would say of itself stands in the version's `shards.json`.
+CSV is written by RFC 4180 where the source was none. A file holds the rows and nothing else, so
+that pandas, DuckDB and spreadsheets read it as they read the source: same delimiter, decimal mark,
+null words, date formats, encoding and header. What it would say of itself stands in the version's
+`shards.json`.
 """
 
 from collections.abc import Mapping
@@ -14,11 +13,8 @@ import pyarrow as pa
 
 from storage.errors import IntegrityError
 from storage.shards.format import (
+    ParquetFormat,
     ShardFormat,
-    read_footer,
-    read_metadata,
-    read_parquet,
-    write_parquet,
 )
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
@@ -26,27 +22,20 @@ from storage.sources.tables.dialect import KEY, Dialect, dialect_of
 _STRING_BYTES = 3
 _FLOAT_BYTES = 6
 _BIT_BYTES = 1 / 8
+_TEXT_BYTES = 10
+_NUMBER_BYTES = 8
+_BOOLEAN_BYTES = 6
+_MOMENT_BYTES = 20
 
 
-class TablesParquet(ShardFormat):
+class TablesParquet(ParquetFormat):
     """One column per column of the source, timestamps in microseconds, nothing beside them."""
 
-    extension = "parquet"
-    media_type = "application/vnd.apache.parquet"
-    modality = "tables"
     sample_ids = False
 
-    def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return it as it is, without metadata."""
-        return schema.remove_metadata()
-
-    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
-        """Write the columns as they are; the bytes do not depend on how they are chunked."""
-        return write_parquet(records.combine_chunks(), metadata)
-
-    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
         """Read every page."""
-        table = read_parquet(data)
+        table = super().decode(data, schema)
         foreign = [field for field in table.schema if not _is_cell(field.type)]
         if foreign:
             msg = (
@@ -56,41 +45,9 @@ class TablesParquet(ShardFormat):
             raise IntegrityError(msg)
         return table
 
-    def metadata(self, data: bytes) -> dict[str, str]:
-        """Read the footer."""
-        return read_metadata(data)
-
-    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
-        """Read the footer."""
-        return read_footer(data)
-
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types, as they compress in tables of people and things."""
         return max(1, int(sum(_stored_bytes(field.type) for field in schema)))
-
-
-def _is_cell(kind: pa.DataType) -> bool:
-    nested = pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind)
-    return not (nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _stored_bytes(kind: pa.DataType) -> Any:
-    if pa.types.is_boolean(kind):
-        return _BIT_BYTES
-    if pa.types.is_floating(kind):
-        return _FLOAT_BYTES * kind.bit_width / 64
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _STRING_BYTES
-    return kind.bit_width / 16
-
-
-PARQUET = TablesParquet()
-
-
-_TEXT_BYTES = 10
-_NUMBER_BYTES = 8
-_BOOLEAN_BYTES = 6
-_MOMENT_BYTES = 20
 
 
 class TablesCsv(ShardFormat):
@@ -98,7 +55,6 @@ class TablesCsv(ShardFormat):
 
     extension = "csv"
     media_type = "text/csv"
-    modality = "tables"
     sample_ids = False
     self_describing = False
 
@@ -144,6 +100,25 @@ class TablesCsv(ShardFormat):
         return max(1, sum(_text_bytes(field.type) for field in schema))
 
 
+PARQUET = TablesParquet()
+CSV = TablesCsv()
+
+
+def _is_cell(kind: pa.DataType) -> bool:
+    nested = pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind)
+    return not (nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _stored_bytes(kind: pa.DataType) -> Any:
+    if pa.types.is_boolean(kind):
+        return _BIT_BYTES
+    if pa.types.is_floating(kind):
+        return _FLOAT_BYTES * kind.bit_width / 64
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _STRING_BYTES
+    return kind.bit_width / 16
+
+
 def _text_bytes(kind: pa.DataType) -> int:
     if pa.types.is_temporal(kind):
         return _MOMENT_BYTES
@@ -153,8 +128,8 @@ def _text_bytes(kind: pa.DataType) -> int:
 
 
 def _arguments(dialect: Dialect) -> list[str]:
-    """Return what `pandas.read_csv` has to be told of a dialect."""
-    told: dict[str, tuple[object, object]] = {
+    """Return the arguments with which `pandas.read_csv` reads a dialect."""
+    arguments: dict[str, tuple[object, object]] = {
         "sep": (dialect.delimiter, ","),
         "quotechar": (dialect.quote or '"', '"'),
         "encoding": (dialect.encoding, "utf-8"),
@@ -164,7 +139,4 @@ def _arguments(dialect: Dialect) -> list[str]:
         "skipinitialspace": (dialect.space, False),
         "skiprows": (int(dialect.sep_line), 0),
     }
-    return [f"{name}={value!r}" for name, (value, default) in told.items() if value != default]
-
-
-CSV = TablesCsv()
+    return [f"{name}={value!r}" for name, (value, default) in arguments.items() if value != default]

@@ -1,8 +1,7 @@
-"""How a source is made ready: one builder per modality, and what it is told and answers.
+"""The storage half of a modality: sources of its records, and the builder that makes them ready.
 
-What every kind of source offers, whatever its records are.
-
-Whether a source has enough records, and enough of every class.
+What every source and every builder offers, whatever the records are, and the checks that all of
+them share: enough records, enough of every class.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +16,11 @@ import pyarrow as pa
 
 from storage.digests import digest_json
 from storage.errors import SourceError
+from storage.records.durable import sync_file
+from storage.records.modalities import MODALITIES, load_code
 from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
+from storage.sources.files import FileKind, SourceFiles, digest_files, verify_files
 from storage.sources.split import TRAIN
 
 
@@ -29,22 +30,16 @@ class SourceDescription:
 
     kind: str
     """`example`, `folder`, `parquet` or `csv`."""
-
     modality: str
-    """`images` or `tables`."""
-
+    """A name in `storage.records.modalities.MODALITIES`."""
     files: int
     """Files that hold records."""
-
     size_bytes: int
     """Bytes of these files."""
-
     ignored_files: int
     """Other files beside them."""
-
     rows: int
     """Records, before any is found unreadable."""
-
     columns: tuple[str, ...]
     """What can be a label or decide the split."""
 
@@ -57,10 +52,8 @@ class Source(ABC):
 
     uri: str
     """As the user wrote it."""
-
     modality: str
-    """`images` or `tables`."""
-
+    """A name in `storage.records.modalities.MODALITIES`."""
     ignored_files: int = 0
     """Files beside those that hold records; known from the listing."""
 
@@ -98,9 +91,34 @@ class Source(ABC):
             SourceError: files came, went or changed meanwhile.
         """
 
-    def describe(self) -> SourceDescription:
-        """Return `description`."""
-        return self.description
+
+class FileSource(Source):
+    """A source that consists of files."""
+
+    def __init__(self, found: SourceFiles) -> None:
+        self.uri = found.uri
+        self.ignored_files = found.ignored
+        self._found = found
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the sorted (relative path, size, content tag)."""
+        return digest_files(self._found.store, self._found.files)
+
+    def verify_unchanged(self) -> None:
+        """Check that every file still has the size and tag of the listing."""
+        verify_files(self._found)
+
+    def _described(self, kind: str, rows: int, columns: Sequence[str]) -> SourceDescription:
+        return SourceDescription(
+            kind=kind,
+            modality=self.modality,
+            files=len(self._found.files),
+            size_bytes=sum(info.size_bytes for info in self._found.files),
+            ignored_files=self.ignored_files,
+            rows=rows,
+            columns=tuple(columns),
+        )
 
 
 def missing_column(
@@ -114,24 +132,35 @@ def missing_column(
         known: the columns that exist.
         place: where the recipe says it.
     """
-    listed = ", ".join(repr(column) for column in known) or "none"
+    columns = ", ".join(repr(column) for column in known) or "none"
     near = get_close_matches(name, known, 1)
     guess = f" (did you mean {near[0]!r}?)" if near else ""
     remedy = ", or set it to null for unconditional generation" if place == "source.label" else ""
     return SourceError(
-        f"The source {uri!r} has no column {name!r}{guess}; its columns are {listed}: name one of "
+        f"The source {uri!r} has no column {name!r}{guess}; its columns are {columns}: name one of "
         f"them in {place}{remedy}."
     )
 
 
+def scikit_learn_datasets(example: str) -> Any:
+    """Return the module of the data sets that scikit-learn brings.
+
+    Raises:
+        SourceError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        msg = (
+            f"The source 'example:{example}' needs scikit-learn, which is not installed; "
+            "run pip install 'ganmill[jobs]'."
+        )
+        raise SourceError(msg) from error
+    return datasets
+
+
 Progress = Callable[[int, int], None]
 """Called with (records done, records in all)."""
-
-BUILDERS: Final[dict[str, str]] = {
-    "images": "storage.sources.images.build",
-    "tables": "storage.sources.tables.build",
-}
-"""Modality → module with `BUILDER`, imported when it is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +200,35 @@ class Built:
 
 
 class Builder(ABC):
-    """Prepares the records of one modality. Instances carry no state."""
+    """Recognises the sources of one modality and prepares their records. Carries no state."""
+
+    files: tuple[FileKind, ...]
+    """What its records are read from."""
+    examples: Mapping[str, Callable[[str], Source]] = {}
+    """URIs `example:<name>`, and what opens them."""
+
+    @abstractmethod
+    def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
+        """Return the source that these files of one of its kinds are; None: of another modality.
+
+        Raises:
+            SourceError: the files are damaged, or not what `source.modality` says.
+        """
+
+    @abstractmethod
+    def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
+        """Return the settings that shape records, for keys: no URI, no credentials, no file choice.
+
+        Which files were read is in the source digest; how they are divided is in the split rule.
+
+        Args:
+            config: the recipe's `source`.
+            min_group: `privacy.min_group`.
+        """
+
+    @abstractmethod
+    def describe(self, schema: pa.Schema) -> str:
+        """Return in a few words what prepared records are, such as their size."""
 
     @abstractmethod
     def libraries(self) -> Mapping[str, str]:
@@ -186,14 +243,14 @@ class Builder(ABC):
             LakeError: the store that holds it fails.
         """
 
-    @abstractmethod
     def load(self, folder: Path, index: Mapping[str, Any]) -> Mapping[str, pa.Table]:
-        """Map the records of every split; nothing is read yet.
+        """Map the records of every split; nothing is read yet. Here: one `.arrow` file each.
 
         Args:
             folder: what `build` filled.
             index: `label`, `details`, and `splits` with the `rows` of each.
         """
+        return {name: map_arrow(folder / f"{name}.arrow") for name in index["splits"]}
 
 
 def load_builder(modality: str) -> Builder:
@@ -202,18 +259,27 @@ def load_builder(modality: str) -> Builder:
     Raises:
         KeyError: there is none.
     """
-    builder: Builder = import_module(BUILDERS[modality]).BUILDER
+    builder: Builder = load_code(MODALITIES[modality].builder)
     return builder
+
+
+def write_arrow(path: Path, records: pa.Table) -> None:
+    """Write records as one batch, so that they are mapped in one chunk; durable on return."""
+    records = records.combine_chunks()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, records.schema) as writer:
+        writer.write_table(records)
+    sync_file(path)
+
+
+def map_arrow(path: Path) -> pa.Table:
+    """Map what `write_arrow` wrote."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
 
 
 MIN_RECORDS: Final = 100
 MIN_CLASS_RECORDS: Final = 10
 MAX_SKIPPED_FRACTION: Final = 0.01
-
-RECORDS: Final[Mapping[str, str]] = {"images": "images", "tables": "rows"}
-"""What the records of a modality are called."""
-
-_SHOWN = 3
 
 
 def check_amount(config: SourceConfig, rows: int, modality: str) -> None:
@@ -223,7 +289,7 @@ def check_amount(config: SourceConfig, rows: int, modality: str) -> None:
         SourceError: there are fewer than `MIN_RECORDS`.
     """
     if rows < MIN_RECORDS:
-        word = RECORDS[modality]
+        word = MODALITIES[modality].words.records
         msg = (
             f"The source {config.uri!r} holds {rows} {word}, and at least {MIN_RECORDS} are "
             f"needed to train and to judge; add {word}."
@@ -245,20 +311,20 @@ def check_classes(
     Raises:
         SourceError: a class is too small, or is never trained on.
     """
-    word = RECORDS[modality]
+    word = MODALITIES[modality].words
     least = max(MIN_CLASS_RECORDS, min_group)
     totals: dict[Any, int] = {}
     for counts in class_counts.values():
         for label, count in counts:
             totals[label] = totals.get(label, 0) + count
-    _check_sizes(config, tuple(totals.items()), least, word)
+    _check_sizes(config, tuple(totals.items()), least, word.records)
     if TRAIN in class_counts:
         trained = dict(class_counts[TRAIN])
         absent = [label for label in totals if label not in trained]
         if absent:
             msg = (
-                f"The classes {absent[:_SHOWN]} of {config.label!r} have no {word[:-1]} in train; "
-                "divide them among the splits or exclude them."
+                f"The classes {absent[:3]} of {config.label!r} have no {word.record} in "
+                "train; divide them among the splits or exclude them."
             )
             raise SourceError(msg)
 
@@ -275,10 +341,20 @@ def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: i
 def _check_sizes(config: SourceConfig, counts: ClassCounts, least: int, word: str) -> None:
     small = sorted((label, count) for label, count in counts if count < least)
     if small:
-        shown = ", ".join(f"{label!r} ({count})" for label, count in small[:_SHOWN])
-        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+        shown = first_few([f"{label!r} ({count})" for label, count in small])
         msg = (
-            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}{more}; "
+            f"Each class needs at least {least} {word}, but {config.label!r} has {shown}; "
             f"add {word.split()[0]}, merge or exclude these classes, or set source.label to null."
         )
         raise SourceError(msg)
+
+
+def listed(names: Sequence[object]) -> str:
+    """Return for a message the first three names, quoted, and how many more there are."""
+    return first_few([repr(name) for name in names])
+
+
+def first_few(texts: Sequence[str], between: str = ", ") -> str:
+    """Return for a message the first three texts, and how many more there are."""
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return between.join(texts[:3]) + more

@@ -1,17 +1,17 @@
-"""What a recipe says about its source.
+"""What a recipe says of its source.
 
-What a recipe says about a table: how its CSV is written, what its columns are, what holds.
+Where it is, how it is read and split; of a table also how its CSV is written, what its columns are,
+and what holds between them.
 """
 
 import re
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from storage.records.schema import Constraint, Kind
+from storage.records.modalities import MODALITIES
+from storage.records.schema import FROZEN, Constraint, Kind
 from storage.sources.split import SplitConfig
-
-FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class CsvConfig(BaseModel):
@@ -56,56 +56,56 @@ _DEPTH = re.compile(r"depth:(-?[1-9]\d*)")
 class SourceConfig(BaseModel):
     """Where the real records are and how they are read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = FROZEN
 
     uri: str = Field(min_length=1, title="URI")
     """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""
-
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
-
-    modality: Literal["auto", "images", "tables"] = Field(default="auto", title="Modality")
+    modality: str = Field(
+        default="auto", title="Modality", json_schema_extra={"enum": ["auto", *MODALITIES]}
+    )
     """What the records are; `auto` looks into the source: image files, Parquet with a column of
     encoded images, or a table in CSV or other Parquet files."""
-
     label: str | None = Field(default="label", title="Label")
     """The column that generation is conditioned on; for image folders the name to give to the
     class. Tables: the column that others are asked to predict. null = unconditional."""
-
     label_from: str | None = Field(default=None, title="Label from path")
     """Image folders: which part of the relative path is the class. `depth:1` is the first folder
     below the source, `depth:-1` (the default) the folder that holds the image; anything else is a
     regular expression with one group, searched in the relative path."""
-
     include: tuple[str, ...] = Field(default=(), title="Include")
     """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
     one without to the file name."""
-
     exclude: tuple[str, ...] = Field(default=(), title="Exclude")
     """Globs of the files to leave out, in the manner of `include`."""
-
     resize: str | None = Field(default=None, title="Resize")
     """Bring every image to this size in pixels: `32` for a square, `32x48` for height x width.
     null = the images have one size already."""
-
     csv: CsvConfig = Field(default=CsvConfig(), title="CSV")
     """Tables in CSV files: how they are written, where that shall not be detected."""
-
     columns: tuple[ColumnConfig, ...] = Field(default=(), title="Columns")
     """Tables: what columns are, where that shall not be inferred."""
-
     constraints: tuple[Constraint, ...] = Field(default=(), title="Constraints")
     """Tables: what holds in every real row and must hold in every synthetic one."""
-
     sums: Literal["found", "named"] = Field(default="found", title="Sums")
     """Tables: `found` also makes a column from two others when it is their sum in every one of a
     thousand rows or more; `named` leaves that to `constraints`."""
-
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
-
     split: SplitConfig = Field(default=SplitConfig(), title="Split")
     """How the records are divided into train, validation and holdout."""
+
+    @field_validator("modality")
+    @classmethod
+    def _modality_exists(cls, value: str) -> str:
+        if value not in ("auto", *MODALITIES):
+            *names, last = map(repr, ("auto", *MODALITIES))
+            message = (
+                f"source.modality {value!r} does not exist; choose {', '.join(names)} or {last}"
+            )
+            raise ValueError(message)
+        return value
 
     @field_validator("resize", mode="before")
     @classmethod
@@ -207,33 +207,3 @@ def path_selector(value: str) -> int | re.Pattern[str]:
         )
         raise ValueError(message)
     return pattern
-
-
-def record_settings(config: SourceConfig, *, modality: str, min_group: int) -> dict[str, Any]:
-    """Return the settings that shape records, for keys: no URI, no credentials, no file choice.
-
-    Which files were read is in the source digest; how they are divided is in the split rule.
-
-    Args:
-        config: the recipe's `source`.
-        modality: what was found in it.
-        min_group: `privacy.min_group`, which travels with the records of a table.
-    """
-    if modality == "tables":
-        return {
-            "modality": modality,
-            "label": config.label,
-            "min_group": min_group,
-            "sums": config.sums,
-            "csv": config.csv.model_dump(mode="json"),
-            "columns": [column.model_dump(mode="json") for column in config.columns],
-            "constraints": [
-                constraint.model_dump(mode="json") for constraint in config.constraints
-            ],
-        }
-    return {
-        "modality": modality,
-        "label": config.label,
-        "label_from": config.label_from if config.label is not None else None,
-        "resize": None if config.resize is None else list(parse_resize(config.resize)),
-    }

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     gpu_lease_s: int = Field(default=120, ge=60, le=86400)
     """How long a slot is kept for a training that no longer answers, in seconds."""
     heartbeat_s: int = Field(default=30, ge=30, le=3600)
-    """How often a run tells that it lives, in seconds; three missed in a row make it crashed."""
+    """How often a run sends a heartbeat, in seconds; three missed in a row make it crashed."""
     reschedules: int = Field(default=2, ge=0, le=20)
     """How often a crashed run is started again by itself."""
 

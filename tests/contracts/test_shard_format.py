@@ -10,17 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import IntegrityError, PlanError
+from storage.records.modalities import MODALITIES
 from storage.shards.format import (
     IMAGE,
-    OFFERED,
     SAMPLE_ID,
     format_for,
     load_format,
     write_parquet,
 )
 
-IMAGE_FORMATS = tuple(OFFERED["images"].values())
-TABLE_FORMATS = tuple(OFFERED["tables"].values())
+IMAGE_FORMATS = tuple(one.key for one in MODALITIES["images"].formats.values())
+TABLE_FORMATS = tuple(one.key for one in MODALITIES["tables"].formats.values())
 METADATA = {"synthetic": "true", "generator": "toy/x", "run_key": "ab", "shard_index": "3"}
 LABELS = {
     "text": pa.array(["ä", "bee", "bee", "", "cat"], pa.string()),
@@ -153,7 +153,6 @@ def test_the_guess_for_rows_is_near(table_format):
 
 def test_rows_carry_no_sample_id(table_format):
     assert not table_format.sample_ids
-    assert table_format.modality == "tables"
     line = table_format.how_to_read("<lake>/x/", 4, pa.table(CELLS).schema)
     assert any("pandas.read_" in part for part in line)
     assert any("<lake>/x/" in part for part in line)

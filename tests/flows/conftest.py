@@ -51,7 +51,8 @@ def plan(snapshot: tuple[Path, str, pa.Schema]) -> Plan:
         generator="tiny/20260101T000000Z-abababab",
         snapshot_digest=digest,
     )
-    kind = RecordKind(schema=schema, label="kind", class_counts=(("a", 10), ("b", 10), ("c", 10)))
+    counts = (("a", 10), ("b", 10), ("c", 10))
+    kind = RecordKind(schema=schema, label="kind", class_counts=counts, modality="images")
     config = SynthesisConfig(samples=110, balance="equal", shard_samples=10)
     created = datetime(2026, 1, 1, tzinfo=UTC)
     return propose(identity, config, kind, format="parquet", created=created)

@@ -7,8 +7,13 @@ from flows.job import now
 from flows.maintain import maintain_lake
 from storage.digests import canonical_json
 from storage.lake.announce import PROMOTED
-from storage.lake.layout import promotion_key, snapshot_key
-from storage.lake.registry import TrainingPlan, agree_training, complete, mirror
+from storage.lake.layout import numbered_key, promotions_folder, snapshot_key
+from storage.lake.registry import (
+    TrainingPlan,
+    agree_training,
+    complete_checkpoints,
+    mirror_checkpoint,
+)
 from storage.stores.memory import MemoryStore
 
 DONE, OPEN = "ab" * 32, "cd" * 32
@@ -24,7 +29,7 @@ def lake(tmp_path):
     plans = {}
     for key in (DONE, OPEN):
         plans[key] = agree_training(lake, TrainingPlan.propose("digits", key, now(), {}))
-        mirror(lake, key, checkpoint, 700)
+        mirror_checkpoint(lake, key, checkpoint, 700)
     version = plans[DONE].version
     lake.put_once(snapshot_key("digits", version), b"{}")
     record = {
@@ -37,7 +42,7 @@ def lake(tmp_path):
         "previous": 0,
         "created": "2026-01-01T00:00:00+00:00",
     }
-    lake.put_once(promotion_key("digits", 1), canonical_json(record))
+    lake.put_once(numbered_key(promotions_folder("digits"), 1), canonical_json(record))
     return lake
 
 
@@ -50,8 +55,8 @@ def test_only_said_it_changes_nothing(lake):
 
 def test_checkpoints_of_finished_trainings_go_and_others_stay(lake):
     assert maintain_lake(lake, apply=True).checkpoints == (DONE,)
-    assert complete(lake, DONE) == []
-    assert complete(lake, OPEN) == [700]
+    assert complete_checkpoints(lake, DONE) == []
+    assert complete_checkpoints(lake, OPEN) == [700]
     assert maintain_lake(lake, apply=True).checkpoints == ()
 
 

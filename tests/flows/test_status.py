@@ -15,7 +15,7 @@ from storage.lake.layout import make_version, manifest_key, plan_key, snapshot_k
 from storage.lake.log import append_commit, version_log
 from storage.lake.manifest import Manifest, ManifestFields
 from storage.lake.promotions import PromotionDraft, decide, standing
-from storage.lake.registry import TrainingPlan, agree_training, claim, mirror
+from storage.lake.registry import TrainingPlan, agree_training, claim, mirror_checkpoint
 from storage.stores.open import open_store
 
 T0 = datetime(2026, 1, 1, 3, tzinfo=UTC)
@@ -104,7 +104,7 @@ def test_an_unfinished_training_is_named_with_its_progress(lake, shown, tmp_path
     checkpoint = tmp_path / "000000000700"
     checkpoint.mkdir()
     (checkpoint / "state.json").write_text("{}")
-    mirror(lake, KEYS[0], checkpoint, 700)
+    mirror_checkpoint(lake, KEYS[0], checkpoint, 700)
     printed = shown()
     assert f"Unfinished training of digits, begun {T0.isoformat()}, " in printed
     assert "700 samples in the lake: run its recipe again to continue" in printed

@@ -1,1 +1,1 @@
-"""Sources of images: folders of files, and Parquet with encoded images; decoded and dealt out."""
+"""Sources of images: folders of files, and Parquet with encoded images."""

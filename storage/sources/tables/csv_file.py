@@ -1,18 +1,13 @@
-"""How one CSV file is laid out: delimiter, quotes, line ends, header; from its first part.
+"""One CSV file to columns of text: its layout, its records, and what is wrong in which line.
 
-One CSV file to columns of text.
-
-The text of a CSV file: unpacked, and brought to UTF-8.
-
-What is wrong with a CSV file, and in which line: it is read again, record by record.
+The layout (delimiter, quotes, line ends, header) is found in the first part of the file. Arrow
+reads the records; only where it fails, or a quote may be left open, the file is read again, record
+by record, for the line of the fault.
 """
 
-import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -23,13 +18,18 @@ import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig
+from storage.sources.tables.csv_encoding import to_utf8, unpack
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 20
 _SAMPLE_ROWS: Final = 500
+_PARSE_BLOCK_BYTES: Final = 16 << 20
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ENCLOSED: Final = re.compile(r"(?:^|[,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n])", re.MULTILINE)
 _VALUE: Final = re.compile(r"[-+]?[0-9][0-9.,:/-]*([eE][-+]?[0-9]+)?|[0-9-]+[T ][0-9:.]+Z?")
+_TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
+_END: Final = "unexpected end of data"
+_LARGE: Final = "field larger than"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,102 @@ class CsvLayout:
     """Bytes of the text up to the end of the header."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ParsedFile:
+    """The texts of one file, column by column. Shape legend: N rows."""
+
+    name: str
+    """Quoted, for messages."""
+    layout: CsvLayout
+    encoding: str
+    bom: bool
+    note: str | None
+    columns: tuple[pa.ChunkedArray, ...]
+    """N texts each, as a dictionary."""
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.columns[0])
+
+
+def parse_file(raw: bytes, config: CsvConfig, key: str) -> ParsedFile:
+    """Read one file as text.
+
+    Raises:
+        SourceError: it is empty, broken, or in another encoding.
+    """
+    name = repr(key)
+    text = to_utf8(unpack(raw, name), config.encoding, name)
+    layout = find_layout(text.data, config.delimiter, name)
+    columns = _columns(text.data, layout, name)
+    return ParsedFile(
+        name=name,
+        layout=layout,
+        encoding=text.encoding,
+        bom=text.bom,
+        note=text.note,
+        columns=columns,
+    )
+
+
+def find_line(raw: bytes, config: CsvConfig, file: ParsedFile, row: int) -> int:
+    """Return the line of the file where a row begins."""
+    text = to_utf8(unpack(raw, file.name), config.encoding, file.name)
+    return line_of(text.data, file.layout, row)
+
+
+def _columns(data: bytes, layout: CsvLayout, name: str) -> tuple[pa.ChunkedArray, ...]:
+    body = memoryview(data)[layout.header_end :]
+    if layout.space and f"{layout.delimiter} {layout.quote}".encode() in data:
+        body = memoryview(rewritten(data, layout)).cast("B")
+        head = bytes(body[: layout.header_end * 2])
+        body = body[find_layout(head, layout.delimiter, "").header_end :]
+    if not bytes(body[:_PARSE_BLOCK_BYTES]).strip() and len(body) < _PARSE_BLOCK_BYTES:
+        msg = f"The file {name} has a header and no row; fill it or leave it out."
+        raise SourceError(msg)
+    names = [str(number) for number in range(len(layout.header))]
+    try:
+        table = _read(pa.py_buffer(body), layout, names)
+    except pa.ArrowInvalid as error:
+        raise ragged(data, layout, name, str(error).splitlines()[0]) from error
+    if _spans_lines(table):
+        fault = unclosed(data, layout, name)
+        if fault is not None:
+            raise fault
+    return tuple(_trimmed(column) if layout.space else column for column in table.columns)
+
+
+def _read(body: pa.Buffer, layout: CsvLayout, names: list[str]) -> pa.Table:
+    return pa_csv.read_csv(
+        pa.BufferReader(body),
+        pa_csv.ReadOptions(column_names=names, block_size=_PARSE_BLOCK_BYTES),
+        pa_csv.ParseOptions(
+            delimiter=layout.delimiter, quote_char=layout.quote, newlines_in_values=True
+        ),
+        pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, _TEXTS), strings_can_be_null=False, null_values=[]
+        ),
+    )
+
+
+def _spans_lines(table: pa.Table) -> bool:
+    """Whether some text has a line end in it."""
+    return any(
+        pc.any(pc.match_substring_regex(chunk.dictionary, r"[\r\n]")).as_py()
+        for column in table.columns
+        for chunk in column.chunks
+    )
+
+
+def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the texts without the blanks before them."""
+    chunks = [
+        pc.utf8_ltrim_whitespace(chunk.dictionary).take(chunk.indices) for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.string()).dictionary_encode()
+
+
 def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
     """Return the layout of a text.
 
@@ -58,12 +154,12 @@ def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
     Raises:
         SourceError: there is no header.
     """
-    said = _SEP_LINE.match(data)
-    start = said.end() if said else 0
+    sep_line = _SEP_LINE.match(data)
+    start = sep_line.end() if sep_line else 0
     sample = data[start : start + _SAMPLE_BYTES].decode("utf-8", errors="ignore")
     whole = len(data) - start <= _SAMPLE_BYTES
     quote = _quote(sample)
-    known = given or (said.group(1).decode() if said else None)
+    known = given or (sep_line.group(1).decode() if sep_line else None)
     delimiter = known or _delimiter(sample, quote, whole=whole)
     rows = list(_sample_records(sample, delimiter, quote, whole=whole))
     if not rows:
@@ -82,7 +178,7 @@ def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
         quote=quote,
         line_end=_line_end(sample),
         space=space,
-        sep_line=said is not None,
+        sep_line=sep_line is not None,
         header=tuple(header),
         header_end=start + len(sample[:end].encode()),
     )
@@ -135,7 +231,7 @@ def _sample_records(
 
 
 class _Ends:
-    """The lines of a text, and how far they were read."""
+    """The lines of a text, and how many characters were read."""
 
     def __init__(self, text: str) -> None:
         self._lines = io.StringIO(text, newline="")
@@ -191,167 +287,16 @@ def _looks_like_data(header: list[str], rows: list[list[str]]) -> bool:
         numeric = bool(below) and sum(map(_is_value, below)) >= 0.9 * len(below)
         if numeric and title.strip() and not _is_value(title.strip()):
             return False
-        typed += numeric and _is_value(title.strip()) and not _is_year(title.strip())
+        typed += (
+            numeric
+            and _is_value(title.strip())
+            and not re.fullmatch(r"(19|20)[0-9]{2}", title.strip())
+        )
     return typed > 0
 
 
 def _is_value(text: str) -> bool:
     return _VALUE.fullmatch(text) is not None
-
-
-def _is_year(text: str) -> bool:
-    return re.fullmatch(r"(19|20)[0-9]{2}", text) is not None
-
-
-_DECODE_BLOCK_BYTES: Final = 8 << 20
-_BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """A file as UTF-8 without a byte order mark."""
-
-    data: bytes
-    encoding: str
-    bom: bool
-    note: str | None = None
-
-
-def unpack(data: bytes, name: str) -> bytes:
-    """Return what is in a gzip file, or the bytes themselves.
-
-    Raises:
-        SourceError: the gzip file is broken.
-    """
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        msg = f"The file {name} is a broken gzip file ({error}); copy it again."
-        raise SourceError(msg) from error
-
-
-def to_utf8(data: bytes, given: str | None, name: str) -> Text:
-    """Return the file as UTF-8: by its byte order mark, as the recipe says, or as detected.
-
-    Raises:
-        SourceError: it is empty, holds NUL bytes, or is not in the encoding.
-    """
-    bom, encoding = next(((mark, code) for mark, code in _BOMS if data.startswith(mark)), (b"", ""))
-    body = data[len(bom) :]
-    if not body.strip():
-        msg = f"The file {name} is empty; write a header and rows, or leave it out."
-        raise SourceError(msg)
-    note = None
-    guessed = not encoding and given is None
-    if not encoding:
-        encoding, note = _guess(body, name) if given is None else (_known(given), None)
-    text = body if encoding == "utf-8" else _decoded(body, encoding, name).encode()
-    if encoding == "utf-8" and not guessed:
-        _check_utf8(body, name)
-    _check_nul(text, name)
-    return Text(data=text, encoding=encoding, bom=bool(bom), note=note)
-
-
-def _known(encoding: str) -> str:
-    try:
-        return codecs.lookup(encoding).name
-    except LookupError as error:
-        msg = (
-            f"source.csv.encoding {encoding!r} is no encoding that Python knows; write for "
-            "example utf-8, cp1252 or utf-16."
-        )
-        raise SourceError(msg) from error
-
-
-def _guess(body: bytes, name: str) -> tuple[str, str | None]:
-    if body[:200].count(0) * 3 > len(body[:200]):
-        msg = (
-            f"The file {name} is full of NUL bytes, as UTF-16 without a byte order mark is; "
-            "set source.csv.encoding to utf-16-le or utf-16-be."
-        )
-        raise SourceError(msg)
-    bad = _first_invalid(body)
-    if bad is None:
-        return "utf-8", None
-    if _has_multibyte(body):
-        raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
-    encoding = "cp1252" if _decodes(body, "cp1252") else "latin-1"
-    line = body.count(b"\n", 0, bad) + 1
-    return encoding, (
-        f"{name} is not UTF-8 (line {line}) and is read as {encoding}; "
-        "set source.csv.encoding if it is another"
-    )
-
-
-def _first_invalid(body: bytes) -> int | None:
-    """Return where the first byte is that is not UTF-8."""
-    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(body)
-    for start in range(0, len(body), _DECODE_BLOCK_BYTES):
-        held = len(decoder.getstate()[0])
-        block = view[start : start + _DECODE_BLOCK_BYTES]
-        try:
-            decoder.decode(bytes(block), final=start + _DECODE_BLOCK_BYTES >= len(body))
-        except UnicodeDecodeError as error:
-            return start - held + error.start
-    return None
-
-
-def _has_multibyte(body: bytes) -> bool:
-    """Return whether there are letters that only UTF-8 writes so."""
-    return re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", body) is not None
-
-
-def _decodes(body: bytes, encoding: str) -> bool:
-    try:
-        body.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _check_utf8(body: bytes, name: str) -> None:
-    bad = _first_invalid(body)
-    if bad is not None:
-        raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
-
-
-def _decoded(body: bytes, encoding: str, name: str) -> str:
-    try:
-        return body.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        other = "utf-8" if _first_invalid(body) is None else "latin-1"
-        raise _wrong_encoding(body, error.start, name, encoding, other) from error
-
-
-def _wrong_encoding(body: bytes, at: int, name: str, encoding: str, other: str) -> SourceError:
-    line = body.count(b"\n", 0, at) + 1
-    return SourceError(
-        f"The file {name} is not {encoding}: byte {at} (0x{body[at]:02x}) in line {line} does not "
-        f"fit; try source.csv.encoding: {other}, or correct that line."
-    )
-
-
-def _check_nul(text: bytes, name: str) -> None:
-    at = text.find(b"\0")
-    if at >= 0:
-        line = text.count(b"\n", 0, at) + 1
-        msg = (
-            f"The file {name} holds a NUL byte in line {line}, so it is no plain text; write it "
-            "again, or set source.csv.encoding if it is UTF-16."
-        )
-        raise SourceError(msg)
-
-
-_END: Final = "unexpected end of data"
-_LARGE: Final = "field larger than"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,10 +320,12 @@ def ragged(data: bytes, layout: CsvLayout, name: str, reason: str) -> SourceErro
         return open_quote
     wanted = len(layout.header)
     for record in _records(data, layout):
-        if len(record.fields) != wanted:
+        count = len(record.fields)
+        if count != wanted:
             return SourceError(
-                f"Line {record.first_line} of {name} has {_fields(len(record.fields))}, and the "
-                f"header has {wanted}; correct that line, or quote fields that hold the delimiter."
+                f"Line {record.first_line} of {name} has {count} field{'s' if count != 1 else ''}, "
+                f"and the header has {wanted}; correct that line, or quote fields that hold the "
+                "delimiter."
             )
     return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
 
@@ -442,114 +389,7 @@ def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterato
         last = reader.line_num
 
 
-def _fields(count: int) -> str:
-    return f"{count} field{'s' if count != 1 else ''}"
-
-
 def _open_record(data: bytes, layout: CsvLayout, line: int) -> int:
     """Return the last line of the record that begins in a line, read without being strict."""
     records = (record for record in _records(data, layout) if record.first_line >= line)
     return next((record.last_line for record in records), line)
-
-
-_PARSE_BLOCK_BYTES: Final = 16 << 20
-_TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParsedFile:
-    """The texts of one file, column by column. Shape legend: N rows."""
-
-    name: str
-    """Quoted, for messages."""
-    layout: CsvLayout
-    encoding: str
-    bom: bool
-    note: str | None
-    columns: tuple[pa.ChunkedArray, ...]
-    """N texts each, as a dictionary."""
-
-    @property
-    def rows(self) -> int:
-        """N."""
-        return len(self.columns[0])
-
-
-def parse_file(raw: bytes, config: CsvConfig, key: str) -> ParsedFile:
-    """Read one file as text.
-
-    Raises:
-        SourceError: it is empty, broken, or in another encoding.
-    """
-    name = repr(key)
-    text = to_utf8(unpack(raw, name), config.encoding, name)
-    layout = find_layout(text.data, config.delimiter, name)
-    columns = _columns(text.data, layout, name)
-    return ParsedFile(
-        name=name,
-        layout=layout,
-        encoding=text.encoding,
-        bom=text.bom,
-        note=text.note,
-        columns=columns,
-    )
-
-
-def find_line(raw: bytes, config: CsvConfig, file: ParsedFile, row: int) -> int:
-    """Return the line of the file where a row begins."""
-    text = to_utf8(unpack(raw, file.name), config.encoding, file.name)
-    return line_of(text.data, file.layout, row)
-
-
-def _columns(data: bytes, layout: CsvLayout, name: str) -> tuple[pa.ChunkedArray, ...]:
-    body = memoryview(data)[layout.header_end :]
-    if layout.space and f"{layout.delimiter} {layout.quote}".encode() in data:
-        body = memoryview(rewritten(data, layout)).cast("B")
-        body = body[_first_line(bytes(body[: layout.header_end * 2]), layout) :]
-    if not bytes(body[:_PARSE_BLOCK_BYTES]).strip() and len(body) < _PARSE_BLOCK_BYTES:
-        msg = f"The file {name} has a header and no row; fill it or leave it out."
-        raise SourceError(msg)
-    names = [str(number) for number in range(len(layout.header))]
-    try:
-        table = _read(pa.py_buffer(body), layout, names)
-    except pa.ArrowInvalid as error:
-        raise ragged(data, layout, name, str(error).splitlines()[0]) from error
-    if _spans_lines(table):
-        fault = unclosed(data, layout, name)
-        if fault is not None:
-            raise fault
-    return tuple(_trimmed(column) if layout.space else column for column in table.columns)
-
-
-def _read(body: pa.Buffer, layout: CsvLayout, names: list[str]) -> pa.Table:
-    return pa_csv.read_csv(
-        pa.BufferReader(body),
-        pa_csv.ReadOptions(column_names=names, block_size=_PARSE_BLOCK_BYTES),
-        pa_csv.ParseOptions(
-            delimiter=layout.delimiter, quote_char=layout.quote, newlines_in_values=True
-        ),
-        pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, _TEXTS), strings_can_be_null=False, null_values=[]
-        ),
-    )
-
-
-def _first_line(text: bytes, layout: CsvLayout) -> int:
-    return find_layout(text, layout.delimiter, "").header_end
-
-
-def _spans_lines(table: pa.Table) -> bool:
-    """Whether some text has a line end in it."""
-    return any(
-        pc.any(pc.match_substring_regex(chunk.dictionary, r"[\r\n]")).as_py()
-        for column in table.columns
-        for chunk in column.chunks
-    )
-
-
-def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the texts without the blanks before them."""
-    chunks = [
-        pc.utf8_ltrim_whitespace(chunk.dictionary).take(chunk.indices) for chunk in column.chunks
-    ]
-    return pa.chunked_array(chunks, pa.string()).dictionary_encode()

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
+from storage.sources.builder import listed
 
 _DECIMAL_DIGITS = 38
 
@@ -70,7 +71,7 @@ def plain_table(table: pa.Table, uri: str) -> tuple[pa.Table, list[str]]:
             nan.append(name)
             plain = pc.if_else(pc.is_nan(plain), pa.scalar(None, plain.type), plain)
         columns.append(plain)
-    notes = [f"NaN is read as a missing value, in {_listed(nan)}."] if nan else []
+    notes = [f"NaN is read as a missing value, in {listed(nan)}."] if nan else []
     fields = [
         pa.field(name, column.type)
         for name, column in zip(table.column_names, columns, strict=True)
@@ -140,7 +141,3 @@ def _cast(
             f"not fit {kind} ({str(error).splitlines()[0]}); correct it or store another type."
         )
         raise SourceError(msg) from error
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)

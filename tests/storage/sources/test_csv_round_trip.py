@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from storage.errors import IntegrityError
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
-from storage.sources.files import find_files
+from storage.sources.open import find_files
 from storage.sources.tables.csv_source import CsvTable, read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, with_dialect
 
@@ -208,7 +208,7 @@ def test_the_format_says_what_it_is():
     both = schema.with_metadata({**schema.metadata, b"other": b"x"})
     assert FORMAT.file_schema(both).metadata == schema.metadata
     assert not FORMAT.file_schema(pa.schema([("a", pa.int64())])).metadata
-    assert (FORMAT.extension, FORMAT.modality, FORMAT.sample_ids) == ("csv", "tables", False)
+    assert (FORMAT.extension, FORMAT.sample_ids) == ("csv", False)
     assert FORMAT.metadata(b"a\r\n1\r\n") == {}
     rows = pa.table(
         {"a": np.arange(1000), "b": ["some text"] * 1000, "c": [dt.date(2025, 1, 1)] * 1000}

@@ -163,7 +163,7 @@ def test_the_format_of_the_recipe_holds_for_times_of_these_days():
     ] == ("date32[day]")
     against = typed(column(["12/31/2025", "01/02/2025"]), rules)
     assert isinstance(against, Fault)
-    assert against.odd_U.sum() == 1
+    assert against.misfits_U.sum() == 1
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from storage.records.schema import Constraint
+from storage.sources.builder import load_builder
 from storage.sources.config import (
     ColumnConfig,
     CsvConfig,
     SourceConfig,
     parse_resize,
     path_selector,
-    record_settings,
 )
 from storage.sources.split import SplitConfig
 
@@ -67,7 +67,7 @@ def test_a_part_of_the_path_is_a_depth_or_an_expression() -> None:
 
 def keys(modality: str = "images", min_group: int = 10, **fields: object) -> dict:
     config = SourceConfig(**({"uri": "x"} | fields))
-    return record_settings(config, modality=modality, min_group=min_group)
+    return load_builder(modality).settings(config, min_group)
 
 
 def test_keys_hold_what_shapes_records_and_no_place() -> None:

@@ -201,13 +201,13 @@ def test_a_file_that_changes_meanwhile(refused, make_folder, images, monkeypatch
     from storage.sources.images import build as module
 
     root = make_folder(images)
-    deal = module.Staging.deal
+    write_splits = module.StagedImages.write_splits
 
     def change(*arguments) -> None:
-        deal(*arguments)
+        write_splits(*arguments)
         (root / "a" / "0000.png").write_bytes(b"other")
 
-    monkeypatch.setattr(module.Staging, "deal", change)
+    monkeypatch.setattr(module.StagedImages, "write_splits", change)
     assert "changed while it was read" in refused(root)
 
 

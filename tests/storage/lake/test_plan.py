@@ -23,7 +23,10 @@ def test_a_plan_survives_json(plan):
 def test_labels_keep_their_type():
     for labels in ((0, 1), (False, True), ("0", "1")):
         kind = toy.RecordKind(
-            schema=toy.SCHEMA, label="label", class_counts=tuple((x, 5) for x in labels)
+            schema=toy.SCHEMA,
+            label="label",
+            class_counts=tuple((x, 5) for x in labels),
+            modality="images",
         )
         plan = propose(
             toy.identity(), SynthesisConfig(), kind, format="parquet", created=toy.CREATED
@@ -51,7 +54,9 @@ def test_an_unresolved_night_and_an_unknown_format_are_refused():
 
 
 def test_a_measured_size_decides_auto():
-    kind = toy.RecordKind(schema=toy.SCHEMA, label=None, class_counts=(), bytes_per_row=2**20)
+    kind = toy.RecordKind(
+        schema=toy.SCHEMA, label=None, class_counts=(), modality="images", bytes_per_row=2**20
+    )
     config = SynthesisConfig(samples=48 * 20)
     plan = propose(toy.identity(), config, kind, format="parquet", created=toy.CREATED)
     assert [shard.rows for shard in plan.shards] == [48] * 20

@@ -17,7 +17,7 @@ def manifest(lake):
 def test_the_card_shows_verdict_rows_classes_and_how_to_read(manifest):
     text = version_readme(manifest).decode()
     assert f"# toy {manifest.version}" in text
-    assert "50 synthetic records in 4 shards" in text
+    assert "50 synthetic images in 4 shards" in text
     assert "Verdict of the gate: pass" in text
     assert "coverage .97 of the ceiling" in text
     assert "| bee | 17 |" in text

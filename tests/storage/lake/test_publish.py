@@ -434,7 +434,7 @@ class TestReaders:
 
 def test_an_unconditional_generator_publishes_too(lake):
     schema = pa.schema([toy.SCHEMA.field("image")])
-    kind = toy.RecordKind(schema=schema, label=None, class_counts=())
+    kind = toy.RecordKind(schema=schema, label=None, class_counts=(), modality="images")
     config = SynthesisConfig(samples=20, shard_samples=10)
     plan = agree(
         lake, toy.propose(toy.identity(), config, kind, format="parquet", created=toy.CREATED)

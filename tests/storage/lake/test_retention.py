@@ -8,12 +8,12 @@ import toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, UnsettledError
+from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, WriteConflictError
 from storage.lake import datasets
 from storage.lake.layout import latest_key
 from storage.lake.log import read_versions, version_log
 from storage.lake.publish import Publisher, agree, find_committed
-from storage.lake.retention import GRACE, PATIENCE, Collector, pin, retract, unpin
+from storage.lake.retention import GRACE_PERIOD, UNCOMMITTED_PERIOD, Collector, pin, retract, unpin
 from storage.stores.interface import ObjectStore
 from storage.stores.memory import MemoryStore
 
@@ -49,12 +49,12 @@ class TestRetire:
         assert steps(Collector(lake, NOW).collect()) == [("retire", one) for one in versions[:2]]
         assert visible(lake) == versions[2:]
         assert keys(lake, versions[0])
-        assert Collector(lake, NOW + GRACE - timedelta(seconds=1)).collect() == []
-        gone = Collector(lake, NOW + GRACE).collect()
+        assert Collector(lake, NOW + GRACE_PERIOD - timedelta(seconds=1)).collect() == []
+        gone = Collector(lake, NOW + GRACE_PERIOD).collect()
         assert steps(gone) == [("delete", one) for one in versions[:2]]
         assert gone[0].total_bytes > 0
         assert not keys(lake, versions[0])
-        assert Collector(lake, NOW + GRACE).collect() == []
+        assert Collector(lake, NOW + GRACE_PERIOD).collect() == []
         for version in versions[2:]:
             assert datasets.read_manifest(lake, toy.NAME, version).rows == 50
 
@@ -85,7 +85,7 @@ class TestRetire:
     def test_a_record_without_a_time_is_never_old_enough(self, lake):
         old, _ = publish(lake, "a"), publish(lake, "b")
         version_log(lake, toy.NAME).append({"kind": "retire", "version": old}, lambda _: False)
-        assert Collector(lake, NOW + 10 * GRACE).due() == []
+        assert Collector(lake, NOW + 10 * GRACE_PERIOD).due() == []
 
 
 class TestByHand:
@@ -129,15 +129,17 @@ class TestAbandon:
         plan = agree(lake, toy.proposal("a"))
         publisher = Publisher(lake, plan)
         publisher.put_shard(0, toy.records(plan, 0))
-        assert Collector(lake, plan.created + PATIENCE - timedelta(seconds=1)).due() == []
-        gone = Collector(lake, plan.created + PATIENCE).collect()
+        assert Collector(lake, plan.created + UNCOMMITTED_PERIOD - timedelta(seconds=1)).due() == []
+        gone = Collector(lake, plan.created + UNCOMMITTED_PERIOD).collect()
         assert steps(gone) == [("abandon", plan.version)]
         assert not keys(lake, plan.version)[1:], "only the plan, which the next attempt reads"
         for index in publisher.missing():
             publisher.put_shard(index, toy.records(plan, index))
         with pytest.raises(AbandonedError):
             publisher.commit(toy.fields(), {})
-        assert steps(Collector(lake, NOW + PATIENCE).collect()) == [("delete", plan.version)]
+        assert steps(Collector(lake, NOW + UNCOMMITTED_PERIOD).collect()) == [
+            ("delete", plan.version)
+        ]
         assert publish(lake, "a") != plan.version
 
 
@@ -194,7 +196,7 @@ class Actors:
         for _ in range(5):
             try:
                 return publish(lake, run)
-            except (AbandonedError, UnsettledError):
+            except (AbandonedError, WriteConflictError):
                 continue
         return None
 
@@ -202,10 +204,10 @@ class Actors:
         Collector(lake, self.now).collect()
 
     def _wait(self, *_):
-        self.now += GRACE
+        self.now += GRACE_PERIOD
 
     def _wait_long(self, *_):
-        self.now += PATIENCE
+        self.now += UNCOMMITTED_PERIOD
 
     def _pin(self, lake, run):
         self._by_hand(pin, lake, run)
@@ -223,7 +225,7 @@ class Actors:
         if find_committed(lake, plan) is None:
             try:
                 publisher.put_shard(0, toy.records(plan, 0))
-            except (ObjectNotFoundError, UnsettledError):
+            except (ObjectNotFoundError, WriteConflictError):
                 return
 
     def _by_hand(self, move, lake, run):
@@ -295,7 +297,7 @@ def test_a_commit_that_races_with_giving_up_is_decided_by_the_log(at):
     actors.act("begin", "a")
     planned = agree(lake, toy.proposal("a")).version
     others = [(at, lambda: actors.act("publish", "a"))]
-    Collector(Meddling(lake, others), toy.CREATED + 2 * PATIENCE).collect()
+    Collector(Meddling(lake, others), toy.CREATED + 2 * UNCOMMITTED_PERIOD).collect()
     actors.check()
     (shown,) = visible(lake) or [None]
     facts = read_versions(lake, toy.NAME)

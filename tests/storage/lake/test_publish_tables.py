@@ -17,7 +17,8 @@ from storage.lake.manifest import Manifest, ManifestFields, version_croissant, v
 from storage.lake.plan import Plan, RecordKind, propose
 from storage.lake.publish import Publisher, encode_shard
 from storage.lake.synthesis import SynthesisConfig
-from storage.shards.format import OFFERED, load_format
+from storage.records.modalities import MODALITIES
+from storage.shards.format import load_format
 from storage.sources.tables.dialect import Dialect, with_dialect
 from storage.stores.local import LocalStore
 
@@ -74,7 +75,7 @@ def publish(lake, plan: Plan) -> Manifest:
     return publisher.commit(fields, {}).manifest
 
 
-@pytest.fixture(params=OFFERED["tables"].values())
+@pytest.fixture(params=[one.key for one in MODALITIES["tables"].formats.values()])
 def plan(request):
     return proposal(request.param)
 

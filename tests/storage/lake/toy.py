@@ -45,7 +45,10 @@ def identity(run: str = "0") -> Identity:
 def proposal(run: str = "0", *, shard_format: str = "parquet", **synthesis):
     config = SynthesisConfig(**{"samples": 50, "shard_samples": 15, "seed": 7} | synthesis)
     kind = RecordKind(
-        schema=SCHEMA, label="label", class_counts=tuple((name, 20) for name in CLASSES)
+        schema=SCHEMA,
+        label="label",
+        class_counts=tuple((name, 20) for name in CLASSES),
+        modality="images",
     )
     created = CREATED + timedelta(seconds=int(run, 16))
     return propose(identity(run), config, kind, format=shard_format, created=created)

@@ -31,7 +31,7 @@ def content(folder):
 
 def mirror_all(store, folder, *samples_seen, salt=b""):
     for count in samples_seen:
-        registry.mirror(store, KEY, make(folder, count, salt), count)
+        registry.mirror_checkpoint(store, KEY, make(folder, count, salt), count)
 
 
 @pytest.fixture
@@ -41,21 +41,21 @@ def memory():
 
 def test_goes_there_and_back(store, tmp_path):
     original = make(tmp_path / "here", 1000)
-    registry.mirror(store, KEY, original, 1000)
-    fetched = registry.fetch_newest(store, KEY, tmp_path / "there")
+    registry.mirror_checkpoint(store, KEY, original, 1000)
+    fetched = registry.fetch_checkpoint(store, KEY, tmp_path / "there")
     assert fetched == tmp_path / "there" / original.name
     assert content(fetched) == content(original)
     assert [path.name for path in (tmp_path / "there").iterdir()] == [original.name]
 
 
 def test_none_is_none(store, tmp_path):
-    assert registry.fetch_newest(store, KEY, tmp_path / "there") is None
-    assert registry.complete(store, KEY) == []
+    assert registry.fetch_checkpoint(store, KEY, tmp_path / "there") is None
+    assert registry.complete_checkpoints(store, KEY) == []
 
 
 def test_two_are_kept(store, tmp_path):
     mirror_all(store, tmp_path, 900, 1000, 10_000)
-    assert registry.complete(store, KEY) == [10_000, 1000]
+    assert registry.complete_checkpoints(store, KEY) == [10_000, 1000]
     left = {info.key.split("/")[3] for info in store.list(checkpoint_prefix(KEY))}
     assert left == {"000000010000", "000000001000"}
 
@@ -108,14 +108,14 @@ def test_killed_anywhere_and_run_again(tmp_path, operations):
     store.left = operations
     newest = make(tmp_path / "here", 3)
     try:
-        registry.mirror(store, KEY, newest, 3)
+        registry.mirror_checkpoint(store, KEY, newest, 3)
     except Stop:
         assert operations < 8
     store.left = 10**9
-    found = registry.fetch_newest(store, KEY, tmp_path / "there")
+    found = registry.fetch_checkpoint(store, KEY, tmp_path / "there")
     assert content(found) == content(tmp_path / "here" / found.name)
-    registry.mirror(store, KEY, newest, 3)
-    assert registry.complete(store, KEY) == [3, 2]
+    registry.mirror_checkpoint(store, KEY, newest, 3)
+    assert registry.complete_checkpoints(store, KEY) == [3, 2]
     assert len(list(store.list(checkpoint_prefix(KEY)))) == 8
 
 
@@ -125,14 +125,14 @@ def test_two_machines_never_mix(memory, tmp_path):
     mirror_all(memory, tmp_path / "one", 5, salt=b" of one")
     memory.delete(f"{base}/index.json")
     mirror_all(memory, tmp_path / "two", 5, salt=b" of two")
-    fetched = registry.fetch_newest(memory, KEY, tmp_path / "there")
+    fetched = registry.fetch_checkpoint(memory, KEY, tmp_path / "there")
     assert content(fetched) == content(tmp_path / "two" / "step-5")
 
 
 def test_the_first_complete_one_stands(memory, tmp_path):
     mirror_all(memory, tmp_path / "one", 5, salt=b" of one")
     mirror_all(memory, tmp_path / "two", 5, salt=b" of two")
-    fetched = registry.fetch_newest(memory, KEY, tmp_path / "there")
+    fetched = registry.fetch_checkpoint(memory, KEY, tmp_path / "there")
     assert content(fetched) == content(tmp_path / "one" / "step-5")
 
 
@@ -144,9 +144,9 @@ def test_a_damaged_one_gives_way_to_the_one_before(memory, tmp_path):
         if memory.get(info.key).startswith(b"weights")
     )
     memory.replace(victim, b"garbage")
-    assert registry.fetch_newest(memory, KEY, tmp_path / "a").name == "step-1"
+    assert registry.fetch_checkpoint(memory, KEY, tmp_path / "a").name == "step-1"
     memory.delete(victim)
-    assert registry.fetch_newest(memory, KEY, tmp_path / "b").name == "step-1"
+    assert registry.fetch_checkpoint(memory, KEY, tmp_path / "b").name == "step-1"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["step-1"]
 
 
@@ -165,7 +165,7 @@ def test_a_hostile_index_writes_nothing(memory, tmp_path, change):
     mirror_all(memory, tmp_path / "here", 1)
     key = f"{checkpoint_folder(KEY, 1)}/index.json"
     memory.replace(key, json.dumps(json.loads(memory.get(key)) | change).encode())
-    assert registry.fetch_newest(memory, KEY, tmp_path / "there" / "in") is None
+    assert registry.fetch_checkpoint(memory, KEY, tmp_path / "there" / "in") is None
     assert not (tmp_path / "there").exists()
 
 
@@ -174,4 +174,4 @@ def test_one_that_is_here_already_is_not_read(memory, tmp_path):
     for info in memory.list(checkpoint_folder(KEY, 1)):
         if not info.key.endswith("index.json"):
             memory.delete(info.key)
-    assert registry.fetch_newest(memory, KEY, tmp_path / "here") == tmp_path / "here" / "step-1"
+    assert registry.fetch_checkpoint(memory, KEY, tmp_path / "here") == tmp_path / "here" / "step-1"

@@ -101,7 +101,10 @@ def check_promoted(lake_folder, fast_path):
     champion = read.champion
     assert registry.candidates(lake, toy.NAME) == [champion.version]
     target = fast_path / "fetched"
-    assert registry.fetch(lake, toy.NAME, champion.version, target) == champion.snapshot_digest
+    assert (
+        registry.fetch_generator(lake, toy.NAME, champion.version, target)
+        == champion.snapshot_digest
+    )
     shutil.rmtree(target)
     check_staging_is_hidden(lake)
 

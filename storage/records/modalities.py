@@ -1,0 +1,105 @@
+"""The kinds of data: one row each, in the one table that says what differs between them.
+
+A row holds words and dotted names; what is named is imported when it is asked for. The storage half
+of a modality (`Builder`, `ShardFormat`) reads, prepares and writes its records; the gan half
+(`gan.modalities.GanModality`) learns, makes and judges them. A new modality is a folder in either
+half and a row here; nothing else asks which modality it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class Words(NamedTuple):
+    """How a person calls the records of a modality."""
+
+    record: str = "record"
+    records: str = "records"
+    part: str = "part"
+    """What a report breaks its metrics down by: a class, a column."""
+
+
+class FormatEntry(NamedTuple):
+    """One shard format that `output.format` may name."""
+
+    key: str
+    """Its name in plans and manifests, unique over all modalities."""
+    code: str
+    """Dotted name of the `ShardFormat`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """One kind of data. Dotted names are `module` or `module:object`."""
+
+    words: Words
+    takes_conditions: bool = False
+    """Whether `synthesis.given` may set conditions on its columns."""
+    builder: str
+    """The `Builder` that recognises its sources and prepares their records."""
+    formats: Mapping[str, FormatEntry]
+    """What a recipe calls a shard format → the format."""
+    codec: str
+    """The class of its `Codec`, or `ConditionalCodec` where it takes conditions."""
+    networks: str
+    """Module with `build`; see `GanModality.build`."""
+    presets: str
+    """Module with `PRESETS` and `resolve`."""
+    judge: str
+    """Module with `build_reference`, `evaluate`, `build_assess` and `figures`."""
+    preview: str | None = None
+    """Function that draws records as a PNG; None where the report's figures show them."""
+
+
+MODALITIES: dict[str, Modality] = {
+    "images": Modality(
+        words=Words("image", "images", "class"),
+        builder="storage.sources.images.build:BUILDER",
+        formats={
+            "parquet": FormatEntry("parquet", "storage.shards.images:PNG"),
+            "parquet-raw": FormatEntry("parquet-raw", "storage.shards.images:RAW"),
+        },
+        codec="gan.images.codec:ImageCodec",
+        networks="gan.images.networks",
+        presets="gan.images.presets",
+        judge="gan.images.judge",
+        preview="gan.images.preview:preview",
+    ),
+    "tables": Modality(
+        words=Words("row", "rows", "column"),
+        takes_conditions=True,
+        builder="storage.sources.tables.build:BUILDER",
+        formats={
+            "parquet": FormatEntry("table-parquet", "storage.shards.tables:PARQUET"),
+            "csv": FormatEntry("csv", "storage.shards.tables:CSV"),
+        },
+        codec="gan.tables.codec:TableCodec",
+        networks="gan.tables.networks",
+        presets="gan.tables.presets",
+        judge="gan.tables.judge",
+    ),
+}
+"""Name → row, in the order in which a source is recognised: what takes any Parquet file is last."""
+
+
+def load_code(name: str) -> Any:
+    """Import what a row names.
+
+    Args:
+        name: `module` or `module:object`.
+
+    Raises:
+        ImportError: there is no such module.
+        AttributeError: it has no such object.
+    """
+    module, _, attribute = name.partition(":")
+    loaded = import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded
+
+
+def words_of(modality: str) -> Words:
+    """Return the words of a modality; general ones for one that this version does not have."""
+    row = MODALITIES.get(modality)
+    return Words() if row is None else row.words

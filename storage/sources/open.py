@@ -1,0 +1,264 @@
+"""From an URI to a source: its files are listed and chosen, and a builder recognises what they are.
+
+Globs apply to '/'-separated relative paths: `*` and `?` stay within one folder, `**` crosses
+folders, `[ab]` and `[!ab]` match one character.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from storage.errors import SourceError
+from storage.records.modalities import MODALITIES
+from storage.sources.builder import Builder, Source, load_builder
+from storage.sources.config import SourceConfig
+from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
+from storage.stores.interface import ObjectInfo, ObjectStore
+from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile, load_profile
+
+EXAMPLE: Final = "example:"
+"""How the URI of an example begins."""
+
+_WILDCARD: Final = re.compile(r"[*?\[]")
+
+
+def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
+    """List a source, find out what it is, and check that it has what the recipe names.
+
+    No record is decoded. The first modality whose builder knows the files has them, unless
+    `source.modality` names one.
+
+    Args:
+        config: the recipe's `source`.
+        profile: credentials; None = those that `config.storage` names.
+
+    Raises:
+        SourceError: it is missing, empty, of mixed kinds, of another modality, or lacks a column.
+        SettingsError: there is no such storage profile, or the URI is wrong.
+        LakeError: the store fails, such as AccessDeniedError or BucketMissingError.
+    """
+    source = _open_example(config.uri) if config.uri.startswith(EXAMPLE) else _open(config, profile)
+    if config.modality not in ("auto", source.modality):
+        msg = (
+            f"The source {config.uri!r} holds {source.modality} and source.modality says "
+            f"{config.modality!r}; set it to auto or name another source."
+        )
+        raise SourceError(msg)
+    source.check(config)
+    return source
+
+
+def _open_example(uri: str) -> Source:
+    examples = {
+        name: opener for row in MODALITIES for name, opener in load_builder(row).examples.items()
+    }
+    if uri not in examples:
+        msg = f"There is no source {uri!r}; the examples are {', '.join(examples)}."
+        raise SourceError(msg)
+    return examples[uri](uri)
+
+
+def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
+    builders = {name: load_builder(name) for name in MODALITIES}
+    candidates = [one for name, one in builders.items() if config.modality in ("auto", name)]
+    found = find_files(
+        config,
+        profile or load_profile(config.storage),
+        known=_kinds(builders.values()),
+        wanted=_kinds(candidates),
+    )
+    for builder in candidates:
+        source = builder.open(config, found) if found.kind in builder.files else None
+        if source is not None:
+            return source
+    msg = (
+        f"The source {config.uri!r} holds {found.kind.name} files of no known modality; name it in "
+        f"source.modality: {', '.join(MODALITIES)}."
+    )
+    raise SourceError(msg)
+
+
+def _kinds(builders: Iterable[Builder]) -> tuple[FileKind, ...]:
+    """Return what these builders read from, each kind once."""
+    return tuple(dict.fromkeys(kind for builder in builders for kind in builder.files))
+
+
+def find_files(
+    config: SourceConfig,
+    profile: StorageProfile | None,
+    *,
+    known: Sequence[FileKind] = FILE_KINDS,
+    wanted: Sequence[FileKind] = FILE_KINDS,
+) -> SourceFiles:
+    """List a source and choose its files.
+
+    Args:
+        config: the recipe's `source`.
+        profile: credentials.
+        known: the kinds by which an URI is seen to be a file.
+        wanted: the kinds to choose; files of others are ignored.
+
+    Raises:
+        SourceError: nothing is there, nothing is readable, or two kinds are mixed.
+        LakeError: the store fails.
+    """
+    store, listed, glob = _list(config.uri, profile, known)
+    matched = compile_glob(glob).fullmatch if glob else bool
+    included = any_of(config.include) if config.include else bool
+    excluded = any_of(config.exclude)
+    by_kind: dict[FileKind, list[ObjectInfo]] = {}
+    for info in sorted(listed, key=lambda info: info.key):
+        kind = _kind(info.key, config, wanted)
+        chosen = matched(info.key) and included(info.key) and not excluded(info.key)
+        if kind is not None and chosen and not is_hidden(info.key):
+            by_kind.setdefault(kind, []).append(info)
+    if not by_kind:
+        raise SourceError(_nothing(config, listed, wanted))
+    described = {name for kind in by_kind for name in kind.companions}
+    left = sorted(
+        (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
+    )
+    if len(left) > 1:
+        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in left[:2])
+        msg = (
+            f"The source {config.uri!r} holds both {one} files ({first!r}) and {other} files "
+            f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
+        )
+        raise SourceError(msg)
+    kind, files = left[0], by_kind[left[0]]
+    ignored = len(listed) - len(files)
+    return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
+
+
+def _list(
+    uri: str, profile: StorageProfile | None, known: Sequence[FileKind]
+) -> tuple[ObjectStore, list[ObjectInfo], str | None]:
+    """Return the store of the folder, what lies below, and the glob of the URI if it has one."""
+    local = _local_path(uri)
+    if has_wildcard(uri) and not (local is not None and local.exists()):
+        folder, glob = split_glob(uri)
+        if folder.endswith(":/"):
+            msg = f"The source {uri!r} has a wildcard in the bucket; name one bucket."
+            raise SourceError(msg)
+        store = open_store(folder, profile, read_only=True)
+        return store, list(store.list(literal_prefix(glob))), glob
+    suffixes = {suffix for kind in known for suffix in kind.suffixes | kind.named_suffixes}
+    if _suffix(uri) in suffixes and not (local and local.is_dir()):
+        folder, _, name = uri.rstrip("/").rpartition("/")
+        store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
+        info = store.stat(name)
+        if info is not None:
+            return store, [info], None
+    if local is not None and not local.is_dir():
+        state = "is a file of no known kind" if local.exists() else "does not exist"
+        msg = (
+            f"The source {uri!r} {state}; point source.uri at a folder of images, a Parquet or CSV "
+            "file, a glob, s3://bucket/prefix or example:digits."
+        )
+        raise SourceError(msg)
+    store = open_store(uri, profile, read_only=True)
+    return store, list(store.list()), None
+
+
+def _local_path(uri: str) -> Path | None:
+    if uri.startswith("file://"):
+        return Path(unquote(urlsplit(uri).path))
+    return None if "://" in uri else Path(uri).expanduser()
+
+
+def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKind | None:
+    """Return what a file is by its name; None for none that is wanted."""
+    suffix = _suffix(key)
+    texts = (config.uri, *config.include)
+    for kind in wanted:
+        if suffix in kind.suffixes:
+            return kind
+        if suffix in kind.named_suffixes and any(_suffix(x) in kind.named_suffixes for x in texts):
+            return kind
+    return None
+
+
+def _suffix(path: str) -> str:
+    """Return the last suffix in small letters, two where the last says how it is packed."""
+    suffixes = Path(path.lower()).suffixes
+    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+
+
+def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequence[FileKind]) -> str:
+    if not listed:
+        return (
+            f"The source {config.uri!r} is missing or empty; "
+            "check source.uri, and that these credentials may list it."
+        )
+    chosen = " that source.include and source.exclude leave" if config.include else ""
+    chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
+    *first, last = (kind.name for kind in wanted)
+    names = f"{', '.join(first)} or {last}" if first else last
+    remedy = "the globs" if config.modality == "auto" else "the globs, or source.modality"
+    return (
+        f"The source {config.uri!r} holds no {names} file{chosen}, only other files "
+        f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
+    )
+
+
+def has_wildcard(text: str) -> bool:
+    """Say whether `text` is a glob."""
+    return _WILDCARD.search(text) is not None
+
+
+def split_glob(uri: str) -> tuple[str, str]:
+    """Cut an URI with wildcards into the folder above the first one and the glob below it."""
+    wildcard = _WILDCARD.search(uri)
+    cut = uri.rfind("/", 0, wildcard.start() if wildcard else len(uri))
+    if cut < 0:
+        return ".", uri
+    return uri[:cut] or "/", uri[cut + 1 :]
+
+
+def literal_prefix(glob: str) -> str:
+    """Return what every match of `glob` starts with."""
+    wildcard = _WILDCARD.search(glob)
+    return glob if wildcard is None else glob[: wildcard.start()]
+
+
+def compile_glob(glob: str) -> re.Pattern[str]:
+    """Translate a glob to a regular expression for `fullmatch` on a relative path."""
+    tokens = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\]|[^*?\[]+|\[")
+    return re.compile("".join(_translate(token) for token in tokens.findall(glob)), re.DOTALL)
+
+
+def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
+    """Return a test whether a relative path matches one of `globs`.
+
+    A glob without a slash applies to the file name alone; `folder/` means everything below it.
+    """
+    by_name = [compile_glob(glob) for glob in globs if "/" not in glob]
+    by_path = [
+        compile_glob(glob.removeprefix("./").lstrip("/") + ("**" if glob.endswith("/") else ""))
+        for glob in globs
+        if "/" in glob
+    ]
+
+    def matches(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return any(p.fullmatch(name) for p in by_name) or any(p.fullmatch(path) for p in by_path)
+
+    return matches
+
+
+def is_hidden(path: str) -> bool:
+    """Say whether a file or a folder of the path is hidden (`.name`) or an archive's own."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+
+
+def _translate(token: str) -> str:
+    fixed = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if token in fixed:
+        return fixed[token]
+    if token.startswith("[") and len(token) > 2:
+        body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        return f"[^/{body[1:]}]" if body.startswith("!") else f"[{body}]"
+    return re.escape(token)

@@ -32,7 +32,7 @@ from typing import Any
 
 from PIL import Image
 
-from flows.job import Assessed, Label, Outcome, Published, cost_text
+from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question, cost_text
 from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import Html, Scale, compact, element, finite, interval, number, words
@@ -123,7 +123,7 @@ def verdict_line(report: Report) -> str:
 
 def _standing(assessed: Assessed) -> str:
     champion = assessed.standing.champion
-    if assessed.is_reigning:
+    if assessed.is_champion:
         return "It is the champion."
     if champion is None:
         return "There is no champion yet."
@@ -505,7 +505,7 @@ def _facts(outcome: Outcome, published: Published) -> list[str]:
     return facts
 
 
-def _classes(counts: Sequence[tuple[Label, int]]) -> str:
+def _classes(counts: Sequence[tuple[ClassLabel, int]]) -> str:
     if len(counts) <= SHOWN_CLASSES:
         return ", ".join(f"{plain(label, LONGEST)}: {count:,}" for label, count in counts)
     sizes = [count for _, count in counts]
@@ -517,6 +517,34 @@ def _signed(override: Mapping[str, Any] | None) -> str:
         return ""
     by, at, reason = (plain(override.get(name, "?")) for name in ("by", "at", "reason"))
     return f", **overridden** by {by} at {at}: {reason}"
+
+
+QUESTION_REASONS = 12
+"""As many reasons of the gate as the form shows; the report has all of them."""
+
+
+def question_markdown(question: Question, judged: Judged) -> str:
+    """Return the question about a generator as the form shows it."""
+    heading = "was refused" if question.kind == "override" else "passed and needs a yes"
+    keep = (
+        f"the champion `{question.champion}` publishes."
+        if question.champion
+        else f"cannot be chosen: {question.blocking_reason}."
+    )
+    reasons = judged.judgement.reasons
+    lines = [f"- {reason.text}" for reason in reasons[:QUESTION_REASONS]]
+    if len(reasons) > QUESTION_REASONS:
+        lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
+    listed = "\n".join(lines)
+    return (
+        f"**{judged.judgement.verdict.upper()}: generator `{judged.version}` {heading}.** "
+        f"{question.why}.\n\n{listed}\n\n"
+        "- **publish**: this generator becomes champion and publishes; a written reason is "
+        "compulsory and goes into log and manifest.\n"
+        f"- **keep champion**: {keep}\n"
+        "- **stop**: nothing is published.\n\n"
+        f"Without a question the gate would {question.default}."
+    )
 
 
 MAX_BYTES = 300_000

@@ -68,7 +68,7 @@ def assessed(challenger: Report, champion: Report | None = None, reigning: str |
         challenger=SimpleNamespace(report=challenger, version=challenger.generator),
         champion=None if champion is None else SimpleNamespace(report=champion),
         standing=SimpleNamespace(champion=version and SimpleNamespace(version=version)),
-        is_reigning=version == challenger.generator,
+        is_champion=version == challenger.generator,
     )
 
 

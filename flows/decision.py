@@ -13,7 +13,7 @@ from dataclasses import replace
 from flows.errors import AnswerError, RecipeError
 from flows.job import Answer, Assessed, Choice, Job, Judged, Question, now
 from gan.evaluation.promotion import Comparison, Contender, compare
-from gan.gate import GateConfig
+from gan.gate import SEVERITY, GateConfig
 from gan.report import Report, Verdict
 from storage.digests import sha256_hex
 from storage.lake import promotions, registry
@@ -21,8 +21,6 @@ from storage.lake.layout import check_name, generator_key, is_version, snapshot_
 from storage.lake.promotions import GATE, Kind, Promotion, PromotionDraft, Standing, Then
 from storage.stores.interface import ObjectStore
 
-SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "block")
-"""Verdicts, the mildest first."""
 REFUSED = ("kept", "blocked")
 """The gate's choices that refuse the candidate."""
 LONGEST_REASON = 2_000
@@ -185,16 +183,12 @@ def _refusal(assessed: Assessed, reason: str) -> PromotionDraft | None:
 def _asked(assessed: Assessed, choice: Choice, config: GateConfig) -> Choice:
     """Return the question to a person in place of the gate's choice."""
     is_refused, why_not = choice.kind in REFUSED, _blocking_reason(assessed, config)
-    record = assessed.standing.champion
-    defaults = {
-        "promoted": f"promote {choice.judged.version} and publish from it",
-        "champion": f"publish from the champion {choice.judged.version}",
-        "kept": f"publish from the champion {choice.judged.version}",
-    }
+    record, version = assessed.standing.champion, choice.judged.version
+    defaults = {"promoted": f"promote {version} and publish from it", "blocked": "publish nothing"}
     question = Question(
         kind="override" if is_refused else "approval",
         why=choice.reason,
-        default=defaults.get(choice.kind, "publish nothing"),
+        default=defaults.get(choice.kind, f"publish from the champion {version}"),
         champion=None if why_not or record is None else record.version,
         blocking_reason=why_not,
     )
@@ -266,7 +260,7 @@ def worsened(judged: Judged, seen: Verdict) -> str:
         seen: the verdict that the person saw.
     """
     verdict = judged.judgement.verdict
-    if SEVERITY.index(verdict) <= SEVERITY.index(seen):
+    if SEVERITY[verdict] >= SEVERITY[seen]:
         return ""
     return (
         f"the records changed since the answer, and the verdict on {judged.version} is now "

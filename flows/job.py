@@ -280,6 +280,8 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+Status = Literal["published", "present", "blocked"]
+"""How a job ended; present: everything had been done before."""
 ClassLabel = str | int | bool
 """A class as the real data names it."""
 
@@ -312,8 +314,7 @@ class Outcome:
     """The end of a job."""
 
     name: str
-    status: Literal["published", "present", "blocked"]
-    """present: everything had been done before."""
+    status: Status
     choice: ChoiceKind
     reason: str
     generator: str
@@ -349,18 +350,7 @@ class Outcome:
 
 def blocked_outcome(job: Job, choice: Choice) -> Outcome:
     """Return the outcome of a job that publishes nothing."""
-    judged = choice.judged
-    return Outcome(
-        name=job.name,
-        status="blocked",
-        choice=choice.kind,
-        reason=choice.reason,
-        generator=judged.version,
-        report=judged.report,
-        report_page=report_page(job, judged),
-        published=None,
-        cost=job.spent.so_far(),
-    )
+    return _outcome(job, choice, "blocked", report_page(job, choice.judged))
 
 
 def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcome:
@@ -383,9 +373,15 @@ def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcom
         verdict=str(manifest.fields.gate.get("verdict", "-")),
         override=manifest.fields.gate.get("override"),
     )
+    return _outcome(job, choice, "present" if made.committed else "published", page, published)
+
+
+def _outcome(
+    job: Job, choice: Choice, status: Status, page: str, published: Published | None = None
+) -> Outcome:
     return Outcome(
-        name=name,
-        status="present" if made.committed else "published",
+        name=job.name,
+        status=status,
         choice=choice.kind,
         reason=choice.reason,
         generator=choice.judged.version,

@@ -153,7 +153,7 @@ _COLUMNS = (
 
 def metrics_table(view: VerdictView) -> Html | None:
     """Return all metrics: those of the whole set in view, those of one class in a fold."""
-    if not view.metrics:
+    if not view.overall and not view.of_parts:
         return None
     fold = None
     if view.of_parts:
@@ -286,9 +286,9 @@ def arranged(items: Sequence[Figure]) -> Html:
     return join(element("div", [figure(item) for item in items], class_="figures"), key)
 
 
-def samples(report: Report) -> Html | None:
-    """Return the pictures of samples, or nothing."""
-    return _section(TITLES["samples"], figures(report, "samples"))
+def drawn(report: Report, name: str) -> Html | None:
+    """Return a section of figures alone, or nothing."""
+    return _section(TITLES[name], figures(report, name))
 
 
 def metrics(report: Report, view: VerdictView) -> Html | None:
@@ -298,16 +298,6 @@ def metrics(report: Report, view: VerdictView) -> Html | None:
     if ratio and not any(item.kind == "bars" for item in own):
         own = [ratio, *own]
     return _section(TITLES["metrics"], join(metrics_table(view), arranged(own)))
-
-
-def columns(report: Report) -> Html | None:
-    """Return what is drawn of single columns and of their pairs, or nothing."""
-    return _section(TITLES["columns"], figures(report, "columns"))
-
-
-def training(report: Report) -> Html | None:
-    """Return the training curves, or nothing."""
-    return _section(TITLES["training"], figures(report, "training"))
 
 
 def data(report: Report) -> Html | None:
@@ -405,10 +395,10 @@ def render(report: Report, *, title: str | None = None) -> str:
             "main",
             header(report, heading),
             verdict(view),
-            samples(report),
+            drawn(report, "samples"),
             metrics(report, view),
-            columns(report),
-            training(report),
+            drawn(report, "columns"),
+            drawn(report, "training"),
             data(report),
             [part for part in others(report) if part],
             events(report),

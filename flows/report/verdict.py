@@ -89,8 +89,10 @@ class VerdictView:
     """What the verdict means, one sentence."""
     reasons: tuple[Reason, ...]
     """Worst first; every text names its metric."""
-    metrics: tuple[MetricRow, ...]
-    """Of the whole set and of its parts."""
+    overall: tuple[MetricRow, ...]
+    """The metrics of the whole set."""
+    of_parts: tuple[MetricRow, ...]
+    """The metrics of single classes or columns."""
     part: str
     """What parts are called: class, column."""
     next_step: str
@@ -105,16 +107,6 @@ class VerdictView:
     def passing(self) -> tuple[Reason, ...]:
         """The reasons of rules that are met."""
         return tuple(reason for reason in self.reasons if reason.outcome == "pass")
-
-    @property
-    def overall(self) -> tuple[MetricRow, ...]:
-        """The metrics of the whole set."""
-        return tuple(row for row in self.metrics if not row.part)
-
-    @property
-    def of_parts(self) -> tuple[MetricRow, ...]:
-        """The metrics of single classes or columns."""
-        return tuple(row for row in self.metrics if row.part)
 
 
 def verdict_view(
@@ -145,7 +137,8 @@ def verdict_view(
         reasons=tuple(
             sorted(map(_with_subject, report.reasons), key=lambda each: order.index(each.outcome))
         ),
-        metrics=tuple(rows),
+        overall=tuple(row for row in rows if not row.part),
+        of_parts=tuple(row for row in rows if row.part),
         part=PARTS.get(report.modality, "part"),
         next_step=NEXT_STEPS.get(report.verdict, ""),
     )

@@ -53,14 +53,14 @@ class TestMetrics:
     def test_are_text_beside_the_champion_s_and_the_bounds(self, make_report):
         mine, theirs = make_report(metrics=[metric()]), make_report(metrics=[metric(value=0.5)])
         bounds = Bounds(pass_low=0.8, block_high=2.0)
-        (row,) = verdict_view(mine, champion=theirs, bounds_of=lambda _: bounds).metrics
+        (row,) = verdict_view(mine, champion=theirs, bounds_of=lambda _: bounds).overall
         assert (row.name, row.value, row.interval) == ("row coverage", "0.600", "0.500 to 0.700")
         assert (row.ceiling, row.ceiling_interval, row.ratio) == ("0.900", "0.80 to 1.00", "0.667")
         assert (row.champion, row.passes, row.blocks) == ("0.500", "≥ 0.800", "> 2.00")
         assert row.used == pytest.approx(0.8 / 0.6)
 
     def test_without_bounds_or_ceiling_say_nothing_of_them(self, make_report):
-        (row,) = verdict_view(make_report(metrics=[metric(ceiling=None)], reasons=[])).metrics
+        (row,) = verdict_view(make_report(metrics=[metric(ceiling=None)], reasons=[])).overall
         assert (row.ceiling, row.ratio, row.champion, row.passes, row.mark) == ("",) * 5
         assert row.used is row.outcome is None
 

@@ -20,7 +20,7 @@ from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question
 from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import NOTHING, Html, Scale, compact, element, finite, number, words
-from flows.report.verdict import OUTCOMES, MetricRow, VerdictView, verdict_view
+from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
 from gan.gate import GateConfig, bounds_of
 from gan.report import Event, Figure, Report
 
@@ -474,13 +474,13 @@ def question_markdown(question: Question, judged: Judged) -> str:
         if question.champion
         else f"cannot be chosen: {question.blocking_reason}."
     )
-    reasons = judged.judgement.reasons
+    verdict, reasons = VERDICTS[judged.judgement.verdict][0], judged.judgement.reasons
     lines = [f"- {reason.text}" for reason in reasons[:QUESTION_REASONS]]
     if len(reasons) > QUESTION_REASONS:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
     listed = "\n".join(lines)
     return (
-        f"**{judged.judgement.verdict.upper()}: generator `{judged.version}` {heading}.** "
+        f"**{verdict.upper()}: generator `{judged.version}` {heading}.** "
         f"{question.why}.\n\n{listed}\n\n"
         "- **publish**: this generator becomes champion and publishes; a written reason is "
         "compulsory and goes into log and manifest.\n"

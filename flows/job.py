@@ -1,13 +1,6 @@
-"""What every stage of one job shares: the recipe, the open lake, this machine, the user's ear.
+"""One run of one recipe: its job, what its stages hand to each other, what it used, its outcome.
 
-What a job came to: for the screen, for `--json`, for the tracked run's artifacts.
-
-What one stage hands to the next: small frozen values, everything large is in lake or cache.
-
-What a run used: seconds of processor, GPU and clock, and bytes it wrote to the lake.
-
-A run counts what it did itself. One that goes on where another stopped, or that finds everything
-done, reports its own share only; the shares of all runs are in their own outcomes.
+The values are small and frozen; everything large is in the lake or in the cache of this machine.
 """
 
 import dataclasses
@@ -29,7 +22,7 @@ from storage.lake import datasets, layout
 from storage.lake.announce import Emit
 from storage.lake.manifest import FileEntry, Manifest
 from storage.lake.plan import Plan
-from storage.lake.promotions import Standing
+from storage.lake.promotions import Promotion, PromotionDraft, Standing
 from storage.shards.format import load_format
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
@@ -43,9 +36,8 @@ class Candidate:
 
     version: str
     snapshot_digest: str
-    train_key: str
-    trained: bool
-    """False when the lake had it already."""
+    trained: bool = False
+    """Whether this run trained it; False when the lake had it already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +66,7 @@ class Assessed:
     """Whether the champion is of an algorithm version that cannot be run any more."""
 
     @property
-    def is_reigning(self) -> bool:
+    def is_champion(self) -> bool:
         """Whether the candidate is the champion already."""
         champion = self.standing.champion
         return champion is not None and champion.version == self.challenger.version
@@ -82,22 +74,17 @@ class Assessed:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a person is asked before the job goes on."""
+    """What a person is asked about the generator of a choice before the job goes on."""
 
     kind: Literal["override", "approval"]
     """override: the gate refused this generator. approval: it passed, and a person must agree."""
-    version: str
-    """The generator that is asked about."""
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    """Of the verdict, worst first."""
     why: str
     """The gate's sentence."""
-    unasked: str
-    """What the gate would do if it did not ask."""
+    default: str
+    """What the gate would do if it did not ask, as an infinitive."""
     champion: str | None
     """The generator that publishes when the answer is `keep champion`; None when none can."""
-    hindrance: str = ""
+    blocking_reason: str = ""
     """Why no champion can, as a sentence's second half."""
 
 
@@ -115,16 +102,6 @@ class Answer:
     """In writing; compulsory with `publish`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signature:
-    """Who let a generator publish, why, and when: what the manifest says of it."""
-
-    by: str
-    reason: str
-    at: str
-    """UTC, ISO 8601."""
-
-
 ChoiceKind = Literal["promoted", "champion", "kept", "blocked", "asked"]
 
 
@@ -139,14 +116,23 @@ class Choice:
     judged: Judged
     """The generator that synthesizes; with `blocked` and `asked`, the candidate."""
     reason: str
+    draft: PromotionDraft | None = None
+    """What `promote` adds to the log of promotions; None when the log says it already."""
     question: Question | None = None
-    """With `asked`, and with an answer."""
-    answer: Answer | None = None
-    """What a person has just decided; `promote` records it."""
-    override: Signature | None = None
-    """The person who publishes this report although the gate refuses it."""
-    approval: Signature | None = None
-    """The person who made this generator champion, where nothing had to be overridden."""
+    """With `asked`."""
+    signed: Promotion | None = None
+    """The record by which a person made the generator champion; None when the gate did."""
+
+    @property
+    def override(self) -> Promotion | None:
+        """The record by which a person publishes this report although the gate refuses it."""
+        signed = self.signed
+        return signed if signed and signed.overrides(self.judged.report_digest) else None
+
+    @property
+    def approval(self) -> Promotion | None:
+        """The record by which a person agreed to it, where nothing had to be overridden."""
+        return None if self.override else self.signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,7 +280,10 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-Label = str | int | bool
+Status = Literal["published", "present", "blocked"]
+"""How a job ended; present: everything had been done before."""
+ClassLabel = str | int | bool
+"""A class as the real data names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,7 +300,7 @@ class Published:
     rows: int
     shards: int
     total_bytes: int
-    class_counts: tuple[tuple[Label, int], ...]
+    class_counts: tuple[tuple[ClassLabel, int], ...]
     existed: bool
     """True when an earlier run had published it."""
     verdict: str
@@ -325,8 +314,7 @@ class Outcome:
     """The end of a job."""
 
     name: str
-    status: Literal["published", "present", "blocked"]
-    """present: everything had been done before."""
+    status: Status
     choice: ChoiceKind
     reason: str
     generator: str
@@ -362,18 +350,7 @@ class Outcome:
 
 def blocked_outcome(job: Job, choice: Choice) -> Outcome:
     """Return the outcome of a job that publishes nothing."""
-    judged = choice.judged
-    return Outcome(
-        name=job.name,
-        status="blocked",
-        choice=choice.kind,
-        reason=choice.reason,
-        generator=judged.version,
-        report=judged.report,
-        report_page=report_page(job, judged),
-        published=None,
-        cost=job.spent.so_far(),
-    )
+    return _outcome(job, choice, "blocked", report_page(job, choice.judged))
 
 
 def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcome:
@@ -396,9 +373,15 @@ def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcom
         verdict=str(manifest.fields.gate.get("verdict", "-")),
         override=manifest.fields.gate.get("override"),
     )
+    return _outcome(job, choice, "present" if made.committed else "published", page, published)
+
+
+def _outcome(
+    job: Job, choice: Choice, status: Status, page: str, published: Published | None = None
+) -> Outcome:
     return Outcome(
-        name=name,
-        status="present" if made.committed else "published",
+        name=job.name,
+        status=status,
         choice=choice.kind,
         reason=choice.reason,
         generator=choice.judged.version,

@@ -289,12 +289,7 @@ def synthesize_alone(job: Job, stages: Stages) -> Outcome:
         msg = f"no generator {job.name!r} was promoted yet: run the whole job first"
         raise BlockedError(msg)
     prepared = stages.prepare()
-    candidate = Candidate(
-        version=champion.version,
-        snapshot_digest=champion.snapshot_digest,
-        train_key="",
-        trained=False,
-    )
+    candidate = Candidate(version=champion.version, snapshot_digest=champion.snapshot_digest)
     assessed = stages.evaluate(prepared, candidate)
     choice = stages.ask(assessed, stages.gate(assessed))
     if choice.kind != "champion":

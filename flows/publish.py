@@ -3,7 +3,6 @@
 Stage 8: manifest, documents and commit record; after it readers see the version.
 """
 
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,7 +12,6 @@ from flows.job import (
     Choice,
     Job,
     Outcome,
-    Signature,
     SynthesisResult,
     now,
     published_outcome,
@@ -26,6 +24,7 @@ from gan.config import ALGORITHM_VERSION
 from storage.lake import datasets
 from storage.lake.manifest import FileEntry, ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
+from storage.lake.promotions import Promotion
 from storage.lake.publish import Publisher, agree
 from storage.lake.synthesis import resolve_seed
 from storage.shards.format import format_for, load_format
@@ -189,8 +188,10 @@ def _trained_on(job: Job, prepared: Prepared, version: str) -> dict[str, Any]:
     return dict(told) or training_part(job.recipe, prepared, job.scheduled)
 
 
-def _signed(signature: Signature | None) -> dict[str, str] | None:
-    return None if signature is None else asdict(signature)
+def _signed(record: Promotion | None) -> dict[str, str] | None:
+    if record is None:
+        return None
+    return {"by": record.by, "reason": record.reason, "at": record.created}
 
 
 def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:

@@ -23,7 +23,6 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flows.decision import override_of
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.job import Candidate, Job, now
 from flows.progress import Meter
@@ -185,7 +184,7 @@ def find_candidate(job: Job, key: str) -> Candidate | None:
         digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
     except ObjectNotFoundError:
         return None
-    return Candidate(version=plan.version, snapshot_digest=digest, train_key=key, trained=False)
+    return Candidate(version=plan.version, snapshot_digest=digest)
 
 
 def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
@@ -310,9 +309,7 @@ def _store(
     )
     put_training_record(job.lake, job.name, plan.version, record)
     digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
-    return Candidate(
-        version=plan.version, snapshot_digest=digest, train_key=plan.train_key, trained=True
-    )
+    return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
 
 
 def watch(job: Job, prepared: Prepared) -> Candidate | None:
@@ -334,8 +331,8 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
     except (DataError, OutdatedError) as error:
         job.reporter.say(f"The {named} cannot be judged today ({error}): training")
         return None
-    standing = promotions.standing(job.lake, job.name)
-    is_overridden = override_of(standing, judged.report_digest) is not None
+    record = promotions.champion(job.lake, job.name)
+    is_overridden = record is not None and record.overrides(judged.report_digest)
     if judged.judgement.verdict == "block" and not is_overridden:
         job.reporter.say(f"Today's verdict on {named} is block: training")
         return None
@@ -355,9 +352,4 @@ def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
     if due.is_due:
         return None
     job.reporter.say(due.why)
-    return Candidate(
-        version=champion.version,
-        snapshot_digest=champion.snapshot_digest,
-        train_key=read_training_record(job.lake, job.name, champion.version).train_key,
-        trained=False,
-    )
+    return Candidate(version=champion.version, snapshot_digest=champion.snapshot_digest)

@@ -1,12 +1,9 @@
-"""The commands that run a recipe: the whole job, or one stage of it.
-
-The screenful at the end of a job.
-"""
+"""The commands that run a recipe, the whole job or one stage, and the screenful at its end."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 from flows.cli.output import BLOCKED, DONE, Output
@@ -22,28 +19,20 @@ from flows.nightly import (
 from flows.prefect_defaults import apply_defaults
 from flows.progress import StopSignal, make_reporter, records_word
 from flows.recipe import Recipe, load_recipe
-from gan.report import Metric, Verdict
+from flows.report.verdict import NEXT_STEPS, OUTCOMES, MetricRow, verdict_view
+from gan.report import Report, Verdict
 from storage.lake.announce import has_pending
 
-VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "pass": ("PASS", "bold green"),
-    "warn": ("WARN", "bold yellow"),
-    "block": ("BLOCK", "bold red"),
-}
+STYLES: dict[Verdict, str] = {"pass": "bold green", "warn": "bold yellow", "block": "bold red"}
 SHOWN_REASONS = 6
 SHOWN_CLASSES = 20
-METRIC_COLUMNS = ("metric", "on", "value", "95 % interval", "real data", "value / real")
+METRIC_COLUMNS = ("metric", "on", "value", "95 % interval", "real data", "value / real", "gate")
 
 
 def show_outcome(outcome: Outcome, output: Output, *, next_seed: int) -> None:
     """Write verdict, reasons, numbers, and how to read what was published."""
-    word, style = VERDICTS[outcome.verdict]
     output.line()
-    output.line(f"{word}  {_headline(outcome)}", style)
-    output.line(f"      {outcome.reason}")
-    _show_reasons(outcome, output)
-    output.line()
-    show_metrics(outcome.report.metrics, output)
+    show_verdict(outcome.report, output, headline=_headline(outcome), reason=outcome.reason)
     output.line()
     if outcome.published is not None:
         _show_published(outcome.published, records_word(outcome.report.modality), output)
@@ -53,10 +42,23 @@ def show_outcome(outcome: Outcome, output: Output, *, next_seed: int) -> None:
         output.line(f"Next      {text}")
 
 
-def show_metrics(metrics: Sequence[Metric], output: Output) -> None:
-    """Write the overall metrics; those of single classes are in the report."""
-    overall = [metric for metric in metrics if "/" not in metric.scope]
-    output.table(METRIC_COLUMNS, [_metric_row(metric) for metric in overall])
+def show_verdict(report: Report, output: Output, *, headline: str, reason: str = "") -> None:
+    """Write the verdict, its reasons and the overall metrics; the rest is in the report."""
+    view = verdict_view(report)
+    output.line(f"{view.word.upper()}  {headline}", STYLES[view.verdict])
+    if reason:
+        output.line(f"      {reason}")
+    for each in view.reasons[:SHOWN_REASONS]:
+        output.line(f"    {OUTCOMES[each.outcome][0]} {each.text}")
+    if len(view.reasons) > SHOWN_REASONS:
+        output.line(f"      and {len(view.reasons) - SHOWN_REASONS} more in the report")
+    output.line()
+    output.table(METRIC_COLUMNS, [_metric_cells(row) for row in view.overall])
+
+
+def _metric_cells(row: MetricRow) -> tuple[str, ...]:
+    gate = f"{row.mark} {row.outcome}" if row.outcome else ""
+    return row.name, row.scope, row.value, row.interval, row.ceiling, row.ratio, gate
 
 
 def _headline(outcome: Outcome) -> str:
@@ -67,27 +69,6 @@ def _headline(outcome: Outcome) -> str:
     if outcome.choice == "kept":
         return f"{outcome.name}: published from champion {outcome.generator}"
     return f"{outcome.name}: published from generator {outcome.generator}"
-
-
-def _show_reasons(outcome: Outcome, output: Output) -> None:
-    marks = {"block": "✗", "unknown": "?", "warn": "!", "pass": "✓"}
-    reasons = outcome.report.reasons
-    for reason in islice(reasons, SHOWN_REASONS):
-        output.line(f"    {marks[reason.outcome]} {reason.text}")
-    if len(reasons) > SHOWN_REASONS:
-        output.line(f"      and {len(reasons) - SHOWN_REASONS} more in the report")
-
-
-def _metric_row(metric: Metric) -> tuple[str, ...]:
-    ceiling, ratio = metric.ceiling, metric.ratio
-    return (
-        metric.name.replace("_", " "),
-        metric.scope,
-        f"{metric.value:.3f}",
-        f"{metric.low:.3f} to {metric.high:.3f}",
-        "" if ceiling is None else f"{ceiling.value:.3f}",
-        "" if ratio is None else f"{ratio:.2f}",
-    )
 
 
 def _show_published(published: Published, word: str, output: Output) -> None:
@@ -104,10 +85,8 @@ def _show_published(published: Published, word: str, output: Output) -> None:
 def next_steps(outcome: Outcome, next_seed: int) -> list[str]:
     """Return what a newcomer may want to do now."""
     if outcome.status == "blocked":
-        return [
-            "open the report: it shows which number failed, beside what real data reaches",
-            "more training.budget_samples or more data usually help; gate.* holds the bounds",
-        ]
+        look = "open the report: it shows every number beside what real data reaches"
+        return [look, *(text for text in (NEXT_STEPS.get(outcome.verdict),) if text)]
     name = outcome.name
     return [
         f"ganmill datasets show {name}",
@@ -165,10 +144,7 @@ def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
             }
         )
     else:
-        output.line(f"{verdict.upper()}  {job.name}/{judged.version}")
-        for reason in judged.judgement.reasons:
-            output.line(f"      {reason.text}")
-        show_metrics(judged.report.metrics, output)
+        show_verdict(judged.report, output, headline=f"{job.name}/{judged.version}")
     return BLOCKED if verdict == "block" else DONE
 
 

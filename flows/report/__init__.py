@@ -1,15 +1,10 @@
-"""The report page: one self-contained HTML file from one `gan.report.Report`.
+"""What a person sees of a report and of a run.
 
-    markup    escaped HTML, the only place where text becomes markup
-    numbers   how figures are written
-    scales    axes: ranges, ticks, positions
-    lines, bars, panels, heatmap, scatter   the charts, as inline SVG and HTML that need no script
-    figures   the kinds of figure, by name
-    sections  verdict, samples, metrics, training, data, events, provenance
-    render    the page
-
-The page knows the schema of a report and nothing of modalities: whoever measures adds figures as
-data.
+verdict   what is said of a verdict, its reasons and metrics, for every renderer
+page      the report as one self-contained HTML file
+charts    its lines, bars and panels; maps: its heatmaps and scatter plots
+html      escaped HTML, numbers as text, axes
+markdown  what a tracked run shows in the UI of Prefect
 """
 
 from flows.report.page import render

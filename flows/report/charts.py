@@ -1,21 +1,17 @@
-"""Line charts without a script: curves in a stretched inline SVG, axis texts in HTML beside it.
+"""Charts as inline SVG and HTML that need no script: lines, bars against their bounds, panels.
 
-The SVG stretches with the page while strokes and texts keep their size, so that a chart is as
+An SVG stretches with the page while strokes and texts keep their size, so that a chart is as
 readable on a phone as on paper.
 
-Bars against their bounds: one row per value, with its interval, on one common axis.
+A row of bars shows the value as a dot with its 95 % whisker, the region inside the pass bounds as a
+tint and the block bounds as ticks, on an axis that all rows share. The axis is logarithmic when the
+values reach beyond ten, and a bound far off the values is not drawn. A row gives its bounds as
+`pass_low`, `pass_high`, `block_low` and `block_high`, each a number or null; or, where there is one
+of a kind, as `pass_bound` and `block_bound`: a block bound below the pass bound means that more is
+better.
 
-A row shows the value as a dot with its 95 % whisker, the region inside the pass bounds as a tint
-and the block bounds as ticks. The axis is logarithmic when the values reach beyond ten.
-A bound far off the values is not drawn: the values must stay readable.
-
-A row says its bounds as `pass_low`, `pass_high`, `block_low` and `block_high`, each a number or
-null; or, where there is one of a kind, as `pass_bound` and `block_bound`: a block bound below the
-pass bound means that more is better.
-
-Small multiples: many little charts, each comparing two distributions.
-
-The first distribution is an outline, the second is filled, so that they differ by more than colour.
+A panel compares two distributions: the first is an outline, the second is filled, so that they
+differ by more than colour.
 """
 
 import math

@@ -1,8 +1,7 @@
-"""Escaped HTML from plain functions: what is not `Html` is text, and text is always escaped.
+"""Escaped HTML from plain functions, facts and numbers as text, and the axes of charts.
 
-How numbers, instants and other facts are written on the page.
-
-Axes: a range, its ticks, and where a value stands between them (0 to 1). Pure arithmetic.
+What is not `Html` is text, and text is always escaped. An axis is a range, its ticks, and where a
+value stands between them (0 to 1). Everything is pure.
 """
 
 import html

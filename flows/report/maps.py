@@ -1,8 +1,7 @@
-"""A symmetric matrix as coloured cells: the lower triangle, each name at the end of its row.
+"""Figures that fill a plane: a heatmap of a symmetric matrix, and a scatter plot over a density.
 
-A column is read downwards from its own name: row and column of a name meet on the diagonal.
-
-Points in a plane, over the density of another group.
+The heatmap shows the lower triangle, each name at the end of its row. A column is read downwards
+from its own name: row and column of a name meet on the diagonal.
 """
 
 import math

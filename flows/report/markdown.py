@@ -1,45 +1,28 @@
-"""Markdown in which text stays text: names of columns and classes come from anywhere.
+"""What a tracked run shows in the UI of Prefect: pure Markdown, made from report and outcome.
 
-The verdict: reasons on top, then every overall metric beside champion, ceiling and bounds.
-
-Synthetic samples: the picture or the rows that the report holds.
-
-The training curves as one picture: small charts side by side in a self-contained SVG.
-
-Colours and fonts are in the picture itself, on a light ground, so that it reads the same wherever
-it is shown.
-
-What a run came to: the version that was published and how to read it, or why nothing was.
-
-What a tracked run shows in the UI, made from report and outcome: pure text and small pictures.
-
-markdown   text that stays text, tables
-verdict    the verdict, its reasons, the metrics against champion, ceiling and bounds
-samples    synthetic pictures or rows
-curves     the training curves as one picture
-dataset    what was published and how to read it, or why nothing was
-
-Artifacts lie in Prefect's database and come up in every listing: each stays below `MAX_BYTES`.
+There is a text each for the verdict, the training curves (one picture), the samples, what was
+published and how to read it, and the question to a person. Names of columns and classes come from
+anywhere, so text is escaped and stays text. Artifacts lie in Prefect's database and come up in
+every listing: each stays below `MAX_BYTES`.
 """
 
 import base64
 import html
 import io
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from PIL import Image
 
-from flows.job import Assessed, Label, Outcome, Published, cost_text
+from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question, cost_text
 from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
-from flows.report.html import Html, Scale, compact, element, finite, interval, number, words
-from flows.report.page import outcomes_of
-from gan.gate import Bounds, GateConfig, bounds_of
-from gan.report import Event, Figure, Metric, Reason, Report
-from storage.records.modalities import words_of
+from flows.report.html import NOTHING, Html, Scale, compact, element, finite, number, words
+from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
+from gan.gate import GateConfig, bounds_of
+from gan.report import Event, Figure, Report
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
 LONGEST = 80
@@ -77,14 +60,15 @@ def _row(cells: Sequence[object]) -> str:
     return "| " + " | ".join(plain(cell, LONGEST) for cell in cells) + " |"
 
 
+MAX_BYTES = 300_000
+"""Of one artifact, as it is stored."""
 SHOWN_REASONS = 8
 SHOWN_EVENTS = 12
 SHOWN_PARTS = 5
 LONGEST_REASON = 400
-MARKS = {"pass": "✓", "warn": "!", "unknown": "?", "block": "✗"}
 LEGEND = (
-    "✓ passes, ! warns, ? cannot be known, ✗ blocks; the others are only shown. "
-    "↑ is the upper end of the interval."
+    f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}; "
+    "the others are only shown. ↑ is the upper end of the interval."
 )
 ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
@@ -100,13 +84,16 @@ def verdict_markdown(assessed: Assessed, gate: GateConfig, report_page: str) -> 
     """
     report = assessed.challenger.report
     champion = None if assessed.champion is None else assessed.champion.report
+    bounds = partial(bounds_of, config=gate)
+    view = verdict_view(report, champion=champion, bounds_of=bounds)
     sections = [
-        f"# {report.verdict.upper()}: {report.name}",
-        f"Generator {code(report.generator)}. {_standing(assessed)}",
-        _reasons(report),
+        f"# {view.word.upper()}: {report.name}",
+        f"{view.headline} Generator {code(report.generator)}. {_standing(assessed)}",
+        _reasons(view),
+        f"Next: {plain(view.next_step)}." if view.next_step else "",
         "## Metrics",
-        _metrics(report, champion, gate),
-        _worst_parts(report, gate),
+        _metrics(view, has_champion=champion is not None),
+        _worst_parts(view),
         "## Interventions while training",
         _events(report.events),
         f"Report: {code(report_page)}",
@@ -116,113 +103,68 @@ def verdict_markdown(assessed: Assessed, gate: GateConfig, report_page: str) -> 
 
 def verdict_line(report: Report) -> str:
     """Return the verdict and its first reason in a line, for listings."""
-    failing = [reason.text for reason in report.reasons if reason.outcome != "pass"]
+    view = verdict_view(report)
+    failing = [reason.text for reason in view.deciding]
     more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
-    told = plain(f"{failing[0]}{more}", LONGEST_REASON) if failing else "nothing stands against it"
-    return f"**{report.verdict.upper()}** {told}"
+    said = plain(f"{failing[0]}{more}", LONGEST_REASON) if failing else "nothing stands against it"
+    return f"**{view.word.upper()}** {said}"
 
 
 def _standing(assessed: Assessed) -> str:
     champion = assessed.standing.champion
-    if assessed.is_reigning:
+    if assessed.is_champion:
         return "It is the champion."
     if champion is None:
         return "There is no champion yet."
     if assessed.champion is None:
         return f"The champion {code(champion.version)} cannot be judged on today's records."
-    verdict = assessed.champion.report.verdict.upper()
-    return f"The champion is {code(champion.version)}, today {verdict}."
+    word = verdict_view(assessed.champion.report).word.upper()
+    return f"The champion is {code(champion.version)}, today {word}."
 
 
-def _reasons(report: Report) -> str:
+def _reasons(view: VerdictView) -> str:
     """Return what does not pass, worst first, and the names of what does."""
-    failing = [reason for reason in report.reasons if reason.outcome != "pass"]
-    lines = [_reason(reason) for reason in failing[:SHOWN_REASONS]]
-    if len(failing) > SHOWN_REASONS:
-        lines.append(f"- and {len(failing) - SHOWN_REASONS} more in the report")
-    passing = [words(reason.metric) for reason in report.reasons if reason.outcome == "pass"]
+    lines = [
+        f"- **{reason.outcome}** {plain(reason.text, LONGEST_REASON)}"
+        for reason in view.deciding[:SHOWN_REASONS]
+    ]
+    if len(view.deciding) > SHOWN_REASONS:
+        lines.append(f"- and {len(view.deciding) - SHOWN_REASONS} more in the report")
+    passing = dict.fromkeys(words(reason.metric) for reason in view.passing)
     if passing:
-        lines.append(f"- **pass** {plain(', '.join(dict.fromkeys(passing)))}")
+        lines.append(f"- **pass** {plain(', '.join(passing))}")
     return "\n".join(lines)
 
 
-def _reason(reason: Reason) -> str:
-    return f"- **{reason.outcome}** {plain(reason.text, LONGEST_REASON)}"
-
-
-def _metrics(report: Report, champion: Report | None, gate: GateConfig) -> str:
+def _metrics(view: VerdictView, *, has_champion: bool) -> str:
     """Return the metrics of the whole set; those of classes and columns are in the report."""
-    theirs = {} if champion is None else {_name(metric): metric for metric in champion.metrics}
-    outcomes = outcomes_of(report)
     columns = ["metric", "value (95 % interval)"]
-    columns += ["champion"] * bool(theirs) + ["real data", "passes", "blocks"]
+    columns += ["champion"] * has_champion + ["real data", "passes", "blocks"]
     rows = []
-    for metric in report.metrics:
-        if "/" in metric.scope:
-            continue
-        rival = theirs.get(_name(metric))
-        mark = MARKS.get(outcomes.get(_name(metric), ""), "")
-        row = [f"{mark} {words(metric.name)}, {metric.scope}"]
-        row.append(f"{number(metric.value)} ({interval(metric.low, metric.high)})")
-        row += [number(None if rival is None else rival.value)] * bool(theirs)
-        row.append("" if metric.ceiling is None else number(metric.ceiling.value))
-        rows.append([*row, *_limits(bounds_of(metric, gate))])
+    for row in view.overall:
+        cells = [f"{row.mark} {row.name}, {row.scope}", f"{row.value} ({row.interval})"]
+        cells += [row.champion or NOTHING] * has_champion
+        rows.append([*cells, row.ceiling, row.passes, row.blocks])
     shown = table(columns, rows, right=range(1, len(columns)))
-    rivals = " The champion is judged on the same records." if theirs else ""
+    rivals = " The champion is judged on the same records." if has_champion else ""
     return f"{shown}\n\n{LEGEND}{rivals}"
 
 
-def _name(metric: Metric) -> tuple[str, str]:
-    return metric.name, metric.scope
-
-
-def _limits(bounds: Bounds | None) -> tuple[str, str]:
-    """Return where a metric passes and where it blocks, in signs."""
-    if bounds is None:
-        return "", ""
-    end = " ↑" if bounds.upper_end else ""
-    passes = [f"≥ {number(bounds.pass_low)}"] * math.isfinite(bounds.pass_low)
-    passes += [f"≤ {number(bounds.pass_high)}{end}"] * math.isfinite(bounds.pass_high)
-    blocks = [f"< {number(bounds.block_low)}"] * math.isfinite(bounds.block_low)
-    blocks += [f"> {number(bounds.block_high)}"] * math.isfinite(bounds.block_high)
-    return ", ".join(passes), ", ".join(blocks)
-
-
-def _worst_parts(report: Report, gate: GateConfig) -> str:
+def _worst_parts(view: VerdictView) -> str:
     """Return the classes or columns that come nearest to their bounds, or are past them."""
-    worst: dict[str, tuple[float, Metric, Bounds]] = {}
-    for metric in report.metrics:
-        _, _, part = metric.scope.partition("/")
-        bounds = bounds_of(metric, gate)
-        if part and bounds is not None:
-            strain = _strain(metric, bounds)
-            if part not in worst or strain > worst[part][0]:
-                worst[part] = strain, metric, bounds
+    judged = [(row.used, row) for row in view.of_parts if row.used is not None]
+    judged.sort(key=lambda pair: pair[0], reverse=True)
+    worst: dict[str, MetricRow] = {}
+    for _, row in judged:
+        worst.setdefault(row.part, row)
     if not worst:
         return ""
-    chosen = sorted(worst.items(), key=lambda item: item[1][0], reverse=True)[:SHOWN_PARTS]
-    plural = {"class": "classes"}.get(_part(report), f"{_part(report)}s")
+    plural = "classes" if view.part == "class" else f"{view.part}s"
     lines = [
-        f"- **{plain(part, LONGEST)}** {plain(words(metric.name))} {number(metric.value)}, "
-        f"passes {plain(_limits(bounds)[0])}"
-        for part, (_, metric, bounds) in chosen
+        f"- **{plain(part, LONGEST)}** {plain(row.name)} {row.value}, passes {plain(row.passes)}"
+        for part, row in list(worst.items())[:SHOWN_PARTS]
     ]
     return "\n".join([f"Worst {plural} of {len(worst):,}:", "", *lines])
-
-
-def _part(report: Report) -> str:
-    return words_of(report.modality).part
-
-
-def _strain(metric: Metric, bounds: Bounds) -> float:
-    """Return how much of its pass bound a metric uses up: 1 is at the bound, more is past it."""
-    judged = metric.high if bounds.upper_end else metric.value
-    used = 0.0
-    if math.isfinite(bounds.pass_high) and bounds.pass_high > 0:
-        used = judged / bounds.pass_high
-    if math.isfinite(bounds.pass_low) and bounds.pass_low > 0:
-        used = max(used, bounds.pass_low / judged if judged > 0 else math.inf)
-    return used
 
 
 def _events(events: Sequence[Event]) -> str:
@@ -349,10 +291,10 @@ def _chart(figure: Figure, left: int, top: int) -> Html:
     series, marks = _series(data), list(data.get("marks", ()))
     across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
     title, unit = _title(figure), str(data["y_label"])
-    told = title if unit in title else f"{title}, {unit}"
+    heading = title if unit in title else f"{title}, {unit}"
     return element(
         "g",
-        element("text", told, x=16, y=20, font_size=13, font_weight=600),
+        element("text", heading, x=16, y=20, font_size=13, font_weight=600),
         _legend(series),
         _axes(across, up),
         [_mark(mark, across) for mark in marks],
@@ -371,16 +313,16 @@ def _title(figure: Figure) -> str:
 
 def _legend(series: Sequence[Mapping[str, Any]]) -> list[Html]:
     """Return name and last value of every series in its colour, in one line."""
-    told: list[Html] = []
+    drawn: list[Html] = []
     x = 16.0
     for index, item in enumerate(series):
         text = f"{words(str(item['name']))} {number(finite(item['y'])[-1])}"
-        told.append(
+        drawn.append(
             element("path", d=f"M{x:.1f} 36h16", stroke_width=2, fill="none", **_style(index))
         )
-        told.append(element("text", text, x=f"{x + 20:.1f}", y=40, fill=QUIET))
+        drawn.append(element("text", text, x=f"{x + 20:.1f}", y=40, fill=QUIET))
         x += 40 + 5.5 * len(text)
-    return told
+    return drawn
 
 
 def _axes(across: Scale, up: Scale) -> list[Html]:
@@ -506,7 +448,7 @@ def _facts(outcome: Outcome, published: Published) -> list[str]:
     return facts
 
 
-def _classes(counts: Sequence[tuple[Label, int]]) -> str:
+def _classes(counts: Sequence[tuple[ClassLabel, int]]) -> str:
     if len(counts) <= SHOWN_CLASSES:
         return ", ".join(f"{plain(label, LONGEST)}: {count:,}" for label, count in counts)
     sizes = [count for _, count in counts]
@@ -520,5 +462,29 @@ def _signed(override: Mapping[str, Any] | None) -> str:
     return f", **overridden** by {by} at {at}: {reason}"
 
 
-MAX_BYTES = 300_000
-"""Of one artifact, as it is stored."""
+QUESTION_REASONS = 12
+"""As many reasons of the gate as the form shows; the report has all of them."""
+
+
+def question_markdown(question: Question, judged: Judged) -> str:
+    """Return the question about a generator as the form shows it."""
+    heading = "was refused" if question.kind == "override" else "passed and needs a yes"
+    keep = (
+        f"the champion `{question.champion}` publishes."
+        if question.champion
+        else f"cannot be chosen: {question.blocking_reason}."
+    )
+    verdict, reasons = VERDICTS[judged.judgement.verdict][0], judged.judgement.reasons
+    lines = [f"- {reason.text}" for reason in reasons[:QUESTION_REASONS]]
+    if len(reasons) > QUESTION_REASONS:
+        lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
+    listed = "\n".join(lines)
+    return (
+        f"**{verdict.upper()}: generator `{judged.version}` {heading}.** "
+        f"{question.why}.\n\n{listed}\n\n"
+        "- **publish**: this generator becomes champion and publishes; a written reason is "
+        "compulsory and goes into log and manifest.\n"
+        f"- **keep champion**: {keep}\n"
+        "- **stop**: nothing is published.\n\n"
+        f"Without a question the gate would {question.default}."
+    )

@@ -1,10 +1,9 @@
 """One report, one HTML file: no script, no request, nothing but text, pictures and style.
 
-The sections of the page, in the order a reader needs them: the verdict first.
-
-The kinds of figure, by name; pictures and tables are drawn here, charts in their own files.
-
-The table of metrics, and the picture of each metric against its ceiling.
+The page knows the schema of a report and nothing of modalities: sections stand in the order in
+which a reader needs them, the verdict first, and figures are drawn by their kind. Pictures and
+tables are drawn here, charts in `charts` and `maps`; what is said of verdict and metrics is in
+`verdict`.
 """
 
 import base64
@@ -23,14 +22,13 @@ from flows.report.html import (
     escape,
     fact,
     instant,
-    interval,
     join,
     number,
     words,
 )
 from flows.report.maps import heatmap, scatter
-from gan.report import Figure, Metric, Outcome, Reason, Report, Verdict
-from storage.records.modalities import words_of
+from flows.report.verdict import DIRECTIONS, OUTCOMES, MetricRow, VerdictView, verdict_view
+from gan.report import Figure, Metric, Outcome, Reason, Report
 
 _PICTURE_WIDTH = 720
 """Small pictures are magnified by a whole factor to about this many CSS pixels."""
@@ -140,11 +138,6 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], str], Html]] = {
 }
 
 
-DIRECTIONS = {
-    "higher": ("↑", "higher is better"),
-    "lower": ("↓", "lower is better"),
-    "target": ("≈", "the nearer to the ceiling, the better"),
-}
 _WORD_COLUMNS = ("Metric", "On", "Gate")
 _COLUMNS = (
     "Metric",
@@ -158,41 +151,21 @@ _COLUMNS = (
 )
 
 
-def metrics_table(report: Report) -> Html | None:
+def metrics_table(view: VerdictView) -> Html | None:
     """Return all metrics: those of the whole set in view, those of one class in a fold."""
-    outcomes = outcomes_of(report)
-    whole = [metric for metric in report.metrics if "/" not in metric.scope]
-    parts = [metric for metric in report.metrics if "/" in metric.scope]
-    if not report.metrics:
+    if not view.overall and not view.of_parts:
         return None
     fold = None
-    if parts:
-        part = words_of(report.modality).part
-        count = element("summary", f"Per {part}: {len(parts)} more metrics")
-        fold = element("details", count, _table(parts, outcomes, f"Metrics per {part}"))
+    if view.of_parts:
+        count = element("summary", f"Per {view.part}: {len(view.of_parts)} more metrics")
+        fold = element("details", count, _table(view.of_parts, f"Metrics per {view.part}"))
     legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
     key = (
         f"{legend}. The ceiling is the same metric of real validation records against the "
         "holdout: what real data itself reaches."
     )
-    table = _table(whole, outcomes, "Metrics") if whole else None
+    table = _table(view.overall, "Metrics") if view.overall else None
     return join(table, element("p", key, class_="key"), fold)
-
-
-def outcomes_of(report: Report) -> Mapping[tuple[str, str], Outcome]:
-    """Return what the gate said of every metric that it judges, by name and scope.
-
-    The gate names whatever does not pass, and a metric that passes everywhere once; so a metric it
-    judges and does not name here has passed. One without a ceiling is only shown.
-    """
-    named = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
-    judged = {reason.metric for reason in report.reasons}
-    passed: dict[tuple[str, str], Outcome] = {
-        (metric.name, metric.scope): "pass"
-        for metric in report.metrics
-        if metric.name in judged and metric.ceiling is not None
-    }
-    return {**passed, **named}
 
 
 def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
@@ -222,11 +195,9 @@ def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
     )
 
 
-def _table(
-    metrics: Sequence[Metric], outcomes: Mapping[tuple[str, str], Outcome], label: str
-) -> Html:
+def _table(rows: Sequence[MetricRow], label: str) -> Html:
     head = element("tr", [_table_head(name) for name in _COLUMNS])
-    body = [_row(metric, outcomes.get((metric.name, metric.scope))) for metric in metrics]
+    body = [_row(row) for row in rows]
     return wide(join(element("thead", head), element("tbody", body)), label, class_="metrics")
 
 
@@ -235,28 +206,21 @@ def _table_head(name: str) -> Html:
     return element("th", name, scope="col", class_="number" if numbers else None)
 
 
-def _row(metric: Metric, outcome: Outcome | None) -> Html:
-    sign, meaning = DIRECTIONS[metric.direction]
+def _row(row: MetricRow) -> Html:
+    sign, meaning = DIRECTIONS[row.direction]
     arrow = element("span", sign, class_="direction", title=meaning, role="img", aria_label=meaning)
-    ceiling, ratio = metric.ceiling, metric.ratio
+    spread = element("small", f" ({row.ceiling_interval})") if row.ceiling_interval else None
     return element(
         "tr",
-        element("th", words(metric.name), " ", arrow, scope="row"),
-        element("td", metric.scope),
-        element("td", element("b", number(metric.value)), class_="number"),
-        element("td", interval(metric.low, metric.high), class_="number"),
-        element("td", _ceiling(metric), class_="number"),
-        element("td", NOTHING if ceiling is None else number(ratio), class_="number"),
-        element("td", number(metric.n), class_="number"),
-        element("td", _outcome(outcome)),
+        element("th", row.name, " ", arrow, scope="row"),
+        element("td", row.scope),
+        element("td", element("b", row.value), class_="number"),
+        element("td", row.interval, class_="number"),
+        element("td", row.ceiling or NOTHING, spread, class_="number"),
+        element("td", row.ratio or NOTHING, class_="number"),
+        element("td", row.records, class_="number"),
+        element("td", _outcome(row.outcome)),
     )
-
-
-def _ceiling(metric: Metric) -> Html | str:
-    if metric.ceiling is None:
-        return NOTHING
-    ends = interval(metric.ceiling.low, metric.ceiling.high)
-    return join(number(metric.ceiling.value), element("small", f" ({ends})"))
 
 
 def _outcome(outcome: Outcome | None) -> Html | str:
@@ -265,17 +229,6 @@ def _outcome(outcome: Outcome | None) -> Html | str:
     return element("span", outcome, class_=f"badge is-{outcome}")
 
 
-VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "pass": ("Pass", "Every rule of the gate is met."),
-    "warn": ("Warn", "No rule blocks, but something is outside a pass bound or cannot be known."),
-    "block": ("Blocked", "At least one rule of the gate blocks this generator."),
-}
-OUTCOMES: dict[Outcome, tuple[str, str]] = {
-    "block": ("✕", "Blocks"),
-    "unknown": ("?", "Unknown"),
-    "warn": ("!", "Warns"),
-    "pass": ("✓", "Passes"),
-}
 TITLES = {
     "samples": "Samples",
     "metrics": "Metrics",
@@ -303,19 +256,18 @@ def header(report: Report, title: str) -> Html:
     )
 
 
-def verdict(report: Report) -> Html:
+def verdict(view: VerdictView) -> Html:
     """Return the verdict and its reasons, those that decided first, passes last."""
-    word, meaning = VERDICTS[report.verdict]
-    deciding = [reason for reason in report.reasons if reason.outcome != "pass"]
-    deciding.sort(key=lambda reason: list(OUTCOMES).index(reason.outcome))
-    passing = [reason for reason in report.reasons if reason.outcome == "pass"]
+    few = not view.deciding and len(view.passing) <= _FEW
+    next_step = element("p", f"Next: {view.next_step}.", class_="meaning")
     return element(
         "section",
-        element("h2", _icon(report.verdict), word, class_="verdict-word", id="verdict"),
-        element("p", meaning, class_="meaning"),
-        _reasons(deciding),
-        _passes(passing, few=not deciding and len(passing) <= _FEW),
-        class_=f"verdict is-{report.verdict}",
+        element("h2", _icon(view.verdict), view.word, class_="verdict-word", id="verdict"),
+        element("p", view.headline, class_="meaning"),
+        next_step if view.next_step else None,
+        _reasons(view.deciding),
+        _passes(view.passing, few=few),
+        class_=f"verdict is-{view.verdict}",
         aria_labelledby="verdict",
     )
 
@@ -334,28 +286,18 @@ def arranged(items: Sequence[Figure]) -> Html:
     return join(element("div", [figure(item) for item in items], class_="figures"), key)
 
 
-def samples(report: Report) -> Html | None:
-    """Return the pictures of samples, or nothing."""
-    return _section(TITLES["samples"], figures(report, "samples"))
+def drawn(report: Report, name: str) -> Html | None:
+    """Return a section of figures alone, or nothing."""
+    return _section(TITLES[name], figures(report, name))
 
 
-def metrics(report: Report) -> Html | None:
+def metrics(report: Report, view: VerdictView) -> Html | None:
     """Return the table of metrics and the bars against the ceiling."""
     own = [item for item in report.figures if item.section == "metrics"]
     ratio = ratio_figure(report.metrics)
     if ratio and not any(item.kind == "bars" for item in own):
         own = [ratio, *own]
-    return _section(TITLES["metrics"], join(metrics_table(report), arranged(own)))
-
-
-def columns(report: Report) -> Html | None:
-    """Return what is drawn of single columns and of their pairs, or nothing."""
-    return _section(TITLES["columns"], figures(report, "columns"))
-
-
-def training(report: Report) -> Html | None:
-    """Return the training curves, or nothing."""
-    return _section(TITLES["training"], figures(report, "training"))
+    return _section(TITLES["metrics"], join(metrics_table(view), arranged(own)))
 
 
 def data(report: Report) -> Html | None:
@@ -419,19 +361,8 @@ def _reasons(reasons: Sequence[Reason]) -> Html | None:
 
 
 def _reason(reason: Reason) -> Html:
-    """Return one reason; the sentence gets a subject when it does not name its metric itself."""
-    subject = f"{words(reason.metric)} ({reason.scope}): "
-    named = reason.metric in reason.text or words(reason.metric) in reason.text
-    return element(
-        "li",
-        _icon(reason.outcome),
-        element(
-            "span",
-            element("b", f"{OUTCOMES[reason.outcome][1]} "),
-            None if named else subject,
-            reason.text,
-        ),
-    )
+    lead = element("b", f"{OUTCOMES[reason.outcome][1]} ")
+    return element("li", _icon(reason.outcome), element("span", lead, reason.text))
 
 
 def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
@@ -457,28 +388,28 @@ def render(report: Report, *, title: str | None = None) -> str:
     Raises:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
     """
-    heading = title or report.name
+    heading, view = title or report.name, verdict_view(report)
     body = element(
         "body",
         element(
             "main",
             header(report, heading),
-            verdict(report),
-            samples(report),
-            metrics(report),
-            columns(report),
-            training(report),
+            verdict(view),
+            drawn(report, "samples"),
+            metrics(report, view),
+            drawn(report, "columns"),
+            drawn(report, "training"),
             data(report),
             [part for part in others(report) if part],
             events(report),
             provenance(report),
         ),
     )
-    page = element("html", _page_head(heading, report), body, lang="en")
+    page = element("html", _page_head(heading, view), body, lang="en")
     return f"<!doctype html>\n{page}\n"
 
 
-def _page_head(heading: str, report: Report) -> Html:
+def _page_head(heading: str, view: VerdictView) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -486,7 +417,7 @@ def _page_head(heading: str, report: Report) -> Html:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content="ganmill"),
-        element("title", f"{heading}: {VERDICTS[report.verdict][0].lower()}"),
+        element("title", f"{heading}: {view.word.lower()}"),
         join(element("style", _style())),
     )
 

@@ -24,11 +24,12 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field
 
-from flows.decision import LONGEST_REASON, answered, promote, question_markdown, worsened
+from flows.decision import LONGEST_REASON, answered, promote, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Judged, Question
+from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Question
 from flows.maintain import announce
 from flows.nightly import Stages
+from flows.report.markdown import question_markdown
 from gan.report import Verdict
 from storage.sources.prepared import Prepared
 
@@ -52,9 +53,9 @@ RESPONSE = "suspended-question-{}-response"
 class ApprovalForm(RunInput):
     """The form of a suspended run."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="ApprovalForm")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="Decision")
 
-    answer: AnswerKind = Field(title="ApprovalForm")
+    answer: AnswerKind = Field(title="Decision")
     """publish: this generator becomes champion and publishes, refused or not. keep champion: it
     does not, and the champion publishes. stop: nothing is published."""
     by: str = Field(title="Your name", min_length=1, max_length=200)
@@ -64,7 +65,7 @@ class ApprovalForm(RunInput):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pinned:
+class AskedQuestion:
     """What a run has asked last."""
 
     number: int
@@ -74,6 +75,11 @@ class Pinned:
     candidate: Candidate
     verdict: Verdict
     """That the person saw."""
+
+    @property
+    def subject(self) -> tuple[str, str, Verdict]:
+        """What was asked about; equal subjects are the same question."""
+        return self.name, self.candidate.version, self.verdict
 
 
 def with_questions(job: Job, stages: Stages) -> Stages:
@@ -87,20 +93,20 @@ def with_questions(job: Job, stages: Stages) -> Stages:
     if runtime.deployment.id is None or run is None:
         return stages
     inputs = RunInputs(UUID(run))
-    pinned = last_question(inputs)
+    last = last_question(inputs)
 
     def watch(prepared: Prepared) -> Candidate | None:
-        if pinned is None:
+        if last is None:
             return stages.watch(prepared)
-        job.reporter.say(f"Going on with generator {job.name}/{pinned.candidate.version}")
-        return pinned.candidate
+        job.reporter.say(f"Going on with generator {job.name}/{last.candidate.version}")
+        return last.candidate
 
     def ask(assessed: Assessed, choice: Choice) -> Choice:
-        if choice.kind != "asked" or choice.question is None:
+        if choice.question is None:
             return choice
         promote(job, assessed, choice)
         announce(job)
-        return _answered(job, inputs, assessed, choice)
+        return _answered(job, inputs, assessed, choice, choice.question)
 
     return replace(stages, watch=watch, ask=ask)
 
@@ -131,30 +137,29 @@ class RunInputs:
                 raise
 
 
-def last_question(inputs: RunInputs) -> Pinned | None:
+def last_question(inputs: RunInputs) -> AskedQuestion | None:
     """Return what the run asked last, None when it has not asked yet."""
     found = None
     for number in range(1, MOST_QUESTIONS + 1):
         value = inputs.read(ASKED.format(number))
         if value is None:
             break
-        candidate = Candidate(**value.pop("candidate"))
-        found = Pinned(number=number, candidate=candidate, **value)
+        # The release before this one kept the candidate's train key too.
+        kept = {key: item for key, item in value.pop("candidate").items() if key != "train_key"}
+        found = AskedQuestion(number=number, candidate=Candidate(**kept), **value)
     return found
 
 
-def open_elsewhere(inputs: RunInputs, name: str, question: Question) -> str | None:
+def open_elsewhere(asked: AskedQuestion, run: UUID) -> str | None:
     """Return the name of another run that waits for the answer to the same question.
 
     Args:
-        inputs: of this run.
-        name: of the generator.
-        question: about it.
+        asked: the question.
+        run: the one that is about to ask it.
     """
-    mine = (name, question.version, question.verdict)
-    for run, run_name in waiting_runs():
-        asked = None if run == inputs.run else last_question(RunInputs(run))
-        if asked is not None and (asked.name, asked.candidate.version, asked.verdict) == mine:
+    for other, run_name in waiting_runs():
+        theirs = None if other == run else last_question(RunInputs(other))
+        if theirs is not None and theirs.subject == asked.subject:
             return run_name
     return None
 
@@ -172,60 +177,44 @@ def waiting_runs() -> list[tuple[UUID, str]]:
     return [(run.id, str(run.name)) for run in runs]
 
 
-def _answered(job: Job, inputs: RunInputs, assessed: Assessed, choice: Choice) -> Choice:
+def _answered(
+    job: Job, inputs: RunInputs, assessed: Assessed, choice: Choice, question: Question
+) -> Choice:
     """Return what the last answer makes of the choice; without one that holds, suspend the run.
 
     When another run waits for the same answer, nobody synthesizes in this one.
     """
-    question, last = _question(choice), last_question(inputs)
+    judged, last = assessed.challenger, last_question(inputs)
     response = None if last is None else inputs.read(RESPONSE.format(last.number))
     complaint = ""
     if last is not None and response is not None:
-        answer = _answer(response)
-        complaint = worsened(question, last.verdict) if answer.kind == "publish" else ""
+        form = ApprovalForm.model_validate(response)
+        answer = Answer(kind=form.answer, by=form.by, reason=form.reason)
+        complaint = worsened(judged, last.verdict) if answer.kind == "publish" else ""
         try:
             if not complaint:
                 return answered(assessed, choice, answer)
         except AnswerError as error:
             complaint = str(error)
-    other = open_elsewhere(inputs, job.name, question)
+    asked = AskedQuestion(
+        number=1 if last is None else last.number + 1,
+        name=job.name,
+        candidate=Candidate(version=judged.version, snapshot_digest=judged.snapshot_digest),
+        verdict=judged.judgement.verdict,
+    )
+    other = open_elsewhere(asked, inputs.run)
     if other is not None:
         reason = f"the flow run {other!r} waits for the answer to the same question: answer there"
         return replace(choice, reason=f"{reason}; {question.why}")
-    pinned = Pinned(
-        number=1 if last is None else last.number + 1,
-        name=job.name,
-        candidate=_candidate(assessed.challenger),
-        verdict=question.verdict,
-    )
-    _suspend(inputs, pinned, question, complaint)
+    text = question_markdown(question, judged)
+    if complaint:
+        text = f"**Asked again: {complaint}.**\n\n{text}"
+    _suspend(inputs, asked, text)
     msg = "a flow run that asks goes on only after it was resumed"
     raise RuntimeError(msg)
 
 
-def _question(choice: Choice) -> Question:
-    if choice.question is None:
-        msg = f"the choice {choice.kind!r} asks nothing"
-        raise ValueError(msg)
-    return choice.question
-
-
-def _candidate(judged: Judged) -> Candidate:
-    """Return the generator that was judged, as one that was not trained by this run."""
-    return Candidate(
-        version=judged.version,
-        snapshot_digest=judged.snapshot_digest,
-        train_key="",
-        trained=False,
-    )
-
-
-def _answer(response: dict[str, Any]) -> Answer:
-    form = ApprovalForm.model_validate(response)
-    return Answer(kind=form.answer, by=form.by, reason=form.reason)
-
-
-def _suspend(inputs: RunInputs, pinned: Pinned, question: Question, complaint: str) -> None:
+def _suspend(inputs: RunInputs, asked: AskedQuestion, text: str) -> None:
     """Keep what is asked with the run, and end this process until a person has answered.
 
     Raises:
@@ -233,10 +222,7 @@ def _suspend(inputs: RunInputs, pinned: Pinned, question: Question, complaint: s
     """
     # A key is never used twice: Prefect forgets the keys of its suspensions when a run that ended
     # is retried, and keeps the inputs.
-    kept = asdict(pinned)
+    kept = asdict(asked)
     inputs.write(ASKED.format(kept.pop("number")), kept)
-    text = question_markdown(question)
-    if complaint:
-        text = f"**Asked again: {complaint}.**\n\n{text}"
     form = ApprovalForm.with_initial_data(description=text)
-    suspend_flow_run(wait_for_input=form, key=PAUSE.format(pinned.number), timeout=ANSWER_WAIT_S)
+    suspend_flow_run(wait_for_input=form, key=PAUSE.format(asked.number), timeout=ANSWER_WAIT_S)

@@ -1,9 +1,10 @@
 """The log of promotions: which generator is champion, since when, and why.
 
-The log is create-only, and a decision holds only for the standing it was made on: whoever meets a
-newer record reads the champion again and gates again.
+The log is create-only, and a record is decided on the log as it was read: whoever meets a newer
+record reads the champion again and decides again.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -18,6 +19,8 @@ Kind = Literal["promote", "rollback", "reject", "override"]
 Then = Literal["", "keep champion", "stop"]
 GATE = "gate"
 """Who decides when no person does."""
+ATTEMPTS = 5
+"""How often a person's decision is recorded anew when another record was faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +48,14 @@ class Promotion(PromotionDraft):
     created: str
     """UTC, ISO 8601."""
 
+    def overrides(self, report_digest: str) -> bool:
+        """Say whether a person lets the generator publish although the gate refuses that report."""
+        return self.kind == "override" and self.report_digest == report_digest
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """The log as it was read; a decision holds only while it still stands."""
+    """The log as it was read; a decision holds only as long as nothing was added."""
 
     records: tuple[Promotion, ...] = ()
 
@@ -62,9 +69,31 @@ class Standing:
         """The last record that made a champion."""
         return next((r for r in reversed(self.records) if r.kind != "reject"), None)
 
+    @property
+    def champion_history(self) -> tuple[str, ...]:
+        """The versions that a rollback can go back through, today's champion last.
+
+        A promotion puts a generator on top; a rollback takes off all that came after its target.
+        """
+        found: list[str] = []
+        for record in self.records:
+            if record.kind == "reject":
+                continue
+            if record.kind == "rollback" and record.version in found:
+                last = len(found) - found[::-1].index(record.version)
+                del found[last:]
+            elif not found or found[-1] != record.version:
+                found.append(record.version)
+        return tuple(found)
+
     def was_promoted(self, version: str) -> bool:
         """Say whether that generator is or ever was champion."""
         return any(r.version == version and r.kind != "reject" for r in self.records)
+
+    def was_refused(self, version: str, report_digest: str) -> bool:
+        """Say whether that generator was ever refused on that report."""
+        refused = ("reject", version, report_digest)
+        return any((r.kind, r.version, r.report_digest) == refused for r in self.records)
 
 
 def standing(lake: ObjectStore, name: str) -> Standing:
@@ -79,9 +108,9 @@ def champion(lake: ObjectStore, name: str) -> Promotion | None:
 
 
 def decide(
-    lake: ObjectStore, name: str, decision: PromotionDraft, *, read: Standing, created: datetime
+    lake: ObjectStore, name: str, draft: PromotionDraft, *, read: Standing, created: datetime
 ) -> Promotion:
-    """Record a decision that was made on the standing `read`.
+    """Record a decision that was made on the log as it was `read`.
 
     Deciding the same again (after an interruption, or twice at once) returns the one record.
 
@@ -91,22 +120,22 @@ def decide(
         ObjectNotFoundError: that generator has no complete snapshot.
         IntegrityError: its snapshot is not the one that was judged.
     """
-    recorded = _recorded(read, decision)
+    recorded = _recorded(read, draft)
     if recorded:
         return recorded
-    _check_allowed(name, decision, read)
-    _check_candidate(lake, name, decision)
+    _check_allowed(name, draft, read)
+    _check_snapshot(lake, name, draft)
     previous = read.champion.number if read.champion else 0
     stamp = created.astimezone(UTC).isoformat(timespec="seconds")
-    record = asdict(decision) | {"previous": previous, "created": stamp}
-    if not decision.then:
+    record = asdict(draft) | {"previous": previous, "created": stamp}
+    if not draft.then:
         del record["then"]
     log, number = AppendLog(lake, promotions_folder(name)), read.number + 1
     if log.append_at(number, record):
         return _promotion(Entry(number=number, record=record, digest=""))
     after = standing(lake, name)
     winner = next((r for r in after.records if r.number == number), None)
-    if winner and _is_same(winner, decision) and winner.previous == previous:
+    if winner and _is_same(winner, draft) and winner.previous == previous:
         return winner
     msg = (
         f"the log of promotions of {name!r} moved on to record {after.number} since record "
@@ -115,56 +144,88 @@ def decide(
     raise PromotionConflictError(msg)
 
 
-def _recorded(read: Standing, decision: PromotionDraft) -> Promotion | None:
+def decide_by_hand(
+    lake: ObjectStore, name: str, rule: Callable[[Standing], PromotionDraft], *, created: datetime
+) -> Promotion:
+    """Record what a person decides on the log as it is now.
+
+    A refusal that is recorded meanwhile does not matter, another champion does.
+
+    Args:
+        lake: writable.
+        name: of the generator.
+        rule: what is to be recorded, given the log.
+        created: now.
+
+    Raises:
+        PromotionConflictError: the champion changed meanwhile, or records kept being added.
+    """
+    read = standing(lake, name)
+    for _ in range(ATTEMPTS):
+        try:
+            return decide(lake, name, rule(read), read=read, created=created)
+        except PromotionConflictError:
+            after = standing(lake, name)
+            if after.champion != read.champion:
+                break
+            read = after
+    msg = (
+        f"the champion of {name!r} changed while this was decided: look at `ganmill generators "
+        "list` and decide again"
+    )
+    raise PromotionConflictError(msg)
+
+
+def _recorded(read: Standing, draft: PromotionDraft) -> Promotion | None:
     """Return the record that says this already: the champion's, or a refusal against it."""
     current = read.champion
-    if decision.kind != "reject":
-        if current is None or current.version != decision.version:
+    if draft.kind != "reject":
+        if current is None or current.version != draft.version:
             return None
-        return current if _adds_nothing(current, decision) else None
+        return current if _adds_nothing(current, draft) else None
     since = current.number if current else 0
-    return next((r for r in read.records if r.number > since and _is_same(r, decision)), None)
+    return next((r for r in read.records if r.number > since and _is_same(r, draft)), None)
 
 
-def _adds_nothing(current: Promotion, decision: PromotionDraft) -> bool:
+def _adds_nothing(current: Promotion, draft: PromotionDraft) -> bool:
     """Say whether a champion's record covers a decision for it: a person may add her yes."""
-    if decision.by == GATE or decision.kind == "rollback":
+    if draft.by == GATE or draft.kind == "rollback":
         return True
     said = (current.kind, current.report_digest)
-    return current.by != GATE and said == (decision.kind, decision.report_digest)
+    return current.by != GATE and said == (draft.kind, draft.report_digest)
 
 
-def _is_same(record: Promotion, decision: PromotionDraft) -> bool:
-    mine = (decision.kind, decision.version, decision.snapshot_digest)
+def _is_same(record: Promotion, draft: PromotionDraft) -> bool:
+    mine = (draft.kind, draft.version, draft.snapshot_digest)
     if (record.kind, record.version, record.snapshot_digest) != mine:
         return False
-    if decision.kind == "reject" and record.report_digest != decision.report_digest:
+    if draft.kind == "reject" and record.report_digest != draft.report_digest:
         return False
-    return decision.by == GATE or (record.by, record.then) == (decision.by, decision.then)
+    return draft.by == GATE or (record.by, record.then) == (draft.by, draft.then)
 
 
-def _check_allowed(name: str, decision: PromotionDraft, read: Standing) -> None:
-    promoted = read.was_promoted(decision.version)
-    if decision.kind == "promote" and promoted and decision.by == GATE:
+def _check_allowed(name: str, draft: PromotionDraft, read: Standing) -> None:
+    promoted = read.was_promoted(draft.version)
+    if draft.kind == "promote" and promoted and draft.by == GATE:
         msg = (
-            f"generator {name}/{decision.version} was champion before and has been replaced; "
+            f"generator {name}/{draft.version} was champion before and has been replaced; "
             "only a person may bring it back"
         )
         raise PromotionConflictError(msg)
-    if decision.kind == "rollback" and not promoted:
+    if draft.kind == "rollback" and not promoted:
         msg = (
-            f"generator {name}/{decision.version} was never champion, so it cannot be rolled back "
+            f"generator {name}/{draft.version} was never champion, so it cannot be rolled back "
             "to; promote it instead"
         )
         raise PromotionConflictError(msg)
 
 
-def _check_candidate(lake: ObjectStore, name: str, decision: PromotionDraft) -> None:
-    key = snapshot_key(name, decision.version)
+def _check_snapshot(lake: ObjectStore, name: str, draft: PromotionDraft) -> None:
+    key = snapshot_key(name, draft.version)
     digest = sha256_hex(lake.get(key))
-    if digest != decision.snapshot_digest:
+    if digest != draft.snapshot_digest:
         msg = (
-            f"{lake.uri}/{key} has the sha256 {digest}, and {decision.snapshot_digest} was judged; "
+            f"{lake.uri}/{key} has the sha256 {digest}, and {draft.snapshot_digest} was judged; "
             "evaluate what is stored"
         )
         raise IntegrityError(msg)

@@ -119,7 +119,7 @@ def test_a_refused_generator_waits_for_a_person_and_publishes_on_her_word(up, sm
     pq.write_table(pq.read_table(source).slice(0, 430), source)
     assert resume(up, run, answer="publish", by="Ana")["status"] == "ACCEPT"
     again = suspended(up, run, after=waiting["state"]["id"])
-    assert "Asked again: publishing" in shown(up, again, "description")
+    assert "Asked again: the reason has 0 characters" in shown(up, again, "description")
 
     resume(up, run, answer="publish", by="Ana", reason="the shift is known")
     last = up.ended(run)

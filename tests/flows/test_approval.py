@@ -6,9 +6,10 @@ from itertools import product
 import pytest
 from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, promote
 
-from flows.decision import MOST_REASONS, answered, gate, question_markdown, worsened
+from flows.decision import answered, gate, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, Question
+from flows.job import Answer, Choice
+from flows.report.markdown import QUESTION_REASONS, question_markdown
 from gan.gate import GateConfig
 from gan.report import Reason
 from storage.lake.promotions import standing
@@ -21,10 +22,15 @@ STOP = Answer(kind="stop", by="Ana", reason="")
 BETTER, WORSE = 0.95, 0.5
 
 
-def open_question(job, challenger, champion=None) -> Question:
+def open_question(job, challenger, champion=None) -> Choice:
     choice = gate(job, assessed(job, challenger, champion))
     assert choice.kind == "asked"
-    return choice.question
+    return choice
+
+
+def form_of(choice: Choice) -> str:
+    """Return what the form shows."""
+    return question_markdown(choice.question, choice.judged)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +67,11 @@ class TestQuestion:
         job = lake_of_two(**ASK)
         promote(job, OLD)
         asked = open_question(job, judged(NEW, "block"), judged(OLD))
-        assert (asked.kind, asked.version, asked.verdict) == ("override", NEW, "block")
-        assert (asked.champion, asked.reasons) == (OLD, ("as it is",))
-        text = question_markdown(asked)
+        assert (asked.question.kind, asked.judged.version) == ("override", NEW)
+        assert asked.question.champion == OLD
+        text = form_of(asked)
         assert f"BLOCK: generator `{NEW}` was refused" in text
+        assert "\n- as it is\n" in text
         assert f"the champion `{OLD}` publishes" in text
         assert f"the gate would publish from the champion {OLD}" in text
 
@@ -81,24 +88,25 @@ class TestQuestion:
         if reigns:
             promote(job, OLD)
         asked = open_question(job, judged(NEW, "block"), champion)
-        assert asked.champion is None
-        assert why in asked.hindrance
-        assert why in question_markdown(asked)
-        assert "would publish nothing" in question_markdown(asked)
+        assert asked.question.champion is None
+        assert why in asked.question.blocking_reason
+        assert why in form_of(asked)
+        assert "would publish nothing" in form_of(asked)
 
     def test_a_yes_to_a_pass_is_another_question(self):
         asked = open_question(lake_of_two(**ALWAYS), judged(NEW))
-        assert (asked.kind, asked.verdict) == ("approval", "pass")
-        assert f"promote {NEW} and publish from it" in question_markdown(asked)
+        assert asked.question.kind == "approval"
+        assert "PASS: generator" in form_of(asked)
+        assert f"promote {NEW} and publish from it" in form_of(asked)
 
     def test_many_reasons_are_cut_in_the_form(self):
         challenger = judged(NEW, "block")
         reasons = [Reason(metric="m", scope="s", outcome="block", text=f"r{i}") for i in range(40)]
         told = replace(challenger, judgement=replace(challenger.judgement, reasons=tuple(reasons)))
-        text = question_markdown(open_question(lake_of_two(**ASK), told))
-        assert f"- r{MOST_REASONS - 1}\n" in text
-        assert f"r{MOST_REASONS}\n" not in text
-        assert f"{40 - MOST_REASONS} more in the report" in text
+        text = form_of(open_question(lake_of_two(**ASK), told))
+        assert f"- r{QUESTION_REASONS - 1}\n" in text
+        assert f"r{QUESTION_REASONS}\n" not in text
+        assert f"{40 - QUESTION_REASONS} more in the report" in text
 
 
 class TestWithoutAnAnswer:
@@ -134,7 +142,7 @@ class TestPublish:
         last = standing(job.lake, "n").records[-1]
         assert (last.kind, last.by, last.reason) == ("override", "Ana", "the shift is known")
         assert last.report_digest == choice.judged.report_digest
-        assert choice.override.at == last.created
+        assert choice.override == last
 
     def test_a_yes_to_a_pass_is_a_promotion(self):
         job = lake_of_two(**ALWAYS)
@@ -155,7 +163,7 @@ class TestPublish:
         choose(job, judged(NEW, "block"), answer=PUBLISH)
         tonight = judged(NEW, "block", coverage=0.1)
         asked = open_question(job, tonight)
-        assert "is the champion itself" in asked.hindrance
+        assert "is the champion itself" in asked.question.blocking_reason
         choice = choose(job, tonight, answer=PUBLISH)
         assert (choice.kind, choice.override.by) == ("champion", "Ana")
         assert kinds(job) == [("override", NEW)] * 2
@@ -179,7 +187,7 @@ class TestPublish:
     @pytest.mark.parametrize("reason", ["", "  \n"])
     def test_needs_a_reason(self, reason):
         job = lake_of_two(**ASK)
-        with pytest.raises(AnswerError, match="needs a written reason"):
+        with pytest.raises(AnswerError, match="the reason has 0 characters: write 1 to"):
             choose(job, judged(NEW, "block"), answer=replace(PUBLISH, reason=reason))
         assert kinds(job) == []
 
@@ -189,7 +197,7 @@ class TestPublish:
             choose(lake_of_two(**ASK), judged(NEW, "block"), answer=replace(PUBLISH, by=by))
 
     def test_a_reason_has_an_end(self):
-        with pytest.raises(AnswerError, match="write at most"):
+        with pytest.raises(AnswerError, match="the reason has 2001 characters"):
             choose(
                 lake_of_two(**ASK), judged(NEW, "block"), answer=replace(PUBLISH, reason="x" * 2001)
             )
@@ -277,10 +285,9 @@ class TestReigning:
 
 
 def test_an_answer_does_not_outlive_a_worse_verdict():
-    asked = open_question(lake_of_two(**ASK), judged(NEW, "block"))
-    assert worsened(asked, "block") == ""
-    assert "is now block, not warn" in worsened(asked, "warn")
-    assert worsened(replace(asked, verdict="warn"), "block") == ""
+    assert worsened(judged(NEW, "block"), "block") == ""
+    assert "is now block, not warn" in worsened(judged(NEW, "block"), "warn")
+    assert worsened(judged(NEW, "warn"), "block") == ""
 
 
 def test_only_a_question_is_answered():

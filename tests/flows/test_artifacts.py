@@ -68,7 +68,7 @@ def assessed(challenger: Report, champion: Report | None = None, reigning: str |
         challenger=SimpleNamespace(report=challenger, version=challenger.generator),
         champion=None if champion is None else SimpleNamespace(report=champion),
         standing=SimpleNamespace(champion=version and SimpleNamespace(version=version)),
-        is_reigning=version == challenger.generator,
+        is_champion=version == challenger.generator,
     )
 
 
@@ -102,7 +102,7 @@ class TestVerdict:
         text = verdict(report())
         head, _, rest = text.partition("## Metrics")
         assert head.startswith("# WARN: digits\n")
-        assert "- **warn** is low\n- **pass** label accuracy" in head
+        assert "- **warn** coverage (classifier): is low\n- **pass** label accuracy" in head
         assert "There is no champion yet." in head
         assert (
             "| \\! coverage, classifier | 0.900 (0.80 to 1.00) | 0.970 "
@@ -164,7 +164,7 @@ class TestVerdict:
         odd = Reason(metric="coverage", scope="x", outcome="warn", text=NASTY)
         text = verdict(report(metrics=[coverage(f"all/{NASTY}", 0.1)], reasons=[odd]))
         shown = r"a\|b &lt;img src=x&gt; \*c\* \`d\` \[e\](f) \# g"
-        assert f"- **warn** {shown}\n" in text
+        assert f"- **warn** coverage (x): {shown}\n" in text
         assert f"- **{shown}** coverage" in text
 
 

@@ -4,7 +4,7 @@ import pytest
 from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 
 from flows.cli.entry import run
-from flows.decision import champion_history, newest_report, promote_by_hand, roll_back
+from flows.decision import newest_report, promote_by_hand, roll_back
 from flows.errors import AnswerError, RecipeError
 from gan.gate import GateConfig
 from storage.errors import PromotionConflictError, SettingsError
@@ -73,7 +73,7 @@ class TestPromote:
             told = judged(NEW, verdict)
             dated = dataclasses.replace(told.report, created=f"2026-01-{day}T00:00:00+00:00")
             report(job, dataclasses.replace(told, report=dated))
-        assert newest_report(job.lake, "n", NEW).verdict == "warn"
+        assert newest_report(job.lake, "n", NEW)[1].verdict == "warn"
 
     def test_without_a_report_there_is_nothing_to_decide_on(self, job):
         with pytest.raises(RecipeError, match="never evaluated: run `ganmill evaluate RECIPE`"):
@@ -134,13 +134,17 @@ class TestRollback:
         job.lake.put_once(snapshot_key("n", THIRD), b"{}")
         numbered = [("promote", OLD), ("reject", THIRD), ("promote", NEW), ("override", THIRD)]
         told = [record_of(kind, version) for kind, version in numbered]
-        assert champion_history(told) == (OLD, NEW, THIRD)
+        assert champions(told) == (OLD, NEW, THIRD)
         told.append(record_of("rollback", NEW))
-        assert champion_history(told) == (OLD, NEW)
+        assert champions(told) == (OLD, NEW)
         told.append(record_of("rollback", OLD))
-        assert champion_history(told) == (OLD,)
+        assert champions(told) == (OLD,)
         told.append(record_of("rollback", THIRD))
-        assert champion_history(told) == (OLD, THIRD)
+        assert champions(told) == (OLD, THIRD)
+
+
+def champions(records: list[promotions.Promotion]) -> tuple[str, ...]:
+    return promotions.Standing(records=tuple(records)).champion_history
 
 
 def record_of(kind: str, version: str) -> promotions.Promotion:

@@ -15,7 +15,7 @@ from flows.tracked import approval
 from flows.tracked.approval import RESPONSE, with_questions
 
 RUN, OTHER = UUID(int=1), UUID(int=2)
-CANDIDATE = Candidate(version=NEW, snapshot_digest="d", train_key="k", trained=True)
+CANDIDATE = Candidate(version=NEW, snapshot_digest="d", trained=True)
 
 
 class SuspendedError(Exception):
@@ -107,7 +107,7 @@ def test_it_goes_on_with_what_it_asked_about_and_trains_nothing(place):
     asks(place)
     place.answer(answer="publish", reason="known")
     choice = place.go()
-    assert (choice.kind, choice.answer.by) == ("promoted", "Ana")
+    assert (choice.kind, choice.draft.by) == ("promoted", "Ana")
     assert place.trained == 1
 
 
@@ -118,7 +118,7 @@ def test_a_wrong_answer_asks_again_under_a_new_key(place):
     place.answer(2, answer="keep champion")
     asks(place)
     assert place.keys == ["question-1", "question-2", "question-3"]
-    assert "Asked again: publishing" in place.descriptions[1]
+    assert "Asked again: the reason has 0 characters" in place.descriptions[1]
     assert "Asked again: no champion can publish" in place.descriptions[2]
     place.answer(3, answer="stop")
     assert place.go().kind == "blocked"

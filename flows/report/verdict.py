@@ -1,0 +1,209 @@
+"""A verdict as it is shown: its words, marks, reasons and metrics, once for every renderer.
+
+The HTML page, the Markdown artifact and the terminal render one `VerdictView`: they decide on
+layout and colour, and on nothing that is said.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from flows.report.html import interval, number, words
+from gan.gate import Bounds
+from gan.report import Direction, Metric, Outcome, Reason, Report, Verdict
+from storage.records.modalities import words_of
+
+VERDICTS: Mapping[Verdict, tuple[str, str]] = {
+    "pass": ("Pass", "Every rule of the gate is met."),
+    "warn": ("Warn", "No rule blocks, but something is outside a pass bound or cannot be known."),
+    "block": ("Block", "At least one rule of the gate blocks this generator."),
+}
+"""Verdict → its word, and what it means."""
+OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
+    "block": ("✗", "Blocks"),
+    "unknown": ("?", "Unknown"),
+    "warn": ("!", "Warns"),
+    "pass": ("✓", "Passes"),
+}
+"""Outcome of one rule → its mark and its word; the worst first."""
+DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
+    "higher": ("↑", "higher is better"),
+    "lower": ("↓", "lower is better"),
+    "target": ("≈", "the nearer to the ceiling, the better"),
+}
+"""Direction of a metric → its mark, and what it means."""
+BoundsOf = Callable[[Metric], Bounds | None]
+"""Returns the bounds of a metric in its own units, None for one that is only reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """One metric as text; what there is not is empty."""
+
+    name: str
+    """In words."""
+    scope: str
+    direction: Direction
+    value: str
+    interval: str
+    ceiling: str
+    ceiling_interval: str
+    ratio: str
+    """Value ÷ ceiling."""
+    records: str
+    champion: str
+    """The champion's value on the same records."""
+    passes: str
+    """Where it passes, such as `≥ 0.73`; `↑` says that the upper end of the interval decides."""
+    blocks: str
+    used: float | None
+    """Share of its pass bound that it uses up: 1 is at the bound, more is past it."""
+    outcome: Outcome | None
+    """None for a metric that is only reported."""
+
+    @property
+    def mark(self) -> str:
+        """The mark of the outcome; empty for a metric that is only reported."""
+        return "" if self.outcome is None else OUTCOMES[self.outcome][0]
+
+    @property
+    def part(self) -> str:
+        """The class or column that it is about; empty for the whole set."""
+        return self.scope.partition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictView:
+    """What every renderer says of one report."""
+
+    verdict: Verdict
+    """The colour class too."""
+    word: str
+    headline: str
+    """What the verdict means, one sentence."""
+    reasons: tuple[Reason, ...]
+    """Worst first; every text names its metric."""
+    overall: tuple[MetricRow, ...]
+    """The metrics of the whole set."""
+    of_parts: tuple[MetricRow, ...]
+    """The metrics of single classes or columns."""
+    part: str
+    """What parts are called: class, column."""
+    next_step: str
+    """What may change the verdict; empty when nothing has to."""
+
+    @property
+    def deciding(self) -> tuple[Reason, ...]:
+        """The reasons of rules that are not met, or cannot be known to be."""
+        return tuple(reason for reason in self.reasons if reason.outcome != "pass")
+
+    @property
+    def passing(self) -> tuple[Reason, ...]:
+        """The reasons of rules that are met."""
+        return tuple(reason for reason in self.reasons if reason.outcome == "pass")
+
+
+def verdict_view(
+    report: Report,
+    *,
+    champion: Report | None = None,
+    bounds_of: BoundsOf = lambda _: None,
+) -> VerdictView:
+    """Return what is shown of a report.
+
+    Args:
+        report: of the candidate.
+        champion: on the same records.
+        bounds_of: what the gate holds a metric against; without it no bounds are shown.
+    """
+    theirs = {} if champion is None else {_key(metric): metric for metric in champion.metrics}
+    outcomes = outcomes_of(report)
+    rows = [
+        _row(metric, theirs.get(_key(metric)), bounds_of(metric), outcomes.get(_key(metric)))
+        for metric in report.metrics
+    ]
+    word, headline = VERDICTS[report.verdict]
+    order = list(OUTCOMES)
+    return VerdictView(
+        verdict=report.verdict,
+        word=word,
+        headline=headline,
+        reasons=tuple(
+            sorted(map(_with_subject, report.reasons), key=lambda each: order.index(each.outcome))
+        ),
+        overall=tuple(row for row in rows if not row.part),
+        of_parts=tuple(row for row in rows if row.part),
+        part=words_of(report.modality).part,
+        next_step=NEXT_STEPS.get(report.verdict, ""),
+    )
+
+
+def outcomes_of(report: Report) -> Mapping[tuple[str, str], Outcome]:
+    """Return what the gate said of every metric that it judges, by name and scope.
+
+    The gate names whatever does not pass, and a metric that passes everywhere once; so a metric it
+    judges and does not name here has passed. One without a ceiling is only shown.
+    """
+    named = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
+    judged = {reason.metric for reason in report.reasons}
+    passed: dict[tuple[str, str], Outcome] = {
+        _key(metric): "pass"
+        for metric in report.metrics
+        if metric.name in judged and metric.ceiling is not None
+    }
+    return {**passed, **named}
+
+
+def _key(metric: Metric) -> tuple[str, str]:
+    return metric.name, metric.scope
+
+
+def _with_subject(reason: Reason) -> Reason:
+    """Return the reason; its sentence gets a subject when it does not name its metric itself."""
+    if reason.metric in reason.text or words(reason.metric) in reason.text:
+        return reason
+    return replace(reason, text=f"{words(reason.metric)} ({reason.scope}): {reason.text}")
+
+
+def _row(
+    metric: Metric, rival: Metric | None, bounds: Bounds | None, outcome: Outcome | None
+) -> MetricRow:
+    ceiling, ratio = metric.ceiling, metric.ratio
+    passes, blocks = ("", "") if bounds is None else _limits(bounds)
+    return MetricRow(
+        name=words(metric.name),
+        scope=metric.scope,
+        direction=metric.direction,
+        value=number(metric.value),
+        interval=interval(metric.low, metric.high),
+        ceiling="" if ceiling is None else number(ceiling.value),
+        ceiling_interval="" if ceiling is None else interval(ceiling.low, ceiling.high),
+        ratio="" if ratio is None else number(ratio),
+        records=number(metric.n),
+        champion="" if rival is None else number(rival.value),
+        passes=passes,
+        blocks=blocks,
+        used=None if bounds is None else _used(metric, bounds),
+        outcome=outcome,
+    )
+
+
+def _limits(bounds: Bounds) -> tuple[str, str]:
+    """Return where a metric passes and where it blocks, in signs."""
+    end = " ↑" if bounds.upper_end else ""
+    passes = [f"≥ {number(bounds.pass_low)}"] * math.isfinite(bounds.pass_low)
+    passes += [f"≤ {number(bounds.pass_high)}{end}"] * math.isfinite(bounds.pass_high)
+    blocks = [f"< {number(bounds.block_low)}"] * math.isfinite(bounds.block_low)
+    blocks += [f"> {number(bounds.block_high)}"] * math.isfinite(bounds.block_high)
+    return ", ".join(passes), ", ".join(blocks)
+
+
+def _used(metric: Metric, bounds: Bounds) -> float:
+    """Return how much of its pass bound a metric uses up: 1 is at the bound, more is past it."""
+    judged = metric.high if bounds.upper_end else metric.value
+    used = 0.0
+    if math.isfinite(bounds.pass_high) and bounds.pass_high > 0:
+        used = judged / bounds.pass_high
+    if math.isfinite(bounds.pass_low) and bounds.pass_low > 0:
+        used = max(used, bounds.pass_low / judged if judged > 0 else math.inf)
+    return used

@@ -1,0 +1,92 @@
+"""What is said of a verdict, and that every renderer says it."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from flows.cli.jobs import show_verdict
+from flows.cli.output import Output
+from flows.report import render
+from flows.report.markdown import verdict_line
+from flows.report.verdict import OUTCOMES, VERDICTS, verdict_view
+from gan.gate import Bounds
+from gan.report import Ceiling, Metric, Reason
+
+MIXED = [
+    Reason(metric=name, scope="all", outcome=outcome, text=f"{name} is as it is")
+    for name, outcome in (("a", "pass"), ("b", "warn"), ("c", "unknown"), ("d", "block"))
+]
+
+
+def metric(scope: str = "all", value: float = 0.6, **changes) -> Metric:
+    ceiling = Ceiling(value=0.9, low=0.8, high=1.0)
+    fields = {"name": "row_coverage", "low": 0.5, "high": 0.7, "n": 1000, "ceiling": ceiling}
+    return Metric(scope=scope, value=value, **fields | changes)
+
+
+def terminal(report) -> str:
+    shown = Output(Console(file=io.StringIO(), width=200))
+    show_verdict(report, shown, headline="digits")
+    return shown.console.file.getvalue()
+
+
+class TestReasons:
+    def test_stand_worst_first(self, make_report):
+        view = verdict_view(make_report(reasons=MIXED))
+        assert [reason.metric for reason in view.reasons] == ["d", "c", "b", "a"]
+        assert [reason.metric for reason in view.deciding] == ["d", "c", "b"]
+        assert [reason.metric for reason in view.passing] == ["a"]
+
+    def test_name_their_metric_once(self, make_report):
+        bare = Reason(metric="row_coverage", scope="all", outcome="warn", text="is low")
+        named = Reason(metric="row_coverage", scope="all", outcome="warn", text="row coverage low")
+        view = verdict_view(make_report(reasons=[bare, named]))
+        assert [reason.text for reason in view.reasons] == [
+            "row coverage (all): is low",
+            "row coverage low",
+        ]
+
+
+class TestMetrics:
+    def test_are_text_beside_the_champion_s_and_the_bounds(self, make_report):
+        mine, theirs = make_report(metrics=[metric()]), make_report(metrics=[metric(value=0.5)])
+        bounds = Bounds(pass_low=0.8, block_high=2.0)
+        (row,) = verdict_view(mine, champion=theirs, bounds_of=lambda _: bounds).overall
+        assert (row.name, row.value, row.interval) == ("row coverage", "0.600", "0.500 to 0.700")
+        assert (row.ceiling, row.ceiling_interval, row.ratio) == ("0.900", "0.80 to 1.00", "0.667")
+        assert (row.champion, row.passes, row.blocks) == ("0.500", "≥ 0.800", "> 2.00")
+        assert row.used == pytest.approx(0.8 / 0.6)
+
+    def test_without_bounds_or_ceiling_say_nothing_of_them(self, make_report):
+        (row,) = verdict_view(make_report(metrics=[metric(ceiling=None)], reasons=[])).overall
+        assert (row.ceiling, row.ratio, row.champion, row.passes, row.mark) == ("",) * 5
+        assert row.used is row.outcome is None
+
+    def test_of_classes_are_parts(self, make_report):
+        view = verdict_view(make_report(metrics=[metric(), metric("all/7")]))
+        assert [row.part for row in view.of_parts] == ["7"]
+        assert [row.scope for row in view.overall] == ["all"]
+        assert view.part == "class"
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_every_renderer_shows_the_same_words_marks_and_reasons(make_report, verdict):
+    report = make_report(verdict=verdict, reasons=MIXED)
+    view = verdict_view(report)
+    page, shown = render(report), terminal(report)
+    assert re.search(f">{view.word}</h2>", page)
+    assert verdict_line(report).startswith(f"**{view.word.upper()}** d is as it is")
+    assert shown.startswith(f"{view.word.upper()}  digits\n")
+    for reason in view.reasons:
+        mark = OUTCOMES[reason.outcome][0]
+        assert reason.text in page
+        assert f">{mark}</span>" in page
+        assert f"    {mark} {reason.text}\n" in shown
+    assert all(row.value in page and row.value in shown for row in view.overall)
+
+
+def test_a_block_says_what_to_do_next(make_report):
+    assert "training.budget_samples" in render(make_report(verdict="block"))
+    assert "training.budget_samples" not in render(make_report(verdict="warn"))

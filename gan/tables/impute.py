@@ -85,7 +85,7 @@ def _fillable(
         )
         raise DataError(msg)
     known = [name for each in codec.columns for name in each.fields]
-    known += [each.name for each in codec.made if isinstance(each, Constant | Sum)]
+    known += [each.name for each in codec.derived if isinstance(each, Constant | Sum)]
     if columns is None:
         return tuple(name for name in codec.schema.names if name in known)
     for name in columns:
@@ -200,8 +200,8 @@ def _finish(
     for column, cells_N in zip(codec.columns, cells_ND.T, strict=True):
         for name in column.fields:
             found[name] = column.vocabulary(name).take(pa.array(np.ascontiguousarray(cells_N)))
-    totals = [maker for maker in codec.made if isinstance(maker, Sum)]
-    derived = {maker.name for maker in codec.made}
+    totals = [maker for maker in codec.derived if isinstance(maker, Sum)]
+    derived = {maker.name for maker in codec.derived}
     whole = {
         name: _put(records[name], values, missing.get(name))
         for name, values in found.items()
@@ -209,7 +209,7 @@ def _finish(
     }
     for total in totals:
         _meet(codec, total, records[total.name], whole, missing)
-    for maker in codec.made:
+    for maker in codec.derived:
         if maker.name in missing:
             made = maker.make(records.num_rows, 0, {**found, **whole})
             whole[maker.name] = _put(records[maker.name], made, missing[maker.name])

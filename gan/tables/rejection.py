@@ -67,12 +67,12 @@ class Chains:
         Steps from or to a column that is made, and steps between columns that are drawn together,
         are left out: repair cannot help there.
         """
-        made = {maker.name for maker in codec.made}
+        derived = {maker.name for maker in codec.derived}
         where = {
             name: index
             for index, each in enumerate(codec.columns)
             for name in each.fields
-            if name not in made
+            if name not in derived
         }
         self.steps = [
             (below, above, each)
@@ -255,7 +255,7 @@ class RowRules:
         self.edges: tuple[Edge, ...] = () if request.exact else edges(codec, request)
         self.rows: tuple[Constraint, ...] = row_rules(metadata)
         self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, request)
-        self._makers = {maker.name: maker for maker in codec.made}
+        self._makers = {maker.name: maker for maker in codec.derived}
         self._needed = _with_parts(self.rows, metadata)
 
     @property

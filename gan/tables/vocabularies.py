@@ -42,7 +42,7 @@ MOST_NAMED = 12
 
 
 def cell_mask(
-    given: Sequence[Condition], columns: Sequence[Modelled], made: Sequence[DerivedColumn]
+    given: Sequence[Condition], columns: Sequence[Modelled], derived: Sequence[DerivedColumn]
 ) -> Array:
     """Return which cells meet all conditions: bool, the cells of one column after another's.
 
@@ -51,7 +51,7 @@ def cell_mask(
     """
     masks = {column.name: np.ones(column.cells, dtype=bool) for column in columns}
     for condition in given:
-        column = _owner(condition.column, columns, made)
+        column = _owner(condition.column, columns, derived)
         masks[column.name] &= _meets(condition, column)
         if not masks[column.name].any():
             msg = (
@@ -62,9 +62,9 @@ def cell_mask(
     return np.concatenate(list(masks.values()))
 
 
-def _owner(name: str, columns: Sequence[Modelled], made: Sequence[DerivedColumn]) -> Modelled:
+def _owner(name: str, columns: Sequence[Modelled], derived: Sequence[DerivedColumn]) -> Modelled:
     """Return the modelled column that stands for a column of the table."""
-    for maker in made:
+    for maker in derived:
         if maker.name == name:
             msg = (
                 f"synthesis.given names column {name!r}, which is a {maker.type_name} and not "
@@ -190,7 +190,7 @@ class Vocabularies:
     """Of the records, with the metadata that is ganmill's."""
     columns: tuple[Modelled, ...]
     """The modelled columns, in codec order."""
-    made: tuple[DerivedColumn, ...] = ()
+    derived: tuple[DerivedColumn, ...] = ()
     """The other columns, in the order in which they can be made."""
     label: str | None = None
     """Name of the label column."""
@@ -225,7 +225,7 @@ class Vocabularies:
         """How many rows each key column can name."""
         return {
             column.name: column.capacity
-            for column in self.made
+            for column in self.derived
             if isinstance(column, Key) and column.capacity is not None
         }
 
@@ -294,7 +294,7 @@ class Vocabularies:
             indices = pa.array(cells_N)
             for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
                 found[name] = vocabulary.take(indices)
-        for maker in self.made:
+        for maker in self.derived:
             found[maker.name] = maker.make(len(values), first_row, found)
         arrays = [_as_field(found[field.name], field) for field in self.schema]
         return pa.Table.from_arrays(arrays, schema=self.schema)
@@ -329,7 +329,7 @@ class Vocabularies:
         Raises:
             ConfigError: as `allowed`.
         """
-        return cell_mask(given, self.columns, self.made)
+        return cell_mask(given, self.columns, self.derived)
 
     def classes_of(self, values: Array, given: Sequence[Condition], *, per_class: bool) -> Array:
         """Return the class index of `cells_ND`, -1 where they do not meet the conditions.

@@ -119,7 +119,7 @@ def require_metadata(schema: Any) -> TableMetadata:
     except ValueError as error:
         raise DataError(str(error)) from error
     if found is None:
-        msg = "the records do not say what their columns are: prepare them with ganmill first"
+        msg = "the records do not say what their columns mean: prepare them with ganmill first"
         raise DataError(msg)
     return found
 

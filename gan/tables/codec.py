@@ -41,7 +41,7 @@ def check_synthesis(codec: "Vocabularies", given: Sequence[Condition], rows: int
     metadata, request = codec.metadata, ShardRequest(given=tuple(given))
     check_constraints(metadata)
     masks = allowed_cells(codec, request)
-    Chains(codec, row_rules(metadata)).pools(masks)
+    Chains(codec, row_rules(metadata)).allowed_values(masks)
     for unique in unique_rules(codec, metadata, request):
         unique.check(rows)
     for name, room in codec.capacities.items():

@@ -299,6 +299,13 @@ class Modelled:
         """The code of every cell, int64."""
         return np.repeat(np.arange(self.codes), np.diff(self.first_cells))
 
+    def positions(self, cells_N: Array) -> Array:
+        """Return the position of cells inside their code, in (0, 1)."""
+        codes_N = self.code_of_cell[cells_N]
+        start_N, end_N = self.first_cells[codes_N], self.first_cells[codes_N + 1]
+        positions_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
+        return positions_N
+
     def vocabulary(self, column: str) -> Any:
         """Return the values of the cells in one column of the table."""
         return self.vocabularies[self.fields.index(column)]

@@ -9,7 +9,7 @@ from judged_tables import OPTIONS, cut, shop
 from small_tables import with_meaning
 
 from gan.tables.columns.values import require_metadata
-from gan.tables.evaluation.closeness import fit_space
+from gan.tables.evaluation.closeness import Space
 from gan.tables.evaluation.columns import as_numbers, build_context, judged_columns, levels_by_count
 from gan.tables.evaluation.errors import bins_of_columns, bins_of_pairs, fit_codes
 from gan.tables.evaluation.usefulness import find_targets, fit_features
@@ -60,7 +60,7 @@ def test_bins_grow_with_the_rows():
 
 
 def test_places_of_numbers_are_ranks_and_levels_lie_one_apart(small):
-    space = fit_space(small, columns_of(small))
+    space = Space(small, columns_of(small))
     points = space.points(small)
     distances = ((points[:, None] - points) ** 2).sum(-1)
     assert distances[0, 59] == 0
@@ -69,15 +69,15 @@ def test_places_of_numbers_are_ranks_and_levels_lie_one_apart(small):
     assert level[0, 80] == pytest.approx(1)
     rng = np.random.default_rng(0)
     even = with_meaning({"number": rng.lognormal(size=2000)})
-    ranks = fit_space(even, columns_of(even)).points(even)[:, 0]
+    ranks = Space(even, columns_of(even)).points(even)[:, 0]
     assert np.mean((ranks[:1000] - ranks[1000:]) ** 2) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_monotone_change_of_a_number_moves_no_row(small):
     grown = small.set_column(0, "number", pa.array(np.exp(as_numbers(small["number"]) / 10)))
     grown = grown.replace_schema_metadata(small.schema.metadata)
-    one = fit_space(small, columns_of(small)).points(small)
-    two = fit_space(grown, columns_of(grown)).points(grown)
+    one = Space(small, columns_of(small)).points(small)
+    two = Space(grown, columns_of(grown)).points(grown)
     assert one == pytest.approx(two)
 
 

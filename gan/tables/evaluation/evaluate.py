@@ -19,7 +19,7 @@ from gan.tables.evaluation.closeness import (
     RowIdentity,
 )
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
-from gan.tables.evaluation.errors import DistributionErrors, build_errors, error_notes
+from gan.tables.evaluation.errors import DistributionErrors, error_notes
 from gan.tables.evaluation.facts import HardFacts, NullRates, build_facts, build_nulls
 from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
 from gan.tables.evaluation.usefulness import (
@@ -86,7 +86,7 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
     features = fit_features(splits.train, context.columns)
     return TableReference(
         context=context,
-        errors=build_errors(context),
+        errors=DistributionErrors(context),
         closeness=Closeness(context, identity),
         attacks=build_attacks(context, features),
         usefulness=build_usefulness(context, features),

@@ -34,7 +34,7 @@ from gan.sample import Sampler
 from gan.tables.codec import TableCodec
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.columns import JudgedColumn, judged_columns
-from gan.tables.evaluation.errors import Codes, fit_codes
+from gan.tables.evaluation.errors import Codes
 from gan.tables.evaluation.usefulness import Features, fit_features
 from gan.tables.judge import build_assess
 from gan.training.loop import train
@@ -184,7 +184,7 @@ def main() -> int:
         train_rows = records["train"]
         columns = judged_columns(require_metadata(train_rows.schema), train_rows, given.label)
         ruler = Ruler(
-            fit_codes(train_rows, columns, BINS, MOST_ROWS), fit_features(train_rows, columns)
+            Codes(train_rows, columns, BINS, MOST_ROWS), fit_features(train_rows, columns)
         )
         for name, conditions in choose(train_rows, sampler, columns).items():
             found = measure(records, sampler, ruler, conditions)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.columns.derived import MADE
+from gan.tables.columns.derived import DERIVED
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
@@ -41,7 +41,7 @@ def check_synthesis(codec: "Vocabularies", given: Sequence[Condition], rows: int
     metadata, request = codec.metadata, ShardRequest(given=tuple(given))
     check_constraints(metadata)
     masks = allowed_cells(codec, request)
-    Chains(codec, row_rules(metadata)).pools(masks)
+    Chains(codec, row_rules(metadata)).allowed_values(masks)
     for unique in unique_rules(codec, metadata, request):
         unique.check(rows)
     for name, room in codec.capacities.items():
@@ -94,14 +94,14 @@ class TableCodec(Vocabularies):
         metadata = require_metadata(records.schema)
         check_constraints(metadata)
         check_real(records, [each for each in metadata.constraints if each.kind != "range"])
-        columns, made = fit_columns(records, label)
+        columns, derived = fit_columns(records, label)
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}
         fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]
         return cls(
             schema=pa.schema(fields, metadata=kept),
             columns=columns,
-            made=made,
+            derived=derived,
             label=label,
             classes=label_classes(columns, label),
         )
@@ -134,7 +134,7 @@ class TableCodec(Vocabularies):
             "schema": [[f.name, str(f.type), f.nullable] for f in self.schema],
             "metadata": {key.decode(): text.decode() for key, text in arrow.items()},
             "columns": [column.to_json() for column in self.columns],
-            "made": [column.to_json() for column in self.made],
+            "made": [column.to_json() for column in self.derived],
         }
 
     @classmethod
@@ -155,7 +155,7 @@ class TableCodec(Vocabularies):
             return cls(
                 schema=pa.schema(fields, metadata=data["metadata"]),
                 columns=tuple(MODELLED[item["column"]].from_json(item) for item in data["columns"]),
-                made=tuple(MADE[item["column"]].from_json(item) for item in data["made"]),
+                derived=tuple(DERIVED[item["column"]].from_json(item) for item in data["made"]),
                 label=data["label"],
                 classes=tuple(data["classes"]),
             )

@@ -1,12 +1,10 @@
-"""What must hold in every row: which records break it, and whether the real ones do.
+"""What must hold in every row: which records break it, and which constraints cannot hold together.
 
 A null satisfies a range, an inequality and a sum, and rows with a null in the columns of `unique`
-are not compared, as in SQL.
-
-Constraints that cannot hold together, found before anything is trained.
+are not compared, as in SQL. Contradictions are found before anything is trained.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from graphlib import CycleError, TopologicalSorter
@@ -22,10 +20,32 @@ from gan.tables.columns.values import plain
 from storage.records.schema import Constraint, TableMetadata
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
 Array = np.ndarray[Any, Any]
+
 
 TOLERANCE = 1e-6
 """Relative difference up to which a sum of floats is met."""
+
+
+def describe(constraint: Constraint) -> str:
+    """Return the constraint in a few words that name its columns, such as for an error."""
+    names = [repr(name) for name in constraint.columns]
+    sign = " < " if constraint.strict else " <= "
+    texts = {
+        "range": f"range of {names[0]} from {_bound(constraint.low)} to {_bound(constraint.high)}",
+        "inequality": f"inequality {sign.join(names)}",
+        "combinations": f"combinations of {', '.join(names)}",
+        "sum": f"sum {names[0]} = {' + '.join(names[1:])}",
+        "unique": f"unique {', '.join(names)}",
+    }
+    return f"the constraint {texts[constraint.kind]}"
+
+
+def _bound(value: float | None) -> str:
+    """Return a bound as a person writes it."""
+    return str(value) if value is None else f"{value:.15g}"
 
 
 def violations(
@@ -39,7 +59,10 @@ def violations(
         real: the records whose combinations are allowed; without them `combinations` is not
             judged. Of rows that agree in `unique` columns, all but the first break it.
     """
-    return tuple(CHECKS[each.kind](records, each, real) for each in constraints)
+    return tuple(
+        CHECKS[each.kind](records, each) if each.kind in CHECKS else _new(records, each, real)
+        for each in constraints
+    )
 
 
 def check_real(records: pa.Table, constraints: Sequence[Constraint]) -> None:
@@ -58,23 +81,8 @@ def check_real(records: pa.Table, constraints: Sequence[Constraint]) -> None:
             raise DataError(msg)
 
 
-def describe(constraint: Constraint) -> str:
-    """Return the constraint in a few words that name its columns, such as for an error."""
-    names = [repr(name) for name in constraint.columns]
-    sign = " < " if constraint.strict else " <= "
-    texts = {
-        "range": f"range of {names[0]} from {constraint.low} to {constraint.high}",
-        "inequality": f"inequality {sign.join(names)}",
-        "combinations": f"combinations of {', '.join(names)}",
-        "sum": f"sum {names[0]} = {' + '.join(names[1:])}",
-        "unique": f"unique {', '.join(names)}",
-    }
-    return f"the constraint {texts[constraint.kind]}"
-
-
-def _outside(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
+def _outside(records: pa.Table, constraint: Constraint) -> Mask:
     """Return where a range is left."""
-    del real
     values = _floats(records, constraint.columns[0])
     low = -np.inf if constraint.low is None else constraint.low
     high = np.inf if constraint.high is None else constraint.high
@@ -82,9 +90,8 @@ def _outside(records: pa.Table, constraint: Constraint, real: pa.Table | None) -
     return mask
 
 
-def _out_of_order(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
-    """Return where one column of a chain is above the next."""
-    del real
+def _out_of_order(records: pa.Table, constraint: Constraint) -> Mask:
+    """Return where one column of an inequality is above the next."""
     columns = comparable([plain(records[name]) for name in constraint.columns])
     compare = pc.less if constraint.strict else pc.less_equal
     holds = [pc.fill_null(compare(*pair), fill_value=True) for pair in pairwise(columns)]
@@ -104,13 +111,32 @@ def comparable(columns: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _unsummed(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
+def _unsummed(records: pa.Table, constraint: Constraint) -> Mask:
     """Return where the first column is not the sum of the others."""
-    del real
     total, *parts = [_floats(records, name) for name in constraint.columns]
     size = np.maximum(1.0, np.sum(np.abs(parts), axis=0))
     mask: Mask = np.abs(total - np.sum(parts, axis=0)) > TOLERANCE * size
     return mask
+
+
+def _repeated(records: pa.Table, constraint: Constraint) -> Mask:
+    """Return the rows that agree with an earlier one."""
+    columns = [plain(records[name]) for name in constraint.columns]
+    ids = combination_ids(columns)
+    mask = np.ones(records.num_rows, dtype=bool)
+    mask[np.unique(ids, return_index=True)[1]] = False
+    for column in columns:
+        mask &= column.is_valid().to_numpy(zero_copy_only=False)
+    return mask
+
+
+CHECKS: dict[str, Callable[[pa.Table, Constraint], Mask]] = {
+    "range": _outside,
+    "inequality": _out_of_order,
+    "sum": _unsummed,
+    "unique": _repeated,
+}
+"""Kind of constraint → which records break it, whatever the real ones are."""
 
 
 def _new(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
@@ -121,18 +147,6 @@ def _new(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Ma
     both = pa.concat_tables([real.select(names), records.select(names)])
     ids = combination_ids([both[name] for name in names])
     return ~np.isin(ids[real.num_rows :], ids[: real.num_rows])
-
-
-def _repeated(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
-    """Return the rows that agree with an earlier one."""
-    del real
-    columns = [plain(records[name]) for name in constraint.columns]
-    ids = combination_ids(columns)
-    mask = np.ones(records.num_rows, dtype=bool)
-    mask[np.unique(ids, return_index=True)[1]] = False
-    for column in columns:
-        mask &= column.is_valid().to_numpy(zero_copy_only=False)
-    return mask
 
 
 def combination_ids(columns: Sequence[Any]) -> Array:
@@ -153,19 +167,14 @@ def _floats(records: pa.Table, name: str) -> Array:
     return values
 
 
-CHECKS: dict[str, Callable[[pa.Table, Constraint, pa.Table | None], Mask]] = {
-    "range": _outside,
-    "inequality": _out_of_order,
-    "combinations": _new,
-    "sum": _unsummed,
-    "unique": _repeated,
-}
-"""Kind of constraint → which records break it."""
-
-
 NUMBERS = frozenset({"integer", "float", "decimal"})
+
+
 MOMENTS = frozenset({"date", "timestamp"})
+
+
 TIMES = frozenset({"time"})
+
 
 FITTING = {
     "range": (NUMBERS,),
@@ -174,11 +183,17 @@ FITTING = {
 }
 """Kind of constraint → families of columns, of which all its columns must be of one."""
 
-MADE = frozenset({"key", "text"})
-"""Kinds of columns whose values are made up: nothing can be asked of them but to be unique."""
+
+DERIVED = frozenset({"key", "text"})
+"""Kinds of columns that are not learnt: they can only be constrained to be unique."""
+
 
 Bound = tuple[float, Constraint | None]
 """A limit and the constraint that it comes from."""
+
+
+Step = tuple[str, str, Constraint]
+"""`below, above` and the inequality that puts one below the other."""
 
 
 def check_constraints(metadata: TableMetadata) -> None:
@@ -225,22 +240,18 @@ def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
             "remove it, or correct the kinds in source.columns"
         )
         raise ConfigError(msg)
-    wrong = [name for name in names if known[name] in MADE and not _made_fits(constraint, known)]
-    if wrong:
+    wrong = [name for name in names if known[name] in DERIVED]
+    names_a_row = constraint.kind == "unique" and "key" in {known[name] for name in names}
+    if wrong and not names_a_row:
         msg = (
-            f"{describe(constraint)} asks something of column {wrong[0]!r}, whose values are made "
-            f"up because its kind is {known[wrong[0]]}: remove it, or declare another kind"
+            f"{describe(constraint)} constrains column {wrong[0]!r}, whose values are not learnt "
+            f"because its kind is {known[wrong[0]]}: remove it, or declare another kind"
         )
         raise ConfigError(msg)
 
 
-def _made_fits(constraint: Constraint, kinds: Mapping[str, str]) -> bool:
-    """Say whether a constraint may name columns that are made up: a key makes a row unique."""
-    return constraint.kind == "unique" and "key" in {kinds[name] for name in constraint.columns}
-
-
 def _check_ownership(constraints: Sequence[Constraint]) -> None:
-    """Check that a total is derived once, and that nothing else is asked of it."""
+    """Check that a total is the sum of one constraint, and that no other one decides it."""
     totals = {each.columns[0]: each for each in constraints if each.kind == "sum"}
     for each in constraints:
         mine = totals.get(each.columns[0]) is each
@@ -263,10 +274,6 @@ def _check_ownership(constraints: Sequence[Constraint]) -> None:
             raise ConfigError(msg)
 
 
-Step = tuple[str, str, Constraint]
-"""`below, above` and the inequality that puts one below the other."""
-
-
 def ordered(constraints: Sequence[Constraint]) -> list[Step]:
     """Return every step of the inequalities, from the lowest columns upwards.
 
@@ -283,18 +290,18 @@ def ordered(constraints: Sequence[Constraint]) -> list[Step]:
     for below, above, _ in steps:
         sorter.add(above, below)
     try:
-        place = {name: number for number, name in enumerate(sorter.static_order())}
+        rank = {name: number for number, name in enumerate(sorter.static_order())}
     except CycleError as error:
         raise ConfigError(_circle(steps, error.args[1])) from error
-    return sorted(steps, key=lambda step: place[step[1]])
+    return sorted(steps, key=lambda step: rank[step[1]])
 
 
 def _circle(steps: Sequence[Step], names: Sequence[str]) -> str:
     """Return the sentence on inequalities that lead in a circle."""
-    edges = {frozenset(pair) for pair in pairwise(names)}
-    guilty = {describe(each): None for below, above, each in steps if {below, above} in edges}
+    pairs = {frozenset(pair) for pair in pairwise(names)}
+    involved = {describe(each): None for below, above, each in steps if {below, above} in pairs}
     return (
-        f"{' and '.join(guilty)} lead in a circle through {', '.join(map(repr, names[:-1]))}: "
+        f"{' and '.join(involved)} lead in a circle through {', '.join(map(repr, names[:-1]))}: "
         "turn one of them round or remove it"
     )
 
@@ -315,7 +322,7 @@ class ValueBounds:
         return self.highs.get(name, (float("inf"), None))
 
     def narrow(self, constraint: Constraint) -> None:
-        """Take a range in.
+        """Add a range.
 
         Raises:
             ConfigError: it is empty, or does not meet another range of the column.
@@ -328,7 +335,7 @@ class ValueBounds:
         self._meets(self.low(name), self.high(name), constraint, strict=False)
 
     def follow(self, below: str, above: str, constraint: Constraint) -> None:
-        """Take a step of an inequality in: what is above is at least as large.
+        """Add a step of an inequality: what is above is at least as large.
 
         Raises:
             ConfigError: ranges leave no room for it.
@@ -348,9 +355,9 @@ class ValueBounds:
         least = sum(self.low(part)[0] for part in parts)
         most = sum(self.high(part)[0] for part in parts)
         if least > self.high(total)[0]:
-            self._refuse(constraint, self.high(total)[1], f"the parts are at least {least}")
+            self._refuse(constraint, self.high(total)[1], f"the parts are at least {_bound(least)}")
         if most < self.low(total)[0]:
-            self._refuse(constraint, self.low(total)[1], f"the parts are at most {most}")
+            self._refuse(constraint, self.low(total)[1], f"the parts are at most {_bound(most)}")
 
     def _meets(self, low: Bound, high: Bound, constraint: Constraint, *, strict: bool) -> None:
         if low[0] < high[0] or (low[0] == high[0] and not strict):
@@ -359,7 +366,7 @@ class ValueBounds:
         if not others:
             msg = f"{describe(constraint)} is empty: its low must be at most its high"
             raise ConfigError(msg)
-        self._refuse(constraint, others[0], f"{low[0]} is not below {high[0]}")
+        self._refuse(constraint, others[0], f"{_bound(low[0])} is not below {_bound(high[0])}")
 
     def _refuse(self, one: Constraint, other: Constraint | None, why: str) -> None:
         which = describe(one) if other is None else f"{describe(one)} and {describe(other)}"

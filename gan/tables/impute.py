@@ -19,7 +19,6 @@ from gan.tables.columns.derived import Constant, Sum
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
-from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -34,8 +33,8 @@ def impute(
 ) -> pa.Table:
     """Return the records with nulls filled; whatever was there is there, bit for bit.
 
-    A value that train never had keeps its place and counts as the nearest one that it had. Keys
-    and texts are made up and never filled; a total is filled with the sum of its parts.
+    A value that train never had stays and counts as the nearest one that it had. Keys and texts
+    are not learnt and never filled; a total is filled with the sum of its parts.
 
     Args:
         sampler: of a generator of tables.
@@ -55,21 +54,26 @@ def impute(
     known = records.select(codec.schema.names).replace_schema_metadata(codec.schema.metadata)
     cells_ND = codec.encode(known).values
     missing = {name: _nulls(records[name]) for name in wanted}
-    drawn = [each for each in codec.columns if any(name in missing for name in each.fields)]
     any_N = np.zeros(records.num_rows, dtype=bool)
-    for name in {name for each in drawn for name in each.fields} & set(missing):
+    for name in {name for each in codec.columns for name in each.fields} & set(missing):
         any_N |= missing[name]
+    size = sampler.snapshot.config.sampling_batch
     rules = [each for each in codec.metadata.constraints if each.kind in ("inequality", "range")]
     rows_M = np.flatnonzero(any_N)
-    for turn in range(TURNS):
+    for turn in range(TURNS if len(rows_M) else 0):
+        for number, start in enumerate(range(0, len(rows_M), size)):
+            rows_B = rows_M[start : start + size]
+            gaps = {name: mask[rows_B] for name, mask in missing.items()}
+            allowed_BK = _allowed(codec, known.take(pa.array(rows_B)), gaps, cells_ND[rows_B])
+            draw = sampler.generator.conditioned(allowed_BK)
+            numbers = stream(seed, f"{PURPOSE}/{turn}", number)
+            cells_ND[rows_B] = sampler.values(np.arange(len(rows_B)), numbers, draw)
+        gaps = {name: mask[rows_M] for name, mask in missing.items()}
+        filled = _finish(codec, records.take(pa.array(rows_M)), gaps, cells_ND[rows_M])
+        broken_M = np.any([np.zeros(len(rows_M), dtype=bool), *violations(filled, rules)], axis=0)
+        rows_M = rows_M[broken_M]
         if not len(rows_M):
             break
-        places = pa.array(rows_M)
-        gaps = {name: mask[rows_M] for name, mask in missing.items()}
-        allowed = Allowed(codec, known.take(places), gaps, cells_ND[rows_M])
-        cells_ND[rows_M] = cells_MD = _draw(sampler, allowed, seed, turn)
-        filled = _finish(codec, records.take(places), gaps, cells_MD)
-        rows_M = rows_M[_breaks(filled, rules)]
     return _finish(codec, records, missing, cells_ND)
 
 
@@ -85,7 +89,7 @@ def _fillable(
         )
         raise DataError(msg)
     known = [name for each in codec.columns for name in each.fields]
-    known += [each.name for each in codec.made if isinstance(each, Constant | Sum)]
+    known += [each.name for each in codec.derived if isinstance(each, Constant | Sum)]
     if columns is None:
         return tuple(name for name in codec.schema.names if name in known)
     for name in columns:
@@ -102,94 +106,51 @@ def _nulls(column: Any) -> Mask:
     return mask
 
 
-class Allowed:
-    """The codes that each row with gaps may have."""
+def _allowed(codec: TableCodec, known: pa.Table, gaps: Mapping[str, Mask], cells_BD: Array) -> Mask:
+    """Return the codes that each row with gaps may have, `allowed_BK`.
 
-    def __init__(
-        self,
-        codec: TableCodec,
-        known: pa.Table,
-        gaps: Mapping[str, Mask],
-        cells_MD: Array,
-    ) -> None:
-        """Take the rows.
-
-        Args:
-            codec: of the records.
-            known: their values, in the columns of the codec.
-            gaps: for each column to fill, where its value is missing.
-            cells_MD: of the rows, encoded.
-        """
-        self.codec, self.known, self.gaps, self.cells_MD = codec, known, gaps, cells_MD
-
-    def rows(self, start: int, end: int) -> Mask:
-        """Return `allowed_BK` of some rows."""
-        parts = []
-        for index, column in enumerate(self.codec.columns):
-            codes_B = column.code_of_cell[self.cells_MD[start:end, index]]
-            allowed_BJ = codes_B[:, None] == np.arange(column.codes)
-            allowed_BJ[self._unheard(column)[start:end]] = True
-            names = [name for name in column.fields if name in self.gaps]
-            free_B = np.zeros(end - start, dtype=bool)
-            for name in names:
-                free_B |= self.gaps[name][start:end]
-            allowed_BJ[free_B] = self._free(column, names, start + np.flatnonzero(free_B))
-            parts.append(allowed_BJ)
-        return np.concatenate(parts, axis=1)
-
-    def _unheard(self, column: Modelled) -> Mask:
-        """Return the rows with a null that is to stay, where train had none: it says nothing."""
-        if any(vocabulary.null_count for vocabulary in column.vocabularies):
-            return np.zeros(len(self.cells_MD), dtype=bool)
-        unheard_M = np.zeros(len(self.cells_MD), dtype=bool)
-        for name in column.fields:
-            unheard_M |= _nulls(self.known[name])
-        return unheard_M
-
-    def _free(self, column: Modelled, names: Sequence[str], rows_F: Array) -> Mask:
-        """Return the codes of a column whose value is missing in these rows, (F, J).
-
-        Null is none of them where it is to be filled. Of a joint column the codes agree with what
-        is known of the row, if there are such.
-        """
-        filled_FJ = np.ones((len(rows_F), column.codes), dtype=bool)
-        agrees_FJ = filled_FJ.copy()
-        for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
-            gap_F = self.gaps[name][rows_F] if name in names else np.zeros(len(rows_F), dtype=bool)
-            present_J = _per_code(column, vocabulary.is_valid().to_numpy(zero_copy_only=False))
-            filled_FJ[gap_F] &= present_J
-            if len(column.fields) > 1:
-                agrees_FJ[~gap_F] &= self._same(name, vocabulary, rows_F[~gap_F])
-        both_FJ = filled_FJ & agrees_FJ
-        return np.where(both_FJ.any(axis=1, keepdims=True), both_FJ, filled_FJ)
-
-    def _same(self, name: str, vocabulary: Any, rows: Array) -> Mask:
-        """Return which codes of a joint column have the value that each row has."""
-        values = plain(self.known[name]).take(pa.array(rows))
-        found = vocabulary.unique()
-        of_row = pc.index_in(values, value_set=found).fill_null(-1).to_numpy()
-        of_code = pc.index_in(vocabulary, value_set=found).fill_null(-2).to_numpy()
-        same: Mask = of_row[:, None] == of_code
-        return same
-
-
-def _per_code(column: Modelled, cells: Mask) -> Mask:
-    """Return which codes have such a cell."""
-    counts = np.bincount(column.code_of_cell[cells], minlength=column.codes)
-    mask: Mask = counts > 0
-    return mask
-
-
-def _draw(sampler: Sampler, allowed: Allowed, seed: int, turn: int) -> Array:
-    """Return `cells_MD` drawn under every row's own conditions, a forward pass at a time."""
-    size, rows = sampler.snapshot.config.sampling_batch, len(allowed.cells_MD)
+    Args:
+        codec: of the records.
+        known: values of the rows, in the columns of the codec.
+        gaps: for each column to fill, where its value is missing.
+        cells_BD: of the rows, encoded.
+    """
     parts = []
-    for number, start in enumerate(range(0, rows, size)):
-        allowed_BK = allowed.rows(start, min(start + size, rows))
-        draw = sampler.generator.conditioned(allowed_BK)
-        numbers = stream(seed, f"{PURPOSE}/{turn}", number)
-        parts.append(sampler.values(np.arange(len(allowed_BK)), numbers, draw))
-    return np.concatenate(parts)
+    for column, cells_B in zip(codec.columns, cells_BD.T, strict=True):
+        allowed_BJ = column.code_of_cell[cells_B][:, None] == np.arange(column.codes)
+        if not any(vocabulary.null_count for vocabulary in column.vocabularies):
+            # A null that is to stay where train had none says nothing of the other columns.
+            for name in column.fields:
+                allowed_BJ[_nulls(known[name])] = True
+        none_B = np.zeros(len(cells_BD), dtype=bool)
+        gaps_B = {name: gaps.get(name, none_B) for name in column.fields}
+        rows_F = np.flatnonzero(np.any(list(gaps_B.values()), axis=0))
+        of_rows = {name: gap_B[rows_F] for name, gap_B in gaps_B.items()}
+        allowed_BJ[rows_F] = _fitting_codes(column, known.take(pa.array(rows_F)), of_rows)
+        parts.append(allowed_BJ)
+    return np.concatenate(parts, axis=1)
+
+
+def _fitting_codes(column: Modelled, known: pa.Table, gaps: Mapping[str, Mask]) -> Mask:
+    """Return the codes that a column may take in rows where its value is missing, (F, J).
+
+    Null is none of them where it is to be filled. Of a joint column the codes agree with what is
+    known of the row, if there are such.
+    """
+    filled_FJ = np.ones((known.num_rows, column.codes), dtype=bool)
+    agrees_FJ = filled_FJ.copy()
+    for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
+        present = vocabulary.is_valid().to_numpy(zero_copy_only=False)
+        counts_J = np.bincount(column.code_of_cell[present], minlength=column.codes)
+        filled_FJ[gaps[name]] &= counts_J > 0
+        if len(column.fields) > 1:
+            values = plain(known[name].filter(pa.array(~gaps[name])))
+            distinct = vocabulary.unique()
+            of_row = pc.index_in(values, value_set=distinct).fill_null(-1).to_numpy()
+            of_code = pc.index_in(vocabulary, value_set=distinct).fill_null(-2).to_numpy()
+            agrees_FJ[~gaps[name]] &= of_row[:, None] == of_code
+    both_FJ = filled_FJ & agrees_FJ
+    return np.where(both_FJ.any(axis=1, keepdims=True), both_FJ, filled_FJ)
 
 
 def _finish(
@@ -200,38 +161,38 @@ def _finish(
     for column, cells_N in zip(codec.columns, cells_ND.T, strict=True):
         for name in column.fields:
             found[name] = column.vocabulary(name).take(pa.array(np.ascontiguousarray(cells_N)))
-    totals = [maker for maker in codec.made if isinstance(maker, Sum)]
-    derived = {maker.name for maker in codec.made}
+    derived = {each.name for each in codec.derived}
     whole = {
         name: _put(records[name], values, missing.get(name))
         for name, values in found.items()
         if name not in derived
     }
-    for total in totals:
-        _meet(codec, total, records[total.name], whole, missing)
-    for maker in codec.made:
-        if maker.name in missing:
-            made = maker.make(records.num_rows, 0, {**found, **whole})
-            whole[maker.name] = _put(records[maker.name], made, missing[maker.name])
+    for each in codec.derived:
+        if isinstance(each, Sum):
+            _complete_sum(codec, each, records[each.name], whole, missing)
+    for each in codec.derived:
+        if each.name in missing:
+            values = each.make(records.num_rows, 0, {**found, **whole})
+            whole[each.name] = _put(records[each.name], values, missing[each.name])
     arrays = [whole.get(name, records[name]) for name in records.column_names]
     return pa.Table.from_arrays(arrays, schema=records.schema)
 
 
-def _meet(
+def _complete_sum(
     codec: TableCodec, total: Sum, known: Any, whole: dict[str, Any], missing: Mapping[str, Mask]
 ) -> None:
-    """Where a total is known, make the last part that is filled what is left of it, in place."""
-    there_N = plain(known).is_valid().to_numpy(zero_copy_only=False)
-    for place, name in enumerate(total.parts):
-        later = [missing[part] for part in total.parts[place + 1 :] if part in missing]
+    """Where a total is known, fill the last missing part with the rest of it, in place."""
+    known_N = plain(known).is_valid().to_numpy(zero_copy_only=False)
+    for index, name in enumerate(total.parts):
+        later = [missing[part] for part in total.parts[index + 1 :] if part in missing]
         if name not in missing or not isinstance(whole.get(name), pa.ChunkedArray):
             continue
-        last_N = np.logical_and.reduce([missing[name], there_N, *(~gap for gap in later)])
+        last_N = np.logical_and.reduce([missing[name], known_N, *(~gap for gap in later)])
         others = [plain(whole[part]) for part in total.parts if part != name]
-        whole[name] = _put(whole[name], _left(codec, name, plain(known), others), last_N)
+        whole[name] = _put(whole[name], _rest(codec, name, plain(known), others), last_N)
 
 
-def _left(codec: TableCodec, name: str, total: Any, others: Sequence[Any]) -> Any:
+def _rest(codec: TableCodec, name: str, total: Any, others: Sequence[Any]) -> Any:
     """Return a total less the other parts, as the values of a column are written."""
     column = next(each for each in codec.columns if name in each.fields)
     kind = column.vocabulary(name).type
@@ -239,34 +200,22 @@ def _left(codec: TableCodec, name: str, total: Any, others: Sequence[Any]) -> An
         pa.types.is_floating(kind)
     )
     wide = pa.float64() if floats else pa.decimal256(60, 9)
-    left = total.cast(wide)
+    rest = total.cast(wide)
     for other in others:
-        left = pc.subtract(left, pc.fill_null(other.cast(wide), 0)).cast(wide)
+        rest = pc.subtract(rest, pc.fill_null(other.cast(wide), 0)).cast(wide)
     decimals = column.decimals if isinstance(column, Numeric) else None
     if pa.types.is_floating(kind):
-        units, valid = to_units(left, decimals)
+        units, valid = to_units(rest, decimals)
         return pc.if_else(pa.array(valid), from_units(units, decimals, kind), None)
-    return pc.round(left, 0 if pa.types.is_integer(kind) else kind.scale).cast(kind)
+    return pc.round(rest, 0 if pa.types.is_integer(kind) else kind.scale).cast(kind)
 
 
 def _put(column: Any, values: Any, gaps: Mask | None) -> Any:
     """Return a column with values in its gaps, in its own type."""
     if gaps is None or not gaps.any():
         return column
-    kind = column.type
-    filled = pc.if_else(pa.array(gaps), values.cast(plain(column).type), _flat(column))
-    return filled.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else filled
-
-
-def _flat(column: Any) -> Any:
-    """Return a column without its dictionary, its bits as they are."""
-    kind = column.type
-    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
-
-
-def _breaks(records: pa.Table, rules: Sequence[Constraint]) -> Mask:
-    """Return the rows that break one of the constraints."""
-    broken_N = np.zeros(records.num_rows, dtype=bool)
-    for mask_N in violations(records, rules):
-        broken_N |= mask_N
-    return broken_N
+    kind, values = column.type, values.cast(plain(column).type)
+    if not pa.types.is_dictionary(kind):
+        return pc.if_else(pa.array(gaps), values, column)
+    filled = pc.if_else(pa.array(gaps), values, column.cast(kind.value_type))
+    return filled.dictionary_encode().cast(kind)

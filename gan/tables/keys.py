@@ -1,4 +1,4 @@
-"""Keys and patterns: texts of a form, made from the number of a row alone.
+"""Keys and patterns: values of a form, made from the number of a row alone.
 
 A form has one symbol per character: `9` a digit, `a` a small letter, `A` a capital, `f` and `F` a
 hexadecimal digit; a backslash makes the next character stand for itself, and everything else stands
@@ -11,11 +11,12 @@ Ciphers with arbitrary finite domains, sections 3 and 5). So keys are unique ove
 whoever makes them. Forms of more than 2^62 values are cut into chunks of digits: the first is the
 permutation, the others are hashes of the row. The mixing function is that of splitmix64 (Steele et
 al. 2014); this scrambles, it does not encrypt.
+
+Shapes: N rows.
 """
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+import re
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from gan.randomness import derive
 
 Array = np.ndarray[Any, Any]
 
+
 ALPHABETS = {
     "9": "0123456789",
     "a": "abcdefghijklmnopqrstuvwxyz",
@@ -33,28 +35,181 @@ ALPHABETS = {
     "f": "0123456789abcdef",
     "F": "0123456789ABCDEF",
 }
+
+
 LARGEST = 2**62
 """Most values of one chunk."""
+
+
 ROUNDS = 8
 
 
-def capacity(form: str, kind: Any = None) -> int:
-    """Return how many different keys a form has.
+class Texts:
+    """Strings of a form: unique keys, or patterns, which may repeat."""
+
+    def __init__(self, form: str, *, unique: bool = True) -> None:
+        """Read the form.
+
+        Raises:
+            DataError: it ends in a backslash.
+        """
+        self.form, self.unique = form, unique
+        self.characters = _parse(form)
+        self.capacity = math.prod(len(alphabet) for alphabet in self.characters)
+
+    def make(self, first_row: int, rows: int, key: int) -> Any:
+        """Return an Arrow array of strings.
+
+        Args:
+            first_row: number of the first row in the whole data set.
+            rows: how many.
+            key: of the permutation.
+
+        Raises:
+            DataError: the form has fewer texts than rows.
+        """
+        numbers_N = np.arange(first_row, first_row + rows, dtype=np.int64)
+        if self.unique:
+            _check_room(self.form, self.capacity, first_row + rows)
+        texts = np.empty((rows, len(self.characters)), dtype="<U1")
+        for index, chunk in enumerate(self._chunks()):
+            size = math.prod(len(self.characters[position]) for position in chunk)
+            draw = permute if self.unique and index == 0 else _hashed
+            left_N = draw(numbers_N, size, derive(key, "chunk", index))
+            for position in reversed(chunk):
+                alphabet = np.array(list(self.characters[position]), dtype="<U1")
+                left_N, digits_N = np.divmod(left_N, len(alphabet))
+                texts[:, position] = alphabet[digits_N]
+        return _strings(texts)
+
+    def _chunks(self) -> list[list[int]]:
+        """Return the positions of each chunk: as many as stay below the largest size."""
+        chunks: list[list[int]] = [[]]
+        size = 1
+        for position, alphabet in enumerate(self.characters):
+            if size * len(alphabet) > LARGEST:
+                chunks.append([])
+                size = 1
+            size *= len(alphabet)
+            chunks[-1].append(position)
+        return chunks
+
+
+def _strings(texts: Array) -> Any:
+    """Return rows of single characters as an Arrow array of strings."""
+    rows, length = texts.shape
+    points = texts.view(np.uint32).reshape(rows, length) if length else np.zeros((rows, 0))
+    if length == 0 or (points.size and points.max() > 127):
+        return pa.array(["".join(row) for row in texts.tolist()], type=pa.large_string())
+    data = np.ascontiguousarray(points.astype(np.uint8))
+    offsets = np.arange(rows + 1, dtype=np.int64) * length
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data.tobytes())]
+    return pa.Array.from_buffers(pa.large_string(), rows, buffers)
+
+
+class Integers:
+    """Integers of a form."""
+
+    def __init__(self, form: str, kind: Any) -> None:
+        """Read the form.
+
+        Raises:
+            DataError: it holds more than digits after an optional minus.
+        """
+        self.form, self.kind = form, kind
+        self.sign = -1 if form.startswith("-") else 1
+        digits = [set(alphabet) for alphabet in _parse(form.removeprefix("-"))]
+        if not digits or any(not alphabet <= set(ALPHABETS["9"]) for alphabet in digits):
+            msg = f"the form {form!r} makes no integers of {kind}: it may hold digits and 9 only"
+            raise DataError(msg)
+        if len(digits) > 1:
+            digits[0] = digits[0] - {"0"}
+        self.digits = [sorted(int(digit) for digit in alphabet) for alphabet in digits]
+        self.capacity = self._count()
+
+    def _count(self) -> int:
+        """Return how many of the integers the type holds; they rise with their index."""
+        width = self.kind.bit_width - (not pa.types.is_unsigned_integer(self.kind))
+        low, high = 0, min(math.prod(len(digits) for digits in self.digits), LARGEST)
+        while low < high:
+            middle = (low + high) // 2
+            if self._value(middle) < 2**width:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _value(self, index: int) -> int:
+        value, unit = 0, 1
+        for digits in reversed(self.digits):
+            index, digit = divmod(index, len(digits))
+            value += digits[digit] * unit
+            unit *= 10
+        return value
+
+    def make(self, first_row: int, rows: int, key: int) -> Any:
+        """Return an Arrow array of the column's type.
+
+        Raises:
+            DataError: the form has fewer integers than rows.
+        """
+        _check_room(self.form, self.capacity, first_row + rows)
+        numbers_N = np.arange(first_row, first_row + rows, dtype=np.int64)
+        left_N = permute(numbers_N, self.capacity, derive(key, "chunk"))
+        values_N, unit = np.zeros(rows, dtype=np.uint64), 1
+        for digits in reversed(self.digits):
+            left_N, digits_N = np.divmod(left_N, len(digits))
+            values_N += np.array(digits, dtype=np.uint64)[digits_N] * np.uint64(unit)
+            unit *= 10
+        if self.sign < 0:
+            return pa.array(-values_N.astype(np.int64)).cast(self.kind)
+        return pa.array(values_N).cast(self.kind)
+
+
+def read_form(form: str, kind: Any, *, unique: bool = True) -> Integers | Texts:
+    """Return what makes the values of a form.
 
     Args:
-        form: see above.
-        kind: Arrow type of the column; None = strings.
+        form: see the module.
+        kind: Arrow type of the column: integers or strings.
+        unique: keys; else patterns, which may repeat and are strings.
 
     Raises:
         DataError: the form cannot be read, or makes no integers where the column has them.
     """
-    if kind is not None and pa.types.is_integer(kind):
-        return Integers(form, kind).capacity
-    return Texts(form).capacity
+    return Integers(form, kind) if pa.types.is_integer(kind) else Texts(form, unique=unique)
+
+
+def form_pattern(form: str) -> str:
+    """Return the regular expression of a form, from begin to end of the text."""
+    parts = (f"[{each}]" if len(each) > 1 else re.escape(each) for each in _parse(form))
+    return f"^{''.join(parts)}$"
+
+
+def _parse(form: str) -> tuple[str, ...]:
+    """Return, for every character of a form, the characters that it may be."""
+    found = []
+    symbols = iter(form)
+    for symbol in symbols:
+        literal = next(symbols, "") if symbol == "\\" else symbol
+        if not literal:
+            msg = f"the form {form!r} ends in a backslash: name the character it shall stand for"
+            raise DataError(msg)
+        found.append(literal if symbol == "\\" else ALPHABETS.get(symbol, symbol))
+    return tuple(found)
+
+
+def _check_room(form: str, room: int, rows: int) -> None:
+    if rows > room:
+        msg = (
+            f"{rows} rows need as many keys and the form {form!r} has {room}: synthesize fewer "
+            "rows, or declare the column as category or text"
+        )
+        raise DataError(msg)
 
 
 def permute(numbers_N: Array, size: int, key: int) -> Array:
-    """Return the place of each number in a permutation of `range(size)`; both int64.
+    """Return the image of each number in a permutation of `range(size)`; both int64.
 
     Args:
         numbers_N: below `size`.
@@ -95,155 +250,3 @@ def _hashed(numbers_N: Array, size: int, key: int) -> Array:
     mixed_N = _mix(_mix(numbers_N.astype(np.uint64) + start) + start)
     hashed_N: Array = (mixed_N % np.uint64(size)).astype(np.int64)
     return hashed_N
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Strings of a form."""
-
-    form: str
-
-    def __post_init__(self) -> None:
-        """Read the form once, so that a wrong one is refused at once."""
-        _ = self.capacity
-
-    @cached_property
-    def characters(self) -> tuple[str, ...]:
-        """For every character of the text, those that it may be."""
-        return _parse(self.form)
-
-    @cached_property
-    def capacity(self) -> int:
-        """How many different texts there are."""
-        return math.prod(len(alphabet) for alphabet in self.characters)
-
-    def make(self, first_row: int, rows: int, key: int, *, unique: bool) -> Any:
-        """Return an Arrow array of strings.
-
-        Args:
-            first_row: number of the first row in the whole data set.
-            rows: how many.
-            key: of the permutation.
-            unique: keys; else patterns, which may repeat.
-
-        Raises:
-            DataError: the form has fewer texts than rows.
-        """
-        numbers_N = np.arange(first_row, first_row + rows, dtype=np.int64)
-        if unique:
-            _check_room(self.form, self.capacity, first_row + rows)
-        texts = np.empty((rows, len(self.characters)), dtype="<U1")
-        for index, chunk in enumerate(self._chunks()):
-            size = math.prod(len(self.characters[place]) for place in chunk)
-            draw = permute if unique and index == 0 else _hashed
-            left_N = draw(numbers_N, size, derive(key, "chunk", index))
-            for place in reversed(chunk):
-                alphabet = np.array(list(self.characters[place]), dtype="<U1")
-                left_N, digits_N = np.divmod(left_N, len(alphabet))
-                texts[:, place] = alphabet[digits_N]
-        return _strings(texts)
-
-    def _chunks(self) -> list[list[int]]:
-        """Return the places of each chunk: as many as stay below the largest size."""
-        chunks: list[list[int]] = [[]]
-        size = 1
-        for place, alphabet in enumerate(self.characters):
-            if size * len(alphabet) > LARGEST:
-                chunks.append([])
-                size = 1
-            size *= len(alphabet)
-            chunks[-1].append(place)
-        return chunks
-
-
-class Integers:
-    """Integers of a form."""
-
-    def __init__(self, form: str, kind: Any) -> None:
-        """Read the form.
-
-        Raises:
-            DataError: it holds more than digits after an optional minus.
-        """
-        self.form, self.kind = form, kind
-        self.sign = -1 if form.startswith("-") else 1
-        digits = [set(alphabet) for alphabet in _parse(form.removeprefix("-"))]
-        if not digits or any(not alphabet <= set(ALPHABETS["9"]) for alphabet in digits):
-            msg = f"the form {form!r} makes no integers of {kind}: it may hold digits and 9 only"
-            raise DataError(msg)
-        if len(digits) > 1:
-            digits[0] = digits[0] - {"0"}
-        self.digits = [sorted(int(digit) for digit in alphabet) for alphabet in digits]
-        self.capacity = self._count()
-
-    def _count(self) -> int:
-        """Return how many of the integers the type holds; they rise with their index."""
-        width = self.kind.bit_width - (not pa.types.is_unsigned_integer(self.kind))
-        low, high = 0, min(math.prod(len(digits) for digits in self.digits), LARGEST)
-        while low < high:
-            middle = (low + high) // 2
-            if self._value(middle) < 2**width:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    def _value(self, index: int) -> int:
-        value, unit = 0, 1
-        for digits in reversed(self.digits):
-            index, place = divmod(index, len(digits))
-            value += digits[place] * unit
-            unit *= 10
-        return value
-
-    def make(self, first_row: int, rows: int, key: int) -> Any:
-        """Return an Arrow array of the column's type.
-
-        Raises:
-            DataError: the form has fewer integers than rows.
-        """
-        _check_room(self.form, self.capacity, first_row + rows)
-        numbers_N = np.arange(first_row, first_row + rows, dtype=np.int64)
-        left_N = permute(numbers_N, self.capacity, derive(key, "chunk"))
-        values_N, unit = np.zeros(rows, dtype=np.uint64), 1
-        for digits in reversed(self.digits):
-            left_N, digits_N = np.divmod(left_N, len(digits))
-            values_N += np.array(digits, dtype=np.uint64)[digits_N] * np.uint64(unit)
-            unit *= 10
-        if self.sign < 0:
-            return pa.array(-values_N.astype(np.int64)).cast(self.kind)
-        return pa.array(values_N).cast(self.kind)
-
-
-def _parse(form: str) -> tuple[str, ...]:
-    """Return, for every character of a form, the characters that it may be."""
-    found = []
-    symbols = iter(form)
-    for symbol in symbols:
-        literal = next(symbols, "") if symbol == "\\" else symbol
-        if not literal:
-            msg = f"the form {form!r} ends in a backslash: name the character it shall stand for"
-            raise DataError(msg)
-        found.append(literal if symbol == "\\" else ALPHABETS.get(symbol, symbol))
-    return tuple(found)
-
-
-def _check_room(form: str, room: int, rows: int) -> None:
-    if rows > room:
-        msg = (
-            f"{rows} rows need as many keys and the form {form!r} has {room}: synthesize fewer "
-            "rows, or declare the column as category or text"
-        )
-        raise DataError(msg)
-
-
-def _strings(texts: Array) -> Any:
-    """Return rows of single characters as an Arrow array of strings."""
-    rows, length = texts.shape
-    points = texts.view(np.uint32).reshape(rows, length) if length else np.zeros((rows, 0))
-    if length == 0 or (points.size and points.max() > 127):
-        return pa.array(["".join(row) for row in texts.tolist()], type=pa.large_string())
-    data = np.ascontiguousarray(points.astype(np.uint8))
-    offsets = np.arange(rows + 1, dtype=np.int64) * length
-    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data.tobytes())]
-    return pa.Array.from_buffers(pa.large_string(), rows, buffers)

@@ -1,28 +1,23 @@
-"""What holds in every row: drawing again what breaks it, and repairing the little that is left.
+"""What holds in every row: rejection sampling, and repair of the few rows that are left.
 
 Drawing a row again until it obeys gives exactly the generator's distribution under the rules. It is
-done a bounded number of times. Then values move to the nearest that are allowed (`chains`), a row
+done a bounded number of times. Then values move to the nearest that are allowed (`Chains`), a row
 that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes a
-free one (`unique`). No value leaves the codec's vocabularies.
+free one (`gan.tables.unique`). No value leaves the codec's vocabularies.
 
 Ranges, combinations and sums hold by the codec's construction; but a range or an inequality on a
 total, which is a sum of values drawn one by one, is a rule here.
 
+Inequalities are repaired from the lowest columns upwards. Each column takes the smallest allowed
+value that is at least those below it, but never one so large that a column above it has no value
+left: what is that large is taken out first, from the top downwards. So every column finds a value.
+
 Shapes: N rows, M rows that are drawn again, D modelled columns.
-
-Repair of rows that break inequalities: values move up, or down, to the nearest allowed one.
-
-Columns are visited from the bottom of the inequalities upwards. Each takes the smallest allowed
-value that is at least those below it, but never one so large that a column above it has nothing
-left: what is that large is taken out first, from the top downwards. So every visit finds a value.
-
-Shapes: N rows, D modelled columns.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,186 +25,34 @@ import pyarrow as pa
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.constraints import Step, describe, ordered, violations
-from gan.tables.unique import Edge, Unique, allowed_cells, edges
+from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
 from storage.records.schema import Constraint, TableMetadata
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies
 
+
 Array = np.ndarray[Any, Any]
+
+
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnRef:
-    """A column of the table among the modelled ones."""
-
-    index: int
-    """Of the modelled column."""
-    ranks: Array
-    """int64, one per cell: its place among all values of all these columns; -1 for null."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValuePool:
-    """The values that a column may take, ascending."""
-
-    ranks: Array
-    cells: Array
-
-
-class Chains:
-    """The inequalities between columns that a generator draws."""
-
-    def __init__(self, codec: "Vocabularies", constraints: Sequence[Constraint]) -> None:
-        """Order the columns.
-
-        Steps from or to a column that is made, and steps between columns that are drawn together,
-        are left out: repair cannot help there.
-        """
-        made = {maker.name for maker in codec.made}
-        where = {
-            name: index
-            for index, each in enumerate(codec.columns)
-            for name in each.fields
-            if name not in made
-        }
-        self.steps = [
-            (below, above, each)
-            for below, above, each in ordered(constraints)
-            if where.get(below) is not None
-            and where.get(above) is not None
-            and where[below] != where[above]
-        ]
-        names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
-        values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
-        self.places = {
-            name: ColumnRef(index=where[name], ranks=ranks)
-            for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
-        }
-
-    def pools(self, masks: Sequence[Mask]) -> dict[str, ValuePool]:
-        """Return the values of each column that leave something to every column above it.
-
-        Args:
-            masks: the cells that may be chosen, of every modelled column.
-
-        Raises:
-            ConfigError: nothing is left of a column.
-        """
-        pools = {}
-        for name, place in self.places.items():
-            cells = np.flatnonzero(masks[place.index] & (place.ranks >= 0))
-            order = np.argsort(place.ranks[cells], kind="stable")
-            pools[name] = ValuePool(ranks=place.ranks[cells][order], cells=cells[order])
-        for below, above, each in reversed(self.steps):
-            pool, top = pools[below], pools[above].ranks
-            if len(top):
-                keep = pool.ranks <= int(top[-1]) - each.strict
-                pools[below] = ValuePool(ranks=pool.ranks[keep], cells=pool.cells[keep])
-        self._check(pools, masks)
-        return pools
-
-    def _check(self, pools: dict[str, ValuePool], masks: Sequence[Mask]) -> None:
-        """Refuse conditions under which no row without nulls keeps an inequality."""
-        for below, above, each in self.steps:
-            empty = [name for name in (below, above) if not len(pools[name].ranks)]
-            if empty and not self._may_be_null(empty[0], masks):
-                msg = (
-                    f"{describe(each)} cannot be met: no value of column {empty[0]!r} that is "
-                    "allowed fits the others; correct the constraint, or synthesis.given"
-                )
-                raise ConfigError(msg)
-
-    def _may_be_null(self, name: str, masks: Sequence[Mask]) -> bool:
-        place = self.places[name]
-        return bool(np.any(masks[place.index] & (place.ranks < 0)))
-
-    def repair(self, cells_ND: Array, pools: dict[str, ValuePool]) -> None:
-        """Move values of these rows so that every step holds, in place."""
-        before: dict[str, list[Step]] = {name: [] for name in self.places}
-        for step in self.steps:
-            before[step[1]].append(step)
-        bottom = [name for name in self.places if not before[name]]
-        upwards = dict.fromkeys([*bottom, *(above for _, above, _ in self.steps)])
-        for name in upwards:
-            lowest_N = np.full(len(cells_ND), -1, dtype=np.int64)
-            for below, _, each in before[name]:
-                ranks_N = self._ranks(cells_ND, below)
-                lowest_N = np.maximum(lowest_N, np.where(ranks_N < 0, -1, ranks_N + each.strict))
-            self._raise(cells_ND, name, lowest_N, pools[name])
-
-    def _ranks(self, cells_ND: Array, name: str) -> Array:
-        place = self.places[name]
-        ranks_N: Array = place.ranks[cells_ND[:, place.index]]
-        return ranks_N
-
-    def _raise(self, cells_ND: Array, name: str, lowest_N: Array, pool: ValuePool) -> None:
-        """Move one column to at least the given ranks, and into its pool, where it is not null."""
-        if not len(pool.ranks):
-            return
-        ranks_N = self._ranks(cells_ND, name)
-        wanted_N = np.clip(ranks_N, lowest_N, pool.ranks[-1])
-        move_N = (ranks_N >= 0) & (wanted_N != ranks_N)
-        found_N = np.minimum(np.searchsorted(pool.ranks, wanted_N[move_N]), len(pool.ranks) - 1)
-        cells_ND[move_N, self.places[name].index] = pool.cells[found_N]
-
-
-def common_ranks(vocabularies: Sequence[Any]) -> list[Array]:
-    """Return for each Arrow array its values' places among all values; -1 for null.
-
-    Numbers are compared with numbers, and dates with timestamps; those with other than their own
-    kind of value never meet.
-    """
-    values = [_sortable(each) for each in vocabularies]
-    order: dict[type, list[Any]] = {}
-    for each in values:
-        for value in each:
-            if value is not None:
-                order.setdefault(_family(value), []).append(value)
-    places = {
-        family: {value: rank for rank, value in enumerate(sorted(set(found)))}
-        for family, found in order.items()
-    }
-    return [
-        np.array([-1 if v is None else places[_family(v)][v] for v in each], dtype=np.int64)
-        for each in values
-    ]
-
-
-def _sortable(vocabulary: Any) -> list[Any]:
-    """Return values as Python compares them: moments without zone, no NaN."""
-    kind = vocabulary.type
-    if pa.types.is_timestamp(kind):
-        vocabulary = vocabulary.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-    elif pa.types.is_time(kind):
-        vocabulary = vocabulary.cast(pa.time64("us"), safe=False)
-    return [_moment(value) for value in vocabulary.to_pylist()]
-
-
-def _moment(value: Any) -> Any:
-    """Return dates and times with a zone as plain moments, other values as they are."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - of no zone
-    return value
-
-
-def _family(value: Any) -> type:
-    """Return a type that stands for all types with which a value can be compared."""
-    if isinstance(value, datetime):
-        return datetime
-    return float if hasattr(value, "__float__") else type(value)
 
 
 TURNS = 40
 """Rounds of drawing again, at most."""
+
+
 WORK = 12
 """Rows drawn again, at most, as a multiple of all rows."""
+
+
 LEAST_DRAWN = 1024
 """When fewer rows are left, each is drawn several times at once: a forward pass is that large."""
+
+
 MOST_COPIES = 16
+
+
 ATTEMPTS = 30
 """Free combinations that a row tries before unique and the other rules count as contradictory."""
 
@@ -232,7 +75,7 @@ def repair(
     if rules.nothing:
         return None
     cells_ND = values.copy()
-    broken_N, redrawn = _draw_again(rules, cells_ND, resample)
+    broken_N, redrawn = _resample(rules, cells_ND, resample)
     if not broken_N.any():
         return Repaired(cells_ND, redrawn, 0)
     before_ND = cells_ND.copy()
@@ -252,24 +95,25 @@ class RowRules:
         """
         metadata = codec.metadata
         self.codec, self.request = codec, request
-        self.edges: tuple[Edge, ...] = () if request.exact else edges(codec, request)
+        partial = () if request.exact else partial_codes(codec, request)
+        self.partial: tuple[PartialCodes, ...] = partial
         self.rows: tuple[Constraint, ...] = row_rules(metadata)
         self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, request)
-        self._makers = {maker.name: maker for maker in codec.made}
+        self._makers = {maker.name: maker for maker in codec.derived}
         self._needed = _with_parts(self.rows, metadata)
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to obey."""
-        return not (self.edges or self.rows or self.uniques)
+        return not (self.partial or self.rows or self.uniques)
 
-    def settle(self, cells_MD: Array) -> Mask:
+    def choose_cells(self, cells_MD: Array) -> Mask:
         """Choose among equally likely cells, in place; return rows to be drawn again."""
         refused_M = np.zeros(len(cells_MD), dtype=bool)
-        for edge in self.edges:
-            refused_M |= edge.settle(cells_MD)
+        for partial in self.partial:
+            refused_M |= partial.choose_cells(cells_MD)
         for unique in self.uniques:
-            unique.settle(cells_MD)
+            unique.move_to_shard(cells_MD)
         return refused_M | self.out_of_rule(cells_MD)
 
     def out_of_rule(self, cells_MD: Array) -> Mask:
@@ -340,9 +184,9 @@ def _with_parts(rules: Sequence[Constraint], metadata: TableMetadata) -> set[str
     return names
 
 
-def _draw_again(rules: RowRules, cells_ND: Array, resample: Resample) -> tuple[Mask, int]:
+def _resample(rules: RowRules, cells_ND: Array, resample: Resample) -> tuple[Mask, int]:
     """Draw rows again until they obey, in place; return those left, and how many it were."""
-    refused_N = rules.settle(cells_ND)
+    refused_N = rules.choose_cells(cells_ND)
     broken_N = refused_N | rules.repeated(cells_ND, ~refused_N)
     redrawn_N = broken_N.copy()
     work, limit = 0, max(WORK * len(cells_ND), TURNS * LEAST_DRAWN)
@@ -362,10 +206,171 @@ def _best_of(rules: RowRules, resample: Resample, rows_M: Array, turn: int) -> t
     """Return one draw per row, the first that is not refused, and which are refused."""
     copies = min(max(LEAST_DRAWN // len(rows_M), 1), MOST_COPIES)
     drawn = resample(np.repeat(rows_M, copies), turn)
-    refused = rules.settle(drawn).reshape(len(rows_M), copies)
+    refused = rules.choose_cells(drawn).reshape(len(rows_M), copies)
     first_M = np.argmin(refused, axis=1)
     every_M = np.arange(len(rows_M))
     return drawn.reshape(len(rows_M), copies, -1)[every_M, first_M], refused[every_M, first_M]
+
+
+class ColumnRanks(NamedTuple):
+    """A column of the table among the modelled ones, with its cells' ranks."""
+
+    modelled: int
+    """Index of the modelled column."""
+    ranks: Array
+    """int64, one per cell: its rank among all values of all these columns; -1 for null."""
+
+
+class AllowedValues(NamedTuple):
+    """The values that a column may take, ascending."""
+
+    ranks: Array
+    cells: Array
+
+
+class Chains:
+    """The inequalities between columns that a generator draws."""
+
+    def __init__(self, codec: "Vocabularies", constraints: Sequence[Constraint]) -> None:
+        """Order the columns.
+
+        Steps from or to a derived column, and steps between columns that are drawn together,
+        are left out: repair cannot help there.
+        """
+        derived = {maker.name for maker in codec.derived}
+        where = {
+            name: index
+            for index, each in enumerate(codec.columns)
+            for name in each.fields
+            if name not in derived
+        }
+        self.steps = [
+            (below, above, each)
+            for below, above, each in ordered(constraints)
+            if where.get(below) is not None
+            and where.get(above) is not None
+            and where[below] != where[above]
+        ]
+        names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
+        values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
+        self.columns = {
+            name: ColumnRanks(where[name], ranks)
+            for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
+        }
+
+    def allowed_values(self, masks: Sequence[Mask]) -> dict[str, AllowedValues]:
+        """Return the values of each column that leave something to every column above it.
+
+        Args:
+            masks: the cells that may be chosen, of every modelled column.
+
+        Raises:
+            ConfigError: nothing is left of a column.
+        """
+        found = {}
+        for name, column in self.columns.items():
+            cells = np.flatnonzero(masks[column.modelled] & (column.ranks >= 0))
+            order = np.argsort(column.ranks[cells], kind="stable")
+            found[name] = AllowedValues(column.ranks[cells][order], cells[order])
+        for below, above, each in reversed(self.steps):
+            pool, top = found[below], found[above].ranks
+            if len(top):
+                keep = pool.ranks <= int(top[-1]) - each.strict
+                found[below] = AllowedValues(pool.ranks[keep], pool.cells[keep])
+        self._check(found, masks)
+        return found
+
+    def _check(self, allowed: dict[str, AllowedValues], masks: Sequence[Mask]) -> None:
+        """Refuse conditions under which no row without nulls keeps an inequality."""
+        for below, above, each in self.steps:
+            empty = [name for name in (below, above) if not len(allowed[name].ranks)]
+            if empty and not self._may_be_null(empty[0], masks):
+                msg = (
+                    f"{describe(each)} cannot be met: no value of column {empty[0]!r} that is "
+                    "allowed fits the others; correct the constraint, or synthesis.given"
+                )
+                raise ConfigError(msg)
+
+    def _may_be_null(self, name: str, masks: Sequence[Mask]) -> bool:
+        column = self.columns[name]
+        return bool(np.any(masks[column.modelled] & (column.ranks < 0)))
+
+    def repair(self, cells_ND: Array, allowed: dict[str, AllowedValues]) -> None:
+        """Move values of these rows so that every step holds, in place."""
+        before: dict[str, list[Step]] = {name: [] for name in self.columns}
+        for step in self.steps:
+            before[step[1]].append(step)
+        bottom = [name for name in self.columns if not before[name]]
+        upwards = dict.fromkeys([*bottom, *(above for _, above, _ in self.steps)])
+        for name in upwards:
+            lowest_N = np.full(len(cells_ND), -1, dtype=np.int64)
+            for below, _, each in before[name]:
+                ranks_N = self._ranks(cells_ND, below)
+                lowest_N = np.maximum(lowest_N, np.where(ranks_N < 0, -1, ranks_N + each.strict))
+            self._raise(cells_ND, name, lowest_N, allowed[name])
+
+    def _ranks(self, cells_ND: Array, name: str) -> Array:
+        column = self.columns[name]
+        ranks_N: Array = column.ranks[cells_ND[:, column.modelled]]
+        return ranks_N
+
+    def _raise(self, cells_ND: Array, name: str, lowest_N: Array, pool: AllowedValues) -> None:
+        """Move one column to at least the given ranks, and into its pool, where it is not null."""
+        if not len(pool.ranks):
+            return
+        ranks_N = self._ranks(cells_ND, name)
+        wanted_N = np.clip(ranks_N, lowest_N, pool.ranks[-1])
+        move_N = (ranks_N >= 0) & (wanted_N != ranks_N)
+        found_N = np.minimum(np.searchsorted(pool.ranks, wanted_N[move_N]), len(pool.ranks) - 1)
+        cells_ND[move_N, self.columns[name].modelled] = pool.cells[found_N]
+
+
+def common_ranks(vocabularies: Sequence[Any]) -> list[Array]:
+    """Return for each Arrow array its values' ranks among all values; -1 for null.
+
+    Numbers are compared with numbers, and dates with timestamps; those with other than their own
+    kind of value never meet.
+    """
+    values = [_sortable(each) for each in vocabularies]
+    order: dict[type, list[Any]] = {}
+    for each in values:
+        for value in each:
+            if value is not None:
+                order.setdefault(_family(value), []).append(value)
+    ranks = {
+        family: {value: rank for rank, value in enumerate(sorted(set(found)))}
+        for family, found in order.items()
+    }
+    return [
+        np.array([-1 if v is None else ranks[_family(v)][v] for v in each], dtype=np.int64)
+        for each in values
+    ]
+
+
+def _sortable(vocabulary: Any) -> list[Any]:
+    """Return values as Python compares them: moments without zone, no NaN."""
+    kind = vocabulary.type
+    if pa.types.is_timestamp(kind):
+        vocabulary = vocabulary.cast(pa.timestamp("us", tz=kind.tz), safe=False)
+    elif pa.types.is_time(kind):
+        vocabulary = vocabulary.cast(pa.time64("us"), safe=False)
+    return [_moment(value) for value in vocabulary.to_pylist()]
+
+
+def _moment(value: Any) -> Any:
+    """Return dates and times with a zone as plain moments, other values as they are."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - of no zone
+    return value
+
+
+def _family(value: Any) -> type:
+    """Return a type that stands for all types with which a value can be compared."""
+    if isinstance(value, datetime):
+        return datetime
+    return float if hasattr(value, "__float__") else type(value)
 
 
 def _repair(rules: RowRules, cells_ND: Array) -> None:
@@ -376,14 +381,14 @@ def _repair(rules: RowRules, cells_ND: Array) -> None:
     """
     chains = Chains(rules.codec, rules.rows)
     broken_N = rules.out_of_rule(cells_ND)
-    for rows_M, pools in _groups(rules, chains, np.flatnonzero(broken_N)):
+    for rows_M, allowed in _groups(rules, chains, np.flatnonzero(broken_N)):
         cells_MD = cells_ND[rows_M]
-        chains.repair(cells_MD, pools)
+        chains.repair(cells_MD, allowed)
         cells_ND[rows_M] = cells_MD
-    _copy(rules, cells_ND)
+    _replace(rules, cells_ND)
     for _ in rules.uniques:
         for unique in rules.uniques:
-            _free(rules, unique, cells_ND)
+            _make_unique(rules, unique, cells_ND)
     left_N = rules.repeated(cells_ND, np.ones(len(cells_ND), dtype=bool))
     if left_N.any():
         names = " and ".join(describe(each.constraint) for each in rules.uniques)
@@ -393,24 +398,21 @@ def _repair(rules: RowRules, cells_ND: Array) -> None:
 
 def _groups(
     rules: RowRules, chains: Chains, rows_M: Array
-) -> Iterator[tuple[Array, dict[str, ValuePool]]]:
+) -> Iterator[tuple[Array, dict[str, AllowedValues]]]:
     """Yield rows and the values that they may take: one group, or one per class of the label."""
-    labels_N, label = rules.request.labels_N, rules.codec.label_column
-    tied = any(place.index == label for place in chains.places.values())
     if not len(rows_M):
         return
-    if labels_N is None or not tied:
-        yield (
-            rows_M,
-            chains.pools(allowed_cells(rules.codec, ShardRequest(given=rules.request.given))),
-        )
+    labels_N, label = rules.request.labels_N, rules.codec.label_column
+    if labels_N is None or all(each.modelled != label for each in chains.columns.values()):
+        masks = allowed_cells(rules.codec, ShardRequest(given=rules.request.given))
+        yield rows_M, chains.allowed_values(masks)
         return
     for one in np.unique(labels_N[rows_M]):
         masks = allowed_cells(rules.codec, rules.request, int(one))
-        yield rows_M[labels_N[rows_M] == one], chains.pools(masks)
+        yield rows_M[labels_N[rows_M] == one], chains.allowed_values(masks)
 
 
-def _copy(rules: RowRules, cells_ND: Array) -> None:
+def _replace(rules: RowRules, cells_ND: Array) -> None:
     """Replace rows that break a rule by rows of their class that do not, in place.
 
     Raises:
@@ -432,7 +434,7 @@ def _copy(rules: RowRules, cells_ND: Array) -> None:
         cells_ND[rows] = cells_ND[np.resize(donors, len(rows))]
 
 
-def _free(rules: RowRules, unique: Unique, cells_ND: Array) -> None:
+def _make_unique(rules: RowRules, unique: Unique, cells_ND: Array) -> None:
     """Give rows with a repeated combination a free one under which they keep the other rules.
 
     Raises:
@@ -441,7 +443,7 @@ def _free(rules: RowRules, unique: Unique, cells_ND: Array) -> None:
     broken_N = unique.broken(cells_ND, np.ones(len(cells_ND), dtype=bool))
     if not broken_N.any():
         return
-    free = unique.slots(cells_ND, ~broken_N)
+    free = unique.free_combinations(cells_ND, ~broken_N)
     rows = np.flatnonzero(broken_N)
     for _ in range(ATTEMPTS):
         for row in rows:

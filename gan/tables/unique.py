@@ -1,20 +1,18 @@
-"""Columns in which no two rows of a data set agree, though its shards do not know of each other.
+"""Which cells the rows of a shard may have: under conditions, and in unique combinations.
 
-Every value of a column is a digit, every combination a number in mixed radix, the column of most
-values last. Shard s of S takes the combinations whose number leaves the rest s when divided by S:
-every combination belongs to one shard, and all shards have the same number of them, up to one.
+Conditions. Generators obey conditions on codes. A range that ends inside a bin allows the bin's
+code but only some of its cells: rows with such a code are kept in proportion to those cells, the
+others are drawn again.
 
-Drawn values come to their shard inside their bin, where every value is equally likely; rows that
-cannot, and repetitions, are drawn again. What is left takes the next free combination upwards.
+Unique combinations. No two rows of a data set agree in some columns, though its shards do not know
+of each other. Every value of a column is a digit, every combination a number in mixed radix, the
+column of most values last. Shard s of S takes the combinations whose number leaves the remainder s
+when divided by S: every combination belongs to one shard, and all shards have the same number of
+them, up to one. Drawn values move to their shard inside their bin, where every value is equally
+likely; rows that cannot, and repetitions, are drawn again. What is left takes the next free
+combination upwards.
 
-Shapes: N rows, D modelled columns.
-
-Conditions on cells: which may be chosen, and ranges that end inside a bin.
-
-Generators obey conditions on codes. A range that ends inside a bin allows the bin's code but only
-some of its cells: such a bin is kept in proportion to those, the other rows are drawn again.
-
-Shapes: N rows, D modelled columns, K codes of all columns side by side.
+Shapes: N rows, D modelled columns, K_j codes of column j.
 """
 
 import math
@@ -35,8 +33,103 @@ if TYPE_CHECKING:
     from gan.tables.columns.values import Modelled
     from gan.tables.vocabularies import Vocabularies
 
+
 Array = np.ndarray[Any, Any]
+
+
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def allowed_cells(
+    codec: "Vocabularies", request: ShardRequest, label: int | None = None
+) -> list[Mask]:
+    """Return for each modelled column which of its cells may be chosen.
+
+    Args:
+        codec: of the records.
+        request: its conditions count; its classes only where one of them is asked for.
+        label: index of the class that the rows have; None leaves the label as it is given.
+
+    Raises:
+        ConfigError: a condition that the codec refuses.
+    """
+    cells = [np.ones(column.cells, dtype=bool) for column in codec.columns]
+    if request.given:
+        cells = codec.cell_masks(request.given)
+    allowed_CK = codec.allowed(request.given, per_class=label is not None)
+    if allowed_CK is None:
+        return cells
+    ends = np.cumsum(codec.code_counts)
+    codes = np.split(allowed_CK[label or 0], ends[:-1])
+    return [
+        cell & code[column.code_of_cell]
+        for cell, code, column in zip(cells, codes, codec.columns, strict=True)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartialCodes:
+    """A column with codes of which only some cells are allowed."""
+
+    index: int
+    """Of the modelled column."""
+    column: "Modelled"
+    kept: Array
+    """float64 (K_j,): share of each code's cells that are allowed, the largest share being 1."""
+    cells: Array
+    """Allowed cells, code after code."""
+    first: Array
+    """Where the allowed cells of each code begin."""
+    counts: Array
+    """How many allowed cells each code has."""
+
+    @classmethod
+    def build(cls, index: int, column: "Modelled", chosen: Mask) -> Self | None:
+        """Return the partial codes; None when every code is allowed whole or not at all."""
+        sizes = np.diff(column.first_cells)
+        counts = np.bincount(column.code_of_cell[chosen], minlength=column.codes)
+        if not np.any((counts > 0) & (counts < sizes)):
+            return None
+        shares = counts / sizes
+        return cls(
+            index=index,
+            column=column,
+            kept=shares / shares.max(),
+            cells=np.flatnonzero(chosen).astype(np.int32),
+            first=np.cumsum(counts) - counts,
+            counts=counts,
+        )
+
+    def choose_cells(self, cells_ND: Array) -> Mask:
+        """Choose allowed cells, in place; return the rows that must be drawn again.
+
+        The position of a cell in its code is uniform in [0, 1). Rows whose position is below the
+        code's share are kept, and their position, stretched to [0, 1) again, chooses the cell.
+        """
+        cells_N = cells_ND[:, self.index]
+        codes_N = self.column.code_of_cell[cells_N]
+        position_N = self.column.positions(cells_N)
+        share_N, count_N = self.kept[codes_N], self.counts[codes_N]
+        known_N = count_N > 0
+        kept_N = known_N & (position_N < share_N)
+        stretched_N = np.where(kept_N, position_N / np.where(known_N, share_N, 1), position_N)
+        chosen_N = np.minimum((stretched_N * count_N).astype(np.int64), np.maximum(count_N - 1, 0))
+        among_N = np.minimum(self.first[codes_N] + chosen_N, len(self.cells) - 1)
+        cells_ND[:, self.index] = self.cells[among_N]
+        again_N: Mask = ~kept_N
+        return again_N
+
+
+def partial_codes(codec: "Vocabularies", request: ShardRequest) -> tuple[PartialCodes, ...]:
+    """Return the columns with a condition that allows only some cells of a code."""
+    if not request.given:
+        return ()
+    masks = allowed_cells(codec, ShardRequest(given=request.given))
+    found = [
+        PartialCodes.build(index, column, mask)
+        for index, (column, mask) in enumerate(zip(codec.columns, masks, strict=True))
+    ]
+    return tuple(each for each in found if each is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,40 +157,6 @@ class Digit:
         codes = self.column.code_of_cell[self.cells]
         counts = np.bincount(codes, minlength=self.column.codes)
         return np.cumsum(counts) - counts, counts
-
-    def place(self, cells_N: Array) -> Array:
-        """Return the position of cells in their code, in (0, 1)."""
-        codes_N = self.column.code_of_cell[cells_N]
-        start_N, end_N = self.column.first_cells[codes_N], self.column.first_cells[codes_N + 1]
-        place_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
-        return place_N
-
-
-class Slots:
-    """Places in a row of which each is taken once."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._next: dict[int, int] = {}
-
-    def take(self, place: int) -> int | None:
-        """Take the first free place from here upwards, else from the start; None when full."""
-        found = self._find(place)
-        if found == self.count:
-            found = self._find(0)
-        if found == self.count:
-            return None
-        self._next[found] = found + 1
-        return found
-
-    def _find(self, place: int) -> int:
-        passed = []
-        while place in self._next:
-            passed.append(place)
-            place = self._next[place]
-        for each in passed:
-            self._next[each] = place
-        return place
 
 
 class Unique:
@@ -147,11 +206,11 @@ class Unique:
             )
             raise ConfigError(msg)
 
-    def settle(self, cells_ND: Array) -> None:
-        """Bring values of the last column to this shard inside their bins, in place.
+    def move_to_shard(self, cells_ND: Array) -> None:
+        """Move values of the last column, inside their bins, to combinations of this shard.
 
-        The position of a value in its bin is uniform; it chooses among the bin's values that are
-        this shard's.
+        In place. The position of a value in its bin is uniform; it chooses among the bin's values
+        that are this shard's.
         """
         if self.shards == 1 or not self.moved:
             return
@@ -164,7 +223,7 @@ class Unique:
         start_N = first_N + (self.shard - rest_N * last.size - first_N) % self.shards
         many_N = (first_N + count_N - 1 - start_N) // self.shards + 1
         moves_N = whole_N & (last.ids[cells_N] >= 0) & (many_N > 0)
-        ids_N = start_N + self.shards * (last.place(cells_N) * many_N).astype(np.int64)
+        ids_N = start_N + self.shards * (last.column.positions(cells_N) * many_N).astype(np.int64)
         cells_ND[moves_N, last.index] = last.cells[ids_N[moves_N]]
 
     def broken(self, cells_ND: Array, trusted_N: Mask) -> Mask:
@@ -193,21 +252,21 @@ class Unique:
             rest_N = (rest_N * digit.size + ids_N) % self.shards
         return rest_N, whole_N
 
-    def slots(self, cells_ND: Array, kept_N: Mask) -> "Free":
+    def free_combinations(self, cells_ND: Array, kept_N: Mask) -> "FreeCombinations":
         """Return the combinations that are free beside those of the rows that are kept."""
-        free = Free(self)
+        free = FreeCombinations(self)
         for row in np.flatnonzero(kept_N & self._rest(cells_ND, self.digits)[1]):
             free.take(cells_ND[row])
         return free
 
 
-class Free:
+class FreeCombinations:
     """The combinations of one shard that no row has yet."""
 
     def __init__(self, unique: Unique) -> None:
         self.unique = unique
         self.moved = math.prod(digit.size for digit in unique.moved)
-        self._slots: dict[int, tuple[int, Slots]] = {}
+        self._free: dict[int, tuple[int, FreeNumbers]] = {}
 
     def take(self, cells_D: Array) -> bool:
         """Give a row the first free combination from its own upwards, in place; False when full."""
@@ -217,13 +276,13 @@ class Free:
         for digit, one in zip(unique.digits, ids, strict=True):
             whole = whole * digit.size + one
         prefix, number = divmod(whole, self.moved)
-        if prefix not in self._slots:
+        if prefix not in self._free:
             first = (unique.shard - prefix * self.moved) % unique.shards
             count = max(-(-(self.moved - first) // unique.shards), 0)
-            self._slots[prefix] = (first, Slots(count))
-        first, slots = self._slots[prefix]
-        place = max(-(-(number - first) // unique.shards), 0)
-        found = slots.take(min(place, slots.count))
+            self._free[prefix] = (first, FreeNumbers(count))
+        first, free = self._free[prefix]
+        own = max(-(-(number - first) // unique.shards), 0)
+        found = free.take(min(own, free.count))
         if found is None:
             return False
         number = first + found * unique.shards
@@ -232,6 +291,34 @@ class Free:
             if one != digit.ids[cells_D[digit.index]]:
                 cells_D[digit.index] = digit.cells[one]
         return True
+
+
+class FreeNumbers:
+    """The numbers 0 … count-1, of which each is taken once."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._next: dict[int, int] = {}
+
+    def take(self, number: int) -> int | None:
+        """Take the first free number from here upwards, else from 0; None when all are taken."""
+        found = self._find(number)
+        if found == self.count:
+            found = self._find(0)
+        if found == self.count:
+            return None
+        self._next[found] = found + 1
+        return found
+
+    def _find(self, number: int) -> int:
+        """Return the first free number from here upwards, and shorten the way for the next call."""
+        passed = []
+        while number in self._next:
+            passed.append(number)
+            number = self._next[number]
+        for each in passed:
+            self._next[each] = number
+        return number
 
 
 def _digit(index: int, column: "Modelled", names: set[str], mask: Mask, *, fixed: bool) -> Digit:
@@ -248,98 +335,3 @@ def _digit(index: int, column: "Modelled", names: set[str], mask: Mask, *, fixed
     rank[np.argsort(first)] = np.arange(len(first))
     ids[chosen] = rank[raw]
     return Digit(index=index, column=column, ids=ids, cells=chosen[np.sort(first)], fixed=fixed)
-
-
-def allowed_cells(
-    codec: "Vocabularies", request: ShardRequest, label: int | None = None
-) -> list[Mask]:
-    """Return for each modelled column which of its cells may be chosen.
-
-    Args:
-        codec: of the records.
-        request: its conditions count; its classes only where one of them is asked for.
-        label: index of the class that the rows have; None leaves the label as it is given.
-
-    Raises:
-        ConfigError: a condition that the codec refuses.
-    """
-    cells = [np.ones(column.cells, dtype=bool) for column in codec.columns]
-    if request.given:
-        ends = np.cumsum([column.cells for column in codec.columns])
-        cells = np.split(codec.cell_mask(request.given), ends[:-1])
-    allowed_CK = codec.allowed(request.given, per_class=label is not None)
-    if allowed_CK is None:
-        return cells
-    ends = np.cumsum(codec.code_counts)
-    codes = np.split(allowed_CK[label or 0], ends[:-1])
-    return [
-        cell & code[column.code_of_cell]
-        for cell, code, column in zip(cells, codes, codec.columns, strict=True)
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """A column with bins of which only some cells are allowed."""
-
-    index: int
-    """Of the modelled column."""
-    column: "Modelled"
-    kept: Array
-    """float64 (K_j,): share of each code's cells that are allowed, the largest share being 1."""
-    cells: Array
-    """Allowed cells, code after code."""
-    first: Array
-    """Where each code's begin."""
-    counts: Array
-    """How many each code has."""
-
-    @classmethod
-    def build(cls, index: int, column: "Modelled", chosen: Mask) -> Self | None:
-        """Return the edge; None when whole codes are allowed or not."""
-        sizes = np.diff(column.first_cells)
-        counts = np.bincount(column.code_of_cell[chosen], minlength=column.codes)
-        if not np.any((counts > 0) & (counts < sizes)):
-            return None
-        shares = counts / sizes
-        return cls(
-            index=index,
-            column=column,
-            kept=shares / shares.max(),
-            cells=np.flatnonzero(chosen).astype(np.int32),
-            first=np.cumsum(counts) - counts,
-            counts=counts,
-        )
-
-    def settle(self, cells_ND: Array) -> Mask:
-        """Choose allowed cells, in place; return the rows that must be drawn again.
-
-        The position of a cell in its code is uniform in [0, 1). Rows whose position is below the
-        code's share are kept, and their position, stretched to [0, 1) again, chooses the cell.
-        """
-        cells_N = cells_ND[:, self.index]
-        codes_N = self.column.code_of_cell[cells_N]
-        start_N = self.column.first_cells[codes_N]
-        size_N = self.column.first_cells[codes_N + 1] - start_N
-        place_N = (cells_N - start_N + 0.5) / size_N
-        share_N, count_N = self.kept[codes_N], self.counts[codes_N]
-        known_N = count_N > 0
-        kept_N = known_N & (place_N < share_N)
-        along_N = np.where(kept_N, place_N / np.where(known_N, share_N, 1), place_N)
-        chosen_N = np.minimum((along_N * count_N).astype(np.int64), np.maximum(count_N - 1, 0))
-        places_N = np.minimum(self.first[codes_N] + chosen_N, len(self.cells) - 1)
-        cells_ND[:, self.index] = self.cells[places_N]
-        again_N: Mask = ~kept_N
-        return again_N
-
-
-def edges(codec: "Vocabularies", request: ShardRequest) -> tuple[Edge, ...]:
-    """Return the columns whose condition ends inside a bin."""
-    if not request.given:
-        return ()
-    masks = allowed_cells(codec, ShardRequest(given=request.given))
-    found = [
-        Edge.build(index, column, mask)
-        for index, (column, mask) in enumerate(zip(codec.columns, masks, strict=True))
-    ]
-    return tuple(edge for edge in found if edge is not None)

@@ -1,17 +1,15 @@
-"""Tables as codes and cells: what a fitted codec knows, whatever it was fitted on.
+"""A table as cells and codes: what a fitted codec knows, and which cells meet a condition.
 
 Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`).
-Decoding is one `take` per column. Columns that are not modelled (constants, keys, replaced text,
-sums) are made when decoding.
+Decoding is one `take` per column. Derived columns (constants, keys, replaced text, sums) are added
+when decoding.
+
+A condition says what a synthesized record must have in one column. Its values are text, read as the
+column's type: `3`, `2.50`, `true`, `>50K`, `2026-01-31`, `2026-01-31T12:00:00`, `12:30:00`; a time
+stamp without an offset is of the column's zone. `null` is the missing value, unless the column has
+a level of that name. A range keeps low <= value <= high and excludes null.
 
 Shapes: N rows, D modelled columns, K_j codes of column j, K their sum, C classes.
-
-Conditions as sets of cells: what a synthesized record must have in one column.
-
-Values are text, read as the column's type: `3`, `2.50`, `true`, `>50K`, `2026-01-31`,
-`2026-01-31T12:00:00`, `12:30:00`; a time stamp without an offset is of the column's zone. `null` is
-the missing value, unless the column has a level of that name. A range keeps low <= value <= high
-and excludes null.
 """
 
 import re
@@ -35,151 +33,15 @@ from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
+
 NULL = "null"
+
+
 OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+
+
 MOST_NAMED = 12
-"""Of the levels that a column knows, a message names so many."""
-
-
-def cell_mask(
-    given: Sequence[Condition], columns: Sequence[Modelled], made: Sequence[DerivedColumn]
-) -> Array:
-    """Return which cells meet all conditions: bool, the cells of one column after another's.
-
-    Raises:
-        ConfigError: see `TableCodec.allowed`.
-    """
-    masks = {column.name: np.ones(column.cells, dtype=bool) for column in columns}
-    for condition in given:
-        column = _owner(condition.column, columns, made)
-        masks[column.name] &= _meets(condition, column)
-        if not masks[column.name].any():
-            msg = (
-                f"synthesis.given leaves no value of column {condition.column!r}: the conditions "
-                "on it, or on columns that belong together with it, contradict each other"
-            )
-            raise ConfigError(msg)
-    return np.concatenate(list(masks.values()))
-
-
-def _owner(name: str, columns: Sequence[Modelled], made: Sequence[DerivedColumn]) -> Modelled:
-    """Return the modelled column that stands for a column of the table."""
-    for maker in made:
-        if maker.name == name:
-            msg = (
-                f"synthesis.given names column {name!r}, which is a {maker.type_name} and not "
-                "learnt: remove the condition"
-            )
-            raise ConfigError(msg)
-    for column in columns:
-        if name in column.fields:
-            return column
-    known = ", ".join(name for column in columns for name in column.fields)
-    msg = f"synthesis.given names column {name!r}, which the table does not have: it has {known}"
-    raise ConfigError(msg)
-
-
-def _meets(condition: Condition, column: Modelled) -> Array:
-    """Return which cells of a column meet one condition."""
-    values = column.vocabulary(condition.column)
-    meets = np.ones(len(values), dtype=bool)
-    if condition.values:
-        meets &= np.any([_equals(values, text, condition) for text in condition.values], axis=0)
-    if condition.low is None and condition.high is None:
-        return meets
-    if _is_text(values.type):
-        msg = (
-            f"synthesis.given has a range on column {condition.column!r} of type {values.type}: "
-            "give values, ranges are for numbers, dates and times"
-        )
-        raise ConfigError(msg)
-    for text, compare in ((condition.low, pc.greater_equal), (condition.high, pc.less_equal)):
-        if text is not None:
-            meets &= _bounded(values, text, compare, condition.column)
-    if not meets.any():
-        found = pc.min_max(values)
-        ends = f"from {condition.low or 'any'} to {condition.high or 'any'}"
-        msg = (
-            f"synthesis.given asks for values {ends} in column {condition.column!r}: the generator "
-            f"knows {found['min']} to {found['max']}"
-        )
-        raise ConfigError(msg)
-    return meets
-
-
-def _equals(values: Any, text: str, condition: Condition) -> Array:
-    """Return which values a text means."""
-    scalar = _read(text, values.type)
-    if scalar is not None:
-        equal = _array(pc.equal(values, scalar))
-        if equal.any():
-            return equal
-    if text == NULL and values.null_count:
-        return _array(values.is_null())
-    msg = (
-        f"synthesis.given asks for {text!r} in column {condition.column!r}, which the generator "
-        f"does not know: {_known(values)}"
-    )
-    raise ConfigError(msg)
-
-
-def _known(values: Any) -> str:
-    """Say what may be given instead."""
-    levels = values.drop_null().unique()
-    if not _is_text(values.type) and len(levels) > MOST_NAMED:
-        found = pc.min_max(levels)
-        return f"give a range (low, high) within {found['min']} to {found['max']}"
-    if pa.types.is_boolean(levels.type):
-        return "it knows true and false"
-    names = [str(level) for level in levels.slice(0, MOST_NAMED)]
-    more = f" and {len(levels) - MOST_NAMED} more" if len(levels) > MOST_NAMED else ""
-    return f"it knows {', '.join(names)}{more}"
-
-
-def _bounded(values: Any, text: str, compare: Any, name: str) -> Array:
-    """Return which values lie on the right side of a bound."""
-    scalar = _read(text, values.type)
-    if scalar is None and not pa.types.is_temporal(values.type):
-        values, scalar = values.cast(pa.float64()), _read(text, pa.float64())
-    if scalar is None:
-        msg = (
-            f"synthesis.given has the bound {text!r} on column {name!r}, which cannot be read as "
-            f"{values.type}: write it as {values.drop_null()[0]}"
-        )
-        raise ConfigError(msg)
-    return _array(compare(values, scalar))
-
-
-def _read(text: str, kind: Any) -> Any:
-    """Return a text as a value of a type; None when it is none."""
-    try:
-        if pa.types.is_decimal(kind):
-            return pa.scalar(Decimal(text), kind)
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
-            return _read_zoned(text, kind)
-        return pa.scalar(text).cast(kind)
-    except (pa.ArrowException, InvalidOperation, ValueError):
-        return None
-
-
-def _read_zoned(text: str, kind: Any) -> Any:
-    """Return a moment; without an offset it is of the column's zone."""
-    if OFFSET.search(text) and ":" in text:
-        return pa.scalar(text).cast(kind)
-    naive = pa.array([text]).cast(pa.timestamp(kind.unit))
-    return pc.assume_timezone(naive, kind.tz, ambiguous="earliest", nonexistent="latest")[0]
-
-
-def _is_text(kind: Any) -> bool:
-    return any(
-        test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean)
-    )
-
-
-def _array(mask: Any) -> Array:
-    """Return an Arrow mask as numpy; null is False."""
-    found: Array = mask.fill_null(False).to_numpy(zero_copy_only=False)
-    return found
+"""Most levels that a message names."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,7 +52,7 @@ class Vocabularies:
     """Of the records, with the metadata that is ganmill's."""
     columns: tuple[Modelled, ...]
     """The modelled columns, in codec order."""
-    made: tuple[DerivedColumn, ...] = ()
+    derived: tuple[DerivedColumn, ...] = ()
     """The other columns, in the order in which they can be made."""
     label: str | None = None
     """Name of the label column."""
@@ -217,7 +79,7 @@ class Vocabularies:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was changed for privacy's sake, in sentences that name no rare value."""
+        """What was changed for privacy, in sentences that name no rare value."""
         return tuple(note for column in self.columns for note in column.notes)
 
     @property
@@ -225,7 +87,7 @@ class Vocabularies:
         """How many rows each key column can name."""
         return {
             column.name: column.capacity
-            for column in self.made
+            for column in self.derived
             if isinstance(column, Key) and column.capacity is not None
         }
 
@@ -269,8 +131,8 @@ class Vocabularies:
                 cells_N[:] = codes_N
                 continue
             sizes_N = np.diff(column.first_cells)[codes_N]
-            places_N = ((packed_N - codes_N) * sizes_N).astype(np.int32)
-            cells_N[:] = column.first_cells[codes_N] + np.clip(places_N, 0, sizes_N - 1)
+            inside_N = ((packed_N - codes_N) * sizes_N).astype(np.int32)
+            cells_N[:] = column.first_cells[codes_N] + np.clip(inside_N, 0, sizes_N - 1)
         return cells_DN.T
 
     def decode(
@@ -294,7 +156,7 @@ class Vocabularies:
             indices = pa.array(cells_N)
             for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
                 found[name] = vocabulary.take(indices)
-        for maker in self.made:
+        for maker in self.derived:
             found[maker.name] = maker.make(len(values), first_row, found)
         arrays = [_as_field(found[field.name], field) for field in self.schema]
         return pa.Table.from_arrays(arrays, schema=self.schema)
@@ -312,10 +174,10 @@ class Vocabularies:
         """
         index = self.label_column
         if not per_class or not self.classes or index is None:
-            return self._codes(self.cell_mask(given))[None] if given else None
-        mask = self.cell_mask(given)
-        ends = np.cumsum([column.cells for column in self.columns])
-        own = slice(ends[index] - self.columns[index].cells, ends[index])
+            return self._codes(np.concatenate(self.cell_masks(given)))[None] if given else None
+        mask = np.concatenate(self.cell_masks(given))
+        start = sum(column.cells for column in self.columns[:index])
+        own = slice(start, start + self.columns[index].cells)
         rows = []
         for number in range(len(self.classes)):
             of_class = mask.copy()
@@ -323,13 +185,24 @@ class Vocabularies:
             rows.append(self._codes(of_class))
         return np.stack(rows)
 
-    def cell_mask(self, given: Sequence[Condition]) -> Array:
-        """Return which cells of all columns meet the conditions: bool, one column after another.
+    def cell_masks(self, given: Sequence[Condition]) -> list[Array]:
+        """Return which cells of each column meet all conditions, bool.
 
         Raises:
             ConfigError: as `allowed`.
         """
-        return cell_mask(given, self.columns, self.made)
+        masks = {column.name: np.ones(column.cells, dtype=bool) for column in self.columns}
+        for condition in given:
+            column = _modelled(condition.column, self.columns, self.derived)
+            masks[column.name] &= _meets(condition, column)
+            if not masks[column.name].any():
+                msg = (
+                    f"synthesis.given leaves no value of column {condition.column!r}: the "
+                    "conditions on it, or on columns that belong together with it, contradict each "
+                    "other"
+                )
+                raise ConfigError(msg)
+        return list(masks.values())
 
     def classes_of(self, values: Array, given: Sequence[Condition], *, per_class: bool) -> Array:
         """Return the class index of `cells_ND`, -1 where they do not meet the conditions.
@@ -338,8 +211,7 @@ class Vocabularies:
             ConfigError: as `allowed`.
         """
         labels_N = self._labels(values) if per_class else np.zeros(len(values), dtype=np.int64)
-        ends = np.cumsum([column.cells for column in self.columns])
-        for cells_N, mask in zip(values.T, np.split(self.cell_mask(given), ends[:-1]), strict=True):
+        for cells_N, mask in zip(values.T, self.cell_masks(given), strict=True):
             if not mask.all():
                 labels_N = np.where(mask[cells_N], labels_N, -1)
         return labels_N
@@ -390,3 +262,122 @@ def _as_field(values: Any, field: pa.Field) -> Any:
     if pa.types.is_dictionary(field.type):
         return values.dictionary_encode().cast(field.type)
     return values
+
+
+def _modelled(name: str, columns: Sequence[Modelled], derived: Sequence[DerivedColumn]) -> Modelled:
+    """Return the modelled column that stands for a column of the table."""
+    for maker in derived:
+        if maker.name == name:
+            msg = (
+                f"synthesis.given names column {name!r}, which is a {maker.type_name} and not "
+                "learnt: remove the condition"
+            )
+            raise ConfigError(msg)
+    for column in columns:
+        if name in column.fields:
+            return column
+    known = ", ".join(name for column in columns for name in column.fields)
+    msg = f"synthesis.given names column {name!r}, which the table does not have: it has {known}"
+    raise ConfigError(msg)
+
+
+def _meets(condition: Condition, column: Modelled) -> Array:
+    """Return which cells of a column meet one condition."""
+    values = column.vocabulary(condition.column)
+    meets = np.ones(len(values), dtype=bool)
+    if condition.values:
+        meets &= np.any([_equals(values, text, condition) for text in condition.values], axis=0)
+    if condition.low is None and condition.high is None:
+        return meets
+    if _is_text(values.type):
+        msg = (
+            f"synthesis.given has a range on column {condition.column!r} of type {values.type}: "
+            "give values, ranges are for numbers, dates and times"
+        )
+        raise ConfigError(msg)
+    for text, compare in ((condition.low, pc.greater_equal), (condition.high, pc.less_equal)):
+        if text is not None:
+            meets &= _bounded(values, text, compare, condition.column)
+    if not meets.any():
+        found = pc.min_max(values)
+        wanted = f"from {condition.low or 'any'} to {condition.high or 'any'}"
+        msg = (
+            f"synthesis.given asks for values {wanted} in column {condition.column!r}: the "
+            f"generator knows {found['min']} to {found['max']}"
+        )
+        raise ConfigError(msg)
+    return meets
+
+
+def _equals(values: Any, text: str, condition: Condition) -> Array:
+    """Return which values a text means."""
+    scalar = _read(text, values.type)
+    if scalar is not None:
+        equal = _array(pc.equal(values, scalar))
+        if equal.any():
+            return equal
+    if text == NULL and values.null_count:
+        return _array(values.is_null())
+    msg = (
+        f"synthesis.given asks for {text!r} in column {condition.column!r}, which the generator "
+        f"does not know: {_known(values)}"
+    )
+    raise ConfigError(msg)
+
+
+def _known(values: Any) -> str:
+    """Return what may be given instead."""
+    levels = values.drop_null().unique()
+    if not _is_text(values.type) and len(levels) > MOST_NAMED:
+        found = pc.min_max(levels)
+        return f"give a range (low, high) within {found['min']} to {found['max']}"
+    if pa.types.is_boolean(levels.type):
+        return "it knows true and false"
+    names = [str(level) for level in levels.slice(0, MOST_NAMED)]
+    more = f" and {len(levels) - MOST_NAMED} more" if len(levels) > MOST_NAMED else ""
+    return f"it knows {', '.join(names)}{more}"
+
+
+def _bounded(values: Any, text: str, compare: Any, name: str) -> Array:
+    """Return which values lie on the right side of a bound."""
+    scalar = _read(text, values.type)
+    if scalar is None and not pa.types.is_temporal(values.type):
+        values, scalar = values.cast(pa.float64()), _read(text, pa.float64())
+    if scalar is None:
+        msg = (
+            f"synthesis.given has the bound {text!r} on column {name!r}, which cannot be read as "
+            f"{values.type}: write it as {values.drop_null()[0]}"
+        )
+        raise ConfigError(msg)
+    return _array(compare(values, scalar))
+
+
+def _read(text: str, kind: Any) -> Any:
+    """Return a text as a value of a type; None when it is none."""
+    try:
+        if pa.types.is_decimal(kind):
+            return pa.scalar(Decimal(text), kind)
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            return _read_zoned(text, kind)
+        return pa.scalar(text).cast(kind)
+    except (pa.ArrowException, InvalidOperation, ValueError):
+        return None
+
+
+def _read_zoned(text: str, kind: Any) -> Any:
+    """Return a moment; without an offset it is of the column's zone."""
+    if OFFSET.search(text) and ":" in text:
+        return pa.scalar(text).cast(kind)
+    naive = pa.array([text]).cast(pa.timestamp(kind.unit))
+    return pc.assume_timezone(naive, kind.tz, ambiguous="earliest", nonexistent="latest")[0]
+
+
+def _is_text(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind))
+
+
+def _array(mask: Any) -> Array:
+    """Return an Arrow mask as numpy; null is False."""
+    found: Array = mask.fill_null(False).to_numpy(zero_copy_only=False)
+    return found

@@ -1,4 +1,4 @@
-"""Columns that no network sees: the codec adds them when it decodes.
+"""Derived columns, which no network sees: the codec adds them when it decodes.
 
 A constant has one value; a key names the row and is fresh; a pattern replaces free text by letters
 and digits of the same form; a sum is the sum of other columns, exactly, in its own type.
@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 from gan.errors import DataError
 from gan.randomness import derive
 from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
-from gan.tables.keys import Integers, Texts
+from gan.tables.keys import Integers, Texts, read_form
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DerivedColumn:
-    """One column that is made, not learnt."""
+    """One column that is not learnt."""
 
     type_name: ClassVar[str] = ""
     """Its kind in JSON and in sentences."""
@@ -79,35 +79,22 @@ class Key(DerivedColumn):
     @property
     def capacity(self) -> int | None:
         """How many rows it can name; None for patterns, which may repeat."""
-        if not self.unique:
-            return None
-        return Integers(self.form, self._kind).capacity if self._whole else self._texts.capacity
+        return self._values.capacity if self.unique else None
 
     @property
-    def _kind(self) -> Any:
-        return parse_type(self.kind_name)
-
-    @property
-    def _whole(self) -> bool:
-        return bool(pa.types.is_integer(self._kind))
-
-    @property
-    def _texts(self) -> Texts:
-        return Texts(self.form)
+    def _values(self) -> Integers | Texts:
+        return read_form(self.form, parse_type(self.kind_name), unique=self.unique)
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return fresh values; they depend on the name, the form and the number of the row.
 
         They are null where the column's presence was decoded as null.
         """
-        key = derive(0, f"key/{self.name}/{self.form}")
-        if self._whole:
-            made = Integers(self.form, self._kind).make(first_row, rows, key)
-        else:
-            made = self._texts.make(first_row, rows, key, unique=self.unique).cast(self._kind)
+        key, kind = derive(0, f"key/{self.name}/{self.form}"), parse_type(self.kind_name)
+        fresh = self._values.make(first_row, rows, key).cast(kind)
         if self.name not in decoded:
-            return made
-        return pc.if_else(decoded[self.name].is_valid(), made, pa.scalar(None, self._kind))
+            return fresh
+        return pc.if_else(decoded[self.name].is_valid(), fresh, pa.scalar(None, kind))
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
@@ -175,7 +162,8 @@ class Sum(DerivedColumn):
         """Return the sum in the column's own type, rounded as the column is."""
         try:
             if not pa.types.is_floating(kind):
-                return pc.round(total).cast(kind) if _is_float(total) else total.cast(kind)
+                whole = pc.round(total) if pa.types.is_floating(total.type) else total
+                return whole.cast(kind)
             units, _ = to_units(total, self.decimals)
             return from_units(units, self.decimals, kind)
         except pa.ArrowInvalid as error:
@@ -187,11 +175,7 @@ class Sum(DerivedColumn):
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        own = {
-            "parts": list(self.parts),
-            "decimals": self.decimals,
-            "skips_null": self.skips_null,
-        }
+        own = {"parts": list(self.parts), "decimals": self.decimals, "skips_null": self.skips_null}
         return {**super().to_json(), **own}
 
     @classmethod
@@ -206,17 +190,13 @@ class Sum(DerivedColumn):
         )
 
 
-def _is_float(values: Any) -> bool:
-    return bool(pa.types.is_floating(values.type))
-
-
 def _addable(values: Any, total: Any) -> Any:
     """Return a part in a type whose sums cannot overflow."""
     if pa.types.is_integer(values.type):
         wide = pa.decimal128(19, 0) if pa.types.is_decimal(total) else pa.int64()
         return values.cast(wide)
-    return values.cast(pa.float64()) if _is_float(values) else values
+    return values.cast(pa.float64()) if pa.types.is_floating(values.type) else values
 
 
-MADE: Mapping[str, type[Any]] = {kind.type_name: kind for kind in (Constant, Key, Sum)}
+DERIVED: Mapping[str, type[Any]] = {kind.type_name: kind for kind in (Constant, Key, Sum)}
 """Name in JSON → class."""

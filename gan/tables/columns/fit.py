@@ -1,8 +1,7 @@
-"""Which columns of a table are modelled, which are made, and how each is fitted."""
+"""Which columns of a table are modelled, which are derived, and how each is fitted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
-from gan.tables.columns.groups import GroupRules, read_rules
+from gan.tables.columns.groups import GroupRules, Limits, read_rules
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
 from gan.tables.columns.values import (
@@ -29,7 +28,7 @@ Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
 
 
 def fit_columns(records: pa.Table, label: str | None) -> Fitted:
-    """Return the modelled columns and those that are made.
+    """Return the modelled columns and the derived ones.
 
     Raises:
         DataError: see `TableCodec.fit`.
@@ -56,7 +55,7 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
             "rows of train hold: two or more are needed, choose another label or set it to null"
         )
         raise DataError(msg)
-    return tuple(fit.modelled), tuple(fit.made)
+    return tuple(fit.modelled), tuple(fit.derived)
 
 
 def label_classes(columns: Sequence[Modelled], label: str | None) -> tuple[Any, ...]:
@@ -124,7 +123,7 @@ class _Fit:
 
     def __post_init__(self) -> None:
         self.modelled: list[Modelled] = []
-        self.made: list[DerivedColumn] = []
+        self.derived: list[DerivedColumn] = []
 
     def group(self, column: Column) -> int:
         """Return how many rows must hold a value of the column that is shown."""
@@ -139,22 +138,23 @@ class _Fit:
         elif column.name in self.rules.joint:
             self._add_joint(column)
         elif column.name not in self.rules.totals:
-            self._append(self._named(column))
+            try:
+                self._append(self._single(column))
+            except NumberError as error:
+                msg = f"column {column.name!r} {error}"
+                raise DataError(msg) from error
 
     def add_sums(self) -> None:
         """Add the totals, each after its parts."""
         for total, parts in self.rules.totals.items():
             decimals = find_decimals(self.columns[total])
             maker = Sum.fit(self.columns, (total, *parts), decimals)
-            again = maker.make(len(self.columns[total]), 0, self.columns_without(total))
+            others = {name: each for name, each in self.columns.items() if name != total}
+            again = maker.make(len(self.columns[total]), 0, others)
             gaps = pc.and_(self.columns[total].is_null(), again.is_valid())
             if pc.sum(gaps).as_py() >= self.metadata.min_group:
                 self.modelled.append(Presence.of(total))
-            self.made.append(maker)
-
-    def columns_without(self, total: str) -> dict[str, Any]:
-        """Return the columns that a total is made from."""
-        return {name: values for name, values in self.columns.items() if name != total}
+            self.derived.append(maker)
 
     def _append(self, fitted: Modelled) -> None:
         """Keep a fitted column; as constants when it has one value only."""
@@ -163,28 +163,27 @@ class _Fit:
             return
         for name, values in zip(fitted.fields, fitted.vocabularies, strict=True):
             one = values.slice(0, 1)
-            self.made.append(Constant(name=name, kind_name=str(one.type), value=one))
-
-    def _named(self, column: Column) -> Modelled:
-        """Fit one column; what is wrong with its numbers is said with its name."""
-        try:
-            return self._single(column)
-        except NumberError as error:
-            msg = f"column {column.name!r} {error}"
-            raise DataError(msg) from error
+            self.derived.append(Constant(name=name, kind_name=str(one.type), value=one))
 
     def _single(self, column: Column) -> Modelled:
+        """Return one column as numbers or as levels."""
         values, g = self.columns[column.name], self.group(column)
-        low, high = self.rules.limits.get(column.name, (None, None))
+        limits = self.rules.limits.get(column.name, (None, None))
         if column.kind in ("category", "boolean") or not is_number(values.type):
-            kept = _in_range(column.name, values, low, high)
+            kept = values.filter(pa.array(_in_range(values, limits)))
+            if kept.null_count == len(kept):
+                msg = (
+                    f"no value of column {column.name!r} in train lies in the range {limits[0]} to "
+                    f"{limits[1]} of its constraint: correct the constraint"
+                )
+                raise DataError(msg)
             return Levels.fit(column.name, kept, g, pool=column.name != self.label)
         whole = (
             column.name == self.label
             and pa.types.is_integer(values.type)
             and len(values.unique()) <= LABEL_CLASSES
         )
-        return Numeric.fit(column.name, values, g, limits=(low, high), whole=whole)
+        return Numeric.fit(column.name, values, g, limits=limits, whole=whole)
 
     def _add_joint(self, column: Column) -> None:
         names = self.rules.joint[column.name]
@@ -193,8 +192,7 @@ class _Fit:
         members = [self.metadata.column(name) for name in names]
         keep = np.ones(len(self.columns[names[0]]), dtype=bool)
         for name in names:
-            limits = self.rules.limits.get(name, (None, None))
-            keep &= _kept(self.columns[name], *limits)
+            keep &= _in_range(self.columns[name], self.rules.limits.get(name, (None, None)))
         if not keep.any():
             msg = f"no row of train has all of {', '.join(names)} in range: correct the constraints"
             raise DataError(msg)
@@ -219,7 +217,7 @@ class _Fit:
         values = self.columns[column.name]
         if values.null_count >= self.metadata.min_group:
             self.modelled.append(Presence.of(column.name))
-        self.made.append(_key(column, values.type))
+        self.derived.append(_key(column, values.type))
 
 
 def _key(column: Column, kind: Any) -> Key:
@@ -232,25 +230,14 @@ def _key(column: Column, kind: Any) -> Key:
             f"{column.form!r}: keys are strings or integers, patterns strings, both with a form"
         )
         raise DataError(msg)
-    made = Key(name=column.name, kind_name=str(kind), form=column.form, unique=unique)
-    made.make(0, 0, {})
-    return made
+    key = Key(name=column.name, kind_name=str(kind), form=column.form, unique=unique)
+    key.make(0, 0, {})  # a form that cannot be read is refused here
+    return key
 
 
-def _in_range(name: str, values: Any, low: Decimal | None, high: Decimal | None) -> Any:
-    """Return the values in a range; refuses when none is."""
-    kept = values.filter(pa.array(_kept(values, low, high)))
-    if kept.null_count == len(kept):
-        msg = (
-            f"no value of column {name!r} in train lies in the range {low} to {high} of its "
-            "constraint: correct the constraint"
-        )
-        raise DataError(msg)
-    return kept
-
-
-def _kept(values: Any, low: Decimal | None, high: Decimal | None) -> np.ndarray[Any, Any]:
-    """Return which values lie in a range; nulls do."""
+def _in_range(values: Any, limits: Limits) -> np.ndarray[Any, Any]:
+    """Return which values lie within the limits; nulls do."""
+    low, high = limits
     keep = np.ones(len(values), dtype=bool)
     if low is None and high is None:
         return keep

@@ -1,6 +1,7 @@
-"""Values that may be shown: no number of a column is shown that fewer than `g` rows hold.
+"""What a column may show: no number that fewer than `g` rows hold, and only what constraints allow.
 
-Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:189-201), with rules:
+Numbers are shown by univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE
+14:189-201), with rules:
 
 1. A value held by g rows or more is shown as it is.
 2. The sorted rows between two shown values are a run; so are those between gaps, which are wider
@@ -12,18 +13,19 @@ Univariate microaggregation (Domingo-Ferrer and Mateo-Sanz 2002, IEEE TKDE 14:18
    that their means lie inside.
 4. A mean is rounded to the step of its group: the largest of 1, 2, 5, 10, 20, 50 ... (of time also
    a minute, an hour, a day) that divides all differences of the group.
-5. A mean that equals a real value, which fewer than g rows hold, moves to the nearest place on that
-   step that no such value takes, between the ends of the column; where there is none, to the
-   nearest on the step of the whole column. It stays where the group is dense, with two rows or more
-   for every place between its ends, so that any value there is as good as real; or where every
-   place of the column is taken.
+5. A mean that equals a real value, which fewer than g rows hold, moves to the nearest multiple of
+   that step that is no such value and lies within the column's range; where there is none, to the
+   nearest of the whole column's step. It stays where the group is dense, with two rows or more for
+   every step between its extremes, so that any value there is as good as real; or where every
+   multiple in the column's range is taken.
 
-A lone outlier therefore never comes out: at the ends it is cut off, and between them it is one of g
-rows behind a mean that differs from it.
+A lone outlier therefore never comes out: at the extremes it is cut off, and between them it is one
+of g rows behind a mean that differs from it.
 
-Constraints that hold by construction: ranges, sums, and combinations that are one column.
+Constraints that hold by construction are ranges, sums, and combinations that are one column; they
+are checked beforehand, by themselves and with each other (`gan.tables.constraints`).
 
-They were checked before, by themselves and with each other (`gan.tables.constraints`).
+Shapes: N sorted rows of a column, M rows of all its groups.
 """
 
 from collections.abc import Mapping
@@ -38,15 +40,25 @@ from storage.records.schema import Constraint, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
+
 TENS = tuple(digit * 10**power for power in range(18) for digit in (1, 2, 5))
+
+
 SECONDS = (60, 300, 900, 1800, 3600, 43_200, 86_400, 604_800)
+
+
 STEPS = np.array(
     sorted({*TENS, *(s * 10**power for s in SECONDS for power in (0, 3, 6, 9))}), dtype=np.int64
 )
-"""Steps that a group may have. The list is closed, so that a step tells nothing of one row."""
+"""Steps that a group may have. The list is closed, so that a step reveals nothing of one row."""
+
 
 DENSE = 2
-"""A group is dense when it has so many rows for every place between its ends."""
+"""A group is dense when it has so many rows for every step between its extremes."""
+
+
+Limits = tuple[Decimal | None, Decimal | None]
+"""Smallest and largest value, None where it is open."""
 
 
 def shown_values(units_N: Array, g: int) -> Array:
@@ -147,11 +159,11 @@ def _means(
     values: Array = base + np.rint(means / steps).astype(np.int64) * steps
     first, last = values_M[starts], values_M[starts + sizes - 1]
     real_steps = _nice(np.gcd.reduceat(values_M - np.repeat(first, sizes), starts))
-    places = (last - first) // real_steps + 1
-    sparse = np.flatnonzero(sizes < DENSE * places)
-    moved = _free_places(values[sparse], steps[sparse], rare, limits)
+    spans = (last - first) // real_steps + 1
+    sparse = np.flatnonzero(sizes < DENSE * spans)
+    moved = _move_to_free(values[sparse], steps[sparse], rare, limits)
     whole = _nice(np.gcd.reduce(np.diff(rare), initial=0, keepdims=True))
-    values[sparse] = _free_places(moved, np.full_like(moved, whole[0]), rare, limits)
+    values[sparse] = _move_to_free(moved, np.full_like(moved, whole[0]), rare, limits)
     return values
 
 
@@ -163,19 +175,19 @@ def _nice(divisors: Array) -> Array:
     return steps
 
 
-def _free_places(values: Array, steps: Array, rare: Array, limits: tuple[Any, Any]) -> Array:
-    """Return the means, moved to the nearest place that no real rare value takes."""
+def _move_to_free(values: Array, steps: Array, rare: Array, limits: tuple[Any, Any]) -> Array:
+    """Return the means, moved to the nearest multiple of the step that is no real rare value."""
     taken = np.flatnonzero(np.isin(values, rare))
     lattices, which = np.unique(
         np.stack([steps[taken], values[taken] % steps[taken]], axis=1), axis=0, return_inverse=True
     )
     for index, (step, rest) in enumerate(lattices):
         mine = taken[which.ravel() == index]
-        places = rare[rare % step == rest]
-        cuts = np.flatnonzero(np.diff(places) > step)
-        run = np.searchsorted(places[cuts], values[mine])
-        below = places[np.append(0, cuts + 1)][run] - step
-        above = places[np.append(cuts, len(places) - 1)][run] + step
+        real = rare[rare % step == rest]
+        cuts = np.flatnonzero(np.diff(real) > step)
+        run = np.searchsorted(real[cuts], values[mine])
+        below = real[np.append(0, cuts + 1)][run] - step
+        above = real[np.append(cuts, len(real) - 1)][run] + step
         down, up = values[mine] - below, above - values[mine]
         down_free, up_free = below >= limits[0], above <= limits[1]
         go_down = down_free & ((down <= up) | ~up_free)
@@ -189,10 +201,6 @@ def _free_floats(means: Array, rare: Array) -> Array:
     after = np.minimum(np.searchsorted(rare, means, side="right"), len(rare) - 1)
     moved: Array = np.where(taken, means + (rare[after] - means) / 2, means)
     return moved
-
-
-Limits = tuple[Decimal | None, Decimal | None]
-"""Smallest and largest value, None where it is open."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,19 @@
-"""Categories: one code per level, those of the rarest of very many levels shared, null's last.
+"""Categories: a code per level of a column, per combination of several columns, or per presence.
 
-A level that fewer than `g` rows hold does not leave the codec, nor does one that train never had:
-it becomes a kept level, chosen by a hash of the value in proportion to the rows of the kept levels.
-So every kept level keeps its share among the others, no null is added, equal values become equal
+Levels. Beyond `MOST_LEVELS` the rarer levels share codes, each with levels of about equal numbers
+of rows: their shares stay, their dependence on other columns does not. Null's code comes last. A
+level that fewer than `g` rows hold does not leave the codec, nor does one that train never had: it
+becomes a kept level, chosen by a hash of the value in proportion to the rows of the kept levels. So
+every kept level keeps its share among the others, no null is added, equal values become equal
 levels, and nothing of the rare value is stored.
 
-Beyond `MOST_LEVELS` levels the rarer ones share codes, each with levels of about equal numbers of
-rows: their shares stay, what they have to do with other columns does not.
-
-Columns whose combinations are fixed, as one: a code per combination, so it holds in every row.
-
-A combination that fewer than `g` rows hold, or that train never had, becomes the kept combination
+Joint. Columns whose combinations are fixed are one, so that the rule holds in every row. A
+combination that fewer than `g` rows hold, or that train never had, becomes the kept combination
 that agrees with it in most columns; of several the commonest.
 
-Where a column that is made is null: one code for a value, one for null.
+Presence. Where a derived column is null, and where it is not.
+
+Shapes: N rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,17 @@ from gan.tables.columns.values import Modelled, from_plain, parse_type, plain, t
 
 Array = np.ndarray[Any, Any]
 
+
 MOST_LEVELS = 1000
 """So many levels have a code of their own."""
+
+
 POOL = 16
 """So many of the other levels share one."""
+
+
+MOST_COMPARED = 10_000_000
+"""Combinations are compared in blocks of so many pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +85,9 @@ class Levels(Modelled):
         if column.null_count:
             levels = pa.concat_arrays([levels, pa.nulls(1, levels.type)])
             rows.append(column.null_count)
-        return cls._build(name, levels, rows, len(rare), _notes(name, counts, g))
+        became = "became other levels, in proportion to their rows"
+        notes = _rare_notes(name, counts[counts > 0], g, "level", became)
+        return cls._build(name, levels, rows, len(rare), notes)
 
     @classmethod
     def _build(
@@ -109,7 +118,7 @@ class Levels(Modelled):
         return cells_N
 
     def find(self, values: Any) -> Array:
-        """Return the cell of each distinct value (no null among them)."""
+        """Return the cell of each distinct value, none of which is null."""
         levels = self.vocabularies[0].drop_null()
         index = pc.index_in(values, value_set=levels)
         cells: Array = index.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
@@ -146,26 +155,22 @@ def _fraction(value: Any) -> float:
     return int.from_bytes(digest, "big") / 2**48
 
 
-def _notes(name: str, counts: Array, g: int) -> tuple[str, ...]:
-    """Say how many levels were too rare."""
-    rare = counts[(counts < g) & (counts > 0)]
+def _rare_notes(name: str, counts: Array, g: int, what: str, became: str) -> tuple[str, ...]:
+    """Return the note on values that fewer than g rows hold; none when there are none."""
+    rare = counts[counts < g]
     if not len(rare):
         return ()
-    share = 100 * rare.sum() / max(counts.sum(), 1)
-    levels = "level" if len(rare) == 1 else "levels"
+    share = 100 * rare.sum() / counts.sum()
+    plural = what if len(rare) == 1 else f"{what}s"
     return (
-        f"{name}: {len(rare)} {levels} that fewer than {g} rows hold ({share:.2g} % of the rows) "
-        "became other levels, in proportion to their rows",
+        f"{name}: {len(rare)} {plural} that fewer than {g} rows hold ({share:.2g} % of the rows) "
+        f"{became}",
     )
-
-
-MOST_COMPARED = 10_000_000
-"""Combinations are compared in blocks of so many pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Joint(Modelled):
-    """Several columns as one."""
+    """Several columns whose combinations are fixed, as one: a code per combination."""
 
     type_name: ClassVar[str] = "joint"
 
@@ -193,9 +198,9 @@ class Joint(Modelled):
                 f"are {len(first)}: remove the constraint, or set their vocabularies to public"
             )
             raise DataError(msg)
-        places = pa.array(first[kept])
-        vocabularies = tuple(column.take(places) for column in columns.values())
-        notes = _joint_notes(name, counts, g)
+        rows = pa.array(first[kept])
+        vocabularies = tuple(column.take(rows) for column in columns.values())
+        notes = _rare_notes(name, counts, g, "combination", "became the most similar of the others")
         return cls._build(tuple(columns), vocabularies, counts[kept].tolist(), notes)
 
     @classmethod
@@ -217,7 +222,7 @@ class Joint(Modelled):
         )
 
     def encode(self, records: pa.Table) -> Array:
-        """Return `cells_N`; unknown combinations as the module says."""
+        """Return `cells_N`; an unknown combination becomes the most similar known one."""
         known, found = zip(
             *(
                 _members(vocabulary, plain(records[name]))
@@ -304,21 +309,9 @@ def _group(columns: Sequence[Array]) -> tuple[Array, Array]:
     return ids_N, first
 
 
-def _joint_notes(name: str, counts: Array, g: int) -> tuple[str, ...]:
-    """Say how many combinations were too rare."""
-    rare = counts[counts < g]
-    if not len(rare):
-        return ()
-    share = 100 * rare.sum() / counts.sum()
-    return (
-        f"{name}: {len(rare)} combinations that fewer than {g} rows hold ({share:.2g} % of the "
-        "rows) became the most similar of the others",
-    )
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Presence(Modelled):
-    """Whether a column has a value; the value itself is made."""
+    """Whether a derived column has a value: one code for a value, one for null."""
 
     type_name: ClassVar[str] = "presence"
 

@@ -12,7 +12,7 @@ outermost cell.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -39,18 +39,30 @@ Array = np.ndarray[Any, Any]
 
 ATOM_SHARE = 0.01
 """A value with this share of the rows, and half as many as a bin, is an atom."""
+
+
 FEW_VALUES = 100
 """In a column with at most so many distinct values (and at most two per bin that its rows would
 have) each is an atom."""
+
+
 FEWEST_BINS, MOST_BINS = 8, 128
+
+
 FEWEST_ROWS = 25
 """There are as many bins as the square root of the rows, within these limits, and of at least so
 many rows each: inside a bin a value depends on no other column, so that wide bins show, while
 networks share strength between narrow ones."""
+
+
 WIDE = 4.0
 """A bin that spans so many times what most bins do is cut, as far as its rows suffice."""
+
+
 GRID = 32
 """Most cells of one bin."""
+
+
 LABEL_CLASSES = 50
 """An integer label with more distinct values is a number, not a class."""
 
@@ -90,19 +102,26 @@ class Numeric(Modelled):
                 f"{g}: leave it out, or set its vocabulary to public"
             )
             raise DataError(msg)
-        atoms = _label_values(units, g) if whole else None
-        shown = shown_values(units, g) if atoms is None else _nearest(units, atoms)
-        chosen = _atoms(units, shown, len(units_N)) if atoms is None else atoms
-        cells, sizes, flags = _codes(shown, chosen)
+        found = _classes(name, units, g) if whole else None
+        if found is None:
+            shown = shown_values(units, g)
+            found = _atoms(units, shown, len(units_N)), shown, ()
+        atoms, shown, notes = found
+        cells, sizes, flags = _codes(shown, atoms)
         values = from_units(cells, decimals, column.type)
         if not valid_N.all():
             values, sizes = pa.concat_arrays([values, pa.nulls(1, column.type)]), [*sizes, 1]
-        notes = () if atoms is None else _notes(name, units, shown, g)
-        return replace(cls._build(name, values, sizes, flags, decimals), notes=notes)
+        return cls._build(name, values, sizes, flags, decimals, notes)
 
     @classmethod
     def _build(
-        cls, name: str, values: Any, sizes: list[int], atoms: list[bool], decimals: int | None
+        cls,
+        name: str,
+        values: Any,
+        sizes: list[int],
+        atoms: list[bool],
+        decimals: int | None,
+        notes: tuple[str, ...],
     ) -> Self:
         return cls(
             name=name,
@@ -110,6 +129,7 @@ class Numeric(Modelled):
             fields=(name,),
             vocabularies=(values,),
             first_cells=np.cumsum([0, *sizes], dtype=np.int32),
+            notes=notes,
             decimals=decimals,
             atoms=tuple(atoms),
         )
@@ -159,8 +179,8 @@ class Numeric(Modelled):
         """Rebuild the column."""
         values = from_plain(data["cells"], parse_type(data["type"]))
         atoms = [bool(atom) for atom in data["atoms"]]
-        built = cls._build(data["name"], values, data["sizes"], atoms, data["decimals"])
-        return replace(built, notes=tuple(data["notes"]))
+        notes = tuple(data["notes"])
+        return cls._build(data["name"], values, data["sizes"], atoms, data["decimals"], notes)
 
 
 def _within(name: str, units: Array, limits: Limits, scale: int) -> Array:
@@ -186,30 +206,25 @@ def _clamped(bound: int) -> int:
     return max(min(bound, LARGEST + 1), -LARGEST - 1)
 
 
-def _label_values(units: Array, g: int) -> Array | None:
-    """Return the classes of an integer label; None when there are none."""
+def _classes(name: str, units: Array, g: int) -> tuple[Array, Array, tuple[str, ...]] | None:
+    """Return the classes of an integer label, what each value becomes, and what to note of it.
+
+    A value that fewer than g rows hold becomes the nearest class. None when there is no class.
+    """
     distinct, counts = np.unique(units, return_counts=True)
-    often = distinct[counts >= g]
-    return often if len(often) else None
-
-
-def _nearest(units: Array, atoms: Array) -> Array:
-    """Return the nearest atom of each value."""
-    middles = atoms[:-1] + (atoms[1:] - atoms[:-1] + 1) // 2
-    nearest: Array = atoms[np.searchsorted(middles, units, side="right")]
-    return nearest
-
-
-def _notes(name: str, units: Array, shown: Array, g: int) -> tuple[str, ...]:
-    """Say how many rows of a label changed their class."""
+    classes = distinct[counts >= g]
+    if not len(classes):
+        return None
+    middles = classes[:-1] + (classes[1:] - classes[:-1] + 1) // 2
+    shown = classes[np.searchsorted(middles, units, side="right")]
     changed = units != shown
     if not changed.any():
-        return ()
-    share = 100 * changed.mean()
-    return (
+        return classes, shown, ()
+    note = (
         f"{name}: {len(np.unique(units[changed]))} values that fewer than {g} rows hold "
-        f"({share:.2g} % of the rows) became the nearest other value",
+        f"({100 * changed.mean():.2g} % of the rows) became the nearest other value"
     )
+    return classes, shown, (note,)
 
 
 def _atoms(units: Array, shown: Array, rows: int) -> Array:
@@ -251,8 +266,8 @@ def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:
     for start, end in _slices(bin_of):
         bin_rows = shown[first[start] : first[end - 1] + counts[end - 1]]
         many = 1 if end - start == 1 else min(GRID, len(bin_rows))
-        places = (2 * np.arange(many) + 1) * len(bin_rows) // (2 * many)
-        cells.append(bin_rows[places])
+        middles = (2 * np.arange(many) + 1) * len(bin_rows) // (2 * many)
+        cells.append(bin_rows[middles])
         sizes.append(many)
     return np.concatenate(cells), sizes, [bool(atom[start]) for start, _ in _slices(bin_of)]
 
@@ -305,5 +320,5 @@ def _cut_wide(bin_of: Array, values: Array, counts: Array) -> Array:
 
 def _slices(bin_of: Array) -> list[tuple[int, int]]:
     """Return where each bin starts and ends."""
-    edges = [0, *(np.flatnonzero(np.diff(bin_of)) + 1).tolist(), len(bin_of)]
-    return list(pairwise(edges))
+    starts = [0, *(np.flatnonzero(np.diff(bin_of)) + 1).tolist()]
+    return list(pairwise([*starts, len(bin_of)]))

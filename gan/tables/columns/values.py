@@ -1,14 +1,15 @@
-"""Numbers of every kind as one array of integers or floats, and back, exactly.
+"""Columns of Arrow values: which types a table may have, their numbers as exact units, their cells.
 
-Integers, dates, times and timestamps are themselves; a decimal is its unscaled integer; floats
-that are all multiples of 10^-k (k up to 9) are integers in that unit, so that their rounding stays;
-other floats stay floats.
+The table of types is closed: what is not in it is refused, so nothing of a snapshot is executed.
+Vocabularies become JSON that is exact to the last bit.
 
-What every modelled column is: a vocabulary of cells, each of which belongs to one code.
+Numbers of every kind become one array of units, and back: integers, dates, times and timestamps are
+themselves; a decimal is its unscaled integer; floats that are all multiples of 10^-k (k up to 9)
+are integers in that unit, so that their rounding stays; other floats stay floats.
 
-Arrow types that a table may have, as text; and vocabularies as JSON, exact to the last bit.
+A modelled column is a vocabulary of cells, each of which belongs to one code.
 
-The table of types is closed: what is not in it is refused, and nothing of a snapshot is executed.
+Shapes: N rows, K_j codes of column j.
 """
 
 import re
@@ -24,54 +25,6 @@ from gan.errors import DataError, SnapshotError
 from storage.records.schema import TableMetadata, read_table_metadata
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Modelled:
-    """One column that networks see; it stands for one column of the table, or for several."""
-
-    type_name: ClassVar[str] = ""
-    """Its kind in JSON."""
-
-    name: str
-    """Of the column it stands for; of a joint column the names, joined by ` + `."""
-    kind: Literal["category", "numeric"]
-    """Numeric codes are in the order of their values, the null's last."""
-    fields: tuple[str, ...]
-    """The columns of the table it stands for."""
-    vocabularies: tuple[Any, ...]
-    """For each of them the value of every cell: Arrow arrays of one length."""
-    first_cells: Array
-    """int32 (K_j + 1,): the cells of code k are `first_cells[k]` up to `first_cells[k + 1]`."""
-    notes: tuple[str, ...] = field(default=())
-    """What was changed for privacy's sake, in sentences that name no rare value."""
-
-    @property
-    def codes(self) -> int:
-        """Number of codes, K_j."""
-        return len(self.first_cells) - 1
-
-    @property
-    def cells(self) -> int:
-        """Number of cells."""
-        return int(self.first_cells[-1])
-
-    @cached_property
-    def code_of_cell(self) -> Array:
-        """The code of every cell, int64."""
-        return np.repeat(np.arange(self.codes), np.diff(self.first_cells))
-
-    def vocabulary(self, column: str) -> Any:
-        """Return the values of the cells in one column of the table."""
-        return self.vocabularies[self.fields.index(column)]
-
-    def encode(self, records: pa.Table) -> Array:
-        """Return `cells_N` int32 of records."""
-        raise NotImplementedError
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the column as JSON; no value that few rows hold."""
-        raise NotImplementedError
 
 
 PLAIN: dict[str, Any] = {
@@ -90,9 +43,15 @@ PLAIN: dict[str, Any] = {
 }
 """Text → type, of those without parameters that are free."""
 
+
 DECIMAL = re.compile(r"decimal(128|256)\((\d+), (-?\d+)\)")
+
+
 TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
+
+
 DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(u?int\d+), ordered=([01])>")
+
 
 STORED = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
 """Width in bits → the integers behind a date, time, timestamp or duration."""
@@ -118,26 +77,21 @@ def parse_type(text: str) -> Any:
 
 
 def check_type(name: str, kind: Any) -> None:
-    """Refuse a column of a type that no codec serves.
+    """Refuse a column of a type that no codec supports.
 
     Raises:
         DataError: the type is none of those above.
     """
     try:
-        served = parse_type(str(kind)) == kind
+        supported = parse_type(str(kind)) == kind
     except SnapshotError:
-        served = False
-    if not served:
+        supported = False
+    if not supported:
         msg = (
-            f"column {name!r} is {kind}, which is not served: booleans, numbers, decimals, "
+            f"column {name!r} is {kind}, which is not supported: booleans, numbers, decimals, "
             "strings, dates, times and timestamps are; convert it or leave it out"
         )
         raise DataError(msg)
-
-
-def value_type(kind: Any) -> Any:
-    """Return the type of the values, without the dictionary."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def plain(column: Any) -> Any:
@@ -148,13 +102,26 @@ def plain(column: Any) -> Any:
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return _without_nan(column) if pa.types.is_floating(column.type) else column
-
-
-def _without_nan(column: Any) -> Any:
-    """Return a column of floats with nulls where it held NaN."""
+    if not pa.types.is_floating(column.type):
+        return column
     values = column.to_numpy(zero_copy_only=False)
     return pa.array(values, type=column.type, mask=np.isnan(values))
+
+
+def require_metadata(schema: Any) -> TableMetadata:
+    """Return the description of the columns in a schema's metadata.
+
+    Raises:
+        DataError: there is none, or not of exactly these columns.
+    """
+    try:
+        found = read_table_metadata(schema)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if found is None:
+        msg = "the records do not say what their columns mean: prepare them with ganmill first"
+        raise DataError(msg)
+    return found
 
 
 def to_plain(values: Any) -> list[Any]:
@@ -181,38 +148,26 @@ def from_plain(values: list[Any], kind: Any) -> Any:
     return pa.array(values, type=kind)
 
 
-def require_metadata(schema: Any) -> TableMetadata:
-    """Return the description of the columns in a schema's metadata.
-
-    Raises:
-        DataError: there is none, or not of exactly these columns.
-    """
-    try:
-        found = read_table_metadata(schema)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if found is None:
-        msg = "the records do not say what their columns are: prepare them with ganmill first"
-        raise DataError(msg)
-    return found
-
-
 MOST_DECIMALS = 9
+
+
 LARGEST = 2**61
-"""Units beyond it are not served, so that differences fit 64 bits."""
+"""Largest unit: differences of two fit 64 bits."""
+
+
 EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
-"""Bytes of a float → it holds every integer below."""
+"""Bytes of a float → bound below which it holds every integer."""
 
 
 class NumberError(DataError):
-    """Numbers that are not served; the message is the second half of a sentence on a column."""
+    """Numbers that cannot be modelled; the message completes a sentence that names the column."""
 
 
 def is_number(kind: Any) -> bool:
     """Say whether columns of this type can be modelled as numbers."""
     types = pa.types
-    served = (types.is_integer, types.is_floating, types.is_decimal, types.is_temporal)
-    return any(test(kind) for test in served)
+    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_temporal)
+    return any(test(kind) for test in tests)
 
 
 def find_decimals(column: Any) -> int | None:
@@ -305,9 +260,60 @@ def _integer_units(column: Any) -> Array:
 
 
 def _zero(kind: Any) -> Any:
-    """Return the null's stand-in."""
-    if pa.types.is_temporal(kind):
-        return pa.array([0], type=STORED[kind.bit_width]).view(kind)[0]
-    if pa.types.is_decimal(kind):
-        return pa.array([Decimal(0)], type=kind)[0]
-    return pa.array([0]).cast(kind)[0]
+    """Return the value that stands in for null."""
+    return from_plain(["0" if pa.types.is_decimal(kind) else 0], kind)[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Modelled:
+    """One column that networks learn: one column of the table, or several jointly."""
+
+    type_name: ClassVar[str] = ""
+    """Its kind in JSON."""
+
+    name: str
+    """The column's name; of several the names, joined by ` + `."""
+    kind: Literal["category", "numeric"]
+    """Numeric codes are in the order of their values, the null's last."""
+    fields: tuple[str, ...]
+    """The columns of the table."""
+    vocabularies: tuple[Any, ...]
+    """Of each of `fields` the value of every cell: Arrow arrays of one length."""
+    first_cells: Array
+    """int32 (K_j + 1,): the cells of code k are `first_cells[k]` up to `first_cells[k + 1]`."""
+    notes: tuple[str, ...] = field(default=())
+    """What was changed for privacy, in sentences that name no rare value."""
+
+    @property
+    def codes(self) -> int:
+        """Number of codes, K_j."""
+        return len(self.first_cells) - 1
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return int(self.first_cells[-1])
+
+    @cached_property
+    def code_of_cell(self) -> Array:
+        """The code of every cell, int64."""
+        return np.repeat(np.arange(self.codes), np.diff(self.first_cells))
+
+    def positions(self, cells_N: Array) -> Array:
+        """Return the position of cells inside their code, in (0, 1)."""
+        codes_N = self.code_of_cell[cells_N]
+        start_N, end_N = self.first_cells[codes_N], self.first_cells[codes_N + 1]
+        positions_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
+        return positions_N
+
+    def vocabulary(self, column: str) -> Any:
+        """Return the values of the cells in one column of the table."""
+        return self.vocabularies[self.fields.index(column)]
+
+    def encode(self, records: pa.Table) -> Array:
+        """Return `cells_N` int32 of records."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON; no value that few rows hold."""
+        raise NotImplementedError

@@ -27,9 +27,9 @@ from gan.modalities import check_rows
 from gan.protocols import Assessment, SampleFn
 from gan.randomness import numpy_stream
 from gan.tables.columns.values import require_metadata
-from gan.tables.evaluation.closeness import Space, fit_space
+from gan.tables.evaluation.closeness import Space
 from gan.tables.evaluation.columns import conform, judged_columns, some
-from gan.tables.evaluation.errors import PAIR_COLUMNS, Coded, ErrorCodes, fit_error_codes
+from gan.tables.evaluation.errors import PAIR_COLUMNS, Coded, ErrorCodes
 
 Array = np.ndarray[Any, Any]
 
@@ -160,8 +160,8 @@ def build_assess(
     compared = some(validation, SAMPLES, seed, "assess-validation")
     chosen = np.sort(numpy_stream(seed, "assess-pairs").permutation(len(columns))[:PAIR_COLUMNS])
     paired = [columns[index] for index in chosen.tolist()]
-    codes = fit_error_codes(train, columns, paired, compared.num_rows)
-    coded, space = codes.code(compared), fit_space(train, columns)
+    codes = ErrorCodes(train, columns, paired, compared.num_rows)
+    coded, space = codes.code(compared), Space(train, columns)
     train_NF = space.points(some(train, TRAIN_ROWS, seed, "assess-train"))
     near = some(compared, min(NEAR_ROWS, train.num_rows), seed, "assess-near")
     validation_NF = space.points(near)

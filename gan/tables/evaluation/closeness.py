@@ -1,24 +1,16 @@
 """What distances between rows say: coverage, density, and whether training rows come back.
 
+Rows of mixed columns are points, so that distances between them mean something. A number is its
+rank among train's, from 0 to √3, so that two random rows lie ½ apart (squared) on average; two
+different levels, or a value and a null, lie 1 apart. That is Gower's idea (1971, Biometrics 27,
+857), every column with the same weight whatever its unit, with squared differences.
+
 Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamples.
-
-Rows of mixed columns as points, so that distances between rows mean something.
-
-A number is its rank among train's, from 0 to √3, so that two random rows lie ½ apart (squared) on
-average; two different levels, or a value and a null, lie 1 apart. That is Gower's idea (1971,
-Biometrics 27, 857), every column with the same weight whatever its unit, with squared differences.
-
-Shapes: N rows, F coordinates.
-
-Which rows are equal in all judged columns.
-
-Shapes: N rows, D columns.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -47,22 +39,29 @@ from gan.tables.evaluation.columns import (
 
 Array = np.ndarray[Any, Any]
 
+
 MOST_LEVELS = 63
 """Levels with a coordinate of their own; the rest share one."""
+
+
 RANK_SCALE = math.sqrt(3.0)
+
+
 LEVEL_SCALE = math.sqrt(0.5)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Axis:
     """The coordinates of one column."""
 
-    column: JudgedColumn
-    sorted_values: Array
-    """Train's numbers in order; empty for levels."""
-    levels: Any
-    nulls: bool
-    """Whether train has any: then null is a level."""
+    def __init__(self, train: pa.Table, column: JudgedColumn) -> None:
+        """Learn train's levels, or its numbers in order and whether any is null."""
+        self.column, values = column, train[column.name]
+        if column.form == "levels":
+            self.levels = levels_by_count(values)[0].slice(0, MOST_LEVELS)
+            return
+        numbers = as_numbers(values)
+        self.sorted_values = np.sort(numbers[~np.isnan(numbers)])
+        self.nulls = len(self.sorted_values) < len(numbers)
 
     def points(self, records: pa.Table) -> Array:
         """Return the column's coordinates; float64 (N, F of this column)."""
@@ -75,9 +74,9 @@ class Axis:
         numbers = as_numbers(values)
         null_N = np.isnan(numbers)
         ranks_N = np.where(null_N, 0.5, self._ranks(np.nan_to_num(numbers)))
-        if not self.nulls:
-            return (RANK_SCALE * ranks_N)[:, None]
-        return np.column_stack([RANK_SCALE * ranks_N, null_N])
+        if self.nulls:
+            return np.column_stack([RANK_SCALE * ranks_N, null_N])
+        return (RANK_SCALE * ranks_N)[:, None]
 
     def _ranks(self, numbers: Array) -> Array:
         """Return the share of train below, equal values counted half."""
@@ -87,40 +86,27 @@ class Axis:
         return ranks
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Space:
     """The coordinates of all columns."""
 
-    axes: tuple[Axis, ...]
+    def __init__(self, train: pa.Table, columns: Sequence[JudgedColumn]) -> None:
+        """Learn train's ranks and levels."""
+        self.axes = tuple(Axis(train, column) for column in columns)
 
     def points(self, records: pa.Table) -> Array:
         """Return `points_NF`, float64."""
         return np.concatenate([axis.points(records) for axis in self.axes], axis=1)
 
 
-def fit_space(train: pa.Table, columns: Sequence[JudgedColumn]) -> Space:
-    """Return the space of train's ranks and levels."""
-    return Space(axes=tuple(_fit(train, column) for column in columns))
-
-
-def _fit(train: pa.Table, column: JudgedColumn) -> Axis:
-    values = train[column.name]
-    if column.form == "levels":
-        levels, _ = levels_by_count(values)
-        kept = levels.slice(0, MOST_LEVELS)
-        return Axis(column=column, sorted_values=np.zeros(0), levels=kept, nulls=True)
-    numbers = as_numbers(values)
-    known = np.sort(numbers[~np.isnan(numbers)])
-    nulls = len(known) < len(numbers)
-    return Axis(column=column, sorted_values=known, levels=pa.array([], pa.string()), nulls=nulls)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class RowIdentity:
-    """Tells equal rows by digests."""
+    """Tells by digests which rows are equal in all judged columns."""
 
-    values: Mapping[str, Any]
-    """Column → its distinct real values, null among them."""
+    def __init__(self, splits: Sequence[pa.Table], columns: Sequence[JudgedColumn]) -> None:
+        """Collect the distinct values, null among them, of every column in all splits."""
+        self.values = {
+            column.name: pc.unique(pa.concat_arrays([plain(part[column.name]) for part in splits]))
+            for column in columns
+        }
 
     def digests(self, records: pa.Table) -> list[bytes]:
         """Return a digest of every row; a value that no real row has makes it equal to none."""
@@ -131,16 +117,6 @@ class RowIdentity:
             for name, known in self.values.items()
         ]
         return record_digests(np.stack(columns, axis=1).astype(np.int32))
-
-
-def fit_identity(splits: Sequence[pa.Table], columns: Sequence[JudgedColumn]) -> RowIdentity:
-    """Return what tells equal rows of all splits."""
-    return RowIdentity(
-        values={
-            column.name: pc.unique(pa.concat_arrays([plain(part[column.name]) for part in splits]))
-            for column in columns
-        }
-    )
 
 
 def repeated(digests: Sequence[bytes]) -> int:
@@ -158,36 +134,45 @@ def first_of_each(digests: Sequence[bytes]) -> Array:
 
 NEIGHBOUR_ROWS = 2500
 """Most rows on each side of coverage."""
+
+
 CLOSEST_ROWS = 10_000
 """Most training and most holdout rows between which the nearest is sought."""
+
+
 LEAST_CLOSEST = 5000
-"""Rows of both sides from which the share is judged; with fewer, calibrated copies are."""
+"""Rows of both sides from which `dcr_share` is judged; with fewer, calibrated copies are."""
+
+
 COPY_ROWS = 50_000
 """Most training rows among which near copies are sought."""
+
+
 DRAWS = 200
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Closeness:
-    """The real side of these metrics."""
+    """Neighbours of a candidate's rows among the real ones, and what unseen real rows reach."""
 
-    space: Space
-    identity: RowIdentity
-    train_digests: frozenset[bytes]
-    holdout_NF: Array
-    """At most NEIGHBOUR_ROWS of it."""
-    coverage: Real
-    train_PF: Array
-    """As many distinct rows of train as of the holdout."""
-    distinct_PF: Array
-    """Distinct rows of the holdout."""
-    copied_NF: Array
-    """Rows of train among which near copies are sought."""
-    unseen_N: Array
-    """Distance to them of every unseen row that equals none of train."""
-    holdout_rows: int
-    replicates: int
-    seed: int
+    def __init__(self, context: EvaluationContext, identity: RowIdentity) -> None:
+        """Place the real rows and measure what unseen ones reach."""
+        splits, seed = context.splits, context.seed
+        self.context, self.identity = context, identity
+        self.space = Space(splits.train, context.columns)
+        self.train_digests = frozenset(identity.digests(splits.train))
+        n = min(context.n, NEIGHBOUR_ROWS)
+        self.holdout_NF, validation_NF = (
+            self.space.points(some(part, n, seed, "neighbours"))
+            for part in (context.holdout, context.validation)
+        )
+        self.coverage = _coverage_ceiling(np.concatenate([self.holdout_NF, validation_NF]), context)
+        self.train_PF, self.distinct_PF = self._distinct()
+        """Equally many distinct rows of train and of the holdout."""
+        self.copied_NF = self.space.points(some(splits.train, COPY_ROWS, seed, "copies"))
+        """Rows of train among which near copies are sought."""
+        few = len(self.train_PF) < LEAST_CLOSEST
+        self.unseen_N = self._unseen_distances() if few else np.zeros(0)
+        """Distance to them of every unseen row that equals none of train."""
 
     def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
         """Yield `coverage`, `density`, `dcr_share`, and `copies` where rows are too few for it."""
@@ -201,10 +186,11 @@ class Closeness:
     def _neighbours(self, fakes_MF: Array, sets: Sequence[Array]) -> Iterator[Measured]:
         n = len(self.holdout_NF)
         parts = [fakes_MF[rows[:n]] for rows in sets]
-        trial = compare_sets(self.holdout_NF, parts, measure_neighbours, self.replicates, self.seed)
+        replicates, seed = self.context.replicates, self.context.seed
+        trial = compare_sets(self.holdout_NF, parts, measure_neighbours, replicates, seed)
         for name, value in trial.points.items():
-            kind, replicates = KINDS[name], trial.replicates[name]
-            low, high = spread_interval(value, replicates, kind.lower, kind.upper)
+            kind, values = KINDS[name], trial.replicates[name]
+            low, high = spread_interval(value, values, kind.lower, kind.upper)
             judged = name == "coverage"
             metric = Metric(
                 name=name,
@@ -217,7 +203,7 @@ class Closeness:
                 direction=kind.direction,
             )
             reals = self.coverage.draws if judged else ()
-            yield Measured(metric=metric, reals=reals, replicates=replicates)
+            yield Measured(metric=metric, reals=reals, replicates=values)
 
     def _dcr_share(self, fakes_MF: Array) -> Measured:
         """Return the share of fakes that are nearer to train, judged only with enough rows.
@@ -228,9 +214,9 @@ class Closeness:
         to_train, to_holdout = nearest(fakes_MF, self.train_PF), nearest(fakes_MF, self.distinct_PF)
         hits_M, owners_M = nearer(to_train, to_holdout), owners(to_train, to_holdout, rows)
         found = closest_share(hits_M, owners_M, 2 * rows)
-        weights_BP = np.zeros((self.replicates, 2 * rows))
-        for r in range(self.replicates):
-            chosen = random_half(2 * rows, numpy_stream(self.seed, "closest-half", r))
+        weights_BP = np.zeros((self.context.replicates, 2 * rows))
+        for r in range(len(weights_BP)):
+            chosen = random_half(2 * rows, numpy_stream(self.context.seed, "closest-half", r))
             weights_BP[r, chosen] = 1.0
         again_B = np.nan_to_num(resampled_shares(hits_M, owners_M, weights_BP), nan=found.share)
         spread = 0.5 / np.sqrt(found.effective)
@@ -255,45 +241,45 @@ class Closeness:
         Nothing where so few unseen rows differ from train's that none is the nominal share.
         """
         exact = _known(self.identity.digests(candidate), self.train_digests)
-        nominal = nominal_share(self.holdout_rows)
+        nominal = nominal_share(self.context.splits.holdout.num_rows)
         if exact.all() or len(self.unseen_N) * nominal < 1:
             return
         calibration = Calibration(
             unseen_N=self.unseen_N,
             nominal=nominal,
-            replicates=self.replicates,
-            seed=self.seed,
+            replicates=self.context.replicates,
+            seed=self.context.seed,
         )
         distances_M = nearest_distances(fakes_MF[~exact], self.copied_NF)
         yield measure_copies(distances_M, calibration, "all")
 
+    def _distinct(self) -> tuple[Array, Array]:
+        """Return equally many distinct rows of train and of the holdout.
 
-def build_closeness(context: EvaluationContext, identity: RowIdentity) -> Closeness:
-    """Place the real rows and measure what unseen ones reach."""
-    splits, seed = context.splits, context.seed
-    space = fit_space(splits.train, context.columns)
-    n = min(context.n, NEIGHBOUR_ROWS)
-    sides = (context.holdout, context.validation)
-    near, other = (space.points(some(part, n, seed, "neighbours")) for part in sides)
-    train_PF, distinct_PF = _distinct(context, identity, space)
-    copied_NF = space.points(some(splits.train, COPY_ROWS, seed, "copies"))
-    digests = frozenset(identity.digests(splits.train))
-    return Closeness(
-        space=space,
-        identity=identity,
-        train_digests=digests,
-        holdout_NF=near,
-        coverage=_coverage_ceiling(np.concatenate([near, other]), context),
-        train_PF=train_PF,
-        distinct_PF=distinct_PF,
-        copied_NF=copied_NF,
-        unseen_N=_unseen_distances(context, identity, digests, space, copied_NF)
-        if len(train_PF) < LEAST_CLOSEST
-        else np.zeros(0),
-        holdout_rows=splits.holdout.num_rows,
-        replicates=context.replicates,
-        seed=seed,
-    )
+        A row that repeats lies in one split with all its copies: counted once, every content has
+        the same chance to be in either.
+        """
+        found = []
+        for name in ("train", "holdout"):
+            records = getattr(self.context.splits, name)
+            first = first_of_each(self.identity.digests(records))
+            order = numpy_stream(self.context.seed, f"closest-{name}").permutation(first)
+            found.append((records, order))
+        rows = min(CLOSEST_ROWS, *(len(order) for _, order in found))
+        train, holdout = (
+            self.space.points(records.take(pa.array(np.sort(order[:rows]))))
+            for records, order in found
+        )
+        return train, holdout
+
+    def _unseen_distances(self) -> Array:
+        """Return the distance to `copied_NF` of unseen rows that equal none of train."""
+        parts, context = [], self.context
+        for records in (context.splits.holdout, context.splits.validation):
+            rows = some(records, context.options.cap, context.seed, "unseen")
+            fresh = ~_known(self.identity.digests(rows), self.train_digests)
+            parts.append(nearest_distances(self.space.points(rows)[fresh], self.copied_NF))
+        return np.concatenate(parts)
 
 
 def normal_draws(mean: float, spread: float) -> list[float]:
@@ -303,6 +289,7 @@ def normal_draws(mean: float, spread: float) -> list[float]:
 
 
 def _coverage_ceiling(points_PF: Array, context: EvaluationContext) -> Real:
+    """Return what halves of real rows cover of each other."""
     pool = make_pool(points_PF)
     n = len(points_PF) // 2
     rng = numpy_stream(context.seed, "ceiling-neighbours")
@@ -313,41 +300,6 @@ def _coverage_ceiling(points_PF: Array, context: EvaluationContext) -> Real:
     return summarise(draws)
 
 
-def _distinct(
-    context: EvaluationContext, identity: RowIdentity, space: Space
-) -> tuple[Array, Array]:
-    """Return equally many distinct rows of train and of the holdout.
-
-    A row that repeats lies on one side with all its copies: counted once, every content has the
-    same chance to be on either side.
-    """
-    found = []
-    for name in ("train", "holdout"):
-        records = getattr(context.splits, name)
-        first = first_of_each(identity.digests(records))
-        order = numpy_stream(context.seed, f"closest-{name}").permutation(first)
-        found.append((records, order))
-    rows = min(CLOSEST_ROWS, *(len(order) for _, order in found))
-    train, holdout = (
-        space.points(records.take(pa.array(np.sort(order[:rows])))) for records, order in found
-    )
-    return train, holdout
-
-
-def _unseen_distances(
-    context: EvaluationContext,
-    identity: RowIdentity,
-    train_digests: frozenset[bytes],
-    space: Space,
-    train_NF: Array,
-) -> Array:
-    parts = []
-    for records in (context.splits.holdout, context.splits.validation):
-        rows = some(records, context.options.cap, context.seed, "unseen")
-        fresh = ~_known(identity.digests(rows), train_digests)
-        parts.append(nearest_distances(space.points(rows)[fresh], train_NF))
-    return np.concatenate(parts)
-
-
 def _known(digests: Sequence[bytes], known: frozenset[bytes]) -> Array:
+    """Return which digests are known; bool (N,)."""
     return np.array([digest in known for digest in digests], dtype=bool)

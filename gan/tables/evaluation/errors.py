@@ -1,24 +1,15 @@
 """Errors of single columns and of pairs of columns, against what unseen real rows reach.
 
-Shapes: D columns, R halves, B resamples.
+Distributions are compared on codes: quantile bins and levels of the real train. They are the
+judge's own, not the codec's, so that what a generator cannot say is counted, too. The number of
+bins grows with the rows that are compared: with too many, the noise of so few rows would hide every
+difference.
 
-Codes for comparing distributions: quantile bins and levels of the real train.
-
-They are the judge's own, not the codec's: what a generator cannot say is counted, too.
-
-Shapes: N rows, D columns.
-
-Rows as codes of single columns and of pairs, and the errors between two sets of rows.
-
-The number of bins grows with the rows that are compared: with too many bins the noise of so few
-rows would hide every difference.
-
-Shapes: N rows of a side, D columns, K codes.
+Shapes: N rows of a side, D columns, K codes of all columns side by side, R halves, B resamples.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,26 +32,55 @@ from gan.tables.evaluation.columns import (
 
 Array = np.ndarray[Any, Any]
 
+
 MOST_LEVELS = 50
 """Levels of a column that have a code of their own; the rest share one."""
+
+
 LEAST_EXPECTED = 5
 """Rows of a comparison in which a level must be expected to have a code of its own."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+FEWEST_BINS, MOST_BINS = 4, 20
+
+
+ROWS_PER_BIN = 20
+"""Rows of a comparison in one bin of a column."""
+
+
+ROWS_PER_PAIR = 10
+"""Rows of a comparison in one bin of a pair of columns."""
+
+
+PAIR_COLUMNS = 40
+"""Most columns whose pairs are compared, 780 pairs; of more, a random choice with the label."""
+
+
+OFFENDERS = 3
+"""Columns, the worst ones, of which it is asked whether real rows would pass."""
+
+
 class ColumnCodes:
     """The codes of one column: bins or levels, then one for other values, then one for null."""
 
-    column: JudgedColumn
-    edges: Array
-    """Upper ends of all bins but the last; empty for levels."""
-    levels: Any
-    """Arrow array; empty for numbers."""
-
-    @property
-    def size(self) -> int:
-        """Number of codes."""
-        return len(self.edges) + len(self.levels) + 2
+    def __init__(self, train: pa.Table, column: JudgedColumn, bins: int, rows: int) -> None:
+        """Learn train's levels or quantiles; see `Codes`."""
+        self.column = column
+        if column.form == "levels":
+            levels, counts = levels_by_count(train[column.name])
+            expected = counts / max(train.num_rows, 1) * rows
+            kept = min(MOST_LEVELS, int((expected >= LEAST_EXPECTED).sum()))
+            self.levels = levels.slice(0, kept)
+            self.size = kept + 2
+            return
+        numbers = as_numbers(train[column.name])
+        known = numbers[~np.isnan(numbers)]
+        steps = np.linspace(0, 1, bins + 1)[1:-1]
+        edges = np.quantile(known, steps, method="inverted_cdf") if len(known) else np.zeros(0)
+        unique = np.unique(edges)
+        self.edges = unique[unique < (known.max() if len(known) else 0.0)]
+        """Upper ends of all bins but the last."""
+        self.size = len(self.edges) + 2
 
     def of(self, records: pa.Table) -> Array:
         """Return the code of every row; int64 (N,)."""
@@ -73,54 +93,27 @@ class ColumnCodes:
         return np.where(is_null(values), self.size - 1, codes_N).astype(np.int64)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Codes:
     """The codes of all columns."""
 
-    columns: tuple[ColumnCodes, ...]
+    def __init__(
+        self, train: pa.Table, columns: Sequence[JudgedColumn], bins: int, rows: int
+    ) -> None:
+        """Learn the codes of train.
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
+        Args:
+            train: the real training rows.
+            columns: that are compared.
+            bins: quantile bins of a number; equal quantiles are one.
+            rows: that a comparison will have on each side; rarer levels share a code.
+        """
+        self.columns = tuple(ColumnCodes(train, column, bins, rows) for column in columns)
+        self.sizes = tuple(column.size for column in self.columns)
         """Number of codes of each column."""
-        return tuple(column.size for column in self.columns)
 
     def of(self, records: pa.Table) -> Array:
         """Return `codes_ND`, int64."""
         return np.stack([column.of(records) for column in self.columns], axis=1)
-
-
-def fit_codes(train: pa.Table, columns: Sequence[JudgedColumn], bins: int, rows: int) -> Codes:
-    """Return codes of train.
-
-    Args:
-        train: the real training rows.
-        columns: that are compared.
-        bins: quantile bins of a number; equal quantiles are one.
-        rows: that a comparison will have on each side; rarer levels share a code.
-    """
-    return Codes(columns=tuple(_fit(train, column, bins, rows) for column in columns))
-
-
-def _fit(train: pa.Table, column: JudgedColumn, bins: int, rows: int) -> ColumnCodes:
-    if column.form == "levels":
-        levels, counts = levels_by_count(train[column.name])
-        expected = counts / max(train.num_rows, 1) * rows
-        kept = min(MOST_LEVELS, int((expected >= LEAST_EXPECTED).sum()))
-        return ColumnCodes(column=column, edges=np.zeros(0), levels=levels.slice(0, kept))
-    numbers = as_numbers(train[column.name])
-    known = numbers[~np.isnan(numbers)]
-    steps = np.linspace(0, 1, bins + 1)[1:-1]
-    edges = np.quantile(known, steps, method="inverted_cdf") if len(known) else np.zeros(0)
-    unique = np.unique(edges)
-    top = known.max() if len(known) else 0.0
-    return ColumnCodes(column=column, edges=unique[unique < top], levels=pa.array([], pa.string()))
-
-
-FEWEST_BINS, MOST_BINS = 4, 20
-ROWS_PER_BIN = 20
-"""Rows of a comparison in one bin of a column."""
-ROWS_PER_PAIR = 10
-"""Rows of a comparison in one bin of a pair of columns."""
 
 
 class Coded(NamedTuple):
@@ -143,12 +136,26 @@ class Errors(NamedTuple):
     """Mean over all pairs; NaN with a single column."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class ErrorCodes:
     """The codes in which errors are measured."""
 
-    columns: Codes
-    pairs: Codes
+    def __init__(
+        self,
+        train: pa.Table,
+        columns: Sequence[JudgedColumn],
+        paired: Sequence[JudgedColumn],
+        n: int,
+    ) -> None:
+        """Learn the codes of train for comparisons of n rows with n.
+
+        Args:
+            train: the real training rows.
+            columns: that are compared one by one.
+            paired: those whose pairs are compared.
+            n: rows on each side.
+        """
+        self.columns = Codes(train, columns, bins_of_columns(n), n)
+        self.pairs = Codes(train, paired, bins_of_pairs(n), n)
 
     def code(self, records: pa.Table) -> Coded:
         """Return rows as codes."""
@@ -164,23 +171,6 @@ class ErrorCodes:
         return Errors(columns_D, pairs)
 
 
-def fit_error_codes(
-    train: pa.Table, columns: Sequence[JudgedColumn], paired: Sequence[JudgedColumn], n: int
-) -> ErrorCodes:
-    """Return codes of train for comparisons of n rows with n.
-
-    Args:
-        train: the real training rows.
-        columns: that are compared one by one.
-        paired: those whose pairs are compared.
-        n: rows on each side.
-    """
-    return ErrorCodes(
-        columns=fit_codes(train, columns, bins_of_columns(n), n),
-        pairs=fit_codes(train, paired, bins_of_pairs(n), n),
-    )
-
-
 def bins_of_columns(n: int) -> int:
     """Return the number of bins of a number where n rows are compared with n."""
     return min(MOST_BINS, max(FEWEST_BINS, n // ROWS_PER_BIN))
@@ -191,39 +181,38 @@ def bins_of_pairs(n: int) -> int:
     return min(MOST_BINS, max(FEWEST_BINS, math.isqrt(n // ROWS_PER_PAIR)))
 
 
-PAIR_COLUMNS = 40
-"""Most columns whose pairs are compared, 780 pairs; of more, a random choice with the label."""
-OFFENDERS = 3
-"""Columns, the worst ones, of which it is asked whether real rows would pass."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class DistributionErrors:
-    """The real side of these metrics."""
+    """Errors of a candidate's columns and pairs, and those between halves of unseen real rows."""
 
-    names: tuple[str, ...]
-    codes: ErrorCodes
-    holdout: Coded
-    real_columns_RD: Array
-    """Errors between halves of unseen real rows."""
-    real_pairs_R: Array
-    replicates: int
-    seed: int
+    def __init__(self, context: EvaluationContext) -> None:
+        """Code the real rows; cut validation and holdout in two at random, again and again."""
+        self.context, n = context, context.n
+        paired = _paired_columns(context)
+        self.codes = ErrorCodes(context.splits.train, context.columns, paired, n)
+        self.holdout, validation = (
+            self.codes.code(part) for part in (context.holdout, context.validation)
+        )
+        both = zip(self.holdout, validation, strict=True)
+        pool = Coded(*(np.concatenate(parts) for parts in both))
+        draws = []
+        rng = numpy_stream(context.seed, "ceiling-errors")
+        for _ in range(context.halves):
+            order = rng.permutation(2 * n)
+            draws.append(self.codes.compare(pool.take(order[:n]), pool.take(order[n:])))
+        self.real_columns_RD = np.stack([draw.columns_D for draw in draws])
+        self.real_pairs_R = np.array([draw.pairs for draw in draws])
 
     def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
         """Yield `one_way` of the table and of every column, and `two_way`."""
         coded = self.codes.code(candidate)
         parts = [coded.take(rows) for rows in sets]
         points = [self.codes.compare(self.holdout, part) for part in parts]
-        again = [self._resample(parts[r % len(parts)], r) for r in range(self.replicates)]
+        again = [self._resample(parts[r % len(parts)], r) for r in range(self.context.replicates)]
         columns_D = np.mean([point.columns_D for point in points], axis=0)
         columns_BD = np.stack([one.columns_D for one in again])
+        draws_R = self.real_columns_RD.mean(axis=1)
         yield self._measured(
-            "one_way",
-            "all",
-            float(columns_D.mean()),
-            columns_BD.mean(axis=1),
-            self.real_columns_RD.mean(axis=1),
+            "one_way", "all", float(columns_D.mean()), columns_BD.mean(axis=1), draws_R
         )
         yield from self._by_column(columns_D, columns_BD)
         if len(self.codes.pairs.sizes) > 1:
@@ -233,10 +222,9 @@ class DistributionErrors:
 
     def _resample(self, fakes: Coded, r: int) -> Errors:
         """Return the errors of a random half of both sides; the reals' is any candidate's."""
-        reals_N = random_half(
-            len(self.holdout.columns_ND), numpy_stream(self.seed, "holdout-half", r)
-        )
-        rng = numpy_stream(self.seed, "candidate-half", r)
+        seed = self.context.seed
+        reals_N = random_half(self.context.n, numpy_stream(seed, "holdout-half", r))
+        rng = numpy_stream(seed, "candidate-half", r)
         fakes_N = random_half(len(fakes.columns_ND), rng)
         return self.codes.compare(self.holdout.take(reals_N), fakes.take(fakes_N))
 
@@ -249,20 +237,16 @@ class DistributionErrors:
         means_D = self.real_columns_RD.mean(axis=0)
         excess_R = (self.real_columns_RD - means_D).max(axis=1)
         worst = np.argsort(means_D - columns_D, kind="stable")[:OFFENDERS]
-        for d, name in enumerate(self.names):
-            found = self._measured(
-                "one_way",
-                f"all/{name}",
-                float(columns_D[d]),
-                columns_BD[:, d],
-                self.real_columns_RD[:, d],
-            )
+        for d, column in enumerate(self.context.columns):
+            scope, draws_R = f"all/{column.name}", self.real_columns_RD[:, d]
+            found = self._measured("one_way", scope, float(columns_D[d]), columns_BD[:, d], draws_R)
             reals = tuple((means_D[d] + excess_R).tolist()) if d in worst else ()
             yield Measured(metric=found.metric, reals=reals, replicates=found.replicates)
 
     def _measured(
         self, name: str, scope: str, value: float, swings_B: Array, draws_R: Array
     ) -> Measured:
+        """Return a metric: its value, that of resamples, and that of halves of real rows."""
         replicates = tuple(swings_B.tolist())
         low, high = spread_interval(value, replicates, 0.0, 1.0)
         real = summarise(draws_R.tolist())
@@ -272,33 +256,11 @@ class DistributionErrors:
             value=value,
             low=low,
             high=high,
-            n=len(self.holdout.columns_ND),
+            n=self.context.n,
             ceiling=real.ceiling,
             direction="lower",
         )
         return Measured(metric=metric, reals=real.draws, replicates=replicates)
-
-
-def build_errors(context: EvaluationContext) -> DistributionErrors:
-    """Code the real rows and cut validation and holdout in two at random, again and again."""
-    n, train = context.n, context.splits.train
-    codes = fit_error_codes(train, context.columns, _paired_columns(context), n)
-    holdout, validation = codes.code(context.holdout), codes.code(context.validation)
-    pool = Coded(*(np.concatenate(both) for both in zip(holdout, validation, strict=True)))
-    draws = []
-    rng = numpy_stream(context.seed, "ceiling-errors")
-    for _ in range(context.halves):
-        order = rng.permutation(2 * n)
-        draws.append(codes.compare(pool.take(order[:n]), pool.take(order[n:])))
-    return DistributionErrors(
-        names=tuple(column.name for column in context.columns),
-        codes=codes,
-        holdout=holdout,
-        real_columns_RD=np.stack([draw.columns_D for draw in draws]),
-        real_pairs_R=np.array([draw.pairs for draw in draws]),
-        replicates=context.replicates,
-        seed=context.seed,
-    )
 
 
 def error_notes(context: EvaluationContext) -> tuple[str, ...]:

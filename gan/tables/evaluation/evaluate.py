@@ -16,11 +16,10 @@ from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks, build_att
 from gan.tables.evaluation.closeness import (
     COPY_ROWS,
     Closeness,
-    build_closeness,
-    fit_identity,
+    RowIdentity,
 )
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
-from gan.tables.evaluation.errors import DistributionErrors, build_errors, error_notes
+from gan.tables.evaluation.errors import DistributionErrors, error_notes
 from gan.tables.evaluation.facts import HardFacts, NullRates, build_facts, build_nulls
 from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
 from gan.tables.evaluation.usefulness import (
@@ -83,12 +82,12 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
         DataError: a split is too small, or the records do not say what their columns mean.
     """
     context = build_context(splits, options)
-    identity = fit_identity((splits.train, splits.validation, splits.holdout), context.columns)
+    identity = RowIdentity((splits.train, splits.validation, splits.holdout), context.columns)
     features = fit_features(splits.train, context.columns)
     return TableReference(
         context=context,
-        errors=build_errors(context),
-        closeness=build_closeness(context, identity),
+        errors=DistributionErrors(context),
+        closeness=Closeness(context, identity),
         attacks=build_attacks(context, features),
         usefulness=build_usefulness(context, features),
         facts=build_facts(context, identity),

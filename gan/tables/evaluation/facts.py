@@ -21,7 +21,6 @@ Shapes: N rows.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -45,7 +44,7 @@ from gan.tables.evaluation.columns import (
     is_null,
     levels_by_count,
 )
-from gan.tables.keys import ALPHABETS
+from gan.tables.keys import form_pattern
 from storage.records.schema import Column, Constraint
 
 Array = np.ndarray[Any, Any]
@@ -165,17 +164,6 @@ class Validity:
         if column.kind == "key":
             found[f"{name} is a repeated key"] = _repeats(plain(values))
         return found
-
-
-def form_pattern(form: str) -> str:
-    """Return the regular expression of a form, from begin to end of the text."""
-    parts, symbols = [], iter(form)
-    for symbol in symbols:
-        if symbol == "\\":
-            parts.append(re.escape(next(symbols, symbol)))
-        else:
-            parts.append(f"[{ALPHABETS[symbol]}]" if symbol in ALPHABETS else re.escape(symbol))
-    return f"^{''.join(parts)}$"
 
 
 def fit_validity(context: EvaluationContext) -> Validity:

@@ -42,7 +42,7 @@ from gan.tables.evaluation.columns import (
     levels_by_count,
     some,
 )
-from gan.tables.evaluation.errors import Codes, fit_codes
+from gan.tables.evaluation.errors import Codes
 
 Array = np.ndarray[Any, Any]
 
@@ -198,7 +198,7 @@ def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
     if len(context.columns) < 2:
         return ()
     rows = some(context.splits.train, CHOICE_ROWS, context.seed, "targets")
-    codes = fit_codes(rows, context.columns, CHOICE_BINS, rows.num_rows)
+    codes = Codes(rows, context.columns, CHOICE_BINS, rows.num_rows)
     order = np.argsort(-dependence(codes, rows), kind="stable")[:CHOSEN]
     chosen = [context.columns[index] for index in sorted(order.tolist())]
     return tuple(

@@ -20,7 +20,7 @@ from gan.metrics.pairs import one_hot, pair_counts, pair_errors
 from gan.randomness import numpy_stream
 from gan.report import Figure
 from gan.tables.evaluation.columns import JudgedColumn, some
-from gan.tables.evaluation.errors import bins_of_pairs, fit_codes
+from gan.tables.evaluation.errors import Codes, bins_of_pairs
 from gan.tables.figures.columns import (
     DrawnColumn,
     as_levels,
@@ -100,7 +100,7 @@ def error_ratios(
     """
     rows = min(*(side.num_rows for side in sides), PAIR_ROWS)
     judged = [JudgedColumn(name=column.name, form=column.form) for column in columns]
-    codes = fit_codes(train, judged, bins_of_pairs(rows), rows)
+    codes = Codes(train, judged, bins_of_pairs(rows), rows)
     holdout_KK, validation_KK, fakes_KK = (
         pair_counts(one_hot(codes.of(some(side, rows, seed, f"pairs-{name}")), codes.sizes)) / rows
         for side, name in zip(sides, ("holdout", "validation", "fakes"), strict=True)

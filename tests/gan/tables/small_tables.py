@@ -37,7 +37,7 @@ def with_meaning(columns, *, constraints=(), min_group=1, kinds=None, forms=None
     return table.replace_schema_metadata({KEY: json.dumps(meaning).encode()})
 
 
-class Urn:
+class RowSampler:
     """Draws rows from those of a table, with replacement."""
 
     def __init__(self, table, label=None, seed=0):

@@ -83,8 +83,8 @@ def test_what_can_hold_passes(constraints):
         ((limited("day", 1),), r"'day' is of kind date"),
         ((upwards("a", "day"),), r"'a' is of kind integer, 'day' is of kind date"),
         ((of("sum", "a", "b", "id"),), r"'id' is of kind key"),
-        ((of("combinations", "city", "note"),), r"column 'note', whose values are made up"),
-        ((of("unique", "note"),), r"column 'note', whose values are made up"),
+        ((of("combinations", "city", "note"),), r"column 'note', whose values are not learnt"),
+        ((of("unique", "note"),), r"column 'note', whose values are not learnt"),
         ((of("unique", "a", "a"),), r"column 'a' twice"),
         ((of("unique", "a", "z"),), r"column 'z', which the table does not have"),
         (

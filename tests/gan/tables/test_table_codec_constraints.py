@@ -75,7 +75,7 @@ def test_unknown_combinations_become_the_most_similar():
         ("x", 2, "q"),
         ("x", 1, "p"),
     ]
-    assert "1 combinations that fewer than 10 rows hold (2 % of the rows)" in codec.notes[0]
+    assert "1 combination that fewer than 10 rows hold (2 % of the rows)" in codec.notes[0]
 
 
 def test_a_label_may_be_part_of_a_combination():

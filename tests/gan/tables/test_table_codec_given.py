@@ -44,9 +44,7 @@ def codec():
 
 def chosen(codec, *given):
     """Return the values of each given column that meet the conditions."""
-    mask = codec.cell_mask(given)
-    ends = np.cumsum([column.cells for column in codec.columns])
-    for column, cells in zip(codec.columns, np.split(mask, ends[:-1]), strict=True):
+    for column, cells in zip(codec.columns, codec.cell_masks(given), strict=True):
         if given[-1].column in column.fields:
             return column.vocabulary(given[-1].column).filter(pa.array(cells)).to_pylist()
     raise AssertionError

@@ -23,7 +23,7 @@ GOOD = {"size": np.arange(ROWS) % 50, "colour": cycle(["red", "blue"], ROWS)}
             {},
             "column 'it' holds 2 infinite values",
         ),
-        ({**GOOD, "it": [[1, 2]] * ROWS}, None, {}, "column 'it' is list<.*not served"),
+        ({**GOOD, "it": [[1, 2]] * ROWS}, None, {}, "column 'it' is list<.*not supported"),
         ({**GOOD, "it": [b"x"] * ROWS}, None, {}, "column 'it' is binary"),
         (GOOD, "kind", {}, "no label column 'kind'"),
         ({**GOOD, "it": [None, *[1, 2] * 149, 3]}, "it", {}, "label column 'it' has 1 nulls"),

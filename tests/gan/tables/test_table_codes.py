@@ -9,9 +9,9 @@ from judged_tables import OPTIONS, cut, shop
 from small_tables import with_meaning
 
 from gan.tables.columns.values import require_metadata
-from gan.tables.evaluation.closeness import fit_space
+from gan.tables.evaluation.closeness import Space
 from gan.tables.evaluation.columns import as_numbers, build_context, judged_columns, levels_by_count
-from gan.tables.evaluation.errors import bins_of_columns, bins_of_pairs, fit_codes
+from gan.tables.evaluation.errors import Codes, bins_of_columns, bins_of_pairs
 from gan.tables.evaluation.usefulness import find_targets, fit_features
 
 
@@ -27,7 +27,7 @@ def small():
 
 
 def test_ties_share_a_bin_and_rare_levels_a_code(small):
-    codes = fit_codes(small, columns_of(small), bins=4, rows=120)
+    codes = Codes(small, columns_of(small), bins=4, rows=120)
     found = codes.of(small)
     assert len(set(found[:60, 0])) == 1
     assert len(set(found[60:100, 0])) >= 2
@@ -37,7 +37,7 @@ def test_ties_share_a_bin_and_rare_levels_a_code(small):
 
 
 def test_unknown_levels_and_numbers_beyond_have_codes(small):
-    codes = fit_codes(small, columns_of(small), bins=4, rows=120)
+    codes = Codes(small, columns_of(small), bins=4, rows=120)
     other = with_meaning({"number": [-5.0, 1e9, None], "level": ["z", "a", None]})
     found = codes.of(other)
     assert found[:, 1].tolist() == [2, 0, 3]
@@ -48,8 +48,8 @@ def test_unknown_levels_and_numbers_beyond_have_codes(small):
 def test_the_order_of_rows_changes_no_code(small):
     order = np.random.default_rng(0).permutation(small.num_rows)
     mixed = small.take(pa.array(order))
-    one = fit_codes(small, columns_of(small), bins=4, rows=120).of(small)
-    two = fit_codes(mixed, columns_of(mixed), bins=4, rows=120).of(small)
+    one = Codes(small, columns_of(small), bins=4, rows=120).of(small)
+    two = Codes(mixed, columns_of(mixed), bins=4, rows=120).of(small)
     assert (one == two).all()
     assert levels_by_count(small["level"])[0].to_pylist() == ["a", "b", "c"]
 
@@ -60,7 +60,7 @@ def test_bins_grow_with_the_rows():
 
 
 def test_places_of_numbers_are_ranks_and_levels_lie_one_apart(small):
-    space = fit_space(small, columns_of(small))
+    space = Space(small, columns_of(small))
     points = space.points(small)
     distances = ((points[:, None] - points) ** 2).sum(-1)
     assert distances[0, 59] == 0
@@ -69,15 +69,15 @@ def test_places_of_numbers_are_ranks_and_levels_lie_one_apart(small):
     assert level[0, 80] == pytest.approx(1)
     rng = np.random.default_rng(0)
     even = with_meaning({"number": rng.lognormal(size=2000)})
-    ranks = fit_space(even, columns_of(even)).points(even)[:, 0]
+    ranks = Space(even, columns_of(even)).points(even)[:, 0]
     assert np.mean((ranks[:1000] - ranks[1000:]) ** 2) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_monotone_change_of_a_number_moves_no_row(small):
     grown = small.set_column(0, "number", pa.array(np.exp(as_numbers(small["number"]) / 10)))
     grown = grown.replace_schema_metadata(small.schema.metadata)
-    one = fit_space(small, columns_of(small)).points(small)
-    two = fit_space(grown, columns_of(grown)).points(grown)
+    one = Space(small, columns_of(small)).points(small)
+    two = Space(grown, columns_of(grown)).points(grown)
     assert one == pytest.approx(two)
 
 
@@ -129,13 +129,13 @@ def test_without_a_label_those_that_depend_most_are_chosen():
 
 
 def test_many_columns_are_paired_by_choice_with_the_label_among_them():
-    from gan.tables.evaluation.errors import PAIR_COLUMNS, build_errors, error_notes
+    from gan.tables.evaluation.errors import PAIR_COLUMNS, DistributionErrors, error_notes
 
     rng = np.random.default_rng(0)
     columns = {f"c{i}": rng.normal(size=150) for i in range(45)} | {"y": rng.random(150) < 0.5}
     splits, _ = cut(with_meaning(columns), (50, 50, 50), "y")
     context = build_context(splits, dataclasses.replace(OPTIONS, halves=2))
-    side = build_errors(context)
+    side = DistributionErrors(context)
     names = [code.column.name for code in side.codes.pairs.columns]
     assert len(names) == PAIR_COLUMNS
     assert names[-1] == "y"

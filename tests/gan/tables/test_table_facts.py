@@ -11,7 +11,7 @@ from small_tables import with_meaning
 from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
-from gan.tables.evaluation.facts import form_pattern
+from gan.tables.keys import form_pattern
 
 LABEL = "back"
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_tables import Urn, with_meaning
+from small_tables import RowSampler, with_meaning
 
 from gan.errors import ConfigError
 from gan.protocols import ShardRequest
@@ -17,13 +17,13 @@ from storage.records.schema import Condition
 NONE = np.zeros(0, dtype=np.int64)
 
 
-def repaired(urn, rows, **wanted):
-    found = repair(urn.codec, urn.draw(rows), ShardRequest(**wanted), urn.resample)
-    return found, urn.codec.decode(found.values, NONE)
+def repaired(sampler, rows, **wanted):
+    found = repair(sampler.codec, sampler.draw(rows), ShardRequest(**wanted), sampler.resample)
+    return found, sampler.codec.decode(found.values, NONE)
 
 
-def broken(urn, records):
-    constraints = urn.codec.metadata.constraints
+def broken(sampler, records):
+    constraints = sampler.codec.metadata.constraints
     return sum(int(mask.sum()) for mask in violations(records, constraints))
 
 
@@ -45,17 +45,17 @@ def steps(rows=3000, *, strict=False, nulls=True):
 
 
 def test_nothing_to_obey_is_nothing_to_do():
-    urn = Urn(with_meaning({"a": [1, 2, 3] * 20, "b": [1, 2] * 30}))
-    assert repair(urn.codec, urn.draw(9), ShardRequest(), urn.resample) is None
+    sampler = RowSampler(with_meaning({"a": [1, 2, 3] * 20, "b": [1, 2] * 30}))
+    assert repair(sampler.codec, sampler.draw(9), ShardRequest(), sampler.resample) is None
 
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_chains_hold_in_every_row(strict):
-    urn = Urn(steps(strict=strict)).shuffled()
-    before = urn.codec.decode(urn.draw(2000), NONE)
-    assert broken(urn, before) > 500
-    found, records = repaired(urn, 2000)
-    assert broken(urn, records) == 0
+    sampler = RowSampler(steps(strict=strict)).shuffled()
+    before = sampler.codec.decode(sampler.draw(2000), NONE)
+    assert broken(sampler, before) > 500
+    found, records = repaired(sampler, 2000)
+    assert broken(sampler, records) == 0
     assert found.redrawn > 500
     assert found.changed == 0
     assert records["middle"].null_count > 100
@@ -67,10 +67,12 @@ def test_drawing_again_is_conditioning():
     columns = {"a": numbers.integers(1, 7, 4000), "b": np.full(4000, 6)}
     columns["b"][:2000] = numbers.integers(1, 7, 2000)
     columns["b"] = np.maximum(columns["a"], columns["b"])
-    urn = Urn(with_meaning(columns, constraints=[{"kind": "inequality", "columns": ["a", "b"]}]))
+    sampler = RowSampler(
+        with_meaning(columns, constraints=[{"kind": "inequality", "columns": ["a", "b"]}])
+    )
     faces = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=-1).reshape(-1, 2)
-    urn.cells = faces.astype(np.int32)
-    _, records = repaired(urn, 21_000)
+    sampler.cells = faces.astype(np.int32)
+    _, records = repaired(sampler, 21_000)
     pairs, counts = np.unique(np.stack([records["a"], records["b"]]), axis=1, return_counts=True)
     assert pairs.shape[1] == 21
     assert np.abs(counts - 1000).max() < 5 * np.sqrt(1000)
@@ -83,19 +85,19 @@ def test_dates_stand_before_moments():
     )
     end = pa.array(start).cast(pa.timestamp("us")).to_numpy() + numbers.integers(0, 10**6, 900)
     chain = {"kind": "inequality", "columns": ["start", "end"]}
-    urn = Urn(with_meaning({"start": start, "end": end}, constraints=[chain])).shuffled()
-    _, records = repaired(urn, 900)
-    assert broken(urn, records) == 0
+    sampler = RowSampler(with_meaning({"start": start, "end": end}, constraints=[chain])).shuffled()
+    _, records = repaired(sampler, 900)
+    assert broken(sampler, records) == 0
 
 
 def test_what_no_draw_meets_is_repaired_within_the_vocabulary():
     table = steps(nulls=False)
-    urn = Urn(table)
-    top, bottom = urn.codec.columns[0].cells - 1, 0
-    urn.cells = urn.cells[:1].copy()
-    urn.cells[:, :3] = [top, bottom, bottom]
-    found, records = repaired(urn, 50)
-    assert broken(urn, records) == 0
+    sampler = RowSampler(table)
+    top, bottom = sampler.codec.columns[0].cells - 1, 0
+    sampler.cells = sampler.cells[:1].copy()
+    sampler.cells[:, :3] = [top, bottom, bottom]
+    found, records = repaired(sampler, 50)
+    assert broken(sampler, records) == 0
     assert found.changed == 50
     for name in ("low", "middle", "high"):
         assert set(records[name].to_pylist()) <= set(table[name].to_pylist())
@@ -111,21 +113,21 @@ def test_a_range_on_a_total_holds():
         {"kind": "inequality", "columns": ["a", "total"]},
     ]
     columns = {"a": a[keep], "total": (a + b)[keep], "b": b[keep]}
-    urn = Urn(with_meaning(columns, constraints=rules)).shuffled()
-    found, records = repaired(urn, 1500)
-    assert broken(urn, records) == 0
+    sampler = RowSampler(with_meaning(columns, constraints=rules)).shuffled()
+    found, records = repaired(sampler, 1500)
+    assert broken(sampler, records) == 0
     assert found.redrawn > 100
 
 
 def test_ranges_that_end_inside_a_bin():
     """Half of one bin and all of others: exact at the end, and each in proportion."""
     values = np.random.default_rng(5).uniform(0, 100, 20_000).round(2)
-    urn = Urn(with_meaning({"x": values, "z": [0, 1] * 10_000}, min_group=5))
+    sampler = RowSampler(with_meaning({"x": values, "z": [0, 1] * 10_000}, min_group=5))
     given = (Condition(column="x", low="20.5", high="31.7"),)
-    mask = urn.codec.allowed(given, per_class=False)[0]
-    codes = urn.codec.columns[0].code_of_cell
-    urn.cells = urn.cells[mask[codes[urn.cells[:, 0]]]]
-    _, records = repaired(urn, 20_000, given=given)
+    mask = sampler.codec.allowed(given, per_class=False)[0]
+    codes = sampler.codec.columns[0].code_of_cell
+    sampler.cells = sampler.cells[mask[codes[sampler.cells[:, 0]]]]
+    _, records = repaired(sampler, 20_000, given=given)
     made = records["x"].to_numpy()
     assert made.min() >= 20.5
     assert made.max() <= 31.7
@@ -148,45 +150,47 @@ def places(rows=4000):
 
 @pytest.mark.parametrize("rows", [[150] * 4, [40] * 12, [300, 300, 10]])
 def test_unique_over_shards_that_do_not_know_of_each_other(rows):
-    urn = Urn(places())
+    sampler = RowSampler(places())
     shards = [
-        repaired(urn, count, shard=index, shards=len(rows)) for index, count in enumerate(rows)
+        repaired(sampler, count, shard=index, shards=len(rows)) for index, count in enumerate(rows)
     ]
     records = pa.concat_tables([records for _, records in shards])
     assert records.num_rows == sum(rows)
-    assert broken(urn, records) == 0
+    assert broken(sampler, records) == 0
     cities = records["city"].to_pylist()
     assert abs(cities.count("Bonn") / len(cities) - 0.5) < 0.15
 
 
 def test_unique_takes_the_very_last_combination():
     columns = {"a": np.arange(60) % 6, "b": np.arange(60) // 6}
-    urn = Urn(with_meaning(columns, constraints=[{"kind": "unique", "columns": ["a", "b"]}]))
-    shards = [repaired(urn, 20, shard=index, shards=3)[1] for index in range(3)]
-    assert broken(urn, pa.concat_tables(shards)) == 0
+    sampler = RowSampler(
+        with_meaning(columns, constraints=[{"kind": "unique", "columns": ["a", "b"]}])
+    )
+    shards = [repaired(sampler, 20, shard=index, shards=3)[1] for index in range(3)]
+    assert broken(sampler, pa.concat_tables(shards)) == 0
     with pytest.raises(ConfigError, match="about 20 combinations in each of 3 shards"):
-        repaired(urn, 21, shard=0, shards=3)
-    check_synthesis(urn.codec, (), 60)
+        repaired(sampler, 21, shard=0, shards=3)
+    check_synthesis(sampler.codec, (), 60)
     with pytest.raises(ConfigError, match=r"allows 60 combinations .* 61 rows"):
-        check_synthesis(urn.codec, (), 61)
+        check_synthesis(sampler.codec, (), 61)
 
 
 def test_unique_leaves_classes_alone():
     columns = {"kind": ["x"] * 30 + ["y"] * 30, "a": [*range(30), *range(30)]}
     table = with_meaning(columns, constraints=[{"kind": "unique", "columns": ["kind", "a"]}])
-    urn = Urn(table, label="kind")
+    sampler = RowSampler(table, label="kind")
     labels_N = np.repeat([0, 1], [10, 25])
 
     def resample(rows_M, _):
-        drawn = urn.draw(len(rows_M))
+        drawn = sampler.draw(len(rows_M))
         drawn[:, 0] = labels_N[rows_M]
         return drawn
 
     drawn = resample(np.arange(35), 0)
-    found = repair(urn.codec, drawn, ShardRequest(labels_N=labels_N), resample)
-    records = urn.codec.decode(found.values, labels_N)
+    found = repair(sampler.codec, drawn, ShardRequest(labels_N=labels_N), resample)
+    records = sampler.codec.decode(found.values, labels_N)
     assert records["kind"].to_pylist() == ["x"] * 10 + ["y"] * 25
-    assert broken(urn, records) == 0
+    assert broken(sampler, records) == 0
 
 
 def test_unique_and_inequality_together():
@@ -195,28 +199,28 @@ def test_unique_and_inequality_together():
         {"kind": "unique", "columns": ["a", "b"]},
         {"kind": "inequality", "columns": ["a", "b"]},
     ]
-    urn = Urn(with_meaning({"a": a, "b": b}, constraints=rules)).shuffled()
-    found, records = repaired(urn, 60)
-    assert broken(urn, records) == 0
+    sampler = RowSampler(with_meaning({"a": a, "b": b}, constraints=rules)).shuffled()
+    found, records = repaired(sampler, 60)
+    assert broken(sampler, records) == 0
     assert found.redrawn > 0
 
 
 def test_null_combinations_are_not_compared():
     columns = {"a": pa.array([None] * 38 + [1, 2]), "b": [0, 1] * 20}
     rule = {"kind": "unique", "columns": ["a"]}
-    urn = Urn(with_meaning(columns, constraints=[rule]))
-    check_synthesis(urn.codec, (), 1000)
-    _, records = repaired(urn, 40)
-    assert broken(urn, records) == 0
+    sampler = RowSampler(with_meaning(columns, constraints=[rule]))
+    check_synthesis(sampler.codec, (), 1000)
+    _, records = repaired(sampler, 40)
+    assert broken(sampler, records) == 0
     assert records["a"].null_count >= 38
 
 
 def test_conditions_that_contradict_a_constraint_are_refused():
-    urn = Urn(steps(nulls=False))
+    sampler = RowSampler(steps(nulls=False))
     given = (Condition(column="low", low="2.5"), Condition(column="high", high="0"))
     with pytest.raises(ConfigError, match=r"'low' <= 'middle' <= 'high' cannot be met"):
-        check_synthesis(urn.codec, given, 10)
-    check_synthesis(urn.codec, given[:1], 10)
+        check_synthesis(sampler.codec, given, 10)
+    check_synthesis(sampler.codec, given[:1], 10)
 
 
 def test_more_rows_than_keys_are_refused():
@@ -225,7 +229,7 @@ def test_more_rows_than_keys_are_refused():
         kinds={"id": "key"},
         forms={"id": "99"},
     )
-    urn = Urn(table)
-    check_synthesis(urn.codec, (), 100)
+    sampler = RowSampler(table)
+    check_synthesis(sampler.codec, (), 100)
     with pytest.raises(ConfigError, match=r"101 rows need .* column 'id'.* has 100"):
-        check_synthesis(urn.codec, (), 101)
+        check_synthesis(sampler.codec, (), 101)

@@ -32,6 +32,13 @@ DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     "target": ("≈", "the nearer to the ceiling, the better"),
 }
 """Direction of a metric → its mark, and what it means."""
+
+NEXT_STEPS: Mapping[Verdict, str] = {
+    "block": "more training.budget_samples or more data usually help; gate.* holds the bounds",
+}
+"""Verdict → what may change it."""
+
+
 BoundsOf = Callable[[Metric], Bounds | None]
 """Returns the bounds of a metric in its own units, None for one that is only reported."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from flows.cli.output import DONE, Output
 from flows.job import Job, now, open_job
 from flows.nightly import check_name, prepare
-from flows.progress import StopSignal, kind_of, make_reporter, records_word
+from flows.progress import StopSignal, make_reporter, records_word
 from flows.publish import record_kind
 from flows.recipe import Recipe, load_recipe
 from flows.train import fit_and_resolve
@@ -88,9 +88,12 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def image_shape(prepared: Prepared) -> tuple[int, ...]:
-    """Return (height, width, channels) of the images."""
-    return tuple(prepared.schema.field("image").type.shape)
+def kind_of(prepared: Prepared) -> str:
+    """Return in a few words what the records are: size of the images, width of the table."""
+    if prepared.modality == "images":
+        height, width, channels = prepared.schema.field("image").type.shape
+        return f"images of {height} x {width} x {channels} (height x width x channels)"
+    return f"rows of {len(prepared.schema)} columns"
 
 
 def preview_plan(job: Job, prepared: Prepared) -> Plan:

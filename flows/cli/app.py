@@ -6,6 +6,8 @@ What a command needs is imported when it runs. The commands on a lake are in `fl
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from flows.cli.lake import AsJson, Lake, LakeRef, Storage, datasets, gc, generators
-from flows.cli.output import BUG, DONE, INTERRUPTED, Output, exit_code, sentence
+from flows.cli.output import BUG, DONE, INTERRUPTED, MEANINGS, Output, exit_code, sentence
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
@@ -220,6 +222,22 @@ def presets(*, as_json: AsJson = False) -> int:
         Output().json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
         Output().table(columns, rows)
+    return DONE
+
+
+@app.command()
+def errors(*, as_json: AsJson = False) -> int:
+    """List every error sentence with its exit code; `…` is filled in when it happens."""
+    from flows.reference import error_sentences
+
+    found, output = error_sentences(), Output()
+    if as_json:
+        output.json([asdict(one) for one in found])
+        return DONE
+    for code, group in groupby(found, key=lambda one: one.exit_code):
+        output.line(f"Exit code {code}: {MEANINGS[code]}", "bold")
+        for text in dict.fromkeys(one.sentence for one in group):
+            output.line(f"  {text}")
     return DONE
 
 

@@ -1,6 +1,7 @@
-"""Standard output: tables for people, plain columns for pipes, JSON for programs.
+"""What a command answers: its results on standard output, and its exit code.
 
-From an error to an exit code: one table, and one sentence for the user.
+Results are tables for people, plain columns for pipes, JSON for programs. An error becomes an exit
+code by one table, and one sentence for the user.
 """
 
 import errno
@@ -77,6 +78,17 @@ _NUMBER = re.compile(r"[-+]?[\d,.]*( to [-+]?[\d,.]+)?")
 
 DONE, USAGE, BLOCKED, SOURCE, LAKE, TRAINING, INTERRUPTED = 0, 2, 3, 4, 5, 6, 130
 BUG = 1
+MEANINGS = {
+    DONE: "done",
+    BUG: "an error that ganmill did not foresee",
+    USAGE: "the recipe or an argument is wrong",
+    BLOCKED: "the gate blocked, nothing was published",
+    SOURCE: "the source cannot be read or is unfit",
+    LAKE: "the lake failed",
+    TRAINING: "training failed",
+    INTERRUPTED: "interrupted; run the same command again to continue",
+}
+"""Exit code → what it says."""
 
 EXIT_CODES: dict[type[BaseException], int] = {
     flows_errors.RecipeError: USAGE,

@@ -155,13 +155,13 @@ def survey(source: Source, recipe: Recipe) -> Survey:  # noqa: ARG001 - others l
 @survey.register
 def _survey_images(source: ImageSource, recipe: Recipe) -> Survey:  # noqa: ARG001 - the signature
     formats = "PNG in Parquet; parquet-raw: plain pixels"
-    if source.describe().kind == "folder":
+    if source.description.kind == "folder":
         return Survey(label="label", label_why="the folder an image is in", formats=formats)
     return replace(_label_by_name(source), formats=formats)
 
 
 def _label_by_name(source: Source) -> Survey:
-    columns = source.describe().columns
+    columns = source.description.columns
     for column in LABELS:
         if column in columns:
             return Survey(label=column, label_why="guessed by its name")

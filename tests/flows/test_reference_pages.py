@@ -77,7 +77,7 @@ def test_errors_are_found_where_they_are_made(capsys):
     assert execute(["errors", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [one["exit_code"] for one in listed] == [one.exit_code for one in error_sentences()]
-    assert {one["sentence"] for one in listed} <= {text for _, text in found}
+    assert {one["sentence"] for one in listed} <= {text for _, text in sentences()}
     assert all(f"  {one['sentence']}\n" in text for one in listed)
 
 

@@ -26,7 +26,7 @@ from gan.evaluation.assess import build_assess
 from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
 from gan.modalities import Options, Reference, Splits
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 EPOCHS = (60,)
 """Of CTGAN; its own default, 300, takes five times as long: add it for a run overnight."""

@@ -28,7 +28,8 @@ from gan.randomness import stream
 from gan.sample import Sampler, draw_latents
 from gan.training.loop import train
 from storage.shards.format import load_format
-from storage.sources.prepare import Prepared, prepare
+from storage.sources.prepare import prepare
+from storage.sources.prepared import Prepared
 
 SAMPLING_ROWS = 50_000
 

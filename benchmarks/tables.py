@@ -36,7 +36,7 @@ from gan.protocols import Hooks
 from gan.report import Metric
 from gan.sample import Sampler
 from gan.training.loop import train
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 Row = dict[str, float]
 

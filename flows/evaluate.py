@@ -30,8 +30,8 @@ from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import promotions, registry
 from storage.lake.layout import generator_internal_key, generator_report_key
 from storage.records.durable import move_folder
-from storage.sources.prepare import Prepared
-from storage.stores.interface import ObjectStore, put_or_adopt
+from storage.sources.prepared import Prepared
+from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,7 +110,7 @@ def put_training_record(
 ) -> TrainingRecord:
     """Store the record of a generator, or return the one its first trainer stored."""
     key = generator_internal_key(name, version, FILE)
-    return TrainingRecord.from_json(put_or_adopt(lake, key, record.to_json()))
+    return TrainingRecord.from_json(lake.put_or_adopt(key, record.to_json()))
 
 
 def read_training_record(lake: ObjectStore, name: str, version: str) -> TrainingRecord:
@@ -186,7 +186,7 @@ class Evaluator:
         try:
             kept = json.loads(lake.get(place))
         except ObjectNotFoundError:
-            kept = json.loads(put_or_adopt(lake, place, self._measure(version, snapshot_digest)))
+            kept = json.loads(lake.put_or_adopt(place, self._measure(version, snapshot_digest)))
         report_digest = kept["report_digest"]
         report = lake.get(generator_report_key(name, version, report_digest, "report.json"))
         evaluation = _EVALUATION.validate_python(kept["evaluation"])

@@ -50,8 +50,8 @@ from flows.train import find_candidate, train, watch, young_champion
 from storage.errors import AbandonedError, PromotionConflictError
 from storage.lake import promotions
 from storage.lake.registry import Ownership, claim, read_owner
-from storage.sources.prepare import Prepared
 from storage.sources.prepare import prepare as prepare_source
+from storage.sources.prepared import Prepared
 
 
 def prepare(job: Job) -> Prepared:

@@ -29,7 +29,7 @@ from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.publish import Publisher, agree
 from storage.lake.synthesis import resolve_seed
 from storage.shards.format import format_for, load_format
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 
 def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:

@@ -27,7 +27,7 @@ from gan.gate import GateConfig
 from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
 from storage.sources.config import SourceConfig, record_settings
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5

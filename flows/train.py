@@ -35,7 +35,7 @@ from storage.lake import layout, promotions, registry
 from storage.lake.layout import version_time
 from storage.lake.registry import TrainingPlan
 from storage.records.durable import hold_lock
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig

@@ -26,6 +26,7 @@ from gan.config import ResolvedConfig
 from gan.errors import ConfigError, SnapshotError
 from gan.modalities import load_modality
 from gan.protocols import Codec
+from storage.records.durable import replace_file, write_file
 
 SCHEMA = "ganmill-snapshot/1"
 WEIGHTS, CODEC = "generator.safetensors", "codec.json"
@@ -67,15 +68,13 @@ def save_snapshot(
         CONFIG: _json_bytes(config.model_dump(mode="json")),
     }
     for name, data in files.items():
-        (folder / name).write_bytes(data)
+        write_file(folder / name, data)
     index = {
         "schema": SCHEMA,
         "modality": config.modality,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
-    temporary = folder / f".{INDEX}"
-    temporary.write_bytes(_json_bytes(index))
-    temporary.replace(folder / INDEX)
+    replace_file(folder / INDEX, _json_bytes(index))
     return snapshot_digest(folder)
 
 

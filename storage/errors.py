@@ -11,7 +11,7 @@ StorageError
 │   │   ├── ThrottledError       429, 503 SlowDown
 │   │   ├── UnreachableError     no connection, a broken connection, a time-out
 │   │   ├── ServerFaultError     500, 502, 504
-│   │   └── UnsettledError       409 or a vanished read-back: two writers met, the outcome is open
+│   │   └── WriteConflictError   409 or a vanished read-back: two writers met, the outcome is open
 │   ├── DeadlineError            a retryable fault lasted longer than the deadline
 │   └── IntegrityError           what is stored is not what was committed (digest, rows, schema)
 ├── SourceError                  the source cannot be read or is unfit (exit 4)
@@ -22,8 +22,11 @@ StorageError
 ├── AbandonedError               the version was given up by another process; start a new attempt
 └── PromotionConflictError       the champion changed since it was read; gate again
 
-A message says what is wrong, the value received, and the remedy, in one sentence.
+A message says what is wrong, the value received, and the remedy, in one sentence; `listed` names a
+few of many things in it.
 """
+
+from collections.abc import Sequence
 
 
 class StorageError(Exception):
@@ -70,7 +73,7 @@ class ServerFaultError(RetryableError):
     """The store failed inside (500, 502, 504)."""
 
 
-class UnsettledError(RetryableError):
+class WriteConflictError(RetryableError):
     """Two writers met and the outcome is open (409, or 404 at the read-back)."""
 
 
@@ -108,3 +111,14 @@ class AbandonedError(StorageError):
 
 class PromotionConflictError(StorageError):
     """The champion changed since it was read; the gate must be asked again."""
+
+
+def listed(names: Sequence[object]) -> str:
+    """Return the first three names, quoted, and how many more there are."""
+    return first_few([repr(name) for name in names])
+
+
+def first_few(texts: Sequence[str], between: str = ", ") -> str:
+    """Return the first three texts, and how many more there are."""
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return between.join(texts[:3]) + more

@@ -18,7 +18,7 @@ from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve_seed
 from storage.records.schema import read_table_metadata
 from storage.shards.format import format_for
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
 

@@ -27,13 +27,19 @@ from flows.progress import StopSignal, make_reporter
 from flows.recipe import Recipe, apply_change, parse_recipe
 from storage.errors import SourceError
 from storage.records.schema import Column
-from storage.sources import Source, open_source
+from storage.sources.builder import Source
 from storage.sources.config import CsvConfig
 from storage.sources.images.source import ImageSource
+from storage.sources.open import open_source
 from storage.sources.tables.dialect import KEY, Dialect
-from storage.sources.tables.kinds import Finding, infer, look
+from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.source import TableSource
-from storage.sources.tables.suggest import Likely, Suspect, find_suspects, likely_constraints
+from storage.sources.tables.suggest import (
+    ConstraintSuggestion,
+    PersonalDataSuggestion,
+    suggest_constraints,
+    suggest_personal_data,
+)
 
 LABELS: Final = (
     "label", "labels", "class", "target", "y", "outcome", "diagnosis", "churn", "churned",
@@ -178,25 +184,25 @@ def _survey_table(source: TableSource, recipe: Recipe) -> Survey:
         if column.null_count == len(column)
     }
     table = read.table.drop_columns(list(empty))
-    looks = {title: look(title, table.column(title)) for title in table.column_names}
-    texts = {title: one for title, one in looks.items() if one.kind == "text"}
+    kinds = {title: infer_kind(title, table.column(title)) for title in table.column_names}
+    texts = {title: one for title, one in kinds.items() if one.kind == "text"}
     kept = table.drop_columns(list(texts))
-    label, why = guess_label(kept, {title: looks[title].kind for title in kept.column_names})
+    label, why = guess_label(kept, {title: kinds[title].kind for title in kept.column_names})
     columns = infer(kept, recipe.source, recipe.privacy.min_group).columns
     dropped = {**texts, **empty}
     samples = min(recipe.synthesis.samples, *map(_capacity, columns))
-    suspects, text = find_suspects(table), read.metadata.get(KEY)
+    personal, text = suggest_personal_data(table), read.metadata.get(KEY)
     dialect = None if text is None else Dialect.from_json(text)
     return Survey(
         label=label,
         label_why=why,
         source={"columns": [{"name": t, "kind": "text", "text": "drop"} for t in dropped]},
         synthesis={"balance": "real", "samples": samples},
-        facts=_table_facts(dialect, suspects),
+        facts=_table_facts(dialect, personal),
         lines=(
             *_csv_lines(dialect, recipe.source.csv),
-            *_column_lines(columns, dropped, suspects),
-            *_constraint_lines(likely_constraints(table, columns)),
+            *_column_lines(columns, dropped, personal),
+            *_constraint_lines(suggest_constraints(table, columns)),
         ),
         formats="or csv: written as the source is",
     )
@@ -235,11 +241,13 @@ def _capacity(column: Column) -> int:
     return prod(_SYMBOLS.get(symbol, 1) for symbol in places)
 
 
-def _table_facts(dialect: Dialect | None, suspects: Sequence[Suspect]) -> tuple[str, ...]:
+def _table_facts(
+    dialect: Dialect | None, personal: Sequence[PersonalDataSuggestion]
+) -> tuple[str, ...]:
     facts = [] if dialect is None else [dialect.describe()]
-    if suspects:
+    if personal:
         facts.append("may be personal (names and shapes of values were looked at, no more):")
-        facts += [f"  {one.column}: {one.what}, {one.why}" for one in suspects]
+        facts += [f"  {one.column}: {one.what}, {one.why}" for one in personal]
     return tuple(facts)
 
 
@@ -267,22 +275,24 @@ def _csv_lines(dialect: Dialect | None, said: CsvConfig) -> list[str]:
 
 
 def _column_lines(
-    columns: Sequence[Column], dropped: Mapping[str, Finding], suspects: Sequence[Suspect]
+    columns: Sequence[Column],
+    dropped: Mapping[str, Finding],
+    personal: Sequence[PersonalDataSuggestion],
 ) -> list[str]:
-    personal = {one.column: f"; may be personal: {one.what}" for one in suspects}
+    remarks = {one.column: f"; may be personal: {one.what}" for one in personal}
     lines = ["  columns:    # kind: auto, or no line at all, infers it again"]
     for column in columns:
         form = f", new ones of the form {column.form}" if column.kind == "key" else ""
-        why = f"{column.why}{form}{personal.get(column.name, '')}"
+        why = f"{column.why}{form}{remarks.get(column.name, '')}"
         lines.append(f"    - {_flow({'name': column.name, 'kind': column.kind})}    # {why}")
     for name, finding in dropped.items():
         remedy = "" if finding.why.startswith("no value") else "; pattern fills it by its form"
-        why = f"left out: {finding.why}{remedy}{personal.get(name, '')}"
+        why = f"left out: {finding.why}{remedy}{remarks.get(name, '')}"
         lines.append(f"    - {_flow({'name': name, 'kind': 'text', 'text': 'drop'})}    # {why}")
     return lines
 
 
-def _constraint_lines(likely: Sequence[Likely]) -> list[str]:
+def _constraint_lines(likely: Sequence[ConstraintSuggestion]) -> list[str]:
     if not likely:
         return []
     lines = ["  # constraints:    # these hold in all rows; uncomment what must hold in new ones"]

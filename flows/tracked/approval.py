@@ -30,7 +30,7 @@ from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Judg
 from flows.maintain import announce
 from flows.nightly import Stages
 from gan.report import Verdict
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 ANSWER_WAIT_S = 7 * 24 * 3600
 """A question that nobody has answered for so long fails its run."""

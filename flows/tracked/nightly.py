@@ -40,7 +40,7 @@ from flows.tracked.process import (
 )
 from flows.tracked.show import show_verdict
 from storage.errors import DeadlineError, RetryableError
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 T = TypeVar("T")
 

@@ -150,11 +150,6 @@ def commits_folder(name: str) -> str:
     return f"{dataset_folder(name)}/_versions"
 
 
-def commit_key(name: str, number: int) -> str:
-    """Return the key of record `number` of the log of versions."""
-    return numbered_key(commits_folder(name), number)
-
-
 def latest_key(name: str) -> str:
     """Return the key of the hint that names the newest version; it may lag."""
     return f"{dataset_folder(name)}/_latest.json"
@@ -201,11 +196,6 @@ def owner_key(name: str) -> str:
 def promotions_folder(name: str) -> str:
     """Return the folder of the log of a generator's promotions."""
     return f"{generator_folder(name)}/_promotions"
-
-
-def promotion_key(name: str, number: int) -> str:
-    """Return the key of record `number` of the log of promotions."""
-    return numbered_key(promotions_folder(name), number)
 
 
 def promotions_announced_folder(name: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import AbandonedError, IntegrityError, ObjectNotFoundError
 from storage.lake.layout import commits_folder, numbered_key, record_number
-from storage.stores.interface import ObjectStore, put_or_adopt
+from storage.stores.interface import ObjectStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class AppendLog:
             number += 1
 
     def _put(self, number: int, data: bytes) -> Entry:
-        stored = put_or_adopt(self._store, numbered_key(self._folder, number), data)
+        stored = self._store.put_or_adopt(numbered_key(self._folder, number), data)
         return self._remember(number, stored)
 
     def _fetch(self, number: int) -> Entry | None:

@@ -15,7 +15,6 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
@@ -39,7 +38,7 @@ from storage.lake.manifest import (
     version_stats,
 )
 from storage.lake.plan import Plan, ShardPlan
-from storage.records.schema import ClassCounts
+from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore
 
@@ -110,12 +109,6 @@ def _check_ids(shard: ShardPlan, records: pa.Table) -> str | None:
     if not np.array_equal(ids, np.arange(shard.first_id, shard.first_id + shard.rows)):
         return f"their {SAMPLE_ID} do not count on from {shard.first_id}"
     return None
-
-
-def count_classes(labels: pa.ChunkedArray) -> ClassCounts:
-    """Return the count of every label, sorted by label."""
-    counted = pc.value_counts(labels).to_pylist()
-    return tuple(sorted((item["values"], item["counts"]) for item in counted))
 
 
 def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:

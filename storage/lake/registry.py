@@ -35,7 +35,6 @@ from storage.lake.layout import (
     checkpoint_folder,
     checkpoint_prefix,
     generator_folder,
-    generator_internal_key,
     generator_key,
     generator_report_key,
     make_version,
@@ -44,7 +43,7 @@ from storage.lake.layout import (
     snapshot_key,
 )
 from storage.records.durable import move_folder, write_file
-from storage.stores.interface import ObjectStore, check_key, put_or_adopt
+from storage.stores.interface import ObjectStore, check_key
 
 SCHEMA: Final = "ganmill-checkpoint/1"
 KEEP = 2
@@ -333,7 +332,7 @@ def fetch(lake: ObjectStore, name: str, version: str, folder: Path) -> str:
         files[file] = checked(lake.get(key), digest, f"{lake.uri}/{key}")
     folder.mkdir(parents=True)
     for file, data in reversed(files.items()):  # snapshot.json last, as in the lake
-        (folder / file).write_bytes(data)
+        write_file(folder / file, data)
     return sha256_hex(raw)
 
 
@@ -353,12 +352,6 @@ def put_report(lake: ObjectStore, name: str, version: str, files: Mapping[str, b
     for file in sorted(files, key=lambda file: (file == "report.json", file)):
         lake.put_once(generator_report_key(name, version, digest, file), files[file])
     return digest
-
-
-def put_internal(lake: ObjectStore, name: str, version: str, files: Mapping[str, bytes]) -> None:
-    """Store what may hold real records, under internal/, which has its own read policy."""
-    for file, data in files.items():
-        lake.put_once(generator_internal_key(name, version, file), data)
 
 
 def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
@@ -398,7 +391,7 @@ def claim(lake: ObjectStore, name: str, owner: str, created: datetime) -> Owners
     stamp = created.astimezone(UTC).isoformat(timespec="seconds")
     mine = Ownership(name=name, owner=owner, since=stamp)
     key = owner_key(name)
-    return _ownership(lake, key, put_or_adopt(lake, key, canonical_json(asdict(mine))))
+    return _ownership(lake, key, lake.put_or_adopt(key, canonical_json(asdict(mine))))
 
 
 def _ownership(lake: ObjectStore, key: str, data: bytes) -> Ownership:

@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from storage.errors import PlanError
-from storage.records.schema import ClassCounts, Condition, Label
+from storage.records.schema import FROZEN, ClassCounts, Condition, Label
 
 TOLERANCE = 1e-3
 """By how much class fractions may miss 1: thirds are written .333."""
@@ -18,7 +18,7 @@ TOLERANCE = 1e-3
 class ClassFraction(BaseModel):
     """The wanted share of one class."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = FROZEN
 
     label: str | int | bool = Field(title="Label")
     """The class, as the source's label column names it."""
@@ -29,7 +29,7 @@ class ClassFraction(BaseModel):
 class SynthesisConfig(BaseModel):
     """How many records are made, of which classes, from which seed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = FROZEN
 
     samples: int = Field(default=10_000, title="Samples", ge=1)
     """Records of the version. `balance: fill` counts for itself and does not use it."""

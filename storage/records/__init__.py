@@ -1,1 +1,1 @@
-"""What records are, whoever handles them: pure, without torch, Prefect or S3."""
+"""What storage and gan share: descriptions of records, and durable files; no torch, no S3."""

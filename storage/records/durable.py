@@ -1,6 +1,7 @@
 """Files and folders that a kill or a power cut leaves whole or absent, and locks that it releases.
 
-A name is durable only once the folder that holds it is synced too; every function here does both.
+A name is durable only once the folder that holds it is synced too: `replace_file`, `create_file`
+and `move_folder` do that, `sync_file` and `write_file` leave it to whoever completes the folder.
 """
 
 import errno
@@ -41,7 +42,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file and force it to the disk; its folder is synced by whoever completes it."""
+    """Write a file and force its bytes to the disk."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()

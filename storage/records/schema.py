@@ -7,9 +7,9 @@ holds JSON:
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
      "constraints": [{"kind", "columns", "low", "high", "strict"}]}
 
-`form` is a pattern for keys and replaced text, one symbol per character: `9` a digit, `a` a small
-letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character stand
-for itself, and everything else stands for itself.
+`form` is the text pattern of keys and of replaced text, one symbol per character: `9` a digit, `a`
+a small letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character
+stand for itself, and everything else stands for itself.
 """
 
 import json
@@ -24,6 +24,7 @@ KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+"""Of every part of a recipe."""
 
 Label = str | int | bool
 """A value of the label column."""
@@ -68,7 +69,7 @@ class Column:
     vocabulary: str = "private"
     """`private`, or `public`: even values that few rows hold may be shown."""
     form: str | None = None
-    """Of keys and replaced text."""
+    """The text pattern of keys and of replaced text, see above."""
 
 
 class Constraint(BaseModel):

@@ -98,10 +98,6 @@ class Source(ABC):
             SourceError: files came, went or changed meanwhile.
         """
 
-    def describe(self) -> SourceDescription:
-        """Return `description`."""
-        return self.description
-
 
 def missing_column(
     uri: str, name: str, known: Sequence[str], *, place: str = "source.label"

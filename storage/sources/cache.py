@@ -1,9 +1,9 @@
-"""A folder of finished entries: built aside, renamed into place, reused, swept and pruned.
+"""A folder of finished entries: built aside, renamed into place, reused, and pruned.
 
-One process builds an entry while others that want it wait, through `flock` on a file beside it;
-the lock of a killed process is released by the operating system, so whoever gets the lock knows
-that anything half-built under the same name is debris. Without working locks (some network file
-systems) the rename still lets exactly one entry win.
+One process builds an entry while others that want it wait, through a lock file beside it. The
+operating system releases the lock of a killed process, so whoever gets it knows that an unfinished
+build of the same name can be removed. Without working locks (some network file systems) the rename
+still lets exactly one entry win.
 """
 
 import errno
@@ -60,7 +60,7 @@ def obtain(
                 return entry
             if locked:
                 _discard(target)
-                _sweep(folder, name)
+                _remove_unfinished(folder, name)
                 _prune(folder, name)
             _build(target, build)
         entry = load(target)
@@ -80,16 +80,16 @@ def _build(target: Path, build: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sweep(folder: Path, name: str) -> None:
-    """Remove what killed builders left; `name` is locked by the caller."""
-    for debris in folder.glob(f"*{_BUILDING}*"):
-        owner = debris.name.partition(_BUILDING)[0]
+def _remove_unfinished(folder: Path, name: str) -> None:
+    """Remove the unfinished builds of killed processes; `name` is locked by the caller."""
+    for unfinished in folder.glob(f"*{_BUILDING}*"):
+        owner = unfinished.name.partition(_BUILDING)[0]
         if owner == name:
-            shutil.rmtree(debris, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
             continue
         with hold_lock(folder / f"{owner}.lock", wait=False) as locked:
             if locked:
-                shutil.rmtree(debris, ignore_errors=True)
+                shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _prune(folder: Path, name: str) -> None:

@@ -1,17 +1,16 @@
-"""What a recipe says about its source.
+"""What a recipe says of its source.
 
-What a recipe says about a table: how its CSV is written, what its columns are, what holds.
+Where it is, how it is read and split; of a table also how its CSV is written, what its columns are,
+and what holds between them.
 """
 
 import re
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from storage.records.schema import Constraint, Kind
+from storage.records.schema import FROZEN, Constraint, Kind
 from storage.sources.split import SplitConfig
-
-FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class CsvConfig(BaseModel):
@@ -56,7 +55,7 @@ _DEPTH = re.compile(r"depth:(-?[1-9]\d*)")
 class SourceConfig(BaseModel):
     """Where the real records are and how they are read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = FROZEN
 
     uri: str = Field(min_length=1, title="URI")
     """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""

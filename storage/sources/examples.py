@@ -74,10 +74,10 @@ EXAMPLES: Final[dict[str, Callable[[], Example]]] = {
     "digits": load_digits,
     "digits-skewed": load_digits_skewed,
 }
-"""Images."""
+"""Images, by name."""
 
 TABLES: Final[dict[str, Callable[[], pa.Table]]] = {"breast-cancer": load_breast_cancer}
-"""Tables."""
+"""Tables, by name."""
 
 
 def open_example(config: SourceConfig) -> Source:

@@ -1,4 +1,4 @@
-"""From the recipe's split and the collected records to a side for every record. Pure.
+"""From the recipe's split and the content of the records to the split of every record. Pure.
 
 Shape legend: N records.
 """
@@ -30,7 +30,7 @@ from storage.sources.split import (
 )
 
 LEFT_OUT: Final = 255
-"""The side of a record that goes nowhere."""
+"""The number of a record that is in no split."""
 
 _TRAIN, _VALIDATION, _HOLDOUT = (SPLITS.index(name) for name in (TRAIN, VALIDATION, HOLDOUT))
 _SHOWN_VALUES = 5
@@ -39,8 +39,8 @@ _LEAK_RATIO = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collected:
-    """What decides, for N records."""
+class SplitInputs:
+    """What decides the split of N records."""
 
     digests: NDArray[np.uint8]
     """(N, 16), of the content as stored."""
@@ -57,10 +57,10 @@ class Collected:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitAssignment:
-    """Where every record goes."""
+    """The split of every record."""
 
-    sides: NDArray[np.uint8]
-    """(N,): 0 train, 1 validation, 2 holdout, or LEFT_OUT."""
+    splits_N: NDArray[np.uint8]
+    """0 train, 1 validation, 2 holdout, or LEFT_OUT."""
 
     rule: dict[str, Any]
     """The rule to store."""
@@ -69,14 +69,14 @@ class SplitAssignment:
     """What was decided on the user's behalf."""
 
 
-def decide(
-    config: SplitConfig, collected: Collected, *, refuse_leaks: bool = False
+def assign_splits(
+    config: SplitConfig, inputs: SplitInputs, *, refuse_leaks: bool = False
 ) -> SplitAssignment:
-    """Give every record its side.
+    """Return the split of every record.
 
     Args:
         config: the recipe's `source.split`.
-        collected: the content of the records, and what the user says of their sides.
+        inputs: the content of the records, and what the user says of their splits.
         refuse_leaks: whether a user's own split is refused when its holdout was copied from the
             other records, instead of leaving their copies out.
 
@@ -85,48 +85,52 @@ def decide(
             user's own split leaks.
     """
     notes: list[str] = []
-    distinct = distinct_rows(collected.digests)
-    mostly_copies = 2 * distinct < len(collected.digests)
+    distinct = distinct_rows(inputs.digests)
+    mostly_copies = 2 * distinct < len(inputs.digests)
     by_occurrence = mostly_copies and config.column is None and config.group_by is None
     if by_occurrence:
         notes.append(
-            f"Only {distinct} of {len(collected.digests)} records are distinct, so the split is by "
-            "occurrence and equal records lie on several sides."
+            f"Only {distinct} of {len(inputs.digests)} records are distinct, so the split is by "
+            "occurrence and equal records are in several splits."
         )
-    sides = _sides(config, collected, by_occurrence=by_occurrence, notes=notes)
+    splits_N = _split_numbers(config, inputs, by_occurrence=by_occurrence, notes=notes)
     if refuse_leaks and (config.column is not None or config.holdout_uri is not None):
-        _check_leaks(config, collected.final_digests, sides)
-    marked = leaks(collected.final_digests, sides)
+        _check_leaks(config, inputs.final_digests, splits_N)
+    marked = leaks(inputs.final_digests, splits_N)
     if marked.any() and not by_occurrence:
         notes.append(_leak_note(int(marked.sum()), kept=mostly_copies))
         if not mostly_copies:
-            sides[marked] = LEFT_OUT
-    _check_filled(config, sides)
+            splits_N[marked] = LEFT_OUT
+    _check_filled(config, splits_N)
     rule = split_rule(config, by_occurrence=by_occurrence)
-    return SplitAssignment(sides=sides, rule=rule, notes=tuple(notes))
+    return SplitAssignment(splits_N=splits_N, rule=rule, notes=tuple(notes))
 
 
-def _sides(
-    config: SplitConfig, collected: Collected, *, by_occurrence: bool, notes: list[str]
+def _split_numbers(
+    config: SplitConfig, inputs: SplitInputs, *, by_occurrence: bool, notes: list[str]
 ) -> NDArray[np.uint8]:
-    keys = with_occurrence(collected.digests) if by_occurrence else collected.digests
+    keys = with_occurrence(inputs.digests) if by_occurrence else inputs.digests
     if config.column is not None:
-        return _from_column(config, collected, keys, notes)
+        return _from_column(config, inputs, keys, notes)
     separate = config.holdout_uri is not None
-    own = ~collected.held_out
-    keys = keys[own] if config.group_by is None else _group_digests(config.group_by, collected)
-    sides = np.full(len(own), _HOLDOUT, np.uint8)
-    sides[own] = assign(
+    own = ~inputs.held_out
+    if config.group_by is None:
+        keys = keys[own]
+    else:
+        values, codes = _values(config.group_by, inputs)
+        keys = value_digests(values)[codes]
+    splits_N = np.full(len(own), _HOLDOUT, np.uint8)
+    splits_N[own] = assign(
         keys, validation=config.validation, holdout=0.0 if separate else config.holdout
     )
-    return sides
+    return splits_N
 
 
 def _from_column(
-    config: SplitConfig, collected: Collected, keys: NDArray[np.uint8], notes: list[str]
+    config: SplitConfig, inputs: SplitInputs, keys: NDArray[np.uint8], notes: list[str]
 ) -> NDArray[np.uint8]:
     name = config.column or ""
-    values, codes = _values(name, collected)
+    values, codes = _values(name, inputs)
     unknown = [value for value in values if value.strip().lower() not in SPLIT_VALUES]
     if unknown:
         shown = ", ".join(repr(value) for value in unknown[:_SHOWN_VALUES])
@@ -136,25 +140,20 @@ def _from_column(
         )
         raise SourceError(msg)
     by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
-    sides = by_code[codes]
-    if not (sides == _VALIDATION).any():
-        train = np.flatnonzero(sides == _TRAIN)
-        sides[train] = assign(keys[train], validation=config.validation, holdout=0.0)
+    splits_N = by_code[codes]
+    if not (splits_N == _VALIDATION).any():
+        train = np.flatnonzero(splits_N == _TRAIN)
+        splits_N[train] = assign(keys[train], validation=config.validation, holdout=0.0)
         notes.append(
             f"The split column {name!r} never says validation, so {config.validation:.0%} of its "
             "training records are taken for it by their hash."
         )
-    return sides
+    return splits_N
 
 
-def _group_digests(name: str, collected: Collected) -> NDArray[np.uint8]:
-    values, codes = _values(name, collected)
-    return value_digests(values)[codes]
-
-
-def _values(name: str, collected: Collected) -> tuple[list[str], NDArray[np.int64]]:
+def _values(name: str, inputs: SplitInputs) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct values as text and the index of each record's value."""
-    column = collected.deciding
+    column = inputs.deciding
     if column is None or column.null_count:
         missing = 0 if column is None else column.null_count
         msg = f"The column {name!r} decides the split but is empty in {missing} records; fill it."
@@ -164,13 +163,15 @@ def _values(name: str, collected: Collected) -> tuple[list[str], NDArray[np.int6
     return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _check_leaks(config: SplitConfig, digests: NDArray[np.uint8], sides: NDArray[np.uint8]) -> None:
+def _check_leaks(
+    config: SplitConfig, digests: NDArray[np.uint8], splits_N: NDArray[np.uint8]
+) -> None:
     """Refuse a holdout that was copied from what is trained on.
 
     Some tables hold equal rows by nature. A holdout leaks when more than 1 % of it is found among
     the other rows, and more than twice the share of those that have an equal among themselves.
     """
-    held = sides == _HOLDOUT
+    held = splits_N == _HOLDOUT
     found = copies_of(digests[held], digests[~held])
     among = repeated(digests[~held])
     share, natural = found.mean(), among.mean()
@@ -199,8 +200,8 @@ def _leak_note(count: int, *, kept: bool) -> str:
     )
 
 
-def _check_filled(config: SplitConfig, sides: NDArray[np.uint8]) -> None:
-    counts = {name: int((sides == side).sum()) for side, name in enumerate(SPLITS)}
+def _check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
+    counts = {name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)}
     for name, count in counts.items():
         if count == 0:
             remedy = {
@@ -214,5 +215,5 @@ def _check_filled(config: SplitConfig, sides: NDArray[np.uint8]) -> None:
                 remedy += f", or group by a column with more values than {config.group_by!r}"
             elif config.holdout_uri is not None and name == HOLDOUT:
                 remedy = "check split.holdout_uri"
-            msg = f"The {name} split is empty (of {len(sides)} records {counts}); {remedy}."
+            msg = f"The {name} split is empty (of {len(splits_N)} records {counts}); {remedy}."
             raise SourceError(msg)

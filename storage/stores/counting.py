@@ -1,4 +1,4 @@
-"""A store that tells how many bytes it was given to keep, for the bill of a run."""
+"""A store that counts the bytes written through it, for the cost of a run."""
 
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -7,10 +7,14 @@ from storage.stores.interface import ObjectInfo, ObjectStore
 
 
 class CountingStore(ObjectStore):
-    """Another store that tells the size of every object created or replaced through it.
+    """Another store that reports the size of every object created or replaced through it.
 
-    What was there already is not told: `put_once` says so, and `put_or_adopt` then returns other
+    What was there already does not count: `put_once` says so, and `put_or_adopt` then returns other
     bytes than those it was given. Deleting takes nothing back.
+
+    Args:
+        inner: the store.
+        wrote: called with the bytes of every object written.
     """
 
     def __init__(self, inner: ObjectStore, wrote: Callable[[int], None]) -> None:

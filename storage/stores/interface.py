@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from storage.errors import LakeError, ObjectNotFoundError, UnsettledError
+from storage.errors import LakeError, ObjectNotFoundError, WriteConflictError
 
 STAGING = ".staging"
 """The folder of a local lake that holds what is not yet an object; no key may name it."""
@@ -64,7 +64,7 @@ class ObjectStore(ABC):
         """Put once and return what is now under `key`: ours, or what the first to arrive put.
 
         Raises:
-            UnsettledError: an object was there and was gone when it was read back.
+            WriteConflictError: an object was there and was gone when it was read back.
         """
         if self.put_once(key, data):
             return data
@@ -72,7 +72,7 @@ class ObjectStore(ABC):
             return self.get(key)
         except ObjectNotFoundError as error:
             msg = f"{self.uri}/{key} was there and is gone; another process deleted it, try again."
-            raise UnsettledError(msg) from error
+            raise WriteConflictError(msg) from error
 
     @abstractmethod
     def replace(self, key: str, data: bytes) -> None:
@@ -89,11 +89,6 @@ class ObjectStore(ABC):
     @abstractmethod
     def delete(self, key: str) -> None:
         """Delete the object; nothing happens when there is none."""
-
-
-def put_or_adopt(store: ObjectStore, key: str, data: bytes) -> bytes:
-    """Put `data` once and return what is now under `key`: ours, or what the first to arrive put."""
-    return store.put_or_adopt(key, data)
 
 
 def check_key(key: str) -> str:

@@ -1,4 +1,4 @@
-"""From an URI to a store."""
+"""From an URI to the store that serves it."""
 
 import re
 from pathlib import Path

@@ -1,9 +1,8 @@
 """A store in a bucket of S3, or of a server that speaks S3, through s3fs.
 
-Every operation is one request. s3fs and botocore are told to try once: the retry layer above is the
-only one. Nothing is cached, neither listings nor contents.
-
-What an S3 service, or the way to it, answers: one table to our errors.
+Every operation is one request. s3fs and botocore try it once, since the retry layer above is the
+only one, and nothing is cached, neither listings nor contents. What the service, or the way to it,
+answers is translated by one table to `storage.errors`.
 """
 
 import base64
@@ -31,150 +30,11 @@ from storage.errors import (
     StorageError,
     ThrottledError,
     UnreachableError,
-    UnsettledError,
+    WriteConflictError,
 )
 from storage.stores.interface import ObjectInfo, ObjectStore, check_key
 from storage.stores.readers import RangeReader
 from storage.stores.settings import StorageProfile
-
-CODES: dict[str, type[LakeError]] = {
-    "NoSuchKey": ObjectNotFoundError,
-    "NoSuchBucket": BucketMissingError,
-    "InvalidBucketName": BucketMissingError,
-    "AccessDenied": AccessDeniedError,
-    "AccountProblem": AccessDeniedError,
-    "AllAccessDisabled": AccessDeniedError,
-    "AuthorizationHeaderMalformed": AccessDeniedError,
-    "ExpiredToken": AccessDeniedError,
-    "InvalidAccessKeyId": AccessDeniedError,
-    "IllegalLocationConstraintException": AccessDeniedError,
-    "InvalidSecurity": AccessDeniedError,
-    "InvalidToken": AccessDeniedError,
-    "NotSignedUp": AccessDeniedError,
-    "PermanentRedirect": AccessDeniedError,
-    "RequestTimeTooSkewed": AccessDeniedError,
-    "SignatureDoesNotMatch": AccessDeniedError,
-    "TokenRefreshRequired": AccessDeniedError,
-    "BandwidthLimitExceeded": ThrottledError,
-    "RequestLimitExceeded": ThrottledError,
-    "ServiceUnavailable": ThrottledError,
-    "SlowDown": ThrottledError,
-    "Throttling": ThrottledError,
-    "ThrottlingException": ThrottledError,
-    "TooManyRequests": ThrottledError,
-    "BadDigest": UnreachableError,
-    "IncompleteBody": UnreachableError,
-    "RequestTimeout": UnreachableError,
-    "XAmzContentSHA256Mismatch": UnreachableError,
-    "InternalError": ServerFaultError,
-    "ConditionalRequestConflict": UnsettledError,
-    "OperationAborted": UnsettledError,
-    "InsufficientStorage": LakeFullError,
-    "QuotaExceeded": LakeFullError,
-    "XMinioStorageFull": LakeFullError,
-    "XMinioAdminBucketQuotaExceeded": LakeFullError,
-}
-"""By the code in the answer's body, which says more than the status."""
-
-STATUSES: dict[int, type[LakeError]] = {
-    401: AccessDeniedError,
-    403: AccessDeniedError,
-    404: ObjectNotFoundError,
-    408: UnreachableError,
-    409: UnsettledError,
-    429: ThrottledError,
-    500: ServerFaultError,
-    502: ServerFaultError,
-    503: ThrottledError,
-    504: ServerFaultError,
-    507: LakeFullError,
-}
-"""By HTTP status, for codes that are not in the table and answers without a body (HEAD)."""
-
-_REMEDIES: dict[type[LakeError], str] = {
-    ObjectNotFoundError: "check the name or list the lake",
-    BucketMissingError: "create the bucket or correct the URI",
-    AccessDeniedError: "check key, secret, region and policy of the storage profile",
-    LakeFullError: "free space or raise the quota",
-    ThrottledError: "the store asks to slow down",
-    UnreachableError: "check the endpoint and the network",
-    ServerFaultError: "look into the logs of the store",
-    UnsettledError: "another writer met this one, try again",
-}
-
-_CREDENTIALS = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.SSOError,
-)
-_SETTINGS = (
-    boto.ProfileNotFound,
-    boto.ConfigNotFound,
-    boto.ConfigParseError,
-    boto.InvalidRegionError,
-    boto.NoRegionError,
-    boto.ParamValidationError,
-)
-
-
-def response_of(error: BaseException) -> dict[str, Any] | None:
-    """Return the service's answer inside an error of s3fs or botocore, or None."""
-    for candidate in (error, error.__cause__):
-        response = getattr(candidate, "response", None)
-        if isinstance(response, dict) and "ResponseMetadata" in response:
-            return response
-    return None
-
-
-def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status inside an error of s3fs or botocore, or None."""
-    response = response_of(error)
-    return None if response is None else response["ResponseMetadata"].get("HTTPStatusCode")
-
-
-def translate(error: BaseException, what: str) -> StorageError:
-    """Return our error for one of s3fs, botocore or aiohttp.
-
-    Args:
-        error: what was raised.
-        what: the operation: "put s3://bucket/key".
-    """
-    response = response_of(error)
-    if response is not None:
-        return _answered(response, what)
-    if isinstance(error, _CREDENTIALS):
-        return _sentence(AccessDeniedError, what, f"no usable credentials ({error})")
-    if isinstance(error, _SETTINGS):
-        msg = f"Cannot {what}: {error}; correct the storage profile or the URI."
-        return SettingsError(msg)
-    if isinstance(error, boto.SSLError) and "CERTIFICATE" in str(error).upper():
-        msg = f"Cannot {what}: the server's certificate is not trusted ({error}); set ca_bundle."
-        return LakeError(msg)
-    if isinstance(error, PermissionError):
-        return _sentence(AccessDeniedError, what, str(error))
-    return _sentence(
-        UnreachableError, what, f"no complete answer ({str(error) or type(error).__name__})"
-    )
-
-
-def _answered(response: dict[str, Any], what: str) -> LakeError:
-    status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
-    # Some stores, Ceph among them, send the element and nothing in it.
-    code = response.get("Error", {}).get("Code") or ""
-    message = (response.get("Error", {}).get("Message") or "").rstrip(".")
-    kind = CODES.get(code) or STATUSES.get(status)
-    if kind is None:
-        kind = ServerFaultError if status >= 500 else LakeError
-    said = [str(status), *(part for part in (code, message) if part and part != str(status))]
-    return _sentence(kind, what, f"the store answered {' '.join(said)}")
-
-
-def _sentence(kind: type[LakeError], what: str, reason: str) -> LakeError:
-    remedy = _REMEDIES.get(kind, "see the documentation of the store")
-    return kind(f"Cannot {what}: {reason}; {remedy}.")
-
 
 LARGEST_OBJECT_BYTES = 5 * 2**30 - 1
 """What one PUT carries; larger objects would need a multipart upload, whose end is not atomic
@@ -183,7 +43,6 @@ against other writers on every server."""
 _EXISTS = 412
 _NOT_FOUND = 404
 _CONNECTIONS = 32
-
 _FAULTS = (
     OSError,
     BotoCoreError,
@@ -264,7 +123,7 @@ class S3Store(ObjectStore):
             with self._translated("list", prefix):
                 page = self._fs().call_s3("list_objects_v2", **arguments)
             for item in page.get("Contents", ()):
-                if not item["Key"].endswith("/"):  # a folder drawn by some console
+                if not item["Key"].endswith("/"):  # the marker of a folder that some consoles write
                     yield _info(item["Key"][len(root) :], item["Size"], item.get("ETag"))
             if not page.get("IsTruncated"):
                 return
@@ -358,3 +217,141 @@ def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
     )
     fs.retries = 1
     return fs
+
+
+CODES: dict[str, type[LakeError]] = {
+    "NoSuchKey": ObjectNotFoundError,
+    "NoSuchBucket": BucketMissingError,
+    "InvalidBucketName": BucketMissingError,
+    "AccessDenied": AccessDeniedError,
+    "AccountProblem": AccessDeniedError,
+    "AllAccessDisabled": AccessDeniedError,
+    "AuthorizationHeaderMalformed": AccessDeniedError,
+    "ExpiredToken": AccessDeniedError,
+    "InvalidAccessKeyId": AccessDeniedError,
+    "IllegalLocationConstraintException": AccessDeniedError,
+    "InvalidSecurity": AccessDeniedError,
+    "InvalidToken": AccessDeniedError,
+    "NotSignedUp": AccessDeniedError,
+    "PermanentRedirect": AccessDeniedError,
+    "RequestTimeTooSkewed": AccessDeniedError,
+    "SignatureDoesNotMatch": AccessDeniedError,
+    "TokenRefreshRequired": AccessDeniedError,
+    "BandwidthLimitExceeded": ThrottledError,
+    "RequestLimitExceeded": ThrottledError,
+    "ServiceUnavailable": ThrottledError,
+    "SlowDown": ThrottledError,
+    "Throttling": ThrottledError,
+    "ThrottlingException": ThrottledError,
+    "TooManyRequests": ThrottledError,
+    "BadDigest": UnreachableError,
+    "IncompleteBody": UnreachableError,
+    "RequestTimeout": UnreachableError,
+    "XAmzContentSHA256Mismatch": UnreachableError,
+    "InternalError": ServerFaultError,
+    "ConditionalRequestConflict": WriteConflictError,
+    "OperationAborted": WriteConflictError,
+    "InsufficientStorage": LakeFullError,
+    "QuotaExceeded": LakeFullError,
+    "XMinioStorageFull": LakeFullError,
+    "XMinioAdminBucketQuotaExceeded": LakeFullError,
+}
+"""By the code in the answer's body, which says more than the status."""
+
+STATUSES: dict[int, type[LakeError]] = {
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: ObjectNotFoundError,
+    408: UnreachableError,
+    409: WriteConflictError,
+    429: ThrottledError,
+    500: ServerFaultError,
+    502: ServerFaultError,
+    503: ThrottledError,
+    504: ServerFaultError,
+    507: LakeFullError,
+}
+"""By HTTP status, for codes that are not in the table and answers without a body (HEAD)."""
+
+_REMEDIES: dict[type[LakeError], str] = {
+    ObjectNotFoundError: "check the name or list the lake",
+    BucketMissingError: "create the bucket or correct the URI",
+    AccessDeniedError: "check key, secret, region and policy of the storage profile",
+    LakeFullError: "free space or raise the quota",
+    ThrottledError: "the store asks to slow down",
+    UnreachableError: "check the endpoint and the network",
+    ServerFaultError: "look into the logs of the store",
+    WriteConflictError: "another writer met this one, try again",
+}
+_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.SSOError,
+)
+_SETTINGS = (
+    boto.ProfileNotFound,
+    boto.ConfigNotFound,
+    boto.ConfigParseError,
+    boto.InvalidRegionError,
+    boto.NoRegionError,
+    boto.ParamValidationError,
+)
+
+
+def response_of(error: BaseException) -> dict[str, Any] | None:
+    """Return the service's answer inside an error of s3fs or botocore, or None."""
+    for candidate in (error, error.__cause__):
+        response = getattr(candidate, "response", None)
+        if isinstance(response, dict) and "ResponseMetadata" in response:
+            return response
+    return None
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status inside an error of s3fs or botocore, or None."""
+    response = response_of(error)
+    return None if response is None else response["ResponseMetadata"].get("HTTPStatusCode")
+
+
+def translate(error: BaseException, what: str) -> StorageError:
+    """Return our error for one of s3fs, botocore or aiohttp.
+
+    Args:
+        error: what was raised.
+        what: the operation: "put s3://bucket/key".
+    """
+    response = response_of(error)
+    if response is not None:
+        return _answered(response, what)
+    if isinstance(error, _CREDENTIALS):
+        return _sentence(AccessDeniedError, what, f"no usable credentials ({error})")
+    if isinstance(error, _SETTINGS):
+        msg = f"Cannot {what}: {error}; correct the storage profile or the URI."
+        return SettingsError(msg)
+    if isinstance(error, boto.SSLError) and "CERTIFICATE" in str(error).upper():
+        msg = f"Cannot {what}: the server's certificate is not trusted ({error}); set ca_bundle."
+        return LakeError(msg)
+    if isinstance(error, PermissionError):
+        return _sentence(AccessDeniedError, what, str(error))
+    return _sentence(
+        UnreachableError, what, f"no complete answer ({str(error) or type(error).__name__})"
+    )
+
+
+def _answered(response: dict[str, Any], what: str) -> LakeError:
+    status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    # Some stores, Ceph among them, send the element and nothing in it.
+    code = response.get("Error", {}).get("Code") or ""
+    message = (response.get("Error", {}).get("Message") or "").rstrip(".")
+    kind = CODES.get(code) or STATUSES.get(status)
+    if kind is None:
+        kind = ServerFaultError if status >= 500 else LakeError
+    said = [str(status), *(part for part in (code, message) if part and part != str(status))]
+    return _sentence(kind, what, f"the store answered {' '.join(said)}")
+
+
+def _sentence(kind: type[LakeError], what: str, reason: str) -> LakeError:
+    remedy = _REMEDIES.get(kind, "see the documentation of the store")
+    return kind(f"Cannot {what}: {reason}; {remedy}.")

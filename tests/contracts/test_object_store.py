@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from storage.errors import LakeError, ObjectNotFoundError
-from storage.stores.interface import ObjectInfo, put_or_adopt
+from storage.stores.interface import ObjectInfo
 from storage.stores.open import open_store
 
 RACERS = 16
@@ -54,8 +54,8 @@ class TestPutOnce:
         assert keys_of(store) == []
 
     def test_adopts_what_the_first_put(self, store):
-        assert put_or_adopt(store, "plan.json", b"mine") == b"mine"
-        assert put_or_adopt(store, "plan.json", b"late") == b"mine"
+        assert store.put_or_adopt("plan.json", b"mine") == b"mine"
+        assert store.put_or_adopt("plan.json", b"late") == b"mine"
 
     def test_is_one_large_request(self, store):
         data = np.random.default_rng(0).bytes(12 * 2**20 + 7)

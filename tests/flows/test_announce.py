@@ -8,7 +8,7 @@ from flows.errors import UnsentError
 from flows.maintain import announce, announce_blocked
 from storage.digests import canonical_json
 from storage.lake.announce import BLOCKED, PROMOTED, has_pending
-from storage.lake.layout import promotion_key
+from storage.lake.layout import numbered_key, promotions_folder
 from storage.stores.memory import MemoryStore
 
 VERSION = "20260101T000000Z-0123abcd"
@@ -27,7 +27,7 @@ def decided(lake, number, kind, version=VERSION):
         "previous": 0,
         "created": "2026-01-01T00:00:00+00:00",
     }
-    lake.put_once(promotion_key("digits", number), canonical_json(record))
+    lake.put_once(numbered_key(promotions_folder("digits"), number), canonical_json(record))
 
 
 class Listener:

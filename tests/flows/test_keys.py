@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from flows.recipe import evaluation_key, parse_recipe, run_key, train_key, training_part
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
 TRAIN_KEY = "15d035364cc35277a80055562b168260c191fa6680845199512ccb9e5f413a12"

@@ -7,7 +7,7 @@ from flows.job import now
 from flows.maintain import maintain_lake
 from storage.digests import canonical_json
 from storage.lake.announce import PROMOTED
-from storage.lake.layout import promotion_key, snapshot_key
+from storage.lake.layout import numbered_key, promotions_folder, snapshot_key
 from storage.lake.registry import TrainingPlan, agree_training, complete, mirror
 from storage.stores.memory import MemoryStore
 
@@ -37,7 +37,7 @@ def lake(tmp_path):
         "previous": 0,
         "created": "2026-01-01T00:00:00+00:00",
     }
-    lake.put_once(promotion_key("digits", 1), canonical_json(record))
+    lake.put_once(numbered_key(promotions_folder("digits"), 1), canonical_json(record))
     return lake
 
 

@@ -21,7 +21,10 @@ def test_the_lake_is_laid_out_as_documented():
         layout.manifest_key("digits", VERSION) == f"datasets/digits/_meta/{VERSION}/manifest.json"
     )
     assert layout.announced_key("digits", VERSION).endswith(f"_meta/{VERSION}/announced.json")
-    assert layout.commit_key("digits", 42) == "datasets/digits/_versions/00000042.json"
+    assert (
+        layout.numbered_key(layout.commits_folder("digits"), 42)
+        == "datasets/digits/_versions/00000042.json"
+    )
     assert layout.latest_key("digits") == "datasets/digits/_latest.json"
     assert layout.snapshot_key("digits", VERSION) == f"generators/digits/{VERSION}/snapshot.json"
     assert (
@@ -32,7 +35,10 @@ def test_the_lake_is_laid_out_as_documented():
         layout.generator_internal_key("digits", VERSION, "n.png")
         == f"generators/digits/{VERSION}/internal/n.png"
     )
-    assert layout.promotion_key("digits", 7) == "generators/digits/_promotions/00000007.json"
+    assert (
+        layout.numbered_key(layout.promotions_folder("digits"), 7)
+        == "generators/digits/_promotions/00000007.json"
+    )
     assert layout.plan_key(KEY) == f"runs/{KEY}/plan.json"
     assert layout.plan_key(KEY, 2) == f"runs/{KEY}/plan-2.json"
     assert layout.stats_key(KEY) == f"runs/{KEY}/stats.jsonl"

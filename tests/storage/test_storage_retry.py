@@ -12,7 +12,7 @@ from storage.errors import (
     ServerFaultError,
     ThrottledError,
     UnreachableError,
-    UnsettledError,
+    WriteConflictError,
 )
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy, system_jitter, with_retries
@@ -194,7 +194,7 @@ class TestRetryingStore:
 
         inner = Vanishing()
         inner.put_once("a", b"other")
-        with pytest.raises(UnsettledError, match="gone"):
+        with pytest.raises(WriteConflictError, match="gone"):
             inner.put_or_adopt("a", b"mine")
         inner.put_once("a", b"other")
         assert RetryingStore(inner, time.policy()).put_or_adopt("a", b"mine") == b"mine"

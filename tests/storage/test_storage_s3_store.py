@@ -20,9 +20,8 @@ from storage.errors import (
     SettingsError,
     ThrottledError,
     UnreachableError,
-    UnsettledError,
+    WriteConflictError,
 )
-from storage.stores.interface import put_or_adopt
 from storage.stores.open import open_store
 from storage.stores.s3 import CODES, STATUSES, translate
 from storage.stores.settings import StorageProfile
@@ -127,7 +126,7 @@ class TestAnswers:
             (403, "SignatureDoesNotMatch", AccessDeniedError),
             (403, "QuotaExceeded", LakeFullError),
             (404, "NoSuchBucket", BucketMissingError),
-            (409, "OperationAborted", UnsettledError),
+            (409, "OperationAborted", WriteConflictError),
             (500, "InternalError", ServerFaultError),
             (503, "SlowDown", ThrottledError),
             (599, "Strange", ServerFaultError),
@@ -167,7 +166,7 @@ class TestAnswers:
         scripted_s3.script(answer(412, "PreconditionFailed"))
         assert bare(scripted_s3).put_once("key", b"data") is False
         scripted_s3.script(answer(409, "ConditionalRequestConflict"))
-        with pytest.raises(UnsettledError):
+        with pytest.raises(WriteConflictError):
             bare(scripted_s3).put_once("key", b"data")
 
     def test_409_then_412_settles_as_not_created(self, scripted_s3, answer):
@@ -265,13 +264,13 @@ class TestRetries:
         scripted_s3.script(
             answer(hang_up=True), answer(412, "PreconditionFailed"), answer(body=b"data")
         )
-        assert put_or_adopt(store, "key", b"data") == b"data"
+        assert store.put_or_adopt("key", b"data") == b"data"
         assert [request.method for request in scripted_s3.requests] == ["PUT", "PUT", "GET"]
 
     def test_a_vanished_read_back_is_put_again(self, scripted_s3, answer):
         store = scripted_s3.store(retry_deadline_s=10)
         scripted_s3.script(answer(412, "PreconditionFailed"), answer(404, "NoSuchKey"), answer(200))
-        assert put_or_adopt(store, "key", b"data") == b"data"
+        assert store.put_or_adopt("key", b"data") == b"data"
         assert [request.method for request in scripted_s3.requests] == ["PUT", "GET", "PUT"]
 
     def test_a_read_of_an_open_file_is_repeated_in_place(self, scripted_s3, answer):

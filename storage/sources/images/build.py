@@ -1,17 +1,14 @@
-"""Images made ready: decoded, split, dealt out to raw files, and mapped again.
+"""Images made ready: decoded, assigned to splits, written as raw files, and mapped again.
 
-An entry holds `<split>.u8` (the pixels, raw) and `<split>.arrow` (the labels, Arrow IPC).
-Shape legend: N records, H height, W width, C channels.
+An entry holds `<split>.u8` (the pixels, raw) and `<split>.arrow` (the labels, Arrow IPC). The split
+of an image is known only when all are decoded, so decoded images are staged first, in order, in one
+raw file per number of channels; a second sequential pass widens them to a common form and writes
+each into its split. In memory stay 33 bytes per record, its label, and its value of the column that
+decides the split.
 
-Decoded images on disk before their side is known, then divided among the splits.
-
-Images go to one raw file per number of channels, in order; a second sequential pass widens them
-to a common form and deals them out. In memory stay 33 bytes per record, its label, and its value
-of the column that decides the split.
 Shape legend: N records, H height, W width, C channels.
 """
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,8 +20,8 @@ import PIL
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
-from storage.records.durable import write_file
+from storage.errors import SourceError, first_few
+from storage.records.durable import sync_file, write_file
 from storage.records.schema import count_classes
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
@@ -38,13 +35,66 @@ from storage.sources.config import MIN_SIDE_PX, SourceConfig
 from storage.sources.images.decode import DecodedBatch, Pixels, decoded_batches, widened
 from storage.sources.images.source import ImageSource
 from storage.sources.split import DIGEST_BYTES, SPLITS, as_digests
-from storage.sources.split_assignment import Collected, SplitAssignment, decide
+from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+
+IMAGE: Final = "image"
+"""Name of the image column, whatever the source calls it."""
 
 _BLOCK_BYTES = 8 << 20
 
 
-class Staging:
-    """Collects batches in order. Use as a context manager; its files are gone at the end."""
+class ImagesBuilder(Builder):
+    """Decodes every image once; memory does not grow with the source."""
+
+    def libraries(self) -> Mapping[str, str]:
+        """Return Pillow's version, which decides the pixels of lossy formats."""
+        return {"pillow": PIL.__version__}
+
+    def build(self, job: PrepareJob, folder: Path) -> Built:
+        """Decode into `folder`, decide the splits, and write the images of each."""
+        label, words = job.config.label, "images"
+        with StagedImages(folder) as staged:
+            skipped, own_rows = _decode(job, staged)
+            check_amount(job.config, staged.rows, words)
+            labels = None if label is None else staged.column(label)
+            check_classes(job.config, {"all": count_classes(labels)}, job.min_group, words)
+            assignment = assign_splits(job.config.split, _collected(job.config, staged, own_rows))
+            by_split = _by_split(labels, assignment)
+            counts = {name: count_classes(by_split.get(name)) for name in SPLITS}
+            check_classes(job.config, counts, job.min_group, words)
+            staged.write_splits(assignment.splits_N, _pixel_paths(folder))
+            shape, notes = staged.shape, (*_notes(staged, skipped), *assignment.notes)
+        files: dict[str, tuple[str, ...]] = {
+            name: (path.name,) for name, path in _pixel_paths(folder).items()
+        }
+        for name, part in by_split.items():
+            write_file(folder / f"{name}.arrow", _to_ipc(str(label), part))
+            files[name] += (f"{name}.arrow",)
+        return Built(
+            split_rule=assignment.rule,
+            files=files,
+            rows={
+                name: int((assignment.splits_N == number).sum())
+                for number, name in enumerate(SPLITS)
+            },
+            class_counts=counts,
+            skipped=skipped,
+            notes=notes,
+            details={"shape": list(shape)},
+        )
+
+    def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
+        """Map pixels and labels; the column `image` has the fixed shape (H, W, C)."""
+        shape, label = tuple(index["details"]["shape"]), index["label"]
+        rows = {name: index["splits"][name]["rows"] for name in SPLITS}
+        return {name: _table(folder, name, (rows[name], *shape), label) for name in SPLITS}
+
+
+BUILDER = ImagesBuilder()
+
+
+class StagedImages:
+    """Decoded images in order. Use as a context manager; its files are deleted at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,7 +107,7 @@ class Staging:
         self.rows = 0
         self.done: Counter[str] = Counter()
 
-    def __enter__(self) -> "Staging":
+    def __enter__(self) -> "StagedImages":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,7 +174,7 @@ class Staging:
         self.rows += len(batch.channels_K)
         self.done.update(batch.done)
 
-    def deal(self, sides_N: NDArray[np.uint8], paths: Mapping[str, Path]) -> None:
+    def write_splits(self, splits_N: NDArray[np.uint8], paths: Mapping[str, Path]) -> None:
         """Write the raw file of every split: uint8 (rows, H, W, C), in the order of the source."""
         height, width, channels = self.shape
         channels_N = np.concatenate(self._channels)
@@ -134,11 +184,11 @@ class Staging:
             inputs = {c: stack.enter_context(self._path(c).open("rb")) for c in self._files}
             for start in range(0, self.rows, step):
                 block = self._block(inputs, channels_N[start : start + step])
-                sides = sides_N[start : start + step]
-                for side, output in enumerate(outputs):
-                    write_all(output, block[sides == side])
-            for output in outputs:
-                os.fsync(output.fileno())
+                splits_B = splits_N[start : start + step]
+                for number, output in enumerate(outputs):
+                    write_all(output, block[splits_B == number])
+        for path in paths.values():
+            sync_file(path)
 
     def counts_by_channels(self) -> dict[int, int]:
         """Return how many images there are of each number of channels."""
@@ -188,57 +238,7 @@ def _joined(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate(parts) if parts else as_digests(b"" * DIGEST_BYTES)
 
 
-IMAGE: Final = "image"
-"""Name of the image column, whatever the source calls it."""
-
-_SHOWN = 3
-
-
-class ImagesBuilder(Builder):
-    """Decodes every image once; memory does not grow with the source."""
-
-    def libraries(self) -> Mapping[str, str]:
-        """Return Pillow's version, which decides the pixels of lossy formats."""
-        return {"pillow": PIL.__version__}
-
-    def build(self, job: PrepareJob, folder: Path) -> Built:
-        """Decode into `folder`, decide the sides, deal the images out."""
-        label, words = job.config.label, "images"
-        with Staging(folder) as staging:
-            skipped, own_rows = _decode(job, staging)
-            check_amount(job.config, staging.rows, words)
-            labels = None if label is None else staging.column(label)
-            check_classes(job.config, {"all": count_classes(labels)}, job.min_group, words)
-            decision = decide(job.config.split, _collected(job.config, staging, own_rows))
-            by_split = _by_split(labels, decision)
-            counts = {name: count_classes(by_split.get(name)) for name in SPLITS}
-            check_classes(job.config, counts, job.min_group, words)
-            staging.deal(decision.sides, _pixel_paths(folder))
-            shape, notes = staging.shape, (*_notes(staging, skipped), *decision.notes)
-        files: dict[str, tuple[str, ...]] = {
-            name: (path.name,) for name, path in _pixel_paths(folder).items()
-        }
-        for name, part in by_split.items():
-            write_file(folder / f"{name}.arrow", _to_ipc(str(label), part))
-            files[name] += (f"{name}.arrow",)
-        return Built(
-            split_rule=decision.rule,
-            files=files,
-            rows={name: int((decision.sides == side).sum()) for side, name in enumerate(SPLITS)},
-            class_counts=counts,
-            skipped=skipped,
-            notes=notes,
-            details={"shape": list(shape)},
-        )
-
-    def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
-        """Map pixels and labels; the column `image` has the fixed shape (H, W, C)."""
-        shape, label = tuple(index["details"]["shape"]), index["label"]
-        rows = {name: index["splits"][name]["rows"] for name in SPLITS}
-        return {name: _table(folder, name, (rows[name], *shape), label) for name in SPLITS}
-
-
-def _decode(job: PrepareJob, staging: Staging) -> tuple[tuple[str, ...], int]:
+def _decode(job: PrepareJob, staged: StagedImages) -> tuple[tuple[str, ...], int]:
     """Stage every image; returns what was skipped and how many rows are of the first source."""
     total = sum(source.description.rows for source in job.sources)
     skipped: list[str] = []
@@ -247,13 +247,18 @@ def _decode(job: PrepareJob, staging: Staging) -> tuple[tuple[str, ...], int]:
         if not isinstance(source, ImageSource):
             raise TypeError(source.modality)
         for batch in decoded_batches(source, job.config, _columns(job.config, number)):
-            staging.append(batch)
+            staged.append(batch)
             skipped += batch.skipped
             if len(skipped) > MAX_SKIPPED_FRACTION * total:
-                raise SourceError(_too_many_skipped(job, skipped, total))
+                msg = (
+                    f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of "
+                    f"{job.config.uri!r} cannot be read, among them {'; '.join(skipped[:3])}; "
+                    "repair or exclude them."
+                )
+                raise SourceError(msg)
             if job.progress is not None:
-                job.progress(staging.rows + len(skipped), total)
-        own_rows = own_rows or staging.rows
+                job.progress(staged.rows + len(skipped), total)
+        own_rows = own_rows or staged.rows
     return tuple(skipped), own_rows
 
 
@@ -265,37 +270,31 @@ def _columns(config: SourceConfig, number: int) -> list[str]:
     return list(dict.fromkeys(name for name in names if name is not None))
 
 
-def _collected(config: SourceConfig, staging: Staging, own_rows: int) -> Collected:
+def _collected(config: SourceConfig, staged: StagedImages, own_rows: int) -> SplitInputs:
     deciding = config.split.column or config.split.group_by
-    held_out = np.zeros(staging.rows, np.bool_)
+    held_out = np.zeros(staged.rows, np.bool_)
     held_out[own_rows:] = True
-    return Collected(
-        digests=staging.digests,
-        final_digests=staging.final_digests,
-        deciding=None if deciding is None else staging.column(deciding)[:own_rows],
+    return SplitInputs(
+        digests=staged.digests,
+        final_digests=staged.final_digests,
+        deciding=None if deciding is None else staged.column(deciding)[:own_rows],
         held_out=held_out,
     )
 
 
-def _by_split(labels: pa.Array | None, decision: SplitAssignment) -> dict[str, pa.Array]:
+def _by_split(labels: pa.Array | None, assignment: SplitAssignment) -> dict[str, pa.Array]:
     if labels is None:
         return {}
     return {
-        name: labels.filter(pa.array(decision.sides == side)) for side, name in enumerate(SPLITS)
+        name: labels.filter(pa.array(assignment.splits_N == number))
+        for number, name in enumerate(SPLITS)
     }
 
 
-def _too_many_skipped(job: PrepareJob, skipped: list[str], total: int) -> str:
-    return (
-        f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of {job.config.uri!r} cannot "
-        f"be read, among them {'; '.join(skipped[:_SHOWN])}; repair or exclude them."
-    )
-
-
-def _notes(staging: Staging, skipped: tuple[str, ...]) -> list[str]:
-    rows = staging.rows
-    notes = [f"{what}: {count} of {rows} images." for what, count in sorted(staging.done.items())]
-    counts = staging.counts_by_channels()
+def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
+    rows = staged.rows
+    notes = [f"{what}: {count} of {rows} images." for what, count in sorted(staged.done.items())]
+    counts = staged.counts_by_channels()
     if len(counts) > 1:
         names = {1: "grey", 3: "RGB", 4: "RGBA"}
         described = ", ".join(f"{count} {names[c]}" for c, count in counts.items())
@@ -304,10 +303,8 @@ def _notes(staging: Staging, skipped: tuple[str, ...]) -> list[str]:
             f"{names[max(counts)]}."
         )
     if skipped:
-        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        shown = "; ".join(skipped[:_SHOWN])
-        total = rows + len(skipped)
-        notes.append(f"Skipped as unreadable: {len(skipped)} of {total} images, {shown}{more}.")
+        shown, total = first_few(skipped, "; "), rows + len(skipped)
+        notes.append(f"Skipped as unreadable: {len(skipped)} of {total} images, {shown}.")
     return notes
 
 
@@ -336,6 +333,3 @@ def _to_ipc(name: str, labels: pa.Array) -> bytes:
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
-
-
-BUILDER = ImagesBuilder()

@@ -1,8 +1,6 @@
-"""What a source of images offers to the code that decodes and splits it.
+"""Sources of images: a folder whose paths say the classes, and Parquet with encoded images.
 
-A folder of image files whose class is a part of the path.
-
-Parquet with encoded images: Hugging Face `struct<bytes, path>` or a plain binary column.
+Parquet holds the images as Hugging Face's `struct<bytes, path>` or in a plain binary column.
 """
 
 import io
@@ -24,13 +22,22 @@ from storage.sources.builder import Source, SourceDescription, missing_column
 from storage.sources.config import SourceConfig, path_selector
 from storage.sources.files import (
     REMOTE_THREADS,
+    FileSource,
     ParquetFiles,
     SourceFiles,
     changed,
-    digest_files,
-    verify_unchanged,
 )
 from storage.stores.interface import ObjectInfo
+
+HOLDING_FOLDER: Final = "depth:-1"
+"""The class unless `source.label_from` says otherwise: the folder that holds the image."""
+
+_BATCH_ROWS = 256
+_REMOTE_BATCH_ROWS = 32
+_FOLDER_BATCH_BYTES = 4 << 20
+_PARQUET_BATCH_BYTES: Final = 1 << 20
+_MAX_BATCH_ROWS: Final = 2048
+_PROBE_ROWS: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +94,7 @@ class ImageSource(Source):
             raise SourceError(msg)
 
 
-HOLDING_FOLDER: Final = "depth:-1"
-"""The class unless `source.label_from` says otherwise: the folder that holds the image."""
-
-_BATCH_ROWS = 256
-_REMOTE_BATCH_ROWS = 32
-_FOLDER_BATCH_BYTES = 4 << 20
-
-
-class ImageFolderSource(ImageSource):
+class ImageFolderSource(FileSource, ImageSource):
     """Image files below one root.
 
     Columns are parts of the relative path: the label through `source.label_from`, and any
@@ -103,34 +102,20 @@ class ImageFolderSource(ImageSource):
     """
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
-        self.uri = config.uri
+        super().__init__(found)
         self.threads = REMOTE_THREADS if found.remote else None
         self._label = config.label
         self._label_from = config.label_from or HOLDING_FOLDER
-        self._found = found
-        self.ignored_files = found.ignored
 
     def check_label(self, name: str) -> None:
         """Check that every path has a class."""
         self._values(name, self._found.files)
 
     @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._found.store, self._found.files)
-
-    @cached_property
     def description(self) -> SourceDescription:
         """Counts from the listing."""
-        return SourceDescription(
-            kind="folder",
-            modality=self.modality,
-            files=len(self._found.files),
-            size_bytes=sum(info.size_bytes for info in self._found.files),
-            ignored_files=self.ignored_files,
-            rows=len(self._found.files),
-            columns=() if self._label is None else (self._label,),
-        )
+        columns = () if self._label is None else (self._label,)
+        return self._described("folder", len(self._found.files), columns)
 
     def column_type(self, name: str) -> pa.DataType:
         """Every part of a path is a string."""
@@ -142,10 +127,6 @@ class ImageFolderSource(ImageSource):
         most_rows = _REMOTE_BATCH_ROWS if self._found.remote else _BATCH_ROWS
         for batch in _batched(self._found.files, most_rows):
             yield partial(self._read, batch, tuple(columns))
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._found)
 
     def _read(self, files: Sequence[ObjectInfo], columns: Sequence[str]) -> RawBatch:
         values = [pa.array(self._values(name, files), pa.string()) for name in columns]
@@ -198,18 +179,12 @@ def _batched(files: Sequence[ObjectInfo], most_rows: int) -> Iterator[list[Objec
     yield batch
 
 
-_PARQUET_BATCH_BYTES: Final = 1 << 20
-_MAX_BATCH_ROWS: Final = 2048
-_PROBE_ROWS: Final = 16
-
-
-class ParquetImages(ImageSource):
+class ParquetImages(FileSource, ImageSource):
     """The rows of one or more Parquet files with equal columns, one of them of images."""
 
-    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
-        self.uri = config.uri
+    def __init__(self, files: ParquetFiles) -> None:
+        super().__init__(files.found)
         self._files = files
-        self.ignored_files = files.found.ignored
         image = find_image_column(files)
         if image is None:
             columns = ", ".join(f"{field.name!r} ({field.type})" for field in files.schema)
@@ -221,23 +196,9 @@ class ParquetImages(ImageSource):
         self._image = image
 
     @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._files.found.store, self._files.found.files)
-
-    @cached_property
     def description(self) -> SourceDescription:
         """Counts from the footers."""
-        found = self._files.found
-        return SourceDescription(
-            kind="parquet",
-            modality=self.modality,
-            files=len(found.files),
-            size_bytes=sum(info.size_bytes for info in found.files),
-            ignored_files=self.ignored_files,
-            rows=self._files.rows,
-            columns=tuple(self._known_columns()),
-        )
+        return self._described("parquet", self._files.rows, self._known_columns())
 
     def column_type(self, name: str) -> pa.DataType:
         """Return the type of the column in the first file, dictionaries resolved."""
@@ -259,10 +220,6 @@ class ParquetImages(ImageSource):
             for batch in self._files.batches(info.key, batch_rows, [self._image, *columns]):
                 yield partial(self._raw, batch, types, (info.key, first_row))
                 first_row += batch.num_rows
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._files.found)
 
     def _raw(
         self, batch: pa.RecordBatch, types: Mapping[str, pa.DataType], place: tuple[str, int]

@@ -1,14 +1,12 @@
 """Tables made ready: read, checked, understood, split by row content, and mapped again.
 
 An entry holds `<split>.arrow`, Arrow IPC in one batch, whose schema says what its columns mean.
-
-The rows of a source, and of its separate holdout where there is one, as one table.
-
-More rows of a known table, read with its types: those whose nulls shall be filled.
+More rows of a table that is known already, those whose nulls shall be filled, are read with its
+types.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SourceError, first_few, listed
 from storage.records.durable import sync_file
 from storage.records.schema import (
     ClassCounts,
@@ -26,7 +24,6 @@ from storage.records.schema import (
     count_classes,
     with_table_metadata,
 )
-from storage.sources import open_source
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
     Builder,
@@ -38,8 +35,9 @@ from storage.sources.builder import (
     check_trained_classes,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
-from storage.sources.split_assignment import Collected, SplitAssignment, decide
+from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
     TableRead,
@@ -51,11 +49,84 @@ from storage.sources.tables.source import (
     check_values,
     dropped_columns,
 )
-from storage.sources.tables.suggest import Likely, certain_sums
+from storage.sources.tables.suggest import ConstraintSuggestion, certain_sums
 from storage.sources.tables.types import plain_table, unified
 from storage.stores.settings import StorageProfile
 
-_SHOWN = 3
+MAX_CLASSES: Final = 50
+"""A label of text or whole numbers with more values is a quantity or a name, not a class."""
+
+CLASS_KINDS: Final = frozenset({"category", "boolean", "integer"})
+"""Kinds whose values can be classes."""
+
+NO_CONTENT: Final = frozenset({"key", "text"})
+"""Kinds whose values name a row instead of describing it; they do not decide its split."""
+
+
+class TablesBuilder(Builder):
+    """Reads a table whole: it fits into memory."""
+
+    def libraries(self) -> Mapping[str, str]:
+        """Return pyarrow's version, which reads the files."""
+        return {"pyarrow": pa.__version__}
+
+    def build(self, job: PrepareJob, folder: Path) -> Built:
+        """Read, understand, decide the splits, and write one file per split."""
+        rows = read_rows(job)
+        if job.progress is not None:
+            job.progress(len(rows.table), len(rows.table))
+        inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
+        table = rows.table.select([column.name for column in inferred.columns])
+        check_kept(job.config, table.column_names)
+        _check_label_kind(job.config, inferred.columns)
+        assignment = _assign_splits(job.config, rows, table, inferred)
+        sums = _found_sums(job.config, table, inferred.columns)
+        sum_notes = [
+            f"{one.why}, so it is made from them; `source.sums: named` leaves it alone."
+            for one in sums
+        ]
+        metadata = TableMetadata(
+            columns=tuple(inferred.columns),
+            constraints=(*job.config.constraints, *(found.constraint for found in sums)),
+            min_group=job.min_group,
+        )
+        schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
+        table = table.replace_schema_metadata(schema.metadata)
+        counts: dict[str, ClassCounts] = {}
+        files: dict[str, tuple[str, ...]] = {}
+        for number, name in enumerate(SPLITS):
+            part = table.filter(pa.array(assignment.splits_N == number))
+            _write(folder / f"{name}.arrow", part)
+            files[name] = (f"{name}.arrow",)
+            counts[name] = _classes(job.config, part, inferred.columns)
+        counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
+        check_classes(job.config, counts, job.min_group, "tables")
+        if not _is_public(job.config.label, inferred.columns):
+            check_trained_classes(job.config, counts[TRAIN], job.min_group)
+        return Built(
+            split_rule=assignment.rule,
+            files=files,
+            rows={
+                name: int((assignment.splits_N == number).sum())
+                for number, name in enumerate(SPLITS)
+            },
+            class_counts=counts,
+            skipped=rows.skipped,
+            notes=(*rows.notes, *inferred.notes, *sum_notes, *assignment.notes),
+        )
+
+    def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
+        """Map the file of every split."""
+        return {name: _mapped(folder / f"{name}.arrow") for name in index["splits"]}
+
+
+BUILDER = TablesBuilder()
+
+
+def _present(config: SourceConfig, table: pa.Table) -> SourceConfig:
+    """Return the config without what it says of columns that have left the table."""
+    kept = tuple(column for column in config.columns if column.name in table.column_names)
+    return config.model_copy(update={"columns": kept})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +161,17 @@ def read_rows(job: PrepareJob) -> Rows:
     own = len(table)
     if len(reads) > 1:
         tables = [table, _like(table, reads[1].table, job)]
-        table, said = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
-        notes += said
+        table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
+        notes += more
     check_amount(job.config, len(table), "tables")
     held_out = np.arange(len(table)) >= own
     labelled, skipped = _labelled(job, table, own)
     if skipped:
         table, held_out = table.filter(pa.array(labelled)), held_out[labelled]
-        notes.append(_skipped_note(job, skipped, len(labelled)))
+        notes.append(
+            f"Skipped for want of a value of {job.config.label!r}: {len(skipped)} of "
+            f"{len(labelled)} rows, {first_few(skipped, '; ')}."
+        )
     check_label(job.config, table)
     split = job.config.split
     name = split.column or split.group_by
@@ -144,10 +218,10 @@ def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
         holdout = holdout.append_column(name, empty)
     absent = [name for name in table.column_names if name not in holdout.column_names]
     if absent:
-        shown = ", ".join(repr(name) for name in absent[:_SHOWN])
         msg = (
-            f"The source {job.sources[1].uri!r} of split.holdout_uri lacks the columns {shown} "
-            f"that {job.config.uri!r} has; add them, or drop them with source.columns."
+            f"The source {job.sources[1].uri!r} of split.holdout_uri lacks the columns "
+            f"{listed(absent)} that {job.config.uri!r} has; add them, or drop them with "
+            "source.columns."
         )
         raise SourceError(msg)
     return holdout.select(table.column_names)
@@ -172,98 +246,10 @@ def _labelled(job: PrepareJob, table: pa.Table, own: int) -> tuple[NDArray[np.bo
     return labelled, [f"{name} (no label)" for name in names]
 
 
-def _skipped_note(job: PrepareJob, skipped: list[str], total: int) -> str:
-    more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-    return (
-        f"Skipped for want of a value of {job.config.label!r}: {len(skipped)} of {total} rows, "
-        f"{'; '.join(skipped[:_SHOWN])}{more}."
-    )
-
-
-MAX_CLASSES: Final = 50
-"""A label of text or whole numbers with more values is a quantity or a name, not a class."""
-
-CLASS_KINDS: Final = frozenset({"category", "boolean", "integer"})
-"""Kinds whose values can be classes."""
-
-NO_CONTENT: Final = frozenset({"key", "text"})
-"""Kinds whose values name a row instead of describing it; they do not decide its side."""
-
-
-class TablesBuilder(Builder):
-    """Reads a table whole: it fits into memory."""
-
-    def libraries(self) -> Mapping[str, str]:
-        """Return pyarrow's version, which reads the files."""
-        return {"pyarrow": pa.__version__}
-
-    def build(self, job: PrepareJob, folder: Path) -> Built:
-        """Read, understand, decide the sides, and write one file per split."""
-        rows = read_rows(job)
-        if job.progress is not None:
-            job.progress(len(rows.table), len(rows.table))
-        inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
-        table = rows.table.select([column.name for column in inferred.columns])
-        check_kept(job.config, table.column_names)
-        _check_label_kind(job.config, inferred.columns)
-        decision = _decide(job.config, rows, table, inferred)
-        sums = _found_sums(job.config, table, inferred.columns)
-        metadata = TableMetadata(
-            columns=tuple(inferred.columns),
-            constraints=(*job.config.constraints, *(found.constraint for found in sums)),
-            min_group=job.min_group,
-        )
-        schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
-        table = table.replace_schema_metadata(schema.metadata)
-        counts: dict[str, ClassCounts] = {}
-        files: dict[str, tuple[str, ...]] = {}
-        for side, name in enumerate(SPLITS):
-            part = table.filter(pa.array(decision.sides == side))
-            _write(folder / f"{name}.arrow", part)
-            files[name] = (f"{name}.arrow",)
-            counts[name] = _classes(job.config, part, inferred.columns)
-        counts = counts if _are_classes(counts[TRAIN]) else dict.fromkeys(SPLITS, ())
-        check_classes(job.config, counts, job.min_group, "tables")
-        if not _is_public(job.config.label, inferred.columns):
-            check_trained_classes(job.config, counts[TRAIN], job.min_group)
-        return Built(
-            split_rule=decision.rule,
-            files=files,
-            rows={name: int((decision.sides == side).sum()) for side, name in enumerate(SPLITS)},
-            class_counts=counts,
-            skipped=rows.skipped,
-            notes=(*rows.notes, *inferred.notes, *map(_sum_note, sums), *decision.notes),
-        )
-
-    def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
-        """Map the file of every split."""
-        return {name: _mapped(folder / f"{name}.arrow") for name in index["splits"]}
-
-
-def _present(config: SourceConfig, table: pa.Table) -> SourceConfig:
-    """Return the config without what it says of columns that have left the table."""
-    kept = tuple(column for column in config.columns if column.name in table.column_names)
-    return config.model_copy(update={"columns": kept})
-
-
-def _found_sums(
-    config: SourceConfig, table: pa.Table, columns: Sequence[Column]
-) -> tuple[Likely, ...]:
-    """Return the sums to keep though nobody named them; the label is never made from others."""
-    if config.sums == "named":
-        return ()
-    taken = {name for constraint in config.constraints for name in constraint.columns}
-    return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
-
-
-def _sum_note(found: Likely) -> str:
-    return f"{found.why}, so it is made from them; `source.sums: named` leaves it alone."
-
-
-def _decide(
+def _assign_splits(
     config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred
 ) -> SplitAssignment:
-    """Give every row its side by its content, which the rule describes."""
+    """Return the split of every row by its content, which the rule describes."""
     without = {column.name for column in inferred.columns if column.kind in NO_CONTENT}
     if config.label is not None:
         without.add(config.label)
@@ -275,13 +261,13 @@ def _decide(
         )
         raise SourceError(msg)
     digests = row_digests(table, content)
-    collected = Collected(
+    collected = SplitInputs(
         digests=digests, final_digests=digests, deciding=rows.deciding, held_out=rows.held_out
     )
-    decision = decide(config.split, collected, refuse_leaks=True)
+    assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
-    rule = {**decision.rule, "without": sorted(left_out)}
-    return SplitAssignment(sides=decision.sides, rule=rule, notes=decision.notes)
+    rule = {**assignment.rule, "without": sorted(left_out)}
+    return replace(assignment, rule=rule)
 
 
 def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
@@ -291,10 +277,20 @@ def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
     if kind in {*NO_CONTENT, "constant"}:
         msg = (
             f"The label column {config.label!r} of the source {config.uri!r} is taken for "
-            f"{kind}, which nothing can be told from; name another column, say its kind in "
+            f"{kind}, which nothing can be predicted from; name another column, give its kind in "
             "source.columns, or set source.label to null."
         )
         raise SourceError(msg)
+
+
+def _found_sums(
+    config: SourceConfig, table: pa.Table, columns: Sequence[Column]
+) -> tuple[ConstraintSuggestion, ...]:
+    """Return the sums to keep though nobody named them; the label is never made from others."""
+    if config.sums == "named":
+        return ()
+    taken = {name for constraint in config.constraints for name in constraint.columns}
+    return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
 
 
 def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -> ClassCounts:
@@ -307,10 +303,6 @@ def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -
     if not any(test(column.type) for test in types):
         return ()
     return count_classes(column)
-
-
-def _are_classes(train: ClassCounts) -> bool:
-    return 0 < len(train) <= MAX_CLASSES
 
 
 def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
@@ -330,9 +322,6 @@ def _mapped(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
-BUILDER = TablesBuilder()
-
-
 def read_like(
     config: SourceConfig, uri: str, schema: pa.Schema, profile: StorageProfile | None = None
 ) -> TableRead:
@@ -350,7 +339,7 @@ def read_like(
         SourceError: there are no such rows, a column is missing, or a value is of another type.
         SettingsError, LakeError: as `open_source`.
     """
-    columns = tuple(_said(field) for field in schema)
+    columns = tuple(_column_config(field) for field in schema)
     wanted = SourceConfig(
         uri=uri,
         storage=config.storage,
@@ -380,8 +369,8 @@ def read_like(
     return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
 
 
-def _said(field: pa.Field) -> ColumnConfig:
-    """Return what CSV must be told so that a column is read as the known one's type."""
+def _column_config(field: pa.Field) -> ColumnConfig:
+    """Return the configuration with which CSV is read as the known column's type."""
     tests: tuple[tuple[Any, Kind], ...] = (
         (pa.types.is_integer, "integer"),
         (pa.types.is_floating, "float"),

@@ -1,18 +1,13 @@
-"""How one CSV file is laid out: delimiter, quotes, line ends, header; from its first part.
+"""One CSV file to columns of text: its layout, its records, and what is wrong in which line.
 
-One CSV file to columns of text.
-
-The text of a CSV file: unpacked, and brought to UTF-8.
-
-What is wrong with a CSV file, and in which line: it is read again, record by record.
+The layout (delimiter, quotes, line ends, header) is found in the first part of the file. Arrow
+reads the records; only where it fails, or a quote may be left open, the file is read again, record
+by record, for the line of the fault.
 """
 
-import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -23,13 +18,18 @@ import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig
+from storage.sources.tables.csv_encoding import to_utf8, unpack
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 20
 _SAMPLE_ROWS: Final = 500
+_PARSE_BLOCK_BYTES: Final = 16 << 20
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ENCLOSED: Final = re.compile(r"(?:^|[,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n])", re.MULTILINE)
 _VALUE: Final = re.compile(r"[-+]?[0-9][0-9.,:/-]*([eE][-+]?[0-9]+)?|[0-9-]+[T ][0-9:.]+Z?")
+_TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
+_END: Final = "unexpected end of data"
+_LARGE: Final = "field larger than"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,415 +45,6 @@ class CsvLayout:
     """As written, one per field of a record."""
     header_end: int
     """Bytes of the text up to the end of the header."""
-
-
-def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
-    """Return the layout of a text.
-
-    Args:
-        data: UTF-8.
-        given: the recipe's delimiter.
-        name: of the file, for messages.
-
-    Raises:
-        SourceError: there is no header.
-    """
-    said = _SEP_LINE.match(data)
-    start = said.end() if said else 0
-    sample = data[start : start + _SAMPLE_BYTES].decode("utf-8", errors="ignore")
-    whole = len(data) - start <= _SAMPLE_BYTES
-    quote = _quote(sample)
-    known = given or (said.group(1).decode() if said else None)
-    delimiter = known or _delimiter(sample, quote, whole=whole)
-    rows = list(_sample_records(sample, delimiter, quote, whole=whole))
-    if not rows:
-        msg = f"The file {name} is empty; write a header and rows, or leave it out."
-        raise SourceError(msg)
-    (header, end), space = rows[0], _has_space(sample[rows[0][1] :], delimiter, quote, whole=whole)
-    written, _ = first_record(sample, delimiter, quote)
-    if not (space or any(quote in title for title in written)):
-        header = written
-    others = [fields for fields, _ in rows[1:]]
-    if others and all(len(row) == len(header) + 1 and not row[-1] for row in others):
-        header = [*header, ""]
-    _check_header(header, others, name)
-    return CsvLayout(
-        delimiter=delimiter,
-        quote=quote,
-        line_end=_line_end(sample),
-        space=space,
-        sep_line=said is not None,
-        header=tuple(header),
-        header_end=start + len(sample[:end].encode()),
-    )
-
-
-def first_record(text: str, delimiter: str, quote: str) -> tuple[list[str], int]:
-    """Return the fields of the first record and where it ends.
-
-    Raises:
-        ValueError: there is none.
-    """
-    lines = _Ends(text)
-    for fields in csv.reader(lines, delimiter=delimiter, quotechar=quote):
-        if fields:
-            return fields, lines.at
-    msg = "there is no header"
-    raise ValueError(msg)
-
-
-def _quote(sample: str) -> str:
-    enclosed = len(_ENCLOSED.findall(sample))
-    return "'" if '"' not in sample and enclosed >= max(sample.count("\n") - 1, 2) else '"'
-
-
-def _delimiter(sample: str, quote: str, *, whole: bool) -> str:
-    """Return the delimiter by which most records have as many fields as the header."""
-    scores = {}
-    for delimiter in DELIMITERS:
-        sizes = [len(row) for row, _ in _sample_records(sample, delimiter, quote, whole=whole)]
-        fields = sizes[0] if sizes else 0
-        alike = sum(size in (fields, fields + 1) for size in sizes)
-        scores[delimiter] = (alike / len(sizes), fields) if fields > 1 else (0.0, 0)
-    return max(scores, key=lambda delimiter: scores[delimiter])
-
-
-def _sample_records(
-    sample: str, delimiter: str, quote: str, *, whole: bool
-) -> Iterator[tuple[list[str], int]]:
-    """Yield the first records that are not blank, and where each ends in the sample."""
-    ends = _Ends(sample)
-    reader = csv.reader(ends, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
-    try:
-        for number, row in enumerate(reader):
-            if number >= _SAMPLE_ROWS or (not whole and ends.at >= len(sample)):
-                return
-            if row:
-                yield row, ends.at
-    except csv.Error:
-        return
-
-
-class _Ends:
-    """The lines of a text, and how far they were read."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self.at = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.at += len(line)
-        return line
-
-
-def _line_end(sample: str) -> str:
-    if "\r\n" in sample:
-        return "\r\n"
-    return "\r" if "\r" in sample and "\n" not in sample else "\n"
-
-
-def _has_space(rows: str, delimiter: str, quote: str, *, whole: bool) -> bool:
-    """Whether a space stands after every delimiter of the rows, quoted fields left aside."""
-    if delimiter + " " not in rows:
-        return False
-    bare = re.sub(f"{quote}[^{quote}]*{quote}", "", rows)
-    lines = bare.splitlines()[: _SAMPLE_ROWS if whole else -1]
-    fields = [field for line in lines for field in line.split(delimiter)[1:]]
-    return bool(fields) and all(field.startswith(" ") for field in fields)
-
-
-def _check_header(header: list[str], rows: list[list[str]], name: str) -> None:
-    names = [text.strip() for text in header if text.strip()]
-    twice = [text for text in dict.fromkeys(names) if names.count(text) > 1]
-    if _looks_like_data(header, rows):
-        msg = (
-            f"The first line of {name} reads like data, not like names of columns; put a header "
-            "line before it."
-        )
-        raise SourceError(msg)
-    if twice:
-        msg = (
-            f"The file {name} has {names.count(twice[0])} columns of the name {twice[0]!r}; give "
-            "every column a name of its own."
-        )
-        raise SourceError(msg)
-
-
-def _looks_like_data(header: list[str], rows: list[list[str]]) -> bool:
-    """Whether numbers or dates head columns of such, and no word does."""
-    typed = 0
-    for place, title in enumerate(header):
-        below = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
-        numeric = bool(below) and sum(map(_is_value, below)) >= 0.9 * len(below)
-        if numeric and title.strip() and not _is_value(title.strip()):
-            return False
-        typed += numeric and _is_value(title.strip()) and not _is_year(title.strip())
-    return typed > 0
-
-
-def _is_value(text: str) -> bool:
-    return _VALUE.fullmatch(text) is not None
-
-
-def _is_year(text: str) -> bool:
-    return re.fullmatch(r"(19|20)[0-9]{2}", text) is not None
-
-
-_DECODE_BLOCK_BYTES: Final = 8 << 20
-_BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """A file as UTF-8 without a byte order mark."""
-
-    data: bytes
-    encoding: str
-    bom: bool
-    note: str | None = None
-
-
-def unpack(data: bytes, name: str) -> bytes:
-    """Return what is in a gzip file, or the bytes themselves.
-
-    Raises:
-        SourceError: the gzip file is broken.
-    """
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        msg = f"The file {name} is a broken gzip file ({error}); copy it again."
-        raise SourceError(msg) from error
-
-
-def to_utf8(data: bytes, given: str | None, name: str) -> Text:
-    """Return the file as UTF-8: by its byte order mark, as the recipe says, or as detected.
-
-    Raises:
-        SourceError: it is empty, holds NUL bytes, or is not in the encoding.
-    """
-    bom, encoding = next(((mark, code) for mark, code in _BOMS if data.startswith(mark)), (b"", ""))
-    body = data[len(bom) :]
-    if not body.strip():
-        msg = f"The file {name} is empty; write a header and rows, or leave it out."
-        raise SourceError(msg)
-    note = None
-    guessed = not encoding and given is None
-    if not encoding:
-        encoding, note = _guess(body, name) if given is None else (_known(given), None)
-    text = body if encoding == "utf-8" else _decoded(body, encoding, name).encode()
-    if encoding == "utf-8" and not guessed:
-        _check_utf8(body, name)
-    _check_nul(text, name)
-    return Text(data=text, encoding=encoding, bom=bool(bom), note=note)
-
-
-def _known(encoding: str) -> str:
-    try:
-        return codecs.lookup(encoding).name
-    except LookupError as error:
-        msg = (
-            f"source.csv.encoding {encoding!r} is no encoding that Python knows; write for "
-            "example utf-8, cp1252 or utf-16."
-        )
-        raise SourceError(msg) from error
-
-
-def _guess(body: bytes, name: str) -> tuple[str, str | None]:
-    if body[:200].count(0) * 3 > len(body[:200]):
-        msg = (
-            f"The file {name} is full of NUL bytes, as UTF-16 without a byte order mark is; "
-            "set source.csv.encoding to utf-16-le or utf-16-be."
-        )
-        raise SourceError(msg)
-    bad = _first_invalid(body)
-    if bad is None:
-        return "utf-8", None
-    if _has_multibyte(body):
-        raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
-    encoding = "cp1252" if _decodes(body, "cp1252") else "latin-1"
-    line = body.count(b"\n", 0, bad) + 1
-    return encoding, (
-        f"{name} is not UTF-8 (line {line}) and is read as {encoding}; "
-        "set source.csv.encoding if it is another"
-    )
-
-
-def _first_invalid(body: bytes) -> int | None:
-    """Return where the first byte is that is not UTF-8."""
-    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(body)
-    for start in range(0, len(body), _DECODE_BLOCK_BYTES):
-        held = len(decoder.getstate()[0])
-        block = view[start : start + _DECODE_BLOCK_BYTES]
-        try:
-            decoder.decode(bytes(block), final=start + _DECODE_BLOCK_BYTES >= len(body))
-        except UnicodeDecodeError as error:
-            return start - held + error.start
-    return None
-
-
-def _has_multibyte(body: bytes) -> bool:
-    """Return whether there are letters that only UTF-8 writes so."""
-    return re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", body) is not None
-
-
-def _decodes(body: bytes, encoding: str) -> bool:
-    try:
-        body.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _check_utf8(body: bytes, name: str) -> None:
-    bad = _first_invalid(body)
-    if bad is not None:
-        raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
-
-
-def _decoded(body: bytes, encoding: str, name: str) -> str:
-    try:
-        return body.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        other = "utf-8" if _first_invalid(body) is None else "latin-1"
-        raise _wrong_encoding(body, error.start, name, encoding, other) from error
-
-
-def _wrong_encoding(body: bytes, at: int, name: str, encoding: str, other: str) -> SourceError:
-    line = body.count(b"\n", 0, at) + 1
-    return SourceError(
-        f"The file {name} is not {encoding}: byte {at} (0x{body[at]:02x}) in line {line} does not "
-        f"fit; try source.csv.encoding: {other}, or correct that line."
-    )
-
-
-def _check_nul(text: bytes, name: str) -> None:
-    at = text.find(b"\0")
-    if at >= 0:
-        line = text.count(b"\n", 0, at) + 1
-        msg = (
-            f"The file {name} holds a NUL byte in line {line}, so it is no plain text; write it "
-            "again, or set source.csv.encoding if it is UTF-16."
-        )
-        raise SourceError(msg)
-
-
-_END: Final = "unexpected end of data"
-_LARGE: Final = "field larger than"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    first_line: int
-    last_line: int
-    fields: list[str]
-
-
-def ragged(data: bytes, layout: CsvLayout, name: str, reason: str) -> SourceError:
-    """Make the error for a file that does not parse: a quote left open, or too many fields.
-
-    Args:
-        data: the text.
-        layout: how its records are set apart.
-        name: of the file.
-        reason: what the parser said, where nothing better is found.
-    """
-    open_quote = unclosed(data, layout, name)
-    if open_quote is not None:
-        return open_quote
-    wanted = len(layout.header)
-    for record in _records(data, layout):
-        if len(record.fields) != wanted:
-            return SourceError(
-                f"Line {record.first_line} of {name} has {_fields(len(record.fields))}, and the "
-                f"header has {wanted}; correct that line, or quote fields that hold the delimiter."
-            )
-    return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
-
-
-def unclosed(data: bytes, layout: CsvLayout, name: str) -> SourceError | None:
-    """Return the error for a quote that is opened and never closed, or None."""
-    line = 1
-    try:
-        for record in _records(data, layout, strict=True):
-            line = record.last_line + 1
-    except csv.Error as error:
-        end = _open_record(data, layout, line)
-        if _END in str(error) or end > line:
-            return SourceError(
-                f"Line {line} of {name} opens a quote ({layout.quote}) that is not closed; close "
-                "it, or double the quotes inside the field."
-            )
-    return None
-
-
-def line_of(data: bytes, layout: CsvLayout, row: int) -> int:
-    """Return the line where a row (from 0, the header not counted) begins."""
-    for number, record in enumerate(_records(data, layout)):
-        if number == row + 1:
-            return record.first_line
-    return data.count(b"\n") + 1
-
-
-def rewritten(data: bytes, layout: CsvLayout) -> bytes:
-    """Return the rows with no space after delimiters, for quotes that follow a space."""
-    sink = io.StringIO(newline="")
-    writer = csv.writer(sink, delimiter=layout.delimiter, quotechar=layout.quote)
-    writer.writerows(record.fields for record in _records(data, layout))
-    return sink.getvalue().encode()
-
-
-def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterator[_Record]:
-    """Yield header and rows that are not blank, up to a field that Python's limit forbids."""
-    text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
-    reader = csv.reader(
-        text,
-        delimiter=layout.delimiter,
-        quotechar=layout.quote,
-        skipinitialspace=layout.space,
-        strict=strict,
-    )
-    if layout.sep_line:
-        next(reader)
-    last = reader.line_num
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if strict and _LARGE not in str(error):
-                raise
-            return
-        if fields:
-            yield _Record(first_line=last + 1, last_line=reader.line_num, fields=fields)
-        last = reader.line_num
-
-
-def _fields(count: int) -> str:
-    return f"{count} field{'s' if count != 1 else ''}"
-
-
-def _open_record(data: bytes, layout: CsvLayout, line: int) -> int:
-    """Return the last line of the record that begins in a line, read without being strict."""
-    records = (record for record in _records(data, layout) if record.first_line >= line)
-    return next((record.last_line for record in records), line)
-
-
-_PARSE_BLOCK_BYTES: Final = 16 << 20
-_TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -553,3 +144,257 @@ def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
         pc.utf8_ltrim_whitespace(chunk.dictionary).take(chunk.indices) for chunk in column.chunks
     ]
     return pa.chunked_array(chunks, pa.string()).dictionary_encode()
+
+
+def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
+    """Return the layout of a text.
+
+    Args:
+        data: UTF-8.
+        given: the recipe's delimiter.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: there is no header.
+    """
+    sep_line = _SEP_LINE.match(data)
+    start = sep_line.end() if sep_line else 0
+    sample = data[start : start + _SAMPLE_BYTES].decode("utf-8", errors="ignore")
+    whole = len(data) - start <= _SAMPLE_BYTES
+    quote = _quote(sample)
+    known = given or (sep_line.group(1).decode() if sep_line else None)
+    delimiter = known or _delimiter(sample, quote, whole=whole)
+    rows = list(_sample_records(sample, delimiter, quote, whole=whole))
+    if not rows:
+        msg = f"The file {name} is empty; write a header and rows, or leave it out."
+        raise SourceError(msg)
+    (header, end), space = rows[0], _has_space(sample[rows[0][1] :], delimiter, quote, whole=whole)
+    written, _ = first_record(sample, delimiter, quote)
+    if not (space or any(quote in title for title in written)):
+        header = written
+    others = [fields for fields, _ in rows[1:]]
+    if others and all(len(row) == len(header) + 1 and not row[-1] for row in others):
+        header = [*header, ""]
+    _check_header(header, others, name)
+    return CsvLayout(
+        delimiter=delimiter,
+        quote=quote,
+        line_end=_line_end(sample),
+        space=space,
+        sep_line=sep_line is not None,
+        header=tuple(header),
+        header_end=start + len(sample[:end].encode()),
+    )
+
+
+def first_record(text: str, delimiter: str, quote: str) -> tuple[list[str], int]:
+    """Return the fields of the first record and where it ends.
+
+    Raises:
+        ValueError: there is none.
+    """
+    lines = _Ends(text)
+    for fields in csv.reader(lines, delimiter=delimiter, quotechar=quote):
+        if fields:
+            return fields, lines.at
+    msg = "there is no header"
+    raise ValueError(msg)
+
+
+def _quote(sample: str) -> str:
+    enclosed = len(_ENCLOSED.findall(sample))
+    return "'" if '"' not in sample and enclosed >= max(sample.count("\n") - 1, 2) else '"'
+
+
+def _delimiter(sample: str, quote: str, *, whole: bool) -> str:
+    """Return the delimiter by which most records have as many fields as the header."""
+    scores = {}
+    for delimiter in DELIMITERS:
+        sizes = [len(row) for row, _ in _sample_records(sample, delimiter, quote, whole=whole)]
+        fields = sizes[0] if sizes else 0
+        alike = sum(size in (fields, fields + 1) for size in sizes)
+        scores[delimiter] = (alike / len(sizes), fields) if fields > 1 else (0.0, 0)
+    return max(scores, key=lambda delimiter: scores[delimiter])
+
+
+def _sample_records(
+    sample: str, delimiter: str, quote: str, *, whole: bool
+) -> Iterator[tuple[list[str], int]]:
+    """Yield the first records that are not blank, and where each ends in the sample."""
+    ends = _Ends(sample)
+    reader = csv.reader(ends, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+    try:
+        for number, row in enumerate(reader):
+            if number >= _SAMPLE_ROWS or (not whole and ends.at >= len(sample)):
+                return
+            if row:
+                yield row, ends.at
+    except csv.Error:
+        return
+
+
+class _Ends:
+    """The lines of a text, and how many characters were read."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self.at = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.at += len(line)
+        return line
+
+
+def _line_end(sample: str) -> str:
+    if "\r\n" in sample:
+        return "\r\n"
+    return "\r" if "\r" in sample and "\n" not in sample else "\n"
+
+
+def _has_space(rows: str, delimiter: str, quote: str, *, whole: bool) -> bool:
+    """Whether a space stands after every delimiter of the rows, quoted fields left aside."""
+    if delimiter + " " not in rows:
+        return False
+    bare = re.sub(f"{quote}[^{quote}]*{quote}", "", rows)
+    lines = bare.splitlines()[: _SAMPLE_ROWS if whole else -1]
+    fields = [field for line in lines for field in line.split(delimiter)[1:]]
+    return bool(fields) and all(field.startswith(" ") for field in fields)
+
+
+def _check_header(header: list[str], rows: list[list[str]], name: str) -> None:
+    names = [text.strip() for text in header if text.strip()]
+    twice = [text for text in dict.fromkeys(names) if names.count(text) > 1]
+    if _looks_like_data(header, rows):
+        msg = (
+            f"The first line of {name} reads like data, not like names of columns; put a header "
+            "line before it."
+        )
+        raise SourceError(msg)
+    if twice:
+        msg = (
+            f"The file {name} has {names.count(twice[0])} columns of the name {twice[0]!r}; give "
+            "every column a name of its own."
+        )
+        raise SourceError(msg)
+
+
+def _looks_like_data(header: list[str], rows: list[list[str]]) -> bool:
+    """Whether numbers or dates head columns of such, and no word does."""
+    typed = 0
+    for place, title in enumerate(header):
+        below = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
+        numeric = bool(below) and sum(map(_is_value, below)) >= 0.9 * len(below)
+        if numeric and title.strip() and not _is_value(title.strip()):
+            return False
+        typed += numeric and _is_value(title.strip()) and not _is_year(title.strip())
+    return typed > 0
+
+
+def _is_value(text: str) -> bool:
+    return _VALUE.fullmatch(text) is not None
+
+
+def _is_year(text: str) -> bool:
+    return re.fullmatch(r"(19|20)[0-9]{2}", text) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    first_line: int
+    last_line: int
+    fields: list[str]
+
+
+def ragged(data: bytes, layout: CsvLayout, name: str, reason: str) -> SourceError:
+    """Make the error for a file that does not parse: a quote left open, or too many fields.
+
+    Args:
+        data: the text.
+        layout: how its records are set apart.
+        name: of the file.
+        reason: what the parser said, where nothing better is found.
+    """
+    open_quote = unclosed(data, layout, name)
+    if open_quote is not None:
+        return open_quote
+    wanted = len(layout.header)
+    for record in _records(data, layout):
+        if len(record.fields) != wanted:
+            return SourceError(
+                f"Line {record.first_line} of {name} has {_fields(len(record.fields))}, and the "
+                f"header has {wanted}; correct that line, or quote fields that hold the delimiter."
+            )
+    return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
+
+
+def unclosed(data: bytes, layout: CsvLayout, name: str) -> SourceError | None:
+    """Return the error for a quote that is opened and never closed, or None."""
+    line = 1
+    try:
+        for record in _records(data, layout, strict=True):
+            line = record.last_line + 1
+    except csv.Error as error:
+        end = _open_record(data, layout, line)
+        if _END in str(error) or end > line:
+            return SourceError(
+                f"Line {line} of {name} opens a quote ({layout.quote}) that is not closed; close "
+                "it, or double the quotes inside the field."
+            )
+    return None
+
+
+def line_of(data: bytes, layout: CsvLayout, row: int) -> int:
+    """Return the line where a row (from 0, the header not counted) begins."""
+    for number, record in enumerate(_records(data, layout)):
+        if number == row + 1:
+            return record.first_line
+    return data.count(b"\n") + 1
+
+
+def rewritten(data: bytes, layout: CsvLayout) -> bytes:
+    """Return the rows with no space after delimiters, for quotes that follow a space."""
+    sink = io.StringIO(newline="")
+    writer = csv.writer(sink, delimiter=layout.delimiter, quotechar=layout.quote)
+    writer.writerows(record.fields for record in _records(data, layout))
+    return sink.getvalue().encode()
+
+
+def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterator[_Record]:
+    """Yield header and rows that are not blank, up to a field that Python's limit forbids."""
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
+    reader = csv.reader(
+        text,
+        delimiter=layout.delimiter,
+        quotechar=layout.quote,
+        skipinitialspace=layout.space,
+        strict=strict,
+    )
+    if layout.sep_line:
+        next(reader)
+    last = reader.line_num
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if strict and _LARGE not in str(error):
+                raise
+            return
+        if fields:
+            yield _Record(first_line=last + 1, last_line=reader.line_num, fields=fields)
+        last = reader.line_num
+
+
+def _fields(count: int) -> str:
+    return f"{count} field{'s' if count != 1 else ''}"
+
+
+def _open_record(data: bytes, layout: CsvLayout, line: int) -> int:
+    """Return the last line of the record that begins in a line, read without being strict."""
+    records = (record for record in _records(data, layout) if record.first_line >= line)
+    return next((record.last_line for record in records), line)

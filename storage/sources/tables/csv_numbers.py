@@ -1,6 +1,7 @@
-"""Numbers written as text: which mark stands before the fraction, and how they are read.
+"""Columns of text as their distinct values, and the numbers among them.
 
-A column of texts as its distinct values: types are decided on those, rows follow by code.
+Types are decided on distinct texts, and rows follow by code. Numbers are read by the marks, before
+the fraction and between thousands, that the columns of a file prove.
 
 Shape legend: N rows, U distinct texts.
 """
@@ -22,19 +23,22 @@ SURE_NULLS: Final = (
     "#N/A N/A", "-nan",
 )  # fmt: skip
 """Words that nobody uses for anything but a missing value."""
+
 WORD_NULLS: Final = ("NA", "na", "None", "none", "NONE")
 """Words that may mean something: NA is Namibia, None a kind of masonry."""
+
 SYMBOL_NULLS: Final = ("?", "-", "--", ".", "..", "\u2013", "\u2014")
 """Signs that stand for a missing value where all other values are words or numbers."""
+
 ALL_NULLS: Final = (*SURE_NULLS, *WORD_NULLS, *SYMBOL_NULLS)
-
-
-def matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    """Return which texts an expression is found in."""
-    found: NDArray[np.bool_] = pc.match_substring_regex(texts, pattern).to_numpy(
-        zero_copy_only=False
-    )
-    return found.astype(np.bool_)
+_EXPONENT: Final = r"([eE][+-]?[0-9]+)?"
+_MOST: Final = 0.9
+_OTHER: Final = {".": ",", ",": "."}
+_GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019", " ")
+_GROUPED: Final = r"([0-9])[\x{a0}\x{202f}'\x{2019} ]([0-9]{3})"
+_INT64_DIGITS: Final = 18
+_DECIMAL_DIGITS: Final = 38
+_INFINITE: Final = r"[+-]?[Ii](nf|NF)(inity|INITY)?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +115,12 @@ def distinct(name: str, column: pa.ChunkedArray) -> Distinct:
     return Distinct(name=name, texts_U=texts, codes_N=pa.chunked_array(codes, pa.int32()))
 
 
-_EXPONENT: Final = r"([eE][+-]?[0-9]+)?"
-_MOST: Final = 0.9
-_OTHER: Final = {".": ",", ",": "."}
-_GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019", " ")
-_GROUPED: Final = r"([0-9])[\x{a0}\x{202f}'\x{2019} ]([0-9]{3})"
-_INT64_DIGITS: Final = 18
-_DECIMAL_DIGITS: Final = 38
-_INFINITE: Final = r"[+-]?[Ii](nf|NF)(inity|INITY)?"
+def matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """Return which texts an expression is found in."""
+    found: NDArray[np.bool_] = pc.match_substring_regex(texts, pattern).to_numpy(
+        zero_copy_only=False
+    )
+    return found.astype(np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,75 +130,6 @@ class Marks:
     decimal: str = "."
     thousands: str | None = None
     notes: tuple[str, ...] = ()
-
-
-def integer_pattern(thousands: str | None) -> str:
-    """Return the expression of a whole number without leading zeros."""
-    plain = r"-?(0|[1-9][0-9]*)"
-    return f"^({plain}|{_grouped(thousands)})$" if thousands else f"^{plain}$"
-
-
-def float_pattern(decimal: str, thousands: str | None) -> str:
-    """Return the expression of a number; +49 is none, as telephone numbers begin so."""
-    whole = "(0|[1-9][0-9]*)"
-    if thousands:
-        whole = f"({_grouped(thousands)}|{whole})"
-    mark = "\\" + decimal
-    fraction = f"[+-]?({whole}?{mark}[0-9]+|{whole}{mark}){_EXPONENT}"
-    return f"^({fraction}|-?{whole}{_EXPONENT}|{_INFINITE})$"
-
-
-def plain_texts(texts: pa.Array, marks: Marks) -> pa.Array:
-    """Return numbers as every machine reads them."""
-    if marks.thousands:
-        texts = pc.replace_substring(texts, marks.thousands, "")
-    if marks.decimal != ".":
-        texts = pc.replace_substring(texts, marks.decimal, ".")
-    return pc.replace_substring_regex(texts, r"^\+", "")
-
-
-def read_integers(texts: pa.Array, marks: Marks) -> tuple[pa.Array, str | None]:
-    """Return whole numbers, and what to say when they are too large for 64 bits."""
-    plain = plain_texts(texts, marks)
-    lengths = pc.utf8_length(pc.replace_substring(plain, "-", ""))
-    shortest, longest = pc.min(lengths).as_py(), pc.max(lengths).as_py()
-    if longest <= _INT64_DIGITS:
-        return pc.cast(plain, pa.int64()), None
-    try:
-        return pc.cast(plain, pa.int64()), None
-    except pa.ArrowInvalid:
-        pass
-    if longest > _DECIMAL_DIGITS or shortest == longest:
-        return texts, f"numbers of {longest} digits do not fit 64 bits and are kept as text"
-    type_ = pa.decimal128(_DECIMAL_DIGITS, 0)
-    return pc.cast(plain, type_), f"numbers of {longest} digits do not fit 64 bits: decimals"
-
-
-def read_floats(texts: pa.Array, marks: Marks) -> pa.Array:
-    """Return 64-bit floats, the nearest to what is written."""
-    return pc.cast(plain_texts(texts, marks), pa.float64())
-
-
-def read_decimals(texts: pa.Array, marks: Marks) -> pa.Array | None:
-    """Return decimals of the scale that is written; None where 38 digits do not suffice."""
-    plain = plain_texts(texts, marks)
-    if matches(plain, "[eEn]").any():
-        return None
-    scale = _decimals(plain).max(initial=0)
-    whole = pc.utf8_length(pc.replace_substring_regex(plain, r"\..*|-", "")).to_numpy()
-    digits = int(whole.max(initial=1) + scale)
-    if digits > _DECIMAL_DIGITS:
-        return None
-    return pc.cast(plain, pa.decimal128(max(digits, _INT64_DIGITS), int(scale)))
-
-
-def fixed_decimals(texts: pa.Array, marks: Marks) -> int | None:
-    """Return how many decimals every number has, None where they differ."""
-    plain = plain_texts(texts, marks)
-    counts = _decimals(plain)
-    if not len(counts) or counts.min() != counts.max() or matches(plain, "[eEn]").any():
-        return None
-    return int(counts[0]) or None
 
 
 def decide_marks(columns: Sequence[Distinct], delimiter: str, given: str | None) -> Marks:
@@ -284,6 +217,75 @@ def _vary(words: pa.Array) -> bool:
 
 def _grouped(mark: str) -> str:
     return rf"-?[1-9][0-9]{{0,2}}(\x{{{ord(mark):x}}}[0-9]{{3}})+"
+
+
+def integer_pattern(thousands: str | None) -> str:
+    """Return the expression of a whole number without leading zeros."""
+    plain = r"-?(0|[1-9][0-9]*)"
+    return f"^({plain}|{_grouped(thousands)})$" if thousands else f"^{plain}$"
+
+
+def float_pattern(decimal: str, thousands: str | None) -> str:
+    """Return the expression of a number; +49 is none, as telephone numbers begin so."""
+    whole = "(0|[1-9][0-9]*)"
+    if thousands:
+        whole = f"({_grouped(thousands)}|{whole})"
+    mark = "\\" + decimal
+    fraction = f"[+-]?({whole}?{mark}[0-9]+|{whole}{mark}){_EXPONENT}"
+    return f"^({fraction}|-?{whole}{_EXPONENT}|{_INFINITE})$"
+
+
+def plain_texts(texts: pa.Array, marks: Marks) -> pa.Array:
+    """Return numbers as every machine reads them."""
+    if marks.thousands:
+        texts = pc.replace_substring(texts, marks.thousands, "")
+    if marks.decimal != ".":
+        texts = pc.replace_substring(texts, marks.decimal, ".")
+    return pc.replace_substring_regex(texts, r"^\+", "")
+
+
+def read_integers(texts: pa.Array, marks: Marks) -> tuple[pa.Array, str | None]:
+    """Return whole numbers, and what to say when they are too large for 64 bits."""
+    plain = plain_texts(texts, marks)
+    lengths = pc.utf8_length(pc.replace_substring(plain, "-", ""))
+    shortest, longest = pc.min(lengths).as_py(), pc.max(lengths).as_py()
+    if longest <= _INT64_DIGITS:
+        return pc.cast(plain, pa.int64()), None
+    try:
+        return pc.cast(plain, pa.int64()), None
+    except pa.ArrowInvalid:
+        pass
+    if longest > _DECIMAL_DIGITS or shortest == longest:
+        return texts, f"numbers of {longest} digits do not fit 64 bits and are kept as text"
+    type_ = pa.decimal128(_DECIMAL_DIGITS, 0)
+    return pc.cast(plain, type_), f"numbers of {longest} digits do not fit 64 bits: decimals"
+
+
+def read_floats(texts: pa.Array, marks: Marks) -> pa.Array:
+    """Return 64-bit floats, the nearest to what is written."""
+    return pc.cast(plain_texts(texts, marks), pa.float64())
+
+
+def read_decimals(texts: pa.Array, marks: Marks) -> pa.Array | None:
+    """Return decimals of the scale that is written; None where 38 digits do not suffice."""
+    plain = plain_texts(texts, marks)
+    if matches(plain, "[eEn]").any():
+        return None
+    scale = _decimals(plain).max(initial=0)
+    whole = pc.utf8_length(pc.replace_substring_regex(plain, r"\..*|-", "")).to_numpy()
+    digits = int(whole.max(initial=1) + scale)
+    if digits > _DECIMAL_DIGITS:
+        return None
+    return pc.cast(plain, pa.decimal128(max(digits, _INT64_DIGITS), int(scale)))
+
+
+def fixed_decimals(texts: pa.Array, marks: Marks) -> int | None:
+    """Return how many decimals every number has, None where they differ."""
+    plain = plain_texts(texts, marks)
+    counts = _decimals(plain)
+    if not len(counts) or counts.min() != counts.max() or matches(plain, "[eEn]").any():
+        return None
+    return int(counts[0]) or None
 
 
 def _decimals(plain: pa.Array) -> NDArray[np.int64]:

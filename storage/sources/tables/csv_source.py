@@ -1,32 +1,26 @@
-"""CSV files to one Arrow table with exact types, and how they are written.
-
-CSV files as a source of rows.
-"""
+"""CSV files as a source of rows: one Arrow table with exact types, and how it is written."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Final
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SourceError, first_few, listed
 from storage.sources.builder import SourceDescription
 from storage.sources.config import SourceConfig
-from storage.sources.files import SourceFiles, digest_files, verify_unchanged
+from storage.sources.files import FileSource, SourceFiles
 from storage.sources.tables import dialect
 from storage.sources.tables.csv_dates import check_format
-from storage.sources.tables.csv_file import ParsedFile, parse_file
+from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
-from storage.sources.tables.csv_types import ColumnTyping
+from storage.sources.tables.csv_types import type_columns
 from storage.sources.tables.dialect import Dialect, Style, with_dialect
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
-
-_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +46,41 @@ class _Columns:
     notes: tuple[str, ...]
 
 
+class DelimitedTable(FileSource, TableSource):
+    """The rows of one or more CSV files of one dialect; read once, when first asked."""
+
+    def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
+        super().__init__(found)
+        self._config = config
+
+    @cached_property
+    def description(self) -> SourceDescription:
+        """Counts of the rows; the files are read for it."""
+        table = self._content.table
+        return self._described("csv", len(table), table.column_names)
+
+    def check(self, config: SourceConfig) -> None:
+        """Nothing is known before the files are read."""
+
+    def schema(self) -> pa.Schema:
+        """Return what was inferred from the text."""
+        return self._content.table.schema
+
+    def read(self) -> TableRead:
+        """Return the rows with the dialect they were written in."""
+        table = self._content.table
+        kept = [name not in unread_columns(self._config) for name in table.column_names]
+        return TableRead(
+            table=table.select([i for i, keep in enumerate(kept) if keep]),
+            notes=self._content.notes,
+            metadata={dialect.KEY: self._content.dialect.to_json()},
+        )
+
+    @cached_property
+    def _content(self) -> CsvTable:
+        return read_csv_files(self._found, self._config)
+
+
 def read_csv_files(found: SourceFiles, config: SourceConfig) -> CsvTable:
     """Read the files of a source; gzip is recognised by its content.
 
@@ -62,8 +91,9 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> CsvTable:
     _check_config(config)
     files = [parse_file(found.store.get(info.key), config.csv, info.key) for info in found.files]
     columns = _joined(files)
-    typing = ColumnTyping(found=found, config=config, files=tuple(files), columns=columns.kept)
-    marks, results = typing.run()
+    marks, results = type_columns(
+        columns.kept, config, files[0].layout.delimiter, partial(_locate, found, config, files)
+    )
     dialect = Dialect(
         delimiter=files[0].layout.delimiter,
         quote=files[0].layout.quote,
@@ -89,6 +119,16 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> CsvTable:
         dialect=dialect,
         notes=(dialect.describe(), *notes),
     )
+
+
+def _locate(found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile], row: int) -> str:
+    """Return the line and the file of a row, counted over all files."""
+    for info, file in zip(found.files, files, strict=True):
+        if row < file.rows:
+            raw = found.store.get(info.key)
+            return f"line {find_line(raw, config.csv, file, row)} of {file.name}"
+        row -= file.rows
+    return f"row {row}"
 
 
 def _check_config(config: SourceConfig) -> None:
@@ -120,8 +160,7 @@ def _joined(files: Sequence[ParsedFile]) -> _Columns:
         notes.append(f"{inner} columns without a name and without a value are left out")
     named = [n for n, bare, gone in zip(names, unnamed, empty, strict=True) if bare and not gone]
     if named:
-        shown = ", ".join(named[:_SHOWN])
-        notes.append(f"columns without a name in the header are called {shown}")
+        notes.append(f"columns without a name in the header are called {first_few(named)}")
     kept = tuple(column for column, gone in zip(columns, empty, strict=True) if not gone)
     return _Columns(kept=kept, names=names, trailing=trailing, notes=tuple(notes))
 
@@ -144,8 +183,8 @@ def _check_same_header(names: Sequence[str], first: ParsedFile, file: ParsedFile
         return
     lacking = [name for name in names if name not in others]
     more = [name for name in others if name not in names]
-    parts = [f"lacks {_listed(lacking)}"] if lacking else []
-    parts += [f"has {_listed(more)} besides"] if more else []
+    parts = [f"lacks {listed(lacking)}"] if lacking else []
+    parts += [f"has {listed(more)} besides"] if more else []
     msg = (
         f"The header of {file.name} differs from that of {first.name}: it {' and '.join(parts)}; "
         "give all files the same columns, or leave it out with source.exclude."
@@ -172,61 +211,3 @@ def _styles(first: ParsedFile, columns: _Columns, styles: dict[str, Style]) -> d
             if style != Style():
                 kept[name] = style
     return kept
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
-
-
-class DelimitedTable(TableSource):
-    """The rows of one or more CSV files of one dialect; read once, when first asked."""
-
-    def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
-        self.uri = config.uri
-        self._config = config
-        self._found = found
-        self.ignored_files = found.ignored
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._found.store, self._found.files)
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """Counts of the rows; the files are read for it."""
-        return SourceDescription(
-            kind="csv",
-            modality=self.modality,
-            files=len(self._found.files),
-            size_bytes=sum(info.size_bytes for info in self._found.files),
-            ignored_files=self.ignored_files,
-            rows=len(self._content.table),
-            columns=tuple(self._content.table.column_names),
-        )
-
-    def check(self, config: SourceConfig) -> None:
-        """Nothing is known before the files are read."""
-
-    def schema(self) -> pa.Schema:
-        """Return what was inferred from the text."""
-        return self._content.table.schema
-
-    def read(self) -> TableRead:
-        """Return the rows with the dialect they were written in."""
-        table = self._content.table
-        kept = [name not in unread_columns(self._config) for name in table.column_names]
-        return TableRead(
-            table=table.select([i for i, keep in enumerate(kept) if keep]),
-            notes=self._content.notes,
-            metadata={dialect.KEY: self._content.dialect.to_json()},
-        )
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._found)
-
-    @cached_property
-    def _content(self) -> CsvTable:
-        return read_csv_files(self._found, self._config)

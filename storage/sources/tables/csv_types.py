@@ -1,19 +1,13 @@
-"""From texts to exact types, column by column. Shape legend: N rows, U distinct texts.
+"""From texts to exact types, for all columns of CSV files together.
 
-The types of all columns of CSV files: decided together, refused with the line of the fault.
-
-Reading the texts of one column as numbers, booleans or dates: a typed column, or None.
-
-What is known of one column of a CSV file: its values, the words for missing ones, its type.
+Every column becomes numbers, booleans, dates or text, as the recipe says or as all its values
+prove; one that is mixed or ambiguous is refused with the line of the fault. Which words stand for a
+missing value is decided per column.
 
 Shape legend: N rows, U distinct texts, V of them values.
-
-Which words of a text column stand for a missing value.
-
-Reading one column of a CSV file as the kind that the recipe says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,9 +19,7 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.records.schema import Kind
 from storage.sources.config import SourceConfig
-from storage.sources.files import SourceFiles
 from storage.sources.tables.csv_dates import Found, find_format, has_date, has_time, has_zone
-from storage.sources.tables.csv_file import ParsedFile, find_line
 from storage.sources.tables.csv_numbers import (
     ALL_NULLS,
     SURE_NULLS,
@@ -45,6 +37,30 @@ from storage.sources.tables.csv_numbers import (
 )
 from storage.sources.tables.dialect import Style, in_words
 from storage.sources.tables.text_patterns import shown_shape
+
+_MOST_CODES = 0.5
+BOOLEANS: Final = (
+    ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
+)  # fmt: skip
+GIVEN_BOOLEANS: Final = (*BOOLEANS, ("t", "f"), ("y", "n"), ("1", "0"), ("ja", "nein"))
+
+READ_KINDS: Final = frozenset(
+    {"integer", "float", "decimal", "boolean", "date", "time", "timestamp"}
+)
+"""Kinds that texts are read as when the recipe says so."""
+
+TEXT_KINDS: Final = frozenset({"category", "key", "text"})
+"""Kinds of columns that stay as they are written; whole numbers become numbers all the same."""
+
+_MOST: Final = 0.9
+_HALF: Final = 0.5
+_MANY: Final = 20
+_MANY_CODES: Final = 10
+_SIGN: Final = r"\s?(%|€|\$|£|¥|USD|EUR|GBP|CHF)?\s?"
+_MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
+
+_SHOWN_GROUP: Final = 10
+"""A word that so many rows hold is shown in a message; rarer ones only by their shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +130,221 @@ class Words:
         return odd
 
 
+def type_columns(
+    columns: Sequence[Distinct],
+    config: SourceConfig,
+    delimiter: str,
+    locate: Callable[[int], str],
+) -> tuple[Marks, dict[str, Typed]]:
+    """Return the marks of numbers and every column with its type, in order.
+
+    Args:
+        columns: of all files.
+        config: the recipe's `source`.
+        delimiter: of the files.
+        locate: names line and file of a row.
+
+    Raises:
+        SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
+    """
+    csv, given = config.csv, {column.name: column for column in config.columns}
+    dropped = {n for n, one in given.items() if one.kind == "text" and one.text == "drop"}
+    kinds: dict[str, Kind] = {n: one.kind for n, one in given.items() if one.kind != "auto"}
+    open_columns = [one for one in columns if kinds.get(one.name) not in ("text", "key")]
+    marks = decide_marks(open_columns, delimiter, csv.decimal)
+    rules = CsvRules(marks=marks, nulls=csv.nulls, date_format=csv.date_format)
+    results: dict[str, Typed | None] = {}
+    for one in columns:
+        result = None if one.name in dropped else typed(one, rules, kinds.get(one.name))
+        if isinstance(result, Ambiguous):
+            raise _ambiguous(one, result)
+        if isinstance(result, Fault):
+            raise _faulty(one, result, locate)
+        results[one.name] = result
+    proven = frozenset(word for r in results.values() if r is not None for word in r.style.nulls)
+    return marks, {one.name: results[one.name] or _text(one, rules, proven) for one in columns}
+
+
+def _text(column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
+    nulls, note = (rules.nulls, None) if rules.nulls is not None else text_nulls(column, proven)
+    notes = tuple(text for text in (note, money_note(column)) if text)
+    return replace(as_text(column, nulls), notes=notes)
+
+
+def _ambiguous(column: Distinct, result: Ambiguous) -> SourceError:
+    readings = " and as ".join(f"{in_words(one)} ({one})" for one in result.formats)
+    return SourceError(
+        f"The dates of the column {column.name!r} read equally well as {readings}; set "
+        f"source.csv.date_format, for example to {result.formats[0]!r}, or give the column the "
+        "kind category in source.columns if these are no dates."
+    )
+
+
+def _faulty(column: Distinct, fault: Fault, locate: Callable[[int], str]) -> SourceError:
+    row = column.first_row(fault.odd_U)
+    code = int(column.codes_N[row].as_py())
+    text = column.trimmed[code].as_py()
+    often = column.counts[code] >= _SHOWN_GROUP
+    shape = f"{text!r}" if often else f"a value of the form {shown_shape(text)}"
+    return SourceError(fault.sentence.replace("{place}", locate(row)).replace("{shape}", shape))
+
+
+def typed(
+    column: Distinct, rules: CsvRules, kind: Kind | None = None
+) -> Typed | Fault | Ambiguous | None:
+    """Return the column with a type; None when it is text.
+
+    Args:
+        column: distinct texts.
+        rules: what is known of the file.
+        kind: what the recipe says it is; None = inferred.
+    """
+    words = words_of(column, rules)
+    if not words.value.any():
+        return words.typed(pa.array([], pa.string()), Style())
+    if kind in READ_KINDS:
+        return as_given(words, rules, kind)
+    whole = integers(words, rules)
+    if kind in TEXT_KINDS:
+        return whole
+    found = find_format(words.texts, words.counts, rules.date_format)
+    if found is not None and found.parsed.ok_N.all():
+        return dates(words, found)
+    return whole or booleans(words, BOOLEANS) or floats(words, rules) or _odd(words, found, rules)
+
+
+def as_given(words: Words, rules: CsvRules, kind: Kind | None) -> Typed | Fault | Ambiguous:
+    """Return the column as the kind that the recipe says, or why it cannot be."""
+    if kind in ("date", "time", "timestamp"):
+        found = find_format(words.texts, words.counts, rules.date_format)
+        if found is not None and found.parsed.ok_N.all():
+            return dates(words, found)
+        odd = words.value if found is None else words.spread(found.parsed.ok_N)
+        known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
+        remedy = "set source.csv.date_format, or another kind in source.columns"
+        return Fault(odd_U=odd, sentence=_refusal(words, f"{kind}{known}", remedy))
+    result = {
+        "integer": lambda: loose_integers(words, rules),
+        "float": lambda: floats(words, rules),
+        "decimal": lambda: decimals(words, rules),
+        "boolean": lambda: booleans(words, GIVEN_BOOLEANS),
+    }[str(kind)]()
+    if result is not None:
+        return result
+    fits = matches(words.texts, _expected(str(kind), rules.marks))
+    odd = words.value if fits.all() else words.spread(fits)
+    remedy = "correct it, or set another kind in source.columns"
+    return Fault(odd_U=odd, sentence=_refusal(words, str(kind), remedy))
+
+
+def _refusal(words: Words, kind: str, remedy: str) -> str:
+    return (
+        f"The column {words.column.name!r} cannot be read as {kind}: {{place}} holds {{shape}}; "
+        f"{remedy}."
+    )
+
+
+def _expected(kind: str, marks: Marks) -> str:
+    if kind == "boolean":
+        return "(?i)^(" + "|".join(word for pair in GIVEN_BOOLEANS for word in pair) + ")$"
+    if kind == "integer":
+        return f"{integer_pattern(marks.thousands)}|^-?[0-9]{{1,18}}$"
+    return float_pattern(marks.decimal, marks.thousands)
+
+
+def _odd(words: Words, found: Found | None, rules: CsvRules) -> Fault | None:
+    """Return why a column that is mostly numbers or dates is neither; None for mere text."""
+    name, rows = words.column.name, words.counts
+    if found is not None:
+        sentence = (
+            f"The column {name!r} holds dates as {in_words(found.format)} ({found.format}), but "
+            "{place} holds {shape}, which is no such date; correct it, set source.csv.date_format, "
+            "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
+            "such as category in source.columns."
+        )
+        return Fault(odd_U=words.spread(found.parsed.ok_N), sentence=sentence)
+    marks = rules.marks
+    fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
+    share = rows[fits].sum() / rows.sum()
+    others = words.texts.filter(pa.array(~fits))
+    wordy = not matches(others, "[0-9]").any()
+    if (
+        _are_codes(others, int(rows[~fits].sum()))
+        or share < _HALF
+        or (share < _MOST and not (wordy and fits.sum() >= _MANY))
+    ):
+        return None
+    whole = matches(words.texts.filter(pa.array(fits)), integer_pattern(marks.thousands)).all()
+    sentence = (
+        f"The column {name!r} is of mixed types, {'whole ' if whole else ''}numbers and words: "
+        "{place} holds {shape}; correct it, add the word to source.csv.nulls if it stands for a "
+        "missing value, or give the column a kind such as category in source.columns."
+    )
+    return Fault(odd_U=words.spread(fits), sentence=sentence)
+
+
+def _are_codes(others: pa.Array, rows: int) -> bool:
+    """Whether texts beside whole numbers are codes, such as C536379 or 85123A, and not slips."""
+    zeros = matches(others, "^-?0[0-9]+$").any()
+    lettered = matches(others, "^([A-Za-z]{1,3}-?[0-9]+|[0-9]+-?[A-Za-z]{1,2})$").mean() >= _MOST
+    return bool(zeros or (lettered and rows >= _MANY_CODES))
+
+
+def as_text(column: Distinct, nulls: Sequence[str], note: str | None = None) -> Typed:
+    """Return a column of text with nulls for the words that mean so."""
+    null = column.empty | column.among(tuple(nulls))
+    words = Words(column=column, value=~null, null=null)
+    texts = pc.if_else(pa.array(null), pa.scalar(None, pa.string()), column.texts_U)
+    style = with_nulls(words, Style())
+    return Typed(values_U=texts, style=style, notes=() if note is None else (note,))
+
+
+def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...], str | None]:
+    """Return the null words of a column of text, and what to say of words that were kept.
+
+    Signs such as `?` are nulls where every other value has a letter or a digit; `NA` is one unless
+    the others are codes of two capitals, as countries are; `None` only where another column of the
+    file proves it.
+
+    Args:
+        column: distinct texts.
+        proven: words that stand for missing numbers or dates elsewhere in the file.
+    """
+    words = column.words()
+    nulls = set(SURE_NULLS) | proven
+    if len(words) and matches(words, r"[\pL\pN]").all():
+        nulls |= set(SYMBOL_NULLS)
+    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _MOST_CODES
+    if codes:
+        nulls -= {"NA"}
+    else:
+        nulls |= {"NA", "na"}
+    there = column.trimmed.filter(pa.array(column.among((*ALL_NULLS, *proven)))).to_pylist()
+    there = sorted(set(there))
+    kept = [word for word in there if word not in nulls]
+    note = None
+    if kept and len(words):
+        note = (
+            f"{kept[0]!r} is kept as a value of {column.name!r}; list it in source.csv.nulls if it "
+            "stands for a missing one"
+        )
+    return tuple(word for word in there if word in nulls), note
+
+
+def money_note(column: Distinct) -> str | None:
+    """Return what to say of numbers with a percent or currency sign, which stay text."""
+    words, rows = column.words(), column.word_counts()
+    if not len(words):
+        return None
+    signed = matches(words, _MONEY) & matches(words, r"[%€$£¥A-Z]")
+    if rows[signed].sum() < _MOST * rows.sum():
+        return None
+    return (
+        f"the numbers of {column.name!r} carry a percent or currency sign and are kept as text; "
+        "take the sign out of the file to have them as numbers"
+    )
+
+
 def words_of(column: Distinct, rules: CsvRules) -> Words:
     """Return the texts of a column, divided into values and possible null words."""
     null = column.empty | column.among(ALL_NULLS if rules.nulls is None else rules.nulls)
@@ -134,12 +365,6 @@ def with_nulls(words: Words, style: Style) -> Style:
 def all_match(words: Words, pattern: str) -> bool:
     """Return whether every value fits an expression."""
     return bool(matches(words.texts, pattern).all())
-
-
-BOOLEANS: Final = (
-    ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
-)  # fmt: skip
-ASKED_BOOLEANS: Final = (*BOOLEANS, ("t", "f"), ("y", "n"), ("1", "0"), ("ja", "nein"))
 
 
 def integers(words: Words, rules: CsvRules) -> Typed | None:
@@ -173,7 +398,7 @@ def decimals(words: Words, rules: CsvRules) -> Typed | None:
 
 
 def loose_integers(words: Words, rules: CsvRules) -> Typed | None:
-    """Whole numbers that the recipe asks for, leading zeros or not."""
+    """Return whole numbers, leading zeros or not, where the recipe says the kind."""
     if not all_match(words, r"^-?[0-9]{1,18}$"):
         return integers(words, rules)
     return words.typed(pc.cast(words.texts, pa.int64()), Style())
@@ -216,257 +441,3 @@ def _zone(offset_s: int) -> str:
     size = abs(offset_s)
     sign = "-" if offset_s < 0 else "+"
     return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}" if offset_s else "UTC"
-
-
-_MOST_CODES = 0.5
-
-
-def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...], str | None]:
-    """Return the null words of a column of text, and what to say of words that were kept.
-
-    Signs such as `?` are nulls where every other value has a letter or a digit; `NA` is one unless
-    the others are codes of two capitals, as countries are; `None` only where another column of the
-    file proves it.
-
-    Args:
-        column: distinct texts.
-        proven: words that stand for missing numbers or dates elsewhere in the file.
-    """
-    words = column.words()
-    nulls = set(SURE_NULLS) | proven
-    if len(words) and matches(words, r"[\pL\pN]").all():
-        nulls |= set(SYMBOL_NULLS)
-    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _MOST_CODES
-    if codes:
-        nulls -= {"NA"}
-    else:
-        nulls |= {"NA", "na"}
-    there = column.trimmed.filter(pa.array(column.among((*ALL_NULLS, *proven)))).to_pylist()
-    there = sorted(set(there))
-    kept = [word for word in there if word not in nulls]
-    note = None
-    if kept and len(words):
-        note = (
-            f"{kept[0]!r} is kept as a value of {column.name!r}; list it in source.csv.nulls if it "
-            "stands for a missing one"
-        )
-    return tuple(word for word in there if word in nulls), note
-
-
-ASKED: Final = frozenset({"integer", "float", "decimal", "boolean", "date", "time", "timestamp"})
-"""Kinds that texts are read as when the recipe says so."""
-
-
-def asked(words: Words, rules: CsvRules, kind: Kind | None) -> Typed | Fault | Ambiguous:
-    """Return the column as the recipe wants it, or why it cannot be so."""
-    if kind in ("date", "time", "timestamp"):
-        found = find_format(words.texts, words.counts, rules.date_format)
-        if found is not None and found.parsed.ok_N.all():
-            return dates(words, found)
-        odd = words.value if found is None else words.spread(found.parsed.ok_N)
-        known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
-        remedy = "set source.csv.date_format, or another kind in source.columns"
-        return Fault(odd_U=odd, sentence=_refusal(words, f"{kind}{known}", remedy))
-    result = {
-        "integer": lambda: loose_integers(words, rules),
-        "float": lambda: floats(words, rules),
-        "decimal": lambda: decimals(words, rules),
-        "boolean": lambda: booleans(words, ASKED_BOOLEANS),
-    }[str(kind)]()
-    if result is not None:
-        return result
-    fits = matches(words.texts, _expected(str(kind), rules.marks))
-    odd = words.value if fits.all() else words.spread(fits)
-    remedy = "correct it, or set another kind in source.columns"
-    return Fault(odd_U=odd, sentence=_refusal(words, str(kind), remedy))
-
-
-def _refusal(words: Words, kind: str, remedy: str) -> str:
-    return (
-        f"The column {words.column.name!r} cannot be read as {kind}: {{place}} holds {{shape}}; "
-        f"{remedy}."
-    )
-
-
-def _expected(kind: str, marks: Marks) -> str:
-    if kind == "boolean":
-        return "(?i)^(" + "|".join(word for pair in ASKED_BOOLEANS for word in pair) + ")$"
-    if kind == "integer":
-        return f"{integer_pattern(marks.thousands)}|^-?[0-9]{{1,18}}$"
-    return float_pattern(marks.decimal, marks.thousands)
-
-
-TEXT_KINDS: Final = frozenset({"category", "key", "text"})
-"""Kinds of columns that stay as they are written; whole numbers become numbers all the same."""
-
-_MOST: Final = 0.9
-_HALF: Final = 0.5
-_MANY: Final = 20
-_MANY_CODES: Final = 10
-_SIGN: Final = r"\s?(%|€|\$|£|¥|USD|EUR|GBP|CHF)?\s?"
-_MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
-
-
-def typed(
-    column: Distinct, rules: CsvRules, kind: Kind | None = None
-) -> Typed | Fault | Ambiguous | None:
-    """Return the column with a type; None when it is text.
-
-    Args:
-        column: distinct texts.
-        rules: what is known of the file.
-        kind: what the recipe says it is; None = inferred.
-    """
-    words = words_of(column, rules)
-    if not words.value.any():
-        return words.typed(pa.array([], pa.string()), Style())
-    if kind in ASKED:
-        return asked(words, rules, kind)
-    whole = integers(words, rules)
-    if kind in TEXT_KINDS:
-        return whole
-    found = find_format(words.texts, words.counts, rules.date_format)
-    if found is not None and found.parsed.ok_N.all():
-        return dates(words, found)
-    return whole or booleans(words, BOOLEANS) or floats(words, rules) or _odd(words, found, rules)
-
-
-def as_text(column: Distinct, nulls: Sequence[str], note: str | None = None) -> Typed:
-    """Return a column of text with nulls for the words that mean so."""
-    null = column.empty | column.among(tuple(nulls))
-    words = Words(column=column, value=~null, null=null)
-    texts = pc.if_else(pa.array(null), pa.scalar(None, pa.string()), column.texts_U)
-    style = with_nulls(words, Style())
-    return Typed(values_U=texts, style=style, notes=() if note is None else (note,))
-
-
-def money_note(column: Distinct) -> str | None:
-    """Return what to say of numbers with a percent or currency sign, which stay text."""
-    words, rows = column.words(), column.word_counts()
-    if not len(words):
-        return None
-    signed = matches(words, _MONEY) & matches(words, r"[%€$£¥A-Z]")
-    if rows[signed].sum() < _MOST * rows.sum():
-        return None
-    return (
-        f"the numbers of {column.name!r} carry a percent or currency sign and are kept as text; "
-        "take the sign out of the file to have them as numbers"
-    )
-
-
-def _are_codes(others: pa.Array, rows: int) -> bool:
-    """Whether texts beside whole numbers are codes, such as C536379 or 85123A, and not slips."""
-    zeros = matches(others, "^-?0[0-9]+$").any()
-    lettered = matches(others, "^([A-Za-z]{1,3}-?[0-9]+|[0-9]+-?[A-Za-z]{1,2})$").mean() >= _MOST
-    return bool(zeros or (lettered and rows >= _MANY_CODES))
-
-
-def _odd(words: Words, found: Found | None, rules: CsvRules) -> Fault | None:
-    """Return why a column that is mostly numbers or dates is neither; None for mere text."""
-    name, rows = words.column.name, words.counts
-    if found is not None:
-        sentence = (
-            f"The column {name!r} holds dates as {in_words(found.format)} ({found.format}), but "
-            "{place} holds {shape}, which is no such date; correct it, set source.csv.date_format, "
-            "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
-            "such as category in source.columns."
-        )
-        return Fault(odd_U=words.spread(found.parsed.ok_N), sentence=sentence)
-    marks = rules.marks
-    fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
-    share = rows[fits].sum() / rows.sum()
-    others = words.texts.filter(pa.array(~fits))
-    wordy = not matches(others, "[0-9]").any()
-    if (
-        _are_codes(others, int(rows[~fits].sum()))
-        or share < _HALF
-        or (share < _MOST and not (wordy and fits.sum() >= _MANY))
-    ):
-        return None
-    whole = matches(words.texts.filter(pa.array(fits)), integer_pattern(marks.thousands)).all()
-    sentence = (
-        f"The column {name!r} is of mixed types, {'whole ' if whole else ''}numbers and words: "
-        "{place} holds {shape}; correct it, add the word to source.csv.nulls if it stands for a "
-        "missing value, or give the column a kind such as category in source.columns."
-    )
-    return Fault(odd_U=words.spread(fits), sentence=sentence)
-
-
-_SHOWN_GROUP: Final = 10
-"""A word that so many rows hold is shown in a message; rarer ones only by their shape."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnTyping:
-    """One source whose columns get their types."""
-
-    found: SourceFiles
-    config: SourceConfig
-    files: tuple[ParsedFile, ...]
-    columns: tuple[Distinct, ...]
-
-    def run(self) -> tuple[Marks, dict[str, Typed]]:
-        """Return the marks of numbers and every column with its type, in order.
-
-        Raises:
-            SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
-        """
-        csv = self.config.csv
-        kinds = {column.name: column for column in self.config.columns}
-        left = {n for n, one in kinds.items() if one.kind == "text" and one.text == "drop"}
-        asked: dict[str, Kind] = {n: one.kind for n, one in kinds.items() if one.kind != "auto"}
-        open_columns = [one for one in self.columns if asked.get(one.name) not in ("text", "key")]
-        marks = decide_marks(open_columns, self.files[0].layout.delimiter, csv.decimal)
-        rules = CsvRules(marks=marks, nulls=csv.nulls, date_format=csv.date_format)
-        results: dict[str, Typed | None] = {}
-        for one in self.columns:
-            result = None if one.name in left else typed(one, rules, asked.get(one.name))
-            if isinstance(result, Ambiguous):
-                raise self._ambiguous(one, result)
-            if isinstance(result, Fault):
-                raise self._fault(one, result)
-            results[one.name] = result
-        words = [word for r in results.values() if r is not None for word in r.style.nulls]
-        proven = frozenset(words)
-        return marks, {
-            one.name: results[one.name] or self._text(one, rules, proven) for one in self.columns
-        }
-
-    def _text(self, column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
-        if rules.nulls is not None:
-            nulls, note = rules.nulls, None
-        else:
-            nulls, note = text_nulls(column, proven)
-        result = as_text(column, nulls)
-        notes = tuple(text for text in (note, money_note(column)) if text)
-        return replace(result, notes=notes)
-
-    def _ambiguous(self, column: Distinct, result: Ambiguous) -> SourceError:
-        readings = " and as ".join(f"{in_words(one)} ({one})" for one in result.formats)
-        return SourceError(
-            f"The dates of the column {column.name!r} read equally well as {readings}; set "
-            f"source.csv.date_format, for example to {result.formats[0]!r}, or give the column the "
-            "kind category in source.columns if these are no dates."
-        )
-
-    def _fault(self, column: Distinct, fault: Fault) -> SourceError:
-        row = column.first_row(fault.odd_U)
-        code = self._code(column, row)
-        text = column.trimmed[code].as_py()
-        often = column.counts[code] >= _SHOWN_GROUP
-        shape = f"{text!r}" if often else f"a value of the form {shown_shape(text)}"
-        sentence = fault.sentence.replace("{place}", self._place(row)).replace("{shape}", shape)
-        return SourceError(sentence)
-
-    @staticmethod
-    def _code(column: Distinct, row: int) -> int:
-        return int(column.codes_N[row].as_py())
-
-    def _place(self, row: int) -> str:
-        """Return the line and the file of a row, counted over all files."""
-        for info, file in zip(self.found.files, self.files, strict=True):
-            if row < file.rows:
-                raw = self.found.store.get(info.key)
-                return f"line {find_line(raw, self.config.csv, file, row)} of {file.name}"
-            row -= file.rows
-        return f"row {row}"

@@ -1,15 +1,16 @@
-"""Rows as CSV in a given dialect. The bytes depend on rows and dialect alone.
+"""Rows as CSV in a given dialect, and exactly these rows again.
 
-CSV of a known dialect to rows again, exactly as they were written.
+The bytes depend on rows and dialect alone.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
 
 from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, parse, write
 from storage.sources.tables.csv_file import CsvLayout, first_record, rewritten
@@ -17,6 +18,7 @@ from storage.sources.tables.csv_numbers import Marks, plain_texts
 from storage.sources.tables.dialect import Dialect, Style
 
 _BATCH_ROWS: Final = 65_536
+_BLOCK_BYTES: Final = 16 << 20
 _SAFE_DATES: Final = "%Y-%m-%d"
 _SAFE_SECONDS: Final = "%H:%M:%S"
 _SAFE_MICROS: Final = "%H:%M:%S.%f"
@@ -49,30 +51,6 @@ def write_rows(table: pa.Table, dialect: Dialect) -> bytes:
         mark = "\ufeff" if dialect.bom else ""
         return (mark + data.decode()).encode(dialect.encoding)
     return data
-
-
-def safe_format(kind: pa.DataType, *, micros: bool) -> str:
-    """Return the ISO 8601 format in which every value of a type can be written.
-
-    Args:
-        kind: a date, time or timestamp.
-        micros: whether there are fractions of a second.
-    """
-    if pa.types.is_date(kind):
-        return _SAFE_DATES
-    clock = _SAFE_MICROS if micros else _SAFE_SECONDS
-    if pa.types.is_time(kind):
-        return clock
-    return f"{_SAFE_DATES} {clock}{'%:z' if kind.tz else ''}"
-
-
-def offset_s(kind: pa.DataType) -> int:
-    """Return the offset from UTC of a type with a fixed zone such as +01:00; 0 for all others."""
-    zone = getattr(kind, "tz", None) or ""
-    if zone[:1] not in ("+", "-"):
-        return 0
-    hours, minutes = int(zone[1:3]), int(zone[-2:])
-    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
 def _joined(texts: pa.Array) -> bytes:
@@ -108,6 +86,30 @@ def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
         return texts
     doubled = pc.replace_substring(texts, quote, quote * 2)
     return pc.if_else(needed, pc.binary_join_element_wise(quote, doubled, quote, ""), texts)
+
+
+def safe_format(kind: pa.DataType, *, micros: bool) -> str:
+    """Return the ISO 8601 format in which every value of a type can be written.
+
+    Args:
+        kind: a date, time or timestamp.
+        micros: whether there are fractions of a second.
+    """
+    if pa.types.is_date(kind):
+        return _SAFE_DATES
+    clock = _SAFE_MICROS if micros else _SAFE_SECONDS
+    if pa.types.is_time(kind):
+        return clock
+    return f"{_SAFE_DATES} {clock}{'%:z' if kind.tz else ''}"
+
+
+def offset_s(kind: pa.DataType) -> int:
+    """Return the offset from UTC of a type with a fixed zone such as +01:00; 0 for all others."""
+    zone = getattr(kind, "tz", None) or ""
+    if zone[:1] not in ("+", "-"):
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
 def _plain(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
@@ -158,15 +160,15 @@ def _write_moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array
     """Return dates, times and timestamps in the column's format, ISO 8601 where that loses any."""
     del dialect
     micros = in_micros(column)
-    form = style.format or ""
-    if not form or not np.array_equal(_step(micros, form), micros):
-        form = safe_format(column.type, micros=bool((micros % SECOND_US).any()))
-    texts = write(micros, form, offset_s(column.type))
+    format_ = style.format or ""
+    if not format_ or not np.array_equal(_step(micros, format_), micros):
+        format_ = safe_format(column.type, micros=bool((micros % SECOND_US).any()))
+    texts = write(micros, format_, offset_s(column.type))
     missing = pc.is_null(column)
     return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
 
 
-def in_micros(column: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+def in_micros(column: pa.Array) -> NDArray[np.int64]:
     """Return microseconds since 1970 in UTC, or since midnight; 0 for nulls."""
     kind = column.type
     if pa.types.is_date(kind):
@@ -175,29 +177,24 @@ def in_micros(column: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
         column = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
     else:
         column = pc.cast(pc.cast(column, pa.timestamp("us", kind.tz)), pa.int64())
-    micros: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(column, 0).to_numpy(
-        zero_copy_only=False
-    )
+    micros: NDArray[np.int64] = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
     return micros
 
 
-def _step(
-    micros: np.ndarray[Any, np.dtype[np.int64]], form: str
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _step(micros: NDArray[np.int64], format_: str) -> NDArray[np.int64]:
     """Return the moments as a format can write them."""
-    if "%f" in form:
+    if "%f" in format_:
         step = 1
-    elif "%3f" in form:
+    elif "%3f" in format_:
         step = SECOND_US // 1000
-    elif "%S" in form:
+    elif "%S" in format_:
         step = SECOND_US
     else:
-        step = 60 * SECOND_US if has_time(form) else DAY_US
+        step = 60 * SECOND_US if has_time(format_) else DAY_US
     return micros // step * step
 
 
 _Writer = Callable[[pa.Array, Dialect, Style], pa.Array]
-
 _WRITERS: Final[tuple[tuple[Callable[[pa.DataType], bool], _Writer], ...]] = (
     (pa.types.is_integer, _numbers),
     (pa.types.is_floating, _numbers),
@@ -207,11 +204,8 @@ _WRITERS: Final[tuple[tuple[Callable[[pa.DataType], bool], _Writer], ...]] = (
 )
 
 
-_BLOCK_BYTES: Final = 16 << 20
-
-
 def read_rows(data: bytes, schema: pa.Schema, dialect: Dialect) -> pa.Table:
-    """Return the rows that `csv_writer.write_rows` wrote.
+    """Return the rows that `write_rows` wrote.
 
     Raises:
         ValueError: the bytes are something else (also `UnicodeDecodeError` and `ArrowInvalid`).
@@ -308,14 +302,14 @@ def _read_moments(texts: pa.Array, kind: pa.DataType, style: Style) -> pa.Array:
     """Read moments in the column's format, or in the one that loses nothing."""
     missing = pc.is_null(texts)
     present = texts.drop_null()
-    forms = [safe_format(kind, micros=False), safe_format(kind, micros=True)]
-    for form in [style.format, *forms] if style.format else forms:
-        parsed = parse(present, form)
+    formats = [safe_format(kind, micros=False), safe_format(kind, micros=True)]
+    for format_ in [style.format, *formats] if style.format else formats:
+        parsed = parse(present, format_)
         if parsed.ok_N.all():
             values = np.zeros(len(texts), np.int64)
             values[~missing.to_numpy(zero_copy_only=False)] = parsed.micros_N
             return _as_kind(pa.array(values, mask=missing.to_numpy(zero_copy_only=False)), kind)
-    msg = f"a field is no {kind} as {' or '.join(forms)}"
+    msg = f"a field is no {kind} as {' or '.join(formats)}"
     raise ValueError(msg)
 
 

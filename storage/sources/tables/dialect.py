@@ -15,7 +15,6 @@ KEY: Final = b"ganmill-csv"
 SCHEMA: Final = "ganmill-csv/1"
 
 _NAMES: Final = {"\t": "tab", " ": "space", "\u00a0": "no-break space", "\u202f": "thin space"}
-_LINE_ENDS: Final = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 _WORDS: Final = {
     "Y": "year", "y": "year", "m": "month", "b": "month", "B": "month", "d": "day", "H": "hour",
     "I": "hour", "M": "minute", "S": "second", "f": "fraction", "p": "am/pm", "z": "zone",

@@ -1,8 +1,7 @@
-"""What the values of every column are, with a reason that names no rare value.
+"""What the values of every column are: as the recipe says, or inferred.
 
-What the values of one column are, found from its type, its name and how often they repeat.
-
-Whether a column can be of the kind that a recipe says.
+A kind is inferred from the type of a column, its name and how often its values repeat; the reason
+names no rare value. A kind that the recipe gives is checked.
 """
 
 import difflib
@@ -15,23 +14,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import SourceError
+from storage.errors import SourceError, listed
 from storage.records.schema import Column, Kind
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.csv_dates import find_format
-from storage.sources.tables.text_patterns import FALLBACK, form_of, loose_shape, shown_shape
+from storage.sources.tables.text_patterns import FALLBACK, loose_shape, pattern_of, shown_shape
 
 MANY_LEVELS: Final = 100
 """A category with so many values is said to have many."""
 
 _REPEATED: Final = 0.5
 """A category has this share of its rows in values that more than one row holds."""
+
 _WORDY: Final = 6.0
+
 _DIFFERENT: Final = 0.3
 """Texts of so many words on average are free text once this share of them is different."""
+
 _FEWEST_KEYS: Final = 20
 _LONG_CODE: Final = 6
 _SAMPLE: Final = 10_000
+_PATTERN_ROWS: Final = 10_000
 _SPARE: Final = 1000
 _LEAST_CAPACITY: Final = 1_000_000
 _KEY_WORDS: Final = frozenset(
@@ -58,7 +61,105 @@ class Finding:
     """The end of a sentence that begins with the column; None = nothing to say."""
 
 
-def look(name: str, column: pa.ChunkedArray) -> Finding:
+@dataclass(frozen=True, kw_only=True)
+class Inferred:
+    """The columns of a table and what they are."""
+
+    columns: tuple[Column, ...]
+    """Those that stay, in the order of the table."""
+    dropped: tuple[str, ...]
+    """Those that the recipe leaves out."""
+    notes: tuple[str, ...]
+    """Sentences about what was decided."""
+
+
+def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
+    """Return the kind of every column, the recipe's where it says one.
+
+    Args:
+        table: columns of plain types, none of them all null.
+        config: its `columns` overrule what is found.
+        min_group: a shape that fewer values have is not shown.
+
+    Raises:
+        SourceError: the recipe names a column that is not there or a kind that it cannot be, or a
+            column of free text is not dealt with.
+    """
+    given = _by_name(config.columns, table.column_names, config.uri)
+    columns: list[Column] = []
+    dropped: list[str] = []
+    refused: list[tuple[str, Finding]] = []
+    notes: list[str] = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        one = given.get(name, ColumnConfig(name=name))
+        finding = _finding(name, column, one, config.uri)
+        if finding.note:
+            notes.append(f"the column {name!r} {finding.note}")
+        if finding.kind == "text" and one.text == "drop":
+            dropped.append(name)
+        elif finding.kind == "text" and one.text == "refuse":
+            refused.append((name, finding))
+        else:
+            columns.append(_column(name, column, finding, one, min_group))
+    if refused:
+        raise _refusal(refused, config.uri)
+    if dropped:
+        notes.append(f"left out as free text: {listed(dropped)}")
+    return Inferred(columns=tuple(columns), dropped=tuple(dropped), notes=tuple(notes))
+
+
+def _by_name(
+    columns: Sequence[ColumnConfig], names: Sequence[str], uri: str
+) -> dict[str, ColumnConfig]:
+    for column in columns:
+        if column.name not in names:
+            near = difflib.get_close_matches(column.name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {listed(names)}."
+            msg = f"source.columns names {column.name!r}, which {uri!r} does not have; {hint}"
+            raise SourceError(msg)
+    return {column.name: column for column in columns}
+
+
+def _finding(name: str, column: pa.ChunkedArray, given: ColumnConfig, uri: str) -> Finding:
+    if given.kind == "auto":
+        return infer_kind(name, column)
+    problem = check_kind(column, given.kind)
+    if problem is not None:
+        msg = (
+            f"The column {name!r} of the source {uri!r} cannot be {given.kind!r}: {problem}; set "
+            "another kind in source.columns, or auto."
+        )
+        raise SourceError(msg)
+    return Finding(kind=given.kind, why="as the recipe says")
+
+
+def _column(
+    name: str, column: pa.ChunkedArray, finding: Finding, given: ColumnConfig, min_group: int
+) -> Column:
+    pattern = None
+    if finding.kind == "key":
+        pattern = key_pattern(column, min_group)
+    elif finding.kind == "text":
+        texts = [text for text in column.drop_null().slice(0, _PATTERN_ROWS).to_pylist() if text]
+        pattern = pattern_of(texts, min_group) if texts else FALLBACK
+    return Column(
+        name=name, kind=finding.kind, why=finding.why, vocabulary=given.vocabulary, form=pattern
+    )
+
+
+def _refusal(refused: Sequence[tuple[str, Finding]], uri: str) -> SourceError:
+    names = [name for name, _ in refused]
+    several = f" (also {listed(names[1:])})" if len(names) > 1 else ""
+    name, finding = refused[0]
+    return SourceError(
+        f"The column {name!r} of the source {uri!r} is free text, {finding.why}{several}, which is "
+        f"not synthesized; say in source.columns: [{{name: {name}, text: drop}}] to leave it out, "
+        "text: pattern to fill it with letters and digits of its form, or kind: category if its "
+        "values do repeat."
+    )
+
+
+def infer_kind(name: str, column: pa.ChunkedArray) -> Finding:
     """Return what a column is."""
     rows, distinct = len(column), pc.count_distinct(column, mode="only_valid").as_py()
     if distinct + bool(column.null_count) <= 1:
@@ -82,8 +183,8 @@ def is_key_name(name: str) -> bool:
     )
 
 
-def key_form(column: pa.ChunkedArray, min_group: int) -> str:
-    """Return the form of fresh keys.
+def key_pattern(column: pa.ChunkedArray, min_group: int) -> str:
+    """Return the pattern of fresh keys.
 
     Numbers that grow in length, whole or at the end of a text, get digits enough for a thousand
     times the rows.
@@ -91,9 +192,9 @@ def key_form(column: pa.ChunkedArray, min_group: int) -> str:
     wanted = max(_SPARE * len(column), _LEAST_CAPACITY)
     if not pa.types.is_integer(column.type):
         texts = _sample(column)
-        form = form_of(texts, min_group)
+        pattern = pattern_of(texts, min_group)
         grows = len({len(text) for text in texts}) > 1
-        return _GROWING.sub("9" * len(str(wanted)), form) if grows else form
+        return _GROWING.sub("9" * len(str(wanted)), pattern) if grows else pattern
     digits = len(str(abs(pc.max(column).as_py())))
     most = {8: digits, 16: digits, 32: 9, 64: 18}[column.type.bit_width]
     while digits < most and 9 * 10 ** (digits - 1) < wanted:
@@ -195,14 +296,6 @@ def _sample(column: pa.ChunkedArray) -> list[str]:
     return [str(text) for text in column.take(places).to_pylist()]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The answer."""
-
-    problem: str | None
-    """Why not; None = it can."""
-
-
 _Test = Callable[[Any], bool]
 
 
@@ -226,16 +319,14 @@ _TYPES: Final[dict[str, _Test]] = {
 """Kind → whether a type can have it."""
 
 
-def ask(column: pa.ChunkedArray, kind: Kind) -> Asked:
-    """Return whether the column can be of the kind; the reason shows no value, only a form."""
+def check_kind(column: pa.ChunkedArray, kind: Kind) -> str | None:
+    """Return why a column cannot be of a kind, None when it can; shows no value, only a shape."""
     if not _TYPES[kind](column.type):
-        return Asked(problem=_stored(column))
+        return _stored(column)
     present = column.drop_null()
     if kind == "constant" and len(pc.unique(present)) + bool(column.null_count) > 1:
-        return Asked(problem="it has more than one value")
-    if kind == "key":
-        return Asked(problem=_not_unique(column, present))
-    return Asked(problem=None)
+        return "it has more than one value"
+    return _not_unique(column, present) if kind == "key" else None
 
 
 def _stored(column: pa.ChunkedArray) -> str:
@@ -251,110 +342,3 @@ def _not_unique(column: pa.ChunkedArray, present: pa.ChunkedArray) -> str | None
         return f"{column.null_count} rows have none, and every row needs one"
     repeated = len(present) - pc.count_distinct(present).as_py()
     return f"{repeated} rows repeat the one of another row" if repeated else None
-
-
-_SHOWN: Final = 3
-_FORM_ROWS: Final = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inferred:
-    """The columns of a table and what they are."""
-
-    columns: tuple[Column, ...]
-    """Those that stay, in the order of the table."""
-    dropped: tuple[str, ...]
-    """Those that the recipe leaves out."""
-    notes: tuple[str, ...]
-    """Sentences about what was decided."""
-
-
-def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
-    """Return the kind of every column, the recipe's where it says one.
-
-    Args:
-        table: columns of plain types, none of them all null.
-        config: its `columns` overrule what is found.
-        min_group: a form that fewer values have is not shown.
-
-    Raises:
-        SourceError: the recipe names a column that is not there or a kind that it cannot be, or a
-            column of free text is not dealt with.
-    """
-    said = _said(config.columns, table.column_names, config.uri)
-    columns: list[Column] = []
-    dropped: list[str] = []
-    refused: list[tuple[str, Finding]] = []
-    notes: list[str] = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        wish = said.get(name, ColumnConfig(name=name))
-        finding = _finding(name, column, wish, config.uri)
-        if finding.note:
-            notes.append(f"the column {name!r} {finding.note}")
-        if finding.kind == "text" and wish.text == "drop":
-            dropped.append(name)
-        elif finding.kind == "text" and wish.text == "refuse":
-            refused.append((name, finding))
-        else:
-            columns.append(_meaning(name, column, finding, wish, min_group))
-    if refused:
-        raise _refusal(refused, config.uri)
-    if dropped:
-        notes.append(f"left out as free text: {_listed(dropped)}")
-    return Inferred(columns=tuple(columns), dropped=tuple(dropped), notes=tuple(notes))
-
-
-def _said(
-    columns: Sequence[ColumnConfig], names: Sequence[str], uri: str
-) -> dict[str, ColumnConfig]:
-    for column in columns:
-        if column.name not in names:
-            near = difflib.get_close_matches(column.name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {_listed(names)}."
-            msg = f"source.columns names {column.name!r}, which {uri!r} does not have; {hint}"
-            raise SourceError(msg)
-    return {column.name: column for column in columns}
-
-
-def _finding(name: str, column: pa.ChunkedArray, wish: ColumnConfig, uri: str) -> Finding:
-    if wish.kind == "auto":
-        return look(name, column)
-    asked: Asked = ask(column, wish.kind)
-    if asked.problem is not None:
-        msg = (
-            f"The column {name!r} of the source {uri!r} cannot be {wish.kind!r}: {asked.problem}; "
-            "set another kind in source.columns, or auto."
-        )
-        raise SourceError(msg)
-    return Finding(kind=wish.kind, why="as the recipe says")
-
-
-def _meaning(
-    name: str, column: pa.ChunkedArray, finding: Finding, wish: ColumnConfig, min_group: int
-) -> Column:
-    form = None
-    if finding.kind == "key":
-        form = key_form(column, min_group)
-    elif finding.kind == "text":
-        texts = [text for text in column.drop_null().slice(0, _FORM_ROWS).to_pylist() if text]
-        form = form_of(texts, min_group) if texts else FALLBACK
-    return Column(
-        name=name, kind=finding.kind, why=finding.why, vocabulary=wish.vocabulary, form=form
-    )
-
-
-def _refusal(refused: Sequence[tuple[str, Finding]], uri: str) -> SourceError:
-    names = [name for name, _ in refused]
-    several = f" (also {_listed(names[1:])})" if len(names) > 1 else ""
-    name, finding = refused[0]
-    return SourceError(
-        f"The column {name!r} of the source {uri!r} is free text, {finding.why}{several}, which is "
-        f"not synthesized; say in source.columns: [{{name: {name}, text: drop}}] to leave it out, "
-        "text: pattern to fill it with letters and digits of its form, or kind: category if its "
-        "values do repeat."
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more

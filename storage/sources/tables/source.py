@@ -1,8 +1,6 @@
-"""What a source of rows offers to the code that checks and splits it.
+"""Sources of rows: what each offers, Parquet files as one, and the checks of their columns.
 
-Parquet files without images as a source of rows.
-
-Whether a table has the columns that the recipe names, and values that can be learned from.
+A table must have the columns that the recipe names, and values that can be learned from.
 """
 
 import re
@@ -16,11 +14,14 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import SourceError
+from storage.errors import SourceError, listed
 from storage.sources.builder import Source, SourceDescription, missing_column
 from storage.sources.config import SourceConfig
-from storage.sources.files import ParquetFiles, digest_files, verify_unchanged
+from storage.sources.files import FileSource, ParquetFiles
 from storage.sources.tables.types import plain_table, unified
+
+_INDEX: Final = re.compile(r"__index_level_\d+__")
+"""How pandas calls an index without a name that it stores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,47 @@ def unread_columns(config: SourceConfig) -> frozenset[str]:
     return dropped_columns(config) - {config.split.column, config.split.group_by}
 
 
-_SHOWN: Final = 3
+class ParquetTable(FileSource, TableSource):
+    """The rows of one or more Parquet files with equal columns."""
+
+    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
+        super().__init__(files.found)
+        self._files = files
+        self._dropped = unread_columns(config)
+        for footer in files.footers.values():
+            check_distinct_names(self.uri, footer.schema.names)
+
+    @cached_property
+    def description(self) -> SourceDescription:
+        """Counts from the footers."""
+        return self._described("parquet", self._files.rows, self._files.schema.names)
+
+    def schema(self) -> pa.Schema:
+        """Return the first file's."""
+        return self._files.schema
+
+    def read(self) -> TableRead:
+        """Return the rows of all files, with plain types."""
+        index = [name for name in self.schema().names if _INDEX.fullmatch(name)]
+        names = [name for name in self.schema().names if name not in {*self._dropped, *index}]
+        notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
+        tables, places = [], []
+        for key, footer in self._files.footers.items():
+            if footer.rows:
+                table, said = plain_table(self._read(key, names), self.uri)
+                tables.append(table)
+                places.append(repr(key))
+                notes += said
+        table, said = unified(tables, places, self.uri)
+        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *said])))
+
+    def _read(self, key: str, names: list[str]) -> pa.Table:
+        have = set(self._files.footers[key].schema.names)
+        for name in names:
+            if name not in have:
+                raise self._files.lacks(key, name)
+        with self._files.reading(key) as file:
+            return file.read(columns=names).select(names)
 
 
 def check_distinct_names(uri: str, names: Sequence[str]) -> None:
@@ -85,7 +126,7 @@ def check_distinct_names(uri: str, names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         msg = (
-            f"The source {uri!r} has more than one column of the name {_listed(twice)}; give "
+            f"The source {uri!r} has more than one column of the name {listed(twice)}; give "
             "every column a name of its own."
         )
         raise SourceError(msg)
@@ -142,7 +183,7 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
     """
     if table.num_columns < 2:
         msg = (
-            f"The source {config.uri!r} has one column only, {_listed(table.column_names)}, and a "
+            f"The source {config.uri!r} has one column only, {listed(table.column_names)}, and a "
             "table needs at least two; name another source, or for CSV set source.csv.delimiter."
         )
         raise SourceError(msg)
@@ -153,7 +194,7 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
     ]
     if empty:
         msg = (
-            f"The source {config.uri!r} has no value in {_listed(empty)}, where all rows are "
+            f"The source {config.uri!r} has no value in {listed(empty)}, where all rows are "
             f"null; leave it out with source.columns: [{{name: {empty[0]}, kind: text, "
             "text: drop}]."
         )
@@ -197,74 +238,3 @@ def _check_finite(uri: str, name: str, column: pa.ChunkedArray) -> None:
             "by numbers or leave them empty."
         )
         raise SourceError(msg)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
-
-
-_INDEX: Final = re.compile(r"__index_level_\d+__")
-"""How pandas calls an index without a name that it stores."""
-
-
-class ParquetTable(TableSource):
-    """The rows of one or more Parquet files with equal columns."""
-
-    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
-        self.uri = config.uri
-        self._files = files
-        self.ignored_files = files.found.ignored
-        self._dropped = unread_columns(config)
-        for footer in files.footers.values():
-            check_distinct_names(self.uri, footer.schema.names)
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._files.found.store, self._files.found.files)
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """Counts from the footers."""
-        found = self._files.found
-        return SourceDescription(
-            kind="parquet",
-            modality=self.modality,
-            files=len(found.files),
-            size_bytes=sum(info.size_bytes for info in found.files),
-            ignored_files=self.ignored_files,
-            rows=self._files.rows,
-            columns=tuple(self._files.schema.names),
-        )
-
-    def schema(self) -> pa.Schema:
-        """Return the first file's."""
-        return self._files.schema
-
-    def read(self) -> TableRead:
-        """Return the rows of all files, with plain types."""
-        index = [name for name in self.schema().names if _INDEX.fullmatch(name)]
-        names = [name for name in self.schema().names if name not in {*self._dropped, *index}]
-        notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
-        tables, places = [], []
-        for key, footer in self._files.footers.items():
-            if footer.rows:
-                table, said = plain_table(self._read(key, names), self.uri)
-                tables.append(table)
-                places.append(repr(key))
-                notes += said
-        table, said = unified(tables, places, self.uri)
-        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *said])))
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._files.found)
-
-    def _read(self, key: str, names: list[str]) -> pa.Table:
-        have = set(self._files.footers[key].schema.names)
-        for name in names:
-            if name not in have:
-                raise self._files.lacks(key, name)
-        with self._files.reading(key) as file:
-            return file.read(columns=names).select(names)

@@ -1,6 +1,6 @@
-"""The form of texts: digits, letters and signs by place, for keys that are made afresh.
+"""Text patterns of keys that are made afresh: digits, letters and signs, character by character.
 
-A form uses the symbols that `storage.records.schema` lists.
+A pattern uses the symbols that `storage.records.schema` lists.
 """
 
 import re
@@ -36,11 +36,11 @@ def loose_shape(text: str) -> str:
     return re.sub(r"(.)\1+", r"\1", shape(text))
 
 
-def form_of(texts: Sequence[str], min_group: int = 1) -> str:
-    """Return the form of keys, made from those of the commonest shape.
+def pattern_of(texts: Sequence[str], min_group: int = 1) -> str:
+    """Return the pattern of keys, made from those of the commonest shape.
 
     What all of them share stays: signs, letters, and whole groups of digits such as a year. Groups
-    of hexadecimal digits are told by having both digits and the letters a to f.
+    of hexadecimal digits are recognised by having both digits and the letters a to f.
 
     Args:
         texts: some keys; not empty.
@@ -51,11 +51,11 @@ def form_of(texts: Sequence[str], min_group: int = 1) -> str:
     if count < min_group:
         return FALLBACK
     alike = [_RUN.findall(text) for text in texts if _outline(text) == best]
-    return "".join(_form_of_group(column) for column in zip(*alike, strict=True))
+    return "".join(_pattern_of_group(column) for column in zip(*alike, strict=True))
 
 
 def literal(text: str) -> str:
-    """Return the form that stands for exactly this text."""
+    """Return the pattern that matches exactly this text."""
     return "".join(f"\\{c}" if c in _SYMBOLS else c for c in text)
 
 
@@ -73,7 +73,7 @@ def _outline(text: str) -> str:
     return "".join(f"<{len(group)}>" if group[0].isalnum() else group for group in groups)
 
 
-def _form_of_group(groups: Sequence[str]) -> str:
+def _pattern_of_group(groups: Sequence[str]) -> str:
     if len(set(groups)) == 1 and not (groups[0].isdigit() and len(groups) < _FEWEST_FOR_HEX):
         return literal(groups[0])
     for alphabet, symbol in ((_HEX_LOW, "f"), (_HEX_HIGH, "F")):

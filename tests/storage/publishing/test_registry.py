@@ -9,7 +9,13 @@ import toy
 
 from storage.errors import IntegrityError, ObjectNotFoundError, PromotionConflictError
 from storage.lake import promotions, registry
-from storage.lake.layout import generator_key, plan_key, promotion_key, snapshot_key
+from storage.lake.layout import (
+    generator_key,
+    numbered_key,
+    plan_key,
+    promotions_folder,
+    snapshot_key,
+)
 
 NOW = datetime(2026, 1, 31, 3, tzinfo=UTC)
 
@@ -136,14 +142,12 @@ class TestCandidate:
         with pytest.raises(IntegrityError, match="does not name the files beside it"):
             registry.put_candidate(lake, toy.NAME, version, folder)
 
-    def test_reports_and_internals_lie_beside_it(self, lake, candidate):
+    def test_reports_lie_beside_it(self, lake, candidate):
         version, _ = candidate("a")
         files = {"report.json": b"{}", "report.html": b"<p>"}
         digest = registry.put_report(lake, toy.NAME, version, files)
         folder = f"generators/toy/{version}"
         assert lake.get(f"{folder}/reports/{digest[:16]}/report.html") == b"<p>"
-        registry.put_internal(lake, toy.NAME, version, {"neighbours.png": b"x"})
-        assert lake.get(f"{folder}/internal/neighbours.png") == b"x"
         assert registry.candidates(lake, toy.NAME) == [version]
 
 
@@ -157,7 +161,7 @@ class TestPromotion:
 
     def test_records_what_the_contract_asks(self, lake, candidate):
         decide(lake, "promote", candidate("a"))
-        raw = json.loads(lake.get(promotion_key(toy.NAME, 1)))
+        raw = json.loads(lake.get(numbered_key(promotions_folder(toy.NAME), 1)))
         assert set(raw) == {
             "kind",
             "version",
@@ -237,7 +241,7 @@ class TestPromotion:
         record = promotions.decide(lake, toy.NAME, no, read=read, created=NOW)
         assert (record.number, record.then) == (3, "stop")
         assert promotions.standing(lake, toy.NAME).records[-1] == record
-        assert "then" not in json.loads(lake.get(promotion_key(toy.NAME, 2)))
+        assert "then" not in json.loads(lake.get(numbered_key(promotions_folder(toy.NAME), 2)))
 
     def test_a_former_champion_returns_by_hand_only(self, lake, candidate):
         one, two = candidate("a"), candidate("b")
@@ -269,6 +273,6 @@ class TestPromotion:
         assert promotions.standing(lake, toy.NAME).records == ()
 
     def test_a_record_that_lacks_a_field_is_refused(self, lake):
-        lake.put_once(promotion_key(toy.NAME, 1), b'{"kind": "promote"}')
+        lake.put_once(numbered_key(promotions_folder(toy.NAME), 1), b'{"kind": "promote"}')
         with pytest.raises(IntegrityError, match="promotion record 1 lacks 'version'"):
             promotions.champion(lake, toy.NAME)

@@ -8,7 +8,7 @@ import toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, UnsettledError
+from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, WriteConflictError
 from storage.lake import datasets
 from storage.lake.layout import latest_key
 from storage.lake.log import read_versions, version_log
@@ -194,7 +194,7 @@ class Actors:
         for _ in range(5):
             try:
                 return publish(lake, run)
-            except (AbandonedError, UnsettledError):
+            except (AbandonedError, WriteConflictError):
                 continue
         return None
 
@@ -223,7 +223,7 @@ class Actors:
         if find_committed(lake, plan) is None:
             try:
                 publisher.put_shard(0, toy.records(plan, 0))
-            except (ObjectNotFoundError, UnsettledError):
+            except (ObjectNotFoundError, WriteConflictError):
                 return
 
     def _by_hand(self, move, lake, run):

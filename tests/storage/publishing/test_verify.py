@@ -10,7 +10,7 @@ from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import datasets
 from storage.lake.datasets import verify
-from storage.lake.layout import commit_key, manifest_key
+from storage.lake.layout import commits_folder, manifest_key, numbered_key
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def recommit(lake, manifest):
     record |= {"manifest": manifest_key(toy.NAME, manifest.version)}
     record |= {"manifest_sha256": sha256_hex(data)}
     lake.replace(manifest_key(toy.NAME, manifest.version), data)
-    lake.replace(commit_key(toy.NAME, 1), json.dumps(record).encode())
+    lake.replace(numbered_key(commits_folder(toy.NAME), 1), json.dumps(record).encode())
 
 
 def test_rows_and_schema_are_compared_with_the_manifest(lake, committed):
@@ -98,6 +98,6 @@ def test_what_is_not_committed_cannot_be_verified(lake):
 
 
 def test_a_commit_record_that_lacks_a_field_is_refused(lake):
-    lake.put_once(commit_key(toy.NAME, 1), b'{"kind": "commit", "version": "v"}')
+    lake.put_once(numbered_key(commits_folder(toy.NAME), 1), b'{"kind": "commit", "version": "v"}')
     with pytest.raises(IntegrityError, match="commit record 1 lacks 'created'"):
         datasets.versions(lake, toy.NAME)

@@ -12,7 +12,8 @@ from PIL import Image
 from pyarrow import csv
 
 from storage.sources.config import SourceConfig
-from storage.sources.prepare import Prepared, prepare
+from storage.sources.prepare import prepare
+from storage.sources.prepared import Prepared
 
 Encode = Callable[..., bytes]
 

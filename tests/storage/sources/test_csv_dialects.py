@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.sources.config import SourceConfig
-from storage.sources.files import find_files
+from storage.sources.open import find_files
 from storage.sources.tables.csv_source import CsvTable, read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, dialect_of, in_words
 

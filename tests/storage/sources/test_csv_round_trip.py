@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from storage.errors import IntegrityError
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
-from storage.sources.files import find_files
+from storage.sources.open import find_files
 from storage.sources.tables.csv_source import CsvTable, read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, with_dialect
 

@@ -12,9 +12,9 @@ from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import Inferred, infer, is_key_name
 from storage.sources.tables.text_patterns import (
     FALLBACK,
-    form_of,
     literal,
     loose_shape,
+    pattern_of,
     shape,
     shown_shape,
 )
@@ -184,14 +184,14 @@ def test_an_unknown_column_names_the_nearest():
         (["ä1", "ö2"], "a9"),
     ],
 )
-def test_the_form_of_keys(texts, form):
-    assert form_of(texts) == form
+def test_the_pattern_of_keys(texts, form):
+    assert pattern_of(texts) == form
 
 
 def test_a_form_that_few_share_is_not_shown():
     texts = [*["aa-11", "bb-22"], *[f"{'x' * n}!" for n in range(1, 9)]]
-    assert form_of(texts, min_group=3) == FALLBACK
-    assert form_of(texts, min_group=2) == "aa-99"
+    assert pattern_of(texts, min_group=3) == FALLBACK
+    assert pattern_of(texts, min_group=2) == "aa-99"
 
 
 def test_keys_that_grow_get_room():

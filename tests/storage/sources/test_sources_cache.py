@@ -18,7 +18,7 @@ from storage.records import durable
 from storage.sources.cache import IDLE, obtain
 from storage.sources.images import build
 from storage.sources.images import build as build_module
-from storage.sources.prepare import load_prepared, open_prepared
+from storage.sources.prepared import load_prepared
 
 
 def entries(folder: Path) -> list[Path]:
@@ -169,15 +169,13 @@ def test_a_damaged_entry_is_built_again(damage: str, prepared) -> None:
     else:
         index.write_text(json.dumps({"index": {"schema": "other"}, "digest": ""}))
     assert load_prepared(folder) is None
-    with pytest.raises(SourceError, match="prepare the source again"):
-        open_prepared(folder)
     again = prepared("example:digits")
     assert again.folder == folder
     assert load_prepared(folder) is not None
 
 
 def test_large_files_are_probed_at_both_ends(tmp_path: Path) -> None:
-    from storage.sources.prepare import _PROBE_WHOLE_BYTES, _probe
+    from storage.sources.prepared import _PROBE_WHOLE_BYTES, _probe
 
     path = tmp_path / "large"
     path.write_bytes(bytes(2 * _PROBE_WHOLE_BYTES))

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 
 from storage.digests import digest_json, sha256_hex
-from storage.sources import open_source
 from storage.sources.config import SourceConfig
 from storage.sources.examples import SKEWED_DIGITS, load_digits
 from storage.sources.files import digest_files
-from storage.sources.prepare import open_prepared
+from storage.sources.open import open_source
+from storage.sources.prepared import load_prepared
 from storage.sources.split import SPLITS, assign, content_digests
 from storage.stores.open import open_store
 
@@ -62,7 +62,7 @@ def test_records_are_mapped_contiguous_and_in_order(prepared, pixels_of) -> None
 
 def test_a_prepared_source_opens_elsewhere(prepared) -> None:
     result = prepared("example:digits")
-    again = open_prepared(result.folder)
+    again = load_prepared(result.folder)
     assert again.records["train"].equals(result.records["train"])
     assert again.class_counts == result.class_counts
     assert again.split_digest == digest_json(dict(result.split_rule))
@@ -310,10 +310,10 @@ def test_a_large_file_is_digested_in_pieces(make_parquet) -> None:
 
 
 def test_a_description_decodes_nothing(make_folder, make_parquet) -> None:
-    folder = open_source(SourceConfig(uri=str(make_folder([b"x"] * 3)))).describe()
+    folder = open_source(SourceConfig(uri=str(make_folder([b"x"] * 3)))).description
     assert (folder.kind, folder.rows, folder.files, folder.size_bytes) == ("folder", 3, 3, 3)
     assert folder.columns == ("label",)
-    example = open_source(SourceConfig(uri="example:digits")).describe()
+    example = open_source(SourceConfig(uri="example:digits")).description
     assert (example.kind, example.rows, example.columns) == ("example", 1797, ("label",))
 
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import BucketMissingError, SourceError
-from storage.sources import open_source
 from storage.sources.config import SourceConfig
+from storage.sources.open import open_source
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
 
@@ -68,7 +68,7 @@ def test_a_profile_is_found_by_name(
     monkeypatch.setenv(f"{prefix}REGION", s3_profile.region)
     monkeypatch.setenv(f"{prefix}KEY", s3_profile.key)
     monkeypatch.setenv(f"{prefix}SECRET", s3_profile.secret.get_secret_value())
-    assert open_source(SourceConfig(uri=uri, storage="camera")).describe().rows == 3
+    assert open_source(SourceConfig(uri=uri, storage="camera")).description.rows == 3
 
 
 def test_nothing_there(s3_uri: str, s3_profile: StorageProfile) -> None:

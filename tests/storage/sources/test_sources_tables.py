@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from storage.records.schema import KEY, read_table_metadata
-from storage.sources import open_source
 from storage.sources.config import SourceConfig
-from storage.sources.prepare import Prepared, open_prepared
+from storage.sources.open import open_source
+from storage.sources.prepared import Prepared, load_prepared
 from storage.sources.split import SPLITS
 
 
@@ -51,7 +51,7 @@ def test_records_are_mapped_and_say_what_their_columns_mean(prepared, people, wr
     kinds = {column.name: column.kind for column in read_table_metadata(result.schema).columns}
     assert list(kinds) == people(1).column_names
     assert (kinds["id"], kinds["age"], kinds["joined"]) == ("key", "integer", "date")
-    again = open_prepared(result.folder)
+    again = load_prepared(result.folder)
     assert again == result
     assert again.records["holdout"].equals(result.records["holdout"], check_metadata=True)
 
@@ -282,7 +282,7 @@ def test_the_kind_follows_from_the_content(
     people, write_table, make_folder, make_parquet, pictures, encode, tmp_path
 ) -> None:
     def found(uri: object, **fields: object) -> tuple[str, str]:
-        description = open_source(SourceConfig(uri=str(uri), label=None, **fields)).describe()
+        description = open_source(SourceConfig(uri=str(uri), label=None, **fields)).description
         return description.kind, description.modality
 
     images = [encode(picture) for picture in pictures[:3]]
@@ -301,7 +301,7 @@ def test_the_kind_follows_from_the_content(
 
 def test_a_description_of_a_table_reads_no_row(people, write_table) -> None:
     path = write_table(people(50))
-    description = open_source(SourceConfig(uri=str(path), label="churned")).describe()
+    description = open_source(SourceConfig(uri=str(path), label="churned")).description
     assert (description.rows, description.files) == (50, 1)
     assert description.columns == tuple(people(1).column_names)
     assert description.size_bytes == path.stat().st_size

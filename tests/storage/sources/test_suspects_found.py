@@ -7,10 +7,10 @@ import pytest
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
 from storage.sources.tables.suggest import (
-    find_suspects,
-    likely_constraints,
     passes_iban,
     passes_luhn,
+    suggest_constraints,
+    suggest_personal_data,
 )
 
 ROWS = 1500
@@ -49,7 +49,7 @@ PEOPLE = [f"{a}{b}" for a in ("Ann", "Bob", "Eva") for b in ("a", "e", "i", "o",
     ],
 )
 def test_suspects_are_found_by_name_or_by_values(name, values, what):
-    found = find_suspects(pa.table({name: values}))
+    found = suggest_personal_data(pa.table({name: values}))
     assert [one.what for one in found] == [what]
     assert found[0].why in ("by the name", "by the values")
 
@@ -67,7 +67,7 @@ def test_suspects_are_found_by_name_or_by_values(name, values, what):
     ],
 )
 def test_plain_columns_are_no_suspects(name, values):
-    assert find_suspects(pa.table({name: values})) == ()
+    assert suggest_personal_data(pa.table({name: values})) == ()
 
 
 def test_check_digits():
@@ -80,7 +80,7 @@ def test_check_digits():
 def likely(columns: dict) -> list[tuple[str, tuple[str, ...]]]:
     table = pa.table(columns)
     kinds = infer(table, SourceConfig(uri="x", label=None), 10).columns
-    found = likely_constraints(table, kinds)
+    found = suggest_constraints(table, kinds)
     assert all(one.why for one in found)
     return [(one.constraint.kind, one.constraint.columns) for one in found]
 

@@ -1,0 +1,151 @@
+"""The text of a CSV file: unpacked, and brought to UTF-8."""
+
+import codecs
+import gzip
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from storage.errors import SourceError
+
+_DECODE_BLOCK_BYTES: Final = 8 << 20
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A file as UTF-8 without a byte order mark."""
+
+    data: bytes
+    encoding: str
+    bom: bool
+    note: str | None = None
+
+
+def unpack(data: bytes, name: str) -> bytes:
+    """Return what is in a gzip file, or the bytes themselves.
+
+    Raises:
+        SourceError: the gzip file is broken.
+    """
+    if data[:2] != b"\x1f\x8b":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        msg = f"The file {name} is a broken gzip file ({error}); copy it again."
+        raise SourceError(msg) from error
+
+
+def to_utf8(data: bytes, given: str | None, name: str) -> Text:
+    """Return the file as UTF-8: by its byte order mark, as the recipe says, or as detected.
+
+    Raises:
+        SourceError: it is empty, holds NUL bytes, or is not in the encoding.
+    """
+    bom, encoding = next(((mark, code) for mark, code in _BOMS if data.startswith(mark)), (b"", ""))
+    body = data[len(bom) :]
+    if not body.strip():
+        msg = f"The file {name} is empty; write a header and rows, or leave it out."
+        raise SourceError(msg)
+    note = None
+    guessed = not encoding and given is None
+    if not encoding:
+        encoding, note = _guess(body, name) if given is None else (_known(given), None)
+    text = body if encoding == "utf-8" else _decoded(body, encoding, name).encode()
+    bad = _first_invalid(body) if encoding == "utf-8" and not guessed else None
+    if bad is not None:
+        raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
+    _check_nul(text, name)
+    return Text(data=text, encoding=encoding, bom=bool(bom), note=note)
+
+
+def _known(encoding: str) -> str:
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError as error:
+        msg = (
+            f"source.csv.encoding {encoding!r} is no encoding that Python knows; write for "
+            "example utf-8, cp1252 or utf-16."
+        )
+        raise SourceError(msg) from error
+
+
+def _guess(body: bytes, name: str) -> tuple[str, str | None]:
+    if body[:200].count(0) * 3 > len(body[:200]):
+        msg = (
+            f"The file {name} is full of NUL bytes, as UTF-16 without a byte order mark is; "
+            "set source.csv.encoding to utf-16-le or utf-16-be."
+        )
+        raise SourceError(msg)
+    bad = _first_invalid(body)
+    if bad is None:
+        return "utf-8", None
+    if _has_multibyte(body):
+        raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
+    encoding = "cp1252" if _decodes(body, "cp1252") else "latin-1"
+    line = body.count(b"\n", 0, bad) + 1
+    return encoding, (
+        f"{name} is not UTF-8 (line {line}) and is read as {encoding}; "
+        "set source.csv.encoding if it is another"
+    )
+
+
+def _first_invalid(body: bytes) -> int | None:
+    """Return where the first byte is that is not UTF-8."""
+    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(body)
+    for start in range(0, len(body), _DECODE_BLOCK_BYTES):
+        held = len(decoder.getstate()[0])
+        block = view[start : start + _DECODE_BLOCK_BYTES]
+        try:
+            decoder.decode(bytes(block), final=start + _DECODE_BLOCK_BYTES >= len(body))
+        except UnicodeDecodeError as error:
+            return start - held + error.start
+    return None
+
+
+def _has_multibyte(body: bytes) -> bool:
+    """Return whether there are letters that only UTF-8 writes so."""
+    return re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", body) is not None
+
+
+def _decodes(body: bytes, encoding: str) -> bool:
+    try:
+        body.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(body: bytes, encoding: str, name: str) -> str:
+    try:
+        return body.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        other = "utf-8" if _first_invalid(body) is None else "latin-1"
+        raise _wrong_encoding(body, error.start, name, encoding, other) from error
+
+
+def _wrong_encoding(body: bytes, at: int, name: str, encoding: str, other: str) -> SourceError:
+    line = body.count(b"\n", 0, at) + 1
+    return SourceError(
+        f"The file {name} is not {encoding}: byte {at} (0x{body[at]:02x}) in line {line} does not "
+        f"fit; try source.csv.encoding: {other}, or correct that line."
+    )
+
+
+def _check_nul(text: bytes, name: str) -> None:
+    at = text.find(b"\0")
+    if at >= 0:
+        line = text.count(b"\n", 0, at) + 1
+        msg = (
+            f"The file {name} holds a NUL byte in line {line}, so it is no plain text; write it "
+            "again, or set source.csv.encoding if it is UTF-16."
+        )
+        raise SourceError(msg)

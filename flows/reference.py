@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows import errors as flows_errors
-from flows.cli.output import exit_code
+from flows.errors import exit_code
 from flows.recipe import Recipe
 from gan import errors as gan_errors
 from storage import errors as storage_errors

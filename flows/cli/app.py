@@ -15,7 +15,8 @@ import typer
 from typer.main import get_command
 
 from flows.cli.lake import AsJson, Lake, LakeRef, Storage, datasets, gc, generators
-from flows.cli.output import BUG, DONE, INTERRUPTED, MEANINGS, Output, exit_code, sentence
+from flows.cli.output import Output
+from flows.errors import BUG, DONE, INTERRUPTED, MEANINGS, exit_code, sentence
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from flows.cli.output import DONE, Output
+from flows.cli.output import Output
+from flows.errors import DONE
 from flows.job import Job, now, open_job
 from flows.nightly import check_name, prepare
 from flows.progress import StopSignal, make_reporter, records_word

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.cli.output import DONE, TRAINING, Output
+from flows.cli.output import Output
 from flows.cockpit import local
 from flows.cockpit import local as processes
 from flows.cockpit.local import Cockpit
 from flows.cockpit.recipes import find_recipes
-from flows.errors import EngineError
+from flows.errors import DONE, TRAINING, EngineError
 from flows.prefect_defaults import ENVIRONMENT_DEFAULTS, apply_defaults, process_environment
 from flows.progress import StopSignal
 from flows.recipe import Recipe

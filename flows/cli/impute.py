@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flows.cli.output import DONE, Output
-from flows.errors import BlockedError, RecipeError
+from flows.cli.output import Output
+from flows.errors import DONE, BlockedError, RecipeError
 from flows.evaluate import local_snapshot
 from flows.job import Job, open_job
 from flows.progress import StopSignal, make_reporter

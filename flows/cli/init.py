@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import yaml
 
 from flows.cli.check import describe
-from flows.cli.output import DONE, Output
-from flows.errors import RecipeError
+from flows.cli.output import Output
+from flows.errors import DONE, RecipeError
 from flows.job import open_job
 from flows.nightly import prepare
 from flows.progress import StopSignal, make_reporter

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from flows.cli.output import BLOCKED, DONE, Output
+from flows.cli.output import Output
+from flows.errors import BLOCKED, DONE
 from flows.job import Job, Outcome, Published, cost_text, open_job
 from flows.nightly import (
     evaluate_alone,

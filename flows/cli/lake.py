@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.output import DONE, LAKE, Output, with_owners
+from flows.cli.output import Output, with_owners
+from flows.errors import DONE, LAKE
 
 if TYPE_CHECKING:
     from flows.maintain import Kept

@@ -13,10 +13,9 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.cli import cockpit
 from flows.cli.app import execute
-from flows.cli.output import DONE
 from flows.cockpit.recipes import find_recipes
 from flows.cockpit.specs import HERE, prefect_yaml, wanted
-from flows.errors import RecipeError
+from flows.errors import DONE, RecipeError
 from flows.recipe import load_recipe, parse_recipe
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"

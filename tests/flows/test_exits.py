@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from flows import errors as flows_errors
-from flows.cli.output import EXIT_CODES, exit_code, sentence
+from flows.errors import EXIT_CODES, exit_code, sentence
 from gan import errors as gan_errors
 from storage import errors as storage_errors
 

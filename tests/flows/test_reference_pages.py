@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flows.cli.app import execute
-from flows.cli.output import EXIT_CODES, MEANINGS
+from flows.errors import EXIT_CODES, MEANINGS
 from flows.recipe import Recipe
 from flows.reference import (
     PAGES,

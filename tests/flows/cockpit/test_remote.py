@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from flows.cli.app import execute
-from flows.cli.output import USAGE
 from flows.cockpit import recipes
 from flows.cockpit.recipes import find_recipes, parse_git, shown
-from flows.errors import RecipeError
+from flows.errors import USAGE, RecipeError
 from storage.stores.open import open_store
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

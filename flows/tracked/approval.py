@@ -26,9 +26,8 @@ from pydantic import ConfigDict, Field
 
 from flows.decision import LONGEST_REASON, answered, promote, question_markdown, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Judged, Question
-from flows.maintain import announce
-from flows.nightly import Stages
+from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Judged, Question, Stages
+from flows.publish import announce
 from gan.report import Verdict
 from storage.sources.prepared import Prepared
 

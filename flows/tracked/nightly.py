@@ -22,8 +22,8 @@ from prefect.exceptions import TerminationSignal
 from prefect.utilities.annotations import opaque, quote
 
 from flows.errors import BlockedError
-from flows.job import Assessed, Candidate, Choice, Job, Outcome, SynthesisResult, open_job
-from flows.nightly import Stages, nightly, plain_stages
+from flows.job import Assessed, Candidate, Choice, Job, Outcome, Stages, SynthesisResult, open_job
+from flows.nightly import nightly, plain_stages
 from flows.progress import make_reporter
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show

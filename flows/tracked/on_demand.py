@@ -21,8 +21,9 @@ from pydantic import Field
 from flows.decision import LONGEST_REASON, promote_by_hand, roll_back
 from flows.errors import BlockedError, RecipeError
 from flows.job import Job
-from flows.maintain import Kept, announce, maintain_lake
+from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
+from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
 from flows.tracked.housekeeping import tidy_prefect

@@ -7,7 +7,7 @@ FlowsError
 ├── BlockedError       the gate blocked, nothing was published (exit 3)
 ├── UnsentError        an event could not be sent; it stays pending, the next run sends it (exit 5)
 ├── EngineError        the workers that synthesize keep dying (exit 6)
-├── SlotLostError      the GPU slot was lost while training; run again, it continues (exit 6)
+├── LeaseLostError     the GPU lease was lost while training; run again, it continues (exit 6)
 └── StoppedError       Ctrl-C or SIGTERM; what was done stays, the next run continues (exit 130)
 
 A message says what is wrong, the value received, and the remedy, in one sentence.
@@ -47,8 +47,8 @@ class EngineError(FlowsError):
     """The workers that synthesize keep dying."""
 
 
-class SlotLostError(FlowsError):
-    """The GPU slot was lost while training; run again, it continues."""
+class LeaseLostError(FlowsError):
+    """The GPU lease was lost while training; run again, it continues."""
 
 
 class StoppedError(FlowsError):
@@ -90,7 +90,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     OSError: LAKE,
     gan_errors.TrainingError: TRAINING,
     EngineError: TRAINING,
-    SlotLostError: TRAINING,
+    LeaseLostError: TRAINING,
     MemoryError: TRAINING,
     gan_errors.Interrupted: INTERRUPTED,
     StoppedError: INTERRUPTED,

@@ -249,8 +249,8 @@ class Job:
     """Sends events; None when there is nobody to send them to, and they stay pending."""
     spent: Spending = field(default_factory=Spending)
     """What this run has used so far."""
-    gpu_slot: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Held while training on a GPU; waits until one is free."""
+    gpu_lease: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Held while training on a GPU; waits until there is one."""
 
     @property
     def name(self) -> str:

@@ -236,7 +236,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         )
     device = choose_device(recipe.training.device)
     with (
-        gpu_slot(job, device),
+        gpu_lease(job, device),
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,
         job.stop.asking(),
         job.spent.using(device),
@@ -252,9 +252,9 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     return _store(job, prepared, plan, result, codec.notes)
 
 
-def gpu_slot(job: Job, device: str) -> AbstractContextManager[object]:
-    """Return what is held while training on a device: the job's slot on a GPU, else nothing."""
-    return job.gpu_slot() if device == "cuda" else nullcontext()
+def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
+    """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
+    return job.gpu_lease() if device == "cuda" else nullcontext()
 
 
 def _tell_start(job: Job, folder: Path) -> None:

@@ -44,9 +44,7 @@ Recipes = Annotated[
 RecipesLake = Annotated[
     str | None, typer.Option("--lake", metavar="URI", help="Instead of every recipe's own lake.")
 ]
-Pool = Annotated[
-    str | None, typer.Option("--pool", metavar="NAME", help="Work pool of the runs; else ganmill.")
-]
+Pool = Annotated[str, typer.Option("--pool", metavar="NAME", help="Work pool of the runs.")]
 
 app = typer.Typer(
     name="ganmill",
@@ -109,10 +107,9 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Do the whole job: train, judge, synthesize, publish. What is done already is not redone."""
-    from flows.cli.jobs import Tracking, run_job
+    from flows.cli.jobs import run_job
 
-    tracking = Tracking(wanted=track or bool(prefect_api), api_url=prefect_api or None)
-    return run_job(recipe, changes or (), tracking, as_json=as_json)
+    return run_job(recipe, changes or (), track=track, api_url=prefect_api, as_json=as_json)
 
 
 @app.command()
@@ -148,16 +145,15 @@ def up(
     ),
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 4200,
     lake: RecipesLake = None,
-    pool: Pool = None,
+    pool: Pool = "ganmill",
     install: Annotated[
-        bool, typer.Option("--install", help="As systemd services, which survive a logout.")
+        bool, typer.Option("--install", help="As systemd services, which outlast a logout.")
     ] = False,
 ) -> int:
     """The Prefect UI on this machine: server, worker, and every recipe deployed. Ctrl-C ends it."""
-    from flows.cli.cockpit import UpOptions, go_up
+    from flows.cli.cockpit import go_up
 
-    wanted = UpOptions(recipes=recipes, lake=lake, pool=pool, host=host, port=port, install=install)
-    return go_up(wanted)
+    return go_up(recipes, lake=lake, pool=pool, host=host, port=port, install=install)
 
 
 @app.command()
@@ -165,7 +161,7 @@ def deploy(
     *,
     recipes: Recipes = None,
     lake: RecipesLake = None,
-    pool: Pool = None,
+    pool: Pool = "ganmill",
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; say what differs (exit 1).")
     ] = False,

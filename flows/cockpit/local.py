@@ -34,8 +34,10 @@ SHUTDOWN_TIMEOUT_S = 40.0
 """Prefect gives a run thirty seconds to stop."""
 POLL_S = 0.3
 USER = "ganmill"
+POOL = "ganmill"
+"""The work pool, of type `process`, unless another is named."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
-"""Where the server keeps who holds a slot; by itself it forgets that when it is started again."""
+"""Where the server keeps the leases; by itself it forgets them when it is started again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +288,7 @@ def start_units(where: Services) -> bool:
     return True
 
 
-def forgotten(environment: Path, names: Iterable[str]) -> tuple[str, ...]:
+def missing_variables(environment: Path, names: Iterable[str]) -> tuple[str, ...]:
     """Return the variables of this shell that the services will not have.
 
     Args:

@@ -17,6 +17,8 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     DeploymentFilter,
     DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterEndTime,
@@ -26,6 +28,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
@@ -35,8 +38,10 @@ if TYPE_CHECKING:
 
 TAG = "ganmill"
 """Of every deployment of ours; Prefect hands it on to the runs."""
+MANY = 200
+"""As much as Prefect's API lists at once."""
 BATCH = 50
-"""Runs or deployments per request: as many as Prefect deletes at once."""
+"""Runs per request: as many as Prefect deletes at once."""
 FEW = 20
 """Artifacts per request: each may hold a picture."""
 MOST_RUNS = 2_000
@@ -55,6 +60,28 @@ class Tidied:
     artifacts: int
     complete: bool
     """False when there is more to delete than one call may."""
+
+
+def read_deployments(
+    flow_name: str | None = None, *, tag: str | None = None
+) -> list[DeploymentResponse]:
+    """Return all deployments that Prefect knows, or those of one flow or tag, by name."""
+    of_flow = None if flow_name is None else FlowFilter(name=FlowFilterName(any_=[flow_name]))
+    tagged = None if tag is None else DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))
+    found: list[DeploymentResponse] = []
+    with get_client(sync_client=True) as client:
+        while len(found) % MANY == 0:
+            page = client.read_deployments(
+                flow_filter=of_flow,
+                deployment_filter=tagged,
+                limit=MANY,
+                offset=len(found),
+                sort=DeploymentSort.NAME_ASC,
+            )
+            if not page:
+                break
+            found += page
+    return found
 
 
 def tidy_prefect(*, days: int) -> Tidied:
@@ -80,24 +107,14 @@ def tidy_prefect(*, days: int) -> Tidied:
 
 def _newest(client: SyncPrefectClient) -> list[UUID]:
     """Return the last finished run of every deployment."""
-    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
     found: list[UUID] = []
-    offset = 0
-    while True:
-        page = client.read_deployments(
-            deployment_filter=tagged, sort=DeploymentSort.NAME_ASC, limit=BATCH, offset=offset
+    for deployment in read_deployments(tag=TAG):
+        mine = FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]), state=FINISHED
         )
-        for deployment in page:
-            mine = FlowRunFilter(
-                deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]), state=FINISHED
-            )
-            last = client.read_flow_runs(
-                flow_run_filter=mine, sort=FlowRunSort.END_TIME_DESC, limit=1
-            )
-            found += [run.id for run in last]
-        if len(page) < BATCH:
-            return found
-        offset += BATCH
+        last = client.read_flow_runs(flow_run_filter=mine, sort=FlowRunSort.END_TIME_DESC, limit=1)
+        found += [run.id for run in last]
+    return found
 
 
 def _old(client: SyncPrefectClient, border: DateTime, newest: Sequence[UUID]) -> list[UUID]:

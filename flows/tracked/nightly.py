@@ -28,7 +28,7 @@ from flows.progress import make_reporter
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
 from flows.tracked.approval import with_questions
-from flows.tracked.gpu_lease import held, usual_pool
+from flows.tracked.gpu_lease import configured_pool, gpu_lease
 from flows.tracked.process import (
     SESSION,
     Session,
@@ -227,10 +227,10 @@ def tracked_job(job: Job) -> Job:
     """Return the job with its words in the run's log and its events sent to Prefect."""
     reporter = show.LoggingReporter(job.reporter, job.name)
 
-    def gpu_slot() -> AbstractContextManager[object]:
-        return held(usual_pool(), job.stop, reporter.say)
+    def lease() -> AbstractContextManager[object]:
+        return gpu_lease(configured_pool(), job.stop, reporter.say)
 
-    return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_slot=gpu_slot)
+    return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_lease=lease)
 
 
 def scheduled_date() -> date:

@@ -12,10 +12,7 @@ from typing import Annotated, Any, Literal
 
 from prefect import Flow, flow, runtime
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.sorting import DeploymentSort
 from pydantic import Field
 
 from flows.decision import LONGEST_REASON, promote_by_hand, roll_back
@@ -26,7 +23,7 @@ from flows.nightly import evaluate_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
-from flows.tracked.housekeeping import tidy_prefect
+from flows.tracked.housekeeping import read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
     nightly_flow,
@@ -39,9 +36,6 @@ from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
 from storage.lake import datasets
 from storage.lake.promotions import Promotion
-
-PAGE = 200
-"""As much as Prefect's API lists at once."""
 
 
 def deployed_recipe(name: str) -> Recipe:
@@ -71,21 +65,6 @@ def deployed_recipes() -> tuple[Recipe, ...]:
 def _recipe(known: DeploymentResponse) -> Recipe:
     where = f"deployment {nightly_flow.name}/{known.name}"
     return parse_recipe(known.parameters.get("recipe", {}), where=where)
-
-
-def read_deployments(flow_name: str | None = None) -> list[DeploymentResponse]:
-    """Return all deployments that Prefect knows, or those of one flow, by name."""
-    wanted = None if flow_name is None else FlowFilter(name=FlowFilterName(any_=[flow_name]))
-    found: list[DeploymentResponse] = []
-    with get_client(sync_client=True) as client:
-        while len(found) % PAGE == 0:
-            page = client.read_deployments(
-                flow_filter=wanted, limit=PAGE, offset=len(found), sort=DeploymentSort.NAME_ASC
-            )
-            if not page:
-                break
-            found += page
-    return found
 
 
 def open_named(name: str) -> Job:

@@ -1,4 +1,4 @@
-"""The commands that run a recipe: the whole job, or one stage of it, and what they show at the end."""
+"""The commands that run a recipe: the whole job, or one stage of it, and what they show."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,8 @@
-"""Prefect's own database kept small: what finished long ago goes, with its artifacts and logs.
+"""What Prefect's database holds of ganmill, and how it is kept small.
 
-Only runs that carry ganmill's tag are looked at, as a server may have other users. Events are not
-here: the server deletes its own by age (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`, a week).
+What finished long ago goes, with its artifacts and logs. Only runs that carry ganmill's tag are
+looked at, as a server may have other users. Events are not here: the server deletes its own by age
+(`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`, a week).
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ MANY = 200
 """As much as Prefect's API lists at once."""
 BATCH = 50
 """Runs per request: as many as Prefect deletes at once."""
-FEW = 20
+ARTIFACTS = 20
 """Artifacts per request: each may hold a picture."""
 MOST_RUNS = 2_000
 """Runs that one call deletes; the next call goes on."""
@@ -92,12 +93,12 @@ def tidy_prefect(*, days: int) -> Tidied:
     Raises:
         PrefectHTTPStatusError, HTTPError: the API failed; what was deleted is gone, call again.
     """
-    border = DateTime.now("UTC") - timedelta(days=days)
+    oldest = DateTime.now("UTC") - timedelta(days=days)
     runs = artifacts = 0
     with get_client(sync_client=True) as client:
         newest = _newest(client)
         while runs < MOST_RUNS:
-            old = _old(client, border, newest)
+            old = _old(client, oldest, newest)
             if not old:
                 return Tidied(runs=runs, artifacts=artifacts, complete=True)
             artifacts += _delete_artifacts(client, old)
@@ -117,28 +118,27 @@ def _newest(client: SyncPrefectClient) -> list[UUID]:
     return found
 
 
-def _old(client: SyncPrefectClient, border: DateTime, newest: Sequence[UUID]) -> list[UUID]:
+def _old(client: SyncPrefectClient, oldest: DateTime, newest: Sequence[UUID]) -> list[UUID]:
     """Return some of the runs that may go, those first that started first."""
-    wanted = FlowRunFilter(
+    old = FlowRunFilter(
         id=FlowRunFilterId(not_any_=list(newest)),
         tags=OURS,
         state=FINISHED,
-        end_time=FlowRunFilterEndTime(before_=border),
+        end_time=FlowRunFilterEndTime(before_=oldest),
     )
-    runs = client.read_flow_runs(
-        flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC, limit=BATCH
-    )
+    runs = client.read_flow_runs(flow_run_filter=old, sort=FlowRunSort.START_TIME_ASC, limit=BATCH)
     return [run.id for run in runs]
 
 
 def _delete_artifacts(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
     """Delete the artifacts of these runs; Prefect leaves them behind when a run is deleted."""
     of_runs = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=list(runs)))
-    wanted = {"artifacts": of_runs.model_dump(mode="json", exclude_unset=True), "limit": FEW}
+    artifacts = of_runs.model_dump(mode="json", exclude_unset=True)
+    body = {"artifacts": artifacts, "limit": ARTIFACTS}
     deleted = 0
     while True:
         # `read_artifacts` sends null for what it is not asked for, which the server refuses.
-        found = client.request("POST", "/artifacts/filter", json=wanted).raise_for_status().json()
+        found = client.request("POST", "/artifacts/filter", json=body).raise_for_status().json()
         if not found:
             return deleted
         for artifact in found:
@@ -150,6 +150,6 @@ def _delete_artifacts(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
 def _delete_runs(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
     """Delete runs in one request; those that somebody else deleted meanwhile do not count."""
     route = cast("ServerRoutes", "/flow_runs/bulk_delete")  # not among those the client types
-    wanted = {"flow_runs": {"id": {"any_": [str(run) for run in runs]}}, "limit": BATCH}
-    answer = client.request("POST", route, json=wanted).raise_for_status().json()
+    body = {"flow_runs": {"id": {"any_": [str(run) for run in runs]}}, "limit": BATCH}
+    answer = client.request("POST", route, json=body).raise_for_status().json()
     return len(answer["deleted"])

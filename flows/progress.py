@@ -1,14 +1,11 @@
-"""What a person sees while a job runs: bars in a terminal, plain lines anywhere else.
+"""What a person sees while a job runs, and how it is stopped.
 
-Everything goes to standard error, so that standard output holds the result and nothing else.
+Progress is bars in a terminal and plain lines anywhere else, on standard error, so that standard
+output holds the result and nothing else.
 
-Ctrl-C and SIGTERM: stop cleanly, and let the next run continue.
-
-Most of a job may be cut anywhere, because everything is put once: there a signal raises
-KeyboardInterrupt at once. Training is asked instead, so that it writes a last checkpoint; a second
-signal cuts it too.
-
-Words for people: records of a modality, ages, verdicts.
+Ctrl-C and SIGTERM stop a job, and the next run continues. Most of a job may be cut anywhere,
+because everything is put once: there a signal raises KeyboardInterrupt at once. Training is asked
+instead, so that it writes a last checkpoint; a second signal cuts it too.
 """
 
 import signal
@@ -44,14 +41,14 @@ class Meter(Protocol):
     """The progress of one stage."""
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Say how many units are done, of how many, and what is worth a glance."""
+        """Report how many units are done, of how many, and a note."""
 
 
 class Reporter(Protocol):
-    """Where a job tells what it does."""
+    """Where a job reports what it does."""
 
     def say(self, text: str) -> None:
-        """Tell one sentence."""
+        """Write one sentence."""
 
     def meter(
         self, title: str, unit: str, total: int | None = None
@@ -106,7 +103,7 @@ class LineReporter:
 
 @dataclass(kw_only=True)
 class LineMeter:
-    """Tells of progress in sentences, never more often than every `interval_s` seconds."""
+    """Reports progress in sentences, never more often than every `interval_s` seconds."""
 
     say: Callable[[str], None]
     interval_s: float
@@ -114,24 +111,24 @@ class LineMeter:
     unit: str
     total: int | None
     started_s: float = field(default_factory=monotonic)
-    spoken_s: float = field(default_factory=monotonic)
+    reported_s: float = field(default_factory=monotonic)
     first: int | None = None
     done: int = 0
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Take note of the progress, and tell of it when it is time."""
+        """Take note of the progress, and report it when it is time."""
         now_s = monotonic()
         self.total = self.total if total is None else total
         self.first = done if self.first is None else self.first
         self.done = done
-        if now_s - self.spoken_s < self.interval_s:
+        if now_s - self.reported_s < self.interval_s:
             return
-        self.spoken_s = now_s
+        self.reported_s = now_s
         tail = f", {note}" if note else ""
         self.say(f"{self.title}: {self._pace(now_s - self.started_s)}{tail}")
 
     def finish(self) -> None:
-        """Tell how much was done, and how long it took."""
+        """Report how much was done, and how long it took."""
         seconds = monotonic() - self.started_s
         amount = f"{self.done:,} {self.unit} in " if self.done else ""
         self.say(f"{self.title}: {amount}{seconds:.1f} s")

@@ -105,7 +105,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
     load_snapshot(snapshot).codec.check(plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
-    order = SynthesisRequest(
+    request = SynthesisRequest(
         plan=plan,
         snapshot=snapshot,
         lake_uri=job.lake_uri,
@@ -116,7 +116,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     done = plan.rows - sum(rows[index] for index in missing)
     with (
         job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,
-        job.spent.using(order.device),
+        job.spent.using(request.device),
     ):
         meter.update(done)
 
@@ -127,7 +127,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
             meter.update(done + sum(rows[each] for each in entries), note=note)
 
         lake = uncounted(job.lake)
-        engine.run(order, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
+        engine.run(request, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
     return entries
 
 

@@ -37,7 +37,7 @@ Recipes = Annotated[
     str | None,
     typer.Option(
         "--recipes",
-        metavar="PLACE",
+        metavar="LOCATION",
         help="Recipe, folder, s3://… or git+https://…; else deployments/recipes, else here.",
     ),
 ]

@@ -16,7 +16,7 @@ from storage.stores.settings import load_settings
 
 DRIFTED = 1
 RECIPES = Path("deployments/recipes")
-"""Where recipes are looked for unless a place is named."""
+"""Where recipes are looked for unless a location is named."""
 
 
 def go_up(
@@ -60,9 +60,9 @@ def go_up(
             local.stop(process)
 
 
-def deploy(place: str | None, *, lake: str | None, check: bool, pool: str) -> int:
+def deploy(location: str | None, *, lake: str | None, check: bool, pool: str) -> int:
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
-    output, recipes = Output(), _recipes(place, lake)
+    output, recipes = Output(), _recipes(location, lake)
     apply_defaults(None)
     from flows.cockpit.deployments import check_api, drift
     from flows.cockpit.specs import wanted
@@ -79,12 +79,12 @@ def deploy(place: str | None, *, lake: str | None, check: bool, pool: str) -> in
     return DRIFTED if sentences else DONE
 
 
-def write(place: str | None, path: Path, *, lake: str | None, pool: str) -> int:
+def write(location: str | None, path: Path, *, lake: str | None, pool: str) -> int:
     """Write the file with which Prefect's own `prefect deploy --all` registers every recipe."""
     apply_defaults(None)
     from flows.cockpit.specs import HERE, prefect_yaml
 
-    recipes = _recipes(place, lake, HERE)
+    recipes = _recipes(location, lake, HERE)
     path.write_text(prefect_yaml(recipes, pool), encoding="utf-8")
     output = Output()
     output.line(f"Wrote     {path}, from {len(recipes)} recipes")
@@ -92,9 +92,13 @@ def write(place: str | None, path: Path, *, lake: str | None, pool: str) -> int:
     return DONE
 
 
-def _recipes(place: str | None, lake: str | None, folder: Path | None = None) -> tuple[Recipe, ...]:
+def _recipes(
+    location: str | None, lake: str | None, folder: Path | None = None
+) -> tuple[Recipe, ...]:
     changes: Sequence[str] = () if lake is None else (f"output.lake={lake}",)
-    return find_recipes(place or (RECIPES if RECIPES.is_dir() else Path()), changes, folder=folder)
+    return find_recipes(
+        location or (RECIPES if RECIPES.is_dir() else Path()), changes, folder=folder
+    )
 
 
 def _install(cockpit: Cockpit, pool: str, variables: Mapping[str, str], output: Output) -> bool:

@@ -196,11 +196,10 @@ def impute(
     as_json: AsJson = False,
 ) -> int:
     """Fill the nulls of a table with the champion; every row's known values decide."""
-    from flows.cli.impute import Filling, fill_nulls
+    from flows.cli.impute import fill_nulls
 
     names = tuple(name.strip() for name in columns.split(",") if name.strip())
-    filling = Filling(input=input_, output=output, columns=names)
-    return fill_nulls(recipe, filling, changes or (), as_json=as_json)
+    return fill_nulls(recipe, input_, output, columns=names, changes=changes or (), as_json=as_json)
 
 
 @app.command()

@@ -53,7 +53,7 @@ def _owner(job: Job) -> str | None:
     try:
         found = check_name(replace(job, lake=lake))
     except LakeError as error:
-        job.reporter.say(f"Whose the name is cannot be told: {error}")
+        job.reporter.say(f"Whose the name is cannot be found out: {error}")
         return None
     return None if found is None else found.owner
 

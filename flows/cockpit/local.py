@@ -73,7 +73,7 @@ class Cockpit:
         return path
 
     def variables(self) -> dict[str, str]:
-        """Return what server, worker and this process are told by the environment."""
+        """Return the environment variables of server, worker and this process."""
         found = {
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": self.api,
@@ -141,8 +141,8 @@ def start_worker(
 
 def server_words(cockpit: Cockpit) -> tuple[str, ...]:
     """Return the arguments of Python that start the server."""
-    place = ("--host", cockpit.host, "--port", str(cockpit.port))
-    return ("-m", "prefect", "server", "start", *place)
+    address = ("--host", cockpit.host, "--port", str(cockpit.port))
+    return ("-m", "prefect", "server", "start", *address)
 
 
 def worker_words(pool: str) -> tuple[str, ...]:

@@ -90,8 +90,8 @@ def parse_git(location: str) -> GitLocation:
     inside = Path(parts.fragment)
     if parts.scheme not in SCHEMES or not path.strip("/"):
         msg = (
-            f"{shown(location)} names no repository: write git+https://host/repo, git+ssh://host/repo "
-            "or git+file:///folder, with @branch and #folder behind it if needed"
+            f"{shown(location)} names no repository: write git+https://host/repo, "
+            "git+ssh://host/repo or git+file:///folder, with @branch and #folder if needed"
         )
         raise RecipeError(msg)
     if not ref or ref.startswith("-") or inside.is_absolute() or ".." in inside.parts:

@@ -85,5 +85,5 @@ def test_a_check_goes_on_without_a_lake_that_does_not_answer(tmp_path, monkeypat
     Path("r.yaml").write_text(yaml.safe_dump(recipe))
     assert execute(["check", "r.yaml"]) == 4
     told = capsys.readouterr().err
-    assert "Whose the name is cannot be told" in told
+    assert "Whose the name is cannot be found out" in told
     assert "nowhere" in told, "the source is read all the same"

@@ -15,7 +15,7 @@ ERRORS = [
     found
     for module in (flows_errors, gan_errors, storage_errors)
     for _, found in inspect.getmembers(module, inspect.isclass)
-    if found not in ROOTS
+    if issubclass(found, Exception) and found not in ROOTS
 ]
 
 

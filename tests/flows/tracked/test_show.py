@@ -63,11 +63,11 @@ def bars(monkeypatch):
     opened = {}
 
     @contextmanager
-    def gauge(key, title, unit, total):
+    def progress_artifact(key, title, unit, total):
         opened[key] = ProgressArtifact(unit=unit, total=total)
         yield opened[key]
 
-    monkeypatch.setattr(show, "gauge", gauge)
+    monkeypatch.setattr(show, "progress_artifact", progress_artifact)
     return opened
 
 

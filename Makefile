@@ -51,7 +51,7 @@ bench: .venv/.dev  ## measure: training step, synthesis against its limit, the d
 bench-tables: .venv/.bench  ## measure tables beside CTGAN, on TABLE=file.parquet LABEL=column or the demo's table
 	$(BIN)/python -m benchmarks.against_ctgan $(TABLE) $(LABEL)
 
-docs: .venv/.dev  ## write docs/recipe.md, settings.md, errors.md and deployments/prefect.yaml anew
+docs: .venv/.dev  ## write docs/recipe.md, settings.md and deployments/prefect.yaml anew
 	$(BIN)/python -m flows.reference docs
 	$(BIN)/ganmill deploy --write deployments/prefect.yaml
 

@@ -24,6 +24,7 @@ from storage.lake.manifest import FileEntry, Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
 from storage.shards.format import load_format
+from storage.sources.prepared import Prepared
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
@@ -234,8 +235,8 @@ class Job:
     """Sends events; None when there is nobody to send them to, and they stay pending."""
     spent: Spending = field(default_factory=Spending)
     """What this run has used so far."""
-    gpu_slot: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Held while training on a GPU; waits until one is free."""
+    gpu_lease: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Held while training on a GPU; waits until there is one."""
 
     @property
     def name(self) -> str:
@@ -346,6 +347,21 @@ class Outcome:
             "published": None if self.published is None else dataclasses.asdict(self.published),
             "cost": self.cost.to_json(),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The stages of one job (`flows.nightly`); the tracked run wraps each as a task."""
+
+    prepare: Callable[[], Prepared]
+    watch: Callable[[Prepared], Candidate | None]
+    train: Callable[[Prepared], Candidate]
+    evaluate: Callable[[Prepared, Candidate], Assessed]
+    gate: Callable[[Assessed], Choice]
+    ask: Callable[[Assessed, Choice], Choice]
+    promote: Callable[[Assessed, Choice], Choice]
+    synthesize: Callable[[Prepared, Choice], SynthesisResult]
+    publish: Callable[[Prepared, Choice, SynthesisResult], Outcome]
 
 
 def blocked_outcome(job: Job, choice: Choice) -> Outcome:

@@ -1,10 +1,4 @@
-"""The whole job, once: the command line and Prefect compose the same stages through it.
-
-Whether a job is done already: asked before a tracked run starts a server for nothing.
-
-One stage alone, as the command line and the run form of the UI ask for it.
-
-The stages of a job: plain functions, each idempotent and quick when its result is in the lake.
+"""The whole job: the stages, composed once for the command line and for Prefect.
 
 prepare      source → decoded, split records in the work folder
 watch        champion, where training is not due → it goes on, or it fails on today's records
@@ -16,17 +10,12 @@ promote      that decision → the log of promotions
 synthesize   generator and plan → shards in the lake
 publish      shards → manifest and commit record
 
-Stage 1: the source, decoded and split, in this machine's work folder.
-
-Whose name a job uses: checked before anything is read or trained.
-
-The first job whose recipe has an `owner` claims the name in its lake. Later jobs on that name must
-say the same owner; a job that says none is refused too, since a forgotten line must not make a
-team's name anybody's.
+Every stage is idempotent, and quick when its result is in the lake. `find_finished` says whether
+all of them are done already; the functions at the end do one stage alone. The first job whose
+recipe has an `owner` claims the name in its lake, before anything is read or trained; later jobs
+on that name must say the same owner.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from flows.decision import ask, gate, promote
@@ -39,12 +28,11 @@ from flows.job import (
     Job,
     Judged,
     Outcome,
-    SynthesisResult,
+    Stages,
     blocked_outcome,
     now,
 )
-from flows.maintain import announce, announce_blocked
-from flows.publish import is_published, publish, synthesize
+from flows.publish import announce, announce_blocked, is_published, publish, synthesize
 from flows.recipe import train_key
 from flows.train import find_candidate, train, watch, young_champion
 from storage.errors import AbandonedError, PromotionConflictError
@@ -112,21 +100,6 @@ def _check(job: Job, found: Ownership | None) -> None:
         "is you"
     )
     raise RecipeError(msg)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stages:
-    """The callables that `flows.nightly.nightly` composes; bound to one job."""
-
-    prepare: Callable[[], Prepared]
-    watch: Callable[[Prepared], Candidate | None]
-    train: Callable[[Prepared], Candidate]
-    evaluate: Callable[[Prepared, Candidate], Assessed]
-    gate: Callable[[Assessed], Choice]
-    ask: Callable[[Assessed, Choice], Choice]
-    promote: Callable[[Assessed, Choice], Choice]
-    synthesize: Callable[[Prepared, Choice], SynthesisResult]
-    publish: Callable[[Prepared, Choice, SynthesisResult], Outcome]
 
 
 def plain_stages(job: Job) -> Stages:

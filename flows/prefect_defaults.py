@@ -1,4 +1,4 @@
-"""How Prefect behaves inside a command: set before it is imported; the user's own choices win.
+"""Prefect's environment in a command: defaults set before it is imported; the user's choices win.
 
 Nothing is sent to anyone, its log goes to the UI and not over the progress bars, and its temporary
 server may take its time on a busy machine.

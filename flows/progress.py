@@ -1,19 +1,16 @@
-"""What a person sees while a job runs: bars in a terminal, plain lines anywhere else.
+"""What a person sees while a job runs, and how it is stopped.
 
-Everything goes to standard error, so that standard output holds the result and nothing else.
+Progress is bars in a terminal and plain lines anywhere else, on standard error, so that standard
+output holds the result and nothing else.
 
-Ctrl-C and SIGTERM: stop cleanly, and let the next run continue.
-
-Most of a job may be cut anywhere, because everything is put once: there a signal raises
-KeyboardInterrupt at once. Training is asked instead, so that it writes a last checkpoint; a second
-signal cuts it too.
-
-Words for people: records of a modality, ages, verdicts.
+Ctrl-C and SIGTERM stop a job, and the next run continues. Most of a job may be cut anywhere,
+because everything is put once: there a signal raises KeyboardInterrupt at once. Training is asked
+instead, so that it writes a last checkpoint; a second signal cuts it too.
 """
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -36,10 +33,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from storage.lake.manifest import Manifest
 from storage.records.modalities import words_of
-from storage.sources.builder import load_builder
-from storage.sources.prepared import Prepared
 
 LINE_INTERVAL_S = 10.0
 """A log gets at most one line of progress per stage in this time."""
@@ -49,14 +43,14 @@ class Meter(Protocol):
     """The progress of one stage."""
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Say how many units are done, of how many, and what is worth a glance."""
+        """Report how many units are done, of how many, and a note."""
 
 
 class Reporter(Protocol):
-    """Where a job tells what it does."""
+    """Where a job reports what it does."""
 
     def say(self, text: str) -> None:
-        """Tell one sentence."""
+        """Write one sentence."""
 
     def meter(
         self, title: str, unit: str, total: int | None = None
@@ -111,7 +105,7 @@ class LineReporter:
 
 @dataclass(kw_only=True)
 class LineMeter:
-    """Tells of progress in sentences, never more often than every `interval_s` seconds."""
+    """Reports progress in sentences, never more often than every `interval_s` seconds."""
 
     say: Callable[[str], None]
     interval_s: float
@@ -119,24 +113,24 @@ class LineMeter:
     unit: str
     total: int | None
     started_s: float = field(default_factory=monotonic)
-    spoken_s: float = field(default_factory=monotonic)
+    reported_s: float = field(default_factory=monotonic)
     first: int | None = None
     done: int = 0
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Take note of the progress, and tell of it when it is time."""
+        """Take note of the progress, and report it when it is time."""
         now_s = monotonic()
         self.total = self.total if total is None else total
         self.first = done if self.first is None else self.first
         self.done = done
-        if now_s - self.spoken_s < self.interval_s:
+        if now_s - self.reported_s < self.interval_s:
             return
-        self.spoken_s = now_s
+        self.reported_s = now_s
         tail = f", {note}" if note else ""
         self.say(f"{self.title}: {self._pace(now_s - self.started_s)}{tail}")
 
     def finish(self) -> None:
-        """Tell how much was done, and how long it took."""
+        """Report how much was done, and how long it took."""
         seconds = monotonic() - self.started_s
         amount = f"{self.done:,} {self.unit} in " if self.done else ""
         self.say(f"{self.title}: {amount}{seconds:.1f} s")
@@ -257,36 +251,6 @@ class StopSignal:
             raise KeyboardInterrupt
 
 
-AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
-"""Unit → its seconds, the largest first."""
-OVERRIDDEN = " (overridden)"
-"""Behind what a person published although the gate refused it."""
-
-
 def records_word(modality: str) -> str:
     """Return the plural by which records of a modality are counted."""
     return words_of(modality).records
-
-
-def kind_of(prepared: Prepared) -> str:
-    """Return in a few words what the records are: size of the images, width of the table."""
-    return load_builder(prepared.modality).describe(prepared.schema)
-
-
-def age_words(seconds: int) -> str:
-    """Return an age as people say it: the largest unit that fits, rounded down.
-
-    Args:
-        seconds: 0 or more.
-    """
-    for unit, size in AGES.items():
-        count = seconds // size
-        if count:
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return "less than a minute"
-
-
-def verdict_text(manifest: Manifest) -> str:
-    """Return the verdict on a version, marked when a person published it all the same."""
-    gate = manifest.fields.gate
-    return f"{gate.get('verdict', '-')}{OVERRIDDEN if gate.get('override') else ''}"

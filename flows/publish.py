@@ -1,12 +1,15 @@
-"""Stage 7: from generator and plan to shards in the lake.
+"""The last stages: from the generator that was chosen to a version that readers see.
 
-Stage 8: manifest, documents and commit record; after it readers see the version.
+`synthesize` makes the shards of its plan that are missing, `publish` writes manifest, documents and
+the commit record, and events are sent before and after. An event that cannot be sent fails no job:
+it stays pending, and the next run sends it.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flows.engines.interface import SynthesisRequest, make_engine
+from flows.errors import UnsentError
 from flows.evaluate import local_snapshot, read_training_record
 from flows.job import (
     Choice,
@@ -17,11 +20,12 @@ from flows.job import (
     published_outcome,
     uncounted,
 )
-from flows.maintain import announce
 from flows.recipe import run_key, synthesis_part, training_part
 from flows.report.page import render
 from gan.config import ALGORITHM_VERSION
 from storage.lake import datasets
+from storage.lake.announce import BLOCKED, Announcement, announce_pending
+from storage.lake.layout import generator_report_key
 from storage.lake.manifest import FileEntry, ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.promotions import Promotion
@@ -100,7 +104,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
     load_snapshot(snapshot).codec.check(plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
-    order = SynthesisRequest(
+    request = SynthesisRequest(
         plan=plan,
         snapshot=snapshot,
         lake_uri=job.lake_uri,
@@ -111,7 +115,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     done = plan.rows - sum(rows[index] for index in missing)
     with (
         job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,
-        job.spent.using(order.device),
+        job.spent.using(request.device),
     ):
         meter.update(done)
 
@@ -122,7 +126,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
             meter.update(done + sum(rows[each] for each in entries), note=note)
 
         lake = uncounted(job.lake)
-        engine.run(order, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
+        engine.run(request, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
     return entries
 
 
@@ -184,8 +188,8 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
 
 def _trained_on(job: Job, prepared: Prepared, version: str) -> dict[str, Any]:
     """Return what the generator was trained on, which may be another night's source."""
-    told = read_training_record(job.lake, job.name, version).training
-    return dict(told) or training_part(job.recipe, prepared, job.scheduled)
+    recorded = read_training_record(job.lake, job.name, version).training
+    return dict(recorded) or training_part(job.recipe, prepared, job.scheduled)
 
 
 def _signed(record: Promotion | None) -> dict[str, str] | None:
@@ -217,3 +221,54 @@ def _installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def announce(job: Job) -> list[Announcement]:
+    """Send every event of the job's name that is pending, and return those that were sent.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    if job.emit is None:
+        return []
+    try:
+        return announce_pending(job.lake, job.name, job.emit)
+    except UnsentError as error:
+        job.reporter.say(f"Not announced yet, the next run tries again: {error}")
+        return []
+
+
+def announce_blocked(job: Job, choice: Choice) -> None:
+    """Send that the gate let nobody synthesize, once for every run that ends so.
+
+    A refusal that is on record was announced with it. A run that repeats it, or that ends because
+    the champion is blocked today, has no record of its own: when it is killed before the event was
+    sent, the next run that ends the same way sends it.
+    """
+    version = choice.judged.version
+    if job.emit is None or any(
+        one.event == BLOCKED and one.payload["version"] == version for one in announce(job)
+    ):
+        return
+    try:
+        job.emit(_blocked(job, choice))
+    except UnsentError as error:
+        job.reporter.say(f"Not announced: {error}")
+
+
+def _blocked(job: Job, choice: Choice) -> Announcement:
+    judged = choice.judged
+    page = generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
+    payload = {
+        "name": job.name,
+        "version": judged.version,
+        "kind": "blocked",
+        "verdict": judged.judgement.verdict,
+        "reason": choice.reason,
+        "by": "gate",
+        "number": "",
+        "created": now().isoformat(),
+        "snapshot_digest": judged.snapshot_digest,
+        "report": f"{job.lake.uri}/{page}",
+    }
+    return Announcement(event=BLOCKED, resource=f"ganmill.generator.{job.name}", payload=payload)

@@ -1,12 +1,10 @@
-"""The reference pages of the docs, made from the code: `python -m flows.reference docs`.
+"""What the docs and `ganmill errors` list, read from the code.
 
-`docs/recipe.md` lists every key of the recipe, `docs/settings.md` every variable of the
-environment, `docs/errors.md` every error sentence (`flows.reference`). A test holds that
-the committed pages are what the code makes.
+`python -m flows.reference docs` writes `docs/recipe.md`, every key of the recipe, and
+`docs/settings.md`, every variable of the environment; a test holds that the committed pages are
+what the code makes.
 
-`docs/errors.md`: every sentence that a user may meet, by exit code, read from the source code.
-
-A sentence is found where an error of one of the three trees is made: `raise X(msg)`,
+An error sentence is found where an error of one of the three trees is made: `raise X(msg)`,
 `return X(msg)`, or a call with the text itself. What is filled in at run time is shown as `…`.
 """
 
@@ -14,6 +12,7 @@ import ast
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -25,33 +24,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows import errors as flows_errors
-from flows.cli.output import (
-    BLOCKED,
-    BUG,
-    DONE,
-    INTERRUPTED,
-    LAKE,
-    SOURCE,
-    TRAINING,
-    USAGE,
-    exit_code,
-)
+from flows.errors import exit_code
 from flows.recipe import Recipe
 from gan import errors as gan_errors
 from storage import errors as storage_errors
 from storage.stores.settings import Settings, StorageProfile
-
-MEANINGS = {
-    DONE: "done",
-    BUG: "an error that ganmill did not foresee",
-    USAGE: "the recipe or an argument is wrong",
-    BLOCKED: "the gate blocked, nothing was published",
-    SOURCE: "the source cannot be read or is unfit",
-    LAKE: "the lake failed",
-    TRAINING: "training failed",
-    INTERRUPTED: "interrupted; run the same command again to continue",
-}
-"""Exit code → what it says."""
 
 ERRORS = {
     name: kind
@@ -64,26 +41,24 @@ ERRORS = {
 _GAP = "…"
 
 
-def errors_page() -> str:
-    """Return `docs/errors.md`."""
-    found: dict[int, set[str]] = defaultdict(set)
+@dataclass(frozen=True, order=True, kw_only=True)
+class ErrorSentence:
+    """What ganmill says when it cannot go on: what is wrong, the value it met, and the remedy."""
+
+    exit_code: int
+    sentence: str
+    error: str
+    """Name of the class."""
+
+
+def error_sentences() -> tuple[ErrorSentence, ...]:
+    """Return every sentence that a user may meet, by exit code."""
+    found = set()
     for name, sentence in sentences():
         code = exit_code(ERRORS[name]())
         if code is not None:
-            found[code].add(sentence)
-    lines = [
-        "# Error sentences",
-        "",
-        "_Made from the code by `python -m flows.reference docs`._",
-        "",
-        "What ganmill says when it cannot go on, by exit code; `…` is filled in when it happens. "
-        "Every sentence names what is wrong, the value it met, and the remedy. "
-        "[Troubleshooting](troubleshooting.md) tells more about the common ones.",
-    ]
-    for code in sorted(found):
-        lines += ["", f"## Exit code {code}: {MEANINGS[code]}", ""]
-        lines += [f"- {text}" for text in sorted(found[code], key=str.lower)]
-    return "\n".join([*lines, ""])
+            found.add(ErrorSentence(exit_code=code, sentence=sentence, error=name))
+    return tuple(sorted(found, key=lambda one: (one.exit_code, one.sentence.lower(), one.error)))
 
 
 def sentences() -> Iterator[tuple[str, str]]:
@@ -323,7 +298,6 @@ def _one_line(text: str) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "recipe.md": recipe_page,
     "settings.md": settings_page,
-    "errors.md": errors_page,
 }
 """File name → what makes it."""
 

@@ -1,17 +1,15 @@
-"""Stage 2: from records to a candidate in the lake.
+"""The stage that trains: from records to a candidate in the lake, when one is due.
 
-The first trainer of a train key decides the version; the first complete snapshot wins, everyone
-else adopts it. Checkpoints are mirrored to the lake, so that another machine can continue.
-
-In place of stage 2: the champion, too young for a successor, on today's records.
-
-Whether a generator is to be trained tonight, and the sentence that says why: `training.when`.
+Whether a training is due follows from `training.when`, and a sentence says why:
 
 changed    when source, split or settings are others than the champion's
 interval   when the champion has reached its age; other settings or another split do not wait
 always     every night
 
-Due is not the same as trained: what the train key finds in the lake is not trained again.
+Due is not the same as trained: what the train key finds in the lake is not trained again. The first
+trainer of a train key decides the version; the first complete snapshot wins, everyone else adopts
+it. Checkpoints are mirrored to the lake, so that another machine can continue. Where no training is
+due, the champion is watched instead: measured on today's records.
 """
 
 import dataclasses
@@ -132,12 +130,12 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
         LakeError: the lake failed.
     """
     champion = promotions.champion(job.lake, job.name)
-    reigning = None
+    current = None
     if champion is not None:
         record = read_training_record(job.lake, job.name, champion.version)
-        reigning = Champion(version=champion.version, training=record.training)
+        current = Champion(version=champion.version, training=record.training)
     today = training_part(job.recipe, prepared, job.scheduled)
-    return training_due(job.recipe, job.scheduled, reigning, today)
+    return training_due(job.recipe, job.scheduled, current, today)
 
 
 MIRROR_INTERVAL_S = 30.0
@@ -149,7 +147,7 @@ PROGRESS_METRICS: Mapping[str, str] = {
     "validation_nll": "validation {:.2f} nats a row",
     "two_way": "pair error {:.3f}",
 }
-"""Metric of a tick → how the progress bar says it; the first that is there."""
+"""Metric of a tick → its text in the progress bar; the first that is there."""
 
 
 def train(job: Job, prepared: Prepared) -> Candidate:
@@ -224,7 +222,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
     registry.fetch_checkpoint(job.lake, key, folder / "checkpoints")
-    _tell_start(job, folder / "checkpoints")
+    _say_start(job, folder / "checkpoints")
     with job.reporter.meter("Preparing the assessment", "records"):
         assess = build_assess(
             records["train"],
@@ -235,7 +233,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         )
     device = choose_device(recipe.training.device)
     with (
-        gpu_slot(job, device),
+        gpu_lease(job, device),
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,
         job.stop.asking(),
         job.spent.using(device),
@@ -251,12 +249,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     return _store(job, prepared, plan, result, codec.notes)
 
 
-def gpu_slot(job: Job, device: str) -> AbstractContextManager[object]:
-    """Return what is held while training on a device: the job's slot on a GPU, else nothing."""
-    return job.gpu_slot() if device == "cuda" else nullcontext()
+def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
+    """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
+    return job.gpu_lease() if device == "cuda" else nullcontext()
 
 
-def _tell_start(job: Job, folder: Path) -> None:
+def _say_start(job: Job, folder: Path) -> None:
     """Say where the training goes on, if there is a checkpoint of it."""
     seen = max((int(path.name) for path in folder.glob("[0-9]*")), default=0)
     if seen:

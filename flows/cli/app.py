@@ -1,23 +1,50 @@
-"""The commands and their arguments; what they do is imported when they run."""
+"""The command line: the commands on a recipe, and the way from an error to an exit code.
 
+What a command needs is imported when it runs. The commands on a lake are in `flows.cli.lake`.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
-from flows.cli.arguments import (
-    AsJson,
-    Changes,
-    Lake,
-    Pool,
-    PrefectApi,
-    RecipePath,
-    Recipes,
-    RecipesLake,
-    Storage,
-    Track,
-)
-from flows.cli.lake_commands import datasets, generators
+from flows.cli.lake import AsJson, Lake, LakeRef, Storage, datasets, gc, generators
+from flows.cli.output import Output
+from flows.errors import BUG, DONE, INTERRUPTED, MEANINGS, exit_code, sentence
+
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key; may be repeated."),
+]
+Track = Annotated[
+    bool,
+    typer.Option("--track", help="Make it a Prefect flow run, without an API on a local server."),
+]
+PrefectApi = Annotated[
+    str | None,
+    typer.Option(envvar="PREFECT_API_URL", metavar="URL", help="Prefect API; implies --track."),
+]
+Recipes = Annotated[
+    str | None,
+    typer.Option(
+        "--recipes",
+        metavar="LOCATION",
+        help="Recipe, folder, s3://… or git+https://…; else deployments/recipes, else here.",
+    ),
+]
+RecipesLake = Annotated[
+    str | None, typer.Option("--lake", metavar="URI", help="Instead of every recipe's own lake.")
+]
+Pool = Annotated[str, typer.Option("--pool", metavar="NAME", help="Work pool of the runs.")]
 
 app = typer.Typer(
     name="ganmill",
@@ -80,10 +107,9 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Do the whole job: train, judge, synthesize, publish. What is done already is not redone."""
-    from flows.cli.jobs import Tracking, run_job
+    from flows.cli.jobs import run_job
 
-    tracking = Tracking(wanted=track or bool(prefect_api), api_url=prefect_api or None)
-    return run_job(recipe, changes or (), tracking, as_json=as_json)
+    return run_job(recipe, changes or (), track=track, api_url=prefect_api, as_json=as_json)
 
 
 @app.command()
@@ -119,16 +145,15 @@ def up(
     ),
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 4200,
     lake: RecipesLake = None,
-    pool: Pool = None,
+    pool: Pool = "ganmill",
     install: Annotated[
-        bool, typer.Option("--install", help="As systemd services, which survive a logout.")
+        bool, typer.Option("--install", help="As systemd services, which outlast a logout.")
     ] = False,
 ) -> int:
     """The Prefect UI on this machine: server, worker, and every recipe deployed. Ctrl-C ends it."""
-    from flows.cli.cockpit import UpOptions, go_up
+    from flows.cli.cockpit import go_up
 
-    wanted = UpOptions(recipes=recipes, lake=lake, pool=pool, host=host, port=port, install=install)
-    return go_up(wanted)
+    return go_up(recipes, lake=lake, pool=pool, host=host, port=port, install=install)
 
 
 @app.command()
@@ -136,7 +161,7 @@ def deploy(
     *,
     recipes: Recipes = None,
     lake: RecipesLake = None,
-    pool: Pool = None,
+    pool: Pool = "ganmill",
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; say what differs (exit 1).")
     ] = False,
@@ -171,42 +196,99 @@ def impute(
     as_json: AsJson = False,
 ) -> int:
     """Fill the nulls of a table with the champion; every row's known values decide."""
-    from flows.cli.impute import Filling, fill_nulls
+    from flows.cli.impute import fill_nulls
 
     names = tuple(name.strip() for name in columns.split(",") if name.strip())
-    filling = Filling(input=input_, output=output, columns=names)
-    return fill_nulls(recipe, filling, changes or (), as_json=as_json)
+    return fill_nulls(recipe, input_, output, columns=names, changes=changes or (), as_json=as_json)
 
 
 @app.command()
 def presets(*, as_json: AsJson = False) -> int:
     """List the networks a recipe may choose."""
-    from flows.cli.listings import show_presets
+    from gan.modalities import MODALITIES, load_modality
 
-    return show_presets(as_json=as_json)
+    columns = ("modality", "preset", "what it is")
+    rows = [
+        (modality, name, text)
+        for modality in MODALITIES
+        for name, text in load_modality(modality).PRESETS.items()
+    ]
+    if as_json:
+        keys = ("modality", "name", "description")
+        Output().json([dict(zip(keys, row, strict=True)) for row in rows])
+    else:
+        Output().table(columns, rows)
+    return DONE
 
 
 @app.command()
-def gc(
-    *,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, it is only said.")] = (
-        False
-    ),
-    lake: Lake = None,
-    storage: Storage = None,
-    as_json: AsJson = False,
-) -> int:
-    """Drop what a lake no longer needs: old versions, what was never finished, checkpoints."""
-    from flows.cli.maintain import collect
-    from flows.cli.places import LakeRef
+def errors(*, as_json: AsJson = False) -> int:
+    """List every error sentence with its exit code; `…` is filled in when it happens."""
+    from flows.reference import error_sentences
 
-    return collect(LakeRef(lake=lake, storage=storage), apply=apply, as_json=as_json)
+    found, output = error_sentences(), Output()
+    if as_json:
+        output.json([asdict(one) for one in found])
+        return DONE
+    for code, group in groupby(found, key=lambda one: one.exit_code):
+        output.line(f"Exit code {code}: {MEANINGS[code]}", "bold")
+        for text in dict.fromkeys(one.sentence for one in group):
+            output.line(f"  {text}")
+    return DONE
+
+
+app.command()(gc)
 
 
 @app.command()
 def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
     """Show of every name champion, latest version, verdict, last success and last attempt."""
-    from flows.cli.places import LakeRef
-    from flows.cli.status import show_status
+    from flows.cli.status import read_status, status_json, write_status
+    from flows.job import now
 
-    return show_status(LakeRef(lake=lake, storage=storage), as_json=as_json)
+    ref, output, at = LakeRef(lake=lake, storage=storage), Output(), now()
+    found = read_status(ref.open())
+    if as_json:
+        output.json(status_json(ref, found, at))
+    else:
+        write_status(ref, found, at, output)
+    return DONE
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; what went wrong is one sentence on stderr."""
+    try:
+        result = get_command(app)(list(arguments), prog_name="ganmill", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, no traceback
+        return _report(error)
+    if result == INTERRUPTED:  # typer turns KeyboardInterrupt into this
+        return _report(KeyboardInterrupt())
+    return result if isinstance(result, int) else DONE
+
+
+def _report(error: BaseException) -> int:
+    """Write what went wrong to standard error, and return its exit code."""
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own: wrong arguments
+        error.show()
+        return int(error.exit_code)
+    code = exit_code(error)
+    if code is None:
+        where = _keep_traceback(error)
+        what = f"{type(error).__name__}: {error}"
+        text = f"error: ganmill did not foresee this ({what}); please report it with {where}"
+    else:
+        text = sentence(error) if code == INTERRUPTED else f"error: {sentence(error)}"
+    sys.stderr.write(f"{text}\n")
+    return BUG if code is None else code
+
+
+def _keep_traceback(error: BaseException) -> str:
+    """Write the traceback into the work folder and return where."""
+    from storage.stores.settings import load_settings
+
+    path = load_settings().work_folder / "last-error.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return str(path)

@@ -6,10 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from flows.cli.output import DONE, Output
+from flows.cli.output import Output
+from flows.errors import DONE
 from flows.job import Job, now, open_job
 from flows.nightly import check_name, prepare
-from flows.progress import StopSignal, kind_of, make_reporter, records_word
+from flows.progress import StopSignal, make_reporter, records_word
 from flows.publish import record_kind
 from flows.recipe import Recipe, load_recipe
 from flows.train import fit_and_resolve
@@ -18,6 +19,7 @@ from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve_seed
 from storage.records.schema import read_table_metadata
 from storage.shards.format import format_for
+from storage.sources.builder import load_builder
 from storage.sources.prepared import Prepared
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
@@ -52,7 +54,7 @@ def _owner(job: Job) -> str | None:
     try:
         found = check_name(replace(job, lake=lake))
     except LakeError as error:
-        job.reporter.say(f"Whose the name is cannot be told: {error}")
+        job.reporter.say(f"Whose the name is cannot be found out: {error}")
         return None
     return None if found is None else found.owner
 
@@ -66,7 +68,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         "name": recipe.name,
         "source": recipe.source.uri,
         "modality": prepared.modality,
-        "kind": kind_of(prepared),
+        "kind": load_builder(prepared.modality).describe(prepared.schema),
         "columns": [asdict(column) for column in described.columns] if described else [],
         "rows": dict(prepared.rows),
         "class_counts": {
@@ -86,11 +88,6 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
             "lake": recipe.output.lake,
         },
     }
-
-
-def image_shape(prepared: Prepared) -> tuple[int, ...]:
-    """Return (height, width, channels) of the images."""
-    return tuple(prepared.schema.field("image").type.shape)
 
 
 def preview_plan(job: Job, prepared: Prepared) -> Plan:

@@ -1,13 +1,12 @@
 """`ganmill impute`: nulls of a given table, filled by the champion of a recipe."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from flows.cli.output import DONE, Output
-from flows.errors import BlockedError, RecipeError
+from flows.cli.output import Output
+from flows.errors import DONE, BlockedError, RecipeError
 from flows.evaluate import local_snapshot
 from flows.job import Job, open_job
 from flows.progress import StopSignal, make_reporter
@@ -21,27 +20,32 @@ FORMATS = {".parquet": "table-parquet", ".csv": "csv"}
 """Ending of OUTPUT → shard format that writes it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filling:
-    """What is filled, and where to."""
+def fill_nulls(
+    path: Path,
+    source: str,
+    target: Path,
+    *,
+    columns: Sequence[str],
+    changes: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Fill the nulls of a table and write it, whole or not at all.
 
-    input: str
-    """CSV or Parquet: a file, folder or glob, local or on S3."""
-    output: Path
-    """A file that does not exist, `.parquet` or `.csv`."""
-    columns: tuple[str, ...] = ()
-    """To fill; empty = all."""
-
-
-def fill_nulls(path: Path, filling: Filling, changes: Sequence[str], *, as_json: bool) -> int:
-    """Fill the nulls of a table and write it, whole or not at all."""
+    Args:
+        path: of the recipe whose champion fills them.
+        source: CSV or Parquet: a file, folder or glob, local or on S3.
+        target: a file that does not exist, `.parquet` or `.csv`.
+        columns: to fill; empty = all.
+        changes: `key=value`, applied to the recipe.
+        as_json: write counts as JSON.
+    """
     recipe = load_recipe(path, changes)
-    _check_output(filling.output)
+    _check_output(target)
     stop, output = StopSignal(), Output()
     with stop.listening():
         job = open_job(recipe, reporter=make_reporter(), stop=stop)
-        before, after, version = _filled(job, filling)
-        _write_once(after, filling.output)
+        before, after, version = _filled(job, source, columns)
+        _write_once(after, target)
     counts = {
         name: before[name].null_count - after[name].null_count for name in before.column_names
     }
@@ -53,17 +57,17 @@ def fill_nulls(path: Path, filling: Filling, changes: Sequence[str], *, as_json:
                 "version": version,
                 "rows": after.num_rows,
                 "filled": filled,
-                "output": str(filling.output),
+                "output": str(target),
             }
         )
         return DONE
     output.table(("column", "filled"), [(name, f"{count:,}") for name, count in filled.items()])
-    output.line(f"{after.num_rows:,} rows are in {filling.output}, filled by {job.name}/{version}")
+    output.line(f"{after.num_rows:,} rows are in {target}, filled by {job.name}/{version}")
     return DONE
 
 
 def _check_output(output: Path) -> None:
-    """Refuse a place that cannot be written."""
+    """Refuse a file that cannot be written."""
     if output.suffix not in FORMATS:
         msg = f"OUTPUT is {str(output)!r}: name a file that ends in {' or '.join(FORMATS)}"
         raise RecipeError(msg)
@@ -75,7 +79,7 @@ def _check_output(output: Path) -> None:
         raise RecipeError(msg)
 
 
-def _filled(job: Job, filling: Filling) -> tuple[pa.Table, pa.Table, str]:
+def _filled(job: Job, source: str, columns: Sequence[str]) -> tuple[pa.Table, pa.Table, str]:
     """Return the rows before and after, and the version of the generator."""
     champion = promotions.champion(job.lake, job.name)
     if champion is None:
@@ -91,11 +95,11 @@ def _filled(job: Job, filling: Filling) -> tuple[pa.Table, pa.Table, str]:
     if not isinstance(codec, TableCodec):
         msg = f"the champion of {job.name!r} makes {codec.modality}: nulls are filled in tables"
         raise ConfigError(msg)
-    read = read_like(job.recipe.source, filling.input, codec.schema)
+    read = read_like(job.recipe.source, source, codec.schema)
     for note in read.notes:
         job.reporter.say(f"  {note}")
     job.reporter.say(f"Filling nulls of {read.table.num_rows:,} rows ...")
-    filled = impute(sampler, read.table, job.recipe.seed, filling.columns or None)
+    filled = impute(sampler, read.table, job.recipe.seed, tuple(columns) or None)
     metadata = {**(read.table.schema.metadata or {}), **read.metadata}
     return read.table, filled.replace_schema_metadata(metadata), champion.version
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from flows.cli.output import BLOCKED, DONE, Output
+from flows.cli.output import Output
+from flows.errors import BLOCKED, DONE
 from flows.job import Job, Outcome, Published, cost_text, open_job
 from flows.nightly import (
     evaluate_alone,
@@ -94,21 +94,22 @@ def next_steps(outcome: Outcome, next_seed: int) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tracking:
-    """Whether a run is a Prefect flow run."""
+def run_job(
+    path: Path, changes: Sequence[str], *, track: bool, api_url: str | None, as_json: bool
+) -> int:
+    """Do the whole job.
 
-    wanted: bool = False
-    api_url: str | None = None
-    """The Prefect API; None takes Prefect's own settings, else its temporary server."""
-
-
-def run_job(path: Path, changes: Sequence[str], tracking: Tracking, *, as_json: bool) -> int:
-    """Do the whole job, as a flow run when that is wanted."""
+    Args:
+        path: of the recipe.
+        changes: `key=value`, applied to the recipe.
+        track: as a Prefect flow run, by Prefect's own settings, else on its temporary server.
+        api_url: as a flow run at this Prefect API.
+        as_json: write the outcome as JSON.
+    """
     recipe = load_recipe(path, changes)
     with _opened(recipe) as job:
-        if tracking.wanted:
-            outcome = _tracked(job, tracking.api_url)
+        if track or api_url:
+            outcome = _tracked(job, api_url or None)
         else:
             outcome = nightly(job, plain_stages(job))
     return _finish(recipe, outcome, as_json=as_json)

@@ -1,9 +1,7 @@
-"""`ganmill status`: how every recipe's name stands in a lake.
+"""How every name stands in a lake: its champion, what was published last, what was tried last.
 
-What a lake says of every name: who serves, what was published last, and what was tried last.
-
-Read from what runs leave behind: plans, candidates and the two logs. No process is asked, so that
-a training that goes on right now and one that was killed look the same: unfinished.
+It is read from what runs leave behind: plans, candidates and the two logs. No process is asked, so
+that a training that goes on right now and one that was killed look the same: unfinished.
 """
 
 import json
@@ -13,10 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from flows.cli.output import DONE, Output, with_owners
-from flows.cli.places import LakeRef
-from flows.job import now
-from flows.progress import age_words, verdict_text
+from flows.cli.lake import LakeRef, verdict_text
+from flows.cli.output import Output, with_owners
 from storage.errors import IntegrityError
 from storage.lake import promotions
 from storage.lake.datasets import load_manifest
@@ -214,19 +210,17 @@ STEPS: Mapping[str, str] = {
     "training": "training begun",
     "synthesizing": "synthesis begun",
 }
-"""How an unfinished step is said; every other one is its own word."""
+"""How an unfinished step is shown; every other one is its own word."""
 
+AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
+"""Unit → its seconds, the largest first."""
 COLUMNS = ("name", "champion", "latest version", "rows", "verdict", "published", "last attempt")
 
 
-def show_status(place: LakeRef, *, as_json: bool) -> int:
-    """Show of every name champion, latest version and verdict, last success and last attempt."""
-    found, output, at = read_status(place.open()), Output(), now()
-    if as_json:
-        output.json(status_json(place, found, at))
-        return DONE
+def write_status(ref: LakeRef, found: LakeStatus, at: datetime, output: Output) -> None:
+    """Write the status for a person, with ages as of `at`."""
     if not found.names:
-        output.line(f"Nothing in {place.uri} yet: ganmill run RECIPE")
+        output.line(f"Nothing in {ref.uri} yet: ganmill run RECIPE")
     else:
         _write_names(found, output, at)
     for one in found.unfinished:
@@ -235,13 +229,12 @@ def show_status(place: LakeRef, *, as_json: bool) -> int:
                 f"Unfinished training of {one.name}, begun {one.at.isoformat()}, "
                 f"{one.samples_seen:,} samples in the lake: run its recipe again to continue"
             )
-    return DONE
 
 
-def status_json(place: LakeRef, found: LakeStatus, at: datetime) -> dict[str, Any]:
+def status_json(ref: LakeRef, found: LakeStatus, at: datetime) -> dict[str, Any]:
     """Return the status for machines: ages in seconds as of `at`."""
     return {
-        "names": [_name_json(place, one, at) for one in found.names],
+        "names": [_name_json(ref, one, at) for one in found.names],
         "unfinished": [
             {"name": one.name, "began": one.at.isoformat(), "samples_seen": one.samples_seen}
             for one in found.unfinished
@@ -250,7 +243,7 @@ def status_json(place: LakeRef, found: LakeStatus, at: datetime) -> dict[str, An
     }
 
 
-def _name_json(place: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
+def _name_json(ref: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
     latest, success, attempt = one.latest, one.last_success, one.last_attempt
     gate = {} if one.manifest is None else one.manifest.fields.gate
     folder = None if latest is None else version_folder(one.name, latest.version)
@@ -263,7 +256,7 @@ def _name_json(place: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
         "rows": None if one.manifest is None else one.manifest.rows,
         "verdict": gate.get("verdict"),
         "override": gate.get("override"),
-        "path": None if folder is None else f"{place.path(folder)}/",
+        "path": None if folder is None else f"{ref.path(folder)}/",
         "last_success": success
         and {
             "version": success.version,
@@ -287,7 +280,7 @@ def _write_names(found: LakeStatus, output: Output, at: datetime) -> None:
             one.champion or "-",
             "-" if one.latest is None else one.latest.version,
             "-" if one.manifest is None else str(one.manifest.rows),
-            "-" if one.manifest is None else verdict_text(one.manifest),
+            "-" if one.manifest is None else verdict_text(one.manifest.fields.gate),
             "-" if one.last_success is None else _ago(one.last_success.created, at),
             "-" if one.last_attempt is None else _tried(one.last_attempt, at),
         )
@@ -299,6 +292,19 @@ def _write_names(found: LakeStatus, output: Output, at: datetime) -> None:
         attempt = one.last_attempt
         if attempt is not None and (attempt.step != "published" or " " in attempt.detail):
             output.line(f"{one.name}: {attempt.step}, {attempt.detail}")
+
+
+def age_words(seconds: int) -> str:
+    """Return an age as people say it: the largest unit that fits, rounded down.
+
+    Args:
+        seconds: 0 or more.
+    """
+    for unit, size in AGES.items():
+        count = seconds // size
+        if count:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"
 
 
 def _tried(attempt: Attempt, at: datetime) -> str:

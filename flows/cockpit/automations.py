@@ -14,12 +14,10 @@ from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
-from flows.cockpit.specs import TAG
+from flows.tracked.housekeeping import MANY, TAG
 from storage.stores.settings import load_settings
 
 PREFIX = "ganmill: "
-MANY = 200
-"""As much as Prefect's API lists at once."""
 MISSED = 3
 """So many heartbeats in a row must be missing."""
 HEARTBEAT = "prefect.flow-run.heartbeat"

@@ -1,21 +1,15 @@
-"""Registering what the recipes ask for with Prefect, whatever it knew before.
+"""Deployments at the Prefect API in use: registered, and compared with what they should be.
 
 Registering again makes description, parameters, form and the recipe's schedule what they should be
-(parameters that were edited in the UI are overwritten; the drift check names them before), and
-keeps what a person did: what is paused stays paused, schedule by schedule, a schedule that was
-added by hand stays, and nothing is ever deleted but a schedule that the recipe no longer has.
-
-The Prefect API in use: is there one, does it answer, does it let us in?
-
-How Prefect differs from the recipes: what a registration would change, and what it would not.
-
-The GPU slot that the settings name, at the Prefect API in use.
+(parameters that were edited in the UI are overwritten; `drift` names them before), and keeps what a
+person did: what is paused stays paused, schedule by schedule, a schedule that was added by hand
+stays, and nothing is ever deleted but a schedule that the recipe no longer has.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -24,20 +18,65 @@ from prefect.client.schemas.actions import (
     DeploymentUpdate,
     WorkPoolCreate,
 )
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitStrategy,
+    ConcurrencyOptions,
+    WorkerStatus,
+)
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+from prefect.flows import Flow
 from prefect.settings import get_current_settings
+from prefect.utilities.callables import parameter_schema
 
-from flows.cockpit.specs import POOL, SLUG, TAG, WAIT, DeploymentSpec, wanted
+from flows.cockpit.local import POOL
 from flows.errors import EngineError, RecipeError
-from flows.recipe import Recipe
-from flows.tracked.gpu_lease import ensure, usual_pool
-from flows.tracked.on_demand import read_deployments
+from flows.tracked.gpu_lease import configured_pool, ensure_limit
+from flows.tracked.housekeeping import MANY, TAG, read_deployments
 
-MANY = 200
-"""As much as Prefect's API lists at once."""
+SLUG = "recipe"
+"""Marks the schedule that the recipe asks for; one that a person adds has another or none."""
+WAIT = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""Two runs of one recipe would do the same work: the later one waits, and finds it done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSpec:
+    """One deployment as it should be."""
+
+    flow: Flow[Any, Any]
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    one_at_a_time: bool = False
+    schedule: CronSchedule | None = None
+    """What the recipe asks for; a person may add others in the UI."""
+
+    @property
+    def full_name(self) -> str:
+        """`flow/name`, as the UI and Prefect's command line say it."""
+        return f"{self.flow.name}/{self.name}"
+
+    @property
+    def tags(self) -> list[str]:
+        """Ours, and the recipe's name or `on-demand`."""
+        return [TAG, self.name]
+
+    @property
+    def limit(self) -> int | None:
+        """How many of its runs may run at once; None: as many as there are workers."""
+        return 1 if self.one_at_a_time else None
+
+    @property
+    def entrypoint(self) -> str:
+        """The module and function that a worker imports: it needs ganmill installed, no file."""
+        return f"{self.flow.fn.__module__}.{self.flow.fn.__name__}"
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The schema that the run form is made from."""
+        return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
 def ensure_pool(pool: str = POOL) -> bool:
@@ -57,25 +96,16 @@ def has_worker(name: str, pool: str = POOL) -> bool:
     return any(one.name == name and one.status == WorkerStatus.ONLINE for one in workers)
 
 
-def register_all(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]:
-    """Make or change every deployment of these recipes, and those on demand.
+def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
+    """Make or change every deployment.
 
     Args:
-        recipes: as `flows.cockpit.recipes` finds them.
+        specs: as `flows.cockpit.specs` makes them.
         pool: the work pool whose workers do the runs; it must be there.
-
-    Returns:
-        One sentence for each recipe, and one for all that is on demand.
     """
-    everything = wanted(recipes, pool)
     with get_client(sync_client=True) as client:
-        for one in everything:
+        for one in specs:
             _register(client, one, pool)
-    on_demand = ", ".join(one.flow.name for one in everything if not one.one_at_a_time)
-    return (
-        *(f"nightly/{each.name} and adjust/{each.name}, {_when(each)}" for each in recipes),
-        f"on demand: {on_demand}",
-    )
 
 
 def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
@@ -89,19 +119,15 @@ def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse |
 def _register(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> None:
     known = read(client, one)
     if known is None:
-        _create(client, one, pool)
-        return
-    client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
-    _match_schedule(client, known, one)
-
-
-def _create(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> UUID:
-    return client.create_deployment(
-        flow_id=client.create_flow_from_name(one.flow.name),
-        name=one.name,
-        schedules=_new_schedules(one),
-        **_content(one, pool),
-    )
+        client.create_deployment(
+            flow_id=client.create_flow_from_name(one.flow.name),
+            name=one.name,
+            schedules=_new_schedules(one),
+            **_content(one, pool),
+        )
+    else:
+        client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
+        _match_schedule(client, known, one)
 
 
 def _content(one: DeploymentSpec, pool: str) -> dict[str, Any]:
@@ -141,11 +167,6 @@ def _new_schedules(one: DeploymentSpec) -> list[DeploymentScheduleCreate]:
     return [DeploymentScheduleCreate(schedule=one.schedule, active=True, slug=SLUG)]
 
 
-def _when(recipe: Recipe) -> str:
-    cron = recipe.schedule.cron
-    return "runs when asked" if cron is None else f"runs at {cron} ({recipe.schedule.timezone})"
-
-
 REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -182,17 +203,17 @@ SHORT = 80
 """Longest value that a sentence shows in full, in letters."""
 
 
-def drift(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[str, ...]:
+def drift(specs: Sequence[DeploymentSpec], pool: str = POOL) -> tuple[str, ...]:
     """Return one sentence for everything in which Prefect differs from the recipes.
 
     Args:
-        recipes: as `flows.cockpit.recipes` finds them.
+        specs: as `flows.cockpit.specs` makes them.
         pool: the work pool that the runs should go to; the deployments of others are not looked at.
     """
     found: list[str] = []
     ids = set()
     with get_client(sync_client=True) as client:
-        for one in wanted(recipes, pool):
+        for one in specs:
             known = read(client, one)
             if known is None:
                 found.append(f"{one.full_name}: is not deployed")
@@ -269,11 +290,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
 
 
-def ensure_gpu_slot() -> bool:
-    """Make the GPU slot, or give it the number of the settings; False when nothing was to do.
+def ensure_gpu_limit() -> bool:
+    """Make the limit of the GPU pool as the settings say; False when nothing was to do.
 
     Raises:
         SettingsError: a `GANMILL_*` variable cannot be understood.
     """
     with get_client(sync_client=True) as client:
-        return ensure(client, usual_pool())
+        return ensure_limit(client, configured_pool())

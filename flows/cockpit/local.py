@@ -1,13 +1,9 @@
-"""The UI on this machine by one command: server, work pool, deployments and a worker.
+"""The UI on this machine: Prefect's server and a worker, as processes or as systemd services.
 
-Server and worker are processes of their own; the one that started them ends them. What already
-answers at the address is used as it is.
-
-Server and worker as systemd services, so that the night survives a logout and a restart.
-
-Root gets services of the system, everyone else his own with lingering. Variables that a shell
-sets do not reach a service: those of the cockpit are written to a file that only its owner reads,
-and credentials are put there by a person.
+Processes are ended by the command that started them; what already answers at the address is used as
+it is. Services outlast a logout and a restart: root gets services of the system, everyone else his
+own with lingering. Variables that a shell sets do not reach a service: those of the cockpit are
+written to a file that only its owner reads, and credentials are put there by a person.
 """
 
 import os
@@ -18,7 +14,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 from time import monotonic, sleep
 
 import httpx
@@ -34,8 +32,10 @@ SHUTDOWN_TIMEOUT_S = 40.0
 """Prefect gives a run thirty seconds to stop."""
 POLL_S = 0.3
 USER = "ganmill"
+POOL = "ganmill"
+"""The work pool, of type `process`, unless another is named."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
-"""Where the server keeps who holds a slot; by itself it forgets that when it is started again."""
+"""Where the server keeps the leases; by itself it forgets them when it is started again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Cockpit:
         return path
 
     def variables(self) -> dict[str, str]:
-        """Return what server, worker and this process are told by the environment."""
+        """Return the environment variables of server, worker and this process."""
         found = {
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": self.api,
@@ -141,8 +141,8 @@ def start_worker(
 
 def server_words(cockpit: Cockpit) -> tuple[str, ...]:
     """Return the arguments of Python that start the server."""
-    place = ("--host", cockpit.host, "--port", str(cockpit.port))
-    return ("-m", "prefect", "server", "start", *place)
+    address = ("--host", cockpit.host, "--port", str(cockpit.port))
+    return ("-m", "prefect", "server", "start", *address)
 
 
 def worker_words(pool: str) -> tuple[str, ...]:
@@ -243,25 +243,23 @@ def write_units(
     (cockpit.folder / "worker").mkdir(exist_ok=True)
     _write_variables(environment, variables)
     where.folder.mkdir(parents=True, exist_ok=True)
-    server, worker = where.folder / SERVER, where.folder / WORKER
-    target = "multi-user.target" if where.of_system else "default.target"
-    server.write_text(
-        _unit(
-            "ganmill: Prefect server and UI",
-            "network-online.target",
-            _service(cockpit.folder, environment, server_words(cockpit)),
-            target,
+    units = {
+        SERVER: ("Prefect server and UI", "network-online.target", cockpit.folder),
+        WORKER: ("worker of the nightly jobs", SERVER, cockpit.folder / "worker"),
+    }
+    commands = {SERVER: server_words(cockpit), WORKER: worker_words(pool)}
+    template = Template(files("flows.cockpit").joinpath("unit.service").read_text())
+    for name, (description, after, folder) in units.items():
+        text = template.substitute(
+            description=f"ganmill: {description}",
+            after=after,
+            folder=_path(folder),
+            environment=_path(environment),
+            command=_command(commands[name]),
+            target="multi-user.target" if where.of_system else "default.target",
         )
-    )
-    worker.write_text(
-        _unit(
-            "ganmill: worker of the nightly jobs",
-            SERVER,
-            _service(cockpit.folder / "worker", environment, worker_words(pool)),
-            target,
-        )
-    )
-    return server, worker, environment
+        (where.folder / name).write_text(text)
+    return where.folder / SERVER, where.folder / WORKER, environment
 
 
 def start_units(where: Services) -> bool:
@@ -280,13 +278,13 @@ def start_units(where: Services) -> bool:
     for command in where.commands():
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
         if done.returncode != 0:
-            said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            msg = f"`{' '.join(command)}` failed: {said}"
+            reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+            msg = f"`{' '.join(command)}` failed: {reason}"
             raise EngineError(msg)
     return True
 
 
-def forgotten(environment: Path, names: Iterable[str]) -> tuple[str, ...]:
+def missing_variables(environment: Path, names: Iterable[str]) -> tuple[str, ...]:
     """Return the variables of this shell that the services will not have.
 
     Args:
@@ -312,27 +310,11 @@ def _name(line: str) -> str:
     return name.strip() if found and not line.startswith("#") else ""
 
 
-def _service(folder: Path, environment: Path, words: Sequence[str]) -> str:
-    command = " ".join(
+def _command(words: Sequence[str]) -> str:
+    """Return a command of Python's as systemd reads one, with nothing to be expanded."""
+    return " ".join(
         _quoted(word).replace("%", "%%").replace("$", "$$") for word in (sys.executable, *words)
     )
-    return "\n".join(
-        (
-            "[Service]",
-            f"WorkingDirectory={_path(folder)}",
-            f"EnvironmentFile={_path(environment)}",
-            f"ExecStart={command}",
-            "Restart=always",
-            "RestartSec=5",
-            "KillMode=mixed",
-            "TimeoutStopSec=45",
-        )
-    )
-
-
-def _unit(description: str, after: str, service: str, target: str) -> str:
-    head = f"[Unit]\nDescription={description}\nAfter={after}\nWants={after}\n"
-    return f"{head}\n{service}\n\n[Install]\nWantedBy={target}\n"
 
 
 def _path(path: Path) -> str:

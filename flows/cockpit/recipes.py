@@ -1,6 +1,4 @@
-"""The recipes that are to be deployed: found in a folder, in git or on S3.
-
-Recipes that lie on S3 or in git, brought into a folder of this machine.
+"""The recipes that are to be deployed: found in a folder of this machine, on S3 or in git.
 
 s3://bucket/prefix                              every *.yaml right below the prefix, or one recipe
 git+https://host/repo[@branch, tag or commit][#folder or recipe]        also git+ssh://, git+file://
@@ -32,18 +30,18 @@ CLONE_S = 300.0
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-def is_remote(place: str) -> bool:
-    """Say whether a place is none of this machine's folders."""
-    return place.startswith(("s3://", GIT))
+def is_remote(location: str) -> bool:
+    """Say whether a location is none of this machine's folders."""
+    return location.startswith(("s3://", GIT))
 
 
-def shown(place: str) -> str:
-    """Return a place without the login that it may hold."""
-    return _USER.sub("", place)
+def shown(location: str) -> str:
+    """Return a location without the login that it may hold."""
+    return _USER.sub("", location)
 
 
-def fetch(place: str, folder: Path) -> Path:
-    """Bring the recipes of a place into an empty folder.
+def fetch(location: str, folder: Path) -> Path:
+    """Bring the recipes of a location into an empty folder.
 
     Returns:
         The folder or file that holds them now.
@@ -52,14 +50,14 @@ def fetch(place: str, folder: Path) -> Path:
         RecipeError: git is missing, or finds no such repository, reference or folder.
         SettingsError, LakeError: S3 cannot be reached.
     """
-    return _from_git(place, folder) if place.startswith(GIT) else _from_s3(place, folder)
+    return _from_git(location, folder) if location.startswith(GIT) else _from_s3(location, folder)
 
 
-def _from_s3(place: str, folder: Path) -> Path:
-    base, _, name = place.rstrip("/").rpartition("/")
+def _from_s3(location: str, folder: Path) -> Path:
+    base, _, name = location.rstrip("/").rpartition("/")
     is_file = Path(name).suffix in (".yaml", ".yml")
     profile = load_profile(load_settings().recipes_storage)
-    store = open_store(base if is_file else place, profile, read_only=True)
+    store = open_store(base if is_file else location, profile, read_only=True)
     if is_file:
         (folder / name).write_bytes(store.get(name))
         return folder / name
@@ -70,7 +68,7 @@ def _from_s3(place: str, folder: Path) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GitPlace:
+class GitLocation:
     """A commit of a repository, and what of it."""
 
     url: str
@@ -80,45 +78,45 @@ class GitPlace:
     """Folder or file below the root; empty = the root."""
 
 
-def parse_git(place: str) -> GitPlace:
+def parse_git(location: str) -> GitLocation:
     """Return the parts of `git+https://host/repo[@ref][#folder]`.
 
     Raises:
         RecipeError: another scheme, or a reference that git would take for an option.
     """
-    parts = urlsplit(place.removeprefix(GIT))
+    parts = urlsplit(location.removeprefix(GIT))
     path, at, ref = parts.path.rpartition("@")
     path, ref = (path, ref) if at else (parts.path, "HEAD")
     inside = Path(parts.fragment)
     if parts.scheme not in SCHEMES or not path.strip("/"):
         msg = (
-            f"{shown(place)} names no repository: write git+https://host/repo, git+ssh://host/repo "
-            "or git+file:///folder, with @branch and #folder behind it if needed"
+            f"{shown(location)} names no repository: write git+https://host/repo, "
+            "git+ssh://host/repo or git+file:///folder, with @branch and #folder if needed"
         )
         raise RecipeError(msg)
     if not ref or ref.startswith("-") or inside.is_absolute() or ".." in inside.parts:
-        msg = f"{shown(place)} names no branch, tag, commit or folder that git could have"
+        msg = f"{shown(location)} names no branch, tag, commit or folder that git could have"
         raise RecipeError(msg)
     url = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-    return GitPlace(url=url, ref=ref, inside=parts.fragment)
+    return GitLocation(url=url, ref=ref, inside=parts.fragment)
 
 
-def _from_git(place: str, folder: Path) -> Path:
-    wanted = parse_git(place)
+def _from_git(location: str, folder: Path) -> Path:
+    git = parse_git(location)
     if shutil.which("git") is None:
-        msg = f"git is not installed, and {shown(place)} needs it: install git, or name a folder"
+        msg = f"git is not installed, and {shown(location)} needs it: install git, or name a folder"
         raise RecipeError(msg)
-    _git(place, folder, "init", "--quiet", "--template=")
-    _git(place, folder, "fetch", "--quiet", "--depth=1", "--", wanted.url, wanted.ref)
-    _git(place, folder, "-c", "core.symlinks=false", "checkout", "--quiet", "FETCH_HEAD")
-    found = folder / wanted.inside
+    _git(location, folder, "init", "--quiet", "--template=")
+    _git(location, folder, "fetch", "--quiet", "--depth=1", "--", git.url, git.ref)
+    _git(location, folder, "-c", "core.symlinks=false", "checkout", "--quiet", "FETCH_HEAD")
+    found = folder / git.inside
     if not found.exists():
-        msg = f"{shown(place)}: {wanted.inside!r} is not in that commit; name another #folder"
+        msg = f"{shown(location)}: {git.inside!r} is not in that commit; name another #folder"
         raise RecipeError(msg)
     return found
 
 
-def _git(place: str, folder: Path, *words: str) -> None:
+def _git(location: str, folder: Path, *words: str) -> None:
     environment = process_environment() | {"GIT_TERMINAL_PROMPT": "0"}
     command = ["git", "-C", str(folder), *words]
     try:
@@ -126,12 +124,12 @@ def _git(place: str, folder: Path, *words: str) -> None:
             command, env=environment, capture_output=True, text=True, timeout=CLONE_S, check=False
         )
     except subprocess.TimeoutExpired:
-        msg = f"git did not answer for {shown(place)} within {CLONE_S:.0f} s: is it reachable?"
+        msg = f"git did not answer for {shown(location)} within {CLONE_S:.0f} s: is it reachable?"
         raise RecipeError(msg) from None
     if done.returncode:
-        said = shown((done.stderr.strip().splitlines() or ["no reason given"])[0])
+        reason = shown((done.stderr.strip().splitlines() or ["no reason given"])[0])
         msg = (
-            f"git cannot read {shown(place)} ({said.removeprefix('fatal: ')}): check address, "
+            f"git cannot read {shown(location)} ({reason.removeprefix('fatal: ')}): check address, "
             "reference and access"
         )
         raise RecipeError(msg)
@@ -141,7 +139,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def find_recipes(
-    place: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
+    location: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
 ) -> tuple[Recipe, ...]:
     """Return the recipes of a file or a folder, by name.
 
@@ -149,7 +147,7 @@ def find_recipes(
     from git or S3 has no such folder: it must name its source and its lake in full.
 
     Args:
-        place: a recipe, or a folder of them (folders below it are not read), of this machine, as
+        location: a recipe, or a folder of them (folders below it are not read), of this machine, as
             `s3://bucket/prefix`, or as `git+https://host/repo[@ref][#folder]`.
         changes: `key=value`, applied to every recipe.
         folder: instead of the one that the command runs in.
@@ -158,9 +156,9 @@ def find_recipes(
         RecipeError: there is none, one is wrong, two have the same name, or git cannot read it.
         SettingsError, LakeError: S3 cannot be reached.
     """
-    text = str(place)
+    text = str(location)
     if not is_remote(text):
-        return _by_name(place, _load(Path(place), changes), folder or Path.cwd())
+        return _by_name(location, _load(Path(location), changes), folder or Path.cwd())
     with _scratch(shown(text)) as scratch:
         return _by_name(shown(text), _load(fetch(text, scratch), changes), None)
 
@@ -189,13 +187,13 @@ def is_relative(uri: str) -> bool:
     return not Path(uri).is_absolute()
 
 
-def _load(place: Path, changes: Sequence[str]) -> Iterator[tuple[Path, Recipe]]:
-    for path in [place] if place.is_file() else sorted(_files(place)):
+def _load(location: Path, changes: Sequence[str]) -> Iterator[tuple[Path, Recipe]]:
+    for path in [location] if location.is_file() else sorted(_files(location)):
         yield path, load_recipe(path, changes)
 
 
 def _by_name(
-    place: str | Path, recipes: Iterator[tuple[Path, Recipe]], folder: Path | None
+    location: str | Path, recipes: Iterator[tuple[Path, Recipe]], folder: Path | None
 ) -> tuple[Recipe, ...]:
     """Return the recipes by name, anchored in a folder, or independent of any."""
     found: dict[str, Path] = {}
@@ -212,18 +210,18 @@ def _by_name(
             _check_independent(path, recipe)
         kept.append(recipe if folder is None else anchored(recipe, folder))
     if not kept:
-        msg = f"there is no recipe in {place}: name a folder of *.yaml recipes, or one recipe"
+        msg = f"there is no recipe in {location}: name a folder of *.yaml recipes, or one recipe"
         raise RecipeError(msg)
     return tuple(sorted(kept, key=lambda recipe: recipe.name))
 
 
 def _check_independent(path: Path, recipe: Recipe) -> None:
-    said = {
+    uris = {
         "source.uri": recipe.source.uri,
         "source.split.holdout_uri": recipe.source.split.holdout_uri,
         "output.lake": recipe.output.lake,
     }
-    for key, uri in said.items():
+    for key, uri in uris.items():
         if uri is not None and is_relative(uri):
             remedy = "s3://bucket/prefix or an absolute path"
             if key == "output.lake":
@@ -235,13 +233,13 @@ def _check_independent(path: Path, recipe: Recipe) -> None:
 
 
 @contextmanager
-def _scratch(place: str) -> Iterator[Path]:
-    """Give a folder to bring recipes into; a mistake names the place that they came from."""
+def _scratch(location: str) -> Iterator[Path]:
+    """Give a folder to bring recipes into; a mistake names the location that they came from."""
     with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as folder:
         try:
             yield Path(folder)
         except RecipeError as error:
-            raise RecipeError(str(error).replace(folder, place)) from None
+            raise RecipeError(str(error).replace(folder, location)) from None
 
 
 def _files(folder: Path) -> list[Path]:

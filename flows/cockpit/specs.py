@@ -1,78 +1,30 @@
-"""What Prefect should know: one description of every deployment, from the recipes and the flows.
+"""The deployments that there should be, made from the recipes and the flows.
 
 A recipe becomes `nightly/<name>`, whose parameters are the whole recipe, literally, so that the run
 form shows every field, and `adjust/<name>`, the short form of it. The flows on demand are deployed
-once and take the name of a recipe.
-
-`deployments/prefect.yaml`: the same deployments, for Prefect's own `prefect deploy --all`.
+once and take the name of a recipe. `flows.cockpit.deployments` registers them; `prefect_yaml`
+writes the same ones as `deployments/prefect.yaml`, for Prefect's own `prefect deploy --all`.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
-from prefect.utilities.callables import parameter_schema
 
+from flows.cockpit.deployments import SLUG, WAIT, DeploymentSpec
+from flows.cockpit.local import POOL
 from flows.errors import RecipeError
 from flows.recipe import Recipe
 from flows.tracked.nightly import nightly_flow
 from flows.tracked.on_demand import ON_DEMAND, adjust_flow, form_values
 
-POOL = "ganmill"
-"""The work pool, of type `process`, unless another is named."""
-TAG = "ganmill"
 ON_DEMAND_NAME = "on-demand"
-SLUG = "recipe"
-"""Marks the schedule that the recipe asks for; one that a person adds has another or none."""
 
 _LISTS = re.compile(r"\n\n(?=(?:Args|Raises):\n)")
-
-WAIT = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
-"""Two runs of one recipe would do the same work: the later one waits, and finds it done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeploymentSpec:
-    """One deployment as it should be."""
-
-    flow: Flow[Any, Any]
-    name: str
-    description: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    one_at_a_time: bool = False
-    schedule: CronSchedule | None = None
-    """What the recipe asks for; a person may add others in the UI."""
-
-    @property
-    def full_name(self) -> str:
-        """`flow/name`, as the UI and Prefect's command line say it."""
-        return f"{self.flow.name}/{self.name}"
-
-    @property
-    def tags(self) -> list[str]:
-        """Ours, and the recipe's name or `on-demand`."""
-        return [TAG, self.name]
-
-    @property
-    def limit(self) -> int | None:
-        """How many of its runs may run at once; None: as many as there are workers."""
-        return 1 if self.one_at_a_time else None
-
-    @property
-    def entrypoint(self) -> str:
-        """The module and function that a worker imports: it needs ganmill installed, no file."""
-        return f"{self.flow.fn.__module__}.{self.flow.fn.__name__}"
-
-    @property
-    def form(self) -> dict[str, Any]:
-        """The schema that the run form is made from."""
-        return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
 def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec, ...]:

@@ -33,7 +33,7 @@ class Engine(Protocol):
 
     def run(
         self,
-        order: SynthesisRequest,
+        request: SynthesisRequest,
         indices: Sequence[int],
         *,
         lake: ObjectStore,
@@ -43,7 +43,7 @@ class Engine(Protocol):
         """Synthesize, encode and put these shards of the plan.
 
         Args:
-            order: what to make.
+            request: what to make.
             indices: the shards that are missing.
             lake: the open store, for work done in this process.
             on_shard: called in this process for every shard that is in the lake, from any thread.

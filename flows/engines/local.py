@@ -1,17 +1,13 @@
-"""The engine of this machine: spawned worker processes, each an actor that holds the generator.
+"""The engine of this machine: the calling process, and spawned worker processes beside it.
 
-A small job never spawns: the calling process makes shards from the first moment, and only when
-the rest would take longer than `patience_s` are workers started; they take over once they are
-ready. Shard i depends on the plan and i alone, so who makes it changes nothing.
+A small job never spawns: the calling process makes shards from the first moment, and only when the
+rest would take longer than `patience_s` are workers started, which take over once they have loaded
+the generator. Shard i depends on the plan and i alone, so who makes it changes nothing.
 
-The actor of every engine: it loads the snapshot once and turns shard indices into objects.
-
-While shard i + 1 is sampled, shard i is encoded and put in a thread beside it.
-
-A pool of spawned workers that survives the death of its members.
-
-The parent hands out single shard indices, two ahead per worker so that none waits; a worker that
-dies gives its unfinished indices back, and a new one is started only when nobody is left.
+`LocalEngine` decides who works; `WorkerPool` hands single shard indices to the workers, two ahead
+per worker so that none waits, and hands out again what a worker that died did not finish;
+`ShardMaker` is the same in every process: it samples shard i + 1 while shard i is encoded and put
+in a thread beside it.
 """
 
 import multiprocessing
@@ -41,86 +37,80 @@ from storage.stores.open import open_store
 if TYPE_CHECKING:
     from gan.sample import Sampler
 
-Done = Callable[[int, FileEntry | Exception], None]
-"""Told the index of a shard, and its entry when it is in the lake, else what failed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardMaker:
-    """A loaded generator, the plan, and the lake."""
-
-    order: SynthesisRequest
-    sampler: "Sampler"
-    lake: ObjectStore
-
-    @classmethod
-    def load(cls, order: SynthesisRequest, lake: ObjectStore | None = None) -> Self:
-        """Load the snapshot, and open the lake unless it is given; torch keeps to one thread.
-
-        Raises:
-            SnapshotError: the snapshot is damaged.
-        """
-        import torch
-
-        from gan.sample import Sampler
-
-        torch.set_num_threads(1)
-        opened = lake or open_store(order.lake_uri, order.profile)
-        sampler = Sampler.load(order.snapshot, order.device)
-        return cls(order=order, sampler=sampler, lake=opened)
-
-    def sample(self, index: int) -> pa.Table:
-        """Return the records of a shard."""
-        plan = self.order.plan
-        shard = plan.shards[index]
-        return self.sampler.records(
-            shard.class_counts or shard.rows,
-            seed=plan.seed,
-            index=index,
-            given=plan.given,
-            first_row=shard.first_id,
-            shards=len(plan.shards),
-        )
-
-    def store(self, index: int, records: pa.Table) -> FileEntry:
-        """Encode a shard in memory and put it once."""
-        data = encode_shard(self.order.plan, index, records)
-        return put_shard(self.lake, self.order.plan, index, data)
-
-    def run(self, indices: Iterable[int], done: Done, encoders: int = 1) -> None:
-        """Make these shards; `done` is called with every finished one, from a thread.
-
-        Memory holds one shard in the making and one per encoder, however many there are to come.
-        """
-        waiting: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(encoders, thread_name_prefix="encode") as pool:
-            for index in indices:
-                records = self.sample(index)
-                if len(waiting) >= encoders:
-                    waiting.popleft().result()
-                waiting.append(pool.submit(self._finish, index, records, done))
-
-    def _finish(self, index: int, records: pa.Table, done: Done) -> None:
-        try:
-            done(index, self.store(index, records))
-        except StorageError as error:
-            done(index, error)
-        except (OSError, RuntimeError, TypeError, ValueError, LookupError) as error:
-            msg = f"shard {index} could not be encoded: {type(error).__name__}: {error}"
-            done(index, EngineError(msg))
-
-
+PATIENCE_S = 10.0
+"""Jobs that one process finishes in this time are not worth the start of workers."""
 AHEAD = 2
-"""Shards a worker holds: one in the making and the next."""
+"""Shards a worker holds: the one it makes and the next."""
 DEATHS = 3
 """So many deaths beyond the number of workers end the job."""
 GRACE_S = 1.0
+"""Longest wait for a worker to end by itself."""
 
 OnShard = Callable[[int, FileEntry], None]
+"""Called with the index of a shard and its entry when it is in the lake."""
+OnResult = Callable[[int, FileEntry | Exception], None]
+"""Called with the index of a shard, and its entry when it is in the lake, else what failed."""
 
 
-def _nothing(index: int, entry: FileEntry) -> None:
-    """Do nothing."""
+def make_engine(workers: int | Literal["auto"]) -> "LocalEngine":
+    """Return the engine for a number of workers; `auto` is one per usable core."""
+    if workers != "auto":
+        return LocalEngine(workers=workers)
+    if hasattr(os, "sched_getaffinity"):
+        return LocalEngine(workers=len(os.sched_getaffinity(0)))
+    return LocalEngine(workers=os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalEngine:
+    """Makes shards on this machine with up to `workers` processes."""
+
+    workers: int
+    patience_s: float = PATIENCE_S
+
+    def run(
+        self,
+        request: SynthesisRequest,
+        indices: Sequence[int],
+        *,
+        lake: ObjectStore,
+        on_shard: OnShard,
+        say: Callable[[str], None],
+    ) -> None:
+        """Synthesize, encode and put these shards (see `flows.engines.interface.Engine.run`)."""
+        on_cpu = request.device == "cpu"
+        left, errors = list(indices), list[Exception]()
+
+        def on_result(index: int, result: FileEntry | Exception) -> None:
+            if isinstance(result, Exception):
+                errors.append(result)
+            else:
+                on_shard(index, result)
+
+        with WorkerPool(request=request, size=self.workers if on_cpu else 1, say=say) as pool:
+            if pool.size > 1 and self.patience_s <= 0:
+                pool.start()
+            elif left:
+                maker = ShardMaker.load(request, lake)
+                mine = self._until_ready(left, errors, pool)
+                maker.run(mine, on_result, encoders=1 if on_cpu else self.workers)
+                if errors:
+                    raise errors[0]
+                del maker
+            pool.run(left, on_shard)
+
+    def _until_ready(
+        self, left: list[int], errors: Sequence[Exception], pool: "WorkerPool"
+    ) -> Iterator[int]:
+        """Yield the shards that this process makes, until none is left or workers are ready."""
+        started_s = perf_counter()
+        made = 0
+        while left and not errors and not pool.ready():
+            yield left.pop(0)
+            made += 1
+            rest_s = (perf_counter() - started_s) / made * len(left)
+            if pool.size > 1 and rest_s > self.patience_s and not pool.workers:
+                pool.start()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -133,9 +123,9 @@ class _Worker:
 
 @dataclass(kw_only=True)
 class WorkerPool:
-    """Worker processes for one order; a context manager that ends them whatever happens."""
+    """Worker processes for one request; a context manager that ends them whatever happens."""
 
-    order: SynthesisRequest
+    request: SynthesisRequest
     size: int
     say: Callable[[str], None]
     workers: list[_Worker] = field(default_factory=list)
@@ -157,11 +147,6 @@ class WorkerPool:
             worker.pipe.close()
         self.workers.clear()
 
-    @property
-    def started(self) -> bool:
-        """True once workers were spawned."""
-        return bool(self.workers)
-
     def start(self) -> None:
         """Spawn the workers; they load the generator while the caller goes on."""
         self.workers = [self._spawn() for _ in range(self.size)]
@@ -170,11 +155,11 @@ class WorkerPool:
         """Say whether a worker waits for shards; never blocks."""
         for worker in self.workers:
             while not worker.ready and worker.process.is_alive() and worker.pipe.poll():
-                self._hear(worker, _nothing)
+                self._receive(worker, lambda *_: None)
         return any(worker.ready for worker in self.workers)
 
     def run(self, indices: Sequence[int], on_shard: OnShard) -> None:
-        """Have these shards made.
+        """Have these shards made; a new worker is started only when nobody is left.
 
         Raises:
             EngineError: the workers keep dying.
@@ -191,9 +176,9 @@ class WorkerPool:
             for worker in self.workers:
                 while todo and len(worker.held) < AHEAD:
                     self._hand(worker, todo)
-            heard = wait([each.pipe for each in self.workers])
-            for worker in [each for each in self.workers if each.pipe in heard]:
-                if not self._hear(worker, finish):
+            readable = wait([each.pipe for each in self.workers])
+            for worker in [each for each in self.workers if each.pipe in readable]:
+                if not self._receive(worker, finish):
                     todo.extendleft(reversed(self._reap(worker)))
 
     def _hand(self, worker: _Worker, todo: deque[int]) -> None:
@@ -204,7 +189,7 @@ class WorkerPool:
         except OSError:
             return  # it died; its pipe says so at the next wait
 
-    def _hear(self, worker: _Worker, finish: OnShard) -> bool:
+    def _receive(self, worker: _Worker, finish: OnShard) -> bool:
         """Take one message; False when the worker is gone."""
         try:
             index, result = worker.pipe.recv()
@@ -219,6 +204,7 @@ class WorkerPool:
         return True
 
     def _reap(self, worker: _Worker) -> list[int]:
+        """Remove a worker that died, and return the shards that it held."""
         worker.process.join(GRACE_S)
         worker.pipe.close()
         self.workers.remove(worker)
@@ -239,7 +225,7 @@ class WorkerPool:
     def _spawn(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(self.order, theirs), daemon=True)
+        process = context.Process(target=_work, args=(self.request, theirs), daemon=True)
         with _block_sigint():
             process.start()
         theirs.close()
@@ -248,7 +234,7 @@ class WorkerPool:
 
 @contextmanager
 def _block_sigint() -> Iterator[None]:
-    """Have what is started within the block never hear Ctrl-C; the parent decides when to end.
+    """Have processes that are started within the block ignore Ctrl-C; the parent ends them.
 
     A signal that arrives meanwhile reaches the parent at the end of the block.
     """
@@ -259,18 +245,19 @@ def _block_sigint() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(order: SynthesisRequest, pipe: Connection) -> None:
-    """Be a worker: say ready, then make shards until the parent closes the pipe."""
+def _work(request: SynthesisRequest, pipe: Connection) -> None:
+    """Be a worker: report ready, then make shards until the parent closes the pipe.
 
-    def done(index: int, result: FileEntry | Exception) -> None:
+    A message is (index, entry or error); (-1, None) is ready, (-1, error) failed altogether.
+    """
+
+    def on_result(index: int, result: FileEntry | Exception) -> None:
         pipe.send((index, result))
 
-    # MERGED
-
     try:
-        maker = ShardMaker.load(order)
+        maker = ShardMaker.load(request)
         pipe.send((-1, None))
-        maker.run(_received(pipe), done)
+        maker.run(_received(pipe), on_result)
     except (StorageError, GanError) as error:
         pipe.send((-1, error))
     except BrokenPipeError:
@@ -285,76 +272,66 @@ def _received(pipe: Connection) -> Iterator[int]:
             return
 
 
-PATIENCE_S = 10.0
-"""Jobs that one process finishes in this time are not worth the start of workers."""
-
-
-def make_engine(workers: int | Literal["auto"]) -> "LocalEngine":
-    """Return the engine for a number of workers; `auto` is one per usable core."""
-    if workers != "auto":
-        return LocalEngine(workers=workers)
-    if hasattr(os, "sched_getaffinity"):
-        return LocalEngine(workers=len(os.sched_getaffinity(0)))
-    return LocalEngine(workers=os.cpu_count() or 1)
-
-
 @dataclass(frozen=True, kw_only=True)
-class LocalEngine:
-    """Makes shards on this machine with up to `workers` processes."""
+class ShardMaker:
+    """A loaded generator, the plan, and the lake: turns shard indices into objects."""
 
-    workers: int
-    patience_s: float = PATIENCE_S
+    request: SynthesisRequest
+    sampler: "Sampler"
+    lake: ObjectStore
 
-    def run(
-        self,
-        order: SynthesisRequest,
-        indices: Sequence[int],
-        *,
-        lake: ObjectStore,
-        on_shard: Callable[[int, FileEntry], None],
-        say: Callable[[str], None],
-    ) -> None:
-        """Synthesize, encode and put these shards (see `flows.engines.Engine.run`)."""
-        size = self.workers if order.device == "cpu" else 1
-        work = _Work(left=list(indices), on_shard=on_shard)
-        with WorkerPool(order=order, size=size, say=say) as pool:
-            if size > 1 and self.patience_s <= 0:
-                pool.start()
-            elif work.left:
-                encoders = 1 if order.device == "cpu" else self.workers
-                maker = ShardMaker.load(order, lake)
-                maker.run(self._alone(work, pool), work.done, encoders=encoders)
-                work.check()
-                del maker
-            if work.left:
-                pool.run(work.left, on_shard)
+    @classmethod
+    def load(cls, request: SynthesisRequest, lake: ObjectStore | None = None) -> Self:
+        """Load the snapshot, and open the lake unless it is given; torch keeps to one thread.
 
-    def _alone(self, work: "_Work", pool: WorkerPool) -> Iterator[int]:
-        """Yield shards for this process until none is left or workers are ready for them."""
-        started_s = perf_counter()
-        made = 0
-        while work.left and work.error is None and not pool.ready():
-            yield work.left.pop(0)
-            made += 1
-            rest_s = (perf_counter() - started_s) / made * len(work.left)
-            if pool.size > 1 and rest_s > self.patience_s and not pool.started:
-                pool.start()
+        Raises:
+            SnapshotError: the snapshot is damaged.
+        """
+        import torch
 
+        from gan.sample import Sampler
 
-@dataclass(kw_only=True)
-class _Work:
-    """What is left to do, and what went wrong in the encoding thread."""
+        torch.set_num_threads(1)
+        opened = lake or open_store(request.lake_uri, request.profile)
+        sampler = Sampler.load(request.snapshot, request.device)
+        return cls(request=request, sampler=sampler, lake=opened)
 
-    left: list[int]
-    on_shard: Callable[[int, FileEntry], None]
-    error: Exception | None = None
+    def run(self, indices: Iterable[int], on_result: OnResult, encoders: int = 1) -> None:
+        """Make these shards; `on_result` is called with every finished one, from a thread.
 
-    def done(self, index: int, result: FileEntry | Exception) -> None:
-        if isinstance(result, Exception):
-            self.error = self.error or result
-        else:
-            self.on_shard(index, result)
+        Memory holds one shard in the making and one per encoder, however many there are to come.
+        """
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(encoders, thread_name_prefix="encode") as pool:
+            for index in indices:
+                records = self.sample(index)
+                if len(waiting) >= encoders:
+                    waiting.popleft().result()
+                waiting.append(pool.submit(self._finish, index, records, on_result))
 
-    def check(self) -> None:
-        if self.error is not None:
-            raise self.error
+    def sample(self, index: int) -> pa.Table:
+        """Return the records of a shard."""
+        plan = self.request.plan
+        shard = plan.shards[index]
+        return self.sampler.records(
+            shard.class_counts or shard.rows,
+            seed=plan.seed,
+            index=index,
+            given=plan.given,
+            first_row=shard.first_id,
+            shards=len(plan.shards),
+        )
+
+    def store(self, index: int, records: pa.Table) -> FileEntry:
+        """Encode a shard in memory and put it once."""
+        data = encode_shard(self.request.plan, index, records)
+        return put_shard(self.lake, self.request.plan, index, data)
+
+    def _finish(self, index: int, records: pa.Table, on_result: OnResult) -> None:
+        try:
+            on_result(index, self.store(index, records))
+        except StorageError as error:
+            on_result(index, error)
+        except (OSError, RuntimeError, TypeError, ValueError, LookupError) as error:
+            msg = f"shard {index} could not be encoded: {type(error).__name__}: {error}"
+            on_result(index, EngineError(msg))

@@ -26,9 +26,8 @@ from pydantic import ConfigDict, Field
 
 from flows.decision import LONGEST_REASON, answered, promote, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Question
-from flows.maintain import announce
-from flows.nightly import Stages
+from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Question, Stages
+from flows.publish import announce
 from flows.report.markdown import question_markdown
 from gan.report import Verdict
 from storage.sources.prepared import Prepared

@@ -1,8 +1,8 @@
-"""The slot of a GPU pool: so many trainings at once share its GPUs, the others wait.
+"""The lease of a GPU: so many trainings at once share the GPUs of a pool, the others wait.
 
-A slot is a lease of Prefect's global concurrency limit, renewed beside the training. A training
-whose lease is gone stops at its next step, because another one may have the GPU by now; a holder
-that was killed loses the slot when its lease ends.
+It is a lease of one slot of Prefect's global concurrency limit, renewed beside the training. A
+training whose lease is gone stops at its next step, because another one may have the GPU by now;
+that of a holder that was killed expires.
 """
 
 import threading
@@ -21,16 +21,16 @@ from prefect.client.schemas.actions import (
 )
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 
-from flows.errors import SlotLostError
+from flows.errors import LeaseLostError
 from flows.progress import StopSignal
 from gan.errors import Interrupted
 from storage.stores.settings import load_settings
 
 LOCKED, GONE = 423, 410
-"""What Prefect answers: no slot is free; there is no such lease."""
+"""Status codes of Prefect: no slot is free; there is no such lease."""
 ASK_AGAIN_S = 5.0
 SAY_AGAIN_S = 600.0
-"""A waiting run tells so at first and then this often."""
+"""A waiting run says so at first and then this often."""
 SHUTDOWN_TIMEOUT_S = 2.0
 RENEWALS = 4
 """So often is a lease renewed within its time."""
@@ -43,10 +43,10 @@ class GpuPool:
     name: str
     slots: int = 1
     lease_s: float = 120.0
-    """How long a slot is kept for a holder that does not renew it; at least a minute."""
+    """How long a slot stays with a holder that does not renew its lease; at least a minute."""
 
 
-def usual_pool() -> GpuPool:
+def configured_pool() -> GpuPool:
     """Return the pool that the settings name.
 
     Raises:
@@ -56,7 +56,7 @@ def usual_pool() -> GpuPool:
     return GpuPool(name=settings.gpu_slot, slots=settings.gpu_slots, lease_s=settings.gpu_lease_s)
 
 
-def ensure(client: SyncPrefectClient, pool: GpuPool) -> bool:
+def ensure_limit(client: SyncPrefectClient, pool: GpuPool) -> bool:
     """Make the limit of a pool, or give it its number of slots; False when nothing was to do."""
     try:
         known = client.read_global_concurrency_limit_by_name(pool.name)
@@ -73,24 +73,28 @@ def ensure(client: SyncPrefectClient, pool: GpuPool) -> bool:
 
 
 @contextmanager
-def held(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
-    """Hold a slot within the block and give its lease; wait for it first, and tell that.
+def gpu_lease(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
+    """Hold a lease within the block; wait for a free slot first, and say so.
 
     Raises:
-        SlotLostError: the lease was lost, and the block gave up when `stop` was asked.
+        LeaseLostError: the lease was lost, and the block gave up when `stop` was asked.
         Interrupted: a stop was asked for while waiting.
     """
     with get_client(sync_client=True) as client:
-        lease = _Lease(id=_take(client, pool, stop, say), pool=pool, stop=stop)
+        lease = _Lease(id=_acquire(client, pool, stop, say), pool=pool, stop=stop)
         keeper = threading.Thread(
-            target=copy_context().run, args=(lease.keep,), name="gpu-slot", daemon=True
+            target=copy_context().run, args=(lease.keep,), name="gpu-lease", daemon=True
         )
         keeper.start()
         try:
             yield lease.id
         except Interrupted:
             if lease.lost:
-                raise SlotLostError(_lost(pool, lease.lost)) from None
+                msg = (
+                    f"the lease of a GPU of {pool.name!r} was lost while training ({lease.lost}): "
+                    "the checkpoint is kept, run again to continue"
+                )
+                raise LeaseLostError(msg) from None
             raise
         finally:
             lease.over.set()
@@ -99,12 +103,15 @@ def held(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> Iterato
                 client.release_concurrency_slots_with_lease(lease.id)
 
 
-def _take(
+def _acquire(
     client: SyncPrefectClient, pool: GpuPool, stop: StopSignal, say: Callable[[str], None]
 ) -> UUID:
-    """Return the lease of a slot, once there is one."""
-    ensure_exists(client, pool)
-    told_s, pause = monotonic() - SAY_AGAIN_S, threading.Event()
+    """Return the lease of a slot, once there is one; a limit that exists keeps its slots."""
+    try:
+        client.read_global_concurrency_limit_by_name(pool.name)
+    except ObjectNotFound:
+        ensure_limit(client, pool)
+    said_s, pause = monotonic() - SAY_AGAIN_S, threading.Event()
     while True:
         try:
             answer = client.increment_concurrency_slots_with_lease(
@@ -114,36 +121,15 @@ def _take(
         except PrefectHTTPStatusError as error:
             if error.response.status_code != LOCKED:
                 raise
-            told_s = _tell_waiting(pool, say, told_s)
         except TransportError:
-            told_s = _tell_waiting(pool, say, told_s)
+            pass
+        if monotonic() - said_s >= SAY_AGAIN_S:
+            say(f"Other trainings hold the GPUs of {pool.name!r}; waiting for one")
+            said_s = monotonic()
         if stop():
-            msg = "stopped while waiting for the GPU slot"
+            msg = "stopped while waiting for a GPU"
             raise Interrupted(msg)
         pause.wait(ASK_AGAIN_S)
-
-
-def _tell_waiting(pool: GpuPool, say: Callable[[str], None], told_s: float) -> float:
-    """Tell from time to time; return when that was last done."""
-    if monotonic() - told_s < SAY_AGAIN_S:
-        return told_s
-    say(f"Another training has the GPU slot {pool.name!r}; waiting for it")
-    return monotonic()
-
-
-def ensure_exists(client: SyncPrefectClient, pool: GpuPool) -> None:
-    """Make the limit of a pool unless there is one; the slots of that one stay."""
-    try:
-        client.read_global_concurrency_limit_by_name(pool.name)
-    except ObjectNotFound:
-        ensure(client, pool)
-
-
-def _lost(pool: GpuPool, why: str) -> str:
-    return (
-        f"the GPU slot {pool.name!r} was lost while training ({why}): the checkpoint is kept, run "
-        "again to continue"
-    )
 
 
 @dataclass(kw_only=True)

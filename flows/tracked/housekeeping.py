@@ -1,7 +1,8 @@
-"""Prefect's own database kept small: what finished long ago goes, with its artifacts and logs.
+"""What Prefect's database holds of ganmill, and how it is kept small.
 
-Only runs that carry ganmill's tag are looked at, as a server may have other users. Events are not
-here: the server deletes its own by age (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`, a week).
+What finished long ago goes, with its artifacts and logs. Only runs that carry ganmill's tag are
+looked at, as a server may have other users. Events are not here: the server deletes its own by age
+(`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`, a week).
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     DeploymentFilter,
     DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterEndTime,
@@ -26,6 +29,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
@@ -35,9 +39,11 @@ if TYPE_CHECKING:
 
 TAG = "ganmill"
 """Of every deployment of ours; Prefect hands it on to the runs."""
+MANY = 200
+"""As much as Prefect's API lists at once."""
 BATCH = 50
-"""Runs or deployments per request: as many as Prefect deletes at once."""
-FEW = 20
+"""Runs per request: as many as Prefect deletes at once."""
+ARTIFACTS = 20
 """Artifacts per request: each may hold a picture."""
 MOST_RUNS = 2_000
 """Runs that one call deletes; the next call goes on."""
@@ -57,6 +63,28 @@ class Tidied:
     """False when there is more to delete than one call may."""
 
 
+def read_deployments(
+    flow_name: str | None = None, *, tag: str | None = None
+) -> list[DeploymentResponse]:
+    """Return all deployments that Prefect knows, or those of one flow or tag, by name."""
+    of_flow = None if flow_name is None else FlowFilter(name=FlowFilterName(any_=[flow_name]))
+    tagged = None if tag is None else DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))
+    found: list[DeploymentResponse] = []
+    with get_client(sync_client=True) as client:
+        while len(found) % MANY == 0:
+            page = client.read_deployments(
+                flow_filter=of_flow,
+                deployment_filter=tagged,
+                limit=MANY,
+                offset=len(found),
+                sort=DeploymentSort.NAME_ASC,
+            )
+            if not page:
+                break
+            found += page
+    return found
+
+
 def tidy_prefect(*, days: int) -> Tidied:
     """Delete what finished more than `days` days ago; the newest run of every deployment stays.
 
@@ -65,12 +93,12 @@ def tidy_prefect(*, days: int) -> Tidied:
     Raises:
         PrefectHTTPStatusError, HTTPError: the API failed; what was deleted is gone, call again.
     """
-    border = DateTime.now("UTC") - timedelta(days=days)
+    oldest = DateTime.now("UTC") - timedelta(days=days)
     runs = artifacts = 0
     with get_client(sync_client=True) as client:
         newest = _newest(client)
         while runs < MOST_RUNS:
-            old = _old(client, border, newest)
+            old = _old(client, oldest, newest)
             if not old:
                 return Tidied(runs=runs, artifacts=artifacts, complete=True)
             artifacts += _delete_artifacts(client, old)
@@ -80,48 +108,37 @@ def tidy_prefect(*, days: int) -> Tidied:
 
 def _newest(client: SyncPrefectClient) -> list[UUID]:
     """Return the last finished run of every deployment."""
-    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
     found: list[UUID] = []
-    offset = 0
-    while True:
-        page = client.read_deployments(
-            deployment_filter=tagged, sort=DeploymentSort.NAME_ASC, limit=BATCH, offset=offset
+    for deployment in read_deployments(tag=TAG):
+        mine = FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]), state=FINISHED
         )
-        for deployment in page:
-            mine = FlowRunFilter(
-                deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]), state=FINISHED
-            )
-            last = client.read_flow_runs(
-                flow_run_filter=mine, sort=FlowRunSort.END_TIME_DESC, limit=1
-            )
-            found += [run.id for run in last]
-        if len(page) < BATCH:
-            return found
-        offset += BATCH
+        last = client.read_flow_runs(flow_run_filter=mine, sort=FlowRunSort.END_TIME_DESC, limit=1)
+        found += [run.id for run in last]
+    return found
 
 
-def _old(client: SyncPrefectClient, border: DateTime, newest: Sequence[UUID]) -> list[UUID]:
+def _old(client: SyncPrefectClient, oldest: DateTime, newest: Sequence[UUID]) -> list[UUID]:
     """Return some of the runs that may go, those first that started first."""
-    wanted = FlowRunFilter(
+    old = FlowRunFilter(
         id=FlowRunFilterId(not_any_=list(newest)),
         tags=OURS,
         state=FINISHED,
-        end_time=FlowRunFilterEndTime(before_=border),
+        end_time=FlowRunFilterEndTime(before_=oldest),
     )
-    runs = client.read_flow_runs(
-        flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC, limit=BATCH
-    )
+    runs = client.read_flow_runs(flow_run_filter=old, sort=FlowRunSort.START_TIME_ASC, limit=BATCH)
     return [run.id for run in runs]
 
 
 def _delete_artifacts(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
     """Delete the artifacts of these runs; Prefect leaves them behind when a run is deleted."""
     of_runs = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=list(runs)))
-    wanted = {"artifacts": of_runs.model_dump(mode="json", exclude_unset=True), "limit": FEW}
+    artifacts = of_runs.model_dump(mode="json", exclude_unset=True)
+    body = {"artifacts": artifacts, "limit": ARTIFACTS}
     deleted = 0
     while True:
         # `read_artifacts` sends null for what it is not asked for, which the server refuses.
-        found = client.request("POST", "/artifacts/filter", json=wanted).raise_for_status().json()
+        found = client.request("POST", "/artifacts/filter", json=body).raise_for_status().json()
         if not found:
             return deleted
         for artifact in found:
@@ -133,6 +150,6 @@ def _delete_artifacts(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
 def _delete_runs(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
     """Delete runs in one request; those that somebody else deleted meanwhile do not count."""
     route = cast("ServerRoutes", "/flow_runs/bulk_delete")  # not among those the client types
-    wanted = {"flow_runs": {"id": {"any_": [str(run) for run in runs]}}, "limit": BATCH}
-    answer = client.request("POST", route, json=wanted).raise_for_status().json()
+    body = {"flow_runs": {"id": {"any_": [str(run) for run in runs]}}, "limit": BATCH}
+    answer = client.request("POST", route, json=body).raise_for_status().json()
     return len(answer["deleted"])

@@ -1,11 +1,7 @@
-"""The whole job as one Prefect flow.
-
-The stages of a job as Prefect tasks.
+"""The whole job as one Prefect flow: its stages as sequential tasks.
 
 Tasks that touch a store or the source are tried again when the fault is a passing one; training,
 judging and deciding are not.
-
-The graph of a run: its tasks one behind the other, in the order in which they are done.
 """
 
 import dataclasses
@@ -22,13 +18,13 @@ from prefect.exceptions import TerminationSignal
 from prefect.utilities.annotations import opaque, quote
 
 from flows.errors import BlockedError
-from flows.job import Assessed, Candidate, Choice, Job, Outcome, SynthesisResult, open_job
-from flows.nightly import Stages, nightly, plain_stages
+from flows.job import Assessed, Candidate, Choice, Job, Outcome, Stages, SynthesisResult, open_job
+from flows.nightly import nightly, plain_stages
 from flows.progress import make_reporter
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
 from flows.tracked.approval import with_questions
-from flows.tracked.gpu_lease import held, usual_pool
+from flows.tracked.gpu_lease import configured_pool, gpu_lease
 from flows.tracked.process import (
     SESSION,
     Session,
@@ -45,11 +41,11 @@ from storage.sources.prepared import Prepared
 T = TypeVar("T")
 
 
-class InLine:
+class SequentialTasks:
     """Has every task wait for the one before it, and for nothing else.
 
-    Left to itself Prefect looks through everything that a task is given and draws an arrow from
-    each task that any part of it may come from: a web of arrows, and seconds for a large report.
+    By itself Prefect looks through everything that a task is given and draws an arrow from each
+    task that any part of it may come from: a web of arrows, and seconds for a large report.
     """
 
     def __init__(self) -> None:
@@ -83,7 +79,7 @@ STORES: dict[str, Any] = {
 }
 """Of a task that touches a store or the source."""
 QUIET: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-"""Of every task: the lake keeps what it makes."""
+"""Of every task: its result is in the lake."""
 
 
 def tracked_stages(job: Job) -> Stages:
@@ -120,21 +116,23 @@ def tracked_stages(job: Job) -> Stages:
     def publish(prepared: Prepared, choice: Choice, made: SynthesisResult) -> Outcome:
         return plain.publish(prepared, choice, made)
 
-    line = InLine()
+    tasks = SequentialTasks()
     return Stages(
-        prepare=line.then(prepare),
-        watch=_watching(job, plain, line),
-        train=line.then(train),
-        evaluate=line.then(evaluate),
-        gate=line.then(gate),
+        prepare=tasks.then(prepare),
+        watch=_watch_stage(job, plain, tasks),
+        train=tasks.then(train),
+        evaluate=tasks.then(evaluate),
+        gate=tasks.then(gate),
         ask=plain.ask,
-        promote=line.then(promote),
-        synthesize=line.then(synthesize),
-        publish=line.then(publish),
+        promote=tasks.then(promote),
+        synthesize=tasks.then(synthesize),
+        publish=tasks.then(publish),
     )
 
 
-def _watching(job: Job, plain: Stages, line: InLine) -> Callable[[Prepared], Candidate | None]:
+def _watch_stage(
+    job: Job, plain: Stages, tasks: SequentialTasks
+) -> Callable[[Prepared], Candidate | None]:
     """Return the drift watch, as a task only where there is something to watch."""
     if job.recipe.training.when != "interval":
         return plain.watch
@@ -143,7 +141,7 @@ def _watching(job: Job, plain: Stages, line: InLine) -> Callable[[Prepared], Can
     def watch(prepared: Prepared) -> Candidate | None:
         return plain.watch(prepared)
 
-    return line.then(watch)
+    return tasks.then(watch)
 
 
 def run_tracked(job: Job) -> Outcome:
@@ -173,11 +171,11 @@ def run_tracked(job: Job) -> Outcome:
 
 def _run_name() -> str:
     given = runtime.flow_run.parameters["recipe"]
-    asked = given.model_dump() if isinstance(given, Recipe) else given
-    return f"{asked.get('name')}, seed {asked.get('seed', 0)}, {scheduled_date():%Y-%m-%d}"
+    recipe = given.model_dump() if isinstance(given, Recipe) else given
+    return f"{recipe.get('name')}, seed {recipe.get('seed', 0)}, {scheduled_date():%Y-%m-%d}"
 
 
-# A wrong recipe is told by our sentence: Prefect's validation shows pydantic's list.
+# A wrong recipe is answered by our sentence: Prefect's validation shows pydantic's list.
 @flow(name="nightly", flow_run_name=_run_name, persist_result=False, validate_parameters=False)
 @in_a_sentence
 def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
@@ -224,13 +222,13 @@ def open_here(recipe: Recipe) -> Job:
 
 
 def tracked_job(job: Job) -> Job:
-    """Return the job with its words in the run's log and its events sent to Prefect."""
+    """Return the job with its messages in the run's log and its events sent to Prefect."""
     reporter = show.LoggingReporter(job.reporter, job.name)
 
-    def gpu_slot() -> AbstractContextManager[object]:
-        return held(usual_pool(), job.stop, reporter.say)
+    def lease() -> AbstractContextManager[object]:
+        return gpu_lease(configured_pool(), job.stop, reporter.say)
 
-    return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_slot=gpu_slot)
+    return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_lease=lease)
 
 
 def scheduled_date() -> date:

@@ -1,10 +1,8 @@
-"""What a person asks for in the UI, on a recipe that is deployed: one stage, or one move.
+"""Flows for a recipe that is deployed: one stage, one move of the champion, or a changed run.
 
-The short form: a deployed recipe, with the few things that one changes on a Tuesday.
-
-The recipes that Prefect knows: a run on demand names one, and needs no file of it.
-
-Housekeeping, on demand or on a schedule that a person adds: lakes, and Prefect's database.
+A run names a deployed recipe and needs no file of it. `adjust` is the short form: the whole job
+with the few things that one changes for a run. `maintain` keeps the lakes and Prefect's database
+small, on demand or on a schedule that a person adds.
 """
 
 from collections.abc import Iterable
@@ -12,20 +10,18 @@ from typing import Annotated, Any, Literal
 
 from prefect import Flow, flow, runtime
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.sorting import DeploymentSort
 from pydantic import Field
 
 from flows.decision import LONGEST_REASON, promote_by_hand, roll_back
 from flows.errors import BlockedError, RecipeError
 from flows.job import Job
-from flows.maintain import Kept, announce, maintain_lake
+from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
+from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
-from flows.tracked.housekeeping import tidy_prefect
+from flows.tracked.housekeeping import read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
     nightly_flow,
@@ -38,9 +34,6 @@ from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
 from storage.lake import datasets
 from storage.lake.promotions import Promotion
-
-PAGE = 200
-"""As much as Prefect's API lists at once."""
 
 
 def deployed_recipe(name: str) -> Recipe:
@@ -72,21 +65,6 @@ def _recipe(known: DeploymentResponse) -> Recipe:
     return parse_recipe(known.parameters.get("recipe", {}), where=where)
 
 
-def read_deployments(flow_name: str | None = None) -> list[DeploymentResponse]:
-    """Return all deployments that Prefect knows, or those of one flow, by name."""
-    wanted = None if flow_name is None else FlowFilter(name=FlowFilterName(any_=[flow_name]))
-    found: list[DeploymentResponse] = []
-    with get_client(sync_client=True) as client:
-        while len(found) % PAGE == 0:
-            page = client.read_deployments(
-                flow_filter=wanted, limit=PAGE, offset=len(found), sort=DeploymentSort.NAME_ASC
-            )
-            if not page:
-                break
-            found += page
-    return found
-
-
 def open_named(name: str) -> Job:
     """Open the job of a deployed recipe for this flow run.
 
@@ -103,8 +81,8 @@ def open_tracked(recipe: Recipe) -> Job:
 
 def run_name() -> str:
     """Return the name of a run on demand: recipe and date."""
-    asked: Any = runtime.flow_run.parameters.get("recipe")
-    return f"{asked or 'all recipes'}, {scheduled_date():%Y-%m-%d}"
+    recipe: Any = runtime.flow_run.parameters.get("recipe")
+    return f"{recipe or 'all recipes'}, {scheduled_date():%Y-%m-%d}"
 
 
 Balance = Literal["real", "equal", "fill", "fractions"]
@@ -113,8 +91,8 @@ BudgetSeconds = Annotated[float, Field(gt=0)] | None
 
 
 def _run_name() -> str:
-    asked = runtime.flow_run.parameters
-    return f"{asked['recipe']}, adjusted, seed {asked['seed']}, {scheduled_date():%Y-%m-%d}"
+    given = runtime.flow_run.parameters
+    return f"{given['recipe']}, adjusted, seed {given['seed']}, {scheduled_date():%Y-%m-%d}"
 
 
 @flow(name="adjust", flow_run_name=_run_name, persist_result=False)
@@ -217,15 +195,15 @@ def maintain_flow(
             deployment excepted.
     """
     recipes = (deployed_recipe(recipe),) if recipe else deployed_recipes()
-    said = [text for job in _lakes(recipes) for text in _maintain(job, apply=apply)]
+    lines = [text for job in _lakes(recipes) for text in _maintain(job, apply=apply)]
     if apply:
         tidied = tidy_prefect(days=days)
         more = "" if tidied.complete else "; there is more, run it again"
-        said.append(f"Prefect: deleted {tidied.runs} runs and {tidied.artifacts} artifacts{more}")
+        lines.append(f"Prefect: deleted {tidied.runs} runs and {tidied.artifacts} artifacts{more}")
     else:
-        said.append(f"Prefect: runs that ended more than {days} days ago would be deleted")
+        lines.append(f"Prefect: runs that ended more than {days} days ago would be deleted")
     head = "# Done" if apply else "# Would be done: run it with *Apply*"
-    create_markdown_artifact("\n".join([head, "", *(f"- {text}" for text in said)]), key=ARTIFACT)
+    create_markdown_artifact("\n".join([head, "", *(f"- {text}" for text in lines)]), key=ARTIFACT)
 
 
 def _lakes(recipes: Iterable[Recipe]) -> list[Job]:
@@ -236,13 +214,13 @@ def _lakes(recipes: Iterable[Recipe]) -> list[Job]:
 
 def _maintain(job: Job, *, apply: bool) -> list[str]:
     kept = maintain_lake(job.lake, apply=apply, emit=job.emit)
-    said = [f"`{job.lake.uri}`: {text}" for text in _told(kept)]
-    for text in said:
+    lines = [f"`{job.lake.uri}`: {text}" for text in _summary(kept)]
+    for text in lines:
         job.reporter.say(text)
-    return said
+    return lines
 
 
-def _told(kept: Kept) -> Iterable[str]:
+def _summary(kept: Kept) -> Iterable[str]:
     done = len(kept.checkpoints)
     yield f"{len(kept.removals)} removals, checkpoints of {done} finished trainings"
     yield from (f"announced {text}" for text in kept.announced)
@@ -341,7 +319,7 @@ def verify_flow(
 @flow(name="promote", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
 def promote_flow(recipe: RecipeName, version: Generator, by: Person, reason: Reason) -> None:
-    """Make a generator of a recipe champion on a person's word; trains and publishes nothing.
+    """Make a generator of a recipe champion by a person's decision; trains and publishes nothing.
 
     Where the gate refused the generator this overrides it, and every listing says so.
 
@@ -352,7 +330,7 @@ def promote_flow(recipe: RecipeName, version: Generator, by: Person, reason: Rea
         reason: Why, in writing; it goes into the log of promotions.
     """
     job = open_named(recipe)
-    _tell(job, promote_by_hand(job.lake, job.name, version, by=by, reason=reason))
+    _show_champion(job, promote_by_hand(job.lake, job.name, version, by=by, reason=reason))
 
 
 @flow(name="rollback", flow_run_name=run_name, persist_result=False)
@@ -372,10 +350,10 @@ def rollback_flow(
         version: A former champion; null takes the one before today's.
     """
     job = open_named(recipe)
-    _tell(job, roll_back(job.lake, job.name, version, by=by, reason=reason))
+    _show_champion(job, roll_back(job.lake, job.name, version, by=by, reason=reason))
 
 
-def _tell(job: Job, record: Promotion) -> None:
+def _show_champion(job: Job, record: Promotion) -> None:
     """Show who is champion now, and send the event."""
     announce(job)
     who = f"# Champion `{job.name}/{record.version}`"
@@ -393,4 +371,4 @@ ON_DEMAND: tuple[Flow[Any, Any], ...] = (
     verify_flow,
     maintain_flow,
 )
-"""In the order in which the UI's reader meets them in the docs."""
+"""In the order of the docs."""

@@ -1,12 +1,8 @@
-"""How a run ends when it must, and how it outlives what started it.
+"""How a flow run and the process that does it start and end.
 
-A cancelled run is told by SIGTERM, which Prefect turns into an exception in the main thread; after
-thirty seconds it is killed. An error that a person can act on becomes the state of the run as one
-sentence.
-
-A flow run in the process of a command: what the two tell each other, and a quiet end.
-
-How a flow's parameter looks in the run form: Prefect titles it with the bare parameter name.
+A cancelled run gets SIGTERM, which Prefect turns into an exception in the main thread; after thirty
+seconds it is killed. An error that a person can act on becomes the state of the run as one
+sentence. A command that runs the flow in its own process shares a `Session` with it.
 """
 
 import os
@@ -42,13 +38,13 @@ from flows.progress import StopSignal
 from gan.errors import GanError, Interrupted
 from storage.errors import StorageError
 
-SETTLE_S = 15.0
+FLUSH_TIMEOUT_S = 15.0
 """Longest wait, at the end of a run, for what Prefect sends in the background."""
 
 
 @dataclass
 class Session:
-    """What a command and the flow run in the same process tell each other."""
+    """What a command and the flow run in the same process share."""
 
     job: Job
     outcome: Outcome | None = None
@@ -67,18 +63,18 @@ def flush(run_id: UUID | None) -> None:
     Prefect sends states of tasks, logs and events in the background, and its server writes them
     in batches.
     """
-    EventsWorker.drain_all(timeout=SETTLE_S, at_exit=False)
-    APILogWorker.drain_all(timeout=SETTLE_S, at_exit=False)
+    EventsWorker.drain_all(timeout=FLUSH_TIMEOUT_S, at_exit=False)
+    APILogWorker.drain_all(timeout=FLUSH_TIMEOUT_S, at_exit=False)
     if run_id is None or get_current_settings().api.url:
         return
-    last_s = monotonic() + SETTLE_S
+    last_s = monotonic() + FLUSH_TIMEOUT_S
     with get_client(sync_client=True) as client, suppress(PrefectHTTPStatusError, HTTPError):
-        while monotonic() < last_s and not _is_settled(client, run_id):
+        while monotonic() < last_s and not _is_written(client, run_id):
             sleep(0.1)
     sleep(FLUSH_S)
 
 
-def _is_settled(client: SyncPrefectClient, run_id: UUID) -> bool:
+def _is_written(client: SyncPrefectClient, run_id: UUID) -> bool:
     mine = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
     runs = client.read_task_runs(flow_run_filter=mine, sort=TaskRunSort.ID_DESC, limit=100)
     return bool(runs) and all(run.state is not None and run.state.is_final() for run in runs)
@@ -86,8 +82,8 @@ def _is_settled(client: SyncPrefectClient, run_id: UUID) -> bool:
 
 GRACE_S = 20.0
 """Longest wait for the last checkpoint, out of the thirty seconds that Prefect gives."""
-GLANCE_S = 0.5
-"""How often a waiting thread looks up, since an exception may be meant for it."""
+POLL_S = 0.5
+"""How often a waiting thread wakes, since an exception may be raised in it."""
 OUTPUTS = (1, 2)
 """Descriptors of standard output and standard error."""
 EXPECTED = (FlowsError, GanError, StorageError, MemoryError, OSError)
@@ -106,7 +102,7 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
     """
 
     @wraps(work)
-    def told(*args: P.args, **kwargs: P.kwargs) -> State[Any] | None:
+    def run(*args: P.args, **kwargs: P.kwargs) -> State[Any] | None:
         try:
             work(*args, **kwargs)
         except EXPECTED as error:
@@ -122,14 +118,14 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
             return Crashed(message=f"Prefect's server could not be reached: {error}")
         return None
 
-    return told
+    return run
 
 
 def run_cancellable(stop: StopSignal, work: Callable[[], T]) -> T:
-    """Do work that may look at `stop` in a thread of its own, and let it end well.
+    """Do work in a thread of its own; an interruption asks it to stop.
 
-    Whatever interrupts the wait, such as Prefect's cancellation, asks for a stop; while the work
-    looks for that by itself it gets time for a last checkpoint.
+    Whatever interrupts the wait, such as Prefect's cancellation, asks for a stop; work that looks
+    at `stop` by itself gets time for a last checkpoint.
     """
     done: Future[T] = Future()
     context = copy_context()
@@ -140,9 +136,9 @@ def run_cancellable(stop: StopSignal, work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
             done.set_exception(error)
 
-    threading.Thread(target=run, name="patient", daemon=True).start()
+    threading.Thread(target=run, name="cancellable", daemon=True).start()
     try:
-        while not wait([done], GLANCE_S).done:
+        while not wait([done], POLL_S).done:
             pass
     except BaseException:
         stop.ask()
@@ -168,7 +164,7 @@ def ignore_broken_pipe() -> None:
                 readers.unregister(descriptor)
                 left.discard(descriptor)
 
-    threading.Thread(target=look, name="outlive-worker", daemon=True).start()
+    threading.Thread(target=look, name="broken-pipe", daemon=True).start()
 
 
 def titled(title: str, **bounds: Any) -> FieldInfo:

@@ -1,14 +1,12 @@
-"""What a run shows in the UI: artifacts, moving progress, its log.
+"""What a run shows in the UI: artifacts, moving progress, its log; and the events that it sends.
 
-Events to Prefect, sent so that a returned call means the server has them.
+Prefect's own `emit_event` puts an event into a queue of this process: when that is killed in the
+next moment the event is lost, and the lake would say that it was sent. Here an event is sent so
+that a returned call means that the server has it.
 
-Prefect's own `emit_event` puts an event into a queue of this process: killed in the next moment it
-would be lost, and the lake would say it was told.
-
-A progress bar in the UI that moves: one progress artifact for a stage that counts to a total.
-
-A thread of its own sends what the stage last said, so that a slow or missing API never holds the
-stage up; what cannot be sent is left out.
+Progress is one progress artifact for a stage that counts to a total. A thread of its own sends what
+the stage last said, so that a slow or missing API never holds the stage up; what cannot be sent is
+left out.
 """
 
 import threading
@@ -78,7 +76,7 @@ def event_of(announcement: Announcement) -> Event:
 
 
 def _origin() -> list[RelatedResource]:
-    """Return the flow run and the deployment that this process is at work for."""
+    """Return the flow run that this process does, and its deployment."""
     known = {"flow-run": runtime.flow_run.id, "deployment": runtime.deployment.id}
     return [
         RelatedResource(
@@ -100,14 +98,14 @@ SHUTDOWN_TIMEOUT_S = 15.0
 FULL = 100.0
 
 Send = Callable[[float, str], None]
-"""Told the progress in per cent, and what is worth a glance."""
-Line = Callable[[], AbstractContextManager[Send]]
-"""Opens what sends."""
+"""Called with the progress in per cent, and a note."""
+Connect = Callable[[], AbstractContextManager[Send]]
+"""Opens a connection that sends."""
 
 
 @dataclass
 class ProgressArtifact:
-    """The meter that the stage updates; sending is another thread's business."""
+    """The meter that the stage updates; another thread sends it (`follow`)."""
 
     unit: str
     total: int | None = None
@@ -135,11 +133,11 @@ class ProgressArtifact:
 
     def follow(self, send: Send, interval_s: float) -> None:
         """Send the first state, then what has changed at every interval, until `close`."""
-        told, started_s = (0.0, self.text), monotonic()
-        send(*told)
+        sent, started_s = (0.0, self.text), monotonic()
+        send(*sent)
         while not self._closed.wait(max(interval_s, SHARE * (monotonic() - started_s))):
-            if told != (told := (self.percent, self.text)):
-                send(*told)
+            if sent != (sent := (self.percent, self.text)):
+                send(*sent)
 
     def close(self) -> None:
         """End `follow`."""
@@ -159,25 +157,25 @@ def progress_artifact(key: str, title: str, unit: str, total: int) -> Iterator[P
     meter = ProgressArtifact(unit=unit, total=total)
     task_run, flow_run = get_task_and_flow_run_ids()
     created = ArtifactCreate(key=key, type="progress", task_run_id=task_run, flow_run_id=flow_run)
-    with following(meter, partial(_line_to_api, created, title)):
+    with following(meter, partial(_connect, created, title)):
         yield meter
 
 
 @contextmanager
 def following(
-    meter: ProgressArtifact, line: Line, interval_s: float = INTERVAL_S
+    meter: ProgressArtifact, connect: Connect, interval_s: float = INTERVAL_S
 ) -> Iterator[None]:
     """Have the meter sent while the block runs, and 100 % when it ends well.
 
     Args:
         meter: what the stage updates.
-        line: opened in the thread that sends.
+        connect: opened in the thread that sends.
         interval_s: shortest time between two updates.
     """
     ended = False
 
     def run() -> None:
-        with line() as send:
+        with connect() as send:
             meter.follow(send, interval_s)
             send(FULL if ended else meter.percent, meter.text)
 
@@ -194,18 +192,18 @@ def following(
 
 
 @contextmanager
-def _line_to_api(wanted: ArtifactCreate, title: str) -> Iterator[Send]:
+def _connect(artifact: ArtifactCreate, title: str) -> Iterator[Send]:
     """Open what creates the artifact and updates it; a call that fails changes nothing."""
-    artifact: UUID | None = None
+    known: UUID | None = None
 
     def send(percent: float, text: str) -> None:
-        nonlocal artifact
-        said: dict[str, Any] = {"data": round(percent, 1), "description": f"{title}: {text}"}
+        nonlocal known
+        content: dict[str, Any] = {"data": round(percent, 1), "description": f"{title}: {text}"}
         with suppress(HTTPError):
-            if artifact is None:
-                artifact = client.create_artifact(wanted.model_copy(update=said)).id
+            if known is None:
+                known = client.create_artifact(artifact.model_copy(update=content)).id
             else:
-                client.update_artifact(artifact, ArtifactUpdate(**said))
+                client.update_artifact(known, ArtifactUpdate(**content))
 
     with get_client({"timeout": Timeout(TIMEOUT_S)}, sync_client=True) as client:
         yield send
@@ -246,14 +244,14 @@ def _show(key: str, text: str | None, line: str) -> None:
 
 @dataclass(frozen=True)
 class LoggingReporter:
-    """Tells the terminal, and in the UI the run's log and a progress bar."""
+    """Writes to the terminal, and in the UI to the run's log and a progress artifact."""
 
     shown: Reporter
     name: str
     """Of the generator and the data set, for the keys of artifacts."""
 
     def say(self, text: str) -> None:
-        """Tell one sentence."""
+        """Write one sentence."""
         self.shown.say(text)
         get_run_logger().info(text)
 
@@ -272,7 +270,7 @@ class LoggingReporter:
     def _bar(
         self, title: str, unit: str, total: int | None
     ) -> AbstractContextManager[ProgressArtifact | None]:
-        """Return the bar of training and synthesis: they count samples to a known total."""
+        """Return that of training and synthesis: they count samples to a known total."""
         if unit != "samples" or total is None:
             return nullcontext()
         return progress_artifact(f"{self.name}-{title.lower()}", title, unit, total)

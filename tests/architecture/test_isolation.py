@@ -47,7 +47,7 @@ def test_importing_every_module_of_a_package_loads_no_other_world(package, forbi
 
 
 def test_the_command_line_starts_without_torch_and_prefect():
-    loaded = modules_after("import flows.cli")
+    loaded = modules_after("import flows.cli.app")
     assert not loaded & {"torch", "prefect", "sklearn", "scipy"}
 
 

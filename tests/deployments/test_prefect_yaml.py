@@ -12,11 +12,10 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from flows.cli import cockpit
-from flows.cli.entry import run
-from flows.cli.output import DONE
+from flows.cli.app import execute
 from flows.cockpit.recipes import find_recipes
 from flows.cockpit.specs import HERE, prefect_yaml, wanted
-from flows.errors import RecipeError
+from flows.errors import DONE, RecipeError
 from flows.recipe import load_recipe, parse_recipe
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
@@ -60,9 +59,9 @@ def test_the_command_writes_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(cockpit, "apply_defaults", lambda _: None)
     made = tmp_path / "prefect.yaml"
     words = ["deploy", "--recipes", str(DEPLOYMENTS / "recipes"), "--write", str(made)]
-    assert run(words) == DONE
+    assert execute(words) == DONE
     assert made.read_text(encoding="utf-8") == FILE.read_text(encoding="utf-8")
-    assert run([*words, "--pool", "vision"]) == DONE
+    assert execute([*words, "--pool", "vision"]) == DONE
     entries = yaml.safe_load(made.read_text(encoding="utf-8"))["deployments"]
     assert {entry["work_pool"]["name"] for entry in entries} == {"vision"}
     assert "on-demand-vision" in {entry["name"] for entry in entries}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 
 ROOT = Path(__file__).parents[2]
 TINY = (
@@ -42,7 +42,7 @@ def project(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         changes = [word for change in TINY for word in ("--set", change)]
-        assert run(["run", "deployments/recipes/digits.yaml", *changes]) == 0
+        assert execute(["run", "deployments/recipes/digits.yaml", *changes]) == 0
     return folder
 
 

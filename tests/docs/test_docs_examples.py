@@ -17,8 +17,7 @@ import yaml
 from pytest_examples import CodeExample, EvalExample, find_examples
 from typer.main import get_command
 
-from flows.cli.app import app
-from flows.cli.entry import run
+from flows.cli.app import app, execute
 from flows.recipe import Recipe
 from storage.lake.layout import is_version
 
@@ -116,7 +115,7 @@ def test_cheap_commands_run(words, project, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(project)
     hint = json.loads(Path("lake/datasets/digits/_latest.json").read_text())
     words = [hint["version"] if is_version(word) else word for word in words]
-    assert run(words) == 0, capfd.readouterr().err
+    assert execute(words) == 0, capfd.readouterr().err
 
 
 def test_pages_name_only_commands_that_exist():

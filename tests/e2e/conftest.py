@@ -29,8 +29,8 @@ from patience import wait
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from flows.cli.entry import run
-code = run(sys.argv[1:])
+from flows.cli.app import execute
+code = execute(sys.argv[1:])
 Path("modules.json").write_text(json.dumps(sorted(sys.modules)))
 sys.exit(code)
 """
@@ -91,7 +91,7 @@ class Place:
             text=True,
         )
 
-    def run(self, *arguments: str) -> Done:
+    def execute(self, *arguments: str) -> Done:
         process = self.start(*arguments)
         out, err = process.communicate()
         loaded = json.loads((self.folder / "modules.json").read_text())

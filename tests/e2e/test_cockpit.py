@@ -23,12 +23,12 @@ def test_brought_up_twice_it_finds_what_is_there(up):
     assert "Found     Prefect" in again.out
     assert "Found     worker" in again.out
     assert "Watch" not in again.out
-    assert "GPU slot" not in again.out
+    assert "GPU limit" not in again.out
 
 
-def test_it_brings_a_gpu_slot_and_automations(up):
-    slot = up.client.get("/v2/concurrency_limits/ganmill-gpu").raise_for_status().json()
-    assert (slot["limit"], slot["active"]) == (1, True)
+def test_it_brings_a_gpu_limit_and_automations(up):
+    limit = up.client.get("/v2/concurrency_limits/ganmill-gpu").raise_for_status().json()
+    assert (limit["limit"], limit["active"]) == (1, True)
     known = up.client.post("/automations/filter", json={}).raise_for_status().json()
     names = {one["name"] for one in known if one["enabled"]}
     assert {

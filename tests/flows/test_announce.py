@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.errors import UnsentError
-from flows.maintain import announce, announce_blocked
+from flows.publish import announce, announce_blocked
 from storage.digests import canonical_json
 from storage.lake.announce import BLOCKED, PROMOTED, has_pending
 from storage.lake.layout import numbered_key, promotions_folder

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def checked(constraints=(), given=(), samples=200):
         "synthesis": {"samples": samples, "balance": "real", "given": list(given)},
     }
     Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
-    return run(["check", "recipe.yaml"])
+    return execute(["check", "recipe.yaml"])
 
 
 UPWARDS = {"kind": "inequality", "columns": ["low", "high"]}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 from storage.errors import LakeFullError
 from storage.stores.local import LocalStore
 
@@ -86,7 +86,7 @@ def recipe(place: Path, **parts) -> str:
 
 def refused(capsys, code: int, *arguments: str) -> str:
     """Run a command that must fail, and return its one sentence."""
-    assert run(arguments) == code
+    assert execute(arguments) == code
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "Traceback" not in shown.err
@@ -190,9 +190,9 @@ def test_evaluate_and_synthesize_need_a_generator(place, capsys):
 
 
 def test_wrong_arguments(place, capsys):
-    assert run(["rum"]) == 2
-    assert run(["run"]) == 2
-    assert run(["run", "a.yaml", "--colour"]) == 2
+    assert execute(["rum"]) == 2
+    assert execute(["run"]) == 2
+    assert execute(["run", "a.yaml", "--colour"]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 

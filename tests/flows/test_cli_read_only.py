@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 from flows.cli.init import guess_name
 from flows.recipe import load_recipe
 
@@ -19,7 +19,7 @@ def _elsewhere(tmp_path, monkeypatch):
 
 
 def test_init_prints_a_recipe_that_is_valid(capsys):
-    assert run(["init", "example:digits"]) == 0
+    assert execute(["init", "example:digits"]) == 0
     printed = capsys.readouterr().out
     assert "# 10 classes: 0: 178" in printed
     Path("made.yaml").write_text(printed)
@@ -28,7 +28,7 @@ def test_init_prints_a_recipe_that_is_valid(capsys):
 
 
 def test_init_takes_a_name_and_a_label(capsys):
-    assert run(["init", "example:digits", "--name", "mine", "--label", "label"]) == 0
+    assert execute(["init", "example:digits", "--name", "mine", "--label", "label"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["name"] == "mine"
 
 
@@ -49,7 +49,7 @@ def test_a_name_is_made_from_the_uri(uri, name):
 
 def test_check_counts_and_plans(capsys):
     Path("r.yaml").write_text("name: mine\nsource: {uri: 'example:digits'}\n")
-    assert run(["check", "r.yaml", "--json", "--set", "synthesis.samples=3200"]) == 0
+    assert execute(["check", "r.yaml", "--json", "--set", "synthesis.samples=3200"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert sum(found["rows"].values()) == 1797
     assert found["plan"]["rows"] == 3200
@@ -60,7 +60,7 @@ def test_check_counts_and_plans(capsys):
 
 def test_check_fills_what_the_skewed_digits_lack(capsys):
     recipes = Path(__file__).parents[2] / "deployments" / "recipes"
-    assert run(["check", str(recipes / "digits-skewed.yaml"), "--json"]) == 0
+    assert execute(["check", str(recipes / "digits-skewed.yaml"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     real = dict(map(tuple, found["class_counts"]["train"]))
     made = dict(map(tuple, found["plan"]["class_counts"]))
@@ -70,16 +70,16 @@ def test_check_fills_what_the_skewed_digits_lack(capsys):
 
 def test_check_for_a_person(capsys):
     Path("r.yaml").write_text("name: mine\nsource: {uri: 'example:digits', label: null}\n")
-    assert run(["check", "r.yaml", "--set", "synthesis.balance=real"]) == 0
+    assert execute(["check", "r.yaml", "--set", "synthesis.balance=real"]) == 0
     printed = capsys.readouterr().out
     assert "10,000 images in 16 shards" in printed
     assert "Next      ganmill run r.yaml" in printed
 
 
 def test_help_names_every_command(capsys):
-    assert run(["--help"]) == 0
+    assert execute(["--help"]) == 0
     printed = capsys.readouterr().out
     for command in ("init", "check", "run", "train", "evaluate", "synthesize", "datasets"):
         assert command in printed
-    assert run(["--version"]) == 0
+    assert execute(["--version"]) == 0
     assert capsys.readouterr().out.startswith("ganmill ")

@@ -79,9 +79,9 @@ def test_the_caller_goes_on_until_the_workers_are_ready(order, expected, monkeyp
 
 
 def _wait(pool, ready) -> bool:
-    while pool.started and not ready(pool):
+    while pool.workers and not ready(pool):
         time.sleep(0.05)
-    return pool.started
+    return bool(pool.workers)
 
 
 def test_small_jobs_spawn_nothing(order, expected, monkeypatch):
@@ -124,7 +124,7 @@ def test_no_worker_outlives_an_error(order, monkeypatch):
     def explode(self, worker, finish):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pool_module.WorkerPool, "_hear", explode)
+    monkeypatch.setattr(pool_module.WorkerPool, "_receive", explode)
     with pytest.raises(KeyboardInterrupt):
         make(order, LocalEngine(workers=2, patience_s=0))
     assert multiprocessing.active_children() == []

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from flows import errors as flows_errors
-from flows.cli.output import EXIT_CODES, exit_code, sentence
+from flows.errors import EXIT_CODES, exit_code, sentence
 from gan import errors as gan_errors
 from storage import errors as storage_errors
 
@@ -15,7 +15,7 @@ ERRORS = [
     found
     for module in (flows_errors, gan_errors, storage_errors)
     for _, found in inspect.getmembers(module, inspect.isclass)
-    if found not in ROOTS
+    if issubclass(found, Exception) and found not in ROOTS
 ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 from flows.decision import newest_report, promote_by_hand, roll_back
 from flows.errors import AnswerError, RecipeError
 from gan.gate import GateConfig
@@ -211,15 +211,15 @@ class TestCommands:
 
     def test_promote_and_roll_back(self, lake, capsys):
         words = ["--by", "Ana", "--reason", "the shift is known"]
-        assert run(["generators", "promote", "n", OLD, *words]) == 0
-        assert run(["generators", "promote", "n", NEW, *words]) == 0
+        assert execute(["generators", "promote", "n", OLD, *words]) == 0
+        assert execute(["generators", "promote", "n", NEW, *words]) == 0
         said = capsys.readouterr().out
         assert f"Champion  n/{NEW}" in said
         assert "2: override by Ana, the shift is known" in said
-        assert run(["generators", "list", "--lake", "lake"]) == 0
+        assert execute(["generators", "list", "--lake", "lake"]) == 0
         listed = capsys.readouterr().out
         assert "champion (overridden)  Ana  the shift is known" in listed
-        assert run(["generators", "rollback", "n", *words]) == 0
+        assert execute(["generators", "rollback", "n", *words]) == 0
         kinds_now = [(r.kind, r.version) for r in promotions.standing(lake, "n").records]
         assert kinds_now == [("promote", OLD), ("override", NEW), ("rollback", OLD)]
 
@@ -236,7 +236,7 @@ class TestCommands:
         ],
     )
     def test_bad_input_is_one_sentence(self, lake, capsys, words, said):
-        assert run(["generators", *words]) == 2
+        assert execute(["generators", *words]) == 2
         err = capsys.readouterr().err
         assert said in err
         assert "Traceback" not in err
@@ -245,6 +245,6 @@ class TestCommands:
     def test_a_lake_that_is_not_there_is_not_made(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         words = ["--by", "A", "--reason", "r", "--lake", "nowhere"]
-        assert run(["generators", "promote", "n", NEW, *words]) == 2
+        assert execute(["generators", "promote", "n", NEW, *words]) == 2
         assert "its generators are: none" in capsys.readouterr().err
         assert not (tmp_path / "nowhere").exists()

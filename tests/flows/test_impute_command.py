@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
 from gan.randomness import stream
@@ -92,7 +92,7 @@ def place(champion, tmp_path, monkeypatch):
 
 
 def test_csv_in_parquet_out(place, capsys):
-    assert run(["impute", "recipe.yaml", "holes.csv", "full.parquet", "--json"]) == 0
+    assert execute(["impute", "recipe.yaml", "holes.csv", "full.parquet", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["filled"] == {"city": 10, "price": 20, "units": 10}
     assert found["version"] == VERSION
@@ -109,7 +109,9 @@ def test_csv_in_parquet_out(place, capsys):
 
 
 def test_some_columns_and_csv_out(place, capsys):
-    assert run(["impute", "recipe.yaml", "holes.parquet", "full.csv", "--columns", "units"]) == 0
+    assert (
+        execute(["impute", "recipe.yaml", "holes.parquet", "full.csv", "--columns", "units"]) == 0
+    )
     shown = capsys.readouterr().out
     assert "units" in shown
     assert "60 rows are in full.csv" in shown
@@ -135,7 +137,7 @@ def test_what_cannot_be_done_is_one_sentence(place, capsys, arguments, code, sen
     table = pd.read_csv("holes.csv", dtype=str)
     table.drop(columns="code").to_csv("narrow.csv", index=False)
     table.assign(units="many").to_csv("odd.csv", index=False)
-    assert run(["impute", "recipe.yaml", *arguments]) == code
+    assert execute(["impute", "recipe.yaml", *arguments]) == code
     said = capsys.readouterr().err.strip()
     assert sentence in said.splitlines()[-1]
     assert not (place / "full.csv").exists()

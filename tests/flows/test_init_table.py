@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows.cli.entry import run
-from flows.cli.init_table import guess_label
+from flows.cli.app import execute
+from flows.cli.init import guess_label
 
 ROWS = 400
 DRAW = np.random.default_rng(11)
@@ -48,7 +48,7 @@ def customers():
 
 
 def printed(capsys, *arguments):
-    assert run(["init", *arguments]) == 0
+    assert execute(["init", *arguments]) == 0
     text = capsys.readouterr().out
     Path("made.yaml").write_text(text)
     return text, yaml.safe_load(text)
@@ -85,7 +85,7 @@ def test_the_recipe_of_a_table_says_what_was_found_and_passes_check(capsys, cust
     ):
         assert line in text
     assert recipe["synthesis"] == {"samples": 1000, "balance": "real", "seed": 0}
-    assert run(["check", "made.yaml"]) == 0
+    assert execute(["check", "made.yaml"]) == 0
 
 
 def test_what_is_commented_out_can_be_uncommented(capsys, customers):
@@ -101,26 +101,26 @@ def test_what_is_commented_out_can_be_uncommented(capsys, customers):
         "combinations",
         "inequality",
     ]
-    assert run(["check", "all.yaml"]) == 0
+    assert execute(["check", "all.yaml"]) == 0
 
 
 def test_the_example_table_passes_check(capsys):
     text, recipe = printed(capsys, "example:breast-cancer")
     assert recipe["source"]["label"] == "diagnosis"
     assert "csv" not in text.split("\nname:")[1].split("\ntraining:")[0]
-    assert run(["check", "made.yaml"]) == 0
+    assert execute(["check", "made.yaml"]) == 0
 
 
 def test_dates_of_two_readings_are_asked_for_and_answered(capsys):
     rows = [f"{row % 9 + 1:02}/{row % 8 + 1:02}/2025,{row}.5" for row in range(150)]
     Path("a.csv").write_text("\n".join(["when,x", *rows]) + "\n")
-    assert run(["init", "a.csv"]) == 4
+    assert execute(["init", "a.csv"]) == 4
     assert "source.csv.date_format" in capsys.readouterr().err
     _, recipe = printed(capsys, "a.csv", "--set", "source.csv.date_format=%d/%m/%Y")
     assert recipe["source"]["csv"] == {"date_format": "%d/%m/%Y"}
     assert recipe["source"]["label"] is None
-    assert run(["check", "made.yaml"]) == 0
-    assert run(["init", "a.csv", "--set", "seed=3"]) == 2
+    assert execute(["check", "made.yaml"]) == 0
+    assert execute(["init", "a.csv", "--set", "seed=3"]) == 2
 
 
 def test_parquet_and_a_label_of_ones_own(capsys):

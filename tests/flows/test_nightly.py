@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from flows.errors import EngineError
-from flows.job import Choice, Spending
-from flows.nightly import ATTEMPTS, Stages, nightly
+from flows.job import Choice, Spending, Stages
+from flows.nightly import ATTEMPTS, nightly
 from storage.errors import AbandonedError, PromotionConflictError, SourceError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.cli.entry import run
+from flows.cli.app import execute
 from flows.errors import RecipeError
 from flows.job import Job, now
 from flows.nightly import check_name, claim_name
@@ -67,12 +67,12 @@ def test_a_command_on_somebody_else_s_name_exits_2_before_the_source_is_read(
 ):
     monkeypatch.chdir(tmp_path)
     Path("r.yaml").write_text(yaml.safe_dump({"name": "digits", "source": NOWHERE}))
-    assert run([command, "r.yaml"]) == 4, "the source is nowhere"
+    assert execute([command, "r.yaml"]) == 4, "the source is nowhere"
     claim(open_store("lake"), "digits", "vision", now())
     capsys.readouterr()
-    assert run([command, "r.yaml"]) == 2
+    assert execute([command, "r.yaml"]) == 2
     assert "belongs to 'vision'" in capsys.readouterr().err
-    assert run([command, "r.yaml", "--set", "owner=vision"]) == 4
+    assert execute([command, "r.yaml", "--set", "owner=vision"]) == 4
 
 
 def test_a_check_goes_on_without_a_lake_that_does_not_answer(tmp_path, monkeypatch, capsys):
@@ -83,7 +83,7 @@ def test_a_check_goes_on_without_a_lake_that_does_not_answer(tmp_path, monkeypat
     output = {"lake": "s3://bucket/lake", "storage": "far"}
     recipe = {"name": "digits", "source": NOWHERE, "output": output}
     Path("r.yaml").write_text(yaml.safe_dump(recipe))
-    assert run(["check", "r.yaml"]) == 4
+    assert execute(["check", "r.yaml"]) == 4
     told = capsys.readouterr().err
-    assert "Whose the name is cannot be told" in told
+    assert "Whose the name is cannot be found out" in told
     assert "nowhere" in told, "the source is read all the same"

@@ -1,16 +1,17 @@
 """The reference pages are made from the models, complete, and committed as made."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows.cli.output import EXIT_CODES
+from flows.cli.app import execute
+from flows.errors import EXIT_CODES, MEANINGS
 from flows.recipe import Recipe
 from flows.reference import (
-    MEANINGS,
     PAGES,
-    errors_page,
+    error_sentences,
     recipe_page,
     sentences,
     settings_page,
@@ -65,13 +66,19 @@ def test_pages_are_written(tmp_path):
     assert (tmp_path / "recipe.md").read_text(encoding="utf-8") == recipe_page()
 
 
-def test_errors_are_found_where_they_are_made():
+def test_errors_are_found_where_they_are_made(capsys):
     found = {(name, text) for name, text in sentences() if len(text) > 20}
     assert len(found) > 80
     assert any("set source.resize" in text for name, text in found if name == "SourceError")
-    text = errors_page()
+    assert execute(["errors"]) == 0
+    text = capsys.readouterr().out
     for code in (2, 3, 4, 5, 6):
-        assert f"## Exit code {code}: {MEANINGS[code]}" in text
+        assert f"Exit code {code}: {MEANINGS[code]}" in text
+    assert execute(["errors", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["exit_code"] for one in listed] == [one.exit_code for one in error_sentences()]
+    assert {one["sentence"] for one in listed} <= {text for _, text in sentences()}
+    assert all(f"  {one['sentence']}\n" in text for one in listed)
 
 
 def test_every_exit_code_has_a_meaning():

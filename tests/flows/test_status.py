@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from flows.cli.entry import run
-from flows.cli.places import LakeRef
-from flows.cli.status import read_status, status_json
-from flows.progress import age_words
+from flows.cli.app import execute
+from flows.cli.lake import LakeRef
+from flows.cli.status import age_words, read_status, status_json
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import make_version, manifest_key, plan_key, snapshot_key
 from storage.lake.log import append_commit, version_log
@@ -33,7 +32,7 @@ def shown(tmp_path, capsys):
     """Return what `ganmill status` prints."""
 
     def show() -> str:
-        assert run(["status", "--lake", str(tmp_path / "lake")]) == 0
+        assert execute(["status", "--lake", str(tmp_path / "lake")]) == 0
         return capsys.readouterr().out
 
     return show
@@ -181,7 +180,7 @@ def test_a_synthesis_that_was_not_committed_is_told(lake, shown):
 
 def test_a_plan_that_is_none_is_named(lake, tmp_path, capsys):
     lake.put_once(plan_key(KEYS[0]), b"not a plan")
-    assert run(["status", "--lake", str(tmp_path / "lake")]) == 5
+    assert execute(["status", "--lake", str(tmp_path / "lake")]) == 5
     assert f"{plan_key(KEYS[0])} is no plan" in capsys.readouterr().err
 
 
@@ -211,22 +210,22 @@ def test_an_override_and_an_owner_are_seen(lake, shown):
 def test_listings_show_the_owner_if_there_is_one(lake, tmp_path, capsys, listing):
     champion_with_version(lake)
     arguments = [listing, "list", "--lake", str(tmp_path / "lake")]
-    assert run(arguments) == 0
+    assert execute(arguments) == 0
     assert "owner" not in capsys.readouterr().out
     claim(lake, "digits", "vision", T0)
-    assert run(arguments) == 0
+    assert execute(arguments) == 0
     title, row = capsys.readouterr().out.splitlines()
     assert "owner" in title
     assert row.split()[:2] == ["digits", "vision"]
-    assert run([*arguments, "--json"]) == 0
+    assert execute([*arguments, "--json"]) == 0
     assert [one["owner"] for one in json.loads(capsys.readouterr().out)] == ["vision"]
 
 
 def test_an_empty_lake(tmp_path, capsys):
-    assert run(["status", "--json", "--lake", str(tmp_path)]) == 0
+    assert execute(["status", "--json", "--lake", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == {"names": [], "unfinished": []}
     for listing in (["datasets", "list"], ["generators", "list"]):
-        assert run([*listing, "--lake", str(tmp_path)]) == 0
+        assert execute([*listing, "--lake", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("No ") == 2
 
 
@@ -235,7 +234,7 @@ def test_a_lake_that_cannot_be_read_is_exit_5(lake, capsys, tmp_path):
     path = tmp_path / "lake" / manifest_key("digits", version)
     path.chmod(0o644)
     path.write_bytes(b"{}")
-    assert run(["status", "--lake", str(tmp_path / "lake")]) == 5
+    assert execute(["status", "--lake", str(tmp_path / "lake")]) == 5
     assert "is not the manifest that was committed" in capsys.readouterr().err
 
 

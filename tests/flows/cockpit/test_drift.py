@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 from prefect.client.schemas.schedules import CronSchedule
 
-from flows.cockpit.deployments import differences
-from flows.cockpit.specs import POOL, SLUG, WAIT, of_recipe, wanted
+from flows.cockpit.deployments import SLUG, WAIT, differences
+from flows.cockpit.local import POOL
+from flows.cockpit.specs import of_recipe, wanted
 from flows.recipe import parse_recipe
 
 RAW = {

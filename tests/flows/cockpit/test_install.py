@@ -14,7 +14,7 @@ from flows.cockpit.local import (
     WORKER,
     Cockpit,
     Services,
-    forgotten,
+    missing_variables,
     start_units,
     worker_name,
     write_units,
@@ -69,7 +69,7 @@ def test_what_a_person_added_stays_and_what_changed_is_changed(cockpit, where):
         r'B="say \"no\""',
     ]
     names = ("HOME", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "GANMILL_STORAGE__X__SECRET")
-    assert forgotten(environment, names) == ("AWS_PROFILE", "GANMILL_STORAGE__X__SECRET")
+    assert missing_variables(environment, names) == ("AWS_PROFILE", "GANMILL_STORAGE__X__SECRET")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd is installed")

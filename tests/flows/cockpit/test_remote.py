@@ -6,11 +6,10 @@ import subprocess
 import pytest
 import yaml
 
-from flows.cli.entry import run
-from flows.cli.output import USAGE
+from flows.cli.app import execute
 from flows.cockpit import recipes
 from flows.cockpit.recipes import find_recipes, parse_git, shown
-from flows.errors import RecipeError
+from flows.errors import USAGE, RecipeError
 from storage.stores.open import open_store
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -134,7 +133,7 @@ def test_recipes_right_below_a_prefix_of_s3_are_found(s3_profile, s3_uri, monkey
 @needs_git
 def test_the_command_ends_with_one_sentence_and_without_the_login(capsys):
     place = "git+https://me:open-sesame@localhost:1/team/repo"
-    assert run(["deploy", "--recipes", place, "--check"]) == USAGE
+    assert execute(["deploy", "--recipes", place, "--check"]) == USAGE
     said = capsys.readouterr().err.strip()
     assert said.startswith("error: git cannot read git+https://localhost:1/team/repo")
     assert "open-sesame" not in said

@@ -8,8 +8,7 @@ import pytest
 from deciding import NEW, OLD, assessed, judged, kinds, lake_of_two, promote
 
 from flows.decision import gate
-from flows.job import Candidate
-from flows.nightly import Stages
+from flows.job import Candidate, Stages
 from flows.progress import SilentReporter
 from flows.tracked import approval
 from flows.tracked.approval import RESPONSE, with_questions

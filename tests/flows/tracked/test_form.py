@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from flows.cockpit.specs import ON_DEMAND_NAME, TAG, DeploymentSpec, wanted
+from flows.cockpit.deployments import DeploymentSpec
+from flows.cockpit.specs import ON_DEMAND_NAME, wanted
 from flows.recipe import Recipe, parse_recipe
+from flows.tracked.housekeeping import TAG
 from flows.tracked.on_demand import adjust_flow, form_values
 
 RECIPE = parse_recipe({"name": "digits", "source": {"uri": "example:digits"}})

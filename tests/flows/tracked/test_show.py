@@ -9,7 +9,7 @@ import pytest
 
 from flows.progress import SilentReporter
 from flows.tracked import show
-from flows.tracked.nightly import InLine
+from flows.tracked.nightly import SequentialTasks
 from flows.tracked.show import ProgressArtifact
 
 
@@ -63,11 +63,11 @@ def bars(monkeypatch):
     opened = {}
 
     @contextmanager
-    def gauge(key, title, unit, total):
+    def progress_artifact(key, title, unit, total):
         opened[key] = ProgressArtifact(unit=unit, total=total)
         yield opened[key]
 
-    monkeypatch.setattr(show, "gauge", gauge)
+    monkeypatch.setattr(show, "progress_artifact", progress_artifact)
     return opened
 
 
@@ -108,7 +108,7 @@ def test_every_task_waits_for_the_one_before_and_is_not_looked_through():
 
         return call
 
-    line = InLine()
-    first, nothing, last = (line.then(task(each)) for each in ("a", None, "c"))
+    tasks = SequentialTasks()
+    first, nothing, last = (tasks.then(task(each)) for each in ("a", None, "c"))
     assert (first(), nothing("a"), last("a", "b")) == ("a", None, "c")
     assert calls == [([], []), (["a"], ["a"]), (["a", "b"], ["a"])]

@@ -132,8 +132,8 @@ ORPHAN = """
 import sys, time
 from pathlib import Path
 from rich.console import Console
-from flows.tracked.process import outlive_worker
-outlive_worker()
+from flows.tracked.process import ignore_broken_pipe
+ignore_broken_pipe()
 print("here", flush=True)
 sys.stdin.read()
 time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The GPU slot: taken only for CUDA, waited for, renewed, lost, and freed when its holder dies."""
+"""The GPU lease: taken only for CUDA, waited for, renewed, lost, and freed when its holder dies."""
 
 import os
 import signal
@@ -13,29 +13,29 @@ import httpx
 import pytest
 
 from flows.cockpit.local import Cockpit, answers, start_server, stop
-from flows.tracked.gpu_lease import GpuPool, usual_pool
-from flows.train import gpu_slot
+from flows.tracked.gpu_lease import GpuPool, configured_pool
+from flows.train import gpu_lease
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from flows.errors import SlotLostError
+from flows.errors import LeaseLostError
 from flows.progress import StopSignal
-from flows.tracked.gpu_lease import GpuPool, held
+from flows.tracked.gpu_lease import GpuPool, gpu_lease
 from gan.errors import Interrupted
 
 stop, folder = StopSignal(), Path(sys.argv[1])
 def say(text):
     (folder / "waits").write_text(text)
 try:
-    with held(GpuPool(name="gpus", lease_s=60), stop, say) as lease:
+    with gpu_lease(GpuPool(name="gpus", lease_s=60), stop, say) as lease:
         (folder / "lease").write_text(str(lease))
         (folder / "holds").touch()
         while not (folder / "enough").exists():
             if stop():
                 raise Interrupted("asked")
             time.sleep(0.1)
-except SlotLostError as error:
+except LeaseLostError as error:
     (folder / "lost").write_text(str(error))
 """
 WAIT_S = 150
@@ -52,15 +52,15 @@ def wait(check, limit_s=WAIT_S):
 
 
 @pytest.mark.parametrize(("device", "taken"), [("cpu", 0), ("cuda", 1)])
-def test_only_a_training_on_cuda_takes_the_slot(device, taken):
+def test_only_a_training_on_cuda_takes_a_lease(device, taken):
     entered = []
 
     @contextmanager
-    def slot():
+    def lease():
         entered.append(device)
         yield
 
-    with gpu_slot(SimpleNamespace(gpu_slot=slot), device):
+    with gpu_lease(SimpleNamespace(gpu_lease=lease), device):
         assert len(entered) == taken
 
 
@@ -68,7 +68,7 @@ def test_the_settings_name_the_pool(monkeypatch):
     monkeypatch.setenv("GANMILL_GPU_SLOT", "a100")
     monkeypatch.setenv("GANMILL_GPU_SLOTS", "4")
     monkeypatch.setenv("GANMILL_GPU_LEASE_S", "300")
-    assert usual_pool() == GpuPool(name="a100", slots=4, lease_s=300)
+    assert configured_pool() == GpuPool(name="a100", slots=4, lease_s=300)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_lease_that_was_taken_back_stops_the_holder_with_a_sentence(hold, serv
 
 def test_the_limit_gets_the_slots_of_the_settings_once(server):
     environment, limits = server
-    script = "from flows.cockpit.deployments import ensure_gpu_slot as e; print(e(), e())"
+    script = "from flows.cockpit.deployments import ensure_gpu_limit as e; print(e(), e())"
     words = [sys.executable, "-c", script]
 
     def ensure(slots):

@@ -99,8 +99,9 @@ def gpu_lease(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> It
         finally:
             lease.over.set()
             keeper.join(SHUTDOWN_TIMEOUT_S)
-            with suppress(HTTPError):
-                client.release_concurrency_slots_with_lease(lease.id)
+            if not lease.lost:  # nothing is held any more, and the server may be out of reach
+                with suppress(HTTPError):
+                    client.release_concurrency_slots_with_lease(lease.id)
 
 
 def _acquire(

@@ -38,7 +38,7 @@ MOMENTUM = 0.1
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation (Ioffe & Szegedy, 2015) that is told whether it learns."""
+    """Batch normalisation (Ioffe & Szegedy, 2015); an argument says whether it learns."""
 
     mean_H: Tensor
     variance_H: Tensor

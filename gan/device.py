@@ -128,7 +128,7 @@ def choose_device(wanted: str) -> str:
 def find_device(
     wanted: str, *, precision: Precision = "float32", threads: int = 1
 ) -> DeviceContext:
-    """Return the place for a wanted device.
+    """Return where and how tensors are computed on a wanted device.
 
     Raises:
         ConfigError: CUDA was asked for and there is none.

@@ -16,7 +16,6 @@ Precision = Literal["float32", "bfloat16", "bfloat16-products"]
 
 MATMUL = {"float32": "highest", "bfloat16": "high", "bfloat16-products": "medium"}
 """Precision → what torch calls the precision of its float32 matrix products."""
-
 IMAGE_DIMENSIONS = 4
 """Of a batch of images and of a convolution's weights."""
 

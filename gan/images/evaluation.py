@@ -43,22 +43,13 @@ from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
-
 MIN_CLASS = 20
 """Holdout records of a class below which its coverage is not judged."""
-
-
 TRAIN_ROWS = 50_000
 """Most training records among which copies are looked for by features; exact copies in all."""
-
-
 LARGE = 1000
 """From this n on, fewer halves and resamples are drawn."""
-
-
 FEW = 20
-
-
 EXPECTED_OF_A_CLASS = math.log(1000)
 """A class is missing when it has no record although so many were expected: by chance that happens
 once in a thousand."""

@@ -33,13 +33,8 @@ from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
-
 NULL = "null"
-
-
 OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
-
-
 MOST_NAMED = 12
 """Most levels that a message names."""
 

@@ -27,14 +27,8 @@ from storage.records.durable import replace_file
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many
 ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
-
-
 SMALLEST_MICRO_BATCH = 2
-
-
 STATS = "stats.jsonl"
-
-
 CLOCKED = ("samples_seen", "seconds", "samples_per_s")
 """Entries of a line that are no curve."""
 

@@ -39,14 +39,9 @@ from gan.tables.evaluation.columns import (
 
 Array = np.ndarray[Any, Any]
 
-
 MOST_LEVELS = 63
 """Levels with a coordinate of their own; the rest share one."""
-
-
 RANK_SCALE = math.sqrt(3.0)
-
-
 LEVEL_SCALE = math.sqrt(0.5)
 
 
@@ -134,20 +129,12 @@ def first_of_each(digests: Sequence[bytes]) -> Array:
 
 NEIGHBOUR_ROWS = 2500
 """Most rows on each side of coverage."""
-
-
 CLOSEST_ROWS = 10_000
 """Most training and most holdout rows between which the nearest is sought."""
-
-
 LEAST_CLOSEST = 5000
 """Rows of both sides from which `dcr_share` is judged; with fewer, calibrated copies are."""
-
-
 COPY_ROWS = 50_000
 """Most training rows among which near copies are sought."""
-
-
 DRAWS = 200
 
 

@@ -35,14 +35,9 @@ from storage.records.schema import Column, Constraint
 
 Array = np.ndarray[Any, Any]
 
-
 DRAWS = 400
-
-
 LEVEL = 0.01
 """Probability that any interval of the shares of nulls misses its difference."""
-
-
 EXPECTED_OF_A_CLASS = math.log(1000)
 """A class is missing when it has no row although so many were expected: by chance that happens
 once in a thousand."""

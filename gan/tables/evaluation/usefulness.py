@@ -41,30 +41,17 @@ from gan.tables.evaluation.errors import Codes
 
 Array = np.ndarray[Any, Any]
 
-
 CHOSEN = 5
 """Targets where there is no label."""
-
-
 MOST_CLASSES = 20
 """Classes of a target; the rest is one more."""
-
-
 LEAST_OF_A_CLASS = 10
 """Holdout rows inside and outside a class below which it is not scored."""
-
-
 CHOICE_ROWS, CHOICE_BINS = 5000, 10
 """Rows of train and bins that the choice of targets looks at."""
-
-
 BOOTSTRAPS = 200
-
-
 MOST_ROWS, MOST_ROWS_CHOSEN = 20_000, 5000
 """Most rows a model learns from: for a label, and for each of several chosen targets."""
-
-
 FEWEST_ROWS = 20
 
 

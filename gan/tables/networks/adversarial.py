@@ -23,12 +23,8 @@ from gan.protocols import Discriminator, Draw, Generator, Networks, Pairs
 
 SLOPE = 0.2
 """Of the leaky ReLU, for negative inputs."""
-
-
 FREE_SHARE = 0.5
 """Training rows in which no column but perhaps the label is given."""
-
-
 LABEL_SHARE = 0.75
 """Training rows in which the label is given: rows are mostly synthesized by class."""
 

@@ -46,24 +46,15 @@ from gan.tables.networks.masked_conditional import (
 
 SPACING, GROWTH = 4, 2
 """Codes between the finest nodes; and how many times as far apart each next coarser set is."""
-
-
 COARSE = 32
 """Codes between nodes that count fully where finer ones are damped, see `Basis.damping_B`."""
-
-
 SHORT = 24
 """In columns of fewer codes every code has its own vector too."""
-
-
 BIAS_SCALE = 8.0
 """Parameters of single codes are multiplied by this: Adam moves all parameters by equal steps,
 and the logarithm of a rare code's frequency is far away."""
-
-
 CONDITION_UNITS = 128
 """Length of the vector that encodes the condition, before it goes to every hidden unit."""
-
 
 Drop = Callable[[Tensor], Tensor]
 """Drops hidden units in training."""

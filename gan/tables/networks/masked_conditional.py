@@ -29,28 +29,16 @@ from torch.nn import functional
 
 FEWEST_UNITS = 8
 """Hidden units of a degree, however many columns there are."""
-
-
 LARGEST_BELOW_ONE = 1 - 2.0**-24
 """The largest float32 below 1."""
-
-
 FREE_SHARE = 0.5
 """Rows that train without any condition."""
-
-
 FEW_SHARE, FEW_COLUMNS = 0.25, 3
 """Rows in which 1 to so many columns are given, as users do; in the others any number."""
-
-
 EXACT_SHARE = 0.4
 """Of the given columns, those whose value is given itself."""
-
-
 CUTS = 3
 """A partition has 1 to so many cuts."""
-
-
 SHUFFLED_SHARE = 0.1
 """Of the steps, those in which ordered columns too are cut in a random order of their codes."""
 

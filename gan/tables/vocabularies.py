@@ -48,7 +48,7 @@ class Vocabularies:
     columns: tuple[Modelled, ...]
     """The modelled columns, in codec order."""
     derived: tuple[DerivedColumn, ...] = ()
-    """The other columns, in the order in which they can be made."""
+    """The other columns, in the order in which they can be derived."""
     label: str | None = None
     """Name of the label column."""
     classes: tuple[Label, ...] = ()

@@ -44,7 +44,7 @@ once in a thousand."""
 
 
 class NullRates:
-    """How far the shares of nulls lie from train's; the worst column speaks for all.
+    """How far the shares of nulls lie from train's; the worst column is the metric.
 
     Because the worst is picked, its interval holds all columns together: each is at the level
     1 - .01 / D (Bonferroni).
@@ -232,11 +232,11 @@ class HardFacts:
             int(unseen_N.sum()), rows, self.holdout_invalid, holdout_rows
         )
         share = float((broken_N | unseen_N).mean())
-        offenders = _offenders(broken or unseen)
+        worst = _most_frequent(broken or unseen)
         text = "every value is of its column's type, form, levels and range"
         if share:
             text = f"{share:.2%} of {rows:,} rows hold a value that train's columns do not allow"
-            text += f" (of the holdout {self.holdout_invalid / holdout_rows:.2%}): {offenders}"
+            text += f" (of the holdout {self.holdout_invalid / holdout_rows:.2%}): {worst}"
         return Fact(name="validity", holds=holds, value=share, text=text)
 
     def _constraints(self, candidate: pa.Table) -> Fact | None:
@@ -339,7 +339,7 @@ def _any_of(found: Mapping[str, Array], rows: int) -> Array:
     return rows_N
 
 
-def _offenders(broken: dict[str, Array], most: int = 3) -> str:
+def _most_frequent(broken: dict[str, Array], most: int = 3) -> str:
     """Return the columns with most of it, in words."""
     counts = {name: int(mask.sum()) for name, mask in broken.items() if mask.any()}
     worst: Sequence[str] = sorted(counts, key=lambda name: (-counts[name], name))[:most]

@@ -96,11 +96,11 @@ def _summaries(column: DrawnColumn, real: Any, fakes: Any) -> tuple[str, str]:
         return _level_summaries(column, count_levels(real), count_levels(fakes))
     values = as_numbers(real)
     known = np.sort(values[~np.isnan(values)])
-    ends = kth_extremes(known, column.group)
-    if ends is None:
+    extremes = kth_extremes(known, column.group)
+    if extremes is None:
         return "too few rows", "too few rows"
     first, second = (
-        _number_summary(column, np.clip(x, *ends)) for x in (values, as_numbers(fakes))
+        _number_summary(column, np.clip(x, *extremes)) for x in (values, as_numbers(fakes))
     )
     return first, second
 

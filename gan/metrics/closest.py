@@ -17,20 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.distances import CHUNK_ROWS, squared_block
+from gan.metrics.distances import Nearest
 from gan.metrics.intervals import wilson
 
 Array = np.ndarray[Any, Any]
 
 SAME = 1e-9
 """Squared distances that differ by less are equal: rounding of the matrix product."""
-
-
-class Nearest(NamedTuple):
-    """The nearest row of the other side."""
-
-    squared_M: Array
-    index_M: Array
 
 
 class Closest(NamedTuple):
@@ -43,33 +36,17 @@ class Closest(NamedTuple):
     """Rows as good as independent."""
 
 
-def nearest(a_MF: Array, b_NF: Array, chunk_rows: int = CHUNK_ROWS) -> Nearest:
-    """Return squared distance and index of the nearest row of `b` for every row of `a`."""
-    squared_M = np.full(len(a_MF), np.inf)
-    index_M = np.zeros(len(a_MF), dtype=np.int64)
-    for start in range(0, len(a_MF), chunk_rows):
-        rows = slice(start, start + chunk_rows)
-        for column in range(0, len(b_NF), chunk_rows):
-            block = squared_block(a_MF[rows], b_NF[column : column + chunk_rows])
-            found = block.argmin(axis=1)
-            distance = block[np.arange(len(block)), found]
-            better = distance < squared_M[rows]
-            squared_M[rows] = np.where(better, distance, squared_M[rows])
-            index_M[rows] = np.where(better, found + column, index_M[rows])
-    return Nearest(squared_M, index_M)
-
-
 def nearer(to_train: Nearest, to_holdout: Nearest) -> Array:
     """Return 1 where train is nearer, 0 where the holdout is, ½ where neither is; (M,)."""
-    difference_M = to_holdout.squared_M - to_train.squared_M
+    difference_M = to_holdout.squared_N - to_train.squared_N
     hits_M: Array = np.where(np.abs(difference_M) <= SAME, 0.5, difference_M > 0)
     return hits_M
 
 
 def owners(to_train: Nearest, to_holdout: Nearest, rows: int) -> Array:
     """Return which real row is the nearest: of train 0 … rows-1, of the holdout from `rows` on."""
-    train_M = to_train.squared_M <= to_holdout.squared_M
-    owners_M: Array = np.where(train_M, to_train.index_M, rows + to_holdout.index_M)
+    train_M = to_train.squared_N <= to_holdout.squared_N
+    owners_M: Array = np.where(train_M, to_train.index_N, rows + to_holdout.index_N)
     return owners_M
 
 

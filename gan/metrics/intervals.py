@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.copies import Z_95
-
 Array = np.ndarray[Any, Any]
 
 LEVELS = (0.025, 0.975)
+Z_95 = 1.959963984540054
+"""Normal quantile of a two-sided 95 % interval."""
 
 
 class Interval(NamedTuple):

@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from gan.device import one_thread_everywhere
 from gan.gate import GateConfig
-from gan.metrics.closest import nearer, nearest
+from gan.metrics.closest import nearer
 from gan.metrics.copies import copies_share, nominal_share, threshold
-from gan.metrics.distances import nearest_distances
+from gan.metrics.distances import nearest, nearest_distances
 from gan.metrics.intervals import random_half
 from gan.metrics.pool import make_pool, measure_coverage
 from gan.modalities import check_rows

@@ -32,30 +32,17 @@ from gan.tables.evaluation.columns import (
 
 Array = np.ndarray[Any, Any]
 
-
 MOST_LEVELS = 50
 """Levels of a column that have a code of their own; the rest share one."""
-
-
 LEAST_EXPECTED = 5
 """Rows of a comparison in which a level must be expected to have a code of its own."""
-
-
 FEWEST_BINS, MOST_BINS = 4, 20
-
-
 ROWS_PER_BIN = 20
 """Rows of a comparison in one bin of a column."""
-
-
 ROWS_PER_PAIR = 10
 """Rows of a comparison in one bin of a pair of columns."""
-
-
 PAIR_COLUMNS = 40
 """Most columns whose pairs are compared, 780 pairs; of more, a random choice with the label."""
-
-
 OFFENDERS = 3
 """Columns, the worst ones, of which it is asked whether real rows would pass."""
 

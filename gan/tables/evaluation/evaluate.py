@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from gan.modalities import Likelihood, Options, Splits, check_candidate
 from gan.report import Evaluation, Measured, Metric
-from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks, build_attacks
+from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks
 from gan.tables.evaluation.closeness import (
     COPY_ROWS,
     Closeness,
@@ -20,11 +20,10 @@ from gan.tables.evaluation.closeness import (
 )
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
 from gan.tables.evaluation.errors import DistributionErrors, error_notes
-from gan.tables.evaluation.facts import HardFacts, NullRates, build_facts, build_nulls
+from gan.tables.evaluation.facts import HardFacts, NullRates
 from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
 from gan.tables.evaluation.usefulness import (
     Usefulness,
-    build_usefulness,
     fit_features,
     rows_to_learn,
 )
@@ -88,10 +87,10 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
         context=context,
         errors=DistributionErrors(context),
         closeness=Closeness(context, identity),
-        attacks=build_attacks(context, features),
-        usefulness=build_usefulness(context, features),
-        facts=build_facts(context, identity),
-        nulls=build_nulls(context),
+        attacks=Attacks(context, features),
+        usefulness=Usefulness(context, features),
+        facts=HardFacts(context, identity),
+        nulls=NullRates(context),
     )
 
 

@@ -23,6 +23,7 @@ from flows.maintain import announce
 from flows.recipe import run_key, synthesis_part, training_part
 from flows.report.page import render
 from gan.config import ALGORITHM_VERSION
+from gan.gate import gate_record
 from storage.lake import datasets
 from storage.lake.manifest import FileEntry, ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
@@ -174,7 +175,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
         gate={
             "verdict": judged.judgement.verdict,
             "reasons": [reason.text for reason in judged.judgement.reasons],
-            "bounds": recipe.gate.model_dump(mode="json"),
+            "bounds": gate_record(judged.judgement.metrics, recipe.gate),
             "choice": choice.kind,
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),

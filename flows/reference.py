@@ -294,7 +294,8 @@ def _kind(annotation: Any) -> str:
     if annotation is NoneType:
         return "null"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "{" + ", ".join(annotation.model_fields) + "}"
+        fields = annotation.model_fields.items()
+        return "{" + ", ".join(info.alias or name for name, info in fields) + "}"
     return _KINDS.get(annotation, getattr(annotation, "__name__", str(annotation))).replace(
         "SecretStr", "secret text"
     )

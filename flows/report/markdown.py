@@ -37,7 +37,7 @@ from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import Html, Scale, compact, element, finite, interval, number, words
 from flows.report.page import PARTS, outcomes_of
-from gan.gate import Bounds, GateConfig, bounds_of
+from gan.gate import Bounds, MetricEntry, bounds_of
 from gan.report import Event, Figure, Metric, Reason, Report
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
@@ -89,23 +89,22 @@ ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
 
 
-def verdict_markdown(assessed: Assessed, gate: GateConfig, report_page: str) -> str:
+def verdict_markdown(assessed: Assessed, report_page: str) -> str:
     """Return the verdict on the candidate as one page.
 
     Args:
         assessed: the candidate's report, and the champion's where it is another generator.
-        gate: the recipe's bounds.
         report_page: where the whole report is, as a person types it.
     """
-    report = assessed.challenger.report
+    report, entries = assessed.challenger.report, assessed.challenger.judgement.metrics
     champion = None if assessed.champion is None else assessed.champion.report
     sections = [
         f"# {report.verdict.upper()}: {report.name}",
         f"Generator {code(report.generator)}. {_standing(assessed)}",
         _reasons(report),
         "## Metrics",
-        _metrics(report, champion, gate),
-        _worst_parts(report, gate),
+        _metrics(report, champion, entries),
+        _worst_parts(report, entries),
         "## Interventions while training",
         _events(report.events),
         f"Report: {code(report_page)}",
@@ -149,7 +148,7 @@ def _reason(reason: Reason) -> str:
     return f"- **{reason.outcome}** {plain(reason.text, LONGEST_REASON)}"
 
 
-def _metrics(report: Report, champion: Report | None, gate: GateConfig) -> str:
+def _metrics(report: Report, champion: Report | None, entries: Sequence[MetricEntry]) -> str:
     """Return the metrics of the whole set; those of classes and columns are in the report."""
     theirs = {} if champion is None else {_name(metric): metric for metric in champion.metrics}
     outcomes = outcomes_of(report)
@@ -165,7 +164,7 @@ def _metrics(report: Report, champion: Report | None, gate: GateConfig) -> str:
         row.append(f"{number(metric.value)} ({interval(metric.low, metric.high)})")
         row += [number(None if rival is None else rival.value)] * bool(theirs)
         row.append("" if metric.ceiling is None else number(metric.ceiling.value))
-        rows.append([*row, *_limits(bounds_of(metric, gate))])
+        rows.append([*row, *_limits(bounds_of(metric, entries))])
     shown = table(columns, rows, right=range(1, len(columns)))
     rivals = " The champion is judged on the same records." if theirs else ""
     return f"{shown}\n\n{LEGEND}{rivals}"
@@ -187,12 +186,12 @@ def _limits(bounds: Bounds | None) -> tuple[str, str]:
     return ", ".join(passes), ", ".join(blocks)
 
 
-def _worst_parts(report: Report, gate: GateConfig) -> str:
+def _worst_parts(report: Report, entries: Sequence[MetricEntry]) -> str:
     """Return the classes or columns that come nearest to their bounds, or are past them."""
     worst: dict[str, tuple[float, Metric, Bounds]] = {}
     for metric in report.metrics:
         _, _, part = metric.scope.partition("/")
-        bounds = bounds_of(metric, gate)
+        bounds = bounds_of(metric, entries)
         if part and bounds is not None:
             strain = _strain(metric, bounds)
             if part not in worst or strain > worst[part][0]:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from flows.report.charts import CEILING_UNIT, bars, bars_key, lines, panels
+from flows.report.charts import bars, bars_key, lines, panels
 from flows.report.html import (
     NOTHING,
     Html,
@@ -29,7 +29,7 @@ from flows.report.html import (
     words,
 )
 from flows.report.maps import heatmap, scatter
-from gan.report import Figure, Metric, Outcome, Reason, Report, Verdict
+from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report, Verdict
 
 _PICTURE_WIDTH = 720
 """Small pictures are magnified by a whole factor to about this many CSS pixels."""

@@ -8,9 +8,11 @@ from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
 from gan.evaluation.reporting import Background, Subject, build_report, training
 from gan.gate import GateConfig, judge
+from gan.images.judge import METRICS, pictures
 from gan.modalities import Options, Splits
 from gan.protocols import Curve
 from gan.report import Event, Report, ReportInputs
+from gan.tables import judge as tables
 
 RANK = Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5))
 CURVES = (
@@ -50,9 +52,14 @@ def report(digits):
         snapshot_digest="00",
         created="2026-01-01T00:00:00+00:00",
     )
-    judgement = judge(evaluation, gate)
+    judgement = judge(evaluation, METRICS, gate)
     return build_report(
-        subject, evaluation, judgement, gate=gate, inputs=inputs, background=background
+        subject,
+        evaluation,
+        judgement,
+        config=gate,
+        pictures=pictures(evaluation, inputs),
+        background=background,
     )
 
 
@@ -69,6 +76,7 @@ def test_every_section_of_the_frame_has_its_figures(report):
         "ratios",
         "fd-ratio",
         "copies-ratio",
+        "bounds-in-force",
         "training-quality",
         "training-distance",
         "training-rank",
@@ -103,8 +111,28 @@ def test_the_snapshot_is_marked_in_every_curve(report):
 
 
 def test_a_rank_that_is_another_curve_is_drawn_once():
+    def drawn(*ranks):
+        rank = Curve(name="rank", samples_seen=(1, 2), values=ranks)
+        return [one.id for one in training([nll, rank], 2, tables.CURVES, tables.METRICS)]
+
     nll = Curve(name="validation_nll", samples_seen=(1, 2), values=(3.0, 2.5))
-    twice = [nll, Curve(name="rank", samples_seen=(1, 2), values=(3.0, 2.5))]
-    assert [figure.id for figure in training(twice, 2)] == ["training-likelihood"]
-    other = [nll, Curve(name="rank", samples_seen=(1, 2), values=(0.4, 0.3))]
-    assert [figure.id for figure in training(other, 2)] == ["training-likelihood", "training-rank"]
+    assert drawn(3.0, 2.5) == ["training-likelihood"]
+    assert drawn(0.4, 0.3) == ["training-likelihood", "training-rank"]
+
+
+def test_only_this_modalitys_bounds_are_shown(report):
+    (table,) = [figure for figure in report.figures if figure.id == "bounds-in-force"]
+    shown = {row[0]: row[2:] for row in table.data["rows"]}
+    assert list(shown) == [
+        "coverage",
+        "density low",
+        "density high",
+        "fd",
+        "label accuracy",
+        "copies",
+        "spread",
+    ]
+    assert shown["coverage"] == ["≥ 0.75 times real data", "< 0.5 times real data"]
+    assert shown["fd"][0] == "≤ 10 times real data (upper end)"
+    assert shown["label accuracy"] == ["≥ real data - 0.1", "< 0.5 times real data"]
+    assert [bound["metric"] for bound in report.facts["gate"]["bounds"]][1] == "density_low"

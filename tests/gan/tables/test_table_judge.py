@@ -13,6 +13,7 @@ from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
 from gan.report import Evaluation
+from gan.tables.judge import METRICS
 
 LABEL = "back"
 
@@ -47,7 +48,7 @@ def values(evaluation):
 
 
 def reasons(candidate, reference):
-    return judge(evaluate(candidate, reference), GateConfig()).reasons
+    return judge(evaluate(candidate, reference), METRICS, GateConfig()).reasons
 
 
 def blocked(candidate, reference):
@@ -86,7 +87,7 @@ def test_every_metric_with_interval(evaluation, reference):
 
 
 def test_unseen_real_rows_are_like_real_rows(evaluation):
-    judgement = judge(evaluation, GateConfig())
+    judgement = judge(evaluation, METRICS, GateConfig())
     assert judgement.verdict != "block"
     found = values(evaluation)
     assert found["c2st", "all"] < 0.58

@@ -175,7 +175,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
         gate={
             "verdict": judged.judgement.verdict,
             "reasons": [reason.text for reason in judged.judgement.reasons],
-            "bounds": gate_record(judged.judgement.metrics, recipe.gate),
+            **gate_record(judged.judgement.metrics, recipe.gate),
             "choice": choice.kind,
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),

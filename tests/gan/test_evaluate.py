@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from gan.errors import DataError
 from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
-from gan.gate import GateConfig, judge
+from gan.gate import GateConfig, entry_of, judge
 from gan.images.codec import write_images
 from gan.images.evaluation import arrange
 from gan.images.judge import METRICS
@@ -50,6 +50,9 @@ def test_every_metric_on_both_nets_with_interval_and_ceiling(reference, unseen):
         assert metric.low <= metric.value <= metric.high
         assert metric.ceiling is not None
         assert metric.ceiling.low <= metric.ceiling.value <= metric.ceiling.high
+        entry = entry_of(metric, METRICS)
+        assert entry is not None
+        assert entry.direction == metric.direction
     assert {fact.name for fact in evaluation.facts} == {
         "finite",
         "classes",

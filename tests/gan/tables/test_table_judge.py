@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from gan.errors import DataError
 from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
-from gan.gate import GateConfig, judge
+from gan.gate import GateConfig, entry_of, judge
 from gan.report import Evaluation
 from gan.tables.judge import METRICS
 
@@ -75,6 +75,9 @@ def test_every_metric_with_interval(evaluation, reference):
     for metric in evaluation.metrics:
         assert metric.low <= metric.value <= metric.high, metric
         assert np.isfinite([metric.low, metric.high]).all()
+        entry = entry_of(metric, METRICS)
+        assert entry is not None
+        assert entry.direction == metric.direction
     assert {fact.name for fact in evaluation.facts} == {
         "validity",
         "constraints",

@@ -22,7 +22,7 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.recipe import evaluation_key, verdict_key
 from flows.report.page import render
 from gan.errors import DataError, OutdatedError
-from gan.gate import Judgement, in_force, judge
+from gan.gate import Judgement, gate_record, in_force, judge
 from gan.report import Evaluation, Event, Figure, Report
 from storage.digests import canonical_json, sha256_file
 from storage.errors import IntegrityError, ObjectNotFoundError
@@ -156,16 +156,16 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     champion = standing.champion
     if champion is None or champion.version == candidate.version:
         return Assessed(standing=standing, challenger=challenger, champion=None)
-    reigning, is_outdated = None, False
+    rival, is_outdated = None, False
     try:
-        reigning = evaluator.judged(champion.version, champion.snapshot_digest)
+        rival = evaluator.judged(champion.version, champion.snapshot_digest)
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
     except OutdatedError as error:
         job.reporter.say(f"The champion {champion.version} cannot be run any more: {error}")
         is_outdated = True
     return Assessed(
-        standing=standing, challenger=challenger, champion=reigning, is_outdated=is_outdated
+        standing=standing, challenger=challenger, champion=rival, is_outdated=is_outdated
     )
 
 
@@ -296,46 +296,50 @@ class Evaluator:
     def _report(
         self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement
     ) -> Report:
-        from gan.evaluation.reporting import Background, Subject, build_report
+        from gan.evaluation.reporting import class_table, metric_figures, training
+        from gan.modalities import load_judge
         from gan.protocols import Curve
 
-        record = read_training_record(self.job.lake, self.job.name, version)
-        subject = Subject(
-            name=self.job.name,
+        job, prepared, evaluation = self.job, self.prepared, measurement.evaluation
+        record = read_training_record(job.lake, job.name, version)
+        modality, metrics = load_judge(prepared.modality), judgement.metrics
+        curves = tuple(Curve(**curve) for curve in record.curves)
+        chosen = record.best_samples_seen or None
+        figures = (
+            *measurement.pictures,
+            *metric_figures(evaluation.metrics, modality.BARS, metrics),
+            *training(curves, chosen, modality.CURVES, metrics),
+            *class_table(prepared.class_counts, evaluation.candidate_class_counts),
+        )
+        return Report(
+            name=job.name,
             generator=version,
             snapshot_digest=snapshot_digest,
             created=now().isoformat(),
-            modality=self.prepared.modality,
-        )
-        background = Background(
-            curves=tuple(Curve(**curve) for curve in record.curves),
+            modality=prepared.modality,
+            metrics=evaluation.metrics,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
             events=record.events,
-            notes=(*public_notes(self.prepared), *record.notes),
-            facts=self._facts(measurement.evaluation, record),
-            chosen_samples_seen=record.best_samples_seen or None,
-            class_counts=self.prepared.class_counts,
+            figures=figures,
+            notes=(*public_notes(prepared), *record.notes, *evaluation.notes),
+            facts={
+                "rows": dict(prepared.rows),
+                "skipped_records": len(prepared.skipped),
+                "ignored_files": prepared.ignored_files,
+                "seed": record.resolved.get("seed", job.recipe.seed),
+                "samples_seen": record.samples_seen,
+                "snapshot_samples_seen": record.best_samples_seen,
+                "training_s": record.seconds,
+                "evaluation_s": round(evaluation.seconds, 3),
+                "device": record.device,
+                "holdout_rows": evaluation.holdout_rows,
+                "candidate_rows": evaluation.candidate_rows,
+                "compared_rows": evaluation.n,
+                "evaluation_seed": evaluation.seed,
+                "gate": gate_record(metrics, job.recipe.gate),
+            },
         )
-        return build_report(
-            subject,
-            measurement.evaluation,
-            judgement,
-            config=self.job.recipe.gate,
-            pictures=measurement.pictures,
-            background=background,
-        )
-
-    def _facts(self, evaluation: Evaluation, record: TrainingRecord) -> Mapping[str, Any]:
-        return {
-            "rows": dict(self.prepared.rows),
-            "skipped_records": len(self.prepared.skipped),
-            "ignored_files": self.prepared.ignored_files,
-            "seed": record.resolved.get("seed", self.job.recipe.seed),
-            "samples_seen": record.samples_seen,
-            "snapshot_samples_seen": record.best_samples_seen,
-            "training_s": record.seconds,
-            "evaluation_s": round(evaluation.seconds, 3),
-            "device": record.device,
-        }
 
 
 def public_notes(prepared: Prepared) -> tuple[str, ...]:

@@ -141,7 +141,8 @@ class MetricEntry:
     """One sentence, for people."""
     unit: str
     """Of its value, such as share, distance or AUC."""
-    direction: Direction
+    direction: Direction = "lower"
+    """lower: less is better. target: the nearer to the ceiling, the better."""
     scope: str = ""
     """The one scope this entry is for; empty: every scope that has no entry of its own."""
     limits: tuple[Limit, ...] = ()

@@ -1,10 +1,7 @@
 """One report, one HTML file: no script, no request, nothing but text, pictures and style.
 
-The sections of the page, in the order a reader needs them: the verdict first.
-
-The kinds of figure, by name; pictures and tables are drawn here, charts in their own files.
-
-The table of metrics, and the picture of each metric against its ceiling.
+Its sections stand in the order a reader needs them, the verdict first. Figures are drawn by their
+kind: pictures and tables here, charts in `flows.report.charts` and `flows.report.maps`.
 """
 
 import base64

@@ -1,36 +1,31 @@
-"""From an evaluation and its verdict to the report.
+"""The figures that every modality's report may have, as data.
 
-The figures that every modality's report may have are made here as data, from the modality's metrics
-and the groups it draws them in. No real record is in any of them.
+They are made from the modality's metrics and the groups it draws them in; no real record is in any.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from gan.gate import (
-    Bounds,
-    GateConfig,
-    Judgement,
-    MetricEntry,
-    bounds_of,
-    entry_of,
-    gate_record,
-    limit_texts,
-)
-from gan.modalities import load_judge
+from gan.gate import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
 from gan.protocols import Curve
-from gan.report import (
-    CEILING_UNIT,
-    BarGroup,
-    CurveGroup,
-    Evaluation,
-    Event,
-    Figure,
-    Metric,
-    Report,
-)
+from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Figure, Metric
+
+
+def metric_figures(
+    metrics: Sequence[Metric], groups: Sequence[BarGroup], entries: Sequence[MetricEntry]
+) -> tuple[Figure, ...]:
+    """Return the bar charts of what was measured, and the table of what the metrics mean.
+
+    Args:
+        metrics: what was measured.
+        groups: the modality's bar charts.
+        entries: the modality's metrics, with the bounds in force.
+    """
+    charts = (bars(metrics, group, entries) for group in groups)
+    return (*(chart for chart in charts if chart is not None), metrics_meaning(entries))
+
 
 RANK = CurveGroup(
     id="rank", caption="The measure by which the snapshot is chosen; lower is better.", unit="rank"
@@ -61,20 +56,22 @@ def _worse_of_parts(metrics: Sequence[Metric]) -> list[Metric]:
     return list(worse.values())
 
 
-def bounds_table(metrics: Sequence[MetricEntry]) -> Figure:
-    """Return the modality's metrics that have bounds, what they mean, and the bounds in force."""
-    rows = [
-        [name.replace("_", " "), entry.meaning, *limit_texts(entry, limit)]
-        for entry in metrics
-        for name, limit in entry.named_limits.items()
-    ]
+def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
+    """Return what the modality's metrics mean, and the bounds in force of those that have some."""
+    rows: list[list[str | None]] = []
+    for entry in metrics:
+        if not entry.limits:
+            rows.append([entry.key, entry.meaning, entry.unit, None, None])
+        for name, limit in entry.named_limits.items():
+            rows.append([name, entry.meaning, entry.unit, *limit_texts(entry, limit)])
+    columns = ["metric", "meaning", "unit", "passes", "blocks"]
     return Figure(
-        id="bounds-in-force",
+        id="metrics-meaning",
         section="metrics",
-        caption="The bounds that were in force, relative to what real data reaches.",
-        alt=f"Table of the bounds of {len(rows)} metrics",
+        caption="What the metrics mean, and the bounds that were in force.",
+        alt=f"Table of {len(rows)} metrics and their bounds",
         kind="table",
-        data={"columns": ["metric", "meaning", "passes", "blocks"], "rows": rows, "dense": True},
+        data={"columns": columns, "rows": rows, "dense": True},
     )
 
 
@@ -107,17 +104,17 @@ def _same(curve: Curve, other: Curve | None) -> bool:
 
 def class_table(
     splits: Mapping[str, Sequence[tuple[Any, int]]], fakes: Sequence[tuple[Any, int]]
-) -> Figure | None:
-    """Return rows per class of every split and of the evaluated candidate."""
+) -> tuple[Figure, ...]:
+    """Return rows per class of every split and of the evaluated candidate, if there are classes."""
     columns = {name: dict(counts) for name, counts in splits.items()}
     columns["evaluated"] = dict(fakes)
     labels = list(dict.fromkeys(label for counts in columns.values() for label in counts))
     if not labels:
-        return None
+        return ()
     rows = [
         [str(label), *(counts.get(label, 0) for counts in columns.values())] for label in labels
     ]
-    return Figure(
+    table = Figure(
         id="class-counts",
         section="data",
         caption="Records per class in each split, and synthetic ones that were evaluated.",
@@ -125,6 +122,7 @@ def class_table(
         kind="table",
         data={"columns": ["class", *columns], "rows": rows},
     )
+    return (table,)
 
 
 def _badness(metric: Metric) -> float:
@@ -205,82 +203,5 @@ def _lines(group: CurveGroup, curves: Sequence[Curve]) -> Figure | None:
                 for curve in curves
             ],
             "marks": [],
-        },
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What the report is about."""
-
-    name: str
-    generator: str
-    """The generator's version."""
-    snapshot_digest: str
-    created: str
-    """UTC, ISO 8601."""
-    modality: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Background:
-    """What the training and the source contribute to the report."""
-
-    curves: Sequence[Curve] = ()
-    events: Sequence[Event] = ()
-    notes: Sequence[str] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    chosen_samples_seen: int | None = None
-    """Where the snapshot was taken, marked in the training curves."""
-    class_counts: Mapping[str, Sequence[tuple[Any, int]]] = field(default_factory=dict)
-    """Split → rows per class, for the table of class counts."""
-
-
-def build_report(
-    subject: Subject,
-    evaluation: Evaluation,
-    judgement: Judgement,
-    *,
-    config: GateConfig,
-    pictures: Sequence[Figure],
-    background: Background,
-) -> Report:
-    """Return the report: metrics, verdict, reasons, events and figures.
-
-    Args:
-        subject: what it is about.
-        evaluation: what was measured.
-        judgement: what the gate says of it.
-        config: the recipe's gate.
-        pictures: the figures of the records, from `pictures` of the modality's judge.
-        background: what training and source contribute.
-    """
-    judge, metrics = load_judge(subject.modality), judgement.metrics
-    figures: list[Figure | None] = [
-        *pictures,
-        *(bars(evaluation.metrics, group, metrics) for group in judge.BARS),
-        bounds_table(metrics),
-        *training(background.curves, background.chosen_samples_seen, judge.CURVES, metrics),
-        class_table(background.class_counts, evaluation.candidate_class_counts),
-    ]
-    return Report(
-        name=subject.name,
-        generator=subject.generator,
-        snapshot_digest=subject.snapshot_digest,
-        created=subject.created,
-        modality=subject.modality,
-        metrics=evaluation.metrics,
-        verdict=judgement.verdict,
-        reasons=judgement.reasons,
-        events=tuple(background.events),
-        figures=tuple(figure for figure in figures if figure is not None),
-        notes=(*background.notes, *evaluation.notes),
-        facts={
-            **background.facts,
-            "holdout_rows": evaluation.holdout_rows,
-            "candidate_rows": evaluation.candidate_rows,
-            "compared_rows": evaluation.n,
-            "evaluation_seed": evaluation.seed,
-            "gate": gate_record(metrics, config),
         },
     )

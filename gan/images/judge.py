@@ -49,7 +49,6 @@ METRICS = (
         name="fd",
         meaning="Fréchet distance between the features of real and of synthetic images.",
         unit="distance",
-        direction="lower",
         limits=(Limit(side="high", passes=10.0, blocks=50.0),),
         upper_end=True,
         is_primary=True,
@@ -71,7 +70,6 @@ METRICS = (
         name="copies",
         meaning="Share of synthetic images nearer to a training image than unseen real ones are.",
         unit="share",
-        direction="lower",
         limits=(Limit(side="high", passes=1.5, blocks=1.0),),
         benefit_of_doubt=True,
         is_primary=True,
@@ -92,7 +90,6 @@ METRICS = (
         name="kid",
         meaning="Kernel distance between the features of real and of synthetic images.",
         unit="distance",
-        direction="lower",
     ),
     MetricEntry(
         name="precision",

@@ -14,6 +14,7 @@ from flows.job import Job
 from flows.recipe import parse_recipe
 from gan.errors import ConfigError
 from gan.images.codec import write_images
+from gan.report import Report
 from storage.lake.layout import generator_key
 from storage.sources.prepare import Prepared
 from storage.stores.memory import MemoryStore
@@ -53,7 +54,7 @@ PREPARED = Prepared(
     rows={name: part.num_rows for name, part in RECORDS.items()},
     skipped=(),
     ignored_files=0,
-    notes=(),
+    notes=("one file is empty",),
 )
 
 
@@ -149,3 +150,10 @@ def test_a_measurement_holds_what_the_report_may_show(lake, tmp_path, sampler):
     assert set(measurement) == {"evaluation", "pictures", "split_digest"}
     shown = json.loads(judged.report.to_json())["figures"]
     assert [picture for picture in measurement["pictures"] if picture not in shown] == []
+
+
+def test_a_report_is_itself_when_read_from_json(lake, tmp_path, sampler):
+    report = evaluator(lake, tmp_path).judged(VERSION, DIGEST).report
+    assert Report.from_json(report.to_json()).to_json() == report.to_json()
+    assert report.notes[0] == "one file is empty"
+    assert report.facts["holdout_rows"] == 80

@@ -33,7 +33,7 @@ from gan.report import (
 )
 
 GATE_VERSION = 1
-"""Raised when the same measurements get another verdict: other default bounds, or another rule."""
+"""Raised when a kept verdict no longer holds: other default bounds, another rule, another form."""
 
 
 class MetricBound(FrozenModel):

@@ -12,6 +12,10 @@ from gan.gate import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
 from gan.protocols import Curve
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Figure, Metric
 
+RANK = CurveGroup(
+    id="rank", caption="The measure by which the snapshot is chosen; lower is better.", unit="rank"
+)
+
 
 def metric_figures(
     metrics: Sequence[Metric], groups: Sequence[BarGroup], entries: Sequence[MetricEntry]
@@ -25,11 +29,6 @@ def metric_figures(
     """
     charts = (bars(metrics, group, entries) for group in groups)
     return (*(chart for chart in charts if chart is not None), metrics_meaning(entries))
-
-
-RANK = CurveGroup(
-    id="rank", caption="The measure by which the snapshot is chosen; lower is better.", unit="rank"
-)
 
 
 def bars(

@@ -70,7 +70,7 @@ def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
         caption="What the metrics mean, and the bounds that were in force.",
         alt=f"Table of {len(rows)} metrics and their bounds",
         kind="table",
-        data={"columns": columns, "rows": rows, "dense": True},
+        data={"columns": columns, "rows": rows},
     )
 
 

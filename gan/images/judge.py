@@ -33,8 +33,8 @@ METRICS = (
     ),
     MetricEntry(
         name="density",
-        meaning="How many real images each synthetic one lies among; below one strays, far above "
-        "one clings to a few.",
+        meaning="Mean number of neighbourhoods of real images that a synthetic one lies in, over "
+        "the expected number.",
         unit="ratio",
         direction="target",
         limits=(
@@ -58,7 +58,7 @@ METRICS = (
     ),
     MetricEntry(
         name="label_accuracy",
-        meaning="How often a classifier of real images reads the label an image was made for.",
+        meaning="How often a classifier of real images assigns the label it was made for.",
         unit="share",
         direction="higher",
         limits=(

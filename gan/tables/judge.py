@@ -86,7 +86,7 @@ METRICS = (
     ),
     MetricEntry(
         name="dcr_share",
-        meaning="Share of synthetic rows nearer to train than to the holdout; one half is none.",
+        meaning="Share of synthetic rows nearer to train than to the holdout; one half is no more.",
         unit="share",
         limits=(Limit(side="high", passes=0.52, blocks=0.55, relation="fixed"),),
         upper_end=True,
@@ -125,7 +125,8 @@ METRICS = (
     ),
     MetricEntry(
         name="density",
-        meaning="How many real rows each synthetic one lies among.",
+        meaning="Mean number of neighbourhoods of real rows that a synthetic one lies in, over "
+        "the expected number.",
         unit="ratio",
         direction="target",
     ),

@@ -58,7 +58,8 @@ METRICS = (
     ),
     MetricEntry(
         name="label_accuracy",
-        meaning="How often a classifier of real images assigns the label it was made for.",
+        meaning="Share of synthetic images to which a classifier of real ones assigns the label "
+        "they were made for.",
         unit="share",
         direction="higher",
         limits=(

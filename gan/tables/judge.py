@@ -86,7 +86,7 @@ METRICS = (
     ),
     MetricEntry(
         name="dcr_share",
-        meaning="Share of synthetic rows nearer to train than to the holdout; of real rows one half.",
+        meaning="Share of synthetic rows nearer to train than to the holdout; of real ones half.",
         unit="share",
         limits=(Limit(side="high", passes=0.52, blocks=0.55, relation="fixed"),),
         upper_end=True,

@@ -206,7 +206,7 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     rivals = {(candidate.version, candidate.snapshot_digest)}
     if standing.champion is not None:
         rivals.add((standing.champion.version, standing.champion.snapshot_digest))
-    if not all(evaluator.is_measured(version, digest) for version, digest in rivals):
+    if not all(evaluator.is_judged(version, digest) for version, digest in rivals):
         return None
     assessed = stages.evaluate(prepared, candidate)
     choice = decide(stages, assessed)
@@ -218,7 +218,7 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
 def _candidate(job: Job, stages: Stages, evaluator: Evaluator) -> Candidate | None:
     """Return what `nightly` would judge, if that takes neither training nor measuring."""
     young = young_champion(job, evaluator.prepared)
-    if young is not None and not evaluator.is_measured(young.version, young.snapshot_digest):
+    if young is not None and not evaluator.is_judged(young.version, young.snapshot_digest):
         return None
     watched = None if young is None else stages.watch(evaluator.prepared)
     return watched or find_candidate(job, train_key(job.recipe, evaluator.prepared, job.scheduled))

@@ -23,6 +23,7 @@ from flows.job import (
 from flows.recipe import run_key, synthesis_part, training_part
 from flows.report.page import render
 from gan.config import ALGORITHM_VERSION
+from gan.gate import gate_record
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.layout import generator_report_key
@@ -177,7 +178,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
         gate={
             "verdict": judged.judgement.verdict,
             "reasons": [reason.text for reason in judged.judgement.reasons],
-            "bounds": recipe.gate.model_dump(mode="json"),
+            **gate_record(judged.judgement.metrics, recipe.gate),
             "choice": choice.kind,
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),

@@ -1,17 +1,16 @@
 """The recipe: the whole job as the user writes it, YAML or the run form of the Prefect UI.
 
-The parts live beside their owners; this module composes them and adds the three that belong to the
-job itself. Form rules (the Prefect run form is made from the JSON schema): literal defaults, a
-title for every field, no unions of models, no free dicts, never a secret.
+The parts live beside their owners; this module composes them and adds those of the job itself.
+Form rules (the Prefect run form is made from the JSON schema): literal defaults, a title for every
+field, no unions of models, no free dicts, never a secret. A recipe is read from YAML with `--set`
+changes, and every mistake becomes one sentence.
 
-Reading a recipe from YAML with `--set` changes, and turning every mistake into one sentence.
-
-What a job is, as two digests: equal keys mean equal results, whoever computes them, and where.
-
-Lake, engine, workers, device, owner, gate and the time to train are in neither key.
+Its keys are digests: equal keys mean equal results, whoever computes them, and where. Lake, engine,
+workers, device, owner and the time to train are in none; the gate is in that of the verdict alone.
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -23,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flows.errors import RecipeError
 from gan.config import ALGORITHM_VERSION, GeneratorConfig, TrainingConfig
-from gan.gate import GateConfig
+from gan.gate import GATE_VERSION, GateConfig
 from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
 from storage.sources.builder import load_builder
@@ -231,9 +230,15 @@ def _rule(mistake: Any) -> str:
     return text.replace("should be", "must be").replace("should ", "must ")
 
 
+_FLAT_BOUND = re.compile(r"_(pass|block|low|high|drop|min)\b")
+"""Ends of the names that single bounds had in recipes before `gate.bounds`."""
+
+
 def _suggest(path: str, owner: type[BaseModel]) -> str:
-    known = list(owner.model_fields)
+    known = [info.alias or name for name, info in owner.model_fields.items()]
     near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, n=1, cutoff=0.5)
+    if owner is GateConfig and _FLAT_BOUND.search(path):
+        return "write bounds as a list: bounds: [{metric: fd, pass: 10, block: 50}]"
     if near:
         parent = path.rpartition(".")[0]
         return f"did you mean `{f'{parent}.' if parent else ''}{near[0]}`?"
@@ -293,7 +298,7 @@ def _yaml_reason(error: yaml.YAMLError) -> str:
 NO_WEIGHTS = {"device", "when", "interval_days"}
 """What `training` says besides the weights: where and when."""
 
-NOT_MEASURED = {"on_reject", "approval"}
+NOT_JUDGED = {"on_reject", "approval"}
 """Fields of the gate that say what happens after the verdict: in no key."""
 
 
@@ -364,7 +369,7 @@ def run_key(recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str) ->
 
 
 def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
-    """Return the identity of one evaluation: generator, holdout, bounds, seed, what it may show."""
+    """Return the identity of what is measured: generator, holdout, seed, what may be shown."""
     return digest_json(
         {
             "algorithm_version": ALGORITHM_VERSION,
@@ -372,8 +377,18 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,
             "source": source_part(recipe, prepared),
-            "gate": recipe.gate.model_dump(mode="json", exclude=NOT_MEASURED),
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
+        }
+    )
+
+
+def verdict_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
+    """Return the identity of a verdict and its report: what is measured, and the gate's bounds."""
+    return digest_json(
+        {
+            "evaluation": evaluation_key(recipe, prepared, snapshot_digest),
+            "gate": recipe.gate.model_dump(mode="json", exclude=NOT_JUDGED),
+            "gate_version": GATE_VERSION,
         }
     )

@@ -26,6 +26,7 @@ from flows.job import Candidate, Job, now
 from flows.progress import Meter
 from flows.recipe import Recipe, train_key, training_part, training_seed
 from gan.errors import DataError, OutdatedError
+from gan.gate import in_force
 from storage.digests import sha256_hex
 from storage.errors import ObjectNotFoundError
 from storage.lake import layout, promotions, registry
@@ -189,10 +190,12 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
     """Return the codec fitted on train, and what every `auto` becomes for these records.
 
     Raises:
-        ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+        ConfigError: the preset does not exist, CUDA was asked for and is missing, or a bound of the
+            gate does not fit the metrics of these records.
     """
-    from gan.modalities import load_modality
+    from gan.modalities import load_judge, load_modality
 
+    in_force(load_judge(prepared.modality).METRICS, recipe.gate)
     modality = load_modality(prepared.modality)
     codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
     resolved = modality.resolve(

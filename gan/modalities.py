@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import ConfigError, DataError
-from gan.gate import GateConfig
+from gan.gate import MetricEntry
 from gan.protocols import Assess, Modality
-from gan.report import Evaluation, Figure, ReportInputs
+from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from storage.records.schema import ClassCounts
 
 MODALITIES = {"images": "gan.images", "tables": "gan.tables"}
@@ -101,6 +101,13 @@ class Reference(Protocol):
 class Judge(Protocol):
     """The module `judge` of a modality."""
 
+    METRICS: tuple[MetricEntry, ...]
+    """Every metric that is measured, with its default bounds."""
+    BARS: tuple[BarGroup, ...]
+    """The bar charts of the metrics."""
+    CURVES: tuple[CurveGroup, ...]
+    """The charts of what was measured while training."""
+
     def build_reference(self, splits: Splits, options: Options) -> Reference:
         """Return the real side, measured once for every candidate."""
 
@@ -114,10 +121,8 @@ class Judge(Protocol):
     ) -> Assess:
         """Return what measures a generator while it trains."""
 
-    def pictures(
-        self, evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig
-    ) -> tuple[Figure, ...]:
-        """Return the figures of an evaluated candidate, for the report."""
+    def pictures(self, evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
+        """Return the figures of the records of an evaluated candidate, for the report."""
 
 
 def load_judge(modality: str) -> Judge:

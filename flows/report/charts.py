@@ -33,6 +33,7 @@ from flows.report.html import (
     thin,
     words,
 )
+from gan.report import CEILING_UNIT
 
 STYLES = 6
 """Line styles (colour and dashes) in the style sheet; further series start again."""
@@ -176,8 +177,6 @@ def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
     return element("ol", entries, class_="marks")
 
 
-CEILING_UNIT = "÷ ceiling"
-"""Rows in this unit get a line at 1, the ceiling."""
 _DECADE = 10.0
 _FAR = 100.0
 """A bound more than so many times the largest value is off the axis."""

@@ -220,7 +220,7 @@ def show_verdict(job: Job, assessed: Assessed) -> None:
     """
     judged = assessed.challenger
     report, page = judged.report, report_page(job, judged)
-    text = verdict_markdown(assessed, job.recipe.gate, page)
+    text = verdict_markdown(assessed, page)
     _show(f"{job.name}-verdict", text, verdict_line(report))
     _show(f"{job.name}-curves", curves_markdown(report), "Training curves")
     if job.recipe.report.artifacts == "full":

@@ -6,6 +6,7 @@ from flows.decision import answered, ask, gate
 from flows.decision import promote as promote_stage
 from flows.job import Answer, Assessed, Judged, now
 from gan.gate import GateConfig, Judgement
+from gan.images.judge import METRICS
 from gan.report import Evaluation, Measured, Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import snapshot_key
@@ -47,7 +48,7 @@ def judged(version: str, verdict: str = "pass", coverage: float = 0.9, split: st
         snapshot_digest=snapshot_digest(version),
         split_digest=split,
         evaluation=evaluation,
-        judgement=Judgement(verdict=verdict, reasons=(reason,)),
+        judgement=Judgement(verdict=verdict, reasons=(reason,), metrics=METRICS),
         report=report,
         report_digest=sha256_hex(report.to_json()),
     )

@@ -24,7 +24,7 @@ from flows.report.markdown import (
     verdict_line,
     verdict_markdown,
 )
-from gan.gate import GateConfig
+from gan.images.judge import METRICS
 from gan.report import Ceiling, Event, Figure, Metric, Reason, Report
 
 NASTY = "a|b <img src=x> *c* `d` [e](f)\n# g"
@@ -65,7 +65,11 @@ def report(*figures: Figure, metrics=None, **changes) -> Report:
 def assessed(challenger: Report, champion: Report | None = None, reigning: str | None = None):
     version = champion.generator if champion else reigning
     return SimpleNamespace(
-        challenger=SimpleNamespace(report=challenger, version=challenger.generator),
+        challenger=SimpleNamespace(
+            report=challenger,
+            version=challenger.generator,
+            judgement=SimpleNamespace(metrics=METRICS),
+        ),
         champion=None if champion is None else SimpleNamespace(report=champion),
         standing=SimpleNamespace(champion=version and SimpleNamespace(version=version)),
         is_champion=version == challenger.generator,
@@ -73,7 +77,7 @@ def assessed(challenger: Report, champion: Report | None = None, reigning: str |
 
 
 def verdict(challenger: Report, champion: Report | None = None, **options) -> str:
-    return verdict_markdown(assessed(challenger, champion, **options), GateConfig(), "lake/r.html")
+    return verdict_markdown(assessed(challenger, champion, **options), "lake/r.html")
 
 
 def lines(id_: str, series: int, points: int) -> Figure:

@@ -9,6 +9,7 @@ from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
 from gan.images import evaluation as reference_module
+from gan.images.judge import METRICS
 from gan.modalities import Options
 
 RESPLITS = 100
@@ -40,7 +41,7 @@ def _judge_resplits(digits, seeds, monkeypatch):
     for seed in seeds:
         cut = digits.reshuffled(seed)
         reference = build_reference(cut.splits(), QUICK)
-        judgement = judge(evaluate(cut.table(cut.unseen), reference), GateConfig())
+        judgement = judge(evaluate(cut.table(cut.unseen), reference), METRICS, GateConfig())
         if judgement.verdict == "block":
             blocked.update({r.metric for r in judgement.reasons if r.outcome == "block"})
             blocked["any"] += 1

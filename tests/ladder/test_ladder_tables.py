@@ -15,6 +15,7 @@ from gan.gate import GateConfig, judge
 from gan.modalities import load_modality
 from gan.protocols import Hooks
 from gan.sample import Sampler
+from gan.tables.judge import METRICS
 from gan.training.loop import train
 
 full = pytest.mark.full
@@ -131,7 +132,9 @@ OF_CUSTOMERS = {
 
 
 def judged(candidate, reference, log_likelihood=None):
-    return judge(evaluate(candidate, reference, log_likelihood=log_likelihood), GateConfig())
+    return judge(
+        evaluate(candidate, reference, log_likelihood=log_likelihood), METRICS, GateConfig()
+    )
 
 
 def blocking(judgement):

@@ -1,7 +1,4 @@
-"""Measure a candidate's rows against the real ones.
-
-The real side of an evaluation of tables, measured once for every candidate.
-"""
+"""Measure a candidate's rows against the real ones, which are measured once for all candidates."""
 
 import json
 import time

@@ -12,6 +12,7 @@ from judged_tables import OPTIONS, cut, shop
 from gan.evaluation.evaluate import evaluate
 from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
+from gan.tables.judge import METRICS
 
 
 class QualityReport:
@@ -57,7 +58,7 @@ def test_they_are_shown_and_not_judged(installed, made):
         "sdmetrics_column_shapes": 0.9,
         "sdmetrics_column_pair_trends": 0.1,
     }
-    judged = {reason.metric for reason in judge(evaluation, GateConfig()).reasons}
+    judged = {reason.metric for reason in judge(evaluation, METRICS, GateConfig()).reasons}
     assert not judged & set(scores(evaluation))
 
 

@@ -7,8 +7,9 @@ from judged_tables import cut, replaced, shop
 
 from gan.errors import DataError
 from gan.evaluation.assess import build_assess
-from gan.gate import GateConfig
+from gan.gate import pass_bounds
 from gan.tables.evaluation.assess import RealTicks, rank
+from gan.tables.judge import METRICS
 
 
 class Fixed:
@@ -96,17 +97,17 @@ def test_equal_samples_give_equal_assessments(assess, made):
 def test_rank_is_zero_for_real_rows_and_one_per_measure_at_its_pass_bound():
     real = RealTicks(one_way=0.02, two_way=0.05, coverage=0.97, limit=0.1, nominal=0.05)
     perfect = {"coverage_ratio": 1.0, "one_way": 0.02, "two_way": 0.05, "copies_share": 0.05}
-    gate = GateConfig()
-    assert rank(perfect, real, gate) == 0
+    passes = pass_bounds(METRICS)
+    assert rank(perfect, real, passes) == 0
     for worse in (
         {"coverage_ratio": 0.9},
         {"one_way": 0.04},
         {"two_way": 0.075},
         {"copies_share": 0.075},
     ):
-        assert rank(perfect | worse, real, gate) == pytest.approx(1)
+        assert rank(perfect | worse, real, passes) == pytest.approx(1)
     better = {"coverage_ratio": 1.1, "one_way": 0.01, "two_way": 0.03, "copies_share": 0.0}
-    assert rank(better, real, gate) == 0
+    assert rank(better, real, passes) == 0
 
 
 def test_a_tiny_validation_is_refused(made):

@@ -14,7 +14,7 @@ export OMP_NUM_THREADS := 1
 # `make test` runs one process per core; JOBS=0 runs all tests in one. How tests are kept together
 # is said in tests/conftest.py.
 JOBS ?= logical
-SPREAD := -n $(JOBS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+SPREAD := -n $(JOBS) --maxprocesses 8
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done

@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from xdist.scheduler import LoadScopeScheduling
 
 from storage.counting_store import CountingStore
 from storage.memory_store import MemoryStore
@@ -40,28 +41,41 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("flows", "gan", "storage")
 DECISIVE = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 """Distributions whose version may change a trained network or a published file."""
-COCKPIT = "cockpit"
-FIRST = (COCKPIT,)
-"""Groups that take longest begin first, so that no process waits for them at the end."""
+COCKPIT = tuple(
+    f"tests/e2e/test_{name}.py"
+    for name in ("approval", "browser", "cockpit", "deployments", "events", "survive")
+)
+"""Files whose tests use the fixture `up`: one process runs them all, so one cockpit is enough."""
+FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py")
+"""Files that take longest: they begin first, so that no process waits for them at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what pytest-xdist keeps in one process: a file, and all tests of the one cockpit.
+class FileScheduling(LoadScopeScheduling):
+    """Gives pytest-xdist's processes whole files, so that a module's fixtures are made once."""
 
-    So a fixture of a module or of the cockpit is made once, however many processes there are.
-    """
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "cockpit" if file in COCKPIT else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling | None:
+    """Spread the tests by file with `-n`, in the order in which they were collected."""
+    if config.getvalue("dist") not in ("load", "loadfile"):
+        return None
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, put the files that take longest first."""
     for item in items:
-        uses_cockpit = "up" in getattr(item, "fixturenames", ())
-        group = COCKPIT if uses_cockpit else item.path.relative_to(ROOT / "tests").as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-    if items and items[0].config.getoption("dist", "no") != "no":
-        items.sort(key=_rank)
-
-
-def _rank(item: pytest.Item) -> int:
-    group = next(item.iter_markers("xdist_group")).args[0]
-    return FIRST.index(group) if group in FIRST else len(FIRST)
+        file = item.nodeid.partition("::")[0]
+        if "up" in getattr(item, "fixturenames", ()) and file not in COCKPIT:
+            message = f"{file} uses the cockpit of the session: name it in {__file__}"
+            raise pytest.UsageError(message)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FIRST)
 
 
 def fill_once(folder: Path, make: Callable[[Path], object]) -> Path:

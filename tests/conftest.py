@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -34,6 +35,9 @@ from storage.open_store import open_store
 from storage.retry import RetryingStore, RetryPolicy
 from storage.s3_store import S3Store
 from storage.settings import StorageProfile
+
+settings.register_profile("ganmill", deadline=None)  # tests assert no wall-clock times
+settings.load_profile("ganmill")
 
 KINDS = ("local", "memory", "s3", "counting")
 

@@ -13,12 +13,15 @@ from gan.images.judge import METRICS
 from gan.modalities import Options
 
 RESPLITS = 100
+SOME = 20
+"""How many `make test` draws; `make test-full` draws all."""
 QUICK = Options(halves=20, replicates=20)
 """The fewest halves the design allows."""
 
 
-def test_real_data_is_blocked_in_at_most_5_percent_of_resplits(digits, monkeypatch):
-    _judge_resplits(digits, range(RESPLITS), monkeypatch)
+@pytest.mark.parametrize("resplits", [SOME, pytest.param(RESPLITS, marks=pytest.mark.full)])
+def test_real_data_is_blocked_in_at_most_5_percent_of_resplits(digits, resplits, monkeypatch):
+    _judge_resplits(digits, range(resplits), monkeypatch)
 
 
 @pytest.mark.full

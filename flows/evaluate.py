@@ -36,7 +36,7 @@ from storage.stores.interface import ObjectStore, put_or_adopt
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gan.modalities import Reference
+    from gan.modalities import GanModality, Reference
     from gan.report import ReportInputs
     from gan.sample import Sampler
 
@@ -160,7 +160,6 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.evaluation.reference import build_reference
         from gan.modalities import Options, Splits
 
         records, recipe = self.prepared.records, self.job.recipe
@@ -172,12 +171,17 @@ class Evaluator:
         )
         repeated = self.prepared.split_rule["rows"] == "occurrence"
         options = Options(
-            modality=self.prepared.modality,
             seed=recipe.seed,
             overlap_expected=repeated,
-            sdmetrics=True,
         )
-        return build_reference(splits, options)
+        return self._modality.build_reference(splits, options)
+
+    @cached_property
+    def _modality(self) -> "GanModality":
+        """What gan offers for these records."""
+        from gan.modalities import load_modality
+
+        return load_modality(self.prepared.modality)
 
     def judged(self, version: str, snapshot_digest: str) -> Judged:
         """Return one generator judged: read, or measured now and stored."""
@@ -211,7 +215,6 @@ class Evaluator:
     def _measure(self, version: str, snapshot_digest: str) -> bytes:
         """Evaluate, store the report, and return what is to be kept of the evaluation."""
         from gan.device import choose_device
-        from gan.evaluation.evaluate import evaluate as measure
         from gan.randomness import derive
 
         job = self.job
@@ -224,7 +227,9 @@ class Evaluator:
             seed = derive(job.recipe.seed, "evaluation")
             fakes = sampler.records(reference.wanted, seed=seed, index=0)
             meter.update(fakes.num_rows)
-            evaluation = measure(fakes, reference, log_likelihood=sampler.log_likelihood)
+            evaluation = self._modality.evaluate(
+                fakes, reference, log_likelihood=sampler.log_likelihood
+            )
             record = read_training_record(job.lake, job.name, version)
             inputs = self._inputs(fakes, reference)
             report = self._report(version, snapshot_digest, evaluation, inputs, record)

@@ -13,17 +13,18 @@ from storage.lake.datasets import Version, find, list_datasets, read_manifest, v
 from storage.lake.layout import meta_key
 from storage.lake.manifest import Manifest
 from storage.lake.registry import read_owner
+from storage.records.modalities import MODALITIES
 from storage.stores.interface import ObjectStore
 
 
 def show_presets(*, as_json: bool) -> int:
     """List the presets of every modality."""
-    from gan.modalities import MODALITIES, load_modality
+    from gan.modalities import load_modality
 
     rows = [
         (modality, name, text)
         for modality in MODALITIES
-        for name, text in load_modality(modality).PRESETS.items()
+        for name, text in load_modality(modality).presets.items()
     ]
     output = Output()
     if as_json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gan.gate import Bounds, GateConfig, Judgement, bounds_of
-from gan.modalities import load_judge
+from gan.modalities import load_modality
 from gan.protocols import Curve
 from gan.report import Evaluation, Event, Figure, Metric, Report, ReportInputs
 
@@ -263,15 +263,15 @@ def build_report(
 ) -> Report:
     """Return the report: metrics, verdict, reasons, events and figures.
 
-    The figures of the records are the modality's (`pictures` of its judge), drawn from `inputs`;
+    The figures of the records are the modality's (`figures` of its judge), drawn from `inputs`;
     no real record reaches one while that is confidential.
 
     Raises:
         DataError: the candidate has no records to show.
     """
-    judge = load_judge(subject.modality)
+    modality = load_modality(subject.modality)
     pictures: list[Figure | None] = [
-        *judge.pictures(evaluation, inputs, gate),
+        *modality.figures(evaluation, inputs, gate),
         *training(background.curves, background.chosen_samples_seen),
         class_table(background.class_counts, evaluation.candidate_class_counts),
     ]

@@ -38,7 +38,7 @@ CLASSES = BarGroup(
 )
 
 
-def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
+def figures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
     """Return the figures of one evaluated generator of images; no real image is in any of them.
 
     Raises:

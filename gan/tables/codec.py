@@ -71,7 +71,7 @@ class TableCodec(Vocabularies):
 
     @property
     def modality(self) -> str:
-        """Name in `gan.modalities.MODALITIES`."""
+        """Name in `storage.records.modalities.MODALITIES`."""
         return "tables"
 
     def __eq__(self, other: object) -> bool:

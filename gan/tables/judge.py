@@ -51,7 +51,7 @@ BARS = (
 """Each group is drawn against its own bounds."""
 
 
-def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
+def figures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
     """Return the figures of one evaluated generator of tables.
 
     `inputs.reference` offers the real rows as `splits`. No real row is in any figure unless the

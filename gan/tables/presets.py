@@ -1,9 +1,4 @@
-"""Presets for tables: what `auto` picks from the table's size and the device.
-
-What a preset of the tables modality consists of.
-
-The numbers of the `autoregressive` preset, by columns, training rows and device.
-"""
+"""Presets for tables: what `auto` picks from columns, training rows and device."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -26,7 +21,7 @@ from gan.tables.codec import TableCodec
 class TablePreset:
     """The numbers of one preset for one table and one kind of device."""
 
-    objective: Literal["adversarial", "likelihood", "memorise"]
+    objective: Literal["adversarial", "likelihood"]
     network: dict[str, int | float | str]
     """Of the generator and the discriminator; `kind` is the name in `networks.BUILDERS`."""
     batch_size: int
@@ -51,8 +46,6 @@ class TablePreset:
     """Maintenances per budget."""
     patience_ticks: int = 10
     """Ticks without a better snapshot before training stops."""
-    one_epoch: bool = False
-    """More samples than there are rows change nothing."""
     sampling_batch: int = 1_024
     precision: Precision = "float32"
     threads: int = 1
@@ -130,9 +123,6 @@ PRESETS: Mapping[str, str] = {
     "autoregressive": "Column after column, by likelihood: the best and quickest, the default.",
     "adversarial": "A GAN on the same codes: all columns at once.",
     "ctgan": "The classic conditional tabular GAN as published in 2019, for comparison.",
-    "independent": "Every column by itself: a baseline for evaluation, which the gate blocks.",
-    "bootstrap": "Copies of training rows: a baseline for evaluation, which the gate blocks; "
-    "its snapshot holds real rows.",
 }
 
 DEFAULT = "autoregressive"
@@ -194,32 +184,6 @@ def ctgan(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # no
     )
 
 
-def independent(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
-    """Return one logit per code, which large steps bring to the frequencies."""
-    return TablePreset(
-        objective="likelihood",
-        network={"kind": "independent"},
-        batch_size=512,
-        learning_rate=0.05,
-        rate_fall=0.01,
-        beta1=0.9,
-        beta2=0.999,
-    )
-
-
-def bootstrap(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
-    """Return room for all training rows; they are seen once."""
-    return TablePreset(
-        objective="memorise",
-        network={"kind": "bootstrap", "rows": train_rows},
-        batch_size=1_024,
-        learning_rate=1.0,
-        budget_samples=train_rows,
-        ticks=1,
-        one_epoch=True,
-    )
-
-
 def _samples(train_rows: int) -> int:
     """Return the adversarial presets' own budget."""
     return max(SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS * train_rows)
@@ -229,9 +193,8 @@ BUILDERS: dict[str, Builder] = {
     "autoregressive": autoregressive,
     "adversarial": adversarial,
     "ctgan": ctgan,
-    "independent": independent,
-    "bootstrap": bootstrap,
 }
+"""Those of `PRESETS`; tests and benchmarks register others that no user is offered."""
 
 
 def resolve(
@@ -259,7 +222,9 @@ def resolve(
         gamma = generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
     notes += [*preset.notes, _summary(network, batch_size, preset, gamma, rate)]
-    budget = _budget(training, preset, train_rows)
+    budget = training.budget_samples
+    if budget == "auto":
+        budget = preset.budget_samples
     tick = _tick_samples(budget, preset, batch_size)
     return ResolvedConfig(
         algorithm_version=ALGORITHM_VERSION,
@@ -301,7 +266,7 @@ def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, list[
     """Return the preset's name and a first note."""
     columns, codes = len(codec.columns), sum(codec.code_counts)
     size = f"{train_rows:,} training rows, {columns} columns of {codes:,} codes"
-    if wanted in PRESETS:
+    if wanted in BUILDERS:
         return wanted, [f"preset {wanted} as asked: {size}"]
     if wanted != "auto":
         names = list(PRESETS)
@@ -322,12 +287,10 @@ def _check_knobs(generator: GeneratorConfig, name: str, preset: TablePreset) -> 
     missing = {
         "gamma": preset.gamma is None,
         "width": "width" not in preset.network,
-        "learning_rate": preset.objective == "memorise",
     }
     having = {
         "gamma": "adversarial and ctgan",
         "width": "autoregressive, adversarial and ctgan",
-        "learning_rate": "every preset but bootstrap",
     }
     for knob, absent in missing.items():
         value = getattr(generator, knob)
@@ -380,16 +343,8 @@ def _summary(
     parts.append(f"batch {batch_size}")
     if preset.gamma is not None:
         parts.append(f"gamma {gamma:g}")
-    if preset.objective != "memorise":
-        parts.append(f"learning rate {rate:g}")
+    parts.append(f"learning rate {rate:g}")
     return ", ".join(parts)
-
-
-def _budget(training: TrainingConfig, preset: TablePreset, train_rows: int) -> int | None:
-    """Return the samples to train on, None for seconds alone."""
-    if preset.one_epoch:
-        return train_rows
-    return preset.budget_samples if training.budget_samples == "auto" else training.budget_samples
 
 
 def _tick_samples(budget: int | None, preset: TablePreset, batch_size: int) -> int:

@@ -1,10 +1,9 @@
-"""The table of objectives: name in a phase → what does its steps.
+"""The objectives: what one step of a phase changes, by the name of the phase's objective.
 
-The adversarial objective: one step of the discriminator and one of the generator.
+Adversarial: one step of the discriminator and one of the generator. Likelihood: the generator
+minimises the mean nats per record.
 
 Shapes: N pairs of one real and one fake, M = 2N.
-
-The likelihood objective: the generator minimises the mean nats per record.
 """
 
 import functools
@@ -21,7 +20,6 @@ from gan.protocols import Discriminator, Generator
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
-from gan.training.memorise import Memorise
 from gan.training.regularizers import PENALTIES, PenaltyInputs
 from gan.training.state import TrainState, cosine
 
@@ -186,7 +184,6 @@ class Objective(Protocol):
 OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "adversarial": Adversarial,
     "likelihood": Likelihood,
-    "memorise": Memorise,
 }
 
 

@@ -4,10 +4,9 @@ import io
 import pytest
 from PIL import Image
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.evaluation.reporting import Background, Subject, build_report, training
 from gan.gate import GateConfig, judge
+from gan.images.judge import build_reference, evaluate
 from gan.modalities import Options, Splits
 from gan.protocols import Curve
 from gan.report import Event, Report, ReportInputs

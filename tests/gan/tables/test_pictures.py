@@ -13,7 +13,7 @@ from gan.gate import GateConfig
 from gan.modalities import Splits
 from gan.report import Ceiling, Evaluation, Figure, Measured, Metric, Report, ReportInputs
 from gan.tables.figures.columns import OTHERS, as_text
-from gan.tables.judge import pictures
+from gan.tables.judge import figures
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 KINDS = {
@@ -115,7 +115,7 @@ def drawn(train, fakes=None, *, label="churned", confidential=True):
         confidential=confidential,
     )
     names = [name for name in train.column_names if name != "id"]
-    found = pictures(evaluation(names, rows // 2), inputs, GateConfig())
+    found = figures(evaluation(names, rows // 2), inputs, GateConfig())
     return {figure.id: figure for figure in found}
 
 

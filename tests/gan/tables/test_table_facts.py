@@ -8,10 +8,9 @@ import pytest
 from judged_tables import OPTIONS, cut, replaced, shop
 from small_tables import with_meaning
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
 from gan.tables.evaluation.facts import form_pattern
+from gan.tables.judge import build_reference, evaluate
 
 LABEL = "back"
 

@@ -11,14 +11,17 @@ damaged bodies run, as moto accepts both. Objects are put into a bucket of their
 """
 
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from storage.records.modalities import MODALITIES
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
 from storage.stores.memory import MemoryStore
@@ -26,6 +29,8 @@ from storage.stores.open import open_store
 from storage.stores.retry import RetryingStore, RetryPolicy
 from storage.stores.s3 import S3Store
 from storage.stores.settings import StorageProfile
+
+sys.path.insert(0, str(Path(__file__).parent))  # the package vectors
 
 KINDS = ("local", "memory", "s3", "counting")
 
@@ -46,6 +51,19 @@ class Address:
 
     uri: str
     profile: StorageProfile | None
+
+
+@pytest.fixture
+def with_vectors() -> Iterator[None]:
+    """The table of modalities with the toy's row, above those that take any Parquet file."""
+    from vectors import ROW
+
+    before = dict(MODALITIES)
+    MODALITIES.clear()
+    MODALITIES.update(vectors=ROW, **before)
+    yield
+    MODALITIES.clear()
+    MODALITIES.update(before)
 
 
 @pytest.fixture(scope="session")

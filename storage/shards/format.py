@@ -129,6 +129,33 @@ def load_format(key: str) -> ShardFormat:
     return shard_format
 
 
+class ParquetFormat(ShardFormat):
+    """One Parquet file of the columns as they are; children say how theirs are stored otherwise."""
+
+    extension = "parquet"
+    media_type = "application/vnd.apache.parquet"
+
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return it as it is, without metadata."""
+        return schema.remove_metadata()
+
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
+        """Write the columns as they are; the bytes do not depend on how they are chunked."""
+        return write_parquet(records.combine_chunks(), metadata)
+
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
+        """Read every page."""
+        return read_parquet(data)
+
+    def metadata(self, data: bytes) -> dict[str, str]:
+        """Read the footer."""
+        return read_metadata(data)
+
+    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
+        """Read the footer."""
+        return read_footer(data)
+
+
 ROW_GROUP_ROWS = 8192
 """Small enough to stream and to read in parallel, large enough to compress."""
 FOREIGN_KEYS = ("ARROW:schema", "pandas", "huggingface")

@@ -8,9 +8,8 @@ from storage.errors import IntegrityError
 from storage.shards.format import (
     IMAGE,
     ROW_GROUP_ROWS,
-    ShardFormat,
+    ParquetFormat,
     huggingface,
-    read_footer,
     read_metadata,
     read_parquet,
     tensor_shape,
@@ -25,11 +24,9 @@ PNG_FRACTION = 0.6
 """Of the raw pixels, on photographs at level 1."""
 
 
-class ImagesParquet(ShardFormat):
+class ImagesParquet(ParquetFormat):
     """Lossless, 2 to 3 times smaller than raw; `path` is null."""
 
-    extension = "parquet"
-    media_type = "application/vnd.apache.parquet"
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
@@ -63,14 +60,6 @@ class ImagesParquet(ShardFormat):
             raise IntegrityError(msg)
         pixels = pa.FixedShapeTensorArray.from_numpy_ndarray(decode_png(files, shape))
         return table.set_column(position, IMAGE, pixels)
-
-    def metadata(self, data: bytes) -> dict[str, str]:
-        """Read the footer."""
-        return read_metadata(data)
-
-    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
-        """Read the footer."""
-        return read_footer(data)
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the shape, as for photographs."""

@@ -13,8 +13,7 @@ import pyarrow as pa
 from storage.errors import IntegrityError
 from storage.shards.format import (
     IMAGE,
-    ShardFormat,
-    read_footer,
+    ParquetFormat,
     read_metadata,
     read_parquet,
     tensor_shape,
@@ -26,11 +25,9 @@ DTYPE_KEY = "image_dtype"
 OTHER_COLUMNS_BYTES = 16
 
 
-class ImagesRawParquet(ShardFormat):
+class ImagesRawParquet(ParquetFormat):
     """No image codec: every reader reshapes."""
 
-    extension = "parquet"
-    media_type = "application/vnd.apache.parquet"
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
@@ -61,14 +58,6 @@ class ImagesRawParquet(ShardFormat):
             msg = f"{column.null_count} images of the shard are null; it is damaged"
             raise IntegrityError(msg)
         return table.set_column(position, IMAGE, _as_tensor(column, shape))
-
-    def metadata(self, data: bytes) -> dict[str, str]:
-        """Read the footer."""
-        return read_metadata(data)
-
-    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
-        """Read the footer."""
-        return read_footer(data)
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Pixels and the other columns, uncompressed."""

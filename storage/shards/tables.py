@@ -14,11 +14,8 @@ import pyarrow as pa
 
 from storage.errors import IntegrityError
 from storage.shards.format import (
+    ParquetFormat,
     ShardFormat,
-    read_footer,
-    read_metadata,
-    read_parquet,
-    write_parquet,
 )
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
@@ -28,24 +25,14 @@ _FLOAT_BYTES = 6
 _BIT_BYTES = 1 / 8
 
 
-class TablesParquet(ShardFormat):
+class TablesParquet(ParquetFormat):
     """One column per column of the source, timestamps in microseconds, nothing beside them."""
 
-    extension = "parquet"
-    media_type = "application/vnd.apache.parquet"
     sample_ids = False
 
-    def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return it as it is, without metadata."""
-        return schema.remove_metadata()
-
-    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
-        """Write the columns as they are; the bytes do not depend on how they are chunked."""
-        return write_parquet(records.combine_chunks(), metadata)
-
-    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
+    def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
         """Read every page."""
-        table = read_parquet(data)
+        table = super().decode(data, schema)
         foreign = [field for field in table.schema if not _is_cell(field.type)]
         if foreign:
             msg = (
@@ -54,14 +41,6 @@ class TablesParquet(ShardFormat):
             )
             raise IntegrityError(msg)
         return table
-
-    def metadata(self, data: bytes) -> dict[str, str]:
-        """Read the footer."""
-        return read_metadata(data)
-
-    def inspect(self, data: bytes, schema: pa.Schema | None = None) -> tuple[int, pa.Schema]:  # noqa: ARG002
-        """Read the footer."""
-        return read_footer(data)
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types, as they compress in tables of people and things."""

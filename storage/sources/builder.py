@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from storage.digests import digest_json
 from storage.errors import SourceError
@@ -20,8 +22,14 @@ from storage.records.durable import sync_file
 from storage.records.modalities import MODALITIES, load_code
 from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
-from storage.sources.files import FileKind, SourceFiles
-from storage.sources.split import TRAIN
+from storage.sources.files import (
+    FileKind,
+    ParquetFiles,
+    SourceFiles,
+    digest_files,
+    verify_unchanged,
+)
+from storage.sources.split import SPLITS, TRAIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +112,53 @@ class Source(ABC):
         return self.description
 
 
+class ParquetSource(Source):
+    """The rows of one or more Parquet files with equal columns."""
+
+    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
+        self.uri = config.uri
+        self._files = files
+        self.ignored_files = files.found.ignored
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the sorted (relative path, size, content tag)."""
+        return digest_files(self._files.found.store, self._files.found.files)
+
+    @cached_property
+    def description(self) -> SourceDescription:
+        """Counts from the footers."""
+        found = self._files.found
+        return SourceDescription(
+            kind="parquet",
+            modality=self.modality,
+            files=len(found.files),
+            size_bytes=sum(info.size_bytes for info in found.files),
+            ignored_files=self.ignored_files,
+            rows=self._files.rows,
+            columns=tuple(self._known_columns()),
+        )
+
+    def column_type(self, name: str) -> pa.DataType:
+        """Return the type of the column in the first file."""
+        if name not in self._known_columns():
+            raise missing_column(self.uri, name, self._known_columns())
+        return self._files.schema.field(name).type
+
+    def check(self, config: SourceConfig) -> None:
+        """Check that the label is there."""
+        if config.label is not None:
+            self.column_type(config.label)
+
+    def verify_unchanged(self) -> None:
+        """Compare every file with the listing."""
+        verify_unchanged(self._files.found)
+
+    def _known_columns(self) -> list[str]:
+        """Return the columns that can be a label or decide the split."""
+        return list(self._files.schema.names)
+
+
 def missing_column(
     uri: str, name: str, known: Sequence[str], *, place: str = "source.label"
 ) -> SourceError:
@@ -173,11 +228,14 @@ class Built:
     """What a builder left in its folder; by split where it is a mapping."""
 
     split_rule: Mapping[str, Any]
-    files: Mapping[str, tuple[str, ...]]
     rows: Mapping[str, int]
     class_counts: Mapping[str, ClassCounts]
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: (f"{name}.arrow",) for name in SPLITS}
+    )
+    """Names of the files; by default those of `write_splits`."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What `load` needs besides; JSON-able."""
 
@@ -213,9 +271,9 @@ class Builder(ABC):
     def describe(self, schema: pa.Schema) -> str:
         """Return in a few words what prepared records are, such as their size."""
 
-    @abstractmethod
     def libraries(self) -> Mapping[str, str]:
-        """Return the versions that the prepared records depend on."""
+        """Return the versions that the prepared records depend on: pyarrow's, which reads files."""
+        return {"pyarrow": pa.__version__}
 
     @abstractmethod
     def build(self, job: PrepareJob, folder: Path) -> Built:
@@ -227,13 +285,13 @@ class Builder(ABC):
         """
 
     def load(self, folder: Path, index: Mapping[str, Any]) -> Mapping[str, pa.Table]:
-        """Map the records of every split; nothing is read yet. Here: one `.arrow` file each.
+        """Map the records of every split; nothing is read yet. Here: what `write_splits` wrote.
 
         Args:
             folder: what `build` filled.
             index: `label`, `details`, and `splits` with the `rows` of each.
         """
-        return {name: map_arrow(folder / f"{name}.arrow") for name in index["splits"]}
+        return {name: _map_arrow(folder / f"{name}.arrow") for name in index["splits"]}
 
 
 def load_builder(modality: str) -> Builder:
@@ -246,16 +304,27 @@ def load_builder(modality: str) -> Builder:
     return builder
 
 
-def write_arrow(path: Path, records: pa.Table) -> None:
-    """Write records as one batch, so that they are mapped in one chunk; durable on return."""
-    records = records.combine_chunks()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, records.schema) as writer:
-        writer.write_table(records)
-    sync_file(path)
+def write_splits(folder: Path, records: pa.Table, sides: NDArray[np.uint8]) -> dict[str, pa.Table]:
+    """Write a file `<split>.arrow` for every split, durable on return, and return its records.
+
+    Each file is one batch, so that it is mapped in one chunk.
+
+    Args:
+        folder: of the entry.
+        records: N records.
+        sides: (N,), the number of each record's split in `SPLITS`; others go nowhere.
+    """
+    parts = {}
+    for side, name in enumerate(SPLITS):
+        path, part = folder / f"{name}.arrow", records.filter(pa.array(sides == side))
+        parts[name] = part = part.combine_chunks()
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, part.schema) as writer:
+            writer.write_table(part)
+        sync_file(path)
+    return parts
 
 
-def map_arrow(path: Path) -> pa.Table:
-    """Map what `write_arrow` wrote."""
+def _map_arrow(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 

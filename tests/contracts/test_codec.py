@@ -11,7 +11,7 @@ from gan.errors import DataError, SnapshotError
 from gan.modalities import load_modality
 from storage.records.modalities import MODALITIES
 
-pytestmark = pytest.mark.parametrize("modality", sorted(MODALITIES))
+pytestmark = pytest.mark.parametrize("modality", [*MODALITIES, "vectors"])
 
 
 @pytest.fixture(params=["kind", None], ids=["labelled", "unlabelled"])

@@ -22,6 +22,8 @@ from storage.records.schema import Condition
 baselines.register()
 PRESETS = [(name, preset) for name in sorted(MODALITIES) for preset in load_modality(name).presets]
 PRESETS += [("tables", preset) for preset in baselines.BASELINES]
+PRESETS += [("vectors", "dense")]
+NAMES = [*MODALITIES, "vectors"]
 
 WIDTHLESS = {"independent", "bootstrap"}
 """Presets whose networks have no hidden layer."""
@@ -164,7 +166,7 @@ def test_images_refuse_conditions(example, tmp_path):
         )
 
 
-@pytest.mark.parametrize("modality", sorted(MODALITIES))
+@pytest.mark.parametrize("modality", NAMES)
 def test_configuration_says_what_was_picked(modality, example):
     records = example(modality, 40)
     module = load_modality(modality)
@@ -201,7 +203,7 @@ def test_networks_come_from_their_stream_alone(modality, preset, label, example)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("modality", sorted(MODALITIES))
+@pytest.mark.parametrize("modality", NAMES)
 def test_a_preview_is_a_png(modality, label, example):
     picture = load_modality(modality).preview(example(modality, 9), label, 4)
     if MODALITIES[modality].preview is None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from storage.errors import SourceError
-from storage.sources.builder import Source, SourceDescription, missing_column
+from storage.sources.builder import ParquetSource, Source, SourceDescription, missing_column
 from storage.sources.config import SourceConfig, path_selector
 from storage.sources.files import (
     REMOTE_THREADS,
@@ -203,13 +203,11 @@ _MAX_BATCH_ROWS: Final = 2048
 _PROBE_ROWS: Final = 16
 
 
-class ParquetImages(ImageSource):
+class ParquetImages(ImageSource, ParquetSource):
     """The rows of one or more Parquet files with equal columns, one of them of images."""
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
-        self.uri = config.uri
-        self._files = files
-        self.ignored_files = files.found.ignored
+        super().__init__(config, files)
         image = find_image_column(files)
         if image is None:
             columns = ", ".join(f"{field.name!r} ({field.type})" for field in files.schema)
@@ -219,25 +217,6 @@ class ParquetImages(ImageSource):
             )
             raise SourceError(msg)
         self._image = image
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._files.found.store, self._files.found.files)
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """Counts from the footers."""
-        found = self._files.found
-        return SourceDescription(
-            kind="parquet",
-            modality=self.modality,
-            files=len(found.files),
-            size_bytes=sum(info.size_bytes for info in found.files),
-            ignored_files=self.ignored_files,
-            rows=self._files.rows,
-            columns=tuple(self._known_columns()),
-        )
 
     def column_type(self, name: str) -> pa.DataType:
         """Return the type of the column in the first file, dictionaries resolved."""
@@ -259,10 +238,6 @@ class ParquetImages(ImageSource):
             for batch in self._files.batches(info.key, batch_rows, [self._image, *columns]):
                 yield partial(self._raw, batch, types, (info.key, first_row))
                 first_row += batch.num_rows
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._files.found)
 
     def _raw(
         self, batch: pa.RecordBatch, types: Mapping[str, pa.DataType], place: tuple[str, int]

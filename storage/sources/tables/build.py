@@ -35,7 +35,7 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     check_trained_classes,
-    write_arrow,
+    write_splits,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
@@ -222,10 +222,6 @@ class TablesBuilder(Builder):
         """Return the width of the table."""
         return f"rows of {len(schema)} columns"
 
-    def libraries(self) -> Mapping[str, str]:
-        """Return pyarrow's version, which reads the files."""
-        return {"pyarrow": pa.__version__}
-
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, understand, decide the sides, and write one file per split."""
         rows = read_rows(job)
@@ -244,21 +240,17 @@ class TablesBuilder(Builder):
         )
         schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
         table = table.replace_schema_metadata(schema.metadata)
-        counts: dict[str, ClassCounts] = {}
-        files: dict[str, tuple[str, ...]] = {}
-        for side, name in enumerate(SPLITS):
-            part = table.filter(pa.array(decision.sides == side))
-            write_arrow(folder / f"{name}.arrow", part)
-            files[name] = (f"{name}.arrow",)
-            counts[name] = _classes(job.config, part, inferred.columns)
+        parts = write_splits(folder, table, decision.sides)
+        counts = {
+            name: _classes(job.config, part, inferred.columns) for name, part in parts.items()
+        }
         counts = counts if _are_classes(counts[TRAIN]) else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
         if not _is_public(job.config.label, inferred.columns):
             check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=decision.rule,
-            files=files,
-            rows={name: int((decision.sides == side).sum()) for side, name in enumerate(SPLITS)},
+            rows={name: len(part) for name, part in parts.items()},
             class_counts=counts,
             skipped=rows.skipped,
             notes=(*rows.notes, *inferred.notes, *map(_sum_note, sums), *decision.notes),

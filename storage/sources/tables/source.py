@@ -10,16 +10,15 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.sources.builder import Source, SourceDescription, missing_column
+from storage.sources.builder import ParquetSource, Source, missing_column
 from storage.sources.config import SourceConfig
-from storage.sources.files import ParquetFiles, digest_files, verify_unchanged
+from storage.sources.files import ParquetFiles
 from storage.sources.tables.types import plain_table, unified
 
 
@@ -208,35 +207,14 @@ _INDEX: Final = re.compile(r"__index_level_\d+__")
 """How pandas calls an index without a name that it stores."""
 
 
-class ParquetTable(TableSource):
+class ParquetTable(TableSource, ParquetSource):
     """The rows of one or more Parquet files with equal columns."""
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
-        self.uri = config.uri
-        self._files = files
-        self.ignored_files = files.found.ignored
+        super().__init__(config, files)
         self._dropped = unread_columns(config)
         for footer in files.footers.values():
             check_distinct_names(self.uri, footer.schema.names)
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._files.found.store, self._files.found.files)
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """Counts from the footers."""
-        found = self._files.found
-        return SourceDescription(
-            kind="parquet",
-            modality=self.modality,
-            files=len(found.files),
-            size_bytes=sum(info.size_bytes for info in found.files),
-            ignored_files=self.ignored_files,
-            rows=self._files.rows,
-            columns=tuple(self._files.schema.names),
-        )
 
     def schema(self) -> pa.Schema:
         """Return the first file's."""
@@ -256,10 +234,6 @@ class ParquetTable(TableSource):
                 notes += said
         table, said = unified(tables, places, self.uri)
         return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *said])))
-
-    def verify_unchanged(self) -> None:
-        """Compare every file with the listing."""
-        verify_unchanged(self._files.found)
 
     def _read(self, key: str, names: list[str]) -> pa.Table:
         have = set(self._files.footers[key].schema.names)

@@ -61,7 +61,7 @@ def _csv_changes(changes: Sequence[str]) -> dict[str, Any]:
 
 def _show_images(uri: str, source: Source, *, label: str | None, name: str | None) -> None:
     column, why = (label, "as you said") if label else guess_label(source)
-    chosen = name or guess_name(uri)
+    chosen = name or guess_name(uri, source.modality)
     recipe = parse_recipe({"name": chosen, "source": {"uri": uri, "label": column}}, where="init")
     stop = StopSignal()
     with stop.listening():
@@ -92,7 +92,7 @@ def guess_label(source: Source) -> tuple[str | None, str]:
     return None, f"no column is called {', '.join(LABELS)}; the columns are {known}"
 
 
-def guess_name(uri: str, otherwise: str = "images") -> str:
+def guess_name(uri: str, otherwise: str) -> str:
     """Return a name for generator and data set made from the last part of the URI."""
     plain = re.sub(r"[*?\[\]{}]", "", uri.partition(":")[2] if "://" not in uri else uri)
     path = PurePosixPath((plain or uri).removesuffix(".gz"))

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
+from gan.presets import Preset
 from gan.protocols import Networks
 from gan.tables.codec import TableCodec
 from gan.tables.networks import BUILDERS as NETWORKS
 from gan.tables.networks.adversarial import CodeCounts, CodeGenerator, draw_codes, one_hot
-from gan.tables.presets import BUILDERS, TablePreset
+from gan.tables.presets import BUILDERS
 
 BASELINES = ("independent", "bootstrap")
 
@@ -29,9 +30,9 @@ def register() -> None:
     NETWORKS.update(independent=build_independent, bootstrap=build_bootstrap)
 
 
-def independent(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
+def independent(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
     """Return one logit per code, which large steps bring to the frequencies."""
-    return TablePreset(
+    return Preset(
         objective="likelihood",
         network={"kind": "independent"},
         batch_size=512,
@@ -42,9 +43,9 @@ def independent(codec: TableCodec, device: str, train_rows: int) -> TablePreset:
     )
 
 
-def bootstrap(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
+def bootstrap(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
     """Return room for all training rows; they are seen once."""
-    return TablePreset(
+    return Preset(
         objective="likelihood",
         network={"kind": "bootstrap", "rows": train_rows},
         batch_size=1_024,

@@ -93,11 +93,11 @@ class ResolvedConfig(FrozenModel):
     """Name in the modality's `PRESETS`."""
     network: dict[str, int | float | str]
     """Choices of the modality's networks, validated by its `build`."""
-    augment: tuple[str, ...] = ()
+    augment: tuple[str, ...]
     """Names in `gan.training.augment.AUGMENTATIONS`, in the order in which they are applied."""
     latent: int = Field(ge=1)
     """Length of the latent `z`, standard normal in training."""
-    latent_spread: float = Field(1.0, gt=0)
+    latent_spread: float = Field(gt=0)
     """Standard deviation of `z` when synthesizing; above 1 it widens what the average narrows."""
     batch_size: int = Field(ge=2)
     """Real samples per optimiser step."""
@@ -113,7 +113,7 @@ class ResolvedConfig(FrozenModel):
     """Strength of the gradient penalty at the start; half of it weighs the squares."""
     gamma_end: float = Field(ge=0)
     """Strength of the gradient penalty at the end (cosine in between)."""
-    penalty_interval: int = Field(1, ge=1)
+    penalty_interval: int = Field(ge=1)
     """The penalty is computed every so many steps, that many times as strong."""
     ema_half_life_samples: int = Field(ge=1)
     """Samples after which a weight's share in the average has halved."""
@@ -129,7 +129,7 @@ class ResolvedConfig(FrozenModel):
     """Samples between two maintenances: assessment, checkpoint, line of `stats.jsonl`."""
     patience_samples: int = Field(ge=1)
     """Training stops early after so many samples without a better snapshot."""
-    max_repairs: int = Field(3, ge=0)
+    max_repairs: int = Field(ge=0)
     """How often training may go back to its last checkpoint after leaving the finite numbers."""
     sampling_batch: int = Field(ge=1)
     """Samples per forward pass when synthesizing; fixed, because a different cut changes pixels."""

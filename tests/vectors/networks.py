@@ -5,18 +5,11 @@ from torch import nn
 from torch.nn.functional import one_hot
 from torch.nn.utils import skip_init
 
-from gan.config import ALGORITHM_VERSION, PhaseConfig, ResolvedConfig
 from gan.errors import ConfigError
+from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import Discriminator, Generator, Networks
 
 PRESETS = {"dense": "Two dense layers."}
-NUMBERS = {
-    "latent": 8, "gamma": 0.1, "gamma_end": 0.1, "ema_half_life_samples": 5_000, "ema_ramp": 0.05,
-    "learning_rate": 3e-3, "learning_rate_end": 3e-4, "beta1": 0.0, "beta2": 0.99, "threads": 1,
-    "patience_samples": 10**9, "sampling_batch": 256, "precision": "float32", "network": {},
-    "phases": (PhaseConfig(objective="adversarial", fraction=1),), "modality": "vectors",
-    "algorithm_version": ALGORITHM_VERSION, "preset": "dense", "notes": ("preset dense",),
-}  # fmt: skip
 
 
 class Dense(nn.Module):
@@ -51,7 +44,6 @@ def resolve(generator, training, codec, *, train_rows, seed):
     if generator.preset not in ("auto", *PRESETS):
         msg = f"unknown preset {generator.preset!r} for vectors: choose auto or dense"
         raise ConfigError(msg)
-    batch = 64 if training.batch_size == "auto" else training.batch_size
-    samples = 100_000 if training.budget_samples == "auto" else training.budget_samples
-    budget = {"budget_samples": samples, "budget_s": training.budget_s, "tick_samples": 50 * batch}
-    return ResolvedConfig(**NUMBERS, **budget, batch_size=batch, seed=seed)
+    numbers = {"latent": 8, "gamma": 0.1, "batch_size": 64, "learning_rate": 3e-3}
+    chosen = ChosenPreset("vectors", "dense", "preset dense: the only one", Preset(**numbers))
+    return complete(chosen, generator, training, train_rows=train_rows, seed=seed)

@@ -23,7 +23,7 @@ class Pairs(NamedTuple):
     reals: Tensor
     fakes: Tensor
     loss: Tensor | None = None
-    """What the generator minimises of its own, beside what the discriminator tells it."""
+    """What the generator minimises of its own, beside the loss on the logits."""
 
 
 Draw = Callable[[Tensor, Tensor], Tensor]

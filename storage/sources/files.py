@@ -74,7 +74,7 @@ def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
 
 
 def is_hidden(path: str) -> bool:
-    """Say whether a file or a folder of the path is hidden (`.name`) or archive debris."""
+    """Say whether a file or a folder of the path is hidden (`.name`) or left by an archiver."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
 
 

@@ -198,7 +198,7 @@ def prepare(
         folder: the cache for prepared sources; safe for several processes at once.
         min_group: the smallest class that may be published (`privacy.min_group`).
         profile: credentials of the source; None = those that `config.storage` names.
-        progress: told how far the reading is.
+        progress: called with what is read so far.
 
     Raises:
         SourceError: the source is missing, empty or unfit.

@@ -61,7 +61,7 @@ docs: .venv/.dev  ## write docs/recipe.md, settings.md and deployments/prefect.y
 
 lock: .venv/.dev  ## make constraints.txt anew from pyproject.toml
 	$(PIP) install pip-tools
-	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --extra bench --extra sdmetrics --strip-extras --no-header --no-annotate \
+	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --extra bench --strip-extras --no-header --no-annotate \
 	  --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -c <(echo "$(TORCH)") -o .venv/lock.txt pyproject.toml
 	{ head -1 constraints.txt; sed 's/^\(torch==[0-9.]*\)+.*/\1/' .venv/lock.txt; } > .venv/constraints.txt
 	mv .venv/constraints.txt constraints.txt

@@ -71,7 +71,7 @@ def read(uri: str, label: str | None, folder: Path) -> dict[str, pa.Table]:
 def fit(records: dict[str, pa.Table], label: str | None, seconds: float, seed: int) -> Sampler:
     """Train the default generator as it is shipped."""
     module = load_modality("tables")
-    codec = module.CODEC.fit(records["train"], label)
+    codec = module.codec.fit(records["train"], label)
     config = module.resolve(
         GeneratorConfig(),
         TrainingConfig(budget_samples=None, budget_s=seconds, device="cpu"),

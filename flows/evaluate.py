@@ -33,7 +33,7 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
-    from gan.modalities import Reference
+    from gan.modalities import GanModality, Reference
     from gan.sample import Sampler
 
 
@@ -179,7 +179,6 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.evaluation.reference import build_reference
         from gan.modalities import Options, Splits
 
         records, recipe = self.prepared.records, self.job.recipe
@@ -191,12 +190,17 @@ class Evaluator:
         )
         repeated = self.prepared.split_rule["rows"] == "occurrence"
         options = Options(
-            modality=self.prepared.modality,
             seed=recipe.seed,
             overlap_expected=repeated,
-            sdmetrics=True,
         )
-        return build_reference(splits, options)
+        return self._modality.build_reference(splits, options)
+
+    @cached_property
+    def _modality(self) -> "GanModality":
+        """What gan offers for these records."""
+        from gan.modalities import load_modality
+
+        return load_modality(self.prepared.modality)
 
     def judged(self, version: str, snapshot_digest: str) -> Judged:
         """Return one generator judged; what the lake does not hold is measured and judged now.
@@ -233,9 +237,7 @@ class Evaluator:
 
     def _judge(self, version: str, snapshot_digest: str) -> StoredVerdict:
         """Judge a generator and store the report; the bounds are checked before it is measured."""
-        from gan.modalities import load_judge
-
-        job, metrics = self.job, load_judge(self.prepared.modality).METRICS
+        job, metrics = self.job, self._modality.metrics
         in_force(metrics, job.recipe.gate)
         measurement = self._measurement(version, snapshot_digest)
         judgement = judge(measurement.evaluation, metrics, job.recipe.gate)
@@ -258,8 +260,6 @@ class Evaluator:
     def _measure(self, version: str, snapshot_digest: str) -> Measurement:
         """Synthesize from a generator and measure it against the holdout."""
         from gan.device import choose_device
-        from gan.evaluation.evaluate import evaluate as measure
-        from gan.modalities import load_judge
         from gan.randomness import derive
         from gan.report import ReportInputs
 
@@ -273,14 +273,16 @@ class Evaluator:
             seed = derive(recipe.seed, "evaluation")
             fakes = sampler.records(reference.wanted, seed=seed, index=0)
             meter.update(fakes.num_rows)
-            evaluation = measure(fakes, reference, log_likelihood=sampler.log_likelihood)
+            evaluation = self._modality.evaluate(
+                fakes, reference, log_likelihood=sampler.log_likelihood
+            )
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
             )
-            pictures = load_judge(self.prepared.modality).pictures(evaluation, inputs)
+            pictures = self._modality.figures(evaluation, inputs)
         record = read_training_record(job.lake, job.name, version)
         return Measurement(
             evaluation=evaluation, pictures=pictures, split_digest=record.split_digest
@@ -297,18 +299,17 @@ class Evaluator:
         self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement
     ) -> Report:
         from gan.evaluation.reporting import class_table, metric_figures, training
-        from gan.modalities import load_judge
         from gan.protocols import Curve
 
         job, prepared, evaluation = self.job, self.prepared, measurement.evaluation
         record = read_training_record(job.lake, job.name, version)
-        modality, metrics = load_judge(prepared.modality), judgement.metrics
+        metrics = judgement.metrics
         curves = tuple(Curve(**curve) for curve in record.curves)
         chosen = record.best_samples_seen or None
         figures = (
             *measurement.pictures,
-            *metric_figures(evaluation.metrics, modality.BARS, metrics),
-            *training(curves, chosen, modality.CURVES, metrics),
+            *metric_figures(evaluation.metrics, self._modality.bars, metrics),
+            *training(curves, chosen, self._modality.curves, metrics),
             *class_table(prepared.class_counts, evaluation.candidate_class_counts),
         )
         return Report(

@@ -97,13 +97,14 @@ def is_committed(job: Job, plan: Plan) -> bool:
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
     from gan.device import choose_device
+    from gan.sample import check_request
     from gan.snapshot import load_snapshot
 
     entries: dict[int, FileEntry] = {}
     if not missing:
         return entries
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
-    load_snapshot(snapshot).codec.check(plan.given, plan.rows)
+    check_request(load_snapshot(snapshot).codec, plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
     request = SynthesisRequest(
         plan=plan,
@@ -200,16 +201,16 @@ def _signed(record: Promotion | None) -> dict[str, str] | None:
 
 
 def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:
-    """Return what lies beside the manifest: the report, as data and as a page, and a preview."""
-    report = choice.judged.report
-    return {
-        "report.json": report.to_json(),
-        "report.html": render(report).encode(),
-        "preview.png": _preview(job, choice, plan),
-    }
+    """Return what lies beside the manifest: the report, as data and as a page, and a preview.
+
+    Records that are no pictures have none: the report shows them.
+    """
+    report, preview = choice.judged.report, _preview(job, choice, plan)
+    files = {"report.json": report.to_json(), "report.html": render(report).encode()}
+    return files if preview is None else {**files, "preview.png": preview}
 
 
-def _preview(job: Job, choice: Choice, plan: Plan) -> bytes:
+def _preview(job: Job, choice: Choice, plan: Plan) -> bytes | None:
     from gan.modalities import load_modality
 
     shard = load_format(plan.format).decode(job.lake.get(plan.shard_key(0)), plan.record_schema)

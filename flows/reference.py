@@ -154,14 +154,15 @@ def recipe_page() -> str:
 def _metrics() -> Iterator[str]:
     """Yield one table per modality of the metrics that `gate.bounds` can name."""
     from gan.gate import limit_texts
-    from gan.modalities import MODALITIES, load_judge
+    from gan.modalities import load_modality
+    from storage.records.modalities import MODALITIES
 
     yield from ("", "## Metrics and their default bounds", "")
     yield "The gate judges these metrics; `gate.bounds` names them as they stand here."
     for modality in MODALITIES:
         yield from ("", f"### Metrics of {modality}", "")
         yield from ("| metric | passes | blocks | meaning |", "| --- | --- | --- | --- |")
-        for entry in load_judge(modality).METRICS:
+        for entry in load_modality(modality).metrics:
             for name, limit in entry.named_limits.items():
                 yield f"| {name} | {' | '.join(limit_texts(entry, limit))} | {entry.meaning} |"
 

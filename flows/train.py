@@ -193,11 +193,11 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
         ConfigError: the preset does not exist, CUDA was asked for and is missing, or a bound of the
             gate does not fit the metrics of these records.
     """
-    from gan.modalities import load_judge, load_modality
+    from gan.modalities import load_modality
 
-    in_force(load_judge(prepared.modality).METRICS, recipe.gate)
+    in_force(load_modality(prepared.modality).metrics, recipe.gate)
     modality = load_modality(prepared.modality)
-    codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
+    codec = modality.codec.fit(prepared.records["train"], prepared.label)
     resolved = modality.resolve(
         recipe.generator,
         recipe.training,
@@ -211,14 +211,15 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
 def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.config import ResolvedConfig
     from gan.device import choose_device
-    from gan.evaluation.assess import build_assess
+    from gan.modalities import load_modality
     from gan.protocols import Hooks
+    from gan.sample import check_request
     from gan.training.loop import train as run_loop
 
     seed = training_seed(job.recipe, job.scheduled)
     recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
     codec, resolved = fit_and_resolve(recipe, prepared)
-    codec.check(recipe.synthesis.given, recipe.synthesis.samples)
+    check_request(codec, recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
     plan = registry.agree_training(job.lake, proposal)
     config = ResolvedConfig.model_validate(plan.resolved)
@@ -227,12 +228,8 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     registry.fetch_checkpoint(job.lake, key, folder / "checkpoints")
     _say_start(job, folder / "checkpoints")
     with job.reporter.meter("Preparing the assessment", "records"):
-        assess = build_assess(
-            records["train"],
-            records["validation"],
-            label=prepared.label,
-            seed=recipe.seed,
-            modality=prepared.modality,
+        assess = load_modality(prepared.modality).build_assess(
+            records["train"], records["validation"], label=prepared.label, seed=recipe.seed
         )
     device = choose_device(recipe.training.device)
     with (

@@ -264,7 +264,7 @@ class BarGroup:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportInputs:
-    """What a modality's `pictures` draws from."""
+    """What a modality's `figures` are drawn from."""
 
     candidate: pa.Table
     """Synthetic records, those that were evaluated."""

@@ -15,6 +15,7 @@ import inspect
 import os
 import platform
 import shutil
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from hypothesis import settings
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from xdist.scheduler import LoadScopeScheduling
 
+from storage.records.modalities import MODALITIES
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
 from storage.stores.memory import MemoryStore
@@ -38,6 +40,8 @@ from storage.stores.settings import StorageProfile
 
 settings.register_profile("ganmill", deadline=None)  # tests assert no wall-clock times
 settings.load_profile("ganmill")
+
+sys.path.insert(0, str(Path(__file__).parent))  # the package vectors
 
 KINDS = ("local", "memory", "s3", "counting")
 
@@ -157,6 +161,19 @@ class Address:
 
     uri: str
     profile: StorageProfile | None
+
+
+@pytest.fixture
+def with_vectors() -> Iterator[None]:
+    """The table of modalities with the toy's row, above those that take any Parquet file."""
+    from vectors import ROW
+
+    before = dict(MODALITIES)
+    MODALITIES.clear()
+    MODALITIES.update(vectors=ROW, **before)
+    yield
+    MODALITIES.clear()
+    MODALITIES.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -205,13 +205,14 @@ def impute(
 @app.command()
 def presets(*, as_json: AsJson = False) -> int:
     """List the networks a recipe may choose."""
-    from gan.modalities import MODALITIES, load_modality
+    from gan.modalities import load_modality
+    from storage.records.modalities import MODALITIES
 
     columns = ("modality", "preset", "what it is")
     rows = [
         (modality, name, text)
         for modality in MODALITIES
-        for name, text in load_modality(modality).PRESETS.items()
+        for name, text in load_modality(modality).presets.items()
     ]
     if as_json:
         keys = ("modality", "name", "description")

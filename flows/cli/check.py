@@ -118,8 +118,10 @@ def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str,
     """
     if find_spec("torch") is None:
         return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
+    from gan.sample import check_request
+
     codec, resolved = fit_and_resolve(recipe, prepared)
-    codec.check(plan.given, plan.rows)
+    check_request(codec, plan.given, plan.rows)
     return (*codec.notes, *resolved.notes)
 
 

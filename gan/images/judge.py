@@ -140,7 +140,7 @@ CURVES = (
 )
 
 
-def pictures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
+def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
     """Return the figures of the records of a candidate; no real image is in any of them.
 
     Raises:

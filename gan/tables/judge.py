@@ -211,7 +211,7 @@ CURVES = (
 )
 
 
-def pictures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
+def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
     """Return the figures of the records of a candidate.
 
     `inputs.reference` offers the real rows as `splits`. No real row is in any figure while the

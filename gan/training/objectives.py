@@ -20,7 +20,6 @@ from gan.protocols import Discriminator, Generator
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
-from gan.training.memorise import Memorise
 from gan.training.regularizers import PENALTIES, PenaltyInputs
 from gan.training.state import TrainState, cosine
 
@@ -175,7 +174,6 @@ class Objective(Protocol):
 OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "adversarial": Adversarial,
     "likelihood": Likelihood,
-    "memorise": Memorise,
 }
 
 

@@ -8,12 +8,10 @@ import torch
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, entry_of, judge
 from gan.images.codec import write_images
 from gan.images.evaluation import arrange
-from gan.images.judge import METRICS
+from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options, Splits
 from gan.report import Evaluation
 

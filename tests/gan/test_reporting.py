@@ -4,12 +4,10 @@ import io
 import pytest
 from PIL import Image
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.evaluation.reporting import class_table, metric_figures, training
 from gan.gate import GateConfig, judge
 from gan.images import judge as images
-from gan.images.judge import BARS, METRICS, pictures
+from gan.images.judge import BARS, METRICS, build_reference, evaluate
 from gan.modalities import Options, Splits
 from gan.protocols import Curve
 from gan.report import ReportInputs
@@ -40,7 +38,7 @@ def figures(digits):
     judgement = judge(evaluation, METRICS, GateConfig())
     counts = {"train": [(digit, 10) for digit in range(10)]}
     return (
-        *pictures(evaluation, inputs),
+        *images.figures(evaluation, inputs),
         *metric_figures(evaluation.metrics, BARS, judgement.metrics),
         *training(CURVES, 200, images.CURVES, METRICS),
         *class_table(counts, evaluation.candidate_class_counts),

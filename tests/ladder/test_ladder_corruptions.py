@@ -7,11 +7,10 @@ import pyarrow as pa
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gan.evaluation.evaluate import evaluate
 from gan.evaluation.promotion import Contender, compare
 from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
-from gan.images.judge import METRICS
+from gan.images.judge import METRICS, evaluate
 
 Rows = tuple[np.ndarray, np.ndarray]
 

@@ -5,11 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
 from gan.images import evaluation as reference_module
-from gan.images.judge import METRICS
+from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options
 
 RESPLITS = 100

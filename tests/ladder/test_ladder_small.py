@@ -5,12 +5,10 @@ import pyarrow as pa
 import pytest
 
 from gan.errors import DataError
-from gan.evaluation.evaluate import evaluate
 from gan.evaluation.promotion import Contender, compare
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
-from gan.images.judge import METRICS
+from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options, Splits
 
 OPTIONS = Options(halves=20, replicates=20)

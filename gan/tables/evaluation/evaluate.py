@@ -18,7 +18,6 @@ from gan.tables.evaluation.closeness import (
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
 from gan.tables.evaluation.errors import DistributionErrors, error_notes
 from gan.tables.evaluation.facts import HardFacts, NullRates
-from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
 from gan.tables.evaluation.usefulness import (
     Usefulness,
     fit_features,
@@ -139,8 +138,6 @@ def evaluate_table(
                 f"its likelihood tells training rows from unseen ones with an AUC of "
                 f"{attack.metric.value:.3f}: whoever has the generator can guess who was in train"
             )
-    if reference.options.sdmetrics:
-        measured += sdmetrics_scores(reference.context, records)
     return Evaluation(
         measured=tuple(measured),
         facts=reference.facts.find(records),

@@ -49,7 +49,7 @@ def train_on_truth(folder):
         truth(ROWS), constraints=RULES, min_group=5, kinds={"id": "key"}, forms={"id": "A99999"}
     )
     module = load_modality("tables")
-    codec = module.CODEC.fit(records, "kind")
+    codec = module.codec.fit(records, "kind")
     config = module.resolve(
         GeneratorConfig(preset="autoregressive"),
         TrainingConfig(budget_samples=90_000, device="cpu"),

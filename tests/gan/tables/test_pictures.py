@@ -13,7 +13,7 @@ from gan.evaluation.reporting import bars
 from gan.modalities import Splits
 from gan.report import Ceiling, Evaluation, Figure, Measured, Metric, Report, ReportInputs
 from gan.tables.figures.columns import OTHERS, as_text
-from gan.tables.judge import BARS, METRICS, pictures
+from gan.tables.judge import BARS, METRICS, figures
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 KINDS = {
@@ -117,7 +117,7 @@ def drawn(train, fakes=None, *, label="churned", confidential=True):
     names = [name for name in train.column_names if name != "id"]
     measured = evaluation(names, rows // 2)
     groups = (bars(measured.metrics, group, METRICS) for group in BARS)
-    found = (*pictures(measured, inputs), *(figure for figure in groups if figure))
+    found = (*figures(measured, inputs), *(figure for figure in groups if figure))
     return {figure.id: figure for figure in found}
 
 

@@ -8,10 +8,8 @@ import pytest
 from judged_tables import OPTIONS, cut, replaced, shop
 from small_tables import with_meaning
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
-from gan.tables.judge import METRICS
+from gan.tables.judge import METRICS, build_reference, evaluate
 from gan.tables.keys import form_pattern
 
 LABEL = "back"

@@ -9,11 +9,9 @@ from judged_tables import OPTIONS, cut, replaced, shop
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, entry_of, judge
 from gan.report import Evaluation
-from gan.tables.judge import METRICS
+from gan.tables.judge import METRICS, build_reference, evaluate
 
 LABEL = "back"
 

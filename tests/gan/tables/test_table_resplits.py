@@ -5,10 +5,8 @@ from collections import Counter
 import pytest
 from judged_tables import OPTIONS, cancer, cut, shop
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
-from gan.tables.judge import METRICS
+from gan.tables.judge import METRICS, build_reference, evaluate
 
 
 def blocked(table, sizes, label, seeds):

@@ -24,8 +24,7 @@ from sklearn.model_selection import cross_val_predict
 
 from benchmarks.baselines import register
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
-from gan.metrics.marginals import column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import column_errors, mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.modalities import load_modality
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec

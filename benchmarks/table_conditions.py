@@ -25,8 +25,8 @@ import pyarrow.compute as pc
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.metrics.auc import auc
-from gan.metrics.c2st import out_of_fold_scores
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import load_modality
 from gan.protocols import Hooks
 from gan.randomness import numpy_stream

@@ -119,7 +119,7 @@ def _csv_changes(changes: Sequence[str]) -> dict[str, Any]:
     return csv
 
 
-def guess_name(uri: str, otherwise: str = "images") -> str:
+def guess_name(uri: str, otherwise: str) -> str:
     """Return a name for generator and data set made from the last part of the URI."""
     plain = re.sub(r"[*?\[\]{}]", "", uri.partition(":")[2] if "://" not in uri else uri)
     path = PurePosixPath((plain or uri).removesuffix(".gz"))

@@ -9,10 +9,11 @@ import pytest
 
 from storage.records.modalities import MODALITIES
 from storage.shards.format import load_format
-from storage.sources import open_source
 from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.prepare import open_prepared, prepare
+from storage.sources.open import open_source
+from storage.sources.prepare import prepare
+from storage.sources.prepared import load_prepared
 from storage.sources.split import SPLITS
 
 ROWS = 300
@@ -33,8 +34,8 @@ def config(request, modality, example, tmp_path):
 
 def test_a_source_is_recognised_and_described(modality, config):
     source = open_source(config)
-    assert source.modality == source.describe().modality == modality
-    assert source.describe().rows == ROWS
+    assert source.modality == source.description.modality == modality
+    assert source.description.rows == ROWS
     assert open_source(config.model_copy(update={"modality": modality})).digest == source.digest
 
 
@@ -48,7 +49,7 @@ def test_records_are_split_and_come_back(modality, config, tmp_path):
         assert records.schema.equals(prepared.schema, check_metadata=True)
         counts = dict(prepared.class_counts[name])
         assert sum(counts.values()) == (prepared.rows[name] if config.label else 0)
-    again = open_prepared(prepared.folder)
+    again = load_prepared(prepared.folder)
     assert all(again.records[name].equals(prepared.records[name]) for name in SPLITS)
     elsewhere = prepare(config, folder=tmp_path / "other", min_group=10)
     assert elsewhere.split_digest == prepared.split_digest

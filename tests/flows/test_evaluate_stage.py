@@ -16,7 +16,7 @@ from gan.errors import ConfigError
 from gan.images.codec import write_images
 from gan.report import Report
 from storage.lake.layout import generator_key
-from storage.sources.prepare import Prepared
+from storage.sources.prepared import Prepared
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from flows.cli.entry import run
+
+from flows.cli.app import execute
 
 pytestmark = pytest.mark.usefixtures("with_vectors")
 
@@ -32,17 +33,17 @@ def place(tmp_path, monkeypatch):
         "synthesis": {"samples": 90, "shard_samples": 30},
         "output": {"lake": "lake"},
         "engine": {"workers": 1},
-        "gate": {"coverage_block": 0, "row_coverage_block": 0},
+        "gate": {"bounds": [{"metric": "coverage", "pass": 0.3, "block": 0}]},
     }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     return tmp_path
 
 
 def test_the_whole_job_runs_and_publishes(place, capsys):
-    assert run(["check", "recipe.yaml", "--json"]) == 0
+    assert execute(["check", "recipe.yaml", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["modality"], found["kind"]) == ("vectors", "vectors of 4 numbers")
-    assert run(["run", "recipe.yaml"]) == 0
+    assert execute(["run", "recipe.yaml"]) == 0
     version = json.loads((place / "lake/datasets/vectors/_latest.json").read_bytes())["version"]
     rows = pq.read_table(place / "lake/datasets/vectors" / version)
     assert sorted(rows["kind"].to_pylist()) == ["a"] * 30 + ["b"] * 30 + ["c"] * 30
@@ -55,4 +56,4 @@ def test_the_whole_job_runs_and_publishes(place, capsys):
     assert "90 synthetic vectors in 3 shards" in (meta / "README.md").read_text()
     assert not (meta / "preview.png").exists()
     capsys.readouterr()
-    assert run(["datasets", "verify", "vectors", "--lake", "lake"]) == 0
+    assert execute(["datasets", "verify", "vectors", "--lake", "lake"]) == 0

@@ -10,11 +10,16 @@ from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
 from sklearn.metrics import r2_score, roc_auc_score
 
 from gan.metrics.auc import auc, delong, null_spread, weighted_auc
-from gan.metrics.closest import closest_share, nearer, owners, resampled_shares
-from gan.metrics.distances import nearest
-from gan.metrics.marginals import code_shares, column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
-from gan.metrics.proportions import difference_half_width, more_often
+from gan.metrics.distances import closest_share, nearer, nearest, owners, resampled_shares
+from gan.metrics.intervals import difference_half_width, more_often
+from gan.metrics.marginals import (
+    code_shares,
+    column_errors,
+    mean_pair_error,
+    one_hot,
+    pair_counts,
+    pair_errors,
+)
 from gan.tables.evaluation.usefulness import cramers_v, mean_auc, r_squared
 
 SIZES = (3, 5, 2)

@@ -5,19 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow.compute as pc
 
-from gan.metrics.neighbours import K_COVERAGE, coverage, radii
+from gan.gate import Limit, MetricEntry
+from gan.metrics.pool import K_COVERAGE, coverage, radii
 from gan.modalities import check_candidate, comparable_rows
 from gan.protocols import Assessment
 from gan.report import Ceiling, Evaluation, Figure, Measured, Metric
 from storage.records.schema import count_classes
 
-
+HIGHER = {"unit": "share", "direction": "higher", "is_primary": True}
+LIMIT = Limit(side="low", passes=0.5, blocks=0.1)
 METRICS = (
-    MetricEntry(
-        name="coverage", meaning="Share of real vectors with a synthetic one nearby.", unit="share",
-        direction="higher", limits=(Limit(side="low", passes=0.5, blocks=0.1),), is_primary=True,
-    ),
-)  # fmt: skip
+    MetricEntry(name="coverage", meaning="Near a synthetic one.", limits=(LIMIT,), **HIGHER),
+)
 BARS, CURVES = (), ()
 
 

@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from gan.device import one_thread_everywhere
-from gan.metrics.closest import nearer
 from gan.metrics.copies import copies_share, nominal_share, threshold
-from gan.metrics.distances import nearest, nearest_distances
+from gan.metrics.distances import nearer, nearest, nearest_distances
 from gan.metrics.intervals import random_half
 from gan.metrics.pool import make_pool, measure_coverage
 from gan.modalities import check_rows

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from gan.evaluation.resampling import summarise
 from gan.metrics.auc import auc, delong, null_spread
-from gan.metrics.c2st import out_of_fold_scores
 from gan.metrics.intervals import Z_95, random_half
+from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric

@@ -19,9 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.evaluation.resampling import Calibration, Real, compare_sets, measure_copies, summarise
-from gan.metrics.closest import closest_share, nearer, owners, resampled_shares
 from gan.metrics.copies import nominal_share, record_digests
-from gan.metrics.distances import nearest, nearest_distances
+from gan.metrics.distances import (
+    closest_share,
+    nearer,
+    nearest,
+    nearest_distances,
+    owners,
+    resampled_shares,
+)
 from gan.metrics.intervals import random_half, spread_interval
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.randomness import numpy_stream

@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from gan.evaluation.resampling import summarise
 from gan.metrics.intervals import random_half, spread_interval
-from gan.metrics.marginals import column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import column_errors, mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.evaluation.columns import (

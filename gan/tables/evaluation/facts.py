@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.evaluation.resampling import summarise
-from gan.metrics.proportions import difference_half_width, more_often
+from gan.metrics.intervals import difference_half_width, more_often
 from gan.randomness import numpy_stream
 from gan.report import Fact, Measured, Metric
 from gan.tables.columns.values import plain

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.metrics.marginals import starts
-from gan.metrics.pairs import one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import one_hot, pair_counts, pair_errors, starts
 from gan.randomness import numpy_stream
 from gan.report import Figure
 from gan.tables.evaluation.columns import JudgedColumn, some

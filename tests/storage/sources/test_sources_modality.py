@@ -6,8 +6,8 @@ import pytest
 
 from storage.errors import SourceError
 from storage.records.modalities import MODALITIES, words_of
-from storage.sources import open_source
 from storage.sources.config import SourceConfig
+from storage.sources.open import open_source
 
 
 def test_a_modality_may_refuse_the_files_that_it_can_read(with_vectors, tmp_path):

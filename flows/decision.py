@@ -201,8 +201,15 @@ def _asked(assessed: Assessed, choice: Choice, config: GateConfig) -> Choice:
     )
 
 
-def answered(assessed: Assessed, choice: Choice, answer: Answer) -> Choice:
+def answered(assessed: Assessed, choice: Choice, answer: Answer, *, by: str, reason: str) -> Choice:
     """Return what an answer makes of a choice that asks.
+
+    Args:
+        assessed: what was measured.
+        choice: of the kind `asked`.
+        answer: of the person.
+        by: the person, as she signs.
+        reason: in writing; compulsory with `publish`.
 
     Raises:
         AnswerError: the name or the reason is missing, or no champion can publish.
@@ -212,12 +219,12 @@ def answered(assessed: Assessed, choice: Choice, answer: Answer) -> Choice:
     if question is None:
         msg = f"the choice {choice.kind!r} asks nothing"
         raise ValueError(msg)
-    by, written = checked_signature(answer.by, answer.reason, must_say=answer.kind == "publish")
-    if answer.kind == "keep champion" and question.champion is None:
+    by, written = checked_signature(by, reason, must_say=answer == "publish")
+    if answer == "keep champion" and question.champion is None:
         msg = f"no champion can publish, because {question.blocking_reason}: answer publish or stop"
         raise AnswerError(msg)
-    reason = f"{by} decided: {answer.kind}{f' ({written})' if written else ''}; {question.why}"
-    if answer.kind == "publish":
+    reason = f"{by} decided: {answer}{f' ({written})' if written else ''}; {question.why}"
+    if answer == "publish":
         kind: Kind = "override" if question.kind == "override" else "promote"
         draft = _draft(judged, kind, by=by, reason=written)
         return Choice(
@@ -226,9 +233,9 @@ def answered(assessed: Assessed, choice: Choice, answer: Answer) -> Choice:
             reason=reason,
             draft=draft,
         )
-    written = written or f"answered {answer.kind}"
-    draft = _draft(judged, "reject", by=by, reason=written, then=answer.kind)
-    if answer.kind == "keep champion":
+    written = written or f"answered {answer}"
+    draft = _draft(judged, "reject", by=by, reason=written, then=answer)
+    if answer == "keep champion":
         return replace(_kept(assessed, reason), draft=draft)
     return Choice(kind="blocked", judged=judged, reason=reason, draft=draft)
 

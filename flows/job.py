@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
-from flows.progress import Reporter, SilentReporter, StopSignal
+from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
 from flows.recipe import Recipe
 from gan.gate import Judgement
 from gan.report import Evaluation, Report, Verdict
@@ -89,20 +89,8 @@ class Question:
     """Why no champion can, as a sentence's second half."""
 
 
-AnswerKind = Literal["publish", "keep champion", "stop"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a person decided."""
-
-    kind: AnswerKind
-    by: str
-    """The person, as she signs."""
-    reason: str
-    """In writing; compulsory with `publish`."""
-
-
+Answer = Literal["publish", "keep champion", "stop"]
+"""What a person may decide."""
 ChoiceKind = Literal["promoted", "champion", "kept", "blocked", "asked"]
 
 
@@ -147,24 +135,6 @@ class SynthesisResult:
     """True when the version was published before."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """The share of one run."""
-
-    wall_s: float
-    """From the opening of the lake to now, waiting included."""
-    cpu_s: float
-    """Of this process and of its worker processes that have ended."""
-    gpu_s: float
-    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not."""
-    written_bytes: int
-    """Objects created or replaced in the lake: checkpoints, generator, reports, shards, papers."""
-
-    def to_json(self) -> dict[str, float]:
-        """Return the numbers for the manifest and `--json`."""
-        return dataclasses.asdict(self)
-
-
 def _cpu_s() -> float:
     """Return the processor seconds of this process and of its children that were waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -176,7 +146,9 @@ class Spending:
     """The running account of one run; its clocks start when it is made."""
 
     gpu_s: float = 0.0
+    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not."""
     written_bytes: int = 0
+    """Objects created or replaced in the lake: checkpoints, generator, reports, shards, papers."""
     started_s: float = field(default_factory=monotonic)
     cpu_before_s: float = field(default_factory=_cpu_s)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -196,14 +168,18 @@ class Spending:
             if device.startswith("cuda"):
                 self.gpu_s += monotonic() - began_s
 
-    def so_far(self) -> Cost:
-        """Return what was used until now."""
-        return Cost(
-            wall_s=round(monotonic() - self.started_s, 3),
-            cpu_s=round(_cpu_s() - self.cpu_before_s, 3),
-            gpu_s=round(self.gpu_s, 3),
-            written_bytes=self.written_bytes,
-        )
+    def so_far(self) -> dict[str, float]:
+        """Return what was used until now, for the manifest and `--json`.
+
+        `wall_s` counts from the opening of the lake, waiting included; `cpu_s` is of this process
+        and of its worker processes that have ended.
+        """
+        return {
+            "wall_s": round(monotonic() - self.started_s, 3),
+            "cpu_s": round(_cpu_s() - self.cpu_before_s, 3),
+            "gpu_s": round(self.gpu_s, 3),
+            "written_bytes": self.written_bytes,
+        }
 
 
 def uncounted(lake: ObjectStore) -> ObjectStore:
@@ -276,6 +252,14 @@ def open_job(
     )
 
 
+@contextmanager
+def opened(recipe: Recipe) -> Iterator[Job]:
+    """Open the job of a command: its progress goes to standard error, signals stop it."""
+    stop = StopSignal()
+    with stop.listening():
+        yield open_job(recipe, reporter=make_reporter(), stop=stop)
+
+
 def now() -> datetime:
     """Return the time, UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
@@ -324,8 +308,8 @@ class Outcome:
     report_page: str
     """The HTML report, as a path or URI."""
     published: Published | None
-    cost: Cost
-    """What this run used, whatever earlier runs had done for it."""
+    cost: Mapping[str, float]
+    """What this run used (`Spending.so_far`), whatever earlier runs had done for it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -345,7 +329,7 @@ class Outcome:
             "metrics": [dataclasses.asdict(metric) for metric in self.report.metrics],
             "report": self.report_page,
             "published": None if self.published is None else dataclasses.asdict(self.published),
-            "cost": self.cost.to_json(),
+            "cost": dict(self.cost),
         }
 
 

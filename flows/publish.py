@@ -182,7 +182,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),
         },
-        cost=job.spent.so_far().to_json(),
+        cost=job.spent.so_far(),
     )
 
 

@@ -48,28 +48,20 @@ class Due:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Champion:
-    """The champion, as far as its age and origin go."""
-
-    version: str
-    training: Mapping[str, Any]
-    """What it was trained on (`flows.recipe.training_part`); empty where that was not written."""
-
-    def age_days(self, night: date) -> int:
-        """Return its age on a night in days; 0 for one that was made later than that."""
-        return max(0, (night - version_time(self.version).date()).days)
-
-
 def training_due(
-    recipe: Recipe, night: date, champion: Champion | None, today: Mapping[str, Any]
+    recipe: Recipe,
+    night: date,
+    champion: str | None,
+    before: Mapping[str, Any],
+    today: Mapping[str, Any],
 ) -> Due:
     """Return whether training is due; pure.
 
     Args:
         recipe: of the job.
         night: the run's scheduled date.
-        champion: None before the first promotion.
+        champion: its version; None before the first promotion.
+        before: what it was trained on; empty where that was not written.
         today: what would be trained on now (`flows.recipe.training_part`).
     """
     if champion is None:
@@ -77,10 +69,10 @@ def training_due(
     if recipe.training.when == "always":
         why = f"training.when is always: training a generator of the night {night}"
         return Due(is_due=True, why=why)
-    changed = what_changed(champion.training, today)
+    changed = what_changed(before, today)
     if recipe.training.when == "interval" and changed in (None, SOURCE):
-        return _by_age(champion, champion.age_days(night), recipe.training.interval_days)
-    named = f"champion {champion.version}"
+        return _by_age(champion, night, recipe.training.interval_days)
+    named = f"champion {champion}"
     if changed is None:
         return Due(is_due=False, why=f"Nothing changed since {named} was trained")
     if changed == UNKNOWN:
@@ -111,9 +103,9 @@ def what_changed(before: Mapping[str, Any], today: Mapping[str, Any]) -> str | N
     return min(words, key=lambda word: (word == SOURCE, word), default=None)
 
 
-def _by_age(champion: Champion, age_days: int, interval_days: int) -> Due:
-    named, left_days = f"Champion {champion.version}", interval_days - age_days
-    old = f"{named} is {_days(age_days)} old"
+def _by_age(champion: str, night: date, interval_days: int) -> Due:
+    age_days = max(0, (night - version_time(champion).date()).days)
+    left_days, old = interval_days - age_days, f"Champion {champion} is {_days(age_days)} old"
     if left_days <= 0:
         return Due(is_due=True, why=f"{old}, and training is due after {_days(interval_days)}")
     return Due(is_due=False, why=f"{old}; training is due in {_days(left_days)}")
@@ -130,12 +122,12 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
         LakeError: the lake failed.
     """
     champion = promotions.champion(job.lake, job.name)
-    current = None
+    version, before = None, dict[str, Any]()
     if champion is not None:
-        record = read_training_record(job.lake, job.name, champion.version)
-        current = Champion(version=champion.version, training=record.training)
+        version = champion.version
+        before = dict(read_training_record(job.lake, job.name, version).training)
     today = training_part(job.recipe, prepared, job.scheduled)
-    return training_due(job.recipe, job.scheduled, current, today)
+    return training_due(job.recipe, job.scheduled, version, before, today)
 
 
 MIRROR_INTERVAL_S = 30.0

@@ -153,12 +153,13 @@ def _start(
 def _register(recipes: Sequence[Recipe], pool: str, output: Output) -> None:
     """Make or change work pool, GPU limit, automations and deployments at the API in use."""
     from flows.cockpit.automations import ensure_automations
-    from flows.cockpit.deployments import ensure_gpu_limit, ensure_pool, register_all
+    from flows.cockpit.deployments import ensure_pool, register_all
     from flows.cockpit.specs import wanted
+    from flows.tracked.gpu_lease import ensure_gpu_limit
 
     ensure_pool(pool)
-    if ensure_gpu_limit():
-        settings = load_settings()
+    settings = load_settings()
+    if ensure_gpu_limit(settings):
         output.line(f"GPU limit {settings.gpu_slot}, {settings.gpu_slots} at once")
     for sentence in ensure_automations():
         output.line(f"Watch     {sentence}")

@@ -8,8 +8,7 @@ import pyarrow as pa
 from flows.cli.output import Output
 from flows.errors import DONE, BlockedError, RecipeError
 from flows.evaluate import local_snapshot
-from flows.job import Job, open_job
-from flows.progress import StopSignal, make_reporter
+from flows.job import Job, opened
 from flows.recipe import load_recipe
 from storage.lake import promotions
 from storage.records.durable import create_file
@@ -41,9 +40,8 @@ def fill_nulls(
     """
     recipe = load_recipe(path, changes)
     _check_output(target)
-    stop, output = StopSignal(), Output()
-    with stop.listening():
-        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+    output = Output()
+    with opened(recipe) as job:
         before, after, version = _filled(job, source, columns)
         _write_once(after, target)
     counts = {

@@ -21,9 +21,8 @@ import yaml
 from flows.cli.check import describe
 from flows.cli.output import Output
 from flows.errors import DONE, RecipeError
-from flows.job import open_job
+from flows.job import opened
 from flows.nightly import prepare
-from flows.progress import StopSignal, make_reporter
 from flows.recipe import Recipe, apply_change, parse_recipe
 from storage.errors import SourceError
 from storage.records.schema import Column
@@ -138,9 +137,7 @@ def _recipe(raw: Mapping[str, Any], found: Survey) -> Recipe:
 
 def _described(recipe: Recipe) -> dict[str, Any]:
     """Return what `ganmill check` finds in the data by this recipe."""
-    stop = StopSignal()
-    with stop.listening():
-        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+    with opened(recipe) as job:
         return describe(job, prepare(job))
 
 

@@ -32,7 +32,6 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.cockpit.local import POOL
 from flows.errors import EngineError, RecipeError
-from flows.tracked.gpu_lease import configured_pool, ensure_limit
 from flows.tracked.housekeeping import MANY, TAG, read_deployments
 
 SLUG = "recipe"
@@ -288,13 +287,3 @@ def _say(schedule: Any) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
-
-
-def ensure_gpu_limit() -> bool:
-    """Make the limit of the GPU pool as the settings say; False when nothing was to do.
-
-    Raises:
-        SettingsError: a `GANMILL_*` variable cannot be understood.
-    """
-    with get_client(sync_client=True) as client:
-        return ensure_limit(client, configured_pool())

@@ -26,7 +26,7 @@ from pydantic import ConfigDict, Field
 
 from flows.decision import LONGEST_REASON, answered, promote, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Question, Stages
+from flows.job import Answer, Assessed, Candidate, Choice, Job, Question, Stages
 from flows.publish import announce
 from flows.report.markdown import question_markdown
 from gan.report import Verdict
@@ -54,7 +54,7 @@ class ApprovalForm(RunInput):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="Decision")
 
-    answer: AnswerKind = Field(title="Decision")
+    answer: Answer = Field(title="Decision")
     """publish: this generator becomes champion and publishes, refused or not. keep champion: it
     does not, and the champion publishes. stop: nothing is published."""
     by: str = Field(title="Your name", min_length=1, max_length=200)
@@ -188,11 +188,10 @@ def _answered(
     complaint = ""
     if last is not None and response is not None:
         form = ApprovalForm.model_validate(response)
-        answer = Answer(kind=form.answer, by=form.by, reason=form.reason)
-        complaint = worsened(judged, last.verdict) if answer.kind == "publish" else ""
+        complaint = worsened(judged, last.verdict) if form.answer == "publish" else ""
         try:
             if not complaint:
-                return answered(assessed, choice, answer)
+                return answered(assessed, choice, form.answer, by=form.by, reason=form.reason)
         except AnswerError as error:
             complaint = str(error)
     asked = AskedQuestion(

@@ -36,10 +36,7 @@ class Kept:
 def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -> Kept:
     """Announce what is pending, refresh hints, drop checkpoints of finished trainings, collect.
 
-    Args:
-        lake: which.
-        apply: False changes nothing and says what would be done.
-        emit: sends one event; None leaves pending what is.
+    Without `apply` nothing is changed; without `emit` events stay pending.
 
     Raises:
         LakeError: the lake failed; what was done stays, run again.

@@ -22,16 +22,7 @@ RECIPES = Path("deployments/recipes")
 def go_up(
     recipes: str | None, *, lake: str | None, pool: str, host: str, port: int, install: bool
 ) -> int:
-    """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C.
-
-    Args:
-        recipes: where they are.
-        lake: instead of every recipe's own.
-        pool: the work pool of the runs.
-        host: address to listen on.
-        port: of the UI.
-        install: as services of this machine, which go on after the command has ended.
-    """
+    """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C."""
     output, found = Output(), _recipes(recipes, lake)
     work = load_settings().work_folder.absolute()
     cockpit = Cockpit(host=host, port=port, folder=work / "cockpit")

@@ -28,16 +28,7 @@ def fill_nulls(
     changes: Sequence[str],
     as_json: bool,
 ) -> int:
-    """Fill the nulls of a table and write it, whole or not at all.
-
-    Args:
-        path: of the recipe whose champion fills them.
-        source: CSV or Parquet: a file, folder or glob, local or on S3.
-        target: a file that does not exist, `.parquet` or `.csv`.
-        columns: to fill; empty = all.
-        changes: `key=value`, applied to the recipe.
-        as_json: write counts as JSON.
-    """
+    """Fill the nulls of a table, all or in some columns, and write it, whole or not at all."""
     recipe = load_recipe(path, changes)
     _check_output(target)
     output = Output()

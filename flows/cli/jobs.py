@@ -96,15 +96,7 @@ def next_steps(outcome: Outcome, next_seed: int) -> list[str]:
 def run_job(
     path: Path, changes: Sequence[str], *, track: bool, api_url: str | None, as_json: bool
 ) -> int:
-    """Do the whole job.
-
-    Args:
-        path: of the recipe.
-        changes: `key=value`, applied to the recipe.
-        track: as a Prefect flow run, by Prefect's own settings, else on its temporary server.
-        api_url: as a flow run at this Prefect API.
-        as_json: write the outcome as JSON.
-    """
+    """Do the whole job; as a flow run where `track` or a Prefect API says so."""
     recipe = load_recipe(path, changes)
     with opened(recipe) as job:
         if track or api_url:

@@ -96,12 +96,7 @@ def has_worker(name: str, pool: str = POOL) -> bool:
 
 
 def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
-    """Make or change every deployment.
-
-    Args:
-        specs: as `flows.cockpit.specs` makes them.
-        pool: the work pool whose workers do the runs; it must be there.
-    """
+    """Make or change every deployment; the work pool must be there."""
     with get_client(sync_client=True) as client:
         for one in specs:
             _register(client, one, pool)
@@ -203,12 +198,7 @@ SHORT = 80
 
 
 def drift(specs: Sequence[DeploymentSpec], pool: str = POOL) -> tuple[str, ...]:
-    """Return one sentence for everything in which Prefect differs from the recipes.
-
-    Args:
-        specs: as `flows.cockpit.specs` makes them.
-        pool: the work pool that the runs should go to; the deployments of others are not looked at.
-    """
+    """Return a sentence for everything in which Prefect differs; other work pools are left out."""
     found: list[str] = []
     ids = set()
     with get_client(sync_client=True) as client:

@@ -285,12 +285,7 @@ def start_units(where: Services) -> bool:
 
 
 def missing_variables(environment: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the variables of this shell that the services will not have.
-
-    Args:
-        environment: the file of variables.
-        names: of the variables that this process has.
-    """
+    """Return those of the variables that services need and their file does not have."""
     known = {_name(line) for line in environment.read_text().splitlines()}
     return tuple(sorted(name for name in names if name.startswith(OURS) and name not in known))
 

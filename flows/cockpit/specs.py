@@ -105,11 +105,7 @@ HEAD = """\
 
 
 def prefect_yaml(recipes: Sequence[Recipe], pool: str = POOL) -> str:
-    """Return the file that registers the deployments of these recipes.
-
-    Args:
-        recipes: with local paths as seen from `HERE`.
-        pool: the work pool whose workers do the runs.
+    """Return the file that registers these recipes, whose local paths are as seen from `HERE`.
 
     Raises:
         RecipeError: a recipe holds `{{`, which Prefect would fill in.

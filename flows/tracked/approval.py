@@ -84,9 +84,7 @@ class AskedQuestion:
 def with_questions(job: Job, stages: Stages) -> Stages:
     """Return the stages of a flow run: it may ask, and goes on with the generator it asked about.
 
-    Args:
-        job: of the run.
-        stages: as tasks; their `ask` is for runs without a deployment.
+    A run without a deployment keeps the `ask` that it has.
     """
     run = runtime.flow_run.id
     if runtime.deployment.id is None or run is None:
@@ -150,12 +148,7 @@ def last_question(inputs: RunInputs) -> AskedQuestion | None:
 
 
 def open_elsewhere(asked: AskedQuestion, run: UUID) -> str | None:
-    """Return the name of another run that waits for the answer to the same question.
-
-    Args:
-        asked: the question.
-        run: the one that is about to ask it.
-    """
+    """Return the name of another run than this that waits for the answer to the same question."""
     for other, run_name in waiting_runs():
         theirs = None if other == run else last_question(RunInputs(other))
         if theirs is not None and theirs.subject == asked.subject:

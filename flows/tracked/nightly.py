@@ -47,10 +47,7 @@ def in_sequence(task: Callable[..., T], last: list[Any]) -> Callable[..., T]:
 
     By itself Prefect looks through everything that a task is given and draws an arrow from each
     task that any part of it may come from: a web of arrows, and seconds for a large report.
-
-    Args:
-        task: of Prefect.
-        last: holds the last result that is not None; shared by the tasks of one sequence.
+    `last` holds the last result that is not None, for all tasks of the sequence.
     """
 
     def run(*given: Any) -> T:

@@ -137,11 +137,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
 
 
 def adjusted(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """Return a recipe with the values of the short form.
-
-    Args:
-        recipe: as it is deployed.
-        changes: what `form_values` returns, changed.
+    """Return a recipe with the values of the short form (`form_values`).
 
     Raises:
         RecipeError: the values do not go together.

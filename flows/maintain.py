@@ -43,19 +43,16 @@ def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -
     """
     collector = Collector(lake, now())
     finished = _finished_trainings(lake)
-    if not apply:
-        return Kept(
-            applied=False, announced=(), removals=tuple(collector.due()), checkpoints=finished
-        )
-    announced, unsent = _announce(lake, emit)
-    for name in list_datasets(lake):
-        refresh_hint(lake, name)
-    for key in finished:
-        drop_checkpoints(lake, key)
+    announced, unsent = _announce(lake, emit) if apply else ((), "")
+    if apply:
+        for name in list_datasets(lake):
+            refresh_hint(lake, name)
+        for key in finished:
+            drop_checkpoints(lake, key)
     return Kept(
-        applied=True,
+        applied=apply,
         announced=announced,
-        removals=tuple(collector.collect()),
+        removals=tuple(collector.collect() if apply else collector.due()),
         checkpoints=finished,
         unsent=unsent,
     )

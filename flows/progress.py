@@ -198,10 +198,7 @@ class _BarMeter:
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
         self.done = done
-        if total is None:
-            self.progress.update(self.task, completed=done, note=note)
-        else:
-            self.progress.update(self.task, completed=done, total=total, note=note)
+        self.progress.update(self.task, completed=done, total=total, note=note)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

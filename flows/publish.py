@@ -45,7 +45,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         LakeError: the lake failed.
     """
     plan = agree(job.lake, propose_plan(job, prepared, choice))
-    if is_committed(job, plan):
+    if any(one.version == plan.version for one in datasets.versions(job.lake, job.name)):
         job.reporter.say(f"Published before: {job.name}/{plan.version}")
         return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
@@ -87,11 +87,6 @@ def is_published(job: Job, choice: Choice) -> bool:
     key = run_key(job.recipe, synthesis, choice.judged.snapshot_digest)
     found = datasets.versions(job.lake, job.name)
     return any(one.version.endswith(f"-{key[:8]}") for one in found)
-
-
-def is_committed(job: Job, plan: Plan) -> bool:
-    """Say whether readers see the plan's version."""
-    return any(one.version == plan.version for one in datasets.versions(job.lake, job.name))
 
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:

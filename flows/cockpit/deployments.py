@@ -7,6 +7,7 @@ stays, and nothing is ever deleted but a schedule that the recipe no longer has.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -78,14 +79,10 @@ class DeploymentSpec:
         return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
-def ensure_pool(pool: str = POOL) -> bool:
-    """Make the work pool; False when it was there, of whatever type."""
-    with get_client(sync_client=True) as client:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-        except ObjectAlreadyExists:
-            return False
-    return True
+def ensure_pool(pool: str = POOL) -> None:
+    """Make the work pool, unless it is there, of whatever type."""
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
 
 
 def has_worker(name: str, pool: str = POOL) -> bool:
@@ -99,7 +96,17 @@ def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
     """Make or change every deployment; the work pool must be there."""
     with get_client(sync_client=True) as client:
         for one in specs:
-            _register(client, one, pool)
+            known = read(client, one)
+            if known is None:
+                client.create_deployment(
+                    flow_id=client.create_flow_from_name(one.flow.name),
+                    name=one.name,
+                    schedules=_new_schedules(one),
+                    **_content(one, pool),
+                )
+            else:
+                client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
+                _match_schedule(client, known, one)
 
 
 def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
@@ -108,20 +115,6 @@ def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse |
         return client.read_deployment_by_name(one.full_name)
     except ObjectNotFound:
         return None
-
-
-def _register(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> None:
-    known = read(client, one)
-    if known is None:
-        client.create_deployment(
-            flow_id=client.create_flow_from_name(one.flow.name),
-            name=one.name,
-            schedules=_new_schedules(one),
-            **_content(one, pool),
-        )
-    else:
-        client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
-        _match_schedule(client, known, one)
 
 
 def _content(one: DeploymentSpec, pool: str) -> dict[str, Any]:
@@ -255,17 +248,12 @@ def _schedules(one: DeploymentSpec, known: DeploymentResponse) -> Iterator[str]:
     for each in ours:
         if each.schedule != one.schedule:
             yield f"its schedule is {_say(each.schedule)}, the recipe says {_say(one.schedule)}"
-    yield from (
-        f"its schedule {_say(each.schedule)} is paused in Prefect"
-        for each in known.schedules
-        if not each.active
-    )
-    if one.one_at_a_time:
-        yield from (
-            f"has a schedule {_say(each.schedule)} that was added in Prefect and is kept"
-            for each in known.schedules
-            if each.slug != SLUG
-        )
+    for each in known.schedules:
+        if not each.active:
+            yield f"its schedule {_say(each.schedule)} is paused in Prefect"
+    added = [each for each in known.schedules if one.one_at_a_time and each.slug != SLUG]
+    for each in added:
+        yield f"has a schedule {_say(each.schedule)} that was added in Prefect and is kept"
 
 
 def _say(schedule: Any) -> str:

@@ -44,13 +44,16 @@ def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec,
 
 def of_recipe(recipe: Recipe) -> tuple[DeploymentSpec, DeploymentSpec]:
     """Return the two deployments of a recipe: the whole form, and the short one."""
+    when, schedule = recipe.schedule, None
+    if when.cron is not None:
+        schedule = CronSchedule(cron=when.cron, timezone=when.timezone)
     nightly = DeploymentSpec(
         flow=nightly_flow,
         name=recipe.name,
         description=f"{purpose(nightly_flow)}\n\n{_about(recipe)}",
         parameters={"recipe": recipe.model_dump(mode="json")},
         one_at_a_time=True,
-        schedule=_schedule(recipe),
+        schedule=schedule,
     )
     adjust = DeploymentSpec(
         flow=adjust_flow,
@@ -75,11 +78,6 @@ def _about(recipe: Recipe) -> str:
         f"From `{recipe.source.uri}` into `{recipe.output.lake}` as `{recipe.name}`; runs {night}. "
         "Every field of the form is explained in docs/recipe.md."
     )
-
-
-def _schedule(recipe: Recipe) -> CronSchedule | None:
-    when = recipe.schedule
-    return None if when.cron is None else CronSchedule(cron=when.cron, timezone=when.timezone)
 
 
 HERE = Path("{{ $PWD }}")

@@ -61,7 +61,15 @@ def send(announcement: Announcement) -> None:
 
 
 def event_of(announcement: Announcement) -> Event:
-    """Return the event as Prefect knows it: beside what it is about, the run that it came from."""
+    """Return the event as Prefect knows it, with the flow run that sends it and its deployment."""
+    known = {"flow-run": runtime.flow_run.id, "deployment": runtime.deployment.id}
+    related = [
+        RelatedResource(
+            {"prefect.resource.id": f"prefect.{kind}.{one}", "prefect.resource.role": kind}
+        )
+        for kind, one in known.items()
+        if one
+    ]
     return Event(
         event=announcement.event,
         resource=Resource(
@@ -70,21 +78,9 @@ def event_of(announcement: Announcement) -> Event:
                 "prefect.resource.name": announcement.payload["name"],
             }
         ),
-        related=_origin(),
+        related=related,
         payload=dict(announcement.payload),
     )
-
-
-def _origin() -> list[RelatedResource]:
-    """Return the flow run that this process does, and its deployment."""
-    known = {"flow-run": runtime.flow_run.id, "deployment": runtime.deployment.id}
-    return [
-        RelatedResource(
-            {"prefect.resource.id": f"prefect.{kind}.{one}", "prefect.resource.role": kind}
-        )
-        for kind, one in known.items()
-        if one
-    ]
 
 
 INTERVAL_S = 5.0

@@ -19,7 +19,6 @@ from flows.recipe import Recipe
 from gan.gate import Judgement
 from gan.report import Evaluation, Report, Verdict
 from storage.lake import datasets, layout
-from storage.lake.announce import Emit
 from storage.lake.manifest import FileEntry, Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
@@ -207,8 +206,8 @@ class Job:
     """The night this run belongs to; a retry keeps it."""
     reporter: Reporter = field(default_factory=SilentReporter)
     stop: StopSignal = field(default_factory=StopSignal)
-    emit: Emit | None = None
-    """Sends events; None when there is nobody to send them to, and they stay pending."""
+    emit: Callable[[Any], None] | None = None
+    """Sends a `storage.lake.announce.Announcement`; None: they stay pending."""
     spent: Spending = field(default_factory=Spending)
     """What this run has used so far."""
     gpu_lease: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -348,37 +347,12 @@ class Stages:
     publish: Callable[[Prepared, Choice, SynthesisResult], Outcome]
 
 
-def blocked_outcome(job: Job, choice: Choice) -> Outcome:
-    """Return the outcome of a job that publishes nothing."""
-    return _outcome(job, choice, "blocked", report_page(job, choice.judged))
-
-
-def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcome:
-    """Return the outcome of a job whose version is in the lake."""
-    name, version = made.plan.name, made.plan.version
-    manifest = datasets.read_manifest(job.lake, name, version)
-    page = in_lake(job, layout.meta_key(name, version, "report.html"))
-    folder = in_lake(job, layout.version_folder(name, version)) + "/"
-    published = Published(
-        version=version,
-        path=folder,
-        reading=how_to_read(manifest, folder),
-        manifest=in_lake(job, layout.manifest_key(name, version)),
-        report_html=page,
-        rows=manifest.rows,
-        shards=len(manifest.files),
-        total_bytes=manifest.total_bytes,
-        class_counts=tuple(manifest.class_counts),
-        existed=made.committed,
-        verdict=str(manifest.fields.gate.get("verdict", "-")),
-        override=manifest.fields.gate.get("override"),
-    )
-    return _outcome(job, choice, "present" if made.committed else "published", page, published)
-
-
-def _outcome(
-    job: Job, choice: Choice, status: Status, page: str, published: Published | None = None
-) -> Outcome:
+def outcome_of(job: Job, choice: Choice, made: SynthesisResult | None = None) -> Outcome:
+    """Return the outcome of a job, which published nothing if no shards were made."""
+    published = None if made is None else _published(job, made)
+    status: Status = "blocked"
+    if published is not None:
+        status = "present" if published.existed else "published"
     return Outcome(
         name=job.name,
         status=status,
@@ -386,9 +360,29 @@ def _outcome(
         reason=choice.reason,
         generator=choice.judged.version,
         report=choice.judged.report,
-        report_page=page,
+        report_page=published.report_html if published else report_page(job, choice.judged),
         published=published,
         cost=job.spent.so_far(),
+    )
+
+
+def _published(job: Job, made: SynthesisResult) -> Published:
+    name, version = made.plan.name, made.plan.version
+    manifest = datasets.read_manifest(job.lake, name, version)
+    folder = in_lake(job, layout.version_folder(name, version)) + "/"
+    return Published(
+        version=version,
+        path=folder,
+        reading=how_to_read(manifest, folder),
+        manifest=in_lake(job, layout.manifest_key(name, version)),
+        report_html=in_lake(job, layout.meta_key(name, version, "report.html")),
+        rows=manifest.rows,
+        shards=len(manifest.files),
+        total_bytes=manifest.total_bytes,
+        class_counts=tuple(manifest.class_counts),
+        existed=made.committed,
+        verdict=str(manifest.fields.gate.get("verdict", "-")),
+        override=manifest.fields.gate.get("override"),
     )
 
 

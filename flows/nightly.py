@@ -30,11 +30,11 @@ from flows.job import (
     Judged,
     Outcome,
     Stages,
-    blocked_outcome,
     now,
+    outcome_of,
 )
+from flows.keys import train_key
 from flows.publish import announce, announce_blocked, is_published, publish, synthesize
-from flows.recipe import train_key
 from flows.train import find_candidate, train, watch, young_champion
 from storage.errors import AbandonedError, PromotionConflictError
 from storage.lake import promotions
@@ -126,7 +126,7 @@ def nightly(job: Job, stages: Stages) -> Outcome:
     choice = agree_on_choice(stages, prepared, candidate)
     if choice.kind in NOBODY:
         announce_blocked(job, choice)
-        return blocked_outcome(job, choice)
+        return outcome_of(job, choice)
     announce(job)
     return publish_choice(stages, prepared, choice)
 
@@ -186,7 +186,7 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     assessed = stages.evaluate(prepared, candidate)
     choice = decide(stages, assessed)
     if choice.kind in NOBODY:
-        return blocked_outcome(job, choice)
+        return outcome_of(job, choice)
     return publish_choice(stages, prepared, choice) if is_published(job, choice) else None
 
 

@@ -17,10 +17,10 @@ from flows.job import (
     Outcome,
     SynthesisResult,
     now,
-    published_outcome,
+    outcome_of,
     uncounted,
 )
-from flows.recipe import run_key, synthesis_part, training_part
+from flows.keys import run_key, synthesis_part, training_part
 from flows.report.page import render
 from gan.config import ALGORITHM_VERSION
 from storage.lake import datasets
@@ -146,7 +146,7 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
             )
             meter.update(len(made.plan.shards))
     announce(job)
-    return published_outcome(job, choice, made)
+    return outcome_of(job, choice, made)
 
 
 def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFields:
@@ -240,19 +240,11 @@ def announce_blocked(job: Job, choice: Choice) -> None:
     the champion is blocked today, has no record of its own: when it is killed before the event was
     sent, the next run that ends the same way sends it.
     """
-    version = choice.judged.version
+    judged = choice.judged
     if job.emit is None or any(
-        one.event == BLOCKED and one.payload["version"] == version for one in announce(job)
+        one.event == BLOCKED and one.payload["version"] == judged.version for one in announce(job)
     ):
         return
-    try:
-        job.emit(_blocked(job, choice))
-    except UnsentError as error:
-        job.reporter.say(f"Not announced: {error}")
-
-
-def _blocked(job: Job, choice: Choice) -> Announcement:
-    judged = choice.judged
     page = generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
     payload = {
         "name": job.name,
@@ -266,4 +258,8 @@ def _blocked(job: Job, choice: Choice) -> Announcement:
         "snapshot_digest": judged.snapshot_digest,
         "report": f"{job.lake.uri}/{page}",
     }
-    return Announcement(event=BLOCKED, resource=f"ganmill.generator.{job.name}", payload=payload)
+    resource = f"ganmill.generator.{job.name}"
+    try:
+        job.emit(Announcement(event=BLOCKED, resource=resource, payload=payload))
+    except UnsentError as error:
+        job.reporter.say(f"Not announced: {error}")

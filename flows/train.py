@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.job import Candidate, Job, now
+from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
-from flows.recipe import Recipe, train_key, training_part, training_seed
+from flows.recipe import Recipe
 from gan.errors import DataError, OutdatedError
 from storage.digests import sha256_hex
 from storage.errors import ObjectNotFoundError
@@ -55,14 +56,10 @@ def training_due(
     before: Mapping[str, Any],
     today: Mapping[str, Any],
 ) -> Due:
-    """Return whether training is due; pure.
+    """Return whether training is due on a night; pure.
 
-    Args:
-        recipe: of the job.
-        night: the run's scheduled date.
-        champion: its version; None before the first promotion.
-        before: what it was trained on; empty where that was not written.
-        today: what would be trained on now (`flows.recipe.training_part`).
+    `before` and `today` are what the champion, named by its version, was and would now be trained
+    on (`flows.keys.training_part`); `before` is empty where that was not written.
     """
     if champion is None:
         return Due(is_due=True, why=f"No generator of {recipe.name} is champion yet: training")
@@ -214,7 +211,9 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
     registry.fetch_checkpoint(job.lake, key, folder / "checkpoints")
-    _say_start(job, folder / "checkpoints")
+    seen = max((int(path.name) for path in (folder / "checkpoints").glob("[0-9]*")), default=0)
+    if seen:
+        job.reporter.say(f"Continuing at {seen:,} samples")
     with job.reporter.meter("Preparing the assessment", "records"):
         assess = build_assess(
             records["train"],
@@ -244,13 +243,6 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
     return job.gpu_lease() if device == "cuda" else nullcontext()
-
-
-def _say_start(job: Job, folder: Path) -> None:
-    """Say where the training goes on, if there is a checkpoint of it."""
-    seen = max((int(path.name) for path in folder.glob("[0-9]*")), default=0)
-    if seen:
-        job.reporter.say(f"Continuing at {seen:,} samples")
 
 
 def _show(meter: Meter) -> "Callable[[Tick], None]":

@@ -128,7 +128,6 @@ def guess_name(uri: str, otherwise: str = "images") -> str:
 
 
 def _recipe(raw: Mapping[str, Any], found: Survey) -> Recipe:
-    """Return the recipe that is proposed."""
     balance = {"balance": "real" if found.label is None else "equal"}
     source = {**raw["source"], **found.source, "label": found.label}
     whole = {**raw, "source": source, "synthesis": {**balance, **found.synthesis}}
@@ -143,11 +142,7 @@ def _described(recipe: Recipe) -> dict[str, Any]:
 
 @singledispatch
 def survey(source: Source, recipe: Recipe) -> Survey:  # noqa: ARG001 - others look at it
-    """Return what is proposed for a source; in general, a label by the name of its column.
-
-    Args:
-        source: that was opened by the recipe.
-        recipe: name, source and CSV as the user says them, without a label.
+    """Return what is proposed for the source of a recipe that names no label.
 
     Raises:
         SourceError: the source is unfit, or says something in two ways.
@@ -353,16 +348,13 @@ def _class_lines(class_counts: Mapping[str, list[list[Any]]]) -> list[str]:
     return [f"{len(totals)} classes: {', '.join(shown)}{more}"]
 
 
+PLAIN: Final[dict[str, Any]] = {"allow_unicode": True, "width": float("inf")}
+
+
 def _flow(value: Mapping[str, Any]) -> str:
-    text = yaml.safe_dump(
-        dict(value),
-        default_flow_style=True,
-        sort_keys=False,
-        allow_unicode=True,
-        width=float("inf"),
-    )
+    text = yaml.safe_dump(dict(value), default_flow_style=True, sort_keys=False, **PLAIN)
     return str(text).strip()
 
 
 def _scalar(value: str | None) -> str:
-    return str(yaml.safe_dump(value, allow_unicode=True, width=float("inf"))).split("\n")[0]
+    return str(yaml.safe_dump(value, **PLAIN)).split("\n")[0]

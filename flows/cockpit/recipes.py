@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,20 +34,8 @@ def shown(location: str) -> str:
     return _USER.sub("", location)
 
 
-def fetch(location: str, folder: Path) -> Path:
-    """Bring the recipes of a location into an empty folder.
-
-    Returns:
-        The folder or file that holds them now.
-
-    Raises:
-        RecipeError: git is missing, or finds no such repository, reference or folder.
-        SettingsError, LakeError: S3 cannot be reached.
-    """
-    return _from_git(location, folder) if location.startswith(GIT) else _from_s3(location, folder)
-
-
 def _from_s3(location: str, folder: Path) -> Path:
+    """Bring recipes into an empty folder, and return the folder or file that holds them now."""
     base, _, name = location.rstrip("/").rpartition("/")
     is_file = Path(name).suffix in SUFFIXES
     profile = load_profile(load_settings().recipes_storage)
@@ -143,8 +130,12 @@ def find_recipes(
     text = str(location)
     if not text.startswith(("s3://", GIT)):
         return _by_name(location, _load(Path(location), changes), folder or Path.cwd())
-    with _scratch(shown(text)) as scratch:
-        return _by_name(shown(text), _load(fetch(text, scratch), changes), None)
+    fetch = _from_git if text.startswith(GIT) else _from_s3
+    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as scratch:
+        try:
+            return _by_name(shown(text), _load(fetch(text, Path(scratch)), changes), None)
+        except RecipeError as error:
+            raise RecipeError(str(error).replace(scratch, shown(text))) from None
 
 
 def anchored(recipe: Recipe, folder: Path) -> Recipe:
@@ -214,16 +205,6 @@ def _check_independent(path: Path, recipe: Recipe) -> None:
             start = "but no folder is there to start from"
             msg = f"{path}: `{key}` is {uri!r}, {start}: write {remedy}"
             raise RecipeError(msg)
-
-
-@contextmanager
-def _scratch(location: str) -> Iterator[Path]:
-    """Give a folder to bring recipes into; a mistake names the location that they came from."""
-    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as folder:
-        try:
-            yield Path(folder)
-        except RecipeError as error:
-            raise RecipeError(str(error).replace(folder, location)) from None
 
 
 def _absolute(uri: str, folder: Path) -> str:

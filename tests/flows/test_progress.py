@@ -18,7 +18,7 @@ def test_the_console_decides(terminal, kind):
 
 
 def test_quiet_is_silent(capsys):
-    reporter = make_reporter(quiet=True)
+    reporter = SilentReporter()
     assert isinstance(reporter, SilentReporter)
     reporter.say("hello")
     with reporter.meter("a", "b") as meter:

@@ -132,12 +132,11 @@ def _blocking_reason(assessed: Assessed, config: GateConfig) -> str:
 
 def _kept(assessed: Assessed, reason: str) -> Choice:
     """Return that the champion synthesizes although the candidate was refused."""
-    champion = assessed.champion
-    if champion is None:
+    if assessed.champion is None:
         msg = f"no champion beside {assessed.challenger.version} was judged today"
         raise ValueError(msg)
     signed = _signed_champion(assessed.standing)
-    return Choice(kind="kept", judged=champion, reason=reason, signed=signed)
+    return Choice(kind="kept", judged=assessed.champion, reason=reason, signed=signed)
 
 
 def _signed_champion(standing: Standing) -> Promotion | None:

@@ -200,11 +200,7 @@ def _candidate(job: Job, stages: Stages, evaluator: Evaluator) -> Candidate | No
 
 
 def train_alone(stages: Stages) -> Candidate:
-    """Train, and leave the candidate in the lake.
-
-    Raises:
-        SourceError, LakeError, TrainingError …: what the stages raise.
-    """
+    """Train, and leave the candidate in the lake."""
     return stages.train(stages.prepare())
 
 

@@ -113,11 +113,7 @@ def _days(count: int) -> str:
 
 
 def due_tonight(job: Job, prepared: Prepared) -> Due:
-    """Return whether training is due on this night, by what the lake says of the champion.
-
-    Raises:
-        LakeError: the lake failed.
-    """
+    """Return whether training is due on this night, by what the lake says of the champion."""
     champion = promotions.champion(job.lake, job.name)
     version, before = None, dict[str, Any]()
     if champion is not None:
@@ -322,11 +318,7 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
 
 
 def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
-    """Return the champion when its age alone would spare a training.
-
-    Raises:
-        LakeError: the lake failed.
-    """
+    """Return the champion when its age alone would spare a training."""
     champion = promotions.champion(job.lake, job.name)
     if job.recipe.training.when != "interval" or champion is None:
         return None

@@ -79,12 +79,8 @@ def show_recipe(
 ) -> int:
     """Read the source, then print a recipe that `ganmill run` accepts.
 
-    Args:
-        uri: of the source.
-        label: its label column, or the name for the class of image folders; None = guessed.
-        name: of generator and data set; None = made from the URI.
-        changes: `source.csv.date_format=%d/%m/%Y` and the like, where a table says something in
-            two ways.
+    `label` is a column, or the name for the class of image folders. The changes are about
+    `source.csv`, where a table says something in two ways.
 
     Raises:
         SourceError: the source is missing, unfit, or says something in two ways.

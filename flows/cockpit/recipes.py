@@ -202,8 +202,9 @@ def _check_independent(path: Path, recipe: Recipe) -> None:
             remedy = "s3://bucket/prefix or an absolute path"
             if key == "output.lake":
                 remedy += ", or name the lake with --lake"
-            start = "but no folder is there to start from"
-            msg = f"{path}: `{key}` is {uri!r}, {start}: write {remedy}"
+            msg = (
+                f"{path}: `{key}` is {uri!r}, but no folder is there to start from: write {remedy}"
+            )
             raise RecipeError(msg)
 
 

@@ -30,10 +30,8 @@ _LISTS = re.compile(r"\n\n(?=(?:Args|Raises):\n)")
 def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec, ...]:
     """Return every deployment that there should be for these recipes.
 
-    Args:
-        recipes: each has deployments of its own.
-        pool: other than the usual one, it has flows on demand of its own too, because its workers
-            have rights of their own.
+    A pool other than the usual one has flows on demand of its own too, because its workers have
+    rights of their own.
     """
     name = ON_DEMAND_NAME if pool == POOL else f"{ON_DEMAND_NAME}-{pool}"
     on_demand = (

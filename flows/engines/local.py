@@ -164,8 +164,7 @@ class WorkerPool:
             EngineError: the workers keep dying.
             StorageError, GanError: what failed in a worker.
         """
-        todo = deque(indices)
-        left = set(indices)
+        todo, left = deque(indices), set(indices)
 
         def finish(index: int, entry: FileEntry) -> None:
             left.discard(index)

@@ -429,8 +429,7 @@ def _outline(bins: Sequence[Mapping[str, Any]], heights: Sequence[float]) -> str
 def _levels(levels: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Html:
     """Draw one row per level: its name, and both shares as lying bars."""
     largest = max((value for one in levels for value in one["values"]), default=0.0) or 1.0
-    rows = [_level(one, largest, names) for one in levels]
-    return element("div", rows, class_="levels")
+    return element("div", [_level(one, largest, names) for one in levels], class_="levels")
 
 
 def _level(one: Mapping[str, Any], largest: float, names: Sequence[str]) -> Html:

@@ -36,7 +36,7 @@ def heatmap(data: Mapping[str, Any], alt: str) -> Html:
     texts = [
         element(
             "text",
-            _cut(name),
+            name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…",
             x=(row + 1) * side + 6,
             y=(row + 0.5) * side,
             font_size=min(max(side - 1, 9), 12),
@@ -108,10 +108,6 @@ def _swatches(marks: Sequence[tuple[str, str]]) -> list[Html]:
 
 def _round(value: float) -> str:
     return compact(float(f"{value:.3g}"))
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 _BOX = 1000

@@ -206,11 +206,7 @@ def _answered(
 
 
 def _suspend(inputs: RunInputs, asked: AskedQuestion, text: str) -> None:
-    """Keep what is asked with the run, and end this process until a person has answered.
-
-    Raises:
-        Pause: always; Prefect ends the process and keeps the run.
-    """
+    """Keep what is asked with the run, and raise Prefect's Pause, which ends this process."""
     # A key is never used twice: Prefect forgets the keys of its suspensions when a run that ended
     # is retried, and keeps the inputs.
     kept = asdict(asked)

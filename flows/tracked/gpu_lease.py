@@ -57,10 +57,7 @@ def ensure_gpu_limit(pool: Settings) -> bool:
 def gpu_lease(pool: Settings, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
     """Hold a lease within the block; wait for a free slot first, and say so.
 
-    Args:
-        pool: which pool, and how long a slot stays with a holder that does not renew its lease.
-        stop: asked when the lease is lost.
-        say: where to tell that it waits.
+    `stop` is asked when the lease is lost.
 
     Raises:
         LeaseLostError: the lease was lost, and the block gave up when `stop` was asked.

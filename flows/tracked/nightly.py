@@ -5,7 +5,7 @@ judging and deciding are not.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
@@ -178,16 +178,8 @@ def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
     Raises:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
     """
-    do_nightly(as_recipe(recipe))
-
-
-def as_recipe(given: Recipe | Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a run: of a command as it is, of the run form from plain values.
-
-    Raises:
-        RecipeError: the form holds no valid recipe.
-    """
-    return given if isinstance(given, Recipe) else parse_recipe(given)
+    given: Any = recipe  # plain values, where they come from the run form
+    do_nightly(given if isinstance(given, Recipe) else parse_recipe(given))
 
 
 def do_nightly(recipe: Recipe) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from flows.job import Assessed, Candidate, Job, Judged, now
-from flows.recipe import evaluation_key, verdict_key
+from flows.keys import evaluation_key, verdict_key
 from flows.report.page import render
 from gan.errors import DataError, OutdatedError
 from gan.gate import Judgement, gate_record, in_force, judge

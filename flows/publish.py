@@ -17,10 +17,10 @@ from flows.job import (
     Outcome,
     SynthesisResult,
     now,
-    published_outcome,
+    outcome_of,
     uncounted,
 )
-from flows.recipe import run_key, synthesis_part, training_part
+from flows.keys import run_key, synthesis_part, training_part
 from flows.report.page import render
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
@@ -46,7 +46,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         LakeError: the lake failed.
     """
     plan = agree(job.lake, propose_plan(job, prepared, choice))
-    if is_committed(job, plan):
+    if any(one.version == plan.version for one in datasets.versions(job.lake, job.name)):
         job.reporter.say(f"Published before: {job.name}/{plan.version}")
         return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
@@ -88,11 +88,6 @@ def is_published(job: Job, choice: Choice) -> bool:
     key = run_key(job.recipe, synthesis, choice.judged.snapshot_digest)
     found = datasets.versions(job.lake, job.name)
     return any(one.version.endswith(f"-{key[:8]}") for one in found)
-
-
-def is_committed(job: Job, plan: Plan) -> bool:
-    """Say whether readers see the plan's version."""
-    return any(one.version == plan.version for one in datasets.versions(job.lake, job.name))
 
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
@@ -153,7 +148,7 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
             )
             meter.update(len(made.plan.shards))
     announce(job)
-    return published_outcome(job, choice, made)
+    return outcome_of(job, choice, made)
 
 
 def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFields:
@@ -184,7 +179,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),
         },
-        cost=job.spent.so_far().to_json(),
+        cost=job.spent.so_far(),
     )
 
 
@@ -247,19 +242,11 @@ def announce_blocked(job: Job, choice: Choice) -> None:
     the champion is blocked today, has no record of its own: when it is killed before the event was
     sent, the next run that ends the same way sends it.
     """
-    version = choice.judged.version
+    judged = choice.judged
     if job.emit is None or any(
-        one.event == BLOCKED and one.payload["version"] == version for one in announce(job)
+        one.event == BLOCKED and one.payload["version"] == judged.version for one in announce(job)
     ):
         return
-    try:
-        job.emit(_blocked(job, choice))
-    except UnsentError as error:
-        job.reporter.say(f"Not announced: {error}")
-
-
-def _blocked(job: Job, choice: Choice) -> Announcement:
-    judged = choice.judged
     page = generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
     payload = {
         "name": job.name,
@@ -273,4 +260,8 @@ def _blocked(job: Job, choice: Choice) -> Announcement:
         "snapshot_digest": judged.snapshot_digest,
         "report": f"{job.lake.uri}/{page}",
     }
-    return Announcement(event=BLOCKED, resource=f"ganmill.generator.{job.name}", payload=payload)
+    resource = f"ganmill.generator.{job.name}"
+    try:
+        job.emit(Announcement(event=BLOCKED, resource=resource, payload=payload))
+    except UnsentError as error:
+        job.reporter.say(f"Not announced: {error}")

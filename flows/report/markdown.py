@@ -401,7 +401,7 @@ SHOWN_CLASSES = 20
 def outcome_markdown(outcome: Outcome) -> str:
     """Return the outcome of a job: the data set, or the reason why there is none, and the cost."""
     published = outcome.published
-    cost = f"- **Cost of this run** {cost_text(outcome.cost.to_json())}"
+    cost = f"- **Cost of this run** {cost_text(outcome.cost)}"
     report = f"- **Report** {code(outcome.report_page)}"
     if published is None:
         head = f"# Nothing was published\n\n{plain(outcome.reason)}"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from flows.evaluate import public_notes
-from flows.job import Cost, Outcome, Published
+from flows.job import Outcome, Published
 from flows.report.markdown import (
     MAX_BYTES,
     MAX_PNG_BYTES,
@@ -245,7 +245,7 @@ class TestCurves:
         assert "<script>" not in curves_svg([chart])
 
 
-COST = Cost(wall_s=61.2, cpu_s=100.0, gpu_s=0.0, written_bytes=2**20)
+COST = {"wall_s": 61.2, "cpu_s": 100.0, "gpu_s": 0.0, "written_bytes": 2**20}
 
 
 def outcome(**changes) -> Outcome:

@@ -6,14 +6,8 @@ from types import MappingProxyType
 import pyarrow as pa
 import pytest
 
-from flows.recipe import (
-    evaluation_key,
-    parse_recipe,
-    run_key,
-    train_key,
-    training_part,
-    verdict_key,
-)
+from flows.keys import evaluation_key, run_key, train_key, training_part, verdict_key
+from flows.recipe import parse_recipe
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)

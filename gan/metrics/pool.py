@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan.metrics.distances import squared_distances
-from gan.metrics.frechet import frechet_distance, moments
-from gan.metrics.kernel import kernel_distance
+from gan.metrics.distribution import frechet_distance, kernel_distance, moments
 from gan.report import Direction
 
 Array = np.ndarray[Any, Any]

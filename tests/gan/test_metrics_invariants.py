@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gan.evaluation.resampling import compare_sets
 from gan.metrics.copies import copies, nominal_share, order, record_digests, threshold
 from gan.metrics.distances import nearest_distances, squared_distances
-from gan.metrics.frechet import frechet_distance, moments
+from gan.metrics.distribution import frechet_distance, moments
 from gan.metrics.intervals import random_half, spread_interval, wilson
 from gan.metrics.pool import make_pool, measure, measure_coverage, radii
 

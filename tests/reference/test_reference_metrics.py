@@ -6,8 +6,7 @@ from scipy.linalg import sqrtm
 
 from gan.metrics.copies import threshold
 from gan.metrics.distances import nearest_distances, squared_distances
-from gan.metrics.frechet import frechet_distance, moments
-from gan.metrics.kernel import kernel_distance
+from gan.metrics.distribution import frechet_distance, kernel_distance, moments
 from gan.metrics.pool import make_pool, measure
 
 

@@ -1,9 +1,11 @@
-"""What distances between rows say: coverage, density, and whether training rows come back.
+"""Closeness of rows: coverage, density, whether training rows come back, what attacks find.
 
 Rows of mixed columns are points, so that distances between them mean something. A number is its
 rank among train's, from 0 to √3, so that two random rows lie ½ apart (squared) on average; two
 different levels, or a value and a null, lie 1 apart. That is Gower's idea (1971, Biometrics 27,
 857), every column with the same weight whatever its unit, with squared differences.
+
+`Attacks` is what an attacker can tell apart: synthetic from real rows, training from unseen rows.
 
 Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamples.
 """
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.evaluation.resampling import Calibration, Real, compare_sets, measure_copies, summarise
+from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import (
     closest_share,
@@ -28,8 +31,10 @@ from gan.metrics.distances import (
     owners,
     resampled_shares,
 )
-from gan.metrics.intervals import random_half, spread_interval
+from gan.metrics.intervals import Z_95, random_half, spread_interval
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
+from gan.metrics.trees import out_of_fold_scores
+from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.columns.values import plain
@@ -42,6 +47,7 @@ from gan.tables.evaluation.columns import (
     levels_by_count,
     some,
 )
+from gan.tables.evaluation.usefulness import Features
 
 Array = np.ndarray[Any, Any]
 
@@ -296,3 +302,71 @@ def _coverage_ceiling(points_PF: Array, context: EvaluationContext) -> Real:
 def _known(digests: Sequence[bytes], known: frozenset[bytes]) -> Array:
     """Return which digests are known; bool (N,)."""
     return np.array([digest in known for digest in digests], dtype=bool)
+
+
+NOTABLE_MEMBERSHIP = 0.55
+"""Area from which the report says a sentence about it."""
+
+
+class Attacks:
+    """Attacks on a candidate's rows, and on the likelihood of its generator."""
+
+    def __init__(self, context: EvaluationContext, features: Features) -> None:
+        """Keep the holdout as trees take it."""
+        self.context, self.features = context, features
+        self.holdout_NF = features.of(context.holdout)
+
+    def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
+        """Yield `c2st` of as many fakes as there are reals."""
+        context, n = self.context, len(self.holdout_NF)
+        fakes = candidate.take(pa.array(sets[0]))
+        scores = out_of_fold_scores(
+            self.holdout_NF,
+            self.features.of(fakes),
+            self.features.is_levels,
+            numpy_stream(context.seed, "c2st-folds"),
+        )
+        found = delong(scores.fakes_M, scores.reals_N)
+        spread = null_spread(n, n)
+        draws = normal_draws(0.5, spread)
+        metric = Metric(
+            name="c2st",
+            scope="all",
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=n,
+            ceiling=summarise(draws, value=0.5).ceiling,
+            direction="lower",
+        )
+        replicates = []
+        for r in range(context.replicates):
+            reals_N = random_half(n, numpy_stream(context.seed, "holdout-half", r))
+            fakes_N = random_half(n, numpy_stream(context.seed, "candidate-half", r))
+            replicates.append(auc(scores.fakes_M[fakes_N], scores.reals_N[reals_N]))
+        upper_ends = tuple(draw + Z_95 * spread for draw in draws)
+        yield Measured(metric=metric, reals=upper_ends, replicates=tuple(replicates))
+
+    def membership(self, log_likelihood: Likelihood | None) -> Measured | None:
+        """Return how well the generator's likelihood tells training rows from unseen ones.
+
+        The loss attack of Yeom et al. 2018 (arXiv:1709.01604, section 3.2) at every threshold:
+        the area under its ROC curve. None for a generator that has no likelihood.
+        """
+        if log_likelihood is None:
+            return None
+        train = some(self.context.splits.train, self.context.n, self.context.seed, "membership")
+        inside, outside = log_likelihood(train), log_likelihood(self.context.holdout)
+        if inside is None or outside is None:
+            return None
+        found = delong(inside, outside)
+        metric = Metric(
+            name="membership",
+            scope="all",
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=len(outside),
+            direction="lower",
+        )
+        return Measured(metric=metric)

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from gan.modalities import Likelihood, Options, Splits, check_candidate
 from gan.report import Evaluation, Measured, Metric
-from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks
 from gan.tables.evaluation.closeness import (
     COPY_ROWS,
+    NOTABLE_MEMBERSHIP,
+    Attacks,
     Closeness,
     RowIdentity,
 )

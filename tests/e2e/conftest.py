@@ -75,7 +75,7 @@ class Place:
             text=True,
         )
 
-    def execute(self, *arguments: str) -> Done:
+    def run(self, *arguments: str) -> Done:
         process = self.start(*arguments)
         out, err = process.communicate()
         loaded = json.loads((self.folder / "modules.json").read_text())

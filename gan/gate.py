@@ -381,7 +381,8 @@ def _sentence(
     if outcome == "block":
         return f"{found}: the whole interval is {_limit(bounds.block_low, bounds.block_high)}"
     if outcome == "warn":
-        return f"{found}: not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
+        end = "the upper end is " if bounds.upper_end else ""
+        return f"{found}: {end}not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
     return f"{found}: within the pass bound"
 
 

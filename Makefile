@@ -46,7 +46,7 @@ lint: .venv/.dev  ## ruff, formatting too
 types: .venv/.dev  ## mypy, strict
 	$(BIN)/mypy
 
-layers: .venv/.dev  ## flows over gan and storage, which do not know each other
+layers: .venv/.dev  ## flows over gan over storage.records; storage knows neither
 	$(BIN)/lint-imports
 
 bench: .venv/.dev  ## measure: training step, synthesis against its limit, the demo's quality

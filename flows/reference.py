@@ -158,7 +158,11 @@ def _metrics() -> Iterator[str]:
     from storage.records.modalities import MODALITIES
 
     yield from ("", "## Metrics and their default bounds", "")
-    yield "The gate judges these metrics; `gate.bounds` names them as they stand here."
+    yield "The gate judges these metrics; `gate.bounds` names them as they stand here. `Real data`"
+    yield "is the ceiling, what real records reach, and `nominal` the share of unseen real records"
+    yield "that count as copies. `Upper end`: the upper end of the interval must be inside, not the"
+    yield "value. A generator is blocked where the whole interval is past the block bound and the"
+    yield "value is outside the pass bound; see [the gate](concepts.md#the-gate)."
     for modality in MODALITIES:
         yield from ("", f"### Metrics of {modality}", "")
         yield from ("| metric | passes | blocks | meaning |", "| --- | --- | --- | --- |")

@@ -67,9 +67,9 @@ class GateConfig(FrozenModel):
     approval: Literal["never", "always"] = Field("never", title="Approval")
     """always: a person says yes to every generator before it publishes, even to one that passes."""
     accept_unknown: bool = Field(False, title="Accept unknown")
-    """Promote even where the holdout is too small to know coverage or copies."""
+    """Promote even where the holdout is too small to know coverage, copies or DCR share."""
     bounds: tuple[MetricBound, ...] = Field((), title="Bounds")
-    """Bounds that replace the defaults of the metrics; the tables of metrics list these."""
+    """Bounds in place of the default ones, by the name of the metric."""
     real_pass_share: float = Field(0.95, gt=0, le=1, title="Real data passes")
     """A pass counts only where real data itself would pass with at least this probability."""
 
@@ -381,7 +381,8 @@ def _sentence(
     if outcome == "block":
         return f"{found}: the whole interval is {_limit(bounds.block_low, bounds.block_high)}"
     if outcome == "warn":
-        return f"{found}: not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
+        end = "the upper end is " if bounds.upper_end else ""
+        return f"{found}: {end}not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
     return f"{found}: within the pass bound"
 
 

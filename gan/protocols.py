@@ -76,7 +76,7 @@ class Generator(nn.Module):
         """
         if allowed_CK is not None:
             msg = (
-                "synthesis.given asks for conditions and this generator obeys none: remove them, "
+                "synthesis.given asks for conditions and this generator takes none: remove them, "
                 "or choose another generator.preset"
             )
             raise ConfigError(msg)

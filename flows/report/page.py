@@ -91,7 +91,7 @@ def table(data: Mapping[str, Any], alt: str) -> Html:
         element("th", str(name), scope="col", class_=_side(left=index in texts - right))
         for index, name in enumerate(data["columns"])
     ]
-    body = [element("tr", _cells(row, right)) for row in rows]
+    body = [element("tr", _cells(row, right, texts)) for row in rows]
     dense = "dense" if data.get("dense") else None
     inner = join(element("thead", element("tr", head)), element("tbody", body))
     return wide(inner, alt, class_=dense)
@@ -103,13 +103,16 @@ def wide(rows: Html, label: str, class_: str | None = None) -> Html:
     return element("div", inner, class_="wide", role="region", aria_label=label, tabindex="0")
 
 
-def _cells(row: Sequence[Any], right: set[int]) -> list[Html]:
+def _cells(row: Sequence[Any], right: set[int], texts: set[int]) -> list[Html]:
+    """Return the cells of a row; one without a value stands as the texts of its column do."""
     first, *rest = row
-    return [element("th", _cell(first), scope="row")] + [
-        element(
-            "td", _cell(value), class_=_side(left=isinstance(value, str) and index not in right)
-        )
+    lefts = [
+        index not in right and (isinstance(value, str) or (value is None and index in texts))
         for index, value in enumerate(rest, start=1)
+    ]
+    return [element("th", _cell(first), scope="row")] + [
+        element("td", _cell(value), class_=_side(left=left))
+        for value, left in zip(rest, lefts, strict=True)
     ]
 
 
@@ -161,8 +164,8 @@ def metrics_table(view: VerdictView) -> Html | None:
         fold = element("details", count, _table(view.of_parts, f"Metrics per {view.part}"))
     legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
     key = (
-        f"{legend}. The ceiling is the same metric of real validation records against the "
-        "holdout: what real data itself reaches."
+        f"{legend}. The ceiling is what real data reaches: the same metric between random halves "
+        "of real records that training has not seen."
     )
     table = _table(view.overall, "Metrics") if view.overall else None
     return join(table, element("p", key, class_="key"), fold)
@@ -278,12 +281,16 @@ def figures(report: Report, name: str) -> Html:
 
 
 def arranged(items: Sequence[Figure]) -> Html:
-    """Return figures, curves side by side where there is room."""
+    """Return figures, curves side by side where there is room; the key of bars below the last."""
     if not items:
         return Html("")
-    charts = [item.data for item in items if item.kind == "bars"]
-    key = bars_key(charts) if charts else None
-    return join(element("div", [figure(item) for item in items], class_="figures"), key)
+    bars_at = [index for index, item in enumerate(items) if item.kind == "bars"]
+    if not bars_at:
+        return element("div", [figure(item) for item in items], class_="figures")
+    shown, others = items[: bars_at[-1] + 1], items[bars_at[-1] + 1 :]
+    key = bars_key([items[index].data for index in bars_at])
+    rest = arranged(others) if others else None
+    return join(element("div", [figure(item) for item in shown], class_="figures"), key, rest)
 
 
 def drawn(report: Report, name: str) -> Html | None:

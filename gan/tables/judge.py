@@ -169,13 +169,13 @@ BARS = (
     BarGroup(
         id="attacks",
         caption="How well a classifier, a neighbour search and a membership attack tell synthetic "
-        "rows from real ones or find those of train: at one half they cannot.",
+        "rows from real ones or find training rows; at one half they cannot.",
         unit="share or AUC",
-        reference=(0.5, "cannot tell"),
+        reference=(0.5, "one half"),
     ),
     BarGroup(
         id="copies-ratio",
-        caption="Rows nearer to one of train than unseen real rows are, against their own share.",
+        caption="Share of rows nearer to a training row than unseen real rows are, over nominal.",
     ),
     BarGroup(
         id="usefulness",

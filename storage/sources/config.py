@@ -78,7 +78,7 @@ class SourceConfig(BaseModel):
     """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
     one without to the file name."""
     exclude: tuple[str, ...] = Field(default=(), title="Exclude")
-    """Globs of the files to leave out, in the manner of `include`."""
+    """Globs of the files to leave out, written like those of `include`."""
     resize: str | None = Field(default=None, title="Resize")
     """Bring every image to this size in pixels: `32` for a square, `32x48` for height x width.
     null = the images have one size already."""

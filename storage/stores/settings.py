@@ -66,11 +66,11 @@ class Settings(BaseSettings):
     storage: dict[str, StorageProfile] = Field(default_factory=dict)
     """Storage profiles by name, in lower case."""
     gpu_slot: str = Field(default="ganmill-gpu", min_length=1, max_length=100)
-    """Prefect's global concurrency limit of which a training on a GPU takes a slot."""
+    """Prefect's global concurrency limit of which a training on a GPU holds a lease."""
     gpu_slots: int = Field(default=1, ge=1, le=1000)
-    """How many trainings share the GPUs of that pool at once."""
+    """How many trainings may hold a lease of that limit at once."""
     gpu_lease_s: int = Field(default=120, ge=60, le=86400)
-    """How long a slot is kept for a training that no longer answers, in seconds."""
+    """How long the lease of a training that no longer renews it is kept, in seconds."""
     heartbeat_s: int = Field(default=30, ge=30, le=3600)
     """How often a run sends a heartbeat, in seconds; three missed in a row make it crashed."""
     reschedules: int = Field(default=2, ge=0, le=20)

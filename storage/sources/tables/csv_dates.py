@@ -265,10 +265,7 @@ def parse(texts: pa.Array, format_: str) -> Parsed:
 def write(micros_N: NDArray[np.int64], format_: str, offset_s: int = 0) -> pa.Array:
     """Return N texts of microseconds since 1970 in UTC, or since midnight.
 
-    Args:
-        micros_N: what to write.
-        format_: how.
-        offset_s: of the zone that the texts are in.
+    `offset_s` is that of the zone that the texts are in.
     """
     local = micros_N + offset_s * SECOND_US
     days = np.floor_divide(local, DAY_US)
@@ -360,7 +357,8 @@ def _clock(micros: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def _zone_text(offset_s: int) -> str:
+def zone_text(offset_s: int) -> str:
+    """Return an offset from UTC as +01:00."""
     sign, size = "-" if offset_s < 0 else "+", abs(offset_s)
     return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}"
 
@@ -375,7 +373,7 @@ def _written(part: str, values: dict[str, NDArray[np.int64]], offset_s: int) -> 
     if name == "p":
         return pa.array(["AM", "PM"]).take(pa.array(values["p"]))
     if name in "zZ":
-        zone = _zone_text(offset_s)
+        zone = zone_text(offset_s)
         if part in ("%-z", "%Z"):
             return "UTC" if part == "%Z" else zone[:3]
         return zone if part == "%:z" else zone.replace(":", "")

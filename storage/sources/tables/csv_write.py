@@ -4,21 +4,20 @@ The bytes depend on rows and dialect alone.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, parse, write
-from storage.sources.tables.csv_file import CsvLayout, first_record, rewritten
+from storage.sources.tables.csv_file import first_record, read_fields, rewritten
 from storage.sources.tables.csv_numbers import Marks, plain_texts
 from storage.sources.tables.dialect import Dialect, Style
 
 _BATCH_ROWS: Final = 65_536
-_BLOCK_BYTES: Final = 16 << 20
 _SAFE_DATES: Final = "%Y-%m-%d"
 _SAFE_SECONDS: Final = "%H:%M:%S"
 _SAFE_MICROS: Final = "%H:%M:%S.%f"
@@ -89,12 +88,7 @@ def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
 
 
 def safe_format(kind: pa.DataType, *, micros: bool) -> str:
-    """Return the ISO 8601 format in which every value of a type can be written.
-
-    Args:
-        kind: a date, time or timestamp.
-        micros: whether there are fractions of a second.
-    """
+    """Return the ISO 8601 format in which every date, time or timestamp can be written."""
     if pa.types.is_date(kind):
         return _SAFE_DATES
     clock = _SAFE_MICROS if micros else _SAFE_SECONDS
@@ -170,15 +164,15 @@ def _write_moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array
 
 def in_micros(column: pa.Array) -> NDArray[np.int64]:
     """Return microseconds since 1970 in UTC, or since midnight; 0 for nulls."""
-    kind = column.type
-    if pa.types.is_date(kind):
-        column = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
-    elif pa.types.is_time(kind):
-        column = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
-    else:
-        column = pc.cast(pc.cast(column, pa.timestamp("us", kind.tz)), pa.int64())
-    micros: NDArray[np.int64] = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
+    moments = column.cast(_micros_type(column.type)).cast(pa.int64())
+    micros: NDArray[np.int64] = pc.fill_null(moments, 0).to_numpy(zero_copy_only=False)
     return micros
+
+
+def _micros_type(kind: pa.DataType) -> pa.DataType:
+    return (
+        pa.time64("us") if pa.types.is_time(kind) else pa.timestamp("us", getattr(kind, "tz", None))
+    )
 
 
 def _step(micros: NDArray[np.int64], format_: str) -> NDArray[np.int64]:
@@ -236,40 +230,14 @@ def read_texts(data: bytes, dialect: Dialect) -> pa.Table:
         msg = "it ends within a line or a quoted field"
         raise ValueError(msg)
     if dialect.space:
-        text = _without_spaces(text, dialect)
+        text = rewritten(text.encode(), replace(dialect, sep_line=False)).decode()
     titles, end = first_record(text, dialect.delimiter, dialect.quote)
-    names = [str(number) for number in range(len(titles))]
     kept = len(titles) - dialect.trailing
     body = text[end:].encode()
     if not body:
         return pa.table([pa.array([], pa.string())] * kept, names=titles[:kept])
-    table = pa_csv.read_csv(
-        pa.BufferReader(body),
-        pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
-        pa_csv.ParseOptions(
-            delimiter=dialect.delimiter, quote_char=dialect.quote, newlines_in_values=True
-        ),
-        pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        ),
-    )
+    table = read_fields(pa.py_buffer(body), dialect, len(titles), pa.string(), nulls=True)
     return table.select(range(kept)).rename_columns(titles[:kept])
-
-
-def _without_spaces(text: str, dialect: Dialect) -> str:
-    layout = CsvLayout(
-        delimiter=dialect.delimiter,
-        quote=dialect.quote,
-        line_end=dialect.line_end,
-        space=True,
-        sep_line=False,
-        header=(),
-        header_end=0,
-    )
-    return rewritten(text.encode(), layout).decode()
 
 
 def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -> pa.Array:
@@ -300,21 +268,14 @@ def _read_booleans(texts: pa.Array, style: Style) -> pa.Array:
 
 def _read_moments(texts: pa.Array, kind: pa.DataType, style: Style) -> pa.Array:
     """Read moments in the column's format, or in the one that loses nothing."""
-    missing = pc.is_null(texts)
+    missing = pc.is_null(texts).to_numpy(zero_copy_only=False)
     present = texts.drop_null()
     formats = [safe_format(kind, micros=False), safe_format(kind, micros=True)]
     for format_ in [style.format, *formats] if style.format else formats:
         parsed = parse(present, format_)
         if parsed.ok_N.all():
             values = np.zeros(len(texts), np.int64)
-            values[~missing.to_numpy(zero_copy_only=False)] = parsed.micros_N
-            return _as_kind(pa.array(values, mask=missing.to_numpy(zero_copy_only=False)), kind)
+            values[~missing] = parsed.micros_N
+            return pa.array(values, mask=missing).cast(_micros_type(kind)).cast(kind)
     msg = f"a field is no {kind} as {' or '.join(formats)}"
     raise ValueError(msg)
-
-
-def _as_kind(micros: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_time(kind):
-        return micros.cast(pa.time64("us")).cast(kind)
-    zone = getattr(kind, "tz", None)
-    return micros.cast(pa.timestamp("us", zone)).cast(kind)

@@ -119,7 +119,7 @@ def find_format(
     best = int(np.argmax(shares))
     if shares[best] < _MOST:
         return None
-    if given is not None and _is_swap(tried[best][0], given):
+    if given is not None and sorted(_order(tried[best][0])) == sorted(_order(given)):
         tried = [one for one in tried if _order(one[0]) == _order(given)] or tried
         shares = [counts_U[parsed.ok_N].sum() / counts_U.sum() for _, parsed in tried]
         best = int(np.argmax(shares))
@@ -128,11 +128,6 @@ def find_format(
     equal = [name for (name, _), share in zip(tried, shares, strict=True) if share == shares[best]]
     others = {_order(name): name for name in equal if _order(name) != order}
     return Found(format=format_, others=tuple(others.values()), parsed=parsed)
-
-
-def _is_swap(format_: str, given: str) -> bool:
-    """Whether a format has day and month in another order than the recipe's, or in the same."""
-    return sorted(_order(format_)) == sorted(_order(given))
 
 
 def _candidates(sample: list[str], given: str | None) -> list[str]:

@@ -54,6 +54,12 @@ def pattern_of(texts: Sequence[str], min_group: int = 1) -> str:
     return "".join(_pattern_of_group(column) for column in zip(*alike, strict=True))
 
 
+def words_of_name(name: str) -> list[str]:
+    """Return the words of a column's name in small letters: `order` and `no` of `OrderNo`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return [word.lower() for word in re.split(r"[^0-9A-Za-z]+", spaced) if word]
+
+
 def literal(text: str) -> str:
     """Return the pattern that matches exactly this text."""
     return "".join(f"\\{c}" if c in _SYMBOLS else c for c in text)

@@ -14,6 +14,11 @@ from storage.sources.tables.source import TableRead
 
 Read = Callable[..., TableRead]
 
+
+def written(found: TableRead) -> Dialect:
+    return dialect_of(found.table.schema)
+
+
 EXCEL = (
     "sep=;\r\nName;Betrag;Kauf;PLZ\r\n"
     "Müller;1.234,50;31.12.2025;01234\r\nMaier;12,00;01.01.2024;99999\r\n"
@@ -48,22 +53,18 @@ def read(tmp_path: Path) -> Read:
 )
 def test_the_delimiter_gives_every_row_as_many_fields_as_the_header(read, text, delimiter, columns):
     found = read(text)
-    assert dialect_of(found.table.schema).delimiter == delimiter
+    assert written(found).delimiter == delimiter
     assert found.table.num_columns == columns
 
 
 def test_an_excel_export_is_understood_and_said_in_one_line(read):
     found = read(EXCEL.encode("utf-8-sig"))
-    assert found.notes[0] == dialect_of(found.table.schema).describe()
-    assert dialect_of(found.table.schema).describe() == (
+    assert found.notes[0] == written(found).describe()
+    assert written(found).describe() == (
         "CSV: delimiter ';', encoding utf-8, decimal ',', thousands '.', "
         "dates day.month.year in 'Kauf'"
     )
-    assert (
-        dialect_of(found.table.schema).bom,
-        dialect_of(found.table.schema).sep_line,
-        dialect_of(found.table.schema).line_end,
-    ) == (
+    assert (written(found).bom, written(found).sep_line, written(found).line_end) == (
         True,
         True,
         "\r\n",
@@ -75,7 +76,7 @@ def test_an_excel_export_is_understood_and_said_in_one_line(read):
         "date32[day]",
         "string",
     ]
-    assert found.metadata == {KEY: dialect_of(found.table.schema).to_json()}
+    assert found.metadata == {KEY: written(found).to_json()}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_an_excel_export_is_understood_and_said_in_one_line(read):
 )
 def test_the_encoding_is_found_and_a_guess_is_said(read, data, encoding, said):
     found = read(data)
-    assert dialect_of(found.table.schema).encoding == encoding
+    assert written(found).encoding == encoding
     assert found.table.column("b").to_pylist()[0][-1] in "ü€é"
     assert any(f"read as {encoding}" in note for note in found.notes) is said
 
@@ -103,19 +104,19 @@ def test_gzip_is_told_by_its_content(read):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_ends_and_line_ends_inside_quotes(read, end):
     found = read(f'a,b{end}1,"two{end}lines"{end}2,"say ""hi"", ok"{end}')
-    assert dialect_of(found.table.schema).line_end == end
+    assert written(found).line_end == end
     assert found.table.column("b").to_pylist() == [f"two{end}lines", 'say "hi", ok']
 
 
 def test_single_quotes_where_every_row_has_them(read):
     found = read("a,b\n1,'x, y'\n2,'z'\n")
-    assert dialect_of(found.table.schema).quote == "'"
+    assert written(found).quote == "'"
     assert found.table.column("b").to_pylist() == ["x, y", "z"]
 
 
 def test_a_space_after_every_delimiter_belongs_to_the_dialect(read):
     found = read('age, job, pay\n39, State-gov, 1.5\n50, "Own, small", ?\n')
-    assert dialect_of(found.table.schema).space
+    assert written(found).space
     assert found.table.column("job").to_pylist() == ["State-gov", "Own, small"]
     assert found.table.column("pay").to_pylist() == [1.5, None]
 
@@ -123,7 +124,7 @@ def test_a_space_after_every_delimiter_belongs_to_the_dialect(read):
 def test_blanks_around_names_are_kept_for_writing_alone(read):
     found = read(" a ,b\t\n1,2\n")
     assert found.table.column_names == ["a", "b"]
-    assert dialect_of(found.table.schema).style("a").header == " a "
+    assert written(found).style("a").header == " a "
 
 
 @pytest.mark.parametrize("text", ["a;b;;\n1;2;;\n3;4;;\n", "a;b\n1;2;;\n3;4;;\n"])
@@ -132,7 +133,7 @@ def test_columns_without_a_name_and_a_value_are_left_out(read, text):
         text = text.replace(";;", ";")
     found = read(text)
     assert found.table.column_names == ["a", "b"]
-    assert dialect_of(found.table.schema).trailing == text.splitlines()[1].count(";") - 1
+    assert written(found).trailing == text.splitlines()[1].count(";") - 1
 
 
 def test_rows_without_any_value_are_left_out(read):
@@ -149,7 +150,7 @@ def test_texts_beyond_the_limit_of_the_csv_module(read):
 def test_an_index_without_a_name_gets_one(read):
     found = read(",a\n0,x\n1,y\n")
     assert found.table.column_names == ["column_1", "a"]
-    assert dialect_of(found.table.schema).style("column_1").header == ""
+    assert written(found).style("column_1").header == ""
     assert any("column_1" in note for note in found.notes)
 
 
@@ -172,10 +173,7 @@ def test_an_index_without_a_name_gets_one(read):
 )
 def test_the_marks_of_numbers_are_proved_by_the_file(read, text, decimal, thousands, values):
     found = read(text)
-    assert (dialect_of(found.table.schema).decimal, dialect_of(found.table.schema).thousands) == (
-        decimal,
-        thousands,
-    )
+    assert (written(found).decimal, written(found).thousands) == (decimal, thousands)
     assert found.table.column("v").to_pylist() == values
 
 

@@ -68,10 +68,8 @@ def test_what_pandas_writes_is_read_and_written_back(tmp_path, seed):
     config = SourceConfig(uri=str(tmp_path / "a.csv"), label=None)
     found = read_csv_files(find_files(config, None), config)
     table = found.table
-    assert (dialect_of(found.table.schema).delimiter, dialect_of(found.table.schema).decimal) == (
-        delimiter,
-        decimal,
-    )
+    dialect = dialect_of(found.table.schema)
+    assert (dialect.delimiter, dialect.decimal) == (delimiter, decimal)
     assert {field.name: str(field.type) for field in table.schema} == TYPES
     for name in ("number", "count", "eight"):
         np.testing.assert_array_equal(table.column(name).to_numpy(), wanted[name])

@@ -147,7 +147,7 @@ def test_the_recipe_says_the_kind(texts, kind, expected):
 
 @pytest.mark.parametrize("texts", [["01/02/2025", "03/04/2024"], ["1-2-24", "3-4-24"]])
 def test_days_and_months_that_can_be_swapped_are_asked_for(texts):
-    with pytest.raises(SourceError, match="read equally well as .* and as "):
+    with pytest.raises(SourceError, match=r"read equally well as .* and as "):
         typed(column(texts), POINT)
     for wanted, day in (("%d/%m/%Y", 1), ("%m/%d/%Y", 2)):
         if "/" in texts[0]:

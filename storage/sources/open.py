@@ -29,11 +29,7 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
     """List a source, find out what it is, and check that it has what the recipe names.
 
     No record is decoded. The first modality whose builder knows the files has them, unless
-    `source.modality` names one.
-
-    Args:
-        config: the recipe's `source`.
-        profile: credentials; None = those that `config.storage` names.
+    `source.modality` names one. No profile: the credentials that `config.storage` names.
 
     Raises:
         SourceError: it is missing, empty, of mixed kinds, of another modality, or lacks a column.

@@ -12,6 +12,7 @@ Shape legend: N records, H height, W width, C channels.
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -45,7 +46,7 @@ from storage.sources.images.source import (
     ParquetImages,
     find_image_column,
 )
-from storage.sources.split import DIGEST_BYTES, SPLITS, as_digests
+from storage.sources.split import SPLITS
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 
 IMAGE: Final = "image"
@@ -136,10 +137,8 @@ class StagedImages:
         self._folder = folder
         self._files: dict[int, BinaryIO] = {}
         self._size: tuple[tuple[int, int], str] | None = None
-        self._channels: list[NDArray[np.uint8]] = []
-        self._digests: list[NDArray[np.uint8]] = []
-        self._final_digests: list[NDArray[np.uint8]] = []
-        self._columns: dict[str, list[pa.Array]] = {}
+        self.batches: list[DecodedBatch] = []
+        """Without their images."""
         self.rows = 0
         self.done: Counter[str] = Counter()
 
@@ -163,23 +162,14 @@ class StagedImages:
             raise SourceError(msg)
         return (*self._size[0], max(self._files))
 
-    @property
-    def digests(self) -> NDArray[np.uint8]:
-        """(N, 16), of the images as stored."""
-        return _joined(self._digests)
-
-    @property
-    def final_digests(self) -> NDArray[np.uint8]:
-        """(N, 16), of the images as delivered."""
-        return _joined(self._final_digests)
-
     def column(self, name: str) -> pa.Array:
         """Return the N values of a column.
 
         Raises:
             SourceError: two sources give it types that do not go together.
         """
-        parts = self._columns[name]
+        batches = (batch.columns for batch in self.batches)
+        parts = [batch.column(name) for batch in batches if name in batch.schema.names]
         try:
             return pa.concat_arrays([part.cast(parts[0].type) for part in parts])
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -202,18 +192,14 @@ class StagedImages:
             if channels not in self._files:
                 self._files[channels] = self._path(channels).open("xb", buffering=0)
             write_all(self._files[channels], images)
-        self._channels.append(batch.channels_K)
-        self._digests.append(batch.digests)
-        self._final_digests.append(batch.final_digests)
-        for name, values in zip(batch.columns.schema.names, batch.columns.columns, strict=True):
-            self._columns.setdefault(name, []).append(values)
+        self.batches.append(replace(batch, images={}))
         self.rows += len(batch.channels_K)
         self.done.update(batch.done)
 
     def write_splits(self, splits_N: NDArray[np.uint8], paths: Mapping[str, Path]) -> None:
         """Write the raw file of every split: uint8 (rows, H, W, C), in the order of the source."""
         height, width, channels = self.shape
-        channels_N = np.concatenate(self._channels)
+        channels_N = np.concatenate([batch.channels_K for batch in self.batches])
         step = max(_BLOCK_BYTES // (height * width * channels), 1)
         with ExitStack() as stack:
             outputs = [stack.enter_context(paths[name].open("xb", buffering=0)) for name in SPLITS]
@@ -228,7 +214,8 @@ class StagedImages:
 
     def counts_by_channels(self) -> dict[int, int]:
         """Return how many images there are of each number of channels."""
-        counts = np.bincount(np.concatenate(self._channels), minlength=5)
+        channels_N = np.concatenate([batch.channels_K for batch in self.batches])
+        counts = np.bincount(channels_N, minlength=5)
         return {channels: int(counts[channels]) for channels in sorted(self._files)}
 
     def _block(self, inputs: Mapping[int, BinaryIO], channels_B: NDArray[np.uint8]) -> Pixels:
@@ -270,10 +257,6 @@ def write_all(file: BinaryIO, array: Pixels) -> None:
         view = view[file.write(view) :]
 
 
-def _joined(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(parts) if parts else as_digests(b"" * DIGEST_BYTES)
-
-
 def _decode(job: PrepareJob, staged: StagedImages) -> tuple[tuple[str, ...], int]:
     """Stage every image; returns what was skipped and how many rows are of the first source."""
     total = sum(source.description.rows for source in job.sources)
@@ -311,8 +294,8 @@ def _collected(config: SourceConfig, staged: StagedImages, own_rows: int) -> Spl
     held_out = np.zeros(staged.rows, np.bool_)
     held_out[own_rows:] = True
     return SplitInputs(
-        digests=staged.digests,
-        final_digests=staged.final_digests,
+        digests=np.concatenate([batch.digests for batch in staged.batches]),
+        final_digests=np.concatenate([batch.final_digests for batch in staged.batches]),
         deciding=None if deciding is None else staged.column(deciding)[:own_rows],
         held_out=held_out,
     )

@@ -20,7 +20,7 @@ from storage.errors import SourceError
 from storage.records.schema import Kind
 from storage.sources.config import SourceConfig
 from storage.sources.tables.csv_dates import (
-    Found,
+    Parsed,
     find_format,
     has_date,
     has_time,
@@ -45,7 +45,6 @@ from storage.sources.tables.csv_numbers import (
 from storage.sources.tables.dialect import Style, in_words
 from storage.sources.tables.text_patterns import shown_shape
 
-_MOST_CODES = 0.5
 BOOLEANS: Final = (
     ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
 )  # fmt: skip
@@ -180,7 +179,7 @@ def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed 
     if kind in TEXT_KINDS:
         return whole
     found = find_format(words.texts, words.counts, rules.date_format)
-    if found is not None and found.parsed.ok_N.all():
+    if found is not None and found.ok_N.all():
         return dates(words, found)
     result = whole or booleans(words, BOOLEANS) or floats(words, rules)
     if result is None:
@@ -196,9 +195,9 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
     """
     if kind in ("date", "time", "timestamp"):
         found = find_format(words.texts, words.counts, rules.date_format)
-        if found is not None and found.parsed.ok_N.all():
+        if found is not None and found.ok_N.all():
             return dates(words, found)
-        misfits = words.value if found is None else words.spread(found.parsed.ok_N)
+        misfits = words.value if found is None else words.spread(found.ok_N)
         known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
         remedy = "set source.csv.date_format, or another kind in source.columns"
         raise _refusal(words, f"{kind}{known}", _example(words, misfits, rules), remedy)
@@ -230,11 +229,11 @@ def _expected(kind: str, marks: Marks) -> str:
     return float_pattern(marks.decimal, marks.thousands)
 
 
-def _check_not_mixed(words: ColumnWords, found: Found | None, rules: CsvRules) -> None:
+def _check_not_mixed(words: ColumnWords, found: Parsed | None, rules: CsvRules) -> None:
     """Refuse a column that is mostly numbers or dates and is neither; mere text passes."""
     name, rows = words.column.name, words.counts
     if found is not None:
-        example = _example(words, words.spread(found.parsed.ok_N), rules)
+        example = _example(words, words.spread(found.ok_N), rules)
         msg = (
             f"The column {name!r} holds dates as {in_words(found.format)} ({found.format}), but "
             f"{example}, which is no such date; correct it, set source.csv.date_format, "
@@ -289,7 +288,7 @@ def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...
     nulls = set(SURE_NULLS) | proven
     if len(words) and matches(words, r"[\pL\pN]").all():
         nulls |= set(SYMBOL_NULLS)
-    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _MOST_CODES
+    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _HALF
     if codes:
         nulls -= {"NA"}
     else:
@@ -391,7 +390,7 @@ def booleans(words: ColumnWords, pairs: Sequence[tuple[str, str]]) -> Typed | No
     return None
 
 
-def dates(words: ColumnWords, found: Found) -> Typed:
+def dates(words: ColumnWords, found: Parsed) -> Typed:
     """Return dates, times or timestamps by a format that fits all of them.
 
     Raises:
@@ -406,7 +405,7 @@ def dates(words: ColumnWords, found: Found) -> Typed:
             "kind category in source.columns if these are no dates."
         )
         raise SourceError(msg)
-    micros, format_ = pa.array(found.parsed.micros_N), found.format
+    micros, format_ = pa.array(found.micros_N), found.format
     style = Style(format=format_)
     if not has_date(format_):
         return words.typed(micros.cast(pa.time64("us")), style)
@@ -414,7 +413,7 @@ def dates(words: ColumnWords, found: Found) -> Typed:
         return words.typed(micros.cast(pa.timestamp("us")).cast(pa.date32()), style)
     if not has_zone(format_):
         return words.typed(micros.cast(pa.timestamp("us")), style)
-    offsets = np.unique(found.parsed.offsets_N) if found.parsed.offsets_N is not None else [0]
+    offsets = np.unique(found.offsets_N) if found.offsets_N is not None else [0]
     zone = zone_text(int(offsets[0])) if len(offsets) == 1 and offsets[0] else "UTC"
     values = micros.cast(pa.timestamp("us", zone))
     if len(offsets) == 1:

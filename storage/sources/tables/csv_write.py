@@ -3,7 +3,6 @@
 The bytes depend on rows and dialect alone.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +17,7 @@ from storage.sources.tables.csv_numbers import Marks, plain_texts
 from storage.sources.tables.dialect import Dialect, Style
 
 _BATCH_ROWS: Final = 65_536
+_BOOLEANS: Final = ("true", "false")
 _SAFE_DATES: Final = "%Y-%m-%d"
 _SAFE_SECONDS: Final = "%H:%M:%S"
 _SAFE_MICROS: Final = "%H:%M:%S.%f"
@@ -70,9 +70,18 @@ def _fields(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
     """Return the texts of a column, quoted where they need it, and its null word."""
     if pa.types.is_null(column.type):
         return pa.array([style.null] * len(column), pa.string())
-    writer = next((w for test, w in _WRITERS if test(column.type)), _plain)
-    texts = _quoted(writer(column, dialect, style), dialect, style)
-    return pc.fill_null(texts, style.null)
+    return pc.fill_null(_quoted(_texts(column, dialect, style), dialect, style), style.null)
+
+
+def _texts(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        return _moments(column, style)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, *(style.booleans or _BOOLEANS))
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _numbers(column, dialect, style)
+    return column.cast(pa.string())
 
 
 def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
@@ -104,11 +113,6 @@ def offset_s(kind: pa.DataType) -> int:
         return 0
     hours, minutes = int(zone[1:3]), int(zone[-2:])
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
-
-
-def _plain(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
-    del dialect, style
-    return pc.cast(column, pa.string())
 
 
 def _numbers(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
@@ -144,15 +148,8 @@ def _grouped(texts: pa.Array, mark: str) -> pa.Array:
         texts = more
 
 
-def _write_booleans(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
-    del dialect
-    true, false = style.booleans or ("true", "false")
-    return pc.if_else(column, true, false)
-
-
-def _write_moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+def _moments(column: pa.Array, style: Style) -> pa.Array:
     """Return dates, times and timestamps in the column's format, ISO 8601 where that loses any."""
-    del dialect
     micros = in_micros(column)
     format_ = style.format or ""
     if not format_ or not np.array_equal(_step(micros, format_), micros):
@@ -186,16 +183,6 @@ def _step(micros: NDArray[np.int64], format_: str) -> NDArray[np.int64]:
     else:
         step = 60 * SECOND_US if has_time(format_) else DAY_US
     return micros // step * step
-
-
-_Writer = Callable[[pa.Array, Dialect, Style], pa.Array]
-_WRITERS: Final[tuple[tuple[Callable[[pa.DataType], bool], _Writer], ...]] = (
-    (pa.types.is_integer, _numbers),
-    (pa.types.is_floating, _numbers),
-    (pa.types.is_decimal, _numbers),
-    (pa.types.is_boolean, _write_booleans),
-    (pa.types.is_temporal, _write_moments),
-)
 
 
 def read_rows(data: bytes, schema: pa.Schema, dialect: Dialect) -> pa.Table:
@@ -258,7 +245,7 @@ def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -
 
 
 def _read_booleans(texts: pa.Array, style: Style) -> pa.Array:
-    true, false = style.booleans or ("true", "false")
+    true, false = style.booleans or _BOOLEANS
     values = pc.equal(texts, true)
     if not pc.all(pc.or_(values, pc.equal(texts, false)), min_count=0).as_py():
         msg = f"a field is neither {true} nor {false}"

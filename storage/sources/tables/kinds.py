@@ -82,10 +82,7 @@ class Inferred:
 def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
     """Return the kind of every column, the recipe's where it says one.
 
-    Args:
-        table: columns of plain types, none of them all null.
-        config: its `columns` overrule what is found.
-        min_group: a shape that fewer values have is not shown.
+    No column is all null. A shape that fewer than `min_group` values have is not shown.
 
     Raises:
         SourceError: the recipe names a column that is not there or a kind that it cannot be, or a

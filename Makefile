@@ -11,6 +11,10 @@ TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 # One thread a process: two busy processes with two threads each are far slower.
 export OMP_NUM_THREADS := 1
+# `make test` runs one process per core; JOBS=0 runs all tests in one. How tests are kept together
+# is said in tests/conftest.py.
+JOBS ?= logical
+SPREAD := -n $(JOBS) --maxprocesses 8
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -27,7 +31,7 @@ demo-tables: .venv/.jobs  ## the whole job on a real table of 569 rows and 31 co
 	@$(BIN)/ganmill run deployments/recipes/breast-cancer.yaml --track
 
 test: .venv/.dev lint types layers  ## lint, types, layers and the tests, one representative per class
-	$(BIN)/python -m pytest -m "not full and not gpu" --cov --cov-report=
+	$(BIN)/python -m pytest -m "not full and not gpu" $(SPREAD) --cov --cov-report=
 
 test-full: .venv/.dev lint types layers  ## the whole product
 	$(BIN)/python -m pytest -m "not gpu" --cov --cov-report=term:skip-covered
@@ -57,7 +61,7 @@ docs: .venv/.dev  ## write docs/recipe.md, settings.md and deployments/prefect.y
 
 lock: .venv/.dev  ## make constraints.txt anew from pyproject.toml
 	$(PIP) install pip-tools
-	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --extra bench --extra sdmetrics --strip-extras --no-header --no-annotate \
+	$(BIN)/pip-compile --quiet --upgrade --extra jobs --extra dev --extra bench --strip-extras --no-header --no-annotate \
 	  --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -c <(echo "$(TORCH)") -o .venv/lock.txt pyproject.toml
 	{ head -1 constraints.txt; sed 's/^\(torch==[0-9.]*\)+.*/\1/' .venv/lock.txt; } > .venv/constraints.txt
 	mv .venv/constraints.txt constraints.txt

@@ -22,10 +22,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.table_job import prepared_for, recipe_for
 from benchmarks.timing import RESULTS, machine
-from gan.evaluation.assess import build_assess
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.modalities import Options, Reference, Splits
+from gan.tables.judge import build_assess, build_reference, evaluate
 from storage.sources.prepared import Prepared
 
 EPOCHS = (60,)
@@ -83,7 +81,6 @@ def pair_error(records: pa.Table, prepared: Prepared) -> float:
         prepared.records["validation"],
         label=prepared.label,
         seed=0,
-        modality="tables",
     )
 
     class Made:
@@ -105,7 +102,7 @@ def compare(table: pa.Table, label: str | None) -> dict[str, Any]:
         train, holdout = halves(table, folder)
         prepared = prepared_for(recipe_for(train, holdout, label, 0), folder / "prepared")
         splits = Splits(**{name: prepared.records[name] for name in prepared.records}, label=label)
-        reference = build_reference(splits, Options(modality="tables"))
+        reference = build_reference(splits, Options())
         rows = reference.n * 4
         given = () if label is None else ("--label", label)
         ours = child("benchmarks.table_job", train, holdout, *given, "--rows", rows)

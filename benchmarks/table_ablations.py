@@ -22,9 +22,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
+from benchmarks.baselines import register
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
-from gan.metrics.marginals import column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import column_errors, mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.modalities import load_modality
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
@@ -66,6 +66,7 @@ def read(uri: str, label: str | None, folder: Path) -> Sides:
 
 def configure(name: str, sides: Sides, samples: int, seed: int) -> ResolvedConfig:
     """Return the configuration of a variant."""
+    register()
     preset, network, changes = VARIANTS[name]
     config = load_modality("tables").resolve(
         GeneratorConfig(preset=preset),

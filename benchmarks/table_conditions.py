@@ -25,8 +25,8 @@ import pyarrow.compute as pc
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.metrics.auc import auc
-from gan.metrics.c2st import out_of_fold_scores
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import load_modality
 from gan.protocols import Hooks
 from gan.randomness import numpy_stream
@@ -71,7 +71,7 @@ def read(uri: str, label: str | None, folder: Path) -> dict[str, pa.Table]:
 def fit(records: dict[str, pa.Table], label: str | None, seconds: float, seed: int) -> Sampler:
     """Train the default generator as it is shipped."""
     module = load_modality("tables")
-    codec = module.CODEC.fit(records["train"], label)
+    codec = module.codec.fit(records["train"], label)
     config = module.resolve(
         GeneratorConfig(),
         TrainingConfig(budget_samples=None, budget_s=seconds, device="cpu"),

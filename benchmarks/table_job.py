@@ -22,10 +22,10 @@ import torch
 from flows.recipe import Recipe
 from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
-from gan.evaluation.assess import build_assess
 from gan.protocols import Hooks, Tick
 from gan.randomness import stream
 from gan.sample import Sampler, draw_latents
+from gan.tables.judge import build_assess
 from gan.training.loop import train
 from storage.shards.format import load_format
 from storage.sources.prepare import prepare
@@ -114,7 +114,6 @@ def run(source: Path, holdout: Path, label: str | None, rows: int, seed: int) ->
             prepared.records["validation"],
             label=prepared.label,
             seed=seed,
-            modality="tables",
         )
         clock.lap("fit_cpu_s")
         hooks = Hooks(assess=assess, on_tick=clock.on_tick)

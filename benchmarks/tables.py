@@ -24,17 +24,16 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.against_ctgan import breast_cancer
+from benchmarks.sdmetrics_scores import sdmetrics_scores
 from benchmarks.table_job import prepared_for, recipe_for, sampling_rates
 from benchmarks.timing import RESULTS, machine
 from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
-from gan.evaluation.assess import build_assess
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.modalities import Options, Splits
 from gan.protocols import Hooks
 from gan.report import Metric
 from gan.sample import Sampler
+from gan.tables.judge import build_assess, build_reference, evaluate
 from gan.training.loop import train
 from storage.sources.prepared import Prepared
 
@@ -59,11 +58,7 @@ def train_sampler(prepared: Prepared, recipe_seed: int, folder: Path, row: Row) 
     codec, resolved = fit_and_resolve(recipe, prepared)
     records = prepared.records
     assess = build_assess(
-        records["train"],
-        records["validation"],
-        label=prepared.label,
-        seed=recipe_seed,
-        modality="tables",
+        records["train"], records["validation"], label=prepared.label, seed=recipe_seed
     )
     config = ResolvedConfig.model_validate(resolved.model_dump())
     hooks = Hooks(assess=assess)
@@ -97,11 +92,12 @@ def measure(table: pa.Table, label: str | None, seed: int) -> Row:
         prepared = prepared_for(recipe_for(*halves, label, seed), folder / "prepared")
         sampler = train_sampler(prepared, seed, folder / "work", row)
         splits = Splits(**prepared.records, label=label)
-        reference = build_reference(splits, Options(modality="tables", seed=seed))
+        reference = build_reference(splits, Options(seed=seed))
         wanted = reference.wanted
         records = sampler.records(wanted, seed=seed, index=0)
         found = evaluate(records, reference, log_likelihood=sampler.log_likelihood)
-    return row | summary(found.metrics) | sampling_rates(sampler)
+    scores = sdmetrics_scores(reference.context, records)
+    return row | summary(found.metrics) | scores | sampling_rates(sampler)
 
 
 def main() -> int:

@@ -29,11 +29,13 @@ SHOWN = 6
 """As many known versions as a message lists."""
 
 
-def choose(assessed: Assessed, config: GateConfig) -> Choice:
+def gate(job: Job, assessed: Assessed) -> Choice:
     """Return whether the candidate takes over, the champion goes on, nobody does, or who is asked.
 
-    A question is what the recipe's `gate.on_reject: ask` and `gate.approval: always` want.
+    A question is what the recipe's `gate.on_reject: ask` and `gate.approval: always` want. Nothing
+    is recorded yet.
     """
+    config = job.recipe.gate
     choice = _by_gate(assessed, config)
     if choice.kind in REFUSED:
         must_ask = config.on_reject == "ask" and not _is_replaced_by_a_person(assessed)
@@ -130,12 +132,11 @@ def _blocking_reason(assessed: Assessed, config: GateConfig) -> str:
 
 def _kept(assessed: Assessed, reason: str) -> Choice:
     """Return that the champion synthesizes although the candidate was refused."""
-    champion = assessed.champion
-    if champion is None:
+    if assessed.champion is None:
         msg = f"no champion beside {assessed.challenger.version} was judged today"
         raise ValueError(msg)
     signed = _signed_champion(assessed.standing)
-    return Choice(kind="kept", judged=champion, reason=reason, signed=signed)
+    return Choice(kind="kept", judged=assessed.champion, reason=reason, signed=signed)
 
 
 def _signed_champion(standing: Standing) -> Promotion | None:
@@ -201,7 +202,7 @@ def _asked(assessed: Assessed, choice: Choice, config: GateConfig) -> Choice:
     )
 
 
-def answered(assessed: Assessed, choice: Choice, answer: Answer) -> Choice:
+def answered(assessed: Assessed, choice: Choice, answer: Answer, *, by: str, reason: str) -> Choice:
     """Return what an answer makes of a choice that asks.
 
     Raises:
@@ -212,12 +213,12 @@ def answered(assessed: Assessed, choice: Choice, answer: Answer) -> Choice:
     if question is None:
         msg = f"the choice {choice.kind!r} asks nothing"
         raise ValueError(msg)
-    by, written = checked_signature(answer.by, answer.reason, must_say=answer.kind == "publish")
-    if answer.kind == "keep champion" and question.champion is None:
+    by, written = checked_signature(by, reason, must_say=answer == "publish")
+    if answer == "keep champion" and question.champion is None:
         msg = f"no champion can publish, because {question.blocking_reason}: answer publish or stop"
         raise AnswerError(msg)
-    reason = f"{by} decided: {answer.kind}{f' ({written})' if written else ''}; {question.why}"
-    if answer.kind == "publish":
+    reason = f"{by} decided: {answer}{f' ({written})' if written else ''}; {question.why}"
+    if answer == "publish":
         kind: Kind = "override" if question.kind == "override" else "promote"
         draft = _draft(judged, kind, by=by, reason=written)
         return Choice(
@@ -226,9 +227,9 @@ def answered(assessed: Assessed, choice: Choice, answer: Answer) -> Choice:
             reason=reason,
             draft=draft,
         )
-    written = written or f"answered {answer.kind}"
-    draft = _draft(judged, "reject", by=by, reason=written, then=answer.kind)
-    if answer.kind == "keep champion":
+    written = written or f"answered {answer}"
+    draft = _draft(judged, "reject", by=by, reason=written, then=answer)
+    if answer == "keep champion":
         return replace(_kept(assessed, reason), draft=draft)
     return Choice(kind="blocked", judged=judged, reason=reason, draft=draft)
 
@@ -253,12 +254,7 @@ def checked_signature(by: str, reason: str, *, must_say: bool) -> tuple[str, str
 
 
 def worsened(judged: Judged, seen: Verdict) -> str:
-    """Return why an answer does not hold: the verdict got worse since; empty when it holds.
-
-    Args:
-        judged: the generator that is asked about, on today's records.
-        seen: the verdict that the person saw.
-    """
+    """Return why an answer does not hold: the verdict is worse than the one seen; else empty."""
     verdict = judged.judgement.verdict
     if SEVERITY[verdict] >= SEVERITY[seen]:
         return ""
@@ -269,12 +265,7 @@ def worsened(judged: Judged, seen: Verdict) -> str:
 
 
 def rollback_target(name: str, standing: Standing, version: str | None) -> str:
-    """Return the former champion that a rollback makes champion again.
-
-    Args:
-        name: of the generator, for messages.
-        standing: the log.
-        version: a former champion; None takes the one before the champion.
+    """Return the former champion that a rollback is to; without a version, the one before today's.
 
     Raises:
         RecipeError: there is no such former champion.
@@ -299,21 +290,14 @@ def rollback_target(name: str, standing: Standing, version: str | None) -> str:
     return version
 
 
-def gate(job: Job, assessed: Assessed) -> Choice:
-    """Return the choice under the recipe's gate; nothing is recorded yet."""
-    return choose(assessed, job.recipe.gate)
-
-
 def ask(job: Job, assessed: Assessed, choice: Choice) -> Choice:  # noqa: ARG001 - a stage's signature
     """Return the choice where nobody can be asked: one that asks says what a person does."""
     if choice.question is None:
         return choice
-    version, question = choice.judged.version, choice.question
-    lead = (
-        f"{version} waits for a person's yes"
-        if question.kind == "approval"
-        else f"{question.why}; a person may publish it all the same"
-    )
+    version = choice.judged.version
+    lead = f"{choice.question.why}; a person may publish it all the same"
+    if choice.question.kind == "approval":
+        lead = f"{version} waits for a person's yes"
     reason = (
         f"{lead}: ganmill generators promote {job.name} {version} --by YOU --reason WHY, then run "
         "again, which publishes without training again"
@@ -340,16 +324,10 @@ def promote_by_hand(
 ) -> Promotion:
     """Make a generator champion on a person's word, and return the record that says so.
 
-    Nothing is trained, measured or published; the next run of the recipe judges the new champion.
+    Nothing is trained, measured or published; the next run of the recipe judges the new champion,
+    which may have been champion before.
     Where the gate refused its newest report the record is an override, which holds for that report
     alone; else it is a promotion.
-
-    Args:
-        lake: writable.
-        name: of the generator.
-        version: a complete one; it may have been champion before.
-        by: the person.
-        reason: in writing.
 
     Raises:
         AnswerError: the name or the reason is missing.
@@ -384,14 +362,8 @@ def roll_back(
 ) -> Promotion:
     """Make a former champion champion again, and return the record that says so.
 
-    The next run judges it: a block keeps it from publishing.
-
-    Args:
-        lake: writable.
-        name: of the generator.
-        version: a former champion; None takes the one before the champion.
-        by: the person.
-        reason: in writing.
+    Without a version it is the one before the champion. The next run judges it: a block keeps it
+    from publishing.
 
     Raises:
         AnswerError: the name or the reason is missing.

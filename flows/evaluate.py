@@ -1,10 +1,9 @@
 """Stage 3: the candidate, and the champion beside it, against the holdout.
 
-What was measured is kept with the generator under the evaluation's key, so a repeated run reads it.
-
-A generator of the lake, on this machine.
-
-How a generator came about: told once by its trainer, kept beside it, read by every report.
+What was measured is kept with the generator under the key of source, split, snapshot and seed; what
+the gate says of it under a key that also covers the bounds. So a repeated run reads both, and other
+bounds are judged without measuring again. A report also shows how the generator was trained: its
+trainer keeps that in a `TrainingRecord` beside it.
 """
 
 import dataclasses
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from flows.job import Assessed, Candidate, Job, Judged, now
-from flows.recipe import evaluation_key
+from flows.keys import evaluation_key, verdict_key
 from flows.report.page import render
 from gan.errors import DataError, OutdatedError
-from gan.gate import judge
-from gan.report import Evaluation, Event, Report
+from gan.gate import Judgement, gate_record, in_force, judge
+from gan.report import Evaluation, Event, Figure, Report
 from storage.digests import canonical_json, sha256_file
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import promotions, registry
@@ -34,10 +33,7 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from gan.modalities import Reference
-    from gan.report import ReportInputs
+    from gan.modalities import GanModality, Reference
     from gan.sample import Sampler
 
 
@@ -121,7 +117,30 @@ def read_training_record(lake: ObjectStore, name: str, version: str) -> Training
         return TrainingRecord(train_key="", split_digest="")
 
 
-_EVALUATION = TypeAdapter(Evaluation)
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What was measured on a generator, whatever the gate makes of it."""
+
+    evaluation: Evaluation
+    pictures: tuple[Figure, ...]
+    """The figures of its records, as the report shows them."""
+    split_digest: str
+    """Of the split rule it was trained under."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredVerdict:
+    """What the gate said of a measurement, and the report that says so."""
+
+    judgement: Judgement
+    report_digest: str
+
+
+_MEASUREMENT, _VERDICT = TypeAdapter(Measurement), TypeAdapter(StoredVerdict)
+
+
+def _to_json(value: Measurement | StoredVerdict) -> bytes:
+    return json.dumps(dataclasses.asdict(value), sort_keys=True).encode()  # may hold infinities
 
 
 def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
@@ -137,16 +156,16 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     champion = standing.champion
     if champion is None or champion.version == candidate.version:
         return Assessed(standing=standing, challenger=challenger, champion=None)
-    reigning, is_outdated = None, False
+    rival, is_outdated = None, False
     try:
-        reigning = evaluator.judged(champion.version, champion.snapshot_digest)
+        rival = evaluator.judged(champion.version, champion.snapshot_digest)
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
     except OutdatedError as error:
         job.reporter.say(f"The champion {champion.version} cannot be run any more: {error}")
         is_outdated = True
     return Assessed(
-        standing=standing, challenger=challenger, champion=reigning, is_outdated=is_outdated
+        standing=standing, challenger=challenger, champion=rival, is_outdated=is_outdated
     )
 
 
@@ -160,7 +179,6 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.evaluation.reference import build_reference
         from gan.modalities import Options, Splits
 
         records, recipe = self.prepared.records, self.job.recipe
@@ -172,70 +190,103 @@ class Evaluator:
         )
         repeated = self.prepared.split_rule["rows"] == "occurrence"
         options = Options(
-            modality=self.prepared.modality,
             seed=recipe.seed,
             overlap_expected=repeated,
-            sdmetrics=True,
         )
-        return build_reference(splits, options)
+        return self._modality.build_reference(splits, options)
+
+    @cached_property
+    def _modality(self) -> "GanModality":
+        """What gan offers for these records."""
+        from gan.modalities import load_modality
+
+        return load_modality(self.prepared.modality)
 
     def judged(self, version: str, snapshot_digest: str) -> Judged:
-        """Return one generator judged: read, or measured now and stored."""
+        """Return one generator judged; what the lake does not hold is measured and judged now.
+
+        Raises:
+            ConfigError: the recipe's bounds do not fit the metrics of the records.
+        """
         lake, name = self.job.lake, self.job.name
-        place = self._place(version, snapshot_digest)
+        key = self._verdict_key(version, snapshot_digest)
         try:
-            kept = json.loads(lake.get(place))
+            data = lake.get(key)
         except ObjectNotFoundError:
-            kept = json.loads(lake.put_or_adopt(place, self._measure(version, snapshot_digest)))
-        report_digest = kept["report_digest"]
-        report = lake.get(generator_report_key(name, version, report_digest, "report.json"))
-        evaluation = _EVALUATION.validate_python(kept["evaluation"])
+            data = lake.put_or_adopt(key, _to_json(self._judge(version, snapshot_digest)))
+        kept = _VERDICT.validate_python(json.loads(data))
+        measurement = self._measurement(version, snapshot_digest)
+        report = lake.get(generator_report_key(name, version, kept.report_digest, "report.json"))
         return Judged(
             version=version,
             snapshot_digest=snapshot_digest,
-            split_digest=kept["split_digest"],
-            evaluation=evaluation,
-            judgement=judge(evaluation, self.job.recipe.gate),
+            split_digest=measurement.split_digest,
+            evaluation=measurement.evaluation,
+            judgement=kept.judgement,
             report=Report.from_json(report),
-            report_digest=report_digest,
+            report_digest=kept.report_digest,
         )
 
-    def is_measured(self, version: str, snapshot_digest: str) -> bool:
-        """Say whether `judged` has nothing to measure."""
-        return self.job.lake.stat(self._place(version, snapshot_digest)) is not None
+    def is_judged(self, version: str, snapshot_digest: str) -> bool:
+        """Say whether `judged` has nothing to measure or to judge."""
+        return self.job.lake.stat(self._verdict_key(version, snapshot_digest)) is not None
 
-    def _place(self, version: str, snapshot_digest: str) -> str:
+    def _verdict_key(self, version: str, snapshot_digest: str) -> str:
+        key = verdict_key(self.job.recipe, self.prepared, snapshot_digest)
+        return generator_internal_key(self.job.name, version, f"verdict-{key[:16]}.json")
+
+    def _judge(self, version: str, snapshot_digest: str) -> StoredVerdict:
+        """Judge a generator and store the report; the bounds are checked before it is measured."""
+        job, metrics = self.job, self._modality.metrics
+        in_force(metrics, job.recipe.gate)
+        measurement = self._measurement(version, snapshot_digest)
+        judgement = judge(measurement.evaluation, metrics, job.recipe.gate)
+        report = self._report(version, snapshot_digest, measurement, judgement)
+        files = {"report.json": report.to_json(), "report.html": render(report).encode()}
+        digest = registry.put_report(job.lake, job.name, version, files)
+        return StoredVerdict(judgement=judgement, report_digest=digest)
+
+    def _measurement(self, version: str, snapshot_digest: str) -> Measurement:
+        """Return what was measured on a generator: read, or measured now and stored."""
+        lake = self.job.lake
         key = evaluation_key(self.job.recipe, self.prepared, snapshot_digest)
-        return generator_internal_key(self.job.name, version, f"evaluation-{key[:16]}.json")
+        place = generator_internal_key(self.job.name, version, f"evaluation-{key[:16]}.json")
+        try:
+            data = lake.get(place)
+        except ObjectNotFoundError:
+            data = lake.put_or_adopt(place, _to_json(self._measure(version, snapshot_digest)))
+        return _MEASUREMENT.validate_python(json.loads(data))
 
-    def _measure(self, version: str, snapshot_digest: str) -> bytes:
-        """Evaluate, store the report, and return what is to be kept of the evaluation."""
+    def _measure(self, version: str, snapshot_digest: str) -> Measurement:
+        """Synthesize from a generator and measure it against the holdout."""
         from gan.device import choose_device
-        from gan.evaluation.evaluate import evaluate as measure
         from gan.randomness import derive
+        from gan.report import ReportInputs
 
-        job = self.job
+        job, recipe = self.job, self.job.recipe
         with (
             job.reporter.meter(f"Evaluating {version} on the holdout", "samples") as meter,
-            job.spent.using(choose_device(job.recipe.training.device)),
+            job.spent.using(choose_device(recipe.training.device)),
         ):
             reference = self.reference
             sampler = self._sampler(version, snapshot_digest)
-            seed = derive(job.recipe.seed, "evaluation")
+            seed = derive(recipe.seed, "evaluation")
             fakes = sampler.records(reference.wanted, seed=seed, index=0)
             meter.update(fakes.num_rows)
-            evaluation = measure(fakes, reference, log_likelihood=sampler.log_likelihood)
-            record = read_training_record(job.lake, job.name, version)
-            inputs = self._inputs(fakes, reference)
-            report = self._report(version, snapshot_digest, evaluation, inputs, record)
-        files = {"report.json": report.to_json(), "report.html": render(report).encode()}
-        digest = registry.put_report(job.lake, job.name, version, files)
-        kept = {
-            "evaluation": dataclasses.asdict(evaluation),
-            "report_digest": digest,
-            "split_digest": record.split_digest,
-        }
-        return json.dumps(kept, sort_keys=True).encode()  # may hold infinities
+            evaluation = self._modality.evaluate(
+                fakes, reference, log_likelihood=sampler.log_likelihood
+            )
+            inputs = ReportInputs(
+                candidate=fakes,
+                reference=reference,
+                label=self.prepared.label,
+                confidential=recipe.source.confidential,
+            )
+            pictures = self._modality.figures(evaluation, inputs)
+        record = read_training_record(job.lake, job.name, version)
+        return Measurement(
+            evaluation=evaluation, pictures=pictures, split_digest=record.split_digest
+        )
 
     def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
         from gan.device import choose_device
@@ -244,64 +295,52 @@ class Evaluator:
         folder = local_snapshot(self.job, version, snapshot_digest)
         return Sampler.load(folder, choose_device(self.job.recipe.training.device))
 
-    def _inputs(self, fakes: "pa.Table", reference: "Reference") -> "ReportInputs":
-        from gan.report import ReportInputs
-
-        return ReportInputs(
-            candidate=fakes,
-            reference=reference,
-            label=self.prepared.label,
-            confidential=self.job.recipe.source.confidential,
-        )
-
     def _report(
-        self,
-        version: str,
-        snapshot_digest: str,
-        evaluation: Evaluation,
-        inputs: "ReportInputs",
-        record: TrainingRecord,
+        self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement
     ) -> Report:
-        from gan.evaluation.reporting import Background, Subject, build_report
+        from gan.evaluation.reporting import class_table, metric_figures, training
         from gan.protocols import Curve
 
-        subject = Subject(
-            name=self.job.name,
+        job, prepared, evaluation = self.job, self.prepared, measurement.evaluation
+        record = read_training_record(job.lake, job.name, version)
+        metrics = judgement.metrics
+        curves = tuple(Curve(**curve) for curve in record.curves)
+        chosen = record.best_samples_seen or None
+        figures = (
+            *measurement.pictures,
+            *metric_figures(evaluation.metrics, self._modality.bars, metrics),
+            *training(curves, chosen, self._modality.curves, metrics),
+            *class_table(prepared.class_counts, evaluation.candidate_class_counts),
+        )
+        return Report(
+            name=job.name,
             generator=version,
             snapshot_digest=snapshot_digest,
             created=now().isoformat(),
-            modality=self.prepared.modality,
-        )
-        background = Background(
-            curves=tuple(Curve(**curve) for curve in record.curves),
+            modality=prepared.modality,
+            metrics=evaluation.metrics,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
             events=record.events,
-            notes=(*public_notes(self.prepared), *record.notes),
-            facts=self._facts(evaluation, record),
-            chosen_samples_seen=record.best_samples_seen or None,
-            class_counts=self.prepared.class_counts,
+            figures=figures,
+            notes=(*public_notes(prepared), *record.notes, *evaluation.notes),
+            facts={
+                "rows": dict(prepared.rows),
+                "skipped_records": len(prepared.skipped),
+                "ignored_files": prepared.ignored_files,
+                "seed": record.resolved.get("seed", job.recipe.seed),
+                "samples_seen": record.samples_seen,
+                "snapshot_samples_seen": record.best_samples_seen,
+                "training_s": record.seconds,
+                "evaluation_s": round(evaluation.seconds, 3),
+                "device": record.device,
+                "holdout_rows": evaluation.holdout_rows,
+                "candidate_rows": evaluation.candidate_rows,
+                "compared_rows": evaluation.n,
+                "evaluation_seed": evaluation.seed,
+                "gate": gate_record(metrics, job.recipe.gate),
+            },
         )
-        judgement = judge(evaluation, self.job.recipe.gate)
-        return build_report(
-            subject,
-            evaluation,
-            judgement,
-            gate=self.job.recipe.gate,
-            inputs=inputs,
-            background=background,
-        )
-
-    def _facts(self, evaluation: Evaluation, record: TrainingRecord) -> Mapping[str, Any]:
-        return {
-            "rows": dict(self.prepared.rows),
-            "skipped_records": len(self.prepared.skipped),
-            "ignored_files": self.prepared.ignored_files,
-            "seed": record.resolved.get("seed", self.job.recipe.seed),
-            "samples_seen": record.samples_seen,
-            "snapshot_samples_seen": record.best_samples_seen,
-            "training_s": record.seconds,
-            "evaluation_s": round(evaluation.seconds, 3),
-            "device": record.device,
-        }
 
 
 def public_notes(prepared: Prepared) -> tuple[str, ...]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
-from flows.progress import Reporter, SilentReporter, StopSignal
+from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
 from flows.recipe import Recipe
 from gan.gate import Judgement
 from gan.report import Evaluation, Report, Verdict
 from storage.lake import datasets, layout
-from storage.lake.announce import Emit
 from storage.lake.manifest import FileEntry, Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
@@ -89,20 +88,8 @@ class Question:
     """Why no champion can, as a sentence's second half."""
 
 
-AnswerKind = Literal["publish", "keep champion", "stop"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a person decided."""
-
-    kind: AnswerKind
-    by: str
-    """The person, as she signs."""
-    reason: str
-    """In writing; compulsory with `publish`."""
-
-
+Answer = Literal["publish", "keep champion", "stop"]
+"""What a person may decide."""
 ChoiceKind = Literal["promoted", "champion", "kept", "blocked", "asked"]
 
 
@@ -147,24 +134,6 @@ class SynthesisResult:
     """True when the version was published before."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """The share of one run."""
-
-    wall_s: float
-    """From the opening of the lake to now, waiting included."""
-    cpu_s: float
-    """Of this process and of its worker processes that have ended."""
-    gpu_s: float
-    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not."""
-    written_bytes: int
-    """Objects created or replaced in the lake: checkpoints, generator, reports, shards, papers."""
-
-    def to_json(self) -> dict[str, float]:
-        """Return the numbers for the manifest and `--json`."""
-        return dataclasses.asdict(self)
-
-
 def _cpu_s() -> float:
     """Return the processor seconds of this process and of its children that were waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -176,7 +145,9 @@ class Spending:
     """The running account of one run; its clocks start when it is made."""
 
     gpu_s: float = 0.0
+    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not."""
     written_bytes: int = 0
+    """Objects created or replaced in the lake: checkpoints, generator, reports, shards, papers."""
     started_s: float = field(default_factory=monotonic)
     cpu_before_s: float = field(default_factory=_cpu_s)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -196,14 +167,18 @@ class Spending:
             if device.startswith("cuda"):
                 self.gpu_s += monotonic() - began_s
 
-    def so_far(self) -> Cost:
-        """Return what was used until now."""
-        return Cost(
-            wall_s=round(monotonic() - self.started_s, 3),
-            cpu_s=round(_cpu_s() - self.cpu_before_s, 3),
-            gpu_s=round(self.gpu_s, 3),
-            written_bytes=self.written_bytes,
-        )
+    def so_far(self) -> dict[str, float]:
+        """Return what was used until now, for the manifest and `--json`.
+
+        `wall_s` counts from the opening of the lake, waiting included; `cpu_s` is of this process
+        and of its worker processes that have ended.
+        """
+        return {
+            "wall_s": round(monotonic() - self.started_s, 3),
+            "cpu_s": round(_cpu_s() - self.cpu_before_s, 3),
+            "gpu_s": round(self.gpu_s, 3),
+            "written_bytes": self.written_bytes,
+        }
 
 
 def uncounted(lake: ObjectStore) -> ObjectStore:
@@ -231,8 +206,8 @@ class Job:
     """The night this run belongs to; a retry keeps it."""
     reporter: Reporter = field(default_factory=SilentReporter)
     stop: StopSignal = field(default_factory=StopSignal)
-    emit: Emit | None = None
-    """Sends events; None when there is nobody to send them to, and they stay pending."""
+    emit: Callable[[Any], None] | None = None
+    """Sends a `storage.lake.announce.Announcement`; None: they stay pending."""
     spent: Spending = field(default_factory=Spending)
     """What this run has used so far."""
     gpu_lease: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -274,6 +249,14 @@ def open_job(
         stop=stop or StopSignal(),
         spent=spent,
     )
+
+
+@contextmanager
+def opened(recipe: Recipe) -> Iterator[Job]:
+    """Open the job of a command: its progress goes to standard error, signals stop it."""
+    stop = StopSignal()
+    with stop.listening():
+        yield open_job(recipe, reporter=make_reporter(), stop=stop)
 
 
 def now() -> datetime:
@@ -324,8 +307,8 @@ class Outcome:
     report_page: str
     """The HTML report, as a path or URI."""
     published: Published | None
-    cost: Cost
-    """What this run used, whatever earlier runs had done for it."""
+    cost: Mapping[str, float]
+    """What this run used (`Spending.so_far`), whatever earlier runs had done for it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -345,7 +328,7 @@ class Outcome:
             "metrics": [dataclasses.asdict(metric) for metric in self.report.metrics],
             "report": self.report_page,
             "published": None if self.published is None else dataclasses.asdict(self.published),
-            "cost": self.cost.to_json(),
+            "cost": dict(self.cost),
         }
 
 
@@ -364,37 +347,12 @@ class Stages:
     publish: Callable[[Prepared, Choice, SynthesisResult], Outcome]
 
 
-def blocked_outcome(job: Job, choice: Choice) -> Outcome:
-    """Return the outcome of a job that publishes nothing."""
-    return _outcome(job, choice, "blocked", report_page(job, choice.judged))
-
-
-def published_outcome(job: Job, choice: Choice, made: SynthesisResult) -> Outcome:
-    """Return the outcome of a job whose version is in the lake."""
-    name, version = made.plan.name, made.plan.version
-    manifest = datasets.read_manifest(job.lake, name, version)
-    page = in_lake(job, layout.meta_key(name, version, "report.html"))
-    folder = in_lake(job, layout.version_folder(name, version)) + "/"
-    published = Published(
-        version=version,
-        path=folder,
-        reading=how_to_read(manifest, folder),
-        manifest=in_lake(job, layout.manifest_key(name, version)),
-        report_html=page,
-        rows=manifest.rows,
-        shards=len(manifest.files),
-        total_bytes=manifest.total_bytes,
-        class_counts=tuple(manifest.class_counts),
-        existed=made.committed,
-        verdict=str(manifest.fields.gate.get("verdict", "-")),
-        override=manifest.fields.gate.get("override"),
-    )
-    return _outcome(job, choice, "present" if made.committed else "published", page, published)
-
-
-def _outcome(
-    job: Job, choice: Choice, status: Status, page: str, published: Published | None = None
-) -> Outcome:
+def outcome_of(job: Job, choice: Choice, made: SynthesisResult | None = None) -> Outcome:
+    """Return the outcome of a job, which published nothing if no shards were made."""
+    published = None if made is None else _published(job, made)
+    status: Status = "blocked"
+    if published is not None:
+        status = "present" if published.existed else "published"
     return Outcome(
         name=job.name,
         status=status,
@@ -402,9 +360,29 @@ def _outcome(
         reason=choice.reason,
         generator=choice.judged.version,
         report=choice.judged.report,
-        report_page=page,
+        report_page=published.report_html if published else report_page(job, choice.judged),
         published=published,
         cost=job.spent.so_far(),
+    )
+
+
+def _published(job: Job, made: SynthesisResult) -> Published:
+    name, version = made.plan.name, made.plan.version
+    manifest = datasets.read_manifest(job.lake, name, version)
+    folder = in_lake(job, layout.version_folder(name, version)) + "/"
+    return Published(
+        version=version,
+        path=folder,
+        reading=how_to_read(manifest, folder),
+        manifest=in_lake(job, layout.manifest_key(name, version)),
+        report_html=in_lake(job, layout.meta_key(name, version, "report.html")),
+        rows=manifest.rows,
+        shards=len(manifest.files),
+        total_bytes=manifest.total_bytes,
+        class_counts=tuple(manifest.class_counts),
+        existed=made.committed,
+        verdict=str(manifest.fields.gate.get("verdict", "-")),
+        override=manifest.fields.gate.get("override"),
     )
 
 

@@ -36,29 +36,23 @@ class Kept:
 def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -> Kept:
     """Announce what is pending, refresh hints, drop checkpoints of finished trainings, collect.
 
-    Args:
-        lake: which.
-        apply: False changes nothing and says what would be done.
-        emit: sends one event; None leaves pending what is.
+    Without `apply` nothing is changed; without `emit` events stay pending.
 
     Raises:
         LakeError: the lake failed; what was done stays, run again.
     """
     collector = Collector(lake, now())
     finished = _finished_trainings(lake)
-    if not apply:
-        return Kept(
-            applied=False, announced=(), removals=tuple(collector.due()), checkpoints=finished
-        )
-    announced, unsent = _announce(lake, emit)
-    for name in list_datasets(lake):
-        refresh_hint(lake, name)
-    for key in finished:
-        drop_checkpoints(lake, key)
+    announced, unsent = _announce(lake, emit) if apply else ((), "")
+    if apply:
+        for name in list_datasets(lake):
+            refresh_hint(lake, name)
+        for key in finished:
+            drop_checkpoints(lake, key)
     return Kept(
-        applied=True,
+        applied=apply,
         announced=announced,
-        removals=tuple(collector.collect()),
+        removals=tuple(collector.collect() if apply else collector.due()),
         checkpoints=finished,
         unsent=unsent,
     )

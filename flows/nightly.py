@@ -16,6 +16,7 @@ recipe has an `owner` claims the name in its lake, before anything is read or tr
 on that name must say the same owner.
 """
 
+from contextlib import suppress
 from functools import partial
 
 from flows.decision import ask, gate, promote
@@ -29,11 +30,11 @@ from flows.job import (
     Judged,
     Outcome,
     Stages,
-    blocked_outcome,
     now,
+    outcome_of,
 )
+from flows.keys import train_key
 from flows.publish import announce, announce_blocked, is_published, publish, synthesize
-from flows.recipe import train_key
 from flows.train import find_candidate, train, watch, young_champion
 from storage.errors import AbandonedError, PromotionConflictError
 from storage.lake import promotions
@@ -63,36 +64,18 @@ def prepare(job: Job) -> Prepared:
     return prepared
 
 
-def claim_name(job: Job) -> None:
-    """Claim the recipe's name for its owner, or find that it is free to use.
+def check_name(job: Job, *, claims: bool = False) -> Ownership | None:
+    """Return whose the recipe's name is; a job that claims takes a free one for its owner.
 
     Raises:
         RecipeError: the name belongs to somebody else.
         LakeError: the lake failed.
     """
-    owner = job.recipe.owner
-    found = read_owner(job.lake, job.name)
-    if found is None and owner is not None:
+    owner, found = job.recipe.owner, read_owner(job.lake, job.name)
+    if claims and found is None and owner is not None:
         found = claim(job.lake, job.name, owner, now())
-    _check(job, found)
-
-
-def check_name(job: Job) -> Ownership | None:
-    """Return whose the recipe's name is, claiming nothing.
-
-    Raises:
-        RecipeError: the name belongs to somebody else.
-        LakeError: the lake failed.
-    """
-    found = read_owner(job.lake, job.name)
-    _check(job, found)
-    return found
-
-
-def _check(job: Job, found: Ownership | None) -> None:
-    owner = job.recipe.owner
     if found is None or found.owner == owner:
-        return
+        return found
     said = "the recipe says no owner" if owner is None else f"the recipe says owner {owner!r}"
     msg = (
         f"the name {job.name!r} belongs to {found.owner!r} in {job.recipe.output.lake} since "
@@ -119,7 +102,7 @@ def plain_stages(job: Job) -> Stages:
 
 def _prepare(job: Job) -> Prepared:
     """Read the source, once it is known that the name is free to use."""
-    claim_name(job)
+    check_name(job, claims=True)
     return prepare(job)
 
 
@@ -143,7 +126,7 @@ def nightly(job: Job, stages: Stages) -> Outcome:
     choice = agree_on_choice(stages, prepared, candidate)
     if choice.kind in NOBODY:
         announce_blocked(job, choice)
-        return blocked_outcome(job, choice)
+        return outcome_of(job, choice)
     announce(job)
     return publish_choice(stages, prepared, choice)
 
@@ -155,14 +138,8 @@ def agree_on_choice(stages: Stages, prepared: Prepared, candidate: Candidate) ->
         PromotionConflictError: it kept changing.
     """
     for _ in range(ATTEMPTS - 1):
-        try:
-            return _choose(stages, prepared, candidate)
-        except PromotionConflictError:
-            continue
-    return _choose(stages, prepared, candidate)
-
-
-def _choose(stages: Stages, prepared: Prepared, candidate: Candidate) -> Choice:
+        with suppress(PromotionConflictError):
+            return decide(stages, stages.evaluate(prepared, candidate))
     return decide(stages, stages.evaluate(prepared, candidate))
 
 
@@ -182,10 +159,8 @@ def publish_choice(stages: Stages, prepared: Prepared, choice: Choice) -> Outcom
         EngineError: version after version was given up.
     """
     for _ in range(ATTEMPTS):
-        try:
+        with suppress(AbandonedError):
             return stages.publish(prepared, choice, stages.synthesize(prepared, choice))
-        except AbandonedError:
-            continue
     msg = f"{ATTEMPTS} versions were given up by other processes; is a collection running wild?"
     raise EngineError(msg)
 
@@ -206,30 +181,26 @@ def find_finished(job: Job, stages: Stages) -> Outcome | None:
     rivals = {(candidate.version, candidate.snapshot_digest)}
     if standing.champion is not None:
         rivals.add((standing.champion.version, standing.champion.snapshot_digest))
-    if not all(evaluator.is_measured(version, digest) for version, digest in rivals):
+    if not all(evaluator.is_judged(version, digest) for version, digest in rivals):
         return None
     assessed = stages.evaluate(prepared, candidate)
     choice = decide(stages, assessed)
     if choice.kind in NOBODY:
-        return blocked_outcome(job, choice)
+        return outcome_of(job, choice)
     return publish_choice(stages, prepared, choice) if is_published(job, choice) else None
 
 
 def _candidate(job: Job, stages: Stages, evaluator: Evaluator) -> Candidate | None:
     """Return what `nightly` would judge, if that takes neither training nor measuring."""
     young = young_champion(job, evaluator.prepared)
-    if young is not None and not evaluator.is_measured(young.version, young.snapshot_digest):
+    if young is not None and not evaluator.is_judged(young.version, young.snapshot_digest):
         return None
     watched = None if young is None else stages.watch(evaluator.prepared)
     return watched or find_candidate(job, train_key(job.recipe, evaluator.prepared, job.scheduled))
 
 
 def train_alone(stages: Stages) -> Candidate:
-    """Train, and leave the candidate in the lake.
-
-    Raises:
-        SourceError, LakeError, TrainingError …: what the stages raise.
-    """
+    """Train, and leave the candidate in the lake."""
     return stages.train(stages.prepare())
 
 

@@ -58,10 +58,8 @@ class Reporter(Protocol):
         """Open the meter of one stage; it closes with the `with` block."""
 
 
-def make_reporter(console: Console | None = None, *, quiet: bool = False) -> Reporter:
-    """Return bars for a terminal, lines for a pipe, nothing when quiet."""
-    if quiet:
-        return SilentReporter()
+def make_reporter(console: Console | None = None) -> Reporter:
+    """Return bars for a terminal, lines for a pipe."""
     shown = console or Console(stderr=True)
     return BarReporter(shown) if shown.is_terminal else LineReporter(shown)
 
@@ -198,10 +196,7 @@ class _BarMeter:
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
         self.done = done
-        if total is None:
-            self.progress.update(self.task, completed=done, note=note)
-        else:
-            self.progress.update(self.task, completed=done, total=total, note=note)
+        self.progress.update(self.task, completed=done, total=total, note=note)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

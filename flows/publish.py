@@ -17,12 +17,13 @@ from flows.job import (
     Outcome,
     SynthesisResult,
     now,
-    published_outcome,
+    outcome_of,
     uncounted,
 )
-from flows.recipe import run_key, synthesis_part, training_part
+from flows.keys import run_key, synthesis_part, training_part
 from flows.report.page import render
 from gan.config import ALGORITHM_VERSION
+from gan.gate import gate_record
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.layout import generator_report_key
@@ -45,7 +46,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         LakeError: the lake failed.
     """
     plan = agree(job.lake, propose_plan(job, prepared, choice))
-    if is_committed(job, plan):
+    if any(one.version == plan.version for one in datasets.versions(job.lake, job.name)):
         job.reporter.say(f"Published before: {job.name}/{plan.version}")
         return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
@@ -89,20 +90,16 @@ def is_published(job: Job, choice: Choice) -> bool:
     return any(one.version.endswith(f"-{key[:8]}") for one in found)
 
 
-def is_committed(job: Job, plan: Plan) -> bool:
-    """Say whether readers see the plan's version."""
-    return any(one.version == plan.version for one in datasets.versions(job.lake, job.name))
-
-
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
     from gan.device import choose_device
+    from gan.sample import check_request
     from gan.snapshot import load_snapshot
 
     entries: dict[int, FileEntry] = {}
     if not missing:
         return entries
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
-    load_snapshot(snapshot).codec.check(plan.given, plan.rows)
+    check_request(load_snapshot(snapshot).codec, plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
     request = SynthesisRequest(
         plan=plan,
@@ -151,7 +148,7 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
             )
             meter.update(len(made.plan.shards))
     announce(job)
-    return published_outcome(job, choice, made)
+    return outcome_of(job, choice, made)
 
 
 def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFields:
@@ -177,12 +174,12 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
         gate={
             "verdict": judged.judgement.verdict,
             "reasons": [reason.text for reason in judged.judgement.reasons],
-            "bounds": recipe.gate.model_dump(mode="json"),
+            **gate_record(judged.judgement.metrics, recipe.gate),
             "choice": choice.kind,
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),
         },
-        cost=job.spent.so_far().to_json(),
+        cost=job.spent.so_far(),
     )
 
 
@@ -199,16 +196,16 @@ def _signed(record: Promotion | None) -> dict[str, str] | None:
 
 
 def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:
-    """Return what lies beside the manifest: the report, as data and as a page, and a preview."""
-    report = choice.judged.report
-    return {
-        "report.json": report.to_json(),
-        "report.html": render(report).encode(),
-        "preview.png": _preview(job, choice, plan),
-    }
+    """Return what lies beside the manifest: the report, as data and as a page, and a preview.
+
+    Records that are no pictures have none: the report shows them.
+    """
+    report, preview = choice.judged.report, _preview(job, choice, plan)
+    files = {"report.json": report.to_json(), "report.html": render(report).encode()}
+    return files if preview is None else {**files, "preview.png": preview}
 
 
-def _preview(job: Job, choice: Choice, plan: Plan) -> bytes:
+def _preview(job: Job, choice: Choice, plan: Plan) -> bytes | None:
     from gan.modalities import load_modality
 
     shard = load_format(plan.format).decode(job.lake.get(plan.shard_key(0)), plan.record_schema)
@@ -245,19 +242,11 @@ def announce_blocked(job: Job, choice: Choice) -> None:
     the champion is blocked today, has no record of its own: when it is killed before the event was
     sent, the next run that ends the same way sends it.
     """
-    version = choice.judged.version
+    judged = choice.judged
     if job.emit is None or any(
-        one.event == BLOCKED and one.payload["version"] == version for one in announce(job)
+        one.event == BLOCKED and one.payload["version"] == judged.version for one in announce(job)
     ):
         return
-    try:
-        job.emit(_blocked(job, choice))
-    except UnsentError as error:
-        job.reporter.say(f"Not announced: {error}")
-
-
-def _blocked(job: Job, choice: Choice) -> Announcement:
-    judged = choice.judged
     page = generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
     payload = {
         "name": job.name,
@@ -271,4 +260,8 @@ def _blocked(job: Job, choice: Choice) -> Announcement:
         "snapshot_digest": judged.snapshot_digest,
         "report": f"{job.lake.uri}/{page}",
     }
-    return Announcement(event=BLOCKED, resource=f"ganmill.generator.{job.name}", payload=payload)
+    resource = f"ganmill.generator.{job.name}"
+    try:
+        job.emit(Announcement(event=BLOCKED, resource=resource, payload=payload))
+    except UnsentError as error:
+        job.reporter.say(f"Not announced: {error}")

@@ -1,19 +1,16 @@
 """The recipe: the whole job as the user writes it, YAML or the run form of the Prefect UI.
 
-The parts live beside their owners; this module composes them and adds the three that belong to the
-job itself. Form rules (the Prefect run form is made from the JSON schema): literal defaults, a
-title for every field, no unions of models, no free dicts, never a secret.
+The parts live beside their owners; this module composes them and adds those of the job itself.
+Form rules (the Prefect run form is made from the JSON schema): literal defaults, a title for every
+field, no unions of models, no free dicts, never a secret. A recipe is read from YAML with `--set`
+changes, and every mistake becomes one sentence.
 
-Reading a recipe from YAML with `--set` changes, and turning every mistake into one sentence.
-
-What a job is, as two digests: equal keys mean equal results, whoever computes them, and where.
-
-Lake, engine, workers, device, owner, gate and the time to train are in neither key.
+A recipe is read from YAML with `--set` changes, and every mistake becomes one sentence.
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,13 +19,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flows.errors import RecipeError
-from gan.config import ALGORITHM_VERSION, GeneratorConfig, TrainingConfig
+from gan.config import GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
-from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
-from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.prepared import Prepared
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5
@@ -231,9 +225,15 @@ def _rule(mistake: Any) -> str:
     return text.replace("should be", "must be").replace("should ", "must ")
 
 
+_FLAT_BOUND = re.compile(r"_(pass|block|low|high|drop|min)\b")
+"""Ends of the names that single bounds had in recipes before `gate.bounds`."""
+
+
 def _suggest(path: str, owner: type[BaseModel]) -> str:
-    known = list(owner.model_fields)
+    known = [info.alias or name for name, info in owner.model_fields.items()]
     near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, n=1, cutoff=0.5)
+    if owner is GateConfig and _FLAT_BOUND.search(path):
+        return "write bounds as a list: bounds: [{metric: fd, pass: 10, block: 50}]"
     if near:
         parent = path.rpartition(".")[0]
         return f"did you mean `{f'{parent}.' if parent else ''}{near[0]}`?"
@@ -288,92 +288,3 @@ def _yaml_reason(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or "it cannot be parsed"
     return f"{problem} in line {mark.line + 1}" if mark is not None else str(problem)
-
-
-NO_WEIGHTS = {"device", "when", "interval_days"}
-"""What `training` says besides the weights: where and when."""
-
-NOT_MEASURED = {"on_reject", "approval"}
-"""Fields of the gate that say what happens after the verdict: in no key."""
-
-
-def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
-    """Return the settings that shape the records, JSON-able."""
-    builder = load_builder(prepared.modality)
-    return builder.settings(recipe.source, recipe.privacy.min_group)
-
-
-def training_seed(recipe: Recipe, night: date) -> int:
-    """Return the seed of a training: the recipe's, or one of its own for every night.
-
-    With `training.when: always` a retry of the same night continues the same training.
-    """
-    if recipe.training.when != "always":
-        return recipe.seed
-    return int(digest_json([recipe.seed, "training", night.isoformat()])[:16], 16) >> 1
-
-
-def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, Any]:
-    """Return everything that decides the weights, JSON-able; its digest is the train key.
-
-    Args:
-        recipe: of the job.
-        prepared: its source.
-        night: the run's scheduled date; it counts with `training.when: always` only.
-    """
-    return {
-        "algorithm_version": ALGORITHM_VERSION,
-        "source_digest": prepared.source_digest,
-        "split_digest": prepared.split_digest,
-        "source": source_part(recipe, prepared),
-        "generator": recipe.generator.model_dump(mode="json"),
-        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
-        "seed": training_seed(recipe, night),
-    }
-
-
-def train_key(recipe: Recipe, prepared: Prepared, night: date) -> str:
-    """Return the identity of a training: source, split, generator, budget, seed, algorithm."""
-    return digest_json(training_part(recipe, prepared, night))
-
-
-def synthesis_part(
-    recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str
-) -> dict[str, Any]:
-    """Return everything that decides the shards, JSON-able; its digest is the run key.
-
-    Args:
-        recipe: names the data set and the shard format.
-        synthesis: with its seed resolved.
-        snapshot_digest: of the generator that synthesizes.
-    """
-    return {
-        "algorithm_version": ALGORITHM_VERSION,
-        "name": recipe.name,
-        "snapshot_digest": snapshot_digest,
-        "synthesis": synthesis.model_dump(
-            mode="json", exclude=set() if synthesis.given else {"given"}
-        ),
-        "format": recipe.output.format,
-    }
-
-
-def run_key(recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str) -> str:
-    """Return the identity of a data set version: generator, synthesis settings, format."""
-    return digest_json(synthesis_part(recipe, synthesis, snapshot_digest))
-
-
-def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
-    """Return the identity of one evaluation: generator, holdout, bounds, seed, what it may show."""
-    return digest_json(
-        {
-            "algorithm_version": ALGORITHM_VERSION,
-            "snapshot_digest": snapshot_digest,
-            "source_digest": prepared.source_digest,
-            "split_digest": prepared.split_digest,
-            "source": source_part(recipe, prepared),
-            "gate": recipe.gate.model_dump(mode="json", exclude=NOT_MEASURED),
-            "confidential": recipe.source.confidential,
-            "seed": recipe.seed,
-        }
-    )

@@ -139,6 +139,7 @@ def recipe_page() -> str:
             "`ganmill run recipe.yaml --set training.budget_samples=100000`.",
             "Unknown keys are refused, and the nearest known one is suggested.",
             *_sections(Recipe, "", "Top level"),
+            *_metrics(),
             "",
             "## A recipe with every key at its default",
             "",
@@ -148,6 +149,22 @@ def recipe_page() -> str:
             "",
         ]
     )
+
+
+def _metrics() -> Iterator[str]:
+    """Yield one table per modality of the metrics that `gate.bounds` can name."""
+    from gan.gate import limit_texts
+    from gan.modalities import load_modality
+    from storage.records.modalities import MODALITIES
+
+    yield from ("", "## Metrics and their default bounds", "")
+    yield "The gate judges these metrics; `gate.bounds` names them as they stand here."
+    for modality in MODALITIES:
+        yield from ("", f"### Metrics of {modality}", "")
+        yield from ("| metric | passes | blocks | meaning |", "| --- | --- | --- | --- |")
+        for entry in load_modality(modality).metrics:
+            for name, limit in entry.named_limits.items():
+                yield f"| {name} | {' | '.join(limit_texts(entry, limit))} | {entry.meaning} |"
 
 
 def settings_page() -> str:
@@ -273,7 +290,8 @@ def _kind(annotation: Any) -> str:
     if annotation is NoneType:
         return "null"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "{" + ", ".join(annotation.model_fields) + "}"
+        fields = annotation.model_fields.items()
+        return "{" + ", ".join(info.alias or name for name, info in fields) + "}"
     return _KINDS.get(annotation, getattr(annotation, "__name__", str(annotation))).replace(
         "SecretStr", "secret text"
     )

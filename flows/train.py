@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.job import Candidate, Job, now
+from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
-from flows.recipe import Recipe, train_key, training_part, training_seed
+from flows.recipe import Recipe
 from gan.errors import DataError, OutdatedError
+from gan.gate import in_force
 from storage.digests import sha256_hex
 from storage.errors import ObjectNotFoundError
 from storage.lake import layout, promotions, registry
@@ -48,39 +50,27 @@ class Due:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Champion:
-    """The champion, as far as its age and origin go."""
-
-    version: str
-    training: Mapping[str, Any]
-    """What it was trained on (`flows.recipe.training_part`); empty where that was not written."""
-
-    def age_days(self, night: date) -> int:
-        """Return its age on a night in days; 0 for one that was made later than that."""
-        return max(0, (night - version_time(self.version).date()).days)
-
-
 def training_due(
-    recipe: Recipe, night: date, champion: Champion | None, today: Mapping[str, Any]
+    recipe: Recipe,
+    night: date,
+    champion: str | None,
+    before: Mapping[str, Any],
+    today: Mapping[str, Any],
 ) -> Due:
-    """Return whether training is due; pure.
+    """Return whether training is due on a night; pure.
 
-    Args:
-        recipe: of the job.
-        night: the run's scheduled date.
-        champion: None before the first promotion.
-        today: what would be trained on now (`flows.recipe.training_part`).
+    `before` and `today` are what the champion, named by its version, was and would now be trained
+    on (`flows.keys.training_part`); `before` is empty where that was not written.
     """
     if champion is None:
         return Due(is_due=True, why=f"No generator of {recipe.name} is champion yet: training")
     if recipe.training.when == "always":
         why = f"training.when is always: training a generator of the night {night}"
         return Due(is_due=True, why=why)
-    changed = what_changed(champion.training, today)
+    changed = what_changed(before, today)
     if recipe.training.when == "interval" and changed in (None, SOURCE):
-        return _by_age(champion, champion.age_days(night), recipe.training.interval_days)
-    named = f"champion {champion.version}"
+        return _by_age(champion, night, recipe.training.interval_days)
+    named = f"champion {champion}"
     if changed is None:
         return Due(is_due=False, why=f"Nothing changed since {named} was trained")
     if changed == UNKNOWN:
@@ -111,9 +101,9 @@ def what_changed(before: Mapping[str, Any], today: Mapping[str, Any]) -> str | N
     return min(words, key=lambda word: (word == SOURCE, word), default=None)
 
 
-def _by_age(champion: Champion, age_days: int, interval_days: int) -> Due:
-    named, left_days = f"Champion {champion.version}", interval_days - age_days
-    old = f"{named} is {_days(age_days)} old"
+def _by_age(champion: str, night: date, interval_days: int) -> Due:
+    age_days = max(0, (night - version_time(champion).date()).days)
+    left_days, old = interval_days - age_days, f"Champion {champion} is {_days(age_days)} old"
     if left_days <= 0:
         return Due(is_due=True, why=f"{old}, and training is due after {_days(interval_days)}")
     return Due(is_due=False, why=f"{old}; training is due in {_days(left_days)}")
@@ -124,18 +114,14 @@ def _days(count: int) -> str:
 
 
 def due_tonight(job: Job, prepared: Prepared) -> Due:
-    """Return whether training is due on this night, by what the lake says of the champion.
-
-    Raises:
-        LakeError: the lake failed.
-    """
+    """Return whether training is due on this night, by what the lake says of the champion."""
     champion = promotions.champion(job.lake, job.name)
-    current = None
+    version, before = None, dict[str, Any]()
     if champion is not None:
-        record = read_training_record(job.lake, job.name, champion.version)
-        current = Champion(version=champion.version, training=record.training)
+        version = champion.version
+        before = dict(read_training_record(job.lake, job.name, version).training)
     today = training_part(job.recipe, prepared, job.scheduled)
-    return training_due(job.recipe, job.scheduled, current, today)
+    return training_due(job.recipe, job.scheduled, version, before, today)
 
 
 MIRROR_INTERVAL_S = 30.0
@@ -189,12 +175,14 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
     """Return the codec fitted on train, and what every `auto` becomes for these records.
 
     Raises:
-        ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+        ConfigError: the preset does not exist, CUDA was asked for and is missing, or a bound of the
+            gate does not fit the metrics of these records.
     """
     from gan.modalities import load_modality
 
+    in_force(load_modality(prepared.modality).metrics, recipe.gate)
     modality = load_modality(prepared.modality)
-    codec = modality.CODEC.fit(prepared.records["train"], prepared.label)
+    codec = modality.codec.fit(prepared.records["train"], prepared.label)
     resolved = modality.resolve(
         recipe.generator,
         recipe.training,
@@ -208,28 +196,27 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
 def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.config import ResolvedConfig
     from gan.device import choose_device
-    from gan.evaluation.assess import build_assess
+    from gan.modalities import load_modality
     from gan.protocols import Hooks
+    from gan.sample import check_request
     from gan.training.loop import train as run_loop
 
     seed = training_seed(job.recipe, job.scheduled)
     recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
     codec, resolved = fit_and_resolve(recipe, prepared)
-    codec.check(recipe.synthesis.given, recipe.synthesis.samples)
+    check_request(codec, recipe.synthesis.given, recipe.synthesis.samples)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
     plan = registry.agree_training(job.lake, proposal)
     config = ResolvedConfig.model_validate(plan.resolved)
     for note in (*codec.notes, *config.notes):
         job.reporter.say(f"  {note}")
     registry.fetch_checkpoint(job.lake, key, folder / "checkpoints")
-    _say_start(job, folder / "checkpoints")
+    seen = max((int(path.name) for path in (folder / "checkpoints").glob("[0-9]*")), default=0)
+    if seen:
+        job.reporter.say(f"Continuing at {seen:,} samples")
     with job.reporter.meter("Preparing the assessment", "records"):
-        assess = build_assess(
-            records["train"],
-            records["validation"],
-            label=prepared.label,
-            seed=recipe.seed,
-            modality=prepared.modality,
+        assess = load_modality(prepared.modality).build_assess(
+            records["train"], records["validation"], label=prepared.label, seed=recipe.seed
         )
     device = choose_device(recipe.training.device)
     with (
@@ -252,13 +239,6 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
     return job.gpu_lease() if device == "cuda" else nullcontext()
-
-
-def _say_start(job: Job, folder: Path) -> None:
-    """Say where the training goes on, if there is a checkpoint of it."""
-    seen = max((int(path.name) for path in folder.glob("[0-9]*")), default=0)
-    if seen:
-        job.reporter.say(f"Continuing at {seen:,} samples")
 
 
 def _show(meter: Meter) -> "Callable[[Tick], None]":
@@ -338,11 +318,7 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
 
 
 def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
-    """Return the champion when its age alone would spare a training.
-
-    Raises:
-        LakeError: the lake failed.
-    """
+    """Return the champion when its age alone would spare a training."""
     champion = promotions.champion(job.lake, job.name)
     if job.recipe.training.when != "interval" or champion is None:
         return None

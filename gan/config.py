@@ -72,7 +72,7 @@ class TrainingConfig(FrozenModel):
 class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
-    objective: Literal["adversarial", "likelihood", "memorise"]
+    objective: Literal["adversarial", "likelihood"]
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
@@ -88,7 +88,7 @@ class ResolvedConfig(FrozenModel):
     algorithm_version: int
     """Version of loop, losses and networks that this configuration was made for."""
     modality: str
-    """Name in `gan.modalities.MODALITIES`."""
+    """Name in `storage.records.modalities.MODALITIES`."""
     preset: str
     """Name in the modality's `PRESETS`."""
     network: dict[str, int | float | str]

@@ -16,7 +16,6 @@ Precision = Literal["float32", "bfloat16", "bfloat16-products"]
 
 MATMUL = {"float32": "highest", "bfloat16": "high", "bfloat16-products": "medium"}
 """Precision → what torch calls the precision of its float32 matrix products."""
-
 IMAGE_DIMENSIONS = 4
 """Of a batch of images and of a convolution's weights."""
 
@@ -128,7 +127,7 @@ def choose_device(wanted: str) -> str:
 def find_device(
     wanted: str, *, precision: Precision = "float32", threads: int = 1
 ) -> DeviceContext:
-    """Return the place for a wanted device.
+    """Return where and how tensors are computed on a wanted device.
 
     Raises:
         ConfigError: CUDA was asked for and there is none.

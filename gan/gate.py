@@ -5,25 +5,55 @@
     pass     the point is inside the pass bound
     warn     everything between
 
-A fact (`measured.Fact`) that does not hold blocks on the point. The bounds are in bounds.py;
-whether a challenger takes over is in promotion.py.
-
-The gate's bounds: what a recipe may tighten or loosen, and what they are for one metric.
-
-Every bound is given relative to what real data reaches; `bounds_of` turns it into the units of its
-metric, so that one rule (`gan.gate`) serves all metrics.
+A fact (`gan.report.Fact`) that does not hold blocks on the point. A metric is one `MetricEntry` of
+its modality, with bounds relative to what real data reaches; a recipe overrides them by name.
+Whether a challenger takes over is in `gan.evaluation.promotion`.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from gan.config import FrozenModel
-from gan.report import Evaluation, Fact, Measured, Metric, Outcome, Reason, TooFew, Verdict
+from gan.errors import ConfigError
+from gan.report import (
+    Direction,
+    Evaluation,
+    Fact,
+    Measured,
+    Metric,
+    Outcome,
+    Reason,
+    TooFew,
+    Verdict,
+)
+
+GATE_VERSION = 1
+"""Raised when a kept verdict no longer holds: other default bounds, another rule, another form."""
+
+
+class MetricBound(FrozenModel):
+    """The bounds of one metric, in place of its defaults."""
+
+    model_config = ConfigDict(title="Bound", serialize_by_alias=True, validate_by_name=True)
+
+    metric: str = Field(title="Metric")
+    """A metric of this kind of data, as the tables of the recipe reference name it."""
+    pass_: float | None = Field(None, ge=0, alias="pass", title="Pass")
+    """From here, or up to here, a generator passes; null = the metric's default."""
+    block: float | None = Field(None, ge=0, title="Block")
+    """Below this, or above it, a generator is blocked; null = the metric's default."""
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.pass_ is None and self.block is None:
+            msg = "must give pass, block or both"
+            raise ValueError(msg)
+        return self
 
 
 class GateConfig(FrozenModel):
@@ -38,72 +68,20 @@ class GateConfig(FrozenModel):
     """always: a person says yes to every generator before it publishes, even to one that passes."""
     accept_unknown: bool = Field(False, title="Accept unknown")
     """Promote even where the holdout is too small to know coverage or copies."""
-    coverage_pass: float = Field(0.75, ge=0, le=2, title="Coverage, pass")
-    """Coverage ÷ ceiling from which a generator passes, overall and in every class."""
-    coverage_block: float = Field(0.5, ge=0, le=2, title="Coverage, block")
-    """Coverage ÷ ceiling below which a generator is blocked."""
-    density_pass_low: float = Field(0.6, ge=0, title="Density, pass from")
-    """Lowest density ÷ ceiling that passes."""
-    density_pass_high: float = Field(1.5, ge=0, title="Density, pass up to")
-    """Highest density ÷ ceiling that passes."""
-    density_block_low: float = Field(0.3, ge=0, title="Density, block below")
-    """Density ÷ ceiling below which a generator is blocked."""
-    density_block_high: float = Field(2.0, ge=0, title="Density, block above")
-    """Density ÷ ceiling above which a generator is blocked."""
-    fd_pass: float = Field(10.0, gt=0, title="Fréchet distance, pass")
-    """Upper end of Fréchet distance ÷ ceiling that passes."""
-    fd_block: float = Field(50.0, gt=0, title="Fréchet distance, block")
-    """Fréchet distance ÷ ceiling above which a generator is blocked."""
-    label_accuracy_drop: float = Field(0.10, ge=0, le=1, title="Label accuracy, pass")
-    """How far label accuracy may lie below the accuracy on real records, as a fraction."""
-    label_accuracy_block: float = Field(0.5, ge=0, le=1, title="Label accuracy, block")
-    """Share of the accuracy on real records below which a generator is blocked."""
-    copies_pass: float = Field(1.5, ge=0, title="Copies, pass")
-    """Copies ÷ nominal up to which a generator passes."""
-    copies_block: float = Field(1.0, ge=0, title="Copies, block")
-    """Blocked when even the lower bound of copies ÷ nominal is above this, and the point is
-    above the pass bound."""
-    spread_min: float = Field(0.10, ge=0, le=1, title="Spread, minimum")
-    """Smallest per-pixel spread, as a share of that of real images."""
-    row_coverage_pass: float = Field(0.9, ge=0, le=2, title="Tables: coverage, pass")
-    """Tables: coverage of rows ÷ ceiling from which a generator passes."""
-    row_coverage_block: float = Field(0.8, ge=0, le=2, title="Tables: coverage, block")
-    """Tables: coverage of rows ÷ ceiling below which a generator is blocked."""
-    one_way_pass: float = Field(2.0, ge=0, title="Tables: mean column error, pass")
-    """Tables: mean error of single columns ÷ ceiling up to which a generator passes."""
-    one_way_block: float = Field(4.0, ge=0, title="Tables: mean column error, block")
-    """Tables: mean error of single columns ÷ ceiling above which a generator is blocked."""
-    column_pass: float = Field(0.05, ge=0, le=1, title="Tables: one column's error, pass")
-    """Tables: how far the error of any one column may lie above that of real rows."""
-    column_block: float = Field(0.10, ge=0, le=1, title="Tables: one column's error, block")
-    """Tables: how far above that of real rows a column's error blocks."""
-    two_way_pass: float = Field(1.5, ge=0, title="Tables: mean pair error, pass")
-    """Tables: mean error of pairs of columns ÷ ceiling up to which a generator passes."""
-    two_way_block: float = Field(2.5, ge=0, title="Tables: mean pair error, block")
-    """Tables: mean error of pairs of columns ÷ ceiling above which a generator is blocked."""
-    c2st_pass: float = Field(0.65, ge=0.5, le=1, title="Tables: real or synthetic, pass")
-    """Tables: upper end of the area under the curve (AUC) up to which trees may tell synthetic
-    rows from real ones; 0.5 is not at all."""
-    c2st_block: float = Field(0.80, ge=0.5, le=1, title="Tables: real or synthetic, block")
-    """Tables: the same area above which a generator is blocked."""
-    tstr_pass: float = Field(0.02, ge=0, le=1, title="Tables: loss of a classifier, pass")
-    """Tables: upper end of the AUC that a classifier may lose by learning from synthetic rows."""
-    tstr_block: float = Field(0.05, ge=0, le=1, title="Tables: loss of a classifier, block")
-    """Tables: the same loss above which a generator is blocked."""
-    tstr_r2_pass: float = Field(0.05, ge=0, title="Tables: loss of a regression, pass")
-    """Tables: upper end of the R² that a regression may lose by learning from synthetic rows."""
-    tstr_r2_block: float = Field(0.10, ge=0, title="Tables: loss of a regression, block")
-    """Tables: the same loss above which a generator is blocked."""
-    dcr_pass: float = Field(0.52, ge=0, le=1, title="Tables: nearer to train, pass")
-    """Tables: upper end of the share of rows that may lie nearer to train than to the holdout."""
-    dcr_block: float = Field(0.55, ge=0, le=1, title="Tables: nearer to train, block")
-    """Tables: the same share above which a generator is blocked."""
-    null_rate_pass: float = Field(0.005, ge=0, le=1, title="Tables: share of nulls, pass")
-    """Tables: how far the share of nulls may lie from train's in any column, as a fraction."""
-    null_rate_block: float = Field(0.01, ge=0, le=1, title="Tables: share of nulls, block")
-    """Tables: the same difference above which a generator is blocked."""
+    bounds: tuple[MetricBound, ...] = Field((), title="Bounds")
+    """Bounds that replace the defaults of the metrics; the tables of metrics list these."""
     real_pass_share: float = Field(0.95, gt=0, le=1, title="Real data passes")
     """A pass counts only where real data itself would pass with at least this probability."""
+
+    @field_validator("bounds")
+    @classmethod
+    def _each_metric_once(cls, bounds: tuple[MetricBound, ...]) -> tuple[MetricBound, ...]:
+        names = [bound.metric for bound in bounds]
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            msg = f"must name every metric once, and has {', '.join(twice)} more than once"
+            raise ValueError(msg)
+        return bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,114 +100,187 @@ class Bounds:
     """Passes also when the interval reaches back over the block bound."""
 
 
-def _coverage(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_low=config.coverage_pass * ceiling, block_low=config.coverage_block * ceiling
-    )
+Relation = Literal["ratio", "above", "below", "fixed"]
+"""What a bound is relative to: bound times ceiling, ceiling + bound, ceiling - bound, the bound."""
 
 
-def _density(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_low=config.density_pass_low * ceiling,
-        pass_high=config.density_pass_high * ceiling,
-        block_low=config.density_block_low * ceiling,
-        block_high=config.density_block_high * ceiling,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """The pass and block bound on one side of a metric."""
 
+    side: Literal["low", "high"]
+    """low: at least so much is needed. high: at most so much is allowed."""
+    passes: float
+    blocks: float
+    relation: Relation = "ratio"
+    block_relation: Relation | None = None
+    """Of the block bound, where it differs."""
 
-def _fd(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_high=config.fd_pass * ceiling, block_high=config.fd_block * ceiling, upper_end=True
-    )
-
-
-def _label_accuracy(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_low=ceiling - config.label_accuracy_drop,
-        block_low=config.label_accuracy_block * ceiling,
-    )
-
-
-def _copies(nominal: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_high=config.copies_pass * nominal,
-        block_high=config.copies_block * nominal,
-        benefit_of_doubt=True,
-    )
-
-
-def _spread(real: float, config: GateConfig) -> Bounds:
-    least = config.spread_min * real
-    return Bounds(pass_low=least, block_low=least)
-
-
-def _row_coverage(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_low=config.row_coverage_pass * ceiling, block_low=config.row_coverage_block * ceiling
-    )
-
-
-def _mean_column(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_high=config.one_way_pass * ceiling, block_high=config.one_way_block * ceiling
-    )
-
-
-def _one_column(ceiling: float, config: GateConfig) -> Bounds:
-    """Return absolute bounds, above what so few rows of one distribution differ by anyway."""
-    return Bounds(pass_high=ceiling + config.column_pass, block_high=ceiling + config.column_block)
-
-
-def _two_way(ceiling: float, config: GateConfig) -> Bounds:
-    return Bounds(
-        pass_high=config.two_way_pass * ceiling, block_high=config.two_way_block * ceiling
-    )
-
-
-def _fixed(pass_high: str, block_high: str, *, upper_end: bool) -> "Rule":
-    """Return a rule that does not depend on the ceiling; the names are fields of the config."""
-
-    def rule(_: float, config: GateConfig) -> Bounds:
-        return Bounds(
-            pass_high=getattr(config, pass_high),
-            block_high=getattr(config, block_high),
-            upper_end=upper_end,
+    def at(self, ceiling: float) -> tuple[float, float]:
+        """Return the pass and the block bound in units of the metric."""
+        return (
+            _related(self.passes, self.relation, ceiling),
+            _related(self.blocks, self.block_relation or self.relation, ceiling),
         )
 
-    return rule
+
+def _related(bound: float, relation: Relation, ceiling: float) -> float:
+    if relation == "ratio":
+        return bound * ceiling
+    if relation == "above":
+        return ceiling + bound
+    return ceiling - bound if relation == "below" else bound
 
 
-Rule = Callable[[float, GateConfig], Bounds]
+@dataclass(frozen=True, kw_only=True)
+class MetricEntry:
+    """Everything that is known of a metric besides how it is computed."""
 
-RULES: Mapping[str, Rule] = {
-    "coverage": _coverage,
-    "coverage/all": _row_coverage,
-    "density": _density,
-    "fd": _fd,
-    "label_accuracy": _label_accuracy,
-    "copies": _copies,
-    "spread": _spread,
-    "one_way": _one_column,
-    "one_way/all": _mean_column,
-    "two_way": _two_way,
-    "c2st": _fixed("c2st_pass", "c2st_block", upper_end=True),
-    "tstr_gap": _fixed("tstr_pass", "tstr_block", upper_end=True),
-    "tstr_gap_r2": _fixed("tstr_r2_pass", "tstr_r2_block", upper_end=True),
-    "dcr_share": _fixed("dcr_pass", "dcr_block", upper_end=True),
-    "null_rate": _fixed("null_rate_pass", "null_rate_block", upper_end=False),
-}
-"""Metric → its bounds, given ceiling and config; `name/scope` where one scope has its own.
+    name: str
+    meaning: str
+    """One sentence, for people."""
+    unit: str
+    """Of its value, such as share, distance or AUC."""
+    direction: Direction = "lower"
+    """lower: less is better. target: the nearer to the ceiling, the better."""
+    scope: str = ""
+    """The one scope this entry is for; empty: every scope that has no entry of its own."""
+    limits: tuple[Limit, ...] = ()
+    """One, or a low and a high one; without any the metric is only shown."""
+    upper_end: bool = False
+    """The upper end of the interval, not the point, must be inside the pass bound."""
+    benefit_of_doubt: bool = False
+    """Passes also when the interval reaches back over the block bound, which may therefore lie
+    inside the pass bound."""
+    is_primary: bool = False
+    """A challenger must not lose it against the champion."""
+    must_be_known: bool = False
+    """While it is unknown, nothing is promoted unless `gate.accept_unknown` says so."""
+    real: str = "real data"
+    """What its ceiling stands for."""
+    figures: tuple[str, ...] = ()
+    """Ids of the bar charts that it is drawn in."""
+    ticks: tuple[str, ...] = ()
+    """Names of the curves that show it while training."""
+    curve: str = ""
+    """Id of the figure of these curves."""
 
-Scope `all` is the records themselves, whatever no feature net saw. A metric that is not named here,
-or that comes without a ceiling, is only shown."""
+    @property
+    def key(self) -> str:
+        """Its name, and its scope where it is for one scope only."""
+        return f"{self.name}/{self.scope}" if self.scope else self.name
+
+    @property
+    def named_limits(self) -> Mapping[str, Limit]:
+        """The limits by the names that `gate.bounds` gives them."""
+        if len(self.limits) == 1:
+            return {self.key: self.limits[0]}
+        return {f"{self.key}_{limit.side}": limit for limit in self.limits}
+
+    def bounds(self, ceiling: float) -> Bounds:
+        """Return the bounds in units of the metric, where real data reaches `ceiling`."""
+        found: dict[str, float] = {}
+        for limit in self.limits:
+            found[f"pass_{limit.side}"], found[f"block_{limit.side}"] = limit.at(ceiling)
+        return Bounds(**found, upper_end=self.upper_end, benefit_of_doubt=self.benefit_of_doubt)
 
 
-def bounds_of(metric: Metric, config: GateConfig) -> Bounds | None:
-    """Return the bounds of a metric in its own units, or None when it is only reported."""
-    rule = RULES.get(f"{metric.name}/{metric.scope}") or RULES.get(metric.name)
-    if rule is None or metric.ceiling is None:
+def in_force(metrics: Sequence[MetricEntry], config: GateConfig) -> tuple[MetricEntry, ...]:
+    """Return a modality's metrics with the bounds of the recipe in place of their defaults.
+
+    Raises:
+        ConfigError: a bound is for no metric of this modality, or its block bound lies inside its
+            pass bound.
+    """
+    asked = {bound.metric: bound for bound in config.bounds}
+    known = [name for entry in metrics for name in entry.named_limits]
+    for name in asked:
+        if name not in known:
+            msg = (
+                f"gate.bounds names {name!r}, which is no metric that bounds these records; "
+                f"choose from {', '.join(known)}"
+            )
+            raise ConfigError(msg)
+    return tuple(_overridden(entry, asked) for entry in metrics)
+
+
+def _overridden(entry: MetricEntry, asked: Mapping[str, MetricBound]) -> MetricEntry:
+    limits = []
+    for name, limit in entry.named_limits.items():
+        bound, used = asked.get(name), limit
+        if bound is not None:
+            passes = limit.passes if bound.pass_ is None else bound.pass_
+            blocks = limit.blocks if bound.block is None else bound.block
+            used = replace(limit, passes=passes, blocks=blocks)
+            inner, outer = used.at(1.0) if limit.side == "high" else used.at(1.0)[::-1]
+            if outer < inner and not entry.benefit_of_doubt:
+                msg = (
+                    f"gate.bounds has {name} with pass {passes:g} and block {blocks:g}: what "
+                    "passes would be blocked; move one of them"
+                )
+                raise ConfigError(msg)
+        limits.append(used)
+    return replace(entry, limits=tuple(limits))
+
+
+def pass_bounds(metrics: Sequence[MetricEntry]) -> Mapping[str, float]:
+    """Return name of the bound → pass bound, as it is relative to the ceiling."""
+    named = (item for entry in metrics for item in entry.named_limits.items())
+    return {name: limit.passes for name, limit in named}
+
+
+def gate_record(metrics: Sequence[MetricEntry], config: GateConfig) -> dict[str, Any]:
+    """Return everything that the verdict depends on, JSON-able: for report and manifest."""
+    return {
+        "accept_unknown": config.accept_unknown,
+        "real_pass_share": config.real_pass_share,
+        "bounds": [
+            {"metric": name, "pass": limit.passes, "block": limit.blocks}
+            for entry in metrics
+            for name, limit in entry.named_limits.items()
+        ],
+    }
+
+
+def limit_texts(entry: MetricEntry, limit: Limit) -> tuple[str, str]:
+    """Return in words where a metric passes and where it blocks, relative to its ceiling."""
+    signs = ("≥", "<") if limit.side == "low" else ("≤", ">")
+    relations = (limit.relation, limit.block_relation or limit.relation)
+    texts = [
+        f"{sign} {_relation_text(bound, relation, entry.real)}"
+        for sign, bound, relation in zip(
+            signs, (limit.passes, limit.blocks), relations, strict=True
+        )
+    ]
+    return texts[0] + (" (upper end)" if entry.upper_end else ""), texts[1]
+
+
+def _relation_text(bound: float, relation: Relation, real: str) -> str:
+    if relation == "ratio":
+        return f"{bound:g} times {real}"
+    if relation == "fixed":
+        return f"{bound:g}"
+    return f"{real} {'+' if relation == 'above' else '-'} {bound:g}"
+
+
+def entry_of(metric: Metric, metrics: Sequence[MetricEntry]) -> MetricEntry | None:
+    """Return the entry of a metric: that of its scope, else that of all scopes."""
+    named = [entry for entry in metrics if entry.name == metric.name]
+    own = [entry for entry in named if entry.scope == metric.scope]
+    return next(iter(own or [entry for entry in named if not entry.scope]), None)
+
+
+def bounds_of(metric: Metric, metrics: Sequence[MetricEntry]) -> Bounds | None:
+    """Return the bounds of a metric in its own units, or None when it is only reported.
+
+    Args:
+        metric: what was measured; one without a ceiling is only reported.
+        metrics: of its modality, with the bounds in force.
+    """
+    entry = entry_of(metric, metrics)
+    if entry is None or not entry.limits or metric.ceiling is None:
         return None
-    return rule(metric.ceiling.value, config)
+    return entry.bounds(metric.ceiling.value)
 
 
 SEVERITY: Mapping[str, int] = {"block": 0, "unknown": 1, "warn": 2, "pass": 3}
@@ -242,6 +293,8 @@ class Judgement:
     verdict: Verdict
     reasons: tuple[Reason, ...]
     """Worst first; a metric that passes is named once, by its worse scope."""
+    metrics: tuple[MetricEntry, ...]
+    """Of the modality, with the bounds that were in force."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -249,40 +302,49 @@ class Judgement:
         return tuple(sorted({r.metric for r in self.reasons if r.outcome == "unknown"}))
 
 
-def judge(evaluation: Evaluation, config: GateConfig) -> Judgement:
-    """Return the verdict on a candidate and every reason for it."""
+def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateConfig) -> Judgement:
+    """Return the verdict on a candidate and every reason for it.
+
+    Args:
+        evaluation: what was measured.
+        metrics: of the modality, with their default bounds.
+        config: the recipe's gate.
+
+    Raises:
+        ConfigError: the recipe's bounds do not fit the metrics.
+    """
+    entries = in_force(metrics, config)
     reasons = [_fact_reason(fact) for fact in evaluation.facts]
     reasons += [_too_few_reason(item) for item in evaluation.too_few]
     for item in evaluation.measured:
-        bounds = bounds_of(item.metric, config)
-        if bounds is not None:
-            reasons.append(_metric_reason(item, bounds, config, evaluation.holdout_rows))
+        entry, ceiling = entry_of(item.metric, entries), item.metric.ceiling
+        if entry is not None and entry.limits and ceiling is not None:
+            bounds = entry.bounds(ceiling.value)
+            outcome = _outcome(item, bounds, config)
+            text = _sentence(item, bounds, outcome, entry.real, evaluation.holdout_rows)
+            metric = item.metric
+            reasons.append(
+                Reason(metric=metric.name, scope=metric.scope, outcome=outcome, text=text)
+            )
     outcomes = {reason.outcome for reason in reasons}
     verdict: Verdict = "pass"
     if outcomes & {"warn", "unknown"}:
         verdict = "warn"
     if "block" in outcomes:
         verdict = "block"
-    return Judgement(verdict=verdict, reasons=_worst_first(reasons, evaluation))
+    return Judgement(verdict=verdict, reasons=_worst_first(reasons, evaluation), metrics=entries)
 
 
-def _metric_reason(item: Measured, bounds: Bounds, config: GateConfig, holdout_rows: int) -> Reason:
+def _outcome(item: Measured, bounds: Bounds, config: GateConfig) -> Outcome:
     """Judge one metric."""
     metric = item.metric
     inside = _inside(metric, bounds)
     past = metric.high < bounds.block_low or metric.low > bounds.block_high
-    known = real_pass_share(item, bounds) >= config.real_pass_share
-    outcome: Outcome = "pass" if inside else "warn"
     if past and not inside:
-        outcome = "block"
-    elif not known:
-        outcome = "unknown"
-    return Reason(
-        metric=metric.name,
-        scope=metric.scope,
-        outcome=outcome,
-        text=_sentence(item, bounds, outcome, holdout_rows),
-    )
+        return "block"
+    if real_pass_share(item, bounds) < config.real_pass_share:
+        return "unknown"
+    return "pass" if inside else "warn"
 
 
 def _inside(metric: Metric, bounds: Bounds) -> bool:
@@ -301,13 +363,14 @@ def real_pass_share(item: Measured, bounds: Bounds) -> float:
     return float(np.mean((reals >= bounds.pass_low) & (reals <= bounds.pass_high)))
 
 
-def _sentence(item: Measured, bounds: Bounds, outcome: Outcome, holdout_rows: int) -> str:
+def _sentence(
+    item: Measured, bounds: Bounds, outcome: Outcome, real: str, holdout_rows: int
+) -> str:
     """Return the reason in words: number, interval, what real data reaches, the bound."""
     metric = item.metric
     found = f"{_subject(metric)} is {metric.value:.4g}"
     found += f" [{metric.low:.4g}, {metric.high:.4g}]"
     if metric.ceiling is not None:
-        real = "nominal" if metric.name == "copies" else "real data"
         found += f"; {real} {metric.ceiling.value:.4g}"
     if outcome == "unknown":
         share = real_pass_share(item, bounds)

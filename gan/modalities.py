@@ -1,40 +1,26 @@
-"""The table of modalities: name → package, imported when it is asked for.
+"""The gan half of a modality: the one seam between what is the same for all and what is not.
 
-The seam between what every modality is asked and how it is answered: a modality's judge.
-
-A judge is the module `judge` of a modality's package. It knows how records of its kind are
-compared; what follows from the numbers (gate, promotion, report) is the same for all.
+`load_modality(name)` offers codec, presets, networks and judge of a row of
+`storage.records.modalities.MODALITIES`; its modules are imported when they are asked for. A judge
+knows how records of its kind are compared; what follows from the numbers (gate, promotion, report)
+is the same for all.
 """
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import torch
 
+from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
-from gan.gate import GateConfig
-from gan.protocols import Assess, Modality
-from gan.report import Evaluation, Figure, ReportInputs
+from gan.gate import MetricEntry
+from gan.protocols import Assess, Codec, Networks
+from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+from storage.records.modalities import MODALITIES, Modality, load_code
 from storage.records.schema import ClassCounts
-
-MODALITIES = {"images": "gan.images", "tables": "gan.tables"}
-"""Each package offers what `gan.protocols.Modality` lists."""
-
-
-def load_modality(name: str) -> Modality:
-    """Return the package of a modality.
-
-    Raises:
-        ConfigError: there is no such modality.
-    """
-    if name not in MODALITIES:
-        msg = f"unknown modality {name!r}: choose one of {', '.join(sorted(MODALITIES))}"
-        raise ConfigError(msg)
-    return cast("Modality", importlib.import_module(MODALITIES[name]))
-
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
 """Records in, log-likelihood of every row in nats out; None where a generator knows none."""
@@ -58,7 +44,6 @@ class Splits:
 class Options:
     """How an evaluation is carried out; the bounds are the gate's."""
 
-    modality: str = "images"
     seed: int = 0
     sets: int = 4
     """How many times the holdout's number of records a candidate is asked for."""
@@ -70,8 +55,6 @@ class Options:
     """Most records compared on each side."""
     overlap_expected: bool = False
     """True where splits are by occurrence, because most records repeat."""
-    sdmetrics: bool = False
-    """Tables: add the scores of the package `sdmetrics`, where it is installed."""
 
 
 class Reference(Protocol):
@@ -98,38 +81,137 @@ class Reference(Protocol):
         """Plain sentences on how it is measured, for the report."""
 
 
-class Judge(Protocol):
-    """The module `judge` of a modality."""
+@dataclass(frozen=True)
+class GanModality:
+    """What gan offers for one modality; each member is the function of that name of its modules."""
+
+    row: Modality
+
+    @property
+    def codec(self) -> type[Codec]:
+        """The codec's class."""
+        codec: type[Codec] = load_code(self.row.codec)
+        return codec
+
+    @property
+    def presets(self) -> Mapping[str, str]:
+        """Name of each preset that a user may choose, and one sentence on it."""
+        presets: Mapping[str, str] = load_code(self.row.presets).PRESETS
+        return presets
+
+    def resolve(
+        self,
+        generator: GeneratorConfig,
+        training: TrainingConfig,
+        codec: Any,
+        *,
+        train_rows: int,
+        seed: int,
+    ) -> ResolvedConfig:
+        """Return a complete configuration; its notes say what `auto` picked and why.
+
+        Raises:
+            ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+        """
+        presets = load_code(self.row.presets)
+        config: ResolvedConfig = presets.resolve(
+            generator, training, codec, train_rows=train_rows, seed=seed
+        )
+        return config
+
+    def build(self, config: ResolvedConfig, codec: Any, stream: torch.Generator) -> Networks:
+        """Return the networks on the processor, initialised from the stream alone."""
+        networks: Networks = load_code(self.row.networks).build(config, codec, stream)
+        return networks
+
+    @property
+    def metrics(self) -> tuple[MetricEntry, ...]:
+        """Every metric that is measured, with its default bounds."""
+        metrics: tuple[MetricEntry, ...] = load_code(self.row.judge).METRICS
+        return metrics
+
+    @property
+    def bars(self) -> tuple[BarGroup, ...]:
+        """The bar charts of the metrics."""
+        bars: tuple[BarGroup, ...] = load_code(self.row.judge).BARS
+        return bars
+
+    @property
+    def curves(self) -> tuple[CurveGroup, ...]:
+        """The charts of what was measured while training."""
+        curves: tuple[CurveGroup, ...] = load_code(self.row.judge).CURVES
+        return curves
 
     def build_reference(self, splits: Splits, options: Options) -> Reference:
-        """Return the real side, measured once for every candidate."""
+        """Return the real side, measured once for every candidate.
+
+        Raises:
+            DataError: validation or holdout is too small to compare anything, or does not fit
+                train.
+        """
+        reference: Reference = load_code(self.row.judge).build_reference(splits, options)
+        return reference
 
     def evaluate(
         self, candidate: pa.Table, reference: Any, *, log_likelihood: Likelihood | None = None
     ) -> Evaluation:
-        """Return a candidate's measurements against the reference that this judge has built."""
+        """Return a candidate's measurements against the holdout.
+
+        Args:
+            candidate: at least `reference.n` records, best `reference.wanted` of the generator.
+            reference: the real side, from `build_reference` of this modality.
+            log_likelihood: of the candidate's generator, where it knows one.
+
+        Raises:
+            DataError: too few records, or of another shape or type than the training records.
+        """
+        judge = load_code(self.row.judge)
+        found: Evaluation = judge.evaluate(candidate, reference, log_likelihood=log_likelihood)
+        return found
 
     def build_assess(
         self, train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
     ) -> Assess:
-        """Return what measures a generator while it trains."""
+        """Return what measures a generator at a tick of its training; the holdout stays unseen.
 
-    def pictures(
-        self, evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig
-    ) -> tuple[Figure, ...]:
-        """Return the figures of an evaluated candidate, for the report."""
+        Raises:
+            DataError: validation is too small to compare anything, or does not fit train.
+        """
+        judge = load_code(self.row.judge)
+        assess: Assess = judge.build_assess(train, validation, label=label, seed=seed)
+        return assess
+
+    def figures(self, evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
+        """Return the figures of the records of an evaluated candidate, for the report.
+
+        Raises:
+            DataError: the candidate has no records to show.
+        """
+        figures: tuple[Figure, ...] = load_code(self.row.judge).figures(evaluation, inputs)
+        return figures
+
+    def preview(self, records: pa.Table, label: str | None, per_class: int) -> bytes | None:
+        """Return a PNG that shows records, one row per class; None where only figures show them.
+
+        Raises:
+            DataError: there is no record, or no such label column.
+        """
+        if self.row.preview is None:
+            return None
+        png: bytes = load_code(self.row.preview)(records, label, per_class)
+        return png
 
 
-def load_judge(modality: str) -> Judge:
-    """Return the judge of a modality.
+def load_modality(name: str) -> GanModality:
+    """Return what gan offers for a modality.
 
     Raises:
         ConfigError: there is no such modality.
     """
-    if modality not in MODALITIES:
-        msg = f"unknown modality {modality!r}: choose one of {', '.join(sorted(MODALITIES))}"
+    if name not in MODALITIES:
+        msg = f"unknown modality {name!r}: choose one of {', '.join(sorted(MODALITIES))}"
         raise ConfigError(msg)
-    return cast("Judge", importlib.import_module(f"{MODALITIES[modality]}.judge"))
+    return GanModality(MODALITIES[name])
 
 
 def comparable_rows(splits: Splits, cap: int) -> int:

@@ -1,23 +1,18 @@
-"""The seams: what a modality brings.
+"""The seams of training: networks and codecs that a modality brings, and what the loop calls back.
 
-Shapes: N samples, Z latent; a modality's own letters are explained in its files.
-
-What the training loop calls back: assessments, ticks, checkpoints, the question whether to stop.
-
-Shapes: N records.
+Shapes: N records or samples, Z latent; a modality's own letters are explained in its files.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError
 from storage.records.schema import ClassCounts, Condition, Label
 
@@ -28,7 +23,7 @@ class Pairs(NamedTuple):
     reals: Tensor
     fakes: Tensor
     loss: Tensor | None = None
-    """What the generator minimises of its own, beside what the discriminator tells it."""
+    """What the generator minimises of its own, beside the loss on the logits."""
 
 
 Draw = Callable[[Tensor, Tensor], Tensor]
@@ -72,9 +67,9 @@ class Generator(nn.Module):
         """Return what draws samples under conditions.
 
         Args:
-            allowed_CK: which of all K codes of a record are allowed (see `Codec.allowed`). Record
-                i obeys row `labels_N[i]`; every record obeys row 0 when there is only one. None:
-                no conditions but the classes in `labels_N`.
+            allowed_CK: which of all K codes of a record are allowed, as `ConditionalCodec.allowed`
+                returns it. Record i obeys row `labels_N[i]`; every record obeys row 0 when there
+                is only one. None: no conditions but the classes in `labels_N`.
 
         Raises:
             ConfigError: this generator obeys no conditions.
@@ -93,10 +88,6 @@ class Generator(nn.Module):
 
     def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
         """Return what training by likelihood minimises: mean nats per sample, with gradients."""
-        raise NotImplementedError
-
-    def memorise(self, samples: Tensor, position: int) -> None:
-        """Keep the samples of a position, counted in samples seen, as they are."""
         raise NotImplementedError
 
 
@@ -162,7 +153,7 @@ class Codec(Protocol):
 
     @property
     def modality(self) -> str:
-        """Name in `gan.modalities.MODALITIES`."""
+        """Name in `storage.records.modalities.MODALITIES`."""
 
     @property
     def label(self) -> str | None:
@@ -175,10 +166,6 @@ class Codec(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What was changed of the records so that nothing rare is shown, one sentence each."""
-
-    @property
-    def draws_classes(self) -> bool:
-        """Whether the class is one of the values that a generator draws, not its input."""
 
     @classmethod
     def fit(cls, records: pa.Table, label: str | None) -> Self:
@@ -200,6 +187,36 @@ class Codec(Protocol):
 
     def to_values(self, samples: Tensor) -> np.ndarray[Any, Any]:
         """Return a generator's output as stored values: clamped, rounded, on the processor."""
+
+    def decode(
+        self, values: np.ndarray[Any, Any], labels_N: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> pa.Table:
+        """Return stored values and class indexes as records.
+
+        Args:
+            values: one row per record.
+            labels_N: class indexes, where they are not among the values.
+        """
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the codec as JSON-able data, without any real record."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild a codec.
+
+        Raises:
+            SnapshotError: the data is not a codec of this modality.
+        """
+
+
+@runtime_checkable
+class ConditionalCodec(Codec, Protocol):
+    """A codec whose records can be made under conditions and constraints, and have keys."""
+
+    @property
+    def draws_classes(self) -> bool:
+        """Whether the class is one of the values that a generator draws, not its input."""
 
     def decode(
         self,
@@ -257,50 +274,6 @@ class Codec(Protocol):
         Raises:
             ConfigError: they cannot; the sentence says why.
         """
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the codec as JSON-able data, without any real record."""
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild a codec.
-
-        Raises:
-            SnapshotError: the data is not a codec of this modality.
-        """
-
-
-class Modality(Protocol):
-    """What a modality's package offers to the rest; see `gan.images`."""
-
-    @property
-    def CODEC(self) -> type[Codec]:  # noqa: N802 - a constant of the package
-        """The codec's class."""
-
-    @property
-    def PRESETS(self) -> Mapping[str, str]:  # noqa: N802 - a constant of the package
-        """Name of each preset and one sentence on it."""
-
-    def resolve(
-        self,
-        generator: GeneratorConfig,
-        training: TrainingConfig,
-        codec: Any,
-        *,
-        train_rows: int,
-        seed: int,
-    ) -> ResolvedConfig:
-        """Return a complete configuration; its notes say what `auto` picked and why.
-
-        Raises:
-            ConfigError: the preset does not exist, or CUDA was asked for and is missing.
-        """
-
-    def build(self, config: ResolvedConfig, codec: Any, stream: torch.Generator) -> Networks:
-        """Return the networks on the processor, initialised from the stream."""
-
-    def preview(self, records: pa.Table, label: str | None, per_class: int) -> bytes:
-        """Return a PNG that shows records, one row per class."""
 
 
 class SampleFn(Protocol):

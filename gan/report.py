@@ -1,11 +1,9 @@
-"""The report: every number, verdict and picture of one evaluation, as data (`ganmill-report/1`).
+"""What was measured and what is shown of it, as plain frozen data.
 
-Whoever measures adds metrics and figures here; whoever shows (HTML page, terminal table, UI
-artifact, drift watch, comparison) reads this one schema. The classes are frozen and know JSON only.
-
-What an evaluation found, as plain data: evaluate.py fills it, gate.py reads it.
-
-What a report may show: the synthetic records, and the real side as far as it is public.
+An `Evaluation` is what was measured on one candidate; the gate reads it. A `Report` is every
+number, verdict and picture of it (`ganmill-report/1`): whoever shows (HTML page, terminal table, UI
+artifact, drift watch, comparison) reads this one schema. `ReportInputs` is what figures are drawn
+from.
 """
 
 import dataclasses
@@ -233,9 +231,40 @@ class Evaluation:
         return None
 
 
+CEILING_UNIT = "÷ ceiling"
+"""Of values that are divided by what real data reaches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveGroup:
+    """Curves of one unit, drawn in one picture over the samples seen."""
+
+    id: str
+    """Metrics name it as their `curve`."""
+    caption: str
+    unit: str
+    log: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarGroup:
+    """Metrics of one size, drawn in one picture against their bounds."""
+
+    id: str
+    """Metrics name it among their `figures`; each is drawn once per scope."""
+    caption: str
+    of_parts: bool = False
+    """Draws the metrics of every class or column, by its worse scope, not those of the whole."""
+    unit: str = CEILING_UNIT
+    """In this unit values are divided by what real data reaches; in another they are as they
+    are, and metrics without bounds are drawn too."""
+    reference: tuple[float, str] = (1.0, "real data")
+    """Where the long line stands, and what it means."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportInputs:
-    """What a modality's `pictures` draws from."""
+    """What a modality's `figures` are drawn from."""
 
     candidate: pa.Table
     """Synthetic records, those that were evaluated."""

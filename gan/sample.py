@@ -3,17 +3,14 @@
 A shard's randoms depend on (seed, index) alone. Forward passes have one fixed size, the last one
 padded, on one thread: another cut or thread count would change the last bits of some pixels.
 
-Shapes: N records, B records of one forward pass, Z latent.
+A conditioned generator obeys, but the rest of the record is as good as it learnt to follow
+conditions. An unconditional draw that happens to meet a condition has exactly the distribution that
+was learnt for whole records (rejection sampling: von Neumann, "Various techniques used in
+connection with random digits", 1951). So where a condition is common, records are selected; where
+it is rare, the generator is conditioned.
 
-Records that meet conditions, selected from records that were drawn without any.
-
-A generator that is told a condition obeys it, but the rest of the record is as good as it learnt to
-follow conditions. A free draw that happens to meet the condition has exactly the distribution that
-it learnt for whole records (rejection sampling: von Neumann, "Various techniques used in connection
-with random digits", 1951). So where a condition is common enough, records are selected; where it is
-rare, the generator is told.
-
-Shapes: N records, C classes (1 where the generator draws the class too).
+Shapes: N records, B records of one forward pass, Z latent, C classes (1 where the generator draws
+the class too), K codes of a record.
 """
 
 import itertools
@@ -33,19 +30,21 @@ from gan.config import ALGORITHM_VERSION, ResolvedConfig
 from gan.device import find_device
 from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import Codec, Draw, Generator, Repaired, ShardRequest
+from gan.protocols import Codec, ConditionalCodec, Draw, Generator, Repaired, ShardRequest
 from gan.randomness import stream
 from gan.snapshot import Snapshot, load_snapshot
+from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts, Condition
 
 Values = np.ndarray[Any, Any]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Shares = np.ndarray[Any, np.dtype[np.float64]]
+Allowed = np.ndarray[Any, np.dtype[np.bool_]]
 
 PILOT = 8_192
-"""Free records that tell how common a condition is."""
+"""Unconditional records by which it is measured how common a condition is."""
 LEAST_SHARE = 1 / 128
-"""Rarer conditions are told; at most 128 records are drawn for one, on average."""
+"""Where less of the records is selected, the generator is conditioned."""
 MOST_AT_ONCE = 65_536
 RESERVE = 1.05
 """Drawn beyond what is expected to suffice."""
@@ -57,7 +56,7 @@ class Selection:
 
     free: Callable[[int, torch.Generator], Values]
     """Draws so many records without conditions."""
-    told: Callable[[Labels, torch.Generator], Values]
+    conditioned: Callable[[Labels, torch.Generator], Values]
     """Draws one record for each class index under the conditions."""
     classes_of: Callable[[Values], Labels]
     """Class index of every record, 0 where classes were not asked for; -1: conditions not met."""
@@ -68,10 +67,10 @@ class Selection:
         """Return one record for each class index."""
         rest_N = self.shares_C[labels_N] < LEAST_SHARE
         if rest_N.all():
-            return self.told(labels_N, numbers)
+            return self.conditioned(labels_N, numbers)
         parts = [(np.flatnonzero(~rest_N), self._select(labels_N[~rest_N], numbers))]
         if rest_N.any():
-            parts.append((np.flatnonzero(rest_N), self.told(labels_N[rest_N], numbers)))
+            parts.append((np.flatnonzero(rest_N), self.conditioned(labels_N[rest_N], numbers)))
         values = np.empty((len(labels_N), *parts[0][1].shape[1:]), dtype=parts[0][1].dtype)
         for rows, found in parts:
             values[rows] = found
@@ -134,6 +133,48 @@ def expand(rows: ClassCounts | int, codec: Codec) -> Labels:
     return np.repeat(np.array(numbers, dtype=np.int64), [count for _, count in rows])
 
 
+def allowed_codes(codec: Codec, given: Sequence[Condition], *, per_class: bool) -> Allowed | None:
+    """Return `allowed_CK`: which codes of a record are allowed; None when all are.
+
+    Args:
+        codec: of the records.
+        given: conditions on columns.
+        per_class: whether every record's class is asked for; row c then belongs to class c.
+
+    Raises:
+        ConfigError: the records take no such condition, or cannot be made without saying how many
+            of each class.
+    """
+    if isinstance(codec, ConditionalCodec):
+        return codec.allowed(given, per_class=per_class)
+    records = words_of(codec.modality).records
+    if given:
+        msg = (
+            f"synthesis.given names column {given[0].column!r}: {records} take no conditions but "
+            "their class; remove it and choose classes with synthesis.class_fractions"
+        )
+        raise ConfigError(msg)
+    if codec.classes and not per_class:
+        msg = (
+            f"{records} were asked of a generator of {len(codec.classes)} classes: say how many "
+            "rows of each class"
+        )
+        raise ConfigError(msg)
+    return None
+
+
+def check_request(codec: Codec, given: Sequence[Condition], rows: int) -> None:
+    """Check that so many records can be made under these conditions.
+
+    Raises:
+        ConfigError: they cannot; the sentence says why.
+    """
+    if isinstance(codec, ConditionalCodec):
+        codec.check(given, rows)
+    else:
+        allowed_codes(codec, given, per_class=True)
+
+
 def conditions(
     generator: Generator, codec: Codec, rows: ClassCounts | int, given: Sequence[Condition] = ()
 ) -> Draw:
@@ -144,7 +185,7 @@ def conditions(
             many of each class, or the generator obeys no conditions.
     """
     per_class = bool(codec.classes) and not isinstance(rows, int)
-    return generator.conditioned(codec.allowed(given, per_class=per_class))
+    return generator.conditioned(allowed_codes(codec, given, per_class=per_class))
 
 
 def device_of(generator: Generator) -> torch.device:
@@ -314,7 +355,10 @@ class Sampler:
         numbers = stream(seed, PURPOSE, index)
         labels_N = expand(rows, codec)
         labels_N = labels_N[torch.randperm(len(labels_N), generator=numbers).numpy()]
-        draw, exact = self._drawing(rows, tuple(given))
+        if not isinstance(codec, ConditionalCodec):
+            call = conditions(self.generator, codec, rows, given)
+            return codec.decode(self.values(labels_N, numbers, call), labels_N)
+        draw, exact = self._drawing(codec, rows, tuple(given))
 
         def resample(rows_M: Labels, turn: int) -> Values:
             return draw(labels_N[rows_M], stream(seed, f"{PURPOSE}/{index}", turn))
@@ -334,14 +378,13 @@ class Sampler:
         return _with_counts(records, repaired)
 
     def _drawing(
-        self, rows: ClassCounts | int, given: tuple[Condition, ...]
+        self, codec: ConditionalCodec, rows: ClassCounts | int, given: tuple[Condition, ...]
     ) -> tuple[Drawing, bool]:
         """Return what draws values for class indexes, and whether they meet `given` exactly."""
-        codec = self.snapshot.codec
-        told = partial(self.values, draw=conditions(self.generator, codec, rows, given))
+        conditioned = partial(self.values, draw=conditions(self.generator, codec, rows, given))
         per_class = bool(codec.classes) and not isinstance(rows, int)
         if not (codec.draws_classes and (given or per_class)):
-            return told, False
+            return conditioned, False
         unconditional = self.generator.conditioned(None)
 
         def free(count: int, numbers: torch.Generator) -> Values:
@@ -355,8 +398,10 @@ class Sampler:
         shares_C = self._shares[given, per_class]
         asked = np.unique(expand(rows, codec)) if per_class else [0]
         if given and (shares_C[asked] < LEAST_SHARE).any():
-            return told, False
-        selection = Selection(free=free, told=told, classes_of=classes_of, shares_C=shares_C)
+            return conditioned, False
+        selection = Selection(
+            free=free, conditioned=conditioned, classes_of=classes_of, shares_C=shares_C
+        )
         return selection.values, bool(given)
 
     def values(

@@ -100,7 +100,7 @@ def load_snapshot(folder: Path) -> Snapshot:
     files = {name: _read_checked(folder, name, index) for name in (WEIGHTS, CODEC, CONFIG)}
     try:
         config = ResolvedConfig.model_validate_json(files[CONFIG])
-        codec = load_modality(config.modality).CODEC.from_json(json.loads(files[CODEC]))
+        codec = load_modality(config.modality).codec.from_json(json.loads(files[CODEC]))
         weights = load_tensors(files[WEIGHTS])
         facts = _facts(files[WEIGHTS])
     except (ValidationError, ValueError, SafetensorError, ConfigError, struct.error) as error:

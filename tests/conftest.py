@@ -10,15 +10,26 @@ radosgw or MinIO, name it:
 damaged bodies run, as moto accepts both. Objects are put into a bucket of their own.
 """
 
+import hashlib
+import inspect
 import os
+import platform
+import shutil
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from hypothesis import settings
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from xdist.scheduler import LoadScopeScheduling
 
+from storage.records.modalities import MODALITIES
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
 from storage.stores.memory import MemoryStore
@@ -27,7 +38,111 @@ from storage.stores.retry import RetryingStore, RetryPolicy
 from storage.stores.s3 import S3Store
 from storage.stores.settings import StorageProfile
 
+settings.register_profile("ganmill", deadline=None)  # tests assert no wall-clock times
+settings.load_profile("ganmill")
+
+sys.path.insert(0, str(Path(__file__).parent))  # the package vectors
+
 KINDS = ("local", "memory", "s3", "counting")
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("flows", "gan", "storage")
+DECISIVE = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
+"""Distributions whose version may change a trained network or a published file."""
+COCKPIT = tuple(
+    f"tests/e2e/test_{name}.py"
+    for name in ("approval", "browser", "cockpit", "deployments", "events", "survive")
+)
+"""Files whose tests use the fixture `up`: one process runs them all, so one cockpit is enough."""
+FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py")
+"""Files that take longest: they begin first, so that no process waits for them at the end."""
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Gives pytest-xdist's processes whole files, so that a module's fixtures are made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "cockpit" if file in COCKPIT else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling | None:
+    """Spread the tests by file with `-n`, in the order in which they were collected."""
+    if config.getvalue("dist") not in ("load", "loadfile"):
+        return None
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, put the files that take longest first."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        if "up" in getattr(item, "fixturenames", ()) and file not in COCKPIT:
+            message = f"{file} uses the cockpit of the session: name it in {__file__}"
+            raise pytest.UsageError(message)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FIRST)
+
+
+def fill_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Let the first process that comes fill a folder; the others wait, and find it whole."""
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            part = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            make(part)
+            part.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a function that makes a folder once for all processes of this session.
+
+    `made_once(name, make)` calls `make(folder)` and returns the folder, which nobody changes.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+    return lambda name, make: fill_once(shared / f"made-{name}", make)
+
+
+@pytest.fixture(scope="session")
+def trained_once(pytestconfig: pytest.Config) -> Callable[..., Path]:
+    """Return a function that trains once, for all processes of this session and of later ones.
+
+    `trained_once(name, train, *given)` calls `train(folder, *given)` and returns the folder, which
+    nobody changes. It lies in pytest's cache under a digest of all that decides the result, so a
+    change of the code, of the test's folder or of an argument trains again; `--cache-clear` too.
+    """
+    cache = pytestconfig.cache.mkdir("trained")
+
+    def once(name: str, train: Callable[..., object], *given: object) -> Path:
+        folder = cache / f"{name}-{decisive_digest(train, given)[:16]}"
+        if not folder.exists():
+            for old in cache.glob(f"{name}-*"):
+                if old.is_dir() and not old.name.startswith(folder.name):
+                    shutil.rmtree(old, ignore_errors=True)
+        return fill_once(folder, lambda part: train(part, *given))
+
+    return once
+
+
+def decisive_digest(train: Callable[..., object], given: tuple[object, ...]) -> str:
+    """Digest what decides a training: our sources, those beside it, versions, and its arguments."""
+    folders = [*(ROOT / package for package in PACKAGES), Path(inspect.getfile(train)).parent]
+    found = hashlib.sha256()
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        found.update(f"{path.relative_to(ROOT)} {len(path.read_bytes())}\n".encode())
+        found.update(path.read_bytes())
+    versions = [(name, version(name)) for name in DECISIVE]
+    machine = (platform.python_version(), platform.machine())
+    found.update(repr((train.__qualname__, given, versions, machine)).encode())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -46,6 +161,19 @@ class Address:
 
     uri: str
     profile: StorageProfile | None
+
+
+@pytest.fixture
+def with_vectors() -> Iterator[None]:
+    """The table of modalities with the toy's row, above those that take any Parquet file."""
+    from vectors import ROW
+
+    before = dict(MODALITIES)
+    MODALITIES.clear()
+    MODALITIES.update(vectors=ROW, **before)
+    yield
+    MODALITIES.clear()
+    MODALITIES.update(before)
 
 
 @pytest.fixture(scope="session")

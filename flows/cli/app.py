@@ -205,13 +205,14 @@ def impute(
 @app.command()
 def presets(*, as_json: AsJson = False) -> int:
     """List the networks a recipe may choose."""
-    from gan.modalities import MODALITIES, load_modality
+    from gan.modalities import load_modality
+    from storage.records.modalities import MODALITIES
 
     columns = ("modality", "preset", "what it is")
     rows = [
         (modality, name, text)
         for modality in MODALITIES
-        for name, text in load_modality(modality).PRESETS.items()
+        for name, text in load_modality(modality).presets.items()
     ]
     if as_json:
         keys = ("modality", "name", "description")
@@ -275,20 +276,14 @@ def _report(error: BaseException) -> int:
         return int(error.exit_code)
     code = exit_code(error)
     if code is None:
-        where = _keep_traceback(error)
+        from storage.stores.settings import load_settings
+
+        where = load_settings().work_folder / "last-error.txt"
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         what = f"{type(error).__name__}: {error}"
         text = f"error: ganmill did not foresee this ({what}); please report it with {where}"
     else:
         text = sentence(error) if code == INTERRUPTED else f"error: {sentence(error)}"
     sys.stderr.write(f"{text}\n")
     return BUG if code is None else code
-
-
-def _keep_traceback(error: BaseException) -> str:
-    """Write the traceback into the work folder and return where."""
-    from storage.stores.settings import load_settings
-
-    path = load_settings().work_folder / "last-error.txt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return str(path)

@@ -8,9 +8,9 @@ from typing import Any
 
 from flows.cli.output import Output
 from flows.errors import DONE
-from flows.job import Job, now, open_job
+from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
-from flows.progress import StopSignal, make_reporter, records_word
+from flows.progress import records_word
 from flows.publish import record_kind
 from flows.recipe import Recipe, load_recipe
 from flows.train import fit_and_resolve
@@ -32,10 +32,8 @@ LAKE_DEADLINE_S = 3.0
 
 def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Validate, read the source, and show counts and plan; the lake is asked for the owner only."""
-    recipe = load_recipe(path, changes)
-    stop, output = StopSignal(), Output()
-    with stop.listening():
-        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+    output = Output()
+    with opened(load_recipe(path, changes)) as job:
         owner = _owner(job)
         found = describe(job, prepare(job)) | {"owner": owner}
     if as_json:
@@ -118,8 +116,10 @@ def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str,
     """
     if find_spec("torch") is None:
         return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
+    from gan.sample import check_request
+
     codec, resolved = fit_and_resolve(recipe, prepared)
-    codec.check(plan.given, plan.rows)
+    check_request(codec, plan.given, plan.rows)
     return (*codec.notes, *resolved.notes)
 
 

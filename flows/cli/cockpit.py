@@ -22,16 +22,7 @@ RECIPES = Path("deployments/recipes")
 def go_up(
     recipes: str | None, *, lake: str | None, pool: str, host: str, port: int, install: bool
 ) -> int:
-    """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C.
-
-    Args:
-        recipes: where they are.
-        lake: instead of every recipe's own.
-        pool: the work pool of the runs.
-        host: address to listen on.
-        port: of the UI.
-        install: as services of this machine, which go on after the command has ended.
-    """
+    """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C."""
     output, found = Output(), _recipes(recipes, lake)
     work = load_settings().work_folder.absolute()
     cockpit = Cockpit(host=host, port=port, folder=work / "cockpit")
@@ -153,12 +144,13 @@ def _start(
 def _register(recipes: Sequence[Recipe], pool: str, output: Output) -> None:
     """Make or change work pool, GPU limit, automations and deployments at the API in use."""
     from flows.cockpit.automations import ensure_automations
-    from flows.cockpit.deployments import ensure_gpu_limit, ensure_pool, register_all
+    from flows.cockpit.deployments import ensure_pool, register_all
     from flows.cockpit.specs import wanted
+    from flows.tracked.gpu_lease import ensure_gpu_limit
 
     ensure_pool(pool)
-    if ensure_gpu_limit():
-        settings = load_settings()
+    settings = load_settings()
+    if ensure_gpu_limit(settings):
         output.line(f"GPU limit {settings.gpu_slot}, {settings.gpu_slots} at once")
     for sentence in ensure_automations():
         output.line(f"Watch     {sentence}")

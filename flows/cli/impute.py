@@ -8,8 +8,7 @@ import pyarrow as pa
 from flows.cli.output import Output
 from flows.errors import DONE, BlockedError, RecipeError
 from flows.evaluate import local_snapshot
-from flows.job import Job, open_job
-from flows.progress import StopSignal, make_reporter
+from flows.job import Job, opened
 from flows.recipe import load_recipe
 from storage.lake import promotions
 from storage.records.durable import create_file
@@ -29,37 +28,23 @@ def fill_nulls(
     changes: Sequence[str],
     as_json: bool,
 ) -> int:
-    """Fill the nulls of a table and write it, whole or not at all.
-
-    Args:
-        path: of the recipe whose champion fills them.
-        source: CSV or Parquet: a file, folder or glob, local or on S3.
-        target: a file that does not exist, `.parquet` or `.csv`.
-        columns: to fill; empty = all.
-        changes: `key=value`, applied to the recipe.
-        as_json: write counts as JSON.
-    """
+    """Fill the nulls of a table, all or in some columns, and write it, whole or not at all."""
     recipe = load_recipe(path, changes)
     _check_output(target)
-    stop, output = StopSignal(), Output()
-    with stop.listening():
-        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+    output = Output()
+    with opened(recipe) as job:
         before, after, version = _filled(job, source, columns)
-        _write_once(after, target)
+        data = load_format(FORMATS[target.suffix]).encode(after, {})
+        if not create_file(target, data):
+            msg = f"OUTPUT {str(target)!r} exists by now and nothing is overwritten: name another"
+            raise RecipeError(msg)
     counts = {
         name: before[name].null_count - after[name].null_count for name in before.column_names
     }
     filled = {name: count for name, count in counts.items() if count}
     if as_json:
-        output.json(
-            {
-                "name": job.name,
-                "version": version,
-                "rows": after.num_rows,
-                "filled": filled,
-                "output": str(target),
-            }
-        )
+        found = {"name": job.name, "version": version, "rows": after.num_rows}
+        output.json(found | {"filled": filled, "output": str(target)})
         return DONE
     output.table(("column", "filled"), [(name, f"{count:,}") for name, count in filled.items()])
     output.line(f"{after.num_rows:,} rows are in {target}, filled by {job.name}/{version}")
@@ -102,15 +87,3 @@ def _filled(job: Job, source: str, columns: Sequence[str]) -> tuple[pa.Table, pa
     filled = impute(sampler, read.table, job.recipe.seed, tuple(columns) or None)
     metadata = {**(read.table.schema.metadata or {}), **read.metadata}
     return read.table, filled.replace_schema_metadata(metadata), champion.version
-
-
-def _write_once(records: pa.Table, output: Path) -> None:
-    """Write a file that did not exist, whole or not at all.
-
-    Raises:
-        RecipeError: somebody else wrote it meanwhile.
-    """
-    data = load_format(FORMATS[output.suffix]).encode(records, {})
-    if not create_file(output, data):
-        msg = f"OUTPUT {str(output)!r} exists by now and nothing is overwritten: name another"
-        raise RecipeError(msg)

@@ -21,9 +21,8 @@ import yaml
 from flows.cli.check import describe
 from flows.cli.output import Output
 from flows.errors import DONE, RecipeError
-from flows.job import open_job
+from flows.job import opened
 from flows.nightly import prepare
-from flows.progress import StopSignal, make_reporter
 from flows.recipe import Recipe, apply_change, parse_recipe
 from storage.errors import SourceError
 from storage.records.schema import Column
@@ -80,12 +79,8 @@ def show_recipe(
 ) -> int:
     """Read the source, then print a recipe that `ganmill run` accepts.
 
-    Args:
-        uri: of the source.
-        label: its label column, or the name for the class of image folders; None = guessed.
-        name: of generator and data set; None = made from the URI.
-        changes: `source.csv.date_format=%d/%m/%Y` and the like, where a table says something in
-            two ways.
+    `label` is a column, or the name for the class of image folders. The changes are about
+    `source.csv`, where a table says something in two ways.
 
     Raises:
         SourceError: the source is missing, unfit, or says something in two ways.
@@ -119,7 +114,7 @@ def _csv_changes(changes: Sequence[str]) -> dict[str, Any]:
     return csv
 
 
-def guess_name(uri: str, otherwise: str = "images") -> str:
+def guess_name(uri: str, otherwise: str) -> str:
     """Return a name for generator and data set made from the last part of the URI."""
     plain = re.sub(r"[*?\[\]{}]", "", uri.partition(":")[2] if "://" not in uri else uri)
     path = PurePosixPath((plain or uri).removesuffix(".gz"))
@@ -129,7 +124,6 @@ def guess_name(uri: str, otherwise: str = "images") -> str:
 
 
 def _recipe(raw: Mapping[str, Any], found: Survey) -> Recipe:
-    """Return the recipe that is proposed."""
     balance = {"balance": "real" if found.label is None else "equal"}
     source = {**raw["source"], **found.source, "label": found.label}
     whole = {**raw, "source": source, "synthesis": {**balance, **found.synthesis}}
@@ -138,19 +132,13 @@ def _recipe(raw: Mapping[str, Any], found: Survey) -> Recipe:
 
 def _described(recipe: Recipe) -> dict[str, Any]:
     """Return what `ganmill check` finds in the data by this recipe."""
-    stop = StopSignal()
-    with stop.listening():
-        job = open_job(recipe, reporter=make_reporter(), stop=stop)
+    with opened(recipe) as job:
         return describe(job, prepare(job))
 
 
 @singledispatch
 def survey(source: Source, recipe: Recipe) -> Survey:  # noqa: ARG001 - others look at it
-    """Return what is proposed for a source; in general, a label by the name of its column.
-
-    Args:
-        source: that was opened by the recipe.
-        recipe: name, source and CSV as the user says them, without a label.
+    """Return what is proposed for the source of a recipe that names no label.
 
     Raises:
         SourceError: the source is unfit, or says something in two ways.
@@ -356,16 +344,13 @@ def _class_lines(class_counts: Mapping[str, list[list[Any]]]) -> list[str]:
     return [f"{len(totals)} classes: {', '.join(shown)}{more}"]
 
 
+PLAIN: Final[dict[str, Any]] = {"allow_unicode": True, "width": float("inf")}
+
+
 def _flow(value: Mapping[str, Any]) -> str:
-    text = yaml.safe_dump(
-        dict(value),
-        default_flow_style=True,
-        sort_keys=False,
-        allow_unicode=True,
-        width=float("inf"),
-    )
+    text = yaml.safe_dump(dict(value), default_flow_style=True, sort_keys=False, **PLAIN)
     return str(text).strip()
 
 
 def _scalar(value: str | None) -> str:
-    return str(yaml.safe_dump(value, allow_unicode=True, width=float("inf"))).split("\n")[0]
+    return str(yaml.safe_dump(value, **PLAIN)).split("\n")[0]

@@ -1,13 +1,12 @@
 """The commands that run a recipe, the whole job or one stage, and the screenful at its end."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
 from flows.cli.output import Output
 from flows.errors import BLOCKED, DONE
-from flows.job import Job, Outcome, Published, cost_text, open_job
+from flows.job import Job, Outcome, Published, cost_text, opened
 from flows.nightly import (
     evaluate_alone,
     find_finished,
@@ -17,7 +16,7 @@ from flows.nightly import (
     train_alone,
 )
 from flows.prefect_defaults import apply_defaults
-from flows.progress import StopSignal, make_reporter, records_word
+from flows.progress import records_word
 from flows.recipe import Recipe, load_recipe
 from flows.report.verdict import NEXT_STEPS, OUTCOMES, MetricRow, verdict_view
 from gan.report import Report, Verdict
@@ -37,7 +36,7 @@ def show_outcome(outcome: Outcome, output: Output, *, next_seed: int) -> None:
     if outcome.published is not None:
         _show_published(outcome.published, records_word(outcome.report.modality), output)
     output.line(f"Report    {outcome.report_page}")
-    output.line(f"Cost      {cost_text(outcome.cost.to_json())}")
+    output.line(f"Cost      {cost_text(outcome.cost)}")
     for text in next_steps(outcome, next_seed):
         output.line(f"Next      {text}")
 
@@ -97,17 +96,9 @@ def next_steps(outcome: Outcome, next_seed: int) -> list[str]:
 def run_job(
     path: Path, changes: Sequence[str], *, track: bool, api_url: str | None, as_json: bool
 ) -> int:
-    """Do the whole job.
-
-    Args:
-        path: of the recipe.
-        changes: `key=value`, applied to the recipe.
-        track: as a Prefect flow run, by Prefect's own settings, else on its temporary server.
-        api_url: as a flow run at this Prefect API.
-        as_json: write the outcome as JSON.
-    """
+    """Do the whole job; as a flow run where `track` or a Prefect API says so."""
     recipe = load_recipe(path, changes)
-    with _opened(recipe) as job:
+    with opened(recipe) as job:
         if track or api_url:
             outcome = _tracked(job, api_url or None)
         else:
@@ -117,7 +108,7 @@ def run_job(
 
 def train_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Train, and leave the candidate in the lake."""
-    with _opened(load_recipe(path, changes)) as job:
+    with opened(load_recipe(path, changes)) as job:
         candidate = train_alone(plain_stages(job))
     output = Output()
     if as_json:
@@ -131,7 +122,7 @@ def train_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
 
 def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Judge the candidate of a recipe; its report is stored, no decision is made."""
-    with _opened(load_recipe(path, changes)) as job:
+    with opened(load_recipe(path, changes)) as job:
         judged = evaluate_alone(job, plain_stages(job))
     output, verdict = Output(), judged.judgement.verdict
     if as_json:
@@ -152,7 +143,7 @@ def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
 def synthesize_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     """Publish a version from the champion of the recipe's name."""
     recipe = load_recipe(path, changes)
-    with _opened(recipe) as job:
+    with opened(recipe) as job:
         outcome = synthesize_alone(job, plain_stages(job))
     return _finish(recipe, outcome, as_json=as_json)
 
@@ -178,10 +169,3 @@ def _finish(recipe: Recipe, outcome: Outcome, *, as_json: bool) -> int:
         seed = recipe.synthesis.seed
         show_outcome(outcome, output, next_seed=0 if seed == "night" else seed + 1)
     return BLOCKED if outcome.status == "blocked" else DONE
-
-
-@contextmanager
-def _opened(recipe: Recipe) -> Iterator[Job]:
-    reporter, stop = make_reporter(), StopSignal()
-    with stop.listening():
-        yield open_job(recipe, reporter=reporter, stop=stop)

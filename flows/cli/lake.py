@@ -317,11 +317,7 @@ def gc(
 
 
 def verdict_text(gate: Mapping[str, Any]) -> str:
-    """Return the verdict on a version, marked when a person published it all the same.
-
-    Args:
-        gate: what its manifest says of the gate.
-    """
+    """Return a manifest's verdict, marked when a person published the version all the same."""
     return f"{gate.get('verdict', '-')}{OVERRIDDEN if gate.get('override') else ''}"
 
 

@@ -51,13 +51,7 @@ class Output:
 def with_owners(
     columns: Sequence[str], rows: Sequence[Sequence[str]], owners: Mapping[str, str | None]
 ) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """Return a table whose first column is a name, with a column of owners if there is any.
-
-    Args:
-        columns: titles.
-        rows: cells.
-        owners: of every name in the rows.
-    """
+    """Return a table whose first column is a name, with a column of owners if there is any."""
     if not any(owners.values()):
         return columns, rows
     titles = (columns[0], "owner", *columns[1:])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flows.cli.lake import LakeRef, verdict_text
 from flows.cli.output import Output, with_owners
@@ -26,14 +26,7 @@ from storage.lake.registry import complete_checkpoints, read_owner
 from storage.stores.interface import ObjectStore
 
 Step = Literal["training", "trained", "promoted", "rejected", "synthesizing", "published"]
-STEP_ORDER: tuple[Step, ...] = (
-    "training",
-    "trained",
-    "promoted",
-    "rejected",
-    "synthesizing",
-    "published",
-)
+STEP_ORDER: tuple[Step, ...] = get_args(Step)
 """How far an attempt came, in order; training and synthesizing are unfinished."""
 
 _PLAN = re.compile(r"runs/([0-9a-f]{8})[0-9a-f]*/plan(-\d+)?\.json")
@@ -74,18 +67,12 @@ class NameStatus:
     last_success: Commit | None
     """The newest commit, even when its version was retired since."""
     last_attempt: Attempt | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LakeStatus:
-    """All names of a lake, sorted, and what was begun and is not done, oldest first."""
-
-    names: tuple[NameStatus, ...]
     unfinished: tuple[Attempt, ...]
+    """What was begun and is not done."""
 
 
-def read_status(lake: ObjectStore) -> LakeStatus:
-    """Return the status of every name.
+def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
+    """Return the status of every name, by name.
 
     Raises:
         LakeError: the lake failed.
@@ -97,13 +84,19 @@ def read_status(lake: ObjectStore) -> LakeStatus:
     done = {version for _, version in candidates}
     for log in logs.values():
         done |= {commit.version for commit in log.commits} | log.abandoned
-    begun = sorted(_unfinished(lake, done), key=lambda attempt: attempt.order)
+    begun = list(_unfinished(lake, done))
     statuses = []
     for name in sorted(found | {one.name for one in begun}):
         log = logs.get(name) or Versions(commits=(), abandoned=frozenset())
         made = sorted(version for owner, version in candidates if owner == name)
         statuses.append(_status(lake, name, log, made, [a for a in begun if a.name == name]))
-    return LakeStatus(names=tuple(statuses), unfinished=tuple(begun))
+    return tuple(statuses)
+
+
+def unfinished_trainings(names: Sequence[NameStatus]) -> list[Attempt]:
+    """Return the trainings that were begun and are not done, the oldest first."""
+    begun = (each for one in names for each in one.unfinished if each.samples_seen is not None)
+    return sorted(begun, key=lambda attempt: attempt.order)
 
 
 def _status(
@@ -123,6 +116,7 @@ def _status(
         manifest=manifest,
         last_success=log.commits[-1] if log.commits else None,
         last_attempt=max(attempts, key=lambda attempt: attempt.order, default=None),
+        unfinished=tuple(begun),
     )
 
 
@@ -206,10 +200,7 @@ def _synthesis(lake: ObjectStore, plan: dict[str, Any]) -> Attempt:
     )
 
 
-STEPS: Mapping[str, str] = {
-    "training": "training begun",
-    "synthesizing": "synthesis begun",
-}
+STEPS: Mapping[str, str] = {"training": "training begun", "synthesizing": "synthesis begun"}
 """How an unfinished step is shown; every other one is its own word."""
 
 AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
@@ -217,28 +208,26 @@ AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
 COLUMNS = ("name", "champion", "latest version", "rows", "verdict", "published", "last attempt")
 
 
-def write_status(ref: LakeRef, found: LakeStatus, at: datetime, output: Output) -> None:
+def write_status(ref: LakeRef, names: Sequence[NameStatus], at: datetime, output: Output) -> None:
     """Write the status for a person, with ages as of `at`."""
-    if not found.names:
+    if not names:
         output.line(f"Nothing in {ref.uri} yet: ganmill run RECIPE")
     else:
-        _write_names(found, output, at)
-    for one in found.unfinished:
-        if one.samples_seen is not None:
-            output.line(
-                f"Unfinished training of {one.name}, begun {one.at.isoformat()}, "
-                f"{one.samples_seen:,} samples in the lake: run its recipe again to continue"
-            )
+        _write_names(names, output, at)
+    for one in unfinished_trainings(names):
+        output.line(
+            f"Unfinished training of {one.name}, begun {one.at.isoformat()}, "
+            f"{one.samples_seen:,} samples in the lake: run its recipe again to continue"
+        )
 
 
-def status_json(ref: LakeRef, found: LakeStatus, at: datetime) -> dict[str, Any]:
+def status_json(ref: LakeRef, names: Sequence[NameStatus], at: datetime) -> dict[str, Any]:
     """Return the status for machines: ages in seconds as of `at`."""
     return {
-        "names": [_name_json(ref, one, at) for one in found.names],
+        "names": [_name_json(ref, one, at) for one in names],
         "unfinished": [
             {"name": one.name, "began": one.at.isoformat(), "samples_seen": one.samples_seen}
-            for one in found.unfinished
-            if one.samples_seen is not None
+            for one in unfinished_trainings(names)
         ],
     }
 
@@ -273,7 +262,7 @@ def _name_json(ref: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
     }
 
 
-def _write_names(found: LakeStatus, output: Output, at: datetime) -> None:
+def _write_names(names: Sequence[NameStatus], output: Output, at: datetime) -> None:
     rows = [
         (
             one.name,
@@ -284,22 +273,18 @@ def _write_names(found: LakeStatus, output: Output, at: datetime) -> None:
             "-" if one.last_success is None else _ago(one.last_success.created, at),
             "-" if one.last_attempt is None else _tried(one.last_attempt, at),
         )
-        for one in found.names
+        for one in names
     ]
-    owners = {one.name: one.owner for one in found.names}
+    owners = {one.name: one.owner for one in names}
     output.table(*with_owners(COLUMNS, rows, owners))
-    for one in found.names:
+    for one in names:
         attempt = one.last_attempt
         if attempt is not None and (attempt.step != "published" or " " in attempt.detail):
             output.line(f"{one.name}: {attempt.step}, {attempt.detail}")
 
 
 def age_words(seconds: int) -> str:
-    """Return an age as people say it: the largest unit that fits, rounded down.
-
-    Args:
-        seconds: 0 or more.
-    """
+    """Return an age as people say it: the largest unit that fits, rounded down."""
     for unit, size in AGES.items():
         count = seconds // size
         if count:

@@ -6,6 +6,7 @@ as the same run with the same night, and continues from its checkpoint and the s
 there; how often is bounded by the number of its starts, which Prefect counts.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -22,16 +23,9 @@ MISSED = 3
 """So many heartbeats in a row must be missing."""
 HEARTBEAT = "prefect.flow-run.heartbeat"
 QUIET_STATES = (
-    "Completed",
-    "Failed",
-    "TimedOut",
-    "Crashed",
-    "Cancelled",
-    "Cancelling",
-    "Paused",
-    "Suspended",
+    "Completed", "Failed", "TimedOut", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended",
     "AwaitingRetry",
-)
+)  # fmt: skip
 """After these a run owes no heartbeat."""
 CRASHED = "prefect.flow-run.Crashed"
 START_S = 3600
@@ -44,11 +38,7 @@ OURS = {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "t
 
 
 def wanted_automations() -> tuple[AutomationCore, ...]:
-    """Return what there should be, by the settings.
-
-    Raises:
-        SettingsError: a `GANMILL_*` variable cannot be understood.
-    """
+    """Return what there should be, by the settings."""
     settings = load_settings()
     found = [_zombies(settings.heartbeat_s), _never_started()]
     if settings.reschedules:
@@ -96,73 +86,54 @@ def _all_names() -> set[str]:
 
 def _zombies(heartbeat_s: int) -> AutomationCore:
     window_s = MISSED * heartbeat_s
+    message = f"no heartbeat for {window_s} s: its process, worker or machine is gone"
     return AutomationCore(
         name=f"{PREFIX}a run without heartbeats is crashed",
         description=f"Its process, its worker or its machine is gone for {window_s} s.",
-        trigger=EventTrigger(
-            posture=Posture.Proactive,
-            match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related=OURS,
-            for_each={"prefect.resource.id"},
-            after={HEARTBEAT},
-            expect={HEARTBEAT, *(f"prefect.flow-run.{name}" for name in QUIET_STATES)},
-            threshold=1,
-            within=timedelta(seconds=window_s),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                message=f"no heartbeat for {window_s} s: its process, worker or machine is gone",
-            )
-        ],
+        trigger=_missing(HEARTBEAT, {HEARTBEAT, *map(_event, QUIET_STATES)}, window_s),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
 
 
 def _never_started() -> AutomationCore:
+    message = f"no process has started for {START_S} s: start a worker and run it again"
     return AutomationCore(
         name=f"{PREFIX}a run that never starts is crashed",
         description=f"It was handed to a worker {START_S} s ago, and no process has reported.",
-        trigger=EventTrigger(
-            posture=Posture.Proactive,
-            match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related=OURS,
-            for_each={"prefect.resource.id"},
-            after={"prefect.flow-run.Pending"},
-            expect={f"prefect.flow-run.{name}" for name in ("Running", *QUIET_STATES)},
-            threshold=1,
-            within=timedelta(seconds=START_S),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                message=f"no process has started for {START_S} s: start a worker and run it again",
-            )
-        ],
+        trigger=_missing(_event("Pending"), set(map(_event, ("Running", *QUIET_STATES))), START_S),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
 
 
 def _reschedule(times: int) -> AutomationCore:
+    starts = [str(count) for count in range(1, times + 1)]
+    message = "crashed: started again by itself, continues where it was"
+    again = ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=message)
     return AutomationCore(
         name=f"{PREFIX}a crashed run starts again",
         description=f"At most {times} times, from its checkpoint and the shards that are there.",
-        trigger=EventTrigger(
-            posture=Posture.Proactive,
-            match={
-                "prefect.resource.id": "prefect.flow-run.*",
-                "prefect.run-count": [str(count) for count in range(1, times + 1)],
-            },
-            match_related=OURS,
-            for_each={"prefect.resource.id"},
-            after={CRASHED},
-            expect={CRASHED, *(f"prefect.flow-run.{name}" for name in MOVED_ON)},
-            threshold=1,
-            within=timedelta(seconds=PAUSE_S),
+        trigger=_missing(
+            CRASHED, {CRASHED, *map(_event, MOVED_ON)}, PAUSE_S, {"prefect.run-count": starts}
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.SCHEDULED,
-                name="AwaitingRetry",
-                message="crashed: started again by itself, continues where it was",
-            )
-        ],
+        actions=[again],
+    )
+
+
+def _event(state: str) -> str:
+    return f"prefect.flow-run.{state}"
+
+
+def _missing(
+    after: str, expect: set[str], within_s: int, match: Mapping[str, list[str]] | None = None
+) -> EventTrigger:
+    """Return what fires for a run of ours when none of the events follows in time."""
+    return EventTrigger(
+        posture=Posture.Proactive,
+        match={"prefect.resource.id": "prefect.flow-run.*", **(match or {})},
+        match_related=OURS,
+        for_each={"prefect.resource.id"},
+        after={after},
+        expect=expect,
+        threshold=1,
+        within=timedelta(seconds=within_s),
     )

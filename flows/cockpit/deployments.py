@@ -7,6 +7,7 @@ stays, and nothing is ever deleted but a schedule that the recipe no longer has.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -32,7 +33,6 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.cockpit.local import POOL
 from flows.errors import EngineError, RecipeError
-from flows.tracked.gpu_lease import configured_pool, ensure_limit
 from flows.tracked.housekeeping import MANY, TAG, read_deployments
 
 SLUG = "recipe"
@@ -79,14 +79,10 @@ class DeploymentSpec:
         return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
-def ensure_pool(pool: str = POOL) -> bool:
-    """Make the work pool; False when it was there, of whatever type."""
-    with get_client(sync_client=True) as client:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-        except ObjectAlreadyExists:
-            return False
-    return True
+def ensure_pool(pool: str = POOL) -> None:
+    """Make the work pool, unless it is there, of whatever type."""
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
 
 
 def has_worker(name: str, pool: str = POOL) -> bool:
@@ -97,15 +93,20 @@ def has_worker(name: str, pool: str = POOL) -> bool:
 
 
 def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
-    """Make or change every deployment.
-
-    Args:
-        specs: as `flows.cockpit.specs` makes them.
-        pool: the work pool whose workers do the runs; it must be there.
-    """
+    """Make or change every deployment; the work pool must be there."""
     with get_client(sync_client=True) as client:
         for one in specs:
-            _register(client, one, pool)
+            known = read(client, one)
+            if known is None:
+                client.create_deployment(
+                    flow_id=client.create_flow_from_name(one.flow.name),
+                    name=one.name,
+                    schedules=_new_schedules(one),
+                    **_content(one, pool),
+                )
+            else:
+                client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
+                _match_schedule(client, known, one)
 
 
 def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
@@ -114,20 +115,6 @@ def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse |
         return client.read_deployment_by_name(one.full_name)
     except ObjectNotFound:
         return None
-
-
-def _register(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> None:
-    known = read(client, one)
-    if known is None:
-        client.create_deployment(
-            flow_id=client.create_flow_from_name(one.flow.name),
-            name=one.name,
-            schedules=_new_schedules(one),
-            **_content(one, pool),
-        )
-    else:
-        client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
-        _match_schedule(client, known, one)
 
 
 def _content(one: DeploymentSpec, pool: str) -> dict[str, Any]:
@@ -204,12 +191,7 @@ SHORT = 80
 
 
 def drift(specs: Sequence[DeploymentSpec], pool: str = POOL) -> tuple[str, ...]:
-    """Return one sentence for everything in which Prefect differs from the recipes.
-
-    Args:
-        specs: as `flows.cockpit.specs` makes them.
-        pool: the work pool that the runs should go to; the deployments of others are not looked at.
-    """
+    """Return a sentence for everything in which Prefect differs; other work pools are left out."""
     found: list[str] = []
     ids = set()
     with get_client(sync_client=True) as client:
@@ -266,17 +248,12 @@ def _schedules(one: DeploymentSpec, known: DeploymentResponse) -> Iterator[str]:
     for each in ours:
         if each.schedule != one.schedule:
             yield f"its schedule is {_say(each.schedule)}, the recipe says {_say(one.schedule)}"
-    yield from (
-        f"its schedule {_say(each.schedule)} is paused in Prefect"
-        for each in known.schedules
-        if not each.active
-    )
-    if one.one_at_a_time:
-        yield from (
-            f"has a schedule {_say(each.schedule)} that was added in Prefect and is kept"
-            for each in known.schedules
-            if each.slug != SLUG
-        )
+    for each in known.schedules:
+        if not each.active:
+            yield f"its schedule {_say(each.schedule)} is paused in Prefect"
+    added = [each for each in known.schedules if one.one_at_a_time and each.slug != SLUG]
+    for each in added:
+        yield f"has a schedule {_say(each.schedule)} that was added in Prefect and is kept"
 
 
 def _say(schedule: Any) -> str:
@@ -288,13 +265,3 @@ def _say(schedule: Any) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
-
-
-def ensure_gpu_limit() -> bool:
-    """Make the limit of the GPU pool as the settings say; False when nothing was to do.
-
-    Raises:
-        SettingsError: a `GANMILL_*` variable cannot be understood.
-    """
-    with get_client(sync_client=True) as client:
-        return ensure_limit(client, configured_pool())

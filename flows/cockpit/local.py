@@ -105,7 +105,9 @@ def start_server(cockpit: Cockpit, environment: Mapping[str, str]) -> subprocess
     Raises:
         EngineError: it ended or did not answer; its log says why.
     """
-    if _is_taken(cockpit):
+    with socket.socket() as probe:
+        is_taken = probe.connect_ex((cockpit.host, cockpit.port)) == 0
+    if is_taken:
         msg = (
             f"port {cockpit.port} of {cockpit.host} is taken by something that is no Prefect "
             "server: choose another --port"
@@ -114,8 +116,7 @@ def start_server(cockpit: Cockpit, environment: Mapping[str, str]) -> subprocess
     server = _start(cockpit, server_words(cockpit), environment, cockpit.folder)
     if not wait_for_server(cockpit, server):
         stop(server)
-        log = cockpit.folder / "server.log"
-        msg = f"the Prefect server did not start; {log} says why"
+        msg = f"the Prefect server did not start; {cockpit.folder / 'server.log'} says why"
         raise EngineError(msg)
     return server
 
@@ -192,11 +193,6 @@ def _start(
         )
 
 
-def _is_taken(cockpit: Cockpit) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((cockpit.host, cockpit.port)) == 0
-
-
 SERVER, WORKER = "ganmill-server.service", "ganmill-worker.service"
 OURS = ("GANMILL_", "AWS_", "PREFECT_")
 """First letters of the variables that a job may need."""
@@ -255,7 +251,7 @@ def write_units(
             after=after,
             folder=_path(folder),
             environment=_path(environment),
-            command=_command(commands[name]),
+            command=" ".join(map(_word, (sys.executable, *commands[name]))),
             target="multi-user.target" if where.of_system else "default.target",
         )
         (where.folder / name).write_text(text)
@@ -285,12 +281,7 @@ def start_units(where: Services) -> bool:
 
 
 def missing_variables(environment: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the variables of this shell that the services will not have.
-
-    Args:
-        environment: the file of variables.
-        names: of the variables that this process has.
-    """
+    """Return those of the variables that services need and their file does not have."""
     known = {_name(line) for line in environment.read_text().splitlines()}
     return tuple(sorted(name for name in names if name.startswith(OURS) and name not in known))
 
@@ -310,11 +301,9 @@ def _name(line: str) -> str:
     return name.strip() if found and not line.startswith("#") else ""
 
 
-def _command(words: Sequence[str]) -> str:
-    """Return a command of Python's as systemd reads one, with nothing to be expanded."""
-    return " ".join(
-        _quoted(word).replace("%", "%%").replace("$", "$$") for word in (sys.executable, *words)
-    )
+def _word(text: str) -> str:
+    """Return a word of a command as systemd reads one, with nothing to be expanded."""
+    return _quoted(text).replace("%", "%%").replace("$", "$$")
 
 
 def _path(path: Path) -> str:

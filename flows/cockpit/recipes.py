@@ -12,8 +12,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,12 +25,8 @@ GIT = "git+"
 SCHEMES = ("https", "ssh", "file")
 CLONE_S = 300.0
 """Longest wait for git: one commit without its history."""
+SUFFIXES = (".yaml", ".yml")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
-
-
-def is_remote(location: str) -> bool:
-    """Say whether a location is none of this machine's folders."""
-    return location.startswith(("s3://", GIT))
 
 
 def shown(location: str) -> str:
@@ -40,46 +34,27 @@ def shown(location: str) -> str:
     return _USER.sub("", location)
 
 
-def fetch(location: str, folder: Path) -> Path:
-    """Bring the recipes of a location into an empty folder.
-
-    Returns:
-        The folder or file that holds them now.
-
-    Raises:
-        RecipeError: git is missing, or finds no such repository, reference or folder.
-        SettingsError, LakeError: S3 cannot be reached.
-    """
-    return _from_git(location, folder) if location.startswith(GIT) else _from_s3(location, folder)
-
-
 def _from_s3(location: str, folder: Path) -> Path:
+    """Bring recipes into an empty folder, and return the folder or file that holds them now."""
     base, _, name = location.rstrip("/").rpartition("/")
-    is_file = Path(name).suffix in (".yaml", ".yml")
+    is_file = Path(name).suffix in SUFFIXES
     profile = load_profile(load_settings().recipes_storage)
     store = open_store(base if is_file else location, profile, read_only=True)
     if is_file:
         (folder / name).write_bytes(store.get(name))
         return folder / name
     for info in store.list():
-        if "/" not in info.key and Path(info.key).suffix in (".yaml", ".yml"):
+        if "/" not in info.key and Path(info.key).suffix in SUFFIXES:
             (folder / info.key).write_bytes(store.get(info.key))
     return folder
 
 
-@dataclass(frozen=True, kw_only=True)
-class GitLocation:
-    """A commit of a repository, and what of it."""
-
-    url: str
-    ref: str
-    """Branch, tag or commit; HEAD unless named."""
-    inside: str
-    """Folder or file below the root; empty = the root."""
-
-
-def parse_git(location: str) -> GitLocation:
+def parse_git(location: str) -> tuple[str, str, str]:
     """Return the parts of `git+https://host/repo[@ref][#folder]`.
+
+    Returns:
+        The URL; branch, tag or commit, HEAD unless named; the folder or file below the root, empty
+        for the root.
 
     Raises:
         RecipeError: another scheme, or a reference that git would take for an option.
@@ -97,21 +72,20 @@ def parse_git(location: str) -> GitLocation:
     if not ref or ref.startswith("-") or inside.is_absolute() or ".." in inside.parts:
         msg = f"{shown(location)} names no branch, tag, commit or folder that git could have"
         raise RecipeError(msg)
-    url = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-    return GitLocation(url=url, ref=ref, inside=parts.fragment)
+    return urlunsplit((parts.scheme, parts.netloc, path, "", "")), ref, parts.fragment
 
 
 def _from_git(location: str, folder: Path) -> Path:
-    git = parse_git(location)
+    url, ref, inside = parse_git(location)
     if shutil.which("git") is None:
         msg = f"git is not installed, and {shown(location)} needs it: install git, or name a folder"
         raise RecipeError(msg)
     _git(location, folder, "init", "--quiet", "--template=")
-    _git(location, folder, "fetch", "--quiet", "--depth=1", "--", git.url, git.ref)
+    _git(location, folder, "fetch", "--quiet", "--depth=1", "--", url, ref)
     _git(location, folder, "-c", "core.symlinks=false", "checkout", "--quiet", "FETCH_HEAD")
-    found = folder / git.inside
+    found = folder / inside
     if not found.exists():
-        msg = f"{shown(location)}: {git.inside!r} is not in that commit; name another #folder"
+        msg = f"{shown(location)}: {inside!r} is not in that commit; name another #folder"
         raise RecipeError(msg)
     return found
 
@@ -135,9 +109,6 @@ def _git(location: str, folder: Path, *words: str) -> None:
         raise RecipeError(msg)
 
 
-SUFFIXES = (".yaml", ".yml")
-
-
 def find_recipes(
     location: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
 ) -> tuple[Recipe, ...]:
@@ -157,10 +128,14 @@ def find_recipes(
         SettingsError, LakeError: S3 cannot be reached.
     """
     text = str(location)
-    if not is_remote(text):
+    if not text.startswith(("s3://", GIT)):
         return _by_name(location, _load(Path(location), changes), folder or Path.cwd())
-    with _scratch(shown(text)) as scratch:
-        return _by_name(shown(text), _load(fetch(text, scratch), changes), None)
+    fetch = _from_git if text.startswith(GIT) else _from_s3
+    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as scratch:
+        try:
+            return _by_name(shown(text), _load(fetch(text, Path(scratch)), changes), None)
+        except RecipeError as error:
+            raise RecipeError(str(error).replace(scratch, shown(text))) from None
 
 
 def anchored(recipe: Recipe, folder: Path) -> Recipe:
@@ -188,7 +163,8 @@ def is_relative(uri: str) -> bool:
 
 
 def _load(location: Path, changes: Sequence[str]) -> Iterator[tuple[Path, Recipe]]:
-    for path in [location] if location.is_file() else sorted(_files(location)):
+    inside = (path for suffix in SUFFIXES for path in location.glob(f"*{suffix}"))
+    for path in [location] if location.is_file() else sorted(inside):
         yield path, load_recipe(path, changes)
 
 
@@ -230,20 +206,6 @@ def _check_independent(path: Path, recipe: Recipe) -> None:
                 f"{path}: `{key}` is {uri!r}, but no folder is there to start from: write {remedy}"
             )
             raise RecipeError(msg)
-
-
-@contextmanager
-def _scratch(location: str) -> Iterator[Path]:
-    """Give a folder to bring recipes into; a mistake names the location that they came from."""
-    with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as folder:
-        try:
-            yield Path(folder)
-        except RecipeError as error:
-            raise RecipeError(str(error).replace(folder, location)) from None
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for suffix in SUFFIXES for path in folder.glob(f"*{suffix}")]
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -30,10 +30,8 @@ _LISTS = re.compile(r"\n\n(?=(?:Args|Raises):\n)")
 def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec, ...]:
     """Return every deployment that there should be for these recipes.
 
-    Args:
-        recipes: each has deployments of its own.
-        pool: other than the usual one, it has flows on demand of its own too, because its workers
-            have rights of their own.
+    A pool other than the usual one has flows on demand of its own too, because its workers have
+    rights of their own.
     """
     name = ON_DEMAND_NAME if pool == POOL else f"{ON_DEMAND_NAME}-{pool}"
     on_demand = (
@@ -44,13 +42,16 @@ def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec,
 
 def of_recipe(recipe: Recipe) -> tuple[DeploymentSpec, DeploymentSpec]:
     """Return the two deployments of a recipe: the whole form, and the short one."""
+    when, schedule = recipe.schedule, None
+    if when.cron is not None:
+        schedule = CronSchedule(cron=when.cron, timezone=when.timezone)
     nightly = DeploymentSpec(
         flow=nightly_flow,
         name=recipe.name,
         description=f"{purpose(nightly_flow)}\n\n{_about(recipe)}",
         parameters={"recipe": recipe.model_dump(mode="json")},
         one_at_a_time=True,
-        schedule=_schedule(recipe),
+        schedule=schedule,
     )
     adjust = DeploymentSpec(
         flow=adjust_flow,
@@ -77,11 +78,6 @@ def _about(recipe: Recipe) -> str:
     )
 
 
-def _schedule(recipe: Recipe) -> CronSchedule | None:
-    when = recipe.schedule
-    return None if when.cron is None else CronSchedule(cron=when.cron, timezone=when.timezone)
-
-
 HERE = Path("{{ $PWD }}")
 """Where `prefect deploy` runs, filled in by it: a worker runs in a folder of its own, where
 `./lake` would be another lake."""
@@ -105,11 +101,7 @@ HEAD = """\
 
 
 def prefect_yaml(recipes: Sequence[Recipe], pool: str = POOL) -> str:
-    """Return the file that registers the deployments of these recipes.
-
-    Args:
-        recipes: with local paths as seen from `HERE`.
-        pool: the work pool whose workers do the runs.
+    """Return the file that registers these recipes, whose local paths are as seen from `HERE`.
 
     Raises:
         RecipeError: a recipe holds `{{`, which Prefect would fill in.

@@ -16,7 +16,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -54,11 +54,10 @@ OnResult = Callable[[int, FileEntry | Exception], None]
 
 def make_engine(workers: int | Literal["auto"]) -> "LocalEngine":
     """Return the engine for a number of workers; `auto` is one per usable core."""
-    if workers != "auto":
-        return LocalEngine(workers=workers)
-    if hasattr(os, "sched_getaffinity"):
-        return LocalEngine(workers=len(os.sched_getaffinity(0)))
-    return LocalEngine(workers=os.cpu_count() or 1)
+    if workers == "auto":
+        has_affinity = hasattr(os, "sched_getaffinity")
+        workers = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return LocalEngine(workers=workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +164,7 @@ class WorkerPool:
             EngineError: the workers keep dying.
             StorageError, GanError: what failed in a worker.
         """
-        todo = deque(indices)
-        left = set(indices)
+        todo, left = deque(indices), set(indices)
 
         def finish(index: int, entry: FileEntry) -> None:
             left.discard(index)
@@ -182,12 +180,9 @@ class WorkerPool:
                     todo.extendleft(reversed(self._reap(worker)))
 
     def _hand(self, worker: _Worker, todo: deque[int]) -> None:
-        index = todo.popleft()
-        worker.held.append(index)
-        try:
-            worker.pipe.send(index)
-        except OSError:
-            return  # it died; its pipe says so at the next wait
+        worker.held.append(todo.popleft())
+        with suppress(OSError):  # it died; its pipe says so at the next wait
+            worker.pipe.send(worker.held[-1])
 
     def _receive(self, worker: _Worker, finish: OnShard) -> bool:
         """Take one message; False when the worker is gone."""
@@ -322,14 +317,11 @@ class ShardMaker:
             shards=len(plan.shards),
         )
 
-    def store(self, index: int, records: pa.Table) -> FileEntry:
-        """Encode a shard in memory and put it once."""
-        data = encode_shard(self.request.plan, index, records)
-        return put_shard(self.lake, self.request.plan, index, data)
-
     def _finish(self, index: int, records: pa.Table, on_result: OnResult) -> None:
+        plan = self.request.plan
         try:
-            on_result(index, self.store(index, records))
+            data = encode_shard(plan, index, records)
+            on_result(index, put_shard(self.lake, plan, index, data))
         except StorageError as error:
             on_result(index, error)
         except (OSError, RuntimeError, TypeError, ValueError, LookupError) as error:

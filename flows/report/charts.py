@@ -33,6 +33,7 @@ from flows.report.html import (
     thin,
     words,
 )
+from gan.report import CEILING_UNIT
 
 STYLES = 6
 """Line styles (colour and dashes) in the style sheet; further series start again."""
@@ -49,10 +50,11 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
         return element("p", "No values were recorded.", class_="empty")
     marks = list(data.get("marks", ()))
     across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
+    heights = [element("span", compact(tick), style=f"top:{_down(up, tick)}") for tick in up.ticks]
     chart = element(
         "div",
         element("div", str(data.get("y_label", "")), class_="axis-label"),
-        element("div", _y_ticks(up), class_="y-ticks"),
+        element("div", heights, class_="y-ticks"),
         element("div", _plot(series, marks, across, up), class_="plot"),
         element("div", _x_ticks(across), class_="x-ticks"),
         element("div", str(data.get("x_label", "")), class_="axis-label x-label"),
@@ -138,12 +140,6 @@ def _mark(index: int, mark: Mapping[str, Any], across: Scale) -> Html:
     )
 
 
-def _y_ticks(scale: Scale) -> list[Html]:
-    return [
-        element("span", compact(tick), style=f"top:{_down(scale, tick)}") for tick in scale.ticks
-    ]
-
-
 def _x_ticks(scale: Scale) -> list[Html]:
     return [
         element("span", compact(tick), style=f"left:{scale.percent(tick)}") for tick in scale.ticks
@@ -155,15 +151,13 @@ def _down(scale: Scale, value: float) -> str:
 
 
 def _legend(series: Sequence[Mapping[str, Any]]) -> Html:
-    entries = [
-        element("li", _swatch(index), words(str(item["name"]))) for index, item in enumerate(series)
-    ]
+    entries = []
+    for index, item in enumerate(series):
+        style = f"curve style-{index % STYLES}"
+        line = element("line", x1="0", x2="28", y1="6", y2="6", class_=style)
+        swatch = element("svg", line, width="28", height="12", aria_hidden="true")
+        entries.append(element("li", swatch, words(str(item["name"]))))
     return element("ul", entries, class_="legend")
-
-
-def _swatch(index: int) -> Html:
-    line = element("line", x1="0", x2="28", y1="6", y2="6", class_=f"curve style-{index % STYLES}")
-    return element("svg", line, width="28", height="12", aria_hidden="true")
 
 
 def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
@@ -176,8 +170,6 @@ def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
     return element("ol", entries, class_="marks")
 
 
-CEILING_UNIT = "÷ ceiling"
-"""Rows in this unit get a line at 1, the ceiling."""
 _DECADE = 10.0
 _FAR = 100.0
 """A bound more than so many times the largest value is off the axis."""
@@ -344,18 +336,14 @@ def _whisker(row: Mapping[str, Any], scale: Scale) -> Html | None:
 
 
 def _axis(scale: Scale, unit: str) -> Html:
-    ticks = [
-        element("span", compact(tick), style=f"left:{scale.percent(tick)}") for tick in scale.ticks
-    ]
     return element(
         "div",
-        element("div", ticks, class_="x-ticks"),
+        element("div", _x_ticks(scale), class_="x-ticks"),
         element("div", unit, class_="bar-value axis-label"),
         class_="bar-row bar-axis",
     )
 
 
-_BOX = 1000
 _TALLEST = 940
 """The highest bar, so that its outline stays inside."""
 _MARGIN = 0.1
@@ -369,15 +357,11 @@ def panels(data: Mapping[str, Any], alt: str) -> Html:
     names = [str(name) for name in data["names"]]
     charts = [_panel(panel, names) for panel in data["panels"]]
     grid = element("div", charts, class_="panels", role="group", aria_label=alt)
-    return join(_panel_legend(names), grid)
-
-
-def _panel_legend(names: Sequence[str]) -> Html:
     entries = [
         element("li", element("span", class_=f"swatch side-{index}", aria_hidden="true"), name)
         for index, name in enumerate(names)
     ]
-    return element("ul", entries, class_="legend")
+    return join(element("ul", entries, class_="legend"), grid)
 
 
 def _panel(panel: Mapping[str, Any], names: Sequence[str]) -> Html:
@@ -395,10 +379,10 @@ def _bins(panel: Mapping[str, Any], names: Sequence[str]) -> Html:
     filled = [
         element(
             "rect",
-            element("title", _told(one, names)),
-            x=f"{_BOX * one['start']:.1f}",
-            width=f"{_BOX * (one['end'] - one['start']):.1f}",
-            y=f"{_BOX - pair[1]:.1f}",
+            element("title", _shares(one, names)),
+            x=f"{BOX * one['start']:.1f}",
+            width=f"{BOX * (one['end'] - one['start']):.1f}",
+            y=f"{BOX - pair[1]:.1f}",
             height=f"{pair[1]:.1f}",
             class_="side-1",
         )
@@ -408,12 +392,12 @@ def _bins(panel: Mapping[str, Any], names: Sequence[str]) -> Html:
         "svg",
         filled,
         element("path", d=_outline(bins, [pair[0] for pair in scaled]), class_="side-0"),
-        viewBox=f"0 0 {_BOX} {_BOX}",
+        viewBox=f"0 0 {BOX} {BOX}",
         preserveAspectRatio="none",
         width="100%",
         height="100%",
         role="img",
-        aria_label="; ".join(_told(one, names) for one in bins),
+        aria_label="; ".join(_shares(one, names) for one in bins),
     )
     ticks = [
         element(
@@ -434,32 +418,31 @@ def _edge(tick: Mapping[str, Any]) -> str | None:
 
 
 def _outline(bins: Sequence[Mapping[str, Any]], heights: Sequence[float]) -> str:
-    """Return the steps over the bins as one path that starts and ends on the ground."""
-    steps = [f"M{_BOX * bins[0]['start']:.1f} {_BOX}"]
+    """Return the steps over the bins as one path that starts and ends at zero."""
+    steps = [f"M{BOX * bins[0]['start']:.1f} {BOX}"]
     for one, height in zip(bins, heights, strict=True):
-        steps.append(f"V{_BOX - height:.1f} H{_BOX * one['end']:.1f}")
-    return " ".join([*steps, f"V{_BOX}"])
+        steps.append(f"V{BOX - height:.1f} H{BOX * one['end']:.1f}")
+    return " ".join([*steps, f"V{BOX}"])
 
 
 def _levels(levels: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Html:
     """Draw one row per level: its name, and both shares as lying bars."""
     largest = max((value for one in levels for value in one["values"]), default=0.0) or 1.0
-    rows = [_level(one, largest, names) for one in levels]
-    return element("div", rows, class_="levels")
+    return element("div", [_level(one, largest, names) for one in levels], class_="levels")
 
 
 def _level(one: Mapping[str, Any], largest: float, names: Sequence[str]) -> Html:
     first, second = (f"{100 * value / largest:.2f}%" for value in one["values"])
     drawing = element(
         "svg",
-        element("title", _told(one, names)),
+        element("title", _shares(one, names)),
         element("rect", x="0", y="3", height="10", width=second, class_="side-1"),
         element("rect", x="0", y="1", height="14", width=first, class_="side-0"),
         width="100%",
         height="16",
         overflow="visible",
         role="img",
-        aria_label=_told(one, names),
+        aria_label=_shares(one, names),
     )
     label = str(one["label"])
     return element(
@@ -470,6 +453,6 @@ def _level(one: Mapping[str, Any], largest: float, names: Sequence[str]) -> Html
     )
 
 
-def _told(one: Mapping[str, Any], names: Sequence[str]) -> str:
+def _shares(one: Mapping[str, Any], names: Sequence[str]) -> str:
     shares = (f"{name} {value:.1%}" for name, value in zip(names, one["values"], strict=True))
     return f"{one['label']}: {', '.join(shares)}"

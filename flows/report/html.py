@@ -181,13 +181,7 @@ def finite(values: Iterable[float | None]) -> list[float]:
 
 
 def linear_scale(values: Iterable[float | None], *, count: int = 5, zero: bool = False) -> Scale:
-    """Return an axis over the values with about `count` round ticks.
-
-    Args:
-        values: What must fit; None and what is not finite are left out.
-        count: About how many ticks.
-        zero: Whether the axis starts at zero when all values are positive.
-    """
+    """Return an axis over the values with about `count` round ticks, from zero on if `zero`."""
     known = finite(values) or [0.0, 1.0]
     low, high = min(known), max(known)
     if zero:

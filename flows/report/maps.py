@@ -36,7 +36,7 @@ def heatmap(data: Mapping[str, Any], alt: str) -> Html:
     texts = [
         element(
             "text",
-            _cut(name),
+            name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…",
             x=(row + 1) * side + 6,
             y=(row + 0.5) * side,
             font_size=min(max(side - 1, 9), 12),
@@ -78,10 +78,10 @@ def _cell(
     x, y, side = place
     level = level_of(value, *ends)
     name = row if row == column else f"{row} and {column}"
-    told = "nothing was measured" if level is None else number(value)
+    text = "nothing was measured" if level is None else number(value)
     return element(
         "rect",
-        element("title", f"{name}: {told}"),
+        element("title", f"{name}: {text}"),
         x=x,
         y=y,
         width=side - 1,
@@ -96,21 +96,18 @@ def _key(low: float, high: float, unit: str) -> Html:
     texts = [f"up to {_round(bounds[0])}"]
     texts += [_round(bound) for bound in bounds[1:-1]]
     texts.append(f"over {_round(bounds[-2])}")
-    entries = [
-        element("li", element("span", class_=f"swatch heat-{step}"), text)
-        for step, text in enumerate(texts)
-    ]
-    return element(
-        "ul", element("li", unit, class_="axis-label"), entries, class_="legend heat-key"
-    )
+    marks = [(f"heat-{step}", text) for step, text in enumerate(texts)]
+    title = element("li", unit, class_="axis-label")
+    return element("ul", title, _swatches(marks), class_="legend heat-key")
+
+
+def _swatches(marks: Sequence[tuple[str, str]]) -> list[Html]:
+    """Return one entry of a legend for every class and text."""
+    return [element("li", element("span", class_=f"swatch {mark}"), text) for mark, text in marks]
 
 
 def _round(value: float) -> str:
     return compact(float(f"{value:.3g}"))
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 _BOX = 1000
@@ -177,7 +174,4 @@ def _points(group: Mapping[str, Any], index: int, data: Mapping[str, Any]) -> Ht
 def _legend(groups: Sequence[Mapping[str, Any]], density: Mapping[str, Any] | None) -> Html:
     marks = [("density", str(density["name"]))] if density else []
     marks += [(f"cloud-{index}", str(group["name"])) for index, group in enumerate(groups)]
-    entries = [
-        element("li", element("span", class_=f"swatch {mark}"), name) for mark, name in marks
-    ]
-    return element("ul", entries, class_="legend")
+    return element("ul", _swatches(marks), class_="legend")

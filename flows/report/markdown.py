@@ -21,7 +21,7 @@ from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import NOTHING, Html, Scale, compact, element, finite, number, words
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
-from gan.gate import GateConfig, bounds_of
+from gan.gate import bounds_of
 from gan.report import Event, Figure, Report
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
@@ -74,17 +74,16 @@ ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
 
 
-def verdict_markdown(assessed: Assessed, gate: GateConfig, report_page: str) -> str:
+def verdict_markdown(assessed: Assessed, report_page: str) -> str:
     """Return the verdict on the candidate as one page.
 
     Args:
         assessed: the candidate's report, and the champion's where it is another generator.
-        gate: the recipe's bounds.
         report_page: where the whole report is, as a person types it.
     """
-    report = assessed.challenger.report
+    report, entries = assessed.challenger.report, assessed.challenger.judgement.metrics
     champion = None if assessed.champion is None else assessed.champion.report
-    bounds = partial(bounds_of, config=gate)
+    bounds = partial(bounds_of, metrics=entries)
     view = verdict_view(report, champion=champion, bounds_of=bounds)
     sections = [
         f"# {view.word.upper()}: {report.name}",
@@ -402,7 +401,7 @@ SHOWN_CLASSES = 20
 def outcome_markdown(outcome: Outcome) -> str:
     """Return the outcome of a job: the data set, or the reason why there is none, and the cost."""
     published = outcome.published
-    cost = f"- **Cost of this run** {cost_text(outcome.cost.to_json())}"
+    cost = f"- **Cost of this run** {cost_text(outcome.cost)}"
     report = f"- **Report** {code(outcome.report_page)}"
     if published is None:
         head = f"# Nothing was published\n\n{plain(outcome.reason)}"

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from flows.report.charts import CEILING_UNIT, bars, bars_key, lines, panels
+from flows.report.charts import bars, bars_key, lines, panels
 from flows.report.html import (
     NOTHING,
     Html,
@@ -28,7 +28,7 @@ from flows.report.html import (
 )
 from flows.report.maps import heatmap, scatter
 from flows.report.verdict import DIRECTIONS, OUTCOMES, MetricRow, VerdictView, verdict_view
-from gan.report import Figure, Metric, Outcome, Reason, Report
+from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report
 
 _PICTURE_WIDTH = 720
 """Small pictures are magnified by a whole factor to about this many CSS pixels."""

@@ -26,7 +26,7 @@ from pydantic import ConfigDict, Field
 
 from flows.decision import LONGEST_REASON, answered, promote, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, AnswerKind, Assessed, Candidate, Choice, Job, Question, Stages
+from flows.job import Answer, Assessed, Candidate, Choice, Job, Question, Stages
 from flows.publish import announce
 from flows.report.markdown import question_markdown
 from gan.report import Verdict
@@ -54,7 +54,7 @@ class ApprovalForm(RunInput):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, title="Decision")
 
-    answer: AnswerKind = Field(title="Decision")
+    answer: Answer = Field(title="Decision")
     """publish: this generator becomes champion and publishes, refused or not. keep champion: it
     does not, and the champion publishes. stop: nothing is published."""
     by: str = Field(title="Your name", min_length=1, max_length=200)
@@ -84,9 +84,7 @@ class AskedQuestion:
 def with_questions(job: Job, stages: Stages) -> Stages:
     """Return the stages of a flow run: it may ask, and goes on with the generator it asked about.
 
-    Args:
-        job: of the run.
-        stages: as tasks; their `ask` is for runs without a deployment.
+    A run without a deployment keeps the `ask` that it has.
     """
     run = runtime.flow_run.id
     if runtime.deployment.id is None or run is None:
@@ -150,12 +148,7 @@ def last_question(inputs: RunInputs) -> AskedQuestion | None:
 
 
 def open_elsewhere(asked: AskedQuestion, run: UUID) -> str | None:
-    """Return the name of another run that waits for the answer to the same question.
-
-    Args:
-        asked: the question.
-        run: the one that is about to ask it.
-    """
+    """Return the name of another run than this that waits for the answer to the same question."""
     for other, run_name in waiting_runs():
         theirs = None if other == run else last_question(RunInputs(other))
         if theirs is not None and theirs.subject == asked.subject:
@@ -188,11 +181,10 @@ def _answered(
     complaint = ""
     if last is not None and response is not None:
         form = ApprovalForm.model_validate(response)
-        answer = Answer(kind=form.answer, by=form.by, reason=form.reason)
-        complaint = worsened(judged, last.verdict) if answer.kind == "publish" else ""
+        complaint = worsened(judged, last.verdict) if form.answer == "publish" else ""
         try:
             if not complaint:
-                return answered(assessed, choice, answer)
+                return answered(assessed, choice, form.answer, by=form.by, reason=form.reason)
         except AnswerError as error:
             complaint = str(error)
     asked = AskedQuestion(
@@ -214,11 +206,7 @@ def _answered(
 
 
 def _suspend(inputs: RunInputs, asked: AskedQuestion, text: str) -> None:
-    """Keep what is asked with the run, and end this process until a person has answered.
-
-    Raises:
-        Pause: always; Prefect ends the process and keeps the run.
-    """
+    """Keep what is asked with the run, and raise Prefect's Pause, which ends this process."""
     # A key is never used twice: Prefect forgets the keys of its suspensions when a run that ended
     # is retried, and keeps the inputs.
     kept = asdict(asked)

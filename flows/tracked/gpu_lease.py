@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 from flows.errors import LeaseLostError
 from flows.progress import StopSignal
 from gan.errors import Interrupted
-from storage.stores.settings import load_settings
+from storage.stores.settings import Settings
 
 LOCKED, GONE = 423, 410
 """Status codes of Prefect: no slot is free; there is no such lease."""
@@ -36,45 +36,28 @@ RENEWALS = 4
 """So often is a lease renewed within its time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GpuPool:
-    """The trainings that share GPUs."""
-
-    name: str
-    slots: int = 1
-    lease_s: float = 120.0
-    """How long a slot stays with a holder that does not renew its lease; at least a minute."""
-
-
-def configured_pool() -> GpuPool:
-    """Return the pool that the settings name.
-
-    Raises:
-        SettingsError: a `GANMILL_*` variable cannot be understood.
-    """
-    settings = load_settings()
-    return GpuPool(name=settings.gpu_slot, slots=settings.gpu_slots, lease_s=settings.gpu_lease_s)
-
-
-def ensure_limit(client: SyncPrefectClient, pool: GpuPool) -> bool:
-    """Make the limit of a pool, or give it its number of slots; False when nothing was to do."""
-    try:
-        known = client.read_global_concurrency_limit_by_name(pool.name)
-    except ObjectNotFound:
-        made = GlobalConcurrencyLimitCreate(name=pool.name, limit=pool.slots)
-        with suppress(ObjectAlreadyExists):
-            client.create_global_concurrency_limit(made)
-        return True
-    if known.limit == pool.slots:
-        return False
-    change = GlobalConcurrencyLimitUpdate(limit=pool.slots)
-    client.update_global_concurrency_limit(pool.name, change)
+def ensure_gpu_limit(pool: Settings) -> bool:
+    """Make the limit of the GPU pool as the settings say; False when nothing was to do."""
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_global_concurrency_limit_by_name(pool.gpu_slot)
+        except ObjectNotFound:
+            made = GlobalConcurrencyLimitCreate(name=pool.gpu_slot, limit=pool.gpu_slots)
+            with suppress(ObjectAlreadyExists):
+                client.create_global_concurrency_limit(made)
+            return True
+        if known.limit == pool.gpu_slots:
+            return False
+        change = GlobalConcurrencyLimitUpdate(limit=pool.gpu_slots)
+        client.update_global_concurrency_limit(pool.gpu_slot, change)
     return True
 
 
 @contextmanager
-def gpu_lease(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
+def gpu_lease(pool: Settings, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
     """Hold a lease within the block; wait for a free slot first, and say so.
+
+    `stop` is asked when the lease is lost.
 
     Raises:
         LeaseLostError: the lease was lost, and the block gave up when `stop` was asked.
@@ -91,8 +74,8 @@ def gpu_lease(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> It
         except Interrupted:
             if lease.lost:
                 msg = (
-                    f"the lease of a GPU of {pool.name!r} was lost while training ({lease.lost}): "
-                    "the checkpoint is kept, run again to continue"
+                    f"the lease of a GPU of {pool.gpu_slot!r} was lost while training "
+                    f"({lease.lost}): the checkpoint is kept, run again to continue"
                 )
                 raise LeaseLostError(msg) from None
             raise
@@ -105,18 +88,18 @@ def gpu_lease(pool: GpuPool, stop: StopSignal, say: Callable[[str], None]) -> It
 
 
 def _acquire(
-    client: SyncPrefectClient, pool: GpuPool, stop: StopSignal, say: Callable[[str], None]
+    client: SyncPrefectClient, pool: Settings, stop: StopSignal, say: Callable[[str], None]
 ) -> UUID:
     """Return the lease of a slot, once there is one; a limit that exists keeps its slots."""
     try:
-        client.read_global_concurrency_limit_by_name(pool.name)
+        client.read_global_concurrency_limit_by_name(pool.gpu_slot)
     except ObjectNotFound:
-        ensure_limit(client, pool)
+        ensure_gpu_limit(pool)
     said_s, pause = monotonic() - SAY_AGAIN_S, threading.Event()
     while True:
         try:
             answer = client.increment_concurrency_slots_with_lease(
-                [pool.name], 1, "concurrency", pool.lease_s
+                [pool.gpu_slot], 1, "concurrency", pool.gpu_lease_s
             )
             return UUID(answer.json()["lease_id"])
         except PrefectHTTPStatusError as error:
@@ -125,7 +108,7 @@ def _acquire(
         except TransportError:
             pass
         if monotonic() - said_s >= SAY_AGAIN_S:
-            say(f"Other trainings hold the GPUs of {pool.name!r}; waiting for one")
+            say(f"Other trainings hold the GPUs of {pool.gpu_slot!r}; waiting for one")
             said_s = monotonic()
         if stop():
             msg = "stopped while waiting for a GPU"
@@ -136,7 +119,7 @@ def _acquire(
 @dataclass(kw_only=True)
 class _Lease:
     id: UUID
-    pool: GpuPool
+    pool: Settings
     stop: StopSignal
     over: threading.Event = field(default_factory=threading.Event)
     lost: str = ""
@@ -147,7 +130,7 @@ class _Lease:
         with get_client(sync_client=True) as client:
             while not self.lost:
                 end = self._end_by_itself()
-                if self.over.wait(self.pool.lease_s / RENEWALS):
+                if self.over.wait(self.pool.gpu_lease_s / RENEWALS):
                     return end.cancel()
                 while not (self.lost or self.over.is_set() or self._renew(client)):
                     self.over.wait(1)
@@ -155,14 +138,16 @@ class _Lease:
         return None
 
     def _end_by_itself(self) -> threading.Timer:
-        timer = threading.Timer(0.9 * self.pool.lease_s, self._give_up, ["Prefect did not answer"])
+        timer = threading.Timer(
+            0.9 * self.pool.gpu_lease_s, self._give_up, ["Prefect did not answer"]
+        )
         timer.daemon = True
         timer.start()
         return timer
 
     def _renew(self, client: SyncPrefectClient) -> bool:
         try:
-            client.renew_concurrency_lease(self.id, self.pool.lease_s)
+            client.renew_concurrency_lease(self.id, self.pool.gpu_lease_s)
         except PrefectHTTPStatusError as error:
             if error.response.status_code == GONE:
                 self._give_up("it was taken back, or Prefect forgot it")

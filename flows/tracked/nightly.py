@@ -5,7 +5,7 @@ judging and deciding are not.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
@@ -24,7 +24,7 @@ from flows.progress import make_reporter
 from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
 from flows.tracked.approval import with_questions
-from flows.tracked.gpu_lease import configured_pool, gpu_lease
+from flows.tracked.gpu_lease import gpu_lease
 from flows.tracked.process import (
     SESSION,
     Session,
@@ -37,30 +37,26 @@ from flows.tracked.process import (
 from flows.tracked.show import show_verdict
 from storage.errors import DeadlineError, RetryableError
 from storage.sources.prepared import Prepared
+from storage.stores.settings import load_settings
 
 T = TypeVar("T")
 
 
-class SequentialTasks:
-    """Has every task wait for the one before it, and for nothing else.
+def in_sequence(task: Callable[..., T], last: list[Any]) -> Callable[..., T]:
+    """Return a task as a function that has its run wait for the last one, and for nothing else.
 
     By itself Prefect looks through everything that a task is given and draws an arrow from each
     task that any part of it may come from: a web of arrows, and seconds for a large report.
+    `last` holds the last result that is not None, for all tasks of the sequence.
     """
 
-    def __init__(self) -> None:
-        self._last: Any = None
+    def run(*given: Any) -> T:
+        result = task(*map(quote, given), wait_for=[opaque(each) for each in last])
+        if result is not None:
+            last[:] = [result]
+        return result
 
-    def then(self, task: Callable[..., T]) -> Callable[..., T]:
-        """Return the task as a function that puts its run behind the last one."""
-
-        def run(*given: Any) -> T:
-            before = [] if self._last is None else [opaque(self._last)]
-            result = task(*(quote(each) for each in given), wait_for=before)
-            self._last = self._last if result is None else result
-            return result
-
-        return run
+    return run
 
 
 RETRY_DELAYS_S = [10.0, 60.0]
@@ -116,32 +112,27 @@ def tracked_stages(job: Job) -> Stages:
     def publish(prepared: Prepared, choice: Choice, made: SynthesisResult) -> Outcome:
         return plain.publish(prepared, choice, made)
 
-    tasks = SequentialTasks()
+    last: list[Any] = []
+    may_watch = job.recipe.training.when == "interval"
     return Stages(
-        prepare=tasks.then(prepare),
-        watch=_watch_stage(job, plain, tasks),
-        train=tasks.then(train),
-        evaluate=tasks.then(evaluate),
-        gate=tasks.then(gate),
+        prepare=in_sequence(prepare, last),
+        watch=in_sequence(_watch_task(plain), last) if may_watch else plain.watch,
+        train=in_sequence(train, last),
+        evaluate=in_sequence(evaluate, last),
+        gate=in_sequence(gate, last),
         ask=plain.ask,
-        promote=tasks.then(promote),
-        synthesize=tasks.then(synthesize),
-        publish=tasks.then(publish),
+        promote=in_sequence(promote, last),
+        synthesize=in_sequence(synthesize, last),
+        publish=in_sequence(publish, last),
     )
 
 
-def _watch_stage(
-    job: Job, plain: Stages, tasks: SequentialTasks
-) -> Callable[[Prepared], Candidate | None]:
-    """Return the drift watch, as a task only where there is something to watch."""
-    if job.recipe.training.when != "interval":
-        return plain.watch
-
+def _watch_task(plain: Stages) -> Callable[[Prepared], Candidate | None]:
     @task(name="watch", **QUIET)
     def watch(prepared: Prepared) -> Candidate | None:
         return plain.watch(prepared)
 
-    return tasks.then(watch)
+    return watch
 
 
 def run_tracked(job: Job) -> Outcome:
@@ -187,16 +178,8 @@ def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
     Raises:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
     """
-    do_nightly(as_recipe(recipe))
-
-
-def as_recipe(given: Recipe | Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a run: of a command as it is, of the run form from plain values.
-
-    Raises:
-        RecipeError: the form holds no valid recipe.
-    """
-    return given if isinstance(given, Recipe) else parse_recipe(given)
+    given: Any = recipe  # plain values, where they come from the run form
+    do_nightly(given if isinstance(given, Recipe) else parse_recipe(given))
 
 
 def do_nightly(recipe: Recipe) -> None:
@@ -226,7 +209,7 @@ def tracked_job(job: Job) -> Job:
     reporter = show.LoggingReporter(job.reporter, job.name)
 
     def lease() -> AbstractContextManager[object]:
-        return gpu_lease(configured_pool(), job.stop, reporter.say)
+        return gpu_lease(load_settings(), job.stop, reporter.say)
 
     return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_lease=lease)
 

@@ -71,12 +71,7 @@ def open_named(name: str) -> Job:
     Raises:
         RecipeError: there is none of that name.
     """
-    return open_tracked(deployed_recipe(name))
-
-
-def open_tracked(recipe: Recipe) -> Job:
-    """Open the job of a recipe for this flow run."""
-    return tracked_job(open_here(recipe))
+    return tracked_job(open_here(deployed_recipe(name)))
 
 
 def run_name() -> str:
@@ -137,11 +132,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
 
 
 def adjusted(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """Return a recipe with the values of the short form.
-
-    Args:
-        recipe: as it is deployed.
-        changes: what `form_values` returns, changed.
+    """Return a recipe with the values of the short form (`form_values`).
 
     Raises:
         RecipeError: the values do not go together.
@@ -208,7 +199,7 @@ def maintain_flow(
 
 def _lakes(recipes: Iterable[Recipe]) -> list[Job]:
     """Return one job for every lake that these recipes write to."""
-    jobs = [open_tracked(recipe) for recipe in recipes]
+    jobs = [tracked_job(open_here(recipe)) for recipe in recipes]
     return list({job.lake.uri: job for job in jobs}.values())
 
 
@@ -252,10 +243,9 @@ def train_flow(recipe: RecipeName) -> None:
     """
     job = open_named(recipe)
     candidate = train_alone(tracked_stages(job))
+    head = f"# Candidate `{job.name}/{candidate.version}`"
     trained = "trained" if candidate.trained else "was there already"
-    text = (
-        f"# Candidate `{job.name}/{candidate.version}`\n\nIt {trained}; run *evaluate* to judge it."
-    )
+    text = f"{head}\n\nIt {trained}; run *evaluate* to judge it."
     create_markdown_artifact(text, key=f"{job.name}-candidate")
 
 

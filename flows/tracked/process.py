@@ -172,10 +172,6 @@ def titled(title: str, **bounds: Any) -> FieldInfo:
 
     Prefect overwrites `Field(title=…)` with the parameter's name; an extra of the
     schema stays.
-
-    Args:
-        title: as the form shows it.
-        bounds: of `pydantic.Field`, such as `ge=1`.
     """
     field: FieldInfo = Field(json_schema_extra={"title": title}, **bounds)
     return field

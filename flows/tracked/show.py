@@ -61,7 +61,15 @@ def send(announcement: Announcement) -> None:
 
 
 def event_of(announcement: Announcement) -> Event:
-    """Return the event as Prefect knows it: beside what it is about, the run that it came from."""
+    """Return the event as Prefect knows it, with the flow run that sends it and its deployment."""
+    known = {"flow-run": runtime.flow_run.id, "deployment": runtime.deployment.id}
+    related = [
+        RelatedResource(
+            {"prefect.resource.id": f"prefect.{kind}.{one}", "prefect.resource.role": kind}
+        )
+        for kind, one in known.items()
+        if one
+    ]
     return Event(
         event=announcement.event,
         resource=Resource(
@@ -70,21 +78,9 @@ def event_of(announcement: Announcement) -> Event:
                 "prefect.resource.name": announcement.payload["name"],
             }
         ),
-        related=_origin(),
+        related=related,
         payload=dict(announcement.payload),
     )
-
-
-def _origin() -> list[RelatedResource]:
-    """Return the flow run that this process does, and its deployment."""
-    known = {"flow-run": runtime.flow_run.id, "deployment": runtime.deployment.id}
-    return [
-        RelatedResource(
-            {"prefect.resource.id": f"prefect.{kind}.{one}", "prefect.resource.role": kind}
-        )
-        for kind, one in known.items()
-        if one
-    ]
 
 
 INTERVAL_S = 5.0
@@ -146,14 +142,7 @@ class ProgressArtifact:
 
 @contextmanager
 def progress_artifact(key: str, title: str, unit: str, total: int) -> Iterator[ProgressArtifact]:
-    """Show a progress artifact of the run in hand while the block runs; 100 % when it has ended.
-
-    Args:
-        key: of the artifact.
-        title: what is going on, for its description.
-        unit: what is counted.
-        total: how many there are.
-    """
+    """Show a progress artifact of the run in hand while the block runs; 100 % when it has ended."""
     meter = ProgressArtifact(unit=unit, total=total)
     task_run, flow_run = get_task_and_flow_run_ids()
     created = ArtifactCreate(key=key, type="progress", task_run_id=task_run, flow_run_id=flow_run)
@@ -165,13 +154,7 @@ def progress_artifact(key: str, title: str, unit: str, total: int) -> Iterator[P
 def following(
     meter: ProgressArtifact, connect: Connect, interval_s: float = INTERVAL_S
 ) -> Iterator[None]:
-    """Have the meter sent while the block runs, and 100 % when it ends well.
-
-    Args:
-        meter: what the stage updates.
-        connect: opened in the thread that sends.
-        interval_s: shortest time between two updates.
-    """
+    """Have a thread connect and send the meter while the block runs, and 100 % if it ends well."""
     ended = False
 
     def run() -> None:
@@ -220,7 +203,7 @@ def show_verdict(job: Job, assessed: Assessed) -> None:
     """
     judged = assessed.challenger
     report, page = judged.report, report_page(job, judged)
-    text = verdict_markdown(assessed, job.recipe.gate, page)
+    text = verdict_markdown(assessed, page)
     _show(f"{job.name}-verdict", text, verdict_line(report))
     _show(f"{job.name}-curves", curves_markdown(report), "Training curves")
     if job.recipe.report.artifacts == "full":

@@ -7,11 +7,6 @@ import numpy as np
 from gan.gate import GateConfig, Judgement
 from gan.report import Evaluation, Measured
 
-PRIMARY = ("coverage", "fd", "c2st", "copies", "dcr_share")
-"""The metrics that a challenger must not lose against the champion."""
-MUST_BE_KNOWN = ("coverage", "copies", "dcr_share")
-"""The metrics without which nothing is promoted unless `accept_unknown` says so."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
@@ -55,7 +50,9 @@ def compare(challenger: Contender, champion: Contender | None, config: GateConfi
             reason=f"{challenger.name} was trained under another split rule than champion "
             f"{champion.name}, which may have seen today's holdout: promote by hand",
         )
-    losses = [loss for name in PRIMARY for loss in _losses(name, challenger, champion)]
+    metrics = challenger.judgement.metrics
+    primary = dict.fromkeys(entry.name for entry in metrics if entry.is_primary)
+    losses = [loss for name in primary for loss in _losses(name, challenger, champion)]
     if losses:
         return Comparison(promote=False, reason=f"{challenger.name} loses: " + "; ".join(losses))
     return Comparison(
@@ -71,7 +68,8 @@ def _obstacle(challenger: Contender, config: GateConfig) -> str | None:
     if judgement.verdict == "block":
         first = next(reason for reason in judgement.reasons if reason.outcome == "block")
         return f"{challenger.name} is blocked: {first.text}"
-    hidden = [name for name in judgement.unknown if name in MUST_BE_KNOWN]
+    needed = {entry.name for entry in judgement.metrics if entry.must_be_known}
+    hidden = [name for name in judgement.unknown if name in needed]
     if hidden and not config.accept_unknown:
         return (
             f"{' and '.join(hidden)} of {challenger.name} cannot be known from "

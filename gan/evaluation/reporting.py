@@ -1,117 +1,97 @@
-"""From an evaluation and its verdict to the report.
+"""The figures that every modality's report may have, as data.
 
-Figures that every modality's report may have, as data. No real record is in any of them.
+They are made from the modality's metrics and the groups it draws them in; no real record is in any.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from gan.gate import Bounds, GateConfig, Judgement, bounds_of
-from gan.modalities import load_judge
+from gan.gate import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
 from gan.protocols import Curve
-from gan.report import Evaluation, Event, Figure, Metric, Report, ReportInputs
+from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Figure, Metric
 
-CEILING_UNIT = "÷ ceiling"
-
-CURVES: Mapping[str, tuple[str, str, bool, tuple[str, ...]]] = {
-    "quality": (
-        "Coverage of validation records while training, overall and in the worst class, and "
-        "density, on the worse feature net.",
-        "÷ ceiling",
-        False,
-        ("coverage_ratio", "worst_class_ratio", "density_ratio"),
-    ),
-    "distance": (
-        "Fréchet distance to validation records while training, on the worse feature net.",
-        "÷ ceiling",
-        True,
-        ("fd_ratio",),
-    ),
-    "copies": (
-        "Share of samples nearer to a training record than the calibrated threshold.",
-        "share",
-        False,
-        ("copies_share",),
-    ),
-    "likelihood": (
-        "Negative log-likelihood of validation rows while training; lower is better.",
-        "nats per row",
-        False,
-        ("validation_nll",),
-    ),
-    "errors": (
-        "Error against validation rows while training: mean total variation distance of single "
-        "columns and of pairs of columns.",
-        "distance",
-        False,
-        ("one_way", "two_way"),
-    ),
-    "rank": (
-        "The measure by which the snapshot is chosen; lower is better.",
-        "rank",
-        False,
-        ("rank",),
-    ),
-}
-"""Figure → caption, unit, log scale, names of its curves."""
+RANK = CurveGroup(
+    id="rank", caption="The measure by which the snapshot is chosen; lower is better.", unit="rank"
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BarGroup:
-    """Metrics of one size, drawn in one picture against their bounds."""
+def metric_figures(
+    metrics: Sequence[Metric], groups: Sequence[BarGroup], entries: Sequence[MetricEntry]
+) -> tuple[Figure, ...]:
+    """Return the bar charts of what was measured, and the table of what the metrics mean.
 
-    id: str
-    caption: str
-    metrics: tuple[str, ...]
-    """Names; each is drawn once per scope."""
-    unit: str = CEILING_UNIT
-    """In this unit values are divided by what real data reaches; in another they are as they
-    are, and metrics without bounds are drawn too."""
-    reference: tuple[float, str] = (1.0, "real data")
-    """Where the long line stands, and what it means."""
-
-
-def bars(metrics: Sequence[Metric], group: BarGroup, gate: GateConfig) -> Figure | None:
-    """Return the group's metrics of the whole set with their bounds; None without any."""
-    whole = [metric for metric in metrics if "/" not in metric.scope]
-    return _bars(group, [metric for metric in whole if metric.name in group.metrics], gate)
-
-
-def part_bars(
-    metrics: Sequence[Metric], group: BarGroup, gate: GateConfig, most: int | None = None
-) -> Figure | None:
-    """Return the group's metrics of every part (class or column), by its worse scope.
-
-    With `most`, only so many of the worst are drawn.
+    Args:
+        metrics: what was measured.
+        groups: the modality's bar charts.
+        entries: the modality's metrics, with the bounds in force.
     """
+    charts = (bars(metrics, group, entries) for group in groups)
+    return (*(chart for chart in charts if chart is not None), metrics_meaning(entries))
+
+
+def bars(
+    metrics: Sequence[Metric], group: BarGroup, entries: Sequence[MetricEntry]
+) -> Figure | None:
+    """Return the group's metrics with their bounds in force; None without any."""
+    drawn = [
+        metric
+        for metric in metrics
+        if (entry := entry_of(metric, entries)) is not None and group.id in entry.figures
+    ]
+    if group.of_parts:
+        return _bars(group, _worse_of_parts(drawn), entries)
+    return _bars(group, [metric for metric in drawn if "/" not in metric.scope], entries)
+
+
+def _worse_of_parts(metrics: Sequence[Metric]) -> list[Metric]:
     worse: dict[str, Metric] = {}
     for metric in metrics:
         _, _, part = metric.scope.partition("/")
-        if not part or metric.name not in group.metrics:
-            continue
         held = worse.get(part)
-        if held is None or _badness(metric) > _badness(held):
+        if part and (held is None or _badness(metric) > _badness(held)):
             worse[part] = metric
-    chosen = list(worse.values())
-    if most is not None:
-        chosen = sorted(chosen, key=_badness, reverse=True)[:most]
-    return _bars(group, chosen, gate)
+    return list(worse.values())
 
 
-def training(curves: Sequence[Curve], chosen: int | None) -> tuple[Figure, ...]:
-    """Return the training curves: assessment first, then losses and the rest."""
+def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
+    """Return what the modality's metrics mean, and the bounds in force of those that have some."""
+    rows: list[list[str | None]] = []
+    for entry in metrics:
+        if not entry.limits:
+            rows.append([entry.key, entry.meaning, entry.unit, None, None])
+        for name, limit in entry.named_limits.items():
+            rows.append([name, entry.meaning, entry.unit, *limit_texts(entry, limit)])
+    columns = ["metric", "meaning", "unit", "passes", "blocks"]
+    return Figure(
+        id="metrics-meaning",
+        section="metrics",
+        caption="What the metrics mean, and the bounds that were in force.",
+        alt=f"Table of {len(rows)} metrics and their bounds",
+        kind="table",
+        data={"columns": columns, "rows": rows},
+    )
+
+
+def training(
+    curves: Sequence[Curve],
+    chosen: int | None,
+    groups: Sequence[CurveGroup],
+    metrics: Sequence[MetricEntry],
+) -> tuple[Figure, ...]:
+    """Return the training curves: assessment first, then losses."""
     named = {curve.name: curve for curve in curves if curve.values}
     if any(_same(curve, named.get("rank")) for name, curve in named.items() if name != "rank"):
         del named["rank"]
-    marks = [] if chosen is None else [{"x": chosen, "text": "snapshot"}]
     found = []
-    for id_, (caption, unit, log, names) in CURVES.items():
-        chosen_curves = [named[name] for name in names if name in named]
-        found.append(_lines(f"training-{id_}", caption, unit, chosen_curves, log=log))
-    losses = [curve for name, curve in named.items() if "loss" in name]
-    found.append(_lines("training-losses", "Mean losses between two ticks.", "loss", losses))
+    for group in (*groups, RANK):
+        names = [tick for entry in metrics if entry.curve == group.id for tick in entry.ticks]
+        names += [RANK.id] if group is RANK else []
+        found.append(_lines(group, [named[name] for name in names if name in named]))
+    losses = CurveGroup(id="losses", caption="Mean losses between two ticks.", unit="loss")
+    found.append(_lines(losses, [curve for name, curve in named.items() if "loss" in name]))
+    marks = [] if chosen is None else [{"x": chosen, "text": "snapshot"}]
     return tuple(
         replace(figure, data={**figure.data, "marks": marks}) for figure in found if figure
     )
@@ -123,17 +103,17 @@ def _same(curve: Curve, other: Curve | None) -> bool:
 
 def class_table(
     splits: Mapping[str, Sequence[tuple[Any, int]]], fakes: Sequence[tuple[Any, int]]
-) -> Figure | None:
-    """Return rows per class of every split and of the evaluated candidate."""
+) -> tuple[Figure, ...]:
+    """Return rows per class of every split and of the evaluated candidate, if there are classes."""
     columns = {name: dict(counts) for name, counts in splits.items()}
     columns["evaluated"] = dict(fakes)
     labels = list(dict.fromkeys(label for counts in columns.values() for label in counts))
     if not labels:
-        return None
+        return ()
     rows = [
         [str(label), *(counts.get(label, 0) for counts in columns.values())] for label in labels
     ]
-    return Figure(
+    table = Figure(
         id="class-counts",
         section="data",
         caption="Records per class in each split, and synthetic ones that were evaluated.",
@@ -141,6 +121,7 @@ def class_table(
         kind="table",
         data={"columns": ["class", *columns], "rows": rows},
     )
+    return (table,)
 
 
 def _badness(metric: Metric) -> float:
@@ -148,17 +129,19 @@ def _badness(metric: Metric) -> float:
     return ratio if metric.direction == "lower" else -ratio
 
 
-def _bars(group: BarGroup, metrics: Sequence[Metric], gate: GateConfig) -> Figure | None:
-    rows = [row for metric in metrics if (row := _bar(group, metric, gate)) is not None]
+def _bars(
+    group: BarGroup, metrics: Sequence[Metric], entries: Sequence[MetricEntry]
+) -> Figure | None:
+    rows = [row for metric in metrics if (row := _bar(group, metric, entries)) is not None]
     if not rows:
         return None
-    told = "; ".join(f"{row['label']} {row['value']:.3g}" for row in rows)
+    values = "; ".join(f"{row['label']} {row['value']:.3g}" for row in rows)
     value, text = group.reference
     return Figure(
         id=group.id,
         section="metrics",
         caption=group.caption,
-        alt=f"{group.caption} {told}",
+        alt=f"{group.caption} {values}",
         kind="bars",
         data={
             "unit": group.unit,
@@ -168,9 +151,9 @@ def _bars(group: BarGroup, metrics: Sequence[Metric], gate: GateConfig) -> Figur
     )
 
 
-def _bar(group: BarGroup, metric: Metric, gate: GateConfig) -> dict[str, Any] | None:
+def _bar(group: BarGroup, metric: Metric, entries: Sequence[MetricEntry]) -> dict[str, Any] | None:
     """Return one row of a chart, or None where it cannot be drawn in the group's unit."""
-    bounds, size = bounds_of(metric, gate), 1.0
+    bounds, size = bounds_of(metric, entries), 1.0
     if group.unit == CEILING_UNIT:
         if bounds is None or metric.ceiling is None or metric.ceiling.value <= 0:
             return None
@@ -196,22 +179,20 @@ def _shown_bounds(bounds: Bounds, real: float) -> dict[str, float | None]:
     return {name: limit / real if math.isfinite(limit) else None for name, limit in limits.items()}
 
 
-def _lines(
-    id_: str, caption: str, unit: str, curves: Sequence[Curve], *, log: bool = False
-) -> Figure | None:
+def _lines(group: CurveGroup, curves: Sequence[Curve]) -> Figure | None:
     if not curves:
         return None
     last = "; ".join(f"{curve.name} ends at {curve.values[-1]:.3g}" for curve in curves)
     return Figure(
-        id=id_,
+        id=f"training-{group.id}",
         section="training",
-        caption=caption,
-        alt=f"{caption} {last}",
+        caption=group.caption,
+        alt=f"{group.caption} {last}",
         kind="lines",
         data={
             "x_label": "samples seen",
-            "y_label": unit,
-            "log_y": log,
+            "y_label": group.unit,
+            "log_y": group.log,
             "series": [
                 {
                     "name": curve.name,
@@ -221,78 +202,5 @@ def _lines(
                 for curve in curves
             ],
             "marks": [],
-        },
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What the report is about."""
-
-    name: str
-    generator: str
-    """The generator's version."""
-    snapshot_digest: str
-    created: str
-    """UTC, ISO 8601."""
-    modality: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Background:
-    """What the training and the source contribute to the report."""
-
-    curves: Sequence[Curve] = ()
-    events: Sequence[Event] = ()
-    notes: Sequence[str] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    chosen_samples_seen: int | None = None
-    """Where the snapshot was taken, marked in the training curves."""
-    class_counts: Mapping[str, Sequence[tuple[Any, int]]] = field(default_factory=dict)
-    """Split → rows per class, for the table of class counts."""
-
-
-def build_report(
-    subject: Subject,
-    evaluation: Evaluation,
-    judgement: Judgement,
-    *,
-    gate: GateConfig,
-    inputs: ReportInputs,
-    background: Background,
-) -> Report:
-    """Return the report: metrics, verdict, reasons, events and figures.
-
-    The figures of the records are the modality's (`pictures` of its judge), drawn from `inputs`;
-    no real record reaches one while that is confidential.
-
-    Raises:
-        DataError: the candidate has no records to show.
-    """
-    judge = load_judge(subject.modality)
-    pictures: list[Figure | None] = [
-        *judge.pictures(evaluation, inputs, gate),
-        *training(background.curves, background.chosen_samples_seen),
-        class_table(background.class_counts, evaluation.candidate_class_counts),
-    ]
-    return Report(
-        name=subject.name,
-        generator=subject.generator,
-        snapshot_digest=subject.snapshot_digest,
-        created=subject.created,
-        modality=subject.modality,
-        metrics=evaluation.metrics,
-        verdict=judgement.verdict,
-        reasons=judgement.reasons,
-        events=tuple(background.events),
-        figures=tuple(picture for picture in pictures if picture is not None),
-        notes=(*background.notes, *evaluation.notes),
-        facts={
-            **background.facts,
-            "holdout_rows": evaluation.holdout_rows,
-            "candidate_rows": evaluation.candidate_rows,
-            "compared_rows": evaluation.n,
-            "evaluation_seed": evaluation.seed,
-            "gate": gate.model_dump(mode="json"),
         },
     )

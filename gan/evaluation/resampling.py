@@ -1,12 +1,9 @@
-"""One comparison of reals with several sets of fakes: points and paired resamples.
+"""Points with paired resamples, and ceilings with the draws behind them, whatever the modality.
 
-Shapes: N reals, M fakes of a set, F features.
+`compare_sets` compares reals with several sets of fakes, `summarise` makes a ceiling of what real
+data reaches, and `measure_copies` is the calibrated share of copies of one candidate.
 
-Ceilings: what real data reaches, and the draws behind it, whatever the modality.
-
-Calibrated copies of one candidate: share, interval, paired resamples.
-
-Shapes: M fakes, N unseen real records.
+Shapes: N reals, M fakes, F features, P records of a pool.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from gan.device import one_thread
 from gan.evaluation.resampling import compare_sets
-from gan.gate import GateConfig
 from gan.images.codec import ImageCodec
 from gan.images.evaluation import (
     MIN_CLASS,
@@ -85,7 +84,8 @@ class ValidationAssess:
     spread: float
     train_digests: frozenset[bytes]
     seed: int
-    gate: GateConfig
+    passes: Mapping[str, float]
+    """Name → default pass bound of the gate."""
 
     @one_thread()
     def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
@@ -103,7 +103,7 @@ class ValidationAssess:
         }
         return Assessment(
             metrics=worse,
-            rank=rank(worse, self.nominal, self.gate),
+            rank=rank(worse, self.nominal, self.passes),
             copies=max(worse["copies_share"], self.nominal),
             full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
         )
@@ -138,23 +138,23 @@ class ValidationAssess:
         return min(ratios)
 
 
-def rank(found: Mapping[str, float], nominal: float, gate: GateConfig) -> float:
+def rank(found: Mapping[str, float], nominal: float, passes: Mapping[str, float]) -> float:
     """Return how far a generator is from real data: the sum over the measures, lower is better.
 
     Each is 0 where real data is and 1 at the gate's pass bound; infinite when the samples have
     collapsed to one image or are not finite numbers.
     """
-    if found["spread"] < gate.spread_min or not all(map(math.isfinite, found.values())):
+    if found["spread"] < passes["spread"] or not all(map(math.isfinite, found.values())):
         return math.inf
-    room = 1.0 - gate.coverage_pass
+    room = 1.0 - passes["coverage"]
     density = found["density_ratio"]
     parts = (
         (1.0 - found["coverage_ratio"]) / room,
         (1.0 - found["worst_class_ratio"]) / room,
-        math.log(max(1.0, found["fd_ratio"])) / math.log(gate.fd_pass),
-        (density - 1.0) / (gate.density_pass_high - 1.0),
-        (1.0 - density) / (1.0 - gate.density_pass_low),
-        (found["copies_share"] / nominal - 1.0) / (gate.copies_pass - 1.0),
+        math.log(max(1.0, found["fd_ratio"])) / math.log(passes["fd"]),
+        (density - 1.0) / (passes["density_high"] - 1.0),
+        (1.0 - density) / (1.0 - passes["density_low"]),
+        (found["copies_share"] / nominal - 1.0) / (passes["copies"] - 1.0),
     )
     copied = EXACT_COPIES_RANK if found["exact_copies"] > 0 else 0.0
     return copied + sum(max(0.0, part) for part in parts)
@@ -162,7 +162,12 @@ def rank(found: Mapping[str, float], nominal: float, gate: GateConfig) -> float:
 
 @one_thread()
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+    train: pa.Table,
+    validation: pa.Table,
+    *,
+    label: str | None,
+    seed: int,
+    passes: Mapping[str, float],
 ) -> ValidationAssess:
     """Train the feature nets on train and keep what is needed of both splits.
 
@@ -187,7 +192,7 @@ def build_assess(
         spread=value_spread(thin(seen.values, TRAIN_ROWS)),
         train_digests=frozenset(record_digests(seen.values)),
         seed=seed,
-        gate=GateConfig(),
+        passes=passes,
     )
 
 

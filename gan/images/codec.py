@@ -4,7 +4,7 @@ Shapes: N images, H height, W width, C channels (1 grey, 3 RGB, 4 RGBA). Records
 networks see NCHW floats in [-1, 1].
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from gan.errors import ConfigError, DataError, SnapshotError
-from gan.protocols import Encoded, Resample, ShardRequest
-from storage.records.schema import Condition, Label
+from gan.errors import DataError, SnapshotError
+from gan.protocols import Encoded
+from storage.records.schema import Label
 
 IMAGE = "image"
 """Name of the image column."""
@@ -69,18 +69,13 @@ class ImageCodec:
 
     @property
     def modality(self) -> str:
-        """Name in `gan.modalities.MODALITIES`."""
+        """Name in `storage.records.modalities.MODALITIES`."""
         return "images"
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Nothing is changed of images."""
         return ()
-
-    @property
-    def draws_classes(self) -> bool:
-        """The class is an input of the generator."""
-        return False
 
     @classmethod
     def fit(cls, records: pa.Table, label: str | None) -> Self:
@@ -148,58 +143,13 @@ class ImageCodec:
         return values
 
     def decode(
-        self,
-        values: np.ndarray[Any, Any],
-        labels_N: np.ndarray[Any, np.dtype[np.int64]],
-        first_row: int = 0,
+        self, values: np.ndarray[Any, Any], labels_N: np.ndarray[Any, np.dtype[np.int64]]
     ) -> pa.Table:
-        """Return bytes `images_NHWC` and class indexes as records; `first_row` changes nothing."""
-        del first_row
+        """Return bytes `images_NHWC` and class indexes as records."""
         columns: dict[str, pa.Array] = {IMAGE: write_images(values)}
         if self.label is not None:
             columns[self.label] = self._class_array().take(pa.array(labels_N))
         return pa.table(columns)
-
-    def allowed(self, given: Sequence[Condition], *, per_class: bool) -> None:
-        """Return None: pixels take every value.
-
-        Raises:
-            ConfigError: conditions were given, or images of several classes are asked for without
-                saying how many of each.
-        """
-        if given:
-            msg = (
-                f"synthesis.given names column {given[0].column!r}: images take no conditions but "
-                "their class; remove it and choose classes with synthesis.class_fractions"
-            )
-            raise ConfigError(msg)
-        if self.classes and not per_class:
-            msg = (
-                f"images were asked of a generator of {len(self.classes)} classes: say how many "
-                "rows of each class"
-            )
-            raise ConfigError(msg)
-
-    def classes_of(
-        self, values: np.ndarray[Any, Any], given: Sequence[Condition], *, per_class: bool
-    ) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Never asked: pixels do not show their class."""
-        raise NotImplementedError
-
-    def repair(
-        self, values: np.ndarray[Any, Any], request: ShardRequest, resample: Resample
-    ) -> None:
-        """Return None: nothing but the bounds of a pixel holds, and `to_values` clamps."""
-        del values, request, resample
-
-    def check(self, given: Sequence[Condition], rows: int) -> None:
-        """Check that nothing but classes is given.
-
-        Raises:
-            ConfigError: conditions were given.
-        """
-        del rows
-        self.allowed(given, per_class=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return shape, label and classes; nothing of any record."""

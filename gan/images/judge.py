@@ -1,56 +1,227 @@
-"""The judge of images: two feature nets, the worse decides.
+"""The judge of images: two feature nets, the worse decides; its metrics, figures and preview.
 
-The figures of images: a grid of samples, ratios to the ceiling, coverage of every class.
+A preview is a grid of images with one row per class.
 """
 
 import base64
+import io
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
 
-from gan.evaluation.reporting import BarGroup, bars, part_bars
-from gan.gate import GateConfig
+from gan.errors import DataError
+from gan.gate import Limit, MetricEntry, pass_bounds
 from gan.images import assess, evaluation
+from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference
 from gan.images.evaluation import evaluate as measure
-from gan.images.preview import preview
 from gan.modalities import Likelihood, Options, Splits
-from gan.report import Evaluation, Figure, ReportInputs
+from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+CELL = 32
+"""Smaller images are enlarged, without smoothing, until a side reaches this."""
+GAP = 2
+PAPER = 255
+
+
+def preview(records: pa.Table, label: str | None, per_class: int) -> bytes:
+    """Return a PNG that shows the first records of each class, one row per class.
+
+    Without classes the grid is `per_class` wide and as high. Places without a record stay white.
+
+    Raises:
+        DataError: there is no record, or no such label column.
+    """
+    rows = [group[:per_class] for group in _groups(records, label, per_class)]
+    if not rows:
+        msg = "there is nothing to show: 0 records were given"
+        raise DataError(msg)
+    H, W, C = rows[0].shape[1:]
+    grid = np.full((len(rows), per_class, H, W, C), PAPER, dtype=np.uint8)
+    for row, images_NHWC in zip(grid, rows, strict=True):
+        row[: len(images_NHWC)] = images_NHWC
+    return _png(_tile(_enlarge(grid)))
+
+
+def _groups(records: pa.Table, label: str | None, per_class: int) -> list[Pixels]:
+    """Return images by class, in the classes' order; without a label in rows of a square."""
+    if label is None:
+        images_NHWC = read_images(records.slice(0, per_class * per_class))
+        lines = math.ceil(len(images_NHWC) / per_class)
+        return [images_NHWC[i * per_class : (i + 1) * per_class] for i in range(lines)]
+    if label not in records.column_names:
+        msg = f"the records have no label column {label!r}, only {', '.join(records.column_names)}"
+        raise DataError(msg)
+    classes = sorted(pc.unique(records[label]).to_pylist())
+    return [read_images(_first(records, label, value, per_class)) for value in classes]
+
+
+def _first(records: pa.Table, label: str, value: object, count: int) -> pa.Table:
+    rows = pc.indices_nonzero(pc.equal(records[label], pa.scalar(value, records[label].type)))
+    return records.take(rows[:count])
+
+
+def _enlarge(grid_RNHWC: Pixels) -> Pixels:
+    factor = max(math.ceil(CELL / max(grid_RNHWC.shape[2:4])), 1)
+    return grid_RNHWC.repeat(factor, axis=2).repeat(factor, axis=3)
+
+
+def _tile(grid_RNHWC: Pixels) -> Pixels:
+    """Return one image (height, width, channels) with a gap after every cell."""
+    padding = ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0))
+    padded = np.pad(grid_RNHWC, padding, constant_values=PAPER)
+    R, N, H, W, C = padded.shape
+    return padded.transpose(0, 2, 1, 3, 4).reshape(R * H, N * W, C)
+
+
+def _png(image_HWC: Pixels) -> bytes:
+    pixels = image_HWC[..., 0] if image_HWC.shape[-1] == 1 else image_HWC
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
 
 PER_CLASS = 12
 """Samples of each class in the grid; without classes the grid is so wide and high."""
-RATIOS = (
-    BarGroup(
-        id="ratios",
-        caption="Metrics against what real data reaches.",
-        metrics=("coverage", "density", "label_accuracy"),
+
+METRICS = (
+    MetricEntry(
+        name="coverage",
+        meaning="Share of real images that synthetic ones come near, overall and in every class.",
+        unit="share",
+        direction="higher",
+        limits=(Limit(side="low", passes=0.75, blocks=0.5),),
+        is_primary=True,
+        must_be_known=True,
+        figures=("ratios", "class-coverage"),
+        ticks=("coverage_ratio", "worst_class_ratio"),
+        curve="quality",
     ),
-    BarGroup(id="fd-ratio", caption="Fréchet distance against that of real data.", metrics=("fd",)),
-    BarGroup(id="copies-ratio", caption="Calibrated copies against nominal.", metrics=("copies",)),
+    MetricEntry(
+        name="density",
+        meaning="Mean number of neighbourhoods of real images that a synthetic one lies in, over "
+        "the expected number.",
+        unit="ratio",
+        direction="target",
+        limits=(
+            Limit(side="low", passes=0.6, blocks=0.3),
+            Limit(side="high", passes=1.5, blocks=2.0),
+        ),
+        figures=("ratios",),
+        ticks=("density_ratio",),
+        curve="quality",
+    ),
+    MetricEntry(
+        name="fd",
+        meaning="Fréchet distance between the features of real and of synthetic images.",
+        unit="distance",
+        limits=(Limit(side="high", passes=10.0, blocks=50.0),),
+        upper_end=True,
+        is_primary=True,
+        figures=("fd-ratio",),
+        ticks=("fd_ratio",),
+        curve="distance",
+    ),
+    MetricEntry(
+        name="label_accuracy",
+        meaning="Share of synthetic images to which a classifier of real ones assigns the label "
+        "they were made for.",
+        unit="share",
+        direction="higher",
+        limits=(
+            Limit(side="low", passes=0.10, relation="below", blocks=0.5, block_relation="ratio"),
+        ),
+        figures=("ratios",),
+    ),
+    MetricEntry(
+        name="copies",
+        meaning="Share of synthetic images nearer to a training image than unseen real ones are.",
+        unit="share",
+        limits=(Limit(side="high", passes=1.5, blocks=1.0),),
+        benefit_of_doubt=True,
+        is_primary=True,
+        must_be_known=True,
+        real="nominal",
+        figures=("copies-ratio",),
+        ticks=("copies_share",),
+        curve="copies",
+    ),
+    MetricEntry(
+        name="spread",
+        meaning="Spread of every pixel over synthetic images, as a share of that over real ones.",
+        unit="share",
+        direction="target",
+        limits=(Limit(side="low", passes=0.10, blocks=0.10),),
+    ),
+    MetricEntry(
+        name="kid",
+        meaning="Kernel distance between the features of real and of synthetic images.",
+        unit="distance",
+    ),
+    MetricEntry(
+        name="precision",
+        meaning="Share of synthetic images that lie among real ones.",
+        unit="share",
+        direction="higher",
+    ),
+    MetricEntry(
+        name="recall",
+        meaning="Share of real images that lie among synthetic ones.",
+        unit="share",
+        direction="higher",
+    ),
+)
+"""Each is measured on both feature nets, `coverage` also in every class."""
+
+BARS = (
+    BarGroup(id="ratios", caption="Metrics against what real data reaches."),
+    BarGroup(id="fd-ratio", caption="Fréchet distance against that of real data."),
+    BarGroup(id="copies-ratio", caption="Calibrated copies against nominal."),
+    BarGroup(
+        id="class-coverage",
+        caption="Coverage within each class, on the worse feature net.",
+        of_parts=True,
+    ),
 )
 """Metrics whose ratios are of one size share a picture."""
-CLASSES = BarGroup(
-    id="class-coverage",
-    caption="Coverage within each class, on the worse feature net.",
-    metrics=("coverage",),
+
+CURVES = (
+    CurveGroup(
+        id="quality",
+        caption="Coverage of validation records while training, overall and in the worst class, "
+        "and density, on the worse feature net.",
+        unit=CEILING_UNIT,
+    ),
+    CurveGroup(
+        id="distance",
+        caption="Fréchet distance to validation records while training, on the worse feature net.",
+        unit=CEILING_UNIT,
+        log=True,
+    ),
+    CurveGroup(
+        id="copies",
+        caption="Share of samples nearer to a training record than the calibrated threshold.",
+        unit="share",
+    ),
 )
 
 
-def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
-    """Return the figures of one evaluated generator of images; no real image is in any of them.
+def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
+    """Return the figures of the records of a candidate; no real image is in any of them.
 
     Raises:
         DataError: the candidate has no records to show.
     """
     png = preview(inputs.candidate, inputs.label, PER_CLASS)
-    found = (
-        samples(png, evaluation.candidate_class_counts),
-        *(bars(evaluation.metrics, group, gate) for group in RATIOS),
-        part_bars(evaluation.metrics, CLASSES, gate),
-    )
-    return tuple(figure for figure in found if figure is not None)
+    return (samples(png, evaluation.candidate_class_counts),)
 
 
 def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
@@ -96,4 +267,5 @@ def build_assess(
     train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
 ) -> assess.ValidationAssess:
     """Train other feature nets than the final evaluation's, for the choice of the snapshot."""
-    return assess.build_assess(train, validation, label=label, seed=seed)
+    passes = pass_bounds(METRICS)
+    return assess.build_assess(train, validation, label=label, seed=seed, passes=passes)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.copies import Z_95
+from gan.metrics.intervals import Z_95
 
 Array = np.ndarray[Any, Any]
 

@@ -21,7 +21,6 @@ Array = np.ndarray[Any, Any]
 NOMINAL = 0.05
 NOMINAL_LARGE = 0.01
 LARGE_HOLDOUT = 2000
-Z_95 = 1.959963984540054
 Z_TWO_NETS = 2.241402727604947
 """Normal quantile of a two-sided interval at the level 1 - .05 / 2."""
 

@@ -1,4 +1,4 @@
-"""Intervals by random halves, and Wilson's for a plain share.
+"""Intervals by random halves, and of shares: Wilson's, Fisher's test, differences of shares.
 
 A metric such as FD or coverage is biased by drawing with replacement (a record twice is its own
 nearest neighbour), so resamples are halves without replacement. The spread of a statistic over
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.copies import Z_95
-
 Array = np.ndarray[Any, Any]
 
 LEVELS = (0.025, 0.975)
+Z_95 = 1.959963984540054
+"""Normal quantile of a two-sided 95 % interval."""
 
 
 class Interval(NamedTuple):
@@ -52,3 +52,40 @@ def wilson(share: float, n: float) -> Interval:
     centre = (share + square / (2 * n)) / (1 + square / n)
     half = Z_95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     return Interval(min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+
+
+CHANCE = 0.001
+"""Probability at which what is seen is no longer put down to chance."""
+
+
+def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
+    """Return whether a share lies above the real one by more than chance (one-sided, 0.1 %).
+
+    Fisher's exact test (Fisher 1935, Journal of the Royal Statistical Society 98, 39): given all
+    hits, how probable are so many among these rows.
+
+    Args:
+        hits: rows of a candidate in which it happens, of `rows`.
+        rows: of the candidate.
+        own_hits: real rows in which it happens, of `own_rows`.
+        own_rows: real rows that were not trained on.
+    """
+    from scipy.stats import hypergeom
+
+    as_many = hypergeom.sf(hits - 1, rows + own_rows, hits + own_hits, rows)
+    return bool(as_many < CHANCE)
+
+
+def difference_half_width(
+    share: float, rows: int, other: float, other_rows: int, z: float
+) -> float:
+    """Return half of the interval of a difference of shares, `z` standard deviations wide.
+
+    Agresti & Caffo 2000 (American Statistician 54, 280): one success and one failure added to
+    each side.
+    """
+    variance = 0.0
+    for part, count in ((share, rows), (other, other_rows)):
+        middle = (part * count + 1) / (count + 2)
+        variance += middle * (1 - middle) / (count + 2)
+    return z * math.sqrt(variance)

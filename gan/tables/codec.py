@@ -2,14 +2,12 @@
 
 See `vocabularies` for codes and cells, `columns` for how a column becomes some, and
 `columns.groups` for what is never shown.
-
-Whether a synthesis can be done at all: asked before anything is trained or published.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -26,32 +24,6 @@ from gan.tables.rejection import Chains, repair, row_rules, unique_rules
 from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
 from storage.records.schema import Condition
-
-if TYPE_CHECKING:
-    from gan.tables.vocabularies import Vocabularies
-
-
-def check_synthesis(codec: "Vocabularies", given: Sequence[Condition], rows: int) -> None:
-    """Check that so many rows can be made under these conditions and the table's constraints.
-
-    Raises:
-        ConfigError: a condition names an unknown column or value, contradicts a constraint, or
-            there are fewer keys or unique combinations than rows.
-    """
-    metadata, request = codec.metadata, ShardRequest(given=tuple(given))
-    check_constraints(metadata)
-    masks = allowed_cells(codec, request)
-    Chains(codec, row_rules(metadata)).allowed_values(masks)
-    for unique in unique_rules(codec, metadata, request):
-        unique.check(rows)
-    for name, room in codec.capacities.items():
-        if rows > room:
-            msg = (
-                f"{rows} rows need as many keys in column {name!r} and its form has {room}: "
-                "synthesize fewer rows, or declare the column as category or text"
-            )
-            raise ConfigError(msg)
-
 
 Array = np.ndarray[Any, Any]
 
@@ -71,7 +43,7 @@ class TableCodec(Vocabularies):
 
     @property
     def modality(self) -> str:
-        """Name in `gan.modalities.MODALITIES`."""
+        """Name in `storage.records.modalities.MODALITIES`."""
         return "tables"
 
     def __eq__(self, other: object) -> bool:
@@ -115,13 +87,25 @@ class TableCodec(Vocabularies):
         return repair(self, values, request, resample)
 
     def check(self, given: Sequence[Condition], rows: int) -> None:
-        """Check that so many records can be made under these conditions.
+        """Check that so many rows can be made under these conditions and the constraints.
 
         Raises:
             ConfigError: a condition is not known or contradicts a constraint, a key's form has
                 too few values, or there are too few combinations of columns that must be unique.
         """
-        check_synthesis(self, given, rows)
+        request = ShardRequest(given=tuple(given))
+        check_constraints(self.metadata)
+        masks = allowed_cells(self, request)
+        Chains(self, row_rules(self.metadata)).allowed_values(masks)
+        for unique in unique_rules(self, self.metadata, request):
+            unique.check(rows)
+        for name, room in self.capacities.items():
+            if rows > room:
+                msg = (
+                    f"{rows} rows need as many keys in column {name!r} and its form has {room}: "
+                    "synthesize fewer rows, or declare the column as category or text"
+                )
+                raise ConfigError(msg)
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON; no value that fewer than min_group rows of train hold."""

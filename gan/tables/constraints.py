@@ -21,9 +21,7 @@ from storage.records.schema import Constraint, TableMetadata
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
-
 Array = np.ndarray[Any, Any]
-
 
 TOLERANCE = 1e-6
 """Relative difference up to which a sum of floats is met."""
@@ -168,13 +166,8 @@ def _floats(records: pa.Table, name: str) -> Array:
 
 
 NUMBERS = frozenset({"integer", "float", "decimal"})
-
-
 MOMENTS = frozenset({"date", "timestamp"})
-
-
 TIMES = frozenset({"time"})
-
 
 FITTING = {
     "range": (NUMBERS,),
@@ -183,14 +176,11 @@ FITTING = {
 }
 """Kind of constraint → families of columns, of which all its columns must be of one."""
 
-
 DERIVED = frozenset({"key", "text"})
 """Kinds of columns that are not learnt: they can only be constrained to be unique."""
 
-
 Bound = tuple[float, Constraint | None]
 """A limit and the constraint that it comes from."""
-
 
 Step = tuple[str, str, Constraint]
 """`below, above` and the inequality that puts one below the other."""

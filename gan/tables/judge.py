@@ -1,17 +1,21 @@
-"""The judge of tables: errors of columns and pairs, neighbours, trees, hard facts.
-
-The figures of a table: ten rows, errors against their bounds, columns, pairs, the plane.
-"""
+"""The judge of tables: errors of columns and pairs, neighbours, trees; its metrics and figures."""
 
 from collections.abc import Mapping
 
 import pyarrow as pa
 
 from gan.device import one_thread_everywhere
-from gan.evaluation.reporting import CEILING_UNIT, BarGroup, bars
-from gan.gate import GateConfig
+from gan.gate import Limit, MetricEntry, pass_bounds
 from gan.modalities import Likelihood, Options, Splits
-from gan.report import Evaluation, Figure, Metric, ReportInputs
+from gan.report import (
+    CEILING_UNIT,
+    BarGroup,
+    CurveGroup,
+    Evaluation,
+    Figure,
+    Metric,
+    ReportInputs,
+)
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation import assess
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
@@ -20,42 +24,198 @@ from gan.tables.figures.columns import drawn_columns, overlays
 from gan.tables.figures.pairs import pair_map, plane
 from gan.tables.figures.rows import ten_rows, worst_columns
 
+METRICS = (
+    MetricEntry(
+        name="coverage",
+        meaning="Share of real rows that synthetic ones come near.",
+        unit="share",
+        direction="higher",
+        limits=(Limit(side="low", passes=0.9, blocks=0.8),),
+        is_primary=True,
+        must_be_known=True,
+        figures=("error-ratios",),
+        ticks=("coverage_ratio",),
+        curve="quality",
+    ),
+    MetricEntry(
+        name="one_way",
+        scope="all",
+        meaning="Mean error of single columns: how far their distributions differ.",
+        unit="distance",
+        limits=(Limit(side="high", passes=2.0, blocks=4.0),),
+        figures=("error-ratios",),
+        ticks=("one_way",),
+        curve="errors",
+    ),
+    MetricEntry(
+        name="one_way",
+        meaning="Error of any one column: how far its distribution differs.",
+        unit="distance",
+        limits=(Limit(side="high", passes=0.05, blocks=0.10, relation="above"),),
+    ),
+    MetricEntry(
+        name="two_way",
+        meaning="Mean error of pairs of columns: how far their joint distributions differ.",
+        unit="distance",
+        limits=(Limit(side="high", passes=1.5, blocks=2.5),),
+        figures=("error-ratios",),
+        ticks=("two_way",),
+        curve="errors",
+    ),
+    MetricEntry(
+        name="c2st",
+        meaning="How well trees tell synthetic rows from real ones; at one half they cannot.",
+        unit="AUC",
+        limits=(Limit(side="high", passes=0.65, blocks=0.80, relation="fixed"),),
+        upper_end=True,
+        is_primary=True,
+        figures=("attacks",),
+    ),
+    MetricEntry(
+        name="copies",
+        meaning="Share of synthetic rows nearer to a training row than unseen real rows are.",
+        unit="share",
+        limits=(Limit(side="high", passes=1.5, blocks=1.0),),
+        benefit_of_doubt=True,
+        is_primary=True,
+        must_be_known=True,
+        real="nominal",
+        figures=("copies-ratio",),
+        ticks=("copies_share",),
+        curve="copies",
+    ),
+    MetricEntry(
+        name="dcr_share",
+        meaning="Share of synthetic rows nearer to train than to the holdout; of real ones half.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.52, blocks=0.55, relation="fixed"),),
+        upper_end=True,
+        is_primary=True,
+        must_be_known=True,
+        figures=("attacks",),
+    ),
+    MetricEntry(
+        name="tstr_gap",
+        meaning="AUC that a classifier loses when it learns from synthetic instead of real rows.",
+        unit="loss of AUC",
+        limits=(Limit(side="high", passes=0.02, blocks=0.05, relation="fixed"),),
+        upper_end=True,
+        figures=("usefulness",),
+    ),
+    MetricEntry(
+        name="tstr_gap_r2",
+        meaning="R² that a regression loses when it learns from synthetic instead of real rows.",
+        unit="loss of R²",
+        limits=(Limit(side="high", passes=0.05, blocks=0.10, relation="fixed"),),
+        upper_end=True,
+        figures=("usefulness",),
+    ),
+    MetricEntry(
+        name="null_rate",
+        meaning="How far the share of nulls lies from train's in the worst column.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.005, blocks=0.01, relation="fixed"),),
+    ),
+    MetricEntry(
+        name="validation_nll",
+        meaning="Negative log-likelihood of validation rows, while training only.",
+        unit="nats per row",
+        ticks=("validation_nll",),
+        curve="likelihood",
+    ),
+    MetricEntry(
+        name="density",
+        meaning="Mean number of neighbourhoods of real rows that a synthetic one lies in, over "
+        "the expected number.",
+        unit="ratio",
+        direction="target",
+    ),
+    MetricEntry(
+        name="membership",
+        meaning="How well the generator's likelihood tells training rows from unseen ones.",
+        unit="AUC",
+        figures=("attacks",),
+    ),
+    MetricEntry(
+        name="trtr",
+        meaning="Quality of a model that learned from real rows.",
+        unit="AUC or R²",
+        direction="higher",
+    ),
+    MetricEntry(
+        name="tstr",
+        meaning="Quality of a model that learned from synthetic rows.",
+        unit="AUC or R²",
+        direction="higher",
+    ),
+    MetricEntry(
+        name="changed",
+        meaning="Share of rows that were altered to meet the constraints.",
+        unit="share",
+    ),
+    MetricEntry(
+        name="redrawn",
+        meaning="Share of rows that were drawn again to meet the constraints.",
+        unit="share",
+    ),
+)
+"""Scope `all` is the whole table, `all/<column>` a column of it."""
+
 BARS = (
     BarGroup(
         id="error-ratios",
         caption="Errors of columns and of their pairs, and coverage, against what real rows reach.",
-        metrics=("one_way", "two_way", "coverage"),
-        unit=CEILING_UNIT,
     ),
     BarGroup(
         id="attacks",
         caption="How well a classifier, a neighbour search and a membership attack tell synthetic "
         "rows from real ones or find those of train: at one half they cannot.",
-        metrics=("c2st", "dcr_share", "membership"),
         unit="share or AUC",
         reference=(0.5, "cannot tell"),
     ),
     BarGroup(
         id="copies-ratio",
         caption="Rows nearer to one of train than unseen real rows are, against their own share.",
-        metrics=("copies",),
     ),
     BarGroup(
         id="usefulness",
         caption="What a model loses when it learns from synthetic instead of real rows.",
-        metrics=("tstr_gap", "tstr_gap_r2"),
         unit="loss (AUC or R²)",
         reference=(0.0, "no loss"),
     ),
 )
 """Each group is drawn against its own bounds."""
 
+CURVES = (
+    CurveGroup(
+        id="quality",
+        caption="Coverage of validation rows while training.",
+        unit=CEILING_UNIT,
+    ),
+    CurveGroup(
+        id="copies",
+        caption="Share of samples nearer to a training row than the calibrated threshold.",
+        unit="share",
+    ),
+    CurveGroup(
+        id="likelihood",
+        caption="Negative log-likelihood of validation rows while training; lower is better.",
+        unit="nats per row",
+    ),
+    CurveGroup(
+        id="errors",
+        caption="Error against validation rows while training: mean total variation distance of "
+        "single columns and of pairs of columns.",
+        unit="distance",
+    ),
+)
 
-def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> tuple[Figure, ...]:
-    """Return the figures of one evaluated generator of tables.
 
-    `inputs.reference` offers the real rows as `splits`. No real row is in any figure unless the
-    inputs is not confidential; see `gan.tables.figures`.
+def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
+    """Return the figures of the records of a candidate.
+
+    `inputs.reference` offers the real rows as `splits`. No real row is in any figure while the
+    inputs are confidential; see `gan.tables.figures`.
 
     Raises:
         DataError: the real rows do not say what their columns mean.
@@ -72,7 +232,6 @@ def pictures(evaluation: Evaluation, inputs: ReportInputs, gate: GateConfig) -> 
     errors = column_errors(evaluation)
     found = (
         ten_rows(fakes),
-        *(bars(evaluation.metrics, one, gate) for one in BARS),
         overlays(columns, train, fakes, errors),
         worst_columns(columns, train, fakes, errors),
         pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
@@ -109,4 +268,5 @@ def build_assess(
     train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
 ) -> assess.TableAssess:
     """Code the validation rows, for the choice of the snapshot."""
-    return assess.build_assess(train, validation, label=label, seed=seed)
+    passes = pass_bounds(METRICS)
+    return assess.build_assess(train, validation, label=label, seed=seed, passes=passes)

@@ -27,7 +27,6 @@ from gan.randomness import derive
 
 Array = np.ndarray[Any, Any]
 
-
 ALPHABETS = {
     "9": "0123456789",
     "a": "abcdefghijklmnopqrstuvwxyz",
@@ -36,11 +35,8 @@ ALPHABETS = {
     "F": "0123456789ABCDEF",
 }
 
-
 LARGEST = 2**62
 """Most values of one chunk."""
-
-
 ROUNDS = 8
 
 

@@ -1,66 +1,15 @@
-"""Presets for tables: what `auto` picks from the table's size and the device.
-
-What a preset of the tables modality consists of.
-
-The numbers of the `autoregressive` preset, by columns, training rows and device.
-"""
+"""Presets for tables: what `auto` picks from columns, training rows and device."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 
-from gan.config import (
-    ALGORITHM_VERSION,
-    GeneratorConfig,
-    PhaseConfig,
-    ResolvedConfig,
-    TrainingConfig,
-)
-from gan.device import Precision, choose_device, fast_bfloat16
+from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
+from gan.device import choose_device, fast_bfloat16
 from gan.errors import ConfigError
+from gan.presets import ChosenPreset, Preset, complete
 from gan.tables.codec import TableCodec
 
-
-@dataclass(frozen=True, kw_only=True)
-class TablePreset:
-    """The numbers of one preset for one table and one kind of device."""
-
-    objective: Literal["adversarial", "likelihood", "memorise"]
-    network: dict[str, int | float | str]
-    """Of the generator and the discriminator; `kind` is the name in `networks.BUILDERS`."""
-    batch_size: int
-    learning_rate: float
-    rate_fall: float = 0.1
-    """The learning rate ends at this share of its start."""
-    beta1: float = 0.0
-    beta2: float = 0.99
-    weight_decay: float = 0.0
-    latent: int = 1
-    gamma: float | None = None
-    """None: there is no discriminator whose gradients could be punished."""
-    gamma_fall: float = 0.1
-    loss: str = "relativistic"
-    penalty: str = "r1-r2"
-    terms: Mapping[str, float] = field(default_factory=dict)
-    ema_half_life_samples: int = 10_000
-    ema_ramp: float = 0.05
-    budget_samples: int = 400_000
-    """When the recipe leaves it to the preset; where it names only seconds, it spaces the ticks."""
-    ticks: int = 14
-    """Maintenances per budget."""
-    patience_ticks: int = 10
-    """Ticks without a better snapshot before training stops."""
-    one_epoch: bool = False
-    """More samples than there are rows change nothing."""
-    sampling_batch: int = 1_024
-    precision: Precision = "float32"
-    threads: int = 1
-    notes: tuple[str, ...] = ()
-    """Why these numbers, one plain sentence each."""
-
-
-Builder = Callable[[TableCodec, str, int], TablePreset]
+Builder = Callable[[TableCodec, str, int], Preset]
 """From the codec, the device (`cpu` or `cuda`) and the number of training rows."""
 
 
@@ -90,7 +39,7 @@ by heart within some dozens."""
 FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
 
 
-def autoregressive(codec: TableCodec, device: str, train_rows: int) -> TablePreset:
+def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
     """Return the numbers for a table of this size."""
     columns, many = len(codec.columns), sum(each.codes >= MANY_CODES for each in codec.columns)
     units = UNITS_PER_COLUMN * max(columns - 1, 1)
@@ -98,7 +47,7 @@ def autoregressive(codec: TableCodec, device: str, train_rows: int) -> TablePres
     budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
     decay = min(DECAY_ROWS / train_rows, LARGEST_DECAY)
     dropout = round(min(DROPOUT / math.sqrt(train_rows), LARGEST_DROPOUT), 3)
-    return TablePreset(
+    return Preset(
         objective="likelihood",
         network={
             "kind": "autoregressive",
@@ -130,9 +79,6 @@ PRESETS: Mapping[str, str] = {
     "autoregressive": "Column after column, by likelihood: the best and quickest, the default.",
     "adversarial": "A GAN on the same codes: all columns at once.",
     "ctgan": "The classic conditional tabular GAN as published in 2019, for comparison.",
-    "independent": "Every column by itself: a baseline for evaluation, which the gate blocks.",
-    "bootstrap": "Copies of training rows: a baseline for evaluation, which the gate blocks; "
-    "its snapshot holds real rows.",
 }
 
 DEFAULT = "autoregressive"
@@ -144,9 +90,9 @@ PACK, WIDTH, CONDITIONED_BATCH = 10, 256, 500
 """Of `ctgan` as published: rows that are judged together, units of its layers, rows per step."""
 
 
-def adversarial(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
+def adversarial(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
     """Return a relativistic GAN with R1 and R2, which also matches how codes occur together."""
-    return TablePreset(
+    return Preset(
         objective="adversarial",
         network={
             "kind": "oneshot",
@@ -167,9 +113,9 @@ def adversarial(codec: TableCodec, device: str, train_rows: int) -> TablePreset:
     )
 
 
-def ctgan(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001 - a builder
+def ctgan(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return the published numbers: section 4.4 of Xu et al. (2019) and its authors' code."""
-    return TablePreset(
+    return Preset(
         objective="adversarial",
         network={
             "kind": "ctgan",
@@ -194,32 +140,6 @@ def ctgan(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # no
     )
 
 
-def independent(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
-    """Return one logit per code, which large steps bring to the frequencies."""
-    return TablePreset(
-        objective="likelihood",
-        network={"kind": "independent"},
-        batch_size=512,
-        learning_rate=0.05,
-        rate_fall=0.01,
-        beta1=0.9,
-        beta2=0.999,
-    )
-
-
-def bootstrap(codec: TableCodec, device: str, train_rows: int) -> TablePreset:  # noqa: ARG001
-    """Return room for all training rows; they are seen once."""
-    return TablePreset(
-        objective="memorise",
-        network={"kind": "bootstrap", "rows": train_rows},
-        batch_size=1_024,
-        learning_rate=1.0,
-        budget_samples=train_rows,
-        ticks=1,
-        one_epoch=True,
-    )
-
-
 def _samples(train_rows: int) -> int:
     """Return the adversarial presets' own budget."""
     return max(SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS * train_rows)
@@ -229,9 +149,8 @@ BUILDERS: dict[str, Builder] = {
     "autoregressive": autoregressive,
     "adversarial": adversarial,
     "ctgan": ctgan,
-    "independent": independent,
-    "bootstrap": bootstrap,
 }
+"""Those of `PRESETS`; tests and benchmarks register others that no user is offered."""
 
 
 def resolve(
@@ -249,60 +168,19 @@ def resolve(
             for and is missing.
     """
     device = choose_device(training.device)
-    name, notes = _choose(generator.preset, codec, train_rows)
+    name, why = _choose(generator.preset, codec, train_rows)
     preset = BUILDERS[name](codec, device, train_rows)
     _check_knobs(generator, name, preset)
-    batch_size = _batch_size(training, preset, train_rows, notes)
-    network = _network(generator, preset, batch_size)
-    gamma = preset.gamma or 0.0
-    if generator.gamma != "auto":
-        gamma = generator.gamma
-    rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
-    notes += [*preset.notes, _summary(network, batch_size, preset, gamma, rate)]
-    budget = _budget(training, preset, train_rows)
-    tick = _tick_samples(budget, preset, batch_size)
-    return ResolvedConfig(
-        algorithm_version=ALGORITHM_VERSION,
-        modality="tables",
-        preset=name,
-        network=network,
-        augment=(),
-        latent=preset.latent,
-        latent_spread=1.0,
-        batch_size=batch_size,
-        learning_rate=rate,
-        learning_rate_end=rate * preset.rate_fall,
-        beta1=preset.beta1,
-        beta2=preset.beta2,
-        gamma=gamma,
-        gamma_end=gamma * preset.gamma_fall,
-        penalty_interval=1,
-        ema_half_life_samples=preset.ema_half_life_samples,
-        ema_ramp=preset.ema_ramp,
-        budget_samples=budget,
-        budget_s=training.budget_s,
-        phases=(PhaseConfig(objective=preset.objective, fraction=1.0),),
-        tick_samples=tick,
-        patience_samples=tick * preset.patience_ticks,
-        max_repairs=3,
-        sampling_batch=preset.sampling_batch,
-        precision=preset.precision,
-        threads=preset.threads,
-        seed=seed,
-        notes=tuple(notes),
-        weight_decay=preset.weight_decay,
-        loss=preset.loss,
-        penalty=preset.penalty,
-        terms=dict(preset.terms),
-    )
+    chosen = ChosenPreset("tables", name, why, preset)
+    return complete(chosen, generator, training, train_rows=train_rows, seed=seed)
 
 
-def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, list[str]]:
-    """Return the preset's name and a first note."""
+def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, str]:
+    """Return the preset's name, and why it was chosen."""
     columns, codes = len(codec.columns), sum(codec.code_counts)
     size = f"{train_rows:,} training rows, {columns} columns of {codes:,} codes"
-    if wanted in PRESETS:
-        return wanted, [f"preset {wanted} as asked: {size}"]
+    if wanted in BUILDERS:
+        return wanted, f"preset {wanted} as asked: {size}"
     if wanted != "auto":
         names = list(PRESETS)
         msg = (
@@ -310,10 +188,10 @@ def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, list[
             f"or {names[-1]}"
         )
         raise ConfigError(msg)
-    return DEFAULT, [f"preset {DEFAULT}, which is the best on tables of every size tried: {size}"]
+    return DEFAULT, f"preset {DEFAULT}, which is the best on tables of every size tried: {size}"
 
 
-def _check_knobs(generator: GeneratorConfig, name: str, preset: TablePreset) -> None:
+def _check_knobs(generator: GeneratorConfig, name: str, preset: Preset) -> None:
     """Refuse what the preset has no use for.
 
     Raises:
@@ -322,12 +200,10 @@ def _check_knobs(generator: GeneratorConfig, name: str, preset: TablePreset) -> 
     missing = {
         "gamma": preset.gamma is None,
         "width": "width" not in preset.network,
-        "learning_rate": preset.objective == "memorise",
     }
     having = {
         "gamma": "adversarial and ctgan",
         "width": "autoregressive, adversarial and ctgan",
-        "learning_rate": "every preset but bootstrap",
     }
     for knob, absent in missing.items():
         value = getattr(generator, knob)
@@ -337,62 +213,3 @@ def _check_knobs(generator: GeneratorConfig, name: str, preset: TablePreset) -> 
                 f"leave it at auto, {having[knob]} have it"
             )
             raise ConfigError(msg)
-
-
-def _batch_size(
-    training: TrainingConfig, preset: TablePreset, train_rows: int, notes: list[str]
-) -> int:
-    """Return the batch size: the preset's, but at most half of the training rows."""
-    if training.batch_size != "auto":
-        return training.batch_size
-    largest = 1 << int(math.log2(max(train_rows // 2, 2)))
-    pack = int(preset.network.get("pack", 1))
-    largest = max(largest // pack * pack, 2)
-    if largest < preset.batch_size:
-        notes.append(f"batch {largest} instead of {preset.batch_size}: {train_rows} rows only")
-    return min(preset.batch_size, largest)
-
-
-def _network(
-    generator: GeneratorConfig, preset: TablePreset, batch_size: int
-) -> dict[str, int | float | str]:
-    """Return the network's choices, with the width asked for and packs that fill a batch."""
-    network = dict(preset.network)
-    if generator.width != "auto":
-        network["width"] = generator.width
-        if "discriminator_width" in network:
-            network["discriminator_width"] = generator.width * 3 // 2
-    if "pack" in network:
-        largest = int(network["pack"])
-        network["pack"] = next(n for n in range(largest, 0, -1) if batch_size % n == 0)
-    return network
-
-
-def _summary(
-    network: Mapping[str, int | float | str],
-    batch_size: int,
-    preset: TablePreset,
-    gamma: float,
-    rate: float,
-) -> str:
-    """Return the knobs that the preset has in one sentence."""
-    parts = [f"width {network['width']}"] if "width" in network else []
-    parts.append(f"batch {batch_size}")
-    if preset.gamma is not None:
-        parts.append(f"gamma {gamma:g}")
-    if preset.objective != "memorise":
-        parts.append(f"learning rate {rate:g}")
-    return ", ".join(parts)
-
-
-def _budget(training: TrainingConfig, preset: TablePreset, train_rows: int) -> int | None:
-    """Return the samples to train on, None for seconds alone."""
-    if preset.one_epoch:
-        return train_rows
-    return preset.budget_samples if training.budget_samples == "auto" else training.budget_samples
-
-
-def _tick_samples(budget: int | None, preset: TablePreset, batch_size: int) -> int:
-    """Return the samples of a tick, whole batches."""
-    wanted = (budget or preset.budget_samples) // preset.ticks
-    return max(wanted // batch_size, 1) * batch_size

@@ -34,25 +34,15 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
 
 TURNS = 40
 """Rounds of drawing again, at most."""
-
-
 WORK = 12
 """Rows drawn again, at most, as a multiple of all rows."""
-
-
 LEAST_DRAWN = 1024
 """When fewer rows are left, each is drawn several times at once: a forward pass is that large."""
-
-
 MOST_COPIES = 16
-
-
 ATTEMPTS = 30
 """Free combinations that a row tries before unique and the other rules count as contradictory."""
 

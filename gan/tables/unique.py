@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 

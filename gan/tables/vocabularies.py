@@ -33,13 +33,8 @@ from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
-
 NULL = "null"
-
-
 OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
-
-
 MOST_NAMED = 12
 """Most levels that a message names."""
 
@@ -53,7 +48,7 @@ class Vocabularies:
     columns: tuple[Modelled, ...]
     """The modelled columns, in codec order."""
     derived: tuple[DerivedColumn, ...] = ()
-    """The other columns, in the order in which they can be made."""
+    """The other columns, in the order in which they can be derived."""
     label: str | None = None
     """Name of the label column."""
     classes: tuple[Label, ...] = ()

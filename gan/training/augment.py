@@ -68,9 +68,9 @@ def _integers(N: int, low: int, high: int, stream: torch.Generator) -> Tensor:
     return torch.randint(low, high + 1, (N, 1), generator=stream)
 
 
-def _within(places: Tensor, length: int) -> Tensor:
-    """Return where 0 <= context < length."""
-    return (places >= 0) & (places < length)
+def _within(index: Tensor, length: int) -> Tensor:
+    """Return where 0 <= index < length."""
+    return (index >= 0) & (index < length)
 
 
 def _cross(rows_NH: Tensor, columns_NW: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ class Checkpoints:
         """Bring the state to the newest complete checkpoint; False when there is none.
 
         Args:
-            state: changed in context.
+            state: changed in place.
             ticks_only: pass over what an interruption wrote between ticks.
 
         Raises:

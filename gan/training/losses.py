@@ -18,7 +18,6 @@ from torch.nn.functional import softplus
 REPORTED: dict[str, tuple[str, ...]] = {
     "adversarial": ("discriminator_loss", "generator_loss", "gradient_penalty"),
     "likelihood": ("nll",),
-    "memorise": (),
 }
 """Objective → names of what its steps return, in this order."""
 

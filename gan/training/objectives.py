@@ -1,10 +1,9 @@
-"""The table of objectives: name in a phase → what does its steps.
+"""Objectives: what one training step changes. A phase names one of `OBJECTIVES`.
 
-The adversarial objective: one step of the discriminator and one of the generator.
+Adversarial: one step of the discriminator and one of the generator. Likelihood: the generator
+minimises the mean nats per record.
 
 Shapes: N pairs of one real and one fake, M = 2N.
-
-The likelihood objective: the generator minimises the mean nats per record.
 """
 
 import functools
@@ -21,12 +20,11 @@ from gan.protocols import Discriminator, Generator
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
-from gan.training.memorise import Memorise
 from gan.training.regularizers import PENALTIES, PenaltyInputs
 from gan.training.state import TrainState, cosine
 
 Compared = tuple[Tensor, Tensor | None]
-"""N reals, then N fakes; and what the generator minimises of its own."""
+"""N reals, then N fakes; and a loss that the generator adds of its own."""
 
 
 class Adversarial:
@@ -50,11 +48,15 @@ class Adversarial:
         take the very memory that is to be saved.
 
         Args:
-            state: networks and optimisers, changed in context.
+            state: networks and optimisers, changed in place.
             batch: the samples of this step.
             share: used share of the budget, which learning rate and penalty follow.
         """
-        strength = self._follow_schedules(state, share)
+        config = self.config
+        state.follow_schedule(share)
+        due = state.progress.samples_seen // config.batch_size % config.penalty_interval == 0
+        gamma = cosine(config.gamma, config.gamma_end, share)
+        strength = due * config.penalty_interval * gamma / 2
         parts = batch.chunks(state.progress.micro_batch)
         at_once = len(parts) == 1
         losses = torch.zeros(len(REPORTED["adversarial"]), device=self.context.device)
@@ -71,16 +73,6 @@ class Adversarial:
             losses += self.generator_step(state, (pairs, own), part, weight)
         state.apply("generator")
         return losses
-
-    def _follow_schedules(self, state: TrainState, share: float) -> float:
-        """Set the learning rate and return the strength of this step's penalty, 0 for none."""
-        config = self.config
-        factor = state.progress.learning_rate_factor
-        state.set_learning_rate(
-            factor * cosine(config.learning_rate, config.learning_rate_end, share)
-        )
-        due = state.progress.samples_seen // config.batch_size % config.penalty_interval == 0
-        return due * config.penalty_interval * cosine(config.gamma, config.gamma_end, share) / 2
 
     def _pairs(self, generator: Generator, part: Batch) -> Compared:
         """Return N reals, then N fakes of the same classes, all augmented."""
@@ -147,24 +139,20 @@ def _prepare(state: TrainState, part: Batch) -> Discriminator:
 
 
 class Likelihood:
-    """Negative log-likelihood by Adam along half a cosine; the generator says its own loss."""
+    """Negative log-likelihood by Adam along half a cosine; the generator has its own loss."""
 
-    def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:
-        self.config, self.context = config, context
+    def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:  # noqa: ARG002 - an objective
+        self.context = context
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
         """Change the generator once and return its loss, the one name of `REPORTED`.
 
         Args:
-            state: network and optimiser, changed in context.
+            state: network and optimiser, changed in place.
             batch: the samples of this step.
             share: used share of the budget, which the learning rate follows.
         """
-        config = self.config
-        state.set_learning_rate(
-            state.progress.learning_rate_factor
-            * cosine(config.learning_rate, config.learning_rate_end, share)
-        )
+        state.follow_schedule(share)
         losses = torch.zeros(1, device=self.context.device)
         for part in batch.chunks(state.progress.micro_batch):
             with self.context.autocast():
@@ -186,7 +174,6 @@ class Objective(Protocol):
 OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "adversarial": Adversarial,
     "likelihood": Likelihood,
-    "memorise": Memorise,
 }
 
 

@@ -38,25 +38,25 @@ def r1_r2(logits_M: Tensor, samples: Tensor) -> Tensor:
     return gradients.float().square().sum() * (2 / len(logits_M))
 
 
-def interpolated(seen: PenaltyInputs) -> Tensor:
+def interpolated(inputs: PenaltyInputs) -> Tensor:
     """Return E (||∇ D(x)|| - 1)² between reals and fakes, λ not applied.
 
-    The rows of a pack are judged together: they share their context, and their gradients are one.
+    The rows of a pack are judged together: they share one point of the line, and one gradient.
     """
-    reals, fakes = seen.samples.detach().chunk(2)
-    packs = len(seen.logits) // 2
+    reals, fakes = inputs.samples.detach().chunk(2)
+    packs = len(inputs.logits) // 2
     pack = len(reals) // packs
-    context = torch.rand(packs, generator=seen.stream).repeat_interleave(pack).to(reals.device)
-    context = context.view(-1, *[1] * (reals.dim() - 1))
-    between = (context * reals + (1 - context) * fakes).requires_grad_()
-    (gradients,) = torch.autograd.grad(seen.judge(between).sum(), between, create_graph=True)
+    share = torch.rand(packs, generator=inputs.stream).repeat_interleave(pack).to(reals.device)
+    share = share.view(-1, *[1] * (reals.dim() - 1))
+    between = (share * reals + (1 - share) * fakes).requires_grad_()
+    (gradients,) = torch.autograd.grad(inputs.judge(between).sum(), between, create_graph=True)
     lengths = gradients.float().reshape(packs, -1).norm(dim=1)
     penalty: Tensor = (lengths - 1).square().mean()
     return penalty
 
 
 PENALTIES: dict[str, Callable[[PenaltyInputs], Tensor]] = {
-    "r1-r2": lambda seen: r1_r2(seen.logits, seen.samples),
+    "r1-r2": lambda inputs: r1_r2(inputs.logits, inputs.samples),
     "interpolated": interpolated,
 }
 """`ResolvedConfig.penalty` → penalty."""

@@ -1,10 +1,7 @@
 """Everything a training carries from one step to the next; a checkpoint is exactly this.
 
-Randomness is no part of it: every step draws from its own stream.
-
-The averaged generator, which is the one that is shipped.
-
-What changes over the training: learning rate, penalty strength, ticks. Pure functions.
+Randomness is no part of it: every step draws from its own stream. Schedules (learning rate, phase,
+tick, average) are pure functions of the samples seen.
 """
 
 import copy
@@ -27,23 +24,6 @@ from gan.report import Event
 from gan.training.losses import REPORTED
 
 
-def ema_decay(samples_seen: int, batch_size: int, *, half_life_samples: int, ramp: float) -> float:
-    """Return the decay of one step of `batch_size` samples.
-
-    A weight's share halves every `half_life_samples`, early on every `ramp * samples_seen`, so
-    that the average follows the quick start (as in StyleGAN2-ADA's set-up, Karras et al. 2020).
-    """
-    half_life = min(half_life_samples, ramp * samples_seen)
-    return math.pow(0.5, batch_size / max(half_life, 1e-8))
-
-
-@torch.no_grad()
-def update_average(average: Sequence[Tensor], current: Sequence[Tensor], decay: float) -> None:
-    """Move the averaged weights towards the current ones, in context: a ← decay·a + (1-decay)·c."""
-    step = get_ema_multi_avg_fn(decay)
-    step(cast("list[Tensor]", average), cast("list[Tensor]", current), torch.tensor(0))
-
-
 def used_share(config: ResolvedConfig, samples_seen: int, seconds: float) -> float:
     """Return the used share of the budget that will run out first, 0 to 1.
 
@@ -56,11 +36,6 @@ def used_share(config: ResolvedConfig, samples_seen: int, seconds: float) -> flo
         if budget is not None
     ]
     return min(max(shares, default=1.0), 1.0)
-
-
-def cosine(start: float, end: float, share: float) -> float:
-    """Return a value that falls from start to end along half a cosine."""
-    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def is_spent(config: ResolvedConfig, samples_seen: int, seconds: float) -> bool:
@@ -83,6 +58,28 @@ def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
     """Return whether the step that ended at `samples_seen` finished a tick."""
     before = samples_seen - config.batch_size
     return samples_seen // config.tick_samples > before // config.tick_samples
+
+
+def cosine(start: float, end: float, share: float) -> float:
+    """Return a value that falls from start to end along half a cosine."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def ema_decay(samples_seen: int, batch_size: int, *, half_life_samples: int, ramp: float) -> float:
+    """Return the decay of one step of `batch_size` samples.
+
+    A weight's share halves every `half_life_samples`, early on every `ramp * samples_seen`, so
+    that the average follows the quick start (as in StyleGAN2-ADA's set-up, Karras et al. 2020).
+    """
+    half_life = min(half_life_samples, ramp * samples_seen)
+    return math.pow(0.5, batch_size / max(half_life, 1e-8))
+
+
+@torch.no_grad()
+def update_average(average: Sequence[Tensor], current: Sequence[Tensor], decay: float) -> None:
+    """Move the averaged weights towards the current ones, in place: a ← decay·a + (1-decay)·c."""
+    step = get_ema_multi_avg_fn(decay)
+    step(cast("list[Tensor]", average), cast("list[Tensor]", current), torch.tensor(0))
 
 
 @dataclass
@@ -131,6 +128,13 @@ class Progress:
         self.events.append(Event(kind=kind, samples_seen=self.samples_seen, text=text))
 
 
+class _Trained(NamedTuple):
+    """A network and what changes it."""
+
+    network: nn.Module
+    optimiser: torch.optim.Adam
+
+
 class TrainState:
     """Networks, average, optimisers, the best snapshot so far, and progress."""
 
@@ -164,8 +168,10 @@ class TrainState:
         self._averaged = (list(self.generator_ema.parameters()), list(self.generator.parameters()))
         self._copied = (_kept_buffers(self.generator_ema), _kept_buffers(self.generator))
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Set every optimiser's step size."""
+    def follow_schedule(self, share: float) -> None:
+        """Set every optimiser's learning rate to that of this share of the budget."""
+        config, factor = self.config, self.progress.learning_rate_factor
+        learning_rate = factor * cosine(config.learning_rate, config.learning_rate_end, share)
         for trained in self.optimisers.values():
             for group in trained.optimiser.param_groups:
                 group["lr"] = learning_rate
@@ -245,13 +251,6 @@ class TrainState:
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
         self.progress = progress
-
-
-class _Trained(NamedTuple):
-    """A network and what changes it."""
-
-    network: nn.Module
-    optimiser: torch.optim.Adam
 
 
 def _kept_buffers(network: nn.Module) -> list[Tensor]:

@@ -1,9 +1,8 @@
-"""Watching a training: is it alive, which snapshot is best, when is it over. Decides on samples.
+"""Watching a training: is it alive, which snapshot is best, when is it over; its recorded numbers.
 
 Everything here reads and writes `Progress`, which is in the checkpoint, so that a resumed training
-decides as an uninterrupted one would have.
-
-The numbers of a training over its samples: `stats.jsonl`, ticks, curves.
+decides, by samples, as an uninterrupted one would have, and `stats.jsonl` holds no line of a future
+that was lost.
 """
 
 import contextlib
@@ -28,8 +27,10 @@ from storage.records.durable import replace_file
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many
 ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
-
 SMALLEST_MICRO_BATCH = 2
+STATS = "stats.jsonl"
+CLOCKED = ("samples_seen", "seconds", "samples_per_s")
+"""Entries of a line that are no curve."""
 
 
 def is_finite(state: TrainState, losses: dict[str, float]) -> bool:
@@ -87,7 +88,7 @@ def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
 
 
 def _go_back(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Restore the last tick's checkpoint, but keep what was learnt about this training's limits.
+    """Restore the last tick's checkpoint, but keep what is known of this training's limits.
 
     Not an interruption's: an interrupted training must go back as far as an uninterrupted one.
     """
@@ -112,7 +113,8 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
         return
     if progress.copies_reference is None and assessment.full_coverage:
         progress.copies_reference = assessment.copies
-    copied = _copies_rise(progress, assessment)
+    reference = progress.copies_reference
+    copied = reference is not None and assessment.copies > COPIES_RISE * reference
     progress.copies_ticks = progress.copies_ticks + 1 if copied else 0
     usable = math.isfinite(assessment.rank) and not copied
     if usable and (progress.best_rank is None or assessment.rank < progress.best_rank):
@@ -180,16 +182,6 @@ def memory_limit() -> Iterator[None]:
         raise MemoryLimitError(msg)
 
 
-def _copies_rise(progress: Progress, assessment: Assessment) -> bool:
-    reference = progress.copies_reference
-    return reference is not None and assessment.copies > COPIES_RISE * reference
-
-
-STATS = "stats.jsonl"
-CLOCKED = ("samples_seen", "seconds", "samples_per_s")
-"""Entries of a line that are no curve."""
-
-
 class Clock:
     """Seconds between calls."""
 
@@ -229,7 +221,7 @@ def record_tick(
 
 
 def write_stats(folder: Path, progress: Progress) -> None:
-    """Write `stats.jsonl` from the history: after a resume it holds no line of the lost future."""
+    """Write `stats.jsonl` from the history."""
     lines = [json.dumps(line, allow_nan=False) + "\n" for line in progress.history]
     replace_file(folder / STATS, "".join(lines).encode())
 

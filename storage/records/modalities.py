@@ -65,7 +65,7 @@ MODALITIES: dict[str, Modality] = {
         networks="gan.images.networks",
         presets="gan.images.presets",
         judge="gan.images.judge",
-        preview="gan.images.preview:preview",
+        preview="gan.images.judge:preview",
     ),
     "tables": Modality(
         words=Words("row", "rows", "column"),

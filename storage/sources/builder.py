@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from storage.digests import digest_json
 from storage.errors import SourceError
@@ -20,8 +22,8 @@ from storage.records.durable import sync_file
 from storage.records.modalities import MODALITIES, load_code
 from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
-from storage.sources.files import FileKind, SourceFiles, digest_files, verify_files
-from storage.sources.split import TRAIN
+from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
+from storage.sources.split import SPLITS, TRAIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,34 @@ class FileSource(Source):
         )
 
 
+class ParquetSource(FileSource):
+    """The rows of one or more Parquet files with equal columns."""
+
+    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:  # noqa: ARG002 - children's
+        super().__init__(files.found)
+        self._files = files
+
+    @cached_property
+    def description(self) -> SourceDescription:
+        """Counts from the footers."""
+        return self._described("parquet", self._files.rows, self._known_columns())
+
+    def column_type(self, name: str) -> pa.DataType:
+        """Return the type of the column in the first file."""
+        if name not in self._known_columns():
+            raise missing_column(self.uri, name, self._known_columns())
+        return self._files.schema.field(name).type
+
+    def check(self, config: SourceConfig) -> None:
+        """Check that the label is there."""
+        if config.label is not None:
+            self.column_type(config.label)
+
+    def _known_columns(self) -> list[str]:
+        """Return the columns that can be a label or decide the split."""
+        return list(self._files.schema.names)
+
+
 def missing_column(
     uri: str, name: str, known: Sequence[str], *, place: str = "source.label"
 ) -> SourceError:
@@ -190,11 +220,14 @@ class Built:
     """What a builder left in its folder; by split where it is a mapping."""
 
     split_rule: Mapping[str, Any]
-    files: Mapping[str, tuple[str, ...]]
     rows: Mapping[str, int]
     class_counts: Mapping[str, ClassCounts]
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: (f"{name}.arrow",) for name in SPLITS}
+    )
+    """Names of the files; by default those of `write_splits`."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What `load` needs besides; JSON-able."""
 
@@ -230,9 +263,9 @@ class Builder(ABC):
     def describe(self, schema: pa.Schema) -> str:
         """Return in a few words what prepared records are, such as their size."""
 
-    @abstractmethod
     def libraries(self) -> Mapping[str, str]:
-        """Return the versions that the prepared records depend on."""
+        """Return the versions that the prepared records depend on: pyarrow's, which reads files."""
+        return {"pyarrow": pa.__version__}
 
     @abstractmethod
     def build(self, job: PrepareJob, folder: Path) -> Built:
@@ -244,7 +277,7 @@ class Builder(ABC):
         """
 
     def load(self, folder: Path, index: Mapping[str, Any]) -> Mapping[str, pa.Table]:
-        """Map the records of every split; nothing is read yet. Here: one `.arrow` file each.
+        """Map the records of every split; nothing is read yet. Here: what `write_splits` wrote.
 
         Args:
             folder: what `build` filled.
@@ -269,6 +302,23 @@ def write_arrow(path: Path, records: pa.Table) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, records.schema) as writer:
         writer.write_table(records)
     sync_file(path)
+
+
+def write_splits(
+    folder: Path, records: pa.Table, splits_N: NDArray[np.uint8]
+) -> dict[str, pa.Table]:
+    """Write a file `<split>.arrow` for every split, and return its records.
+
+    Args:
+        folder: of the entry.
+        records: N records.
+        splits_N: the number of each record's split in `SPLITS`; others go nowhere.
+    """
+    parts = {}
+    for number, name in enumerate(SPLITS):
+        parts[name] = records.filter(pa.array(splits_N == number))
+        write_arrow(folder / f"{name}.arrow", parts[name])
+    return parts
 
 
 def map_arrow(path: Path) -> pa.Table:

@@ -59,20 +59,20 @@ def _open_example(uri: str) -> Source:
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
     builders = {name: load_builder(name) for name in MODALITIES}
-    candidates = [one for name, one in builders.items() if config.modality in ("auto", name)]
+    candidates = {name: one for name, one in builders.items() if config.modality in ("auto", name)}
     found = find_files(
         config,
         profile or load_profile(config.storage),
         known=_kinds(builders.values()),
-        wanted=_kinds(candidates),
+        wanted=_kinds(candidates.values()),
     )
-    for builder in candidates:
+    for builder in candidates.values():
         source = builder.open(config, found) if found.kind in builder.files else None
         if source is not None:
             return source
     msg = (
-        f"The source {config.uri!r} holds {found.kind.name} files of no known modality; name it in "
-        f"source.modality: {', '.join(MODALITIES)}."
+        f"The {found.kind.name} files of the source {config.uri!r} hold no "
+        f"{' or '.join(candidates)}; correct source.uri or source.modality."
     )
     raise SourceError(msg)
 

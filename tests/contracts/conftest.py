@@ -1,4 +1,7 @@
-"""What every contract test of gan needs: a device, and small records of each modality."""
+"""What every contract test needs: a device, and small records of each modality.
+
+The toy modality of tests/vectors is one of them, so that the contracts hold for more than is built.
+"""
 
 import json
 from collections.abc import Callable
@@ -66,11 +69,26 @@ def example_tables(rows: int) -> pa.Table:
     return table.replace_schema_metadata({b"ganmill-table": json.dumps(meaning).encode()})
 
 
+def example_vectors(rows: int) -> pa.Table:
+    """Two classes of four numbers around two centres."""
+    numbers = np.random.default_rng(7)
+    below = np.arange(rows) % 2 == 1
+    values = numbers.normal(np.where(below, 1.0, -1.0)[:, None], 0.3, (rows, 4))
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.astype("f4").reshape(-1)), 4)
+    return pa.table({"vector": vectors, "kind": np.where(below, "below", "above")})
+
+
 EXAMPLES: dict[str, Callable[[int], pa.Table]] = {
     "images": example_images,
     "tables": example_tables,
+    "vectors": example_vectors,
 }
 """Modality → records with a label column `kind`; a new modality adds its own."""
+
+
+@pytest.fixture(autouse=True)
+def contracts_hold_for_vectors_too(with_vectors: None) -> None:
+    """Add the toy's row to the table."""
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from gan.errors import DataError, SnapshotError
-from gan.modalities import MODALITIES, load_modality
+from gan.modalities import load_modality
+from storage.records.modalities import MODALITIES
 
-pytestmark = pytest.mark.parametrize("modality", sorted(MODALITIES))
+pytestmark = pytest.mark.parametrize("modality", [*MODALITIES, "vectors"])
 
 
 @pytest.fixture(params=["kind", None], ids=["labelled", "unlabelled"])
@@ -20,7 +21,7 @@ def label(request):
 
 def test_records_survive_the_round_trip(modality, label, example):
     records = example(modality, 24)
-    codec = load_modality(modality).CODEC.fit(records, label)
+    codec = load_modality(modality).codec.fit(records, label)
     encoded = codec.encode(records)
     samples = codec.to_samples(torch.from_numpy(encoded.values.copy()))
     assert len(samples) == 24
@@ -35,7 +36,7 @@ def test_records_survive_the_round_trip(modality, label, example):
 
 def test_what_is_stored_decodes_to_itself(modality, label, example):
     records = example(modality, 24)
-    codec = load_modality(modality).CODEC.fit(records, label)
+    codec = load_modality(modality).codec.fit(records, label)
     encoded = codec.encode(records)
     decoded = codec.decode(encoded.values, encoded.labels_N)
     again = codec.encode(decoded)
@@ -45,7 +46,7 @@ def test_what_is_stored_decodes_to_itself(modality, label, example):
 
 def test_json_round_trip(modality, label, example):
     records = example(modality, 24)
-    codec = load_modality(modality).CODEC.fit(records, label)
+    codec = load_modality(modality).codec.fit(records, label)
     again = type(codec).from_json(json.loads(json.dumps(codec.to_json())))
     assert again == codec
     assert again.modality == modality
@@ -54,7 +55,7 @@ def test_json_round_trip(modality, label, example):
 
 def test_classes_are_sorted_and_indexed(modality, example):
     records = example(modality, 24)
-    codec = load_modality(modality).CODEC.fit(records, "kind")
+    codec = load_modality(modality).codec.fit(records, "kind")
     assert codec.classes == tuple(sorted(set(records["kind"].to_pylist())))
     labels_N = codec.encode(records).labels_N
     assert [codec.classes[i] for i in labels_N] == records["kind"].to_pylist()
@@ -62,7 +63,7 @@ def test_classes_are_sorted_and_indexed(modality, example):
 
 def test_order_and_chunks_do_not_matter(modality, example):
     records = example(modality, 24)
-    codec = load_modality(modality).CODEC.fit(records, "kind")
+    codec = load_modality(modality).codec.fit(records, "kind")
     chunked = pa.concat_tables([records.slice(0, 5), records.slice(5)])
     for one, other in zip(codec.encode(chunked), codec.encode(records), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -72,7 +73,7 @@ def test_order_and_chunks_do_not_matter(modality, example):
 
 def test_a_missing_label_and_no_records_are_named(modality, example):
     records = example(modality, 24)
-    codec_type = load_modality(modality).CODEC
+    codec_type = load_modality(modality).codec
     with pytest.raises(DataError, match="'sort'"):
         codec_type.fit(records, "sort")
     with pytest.raises(DataError):
@@ -80,7 +81,7 @@ def test_a_missing_label_and_no_records_are_named(modality, example):
 
 
 def test_foreign_json_is_refused(modality, example):
-    codec = load_modality(modality).CODEC.fit(example(modality, 24), "kind")
+    codec = load_modality(modality).codec.fit(example(modality, 24), "kind")
     with pytest.raises(SnapshotError):
         type(codec).from_json({**codec.to_json(), "modality": "smells"})
     with pytest.raises(SnapshotError):

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from vectors import ROW
 
 from storage.errors import IntegrityError, PlanError
 from storage.records.modalities import MODALITIES
@@ -320,3 +321,45 @@ def test_a_recipe_names_formats_of_its_modality():
     assert format_for("tables", "parquet") == "table-parquet"
     with pytest.raises(PlanError, match=r"'csv' cannot hold images; choose .* parquet-raw"):
         format_for("images", "csv")
+
+
+EVERY = [
+    (modality, name)
+    for modality, row in {**MODALITIES, "vectors": ROW}.items()
+    for name in row.formats
+]
+
+
+@pytest.mark.parametrize(("modality", "name"), EVERY)
+def test_every_format_gives_records_back(modality, name, example):
+    shard_format, records = load_format(format_for(modality, name)), example(modality, 24)
+    if shard_format.sample_ids:
+        records = records.add_column(0, SAMPLE_ID, pa.array(range(24)))
+    plain = records.replace_schema_metadata(None)
+    data = shard_format.encode(records, METADATA)
+    assert shard_format.decode(data, records.schema).equals(plain)
+    assert shard_format.encode(pa.concat_tables([records[:5], records[5:]]), METADATA) == data
+    foreign = shard_format.file_schema(records.schema)
+    rows, schema = shard_format.inspect(data, foreign)
+    assert (rows, schema.names) == (24, records.column_names)
+    said = shard_format.metadata(data)
+    assert METADATA.items() <= said.items() if shard_format.self_describing else not said
+    assert shard_format.bytes_per_row(records.schema) >= 1
+    assert any("<lake>/x/" in line for line in shard_format.how_to_read("<lake>/x/", 4, foreign))
+
+
+@pytest.mark.parametrize(("modality", "name"), EVERY)
+def test_no_format_takes_a_torn_shard(modality, name, example):
+    shard_format, records = load_format(format_for(modality, name)), example(modality, 24)
+    if not shard_format.self_describing:
+        pytest.skip("a file of text may end anywhere; the manifest's digest tells")
+    data = shard_format.encode(records, METADATA)
+    for torn in (b"", data[:7], data[:-3], data[: len(data) // 2]):
+        for read in (shard_format.decode, shard_format.metadata, shard_format.inspect):
+            with pytest.raises(IntegrityError):
+                read(torn)
+
+
+def test_keys_of_formats_are_unique():
+    keys = [entry.key for row in MODALITIES.values() for entry in row.formats.values()]
+    assert len(keys) == len(set(keys))

@@ -16,15 +16,10 @@ TINY = (
     "synthesis.samples=400",
     "engine.workers=1",
     "gate.accept_unknown=true",
-    "gate.coverage_pass=0",
-    "gate.coverage_block=0",
-    "gate.density_block_low=0",
-    "gate.density_block_high=1000",
-    "gate.fd_block=1e9",
-    "gate.label_accuracy_block=0",
-    "gate.copies_block=1000",
-    "gate.copies_pass=1000",
-    "gate.spread_min=0",
+    "gate.bounds=[{metric: coverage, pass: 0, block: 0}, {metric: density_low, block: 0},"
+    "{metric: density_high, block: 1000}, {metric: fd, block: 1.0e+9},"
+    "{metric: label_accuracy, block: 0}, {metric: copies, pass: 1000, block: 1000},"
+    "{metric: spread, pass: 0, block: 0}]",
 )
 """A job in seconds whose generator no gate would let pass at the default bounds."""
 

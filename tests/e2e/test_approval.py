@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from lenient import STRICT
 
 ASKING_S = 180
 BUSY = 503
 FINISHED = {"COMPLETED", "FAILED", "CANCELLED"}
 """A crashed run is none of them: it starts again by itself."""
-STRICT = {"fd_pass": 1e-4, "fd_block": 1e-4}
 """Bounds that nothing passes."""
 
 

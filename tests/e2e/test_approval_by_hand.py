@@ -2,9 +2,10 @@
 
 import json
 
+from lenient import setting
+
 STRICT = (
-    "--set=gate.fd_pass=0.0001",
-    "--set=gate.fd_block=0.0001",
+    f"--set={setting(fd=1e-4)}",
     "--set=gate.on_reject=ask",
     "--set=synthesis.seed=7",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lenient import STRICT
 
 from flows.recipe import Recipe
 
@@ -148,7 +149,7 @@ def test_from_another_address_it_asks_for_the_login(
 
 @pytest.mark.full
 def test_a_suspended_run_is_approved_in_the_form(up, page, small_recipe, pictures):
-    strict = small_recipe["gate"] | {"on_reject": "ask", "fd_pass": 1e-4, "fd_block": 1e-4}
+    strict = small_recipe["gate"] | {"on_reject": "ask"} | STRICT
     run = up.ask(up.deploy(small_recipe | {"name": "approved", "gate": strict}))
     page.goto(f"{up.ui}/runs/flow-run/{run}")
     page.get_by_text("Suspended", exact=True).first.wait_for(timeout=180_000)

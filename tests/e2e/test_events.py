@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from lenient import STRICT
 from patience import wait
 
 ROOT = Path(__file__).parents[2]
@@ -181,7 +182,7 @@ def test_a_version_that_is_announced_twice_is_done_once(up, downstream, publishe
 @pytest.mark.full
 def test_a_blocked_night_is_told(up, recipe):
     strict = recipe | {"name": "strict"}
-    strict["gate"] = strict["gate"] | {"fd_pass": 1e-4, "fd_block": 1e-4}
+    strict["gate"] = strict["gate"] | STRICT
     run = up.ended(up.ask(up.deploy(strict)))
     assert run["state_type"] == "FAILED"
     resource = "ganmill.generator.strict"

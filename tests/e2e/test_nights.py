@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lenient import setting
 from PIL import Image
 
 from flows.evaluate import Evaluator, read_training_record
@@ -22,7 +23,7 @@ from storage.lake import promotions, registry
 from storage.lake.datasets import versions
 from storage.lake.layout import version_time
 
-BOUNDS = ("gate.fd_pass=15", "gate.fd_block=15")
+BOUNDS = setting(fd=15)
 """FD ÷ ceiling: the champion has less than 2 on pictures like its own, 30 on inverted ones."""
 
 
@@ -102,7 +103,7 @@ def test_an_unchanged_source_trains_nothing_and_every_night_has_its_version(nigh
 
 def test_interval_goes_on_from_a_young_champion_then_drift_trains(nights):
     """Night 3: other pictures of the same kind. Night 4: pictures that the champion cannot make."""
-    interval = ("training.when=interval", *BOUNDS)
+    interval = ("training.when=interval", BOUNDS)
     repaint(np.flipud)
     young, said, job = nights.run(3, *interval)
     assert (young.status, young.choice) == ("published", "champion")

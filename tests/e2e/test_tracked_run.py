@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from lenient import setting
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def test_a_tracked_run_shows_stages_verdict_and_samples(tracked, home):
 @pytest.mark.full
 def test_a_blocked_run_shows_as_failed_with_the_reason(tracked, tmp_path):
     tracked.environment["PREFECT_HOME"] = str(tmp_path / "prefect")
-    strict = ["--set", "gate.fd_block=0.0001", "--set", "gate.fd_pass=0.0001"]
+    strict = ["--set", setting(fd=1e-4)]
     done = tracked.run("run", "stripes.yaml", "--track", *strict)
     assert done.code == 3, done.err
     assert "nothing was published" in done.out

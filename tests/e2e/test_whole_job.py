@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from lenient import setting
 
 
 def test_ctrl_c_stops_cleanly_with_a_checkpoint_and_nothing_published(finished):
@@ -96,7 +97,7 @@ def test_train_and_evaluate_find_what_is_there(finished):
 
 def test_a_gate_that_blocks_publishes_nothing_new_and_says_so(copy):
     before = sorted(path.name for path in (copy.lake / "datasets/stripes/_versions").iterdir())
-    strict = ["--set", "gate.fd_block=0.0001", "--set", "gate.fd_pass=0.0001"]
+    strict = ["--set", setting(fd=1e-4)]
     blocked = copy.run("run", "stripes.yaml", *strict)
     assert blocked.code == 3, blocked.err
     assert "BLOCK  stripes: nothing was published" in blocked.out

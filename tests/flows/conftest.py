@@ -11,8 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # deciding.py, shared by tests of decisions
 
 from gan.config import GeneratorConfig, TrainingConfig
-from gan.images import CODEC, build, resolve
-from gan.images.codec import write_images
+from gan.images.codec import ImageCodec, write_images
+from gan.images.networks import build
+from gan.images.presets import resolve
 from gan.randomness import stream
 from gan.snapshot import save_snapshot
 from storage.lake.plan import Identity, Plan, RecordKind, propose
@@ -24,7 +25,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, pa.Sc
     """Folder, digest, and the schema of the records it makes: 8 x 8 grey, classes a, b, c."""
     images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), dtype=np.uint8)
     records = pa.table({"image": write_images(images), "kind": pa.array(["a", "b", "c"] * 100)})
-    codec = CODEC.fit(records, "kind")
+    codec = ImageCodec.fit(records, "kind")
     config = resolve(
         GeneratorConfig(preset="mlp", width=16),
         TrainingConfig(budget_samples=64, device="cpu"),

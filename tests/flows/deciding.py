@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 from flows.decision import answered, ask, gate
 from flows.decision import promote as promote_stage
-from flows.job import Answer, Assessed, Judged, now
+from flows.job import Assessed, Judged, now
 from gan.gate import GateConfig, Judgement
+from gan.images.judge import METRICS
 from gan.report import Evaluation, Measured, Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import snapshot_key
@@ -47,7 +48,7 @@ def judged(version: str, verdict: str = "pass", coverage: float = 0.9, split: st
         snapshot_digest=snapshot_digest(version),
         split_digest=split,
         evaluation=evaluation,
-        judgement=Judgement(verdict=verdict, reasons=(reason,)),
+        judgement=Judgement(verdict=verdict, reasons=(reason,), metrics=METRICS),
         report=report,
         report_digest=sha256_hex(report.to_json()),
     )
@@ -86,12 +87,12 @@ def assessed(job, challenger: Judged, champion: Judged | None = None) -> Assesse
     return Assessed(standing=standing(job.lake, "n"), challenger=challenger, champion=champion)
 
 
-def choose(job, challenger: Judged, champion: Judged | None = None, answer: Answer | None = None):
+def choose(job, challenger: Judged, champion: Judged | None = None, answer: dict | None = None):
     """Gate, ask and record; a question gets the answer, or stays open without one."""
     both = assessed(job, challenger, champion)
     choice = gate(job, both)
     if answer is not None and choice.kind == "asked":
-        return promote_stage(job, both, answered(both, choice, answer))
+        return promote_stage(job, both, answered(both, choice, **answer))
     return promote_stage(job, both, ask(job, both, choice))
 
 

@@ -8,7 +8,7 @@ from deciding import NEW, OLD, assessed, choose, judged, kinds, lake_of_two, pro
 
 from flows.decision import answered, gate, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, Choice
+from flows.job import Choice
 from flows.report.markdown import QUESTION_REASONS, question_markdown
 from gan.gate import GateConfig
 from gan.report import Reason
@@ -16,9 +16,9 @@ from storage.lake.promotions import standing
 
 ASK = {"on_reject": "ask"}
 ALWAYS = {"approval": "always"}
-PUBLISH = Answer(kind="publish", by="Ana", reason="the shift is known")
-KEEP = Answer(kind="keep champion", by="Ana", reason="")
-STOP = Answer(kind="stop", by="Ana", reason="")
+PUBLISH = {"answer": "publish", "by": "Ana", "reason": "the shift is known"}
+KEEP = {"answer": "keep champion", "by": "Ana", "reason": ""}
+STOP = {"answer": "stop", "by": "Ana", "reason": ""}
 BETTER, WORSE = 0.95, 0.5
 
 
@@ -188,18 +188,18 @@ class TestPublish:
     def test_needs_a_reason(self, reason):
         job = lake_of_two(**ASK)
         with pytest.raises(AnswerError, match="the reason has 0 characters: write 1 to"):
-            choose(job, judged(NEW, "block"), answer=replace(PUBLISH, reason=reason))
+            choose(job, judged(NEW, "block"), answer=PUBLISH | {"reason": reason})
         assert kinds(job) == []
 
     @pytest.mark.parametrize("by", ["", " ", "gate"])
     def test_needs_the_name_of_a_person(self, by):
         with pytest.raises(AnswerError, match="name of the person"):
-            choose(lake_of_two(**ASK), judged(NEW, "block"), answer=replace(PUBLISH, by=by))
+            choose(lake_of_two(**ASK), judged(NEW, "block"), answer=PUBLISH | {"by": by})
 
     def test_a_reason_has_an_end(self):
         with pytest.raises(AnswerError, match="the reason has 2001 characters"):
             choose(
-                lake_of_two(**ASK), judged(NEW, "block"), answer=replace(PUBLISH, reason="x" * 2001)
+                lake_of_two(**ASK), judged(NEW, "block"), answer=PUBLISH | {"reason": "x" * 2001}
             )
 
 
@@ -294,4 +294,4 @@ def test_only_a_question_is_answered():
     job = lake_of_two()
     both = assessed(job, judged(NEW))
     with pytest.raises(ValueError, match="asks nothing"):
-        answered(both, gate(job, both), PUBLISH)
+        answered(both, gate(job, both), **PUBLISH)

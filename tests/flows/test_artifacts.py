@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from flows.evaluate import public_notes
-from flows.job import Cost, Outcome, Published
+from flows.job import Outcome, Published
 from flows.report.markdown import (
     MAX_BYTES,
     MAX_PNG_BYTES,
@@ -24,7 +24,7 @@ from flows.report.markdown import (
     verdict_line,
     verdict_markdown,
 )
-from gan.gate import GateConfig
+from gan.images.judge import METRICS
 from gan.report import Ceiling, Event, Figure, Metric, Reason, Report
 
 NASTY = "a|b <img src=x> *c* `d` [e](f)\n# g"
@@ -65,7 +65,11 @@ def report(*figures: Figure, metrics=None, **changes) -> Report:
 def assessed(challenger: Report, champion: Report | None = None, reigning: str | None = None):
     version = champion.generator if champion else reigning
     return SimpleNamespace(
-        challenger=SimpleNamespace(report=challenger, version=challenger.generator),
+        challenger=SimpleNamespace(
+            report=challenger,
+            version=challenger.generator,
+            judgement=SimpleNamespace(metrics=METRICS),
+        ),
         champion=None if champion is None else SimpleNamespace(report=champion),
         standing=SimpleNamespace(champion=version and SimpleNamespace(version=version)),
         is_champion=version == challenger.generator,
@@ -73,7 +77,7 @@ def assessed(challenger: Report, champion: Report | None = None, reigning: str |
 
 
 def verdict(challenger: Report, champion: Report | None = None, **options) -> str:
-    return verdict_markdown(assessed(challenger, champion, **options), GateConfig(), "lake/r.html")
+    return verdict_markdown(assessed(challenger, champion, **options), "lake/r.html")
 
 
 def lines(id_: str, series: int, points: int) -> Figure:
@@ -241,7 +245,7 @@ class TestCurves:
         assert "<script>" not in curves_svg([chart])
 
 
-COST = Cost(wall_s=61.2, cpu_s=100.0, gpu_s=0.0, written_bytes=2**20)
+COST = {"wall_s": 61.2, "cpu_s": 100.0, "gpu_s": 0.0, "written_bytes": 2**20}
 
 
 def outcome(**changes) -> Outcome:

@@ -183,6 +183,23 @@ def test_a_balance_that_cannot_be_planned(place, capsys):
     assert "77" in text
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize(
+    ("bound", "says"),
+    [
+        ({"metric": "c2st", "pass": 0.6}, "choose from coverage, density_low, density_high, fd, l"),
+        ({"metric": "coverage", "pass": 0.3}, "coverage with pass 0.3 and block 0.5: what passes"),
+    ],
+    ids=["unknown", "wrong-side"],
+)
+def test_a_bound_that_does_not_fit_the_data_is_refused_before_training(
+    place, capsys, monkeypatch, command, bound, says
+):
+    monkeypatch.setattr("gan.images.CODEC.fit", None)
+    text = refused(capsys, 2, command, recipe(place, gate={"bounds": [bound]}))
+    assert says in text
+
+
 def test_evaluate_and_synthesize_need_a_generator(place, capsys):
     path = recipe(place)
     assert "train it first" in refused(capsys, 2, "evaluate", path)

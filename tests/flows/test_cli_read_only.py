@@ -44,7 +44,7 @@ def test_init_takes_a_name_and_a_label(capsys):
     ],
 )
 def test_a_name_is_made_from_the_uri(uri, name):
-    assert guess_name(uri) == name
+    assert guess_name(uri, "images") == name
 
 
 def test_check_counts_and_plans(capsys):

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from flows.recipe import parse_recipe
-from flows.train import Champion, training_due, what_changed
+from flows.train import training_due, what_changed
 
 VERSION = "20261118T031500Z-0123abcd"
 TRAINED = {
@@ -22,8 +22,7 @@ def due(when="changed", *, night="2026-11-21", trained=TRAINED, champion=VERSION
     recipe = parse_recipe(
         {"name": "mine", "source": {"uri": "example:digits"}, "training": training}
     )
-    reigning = None if champion is None else Champion(version=champion, training=trained)
-    return training_due(recipe, date.fromisoformat(night), reigning, TRAINED | change)
+    return training_due(recipe, date.fromisoformat(night), champion, trained, TRAINED | change)
 
 
 @pytest.mark.parametrize("when", ["changed", "interval", "always"])

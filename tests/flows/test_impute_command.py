@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from benchmarks.baselines import register
 from flows.cli.app import execute
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
@@ -47,8 +48,9 @@ def champion(tmp_path_factory):
     records = records.cast(
         with_table_metadata(records.schema, TableMetadata(columns=tuple(columns), min_group=5))
     )
+    register()
     module = load_modality("tables")
-    codec = module.CODEC.fit(records, "city")
+    codec = module.codec.fit(records, "city")
     config = module.resolve(
         GeneratorConfig(preset="independent"),
         TrainingConfig(budget_samples=64, device="cpu"),

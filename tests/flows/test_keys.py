@@ -6,7 +6,8 @@ from types import MappingProxyType
 import pyarrow as pa
 import pytest
 
-from flows.recipe import evaluation_key, parse_recipe, run_key, train_key, training_part
+from flows.keys import evaluation_key, run_key, train_key, training_part, verdict_key
+from flows.recipe import parse_recipe
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
@@ -115,13 +116,22 @@ def test_another_snapshot_is_another_run():
     assert run_key(recipe, recipe.synthesis, "another") != BASE[1]
 
 
-def test_bounds_change_the_evaluation_but_not_what_happens_on_reject():
-    def key(change):
-        return evaluation_key(parse_recipe(MINIMAL | change), prepared(), "snapshot")
+def test_bounds_change_the_verdict_but_not_what_is_measured():
+    def both(change):
+        recipe = parse_recipe(MINIMAL | change)
+        return [key(recipe, prepared(), "snapshot") for key in (evaluation_key, verdict_key)]
 
-    assert key({"gate": {"fd_pass": 3}}) != key({})
-    assert key({"gate": {"on_reject": "ask", "approval": "always"}}) == key({})
-    assert key({"seed": 1}) != key({})
+    measured, verdict = both({})
+    for gate in (
+        {"bounds": [{"metric": "fd", "pass": 3}]},
+        {"accept_unknown": True},
+        {"real_pass_share": 0.9},
+    ):
+        other = both({"gate": gate})
+        assert other[0] == measured
+        assert other[1] != verdict
+    assert both({"gate": {"on_reject": "ask", "approval": "always"}}) == [measured, verdict]
+    assert not {measured, verdict} & set(both({"seed": 1}))
 
 
 def test_what_a_report_may_show_is_part_of_the_evaluation():

@@ -8,7 +8,7 @@ import yaml
 from flows.cli.app import execute
 from flows.errors import RecipeError
 from flows.job import Job, now
-from flows.nightly import check_name, claim_name
+from flows.nightly import check_name
 from flows.recipe import parse_recipe
 from storage.lake.registry import claim, read_owner
 from storage.stores.memory import MemoryStore
@@ -29,21 +29,21 @@ def job(lake, owner: str | None) -> Job:
 
 
 def test_the_first_owner_claims_the_name_and_keeps_it(lake):
-    claim_name(job(lake, None))
+    check_name(job(lake, None), claims=True)
     assert read_owner(lake, "digits") is None
-    claim_name(job(lake, "vision"))
-    claim_name(job(lake, "vision"))
+    check_name(job(lake, "vision"), claims=True)
+    check_name(job(lake, "vision"), claims=True)
     assert read_owner(lake, "digits").owner == "vision"
 
 
-@pytest.mark.parametrize("use", [claim_name, check_name])
+@pytest.mark.parametrize("claims", [True, False])
 @pytest.mark.parametrize(
     ("owner", "said"), [("sound", "says owner 'sound'"), (None, "says no owner")]
 )
-def test_everybody_else_is_refused_in_one_sentence(lake, use, owner, said):
-    claim_name(job(lake, "vision"))
+def test_everybody_else_is_refused_in_one_sentence(lake, claims, owner, said):
+    check_name(job(lake, "vision"), claims=True)
     with pytest.raises(RecipeError) as refused:
-        use(job(lake, owner))
+        check_name(job(lake, owner), claims=claims)
     text = str(refused.value)
     assert text.startswith("the name 'digits' belongs to 'vision' in ./lake since ")
     assert said in text

@@ -27,8 +27,10 @@ def test_name_and_source_are_all_it_takes():
 
 
 def test_a_recipe_is_itself_when_written_out_in_full():
-    recipe = parse_recipe(MINIMAL)
-    assert parse_recipe(json.loads(recipe.model_dump_json())) == recipe
+    for gate in ({}, {"bounds": [{"metric": "fd", "pass": 3}]}):
+        recipe = parse_recipe(MINIMAL | {"gate": gate})
+        assert parse_recipe(json.loads(recipe.model_dump_json())) == recipe
+        assert parse_recipe(recipe.model_dump(mode="json")) == recipe
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,19 @@ def test_a_recipe_is_itself_when_written_out_in_full():
         ("source.uri=", "`source.uri` is None, but must be a valid string"),
         ("engine=local", "`engine` is 'local', but must be a valid dictionary"),
         ("training.every=night", "`training.every` is unknown"),
+        ("gate.fd_pass=3", "the key `gate.fd_pass` is unknown; write bounds as a list: bounds: ["),
+        ("gate.spread_min=0", "`gate.spread_min` is unknown; write bounds as a list"),
+        ("gate.aprove=always", "did you mean `gate.approval`?"),
+        ("gate.bounds=[{metric: fd}]", "`gate.bounds[0]` is {'metric': 'fd'}, but must give pass"),
+        ("gate.bounds=[{metric: fd, pas: 1}]", "did you mean `gate.bounds[0].pass`?"),
+        (
+            "gate.bounds=[{metric: fd, pass: -1}]",
+            "`gate.bounds[0].pass` is -1, but must be",
+        ),
+        (
+            "gate.bounds=[{metric: fd, pass: 1}, {metric: fd, block: 2}]",
+            "but must name every metric once, and has fd more than once",
+        ),
     ],
 )
 def test_a_wrong_value_is_one_sentence_with_its_path(tmp_path, change, sentence):

@@ -8,7 +8,7 @@ import pytest
 
 from flows.cli.app import execute
 from flows.cli.lake import LakeRef
-from flows.cli.status import age_words, read_status, status_json
+from flows.cli.status import age_words, read_status, status_json, unfinished_trainings
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import make_version, manifest_key, plan_key, snapshot_key
 from storage.lake.log import append_commit, version_log
@@ -99,7 +99,7 @@ def champion_with_version(lake) -> str:
 
 def test_an_unfinished_training_is_named_with_its_progress(lake, shown, tmp_path):
     train(lake, KEYS[0])
-    assert [one.samples_seen for one in read_status(lake).unfinished] == [0]
+    assert [one.samples_seen for one in unfinished_trainings(read_status(lake))] == [0]
     checkpoint = tmp_path / "000000000700"
     checkpoint.mkdir()
     (checkpoint / "state.json").write_text("{}")
@@ -107,17 +107,17 @@ def test_an_unfinished_training_is_named_with_its_progress(lake, shown, tmp_path
     printed = shown()
     assert f"Unfinished training of digits, begun {T0.isoformat()}, " in printed
     assert "700 samples in the lake: run its recipe again to continue" in printed
-    (digits,) = read_status(lake).names
+    (digits,) = read_status(lake)
     assert (digits.champion, digits.last_success) == (None, None)
     assert digits.last_attempt.step == "training"
 
 
 def test_a_published_version_is_success_and_attempt(lake, shown):
     version = champion_with_version(lake)
-    (digits,) = read_status(lake).names
+    (digits,) = read_status(lake)
     assert digits.last_success.version == digits.latest.version == version
     assert (digits.last_attempt.step, digits.last_attempt.at) == ("published", T0 + HOUR)
-    assert read_status(lake).unfinished == ()
+    assert unfinished_trainings(read_status(lake)) == []
     printed = shown()
     for text in (digits.champion, version, "600", "pass", "published", "days ago"):
         assert text in printed
@@ -141,12 +141,12 @@ def test_a_rejected_candidate_is_the_last_attempt_with_its_reason(lake, shown):
     candidate = train(lake, KEYS[2], T0 + 24 * HOUR)
     finish(lake, candidate)
     judge(lake, candidate, "reject", T0 + 25 * HOUR, "coverage is .2 of the ceiling")
-    (digits,) = read_status(lake).names
+    (digits,) = read_status(lake)
     assert digits.last_success.version == version
     assert digits.last_attempt.step == "rejected"
     assert "digits: rejected, coverage is .2 of the ceiling" in shown()
     publish(lake, KEYS[3], T0 + 25 * HOUR, choice="kept")
-    (digits,) = read_status(lake).names
+    (digits,) = read_status(lake)
     assert digits.last_attempt.step == "published", "the champion stepped in"
     assert "from the champion, as coverage is .2 of the ceiling" in digits.last_attempt.detail
 
@@ -174,7 +174,7 @@ def test_a_synthesis_that_was_not_committed_is_told(lake, shown):
     version_log(lake, "digits").append(
         {"kind": "abandon", "version": plan["version"]}, same=lambda _: False
     )
-    (digits,) = read_status(lake).names
+    (digits,) = read_status(lake)
     assert digits.last_attempt.step == "published", "what was given up is no attempt any more"
 
 
@@ -187,7 +187,7 @@ def test_a_plan_that_is_none_is_named(lake, tmp_path, capsys):
 def test_a_retired_version_still_is_the_last_success(lake):
     version = champion_with_version(lake)
     version_log(lake, "digits").append({"kind": "retire", "version": version}, lambda _: False)
-    (digits,) = read_status(lake).names
+    (digits,) = read_status(lake)
     assert digits.latest is None
     assert digits.last_success.version == version
 

@@ -6,10 +6,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from gan.errors import DataError
-from gan.gate import GateConfig
-from gan.images.assess import ValidationAssess, build_assess, rank
+from gan.gate import pass_bounds
+from gan.images.assess import ValidationAssess, rank
 from gan.images.codec import read_images, write_images
+from gan.images.judge import METRICS, build_assess
 
+PASSES = pass_bounds(METRICS)
 PERFECT = {
     "coverage_ratio": 1.0,
     "worst_class_ratio": 1.0,
@@ -97,21 +99,20 @@ def test_a_tiny_validation_is_refused(digits):
 
 
 def test_rank_is_zero_for_real_data_and_one_per_measure_at_its_pass_bound():
-    gate = GateConfig()
-    assert rank(PERFECT, 0.05, gate) == 0
-    assert rank(PERFECT | {"coverage_ratio": 0.75}, 0.05, gate) == pytest.approx(1)
-    assert rank(PERFECT | {"worst_class_ratio": 0.75}, 0.05, gate) == pytest.approx(1)
-    assert rank(PERFECT | {"fd_ratio": 10.0}, 0.05, gate) == pytest.approx(1)
-    assert rank(PERFECT | {"density_ratio": 1.5}, 0.05, gate) == pytest.approx(1)
-    assert rank(PERFECT | {"density_ratio": 0.6}, 0.05, gate) == pytest.approx(1)
-    assert rank(PERFECT | {"copies_share": 0.075}, 0.05, gate) == pytest.approx(1)
+    assert rank(PERFECT, 0.05, PASSES) == 0
+    assert rank(PERFECT | {"coverage_ratio": 0.75}, 0.05, PASSES) == pytest.approx(1)
+    assert rank(PERFECT | {"worst_class_ratio": 0.75}, 0.05, PASSES) == pytest.approx(1)
+    assert rank(PERFECT | {"fd_ratio": 10.0}, 0.05, PASSES) == pytest.approx(1)
+    assert rank(PERFECT | {"density_ratio": 1.5}, 0.05, PASSES) == pytest.approx(1)
+    assert rank(PERFECT | {"density_ratio": 0.6}, 0.05, PASSES) == pytest.approx(1)
+    assert rank(PERFECT | {"copies_share": 0.075}, 0.05, PASSES) == pytest.approx(1)
 
 
 def test_rank_rewards_nothing_beyond_real_data():
     better = PERFECT | {"coverage_ratio": 1.1, "fd_ratio": 0.5, "copies_share": 0.0}
-    assert rank(better, 0.05, GateConfig()) == 0
+    assert rank(better, 0.05, PASSES) == 0
 
 
 @pytest.mark.parametrize("broken", [{"spread": 0.05}, {"fd_ratio": math.nan}])
 def test_what_cannot_be_used_ranks_infinite(broken):
-    assert math.isinf(rank(PERFECT | broken, 0.05, GateConfig()))
+    assert math.isinf(rank(PERFECT | broken, 0.05, PASSES))

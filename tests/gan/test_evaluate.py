@@ -8,11 +8,10 @@ import torch
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
-from gan.gate import GateConfig, judge
+from gan.gate import GateConfig, entry_of, judge
 from gan.images.codec import write_images
 from gan.images.evaluation import arrange
+from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options, Splits
 from gan.report import Evaluation
 
@@ -49,6 +48,9 @@ def test_every_metric_on_both_nets_with_interval_and_ceiling(reference, unseen):
         assert metric.low <= metric.value <= metric.high
         assert metric.ceiling is not None
         assert metric.ceiling.low <= metric.ceiling.value <= metric.ceiling.high
+        entry = entry_of(metric, METRICS)
+        assert entry is not None
+        assert entry.direction == metric.direction
     assert {fact.name for fact in evaluation.facts} == {
         "finite",
         "classes",
@@ -133,17 +135,21 @@ def test_a_capped_evaluation_says_so(splits, unseen):
 
 def test_splits_that_overlap_block_unless_it_is_expected(splits, unseen):
     overlapping = dataclasses.replace(splits, holdout=splits.train.slice(0, 60))
-    judgement = judge(evaluate(unseen, build_reference(overlapping, OPTIONS)), GateConfig())
+    judgement = judge(
+        evaluate(unseen, build_reference(overlapping, OPTIONS)), METRICS, GateConfig()
+    )
     texts = [r.text for r in judgement.reasons if r.outcome == "block"]
     assert "60 records are in two splits at once" in texts
     options = dataclasses.replace(OPTIONS, overlap_expected=True)
-    judgement = judge(evaluate(unseen, build_reference(overlapping, options)), GateConfig())
+    judgement = judge(
+        evaluate(unseen, build_reference(overlapping, options)), METRICS, GateConfig()
+    )
     assert not [r for r in judgement.reasons if r.outcome == "block" and r.metric == "overlap"]
 
 
 def test_one_exact_copy_blocks_where_the_holdout_has_none(reference, splits, unseen):
     mixed = pa.concat_tables([unseen.slice(0, 59), splits.train.slice(0, 1)])
-    judgement = judge(evaluate(mixed, reference), GateConfig())
+    judgement = judge(evaluate(mixed, reference), METRICS, GateConfig())
     blocking = [r.text for r in judgement.reasons if r.metric == "exact_copies"]
     assert blocking == [
         "1 of 60 records equal a training record exactly (1.67%; of the holdout 0.00% do)"

@@ -1,11 +1,27 @@
 import json
+from dataclasses import asdict
 
 import pytest
 from pydantic import ValidationError
 
+from gan.errors import ConfigError
 from gan.evaluation.promotion import Contender, compare, paired_interval
-from gan.gate import GateConfig, bounds_of, judge, real_pass_share
+from gan.gate import (
+    GATE_VERSION,
+    GateConfig,
+    MetricBound,
+    bounds_of,
+    in_force,
+    judge,
+    real_pass_share,
+)
+from gan.images.judge import METRICS as IMAGES
 from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
+from gan.tables.judge import METRICS as TABLES
+from storage.digests import digest_json
+
+SHOWN = {"meaning", "unit", "real", "figures", "ticks", "curve"}
+"""Fields of a metric that decide nothing."""
 
 
 def measured(name="coverage", value=0.95, low=0.9, high=1.0, **more):
@@ -38,8 +54,8 @@ def evaluation(*items, facts=(), too_few=()):
     )
 
 
-def outcome(item, config=None):
-    return judge(evaluation(item), config or GateConfig()).reasons[0].outcome
+def outcome(item, config=None, metrics=IMAGES):
+    return judge(evaluation(item), metrics, config or GateConfig()).reasons[0].outcome
 
 
 @pytest.mark.parametrize(
@@ -106,7 +122,7 @@ def test_label_accuracy(value, high, expected):
 def test_what_real_data_would_not_pass_cannot_be_known():
     reals = (0.5,) * 10 + (0.9,) * 90
     item = measured("coverage", 0.95, 0.9, 1.0, reals=reals)
-    judgement = judge(evaluation(item), GateConfig())
+    judgement = judge(evaluation(item), IMAGES, GateConfig())
     assert judgement.verdict == "warn"
     assert judgement.unknown == ("coverage",)
     assert "cannot be known from 360 holdout records" in judgement.reasons[0].text
@@ -115,7 +131,7 @@ def test_what_real_data_would_not_pass_cannot_be_known():
 
 def test_real_data_that_passes_in_95_of_100_is_enough():
     item = measured("coverage", reals=(0.5,) * 5 + (0.9,) * 95)
-    bounds = bounds_of(item.metric, GateConfig())
+    bounds = bounds_of(item.metric, IMAGES)
     assert real_pass_share(item, bounds) == pytest.approx(0.95)
     assert outcome(item) == "pass"
 
@@ -127,14 +143,14 @@ def test_a_block_stands_even_where_real_data_is_unreliable():
 
 def test_a_fact_decides_on_the_point():
     fact = Fact(name="exact_copies", holds=False, value=0.01, text="1 of 100 records equal train")
-    judgement = judge(evaluation(measured(), facts=[fact]), GateConfig())
+    judgement = judge(evaluation(measured(), facts=[fact]), IMAGES, GateConfig())
     assert judgement.verdict == "block"
     assert judgement.reasons[0].text == "1 of 100 records equal train"
 
 
 def test_a_class_with_too_few_records_is_unknown():
     few = TooFew(label="scratch", n=7, needed=20)
-    judgement = judge(evaluation(measured(), too_few=[few]), GateConfig())
+    judgement = judge(evaluation(measured(), too_few=[few]), IMAGES, GateConfig())
     assert judgement.verdict == "warn"
     assert judgement.unknown == ("coverage",)
 
@@ -148,6 +164,7 @@ def test_reasons_are_worst_first_and_passes_are_named_by_their_worse_scope():
             measured("fd", 20, 5, 30, direction="lower"),
             measured("label_accuracy", 0.1, 0.05, 0.2),
         ),
+        IMAGES,
         GateConfig(),
     )
     assert [(r.outcome, r.metric, r.scope) for r in judgement.reasons] == [
@@ -159,26 +176,108 @@ def test_reasons_are_worst_first_and_passes_are_named_by_their_worse_scope():
 
 
 def test_a_metric_without_a_rule_is_only_reported():
-    assert judge(evaluation(measured("kid", 9.0)), GateConfig()).reasons == ()
+    assert judge(evaluation(measured("kid", 9.0)), IMAGES, GateConfig()).reasons == ()
+
+
+def bounded(*bounds, **more):
+    return GateConfig.model_validate({"bounds": bounds, **more})
 
 
 def test_a_recipe_may_tighten_and_loosen():
     item = measured("coverage", 0.8, 0.75, 0.85)
-    assert outcome(item, GateConfig(coverage_pass=0.9)) == "warn"
-    assert outcome(item, GateConfig(coverage_pass=0.9, coverage_block=0.88)) == "block"
+    assert outcome(item, bounded({"metric": "coverage", "pass": 0.9})) == "warn"
+    strict = bounded({"metric": "coverage", "pass": 0.9, "block": 0.88})
+    assert outcome(item, strict) == "block"
+    assert judge(evaluation(item), IMAGES, strict).metrics == in_force(IMAGES, strict)
+
+
+def test_each_side_of_density_has_its_own_name():
+    item = measured("density", 2.5, 2.4, 2.6, direction="target")
+    assert outcome(item, bounded({"metric": "density_high", "pass": 3, "block": 4})) == "pass"
+    assert outcome(item, bounded({"metric": "density_low", "pass": 0, "block": 0})) == "block"
+
+
+def test_the_mean_of_columns_and_one_column_have_their_own_bounds():
+    config = bounded({"metric": "one_way/all", "pass": 9, "block": 9})
+    mean = measured("one_way", 0.05, 0.045, 0.06, scope="all", ceiling=0.01, direction="lower")
+    column = measured("one_way", 0.2, 0.18, 0.22, scope="all/age", ceiling=0.01, direction="lower")
+    assert outcome(mean, config, TABLES) == "pass"
+    assert outcome(column, config, TABLES) == "block"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "bound", "says"),
+    [
+        (IMAGES, {"metric": "c2st", "pass": 0.6}, "'c2st'.*choose from coverage, density_low, den"),
+        (TABLES, {"metric": "fd", "pass": 1}, "'fd', .*coverage, one_way/all, one_way, two_way"),
+        (IMAGES, {"metric": "density", "pass": 1}, "density_low"),
+        (IMAGES, {"metric": "kid", "pass": 1}, "'kid'"),
+        (IMAGES, {"metric": "coverage", "block": 0.8}, "coverage with pass 0.75 and block 0.8"),
+        (IMAGES, {"metric": "fd", "pass": 60}, "fd with pass 60 and block 50"),
+        (IMAGES, {"metric": "label_accuracy", "pass": 0.6}, "what passes would be blocked"),
+        (TABLES, {"metric": "c2st", "block": 0.6}, "c2st with pass 0.65 and block 0.6"),
+    ],
+)
+def test_a_bound_that_does_not_fit_the_metrics_is_refused(metrics, bound, says):
+    with pytest.raises(ConfigError, match=says):
+        in_force(metrics, bounded(bound))
+
+
+def test_copies_may_block_by_the_lower_end_inside_the_pass_bound():
+    (copies,) = [
+        entry
+        for entry in in_force(IMAGES, bounded({"metric": "copies", "pass": 3}))
+        if entry.name == "copies"
+    ]
+    assert (copies.limits[0].passes, copies.limits[0].blocks) == (3, 1)
 
 
 def test_the_config_fits_a_form():
-    schema = GateConfig.model_json_schema()
-    assert all({"default", "title", "description"} <= set(p) for p in schema["properties"].values())
+    for model in (GateConfig, MetricBound):
+        fields = model.model_json_schema(by_alias=True)["properties"]
+        assert all({"title", "description"} <= set(field) for field in fields.values())
+    assert list(fields) == ["metric", "pass", "block"]
     with pytest.raises(ValidationError, match="coverage_pas"):
         GateConfig.model_validate({"coverage_pas": 0.5})
-    json.dumps(GateConfig().model_dump(mode="json"))
+    with pytest.raises(ValidationError, match="must give pass, block or both"):
+        bounded({"metric": "fd"})
+    with pytest.raises(ValidationError, match="has fd more than once"):
+        bounded({"metric": "fd", "pass": 1}, {"metric": "fd", "block": 2})
+    config = bounded({"metric": "fd", "pass": 1})
+    dumped = json.loads(json.dumps(config.model_dump(mode="json")))
+    assert dumped["bounds"] == [{"metric": "fd", "pass": 1.0, "block": None}]
+    assert GateConfig.model_validate(dumped) == config
 
 
-def contender(name, *items, split="rule", config=None):
+def test_the_gate_version_is_raised_with_the_default_bounds():
+    """A kept verdict is taken again only where this number is the same."""
+    rules = [
+        {name: value for name, value in asdict(entry).items() if name not in SHOWN}
+        for entry in (*IMAGES, *TABLES)
+    ]
+    assert (GATE_VERSION, digest_json(rules)) == (
+        1,
+        "d2123facc7d6449d6ab3c6c6fc57073e33c76249403b978189d3b5b50b0dafe8",
+    )
+
+
+@pytest.mark.parametrize("metrics", [IMAGES, TABLES], ids=["images", "tables"])
+def test_every_entry_is_complete(metrics):
+    assert len({entry.key for entry in metrics}) == len(metrics)
+    for entry in metrics:
+        assert entry.meaning.endswith(".")
+        assert entry.unit
+        assert bool(entry.ticks) == bool(entry.curve)
+        assert len(entry.limits) < 2 or [limit.side for limit in entry.limits] == ["low", "high"]
+        assert entry.limits or not (entry.is_primary or entry.must_be_known)
+        if entry.direction != "target":
+            side = "low" if entry.direction == "higher" else "high"
+            assert all(limit.side == side for limit in entry.limits)
+
+
+def contender(name, *items, split="rule", metrics=IMAGES):
     found = evaluation(*items)
-    judgement = judge(found, config or GateConfig())
+    judgement = judge(found, metrics, GateConfig())
     return Contender(name=name, evaluation=found, judgement=judgement, split_rule=split)
 
 
@@ -281,12 +380,12 @@ def test_unequal_resamples_are_an_error():
 def test_tables(name, scope, ceiling, value, low, high, expected):
     direction = "higher" if name == "coverage" else "lower"
     item = measured(name, value, low, high, scope=scope, ceiling=ceiling, direction=direction)
-    assert outcome(item) == expected
+    assert outcome(item, metrics=TABLES) == expected
 
 
 def test_a_column_is_named():
     item = measured("one_way", 0.15, 0.13, 0.16, scope="all/age", ceiling=0.02, direction="lower")
-    (reason,) = judge(evaluation(item), GateConfig()).reasons
+    (reason,) = judge(evaluation(item), TABLES, GateConfig()).reasons
     assert reason.text == (
         "one_way of column 'age' is 0.15 [0.13, 0.16]; real data 0.02: "
         "the whole interval is above 0.12"
@@ -295,21 +394,22 @@ def test_a_column_is_named():
 
 def test_what_comes_without_a_ceiling_is_only_shown():
     metric = Metric(name="dcr_share", scope="all", value=0.9, low=0.8, high=1.0, n=300)
-    assert bounds_of(metric, GateConfig()) is None
-    assert judge(evaluation(Measured(metric=metric)), GateConfig()).verdict == "pass"
+    assert bounds_of(metric, TABLES) is None
+    assert judge(evaluation(Measured(metric=metric)), TABLES, GateConfig()).verdict == "pass"
 
 
 @pytest.mark.parametrize("name", ["c2st", "dcr_share"])
 def test_rows_that_are_told_apart_more_easily_lose(name):
     old = measured(name, 0.505, 0.50, 0.51, scope="all", ceiling=0.5, direction="lower")
     new = measured(name, 0.515, 0.51, 0.52, scope="all", ceiling=0.5, direction="lower")
-    assert not compare(contender("n", new), contender("o", old), GateConfig()).promote
-    assert compare(contender("n", old), contender("o", new), GateConfig()).promote
+    both = [contender(name, item, metrics=TABLES) for name, item in (("n", new), ("o", old))]
+    assert not compare(*both, GateConfig()).promote
+    assert compare(*reversed(both), GateConfig()).promote
 
 
 def test_a_share_nearer_to_train_that_cannot_be_known_is_not_promoted():
     item = measured(
         "dcr_share", 0.51, 0.5, 0.52, ceiling=0.5, direction="lower", reals=(0.5, 0.53) * 20
     )
-    refused = compare(contender("a", item), None, GateConfig())
+    refused = compare(contender("a", item, metrics=TABLES), None, GateConfig())
     assert "dcr_share of a cannot be known" in refused.reason

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -6,6 +8,7 @@ import torch
 from gan.errors import ConfigError, DataError
 from gan.images.codec import ImageCodec, read_images, write_images
 from gan.modalities import load_modality
+from gan.sample import allowed_codes, check_request
 from storage.records.schema import Condition
 
 
@@ -101,8 +104,10 @@ def test_images_take_no_conditions():
     codec = ImageCodec(height=8, width=8, channels=1, label="kind", label_type="string")
     given = [Condition(column="kind", values=("a",))]
     with pytest.raises(ConfigError, match=r"'kind'.*class_fractions"):
-        codec.check(given, 10)
-    with pytest.raises(ConfigError, match="'kind'"):
-        codec.allowed(given, per_class=True)
-    codec.check([], 10**12)
-    assert codec.allowed([], per_class=False) is None
+        check_request(codec, given, 10)
+    with pytest.raises(ConfigError, match=r"'kind'.*images take no conditions but their class"):
+        allowed_codes(codec, given, per_class=True)
+    check_request(codec, [], 10**12)
+    assert allowed_codes(codec, [], per_class=False) is None
+    with pytest.raises(ConfigError, match="images were asked of a generator of 2 classes"):
+        allowed_codes(replace(codec, classes=("a", "b")), [], per_class=False)

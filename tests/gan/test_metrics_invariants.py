@@ -10,8 +10,7 @@ from gan.metrics.copies import copies, nominal_share, order, record_digests, thr
 from gan.metrics.distances import nearest_distances, squared_distances
 from gan.metrics.frechet import frechet_distance, moments
 from gan.metrics.intervals import random_half, spread_interval, wilson
-from gan.metrics.neighbours import radii
-from gan.metrics.pool import make_pool, measure, measure_coverage
+from gan.metrics.pool import make_pool, measure, measure_coverage, radii
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import io
 import pytest
 from PIL import Image
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
-from gan.evaluation.reporting import Background, Subject, build_report, training
+from gan.evaluation.reporting import class_table, metric_figures, training
 from gan.gate import GateConfig, judge
+from gan.images import judge as images
+from gan.images.judge import BARS, METRICS, build_reference, evaluate
 from gan.modalities import Options, Splits
 from gan.protocols import Curve
-from gan.report import Event, Report, ReportInputs
+from gan.report import ReportInputs
+from gan.tables import judge as tables
 
 RANK = Curve(name="rank", samples_seen=(100, 200, 300), values=(3.0, 2.0, 1.5))
 CURVES = (
@@ -23,7 +24,7 @@ CURVES = (
 
 
 @pytest.fixture(scope="module")
-def report(digits):
+def figures(digits):
     splits = Splits(
         train=digits.slice(0, 100),
         validation=digits.slice(100, 70),
@@ -34,59 +35,42 @@ def report(digits):
     reference = build_reference(splits, Options(halves=20, replicates=4))
     evaluation = evaluate(candidate, reference)
     inputs = ReportInputs(candidate=candidate, reference=reference, label="digit")
-    gate = GateConfig()
-    background = Background(
-        curves=CURVES,
-        events=(Event(kind="choice", samples_seen=200, text="kept"),),
-        notes=("picked mlp",),
-        facts={"seed": 0},
-        chosen_samples_seen=200,
-        class_counts={"train": [(digit, 10) for digit in range(10)]},
-    )
-    subject = Subject(
-        modality="images",
-        name="digits",
-        generator="20260101T000000Z-aaaaaaaa",
-        snapshot_digest="00",
-        created="2026-01-01T00:00:00+00:00",
-    )
-    judgement = judge(evaluation, gate)
-    return build_report(
-        subject, evaluation, judgement, gate=gate, inputs=inputs, background=background
+    judgement = judge(evaluation, METRICS, GateConfig())
+    counts = {"train": [(digit, 10) for digit in range(10)]}
+    return (
+        *images.figures(evaluation, inputs),
+        *metric_figures(evaluation.metrics, BARS, judgement.metrics),
+        *training(CURVES, 200, images.CURVES, METRICS),
+        *class_table(counts, evaluation.candidate_class_counts),
     )
 
 
-def test_it_is_a_report_that_survives_json(report):
-    assert Report.from_json(report.to_json()).to_json() == report.to_json()
-    assert report.notes[0] == "picked mlp"
-    assert report.facts["holdout_rows"] == 70
-
-
-def test_every_section_of_the_frame_has_its_figures(report):
-    found = {figure.id: figure for figure in report.figures}
+def test_every_section_of_the_frame_has_its_figures(figures):
+    found = {figure.id: figure for figure in figures}
     assert {
         "samples",
         "ratios",
         "fd-ratio",
         "copies-ratio",
+        "metrics-meaning",
         "training-quality",
         "training-distance",
         "training-rank",
         "training-losses",
         "class-counts",
     } == set(found)
-    assert all(figure.alt and figure.caption for figure in report.figures)
+    assert all(figure.alt and figure.caption for figure in figures)
 
 
-def test_the_grid_is_a_picture_with_a_row_per_class(report):
-    data = report.figures[0].data
+def test_the_grid_is_a_picture_with_a_row_per_class(figures):
+    data = figures[0].data
     picture = Image.open(io.BytesIO(base64.b64decode(data["png"])))
     assert picture.size == (data["width"], data["height"])
     assert data["rows"] == [str(digit) for digit in range(10)]
 
 
-def test_bars_carry_the_bounds_of_the_gate(report):
-    bars = {figure.id: figure for figure in report.figures}["ratios"].data["bars"]
+def test_bars_carry_the_bounds_of_the_gate(figures):
+    bars = {figure.id: figure for figure in figures}["ratios"].data["bars"]
     coverage = next(bar for bar in bars if bar["label"] == "coverage, random")
     assert coverage["pass_low"] == pytest.approx(0.75)
     assert coverage["block_low"] == pytest.approx(0.5)
@@ -96,15 +80,38 @@ def test_bars_carry_the_bounds_of_the_gate(report):
     assert coverage["low"] <= coverage["value"] <= coverage["high"]
 
 
-def test_the_snapshot_is_marked_in_every_curve(report):
-    lines = [figure for figure in report.figures if figure.kind == "lines"]
+def test_the_snapshot_is_marked_in_every_curve(figures):
+    lines = [figure for figure in figures if figure.kind == "lines"]
     assert all(figure.data["marks"] == [{"x": 200, "text": "snapshot"}] for figure in lines)
     assert lines[0].data["series"][0]["x"] == [100.0, 200.0, 300.0]
 
 
 def test_a_rank_that_is_another_curve_is_drawn_once():
+    def drawn(*ranks):
+        rank = Curve(name="rank", samples_seen=(1, 2), values=ranks)
+        return [one.id for one in training([nll, rank], 2, tables.CURVES, tables.METRICS)]
+
     nll = Curve(name="validation_nll", samples_seen=(1, 2), values=(3.0, 2.5))
-    twice = [nll, Curve(name="rank", samples_seen=(1, 2), values=(3.0, 2.5))]
-    assert [figure.id for figure in training(twice, 2)] == ["training-likelihood"]
-    other = [nll, Curve(name="rank", samples_seen=(1, 2), values=(0.4, 0.3))]
-    assert [figure.id for figure in training(other, 2)] == ["training-likelihood", "training-rank"]
+    assert drawn(3.0, 2.5) == ["training-likelihood"]
+    assert drawn(0.4, 0.3) == ["training-likelihood", "training-rank"]
+
+
+def test_only_this_modalitys_metrics_are_explained(figures):
+    (table,) = [figure for figure in figures if figure.id == "metrics-meaning"]
+    shown = {row[0]: row[3:] for row in table.data["rows"]}
+    assert list(shown) == [
+        "coverage",
+        "density_low",
+        "density_high",
+        "fd",
+        "label_accuracy",
+        "copies",
+        "spread",
+        "kid",
+        "precision",
+        "recall",
+    ]
+    assert shown["coverage"] == ["≥ 0.75 times real data", "< 0.5 times real data"]
+    assert shown["fd"][0] == "≤ 10 times real data (upper end)"
+    assert shown["label_accuracy"] == ["≥ real data - 0.1", "< 0.5 times real data"]
+    assert shown["kid"] == [None, None]

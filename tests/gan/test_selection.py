@@ -28,7 +28,9 @@ class Dice:
         return np.stack([labels_N, np.full(len(labels_N), -1)], axis=1)
 
     def selection(self, classes_of, shares):
-        return Selection(free=self.free, told=self.told, classes_of=classes_of, shares_C=shares)
+        return Selection(
+            free=self.free, conditioned=self.told, classes_of=classes_of, shares_C=shares
+        )
 
 
 def first(values):

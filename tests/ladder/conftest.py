@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from gan.evaluation.reference import build_reference
 from gan.images.codec import write_images
+from gan.images.judge import build_reference
 from gan.modalities import Options, Reference, Splits
+from gan.tables.judge import build_reference as build_table_reference
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 TRAIN, VALIDATION, HOLDOUT = 719, 359, 359
@@ -86,8 +87,8 @@ class Rows:
         splits = Splits(
             train=self.train, validation=self.validation, holdout=self.holdout, label=self.label
         )
-        options = Options(modality="tables", seed=seed, halves=20, replicates=20)
-        return build_reference(splits, options)
+        options = Options(seed=seed, halves=20, replicates=20)
+        return build_table_reference(splits, options)
 
 
 def share(table: pa.Table, label: str, unseen: int, seed: int) -> Rows:

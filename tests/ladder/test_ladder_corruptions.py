@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gan.evaluation.evaluate import evaluate
 from gan.evaluation.promotion import Contender, compare
 from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
+from gan.images.judge import METRICS, evaluate
 
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -104,7 +104,7 @@ LADDER = {
 def test_a_damaged_candidate_is_blocked_for_the_right_reason(name, digits, digits_reference):
     make, guilty, innocent = LADDER[name]
     candidate = _records(*make(digits, np.random.default_rng(7)))
-    judgement = judge(evaluate(candidate, digits_reference), GateConfig())
+    judgement = judge(evaluate(candidate, digits_reference), METRICS, GateConfig())
     blocking = {reason.metric for reason in judgement.reasons if reason.outcome == "block"}
     assert judgement.verdict == "block"
     assert guilty <= blocking
@@ -113,7 +113,7 @@ def test_a_damaged_candidate_is_blocked_for_the_right_reason(name, digits, digit
 
 def test_a_lost_class_is_named(digits, digits_reference):
     candidate = _records(*_lose(1)(digits, np.random.default_rng(0)))
-    judgement = judge(evaluate(candidate, digits_reference), GateConfig())
+    judgement = judge(evaluate(candidate, digits_reference), METRICS, GateConfig())
     texts = [reason.text for reason in judgement.reasons if reason.outcome == "block"]
     assert any("missing class 0" in text for text in texts)
     assert {r.scope for r in judgement.reasons if r.outcome == "block"} == {
@@ -125,7 +125,7 @@ def test_a_lost_class_is_named(digits, digits_reference):
 
 def test_other_real_images_are_not_blocked_and_do_not_pretend(digits, digits_reference):
     evaluation = evaluate(digits.table(digits.unseen), digits_reference)
-    judgement = judge(evaluation, GateConfig())
+    judgement = judge(evaluation, METRICS, GateConfig())
     assert judgement.verdict != "block"
     assert set(judgement.unknown) <= {"copies"}
 
@@ -133,7 +133,7 @@ def test_other_real_images_are_not_blocked_and_do_not_pretend(digits, digits_ref
 def test_a_blocked_challenger_is_not_promoted_even_without_a_champion(digits, digits_reference):
     evaluation = evaluate(_records(*_blur(digits, None)), digits_reference)
     challenger = Contender(
-        name="new", evaluation=evaluation, judgement=judge(evaluation, GateConfig())
+        name="new", evaluation=evaluation, judgement=judge(evaluation, METRICS, GateConfig())
     )
     comparison = compare(challenger, None, GateConfig())
     assert not comparison.promote

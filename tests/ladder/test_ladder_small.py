@@ -5,11 +5,10 @@ import pyarrow as pa
 import pytest
 
 from gan.errors import DataError
-from gan.evaluation.evaluate import evaluate
 from gan.evaluation.promotion import Contender, compare
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
+from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options, Splits
 
 OPTIONS = Options(halves=20, replicates=20)
@@ -39,7 +38,7 @@ def _judged(digits, defects, total):
         label="kind",
     )
     evaluation = evaluate(_table(digits, unseen), build_reference(splits, OPTIONS))
-    return evaluation, judge(evaluation, GateConfig())
+    return evaluation, judge(evaluation, METRICS, GateConfig())
 
 
 def test_35_defects_among_600_cannot_be_known(digits):

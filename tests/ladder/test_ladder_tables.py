@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from benchmarks.baselines import register
 from gan.config import GeneratorConfig, TrainingConfig
-from gan.evaluation.assess import build_assess
-from gan.evaluation.evaluate import evaluate
 from gan.gate import GateConfig, judge
 from gan.modalities import load_modality
 from gan.protocols import Hooks
 from gan.sample import Sampler
+from gan.tables.judge import METRICS, build_assess, evaluate
 from gan.training.loop import train
 
 full = pytest.mark.full
@@ -131,7 +131,9 @@ OF_CUSTOMERS = {
 
 
 def judged(candidate, reference, log_likelihood=None):
-    return judge(evaluate(candidate, reference, log_likelihood=log_likelihood), GateConfig())
+    return judge(
+        evaluate(candidate, reference, log_likelihood=log_likelihood), METRICS, GateConfig()
+    )
 
 
 def blocking(judgement):
@@ -181,10 +183,13 @@ def test_other_real_rows_are_not_blocked_and_do_not_pretend(table, request):
     assert {"two_way", "c2st", "coverage"} <= known
 
 
+register()
+
+
 def synthesized(preset, rows, reference, folder: Path, wanted=None, **training):
     """Train a preset as the nightly job does, and return its judgement."""
     modality = load_modality("tables")
-    codec = modality.CODEC.fit(rows.train, rows.label)
+    codec = modality.codec.fit(rows.train, rows.label)
     config = modality.resolve(
         GeneratorConfig(preset=preset),
         TrainingConfig(device="cpu", **training),
@@ -192,7 +197,7 @@ def synthesized(preset, rows, reference, folder: Path, wanted=None, **training):
         train_rows=rows.train.num_rows,
         seed=0,
     )
-    assess = build_assess(rows.train, rows.validation, label=rows.label, seed=0, modality="tables")
+    assess = build_assess(rows.train, rows.validation, label=rows.label, seed=0)
     train(config, codec, rows.train, folder, hooks=Hooks(assess=assess), device="cpu")
     sampler = Sampler.load(folder / "snapshot", "cpu")
     candidate = sampler.records(wanted or reference.wanted, seed=1, index=0)

@@ -10,10 +10,16 @@ from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
 from sklearn.metrics import r2_score, roc_auc_score
 
 from gan.metrics.auc import auc, delong, null_spread, weighted_auc
-from gan.metrics.closest import closest_share, nearer, nearest, owners, resampled_shares
-from gan.metrics.marginals import code_shares, column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
-from gan.metrics.proportions import difference_half_width, more_often
+from gan.metrics.distances import closest_share, nearer, nearest, owners, resampled_shares
+from gan.metrics.intervals import difference_half_width, more_often
+from gan.metrics.marginals import (
+    code_shares,
+    column_errors,
+    mean_pair_error,
+    one_hot,
+    pair_counts,
+    pair_errors,
+)
 from gan.tables.evaluation.usefulness import cramers_v, mean_auc, r_squared
 
 SIZES = (3, 5, 2)
@@ -103,8 +109,8 @@ def test_nearest_equals_loops():
     a, b = rng.normal(size=(50, 4)), rng.normal(size=(70, 4))
     slow = ((a[:, None] - b) ** 2).sum(-1)
     found = nearest(a, b, chunk_rows=16)
-    assert found.squared_M == pytest.approx(slow.min(1))
-    assert found.index_M.tolist() == slow.argmin(1).tolist()
+    assert found.squared_N == pytest.approx(slow.min(1))
+    assert found.index_N.tolist() == slow.argmin(1).tolist()
 
 
 def test_who_is_nearer_to_train_and_whose_row_that_is():

@@ -40,22 +40,14 @@ from storage.records.schema import Constraint, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
-
 TENS = tuple(digit * 10**power for power in range(18) for digit in (1, 2, 5))
-
-
 SECONDS = (60, 300, 900, 1800, 3600, 43_200, 86_400, 604_800)
-
-
 STEPS = np.array(
     sorted({*TENS, *(s * 10**power for s in SECONDS for power in (0, 3, 6, 9))}), dtype=np.int64
 )
 """Steps that a group may have. The list is closed, so that a step reveals nothing of one row."""
-
-
 DENSE = 2
 """A group is dense when it has so many rows for every step between its extremes."""
-
 
 Limits = tuple[Decimal | None, Decimal | None]
 """Smallest and largest value, None where it is open."""

@@ -30,15 +30,10 @@ from gan.tables.columns.values import Modelled, from_plain, parse_type, plain, t
 
 Array = np.ndarray[Any, Any]
 
-
 MOST_LEVELS = 1000
 """So many levels have a code of their own."""
-
-
 POOL = 16
 """So many of the other levels share one."""
-
-
 MOST_COMPARED = 10_000_000
 """Combinations are compared in blocks of so many pairs."""
 

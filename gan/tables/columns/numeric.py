@@ -36,33 +36,20 @@ from gan.tables.columns.values import (
 
 Array = np.ndarray[Any, Any]
 
-
 ATOM_SHARE = 0.01
 """A value with this share of the rows, and half as many as a bin, is an atom."""
-
-
 FEW_VALUES = 100
 """In a column with at most so many distinct values (and at most two per bin that its rows would
 have) each is an atom."""
-
-
 FEWEST_BINS, MOST_BINS = 8, 128
-
-
 FEWEST_ROWS = 25
 """There are as many bins as the square root of the rows, within these limits, and of at least so
 many rows each: inside a bin a value depends on no other column, so that wide bins show, while
 networks share strength between narrow ones."""
-
-
 WIDE = 4.0
 """A bin that spans so many times what most bins do is cut, as far as its rows suffice."""
-
-
 GRID = 32
 """Most cells of one bin."""
-
-
 LABEL_CLASSES = 50
 """An integer label with more distinct values is a number, not a class."""
 

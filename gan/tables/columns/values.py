@@ -26,7 +26,6 @@ from storage.records.schema import TableMetadata, read_table_metadata
 
 Array = np.ndarray[Any, Any]
 
-
 PLAIN: dict[str, Any] = {
     str(kind): kind
     for kind in (
@@ -43,16 +42,9 @@ PLAIN: dict[str, Any] = {
 }
 """Text → type, of those without parameters that are free."""
 
-
 DECIMAL = re.compile(r"decimal(128|256)\((\d+), (-?\d+)\)")
-
-
 TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
-
-
 DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(u?int\d+), ordered=([01])>")
-
-
 STORED = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
 """Width in bits → the integers behind a date, time, timestamp or duration."""
 
@@ -149,12 +141,8 @@ def from_plain(values: list[Any], kind: Any) -> Any:
 
 
 MOST_DECIMALS = 9
-
-
 LARGEST = 2**61
 """Largest unit: differences of two fit 64 bits."""
-
-
 EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
 """Bytes of a float → bound below which it holds every integer."""
 

@@ -17,10 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from gan.device import one_thread_everywhere
-from gan.gate import GateConfig
-from gan.metrics.closest import nearer, nearest
 from gan.metrics.copies import copies_share, nominal_share, threshold
-from gan.metrics.distances import nearest_distances
+from gan.metrics.distances import nearer, nearest, nearest_distances
 from gan.metrics.intervals import random_half
 from gan.metrics.pool import make_pool, measure_coverage
 from gan.modalities import check_rows
@@ -77,6 +75,8 @@ class TableAssess:
     real: RealTicks
     by_likelihood: bool
     """Whether likelihoods rank, where there are any."""
+    passes: Mapping[str, float]
+    """Name → default pass bound of the gate."""
 
     @property
     def wanted(self) -> int:
@@ -92,7 +92,7 @@ class TableAssess:
         by_likelihood = self.by_likelihood and likelihood_N is not None
         sets = 1 if by_likelihood else SETS
         found = {**self._errors(fakes), **self._closeness(fakes, sets)}
-        score = rank(found, self.real, GateConfig())
+        score = rank(found, self.real, self.passes)
         if likelihood_N is not None:
             found["validation_nll"] = -float(np.mean(likelihood_N))
             score = found["validation_nll"] if by_likelihood else score
@@ -134,20 +134,25 @@ class TableAssess:
         }
 
 
-def rank(found: Mapping[str, float], real: RealTicks, gate: GateConfig) -> float:
+def rank(found: Mapping[str, float], real: RealTicks, passes: Mapping[str, float]) -> float:
     """Return how far samples are from real rows: the sum over the measures, lower is better."""
     parts = [
-        (1.0 - found["coverage_ratio"]) / (1.0 - gate.row_coverage_pass),
-        (found["one_way"] / real.one_way - 1.0) / (gate.one_way_pass - 1.0),
-        (found["copies_share"] / real.nominal - 1.0) / (gate.copies_pass - 1.0),
+        (1.0 - found["coverage_ratio"]) / (1.0 - passes["coverage"]),
+        (found["one_way"] / real.one_way - 1.0) / (passes["one_way/all"] - 1.0),
+        (found["copies_share"] / real.nominal - 1.0) / (passes["copies"] - 1.0),
     ]
     if "two_way" in found:
-        parts.append((found["two_way"] / real.two_way - 1.0) / (gate.two_way_pass - 1.0))
+        parts.append((found["two_way"] / real.two_way - 1.0) / (passes["two_way"] - 1.0))
     return sum(max(0.0, part) for part in parts)
 
 
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+    train: pa.Table,
+    validation: pa.Table,
+    *,
+    label: str | None,
+    seed: int,
+    passes: Mapping[str, float],
 ) -> TableAssess:
     """Code and place the validation rows.
 
@@ -176,6 +181,7 @@ def build_assess(
         validation_NF=validation_NF,
         real=_real_ticks(codes, coded, validation_NF, train_NF, seed),
         by_likelihood=validation.num_rows >= FEW_ROWS,
+        passes=passes,
     )
 
 

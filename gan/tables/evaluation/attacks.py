@@ -1,7 +1,6 @@
-"""What an opponent can tell: synthetic rows from real ones, training rows from unseen ones."""
+"""What an attacker can tell apart: synthetic and real rows, training rows and unseen ones."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,8 @@ import pyarrow as pa
 
 from gan.evaluation.resampling import summarise
 from gan.metrics.auc import auc, delong, null_spread
-from gan.metrics.c2st import out_of_fold_scores
-from gan.metrics.copies import Z_95
-from gan.metrics.intervals import random_half
+from gan.metrics.intervals import Z_95, random_half
+from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
@@ -25,13 +23,13 @@ NOTABLE_MEMBERSHIP = 0.55
 """Area from which the report says a sentence about it."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Attacks:
-    """The real side of these metrics."""
+    """Attacks on a candidate's rows, and on the likelihood of its generator."""
 
-    context: EvaluationContext
-    features: Features
-    holdout_NF: Array
+    def __init__(self, context: EvaluationContext, features: Features) -> None:
+        """Keep the holdout as trees take it."""
+        self.context, self.features = context, features
+        self.holdout_NF = features.of(context.holdout)
 
     def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
         """Yield `c2st` of as many fakes as there are reals."""
@@ -87,8 +85,3 @@ class Attacks:
             direction="lower",
         )
         return Measured(metric=metric)
-
-
-def build_attacks(context: EvaluationContext, features: Features) -> Attacks:
-    """Keep the holdout as trees take it."""
-    return Attacks(context=context, features=features, holdout_NF=features.of(context.holdout))

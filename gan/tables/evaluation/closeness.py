@@ -19,9 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.evaluation.resampling import Calibration, Real, compare_sets, measure_copies, summarise
-from gan.metrics.closest import closest_share, nearer, nearest, owners, resampled_shares
 from gan.metrics.copies import nominal_share, record_digests
-from gan.metrics.distances import nearest_distances
+from gan.metrics.distances import (
+    closest_share,
+    nearer,
+    nearest,
+    nearest_distances,
+    owners,
+    resampled_shares,
+)
 from gan.metrics.intervals import random_half, spread_interval
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.randomness import numpy_stream
@@ -39,14 +45,9 @@ from gan.tables.evaluation.columns import (
 
 Array = np.ndarray[Any, Any]
 
-
 MOST_LEVELS = 63
 """Levels with a coordinate of their own; the rest share one."""
-
-
 RANK_SCALE = math.sqrt(3.0)
-
-
 LEVEL_SCALE = math.sqrt(0.5)
 
 
@@ -134,20 +135,12 @@ def first_of_each(digests: Sequence[bytes]) -> Array:
 
 NEIGHBOUR_ROWS = 2500
 """Most rows on each side of coverage."""
-
-
 CLOSEST_ROWS = 10_000
 """Most training and most holdout rows between which the nearest is sought."""
-
-
 LEAST_CLOSEST = 5000
 """Rows of both sides from which `dcr_share` is judged; with fewer, calibrated copies are."""
-
-
 COPY_ROWS = 50_000
 """Most training rows among which near copies are sought."""
-
-
 DRAWS = 200
 
 

@@ -1,10 +1,8 @@
-"""The columns that are judged, and their values as numbers or levels.
+"""What every measurement of a table starts from: splits, judged columns, equal numbers of rows.
 
-Keys, constants and replaced text are made afresh by the codec: only their form is judged.
+Keys, constants and replaced text are derived by the codec: only their form is judged.
 
-What every measurement of a table starts from: the splits, their columns, equal numbers of rows.
-
-Shapes: M fakes.
+Shapes: N rows.
 """
 
 from dataclasses import dataclass
@@ -22,11 +20,14 @@ from storage.records.schema import TableMetadata
 
 Array = np.ndarray[Any, Any]
 
-MADE = frozenset({"constant", "key", "text"})
+DERIVED = frozenset({"constant", "key", "text"})
 """Kinds whose values are not modelled."""
 LEVELS = frozenset({"category", "boolean"})
 MOST_CLASSES = 50
 """An integer label with at most so many values is a class, else a number."""
+LARGE = 1000
+"""From this n on, fewer halves and resamples are drawn."""
+FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ def judged_columns(
             else "number",
         )
         for column in metadata.columns
-        if column.kind not in MADE
+        if column.kind not in DERIVED
     )
     if not found:
         msg = (
@@ -136,14 +137,9 @@ def conform(records: pa.Table, schema: pa.Schema) -> pa.Table:
     return plainly.replace_schema_metadata(records.schema.metadata)
 
 
-LARGE = 1000
-"""From this n on, fewer halves and resamples are drawn."""
-FEW = 20
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationContext:
-    """The real side as all measurements share it."""
+    """The real rows and settings that all measurements share."""
 
     splits: Splits
     metadata: TableMetadata

@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from gan.evaluation.resampling import summarise
 from gan.metrics.intervals import random_half, spread_interval
-from gan.metrics.marginals import column_errors
-from gan.metrics.pairs import mean_pair_error, one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import column_errors, mean_pair_error, one_hot, pair_counts, pair_errors
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.evaluation.columns import (
@@ -32,30 +31,17 @@ from gan.tables.evaluation.columns import (
 
 Array = np.ndarray[Any, Any]
 
-
 MOST_LEVELS = 50
 """Levels of a column that have a code of their own; the rest share one."""
-
-
 LEAST_EXPECTED = 5
 """Rows of a comparison in which a level must be expected to have a code of its own."""
-
-
 FEWEST_BINS, MOST_BINS = 4, 20
-
-
 ROWS_PER_BIN = 20
 """Rows of a comparison in one bin of a column."""
-
-
 ROWS_PER_PAIR = 10
 """Rows of a comparison in one bin of a pair of columns."""
-
-
 PAIR_COLUMNS = 40
 """Most columns whose pairs are compared, 780 pairs; of more, a random choice with the label."""
-
-
 OFFENDERS = 3
 """Columns, the worst ones, of which it is asked whether real rows would pass."""
 

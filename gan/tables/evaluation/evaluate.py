@@ -1,7 +1,4 @@
-"""Measure a candidate's rows against the real ones.
-
-The real side of an evaluation of tables, measured once for every candidate.
-"""
+"""Measure a candidate's rows against the real ones, which are measured once for all candidates."""
 
 import json
 import time
@@ -12,7 +9,7 @@ import pyarrow as pa
 
 from gan.modalities import Likelihood, Options, Splits, check_candidate
 from gan.report import Evaluation, Measured, Metric
-from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks, build_attacks
+from gan.tables.evaluation.attacks import NOTABLE_MEMBERSHIP, Attacks
 from gan.tables.evaluation.closeness import (
     COPY_ROWS,
     Closeness,
@@ -20,11 +17,9 @@ from gan.tables.evaluation.closeness import (
 )
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
 from gan.tables.evaluation.errors import DistributionErrors, error_notes
-from gan.tables.evaluation.facts import HardFacts, NullRates, build_facts, build_nulls
-from gan.tables.evaluation.sdmetrics_scores import sdmetrics_scores
+from gan.tables.evaluation.facts import HardFacts, NullRates
 from gan.tables.evaluation.usefulness import (
     Usefulness,
-    build_usefulness,
     fit_features,
     rows_to_learn,
 )
@@ -88,10 +83,10 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
         context=context,
         errors=DistributionErrors(context),
         closeness=Closeness(context, identity),
-        attacks=build_attacks(context, features),
-        usefulness=build_usefulness(context, features),
-        facts=build_facts(context, identity),
-        nulls=build_nulls(context),
+        attacks=Attacks(context, features),
+        usefulness=Usefulness(context, features),
+        facts=HardFacts(context, identity),
+        nulls=NullRates(context),
     )
 
 
@@ -143,8 +138,6 @@ def evaluate_table(
                 f"its likelihood tells training rows from unseen ones with an AUC of "
                 f"{attack.metric.value:.3f}: whoever has the generator can guess who was in train"
             )
-    if reference.options.sdmetrics:
-        measured += sdmetrics_scores(reference.context, records)
     return Evaluation(
         measured=tuple(measured),
         facts=reference.facts.find(records),

@@ -1,28 +1,14 @@
-"""Hard facts about a candidate's rows: what holds or does not.
+"""Hard facts about a candidate's rows, and the shares of nulls.
 
-What real rows do themselves cannot be held against a generator: where unseen real rows have levels
-or numbers that train has not, or repeat one another, a candidate may as often, up to chance. Where
-no real row equals one of train, a single copy is one too many.
+A hard fact holds or does not. What real rows do themselves cannot be held against a generator:
+where unseen real rows have levels or numbers that train has not, or repeat one another, a candidate
+may as often, up to chance. Where no real row equals one of train, a single copy is one too many.
 
-How far the shares of nulls lie from train's; the worst column speaks for all.
-
-Because the worst is picked, its interval holds all columns together: each is at the level
-1 - .01 / D (Bonferroni).
-
-Shapes: D columns with nulls, B draws.
-
-Whether values are such as the columns of the real table have.
-
-`broken` is what no real row can be: null where no real row is, an infinite number, a key of another
-form or a repeated one, another value of a constant. `unseen` is what train has not and other real
-rows may have: levels, and numbers outside train's range.
-
-Shapes: N rows.
+Shapes: N rows, D columns with nulls, B draws.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -31,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.evaluation.resampling import summarise
-from gan.metrics.proportions import difference_half_width, more_often
+from gan.metrics.intervals import difference_half_width, more_often
 from gan.randomness import numpy_stream
 from gan.report import Fact, Measured, Metric
 from gan.tables.columns.values import plain
@@ -51,17 +37,26 @@ Array = np.ndarray[Any, Any]
 
 DRAWS = 400
 LEVEL = 0.01
-"""Probability that any of the intervals misses its difference."""
+"""Probability that any interval of the shares of nulls misses its difference."""
+EXPECTED_OF_A_CLASS = math.log(1000)
+"""A class is missing when it has no row although so many were expected: by chance that happens
+once in a thousand."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class NullRates:
-    """The real side: columns that have nulls in train, and how many."""
+    """How far the shares of nulls lie from train's; the worst column is the metric.
 
-    names: tuple[str, ...]
-    shares_D: Array
-    train_rows: int
-    seed: int
+    Because the worst is picked, its interval holds all columns together: each is at the level
+    1 - .01 / D (Bonferroni).
+    """
+
+    def __init__(self, context: EvaluationContext) -> None:
+        """Count train's nulls in the judged columns."""
+        train = context.splits.train
+        shares = {each.name: float(is_null(train[each.name]).mean()) for each in context.columns}
+        self.names = tuple(name for name, share in shares.items() if share > 0)
+        self.shares_D = np.array([shares[name] for name in self.names])
+        self.train_rows, self.seed = train.num_rows, context.seed
 
     def measure(self, candidate: pa.Table) -> Iterator[Measured]:
         """Yield `null_rate` of the worst column; nothing where train has no null.
@@ -78,10 +73,9 @@ class NullRates:
         z = NormalDist().inv_cdf(1 - LEVEL / (2 * len(self.names)))
         half = difference_half_width(float(fakes_D[worst]), rows, share, self.train_rows, z)
         rng = numpy_stream(self.seed, "null-rate")
-        ours_BD = rng.binomial(rows, self.shares_D, (DRAWS, len(self.names))) / rows
-        trains_BD = (
-            rng.binomial(self.train_rows, self.shares_D, (DRAWS, len(self.names))) / self.train_rows
-        )
+        size = (DRAWS, len(self.names))
+        ours_BD = rng.binomial(rows, self.shares_D, size) / rows
+        trains_BD = rng.binomial(self.train_rows, self.shares_D, size) / self.train_rows
         real = summarise(np.abs(ours_BD - trains_BD).max(axis=1).tolist())
         metric = Metric(
             name="null_rate",
@@ -96,19 +90,6 @@ class NullRates:
         yield Measured(metric=metric, reals=real.draws)
 
 
-def build_nulls(context: EvaluationContext) -> NullRates:
-    """Count train's nulls in the judged columns."""
-    train = context.splits.train
-    shares = {column.name: float(is_null(train[column.name]).mean()) for column in context.columns}
-    names = tuple(name for name, share in shares.items() if share > 0)
-    return NullRates(
-        names=names,
-        shares_D=np.array([shares[name] for name in names]),
-        train_rows=train.num_rows,
-        seed=context.seed,
-    )
-
-
 class KnownLevels(NamedTuple):
     """The levels of a column in train."""
 
@@ -117,19 +98,45 @@ class KnownLevels(NamedTuple):
     counts: Array
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Validity:
-    """What the columns of the real table are like."""
+    """Whether values are such as the columns of the real table have.
 
-    made: tuple[Column, ...]
-    """Keys, constants and replaced text."""
-    constants: Mapping[str, Any]
-    """Column → its one value, an Arrow array with at most one entry."""
-    full: tuple[str, ...]
-    """Columns without a null in any real row."""
-    levels: Mapping[str, KnownLevels]
-    ranges: Mapping[str, tuple[float, float]]
-    """Column → smallest and largest number of train."""
+    `broken` is what no real row can be: null where no real row is, an infinite number, a key of
+    another form or a repeated one, another value of a constant. `unseen` is what train has not and
+    other real rows may have: levels, and numbers outside train's range.
+    """
+
+    def __init__(self, context: EvaluationContext) -> None:
+        """Read from the real rows what their columns are like."""
+        splits, judged = context.splits, context.columns
+        parts = (splits.train, splits.validation, splits.holdout)
+        self.derived = tuple(
+            each for each in context.metadata.columns if context.column(each.name) is None
+        )
+        """Keys, constants and replaced text."""
+        self.constants = {
+            each.name: levels_by_count(splits.train[each.name])[0]
+            for each in self.derived
+            if each.kind == "constant"
+        }
+        """Column → its one value, an Arrow array with at most one entry."""
+        self.full = tuple(
+            name
+            for name in splits.train.column_names
+            if not any(is_null(part[name]).any() for part in parts)
+        )
+        """Columns without a null in any real row."""
+        self.levels = {
+            each.name: KnownLevels(*levels_by_count(splits.train[each.name]))
+            for each in judged
+            if each.form == "levels"
+        }
+        self.ranges = {
+            each.name: _range(as_numbers(splits.train[each.name]))
+            for each in judged
+            if each.form == "number"
+        }
+        """Column → smallest and largest number of train."""
 
     def broken(self, records: pa.Table) -> dict[str, Array]:
         """Return, for what is wrong, in which rows; bool (N,) each."""
@@ -137,8 +144,8 @@ class Validity:
         for name in self.ranges:
             numbers = as_numbers(records[name])
             found[f"{name} is infinite"] = np.isinf(numbers)
-        for column in self.made:
-            found |= self._made(column, records[column.name])
+        for column in self.derived:
+            found |= self._derived(column, records[column.name])
         return {text: mask for text, mask in found.items() if mask.any()}
 
     def unseen(self, records: pa.Table) -> dict[str, Array]:
@@ -152,7 +159,8 @@ class Validity:
             found[f"{name} is out of range"] = (numbers < low) | (numbers > high)
         return {text: mask for text, mask in found.items() if mask.any()}
 
-    def _made(self, column: Column, values: Any) -> dict[str, Array]:
+    def _derived(self, column: Column, values: Any) -> dict[str, Array]:
+        """Return what is wrong with a derived column, and in which rows."""
         name, found = column.name, {}
         if name in self.constants:
             known = self.constants[name]
@@ -166,39 +174,8 @@ class Validity:
         return found
 
 
-def fit_validity(context: EvaluationContext) -> Validity:
-    """Read from the real rows what their columns are like."""
-    splits = context.splits
-    parts = (splits.train, splits.validation, splits.holdout)
-    made = tuple(
-        column for column in context.metadata.columns if context.column(column.name) is None
-    )
-    return Validity(
-        made=made,
-        constants={
-            column.name: levels_by_count(splits.train[column.name])[0]
-            for column in made
-            if column.kind == "constant"
-        },
-        full=tuple(
-            name
-            for name in splits.train.column_names
-            if not any(is_null(part[name]).any() for part in parts)
-        ),
-        levels={
-            column.name: KnownLevels(*levels_by_count(splits.train[column.name]))
-            for column in context.columns
-            if column.form == "levels"
-        },
-        ranges={
-            column.name: _range(as_numbers(splits.train[column.name]))
-            for column in context.columns
-            if column.form == "number"
-        },
-    )
-
-
 def _range(numbers: Array) -> tuple[float, float]:
+    """Return the smallest and the largest number; everything where there is none."""
     known = numbers[~np.isnan(numbers)]
     return (float(known.min()), float(known.max())) if len(known) else (-np.inf, np.inf)
 
@@ -214,26 +191,27 @@ def _repeats(values: Any) -> Array:
     return again_N
 
 
-EXPECTED_OF_A_CLASS = math.log(1000)
-"""A class is missing when it has no row although so many were expected: by chance that happens
-once in a thousand."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class HardFacts:
-    """What the hard facts need of the real rows."""
+    """Facts that decide on the point, about a candidate and the splits it is measured on."""
 
-    context: EvaluationContext
-    identity: RowIdentity
-    validity: Validity
-    train_digests: frozenset[bytes]
-    repeats: int
-    """Rows of train that another one equals."""
-    holdout_copies: int
-    """Rows of the holdout that equal one of train."""
-    overlaps: int
-    """Rows of validation and holdout that are in another split, too."""
-    holdout_invalid: int
+    def __init__(self, context: EvaluationContext, identity: RowIdentity) -> None:
+        """Look up what real rows do themselves."""
+        self.context, self.identity, splits = context, identity, context.splits
+        train, validation, holdout = (
+            identity.digests(part) for part in (splits.train, splits.validation, splits.holdout)
+        )
+        seen, choosing = frozenset(train), frozenset(validation)
+        self.validity, self.train_digests = Validity(context), seen
+        self.repeats = repeated(train)
+        """Rows of train that another one equals."""
+        self.holdout_copies = sum(digest in seen for digest in holdout)
+        """Rows of the holdout that equal one of train."""
+        self.overlaps = sum(digest in seen for digest in validation) + sum(
+            digest in seen or digest in choosing for digest in holdout
+        )
+        """Rows of validation and holdout that are in another split, too."""
+        unseen = self.validity.unseen(splits.holdout)
+        self.holdout_invalid = int(_any_of(unseen, len(holdout)).sum())
 
     def find(self, candidate: pa.Table) -> tuple[Fact, ...]:
         """Return every hard fact about a candidate and the splits it is measured on."""
@@ -248,18 +226,17 @@ class HardFacts:
 
     def _validity(self, candidate: pa.Table) -> Fact:
         rows, holdout_rows = candidate.num_rows, self.context.splits.holdout.num_rows
-        made, drawn = self.validity.broken(candidate), self.validity.unseen(candidate)
-        wrong = np.logical_or.reduce([*made.values(), np.zeros(rows, dtype=bool)])
-        strange = np.logical_or.reduce([*drawn.values(), np.zeros(rows, dtype=bool)])
-        holds = not wrong.any() and not more_often(
-            int(strange.sum()), rows, self.holdout_invalid, holdout_rows
+        broken, unseen = self.validity.broken(candidate), self.validity.unseen(candidate)
+        broken_N, unseen_N = _any_of(broken, rows), _any_of(unseen, rows)
+        holds = not broken_N.any() and not more_often(
+            int(unseen_N.sum()), rows, self.holdout_invalid, holdout_rows
         )
-        share = float((wrong | strange).mean())
-        offenders = _offenders({**made, **drawn} if not wrong.any() else made)
+        share = float((broken_N | unseen_N).mean())
+        worst = _most_frequent(broken or unseen)
         text = "every value is of its column's type, form, levels and range"
         if share:
             text = f"{share:.2%} of {rows:,} rows hold a value that train's columns do not allow"
-            text += f" (of the holdout {self.holdout_invalid / holdout_rows:.2%}): {offenders}"
+            text += f" (of the holdout {self.holdout_invalid / holdout_rows:.2%}): {worst}"
         return Fact(name="validity", holds=holds, value=share, text=text)
 
     def _constraints(self, candidate: pa.Table) -> Fact | None:
@@ -356,29 +333,13 @@ class HardFacts:
         )
 
 
-def build_facts(context: EvaluationContext, identity: RowIdentity) -> HardFacts:
-    """Look up what real rows do themselves."""
-    splits = context.splits
-    train, validation, holdout = (
-        identity.digests(part) for part in (splits.train, splits.validation, splits.holdout)
-    )
-    seen, choosing = frozenset(train), frozenset(validation)
-    validity = fit_validity(context)
-    strange = [*validity.unseen(splits.holdout).values(), np.zeros(len(holdout), dtype=bool)]
-    return HardFacts(
-        context=context,
-        identity=identity,
-        validity=validity,
-        train_digests=seen,
-        repeats=repeated(train),
-        holdout_copies=sum(digest in seen for digest in holdout),
-        overlaps=sum(digest in seen for digest in validation)
-        + sum(digest in seen or digest in choosing for digest in holdout),
-        holdout_invalid=int(np.logical_or.reduce(strange).sum()),
-    )
+def _any_of(found: Mapping[str, Array], rows: int) -> Array:
+    """Return the rows in which anything was found; bool (N,)."""
+    rows_N: Array = np.logical_or.reduce([*found.values(), np.zeros(rows, dtype=bool)])
+    return rows_N
 
 
-def _offenders(broken: dict[str, Array], most: int = 3) -> str:
+def _most_frequent(broken: dict[str, Array], most: int = 3) -> str:
     """Return the columns with most of it, in words."""
     counts = {name: int(mask.sum()) for name, mask in broken.items() if mask.any()}
     worst: Sequence[str] = sorted(counts, key=lambda name: (-counts[name], name))[:most]

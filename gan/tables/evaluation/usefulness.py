@@ -4,25 +4,20 @@ Train on synthetic, test on real: Esteban et al. 2017 (arXiv:1706.02633), sectio
 learn from equally many rows and are tested on the same holdout rows; the interval is a paired
 bootstrap of these.
 
-Shapes: N rows of the holdout, B resamples.
+With a label, the label is predicted: classes by the area under the ROC curve (one class against the
+rest, the mean over classes), numbers by R². Without one, five columns are chosen: those whose codes
+depend most on the other columns' in train (mean over the others of Cramér's V with Bergsma's
+correction, 2013, Journal of the Korean Statistical Society 42, 323); a number then is above its
+median or not.
 
-What is predicted to see whether synthetic rows teach what real ones do.
+Models are trees; they take numbers as they are, levels by number, null as NaN.
 
-With a label, the label: classes by the area under the ROC curve (one class against the rest, the
-mean over classes), numbers by R². Without one, five columns are chosen: those whose codes depend
-most on the other columns' in train (mean over the others of Cramér's V with Bergsma's correction,
-2013, Journal of the Korean Statistical Society 42, 323); a number then is above its median or not.
-
-Shapes: N rows, C classes, D columns, B resamples.
-
-Rows as trees take them: numbers as they are, levels by number, null as NaN.
-
-Shapes: N rows, F columns.
+Shapes: N rows, F columns of the trees, C classes, D columns, B resamples.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +40,19 @@ from gan.tables.evaluation.columns import (
 from gan.tables.evaluation.errors import Codes
 
 Array = np.ndarray[Any, Any]
+
+CHOSEN = 5
+"""Targets where there is no label."""
+MOST_CLASSES = 20
+"""Classes of a target; the rest is one more."""
+LEAST_OF_A_CLASS = 10
+"""Holdout rows inside and outside a class below which it is not scored."""
+CHOICE_ROWS, CHOICE_BINS = 5000, 10
+"""Rows of train and bins that the choice of targets looks at."""
+BOOTSTRAPS = 200
+MOST_ROWS, MOST_ROWS_CHOSEN = 20_000, 5000
+"""Most rows a model learns from: for a label, and for each of several chosen targets."""
+FEWEST_ROWS = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,15 +106,6 @@ def fit_features(train: pa.Table, columns: Sequence[JudgedColumn]) -> Features:
     )
 
 
-CHOSEN = 5
-MOST_CLASSES = 20
-"""Classes of a target; the rest is one more."""
-LEAST_OF_A_CLASS = 10
-"""Holdout rows inside and outside a class below which it is not scored."""
-CHOICE_ROWS, CHOICE_BINS = 5000, 10
-"""Rows of train and bins that the choice of targets looks at."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
     """One column to predict."""
@@ -131,9 +130,9 @@ class Target:
             found = as_levels(values, self.levels)
             return known_N, np.where(found < 0, len(self.levels), found)[known_N]
         numbers = as_numbers(values)[known_N]
-        return known_N, (numbers > self.middle).astype(
-            np.int64
-        ) if self.task == "above" else numbers
+        if self.task == "above":
+            return known_N, (numbers > self.middle).astype(np.int64)
+        return known_N, numbers
 
     def scores(
         self,
@@ -190,7 +189,7 @@ def r_squared(values_N: Array, predicted_N: Array, weights_BN: Array) -> Array:
 
 
 def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
-    """Return the label as a target, or without one the five columns of the module's rule."""
+    """Return the label as a target; without one the five columns that depend most on the others."""
     label = context.splits.label
     column = None if label is None else context.column(label)
     if column is not None:
@@ -204,6 +203,20 @@ def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
     return tuple(
         _target(context, one, "classes" if one.form == "levels" else "above") for one in chosen
     )
+
+
+def _target(
+    context: EvaluationContext, column: JudgedColumn, task: Literal["classes", "above", "number"]
+) -> Target:
+    """Return a column as a target: train's classes, or its median."""
+    values = context.splits.train[column.name]
+    if task == "classes":
+        levels = levels_by_count(values)[0].slice(0, MOST_CLASSES)
+        return Target(column=column, task=task, levels=levels)
+    numbers = as_numbers(values)
+    known = numbers[~np.isnan(numbers)]
+    middle = float(np.median(known)) if len(known) else 0.0
+    return Target(column=column, task=task, levels=pa.array([], pa.string()), middle=middle)
 
 
 def dependence(codes: Codes, records: pa.Table) -> Array:
@@ -233,131 +246,109 @@ def cramers_v(table: Array) -> float:
     return float(np.sqrt(square / smaller)) if smaller > 0 else 0.0
 
 
-def _target(
-    context: EvaluationContext, column: JudgedColumn, task: Literal["classes", "above", "number"]
-) -> Target:
-    values = context.splits.train[column.name]
-    if task == "classes":
-        levels = levels_by_count(values)[0].slice(0, MOST_CLASSES)
-        return Target(column=column, task=task, levels=levels)
-    numbers = as_numbers(values)
-    known = numbers[~np.isnan(numbers)]
-    middle = float(np.median(known)) if len(known) else 0.0
-    return Target(column=column, task=task, levels=pa.array([], pa.string()), middle=middle)
-
-
-def target_features(features: Features, target: Target) -> Features:
-    """Return the features that predict a target: all but itself."""
-    return features.without(target.column.name)
-
-
-BOOTSTRAPS = 200
-MOST_ROWS, MOST_ROWS_CHOSEN = 20_000, 5000
-"""Most rows a model learns from: for a label, and for each of several chosen targets."""
-FEWEST_ROWS = 20
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Bootstrap:
+class BootstrapScore(NamedTuple):
     """A quality on the holdout, and on resamples of it."""
 
     point: float
     again_B: Array
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class DownstreamTask:
-    """One target with what real rows teach about it."""
+    """One target to predict, with what real rows teach about it."""
 
-    target: Target
-    features: Features
-    test: tuple[Array, Array]
-    weights_BN: Array
-    """The first row is the holdout itself, the others are its resamples."""
-    train: pa.Table
-    """Real rows to learn from."""
-    real: Bootstrap
-    noise_B: Array
-    """Difference between two models that learned from the two halves of these real rows, about
-    its mean: what the holdout and its size make of models that are equally good."""
+    def __init__(
+        self, context: EvaluationContext, features: Features, target: Target, most: int
+    ) -> None:
+        """Resample the holdout, and learn from at most so many real rows and from their halves."""
+        self.target, self.features = target, features.without(target.column.name)
+        known_N, values = target.of(context.holdout)
+        self.test = self.features.of(context.holdout)[known_N], values
+        rng, n = numpy_stream(context.seed, "tstr-bootstrap"), context.n
+        resamples = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(BOOTSTRAPS))
+        self.weights_BN = np.stack([np.ones(n), *resamples])[:, known_N]
+        """The first row is the holdout itself, the others are its resamples."""
+        self.train = some(context.splits.train, most, context.seed, "tstr-train")
+        """Real rows to learn from."""
+        rows = self.train.num_rows
+        order = numpy_stream(context.seed, "tstr-halves").permutation(rows)
+        one, two = (
+            self.learn(self.train.take(pa.array(half)))
+            for half in (order[: rows // 2], order[rows // 2 :])
+        )
+        differences_B = one.again_B - two.again_B
+        self.noise_B = differences_B - differences_B.mean()
+        """Difference between two models that learned from the two halves of these real rows, about
+        its mean: what the holdout and its size make of models that are equally good."""
+        self.real = self.learn(self.train)
 
-    def learn(self, records: pa.Table) -> Bootstrap:
+    def learn(self, records: pa.Table) -> BootstrapScore:
         """Return the quality of a model that learned from these records."""
         known_N, values = self.target.of(records)
         train = self.features.of(records)[known_N], values
         if len(known_N) < FEWEST_ROWS:
-            return Bootstrap(point=0.0, again_B=np.zeros(len(self.weights_BN) - 1))
+            return BootstrapScore(0.0, np.zeros(len(self.weights_BN) - 1))
         scores = self.target.scores(train, self.test, self.features.is_levels, self.weights_BN)
-        return Bootstrap(point=float(scores[0]), again_B=np.nan_to_num(scores[1:]))
+        return BootstrapScore(float(scores[0]), np.nan_to_num(scores[1:]))
 
-    def real_of(self, rows: int, seed: int) -> Bootstrap:
+    def real_of(self, rows: int, seed: int) -> BootstrapScore:
         """Return what as many real rows teach, where a candidate has fewer than train."""
         if rows >= self.train.num_rows:
             return self.real
         return self.learn(some(self.train, rows, seed, "tstr-fewer"))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Usefulness:
-    """The real side of these metrics."""
+    """What models lose on each downstream task when they learn from a candidate's rows."""
 
-    lessons: tuple[DownstreamTask, ...]
-    context: EvaluationContext
+    def __init__(self, context: EvaluationContext, features: Features) -> None:
+        """Learn from real rows what synthetic ones will be measured by."""
+        self.context, targets = context, find_targets(context)
+        most = MOST_ROWS if len(targets) == 1 else MOST_ROWS_CHOSEN
+        tasks = [DownstreamTask(context, features, target, most) for target in targets]
+        self.tasks = tuple(task for task in tasks if np.isfinite(task.real.point))
+        self.names = tuple(task.target.column.name for task in self.tasks)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Which targets were chosen, where no label says it."""
-        if self.context.splits.label is not None or not self.lessons:
+        if self.context.splits.label is not None or not self.tasks:
             return ()
         return (
             "without a label, models predict the columns that depend most on the others: "
-            + ", ".join(repr(name) for name in self._names()),
+            + ", ".join(repr(name) for name in self.names),
         )
 
     def measure(self, candidate: pa.Table) -> Iterator[Measured]:
         """Yield `tstr_gap` (of R²: `tstr_gap_r2`), and both qualities behind it."""
-        if not self.lessons:
+        if not self.tasks:
             return
-        context = self.context
+        context, scope = self.context, "+".join(self.names)
         order = numpy_stream(context.seed, "tstr-rows").permutation(candidate.num_rows)
         learned = [
-            lesson.learn(candidate.take(pa.array(order[: lesson.train.num_rows])))
-            for lesson in self.lessons
+            task.learn(candidate.take(pa.array(order[: task.train.num_rows])))
+            for task in self.tasks
         ]
-        scope = "+".join(self._names())
-        reals = [lesson.real_of(candidate.num_rows, context.seed) for lesson in self.lessons]
+        reals = [task.real_of(candidate.num_rows, context.seed) for task in self.tasks]
         yield _quality("trtr", scope, reals, context.n)
         yield _quality("tstr", scope, learned, context.n)
         gap = _mean(reals).point - _mean(learned).point
         gaps_B = _mean(reals).again_B - _mean(learned).again_B
-        noise_B = np.mean([lesson.noise_B for lesson in self.lessons], axis=0)
-        low, high = np.quantile(gaps_B - gaps_B.mean(), LEVELS)
+        noise_B = np.mean([task.noise_B for task in self.tasks], axis=0)
+        low, high = _paired_interval(gap, gaps_B)
         real = summarise(noise_B.tolist(), value=0.0)
         upper = float(np.quantile(noise_B, LEVELS[1]))
-        number = self.lessons[0].target.task == "number"
         metric = Metric(
-            name="tstr_gap_r2" if number else "tstr_gap",
+            name="tstr_gap_r2" if self.tasks[0].target.task == "number" else "tstr_gap",
             scope=scope,
             value=gap,
-            low=min(gap, gap + float(low)),
-            high=max(gap, gap + float(high)),
+            low=low,
+            high=high,
             n=context.n,
             ceiling=Ceiling(value=0.0, low=real.ceiling.low, high=real.ceiling.high),
             direction="lower",
         )
         upper_ends = tuple((noise_B + upper).tolist())
         yield Measured(metric=metric, reals=upper_ends, replicates=tuple(gaps_B.tolist()))
-
-    def _names(self) -> tuple[str, ...]:
-        return tuple(lesson.target.column.name for lesson in self.lessons)
-
-
-def build_usefulness(context: EvaluationContext, features: Features) -> Usefulness:
-    """Learn from real rows what synthetic ones will be measured by."""
-    targets = find_targets(context)
-    lessons = [_lesson(context, features, target, len(targets)) for target in targets]
-    kept = tuple(lesson for lesson in lessons if np.isfinite(lesson.real.point))
-    return Usefulness(lessons=kept, context=context)
 
 
 def rows_to_learn(context: EvaluationContext) -> int:
@@ -366,54 +357,21 @@ def rows_to_learn(context: EvaluationContext) -> int:
     return min(most, int(context.splits.train.num_rows))
 
 
-def _lesson(
-    context: EvaluationContext, features: Features, target: Target, count: int
-) -> DownstreamTask:
-    features = target_features(features, target)
-    known_N, values = target.of(context.holdout)
-    rng = numpy_stream(context.seed, "tstr-bootstrap")
-    n = context.n
-    weights_BN = np.stack(
-        [
-            np.ones(n),
-            *(np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(BOOTSTRAPS)),
-        ]
-    )[:, known_N]
-    most = MOST_ROWS if count == 1 else MOST_ROWS_CHOSEN
-    train = some(context.splits.train, most, context.seed, "tstr-train")
-    lesson = DownstreamTask(
-        target=target,
-        features=features,
-        test=(features.of(context.holdout)[known_N], values),
-        weights_BN=weights_BN,
-        train=train,
-        real=Bootstrap(point=0.0, again_B=np.zeros(BOOTSTRAPS)),
-        noise_B=np.zeros(BOOTSTRAPS),
-    )
-    order = numpy_stream(context.seed, "tstr-halves").permutation(train.num_rows)
-    half = train.num_rows // 2
-    one, two = (lesson.learn(train.take(pa.array(rows))) for rows in (order[:half], order[half:]))
-    swings_B = one.again_B - two.again_B
-    made = {"real": lesson.learn(train), "noise_B": swings_B - swings_B.mean()}
-    return DownstreamTask(**{**vars(lesson), **made})
+def _mean(parts: Sequence[BootstrapScore]) -> BootstrapScore:
+    """Return the mean over tasks."""
+    point = float(np.mean([part.point for part in parts]))
+    return BootstrapScore(point, np.mean([part.again_B for part in parts], axis=0))
 
 
-def _mean(parts: Sequence[Bootstrap]) -> Bootstrap:
-    return Bootstrap(
-        point=float(np.mean([part.point for part in parts])),
-        again_B=np.mean([part.again_B for part in parts], axis=0),
-    )
+def _paired_interval(point: float, again_B: Array) -> tuple[float, float]:
+    """Return the point plus the spread of its resamples."""
+    low, high = np.quantile(again_B - again_B.mean(), LEVELS)
+    return min(point, point + float(low)), max(point, point + float(high))
 
 
-def _quality(name: str, scope: str, parts: Sequence[Bootstrap], n: int) -> Measured:
+def _quality(name: str, scope: str, parts: Sequence[BootstrapScore], n: int) -> Measured:
+    """Return the mean quality over tasks as a metric."""
     mean = _mean(parts)
-    low, high = np.quantile(mean.again_B - mean.again_B.mean(), LEVELS)
-    metric = Metric(
-        name=name,
-        scope=scope,
-        value=mean.point,
-        low=min(mean.point, mean.point + float(low)),
-        high=max(mean.point, mean.point + float(high)),
-        n=n,
-    )
+    low, high = _paired_interval(mean.point, mean.again_B)
+    metric = Metric(name=name, scope=scope, value=mean.point, low=low, high=high, n=n)
     return Measured(metric=metric)

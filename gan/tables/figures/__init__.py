@@ -1,11 +1,9 @@
-"""Pictures of a table as data: what a report shows of synthetic rows beside the real ones.
+"""Figures of a table as data: what a report shows of synthetic rows beside the real ones.
 
-    columns   what may be drawn of a column, and its values as numbers or levels
-    overlays  the distribution of every column
-    pairs     how far every pair of columns is off
-    plane     all rows in the plane of their two main components
+    columns   what may be drawn of a column, and its real and synthetic distribution
+    pairs     how far every pair of columns is off, and all rows in one plane
     rows      ten synthetic rows, and the worst columns in numbers
 
 Of the real side only sums, means and shares are shown, each over at least `min_group` rows; no real
-value is an edge, an end of an axis or a summary, unless that many rows hold it.
+value is an edge, a limit of an axis or a summary, unless that many rows hold it.
 """

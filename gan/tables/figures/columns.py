@@ -1,12 +1,9 @@
-"""What may be drawn of a column, and its values as numbers or as levels.
+"""Figures of single columns: what may be drawn of one, its bins, its real and fake distribution.
 
-The distribution of every column, real outlined and synthetic filled, the worst columns first.
-
-Bins for drawing numbers: round edges, open ends, none with few real rows.
-
-Edges are multiples of a round step, or round numbers of two digits on a logarithmic axis; they are
-laid out between the k-th smallest and k-th largest real value, so neither an extreme nor a rare
-value decides where one is.
+Bins have round edges, open ends, and none has few real rows. Edges are multiples of a round step,
+or round numbers of two digits on a logarithmic axis; they are laid out between the k-th smallest
+and k-th largest real value, so neither an extreme nor a rare value decides where one is. The worst
+columns come first.
 """
 
 import math
@@ -46,7 +43,7 @@ class DrawnColumn:
 
     @property
     def whole(self) -> bool:
-        """Whether the axis knows no place between two neighbouring units."""
+        """Whether the axis has no value between two neighbouring units."""
         return self.kind in ("integer", "date")
 
 
@@ -115,7 +112,7 @@ def as_text(value: Any) -> str:
 
 
 def place_text(kind: str, value: float) -> str:
-    """Return a place on a column's axis as text: a number, a date, a time of day."""
+    """Return a value on a column's axis as text: a number, a date, a time of day."""
     if kind == "date":
         return str((_EPOCH + timedelta(days=round(value))).date())
     if kind == "timestamp":
@@ -128,7 +125,7 @@ def place_text(kind: str, value: float) -> str:
     return f"{value:,.6g}"
 
 
-def kth_ends(sorted_values: Array, k: int) -> tuple[float, float] | None:
+def kth_extremes(sorted_values: Array, k: int) -> tuple[float, float] | None:
     """Return the k-th smallest and k-th largest value, or None where these cross."""
     if k < 1 or len(sorted_values) < 2 * k:
         return None
@@ -146,14 +143,14 @@ def _plain(column: Any) -> Any:
 
 BINS = 20
 TAIL = 0.005
-"""Share of the rows at each end that lies in the open bin."""
+"""Share of the rows in each open bin, below and above."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _WHOLE_STEPS = (1.0, 2.0, 5.0, 10.0)
 _CLOCK_S = (60.0, 300.0, 900.0, 3600.0, 7200.0, 21_600.0, 86_400.0)
 _SKEWED = 0.25
 """Logarithmic when nine tenths of the values lie in less than this share of the range."""
 _LOG_RATIO = 20.0
-"""And when the ends differ by more than this factor."""
+"""And when the extremes differ by more than this factor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,21 +163,21 @@ class BinLayout:
     def counts(self, values: Array) -> Array:
         """Return how many values each bin has, NaN left out."""
         known = values[~np.isnan(values)]
-        places = np.searchsorted(self.edges, known, side="right")
-        return np.bincount(places, minlength=len(self.edges) + 1)
+        bins = np.searchsorted(self.edges, known, side="right")
+        return np.bincount(bins, minlength=len(self.edges) + 1)
 
 
 def lay_out(column: DrawnColumn, values: Array) -> BinLayout | None:
     """Return bins for a column's real values, or None when too few are known."""
     known = np.sort(values[~np.isnan(values)])
     k = max(column.group, int(TAIL * len(known)))
-    ends = kth_ends(known, k)
+    ends = kth_extremes(known, k)
     if ends is None:
         return None
     low, high = ends
     positive = known[known > 0]
     if low >= 0 and not column.kind.startswith(("date", "time")) and _skewed(known, low, high):
-        first = kth_ends(positive, k)
+        first = kth_extremes(positive, k)
         if first is not None and first[1] > _LOG_RATIO * first[0]:
             return BinLayout(edges=_log_edges(*first), log=True)
     return BinLayout(edges=_even_edges(column, low, high))
@@ -256,7 +253,7 @@ _LONG_TICKS = 3
 def overlays(
     columns: Sequence[DrawnColumn], real: pa.Table, fakes: pa.Table, errors: Mapping[str, Metric]
 ) -> Figure | None:
-    """Return one little chart per column, at most 24; None where nothing can be drawn.
+    """Return one small chart per column, at most 24; None where nothing can be drawn.
 
     Args:
         columns: what may be drawn.
@@ -359,14 +356,14 @@ def _shift(column: DrawnColumn, layout: BinLayout) -> float:
 
 
 def _ticks(column: DrawnColumn, layout: BinLayout, first: int, last: int) -> list[dict[str, Any]]:
-    """Return a few edges as texts under the axis; whole numbers stand under their own place."""
+    """Return a few edges as texts under the axis; whole numbers stand under their own bin."""
     edges, shift = layout.edges, _shift(column, layout)
     inner = [edge for edge in range(first, last + 1) if 0 < edge <= len(edges)]
     count = _LONG_TICKS if column.kind in ("date", "timestamp") else _TICKS
     spread = np.unique(np.linspace(0, len(inner) - 1, min(count, len(inner))).astype(int))
     inside = shift / (edges[1] - edges[0]) if len(edges) > 1 else 0.0
     ticks = []
-    for edge in (inner[place] for place in spread):
+    for edge in (inner[index] for index in spread):
         at = (edge - first + inside) / (last - first)
         if at <= 1:
             text = place_text(column.kind, edges[edge - 1] + shift)

@@ -1,12 +1,11 @@
-"""How far every pair of columns is off: its error divided by that of unseen real rows.
+"""Figures of columns together: how far every pair of columns is off, and all rows in a plane.
 
-Shapes: N rows, D columns, K codes of all columns side by side.
+The error of a pair is divided by that of unseen real rows. The plane is that of the two main
+components of train: numbers enter by their rank in train, levels as indicators divided by the root
+of their share, as in the factor analysis of mixed data (J. Pagès, Analyse factorielle de données
+mixtes, Revue de Statistique Appliquée 52, 2004).
 
-All rows in the plane of the two main components of train.
-
-Numbers enter by their rank in train, levels as indicators divided by the root of their share, as in
-the factor analysis of mixed data (J. Pagès, Analyse factorielle de données mixtes, Revue de
-Statistique Appliquée 52, 2004). Shapes: N rows, F features.
+Shapes: N rows, D columns, K codes of all columns side by side, F features.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.metrics.marginals import starts
-from gan.metrics.pairs import one_hot, pair_counts, pair_errors
+from gan.metrics.marginals import one_hot, pair_counts, pair_errors, starts
 from gan.randomness import numpy_stream
 from gan.report import Figure
 from gan.tables.evaluation.columns import JudgedColumn, some
@@ -31,14 +29,31 @@ from gan.tables.figures.columns import (
 
 Array = np.ndarray[Any, Any]
 
+Area = tuple[tuple[float, float], tuple[float, float]]
+"""Lower and upper limit of the first and of the second axis."""
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
+
 MOST_COLUMNS = 60
 PAIR_ROWS = 5000
 """Rows compared on each side."""
 SHOWN = 4.0
 """The deepest colour: so many times what real rows reach."""
 _SMALLEST = 1e-3
-"""A real error below this is taken as this, so that no ratio is out of nothing."""
+"""A real error below this counts as this, so that no ratio divides by about zero."""
 _NAMED = 3
+MOST_POINTS = 1000
+PLANE_ROWS = 50_000
+"""Training rows behind the components and the shares."""
+PLANE_COLUMNS = 60
+LEVELS = 10
+DEPTH = 10
+"""How often the area is halved at most: 32 by 32 cells."""
+_NEGLIGIBLE = 0.05
+_UNIT = 12.0**0.5
+"""Makes a uniform rank's variance one."""
+_MARGIN = 0.08
 
 
 def pair_map(
@@ -65,14 +80,14 @@ def pair_map(
     more = (
         f" The first {len(shown)} of {len(columns)} columns." if len(columns) > len(shown) else ""
     )
-    told = _told(names, ratios_DD)
+    largest = _largest_text(names, ratios_DD)
     return Figure(
         id="pair-errors",
         section="columns",
         caption="Error of every pair of columns, and of single columns at the end of each row, "
         "divided by that of unseen real rows: 1 is as good as real data. "
-        f"Largest: {told}.{more}",
-        alt=f"Triangle of the errors of all pairs of {len(shown)} columns. Largest: {told}",
+        f"Largest: {largest}.{more}",
+        alt=f"Triangle of the errors of all pairs of {len(shown)} columns. Largest: {largest}",
         kind="heatmap",
         data={
             "names": names,
@@ -123,7 +138,7 @@ def chance_errors(shares_KK: Array, sizes: Sequence[int], rows: int) -> Array:
     return errors_DD
 
 
-def _told(names: Sequence[str], ratios_DD: Array) -> str:
+def _largest_text(names: Sequence[str], ratios_DD: Array) -> str:
     """Return the pairs that are furthest off, in words."""
     rows, columns = np.tril_indices(len(names), -1)
     order = np.argsort(-ratios_DD[rows, columns], kind="stable")[:_NAMED]
@@ -131,24 +146,6 @@ def _told(names: Sequence[str], ratios_DD: Array) -> str:
         f"{names[columns[i]]} and {names[rows[i]]} {ratios_DD[rows[i], columns[i]]:.1f}"
         for i in order
     )
-
-
-Area = tuple[tuple[float, float], tuple[float, float]]
-"""Ends of the first and of the second axis."""
-Box = tuple[float, float, float, float]
-"""Left, bottom, right, top."""
-
-MOST_POINTS = 1000
-PLANE_ROWS = 50_000
-"""Training rows behind the components and the shares."""
-PLANE_COLUMNS = 60
-LEVELS = 10
-DEPTH = 10
-"""How often the area is halved at most: 32 by 32 cells."""
-_NEGLIGIBLE = 0.05
-_UNIT = 12.0**0.5
-"""Makes a uniform rank's variance one."""
-_MARGIN = 0.08
 
 
 def plane(
@@ -160,14 +157,14 @@ def plane(
     too. The area is laid out by the synthetic rows alone.
     """
     train = _subset(train, PLANE_ROWS, seed, "train")
-    made = [_features(column, train) for column in columns[:PLANE_COLUMNS]]
-    real_NF = np.concatenate([make(train) for make in made] or [np.zeros((0, 0))], axis=1)
+    maps = [_features(column, train) for column in columns[:PLANE_COLUMNS]]
+    real_NF = np.concatenate([map_rows(train) for map_rows in maps] or [np.zeros((0, 0))], axis=1)
     if real_NF.shape[1] < 2:
         return None
     fakes = _subset(fakes, MOST_POINTS, seed, "fakes")
     mean_F = real_NF.mean(axis=0)
     axes_F2, shares = main_axes(real_NF - mean_F)
-    points = (np.concatenate([make(fakes) for make in made], axis=1) - mean_F) @ axes_F2
+    points = (np.concatenate([map_rows(fakes) for map_rows in maps], axis=1) - mean_F) @ axes_F2
     (x_low, x_high), (y_low, y_high) = (_area(points[:, axis]) for axis in (0, 1))
     real_N2 = (real_NF - mean_F) @ axes_F2
     groups = [{"name": "synthetic rows", **_dots(points)}]
@@ -208,7 +205,7 @@ def main_axes(centred_NF: Array) -> tuple[Array, tuple[float, float]]:
 
 
 def density_cells(real_N2: Array, area: Area, group: int) -> list[list[float]]:
-    """Return where real rows lie: cells [left, bottom, right, top, density], places from 0 to 1.
+    """Return where real rows lie: cells [left, bottom, right, top, density], from 0 to 1.
 
     The area is halved along its longer side again and again, as long as both halves have no row or
     at least `group`. A half with fewer, and with less than a twentieth of its cell, is left empty
@@ -216,8 +213,8 @@ def density_cells(real_N2: Array, area: Area, group: int) -> list[list[float]]:
     is returned when the whole area has fewer rows than a group.
     """
     low, high = np.array(area).T
-    places_N2 = (real_N2 - low) / (high - low)
-    inside_N2 = places_N2[((places_N2 >= 0) & (places_N2 < 1)).all(axis=1)]
+    scaled_N2 = (real_N2 - low) / (high - low)
+    inside_N2 = scaled_N2[((scaled_N2 >= 0) & (scaled_N2 < 1)).all(axis=1)]
     if len(inside_N2) < group:
         return []
     found: list[tuple[Box, int]] = []
@@ -267,8 +264,8 @@ def _features(column: DrawnColumn, train: pa.Table) -> Callable[[pa.Table], Arra
             values = as_numbers(table[name])
             below = np.searchsorted(known, values, side="left")
             upto = np.searchsorted(known, values, side="right")
-            place = (below + upto) / (2 * max(len(known), 1))
-            found: Array = np.where(np.isnan(values), 0.0, (place - 0.5) * _UNIT)[:, None]
+            rank = (below + upto) / (2 * max(len(known), 1))
+            found: Array = np.where(np.isnan(values), 0.0, (rank - 0.5) * _UNIT)[:, None]
             return found
 
         return ranks
@@ -277,11 +274,11 @@ def _features(column: DrawnColumn, train: pa.Table) -> Callable[[pa.Table], Arra
     weights = np.array([(counts[level] / train.num_rows) ** -0.5 for level in common])
 
     def indicators(table: pa.Table) -> Array:
-        places = {level: index for index, level in enumerate(common)}
+        columns = {level: index for index, level in enumerate(common)}
         found = np.zeros((table.num_rows, len(common)))
         for row, level in enumerate(as_levels(table[name])):
-            if level in places:
-                found[row, places[level]] = 1.0
+            if level in columns:
+                found[row, columns[level]] = 1.0
         weighted: Array = found * weights
         return weighted
 

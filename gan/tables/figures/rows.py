@@ -14,7 +14,7 @@ from gan.tables.figures.columns import (
     as_numbers,
     as_text,
     count_levels,
-    kth_ends,
+    kth_extremes,
     place_text,
 )
 
@@ -73,8 +73,8 @@ def worst_columns(
     for column in known[:WORST]:
         metric = errors[column.name]
         ceiling = None if metric.ceiling is None else metric.ceiling.value
-        told = _summaries(column, real[column.name], fakes[column.name])
-        rows.append([column.name, metric.value, ceiling, metric.ratio, *told])
+        summaries = _summaries(column, real[column.name], fakes[column.name])
+        rows.append([column.name, metric.value, ceiling, metric.ratio, *summaries])
     return Figure(
         id="worst-columns",
         section="columns",
@@ -96,11 +96,11 @@ def _summaries(column: DrawnColumn, real: Any, fakes: Any) -> tuple[str, str]:
         return _level_summaries(column, count_levels(real), count_levels(fakes))
     values = as_numbers(real)
     known = np.sort(values[~np.isnan(values)])
-    ends = kth_ends(known, column.group)
-    if ends is None:
+    extremes = kth_extremes(known, column.group)
+    if extremes is None:
         return "too few rows", "too few rows"
     first, second = (
-        _number_summary(column, np.clip(x, *ends)) for x in (values, as_numbers(fakes))
+        _number_summary(column, np.clip(x, *extremes)) for x in (values, as_numbers(fakes))
     )
     return first, second
 
@@ -111,10 +111,10 @@ def _number_summary(column: DrawnColumn, values: Array) -> str:
     if missing == len(values):
         return "all null"
     mean, spread = float(np.nanmean(values)), float(np.nanstd(values))
-    told = f"{_mean_text(column.kind, mean)} ± {_spread_text(column.kind, spread)}"
+    summaries = f"{_mean_text(column.kind, mean)} ± {_spread_text(column.kind, spread)}"
     if missing >= column.group:
-        told += f", {missing / len(values):.1%} null"
-    return told
+        summaries += f", {missing / len(values):.1%} null"
+    return summaries
 
 
 def _mean_text(kind: str, mean: float) -> str:

@@ -9,18 +9,14 @@ from gan.errors import ConfigError
 from gan.protocols import Networks
 from gan.tables.codec import TableCodec
 from gan.tables.networks.adversarial import build_oneshot
-from gan.tables.networks.bootstrap import build_bootstrap
 from gan.tables.networks.ctgan import build_ctgan
-from gan.tables.networks.independent import build_independent
 from gan.tables.networks.masked import build as build_masked
 
 Build = Callable[[ResolvedConfig, TableCodec, torch.Generator], Networks]
 
 BUILDERS: dict[str, Build] = {
     "autoregressive": lambda *args: Networks(build_masked(*args), None),
-    "bootstrap": build_bootstrap,
     "ctgan": build_ctgan,
-    "independent": build_independent,
     "oneshot": build_oneshot,
 }
 """`network["kind"]` → both networks, or the generator alone."""

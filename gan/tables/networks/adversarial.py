@@ -1,21 +1,12 @@
-"""`adversarial`: all columns of a row at once, from a latent and the columns that are given.
+"""Adversarial generators of all columns of a row at once, and the one-shot network of them.
 
-The generator's logits become differentiable draws (Gumbel softmax) for the discriminator, which
-sees whole rows as one-hot vectors. In training random columns are given, from the real row that the
-fake is compared with, so that any subset may be given when sampling.
+Every column has a distribution over its codes, and columns that are given are an input of the
+network. `oneshot` is dense layers; its logits become differentiable draws (Gumbel softmax) for the
+discriminator, which sees whole rows as one-hot vectors. In training random columns are given, from
+the real row that the fake is compared with, so that any subset may be given when sampling.
 
-Shapes: N rows, D columns, K codes of all columns side by side, Z latent.
-
-What generators share that give every column a distribution over its codes.
-
-Shapes: N rows, D columns, K codes of all columns side by side, k codes of one column, Z latent,
-C conditions.
-
-Dense layers, and how networks for tables are initialised.
-
-What the adversarial generators share: columns that are given are an input of the network.
-
-Shapes: N rows, D columns, K codes of all columns side by side, Z latent.
+Shapes: N rows, D columns, K codes of all columns side by side, k codes of one column, Z latent, U
+uniform numbers of a row, C conditions.
 """
 
 import math
@@ -30,9 +21,16 @@ from torch.nn import functional
 from gan.config import ResolvedConfig
 from gan.protocols import Discriminator, Draw, Generator, Networks, Pairs
 
+SLOPE = 0.2
+"""Of the leaky ReLU, for negative inputs."""
+FREE_SHARE = 0.5
+"""Training rows in which no column but perhaps the label is given."""
+LABEL_SHARE = 0.75
+"""Training rows in which the label is given: rows are mostly synthesized by class."""
+
 
 class CodeCounts(Protocol):
-    """What these networks ask of a codec."""
+    """What these networks read of a codec."""
 
     @property
     def code_counts(self) -> tuple[int, ...]:
@@ -41,6 +39,95 @@ class CodeCounts(Protocol):
     @property
     def label_column(self) -> int | None:
         """Which column is the label."""
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear layer whose weights are drawn later, and touch no global randomness."""
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    return layer
+
+
+def dense_stack(inputs: int, width: int, depth: int) -> nn.Sequential:
+    """Return `depth` linear layers of `width` units, each with a leaky ReLU."""
+    layers: list[nn.Module] = []
+    for index in range(depth):
+        layers += [linear(width if index else inputs, width), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers)
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, stream: torch.Generator) -> None:
+    """Draw linear layers from the stream: uniform in ±1/√inputs, biases too.
+
+    LeCun et al., "Efficient backprop" (1998), section 4.6, times 1/√3.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            module.weight.uniform_(-bound, bound, generator=stream)
+            module.bias.uniform_(-bound, bound, generator=stream)
+
+
+def one_hot(codes_ND: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return `reals_NK`: one 1 in each column's block of codes."""
+    first_D = torch.tensor([0, *counts[:-1]], device=codes_ND.device).cumsum(0)
+    reals_NK = torch.zeros(len(codes_ND), sum(counts), device=codes_ND.device)
+    return reals_NK.scatter_(1, codes_ND + first_D, 1.0)
+
+
+def fill_packs(rows: int, pack: int) -> Tensor:
+    """Return row numbers that fill whole packs: all of them, then the first ones again."""
+    return torch.arange(-(-rows // pack) * pack) % rows
+
+
+def draw_codes(logits_NK: Tensor, uniforms_ND: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return code + position inside the code, float64 (N, D).
+
+    The inverse of each column's distribution function; what is left of the uniform number inside
+    its code is again uniform, and becomes the position.
+    """
+    columns = [
+        _invert(torch.softmax(logits_Nk.double(), dim=1), uniform_N.double())
+        for logits_Nk, uniform_N in zip(
+            logits_NK.split(list(counts), dim=1), uniforms_ND.unbind(1), strict=True
+        )
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def _invert(shares_Nk: Tensor, uniform_N: Tensor) -> Tensor:
+    """Return the first code whose cumulated share exceeds the number, and how far into it."""
+    sums_Nk = shares_Nk.cumsum(1)
+    reached_N1 = (uniform_N * sums_Nk[:, -1])[:, None].contiguous()
+    code_N1 = torch.searchsorted(sums_Nk, reached_N1, right=True).clamp_max(shares_Nk.shape[1] - 1)
+    share_N1 = shares_Nk.gather(1, code_N1)
+    before_N1 = sums_Nk.gather(1, code_N1) - share_N1
+    position_N1 = ((reached_N1 - before_N1) / share_N1).clamp(0, 1 - 2**-20)
+    return (code_N1 + position_N1)[:, 0]
+
+
+def relax(
+    logits_NK: Tensor,
+    counts: Sequence[int],
+    stream: torch.Generator,
+    *,
+    temperature: float,
+    straight: bool,
+) -> Tensor:
+    """Return a differentiable draw of every column: Gumbel softmax, (N, K).
+
+    softmax((logits + Gumbel noise) / temperature): Jang et al., "Categorical reparameterization
+    with Gumbel-softmax" (2017), equation 2. `straight`: the values are the one-hot vectors of its
+    maxima, the gradients its own (straight-through, section 2.2).
+    """
+    uniform_NK = torch.rand(logits_NK.shape, generator=stream).clamp_(1e-9, 1 - 1e-7)
+    noise_NK = -torch.log(-torch.log(uniform_NK)).to(logits_NK.device)
+    noisy = ((logits_NK + noise_NK) / temperature).split(list(counts), dim=1)
+    soft_NK = torch.cat([torch.softmax(column_Nk, dim=1) for column_Nk in noisy], dim=1)
+    if not straight:
+        return soft_NK
+    maxima = [functional.one_hot(column_Nk.argmax(1), column_Nk.shape[1]) for column_Nk in noisy]
+    return torch.cat(maxima, dim=1) - soft_NK.detach() + soft_NK
 
 
 class CodeGenerator(Generator):
@@ -86,99 +173,6 @@ class CodeGenerator(Generator):
         raise NotImplementedError
 
 
-def draw_codes(logits_NK: Tensor, uniforms_ND: Tensor, counts: Sequence[int]) -> Tensor:
-    """Return code + position inside the code, float64 (N, D).
-
-    The inverse of each column's distribution function; what is left of the uniform number inside
-    its code is again uniform, and becomes the position.
-    """
-    columns = [
-        _invert(torch.softmax(logits_Nk.double(), dim=1), uniform_N.double())
-        for logits_Nk, uniform_N in zip(
-            logits_NK.split(list(counts), dim=1), uniforms_ND.unbind(1), strict=True
-        )
-    ]
-    return torch.stack(columns, dim=1)
-
-
-def _invert(shares_Nk: Tensor, uniform_N: Tensor) -> Tensor:
-    """Return the first code whose cumulated share exceeds the number, and how far into it."""
-    sums_Nk = shares_Nk.cumsum(1)
-    reached_N1 = (uniform_N * sums_Nk[:, -1])[:, None].contiguous()
-    code_N1 = torch.searchsorted(sums_Nk, reached_N1, right=True).clamp_max(shares_Nk.shape[1] - 1)
-    share_N1 = shares_Nk.gather(1, code_N1)
-    before_N1 = sums_Nk.gather(1, code_N1) - share_N1
-    position_N1 = ((reached_N1 - before_N1) / share_N1).clamp(0, 1 - 2**-20)
-    return (code_N1 + position_N1)[:, 0]
-
-
-def one_hot(codes_ND: Tensor, counts: Sequence[int]) -> Tensor:
-    """Return `reals_NK`: one 1 in each column's block of codes."""
-    first_D = torch.tensor([0, *counts[:-1]], device=codes_ND.device).cumsum(0)
-    reals_NK = torch.zeros(len(codes_ND), sum(counts), device=codes_ND.device)
-    return reals_NK.scatter_(1, codes_ND + first_D, 1.0)
-
-
-def fill_packs(rows: int, pack: int) -> Tensor:
-    """Return row numbers that fill whole packs: all of them, then the first ones again."""
-    return torch.arange(-(-rows // pack) * pack) % rows
-
-
-def relax(
-    logits_NK: Tensor,
-    counts: Sequence[int],
-    stream: torch.Generator,
-    *,
-    temperature: float,
-    straight: bool,
-) -> Tensor:
-    """Return a differentiable draw of every column: Gumbel softmax, (N, K).
-
-    softmax((logits + Gumbel noise) / temperature): Jang et al., "Categorical reparameterization
-    with Gumbel-softmax" (2017), equation 2. `straight`: the values are the one-hot vectors of its
-    maxima, the gradients its own (straight-through, section 2.2).
-    """
-    uniform_NK = torch.rand(logits_NK.shape, generator=stream).clamp_(1e-9, 1 - 1e-7)
-    noise_NK = -torch.log(-torch.log(uniform_NK)).to(logits_NK.device)
-    noisy = ((logits_NK + noise_NK) / temperature).split(list(counts), dim=1)
-    soft_NK = torch.cat([torch.softmax(column_Nk, dim=1) for column_Nk in noisy], dim=1)
-    if not straight:
-        return soft_NK
-    maxima = [functional.one_hot(column_Nk.argmax(1), column_Nk.shape[1]) for column_Nk in noisy]
-    return torch.cat(maxima, dim=1) - soft_NK.detach() + soft_NK
-
-
-SLOPE = 0.2
-"""Of the leaky ReLU, for negative inputs."""
-
-
-def linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a linear layer whose weights are drawn later, and touch no global randomness."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    return layer
-
-
-def dense_stack(inputs: int, width: int, depth: int) -> nn.Sequential:
-    """Return `depth` linear layers of `width` units, each with a leaky ReLU."""
-    layers: list[nn.Module] = []
-    for index in range(depth):
-        layers += [linear(width if index else inputs, width), nn.LeakyReLU(SLOPE)]
-    return nn.Sequential(*layers)
-
-
-@torch.no_grad()
-def initialise(network: nn.Module, stream: torch.Generator) -> None:
-    """Draw linear layers from the stream: uniform in ±1/√inputs, biases too.
-
-    LeCun et al., "Efficient backprop" (1998), section 4.6, times 1/√3.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            module.weight.uniform_(-bound, bound, generator=stream)
-            module.bias.uniform_(-bound, bound, generator=stream)
-
-
 class GivenGenerator(CodeGenerator):
     """Draws codes given the exact codes of some columns.
 
@@ -213,12 +207,11 @@ class GivenGenerator(CodeGenerator):
 
     def draw_free(self, normal_NZ: Tensor, uniforms_NU: Tensor) -> Tensor:
         """Return code + position, float64 (N, D); no column is given."""
-        exact_NK = normal_NZ.new_zeros(len(normal_NZ), sum(self.counts))
-        none_ND = torch.zeros(
-            len(normal_NZ), len(self.counts), dtype=torch.bool, device=normal_NZ.device
-        )
+        N, D = len(normal_NZ), len(self.counts)
+        exact_NK = normal_NZ.new_zeros(N, sum(self.counts))
+        none_ND = torch.zeros(N, D, dtype=torch.bool, device=normal_NZ.device)
         logits_NK = self.draw_logits(normal_NZ, self.inputs(exact_NK, none_ND, uniforms_NU))
-        return draw_codes(logits_NK, uniforms_NU[:, : len(self.counts)], self.counts)
+        return draw_codes(logits_NK, uniforms_NU[:, :D], self.counts)
 
     def draw_allowed(self, normal_NZ: Tensor, uniforms_NU: Tensor, allowed_NK: Tensor) -> Tensor:
         """Return code + position, float64 (N, D), with allowed codes in the given columns."""
@@ -230,13 +223,6 @@ class GivenGenerator(CodeGenerator):
         inputs_NK = self.inputs(one_hot(exact_ND.long(), self.counts), given_ND, uniforms_NU)
         drawn_ND = draw_codes(self.draw_logits(normal_NZ, inputs_NK), uniforms_ND, self.counts)
         return torch.where(given_ND, exact_ND, drawn_ND)
-
-
-FREE_SHARE = 0.5
-"""Training rows in which no column but perhaps the label is given."""
-
-LABEL_SHARE = 0.75
-"""Training rows in which the label is given: rows are mostly asked for by class."""
 
 
 class OneShotGenerator(GivenGenerator):
@@ -291,8 +277,8 @@ class OneShotGenerator(GivenGenerator):
 class OneShotDiscriminator(Discriminator):
     """Dense layers from one-hot vectors to the logit, of `pack` neighbouring rows at once.
 
-    Lin et al., "PacGAN: the power of two samples in generative adversarial networks" (2018): who
-    sees several rows of one kind together sees what is missing.
+    Lin et al., "PacGAN: the power of two samples in generative adversarial networks" (2018): in
+    several rows together it can see that values are missing.
     """
 
     def __init__(self, config: ResolvedConfig, codec: CodeCounts) -> None:

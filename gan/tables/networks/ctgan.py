@@ -38,7 +38,7 @@ MOMENTUM = 0.1
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation (Ioffe & Szegedy, 2015) that is told whether it learns."""
+    """Batch normalisation (Ioffe & Szegedy, 2015); an argument says whether it learns."""
 
     mean_H: Tensor
     variance_H: Tensor
@@ -137,7 +137,7 @@ class CtganGenerator(GivenGenerator):
     def _choose(
         self, codes_ND: Tensor, reals_NK: Tensor, stream: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return a row of the batch for each place, and the column that its condition names."""
+        """Return a row of the batch for each fake, and the column that its condition names."""
         N, D = codes_ND.shape
         weight_K = torch.log1p(self.seen_K).float() / reals_NK.sum(0).clamp_min(1)
         weight_DN = weight_K[codes_ND + self.first_D].T.cpu()

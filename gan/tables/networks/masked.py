@@ -6,17 +6,16 @@ d depends on the first d columns only, so each is computed once per row when sam
 is a set of allowed codes per column; units of every degree see it, so a value that is given in the
 last column also changes the first. Codes that are not allowed have probability zero.
 
+Weights per code come from a basis in which neighbouring codes of an ordered column share strength:
+a vector of its own for every one of a hundred bins would learn from a hundredth of the rows. A
+code's vector is a sum of nodes that lie 4, 8, 16 … codes apart, each counted linearly by its
+distance: a piecewise linear function of the code, and a bin is seen through its neighbours too.
+Codes of one value, such as zero or null, and those of short columns and categories have a vector of
+their own.
+
 Shapes: N rows, D columns in the network's order, K codes of all columns side by side, H hidden
-units sorted by degree, B rows of a table's basis, G units of the condition, C conditions.
-
-Tables of vectors per code in which neighbouring codes of an ordered column share strength.
-
-A vector of its own for every one of a hundred bins learns from a hundredth of the rows. So a code's
-vector is a sum of nodes that lie 4, 8, 16 … codes apart, each counted linearly by its distance: a
-piecewise linear function of the code, and a bin is seen through its neighbours too. Codes of one
-value, such as zero or null, and those of short columns and categories have a vector of their own.
-
-Shapes: K codes of all columns side by side, B rows of the basis, H units, M pairs of code and row.
+units sorted by degree, B rows of the basis, G units of the condition, C conditions, M pairs of code
+and row of the basis, or given values of a batch.
 """
 
 from collections.abc import Callable
@@ -47,12 +46,18 @@ from gan.tables.networks.masked_conditional import (
 
 SPACING, GROWTH = 4, 2
 """Codes between the finest nodes; and how many times as far apart each next coarser set is."""
-
 COARSE = 32
 """Codes between nodes that count fully where finer ones are damped, see `Basis.damping_B`."""
-
 SHORT = 24
 """In columns of fewer codes every code has its own vector too."""
+BIAS_SCALE = 8.0
+"""Parameters of single codes are multiplied by this: Adam moves all parameters by equal steps,
+and the logarithm of a rare code's frequency is far away."""
+CONDITION_UNITS = 128
+"""Length of the vector that encodes the condition, before it goes to every hidden unit."""
+
+Drop = Callable[[Tensor], Tensor]
+"""Drops hidden units in training."""
 
 
 class Node(NamedTuple):
@@ -77,7 +82,7 @@ class Basis(nn.Module):
     functions are sought. Adam moves every parameter by equal steps: who counts less learns less."""
 
     def __init__(self, layout: UnitLayout) -> None:
-        """Place the nodes of all columns."""
+        """Lay out the nodes of all columns."""
         super().__init__()
         codes: list[list[Node]] = []
         columns: list[int] = []
@@ -131,10 +136,8 @@ class _Expand(torch.autograd.Function):
         return table_BH, None
 
 
-def _sums(places_M: Tensor, table: Tensor, starts: Tensor, shares_M: Tensor) -> Tensor:
-    return functional.embedding_bag(
-        places_M, table, starts, mode="sum", per_sample_weights=shares_M
-    )
+def _sums(rows_M: Tensor, table: Tensor, starts: Tensor, shares_M: Tensor) -> Tensor:
+    return functional.embedding_bag(rows_M, table, starts, mode="sum", per_sample_weights=shares_M)
 
 
 def _starts(keys_M: Tensor, keys: int) -> Tensor:
@@ -175,18 +178,6 @@ def place_nodes(
     return column, spacings
 
 
-BIAS_SCALE = 8.0
-"""Parameters of single codes are multiplied by this: Adam moves all parameters by equal steps,
-and the logarithm of a rare code's frequency is far away."""
-
-CONDITION_UNITS = 128
-"""Length of the vector that says what is given, before it goes to every hidden unit."""
-
-
-Drop = Callable[[Tensor], Tensor]
-"""Drops hidden units in training."""
-
-
 class MaskedAutoregressive(Generator):
     """Codes from uniform numbers, one per column, by the inverse of each distribution function."""
 
@@ -194,7 +185,7 @@ class MaskedAutoregressive(Generator):
 
     order_D: Tensor
     first_D: Tensor
-    codec_places_K: Tensor
+    codec_index_K: Tensor
     input_shares_BH: Tensor
     hidden_mask_HH: Tensor
     output_mask_BH: Tensor
@@ -227,7 +218,7 @@ class MaskedAutoregressive(Generator):
         for name, tensor in {
             "order_D": torch.tensor(layout.order),
             "first_D": self.partitions.first_D,
-            "codec_places_K": codes_in_order(codec, layout),
+            "codec_index_K": codes_in_order(codec, layout),
             "input_shares_BH": (degree_H > column_B1) * damping_B1 ** (1 + of_label_H.float()),
             "hidden_mask_HH": (degree_H[:, None] >= degree_H).float(),
             "output_mask_BH": (degree_H <= column_B1).float(),
@@ -329,8 +320,8 @@ class MaskedAutoregressive(Generator):
             ConfigError: a condition allows no value of some column.
         """
         if allowed_CK is None:
-            allowed_CK = np.ones((1, len(self.codec_places_K)), dtype=bool)
-        allowed = torch.from_numpy(allowed_CK).to(self.order_D.device)[:, self.codec_places_K]
+            allowed_CK = np.ones((1, len(self.codec_index_K)), dtype=bool)
+        allowed = torch.from_numpy(allowed_CK).to(self.order_D.device)[:, self.codec_index_K]
         layout = self.layout
         for index, allowed_CJ in zip(layout.order, allowed.split(layout.counts, 1), strict=True):
             if not bool(allowed_CJ.any(1).all()):
@@ -347,7 +338,7 @@ class MaskedAutoregressive(Generator):
 
 
 def inform_of_sets(sets: AllowedCodes, partitions: Partitions, weights: Weights) -> Tensor:
-    """Return what sets add to the first layer, (N, H): what `masked_sampling.inform` returns.
+    """Return what sets add to the first layer, (N, H): what `masked_conditional.inform` returns.
 
     The codes of a set lie side by side, so its sum is the difference of two running sums; those
     are float64, or the sums of rare codes would drown.
@@ -359,9 +350,9 @@ def inform_of_sets(sets: AllowedCodes, partitions: Partitions, weights: Weights)
     every_DG = _pooled(running, partitions.first_D.to(device), ends_D.to(device))
     rows_M, columns_M = (each.to(device) for each in sets.given_ND.nonzero(as_tuple=True))
     low_M, high_M = sets.low_ND[sets.given_ND], sets.high_ND[sets.given_ND]
-    said_MG = _pooled(running, low_M.to(device), high_M.to(device)) - every_DG[columns_M]
-    said_NG = said_MG.new_zeros(len(sets.given_ND), said_MG.shape[1])
-    return said_NG.index_add(0, rows_M, said_MG) @ weights.condition_GH
+    added_MG = _pooled(running, low_M.to(device), high_M.to(device)) - every_DG[columns_M]
+    added_NG = added_MG.new_zeros(len(sets.given_ND), added_MG.shape[1])
+    return added_NG.index_add(0, rows_M, added_MG) @ weights.condition_GH
 
 
 def _pooled(running: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -1,35 +1,25 @@
-"""Sampling from a masked autoregressive network: every hidden unit is computed once per row.
+"""Conditions and sampling of a masked autoregressive network.
 
-Column p needs the units of degree up to p. Those of lower degree are there already, so the step to
-column p computes the units of degree p alone, then its codes. Units of degree 0 depend on nothing
-but the condition: they are computed once per condition and become part of the biases.
+Layout. Columns have an order of the network's own; hidden units are sorted by degree, the number of
+columns they may see.
 
-Shapes: N rows, D columns in the network's order, K codes of all columns side by side, H hidden
-units sorted by degree (T of degree 0), C conditions, U units of one
-degree, J codes of one column, P columns before it.
+Sampling computes every hidden unit once per row. Column p needs the units of degree up to p. Those
+of lower degree are there already, so the step to column p computes the units of degree p alone,
+then its codes. Units of degree 0 depend on nothing but the condition: they are computed once per
+condition and become part of the biases.
 
-Random conditions for training: any subset of columns, each given exactly or as a set of codes.
-
-A set is a cell of a random partition that does not depend on the row: the row only says in which
-cell it lies. So p(set | row) is the same for every row that the set allows, and the network learns
+Training draws random conditions: any subset of columns, each given exactly or as a set of codes. A
+set is a cell of a random partition that does not depend on the row: the row only says in which cell
+it lies. So p(set | row) is the same for every row that the set allows, and the network learns
 p(row | row in set) itself, not a distribution tilted by how sets were drawn.
 
-Shapes: N rows, D columns in the order of the network, K codes of all columns side by side, M
-given values.
-
-Columns in the order of the network, and the weights as products use them.
-
-Shapes: K codes of all columns side by side, H hidden units sorted by degree, G units
-of the condition.
-
-The likelihood of codes under conditions, with its gradient.
-
 Shapes: N rows, D columns in the network's order, K codes of all columns side by side, J codes of
-one column, M rows whose set of a column has several codes.
+one column, H hidden units (T of degree 0, U of one degree), G units of the condition, C conditions,
+P columns before a column, M rows whose set of a column has several codes.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +29,18 @@ from torch.nn import functional
 
 FEWEST_UNITS = 8
 """Hidden units of a degree, however many columns there are."""
+LARGEST_BELOW_ONE = 1 - 2.0**-24
+"""The largest float32 below 1."""
+FREE_SHARE = 0.5
+"""Rows that train without any condition."""
+FEW_SHARE, FEW_COLUMNS = 0.25, 3
+"""Rows in which 1 to so many columns are given, as users do; in the others any number."""
+EXACT_SHARE = 0.4
+"""Of the given columns, those whose value is given itself."""
+CUTS = 3
+"""A partition has 1 to so many cuts."""
+SHUFFLED_SHARE = 0.1
+"""Of the steps, those in which ordered columns too are cut in a random order of their codes."""
 
 
 class CodedColumn(Protocol):
@@ -86,18 +88,11 @@ class UnitLayout(NamedTuple):
     """Of the last degree, when the last column is the label; else 0."""
 
 
-def codes_in_order(codec: CodecShape, layout: UnitLayout) -> Tensor:
-    """Return the codec's place of every code, in the network's order, (K,)."""
-    first = [0, *itertools.accumulate(column.codes for column in codec.columns)]
-    places = [torch.arange(first[index], first[index + 1]) for index in layout.order]
-    return torch.cat(places)
-
-
 def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> UnitLayout:
     """Return the layout: columns of few codes first, the label last; every degree's share of units.
 
     Degree 0, which sees the condition alone, has `trunk` units; the others share `width`, and the
-    label gets `label_width` more: only its own units see all that speaks of it.
+    label gets `label_width` more: only its own units see every other column.
     """
     columns = codec.columns
     order = sorted(
@@ -121,6 +116,12 @@ def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> Unit
     )
 
 
+def codes_in_order(codec: CodecShape, layout: UnitLayout) -> Tensor:
+    """Return the codec's index of every code, in the network's order, (K,)."""
+    first = [0, *itertools.accumulate(column.codes for column in codec.columns)]
+    return torch.cat([torch.arange(first[i], first[i + 1]) for i in layout.order])
+
+
 class Weights(NamedTuple):
     """A network's weights: one vector per code, what a unit may not see is zero."""
 
@@ -137,15 +138,11 @@ class Weights(NamedTuple):
     bias_K: Tensor
 
 
-LARGEST_BELOW_ONE = 1 - 2.0**-24
-"""The largest float32 below 1."""
-
-
 class Step(NamedTuple):
     """What one column takes: its units from the columns and units before, then its codes."""
 
     units: slice
-    """Place of its units among those of degree 1 and more."""
+    """Range of its units among those of degree 1 and more."""
     inputs_KU: Tensor
     """One vector per code of the columns before."""
     first_CU: Tensor
@@ -173,15 +170,39 @@ class MaskedSampler:
         self.order, self.trunk = layout.order, layout.widths[0]
         self.first = [0, *itertools.accumulate(layout.counts)]
         self.conditions, self.layers = len(allowed_CK), len(weights.hidden_HH) + 1
-        constants = _fold(weights, layout, allowed_CK)
         units = [0, *itertools.accumulate(layout.widths)]
         self.units = units[-1] - self.trunk
-        self.steps = [
-            _step(weights, constants, slice(*codes), slice(*own), self.trunk)
-            for codes, own in zip(
-                itertools.pairwise(self.first), itertools.pairwise(units), strict=True
+        self.steps = list(self._prepare(weights, layout, allowed_CK, units))
+
+    def _prepare(
+        self, weights: Weights, layout: UnitLayout, allowed_CK: Tensor, units: Sequence[int]
+    ) -> Iterator[Step]:
+        """Yield the step to each column.
+
+        What the condition and the units of degree 0 give each layer and the codes is computed here,
+        once per condition.
+        """
+        trunk = self.trunk
+        first_CH = weights.bias_H + inform(allowed_CK, layout.counts, weights)
+        units_CT, hidden = functional.relu(first_CH[:, :trunk]), []
+        for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
+            hidden.append(units_CT @ weight_HH[:, :trunk].T + bias_H)
+            units_CT = units_CT + functional.relu(hidden[-1][:, :trunk])
+        codes_CK = units_CT @ weights.outputs_KH[:, :trunk].T + weights.bias_K
+        codes_CK = codes_CK.masked_fill(~allowed_CK, -torch.inf)
+        columns = zip(itertools.pairwise(self.first), itertools.pairwise(units), strict=True)
+        for (first, end), (begin, stop) in columns:
+            codes, own = slice(first, end), slice(begin, stop)
+            seen = slice(trunk, max(own.stop, trunk))
+            yield Step(
+                slice(own.start - trunk, own.stop - trunk),
+                weights.inputs_KH[: codes.start, own].contiguous(),
+                first_CH[:, own].contiguous(),
+                tuple(weight_HH[own, seen].T.contiguous() for weight_HH in weights.hidden_HH),
+                tuple(bias_CH[:, own].contiguous() for bias_CH in hidden),
+                weights.outputs_KH[codes, seen].T.contiguous(),
+                codes_CK[:, codes].contiguous(),
             )
-        ]
 
     def __call__(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return code + position in the code of every column, float64 (N, D), in codec order.
@@ -191,67 +212,30 @@ class MaskedSampler:
             labels_N: row of the conditions that a record obeys; ignored when there is only one.
         """
         N, D = z_NZ.shape
-        places_ND = torch.empty(N, D, dtype=torch.int64, device=z_NZ.device)
+        codes_ND = torch.empty(N, D, dtype=torch.int64, device=z_NZ.device)
         samples_ND = torch.empty(N, D, dtype=torch.float64, device=z_NZ.device)
         layers = z_NZ.new_empty(self.layers, N, self.units)
         rows_N = labels_N if self.conditions > 1 else None
         for column, step in enumerate(self.steps):
             if column:
-                self._compute(step, places_ND[:, :column], layers, rows_N)
+                self._compute(step, codes_ND[:, :column], layers, rows_N)
             logits_NJ = layers[-1, :, : step.units.stop] @ step.outputs_HJ + _rows(
                 step.bias_CJ, rows_N
             )
-            codes_N, along_N = invert(logits_NJ, z_NZ[:, column])
-            places_ND[:, column] = codes_N + self.first[column]
-            samples_ND[:, self.order[column]] = codes_N + along_N.double()
+            codes_N, position_N = invert(logits_NJ, z_NZ[:, column])
+            codes_ND[:, column] = codes_N + self.first[column]
+            samples_ND[:, self.order[column]] = codes_N + position_N.double()
         return samples_ND
 
-    def _compute(
-        self, step: Step, places_NP: Tensor, layers: Tensor, rows_N: Tensor | None
-    ) -> None:
+    def _compute(self, step: Step, codes_NP: Tensor, layers: Tensor, rows_N: Tensor | None) -> None:
         """Fill in the units of one degree, layer by layer."""
         own = step.units
-        inputs_NU = functional.embedding_bag(places_NP, step.inputs_KU, mode="sum")
+        inputs_NU = functional.embedding_bag(codes_NP, step.inputs_KU, mode="sum")
         layers[0, :, own] = functional.relu_(inputs_NU + _rows(step.first_CU, rows_N))
         for index, (weight, bias_CU) in enumerate(zip(step.hidden, step.hidden_bias, strict=True)):
             below = layers[index, :, : own.stop]
             inner_NU = functional.relu_(below @ weight + _rows(bias_CU, rows_N))
             layers[index + 1, :, own] = layers[index, :, own] + inner_NU
-
-
-class Constants(NamedTuple):
-    """What depends on the condition alone."""
-
-    first_CH: Tensor
-    hidden_CH: tuple[Tensor, ...]
-    """Of each layer after the first."""
-    codes_CK: Tensor
-
-
-def _fold(weights: Weights, layout: UnitLayout, allowed_CK: Tensor) -> Constants:
-    """Return what the condition and the units of degree 0 give each layer and the codes."""
-    trunk = layout.widths[0]
-    first_CH = weights.bias_H + inform(allowed_CK, layout.counts, weights)
-    units_CT, hidden = functional.relu(first_CH[:, :trunk]), []
-    for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
-        hidden.append(units_CT @ weight_HH[:, :trunk].T + bias_H)
-        units_CT = units_CT + functional.relu(hidden[-1][:, :trunk])
-    codes_CK = units_CT @ weights.outputs_KH[:, :trunk].T + weights.bias_K
-    return Constants(first_CH, tuple(hidden), codes_CK.masked_fill(~allowed_CK, -torch.inf))
-
-
-def _step(weights: Weights, constants: Constants, codes: slice, own: slice, trunk: int) -> Step:
-    """Return the step to a column: its codes, and its units among all."""
-    seen = slice(trunk, max(own.stop, trunk))
-    return Step(
-        slice(own.start - trunk, own.stop - trunk),
-        weights.inputs_KH[: codes.start, own].contiguous(),
-        constants.first_CH[:, own].contiguous(),
-        tuple(weight_HH[own, seen].T.contiguous() for weight_HH in weights.hidden_HH),
-        tuple(bias_CH[:, own].contiguous() for bias_CH in constants.hidden_CH),
-        weights.outputs_KH[codes, seen].T.contiguous(),
-        constants.codes_CK[:, codes].contiguous(),
-    )
 
 
 def inform(allowed_CK: Tensor, counts: tuple[int, ...], weights: Weights) -> Tensor:
@@ -270,7 +254,7 @@ def inform(allowed_CK: Tensor, counts: tuple[int, ...], weights: Weights) -> Ten
 
 
 def invert(logits_NJ: Tensor, uniform_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the code at which the distribution function passes a uniform number, and how far in.
+    """Return the code at which the distribution function passes a uniform number, and the position.
 
     The position in [0, 1) is what is left of the uniform number: itself uniform, so that no second
     one is needed for the value inside a code. A code of probability zero is never returned.
@@ -282,8 +266,8 @@ def invert(logits_NJ: Tensor, uniform_N: Tensor) -> tuple[Tensor, Tensor]:
     codes_N1 = torch.searchsorted(sums_NJ, sought_N1, right=True)
     start_N1 = sums_NJ.gather(1, (codes_N1 - 1).clamp(min=0)) * (codes_N1 > 0)
     end_N1 = sums_NJ.gather(1, codes_N1)
-    along_N1 = (sought_N1 - start_N1) / (end_N1 - start_N1)
-    return codes_N1[:, 0], along_N1[:, 0].clamp(0, LARGEST_BELOW_ONE)
+    position_N1 = (sought_N1 - start_N1) / (end_N1 - start_N1)
+    return codes_N1[:, 0], position_N1[:, 0].clamp(0, LARGEST_BELOW_ONE)
 
 
 def _rows(table_CX: Tensor, rows_N: Tensor | None) -> Tensor:
@@ -291,34 +275,18 @@ def _rows(table_CX: Tensor, rows_N: Tensor | None) -> Tensor:
     return table_CX if rows_N is None else table_CX[rows_N]
 
 
-FREE_SHARE = 0.5
-"""Rows that train without any condition."""
-
-FEW_SHARE, FEW_COLUMNS = 0.25, 3
-"""Rows in which 1 to so many columns are given, as people ask; in the others any number."""
-
-EXACT_SHARE = 0.4
-"""Of the given columns, those whose value is given itself."""
-
-CUTS = 3
-"""A partition has 1 to so many cuts."""
-
-SHUFFLED_SHARE = 0.1
-"""Of the steps, those in which ordered columns too are cut in a random order of their codes."""
-
-
 class AllowedCodes(NamedTuple):
     """Which codes each row allows: those whose rank is in [low, high) of their column."""
 
     codes_K: Tensor
-    """Code (counted over all columns) at each rank; columns stay in their places."""
+    """Code (counted over all columns) at each rank; the order of the columns stays."""
     ranks_K: Tensor
     """Rank of each code (counted over all columns): the inverse of `codes_K`."""
     low_ND: Tensor
     high_ND: Tensor
     """Counted over all columns; a column's first and last rank + 1 when it is not given."""
     given_ND: Tensor
-    """Whether anything is said of the column."""
+    """Whether the column has a condition."""
 
     def to(self, device: torch.device) -> "AllowedCodes":
         """Return the sets on a device."""
@@ -329,7 +297,7 @@ class Partitions:
     """Draws the conditions of a batch."""
 
     def __init__(self, layout: UnitLayout) -> None:
-        """Take the number of codes of each column, and whether their order means something."""
+        """Keep the number of codes of each column, and whether their order means something."""
         counts_D = torch.tensor(layout.counts)
         self.counts_D = counts_D
         self.first_D = counts_D.cumsum(0) - counts_D
@@ -372,10 +340,10 @@ class Partitions:
 
     def _order(self, numbers: torch.Generator) -> Tensor:
         """Return the codes in an order that shuffles those of unordered columns."""
-        place_K = torch.rand(len(self.column_K), generator=numbers, dtype=torch.float64)
+        key_K = torch.rand(len(self.column_K), generator=numbers, dtype=torch.float64)
         if torch.rand((), generator=numbers) >= SHUFFLED_SHARE:
-            place_K = torch.where(self.ordered_K, 0.0, place_K)
-        return torch.argsort(self.column_K + place_K, stable=True)
+            key_K = torch.where(self.ordered_K, 0.0, key_K)
+        return torch.argsort(self.column_K + key_K, stable=True)
 
     def _cells(self, rank_ND: Tensor, numbers: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the first rank and the last rank + 1 of the cell of a random partition."""
@@ -383,8 +351,8 @@ class Partitions:
         used_ND = torch.randint(1, CUTS + 1, (N, D), generator=numbers)
         low_ND, high_ND = torch.zeros_like(rank_ND), self.counts_D.expand(N, D)
         for number in range(CUTS):
-            places_ND = torch.rand(N, D, generator=numbers) * (self.counts_D - 1)
-            cut_ND = torch.where(number < used_ND, places_ND.long() + 1, 0)
+            drawn_ND = torch.rand(N, D, generator=numbers) * (self.counts_D - 1)
+            cut_ND = torch.where(number < used_ND, drawn_ND.long() + 1, 0)
             below_ND = cut_ND <= rank_ND
             low_ND = torch.where(below_ND, torch.maximum(low_ND, cut_ND), low_ND)
             high_ND = torch.where(below_ND, high_ND, torch.minimum(high_ND, cut_ND))

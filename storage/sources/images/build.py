@@ -67,7 +67,7 @@ class ImagesBuilder(Builder):
             return ImageFolderSource(config, found)
         if config.modality == "auto" and find_image_column(found.parquet) is None:
             return None
-        return ParquetImages(found.parquet)
+        return ParquetImages(config, found.parquet)
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:  # noqa: ARG002
         """Return label, where it comes from, and size; `min_group` changes no image."""

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from storage.errors import SourceError
-from storage.sources.builder import FileSource, Source, SourceDescription, missing_column
+from storage.sources.builder import (
+    FileSource,
+    ParquetSource,
+    Source,
+    SourceDescription,
+    missing_column,
+)
 from storage.sources.config import SourceConfig, path_selector
 from storage.sources.files import (
     REMOTE_THREADS,
@@ -176,12 +182,11 @@ def _batched(files: Sequence[ObjectInfo], most_rows: int) -> Iterator[list[Objec
     yield batch
 
 
-class ParquetImages(FileSource, ImageSource):
+class ParquetImages(ImageSource, ParquetSource):
     """The rows of one or more Parquet files with equal columns, one of them of images."""
 
-    def __init__(self, files: ParquetFiles) -> None:
-        super().__init__(files.found)
-        self._files = files
+    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
+        super().__init__(config, files)
         image = find_image_column(files)
         if image is None:
             columns = ", ".join(f"{field.name!r} ({field.type})" for field in files.schema)
@@ -191,11 +196,6 @@ class ParquetImages(FileSource, ImageSource):
             )
             raise SourceError(msg)
         self._image = image
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """Counts from the footers."""
-        return self._described("parquet", self._files.rows, self._known_columns())
 
     def column_type(self, name: str) -> pa.DataType:
         """Return the type of the column in the first file, dictionaries resolved."""

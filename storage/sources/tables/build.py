@@ -34,7 +34,7 @@ from storage.sources.builder import (
     check_trained_classes,
     first_few,
     listed,
-    write_arrow,
+    write_splits,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
@@ -97,10 +97,6 @@ class TablesBuilder(Builder):
         """Return the width of the table."""
         return f"rows of {len(schema)} columns"
 
-    def libraries(self) -> Mapping[str, str]:
-        """Return pyarrow's version, which reads the files."""
-        return {"pyarrow": pa.__version__}
-
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, understand, decide the splits, and write one file per split."""
         rows = read_rows(job)
@@ -123,13 +119,10 @@ class TablesBuilder(Builder):
         )
         schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
         table = table.replace_schema_metadata(schema.metadata)
-        counts: dict[str, ClassCounts] = {}
-        files: dict[str, tuple[str, ...]] = {}
-        for number, name in enumerate(SPLITS):
-            part = table.filter(pa.array(assignment.splits_N == number))
-            write_arrow(folder / f"{name}.arrow", part)
-            files[name] = (f"{name}.arrow",)
-            counts[name] = _classes(job.config, part, inferred.columns)
+        parts = write_splits(folder, table, assignment.splits_N)
+        counts = {
+            name: _classes(job.config, part, inferred.columns) for name, part in parts.items()
+        }
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
         if not any(
@@ -138,11 +131,7 @@ class TablesBuilder(Builder):
             check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=assignment.rule,
-            files=files,
-            rows={
-                name: int((assignment.splits_N == number).sum())
-                for number, name in enumerate(SPLITS)
-            },
+            rows={name: len(part) for name, part in parts.items()},
             class_counts=counts,
             skipped=rows.skipped,
             notes=(*rows.notes, *inferred.notes, *sum_notes, *assignment.notes),

@@ -8,14 +8,13 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.sources.builder import FileSource, Source, SourceDescription, listed, missing_column
+from storage.sources.builder import ParquetSource, Source, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.tables.types import plain_table, unified
@@ -74,20 +73,14 @@ def unread_columns(config: SourceConfig) -> frozenset[str]:
     return dropped_columns(config) - {config.split.column, config.split.group_by}
 
 
-class ParquetTable(FileSource, TableSource):
+class ParquetTable(TableSource, ParquetSource):
     """The rows of one or more Parquet files with equal columns."""
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
-        super().__init__(files.found)
-        self._files = files
+        super().__init__(config, files)
         self._dropped = unread_columns(config)
         for footer in files.footers.values():
             check_distinct_names(self.uri, footer.schema.names)
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """Counts from the footers."""
-        return self._described("parquet", self._files.rows, self._files.schema.names)
 
     def schema(self) -> pa.Schema:
         """Return the first file's."""

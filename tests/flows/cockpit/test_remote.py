@@ -91,9 +91,8 @@ def test_without_git_a_sentence_says_so(monkeypatch):
 def test_a_login_is_never_shown(monkeypatch, tmp_path):
     place = "git+https://me:open-sesame@host.example/team/repo@main#recipes"
     assert shown(place) == "git+https://host.example/team/repo@main#recipes"
-    wanted = parse_git(place)
-    assert wanted.url == "https://me:open-sesame@host.example/team/repo"
-    assert (wanted.ref, wanted.inside) == ("main", "recipes")
+    url = "https://me:open-sesame@host.example/team/repo"
+    assert parse_git(place) == (url, "main", "recipes")
     said = "fatal: unable to access 'https://me:open-sesame@host.example/team/repo/': no route"
     failed = subprocess.CompletedProcess([], 128, stdout="", stderr=said)
     monkeypatch.setattr(recipes.shutil, "which", lambda _: "/usr/bin/git")
@@ -105,7 +104,7 @@ def test_a_login_is_never_shown(monkeypatch, tmp_path):
 
 def test_ssh_keeps_its_user_for_git_alone():
     wanted = parse_git("git+ssh://git@host.example/team/repo@v2")
-    assert (wanted.url, wanted.ref) == ("ssh://git@host.example/team/repo", "v2")
+    assert wanted == ("ssh://git@host.example/team/repo", "v2", "")
 
 
 def test_recipes_right_below_a_prefix_of_s3_are_found(s3_profile, s3_uri, monkeypatch):

@@ -13,22 +13,23 @@ import httpx
 import pytest
 
 from flows.cockpit.local import Cockpit, answers, start_server, stop
-from flows.tracked.gpu_lease import GpuPool, configured_pool
 from flows.train import gpu_lease
+from storage.stores.settings import load_settings
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from flows.errors import LeaseLostError
 from flows.progress import StopSignal
-from flows.tracked.gpu_lease import GpuPool, gpu_lease
+from flows.tracked.gpu_lease import gpu_lease
 from gan.errors import Interrupted
+from storage.stores.settings import Settings
 
 stop, folder = StopSignal(), Path(sys.argv[1])
 def say(text):
     (folder / "waits").write_text(text)
 try:
-    with gpu_lease(GpuPool(name="gpus", lease_s=60), stop, say) as lease:
+    with gpu_lease(Settings(gpu_slot="gpus", gpu_lease_s=60), stop, say) as lease:
         (folder / "lease").write_text(str(lease))
         (folder / "holds").touch()
         while not (folder / "enough").exists():
@@ -68,7 +69,8 @@ def test_the_settings_name_the_pool(monkeypatch):
     monkeypatch.setenv("GANMILL_GPU_SLOT", "a100")
     monkeypatch.setenv("GANMILL_GPU_SLOTS", "4")
     monkeypatch.setenv("GANMILL_GPU_LEASE_S", "300")
-    assert configured_pool() == GpuPool(name="a100", slots=4, lease_s=300)
+    pool = load_settings()
+    assert (pool.gpu_slot, pool.gpu_slots, pool.gpu_lease_s) == ("a100", 4, 300)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +145,11 @@ def test_a_lease_that_was_taken_back_stops_the_holder_with_a_sentence(hold, serv
 
 def test_the_limit_gets_the_slots_of_the_settings_once(server):
     environment, limits = server
-    script = "from flows.cockpit.deployments import ensure_gpu_limit as e; print(e(), e())"
+    script = """
+from flows.tracked.gpu_lease import ensure_gpu_limit
+from storage.stores.settings import load_settings
+print(*(ensure_gpu_limit(load_settings()) for _ in range(2)))
+"""
     words = [sys.executable, "-c", script]
 
     def ensure(slots):

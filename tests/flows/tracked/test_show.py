@@ -9,7 +9,7 @@ import pytest
 
 from flows.progress import SilentReporter
 from flows.tracked import show
-from flows.tracked.nightly import SequentialTasks
+from flows.tracked.nightly import in_sequence
 from flows.tracked.show import ProgressArtifact
 
 
@@ -108,7 +108,7 @@ def test_every_task_waits_for_the_one_before_and_is_not_looked_through():
 
         return call
 
-    tasks = SequentialTasks()
-    first, nothing, last = (tasks.then(task(each)) for each in ("a", None, "c"))
+    runs = []
+    first, nothing, last = (in_sequence(task(each), runs) for each in ("a", None, "c"))
     assert (first(), nothing("a"), last("a", "b")) == ("a", None, "c")
     assert calls == [([], []), (["a"], ["a"]), (["a", "b"], ["a"])]

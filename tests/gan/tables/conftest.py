@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
-def truth_sampler(tmp_path_factory):
+def truth_sampler(trained_once):
     """The default generator, trained on the table of `known_truth`."""
-    from known_truth import trained
+    from known_truth import load_trained, train_on_truth
 
-    return trained(tmp_path_factory.mktemp("truth"))
+    return load_trained(trained_once("truth", train_on_truth))

@@ -7,7 +7,7 @@ from small_tables import with_meaning
 
 from gan.modalities import Options, Splits
 
-OPTIONS = Options(modality="tables", halves=20, replicates=6)
+OPTIONS = Options(halves=20, replicates=6)
 
 
 def shop(rows, seed=0):

@@ -43,13 +43,13 @@ RULES = [
 ]
 
 
-def trained(folder):
-    """Return a sampler of the default generator; it takes some seconds."""
+def train_on_truth(folder):
+    """Train the default generator; it takes some seconds."""
     records = with_meaning(
         truth(ROWS), constraints=RULES, min_group=5, kinds={"id": "key"}, forms={"id": "A99999"}
     )
     module = load_modality("tables")
-    codec = module.CODEC.fit(records, "kind")
+    codec = module.codec.fit(records, "kind")
     config = module.resolve(
         GeneratorConfig(preset="autoregressive"),
         TrainingConfig(budget_samples=90_000, device="cpu"),
@@ -57,4 +57,9 @@ def trained(folder):
         train_rows=ROWS,
         seed=0,
     )
-    return Sampler.load(train(config, codec, records, folder).snapshot)
+    train(config, codec, records, folder)
+
+
+def load_trained(folder):
+    """Return a sampler of what was trained into this folder."""
+    return Sampler.load(folder / "snapshot")

@@ -106,7 +106,7 @@ def test_what_cannot_be_filled_is_named(truth_sampler):
     with pytest.raises(DataError, match="'low' is string"):
         impute(truth_sampler, records.set_column(3, "low", pa.array(["a"] * 20)), 0)
     snapshot = dataclasses.replace(
-        truth_sampler.snapshot, codec=load_modality("images").CODEC(height=8, width=8, channels=1)
+        truth_sampler.snapshot, codec=load_modality("images").codec(height=8, width=8, channels=1)
     )
     other = Sampler.__new__(Sampler)
     other.snapshot = snapshot

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from masked_toys import ToyCodec, ToyColumn, make
+from safetensors.torch import load_file, save_file
 
 COUNTS = (3, 8, 4)
 CODEC = ToyCodec((ToyColumn(3), ToyColumn(8, "numeric", 5), ToyColumn(4)), label_column=2)
 ROWS = 100_000
 STEPS, RATE = 1500, 5e-3
+WEIGHTS = "weights.safetensors"
 
 
 def joint():
@@ -19,9 +21,8 @@ def joint():
     return weights / weights.sum()
 
 
-@pytest.fixture(scope="module")
-def network():
-    """Trained on rows of the joint distribution by its own loss."""
+def train_network(folder):
+    """Train on rows of the joint distribution by the network's own loss, and write its weights."""
     made = make(CODEC, width=64, label_width=0, vivid=False)
     places = np.random.default_rng(0).choice(joint().size, 300_000, p=joint().ravel())
     codes = torch.from_numpy(np.stack(np.unravel_index(places, COUNTS), axis=1))
@@ -33,6 +34,13 @@ def network():
         made.loss(codes[rows], numbers).backward()
         adam.step()
         adam.zero_grad()
+    save_file(made.state_dict(), folder / WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def network(trained_once):
+    made = make(CODEC, width=64, label_width=0, vivid=False)
+    made.load_state_dict(load_file(trained_once("joint", train_network) / WEIGHTS))
     return made.requires_grad_(False)
 
 

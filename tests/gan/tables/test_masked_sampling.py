@@ -25,7 +25,7 @@ def some_conditions():
 def column_by_column(network, latents, allowed, rows):
     """As `MODEL.logits` says it: one pass of the whole network for every column."""
     weights, counts = network.weights(), network.layout.counts
-    allowed_NK = torch.from_numpy(allowed)[rows][:, network.codec_places_K]
+    allowed_NK = torch.from_numpy(allowed)[rows][:, network.codec_index_K]
     said_NH = inform(allowed_NK, counts, weights)
     codes = torch.zeros(len(latents), len(counts), dtype=torch.int64)
     samples = torch.empty(latents.shape, dtype=torch.float64)

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from flows.report import render
-from gan.gate import GateConfig
+from gan.evaluation.reporting import bars
 from gan.modalities import Splits
 from gan.report import Ceiling, Evaluation, Figure, Measured, Metric, Report, ReportInputs
 from gan.tables.figures.columns import OTHERS, as_text
-from gan.tables.judge import pictures
+from gan.tables.judge import BARS, METRICS, figures
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 KINDS = {
@@ -115,7 +115,9 @@ def drawn(train, fakes=None, *, label="churned", confidential=True):
         confidential=confidential,
     )
     names = [name for name in train.column_names if name != "id"]
-    found = pictures(evaluation(names, rows // 2), inputs, GateConfig())
+    measured = evaluation(names, rows // 2)
+    groups = (bars(measured.metrics, group, METRICS) for group in BARS)
+    found = (*figures(measured, inputs), *(figure for figure in groups if figure))
     return {figure.id: figure for figure in found}
 
 

@@ -9,7 +9,6 @@ from small_tables import RowSampler, with_meaning
 
 from gan.errors import ConfigError
 from gan.protocols import ShardRequest
-from gan.tables.codec import check_synthesis
 from gan.tables.constraints import violations
 from gan.tables.rejection import repair
 from storage.records.schema import Condition
@@ -170,9 +169,9 @@ def test_unique_takes_the_very_last_combination():
     assert broken(sampler, pa.concat_tables(shards)) == 0
     with pytest.raises(ConfigError, match="about 20 combinations in each of 3 shards"):
         repaired(sampler, 21, shard=0, shards=3)
-    check_synthesis(sampler.codec, (), 60)
+    sampler.codec.check((), 60)
     with pytest.raises(ConfigError, match=r"allows 60 combinations .* 61 rows"):
-        check_synthesis(sampler.codec, (), 61)
+        sampler.codec.check((), 61)
 
 
 def test_unique_leaves_classes_alone():
@@ -209,7 +208,7 @@ def test_null_combinations_are_not_compared():
     columns = {"a": pa.array([None] * 38 + [1, 2]), "b": [0, 1] * 20}
     rule = {"kind": "unique", "columns": ["a"]}
     sampler = RowSampler(with_meaning(columns, constraints=[rule]))
-    check_synthesis(sampler.codec, (), 1000)
+    sampler.codec.check((), 1000)
     _, records = repaired(sampler, 40)
     assert broken(sampler, records) == 0
     assert records["a"].null_count >= 38
@@ -219,8 +218,8 @@ def test_conditions_that_contradict_a_constraint_are_refused():
     sampler = RowSampler(steps(nulls=False))
     given = (Condition(column="low", low="2.5"), Condition(column="high", high="0"))
     with pytest.raises(ConfigError, match=r"'low' <= 'middle' <= 'high' cannot be met"):
-        check_synthesis(sampler.codec, given, 10)
-    check_synthesis(sampler.codec, given[:1], 10)
+        sampler.codec.check(given, 10)
+    sampler.codec.check(given[:1], 10)
 
 
 def test_more_rows_than_keys_are_refused():
@@ -230,6 +229,6 @@ def test_more_rows_than_keys_are_refused():
         forms={"id": "99"},
     )
     sampler = RowSampler(table)
-    check_synthesis(sampler.codec, (), 100)
+    sampler.codec.check((), 100)
     with pytest.raises(ConfigError, match=r"101 rows need .* column 'id'.* has 100"):
-        check_synthesis(sampler.codec, (), 101)
+        sampler.codec.check((), 101)

@@ -1,6 +1,5 @@
-"""The optional scores, with a stand-in for the package: the tests do not need it."""
+"""The scores of a benchmark, with a stand-in for the package: the tests do not need it."""
 
-import dataclasses
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -9,9 +8,8 @@ import pandas as pd
 import pytest
 from judged_tables import OPTIONS, cut, shop
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
-from gan.gate import GateConfig, judge
+from benchmarks.sdmetrics_scores import sdmetrics_scores
+from gan.tables.judge import build_reference
 
 
 class QualityReport:
@@ -40,30 +38,18 @@ def installed(monkeypatch):
     sys.modules[names[-1]].QualityReport = QualityReport
 
 
-def scores(evaluation):
-    return {m.name: m.value for m in evaluation.metrics if m.name.startswith("sdmetrics")}
-
-
 @pytest.fixture(scope="module")
 def made():
     return cut(shop(400), (100, 100, 100), "back")
 
 
-def test_they_are_shown_and_not_judged(installed, made):
+def test_real_and_synthetic_rows_are_scored(installed, made):
     splits, unseen = made
-    reference = build_reference(splits, dataclasses.replace(OPTIONS, sdmetrics=True))
-    evaluation = evaluate(unseen, reference)
-    assert scores(evaluation) == {
-        "sdmetrics_column_shapes": 0.9,
-        "sdmetrics_column_pair_trends": 0.1,
-    }
-    judged = {reason.metric for reason in judge(evaluation, GateConfig()).reasons}
-    assert not judged & set(scores(evaluation))
+    scores = sdmetrics_scores(build_reference(splits, OPTIONS).context, unseen)
+    assert scores == {"sdmetrics_column_shapes": 0.9, "sdmetrics_column_pair_trends": 0.1}
 
 
-def test_without_the_package_or_the_wish_there_are_none(monkeypatch, made):
+def test_without_the_package_there_are_none(monkeypatch, made):
     splits, unseen = made
     monkeypatch.setitem(sys.modules, "sdmetrics", None)
-    wished = build_reference(splits, dataclasses.replace(OPTIONS, sdmetrics=True))
-    assert scores(evaluate(unseen, wished)) == {}
-    assert scores(evaluate(unseen, build_reference(splits, OPTIONS))) == {}
+    assert sdmetrics_scores(build_reference(splits, OPTIONS).context, unseen) == {}

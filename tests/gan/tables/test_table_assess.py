@@ -6,9 +6,9 @@ import pytest
 from judged_tables import cut, replaced, shop
 
 from gan.errors import DataError
-from gan.evaluation.assess import build_assess
-from gan.gate import GateConfig
+from gan.gate import pass_bounds
 from gan.tables.evaluation.assess import RealTicks, rank
+from gan.tables.judge import METRICS, build_assess
 
 
 class Fixed:
@@ -36,7 +36,7 @@ def made():
 @pytest.fixture(scope="module")
 def assess(made):
     splits, _ = made
-    return build_assess(splits.train, splits.validation, label="back", seed=0, modality="tables")
+    return build_assess(splits.train, splits.validation, label="back", seed=0)
 
 
 def shuffled(table):
@@ -67,7 +67,7 @@ def test_copies_are_told_and_rank_behind_unseen_rows(assess, made):
 
 def test_with_many_rows_likelihood_ranks_and_with_few_the_gates_measures(assess, made):
     splits, unseen = made
-    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0, modality="tables")
+    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0)
     good, bad = Fixed(unseen, likelihood=-20.0), Fixed(unseen, likelihood=-25.0)
     assert many(good, 0).rank == 20.0 < many(bad, 0).rank
     assert many(good, 0).metrics["validation_nll"] == 20.0
@@ -77,7 +77,7 @@ def test_with_many_rows_likelihood_ranks_and_with_few_the_gates_measures(assess,
 
 def test_likelihoods_that_are_no_numbers_are_of_no_use(made):
     splits, unseen = made
-    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0, modality="tables")
+    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0)
     assert math.isinf(many(Fixed(unseen, likelihood=math.nan), 0).rank)
 
 
@@ -89,29 +89,27 @@ def test_a_tick_asks_for_a_few_times_the_validation(assess, made):
 
 def test_equal_samples_give_equal_assessments(assess, made):
     splits, unseen = made
-    again = build_assess(splits.train, splits.validation, label="back", seed=0, modality="tables")
+    again = build_assess(splits.train, splits.validation, label="back", seed=0)
     assert assess(Fixed(unseen), 1) == again(Fixed(unseen), 2)
 
 
 def test_rank_is_zero_for_real_rows_and_one_per_measure_at_its_pass_bound():
     real = RealTicks(one_way=0.02, two_way=0.05, coverage=0.97, limit=0.1, nominal=0.05)
     perfect = {"coverage_ratio": 1.0, "one_way": 0.02, "two_way": 0.05, "copies_share": 0.05}
-    gate = GateConfig()
-    assert rank(perfect, real, gate) == 0
+    passes = pass_bounds(METRICS)
+    assert rank(perfect, real, passes) == 0
     for worse in (
         {"coverage_ratio": 0.9},
         {"one_way": 0.04},
         {"two_way": 0.075},
         {"copies_share": 0.075},
     ):
-        assert rank(perfect | worse, real, gate) == pytest.approx(1)
+        assert rank(perfect | worse, real, passes) == pytest.approx(1)
     better = {"coverage_ratio": 1.1, "one_way": 0.01, "two_way": 0.03, "copies_share": 0.0}
-    assert rank(better, real, gate) == 0
+    assert rank(better, real, passes) == 0
 
 
 def test_a_tiny_validation_is_refused(made):
     splits = made[0]
     with pytest.raises(DataError, match="the validation split has 5 records"):
-        build_assess(
-            splits.train, splits.validation.slice(0, 5), label="back", seed=0, modality="tables"
-        )
+        build_assess(splits.train, splits.validation.slice(0, 5), label="back", seed=0)

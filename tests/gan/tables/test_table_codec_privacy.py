@@ -99,6 +99,27 @@ def test_counts_below_the_group_are_not_in_json():
     assert min(counts) >= 10
 
 
+@pytest.mark.parametrize(
+    "constraints",
+    [(), ({"kind": "combinations", "columns": ["town", "land"]},)],
+    ids=["alone", "combined"],
+)
+def test_a_level_is_shown_that_a_whole_group_holds_and_none_that_one_row_less_does(constraints):
+    towns = ["Rome"] * 100 + ["Oslo"] * 10 + ["Lima"] * 9
+    lands = ["Italy"] * 100 + ["Norway"] * 10 + ["Peru"] * 9
+    columns = {"town": towns, "land": lands, "size": cycle([1, 2, 3], len(towns))}
+    codec = TableCodec.fit(described(columns, constraints=constraints, min_group=10), None)
+    assert set(every_cell(codec)["town"].to_pylist()) == {"Rome", "Oslo"}
+    assert "Lima" not in json.dumps(codec.to_json())
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(9, False), (10, True)])
+def test_a_number_is_shown_that_a_whole_group_holds_and_none_that_one_row_less_does(rows, shown):
+    ordinary = np.random.default_rng(14).choice(1_000_000, 1000, replace=False)
+    units = np.sort(np.append(ordinary, np.full(rows, 777_777)))
+    assert (777_777 in shown_values(units, 10)) is shown
+
+
 @pytest.mark.parametrize("name", ["age", "income", "day", "ratio"])
 def test_public_numbers_are_exempt(name):
     records, places = planted_table()

@@ -8,9 +8,8 @@ import pytest
 from judged_tables import OPTIONS, cut, replaced, shop
 from small_tables import with_meaning
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
+from gan.tables.judge import METRICS, build_reference, evaluate
 from gan.tables.keys import form_pattern
 
 LABEL = "back"
@@ -105,7 +104,7 @@ def test_rows_that_repeat_by_nature_are_no_copies_and_no_leak():
     splits, unseen = cut(few_values(1000, 0), (400, 200, 200), None)
     evaluation = evaluate(unseen, build_reference(splits, OPTIONS))
     facts = {one.name: one for one in evaluation.facts}
-    assert judge(evaluation, GateConfig()).verdict != "block"
+    assert judge(evaluation, METRICS, GateConfig()).verdict != "block"
     assert evaluation.find("copies", "all") is None
     assert facts["exact_copies"].holds
     assert facts["exact_copies"].value > 0.9

@@ -9,10 +9,9 @@ from judged_tables import OPTIONS, cut, replaced, shop
 from pydantic import TypeAdapter
 
 from gan.errors import DataError
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
-from gan.gate import GateConfig, judge
+from gan.gate import GateConfig, entry_of, judge
 from gan.report import Evaluation
+from gan.tables.judge import METRICS, build_reference, evaluate
 
 LABEL = "back"
 
@@ -47,7 +46,7 @@ def values(evaluation):
 
 
 def reasons(candidate, reference):
-    return judge(evaluate(candidate, reference), GateConfig()).reasons
+    return judge(evaluate(candidate, reference), METRICS, GateConfig()).reasons
 
 
 def blocked(candidate, reference):
@@ -74,6 +73,9 @@ def test_every_metric_with_interval(evaluation, reference):
     for metric in evaluation.metrics:
         assert metric.low <= metric.value <= metric.high, metric
         assert np.isfinite([metric.low, metric.high]).all()
+        entry = entry_of(metric, METRICS)
+        assert entry is not None
+        assert entry.direction == metric.direction
     assert {fact.name for fact in evaluation.facts} == {
         "validity",
         "constraints",
@@ -86,7 +88,7 @@ def test_every_metric_with_interval(evaluation, reference):
 
 
 def test_unseen_real_rows_are_like_real_rows(evaluation):
-    judgement = judge(evaluation, GateConfig())
+    judgement = judge(evaluation, METRICS, GateConfig())
     assert judgement.verdict != "block"
     found = values(evaluation)
     assert found["c2st", "all"] < 0.58

@@ -5,9 +5,8 @@ from collections import Counter
 import pytest
 from judged_tables import OPTIONS, cancer, cut, shop
 
-from gan.evaluation.evaluate import evaluate
-from gan.evaluation.reference import build_reference
 from gan.gate import GateConfig, judge
+from gan.tables.judge import METRICS, build_reference, evaluate
 
 
 def blocked(table, sizes, label, seeds):
@@ -15,7 +14,7 @@ def blocked(table, sizes, label, seeds):
     found = Counter()
     for seed in seeds:
         splits, unseen = cut(table, sizes, label, seed)
-        judgement = judge(evaluate(unseen, build_reference(splits, OPTIONS)), GateConfig())
+        judgement = judge(evaluate(unseen, build_reference(splits, OPTIONS)), METRICS, GateConfig())
         if judgement.verdict == "block":
             found["any"] += 1
             found.update({r.metric for r in judgement.reasons if r.outcome == "block"})

@@ -1,7 +1,6 @@
 """Scores of the package `sdmetrics`, where it is installed: to compare with what others publish.
 
-They are shown and never judged: a table that trees nearly always tell from real rows can score
-above .9 there.
+They judge nothing: a table that trees nearly always tell from real rows can score above .9 there.
 """
 
 import contextlib
@@ -15,7 +14,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from gan.report import Measured, Metric
 from gan.tables.evaluation.columns import EvaluationContext, as_numbers, some
 
 ROWS = 2000
@@ -24,14 +22,14 @@ SCORES: Mapping[str, str] = {
     "Column Shapes": "sdmetrics_column_shapes",
     "Column Pair Trends": "sdmetrics_column_pair_trends",
 }
-"""Property of its quality report → name of the metric here."""
+"""Property of its quality report → name of the score here."""
 SDTYPES = {"levels": "categorical", "number": "numerical"}
 
 
-def sdmetrics_scores(context: EvaluationContext, candidate: pa.Table) -> list[Measured]:
+def sdmetrics_scores(context: EvaluationContext, candidate: pa.Table) -> dict[str, float]:
     """Return the scores of its quality report, 0 to 1; nothing where it is not installed."""
     if importlib.util.find_spec("sdmetrics") is None:
-        return []
+        return {}
     module: Any = importlib.import_module("sdmetrics.reports.single_table")
     report = module.QualityReport()
     real, fake = (
@@ -45,21 +43,8 @@ def sdmetrics_scores(context: EvaluationContext, candidate: pa.Table) -> list[Me
         warnings.simplefilter("ignore")
         report.generate(real, fake, metadata, verbose=False)
     found = report.get_properties()
-    scores = dict(zip(found["Property"], found["Score"], strict=True))
-    return [
-        Measured(
-            metric=Metric(
-                name=SCORES[name],
-                scope="all",
-                value=float(score),
-                low=float(score),
-                high=float(score),
-                n=len(real),
-            )
-        )
-        for name, score in scores.items()
-        if name in SCORES
-    ]
+    scores = zip(found["Property"], found["Score"], strict=True)
+    return {SCORES[name]: float(score) for name, score in scores if name in SCORES}
 
 
 def _frame(records: pa.Table, context: EvaluationContext) -> pd.DataFrame:

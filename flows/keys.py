@@ -1,0 +1,114 @@
+"""What a training, an evaluation and a data set version are, as digests.
+
+Equal keys mean equal results, whoever computes them, and where. Lake, engine, workers, device,
+owner and the time to train are in no key; the gate is in that of a verdict alone.
+"""
+
+from datetime import date
+from typing import Any
+
+from flows.recipe import Recipe
+from gan.config import ALGORITHM_VERSION
+from gan.gate import GATE_VERSION
+from storage.digests import digest_json
+from storage.lake.synthesis import SynthesisConfig
+from storage.sources.builder import load_builder
+from storage.sources.prepared import Prepared
+
+NO_WEIGHTS = {"device", "when", "interval_days"}
+"""What `training` says besides the weights: where and when."""
+
+NOT_JUDGED = {"on_reject", "approval"}
+"""Fields of the gate that say what happens after the verdict: in no key."""
+
+
+def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
+    """Return the settings that shape the records, JSON-able."""
+    builder = load_builder(prepared.modality)
+    return builder.settings(recipe.source, recipe.privacy.min_group)
+
+
+def training_seed(recipe: Recipe, night: date) -> int:
+    """Return the seed of a training: the recipe's, or one of its own for every night.
+
+    With `training.when: always` a retry of the same night continues the same training.
+    """
+    if recipe.training.when != "always":
+        return recipe.seed
+    return int(digest_json([recipe.seed, "training", night.isoformat()])[:16], 16) >> 1
+
+
+def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, Any]:
+    """Return everything that decides the weights, JSON-able; its digest is the train key.
+
+    Args:
+        recipe: of the job.
+        prepared: its source.
+        night: the run's scheduled date; it counts with `training.when: always` only.
+    """
+    return {
+        "algorithm_version": ALGORITHM_VERSION,
+        "source_digest": prepared.source_digest,
+        "split_digest": prepared.split_digest,
+        "source": source_part(recipe, prepared),
+        "generator": recipe.generator.model_dump(mode="json"),
+        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
+        "seed": training_seed(recipe, night),
+    }
+
+
+def train_key(recipe: Recipe, prepared: Prepared, night: date) -> str:
+    """Return the identity of a training: source, split, generator, budget, seed, algorithm."""
+    return digest_json(training_part(recipe, prepared, night))
+
+
+def synthesis_part(
+    recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str
+) -> dict[str, Any]:
+    """Return everything that decides the shards, JSON-able; its digest is the run key.
+
+    Args:
+        recipe: names the data set and the shard format.
+        synthesis: with its seed resolved.
+        snapshot_digest: of the generator that synthesizes.
+    """
+    return {
+        "algorithm_version": ALGORITHM_VERSION,
+        "name": recipe.name,
+        "snapshot_digest": snapshot_digest,
+        "synthesis": synthesis.model_dump(
+            mode="json", exclude=set() if synthesis.given else {"given"}
+        ),
+        "format": recipe.output.format,
+    }
+
+
+def run_key(recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str) -> str:
+    """Return the identity of a data set version: generator, synthesis settings, format."""
+    return digest_json(synthesis_part(recipe, synthesis, snapshot_digest))
+
+
+def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
+    """Return the identity of what is measured: generator, holdout, seed, what may be shown."""
+    return digest_json(
+        {
+            "algorithm_version": ALGORITHM_VERSION,
+            "snapshot_digest": snapshot_digest,
+            "source_digest": prepared.source_digest,
+            "split_digest": prepared.split_digest,
+            "source": source_part(recipe, prepared),
+            "confidential": recipe.source.confidential,
+            "seed": recipe.seed,
+        }
+    )
+
+
+def verdict_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
+    """Return the identity of a verdict and its report: what is measured, and the gate's bounds."""
+    return digest_json(
+        {
+            "evaluation": evaluation_key(recipe, prepared, snapshot_digest),
+            "gate": recipe.gate.model_dump(mode="json", exclude=NOT_JUDGED),
+            "gate_version": GATE_VERSION,
+        }
+    )

@@ -1,0 +1,168 @@
+"""Presets: the numbers that a modality proposes, and the complete configuration made of them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from gan.config import (
+    ALGORITHM_VERSION,
+    GeneratorConfig,
+    PhaseConfig,
+    ResolvedConfig,
+    TrainingConfig,
+)
+from gan.device import Precision
+from storage.records.modalities import words_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """The numbers of one preset for records of one size and one kind of device."""
+
+    objective: Literal["adversarial", "likelihood"] = "adversarial"
+    network: Mapping[str, int | float | str] = field(default_factory=dict)
+    """Of the generator and the discriminator, validated by the modality's `build`."""
+    latent: int = 1
+    latent_spread: float = 1.0
+    batch_size: int
+    learning_rate: float
+    rate_fall: float = 0.1
+    """The learning rate ends at this share of its start; falling, it lowers both copies and FD."""
+    beta1: float = 0.0
+    beta2: float = 0.99
+    weight_decay: float = 0.0
+    gamma: float | None = None
+    """None: there is no discriminator whose gradients could be punished."""
+    gamma_fall: float = 0.1
+    """Gamma ends at this share of its start (annealed as in R3GAN, Huang et al. 2024)."""
+    loss: str = "relativistic"
+    penalty: str = "r1-r2"
+    terms: Mapping[str, float] = field(default_factory=dict)
+    augment: tuple[str, ...] = ()
+    ema_half_life_samples: int = 10_000
+    """With a falling learning rate, longer averages gain nothing in adversarial training."""
+    ema_ramp: float = 0.05
+    budget_samples: int = 400_000
+    """When the recipe leaves it to the preset; where it names only seconds, it spaces the ticks."""
+    ticks: int = 14
+    """Maintenances per budget."""
+    largest_tick_samples: int | None = None
+    patience_ticks: int = 10
+    """Ticks without a better snapshot before training stops."""
+    sampling_batch: int = 1_024
+    precision: Precision = "float32"
+    threads: int = 1
+    notes: tuple[str, ...] = ()
+    """Why these numbers, one plain sentence each."""
+
+
+class ChosenPreset(NamedTuple):
+    """A modality's answer to `generator.preset`."""
+
+    modality: str
+    name: str
+    """In the modality's `PRESETS`."""
+    why: str
+    """Why it was chosen, one sentence."""
+    preset: Preset
+
+
+def complete(
+    chosen: ChosenPreset,
+    generator: GeneratorConfig,
+    training: TrainingConfig,
+    *,
+    train_rows: int,
+    seed: int,
+) -> ResolvedConfig:
+    """Return the configuration: the preset's numbers where the recipe leaves them open."""
+    modality, name, why, preset = chosen
+    batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
+    network = _network(generator, preset, batch_size)
+    gamma = preset.gamma or 0.0
+    if generator.gamma != "auto":
+        gamma = generator.gamma
+    rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
+    parts = [f"width {network['width']}"] if "width" in network else []
+    parts.append(f"batch {batch_size}")
+    if preset.gamma is not None:
+        parts.append(f"gamma {gamma:g}")
+    parts.append(f"learning rate {rate:g}")
+    budget = training.budget_samples
+    if budget == "auto":
+        budget = preset.budget_samples
+    tick = _tick_samples(budget, preset, batch_size)
+    return ResolvedConfig(
+        algorithm_version=ALGORITHM_VERSION,
+        modality=modality,
+        preset=name,
+        network=network,
+        augment=preset.augment,
+        latent=preset.latent,
+        latent_spread=preset.latent_spread,
+        batch_size=batch_size,
+        learning_rate=rate,
+        learning_rate_end=rate * preset.rate_fall,
+        beta1=preset.beta1,
+        beta2=preset.beta2,
+        gamma=gamma,
+        gamma_end=gamma * preset.gamma_fall,
+        penalty_interval=1,
+        ema_half_life_samples=preset.ema_half_life_samples,
+        ema_ramp=preset.ema_ramp,
+        budget_samples=budget,
+        budget_s=training.budget_s,
+        phases=(PhaseConfig(objective=preset.objective, fraction=1.0),),
+        tick_samples=tick,
+        patience_samples=tick * preset.patience_ticks,
+        max_repairs=3,
+        sampling_batch=preset.sampling_batch,
+        precision=preset.precision,
+        threads=preset.threads,
+        seed=seed,
+        notes=(why, *notes, *preset.notes, ", ".join(parts)),
+        weight_decay=preset.weight_decay,
+        loss=preset.loss,
+        penalty=preset.penalty,
+        terms=dict(preset.terms),
+    )
+
+
+def _batch_size(
+    training: TrainingConfig, preset: Preset, train_rows: int, records: str
+) -> tuple[int, tuple[str, ...]]:
+    """Return the batch size, the preset's but at most half of the training records; and a note."""
+    if training.batch_size != "auto":
+        return training.batch_size, ()
+    largest = 1 << int(math.log2(max(train_rows // 2, 2)))
+    pack = int(preset.network.get("pack", 1))
+    largest = max(largest // pack * pack, 2)
+    if largest >= preset.batch_size:
+        return preset.batch_size, ()
+    return largest, (
+        f"batch {largest} instead of {preset.batch_size}: {train_rows} {records} only",
+    )
+
+
+def _network(
+    generator: GeneratorConfig, preset: Preset, batch_size: int
+) -> dict[str, int | float | str]:
+    """Return the network's choices, with the width asked for and packs that fill a batch."""
+    network = dict(preset.network)
+    if generator.width != "auto":
+        network["width"] = generator.width
+        if "discriminator_width" in network:
+            network["discriminator_width"] = generator.width * 3 // 2
+    if "pack" in network:
+        largest = int(network["pack"])
+        network["pack"] = next(n for n in range(largest, 0, -1) if batch_size % n == 0)
+    return network
+
+
+def _tick_samples(budget: int | None, preset: Preset, batch_size: int) -> int:
+    """Return the samples of a tick, whole batches."""
+    wanted = (budget or preset.budget_samples) // preset.ticks
+    if preset.largest_tick_samples is not None:
+        wanted = min(wanted, preset.largest_tick_samples)
+    return max(wanted // batch_size, 1) * batch_size

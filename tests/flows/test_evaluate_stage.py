@@ -1,0 +1,159 @@
+"""A measurement is taken once; what the gate makes of it is judged anew when the bounds change."""
+
+import json
+from dataclasses import replace
+from datetime import date
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from flows.evaluate import Evaluator
+from flows.job import Job
+from flows.recipe import parse_recipe
+from gan.errors import ConfigError
+from gan.images.codec import write_images
+from gan.report import Report
+from storage.lake.layout import generator_key
+from storage.sources.prepared import Prepared
+from storage.stores.memory import MemoryStore
+from storage.stores.retry import RetryingStore, RetryPolicy
+
+VERSION, DIGEST = "20260101T000000Z-aaaaaaaa", "d" * 64
+
+
+def stripes(rows: int, seed: int) -> pa.Table:
+    """Return small grey images of two classes, bright above or below, with noise."""
+    draw = np.random.default_rng(seed)
+    images = draw.integers(0, 120, (rows, 8, 8, 1))
+    classes = draw.integers(0, 2, rows)
+    for image, kind in zip(images, classes, strict=True):
+        image[4 * kind : 4 * kind + 4] += 100
+    return pa.table(
+        {"image": write_images(images.astype(np.uint8)), "kind": pa.array(classes.astype(np.int64))}
+    )
+
+
+RECORDS = MappingProxyType(
+    {
+        name: stripes(rows, seed)
+        for seed, (name, rows) in enumerate((("train", 120), ("validation", 80), ("holdout", 80)))
+    }
+)
+PREPARED = Prepared(
+    modality="images",
+    folder=None,
+    source_digest="s",
+    split_rule=MappingProxyType({"rows": "content"}),
+    split_digest="p",
+    records=RECORDS,
+    label="kind",
+    schema=RECORDS["train"].schema,
+    class_counts={},
+    rows={name: part.num_rows for name, part in RECORDS.items()},
+    skipped=(),
+    ignored_files=0,
+    notes=("one file is empty",),
+)
+
+
+class FakeSampler:
+    """A generator as good as real data, that counts what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def records(self, wanted, **_):
+        self.asked += 1
+        return stripes(sum(count for _, count in wanted), 9)
+
+    def log_likelihood(self, _):
+        return None
+
+
+@pytest.fixture
+def sampler(monkeypatch) -> FakeSampler:
+    made = FakeSampler()
+    monkeypatch.setattr(Evaluator, "_sampler", lambda *_: made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def lake() -> RetryingStore:
+    return RetryingStore(MemoryStore(), RetryPolicy())
+
+
+def evaluator(lake, tmp_path, prepared=PREPARED, **gate) -> Evaluator:
+    raw = {"name": "mine", "source": {"uri": "x", "label": "kind"}, "gate": gate}
+    job = Job(
+        recipe=parse_recipe(raw),
+        lake=lake,
+        lake_profile=None,
+        work=tmp_path,
+        scheduled=date(2026, 1, 1),
+    )
+    return Evaluator(job=job, prepared=prepared)
+
+
+BLOCKING = {"bounds": [{"metric": "fd", "pass": 1e-6, "block": 1e-6}]}
+
+
+def test_other_bounds_are_judged_without_measuring_again(lake, tmp_path, sampler):
+    first = evaluator(lake, tmp_path).judged(VERSION, DIGEST)
+    assert sampler.asked == 1
+    strict = evaluator(lake, tmp_path, **BLOCKING)
+    assert not strict.is_judged(VERSION, DIGEST)
+    blocked = strict.judged(VERSION, DIGEST)
+    accepting = evaluator(lake, tmp_path, accept_unknown=True).judged(VERSION, DIGEST)
+    assert sampler.asked == 1
+    assert first.judgement.verdict != "block" == blocked.judgement.verdict
+    assert blocked.report.verdict == "block"
+    assert len({one.report_digest for one in (first, blocked, accepting)}) == 3
+    assert first.evaluation == blocked.evaluation == accepting.evaluation
+    bounds = {one["metric"]: one for one in blocked.report.facts["gate"]["bounds"]}
+    assert bounds["fd"] == {"metric": "fd", "pass": 1e-6, "block": 1e-6}
+    assert bounds["coverage"] == {"metric": "coverage", "pass": 0.75, "block": 0.5}
+    assert not set(bounds) & {"c2st", "dcr_share", "one_way"}
+
+
+def test_what_was_judged_is_read(lake, tmp_path, sampler):
+    strict = evaluator(lake, tmp_path, **BLOCKING)
+    before = strict.judged(VERSION, DIGEST)
+    assert strict.is_judged(VERSION, DIGEST)
+    assert evaluator(lake, tmp_path, **BLOCKING).judged(VERSION, DIGEST) == before
+    kept = evaluator(lake, tmp_path, on_reject="ask", approval="always", **BLOCKING)
+    assert kept.judged(VERSION, DIGEST) == before
+
+
+def test_another_source_is_measured(lake, tmp_path, sampler):
+    evaluator(lake, tmp_path).judged(VERSION, DIGEST)
+    asked = sampler.asked
+    other = replace(PREPARED, source_digest="t")
+    evaluator(lake, tmp_path, other).judged(VERSION, DIGEST)
+    assert sampler.asked == asked + 1
+
+
+def test_bounds_that_do_not_fit_are_refused_before_measuring(lake, tmp_path, sampler):
+    wrong = evaluator(lake, tmp_path, bounds=[{"metric": "c2st", "pass": 0.6}])
+    with pytest.raises(ConfigError, match="'c2st'"):
+        wrong.judged("20260102T000000Z-bbbbbbbb", DIGEST)
+    assert sampler.asked == 0
+
+
+def test_a_measurement_holds_what_the_report_may_show(lake, tmp_path, sampler):
+    judged = evaluator(lake, tmp_path).judged(VERSION, DIGEST)
+    folder = generator_key("mine", VERSION, "internal/")
+    kept = {info.key.removeprefix(folder)[:4]: lake.get(info.key) for info in lake.list(folder)}
+    assert set(kept) == {"eval", "verd"}
+    measurement = json.loads(kept["eval"])
+    assert set(measurement) == {"evaluation", "pictures", "split_digest"}
+    shown = json.loads(judged.report.to_json())["figures"]
+    assert [picture for picture in measurement["pictures"] if picture not in shown] == []
+
+
+def test_a_report_is_itself_when_read_from_json(lake, tmp_path, sampler):
+    report = evaluator(lake, tmp_path).judged(VERSION, DIGEST).report
+    assert Report.from_json(report.to_json()).to_json() == report.to_json()
+    assert report.notes[0] == "one file is empty"
+    assert report.facts["holdout_rows"] == 80

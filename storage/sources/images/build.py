@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.durable import sync_file
-from storage.records.schema import count_classes
+from storage.records.schema import ClassCounts, count_classes
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
     Builder,
@@ -34,7 +34,7 @@ from storage.sources.builder import (
     check_classes,
     first_few,
     map_arrow,
-    write_arrow,
+    write_splits,
 )
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
@@ -47,7 +47,7 @@ from storage.sources.images.source import (
     find_image_column,
 )
 from storage.sources.split import SPLITS
-from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.split_assignment import SplitInputs, assign_splits
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
@@ -96,24 +96,19 @@ class ImagesBuilder(Builder):
             labels = None if label is None else staged.column(label)
             check_classes(job.config, {"all": count_classes(labels)}, job.min_group, words)
             assignment = assign_splits(job.config.split, _collected(job.config, staged, own_rows))
-            by_split = _by_split(labels, assignment)
-            counts = {name: count_classes(by_split.get(name)) for name in SPLITS}
+            splits_N = assignment.splits_N
+            counts: dict[str, ClassCounts] = dict.fromkeys(SPLITS, ())
+            if labels is not None:
+                parts = write_splits(folder, pa.table({label: labels}), splits_N)
+                counts = {name: count_classes(part.column(0)) for name, part in parts.items()}
             check_classes(job.config, counts, job.min_group, words)
-            staged.write_splits(assignment.splits_N, _pixel_paths(folder))
+            staged.write_splits(splits_N, {name: folder / f"{name}.u8" for name in SPLITS})
             shape, notes = staged.shape, (*_notes(staged, skipped), *assignment.notes)
-        files: dict[str, tuple[str, ...]] = {
-            name: (path.name,) for name, path in _pixel_paths(folder).items()
-        }
-        for name, part in by_split.items():
-            write_arrow(folder / f"{name}.arrow", pa.table({str(label): part}))
-            files[name] += (f"{name}.arrow",)
+        suffixes = (".u8",) if labels is None else (".u8", ".arrow")
         return Built(
             split_rule=assignment.rule,
-            files=files,
-            rows={
-                name: int((assignment.splits_N == number).sum())
-                for number, name in enumerate(SPLITS)
-            },
+            files={name: tuple(name + suffix for suffix in suffixes) for name in SPLITS},
+            rows={name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)},
             class_counts=counts,
             skipped=skipped,
             notes=notes,
@@ -301,15 +296,6 @@ def _collected(config: SourceConfig, staged: StagedImages, own_rows: int) -> Spl
     )
 
 
-def _by_split(labels: pa.Array | None, assignment: SplitAssignment) -> dict[str, pa.Array]:
-    if labels is None:
-        return {}
-    return {
-        name: labels.filter(pa.array(assignment.splits_N == number))
-        for number, name in enumerate(SPLITS)
-    }
-
-
 def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
     rows = staged.rows
     notes = [f"{what}: {count} of {rows} images." for what, count in sorted(staged.done.items())]
@@ -325,10 +311,6 @@ def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
         shown, total = first_few(skipped, "; "), rows + len(skipped)
         notes.append(f"Skipped as unreadable: {len(skipped)} of {total} images, {shown}.")
     return notes
-
-
-def _pixel_paths(folder: Path) -> dict[str, Path]:
-    return {name: folder / f"{name}.u8" for name in SPLITS}
 
 
 def _table(folder: Path, name: str, shape: tuple[int, int, int, int], label: str | None) -> Any:

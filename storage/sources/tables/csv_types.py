@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.schema import Kind
-from storage.sources.config import SourceConfig
+from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.tables.csv_dates import (
     Parsed,
     find_format,
@@ -74,9 +74,7 @@ class CsvRules:
     """What is decided for all columns of a file."""
 
     marks: Marks
-    nulls: tuple[str, ...] | None = None
-    """The recipe's null words; None = found column by column."""
-    date_format: str | None = None
+    csv: CsvConfig
     """The recipe's."""
     locate: Callable[[int], str]
     """Names line and file of a row."""
@@ -133,12 +131,12 @@ def type_columns(
     Raises:
         SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
     """
-    csv, given = config.csv, {column.name: column for column in config.columns}
+    given = {column.name: column for column in config.columns}
     dropped = {n for n, one in given.items() if one.kind == "text" and one.text == "drop"}
     kinds: dict[str, Kind] = {n: one.kind for n, one in given.items() if one.kind != "auto"}
     open_columns = [one for one in columns if kinds.get(one.name) not in ("text", "key")]
-    marks = decide_marks(open_columns, delimiter, csv.decimal)
-    rules = CsvRules(marks=marks, nulls=csv.nulls, date_format=csv.date_format, locate=locate)
+    marks = decide_marks(open_columns, delimiter, config.csv.decimal)
+    rules = CsvRules(marks=marks, csv=config.csv, locate=locate)
     results = {
         one.name: None if one.name in dropped else typed(one, rules, kinds.get(one.name))
         for one in columns
@@ -148,7 +146,9 @@ def type_columns(
 
 
 def _text(column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
-    nulls, note = (rules.nulls, None) if rules.nulls is not None else text_nulls(column, proven)
+    nulls, note = rules.csv.nulls, None
+    if nulls is None:
+        nulls, note = text_nulls(column, proven)
     notes = tuple(text for text in (note, money_note(column)) if text)
     return replace(as_text(column, nulls), notes=notes)
 
@@ -178,7 +178,7 @@ def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed 
     whole = integers(words, rules)
     if kind in TEXT_KINDS:
         return whole
-    found = find_format(words.texts, words.counts, rules.date_format)
+    found = find_format(words.texts, words.counts, rules.csv.date_format)
     if found is not None and found.ok_N.all():
         return dates(words, found)
     result = whole or booleans(words, BOOLEANS) or floats(words, rules)
@@ -194,7 +194,7 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
         SourceError: it cannot be.
     """
     if kind in ("date", "time", "timestamp"):
-        found = find_format(words.texts, words.counts, rules.date_format)
+        found = find_format(words.texts, words.counts, rules.csv.date_format)
         if found is not None and found.ok_N.all():
             return dates(words, found)
         misfits = words.value if found is None else words.spread(found.ok_N)
@@ -321,7 +321,7 @@ def money_note(column: Distinct) -> str | None:
 
 def words_of(column: Distinct, rules: CsvRules) -> ColumnWords:
     """Return the texts of a column, divided into values and possible null words."""
-    null = column.empty | column.among(ALL_NULLS if rules.nulls is None else rules.nulls)
+    null = column.empty | column.among(ALL_NULLS if rules.csv.nulls is None else rules.csv.nulls)
     return ColumnWords(column=column, value=~null, null=null)
 
 

@@ -60,13 +60,8 @@ class PersonalDataSuggestion:
     """`by the name` or `by the values`; names no value."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConstraintSuggestion:
-    """One constraint that seems to hold."""
-
-    constraint: Constraint
-    why: str
-    """Names no value."""
+Suggestion = tuple[Constraint, str]
+"""A constraint that seems to hold, and why; the reason names no value."""
 
 
 def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]:
@@ -82,13 +77,11 @@ def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]
     return tuple(found)
 
 
-def suggest_constraints(
-    table: pa.Table, columns: Sequence[Column]
-) -> tuple[ConstraintSuggestion, ...]:
+def suggest_constraints(table: pa.Table, columns: Sequence[Column]) -> tuple[Suggestion, ...]:
     """Return what holds in every row and would hardly do so by chance."""
     kinds = {column.name: column.kind for column in columns if column.name in table.column_names}
     sums = _sums(table, [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")])
-    totals = {found.constraint.columns[0] for found in sums}
+    totals = {total.columns[0] for total, _ in sums}
     return (
         *_combinations(table, [n for n, kind in kinds.items() if kind == "category"]),
         *sums,
@@ -99,7 +92,7 @@ def suggest_constraints(
 
 def certain_sums(
     table: pa.Table, columns: Sequence[Column], taken: Collection[str]
-) -> tuple[ConstraintSuggestion, ...]:
+) -> tuple[Suggestion, ...]:
     """Return totals that no chance explains: they hold in a thousand rows or more, and in all.
 
     A column is in one sum at most, and in none when it is `taken`, as other rules speak of it.
@@ -108,14 +101,14 @@ def certain_sums(
     names = [name for name, kind in kinds.items() if kind in ("integer", "float", "decimal")]
     used: set[str] = set()
     found = []
-    for one in _sums(table, names) if len(table) >= _SURE_ROWS else []:
-        if used.isdisjoint(one.constraint.columns):
-            used.update(one.constraint.columns)
-            found.append(one)
+    for constraint, why in _sums(table, names) if len(table) >= _SURE_ROWS else []:
+        if used.isdisjoint(constraint.columns):
+            used.update(constraint.columns)
+            found.append((constraint, why))
     return tuple(found)
 
 
-def _combinations(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
+def _combinations(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     """Return categories that decide others: a city has one region."""
     codes = {name: _codes(table.column(name)) for name in names[:_MOST_COLUMNS]}
     levels = {name: int(code.max()) + 1 for name, code in codes.items()}
@@ -155,7 +148,7 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return codes
 
 
-def _sums(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
+def _sums(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     """Return totals of two other columns."""
     values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
     values = {
@@ -182,7 +175,7 @@ def _adds_up(
     return bool(known.sum() >= _FEWEST_ROWS)
 
 
-def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[ConstraintSuggestion]:
+def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]:
     """Return pairs of which one is never larger, those whose names say so first."""
     families = ({"integer", "float", "decimal"}, {"date", "timestamp"})
     found: list[tuple[bool, str, str]] = []
@@ -240,7 +233,7 @@ def _hinted(low: str, high: str) -> bool:
     return False
 
 
-def _unique(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
+def _unique(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     """Return whole numbers that never repeat, though there is little room for it."""
     found = []
     for name in names:
@@ -263,8 +256,8 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return values
 
 
-def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> ConstraintSuggestion:
-    return ConstraintSuggestion(constraint=Constraint(kind=kind, columns=columns), why=why)
+def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:
+    return Constraint(kind=kind, columns=columns), why
 
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")

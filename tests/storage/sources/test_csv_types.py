@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import SourceError
+from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_dates import check_format, parse, write
 from storage.sources.tables.csv_numbers import Marks, distinct
 from storage.sources.tables.csv_types import (
@@ -20,7 +21,8 @@ from storage.sources.tables.csv_types import (
 
 
 def rules_of(**given):
-    return CsvRules(marks=Marks(), locate=lambda row: f"line {row + 2} of 'a.csv'", **given)
+    csv = CsvConfig(**given)
+    return CsvRules(marks=Marks(), csv=csv, locate=lambda row: f"line {row + 2} of 'a.csv'")
 
 
 POINT = rules_of()

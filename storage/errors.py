@@ -1,11 +1,12 @@
 """Everything that storage raises on purpose.
 
-A message says what is wrong, the value received, and the remedy, in one sentence.
+A message says what is wrong, the value received, and the remedy, in one sentence. The exit code of
+an error is that of its children too.
 """
 
 
 class StorageError(Exception):
-    """Root of all others; the exit code of a child holds for its own children too."""
+    """Root of all others."""
 
 
 class LakeError(StorageError):

@@ -1,37 +1,16 @@
 """Everything that storage raises on purpose.
 
-StorageError
-├── LakeError                    the lake failed (exit 5)
-│   ├── ObjectNotFoundError      a key that had to exist does not
-│   ├── AccessDeniedError        wrong or insufficient credentials
-│   ├── BucketMissingError       the bucket of the URI does not exist
-│   ├── LakeFullError            the disk or quota is full
-│   ├── NotWritableError         a local folder cannot be written
-│   ├── RetryableError           a passing fault; the retry layer tries again until its deadline
-│   │   ├── ThrottledError       429, 503 SlowDown
-│   │   ├── UnreachableError     no connection, a broken connection, a time-out
-│   │   ├── ServerFaultError     500, 502, 504
-│   │   └── WriteConflictError   409 or a vanished read-back: two writers met, the outcome is open
-│   ├── DeadlineError            a retryable fault lasted longer than the deadline
-│   └── IntegrityError           what is stored is not what was committed (digest, rows, schema)
-├── SourceError                  the source cannot be read or is unfit (exit 4)
-├── SettingsError                a storage profile or an URI is wrong (exit 2)
-│   └── SchemeError              an URI scheme that ganmill does not serve
-├── PlanError                    what was asked for cannot be planned (exit 2)
-├── RetentionError               a version cannot be pinned, unpinned or retracted (exit 2)
-├── AbandonedError               the version was given up by another process; start a new attempt
-└── PromotionConflictError       the champion changed since it was read; gate again
-
-A message says what is wrong, the value received, and the remedy, in one sentence.
+A message says what is wrong, the value received, and the remedy, in one sentence. The exit code of
+an error is that of its children too.
 """
 
 
 class StorageError(Exception):
-    """Root of the tree."""
+    """Root of all others."""
 
 
 class LakeError(StorageError):
-    """The lake failed."""
+    """The lake failed (exit 5)."""
 
 
 class ObjectNotFoundError(LakeError):
@@ -79,15 +58,15 @@ class DeadlineError(LakeError):
 
 
 class IntegrityError(LakeError):
-    """What is stored is not what was committed."""
+    """What is stored is not what was committed: digest, rows or schema."""
 
 
 class SourceError(StorageError):
-    """The source cannot be read or is unfit."""
+    """The source cannot be read or is unfit (exit 4)."""
 
 
 class SettingsError(StorageError):
-    """A storage profile or an URI is wrong."""
+    """A storage profile or an URI is wrong (exit 2)."""
 
 
 class SchemeError(SettingsError):
@@ -95,11 +74,11 @@ class SchemeError(SettingsError):
 
 
 class PlanError(StorageError):
-    """What was asked for cannot be planned."""
+    """What was asked for cannot be planned (exit 2)."""
 
 
 class RetentionError(StorageError):
-    """What was asked of a version cannot be done: it is retired, or pinned."""
+    """What was asked of a version cannot be done: it is retired, or pinned (exit 2)."""
 
 
 class AbandonedError(StorageError):

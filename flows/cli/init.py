@@ -34,8 +34,8 @@ from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.source import TableSource
 from storage.sources.tables.suggest import (
-    ConstraintSuggestion,
     PersonalDataSuggestion,
+    Suggestion,
     suggest_constraints,
     suggest_personal_data,
 )
@@ -280,13 +280,13 @@ def _column_lines(
     return lines
 
 
-def _constraint_lines(likely: Sequence[ConstraintSuggestion]) -> list[str]:
+def _constraint_lines(likely: Sequence[Suggestion]) -> list[str]:
     if not likely:
         return []
     lines = ["  # constraints:    # these hold in all rows; uncomment what must hold in new ones"]
-    for one in likely:
-        keys = {"kind": one.constraint.kind, "columns": list(one.constraint.columns)}
-        lines.append(f"  #   - {_flow(keys)}    # {one.why}")
+    for constraint, why in likely:
+        keys = {"kind": constraint.kind, "columns": list(constraint.columns)}
+        lines.append(f"  #   - {_flow(keys)}    # {why}")
     return lines
 
 

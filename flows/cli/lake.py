@@ -17,7 +17,7 @@ from flows.errors import DONE, LAKE
 
 if TYPE_CHECKING:
     from flows.maintain import Kept
-    from storage.lake.datasets import Version
+    from storage.lake.log import Commit
     from storage.lake.manifest import Manifest
     from storage.lake.promotions import Promotion
     from storage.stores.interface import ObjectStore
@@ -77,7 +77,7 @@ class LakeRef:
         """Return an object of the lake as the user would type it."""
         return f"{self.uri.rstrip('/').removeprefix('./')}/{key}"
 
-    def shards(self, version: "Version") -> str:
+    def shards(self, version: "Commit") -> str:
         """Return the folder to read a version from."""
         from storage.lake.layout import version_folder
 
@@ -329,7 +329,7 @@ def _owners(store: "ObjectStore", names: Collection[str]) -> dict[str, str | Non
     return {name: None if one is None else one.owner for name, one in found.items()}
 
 
-def _summary(ref: LakeRef, one: "Version", manifest: "Manifest") -> dict[str, Any]:
+def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any]:
     return {
         "name": one.name,
         "version": one.version,
@@ -347,7 +347,7 @@ def _summary(ref: LakeRef, one: "Version", manifest: "Manifest") -> dict[str, An
     }
 
 
-def _write_version(ref: LakeRef, one: "Version", manifest: "Manifest", output: Output) -> None:
+def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Output) -> None:
     from flows.job import cost_text, how_to_read
     from storage.lake.layout import meta_key
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from storage.digests import canonical_json
 from storage.errors import ObjectNotFoundError
-from storage.lake.datasets import Version, read_manifest, versions
+from storage.lake.datasets import load_manifest, versions
 from storage.lake.layout import (
     announced_key,
     dataset_folder,
@@ -22,7 +22,9 @@ from storage.lake.layout import (
     promotions_announced_folder,
     promotions_folder,
     record_number,
+    version_folder,
 )
+from storage.lake.log import Commit
 from storage.lake.promotions import Promotion, standing
 from storage.stores.interface import ObjectStore
 
@@ -53,17 +55,10 @@ Emit = Callable[[Announcement], None]
 
 
 def announce_pending(lake: ObjectStore, name: str, emit: Emit) -> list[Announcement]:
-    """Emit every event that has none on record, decisions first, and record each one then.
+    """Emit every event that has none on record, decisions first, record each one, return them all.
 
-    A process killed between the two emits again: at least once, never lost.
-
-    Args:
-        lake: where.
-        name: of the data set and its generator.
-        emit: sends one event; what it raises passes through, and the event stays pending.
-
-    Returns:
-        What was announced, oldest first.
+    A process killed between the two emits again: at least once, never lost. What `emit` raises
+    passes through, and the event stays pending.
     """
     done = []
     for key, announcement in _pending(lake, name):
@@ -128,8 +123,8 @@ def _verdict(lake: ObjectStore, report: str) -> str:
     return str(stored.get("verdict", "")) if isinstance(stored, dict) else ""
 
 
-def _of_version(lake: ObjectStore, version: Version) -> Announcement:
-    manifest = read_manifest(lake, version.name, version.version)
+def _of_version(lake: ObjectStore, version: Commit) -> Announcement:
+    manifest = load_manifest(lake, version)
     gate = manifest.fields.gate
     override = gate.get("override") or {}
     payload = {
@@ -137,7 +132,7 @@ def _of_version(lake: ObjectStore, version: Version) -> Announcement:
         "version": version.version,
         "number": str(version.number),
         "created": version.created,
-        "path": version.path,
+        "path": f"{lake.uri}/{version_folder(version.name, version.version)}/",
         "manifest": version.manifest_key,
         "manifest_sha256": version.manifest_sha256,
         "rows": str(manifest.rows),

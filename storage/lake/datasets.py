@@ -20,24 +20,6 @@ from storage.stores.interface import ObjectStore
 _LOG_RECORD = re.compile(r"datasets/([^/]+)/_versions/\d{8}\.json")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """One committed version."""
-
-    name: str
-    version: str
-    number: int
-    """Of its commit record; the latest version has the highest."""
-    created: str
-    """UTC, ISO 8601."""
-    manifest_key: str
-    manifest_sha256: str
-    path: str
-    """The folder of its shards as a reader would type it (URI of the lake and key)."""
-    retired: bool = False
-    pinned: bool = False
-
-
 def list_datasets(lake: ObjectStore) -> list[str]:
     """Return the names of the data sets that have a version to be read, sorted."""
     matches = (_LOG_RECORD.fullmatch(info.key) for info in lake.list("datasets/"))
@@ -45,20 +27,18 @@ def list_datasets(lake: ObjectStore) -> list[str]:
     return [name for name in names if read_versions(lake, name).visible]
 
 
-def versions(lake: ObjectStore, name: str, *, retired: bool = False) -> list[Version]:
-    """Return the committed versions, oldest first; retired ones only when asked for."""
-    facts = read_versions(lake, name)
-    commits = facts.commits if retired else facts.visible
-    return [_version(lake, name, commit) for commit in commits]
+def versions(lake: ObjectStore, name: str) -> list[Commit]:
+    """Return the committed versions that are not retired, oldest first."""
+    return read_versions(lake, name).visible
 
 
-def latest(lake: ObjectStore, name: str) -> Version | None:
+def latest(lake: ObjectStore, name: str) -> Commit | None:
     """Return the highest-numbered commit that is not retired."""
     known = versions(lake, name)
     return known[-1] if known else None
 
 
-def find(lake: ObjectStore, name: str, version: str | None = None) -> Version:
+def find(lake: ObjectStore, name: str, version: str | None = None) -> Commit:
     """Return that version, or the latest.
 
     Raises:
@@ -85,8 +65,7 @@ def read_manifest(lake: ObjectStore, name: str, version: str | None = None) -> M
         ObjectNotFoundError: it is not committed.
         IntegrityError: the manifest is not the one that was committed.
     """
-    found = find(lake, name, version)
-    return Manifest.from_json(_committed_bytes(lake, found.manifest_key, found.manifest_sha256))
+    return load_manifest(lake, find(lake, name, version))
 
 
 def load_manifest(lake: ObjectStore, commit: Commit) -> Manifest:
@@ -95,7 +74,19 @@ def load_manifest(lake: ObjectStore, commit: Commit) -> Manifest:
     Raises:
         IntegrityError: it is missing or not the one that was committed.
     """
-    return Manifest.from_json(_committed_bytes(lake, commit.manifest, commit.manifest_sha256))
+    where = f"{lake.uri}/{commit.manifest_key}"
+    try:
+        data = lake.get(commit.manifest_key)
+    except ObjectNotFoundError as error:
+        msg = f"{where} was committed and is missing; restore it from a backup"
+        raise IntegrityError(msg) from error
+    if sha256_hex(data) != commit.manifest_sha256:
+        msg = (
+            f"{where} is not the manifest that was committed (sha256 "
+            f"{sha256_hex(data)}, not {commit.manifest_sha256}); restore it from a backup"
+        )
+        raise IntegrityError(msg)
+    return Manifest.from_json(data)
 
 
 def refresh_hint(lake: ObjectStore, name: str) -> None:
@@ -122,35 +113,6 @@ def _read_hint(lake: ObjectStore, name: str) -> object:
     return hint
 
 
-def _version(lake: ObjectStore, name: str, commit: Commit) -> Version:
-    return Version(
-        name=name,
-        version=commit.version,
-        number=commit.number,
-        created=commit.created,
-        manifest_key=commit.manifest,
-        manifest_sha256=commit.manifest_sha256,
-        path=f"{lake.uri}/{version_folder(name, commit.version)}/",
-        retired=commit.retired,
-        pinned=commit.pinned,
-    )
-
-
-def _committed_bytes(lake: ObjectStore, key: str, sha256: str) -> bytes:
-    try:
-        data = lake.get(key)
-    except ObjectNotFoundError as error:
-        msg = f"{lake.uri}/{key} was committed and is missing; restore it from a backup"
-        raise IntegrityError(msg) from error
-    if sha256_hex(data) != sha256:
-        msg = (
-            f"{lake.uri}/{key} is not the manifest that was committed (sha256 "
-            f"{sha256_hex(data)}, not {sha256}); restore it from a backup"
-        )
-        raise IntegrityError(msg)
-    return data
-
-
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """One object that is not what was committed."""
@@ -171,20 +133,14 @@ def verify(
 
     Checked are bytes and sha256 of every shard and document, rows and schema of every shard, the
     manifest against its commit record, and that the folder of shards holds nothing else, because
-    a reader would read that too.
-
-    Args:
-        lake: where.
-        name: the data set.
-        version: which; the latest by default.
-        progress: called with (files done, files in all).
+    a reader would read that too. `progress` is called with (files done, files in all).
 
     Raises:
         ObjectNotFoundError: the version is not committed.
     """
     found = find(lake, name, version)
     try:
-        manifest = read_manifest(lake, name, found.version)
+        manifest = load_manifest(lake, found)
     except IntegrityError as error:
         return [Problem(key=found.manifest_key, what=str(error))]
     problems = list(_foreign(lake, manifest))

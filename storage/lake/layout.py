@@ -64,10 +64,6 @@ def check_version(version: str) -> str:
 def make_version(created: datetime, key: str) -> str:
     """Return the version of a plan: its time of creation (UTC, seconds) and 8 digits of its key.
 
-    Args:
-        created: a time with a zone.
-        key: the run key or train key, hexadecimal.
-
     Raises:
         ValueError: the time has no zone or the key is no digest.
     """
@@ -113,15 +109,7 @@ def version_folder(name: str, version: str) -> str:
 
 
 def shard_key(name: str, version: str, index: int, count: int, extension: str) -> str:
-    """Return the key of shard `index` (from 0) of `count`.
-
-    Args:
-        name: the data set.
-        version: its version.
-        index: which shard.
-        count: how many shards the version has.
-        extension: of the file, without a dot.
-    """
+    """Return the key of shard `index` (from 0) of `count`; the extension is without a dot."""
     return f"{version_folder(name, version)}/train-{index:05d}-of-{count:05d}.{extension}"
 
 
@@ -218,9 +206,7 @@ def run_folder(key: str) -> str:
 
 def plan_key(key: str, attempt: int = 1) -> str:
     """Return the key of the plan of a run; attempts after an abandoned one count from 2."""
-    return (
-        f"{run_folder(key)}/plan.json" if attempt == 1 else f"{run_folder(key)}/plan-{attempt}.json"
-    )
+    return f"{run_folder(key)}/plan{'' if attempt == 1 else f'-{attempt}'}.json"
 
 
 def stats_key(key: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import AbandonedError, IntegrityError, ObjectNotFoundError
-from storage.lake.layout import commits_folder, numbered_key, record_number
+from storage.lake.layout import commits_folder, manifest_key, numbered_key, record_number
 from storage.stores.interface import ObjectStore
 
 
@@ -63,12 +63,8 @@ class AppendLog:
         """Append `record` unless an equal one is there, and return the number of the one that is.
 
         All records are read first; then the next numbers are tried in turn without listing again,
-        and each record that turns out to own a number is compared too.
-
-        Args:
-            record: what to append, JSON.
-            same: whether a record says the same as `record`. It may raise to stop the append, as
-                a publisher does that meets its version abandoned.
+        and each record that turns out to own a number is compared too. `same` may raise to stop
+        the append, as a publisher does that meets its version abandoned.
         """
         entries = self.read()
         for entry in entries:
@@ -83,25 +79,23 @@ class AppendLog:
             number += 1
 
     def _put(self, number: int, data: bytes) -> Entry:
-        stored = self._store.put_or_adopt(numbered_key(self._folder, number), data)
-        return self._remember(number, stored)
+        key = numbered_key(self._folder, number)
+        return self._remember(number, key, self._store.put_or_adopt(key, data))
 
     def _fetch(self, number: int) -> Entry | None:
+        key = numbered_key(self._folder, number)
         try:
-            return self._remember(number, self._store.get(numbered_key(self._folder, number)))
+            return self._remember(number, key, self._store.get(key))
         except ObjectNotFoundError:
             return None
 
-    def _remember(self, number: int, data: bytes) -> Entry:
+    def _remember(self, number: int, key: str, data: bytes) -> Entry:
         try:
             record = json.loads(data)
         except ValueError:
             record = None
         if not isinstance(record, dict):
-            key = numbered_key(self._folder, number)
-            msg = (
-                f"The log record {key} is no JSON object ({data[:40]!r}); restore it from a backup."
-            )
+            msg = f"{key} is no JSON object ({data[:40]!r}); restore this record from a backup."
             raise IntegrityError(msg)
         entry = Entry(number=number, record=record, digest=sha256_hex(data))
         self._known[number] = entry
@@ -112,36 +106,19 @@ class AppendLog:
 class Commit:
     """One commit record and what later records say of its version."""
 
-    number: int
+    name: str
+    """The data set."""
     version: str
+    number: int
+    """Of the record; the latest version has the highest."""
     created: str
     """UTC, ISO 8601."""
-    manifest: str
-    """Key relative to the lake."""
+    manifest_key: str
     manifest_sha256: str
     retired: bool = False
     retired_at: str = ""
     """UTC, ISO 8601; empty where the record says no time."""
     pinned: bool = False
-
-    @classmethod
-    def of(cls, entry: Entry) -> "Commit":
-        """Read a record of kind `commit`.
-
-        Raises:
-            IntegrityError: a field is missing.
-        """
-        try:
-            return cls(
-                number=entry.number,
-                version=entry.record["version"],
-                created=entry.record["created"],
-                manifest=entry.record["manifest"],
-                manifest_sha256=entry.record["manifest_sha256"],
-            )
-        except KeyError as error:
-            msg = f"commit record {entry.number} lacks {error}; restore it from a backup"
-            raise IntegrityError(msg) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +151,10 @@ def version_log(lake: ObjectStore, name: str) -> AppendLog:
 
 def read_versions(lake: ObjectStore, name: str) -> Versions:
     """Read the log of a data set."""
-    return fold(version_log(lake, name).read())
+    return fold(name, version_log(lake, name).read())
 
 
-def fold(entries: Sequence[Entry]) -> Versions:
+def fold(name: str, entries: Sequence[Entry]) -> Versions:
     """Turn records into facts. Kinds that this ganmill does not know are passed over."""
     commits: dict[str, Commit] = {}
     abandoned: set[str] = set()
@@ -186,10 +163,26 @@ def fold(entries: Sequence[Entry]) -> Versions:
         if kind == "abandon" and version not in commits:
             abandoned.add(version)
         elif kind == "commit" and version not in commits and version not in abandoned:
-            commits[version] = Commit.of(entry)
+            commits[version] = _commit(name, entry)
         elif version in commits and kind in _CHANGES:
             commits[version] = _CHANGES[kind](commits[version], entry)
     return Versions(commits=tuple(commits.values()), abandoned=frozenset(abandoned))
+
+
+def _commit(name: str, entry: Entry) -> Commit:
+    record = entry.record
+    try:
+        return Commit(
+            name=name,
+            version=record["version"],
+            number=entry.number,
+            created=record["created"],
+            manifest_key=record["manifest"],
+            manifest_sha256=record["manifest_sha256"],
+        )
+    except KeyError as error:
+        msg = f"commit record {entry.number} lacks {error}; restore it from a backup"
+        raise IntegrityError(msg) from error
 
 
 def _retire(commit: Commit, entry: Entry) -> Commit:
@@ -207,7 +200,7 @@ _CHANGES: Mapping[str, Callable[[Commit, Entry], Commit]] = {
 
 
 def append_commit(
-    log: AppendLog, *, version: str, manifest: str, manifest_sha256: str, created: str
+    lake: ObjectStore, name: str, version: str, *, manifest_sha256: str, created: str
 ) -> int:
     """Append the commit record of a version, or find it, and return its number.
 
@@ -218,7 +211,7 @@ def append_commit(
     record = {
         "kind": "commit",
         "version": version,
-        "manifest": manifest,
+        "manifest": manifest_key(name, version),
         "manifest_sha256": manifest_sha256,
         "created": created,
     }
@@ -239,7 +232,7 @@ def append_commit(
             raise IntegrityError(msg)
         return True
 
-    return log.append(record, same)
+    return version_log(lake, name).append(record, same)
 
 
 def abandoned(version: str) -> AbandonedError:

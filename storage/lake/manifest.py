@@ -7,7 +7,7 @@ entries that stand beside a version are made from it alone.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -21,6 +21,10 @@ from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import load_format
 
 FORMAT = "ganmill-dataset/1"
+_PLAIN = (
+    "name", "version", "created", "run_key", "generator", "parent_version", "shard_format", "rows",
+)  # fmt: skip
+"""Fields that are the same in a manifest and in its JSON."""
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained algorithm."""
@@ -126,28 +130,15 @@ class Manifest:
         return canonical_json(
             {
                 "format": FORMAT,
-                "name": self.name,
-                "version": self.version,
-                "created": self.created,
-                "run_key": self.run_key,
-                "generator": self.generator,
-                "parent_version": self.parent_version,
+                **{name: getattr(self, name) for name in _PLAIN},
+                **asdict(self.fields),
                 "synthetic": True,
                 "digital_source_type": DIGITAL_SOURCE_TYPE,
-                "modality": self.fields.modality,
-                "shard_format": self.shard_format,
                 "schema": schema,
                 "splits": list(self.splits),
-                "rows": self.rows,
                 "class_counts": self.class_counts,
-                "real_class_counts": self.fields.real_class_counts,
                 "files": [_entry_json(entry) for entry in self.files],
                 "documents": [_entry_json(entry) for entry in self.documents],
-                "provenance": dict(self.fields.provenance),
-                "gate": dict(self.fields.gate),
-                "license": self.fields.license,
-                "retention": self.fields.retention,
-                "cost": None if self.fields.cost is None else dict(self.fields.cost),
             }
         )
 
@@ -178,12 +169,10 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         retention=raw["retention"],
         cost=raw.get("cost"),
     )
-    plain = ("name", "version", "created", "run_key", "generator", "parent_version", "shard_format")
     return {
-        **{name: raw[name] for name in plain},
+        **{name: raw[name] for name in _PLAIN},
         "fields": fields,
         "schema": schema_from_text(raw["schema"]["arrow_ipc"]),
-        "rows": raw["rows"],
         "class_counts": read_class_counts(raw["class_counts"]),
         "files": tuple(_entry(item) for item in raw["files"]),
         "documents": tuple(_entry(item) for item in raw["documents"]),

@@ -8,7 +8,7 @@ the version. The first publisher to arrive stores the plan, everyone else reads 
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -170,12 +170,7 @@ class Plan:
             if raw["format"] != FORMAT:
                 raise ValueError(raw["format"])  # noqa: TRY301 - one translation for every defect
             return cls(
-                identity=Identity(
-                    name=raw["name"],
-                    run_key=raw["run_key"],
-                    generator=raw["generator"],
-                    snapshot_digest=raw["snapshot_digest"],
-                ),
+                identity=Identity(**{field.name: raw[field.name] for field in fields(Identity)}),
                 version=raw["version"],
                 created=datetime.fromisoformat(raw["created"]),
                 attempt=raw["attempt"],
@@ -183,22 +178,16 @@ class Plan:
                 schema=schema_from_text(raw["schema"]),
                 label=raw["label"],
                 seed=raw["seed"],
-                shards=tuple(_shard(item) for item in raw["shards"]),
+                shards=tuple(
+                    ShardPlan(**one | {"class_counts": read_class_counts(one["class_counts"])})
+                    for one in raw["shards"]
+                ),
                 given=tuple(Condition.model_validate(one) for one in raw.get("given", ())),
                 resolved=raw["resolved"],
             )
         except (ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
             msg = f"this is no {FORMAT} plan ({error!r}); delete it and run again"
             raise IntegrityError(msg) from error
-
-
-def _shard(raw: Mapping[str, Any]) -> ShardPlan:
-    return ShardPlan(
-        index=raw["index"],
-        first_id=raw["first_id"],
-        rows=raw["rows"],
-        class_counts=read_class_counts(raw["class_counts"]),
-    )
 
 
 def schema_text(schema: pa.Schema) -> str:
@@ -216,12 +205,8 @@ def plan_shards(
 ) -> tuple[ShardPlan, ...]:
     """Divide the rows into shards, every class spread evenly over all of them.
 
-    Args:
-        class_counts: records per class; empty for an unconditional generator.
-        rows: records in all.
-        bytes_per_row: encoded size of one record, for `auto`.
-        shard_samples: records per shard (the last shard may hold fewer), or `auto`: as many
-            shards of equal size as give 32 to 64 MiB each, at least 16, at most one per record.
+    `shard_samples` are the records per shard (the last shard may hold fewer), or `auto`: as many
+    shards of equal size as give 32 to 64 MiB each, at least 16, at most one per record.
     """
     sizes = _shard_sizes(rows, bytes_per_row, shard_samples)
     labels = [label for label, _ in class_counts]
@@ -258,7 +243,6 @@ def propose(
     *,
     format: str,
     created: datetime,
-    resolved: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Return the plan of this run, if it is the first to arrive.
 
@@ -267,8 +251,7 @@ def propose(
         config: what is wanted; its seed is resolved.
         kind: what the records look like.
         format: key of the shard format; see `storage.shards.format.format_for`.
-        created: UTC; the version begins with it.
-        resolved: what else `auto` became, for the reader of the plan.
+        created: a time with a zone; the version begins with it.
 
     Raises:
         PlanError: balance, conditions, format or seed cannot be planned.
@@ -293,9 +276,5 @@ def propose(
         seed=config.seed,
         shards=shards,
         given=config.given,
-        resolved={
-            "shard_samples": shards[0].rows,
-            "bytes_per_row": bytes_per_row,
-            **(resolved or {}),
-        },
+        resolved={"shard_samples": shards[0].rows, "bytes_per_row": bytes_per_row},
     )

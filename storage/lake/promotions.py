@@ -4,15 +4,15 @@ The log is create-only, and a record is decided on the log as it was read: whoev
 record reads the champion again and decides again.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, PromotionConflictError
 from storage.lake.layout import promotions_folder, snapshot_key
-from storage.lake.log import AppendLog, Entry
+from storage.lake.log import AppendLog
 from storage.stores.interface import ObjectStore
 
 Kind = Literal["promote", "rollback", "reject", "override"]
@@ -99,7 +99,7 @@ class Standing:
 def standing(lake: ObjectStore, name: str) -> Standing:
     """Read the log of promotions of a generator."""
     entries = AppendLog(lake, promotions_folder(name)).read()
-    return Standing(records=tuple(_promotion(entry) for entry in entries))
+    return Standing(records=tuple(_promotion(entry.number, entry.record) for entry in entries))
 
 
 def champion(lake: ObjectStore, name: str) -> Promotion | None:
@@ -132,7 +132,7 @@ def decide(
         del record["then"]
     log, number = AppendLog(lake, promotions_folder(name)), read.number + 1
     if log.append_at(number, record):
-        return _promotion(Entry(number=number, record=record, digest=""))
+        return _promotion(number, record)
     after = standing(lake, name)
     winner = next((r for r in after.records if r.number == number), None)
     if winner and _is_same(winner, draft) and winner.previous == previous:
@@ -150,12 +150,6 @@ def decide_by_hand(
     """Record what a person decides on the log as it is now.
 
     A refusal that is recorded meanwhile does not matter, another champion does.
-
-    Args:
-        lake: writable.
-        name: of the generator.
-        rule: what is to be recorded, given the log.
-        created: now.
 
     Raises:
         PromotionConflictError: the champion changed meanwhile, or records kept being added.
@@ -231,21 +225,11 @@ def _check_snapshot(lake: ObjectStore, name: str, draft: PromotionDraft) -> None
         raise IntegrityError(msg)
 
 
-def _promotion(entry: Entry) -> Promotion:
-    record = entry.record
+def _promotion(number: int, record: Mapping[str, Any]) -> Promotion:
+    names = [field.name for field in fields(Promotion) if field.name not in ("number", "then")]
     try:
-        return Promotion(
-            number=entry.number,
-            kind=record["kind"],
-            version=record["version"],
-            snapshot_digest=record["snapshot_digest"],
-            previous=record["previous"],
-            report_digest=record["report_digest"],
-            by=record["by"],
-            reason=record["reason"],
-            created=record["created"],
-            then=record.get("then", ""),
-        )
+        known = {name: record[name] for name in names}
     except KeyError as error:
-        msg = f"promotion record {entry.number} lacks {error}; restore it from a backup"
+        msg = f"promotion record {number} lacks {error}; restore it from a backup"
         raise IntegrityError(msg) from error
+    return Promotion(number=number, then=record.get("then", ""), **known)

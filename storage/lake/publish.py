@@ -6,7 +6,7 @@ everyone else reads it; what is stored already is adopted only if it is what the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -23,7 +23,7 @@ from storage.lake.layout import (
     plan_key,
     version_folder,
 )
-from storage.lake.log import abandoned, append_commit, read_versions, version_log
+from storage.lake.log import Commit, abandoned, append_commit, read_versions
 from storage.lake.manifest import (
     FileEntry,
     Manifest,
@@ -37,19 +37,6 @@ from storage.lake.plan import Plan
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore
-
-
-@dataclass(frozen=True, kw_only=True)
-class Committed:
-    """A version that readers see."""
-
-    name: str
-    version: str
-    number: int
-    """Of its commit record."""
-    manifest_key: str
-    manifest_sha256: str
-    manifest: Manifest
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
@@ -114,7 +101,7 @@ class Publisher:
         """Return the shards whose entry is unknown here: `commit` adopts those it still finds."""
         return [shard.index for shard in self.plan.shards if shard.index not in self._entries]
 
-    def commit(self, fields: ManifestFields, documents: Mapping[str, bytes]) -> Committed:
+    def commit(self, fields: ManifestFields, documents: Mapping[str, bytes]) -> Commit:
         """Make the version visible. Shards this process did not put are adopted first.
 
         Args:
@@ -127,20 +114,16 @@ class Publisher:
             AbandonedError: the version was given up; agree on a plan again and start over.
             IntegrityError: a stored shard or manifest is not the planned one, or is missing.
         """
-        done = find_committed(self.lake, self.plan)
+        lake, plan = self.lake, self.plan
+        done = find_committed(lake, plan)
         if done is None:
-            manifest_sha256 = self._put_manifest(fields, documents)
-            append_commit(
-                version_log(self.lake, self.plan.name),
-                version=self.plan.version,
-                manifest=manifest_key(self.plan.name, self.plan.version),
-                manifest_sha256=manifest_sha256,
-                created=self.plan.created.isoformat(),
-            )
-            done = find_committed(self.lake, self.plan)
+            sha256, created = self._put_manifest(fields, documents), plan.created.isoformat()
+            append_commit(lake, plan.name, plan.version, manifest_sha256=sha256, created=created)
+            done = find_committed(lake, plan)
         if done is None:  # retired between commit and now
-            raise abandoned(self.plan.version)
-        refresh_hint(self.lake, self.plan.name)
+            raise abandoned(plan.version)
+        load_manifest(lake, done)  # raises when it is not the one that was committed
+        refresh_hint(lake, plan.name)
         return done
 
     def _put_manifest(self, fields: ManifestFields, documents: Mapping[str, bytes]) -> str:
@@ -231,28 +214,16 @@ class Publisher:
         )
 
 
-def find_committed(lake: ObjectStore, plan: Plan) -> Committed | None:
-    """Return the plan's version if it is committed and not retired: there is nothing to do."""
+def find_committed(lake: ObjectStore, plan: Plan) -> Commit | None:
+    """Return the plan's commit if readers see it: there is nothing to do then."""
     commit = read_versions(lake, plan.name).of(plan.version)
-    if commit is None or commit.retired:
-        return None
-    return Committed(
-        name=plan.name,
-        version=plan.version,
-        number=commit.number,
-        manifest_key=commit.manifest,
-        manifest_sha256=commit.manifest_sha256,
-        manifest=load_manifest(lake, commit),
-    )
+    return None if commit is None or commit.retired else commit
 
 
 def encode_shard(plan: Plan, index: int, records: pa.Table) -> bytes:
     """Return the bytes of one shard; safe to call in a worker process.
 
-    Args:
-        plan: the agreed plan.
-        index: which shard.
-        records: its records, without `sample_id`, which is added here where the format has one.
+    The records come without `sample_id`, which is added here where the format has one.
 
     Raises:
         ValueError: the records are not those the plan foresees (schema, rows, class counts).
@@ -331,13 +302,7 @@ def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
 
 
 def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:
-    """Decode a stored shard in full and compare it with the plan.
-
-    Args:
-        uri: the lake, for the message.
-        plan: the agreed plan.
-        index: which shard the bytes should be.
-        data: the stored object.
+    """Decode a stored shard in full and compare it with the plan; `uri` is for the message.
 
     Raises:
         IntegrityError: it is another shard, or damaged; the message names key and remedy.

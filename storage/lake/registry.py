@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -68,10 +68,10 @@ class TrainingPlan:
         cls, name: str, train_key: str, created: datetime, resolved: Mapping[str, Any]
     ) -> Self:
         """Return the plan of this training, if it is the first to arrive."""
-        stamp = created.astimezone(UTC).replace(microsecond=0)
-        version = make_version(stamp, train_key)
+        created = created.astimezone(UTC).replace(microsecond=0)
+        version = make_version(created, train_key)
         return cls(
-            name=name, train_key=train_key, version=version, created=stamp, resolved=resolved
+            name=name, train_key=train_key, version=version, created=created, resolved=resolved
         )
 
     def to_json(self) -> bytes:
@@ -127,15 +127,9 @@ class _CheckpointIndex(BaseModel):
 
 
 def mirror_checkpoint(store: ObjectStore, run_key: str, folder: Path, samples_seen: int) -> None:
-    """Put the checkpoint in `folder` into the lake, its index last, and drop older ones.
+    """Put the complete checkpoint in `folder` into the lake, its index last, and drop older ones.
 
     Nothing happens when a checkpoint at `samples_seen` is complete in the lake already.
-
-    Args:
-        store: the lake.
-        run_key: of the training (its train key).
-        folder: a complete checkpoint; its name is restored by `fetch_checkpoint`.
-        samples_seen: by the generator up to this checkpoint.
     """
     base = checkpoint_folder(run_key, samples_seen)
     if store.stat(f"{base}/{_INDEX}") is None:
@@ -156,12 +150,9 @@ def mirror_checkpoint(store: ObjectStore, run_key: str, folder: Path, samples_se
 
 def complete_checkpoints(store: ObjectStore, run_key: str) -> list[int]:
     """Return the `samples_seen` of every complete checkpoint of a run in the lake, newest first."""
-    found = []
-    for info in store.list(f"{checkpoint_prefix(run_key)}/"):
-        path = PurePosixPath(info.key)
-        if path.name == _INDEX and path.parent.name.isdigit():
-            found.append(int(path.parent.name))
-    return sorted(found, reverse=True)
+    keys = (info.key.split("/") for info in store.list(f"{checkpoint_prefix(run_key)}/"))
+    found = (folder for *_, folder, file in keys if file == _INDEX and folder.isdigit())
+    return sorted(map(int, found), reverse=True)
 
 
 def fetch_checkpoint(store: ObjectStore, run_key: str, folder: Path) -> Path | None:
@@ -169,11 +160,6 @@ def fetch_checkpoint(store: ObjectStore, run_key: str, folder: Path) -> Path | N
 
     Every digest is verified; a checkpoint that is broken, or deleted while it is read, gives way to
     the next older one.
-
-    Args:
-        store: the lake.
-        run_key: of the training.
-        folder: where the checkpoints of this run lie here.
 
     Returns:
         The checkpoint's folder below `folder`, there at once or not at all; None when the lake has
@@ -220,12 +206,9 @@ def _checkpoint_index(store: ObjectStore, key: str) -> _CheckpointIndex:
 
 
 def drop_checkpoints(store: ObjectStore, run_key: str, *, below: str | None = None) -> None:
-    """Delete the checkpoints of a run, indexes first, so that none is half there.
+    """Delete the checkpoints of a run, or those before the folder `below`.
 
-    Args:
-        store: the lake.
-        run_key: of the training.
-        below: the folder of the oldest one that stays; None = all are deleted.
+    Indexes go first, so that none is half there.
     """
     keys = [info.key for info in store.list(f"{checkpoint_prefix(run_key)}/")]
     keys = [key for key in keys if below is None or key.rpartition("/")[0] < below]
@@ -297,15 +280,7 @@ def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
 
 
 def _snapshot_index(data: bytes, where: str) -> dict[str, Any]:
-    """Return snapshot.json with at least one file, every one a plain name.
-
-    Args:
-        data: the bytes of snapshot.json.
-        where: its place, for the message.
-
-    Raises:
-        IntegrityError: it is none.
-    """
+    """Return snapshot.json with at least one file, every one a plain name."""
     try:
         index: dict[str, Any] = json.loads(data)
         names = list(index["files"])
@@ -318,11 +293,6 @@ def _snapshot_index(data: bytes, where: str) -> dict[str, Any]:
 
 
 def _checked(data: bytes, digest: str, where: str) -> bytes:
-    """Return `data` if it has the sha256 `digest`.
-
-    Raises:
-        IntegrityError: it has another.
-    """
     if sha256_hex(data) != digest:
         msg = (
             f"{where} is not the file its snapshot.json names (sha256 {sha256_hex(data)}, not "
@@ -334,12 +304,6 @@ def _checked(data: bytes, digest: str, where: str) -> bytes:
 
 def put_report(lake: ObjectStore, name: str, version: str, files: Mapping[str, bytes]) -> str:
     """Store an evaluation beside its generator, under reports/<digest>/, report.json last.
-
-    Args:
-        lake: where.
-        name: the generator.
-        version: its version.
-        files: `report.json`, and whatever goes with it (`report.html`).
 
     Returns:
         The report digest: sha256 of report.json.

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from storage.errors import ObjectNotFoundError, RetentionError
 from storage.lake.datasets import load_manifest, refresh_hint
 from storage.lake.layout import check_version, dataset_folder, latest_key, version_time
-from storage.lake.log import AppendLog, Commit, Versions, fold, read_versions, version_log
+from storage.lake.log import Commit, Versions, fold, read_versions, version_log
 from storage.stores.interface import ObjectInfo, ObjectStore
 
 GRACE_PERIOD = timedelta(hours=24)
@@ -27,8 +27,6 @@ UNCOMMITTED_PERIOD = timedelta(days=7)
 """How old a version must be that was never committed; a run that is still at it starts anew."""
 
 Step = Literal["retire", "abandon", "delete"]
-Build = Callable[[Versions], Mapping[str, Any] | None]
-"""From what the log says to what is to be appended, or None when there is nothing to append."""
 
 _OF_VERSION = re.compile(r"datasets/([^/]+)/(?:_meta/)?(\d{8}T\d{6}Z-[0-9a-f]{8})/.+")
 
@@ -52,7 +50,6 @@ class Collector:
 
     lake: ObjectStore
     now: datetime
-    by: str = "retention"
 
     def due(self) -> list[Removal]:
         """Return what `collect` would do now; reads only."""
@@ -124,26 +121,23 @@ class Collector:
 
     def _do(self, removal: Removal) -> bool:
         """Do one step; False when the log says otherwise by now."""
-        log = version_log(self.lake, removal.name)
+        version = removal.version
+        record = _record(removal.step, version, "retention", removal.reason, self.now)
         if removal.step == "retire":
-            return _append(log, lambda facts: self._retire(facts, removal))
+            return _append(self.lake, removal.name, record, lambda log: self._is_due(log, version))
         if removal.step == "abandon" and not _append(
-            log, lambda facts: self._abandon(facts, removal)
+            self.lake,
+            removal.name,
+            record,
+            lambda log: log.of(version) is None and version not in log.abandoned,
         ):
             return False
-        self._delete(removal.name, removal.version)
+        self._delete(removal.name, version)
         return True
 
-    def _retire(self, facts: Versions, removal: Removal) -> Mapping[str, Any] | None:
-        commit = facts.of(removal.version)
-        if commit is None or not is_surplus(facts, commit, keep_last(self.lake, facts)):
-            return None
-        return _record("retire", removal.version, self.by, removal.reason, self.now)
-
-    def _abandon(self, facts: Versions, removal: Removal) -> Mapping[str, Any] | None:
-        if facts.of(removal.version) is not None or removal.version in facts.abandoned:
-            return None
-        return _record("abandon", removal.version, self.by, removal.reason, self.now)
+    def _is_due(self, facts: Versions, version: str) -> bool:
+        commit = facts.of(version)
+        return commit is not None and is_surplus(facts, commit, keep_last(self.lake, facts))
 
     def _delete(self, name: str, version: str) -> None:
         """Delete the files of a version that the log has given up, those in `_meta` last."""
@@ -175,12 +169,8 @@ def pin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> 
         ObjectNotFoundError: there is no such version.
         RetentionError: it is retired.
     """
-
-    def build(facts: Versions) -> Mapping[str, Any] | None:
-        pinned = _visible_commit(name, version, facts).pinned
-        return None if pinned else _record("pin", version, by, reason, datetime.now(UTC))
-
-    return _append(version_log(lake, name), build)
+    record = _record("pin", version, by, reason, datetime.now(UTC))
+    return _append(lake, name, record, lambda log: not _visible_commit(name, version, log).pinned)
 
 
 def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
@@ -190,12 +180,8 @@ def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -
         ObjectNotFoundError: there is no such version.
         RetentionError: it is retired.
     """
-
-    def build(facts: Versions) -> Mapping[str, Any] | None:
-        pinned = _visible_commit(name, version, facts).pinned
-        return _record("unpin", version, by, reason, datetime.now(UTC)) if pinned else None
-
-    return _append(version_log(lake, name), build)
+    record = _record("unpin", version, by, reason, datetime.now(UTC))
+    return _append(lake, name, record, lambda log: _visible_commit(name, version, log).pinned)
 
 
 def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> None:
@@ -206,13 +192,13 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
         RetentionError: it is pinned or retired.
     """
 
-    def build(facts: Versions) -> Mapping[str, Any] | None:
-        if _visible_commit(name, version, facts).pinned:
+    def check(log: Versions) -> bool:
+        if _visible_commit(name, version, log).pinned:
             msg = f"{name}/{version} is pinned: run `ganmill datasets unpin {name} {version}` first"
             raise RetentionError(msg)
-        return _record("retire", version, by, reason, datetime.now(UTC))
+        return True
 
-    _append(version_log(lake, name), build)
+    _append(lake, name, _record("retire", version, by, reason, datetime.now(UTC)), check)
     refresh_hint(lake, name)
     if not read_versions(lake, name).visible:
         lake.delete(latest_key(name))
@@ -235,12 +221,17 @@ def _record(kind: str, version: str, by: str, reason: str, at: datetime) -> Mapp
     return {"kind": kind, "version": version, "created": created, "by": by, "reason": reason}
 
 
-def _append(log: AppendLog, build: Build) -> bool:
-    """Append what `build` makes of the log, right behind it; False when it makes nothing of it."""
+def _append(
+    lake: ObjectStore,
+    name: str,
+    record: Mapping[str, Any],
+    is_due: Callable[[Versions], bool],
+) -> bool:
+    """Append a record right behind the log that makes it due; False when the log does not."""
+    log = version_log(lake, name)
     while True:
         entries = log.read()
-        record = build(fold(entries))
-        if record is None:
+        if not is_due(fold(name, entries)):
             return False
         if log.append_at(entries[-1].number + 1 if entries else 1, record):
             return True

@@ -76,12 +76,8 @@ def plan_classes(
     """Return how many records of each class are made; empty where the generator decides.
 
     It decides when it is unconditional, and when something is given and the balance is real: the
-    real shares among such rows are the generator's to know.
-
-    Args:
-        config: samples, balance and conditions; one on the label leaves fewer classes.
-        real_counts: class counts of the real training records.
-        label: the column that these are the classes of.
+    real shares among such rows are the generator's to know. `real_counts` are of the training
+    records, by the column `label`; a condition on it leaves fewer classes.
 
     Raises:
         PlanError: the balance cannot be met with these classes.
@@ -99,11 +95,8 @@ def plan_classes(
         return ()
     if config.balance == "fill":
         return _fill(real_counts, {one for one, _ in left})
-    weights = _weights(config, left)
-    return tuple(
-        (one, count)
-        for (one, _), count in zip(left, apportion(weights, config.samples), strict=True)
-    )
+    counts = apportion(_weights(config, left), config.samples)
+    return tuple((one, count) for (one, _), count in zip(left, counts, strict=True))
 
 
 def _weights(config: SynthesisConfig, real_counts: ClassCounts) -> Sequence[int | Fraction]:

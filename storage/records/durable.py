@@ -92,13 +92,9 @@ def hold_lock(
 ) -> Iterator[bool]:
     """Hold a lock file within the block; the system releases it however the process ends.
 
-    Yields True while the lock is held, False where another process holds it or where the file
-    system has no locks (some network file systems).
-
-    Args:
-        path: the lock file; it and its folder are made when they are missing.
-        wait: until the other process is done; else yield False.
-        on_wait: called once when another process holds the lock.
+    Yields True while the lock is held, False where another process holds it and `wait` is off, or
+    where the file system has no locks (some network file systems). `on_wait` is called once when
+    another process holds the lock. The file and its folder are made when they are missing.
 
     Raises:
         OSError: the lock file cannot be made, because the disk is full or the folder is read-only.

@@ -40,9 +40,6 @@ DATA_CRC = isal_zlib.crc32(b"IDAT")
 def encode_png(images_NHWC: Pixels) -> pa.BinaryArray:
     """Encode every image of a batch.
 
-    Args:
-        images_NHWC: uint8, C of 1, 3 or 4.
-
     Returns:
         N PNG files. Every image carries the same one of the filters none, sub and up: the one
         that made a few images of the batch smallest.
@@ -137,11 +134,7 @@ def _header(width: int, height: int, colour_type: int) -> bytes:
 
 
 def decode_png(files: pa.BinaryArray, shape: tuple[int, int, int]) -> Pixels:
-    """Decode every file, each to the end, with its CRCs checked.
-
-    Args:
-        files: N PNG files.
-        shape: (H, W, C) that each must have.
+    """Decode N files of one shape (H, W, C), each to the end, with its CRCs checked.
 
     Returns:
         images_NHWC, uint8.

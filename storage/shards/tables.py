@@ -12,10 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import IntegrityError
-from storage.shards.format import (
-    ParquetFormat,
-    ShardFormat,
-)
+from storage.shards.format import ParquetFormat, ShardFormat
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
 

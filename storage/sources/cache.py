@@ -62,7 +62,13 @@ def obtain(
                 _discard(target)
                 _remove_unfinished(folder, name)
                 _prune(folder, name)
-            _build(target, build)
+            aside = _aside(target)
+            aside.mkdir()
+            try:
+                build(aside)
+                move_folder(aside, target)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
         entry = load(target)
     if entry is None:
         msg = f"The cache entry {target} is broken right after it was written; check the disk."
@@ -70,14 +76,8 @@ def obtain(
     return entry
 
 
-def _build(target: Path, build: Callable[[Path], None]) -> None:
-    aside = target.with_name(f"{target.name}{_BUILDING}{uuid.uuid4().hex}")
-    aside.mkdir()
-    try:
-        build(aside)
-        move_folder(aside, target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def _aside(entry: Path) -> Path:
+    return entry.with_name(f"{entry.name}{_BUILDING}{uuid.uuid4().hex}")
 
 
 def _remove_unfinished(folder: Path, name: str) -> None:
@@ -103,7 +103,7 @@ def _prune(folder: Path, name: str) -> None:
 
 def _discard(entry: Path) -> None:
     """Remove an entry so that nobody sees half of it."""
-    aside = entry.with_name(f"{entry.name}{_BUILDING}{uuid.uuid4().hex}")
+    aside = _aside(entry)
     with suppress(FileNotFoundError):
         entry.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)

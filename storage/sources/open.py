@@ -29,11 +29,7 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
     """List a source, find out what it is, and check that it has what the recipe names.
 
     No record is decoded. The first modality whose builder knows the files has them, unless
-    `source.modality` names one.
-
-    Args:
-        config: the recipe's `source`.
-        profile: credentials; None = those that `config.storage` names.
+    `source.modality` names one. No profile: the credentials that `config.storage` names.
 
     Raises:
         SourceError: it is missing, empty, of mixed kinds, of another modality, or lacks a column.
@@ -138,7 +134,7 @@ def _list(
 ) -> tuple[ObjectStore, list[ObjectInfo], str | None]:
     """Return the store of the folder, what lies below, and the glob of the URI if it has one."""
     local = _local_path(uri)
-    if has_wildcard(uri) and not (local is not None and local.exists()):
+    if _WILDCARD.search(uri) and not (local is not None and local.exists()):
         folder, glob = split_glob(uri)
         if folder.endswith(":/"):
             msg = f"The source {uri!r} has a wildcard in the bucket; name one bucket."
@@ -204,15 +200,9 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequenc
     )
 
 
-def has_wildcard(text: str) -> bool:
-    """Say whether `text` is a glob."""
-    return _WILDCARD.search(text) is not None
-
-
 def split_glob(uri: str) -> tuple[str, str]:
     """Cut an URI with wildcards into the folder above the first one and the glob below it."""
-    wildcard = _WILDCARD.search(uri)
-    cut = uri.rfind("/", 0, wildcard.start() if wildcard else len(uri))
+    cut = literal_prefix(uri).rfind("/")
     if cut < 0:
         return ".", uri
     return uri[:cut] or "/", uri[cut + 1 :]
@@ -220,8 +210,7 @@ def split_glob(uri: str) -> tuple[str, str]:
 
 def literal_prefix(glob: str) -> str:
     """Return what every match of `glob` starts with."""
-    wildcard = _WILDCARD.search(glob)
-    return glob if wildcard is None else glob[: wildcard.start()]
+    return _WILDCARD.split(glob, maxsplit=1)[0]
 
 
 def compile_glob(glob: str) -> re.Pattern[str]:

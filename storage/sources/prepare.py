@@ -1,7 +1,6 @@
 """From a source to split, memory-mapped records, built once and reused."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,20 +47,19 @@ def prepare(
         LakeError: the store that holds the source fails; its own children say how.
         LakeFullError: the disk of `folder` is full.
     """
-    job = PrepareJob(
-        config=config,
-        sources=_open_sources(config, profile),
-        min_group=min_group,
-        progress=progress,
-    )
-    modality = job.sources[0].modality
+    sources = _open_sources(config, profile)
+    job = PrepareJob(config=config, sources=sources, min_group=min_group, progress=progress)
+    modality = sources[0].modality
     builder, digest = load_builder(modality), job.digest
-    prepared = obtain(
-        folder,
-        _entry_name(job, builder, digest),
-        load=load_prepared,
-        build=partial(_build, job, builder, digest),
-    )
+
+    def build(entry: Path) -> None:
+        built = builder.build(job, entry)
+        for source in sources:
+            source.verify_unchanged()
+        write_prepared(entry, job, built, digest)  # the index that makes it an entry comes last
+
+    name = _entry_name(job, builder, digest)
+    prepared = obtain(folder, name, load=load_prepared, build=build)
     check_classes(config, prepared.class_counts, min_group, modality)
     return replace(prepared, ignored_files=job.ignored_files)
 
@@ -92,11 +90,3 @@ def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
     }
     slot = digest_json([config.uri, settings])[:8]
     return f"{slot}-{digest_json([digest, settings])[:32]}"
-
-
-def _build(job: PrepareJob, builder: Builder, digest: str, folder: Path) -> None:
-    """Fill `folder`; the index that makes it an entry comes last."""
-    built = builder.build(job, folder)
-    for source in job.sources:
-        source.verify_unchanged()
-    write_prepared(folder, job, built, digest)

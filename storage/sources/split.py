@@ -125,10 +125,8 @@ def split_rule(config: SplitConfig, *, by_occurrence: bool = False) -> dict[str,
 def assign(digests: NDArray[np.uint8], *, validation: float, holdout: float) -> NDArray[np.uint8]:
     """Return the split of every record, `splits_N`: 0 train, 1 validation, 2 holdout.
 
-    Args:
-        digests: (N, 16), of the content or of the group.
-        validation: fraction of the validation set.
-        holdout: fraction of the holdout; 0 where the holdout comes from elsewhere.
+    The digests (N, 16) are of the content or of the group. `validation` and `holdout` are
+    fractions, 0 for a holdout that comes from elsewhere.
     """
     u = units(digests)
     splits_N = np.zeros(len(u), np.uint8)
@@ -188,12 +186,10 @@ def with_occurrence(digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
     gives the same sets of records.
     """
     numbers = occurrences(digests)
-    result = digests.copy()
-    for row in np.flatnonzero(numbers):
-        content = SALT + digests[row].tobytes() + int(numbers[row]).to_bytes(8, "little")
-        result[row] = np.frombuffer(
-            blake2b(content, digest_size=DIGEST_BYTES).digest(), dtype=np.uint8
-        )
+    result, copies = digests.copy(), np.flatnonzero(numbers)
+    result[copies] = _digested(
+        digests[row].tobytes() + int(numbers[row]).to_bytes(8, "little") for row in copies
+    )
     return result
 
 
@@ -228,7 +224,7 @@ def content_digests(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         rows = np.flatnonzero(narrowest_N == channels)
         pixels = np.ascontiguousarray(images_NHWC[rows, :, :, :channels]).reshape(len(rows), -1)
         shape = np.array([height, width, channels], "<u4").tobytes()
-        digests[rows] = _digest_rows(SALT + shape, pixels)
+        digests[rows] = _digested((image.data for image in pixels), shape)
     return digests
 
 
@@ -247,35 +243,14 @@ def _narrowest(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return narrowest_N
 
 
-def _digest_rows(header: bytes, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Digest `header` + row for every row of a contiguous array."""
-    start = blake2b(header, digest_size=DIGEST_BYTES)
-    digests = bytearray()
-    for row in rows:
-        digest = start.copy()
-        digest.update(row.data)
-        digests += digest.digest()
-    return as_digests(bytes(digests))
-
-
 def row_digests(table: pa.Table, columns: Sequence[str]) -> NDArray[np.uint8]:
-    """Digest rows: the texts of their values, see above.
-
-    Args:
-        table: N rows of plain types.
-        columns: those that are content, in any order.
+    """Digest N rows of plain types: the texts of their values in some columns, in any order.
 
     Returns:
         uint8 array of shape (N, 16).
     """
-    start = blake2b(SALT, digest_size=DIGEST_BYTES)
-    digests = bytearray()
-    for texts in row_texts(table, columns):
-        for text in texts.to_pylist():
-            digest = start.copy()
-            digest.update(text)
-            digests += digest.digest()
-    return as_digests(bytes(digests))
+    blocks = row_texts(table, columns)
+    return _digested(text for texts in blocks for text in texts.to_pylist())
 
 
 def value_digests(values: Iterable[object]) -> NDArray[np.uint8]:
@@ -284,10 +259,18 @@ def value_digests(values: Iterable[object]) -> NDArray[np.uint8]:
     Returns:
         uint8 array of shape (N, 16).
     """
-    digests = [
-        blake2b(SALT + str(value).encode(), digest_size=DIGEST_BYTES).digest() for value in values
-    ]
-    return as_digests(b"".join(digests))
+    return _digested(str(value).encode() for value in values)
+
+
+def _digested(contents: Iterable[bytes | memoryview], shape: bytes = b"") -> NDArray[np.uint8]:
+    """Digest the salt, the shape and each content: uint8 (N, 16)."""
+    start = blake2b(SALT + shape, digest_size=DIGEST_BYTES)
+    digests = bytearray()
+    for content in contents:
+        digest = start.copy()
+        digest.update(content)
+        digests += digest.digest()
+    return as_digests(bytes(digests))
 
 
 def as_digests(data: bytes) -> NDArray[np.uint8]:
@@ -296,11 +279,9 @@ def as_digests(data: bytes) -> NDArray[np.uint8]:
 
 
 def row_texts(table: pa.Table, columns: Sequence[str]) -> Iterator[pa.Array]:
-    """Yield the texts of the rows in blocks, as binary arrays.
+    """Yield the texts of the rows in blocks, as binary arrays; the columns may be in any order.
 
-    Args:
-        table: columns of plain types (`storage.sources.tables.types`).
-        columns: the names of those that count, in any order.
+    They are of plain types (`storage.sources.tables.types`).
     """
     ordered = sorted(columns)
     for start in range(0, len(table), _BLOCK_ROWS):

@@ -69,11 +69,8 @@ def assign_splits(
 ) -> SplitAssignment:
     """Return the split of every record.
 
-    Args:
-        config: the recipe's `source.split`.
-        inputs: the content of the records, and what the user says of their splits.
-        refuse_leaks: whether a user's own split is refused when its holdout was copied from the
-            other records, instead of leaving their copies out.
+    With `refuse_leaks` a user's own split is refused when its holdout was copied from the other
+    records, instead of leaving their copies out.
 
     Raises:
         SourceError: a split is empty, the deciding column has empty or unknown values, or the
@@ -199,11 +196,9 @@ def _check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
     counts = {name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)}
     for name, count in counts.items():
         if count == 0:
-            remedy = {
-                TRAIN: "lower split.validation and split.holdout",
-                VALIDATION: "raise split.validation",
-                HOLDOUT: "raise split.holdout",
-            }[name]
+            remedy = f"raise split.{name}"
+            if name == TRAIN:
+                remedy = "lower split.validation and split.holdout"
             if config.column is not None:
                 remedy = f"mark records as {name} in the column {config.column!r}"
             elif config.group_by is not None:

@@ -7,14 +7,10 @@ from storage.stores.interface import ObjectInfo, ObjectStore
 
 
 class CountingStore(ObjectStore):
-    """Another store that reports the size of every object created or replaced through it.
+    """Another store that tells `wrote` the size of every object created or replaced through it.
 
     What was there already does not count: `put_once` says so, and `put_or_adopt` then returns other
     bytes than those it was given. Deleting takes nothing back.
-
-    Args:
-        inner: the store.
-        wrote: called with the bytes of every object written.
     """
 
     def __init__(self, inner: ObjectStore, wrote: Callable[[int], None]) -> None:

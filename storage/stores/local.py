@@ -133,17 +133,18 @@ class LocalStore(ObjectStore):
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise self._no_links(error) if error.errno in _NO_LINKS else error from error
+                if error.errno not in _NO_LINKS:
+                    raise
+                msg = (
+                    f"The file system of {self.uri} refuses hard links ({error.strerror}), without "
+                    "which objects cannot be created safely; use another folder or "
+                    "s3://bucket/prefix."
+                )
+                raise NotWritableError(msg) from error
             sync_folder(target.parent)
             return True
         msg = f"The folder {target.parent} vanishes whenever it is created; stop what deletes it."
         raise NotWritableError(msg)
-
-    def _no_links(self, error: OSError) -> NotWritableError:
-        return NotWritableError(
-            f"The file system of {self.uri} refuses hard links ({error.strerror}), without which "
-            "objects cannot be created safely; use another folder or s3://bucket/prefix."
-        )
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:

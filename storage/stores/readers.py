@@ -47,9 +47,7 @@ class SeekableReader(io.RawIOBase):
 class RangeReader(SeekableReader):
     """A file over ranges of an object; nothing is read that was not asked for.
 
-    Args:
-        size_bytes: of the object.
-        fetch: returns the bytes from a start up to, and without, a stop.
+    `fetch` returns the bytes from a start up to, and without, a stop.
     """
 
     def __init__(self, size_bytes: int, fetch: Callable[[int, int], bytes]) -> None:

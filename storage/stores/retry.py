@@ -53,10 +53,7 @@ class RetryPolicy:
 def with_retries(call: Callable[[], T], *, what: str, policy: RetryPolicy) -> T:
     """Return `call()`, tried again while it raises RetryableError and the deadline allows.
 
-    Args:
-        call: may be called several times.
-        what: the operation, for messages: "put s3://bucket/key".
-        policy: waits and deadline.
+    `what` is the operation for messages: "put s3://bucket/key".
 
     Raises:
         DeadlineError: the fault lasted; its cause is the last error.

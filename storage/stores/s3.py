@@ -219,43 +219,30 @@ def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
     return fs
 
 
-CODES: dict[str, type[LakeError]] = {
-    "NoSuchKey": ObjectNotFoundError,
-    "NoSuchBucket": BucketMissingError,
-    "InvalidBucketName": BucketMissingError,
-    "AccessDenied": AccessDeniedError,
-    "AccountProblem": AccessDeniedError,
-    "AllAccessDisabled": AccessDeniedError,
-    "AuthorizationHeaderMalformed": AccessDeniedError,
-    "ExpiredToken": AccessDeniedError,
-    "InvalidAccessKeyId": AccessDeniedError,
-    "IllegalLocationConstraintException": AccessDeniedError,
-    "InvalidSecurity": AccessDeniedError,
-    "InvalidToken": AccessDeniedError,
-    "NotSignedUp": AccessDeniedError,
-    "PermanentRedirect": AccessDeniedError,
-    "RequestTimeTooSkewed": AccessDeniedError,
-    "SignatureDoesNotMatch": AccessDeniedError,
-    "TokenRefreshRequired": AccessDeniedError,
-    "BandwidthLimitExceeded": ThrottledError,
-    "RequestLimitExceeded": ThrottledError,
-    "ServiceUnavailable": ThrottledError,
-    "SlowDown": ThrottledError,
-    "Throttling": ThrottledError,
-    "ThrottlingException": ThrottledError,
-    "TooManyRequests": ThrottledError,
-    "BadDigest": UnreachableError,
-    "IncompleteBody": UnreachableError,
-    "RequestTimeout": UnreachableError,
-    "XAmzContentSHA256Mismatch": UnreachableError,
-    "InternalError": ServerFaultError,
-    "ConditionalRequestConflict": WriteConflictError,
-    "OperationAborted": WriteConflictError,
-    "InsufficientStorage": LakeFullError,
-    "QuotaExceeded": LakeFullError,
-    "XMinioStorageFull": LakeFullError,
-    "XMinioAdminBucketQuotaExceeded": LakeFullError,
-}
+_CODES_OF: dict[type[LakeError], tuple[str, ...]] = {
+    ObjectNotFoundError: ("NoSuchKey",),
+    BucketMissingError: ("NoSuchBucket", "InvalidBucketName"),
+    AccessDeniedError: (
+        "AccessDenied", "AccountProblem", "AllAccessDisabled", "AuthorizationHeaderMalformed",
+        "ExpiredToken", "InvalidAccessKeyId", "IllegalLocationConstraintException",
+        "InvalidSecurity", "InvalidToken", "NotSignedUp", "PermanentRedirect",
+        "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
+    ),
+    ThrottledError: (
+        "BandwidthLimitExceeded", "RequestLimitExceeded", "ServiceUnavailable", "SlowDown",
+        "Throttling", "ThrottlingException", "TooManyRequests",
+    ),
+    UnreachableError: (
+        "BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch",
+    ),
+    ServerFaultError: ("InternalError",),
+    WriteConflictError: ("ConditionalRequestConflict", "OperationAborted"),
+    LakeFullError: (
+        "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull",
+        "XMinioAdminBucketQuotaExceeded",
+    ),
+}  # fmt: skip
+CODES = {code: error for error, codes in _CODES_OF.items() for code in codes}
 """By the code in the answer's body, which says more than the status."""
 
 STATUSES: dict[int, type[LakeError]] = {
@@ -316,12 +303,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def translate(error: BaseException, what: str) -> StorageError:
-    """Return our error for one of s3fs, botocore or aiohttp.
-
-    Args:
-        error: what was raised.
-        what: the operation: "put s3://bucket/key".
-    """
+    """Return our error for one of s3fs, botocore or aiohttp; `what` is "put s3://bucket/key"."""
     response = response_of(error)
     if response is not None:
         return _answered(response, what)

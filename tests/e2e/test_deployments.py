@@ -12,6 +12,7 @@ import yaml
 from flows.cockpit.recipes import find_recipes
 from flows.cockpit.specs import wanted
 from storage.lake import datasets, promotions, registry
+from storage.lake.layout import version_folder
 from storage.stores.open import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +129,7 @@ def test_each_stage_runs_alone_on_a_recipe_that_is_new(up, small_recipe, demand)
 
     last = demand("verify", "alone")
     assert last["state_type"] == "COMPLETED", last["state"]["message"]
-    shard = next(Path(newest.path).glob("*.parquet"))
+    shard = next(Path(lake(up).uri, version_folder("alone", newest.version)).glob("*.parquet"))
     shard.chmod(0o600)
     shard.write_bytes(shard.read_bytes()[:-1])
     last = demand("verify", "alone", version=newest.version)

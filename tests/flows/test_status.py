@@ -81,9 +81,9 @@ def publish(lake, key: str, at: datetime, **gate) -> str:
     lake.put_once(plan_key(key), b"no plan that anybody has to read: its version is committed")
     lake.put_once(manifest_key("digits", version), manifest)
     append_commit(
-        version_log(lake, "digits"),
-        version=version,
-        manifest=manifest_key("digits", version),
+        lake,
+        "digits",
+        version,
         manifest_sha256=sha256_hex(manifest),
         created=at.isoformat(),
     )

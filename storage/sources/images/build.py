@@ -12,6 +12,7 @@ Shape legend: N records, H height, W width, C channels.
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.durable import sync_file
-from storage.records.schema import count_classes
+from storage.records.schema import ClassCounts, count_classes
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
     Builder,
@@ -33,7 +34,7 @@ from storage.sources.builder import (
     check_classes,
     first_few,
     map_arrow,
-    write_arrow,
+    write_splits,
 )
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
@@ -45,8 +46,8 @@ from storage.sources.images.source import (
     ParquetImages,
     find_image_column,
 )
-from storage.sources.split import DIGEST_BYTES, SPLITS, as_digests
-from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.split import SPLITS
+from storage.sources.split_assignment import SplitInputs, assign_splits
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
@@ -95,24 +96,19 @@ class ImagesBuilder(Builder):
             labels = None if label is None else staged.column(label)
             check_classes(job.config, {"all": count_classes(labels)}, job.min_group, words)
             assignment = assign_splits(job.config.split, _collected(job.config, staged, own_rows))
-            by_split = _by_split(labels, assignment)
-            counts = {name: count_classes(by_split.get(name)) for name in SPLITS}
+            splits_N = assignment.splits_N
+            counts: dict[str, ClassCounts] = dict.fromkeys(SPLITS, ())
+            if labels is not None:
+                parts = write_splits(folder, pa.table({label: labels}), splits_N)
+                counts = {name: count_classes(part.column(0)) for name, part in parts.items()}
             check_classes(job.config, counts, job.min_group, words)
-            staged.write_splits(assignment.splits_N, _pixel_paths(folder))
+            staged.write_splits(splits_N, {name: folder / f"{name}.u8" for name in SPLITS})
             shape, notes = staged.shape, (*_notes(staged, skipped), *assignment.notes)
-        files: dict[str, tuple[str, ...]] = {
-            name: (path.name,) for name, path in _pixel_paths(folder).items()
-        }
-        for name, part in by_split.items():
-            write_arrow(folder / f"{name}.arrow", pa.table({str(label): part}))
-            files[name] += (f"{name}.arrow",)
+        suffixes = (".u8",) if labels is None else (".u8", ".arrow")
         return Built(
             split_rule=assignment.rule,
-            files=files,
-            rows={
-                name: int((assignment.splits_N == number).sum())
-                for number, name in enumerate(SPLITS)
-            },
+            files={name: tuple(name + suffix for suffix in suffixes) for name in SPLITS},
+            rows={name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)},
             class_counts=counts,
             skipped=skipped,
             notes=notes,
@@ -136,10 +132,8 @@ class StagedImages:
         self._folder = folder
         self._files: dict[int, BinaryIO] = {}
         self._size: tuple[tuple[int, int], str] | None = None
-        self._channels: list[NDArray[np.uint8]] = []
-        self._digests: list[NDArray[np.uint8]] = []
-        self._final_digests: list[NDArray[np.uint8]] = []
-        self._columns: dict[str, list[pa.Array]] = {}
+        self.batches: list[DecodedBatch] = []
+        """Without their images."""
         self.rows = 0
         self.done: Counter[str] = Counter()
 
@@ -163,23 +157,14 @@ class StagedImages:
             raise SourceError(msg)
         return (*self._size[0], max(self._files))
 
-    @property
-    def digests(self) -> NDArray[np.uint8]:
-        """(N, 16), of the images as stored."""
-        return _joined(self._digests)
-
-    @property
-    def final_digests(self) -> NDArray[np.uint8]:
-        """(N, 16), of the images as delivered."""
-        return _joined(self._final_digests)
-
     def column(self, name: str) -> pa.Array:
         """Return the N values of a column.
 
         Raises:
             SourceError: two sources give it types that do not go together.
         """
-        parts = self._columns[name]
+        batches = (batch.columns for batch in self.batches)
+        parts = [batch.column(name) for batch in batches if name in batch.schema.names]
         try:
             return pa.concat_arrays([part.cast(parts[0].type) for part in parts])
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -202,18 +187,14 @@ class StagedImages:
             if channels not in self._files:
                 self._files[channels] = self._path(channels).open("xb", buffering=0)
             write_all(self._files[channels], images)
-        self._channels.append(batch.channels_K)
-        self._digests.append(batch.digests)
-        self._final_digests.append(batch.final_digests)
-        for name, values in zip(batch.columns.schema.names, batch.columns.columns, strict=True):
-            self._columns.setdefault(name, []).append(values)
+        self.batches.append(replace(batch, images={}))
         self.rows += len(batch.channels_K)
         self.done.update(batch.done)
 
     def write_splits(self, splits_N: NDArray[np.uint8], paths: Mapping[str, Path]) -> None:
         """Write the raw file of every split: uint8 (rows, H, W, C), in the order of the source."""
         height, width, channels = self.shape
-        channels_N = np.concatenate(self._channels)
+        channels_N = np.concatenate([batch.channels_K for batch in self.batches])
         step = max(_BLOCK_BYTES // (height * width * channels), 1)
         with ExitStack() as stack:
             outputs = [stack.enter_context(paths[name].open("xb", buffering=0)) for name in SPLITS]
@@ -228,7 +209,8 @@ class StagedImages:
 
     def counts_by_channels(self) -> dict[int, int]:
         """Return how many images there are of each number of channels."""
-        counts = np.bincount(np.concatenate(self._channels), minlength=5)
+        channels_N = np.concatenate([batch.channels_K for batch in self.batches])
+        counts = np.bincount(channels_N, minlength=5)
         return {channels: int(counts[channels]) for channels in sorted(self._files)}
 
     def _block(self, inputs: Mapping[int, BinaryIO], channels_B: NDArray[np.uint8]) -> Pixels:
@@ -270,10 +252,6 @@ def write_all(file: BinaryIO, array: Pixels) -> None:
         view = view[file.write(view) :]
 
 
-def _joined(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(parts) if parts else as_digests(b"" * DIGEST_BYTES)
-
-
 def _decode(job: PrepareJob, staged: StagedImages) -> tuple[tuple[str, ...], int]:
     """Stage every image; returns what was skipped and how many rows are of the first source."""
     total = sum(source.description.rows for source in job.sources)
@@ -311,20 +289,11 @@ def _collected(config: SourceConfig, staged: StagedImages, own_rows: int) -> Spl
     held_out = np.zeros(staged.rows, np.bool_)
     held_out[own_rows:] = True
     return SplitInputs(
-        digests=staged.digests,
-        final_digests=staged.final_digests,
+        digests=np.concatenate([batch.digests for batch in staged.batches]),
+        final_digests=np.concatenate([batch.final_digests for batch in staged.batches]),
         deciding=None if deciding is None else staged.column(deciding)[:own_rows],
         held_out=held_out,
     )
-
-
-def _by_split(labels: pa.Array | None, assignment: SplitAssignment) -> dict[str, pa.Array]:
-    if labels is None:
-        return {}
-    return {
-        name: labels.filter(pa.array(assignment.splits_N == number))
-        for number, name in enumerate(SPLITS)
-    }
 
 
 def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
@@ -342,10 +311,6 @@ def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
         shown, total = first_few(skipped, "; "), rows + len(skipped)
         notes.append(f"Skipped as unreadable: {len(skipped)} of {total} images, {shown}.")
     return notes
-
-
-def _pixel_paths(folder: Path) -> dict[str, Path]:
-    return {name: folder / f"{name}.u8" for name in SPLITS}
 
 
 def _table(folder: Path, name: str, shape: tuple[int, int, int, int], label: str | None) -> Any:

@@ -20,7 +20,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -128,24 +128,49 @@ def decode_batch(
 ) -> DecodedBatch:
     """Decode a batch; what cannot be read or has no label is skipped and named.
 
-    Args:
-        raw: the batch.
-        resize: bring every image to this (height, width); None = all have one size already.
-        label: the column that must not be empty.
+    Every image is brought to the (height, width) of `resize`; None = all have one size already.
+
+    Raises:
+        SourceError: an image is larger than 128 pixels and there is no `resize`.
     """
-    readable = _Readable(resize)
+    rows: list[int] = []
+    images: list[Pixels] = []
+    stored: list[NDArray[np.uint8]] = []
+    sizes: dict[tuple[int, int], str] = {}
+    skipped: list[str] = []
+    done: Counter[str] = Counter()
     labelled = _labelled(raw, label)
     for row, (name, data) in enumerate(zip(raw.names, raw.images, strict=True)):
         if data is None or not labelled[row]:
-            readable.skipped.append(f"{name} (no {'image' if data is None else 'label'})")
+            skipped.append(f"{name} (no {'image' if data is None else 'label'})")
             continue
         try:
-            image = data if isinstance(data, np.ndarray) else decode_image(data, readable.done)
+            image = data if isinstance(data, np.ndarray) else decode_image(data, done)
         except UNREADABLE as error:
-            readable.skipped.append(f"{name} ({_reason(error)})")
-        else:
-            readable.add(row, name, image)
-    return readable.batch(raw)
+            skipped.append(f"{name} ({_reason(error)})")
+            continue
+        if resize is not None:  # at once, so that no more than one large image is in memory
+            stored.append(content_digests(image[np.newaxis]))
+            if image.shape[:2] != resize:
+                image = resized(image, resize)
+                done[f"Resized to {resize[0]}x{resize[1]} pixels by Lanczos"] += 1
+        _check_sides(image, name)
+        sizes.setdefault((image.shape[0], image.shape[1]), name)
+        rows.append(row)
+        images.append(image)
+    channels_K = np.array([image.shape[2] for image in images], np.uint8)
+    stacked = _stacked(images, channels_K) if len(sizes) == 1 else {}
+    final = _digests(stacked, channels_K)
+    return DecodedBatch(
+        images=stacked,
+        channels_K=channels_K,
+        digests=np.concatenate(stored) if stored else final,
+        final_digests=final,
+        columns=raw.columns.take(pa.array(rows, pa.int64())),
+        sizes=sizes,
+        skipped=tuple(skipped),
+        done=done,
+    )
 
 
 def _labelled(raw: RawBatch, label: str | None) -> Sequence[bool]:
@@ -161,53 +186,14 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-@dataclass
-class _Readable:
-    """The readable records of one batch."""
-
-    resize: tuple[int, int] | None
-    rows: list[int] = field(default_factory=list)
-    images: list[Pixels] = field(default_factory=list)
-    stored_digests: list[NDArray[np.uint8]] = field(default_factory=list)
-    sizes: dict[tuple[int, int], str] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
-    done: Counter[str] = field(default_factory=Counter)
-
-    def add(self, row: int, name: str, image: Pixels) -> None:
-        """Resize at once, so that no more than one large image is in memory."""
-        if self.resize is not None:
-            self.stored_digests.append(content_digests(image[np.newaxis]))
-            if image.shape[:2] != self.resize:
-                image = resized(image, self.resize)
-                self.done[f"Resized to {self.resize[0]}x{self.resize[1]} pixels by Lanczos"] += 1
-        height, width, _ = image.shape
-        if max(height, width) > MAX_SIDE_PX:
-            msg = (
-                f"The image {name!r} has {height}x{width} pixels, where at most {MAX_SIDE_PX} "
-                "a side are read; set source.resize, for instance to 32 or 32x48."
-            )
-            raise SourceError(msg)
-        self.sizes.setdefault((height, width), name)
-        self.rows.append(row)
-        self.images.append(image)
-
-    def batch(self, raw: RawBatch) -> DecodedBatch:
-        """Put the records together."""
-        uniform = len(self.sizes) == 1
-        channels_K = np.array([image.shape[2] for image in self.images], np.uint8)
-        images = _stacked(self.images, channels_K) if uniform else {}
-        final = _digests(images, channels_K)
-        stored = np.concatenate(self.stored_digests) if self.stored_digests else final
-        return DecodedBatch(
-            images=images,
-            channels_K=channels_K,
-            digests=stored,
-            final_digests=final,
-            columns=raw.columns.take(pa.array(self.rows, pa.int64())),
-            sizes=self.sizes,
-            skipped=tuple(self.skipped),
-            done=self.done,
+def _check_sides(image: Pixels, name: str) -> None:
+    height, width, _ = image.shape
+    if max(height, width) > MAX_SIDE_PX:
+        msg = (
+            f"The image {name!r} has {height}x{width} pixels, where at most {MAX_SIDE_PX} "
+            "a side are read; set source.resize, for instance to 32 or 32x48."
         )
+        raise SourceError(msg)
 
 
 def _stacked(images: Sequence[Pixels], channels_K: NDArray[np.uint8]) -> dict[int, Pixels]:
@@ -225,14 +211,9 @@ def _digests(images: Mapping[int, Pixels], channels_K: NDArray[np.uint8]) -> NDA
 
 
 def decode_image(data: bytes, done: Counter[str]) -> Pixels:
-    """Decode one image.
+    """Decode a file of any format that Pillow knows to uint8 (H, W, C).
 
-    Args:
-        data: a file in a format that Pillow knows.
-        done: counts in words what had to be done to the image.
-
-    Returns:
-        uint8 (H, W, C).
+    `done` counts in words what had to be done to the image.
 
     Raises:
         One of `UNREADABLE`: the data is truncated, broken, or no image of up to 16 bits.

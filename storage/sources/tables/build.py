@@ -55,7 +55,7 @@ from storage.sources.tables.source import (
     check_values,
     dropped_columns,
 )
-from storage.sources.tables.suggest import ConstraintSuggestion, certain_sums
+from storage.sources.tables.suggest import Suggestion, certain_sums
 from storage.sources.tables.types import plain_table, unified
 from storage.stores.settings import StorageProfile
 
@@ -109,12 +109,12 @@ class TablesBuilder(Builder):
         assignment = _assign_splits(job.config, rows, table, inferred)
         sums = _found_sums(job.config, table, inferred.columns)
         sum_notes = [
-            f"{one.why}, so it is made from them; `source.sums: named` leaves it alone."
-            for one in sums
+            f"{why}, so it is made from them; `source.sums: named` leaves it alone."
+            for _, why in sums
         ]
         metadata = TableMetadata(
             columns=tuple(inferred.columns),
-            constraints=(*job.config.constraints, *(found.constraint for found in sums)),
+            constraints=(*job.config.constraints, *(constraint for constraint, _ in sums)),
             min_group=job.min_group,
         )
         schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
@@ -303,7 +303,7 @@ def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
 
 def _found_sums(
     config: SourceConfig, table: pa.Table, columns: Sequence[Column]
-) -> tuple[ConstraintSuggestion, ...]:
+) -> tuple[Suggestion, ...]:
     """Return the sums to keep though nobody named them; the label is never made from others."""
     if config.sums == "named":
         return ()

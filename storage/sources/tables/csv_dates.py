@@ -6,7 +6,7 @@ is a number of one or two digits, `%3f` milliseconds, `%:z` a zone as +01:00, `%
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -75,28 +75,21 @@ _MOST: Final = 0.9
 class Parsed:
     """Texts read by one format. N texts."""
 
+    format: str
     ok_N: NDArray[np.bool_]
     """Which of them the format fits; the others are 0 below."""
     micros_N: NDArray[np.int64]
     """Since 1970 in UTC, or since midnight when the format has no date."""
     offsets_N: NDArray[np.int64] | None
     """Of the zone in seconds; None when the format has none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """The format of a column, and what its texts are by it."""
-
-    format: str
-    others: tuple[str, ...]
+    others: tuple[str, ...] = ()
     """Formats of another order of day and month that fit all texts as well."""
-    parsed: Parsed
 
 
 def find_format(
     texts_U: pa.Array, counts_U: NDArray[np.int64], given: str | None = None
-) -> Found | None:
-    """Return the format that fits most of U distinct texts, or None when none fits 90 % of rows.
+) -> Parsed | None:
+    """Read U distinct texts by the format that fits most; None when none fits 90 % of rows.
 
     Args:
         texts_U: distinct texts, without those for a missing value.
@@ -106,33 +99,27 @@ def find_format(
     """
     sample = texts_U.slice(0, _SAMPLE)
     formats = _candidates(sample.to_pylist(), given)
-    tried: list[tuple[str, Parsed]] = []
+    tried: list[Parsed] = []
     done: set[str] = set()
     for format_ in formats:
         if _order(format_) not in done and parse(sample, format_).ok_N.mean() >= _MOST / 2:
-            tried.append((format_, parse(texts_U, format_)))
-            if tried[-1][1].ok_N.all():
+            tried.append(parse(texts_U, format_))
+            if tried[-1].ok_N.all():
                 done.add(_order(format_))
-    if not tried:
+
+    def share(parsed: Parsed) -> float:
+        return float(counts_U[parsed.ok_N].sum() / counts_U.sum())
+
+    best = max(tried, key=share, default=None)
+    if best is None or share(best) < _MOST:
         return None
-    shares = [counts_U[parsed.ok_N].sum() / counts_U.sum() for _, parsed in tried]
-    best = int(np.argmax(shares))
-    if shares[best] < _MOST:
-        return None
-    if given is not None and _is_swap(tried[best][0], given):
-        tried = [one for one in tried if _order(one[0]) == _order(given)] or tried
-        shares = [counts_U[parsed.ok_N].sum() / counts_U.sum() for _, parsed in tried]
-        best = int(np.argmax(shares))
-    format_, parsed = tried[best]
-    order = _order(format_)
-    equal = [name for (name, _), share in zip(tried, shares, strict=True) if share == shares[best]]
+    if given is not None and sorted(_order(best.format)) == sorted(_order(given)):
+        tried = [one for one in tried if _order(one.format) == _order(given)] or tried
+        best = max(tried, key=share)
+    order, most = _order(best.format), share(best)
+    equal = [one.format for one in tried if share(one) == most]
     others = {_order(name): name for name in equal if _order(name) != order}
-    return Found(format=format_, others=tuple(others.values()), parsed=parsed)
-
-
-def _is_swap(format_: str, given: str) -> bool:
-    """Whether a format has day and month in another order than the recipe's, or in the same."""
-    return sorted(_order(format_)) == sorted(_order(given))
+    return replace(best, others=tuple(others.values()))
 
 
 def _candidates(sample: list[str], given: str | None) -> list[str]:
@@ -150,9 +137,9 @@ def _candidates(sample: list[str], given: str | None) -> list[str]:
 
 def _of_text(text: str) -> list[str]:
     """Return the formats that fit one text, padded ones and those without a fraction first."""
-    found = [name for name in (*_clocks(), *_WHOLE) if _regex(name).fullmatch(text)]
+    found = [name for name in (*_clocks(), *_WHOLE) if re.fullmatch(expression(name), text)]
     for date in _with_loose(_DATES):
-        match = _start(date).match(text)
+        match = re.match(expression(date).removesuffix("$"), text)
         rest = text[match.end() :] if match else None
         if rest is None:
             continue
@@ -161,7 +148,8 @@ def _of_text(text: str) -> list[str]:
         for between in _BETWEEN:
             if rest and rest.startswith(between):
                 clock = rest.removeprefix(between)
-                found += [date + between + t for t in _clocks() if _regex(t).fullmatch(clock)]
+                clocks = [name for name in _clocks() if re.fullmatch(expression(name), clock)]
+                found += [date + between + name for name in clocks]
     return found
 
 
@@ -172,16 +160,6 @@ def _clocks() -> tuple[str, ...]:
 
 def _with_loose(formats: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(f for name in formats for f in (name, loosened(name))))
-
-
-@cache
-def _regex(format_: str) -> re.Pattern[str]:
-    return re.compile(expression(format_))
-
-
-@cache
-def _start(format_: str) -> re.Pattern[str]:
-    return re.compile(expression(format_).removesuffix("$"))
 
 
 def _order(format_: str) -> str:
@@ -259,16 +237,13 @@ def parse(texts: pa.Array, format_: str) -> Parsed:
     offsets = _offsets(fields["z"]) if "z" in fields else None
     if offsets is not None:
         micros -= offsets * SECOND_US
-    return Parsed(ok_N=ok, micros_N=np.where(ok, micros, 0), offsets_N=offsets)
+    return Parsed(format=format_, ok_N=ok, micros_N=np.where(ok, micros, 0), offsets_N=offsets)
 
 
 def write(micros_N: NDArray[np.int64], format_: str, offset_s: int = 0) -> pa.Array:
     """Return N texts of microseconds since 1970 in UTC, or since midnight.
 
-    Args:
-        micros_N: what to write.
-        format_: how.
-        offset_s: of the zone that the texts are in.
+    `offset_s` is that of the zone that the texts are in.
     """
     local = micros_N + offset_s * SECOND_US
     days = np.floor_divide(local, DAY_US)
@@ -360,7 +335,8 @@ def _clock(micros: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def _zone_text(offset_s: int) -> str:
+def zone_text(offset_s: int) -> str:
+    """Return an offset from UTC as +01:00."""
     sign, size = "-" if offset_s < 0 else "+", abs(offset_s)
     return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}"
 
@@ -375,7 +351,7 @@ def _written(part: str, values: dict[str, NDArray[np.int64]], offset_s: int) -> 
     if name == "p":
         return pa.array(["AM", "PM"]).take(pa.array(values["p"]))
     if name in "zZ":
-        zone = _zone_text(offset_s)
+        zone = zone_text(offset_s)
         if part in ("%-z", "%Z"):
             return "UTC" if part == "%Z" else zone[:3]
         return zone if part == "%:z" else zone.replace(":", "")

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.csv as pa_csv
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_encoding import to_utf8, unpack
+from storage.sources.tables.dialect import Dialect
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 20
@@ -33,29 +34,15 @@ _LARGE: Final = "field larger than"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CsvLayout:
-    """How the records of a text are set apart."""
-
-    delimiter: str
-    quote: str
-    line_end: str
-    space: bool
-    sep_line: bool
-    header: tuple[str, ...]
-    """As written, one per field of a record."""
-    header_end: int
-    """Bytes of the text up to the end of the header."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ParsedFile:
     """The texts of one file, column by column. Shape legend: N rows."""
 
     name: str
     """Quoted, for messages."""
-    layout: CsvLayout
-    encoding: str
-    bom: bool
+    dialect: Dialect
+    """Without its marks and styles, which the columns of all files prove."""
+    header: tuple[str, ...]
+    """As written, one per field of a record."""
     note: str | None
     columns: tuple[pa.ChunkedArray, ...]
     """N texts each, as a dictionary."""
@@ -74,60 +61,79 @@ def parse_file(raw: bytes, config: CsvConfig, key: str) -> ParsedFile:
     """
     name = repr(key)
     text = to_utf8(unpack(raw, name), config.encoding, name)
-    layout = find_layout(text.data, config.delimiter, name)
-    columns = _columns(text.data, layout, name)
+    dialect, header, start = _layout(text.data, config.delimiter, name)
     return ParsedFile(
         name=name,
-        layout=layout,
-        encoding=text.encoding,
-        bom=text.bom,
+        dialect=replace(dialect, encoding=text.encoding, bom=text.bom),
+        header=header,
         note=text.note,
-        columns=columns,
+        columns=_columns(text.data, dialect, len(header), start, name),
     )
 
 
 def find_line(raw: bytes, config: CsvConfig, file: ParsedFile, row: int) -> int:
-    """Return the line of the file where a row begins."""
-    text = to_utf8(unpack(raw, file.name), config.encoding, file.name)
-    return line_of(text.data, file.layout, row)
+    """Return the line of the file where a row (from 0, the header not counted) begins."""
+    data = to_utf8(unpack(raw, file.name), config.encoding, file.name).data
+    for number, (line, _, _) in enumerate(_records(data, file.dialect)):
+        if number == row + 1:
+            return line
+    return data.count(b"\n") + 1
 
 
-def _columns(data: bytes, layout: CsvLayout, name: str) -> tuple[pa.ChunkedArray, ...]:
-    body = memoryview(data)[layout.header_end :]
-    if layout.space and f"{layout.delimiter} {layout.quote}".encode() in data:
-        body = memoryview(rewritten(data, layout)).cast("B")
-        head = bytes(body[: layout.header_end * 2])
-        body = body[find_layout(head, layout.delimiter, "").header_end :]
+def _columns(
+    data: bytes, dialect: Dialect, fields: int, start: int, name: str
+) -> tuple[pa.ChunkedArray, ...]:
+    body = memoryview(data)[start:]
+    if dialect.space and f"{dialect.delimiter} {dialect.quote}".encode() in data:
+        body = memoryview(rewritten(data, dialect)).cast("B")
+        head = bytes(body[: start * 2])
+        body = body[_layout(head, dialect.delimiter, "")[2] :]
     if not bytes(body[:_PARSE_BLOCK_BYTES]).strip() and len(body) < _PARSE_BLOCK_BYTES:
         msg = f"The file {name} has a header and no row; fill it or leave it out."
         raise SourceError(msg)
-    names = [str(number) for number in range(len(layout.header))]
     try:
-        table = _read(pa.py_buffer(body), layout, names)
+        table = read_fields(pa.py_buffer(body), dialect, fields, _TEXTS, nulls=False)
     except pa.ArrowInvalid as error:
-        raise ragged(data, layout, name, str(error).splitlines()[0]) from error
+        raise _ragged(data, dialect, fields, name, str(error).splitlines()[0]) from error
     if _spans_lines(table):
-        fault = unclosed(data, layout, name)
+        fault = _unclosed(data, dialect, name)
         if fault is not None:
             raise fault
-    return tuple(_trimmed(column) if layout.space else column for column in table.columns)
+    return tuple(_trimmed(column) if dialect.space else column for column in table.columns)
 
 
-def _read(body: pa.Buffer, layout: CsvLayout, names: list[str]) -> pa.Table:
+def read_fields(
+    body: pa.Buffer, dialect: Dialect, fields: int, kind: pa.DataType, *, nulls: bool
+) -> pa.Table:
+    """Return records without their header as columns of texts, called by their number.
+
+    Args:
+        body: UTF-8.
+        dialect: its delimiter and quote.
+        fields: of a record.
+        kind: of the texts, a string or a dictionary of strings.
+        nulls: whether a bare empty field is null.
+
+    Raises:
+        pyarrow.ArrowInvalid: a record has more or fewer fields.
+    """
+    names = [str(number) for number in range(fields)]
     return pa_csv.read_csv(
         pa.BufferReader(body),
         pa_csv.ReadOptions(column_names=names, block_size=_PARSE_BLOCK_BYTES),
         pa_csv.ParseOptions(
-            delimiter=layout.delimiter, quote_char=layout.quote, newlines_in_values=True
+            delimiter=dialect.delimiter, quote_char=dialect.quote, newlines_in_values=True
         ),
         pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, _TEXTS), strings_can_be_null=False, null_values=[]
+            column_types=dict.fromkeys(names, kind),
+            strings_can_be_null=nulls,
+            quoted_strings_can_be_null=False,
+            null_values=[""] if nulls else [],
         ),
     )
 
 
 def _spans_lines(table: pa.Table) -> bool:
-    """Whether some text has a line end in it."""
     return any(
         pc.any(pc.match_substring_regex(chunk.dictionary, r"[\r\n]")).as_py()
         for column in table.columns
@@ -136,24 +142,14 @@ def _spans_lines(table: pa.Table) -> bool:
 
 
 def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the texts without the blanks before them."""
     chunks = [
         pc.utf8_ltrim_whitespace(chunk.dictionary).take(chunk.indices) for chunk in column.chunks
     ]
     return pa.chunked_array(chunks, pa.string()).dictionary_encode()
 
 
-def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
-    """Return the layout of a text.
-
-    Args:
-        data: UTF-8.
-        given: the recipe's delimiter.
-        name: of the file, for messages.
-
-    Raises:
-        SourceError: there is no header.
-    """
+def _layout(data: bytes, given: str | None, name: str) -> tuple[Dialect, tuple[str, ...], int]:
+    """Return how records are set apart, the header as written, and how many bytes end with it."""
     sep_line = _SEP_LINE.match(data)
     start = sep_line.end() if sep_line else 0
     sample = data[start : start + _SAMPLE_BYTES].decode("utf-8", errors="ignore")
@@ -173,15 +169,14 @@ def find_layout(data: bytes, given: str | None, name: str) -> CsvLayout:
     if others and all(len(row) == len(header) + 1 and not row[-1] for row in others):
         header = [*header, ""]
     _check_header(header, others, name)
-    return CsvLayout(
+    dialect = Dialect(
         delimiter=delimiter,
         quote=quote,
         line_end=_line_end(sample),
         space=space,
         sep_line=sep_line is not None,
-        header=tuple(header),
-        header_end=start + len(sample[:end].encode()),
     )
+    return dialect, tuple(header), start + len(sample[:end].encode())
 
 
 def first_record(text: str, delimiter: str, quote: str) -> tuple[list[str], int]:
@@ -299,80 +294,61 @@ def _is_value(text: str) -> bool:
     return _VALUE.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    first_line: int
-    last_line: int
-    fields: list[str]
-
-
-def ragged(data: bytes, layout: CsvLayout, name: str, reason: str) -> SourceError:
-    """Make the error for a file that does not parse: a quote left open, or too many fields.
-
-    Args:
-        data: the text.
-        layout: how its records are set apart.
-        name: of the file.
-        reason: what the parser said, where nothing better is found.
-    """
-    open_quote = unclosed(data, layout, name)
+def _ragged(data: bytes, dialect: Dialect, fields: int, name: str, reason: str) -> SourceError:
+    """Make the error for a file that does not parse: a quote left open, or too many fields."""
+    open_quote = _unclosed(data, dialect, name)
     if open_quote is not None:
         return open_quote
-    wanted = len(layout.header)
-    for record in _records(data, layout):
-        count = len(record.fields)
-        if count != wanted:
+    for line, _, found in _records(data, dialect):
+        if len(found) != fields:
             return SourceError(
-                f"Line {record.first_line} of {name} has {count} field{'s' if count != 1 else ''}, "
-                f"and the header has {wanted}; correct that line, or quote fields that hold the "
+                f"Line {line} of {name} has {len(found)} field{'s' if len(found) != 1 else ''}, "
+                f"and the header has {fields}; correct that line, or quote fields that hold the "
                 "delimiter."
             )
     return SourceError(f"The file {name} is no readable CSV ({reason}); write it again.")
 
 
-def unclosed(data: bytes, layout: CsvLayout, name: str) -> SourceError | None:
+def _unclosed(data: bytes, dialect: Dialect, name: str) -> SourceError | None:
     """Return the error for a quote that is opened and never closed, or None."""
     line = 1
     try:
-        for record in _records(data, layout, strict=True):
-            line = record.last_line + 1
+        for _, last, _ in _records(data, dialect, strict=True):
+            line = last + 1
     except csv.Error as error:
-        end = _open_record(data, layout, line)
-        if _END in str(error) or end > line:
+        ends = (last for first, last, _ in _records(data, dialect) if first >= line)
+        if _END in str(error) or next(ends, line) > line:
             return SourceError(
-                f"Line {line} of {name} opens a quote ({layout.quote}) that is not closed; close "
+                f"Line {line} of {name} opens a quote ({dialect.quote}) that is not closed; close "
                 "it, or double the quotes inside the field."
             )
     return None
 
 
-def line_of(data: bytes, layout: CsvLayout, row: int) -> int:
-    """Return the line where a row (from 0, the header not counted) begins."""
-    for number, record in enumerate(_records(data, layout)):
-        if number == row + 1:
-            return record.first_line
-    return data.count(b"\n") + 1
-
-
-def rewritten(data: bytes, layout: CsvLayout) -> bytes:
+def rewritten(data: bytes, dialect: Dialect) -> bytes:
     """Return the rows with no space after delimiters, for quotes that follow a space."""
     sink = io.StringIO(newline="")
-    writer = csv.writer(sink, delimiter=layout.delimiter, quotechar=layout.quote)
-    writer.writerows(record.fields for record in _records(data, layout))
+    writer = csv.writer(sink, delimiter=dialect.delimiter, quotechar=dialect.quote)
+    writer.writerows(fields for _, _, fields in _records(data, dialect))
     return sink.getvalue().encode()
 
 
-def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterator[_Record]:
-    """Yield header and rows that are not blank, up to a field that Python's limit forbids."""
+def _records(
+    data: bytes, dialect: Dialect, *, strict: bool = False
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield first line, last line and fields of header and rows that are not blank.
+
+    It ends at a field that Python's limit forbids.
+    """
     text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
     reader = csv.reader(
         text,
-        delimiter=layout.delimiter,
-        quotechar=layout.quote,
-        skipinitialspace=layout.space,
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote,
+        skipinitialspace=dialect.space,
         strict=strict,
     )
-    if layout.sep_line:
+    if dialect.sep_line:
         next(reader)
     last = reader.line_num
     while True:
@@ -385,11 +361,5 @@ def _records(data: bytes, layout: CsvLayout, *, strict: bool = False) -> Iterato
                 raise
             return
         if fields:
-            yield _Record(first_line=last + 1, last_line=reader.line_num, fields=fields)
+            yield last + 1, reader.line_num, fields
         last = reader.line_num
-
-
-def _open_record(data: bytes, layout: CsvLayout, line: int) -> int:
-    """Return the last line of the record that begins in a line, read without being strict."""
-    records = (record for record in _records(data, layout) if record.first_line >= line)
-    return next((record.last_line for record in records), line)

@@ -249,8 +249,6 @@ def read_integers(texts: pa.Array, marks: Marks) -> tuple[pa.Array, str | None]:
     plain = plain_texts(texts, marks)
     lengths = pc.utf8_length(pc.replace_substring(plain, "-", ""))
     shortest, longest = pc.min(lengths).as_py(), pc.max(lengths).as_py()
-    if longest <= _INT64_DIGITS:
-        return pc.cast(plain, pa.int64()), None
     try:
         return pc.cast(plain, pa.int64()), None
     except pa.ArrowInvalid:

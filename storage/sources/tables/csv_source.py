@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -14,36 +14,12 @@ from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
-from storage.sources.tables import dialect
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
 from storage.sources.tables.csv_types import type_columns
-from storage.sources.tables.dialect import Dialect, Style, with_dialect
+from storage.sources.tables.dialect import KEY, Style, with_dialect
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
-
-
-@dataclass(frozen=True, kw_only=True)
-class CsvTable:
-    """What CSV files hold."""
-
-    table: pa.Table
-    """Rows in the order of the files; its schema carries the dialect."""
-    dialect: Dialect
-    notes: tuple[str, ...]
-    """Sentences about what was decided; the first describes the dialect."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Columns:
-    """The columns of all files, and what was left out."""
-
-    kept: tuple[Distinct, ...]
-    names: tuple[str, ...]
-    """Of all columns, also of those left out."""
-    trailing: int
-    """Columns without name and value at the end."""
-    notes: tuple[str, ...]
 
 
 class DelimitedTable(FileSource, TableSource):
@@ -70,19 +46,19 @@ class DelimitedTable(FileSource, TableSource):
         """Return the rows with the dialect they were written in."""
         table = self._content.table
         kept = [name not in unread_columns(self._config) for name in table.column_names]
-        return TableRead(
-            table=table.select([i for i, keep in enumerate(kept) if keep]),
-            notes=self._content.notes,
-            metadata={dialect.KEY: self._content.dialect.to_json()},
+        return replace(
+            self._content, table=table.select([i for i, keep in enumerate(kept) if keep])
         )
 
     @cached_property
-    def _content(self) -> CsvTable:
+    def _content(self) -> TableRead:
         return read_csv_files(self._found, self._config)
 
 
-def read_csv_files(found: SourceFiles, config: SourceConfig) -> CsvTable:
+def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
     """Read the files of a source; gzip is recognised by its content.
+
+    The schema of the table and the metadata carry the dialect, and the first note describes it.
 
     Raises:
         SourceError: they are broken, mixed, ambiguous, or not as the recipe says.
@@ -90,34 +66,31 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> CsvTable:
     """
     _check_config(config)
     files = [parse_file(found.store.get(info.key), config.csv, info.key) for info in found.files]
-    columns = _joined(files)
+    first = files[0]
+    columns, names, trailing, left_out = _joined(files)
     marks, results = type_columns(
-        columns.kept, config, files[0].layout.delimiter, partial(_locate, found, config, files)
+        columns, config, first.dialect.delimiter, partial(_locate, found, config, files)
     )
-    dialect = Dialect(
-        delimiter=files[0].layout.delimiter,
-        quote=files[0].layout.quote,
-        encoding=next((f.encoding for f in files if f.encoding != "utf-8"), "utf-8"),
-        bom=files[0].bom,
-        line_end=files[0].layout.line_end,
-        space=files[0].layout.space,
-        sep_line=files[0].layout.sep_line,
-        trailing=columns.trailing,
+    encodings = (file.dialect.encoding for file in files)
+    dialect = replace(
+        first.dialect,
+        encoding=next((one for one in encodings if one != "utf-8"), "utf-8"),
+        trailing=trailing,
         decimal=marks.decimal,
         thousands=marks.thousands,
-        styles=_styles(files[0], columns, {name: one.style for name, one in results.items()}),
+        styles=_styles(first, names, {name: one.style for name, one in results.items()}),
     )
-    table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns.kept})
+    table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns})
     notes = [file.note for file in files if file.note]
     blank = _blank(table)
     if blank.any():
         table = table.filter(pa.array(~blank))
         notes.append(f"{int(blank.sum()):,} rows without any value are left out")
-    notes += [*columns.notes, *marks.notes, *(n for one in results.values() for n in one.notes)]
-    return CsvTable(
+    notes += [*left_out, *marks.notes, *(n for one in results.values() for n in one.notes)]
+    return TableRead(
         table=table.cast(with_dialect(table.schema, dialect)),
-        dialect=dialect,
         notes=(dialect.describe(), *notes),
+        metadata={KEY: dialect.to_json()},
     )
 
 
@@ -142,16 +115,23 @@ def _check_config(config: SourceConfig) -> None:
         raise SourceError(msg)
 
 
-def _joined(files: Sequence[ParsedFile]) -> _Columns:
-    """Put the files below each other; columns without a name and a value are left out."""
-    names = _names(files[0].layout.header)
+def _joined(
+    files: Sequence[ParsedFile],
+) -> tuple[list[Distinct], tuple[str, ...], int, list[str]]:
+    """Put the files below each other; columns without a name and a value are left out.
+
+    Returns:
+        The columns that are kept, the names of all, how many of those left out are at the end, and
+        notes.
+    """
+    names = _names(files[0].header)
     for file in files[1:]:
         _check_same_header(names, files[0], file)
     columns = []
     for name in names:
-        chunks = [c for f in files for c in f.columns[_names(f.layout.header).index(name)].chunks]
+        chunks = [c for f in files for c in f.columns[_names(f.header).index(name)].chunks]
         columns.append(distinct(name, pa.chunked_array(chunks)))
-    unnamed = [not title.strip() for title in files[0].layout.header]
+    unnamed = [not title.strip() for title in files[0].header]
     empty = [bare and bool(c.empty.all()) for bare, c in zip(unnamed, columns, strict=True)]
     trailing = len(empty) - len(bytes(map(int, empty)).rstrip(b"\1"))
     inner = sum(empty) - trailing
@@ -161,8 +141,8 @@ def _joined(files: Sequence[ParsedFile]) -> _Columns:
     named = [n for n, bare, gone in zip(names, unnamed, empty, strict=True) if bare and not gone]
     if named:
         notes.append(f"columns without a name in the header are called {first_few(named)}")
-    kept = tuple(column for column, gone in zip(columns, empty, strict=True) if not gone)
-    return _Columns(kept=kept, names=names, trailing=trailing, notes=tuple(notes))
+    kept = [column for column, gone in zip(columns, empty, strict=True) if not gone]
+    return kept, names, trailing, notes
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:
@@ -178,7 +158,7 @@ def _names(header: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_same_header(names: Sequence[str], first: ParsedFile, file: ParsedFile) -> None:
-    others = _names(file.layout.header)
+    others = _names(file.header)
     if set(others) == set(names):
         return
     lacking = [name for name in names if name not in others]
@@ -202,10 +182,10 @@ def _blank(table: pa.Table) -> NDArray[np.bool_]:
     return blank
 
 
-def _styles(first: ParsedFile, columns: _Columns, styles: dict[str, Style]) -> dict[str, Style]:
+def _styles(first: ParsedFile, names: Sequence[str], styles: dict[str, Style]) -> dict[str, Style]:
     """Add the header as it is written; leave out columns that are written plainly."""
     kept = {}
-    for name, title in zip(columns.names, first.layout.header, strict=True):
+    for name, title in zip(names, first.header, strict=True):
         if name in styles:
             style = replace(styles[name], header=None if title == name else title)
             if style != Style():

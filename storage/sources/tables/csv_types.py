@@ -18,8 +18,15 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.schema import Kind
-from storage.sources.config import SourceConfig
-from storage.sources.tables.csv_dates import Found, find_format, has_date, has_time, has_zone
+from storage.sources.config import CsvConfig, SourceConfig
+from storage.sources.tables.csv_dates import (
+    Parsed,
+    find_format,
+    has_date,
+    has_time,
+    has_zone,
+    zone_text,
+)
 from storage.sources.tables.csv_numbers import (
     ALL_NULLS,
     SURE_NULLS,
@@ -38,7 +45,6 @@ from storage.sources.tables.csv_numbers import (
 from storage.sources.tables.dialect import Style, in_words
 from storage.sources.tables.text_patterns import shown_shape
 
-_MOST_CODES = 0.5
 BOOLEANS: Final = (
     ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
 )  # fmt: skip
@@ -68,10 +74,10 @@ class CsvRules:
     """What is decided for all columns of a file."""
 
     marks: Marks
-    nulls: tuple[str, ...] | None = None
-    """The recipe's null words; None = found column by column."""
-    date_format: str | None = None
+    csv: CsvConfig
     """The recipe's."""
+    locate: Callable[[int], str]
+    """Names line and file of a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +87,6 @@ class Typed:
     values_U: pa.Array
     style: Style
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """Why a column has no type; `{place}` and `{shape}` of the sentence are for the first row."""
-
-    misfits_U: NDArray[np.bool_]
-    """The texts that do not fit."""
-    sentence: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ambiguous:
-    """More than one format fits every date of a column."""
-
-    formats: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,66 +128,47 @@ def type_columns(
 ) -> tuple[Marks, dict[str, Typed]]:
     """Return the marks of numbers and every column with its type, in order.
 
-    Args:
-        columns: of all files.
-        config: the recipe's `source`.
-        delimiter: of the files.
-        locate: names line and file of a row.
-
     Raises:
         SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
     """
-    csv, given = config.csv, {column.name: column for column in config.columns}
+    given = {column.name: column for column in config.columns}
     dropped = {n for n, one in given.items() if one.kind == "text" and one.text == "drop"}
     kinds: dict[str, Kind] = {n: one.kind for n, one in given.items() if one.kind != "auto"}
     open_columns = [one for one in columns if kinds.get(one.name) not in ("text", "key")]
-    marks = decide_marks(open_columns, delimiter, csv.decimal)
-    rules = CsvRules(marks=marks, nulls=csv.nulls, date_format=csv.date_format)
-    results: dict[str, Typed | None] = {}
-    for one in columns:
-        result = None if one.name in dropped else typed(one, rules, kinds.get(one.name))
-        if isinstance(result, Ambiguous):
-            raise _ambiguous(one, result)
-        if isinstance(result, Fault):
-            raise _faulty(one, result, locate)
-        results[one.name] = result
+    marks = decide_marks(open_columns, delimiter, config.csv.decimal)
+    rules = CsvRules(marks=marks, csv=config.csv, locate=locate)
+    results = {
+        one.name: None if one.name in dropped else typed(one, rules, kinds.get(one.name))
+        for one in columns
+    }
     proven = frozenset(word for r in results.values() if r is not None for word in r.style.nulls)
     return marks, {one.name: results[one.name] or _text(one, rules, proven) for one in columns}
 
 
 def _text(column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
-    nulls, note = (rules.nulls, None) if rules.nulls is not None else text_nulls(column, proven)
+    nulls, note = rules.csv.nulls, None
+    if nulls is None:
+        nulls, note = text_nulls(column, proven)
     notes = tuple(text for text in (note, money_note(column)) if text)
     return replace(as_text(column, nulls), notes=notes)
 
 
-def _ambiguous(column: Distinct, result: Ambiguous) -> SourceError:
-    readings = " and as ".join(f"{in_words(one)} ({one})" for one in result.formats)
-    return SourceError(
-        f"The dates of the column {column.name!r} read equally well as {readings}; set "
-        f"source.csv.date_format, for example to {result.formats[0]!r}, or give the column the "
-        "kind category in source.columns if these are no dates."
-    )
-
-
-def _faulty(column: Distinct, fault: Fault, locate: Callable[[int], str]) -> SourceError:
-    row = column.first_row(fault.misfits_U)
+def _example(words: ColumnWords, misfits_U: NDArray[np.bool_], rules: CsvRules) -> str:
+    """Return where the first text that does not fit is, and how it looks."""
+    column = words.column
+    row = column.first_row(misfits_U)
     code = int(column.codes_N[row].as_py())
     text = column.trimmed[code].as_py()
     often = column.counts[code] >= _SHOWN_GROUP
     shape = f"{text!r}" if often else f"a value of the form {shown_shape(text)}"
-    return SourceError(fault.sentence.replace("{place}", locate(row)).replace("{shape}", shape))
+    return f"{rules.locate(row)} holds {shape}"
 
 
-def typed(
-    column: Distinct, rules: CsvRules, kind: Kind | None = None
-) -> Typed | Fault | Ambiguous | None:
-    """Return the column with a type; None when it is text.
+def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed | None:
+    """Return the column with a type, inferred where `kind` does not say it; None when it is text.
 
-    Args:
-        column: distinct texts.
-        rules: what is known of the file.
-        kind: what the recipe says it is; None = inferred.
+    Raises:
+        SourceError: it is mixed or ambiguous, or not of that kind.
     """
     words = words_of(column, rules)
     if not words.value.any():
@@ -207,22 +178,29 @@ def typed(
     whole = integers(words, rules)
     if kind in TEXT_KINDS:
         return whole
-    found = find_format(words.texts, words.counts, rules.date_format)
-    if found is not None and found.parsed.ok_N.all():
+    found = find_format(words.texts, words.counts, rules.csv.date_format)
+    if found is not None and found.ok_N.all():
         return dates(words, found)
-    return whole or booleans(words, BOOLEANS) or floats(words, rules) or _odd(words, found, rules)
+    result = whole or booleans(words, BOOLEANS) or floats(words, rules)
+    if result is None:
+        _check_not_mixed(words, found, rules)
+    return result
 
 
-def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed | Fault | Ambiguous:
-    """Return the column as the kind that the recipe says, or why it cannot be."""
+def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
+    """Return the column as the kind that the recipe says.
+
+    Raises:
+        SourceError: it cannot be.
+    """
     if kind in ("date", "time", "timestamp"):
-        found = find_format(words.texts, words.counts, rules.date_format)
-        if found is not None and found.parsed.ok_N.all():
+        found = find_format(words.texts, words.counts, rules.csv.date_format)
+        if found is not None and found.ok_N.all():
             return dates(words, found)
-        misfits = words.value if found is None else words.spread(found.parsed.ok_N)
+        misfits = words.value if found is None else words.spread(found.ok_N)
         known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
         remedy = "set source.csv.date_format, or another kind in source.columns"
-        return Fault(misfits_U=misfits, sentence=_refusal(words, f"{kind}{known}", remedy))
+        raise _refusal(words, f"{kind}{known}", _example(words, misfits, rules), remedy)
     result = {
         "integer": lambda: loose_integers(words, rules),
         "float": lambda: floats(words, rules),
@@ -234,13 +212,12 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed | 
     fits = matches(words.texts, _expected(str(kind), rules.marks))
     misfits = words.value if fits.all() else words.spread(fits)
     remedy = "correct it, or set another kind in source.columns"
-    return Fault(misfits_U=misfits, sentence=_refusal(words, str(kind), remedy))
+    raise _refusal(words, str(kind), _example(words, misfits, rules), remedy)
 
 
-def _refusal(words: ColumnWords, kind: str, remedy: str) -> str:
-    return (
-        f"The column {words.column.name!r} cannot be read as {kind}: {{place}} holds {{shape}}; "
-        f"{remedy}."
+def _refusal(words: ColumnWords, kind: str, example: str, remedy: str) -> SourceError:
+    return SourceError(
+        f"The column {words.column.name!r} cannot be read as {kind}: {example}; {remedy}."
     )
 
 
@@ -252,17 +229,18 @@ def _expected(kind: str, marks: Marks) -> str:
     return float_pattern(marks.decimal, marks.thousands)
 
 
-def _odd(words: ColumnWords, found: Found | None, rules: CsvRules) -> Fault | None:
-    """Return why a column that is mostly numbers or dates is neither; None for mere text."""
+def _check_not_mixed(words: ColumnWords, found: Parsed | None, rules: CsvRules) -> None:
+    """Refuse a column that is mostly numbers or dates and is neither; mere text passes."""
     name, rows = words.column.name, words.counts
     if found is not None:
-        sentence = (
+        example = _example(words, words.spread(found.ok_N), rules)
+        msg = (
             f"The column {name!r} holds dates as {in_words(found.format)} ({found.format}), but "
-            "{place} holds {shape}, which is no such date; correct it, set source.csv.date_format, "
+            f"{example}, which is no such date; correct it, set source.csv.date_format, "
             "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
             "such as category in source.columns."
         )
-        return Fault(misfits_U=words.spread(found.parsed.ok_N), sentence=sentence)
+        raise SourceError(msg)
     marks = rules.marks
     fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
     share = rows[fits].sum() / rows.sum()
@@ -273,14 +251,15 @@ def _odd(words: ColumnWords, found: Found | None, rules: CsvRules) -> Fault | No
         or share < _HALF
         or (share < _MOST and not (wordy and fits.sum() >= _MANY))
     ):
-        return None
+        return
     whole = matches(words.texts.filter(pa.array(fits)), integer_pattern(marks.thousands)).all()
-    sentence = (
+    msg = (
         f"The column {name!r} is of mixed types, {'whole ' if whole else ''}numbers and words: "
-        "{place} holds {shape}; correct it, add the word to source.csv.nulls if it stands for a "
-        "missing value, or give the column a kind such as category in source.columns."
+        f"{_example(words, words.spread(fits), rules)}; correct it, add the word to "
+        "source.csv.nulls if it stands for a missing value, or give the column a kind such as "
+        "category in source.columns."
     )
-    return Fault(misfits_U=words.spread(fits), sentence=sentence)
+    raise SourceError(msg)
 
 
 def _are_codes(others: pa.Array, rows: int) -> bool:
@@ -290,13 +269,12 @@ def _are_codes(others: pa.Array, rows: int) -> bool:
     return bool(zeros or (lettered and rows >= _MANY_CODES))
 
 
-def as_text(column: Distinct, nulls: Sequence[str], note: str | None = None) -> Typed:
+def as_text(column: Distinct, nulls: Sequence[str]) -> Typed:
     """Return a column of text with nulls for the words that mean so."""
     null = column.empty | column.among(tuple(nulls))
     words = ColumnWords(column=column, value=~null, null=null)
     texts = pc.if_else(pa.array(null), pa.scalar(None, pa.string()), column.texts_U)
-    style = with_nulls(words, Style())
-    return Typed(values_U=texts, style=style, notes=() if note is None else (note,))
+    return Typed(values_U=texts, style=with_nulls(words, Style()))
 
 
 def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...], str | None]:
@@ -304,17 +282,13 @@ def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...
 
     Signs such as `?` are nulls where every other value has a letter or a digit; `NA` is one unless
     the others are codes of two capitals, as countries are; `None` only where another column of the
-    file proves it.
-
-    Args:
-        column: distinct texts.
-        proven: words that stand for missing numbers or dates elsewhere in the file.
+    file proves it, so that it is in `proven`.
     """
     words = column.words()
     nulls = set(SURE_NULLS) | proven
     if len(words) and matches(words, r"[\pL\pN]").all():
         nulls |= set(SYMBOL_NULLS)
-    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _MOST_CODES
+    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _HALF
     if codes:
         nulls -= {"NA"}
     else:
@@ -347,7 +321,7 @@ def money_note(column: Distinct) -> str | None:
 
 def words_of(column: Distinct, rules: CsvRules) -> ColumnWords:
     """Return the texts of a column, divided into values and possible null words."""
-    null = column.empty | column.among(ALL_NULLS if rules.nulls is None else rules.nulls)
+    null = column.empty | column.among(ALL_NULLS if rules.csv.nulls is None else rules.csv.nulls)
     return ColumnWords(column=column, value=~null, null=null)
 
 
@@ -416,11 +390,22 @@ def booleans(words: ColumnWords, pairs: Sequence[tuple[str, str]]) -> Typed | No
     return None
 
 
-def dates(words: ColumnWords, found: Found) -> Typed | Ambiguous:
-    """Return dates, times or timestamps by a format that fits all of them."""
+def dates(words: ColumnWords, found: Parsed) -> Typed:
+    """Return dates, times or timestamps by a format that fits all of them.
+
+    Raises:
+        SourceError: another one fits as well.
+    """
     if found.others:
-        return Ambiguous(formats=(found.format, *found.others))
-    micros, format_ = pa.array(found.parsed.micros_N), found.format
+        formats = (found.format, *found.others)
+        readings = " and as ".join(f"{in_words(one)} ({one})" for one in formats)
+        msg = (
+            f"The dates of the column {words.column.name!r} read equally well as {readings}; set "
+            f"source.csv.date_format, for example to {found.format!r}, or give the column the "
+            "kind category in source.columns if these are no dates."
+        )
+        raise SourceError(msg)
+    micros, format_ = pa.array(found.micros_N), found.format
     style = Style(format=format_)
     if not has_date(format_):
         return words.typed(micros.cast(pa.time64("us")), style)
@@ -428,16 +413,10 @@ def dates(words: ColumnWords, found: Found) -> Typed | Ambiguous:
         return words.typed(micros.cast(pa.timestamp("us")).cast(pa.date32()), style)
     if not has_zone(format_):
         return words.typed(micros.cast(pa.timestamp("us")), style)
-    offsets = np.unique(found.parsed.offsets_N) if found.parsed.offsets_N is not None else [0]
-    zone = _zone(int(offsets[0])) if len(offsets) == 1 else "UTC"
+    offsets = np.unique(found.offsets_N) if found.offsets_N is not None else [0]
+    zone = zone_text(int(offsets[0])) if len(offsets) == 1 and offsets[0] else "UTC"
     values = micros.cast(pa.timestamp("us", zone))
     if len(offsets) == 1:
         return words.typed(values, style)
     note = f"the zones of {words.column.name!r} differ; its timestamps are kept in UTC"
     return words.typed(values, style, note)
-
-
-def _zone(offset_s: int) -> str:
-    size = abs(offset_s)
-    sign = "-" if offset_s < 0 else "+"
-    return f"{sign}{size // 3600:02}:{size % 3600 // 60:02}" if offset_s else "UTC"

@@ -3,22 +3,21 @@
 The bytes depend on rows and dialect alone.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, parse, write
-from storage.sources.tables.csv_file import CsvLayout, first_record, rewritten
+from storage.sources.tables.csv_file import first_record, read_fields, rewritten
 from storage.sources.tables.csv_numbers import Marks, plain_texts
 from storage.sources.tables.dialect import Dialect, Style
 
 _BATCH_ROWS: Final = 65_536
-_BLOCK_BYTES: Final = 16 << 20
+_BOOLEANS: Final = ("true", "false")
 _SAFE_DATES: Final = "%Y-%m-%d"
 _SAFE_SECONDS: Final = "%H:%M:%S"
 _SAFE_MICROS: Final = "%H:%M:%S.%f"
@@ -71,9 +70,18 @@ def _fields(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
     """Return the texts of a column, quoted where they need it, and its null word."""
     if pa.types.is_null(column.type):
         return pa.array([style.null] * len(column), pa.string())
-    writer = next((w for test, w in _WRITERS if test(column.type)), _plain)
-    texts = _quoted(writer(column, dialect, style), dialect, style)
-    return pc.fill_null(texts, style.null)
+    return pc.fill_null(_quoted(_texts(column, dialect, style), dialect, style), style.null)
+
+
+def _texts(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        return _moments(column, style)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, *(style.booleans or _BOOLEANS))
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _numbers(column, dialect, style)
+    return column.cast(pa.string())
 
 
 def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
@@ -89,12 +97,7 @@ def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
 
 
 def safe_format(kind: pa.DataType, *, micros: bool) -> str:
-    """Return the ISO 8601 format in which every value of a type can be written.
-
-    Args:
-        kind: a date, time or timestamp.
-        micros: whether there are fractions of a second.
-    """
+    """Return the ISO 8601 format in which every date, time or timestamp can be written."""
     if pa.types.is_date(kind):
         return _SAFE_DATES
     clock = _SAFE_MICROS if micros else _SAFE_SECONDS
@@ -110,11 +113,6 @@ def offset_s(kind: pa.DataType) -> int:
         return 0
     hours, minutes = int(zone[1:3]), int(zone[-2:])
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
-
-
-def _plain(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
-    del dialect, style
-    return pc.cast(column, pa.string())
 
 
 def _numbers(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
@@ -150,15 +148,8 @@ def _grouped(texts: pa.Array, mark: str) -> pa.Array:
         texts = more
 
 
-def _write_booleans(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
-    del dialect
-    true, false = style.booleans or ("true", "false")
-    return pc.if_else(column, true, false)
-
-
-def _write_moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+def _moments(column: pa.Array, style: Style) -> pa.Array:
     """Return dates, times and timestamps in the column's format, ISO 8601 where that loses any."""
-    del dialect
     micros = in_micros(column)
     format_ = style.format or ""
     if not format_ or not np.array_equal(_step(micros, format_), micros):
@@ -170,15 +161,15 @@ def _write_moments(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array
 
 def in_micros(column: pa.Array) -> NDArray[np.int64]:
     """Return microseconds since 1970 in UTC, or since midnight; 0 for nulls."""
-    kind = column.type
-    if pa.types.is_date(kind):
-        column = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
-    elif pa.types.is_time(kind):
-        column = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
-    else:
-        column = pc.cast(pc.cast(column, pa.timestamp("us", kind.tz)), pa.int64())
-    micros: NDArray[np.int64] = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
+    moments = column.cast(_micros_type(column.type)).cast(pa.int64())
+    micros: NDArray[np.int64] = pc.fill_null(moments, 0).to_numpy(zero_copy_only=False)
     return micros
+
+
+def _micros_type(kind: pa.DataType) -> pa.DataType:
+    return (
+        pa.time64("us") if pa.types.is_time(kind) else pa.timestamp("us", getattr(kind, "tz", None))
+    )
 
 
 def _step(micros: NDArray[np.int64], format_: str) -> NDArray[np.int64]:
@@ -192,16 +183,6 @@ def _step(micros: NDArray[np.int64], format_: str) -> NDArray[np.int64]:
     else:
         step = 60 * SECOND_US if has_time(format_) else DAY_US
     return micros // step * step
-
-
-_Writer = Callable[[pa.Array, Dialect, Style], pa.Array]
-_WRITERS: Final[tuple[tuple[Callable[[pa.DataType], bool], _Writer], ...]] = (
-    (pa.types.is_integer, _numbers),
-    (pa.types.is_floating, _numbers),
-    (pa.types.is_decimal, _numbers),
-    (pa.types.is_boolean, _write_booleans),
-    (pa.types.is_temporal, _write_moments),
-)
 
 
 def read_rows(data: bytes, schema: pa.Schema, dialect: Dialect) -> pa.Table:
@@ -236,40 +217,14 @@ def read_texts(data: bytes, dialect: Dialect) -> pa.Table:
         msg = "it ends within a line or a quoted field"
         raise ValueError(msg)
     if dialect.space:
-        text = _without_spaces(text, dialect)
+        text = rewritten(text.encode(), replace(dialect, sep_line=False)).decode()
     titles, end = first_record(text, dialect.delimiter, dialect.quote)
-    names = [str(number) for number in range(len(titles))]
     kept = len(titles) - dialect.trailing
     body = text[end:].encode()
     if not body:
         return pa.table([pa.array([], pa.string())] * kept, names=titles[:kept])
-    table = pa_csv.read_csv(
-        pa.BufferReader(body),
-        pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
-        pa_csv.ParseOptions(
-            delimiter=dialect.delimiter, quote_char=dialect.quote, newlines_in_values=True
-        ),
-        pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        ),
-    )
+    table = read_fields(pa.py_buffer(body), dialect, len(titles), pa.string(), nulls=True)
     return table.select(range(kept)).rename_columns(titles[:kept])
-
-
-def _without_spaces(text: str, dialect: Dialect) -> str:
-    layout = CsvLayout(
-        delimiter=dialect.delimiter,
-        quote=dialect.quote,
-        line_end=dialect.line_end,
-        space=True,
-        sep_line=False,
-        header=(),
-        header_end=0,
-    )
-    return rewritten(text.encode(), layout).decode()
 
 
 def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -> pa.Array:
@@ -290,7 +245,7 @@ def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -
 
 
 def _read_booleans(texts: pa.Array, style: Style) -> pa.Array:
-    true, false = style.booleans or ("true", "false")
+    true, false = style.booleans or _BOOLEANS
     values = pc.equal(texts, true)
     if not pc.all(pc.or_(values, pc.equal(texts, false)), min_count=0).as_py():
         msg = f"a field is neither {true} nor {false}"
@@ -300,21 +255,14 @@ def _read_booleans(texts: pa.Array, style: Style) -> pa.Array:
 
 def _read_moments(texts: pa.Array, kind: pa.DataType, style: Style) -> pa.Array:
     """Read moments in the column's format, or in the one that loses nothing."""
-    missing = pc.is_null(texts)
+    missing = pc.is_null(texts).to_numpy(zero_copy_only=False)
     present = texts.drop_null()
     formats = [safe_format(kind, micros=False), safe_format(kind, micros=True)]
     for format_ in [style.format, *formats] if style.format else formats:
         parsed = parse(present, format_)
         if parsed.ok_N.all():
             values = np.zeros(len(texts), np.int64)
-            values[~missing.to_numpy(zero_copy_only=False)] = parsed.micros_N
-            return _as_kind(pa.array(values, mask=missing.to_numpy(zero_copy_only=False)), kind)
+            values[~missing] = parsed.micros_N
+            return pa.array(values, mask=missing).cast(_micros_type(kind)).cast(kind)
     msg = f"a field is no {kind} as {' or '.join(formats)}"
     raise ValueError(msg)
-
-
-def _as_kind(micros: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_time(kind):
-        return micros.cast(pa.time64("us")).cast(kind)
-    zone = getattr(kind, "tz", None)
-    return micros.cast(pa.timestamp("us", zone)).cast(kind)

@@ -19,7 +19,13 @@ from storage.records.schema import Column, Kind
 from storage.sources.builder import listed
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.csv_dates import find_format
-from storage.sources.tables.text_patterns import FALLBACK, loose_shape, pattern_of, shown_shape
+from storage.sources.tables.text_patterns import (
+    FALLBACK,
+    loose_shape,
+    pattern_of,
+    shown_shape,
+    words_of_name,
+)
 
 MANY_LEVELS: Final = 100
 """A category with so many values is said to have many."""
@@ -76,10 +82,7 @@ class Inferred:
 def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
     """Return the kind of every column, the recipe's where it says one.
 
-    Args:
-        table: columns of plain types, none of them all null.
-        config: its `columns` overrule what is found.
-        min_group: a shape that fewer values have is not shown.
+    No column is all null. A shape that fewer than `min_group` values have is not shown.
 
     Raises:
         SourceError: the recipe names a column that is not there or a kind that it cannot be, or a
@@ -164,9 +167,9 @@ def infer_kind(name: str, column: pa.ChunkedArray) -> Finding:
     rows, distinct = len(column), pc.count_distinct(column, mode="only_valid").as_py()
     if distinct + bool(column.null_count) <= 1:
         return Finding(kind="constant", why=f"one value in all {rows:,} rows")
-    simple = _SIMPLE.get(_family(column.type))
-    if simple is not None:
-        return simple
+    for test, simple in _SIMPLE:
+        if test(column.type):
+            return simple
     if pa.types.is_integer(column.type):
         return _integers(name, column, distinct)
     return _texts(column, distinct)
@@ -174,8 +177,7 @@ def infer_kind(name: str, column: pa.ChunkedArray) -> Finding:
 
 def is_key_name(name: str) -> bool:
     """Return whether a name says that the column names its rows: `customer_id`, `OrderNo`."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    words = [word.lower() for word in re.split(r"[^0-9A-Za-z]+", spaced) if word]
+    words = words_of_name(name)
     return bool(words) and (
         words[-1] in _KEY_WORDS
         or words[0] in {"id", "uuid", "guid"}
@@ -202,41 +204,23 @@ def key_pattern(column: pa.ChunkedArray, min_group: int) -> str:
     return "9" * digits
 
 
-def _family(kind: pa.DataType) -> str:
-    tests = {
-        "boolean": pa.types.is_boolean,
-        "float": pa.types.is_floating,
-        "decimal": pa.types.is_decimal,
-        "date": pa.types.is_date,
-        "time": pa.types.is_time,
-        "timestamp": pa.types.is_timestamp,
-    }
-    return next((family for family, test in tests.items() if test(kind)), "")
-
-
-_SIMPLE: Final = {
-    "boolean": Finding(kind="boolean", why="true and false"),
-    "float": Finding(kind="float", why="numbers with a fraction"),
-    "decimal": Finding(kind="decimal", why="numbers with fixed decimals"),
-    "date": Finding(kind="date", why="days"),
-    "time": Finding(kind="time", why="times of day"),
-    "timestamp": Finding(kind="timestamp", why="points in time"),
-}
+_SIMPLE: Final = (
+    (pa.types.is_boolean, Finding(kind="boolean", why="true and false")),
+    (pa.types.is_floating, Finding(kind="float", why="numbers with a fraction")),
+    (pa.types.is_decimal, Finding(kind="decimal", why="numbers with fixed decimals")),
+    (pa.types.is_date, Finding(kind="date", why="days")),
+    (pa.types.is_time, Finding(kind="time", why="times of day")),
+    (pa.types.is_timestamp, Finding(kind="timestamp", why="points in time")),
+)
 
 
 def _integers(name: str, column: pa.ChunkedArray, distinct: int) -> Finding:
-    why = f"whole numbers, {distinct:,} different"
     unique = distinct == len(column) and distinct >= _FEWEST_KEYS and pc.min(column).as_py() >= 0
     if unique and is_key_name(name):
         return Finding(kind="key", why="whole numbers, all different, and the name says so")
-    if unique and _counts_up(column):
+    if unique and (np.diff(column.to_numpy().astype(np.int64)) == 1).all():
         return Finding(kind="key", why="whole numbers that count up by one")
-    return Finding(kind="integer", why=why)
-
-
-def _counts_up(column: pa.ChunkedArray) -> bool:
-    values = column.to_numpy()
-    return bool((np.diff(values.astype(np.int64)) == 1).all())
+    return Finding(kind="integer", why=f"whole numbers, {distinct:,} different")
 
 
 def _texts(column: pa.ChunkedArray, distinct: int) -> Finding:
@@ -266,20 +250,12 @@ def _are_keys(present: pa.ChunkedArray) -> bool:
         return False
     with_digit = sum(any(c.isdigit() for c in text) for text in texts) == len(texts)
     one_length = len({len(text) for text in texts}) == 1
-    if _is_hexadecimal(texts) and one_length:
+    if one_length and all(re.fullmatch(r"[0-9a-f-]{8,}|[0-9A-F-]{8,}", text) for text in texts):
         return True
     if not with_digit:
         return one_length and len(texts[0]) >= _LONG_CODE and all(t.isupper() for t in texts)
-    return len({loose_shape(text) for text in texts}) == 1 or (one_length and _codes(texts))
-
-
-def _is_hexadecimal(texts: list[str]) -> bool:
-    return all(re.fullmatch(r"[0-9a-f-]{8,}|[0-9A-F-]{8,}", text) for text in texts)
-
-
-def _codes(texts: list[str]) -> bool:
-    """Whether texts of one length have their signs at the same places."""
-    return len({re.sub(r"[0-9A-Za-z]", "x", text) for text in texts}) == 1
+    same_signs = len({re.sub(r"[0-9A-Za-z]", "x", text) for text in texts}) == 1
+    return len({loose_shape(text) for text in texts}) == 1 or (one_length and same_signs)
 
 
 def _are_dates(present: pa.ChunkedArray) -> bool:
@@ -296,45 +272,33 @@ def _sample(column: pa.ChunkedArray) -> list[str]:
     return [str(text) for text in column.take(places).to_pylist()]
 
 
-_Test = Callable[[Any], bool]
-
-
-def _any(*tests: _Test) -> _Test:
-    return lambda kind: any(test(kind) for test in tests)
-
-
-_TYPES: Final[dict[str, _Test]] = {
-    "integer": pa.types.is_integer,
-    "float": _any(pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal),
-    "decimal": pa.types.is_decimal,
-    "boolean": pa.types.is_boolean,
-    "category": lambda _: True,
-    "date": pa.types.is_date,
-    "time": pa.types.is_time,
-    "timestamp": pa.types.is_timestamp,
-    "constant": lambda _: True,
-    "key": _any(pa.types.is_string, pa.types.is_integer),
-    "text": pa.types.is_string,
+_TYPES: Final[dict[str, tuple[Callable[[Any], bool], ...]]] = {
+    "integer": (pa.types.is_integer,),
+    "float": (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal),
+    "decimal": (pa.types.is_decimal,),
+    "boolean": (pa.types.is_boolean,),
+    "category": (lambda _: True,),
+    "date": (pa.types.is_date,),
+    "time": (pa.types.is_time,),
+    "timestamp": (pa.types.is_timestamp,),
+    "constant": (lambda _: True,),
+    "key": (pa.types.is_string, pa.types.is_integer),
+    "text": (pa.types.is_string,),
 }
-"""Kind → whether a type can have it."""
+"""Kind → tests of a type, of which it must pass one."""
 
 
 def check_kind(column: pa.ChunkedArray, kind: Kind) -> str | None:
     """Return why a column cannot be of a kind, None when it can; shows no value, only a shape."""
-    if not _TYPES[kind](column.type):
-        return _stored(column)
     present = column.drop_null()
+    if not any(test(column.type) for test in _TYPES[kind]):
+        if not pa.types.is_string(column.type) or not len(present):
+            return f"it is stored as {column.type}"
+        shape = shown_shape(present[0].as_py())
+        return f"it is stored as text, and its first value has the form {shape}"
     if kind == "constant" and len(pc.unique(present)) + bool(column.null_count) > 1:
         return "it has more than one value"
     return _not_unique(column, present) if kind == "key" else None
-
-
-def _stored(column: pa.ChunkedArray) -> str:
-    present = column.drop_null()
-    if pa.types.is_string(column.type) and len(present):
-        shape = shown_shape(present[0].as_py())
-        return f"it is stored as text, and its first value has the form {shape}"
-    return f"it is stored as {column.type}"
 
 
 def _not_unique(column: pa.ChunkedArray, present: pa.ChunkedArray) -> str | None:

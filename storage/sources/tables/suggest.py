@@ -7,7 +7,7 @@ same. Constraints are found on a sample of rows and verified on all of them. N r
 
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.records.schema import Column, Constraint
+from storage.sources.tables.text_patterns import words_of_name
 
 _SAMPLE_VALUES: Final = 2000
 
@@ -59,13 +60,8 @@ class PersonalDataSuggestion:
     """`by the name` or `by the values`; names no value."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConstraintSuggestion:
-    """One constraint that seems to hold."""
-
-    constraint: Constraint
-    why: str
-    """Names no value."""
+Suggestion = tuple[Constraint, str]
+"""A constraint that seems to hold, and why; the reason names no value."""
 
 
 def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]:
@@ -81,18 +77,11 @@ def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]
     return tuple(found)
 
 
-def suggest_constraints(
-    table: pa.Table, columns: Sequence[Column]
-) -> tuple[ConstraintSuggestion, ...]:
-    """Return what holds in every row and would hardly do so by chance.
-
-    Args:
-        table: the rows.
-        columns: what the columns are.
-    """
+def suggest_constraints(table: pa.Table, columns: Sequence[Column]) -> tuple[Suggestion, ...]:
+    """Return what holds in every row and would hardly do so by chance."""
     kinds = {column.name: column.kind for column in columns if column.name in table.column_names}
     sums = _sums(table, [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")])
-    totals = {found.constraint.columns[0] for found in sums}
+    totals = {total.columns[0] for total, _ in sums}
     return (
         *_combinations(table, [n for n, kind in kinds.items() if kind == "category"]),
         *sums,
@@ -103,26 +92,23 @@ def suggest_constraints(
 
 def certain_sums(
     table: pa.Table, columns: Sequence[Column], taken: Collection[str]
-) -> tuple[ConstraintSuggestion, ...]:
+) -> tuple[Suggestion, ...]:
     """Return totals that no chance explains: they hold in a thousand rows or more, and in all.
 
-    Args:
-        table: the rows.
-        columns: what the columns are.
-        taken: columns that other rules speak of; a column is in one sum at most.
+    A column is in one sum at most, and in none when it is `taken`, as other rules speak of it.
     """
     kinds = {column.name: column.kind for column in columns if column.name not in taken}
     names = [name for name, kind in kinds.items() if kind in ("integer", "float", "decimal")]
     used: set[str] = set()
     found = []
-    for one in _sums(table, names) if len(table) >= _SURE_ROWS else []:
-        if used.isdisjoint(one.constraint.columns):
-            used.update(one.constraint.columns)
-            found.append(one)
+    for constraint, why in _sums(table, names) if len(table) >= _SURE_ROWS else []:
+        if used.isdisjoint(constraint.columns):
+            used.update(constraint.columns)
+            found.append((constraint, why))
     return tuple(found)
 
 
-def _combinations(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
+def _combinations(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     """Return categories that decide others: a city has one region."""
     codes = {name: _codes(table.column(name)) for name in names[:_MOST_COLUMNS]}
     levels = {name: int(code.max()) + 1 for name, code in codes.items()}
@@ -162,25 +148,19 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return codes
 
 
-def _sums(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
+def _sums(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     """Return totals of two other columns."""
     values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
     values = {
         n: v for n, v in values.items() if np.nanstd(v) > 0 and np.nanmean(v != 0) >= _OVERLAP
     }
     found = []
-    for total, parts in _triples(list(values)):
-        if _adds_up(*(values[name] for name in (total, *parts))):
-            why = f"{total} is {parts[0]} plus {parts[1]} in all rows"
-            found.append(_suggestion("sum", (total, *parts), why))
+    for total in values:
+        for one, other in itertools.combinations([name for name in values if name != total], 2):
+            if _adds_up(values[total], values[one], values[other]):
+                why = f"{total} is {one} plus {other} in all rows"
+                found.append(_suggestion("sum", (total, one, other), why))
     return found[:MOST_SHOWN]
-
-
-def _triples(names: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:
-    for total in names:
-        others = [name for name in names if name != total]
-        for parts in itertools.combinations(others, 2):
-            yield total, parts
 
 
 def _adds_up(
@@ -195,7 +175,7 @@ def _adds_up(
     return bool(known.sum() >= _FEWEST_ROWS)
 
 
-def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[ConstraintSuggestion]:
+def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]:
     """Return pairs of which one is never larger, those whose names say so first."""
     families = ({"integer", "float", "decimal"}, {"date", "timestamp"})
     found: list[tuple[bool, str, str]] = []
@@ -209,15 +189,13 @@ def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[ConstraintS
     kept = _without_implied({(low, high) for _, low, high in found})
     found = [one for one in found if one[1:] in kept]
     found.sort(key=lambda one: not one[0])
+    reasons = {True: ", as the names say", False: ", though their ranges overlap"}
     return [
-        _suggestion("inequality", (low, high), _inequality_why(low, high, hinted=hinted))
+        _suggestion(
+            "inequality", (low, high), f"{low} is at most {high} in all rows{reasons[hinted]}"
+        )
         for hinted, low, high in found[:MOST_SHOWN]
     ]
-
-
-def _inequality_why(low: str, high: str, *, hinted: bool) -> str:
-    reason = ", as the names say" if hinted else ", though their ranges overlap"
-    return f"{low} is at most {high} in all rows{reason}"
 
 
 def _below(low_N: NDArray[np.float64], high_N: NDArray[np.float64], *, hinted: bool) -> bool:
@@ -246,7 +224,7 @@ def _without_implied(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 def _hinted(low: str, high: str) -> bool:
     """Whether two names differ by a pair of words such as start and end alone."""
-    first, second = _tokens(low), _tokens(high)
+    first, second = words_of_name(low), words_of_name(high)
     for one, other in _HINTS:
         if one in first and other in second:
             rest = [word for word in first if word != one], [w for w in second if w != other]
@@ -255,12 +233,7 @@ def _hinted(low: str, high: str) -> bool:
     return False
 
 
-def _tokens(name: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return [word.lower() for word in re.split(r"[^0-9A-Za-z]+", spaced) if word]
-
-
-def _unique(table: pa.Table, names: Sequence[str]) -> list[ConstraintSuggestion]:
+def _unique(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     """Return whole numbers that never repeat, though there is little room for it."""
     found = []
     for name in names:
@@ -283,8 +256,8 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return values
 
 
-def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> ConstraintSuggestion:
-    return ConstraintSuggestion(constraint=Constraint(kind=kind, columns=columns), why=why)
+def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:
+    return Constraint(kind=kind, columns=columns), why
 
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
@@ -319,9 +292,8 @@ _NAMES: Final[tuple[tuple[str, str], ...]] = (
 
 def _by_name(name: str) -> str | None:
     spaced = re.sub(r"(?<=[a-zäöüß0-9])(?=[A-ZÄÖÜ])", "_", name)
-    plain = re.sub(r"[^0-9a-zäöüß]+", "_", spaced.lower()).strip("_")
     accents = str.maketrans("áàâéèêíîóôúûñç", "aaaeeeiioouunc")
-    plain = re.sub(r"[^0-9a-zäöüß]+", "_", spaced.lower().translate(accents)).strip("_") or plain
+    plain = re.sub(r"[^0-9a-zäöüß]+", "_", spaced.lower().translate(accents)).strip("_")
     return next((what for what, pattern in _NAMES if re.fullmatch(pattern, plain)), None)
 
 
@@ -337,7 +309,7 @@ def _by_values(column: pa.ChunkedArray) -> str | None:
     if len(distinct) < _FEWEST:
         return None
     for what, test in _TESTS:
-        share = sum(len(text) <= _LONGEST and test(text) for text in distinct) / len(distinct)
+        share = sum(len(text) <= _LONGEST and bool(test(text)) for text in distinct) / len(distinct)
         if share >= _MOST:
             return what
     return None
@@ -380,16 +352,12 @@ def _is_ip(text: str) -> bool:
     return _IPV6.fullmatch(text) is not None
 
 
-def _full(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda text: pattern.fullmatch(text) is not None
-
-
-_TESTS: Final[Sequence[tuple[str, Callable[[str], bool]]]] = (
-    ("e-mail addresses", _full(_EMAIL)),
+_TESTS: Final[Sequence[tuple[str, Callable[[str], object]]]] = (
+    ("e-mail addresses", _EMAIL.fullmatch),
     ("bank accounts", _is_iban),
     ("card numbers", _is_card),
     ("addresses of machines", _is_ip),
-    ("official numbers of persons", _full(_SOCIAL)),
-    ("telephone numbers", _full(_PHONE)),
-    ("addresses", _full(_STREET)),
+    ("official numbers of persons", _SOCIAL.fullmatch),
+    ("telephone numbers", _PHONE.fullmatch),
+    ("addresses", _STREET.fullmatch),
 )

@@ -40,11 +40,8 @@ def pattern_of(texts: Sequence[str], min_group: int = 1) -> str:
     """Return the pattern of keys, made from those of the commonest shape.
 
     What all of them share stays: signs, letters, and whole groups of digits such as a year. Groups
-    of hexadecimal digits are recognised by having both digits and the letters a to f.
-
-    Args:
-        texts: some keys; not empty.
-        min_group: a shape that fewer of them have is not shown; `FALLBACK` is returned.
+    of hexadecimal digits are recognised by having both digits and the letters a to f. A shape that
+    fewer than `min_group` of them have is not shown; `FALLBACK` is returned.
     """
     outlines = Counter(_outline(text) for text in texts)
     best, count = max(outlines.items(), key=lambda item: (item[1], len(item[0]), item[0]))
@@ -52,6 +49,12 @@ def pattern_of(texts: Sequence[str], min_group: int = 1) -> str:
         return FALLBACK
     alike = [_RUN.findall(text) for text in texts if _outline(text) == best]
     return "".join(_pattern_of_group(column) for column in zip(*alike, strict=True))
+
+
+def words_of_name(name: str) -> list[str]:
+    """Return the words of a column's name in small letters: `order` and `no` of `OrderNo`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return [word.lower() for word in re.split(r"[^0-9A-Za-z]+", spaced) if word]
 
 
 def literal(text: str) -> str:

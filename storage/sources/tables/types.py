@@ -82,12 +82,9 @@ def plain_table(table: pa.Table, uri: str) -> tuple[pa.Table, list[str]]:
 def unified(
     tables: Sequence[pa.Table], places: Sequence[str], uri: str
 ) -> tuple[pa.Table, list[str]]:
-    """Return tables of equal columns as one; like types are widened, which a note says.
+    """Return tables of plain types and equal columns as one, and notes on types that are widened.
 
-    Args:
-        tables: with plain types, and the columns of the first.
-        places: what each is called, for messages.
-        uri: of the source.
+    `places` are what the tables are called in messages.
 
     Raises:
         SourceError: a column has types that do not go together.

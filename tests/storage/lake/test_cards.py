@@ -6,12 +6,13 @@ import json
 import pytest
 import toy
 
+from storage.lake.datasets import load_manifest
 from storage.lake.manifest import root_readme, version_croissant, version_readme, version_stats
 
 
 @pytest.fixture
 def manifest(lake):
-    return toy.publish(lake).manifest
+    return load_manifest(lake, toy.publish(lake))
 
 
 def test_the_card_shows_verdict_rows_classes_and_how_to_read(manifest):

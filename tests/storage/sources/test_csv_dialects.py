@@ -8,10 +8,16 @@ import pytest
 
 from storage.sources.config import SourceConfig
 from storage.sources.open import find_files
-from storage.sources.tables.csv_source import CsvTable, read_csv_files
-from storage.sources.tables.dialect import Dialect, Style, dialect_of, in_words
+from storage.sources.tables.csv_source import read_csv_files
+from storage.sources.tables.dialect import KEY, Dialect, Style, dialect_of, in_words
+from storage.sources.tables.source import TableRead
 
-Read = Callable[..., CsvTable]
+Read = Callable[..., TableRead]
+
+
+def written(found: TableRead) -> Dialect:
+    return dialect_of(found.table.schema)
+
 
 EXCEL = (
     "sep=;\r\nName;Betrag;Kauf;PLZ\r\n"
@@ -23,7 +29,7 @@ EXCEL = (
 def read(tmp_path: Path) -> Read:
     """Write files and read them as one source."""
 
-    def run(content: str | bytes | dict[str, bytes], **fields: object) -> CsvTable:
+    def run(content: str | bytes | dict[str, bytes], **fields: object) -> TableRead:
         files = content if isinstance(content, dict) else {"a.csv": content}
         for name, data in files.items():
             (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -47,18 +53,18 @@ def read(tmp_path: Path) -> Read:
 )
 def test_the_delimiter_gives_every_row_as_many_fields_as_the_header(read, text, delimiter, columns):
     found = read(text)
-    assert found.dialect.delimiter == delimiter
+    assert written(found).delimiter == delimiter
     assert found.table.num_columns == columns
 
 
 def test_an_excel_export_is_understood_and_said_in_one_line(read):
     found = read(EXCEL.encode("utf-8-sig"))
-    assert found.notes[0] == found.dialect.describe()
-    assert found.dialect.describe() == (
+    assert found.notes[0] == written(found).describe()
+    assert written(found).describe() == (
         "CSV: delimiter ';', encoding utf-8, decimal ',', thousands '.', "
         "dates day.month.year in 'Kauf'"
     )
-    assert (found.dialect.bom, found.dialect.sep_line, found.dialect.line_end) == (
+    assert (written(found).bom, written(found).sep_line, written(found).line_end) == (
         True,
         True,
         "\r\n",
@@ -70,7 +76,7 @@ def test_an_excel_export_is_understood_and_said_in_one_line(read):
         "date32[day]",
         "string",
     ]
-    assert dialect_of(found.table.schema) == found.dialect
+    assert found.metadata == {KEY: written(found).to_json()}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_an_excel_export_is_understood_and_said_in_one_line(read):
 )
 def test_the_encoding_is_found_and_a_guess_is_said(read, data, encoding, said):
     found = read(data)
-    assert found.dialect.encoding == encoding
+    assert written(found).encoding == encoding
     assert found.table.column("b").to_pylist()[0][-1] in "ü€é"
     assert any(f"read as {encoding}" in note for note in found.notes) is said
 
@@ -98,19 +104,19 @@ def test_gzip_is_told_by_its_content(read):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_ends_and_line_ends_inside_quotes(read, end):
     found = read(f'a,b{end}1,"two{end}lines"{end}2,"say ""hi"", ok"{end}')
-    assert found.dialect.line_end == end
+    assert written(found).line_end == end
     assert found.table.column("b").to_pylist() == [f"two{end}lines", 'say "hi", ok']
 
 
 def test_single_quotes_where_every_row_has_them(read):
     found = read("a,b\n1,'x, y'\n2,'z'\n")
-    assert found.dialect.quote == "'"
+    assert written(found).quote == "'"
     assert found.table.column("b").to_pylist() == ["x, y", "z"]
 
 
 def test_a_space_after_every_delimiter_belongs_to_the_dialect(read):
     found = read('age, job, pay\n39, State-gov, 1.5\n50, "Own, small", ?\n')
-    assert found.dialect.space
+    assert written(found).space
     assert found.table.column("job").to_pylist() == ["State-gov", "Own, small"]
     assert found.table.column("pay").to_pylist() == [1.5, None]
 
@@ -118,7 +124,7 @@ def test_a_space_after_every_delimiter_belongs_to_the_dialect(read):
 def test_blanks_around_names_are_kept_for_writing_alone(read):
     found = read(" a ,b\t\n1,2\n")
     assert found.table.column_names == ["a", "b"]
-    assert found.dialect.style("a").header == " a "
+    assert written(found).style("a").header == " a "
 
 
 @pytest.mark.parametrize("text", ["a;b;;\n1;2;;\n3;4;;\n", "a;b\n1;2;;\n3;4;;\n"])
@@ -127,7 +133,7 @@ def test_columns_without_a_name_and_a_value_are_left_out(read, text):
         text = text.replace(";;", ";")
     found = read(text)
     assert found.table.column_names == ["a", "b"]
-    assert found.dialect.trailing == text.splitlines()[1].count(";") - 1
+    assert written(found).trailing == text.splitlines()[1].count(";") - 1
 
 
 def test_rows_without_any_value_are_left_out(read):
@@ -144,7 +150,7 @@ def test_texts_beyond_the_limit_of_the_csv_module(read):
 def test_an_index_without_a_name_gets_one(read):
     found = read(",a\n0,x\n1,y\n")
     assert found.table.column_names == ["column_1", "a"]
-    assert found.dialect.style("column_1").header == ""
+    assert written(found).style("column_1").header == ""
     assert any("column_1" in note for note in found.notes)
 
 
@@ -167,7 +173,7 @@ def test_an_index_without_a_name_gets_one(read):
 )
 def test_the_marks_of_numbers_are_proved_by_the_file(read, text, decimal, thousands, values):
     found = read(text)
-    assert (found.dialect.decimal, found.dialect.thousands) == (decimal, thousands)
+    assert (written(found).decimal, written(found).thousands) == (decimal, thousands)
     assert found.table.column("v").to_pylist() == values
 
 

@@ -8,6 +8,7 @@ from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.open import find_files
 from storage.sources.tables.csv_source import read_csv_files
+from storage.sources.tables.dialect import dialect_of
 
 ROWS = 150
 TYPES = {
@@ -67,7 +68,8 @@ def test_what_pandas_writes_is_read_and_written_back(tmp_path, seed):
     config = SourceConfig(uri=str(tmp_path / "a.csv"), label=None)
     found = read_csv_files(find_files(config, None), config)
     table = found.table
-    assert (found.dialect.delimiter, found.dialect.decimal) == (delimiter, decimal)
+    dialect = dialect_of(found.table.schema)
+    assert (dialect.delimiter, dialect.decimal) == (delimiter, decimal)
     assert {field.name: str(field.type) for field in table.schema} == TYPES
     for name in ("number", "count", "eight"):
         np.testing.assert_array_equal(table.column(name).to_numpy(), wanted[name])

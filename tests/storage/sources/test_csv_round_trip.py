@@ -18,8 +18,9 @@ from storage.errors import IntegrityError
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.open import find_files
-from storage.sources.tables.csv_source import CsvTable, read_csv_files
+from storage.sources.tables.csv_source import read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, with_dialect
+from storage.sources.tables.source import TableRead
 
 FORMAT = load_format("csv")
 
@@ -50,10 +51,10 @@ FILES = {
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[[bytes], CsvTable]:
+def read(tmp_path: Path) -> Callable[[bytes], TableRead]:
     """Read bytes as a source."""
 
-    def run(data: bytes) -> CsvTable:
+    def run(data: bytes) -> TableRead:
         (tmp_path / "a.csv").write_bytes(data)
         config = SourceConfig(uri=str(tmp_path / "a.csv"), label=None)
         return read_csv_files(find_files(config, None), config)
@@ -69,7 +70,7 @@ def test_a_source_is_written_as_it_was(read, name):
     if name != "header":
         assert data == FILES[name]
     assert read(data).table.equals(table)
-    assert read(data).dialect == read(FILES[name]).dialect
+    assert read(data).metadata == read(FILES[name]).metadata
 
 
 def test_pandas_reads_synthetic_rows_as_it_reads_the_source(read):

@@ -81,8 +81,8 @@ def likely(columns: dict) -> list[tuple[str, tuple[str, ...]]]:
     table = pa.table(columns)
     kinds = infer(table, SourceConfig(uri="x", label=None), 10).columns
     found = suggest_constraints(table, kinds)
-    assert all(one.why for one in found)
-    return [(one.constraint.kind, one.constraint.columns) for one in found]
+    assert all(why for _, why in found)
+    return [(constraint.kind, constraint.columns) for constraint, _ in found]
 
 
 def test_categories_that_decide_others():

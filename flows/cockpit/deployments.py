@@ -192,8 +192,7 @@ SHORT = 80
 
 def drift(specs: Sequence[DeploymentSpec], pool: str = POOL) -> tuple[str, ...]:
     """Return a sentence for everything in which Prefect differs; other work pools are left out."""
-    found: list[str] = []
-    ids = set()
+    found, ids = list[str](), set()
     with get_client(sync_client=True) as client:
         for one in specs:
             known = read(client, one)

@@ -102,8 +102,7 @@ class LocalEngine:
         self, left: list[int], errors: Sequence[Exception], pool: "WorkerPool"
     ) -> Iterator[int]:
         """Yield the shards that this process makes, until none is left or workers are ready."""
-        started_s = perf_counter()
-        made = 0
+        started_s, made = perf_counter(), 0
         while left and not errors and not pool.ready():
             yield left.pop(0)
             made += 1
@@ -317,11 +316,14 @@ class ShardMaker:
             shards=len(plan.shards),
         )
 
+    def store(self, index: int, records: pa.Table) -> FileEntry:
+        """Encode a shard in memory and put it once."""
+        data = encode_shard(self.request.plan, index, records)
+        return put_shard(self.lake, self.request.plan, index, data)
+
     def _finish(self, index: int, records: pa.Table, on_result: OnResult) -> None:
-        plan = self.request.plan
         try:
-            data = encode_shard(plan, index, records)
-            on_result(index, put_shard(self.lake, plan, index, data))
+            on_result(index, self.store(index, records))
         except StorageError as error:
             on_result(index, error)
         except (OSError, RuntimeError, TypeError, ValueError, LookupError) as error:

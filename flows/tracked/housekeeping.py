@@ -133,9 +133,8 @@ def _old(client: SyncPrefectClient, oldest: DateTime, newest: Sequence[UUID]) ->
 def _delete_artifacts(client: SyncPrefectClient, runs: Sequence[UUID]) -> int:
     """Delete the artifacts of these runs; Prefect leaves them behind when a run is deleted."""
     of_runs = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=list(runs)))
-    artifacts = of_runs.model_dump(mode="json", exclude_unset=True)
+    deleted, artifacts = 0, of_runs.model_dump(mode="json", exclude_unset=True)
     body = {"artifacts": artifacts, "limit": ARTIFACTS}
-    deleted = 0
     while True:
         # `read_artifacts` sends null for what it is not asked for, which the server refuses.
         found = client.request("POST", "/artifacts/filter", json=body).raise_for_status().json()

@@ -170,7 +170,7 @@ class TestAnswers:
             bare(scripted_s3).put_once("key", b"data")
 
     def test_409_then_412_settles_as_not_created(self, scripted_s3, answer):
-        store = scripted_s3.store(retry_deadline_s=10)
+        store = scripted_s3.store(retry_deadline_s=120)
         scripted_s3.script(
             answer(409, "ConditionalRequestConflict"), answer(412, "PreconditionFailed")
         )
@@ -254,13 +254,13 @@ class TestRetries:
             assert len(scripted_s3.requests) == 1
 
     def test_a_passing_fault_is_not_seen(self, scripted_s3, answer):
-        store = scripted_s3.store(retry_deadline_s=10)
+        store = scripted_s3.store(retry_deadline_s=120)
         scripted_s3.script(answer(503, "SlowDown"), answer(hang_up=True), answer(body=b"data"))
         assert store.get("key") == b"data"
         assert len(scripted_s3.requests) == 3
 
     def test_a_lost_reply_ends_in_a_read_back(self, scripted_s3, answer):
-        store = scripted_s3.store(retry_deadline_s=10)
+        store = scripted_s3.store(retry_deadline_s=120)
         scripted_s3.script(
             answer(hang_up=True), answer(412, "PreconditionFailed"), answer(body=b"data")
         )
@@ -268,13 +268,13 @@ class TestRetries:
         assert [request.method for request in scripted_s3.requests] == ["PUT", "PUT", "GET"]
 
     def test_a_vanished_read_back_is_put_again(self, scripted_s3, answer):
-        store = scripted_s3.store(retry_deadline_s=10)
+        store = scripted_s3.store(retry_deadline_s=120)
         scripted_s3.script(answer(412, "PreconditionFailed"), answer(404, "NoSuchKey"), answer(200))
         assert store.put_or_adopt("key", b"data") == b"data"
         assert [request.method for request in scripted_s3.requests] == ["PUT", "GET", "PUT"]
 
     def test_a_read_of_an_open_file_is_repeated_in_place(self, scripted_s3, answer):
-        store = scripted_s3.store(retry_deadline_s=10)
+        store = scripted_s3.store(retry_deadline_s=120)
         scripted_s3.script(
             answer(headers=HEAD), answer(body=b"he", length=3, status=206), answer(206, body=b"hel")
         )

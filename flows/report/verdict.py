@@ -34,7 +34,7 @@ DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
 """Direction of a metric → its mark, and what it means."""
 
 NEXT_STEPS: Mapping[Verdict, str] = {
-    "block": "more training.budget_samples or more data usually help; gate.bounds changes the bounds",
+    "block": "more training.budget_samples or more data usually help; gate.bounds holds bounds",
 }
 """Verdict → what may change it."""
 

@@ -186,7 +186,7 @@ def publish_choice(stages: Stages, prepared: Prepared, choice: Choice) -> Outcom
             return stages.publish(prepared, choice, stages.synthesize(prepared, choice))
         except AbandonedError:
             continue
-    msg = f"{ATTEMPTS} versions were given up by others; check what runs `ganmill gc --apply` here"
+    msg = f"{ATTEMPTS} versions were given up by other processes: who runs `ganmill gc`?"
     raise EngineError(msg)
 
 

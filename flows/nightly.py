@@ -161,7 +161,7 @@ def publish_choice(stages: Stages, prepared: Prepared, choice: Choice) -> Outcom
     for _ in range(ATTEMPTS):
         with suppress(AbandonedError):
             return stages.publish(prepared, choice, stages.synthesize(prepared, choice))
-    msg = f"{ATTEMPTS} versions were given up by other processes; is a collection running wild?"
+    msg = f"{ATTEMPTS} versions were given up by other processes: who runs `ganmill gc`?"
     raise EngineError(msg)
 
 

@@ -207,7 +207,7 @@ class WorkerPool:
         text = f"a worker died (exit {worker.process.exitcode}) holding shards {shards}"
         if self.deaths >= self.size + DEATHS:
             msg = (
-                f"{text}, the {self.deaths}th death; give the job more memory or fewer "
+                f"{text}, the {self.deaths}th that did; give the job more memory or fewer "
                 "engine.workers and run it again: finished shards are kept"
             )
             raise EngineError(msg)

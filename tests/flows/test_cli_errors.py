@@ -195,7 +195,7 @@ def test_a_balance_that_cannot_be_planned(place, capsys):
 def test_a_bound_that_does_not_fit_the_data_is_refused_before_training(
     place, capsys, monkeypatch, command, bound, says
 ):
-    monkeypatch.setattr("gan.images.CODEC.fit", None)
+    monkeypatch.setattr("gan.images.codec.ImageCodec.fit", None)
     text = refused(capsys, 2, command, recipe(place, gate={"bounds": [bound]}))
     assert says in text
 

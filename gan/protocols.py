@@ -68,11 +68,11 @@ class Generator(nn.Module):
 
         Args:
             allowed_CK: which of all K codes of a record are allowed, as `ConditionalCodec.allowed`
-                returns it. Record i obeys row `labels_N[i]`; every record obeys row 0 when there
+                returns it. Record i meets row `labels_N[i]`; every record meets row 0 when there
                 is only one. None: no conditions but the classes in `labels_N`.
 
         Raises:
-            ConfigError: this generator obeys no conditions.
+            ConfigError: this generator takes no conditions.
         """
         if allowed_CK is not None:
             msg = (
@@ -139,7 +139,7 @@ Resample = Callable[[np.ndarray[Any, np.dtype[np.int64]], int], np.ndarray[Any, 
 
 
 class Repaired(NamedTuple):
-    """Values that obey, and what it took."""
+    """Valid values, and what it took."""
 
     values: np.ndarray[Any, Any]
     redrawn: int
@@ -257,7 +257,7 @@ class ConditionalCodec(Codec, Protocol):
     def repair(
         self, values: np.ndarray[Any, Any], request: ShardRequest, resample: Resample
     ) -> Repaired | None:
-        """Make values obey what holds in every record; None when there is nothing to obey.
+        """Make values satisfy what holds in every record; None when there is nothing to satisfy.
 
         Args:
             values: as drawn, one row per record.

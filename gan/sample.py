@@ -3,7 +3,7 @@
 A shard's randoms depend on (seed, index) alone. Forward passes have one fixed size, the last one
 padded, on one thread: another cut or thread count would change the last bits of some pixels.
 
-A conditioned generator obeys, but the rest of the record is as good as it learnt to follow
+A conditioned generator meets its conditions, but the rest of the record is as good as it learnt to follow
 conditions. An unconditional draw that happens to meet a condition has exactly the distribution that
 was learnt for whole records (rejection sampling: von Neumann, "Various techniques used in
 connection with random digits", 1951). So where a condition is common, records are selected; where
@@ -182,7 +182,7 @@ def conditions(
 
     Raises:
         ConfigError: the records have no such column or value, cannot be made without saying how
-            many of each class, or the generator obeys no conditions.
+            many of each class, or the generator takes no conditions.
     """
     per_class = bool(codec.classes) and not isinstance(rows, int)
     return generator.conditioned(allowed_codes(codec, given, per_class=per_class))
@@ -410,7 +410,7 @@ class Sampler:
         """Return stored values (images: uint8 NHWC) for class indexes, one row each.
 
         Args:
-            labels_N: class indexes, or rows of the conditions that `draw` obeys.
+            labels_N: class indexes, or rows of the conditions that `draw` meets.
             numbers: the stream of the latents.
             draw: the generator under conditions; None: under none but the class.
         """

@@ -39,7 +39,7 @@ MODELLED: Mapping[str, type[Any]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TableCodec(Vocabularies):
-    """Vocabularies of a table's columns, and how they are learnt, kept and obeyed."""
+    """Vocabularies of a table's columns, and how they are learnt, kept and enforced."""
 
     @property
     def modality(self) -> str:
@@ -79,10 +79,10 @@ class TableCodec(Vocabularies):
         )
 
     def repair(self, values: Array, request: ShardRequest, resample: Resample) -> Repaired | None:
-        """Make cells obey conditions and constraints; see `gan.tables.rejection`.
+        """Make cells meet conditions and constraints; see `gan.tables.rejection`.
 
         Raises:
-            ConfigError: no row that obeys was found, or there are fewer combinations than rows.
+            ConfigError: no valid row was found, or there are fewer combinations than rows.
         """
         return repair(self, values, request, resample)
 

@@ -1,6 +1,6 @@
 """What holds in every row: rejection sampling, and repair of the few rows that are left.
 
-Drawing a row again until it obeys gives exactly the generator's distribution under the rules. It is
+Drawing a row again until it is valid gives exactly the generator's distribution under the rules. It is
 done a bounded number of times. Then values move to the nearest that are allowed (`Chains`), a row
 that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes a
 free one (`gan.tables.unique`). No value leaves the codec's vocabularies.
@@ -50,7 +50,7 @@ ATTEMPTS = 30
 def repair(
     codec: "Vocabularies", values: Array, request: ShardRequest, resample: Resample
 ) -> Repaired | None:
-    """Make cells obey conditions and constraints; None when there are none.
+    """Make cells meet conditions and constraints; None when there are none.
 
     Args:
         codec: of the records.
@@ -59,7 +59,7 @@ def repair(
         resample: draws rows again, under the same conditions.
 
     Raises:
-        ConfigError: no row that obeys was found, or there are fewer combinations than rows.
+        ConfigError: no valid row was found, or there are fewer combinations than rows.
     """
     rules = RowRules(codec, request)
     if rules.nothing:
@@ -75,7 +75,7 @@ def repair(
 
 
 class RowRules:
-    """Everything that the rows of one shard must obey beyond what the codec's cells ensure."""
+    """Everything that the rows of one shard must satisfy beyond what the codec's cells ensure."""
 
     def __init__(self, codec: "Vocabularies", request: ShardRequest) -> None:
         """Collect conditions and constraints.
@@ -94,7 +94,7 @@ class RowRules:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing to obey."""
+        """Whether there is nothing to satisfy."""
         return not (self.partial or self.rows or self.uniques)
 
     def choose_cells(self, cells_MD: Array) -> Mask:
@@ -175,7 +175,7 @@ def _with_parts(rules: Sequence[Constraint], metadata: TableMetadata) -> set[str
 
 
 def _resample(rules: RowRules, cells_ND: Array, resample: Resample) -> tuple[Mask, int]:
-    """Draw rows again until they obey, in place; return those left, and how many it were."""
+    """Draw rows again until they are valid, in place; return those left, and how many it were."""
     refused_N = rules.choose_cells(cells_ND)
     broken_N = refused_N | rules.repeated(cells_ND, ~refused_N)
     redrawn_N = broken_N.copy()

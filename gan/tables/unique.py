@@ -1,6 +1,6 @@
 """Which cells the rows of a shard may have: under conditions, and in unique combinations.
 
-Conditions. Generators obey conditions on codes. A range that ends inside a bin allows the bin's
+Conditions. Generators meet conditions on codes. A range that ends inside a bin allows the bin's
 code but only some of its cells: rows with such a code are kept in proportion to those cells, the
 others are drawn again.
 

@@ -209,7 +209,7 @@ class MaskedSampler:
 
         Args:
             z_NZ: uniform in [0, 1), one per column.
-            labels_N: row of the conditions that a record obeys; ignored when there is only one.
+            labels_N: row of the conditions that a record meets; ignored when there is only one.
         """
         N, D = z_NZ.shape
         codes_ND = torch.empty(N, D, dtype=torch.int64, device=z_NZ.device)

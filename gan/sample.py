@@ -3,8 +3,8 @@
 A shard's randoms depend on (seed, index) alone. Forward passes have one fixed size, the last one
 padded, on one thread: another cut or thread count would change the last bits of some pixels.
 
-A conditioned generator meets its conditions, but the rest of the record is as good as it learnt to follow
-conditions. An unconditional draw that happens to meet a condition has exactly the distribution that
+A conditioned generator meets its conditions, but the rest of the record is only as good as it learnt
+to follow them. An unconditional draw that happens to meet a condition has exactly the distribution that
 was learnt for whole records (rejection sampling: von Neumann, "Various techniques used in
 connection with random digits", 1951). So where a condition is common, records are selected; where
 it is rare, the generator is conditioned.

@@ -3,14 +3,11 @@
 A shard's randoms depend on (seed, index) alone. Forward passes have one fixed size, the last one
 padded, on one thread: another cut or thread count would change the last bits of some pixels.
 
-A conditioned generator meets its conditions, but the rest of the record is only as good as it learnt
-to follow them. An unconditional draw that happens to meet a condition has exactly the distribution that
-was learnt for whole records (rejection sampling: von Neumann, "Various techniques used in
-connection with random digits", 1951). So where a condition is common, records are selected; where
-it is rare, the generator is conditioned.
-
-Shapes: N records, B records of one forward pass, Z latent, C classes (1 where the generator draws
-the class too), K codes of a record.
+A conditioned generator meets its conditions, but the rest of the record is only as good as it
+learnt to follow them. An unconditional draw that happens to meet a condition has exactly the
+distribution that was learnt for whole records (rejection sampling: von Neumann, "Various techniques
+used in connection with random digits", 1951). So where a condition is common, records are selected;
+where it is rare, the generator is conditioned.
 """
 
 import itertools

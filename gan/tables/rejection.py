@@ -1,9 +1,9 @@
 """What holds in every row: rejection sampling, and repair of the few rows that are left.
 
 Drawing a row again until it is valid gives exactly the generator's distribution under the rules. It
-is done a bounded number of times. Then values move to the nearest that are allowed (`Chains`), a row
-that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes a
-free one (`gan.tables.unique`). No value leaves the codec's vocabularies.
+is done a bounded number of times. Then values move to the nearest that are allowed (`Chains`), a
+row that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes
+a free one (`gan.tables.unique`). No value leaves the codec's vocabularies.
 
 Ranges, combinations and sums hold by the codec's construction; but a range or an inequality on a
 total, which is a sum of values drawn one by one, is a rule here.

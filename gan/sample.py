@@ -8,6 +8,9 @@ learnt to follow them. An unconditional draw that happens to meet a condition ha
 distribution that was learnt for whole records (rejection sampling: von Neumann, "Various techniques
 used in connection with random digits", 1951). So where a condition is common, records are selected;
 where it is rare, the generator is conditioned.
+
+Shapes: N records, B records of one forward pass, Z latent, C classes (1 where the generator draws
+the class too), K codes of a record.
 """
 
 import itertools

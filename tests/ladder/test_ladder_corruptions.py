@@ -147,7 +147,7 @@ def test_a_worse_challenger_loses_and_a_better_one_wins(digits, digits_reference
     for name, images in (("real", digits.images[digits.unseen]), ("soft", soft.astype(np.uint8))):
         evaluation = evaluate(_records(images, digits.labels[digits.unseen]), digits_reference)
         contenders[name] = Contender(
-            name=name, evaluation=evaluation, judgement=judge(evaluation, gate)
+            name=name, evaluation=evaluation, judgement=judge(evaluation, METRICS, gate)
         )
     assert contenders["soft"].judgement.verdict == "warn"
     worse = compare(contenders["soft"], contenders["real"], gate)

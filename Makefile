@@ -11,10 +11,10 @@ TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 # One thread a process: two busy processes with two threads each are far slower.
 export OMP_NUM_THREADS := 1
-# `make test` runs one process per core; JOBS=0 runs all tests in one. How tests are kept together
-# is said in tests/conftest.py.
-JOBS ?= logical
-SPREAD := -n $(JOBS) --maxprocesses 8
+# Tests run in one process per core and one more, because those of the cockpit mostly wait; JOBS=0
+# runs all in one. How tests are kept together is said in tests/conftest.py.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
+SPREAD := -n $(JOBS)
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -31,10 +31,10 @@ demo-tables: .venv/.jobs  ## the whole job on a real table of 569 rows and 31 co
 	@$(BIN)/ganmill run deployments/recipes/breast-cancer.yaml --track
 
 test: .venv/.dev lint types layers  ## lint, types, layers and the tests, one representative per class
-	$(BIN)/python -m pytest -m "not full and not gpu" $(SPREAD) --cov --cov-report=
+	$(BIN)/python -m pytest -m "not full and not gpu" $(SPREAD)
 
-test-full: .venv/.dev lint types layers  ## the whole product
-	$(BIN)/python -m pytest -m "not gpu" --cov --cov-report=term:skip-covered
+test-full: .venv/.dev lint types layers  ## the whole product, and how much of it the tests cover
+	$(BIN)/python -m pytest -m "not gpu" $(SPREAD) --cov --cov-report=term:skip-covered
 
 test-gpu: .venv/.dev  ## what needs CUDA
 	$(BIN)/python -m pytest -m gpu

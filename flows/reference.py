@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -61,15 +62,18 @@ def error_sentences() -> tuple[ErrorSentence, ...]:
     return tuple(sorted(found, key=lambda one: (one.exit_code, one.sentence.lower(), one.error)))
 
 
-def sentences() -> Iterator[tuple[str, str]]:
-    """Yield (class name, sentence) of every error that the three packages make."""
+@cache
+def sentences() -> tuple[tuple[str, str], ...]:
+    """Return (class name, sentence) of every error that the three packages make."""
     root = Path(__file__).parents[1]
+    found: list[tuple[str, str]] = []
     for package in ("storage", "gan", "flows"):
         for path in sorted((root / package).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
             for function in functions.values():
-                yield from _of_function(function, functions)
+                found += _of_function(function, functions)
+    return tuple(found)
 
 
 def _of_function(

@@ -42,6 +42,7 @@ from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.tables.csv_source import DelimitedTable
+from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
@@ -56,6 +57,7 @@ from storage.sources.tables.source import (
     dropped_columns,
 )
 from storage.sources.tables.suggest import Suggestion, certain_sums
+from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.types import plain_table, unified
 from storage.stores.settings import StorageProfile
 
@@ -182,6 +184,10 @@ def read_rows(job: PrepareJob) -> Rows:
         table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
         notes += more
     check_amount(job.config, len(table), "tables")
+    read = read_text_columns(
+        TableRead(table=table, notes=tuple(notes), metadata=reads[0].metadata), job.config
+    )
+    table, notes = read.table, list(read.notes)
     held_out = np.arange(len(table)) >= own
     labelled, skipped = _labelled(job, table, own)
     if skipped:
@@ -202,7 +208,7 @@ def read_rows(job: PrepareJob) -> Rows:
         held_out=held_out,
         skipped=tuple(skipped),
         notes=tuple(dict.fromkeys(notes)),
-        metadata=reads[0].metadata,
+        metadata=read.metadata,
     )
 
 
@@ -284,8 +290,19 @@ def _assign_splits(
     )
     assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
-    rule = {**assignment.rule, "without": sorted(left_out)}
+    rule = {**assignment.rule, "without": sorted(left_out), **_formats(rows.metadata)}
     return replace(assignment, rule=rule)
+
+
+def _formats(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the columns of which records hold other values than the source's cells, if any.
+
+    They are part of the rule, as equal cells were records of other values before.
+    """
+    text = metadata.get(KEY)
+    styles = {} if text is None else Dialect.from_json(text).styles
+    names = [name for name, style in styles.items() if style.formatted]
+    return {"formats": sorted(names)} if names else {}
 
 
 def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
@@ -363,11 +380,14 @@ def read_like(
         )
         raise SourceError(msg)
     table, notes = plain_table(read.table, uri)
+    read = replace(read, table=table, notes=(*read.notes, *notes))
+    read = read_text_columns(read, wanted)
+    table = read.table
     for place, name in enumerate(table.column_names):
         if name in schema.names:
             kind = schema.field(name).type
             table = table.set_column(place, name, _cast(table[name], kind, name, uri))
-    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+    return replace(read, table=table)
 
 
 def _column_config(field: pa.Field) -> ColumnConfig:

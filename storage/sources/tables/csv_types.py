@@ -43,6 +43,7 @@ from storage.sources.tables.csv_numbers import (
     read_integers,
 )
 from storage.sources.tables.dialect import Style, in_words
+from storage.sources.tables.number_formats import Doubt, digits_of, find_signed
 from storage.sources.tables.text_patterns import shown_shape
 
 BOOLEANS: Final = (
@@ -65,8 +66,15 @@ _MANY_CODES: Final = 10
 _SIGN: Final = r"\s?(%|€|\$|£|¥|USD|EUR|GBP|CHF)?\s?"
 _MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
 
+MOST_CLASSES: Final = 50
+"""A label of texts with at most so many values has classes, which stay as they are written."""
+
 _SHOWN_GROUP: Final = 10
 """A word that so many rows hold is shown in a message; rarer ones only by their shape."""
+
+
+class AmbiguousDatesError(SourceError):
+    """Dates that read equally well in two ways; the recipe has to say which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +86,8 @@ class CsvRules:
     """The recipe's."""
     locate: Callable[[int], str]
     """Names line and file of a row."""
+    label: str | None = None
+    """The column whose few values are classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +145,9 @@ def type_columns(
     dropped = {n for n, one in given.items() if one.kind == "text" and one.text == "drop"}
     kinds: dict[str, Kind] = {n: one.kind for n, one in given.items() if one.kind != "auto"}
     open_columns = [one for one in columns if kinds.get(one.name) not in ("text", "key")]
-    marks = decide_marks(open_columns, delimiter, config.csv.decimal)
-    rules = CsvRules(marks=marks, csv=config.csv, locate=locate)
+    signed = [one for one in map(digits_of, open_columns) if one is not None]
+    marks = decide_marks(open_columns, delimiter, config.csv.decimal, signed)
+    rules = CsvRules(marks=marks, csv=config.csv, locate=locate, label=config.label)
     results = {
         one.name: None if one.name in dropped else typed(one, rules, kinds.get(one.name))
         for one in columns
@@ -182,6 +193,8 @@ def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed 
     if found is not None and found.ok_N.all():
         return dates(words, found)
     result = whole or booleans(words, BOOLEANS) or floats(words, rules)
+    if result is None and not (column.name == rules.label and len(words.texts) <= MOST_CLASSES):
+        result = signed_numbers(words, rules)
     if result is None:
         _check_not_mixed(words, found, rules)
     return result
@@ -202,8 +215,8 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
         remedy = "set source.csv.date_format, or another kind in source.columns"
         raise _refusal(words, f"{kind}{known}", _example(words, misfits, rules), remedy)
     result = {
-        "integer": lambda: loose_integers(words, rules),
-        "float": lambda: floats(words, rules),
+        "integer": lambda: loose_integers(words, rules) or signed_numbers(words, rules, pa.int64()),
+        "float": lambda: floats(words, rules) or signed_numbers(words, rules, pa.float64()),
         "decimal": lambda: decimals(words, rules),
         "boolean": lambda: booleans(words, GIVEN_BOOLEANS),
     }[str(kind)]()
@@ -314,8 +327,8 @@ def money_note(column: Distinct) -> str | None:
     if rows[signed].sum() < _MOST * rows.sum():
         return None
     return (
-        f"the numbers of {column.name!r} carry a percent or currency sign and are kept as text; "
-        "take the sign out of the file to have them as numbers"
+        f"the numbers of {column.name!r} carry percent or currency signs, not all in one way, and "
+        "are kept as text; write them alike, or set source.csv.decimal, to have them as numbers"
     )
 
 
@@ -371,6 +384,31 @@ def decimals(words: ColumnWords, rules: CsvRules) -> Typed | None:
     return None if values is None else words.typed(values, Style())
 
 
+def signed_numbers(
+    words: ColumnWords, rules: CsvRules, kind: pa.DataType | None = None
+) -> Typed | None:
+    """Return numbers that carry signs or units, written again with them; None where that fails.
+
+    Args:
+        words: of the column.
+        rules: of the file.
+        kind: the type that the recipe asks for; None = whole numbers where all are.
+    """
+    found = find_signed(words.texts, rules.marks)
+    if isinstance(found, Doubt):
+        return None
+    if found is None or (kind == pa.int64() and found.values_V.type != kind):
+        return None
+    marks, style, values = rules.marks, found.style, found.values_V
+    own = {
+        "decimal": None if style.decimal == marks.decimal else style.decimal,
+        "thousands": None if style.thousands == marks.thousands else style.thousands,
+    }
+    if kind is not None and values.type != kind:
+        values, own = values.cast(kind), {**own, "short": True}
+    return words.typed(values, replace(style, **own))
+
+
 def loose_integers(words: ColumnWords, rules: CsvRules) -> Typed | None:
     """Return whole numbers, leading zeros or not, where the recipe says the kind."""
     if not all_match(words, r"^-?[0-9]{1,18}$"):
@@ -404,7 +442,7 @@ def dates(words: ColumnWords, found: Parsed) -> Typed:
             f"source.csv.date_format, for example to {found.format!r}, or give the column the "
             "kind category in source.columns if these are no dates."
         )
-        raise SourceError(msg)
+        raise AmbiguousDatesError(msg)
     micros, format_ = pa.array(found.micros_N), found.format
     style = Style(format=format_)
     if not has_date(format_):

@@ -8,7 +8,7 @@ types.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.schema import (
-    ClassCounts,
     Column,
     Kind,
     TableMetadata,
-    count_classes,
     with_table_metadata,
 )
 from storage.sources.builder import (
-    MAX_SKIPPED_FRACTION,
     Builder,
     Built,
     PrepareJob,
@@ -42,9 +39,17 @@ from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.tables.csv_source import DelimitedTable
-from storage.sources.tables.dialect import KEY, Dialect
+from storage.sources.tables.dialect import KEY, Dialect, dialect_of
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
+from storage.sources.tables.label import (
+    MAX_CLASSES,
+    NO_CONTENT,
+    check_label_kind,
+    classes_of,
+    labelled_rows,
+    read_classes,
+)
 from storage.sources.tables.source import (
     ParquetTable,
     TableRead,
@@ -61,15 +66,6 @@ from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.types import plain_table, unified
 from storage.stores.settings import StorageProfile
 
-MAX_CLASSES: Final = 50
-"""A label of text or whole numbers with more values is a quantity or a name, not a class."""
-
-CLASS_KINDS: Final = frozenset({"category", "boolean", "integer"})
-"""Kinds whose values can be classes."""
-
-NO_CONTENT: Final = frozenset({"key", "text"})
-"""Kinds whose values name a row instead of describing it; they do not decide its split."""
-
 
 class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
@@ -85,9 +81,11 @@ class TablesBuilder(Builder):
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
         """Return label, kinds, constraints and dialect; `min_group` travels with the rows."""
+        nulls = {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
         return {
             "modality": "tables",
             "label": config.label,
+            **nulls,
             "min_group": min_group,
             "sums": config.sums,
             "csv": config.csv.model_dump(mode="json"),
@@ -107,7 +105,7 @@ class TablesBuilder(Builder):
         inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
-        _check_label_kind(job.config, inferred.columns)
+        check_label_kind(job.config, inferred.columns)
         assignment = _assign_splits(job.config, rows, table, inferred)
         sums = _found_sums(job.config, table, inferred.columns)
         sum_notes = [
@@ -123,7 +121,7 @@ class TablesBuilder(Builder):
         table = table.replace_schema_metadata(schema.metadata)
         parts = write_splits(folder, table, assignment.splits_N)
         counts = {
-            name: _classes(job.config, part, inferred.columns) for name, part in parts.items()
+            name: classes_of(job.config, part, inferred.columns) for name, part in parts.items()
         }
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
@@ -187,14 +185,16 @@ def read_rows(job: PrepareJob) -> Rows:
     read = read_text_columns(
         TableRead(table=table, notes=tuple(notes), metadata=reads[0].metadata), job.config
     )
+    read = read_classes(read, job.config, job.min_group)
     table, notes = read.table, list(read.notes)
     held_out = np.arange(len(table)) >= own
-    labelled, skipped = _labelled(job, table, own)
-    if skipped:
+    labelled, skipped = labelled_rows(job.config, table, own)
+    if not labelled.all():
         table, held_out = table.filter(pa.array(labelled)), held_out[labelled]
+        which = f", {first_few(skipped, '; ')}" if skipped else ""
         notes.append(
-            f"Skipped for want of a value of {job.config.label!r}: {len(skipped)} of "
-            f"{len(labelled)} rows, {first_few(skipped, '; ')}."
+            f"Skipped for want of a value of {job.config.label!r}: {int((~labelled).sum())} of "
+            f"{len(labelled)} rows{which}."
         )
     check_label(job.config, table)
     split = job.config.split
@@ -251,25 +251,6 @@ def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
     return holdout.select(table.column_names)
 
 
-def _labelled(job: PrepareJob, table: pa.Table, own: int) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return which rows have a label, and the names of the others."""
-    label = job.config.label
-    if label is None or not table.column(label).null_count:
-        return np.ones(len(table), np.bool_), []
-    column = table.column(label)
-    labelled: NDArray[np.bool_] = column.is_valid().to_numpy().astype(np.bool_)
-    if column.null_count > MAX_SKIPPED_FRACTION * len(table):
-        msg = (
-            f"The label column {label!r} of the source {job.config.uri!r} is null in "
-            f"{column.null_count} of {len(table)} rows, more than {MAX_SKIPPED_FRACTION:.0%}; fill "
-            "or remove these rows, or set source.label to null."
-        )
-        raise SourceError(msg)
-    rows = np.flatnonzero(~labelled).tolist()
-    names = [f"row {row}" if row < own else f"holdout row {row - own}" for row in rows]
-    return labelled, [f"{name} (no label)" for name in names]
-
-
 def _assign_splits(
     config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred
 ) -> SplitAssignment:
@@ -305,19 +286,6 @@ def _formats(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
     return {"formats": sorted(names)} if names else {}
 
 
-def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
-    if config.label is None:
-        return
-    kind = next(column.kind for column in columns if column.name == config.label)
-    if kind in {*NO_CONTENT, "constant"}:
-        msg = (
-            f"The label column {config.label!r} of the source {config.uri!r} is taken for "
-            f"{kind}, which nothing can be predicted from; name another column, give its kind in "
-            "source.columns, or set source.label to null."
-        )
-        raise SourceError(msg)
-
-
 def _found_sums(
     config: SourceConfig, table: pa.Table, columns: Sequence[Column]
 ) -> tuple[Suggestion, ...]:
@@ -326,18 +294,6 @@ def _found_sums(
         return ()
     taken = {name for constraint in config.constraints for name in constraint.columns}
     return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
-
-
-def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -> ClassCounts:
-    """Count the rows of every class; empty where the label is a quantity or there is none."""
-    kinds = {column.name: column.kind for column in columns}
-    if config.label is None or kinds[config.label] not in CLASS_KINDS:
-        return ()
-    column = table.column(config.label)
-    types = (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean)
-    if not any(test(column.type) for test in types):
-        return ()
-    return count_classes(column)
 
 
 def read_like(
@@ -387,7 +343,19 @@ def read_like(
         if name in schema.names:
             kind = schema.field(name).type
             table = table.set_column(place, name, _cast(table[name], kind, name, uri))
-    return replace(read, table=table)
+    return replace(read, table=table, metadata=_with_known_styles(read.metadata, schema))
+
+
+def _with_known_styles(metadata: Mapping[bytes, bytes], schema: pa.Schema) -> Mapping[bytes, bytes]:
+    """Return the metadata with the styles of the known table for columns without one."""
+    known = dialect_of(schema).styles
+    text = metadata.get(KEY)
+    dialect = Dialect() if text is None else Dialect.from_json(text)
+    stored = {name: style for name, style in known.items() if style.stored is not None}
+    if not stored:
+        return metadata
+    styles = {**stored, **dialect.styles}
+    return {**metadata, KEY: replace(dialect, styles=styles).to_json()}
 
 
 def _column_config(field: pa.Field) -> ColumnConfig:

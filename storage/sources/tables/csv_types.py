@@ -215,7 +215,11 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
         remedy = "set source.csv.date_format, or another kind in source.columns"
         raise _refusal(words, f"{kind}{known}", _example(words, misfits, rules), remedy)
     result = {
-        "integer": lambda: loose_integers(words, rules) or signed_numbers(words, rules, pa.int64()),
+        "integer": lambda: (
+            loose_integers(words, rules)
+            or signed_numbers(words, rules, pa.int64())
+            or whole_floats(words, rules)
+        ),
         "float": lambda: floats(words, rules) or signed_numbers(words, rules, pa.float64()),
         "decimal": lambda: decimals(words, rules),
         "boolean": lambda: booleans(words, GIVEN_BOOLEANS),
@@ -414,6 +418,18 @@ def loose_integers(words: ColumnWords, rules: CsvRules) -> Typed | None:
     if not all_match(words, r"^-?[0-9]{1,18}$"):
         return integers(words, rules)
     return words.typed(pc.cast(words.texts, pa.int64()), Style())
+
+
+def whole_floats(words: ColumnWords, rules: CsvRules) -> Typed | None:
+    """Return floats such as 1.0 as the whole numbers that they are; None where one has a rest."""
+    found = floats(words, rules)
+    if found is None:
+        return None
+    numbers = found.values_U
+    if not pc.all(pc.equal(pc.floor(numbers), numbers), min_count=0).as_py():
+        return None
+    style = replace(found.style, decimals=found.style.decimals or 1, stored=str(numbers.type))
+    return replace(found, values_U=numbers.cast(pa.int64()), style=style)
 
 
 def booleans(words: ColumnWords, pairs: Sequence[tuple[str, str]]) -> Typed | None:

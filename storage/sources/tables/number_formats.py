@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -47,7 +46,8 @@ _GLUED: Final = (
 _PER: Final = r"(?:\s?/\s?[A-Za-z0-9²³.%]{1,8})?"
 _BEFORE: Final = re.compile(rf"(?:{_CURRENCY}\s?)?")
 _AFTER: Final = re.compile(
-    rf"(?:\s?{_CURRENCY}{_PER}|\s?{_GLUED}{_PER}|\s[A-Za-z°µμ][\w°²³./%-]{{0,11}}(?: [A-Za-z]{{1,8}})?)?"
+    rf"(?:\s?{_CURRENCY}{_PER}|\s?{_GLUED}{_PER}|"
+    r"\s[A-Za-z°µμ][\w°²³./%-]{0,11}(?: [A-Za-z]{1,8})?)?"
 )
 _FIRST: Final = 100
 _GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019", " ")

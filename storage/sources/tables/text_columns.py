@@ -110,10 +110,9 @@ def _typed(
     style = _exact(texts, values, result.style, rules.marks)
     if style is None:
         return None if kind is None else (values, result.style)
-    if kind is None and pa.types.is_integer(values.type) and style.affixes is None:
-        if infer_kind(column.name, texts).kind != "text":
-            return None
-    return values, style
+    plain = kind is None and pa.types.is_integer(values.type) and style.affixes is None
+    are_codes = plain and infer_kind(column.name, texts).kind != "text"
+    return None if are_codes else (values, style)
 
 
 def _exact(

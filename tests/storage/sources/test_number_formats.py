@@ -155,8 +155,15 @@ def test_texts_in_parquet_are_dates_and_numbers_and_are_texts_again(tmp_path):
     )
     kinds = {one.name: one.kind for one in read_table_metadata(found.schema).columns}
     assert kinds == {
-        **{"day": "date", "at": "timestamp", "paid": "float", "gap": "float", "hole": "integer"},
-        **{"zip": "category", "code": "key", "count": "integer", "level": "category"},
+        "day": "date",
+        "at": "timestamp",
+        "paid": "float",
+        "gap": "float",
+        "hole": "integer",
+        "zip": "category",
+        "code": "key",
+        "count": "integer",
+        "level": "category",
         "kind": "category",
     }
     parquet = load_format("table-parquet")

@@ -286,6 +286,7 @@ def _constraint_lines(likely: Sequence[Suggestion]) -> list[str]:
     lines = ["  # constraints:    # these hold in all rows; uncomment what must hold in new ones"]
     for constraint, why in likely:
         keys = {"kind": constraint.kind, "columns": list(constraint.columns)}
+        keys |= {"whole_days": True} if constraint.whole_days else {}
         lines.append(f"  #   - {_flow(keys)}    # {why}")
     return lines
 

@@ -24,7 +24,8 @@ import pyarrow as pa
 
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.constraints import Step, describe, ordered, violations
+from gan.tables.columns.values import plain
+from gan.tables.constraints import Step, by_day, days, describe, ordered, violations
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
 from storage.records.schema import Constraint, TableMetadata
 
@@ -209,6 +210,10 @@ class ColumnRanks(NamedTuple):
     """Index of the modelled column."""
     ranks: Array
     """int64, one per cell: its rank among all values of all these columns; -1 for null."""
+    days: Array
+    """int64, one per cell: its day where these are dates or timestamps, 0 for all others."""
+    kind: Any
+    """The Arrow type of the values."""
 
 
 class AllowedValues(NamedTuple):
@@ -244,7 +249,7 @@ class Chains:
         names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
         values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
         self.columns = {
-            name: ColumnRanks(where[name], ranks)
+            name: ColumnRanks(where[name], ranks, _days(values[name]), values[name].type)
             for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
         }
 
@@ -262,13 +267,26 @@ class Chains:
             cells = np.flatnonzero(masks[column.modelled] & (column.ranks >= 0))
             order = np.argsort(column.ranks[cells], kind="stable")
             found[name] = AllowedValues(column.ranks[cells][order], cells[order])
-        for below, above, each in reversed(self.steps):
-            pool, top = found[below], found[above].ranks
-            if len(top):
-                keep = pool.ranks <= int(top[-1]) - each.strict
+        for step in reversed(self.steps):
+            below, above, each = step
+            pool, top = found[below], found[above]
+            if len(top.ranks):
+                of_pool, of_top = self._places(step, pool.cells, top.cells)
+                keep = of_pool <= int(of_top[-1]) - each.strict
                 found[below] = AllowedValues(pool.ranks[keep], pool.cells[keep])
         self._check(found, masks)
         return found
+
+    def _places(self, step: Step, below_cells: Array, above_cells: Array) -> tuple[Array, Array]:
+        """Return where cells of both columns stand by what the step compares: ranks, or days."""
+        below, above = self.columns[step[0]], self.columns[step[1]]
+        if self._compares_days(step):
+            return below.days[below_cells], above.days[above_cells]
+        return below.ranks[below_cells], above.ranks[above_cells]
+
+    def _compares_days(self, step: Step) -> bool:
+        kinds = self.columns[step[0]].kind, self.columns[step[1]].kind
+        return step[2].whole_days or by_day(*kinds)
 
     def _check(self, allowed: dict[str, AllowedValues], masks: Sequence[Mask]) -> None:
         """Refuse conditions under which no row without nulls keeps an inequality."""
@@ -294,10 +312,22 @@ class Chains:
         upwards = dict.fromkeys([*bottom, *(above for _, above, _ in self.steps)])
         for name in upwards:
             lowest_N = np.full(len(cells_ND), -1, dtype=np.int64)
-            for below, _, each in before[name]:
-                ranks_N = self._ranks(cells_ND, below)
-                lowest_N = np.maximum(lowest_N, np.where(ranks_N < 0, -1, ranks_N + each.strict))
+            for step in before[name]:
+                found_N = self._lowest(cells_ND, step, allowed[name])
+                lowest_N = np.maximum(lowest_N, found_N)
             self._raise(cells_ND, name, lowest_N, allowed[name])
+
+    def _lowest(self, cells_ND: Array, step: Step, pool: AllowedValues) -> Array:
+        """Return the rank that the upper column of a step has at least in each row; -1 for any."""
+        below, strict = self.columns[step[0]], step[2].strict
+        cells_N = cells_ND[:, below.modelled]
+        ranks_N = self._ranks(cells_ND, step[0])
+        lowest_N = ranks_N + strict
+        if self._compares_days(step) and len(pool.ranks):
+            days_N, of_pool = self._places(step, cells_N, pool.cells)
+            places_N = np.searchsorted(of_pool, days_N + strict)
+            lowest_N = pool.ranks[np.minimum(places_N, len(of_pool) - 1)]
+        return np.where(ranks_N < 0, -1, lowest_N)
 
     def _ranks(self, cells_ND: Array, name: str) -> Array:
         column = self.columns[name]
@@ -335,6 +365,16 @@ def common_ranks(vocabularies: Sequence[Any]) -> list[Array]:
         np.array([-1 if v is None else ranks[_family(v)][v] for v in each], dtype=np.int64)
         for each in values
     ]
+
+
+def _days(vocabulary: Any) -> Array:
+    """Return the day of every value; 0 for null, and where these are no moments."""
+    kind = vocabulary.type
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return np.zeros(len(vocabulary), dtype=np.int64)
+    numbers = days(plain(vocabulary)).cast(pa.int32()).fill_null(0)
+    found: Array = numbers.to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
 
 
 def _sortable(vocabulary: Any) -> list[Any]:

@@ -90,7 +90,7 @@ class TablesBuilder(Builder):
             "sums": config.sums,
             "csv": config.csv.model_dump(mode="json"),
             "columns": [column.model_dump(mode="json") for column in config.columns],
-            "constraints": [one.model_dump(mode="json") for one in config.constraints],
+            "constraints": [one.to_json() for one in config.constraints],
         }
 
     def describe(self, schema: pa.Schema) -> str:

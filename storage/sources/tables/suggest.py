@@ -45,7 +45,8 @@ _HINTS: Final = (
     ("lower", "upper"), ("first", "last"), ("net", "gross"), ("birth", "death"), ("open", "close"),
     ("created", "updated"), ("order", "ship"), ("ordered", "shipped"), ("shipped", "delivered"),
     ("admission", "discharge"), ("von", "bis"), ("beginn", "ende"), ("netto", "brutto"),
-    ("pickup", "dropoff"), ("departure", "arrival"), ("debut", "fin"),
+    ("pickup", "dropoff"), ("departure", "arrival"), ("debut", "fin"), ("submitted", "due"),
+    ("issued", "due"), ("invoice", "due"), ("opened", "closed"), ("hired", "left"),
 )  # fmt: skip
 
 
@@ -176,26 +177,41 @@ def _adds_up(
 
 
 def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]:
-    """Return pairs of which one is never larger, those whose names say so first."""
+    """Return pairs of which one is never larger, those whose names say so first.
+
+    Of moments the days are compared where one is a date, or where only they are in order.
+    """
     families = ({"integer", "float", "decimal"}, {"date", "timestamp"})
-    found: list[tuple[bool, str, str]] = []
+    found: dict[tuple[str, str], tuple[bool, bool]] = {}
     for family in families:
         names = [name for name, kind in kinds.items() if kind in family][:_MOST_COLUMNS]
         values = {name: _numbers(table.column(name)) for name in names}
+        moments = "date" in family
+        by_day = {name: _days(table.column(name)) for name in names} if moments else {}
         for low, high in itertools.permutations(names, 2):
             hinted = _hinted(low, high)
-            if _below(values[low], values[high], hinted=hinted):
-                found.append((hinted, low, high))
-    kept = _without_implied({(low, high) for _, low, high in found})
-    found = [one for one in found if one[1:] in kept]
-    found.sort(key=lambda one: not one[0])
-    reasons = {True: ", as the names say", False: ", though their ranges overlap"}
-    return [
-        _suggestion(
-            "inequality", (low, high), f"{low} is at most {high} in all rows{reasons[hinted]}"
-        )
-        for hinted, low, high in found[:MOST_SHOWN]
-    ]
+            mixed = moments and kinds[low] != kinds[high]
+            if not mixed and _below(values[low], values[high], hinted=hinted):
+                found[low, high] = hinted, False
+            elif moments and _below(by_day[low], by_day[high], hinted=hinted):
+                found[low, high] = hinted, True
+    order = sorted(_without_implied(found), key=lambda pair: not found[pair][0])
+    return [_inequality(pair, kinds, *found[pair]) for pair in order[:MOST_SHOWN]]
+
+
+def _inequality(
+    pair: tuple[str, str],
+    kinds: Mapping[str, str],
+    hinted: bool,  # noqa: FBT001 - of the pair
+    by_day: bool,  # noqa: FBT001 - of the pair
+) -> Suggestion:
+    """Return the suggestion on a pair; days are said where they do not follow from the kinds."""
+    low, high = pair
+    reason = ", as the names say" if hinted else ", though their ranges overlap"
+    days = ", by whole days" if by_day else ""
+    said = {"whole_days": True} if by_day and kinds[low] == kinds[high] else {}
+    constraint = Constraint(kind="inequality", columns=pair, **said)
+    return constraint, f"{low} is at most {high} in all rows{days}{reason}"
 
 
 def _below(low_N: NDArray[np.float64], high_N: NDArray[np.float64], *, hinted: bool) -> bool:
@@ -212,14 +228,26 @@ def _below(low_N: NDArray[np.float64], high_N: NDArray[np.float64], *, hinted: b
     return hinted or bool((low[known] > mixed).mean() >= _OVERLAP)
 
 
-def _without_implied(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Leave out a <= c where a <= b and b <= c are there."""
+def _without_implied(
+    pairs: Mapping[tuple[str, str], tuple[bool, bool]],
+) -> list[tuple[str, str]]:
+    """Leave out a <= c where a <= b and b <= c are there; days alone do not imply moments.
+
+    Args:
+        pairs: low and high, to whether the names say it and whether only the days are in order.
+    """
     names = {name for pair in pairs for name in pair}
-    return {
-        (low, high)
-        for low, high in pairs
-        if not any((low, between) in pairs and (between, high) in pairs for between in names)
-    }
+
+    def implied(low: str, high: str) -> bool:
+        steps = [((low, between), (between, high)) for between in names]
+        return any(
+            one in pairs
+            and other in pairs
+            and (pairs[low, high][1] or not (pairs[one][1] or pairs[other][1]))
+            for one, other in steps
+        )
+
+    return [pair for pair in pairs if not implied(*pair)]
 
 
 def _hinted(low: str, high: str) -> bool:
@@ -254,6 +282,14 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
         column = pc.cast(column, pa.int64())
     values: NDArray[np.float64] = pc.cast(column, pa.float64(), safe=False).to_numpy()
     return values
+
+
+def _days(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return the days of moments in their own zone; NaN for what is missing."""
+    if pa.types.is_timestamp(column.type):
+        local = pc.local_timestamp(column) if column.type.tz else column
+        column = pc.floor_temporal(local, unit="day")
+    return _numbers(pc.cast(column, pa.date32()))
 
 
 def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:

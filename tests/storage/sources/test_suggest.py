@@ -122,6 +122,20 @@ def test_pairs_of_which_one_is_never_larger():
     assert ("inequality", ("a", "far")) not in likely(numbers)
 
 
+def test_pairs_that_are_in_order_by_whole_days_only():
+    day = DRAW.integers(0, 400, ROWS)
+    at = pa.array(day * 86_400_000_000 + DRAW.integers(0, 86_400_000_000, ROWS)).cast(
+        pa.timestamp("us")
+    )
+    due = pa.array((day + DRAW.integers(0, 4, ROWS)).astype(np.int32), pa.date32())
+    assert likely({"at": at, "due": due}) == [("inequality", ("at", "due"))]
+    table = pa.table({"at": at, "due": due.cast(pa.timestamp("us"))})
+    columns = infer(table, SourceConfig(uri="x", label=None), 10).columns
+    ((constraint, why),) = suggest_constraints(table, columns)
+    assert constraint.whole_days
+    assert "by whole days" in why
+
+
 def test_few_rows_prove_a_pair_only_when_the_names_agree():
     low = DRAW.normal(size=300)
     assert likely({"min_temp": low, "max_temp": low + DRAW.gamma(2, 1, 300)}) == [

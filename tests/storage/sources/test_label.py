@@ -69,7 +69,7 @@ def test_rows_without_a_label_are_named_and_left_out_when_the_recipe_says_so(pre
     frame([None if i % 4 == 0 else i % 2 for i in range(ROWS)]).to_csv(
         tmp_path / "a.csv", index=False
     )
-    with pytest.raises(SourceError, match="null in 100 of 400 rows.*source.label_nulls to drop"):
+    with pytest.raises(SourceError, match=r"null in 100 of 400 rows.*source\.label_nulls to drop"):
         prepared(tmp_path / "a.csv", label="y")
     found = prepared(tmp_path / "a.csv", label="y", label_nulls="drop")
     assert sum(found.rows.values()) == 300

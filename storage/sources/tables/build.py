@@ -41,6 +41,7 @@ from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
@@ -56,6 +57,7 @@ from storage.sources.tables.source import (
     dropped_columns,
 )
 from storage.sources.tables.suggest import Suggestion, certain_sums
+from storage.sources.tables.survey import survey_table
 from storage.sources.tables.types import plain_table, unified
 from storage.stores.settings import StorageProfile
 
@@ -92,6 +94,10 @@ class TablesBuilder(Builder):
             "columns": [column.model_dump(mode="json") for column in config.columns],
             "constraints": [one.model_dump(mode="json") for one in config.constraints],
         }
+
+    def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
+        """Return what the values tell."""
+        return survey_table(_source(source), config, min_group)
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the width of the table."""

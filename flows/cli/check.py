@@ -15,6 +15,7 @@ from flows.progress import records_word
 from flows.publish import record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.train import fit_and_resolve
+from flows.unused import unused_settings
 from gan.errors import GanError
 from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
@@ -112,7 +113,11 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *training_notes(recipe, prepared, plan)],
+        "notes": [
+            *prepared.notes,
+            *unused_settings(recipe, prepared),
+            *training_notes(recipe, prepared, plan),
+        ],
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),

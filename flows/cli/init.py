@@ -28,6 +28,8 @@ from storage.sources.survey import Survey
 
 T = TypeVar("T")
 SHOWN_CLASSES: Final = 12
+NIGHTLY: Final = ("schedule.cron=0 3 * * *", "synthesis.seed=night")
+"""Changes of a recipe that runs by itself, each night's version a new one."""
 MOST_TRIES: Final = 30
 """So often is what a refusal proposes tried before it is taken for the last word."""
 
@@ -47,18 +49,25 @@ class Draft:
 
 
 def show_recipe(
-    uri: str, *, label: str | None, name: str | None, changes: Sequence[str] = ()
+    uri: str,
+    *,
+    label: str | None,
+    name: str | None,
+    changes: Sequence[str] = (),
+    nightly: bool = False,
 ) -> int:
     """Read the source, then print a recipe that `ganmill check` accepts.
 
     `label` is a column, or the name for the class of image folders. The changes are settings that
-    the recipe shall have whatever the data propose.
+    the recipe shall have whatever the data propose; `nightly` adds a schedule and a seed that is
+    new every night.
 
     Raises:
         SourceError: the source is missing, or unfit whatever a recipe says.
         RecipeError: a change is not one of a setting.
     """
-    Output().line(write_recipe(draft_recipe(uri, label=label, name=name, changes=changes)))
+    wanted = (*NIGHTLY, *changes) if nightly else changes
+    Output().line(write_recipe(draft_recipe(uri, label=label, name=name, changes=wanted)))
     return DONE
 
 
@@ -168,6 +177,8 @@ def write_recipe(draft: Draft) -> str:
     if draft.recipe.source.label is not None:
         comments["source.label"] += "; null = none"
     lines += ["", *_tree(shown, comments)]
+    if not draft.recipe.schedule.cron:
+        lines[-1:-1] = SCHEDULE
     blocks = {
         "source:": [*_detected_lines(survey, raw), *_column_lines(draft), *_likely_lines(survey)]
     }
@@ -185,6 +196,10 @@ COMMENTS: Final = {
 }
 """Setting → its comment, where the data propose nothing."""
 
+SCHEDULE: Final = (
+    "# schedule:    # every night, once deployed; with seed: night each is a new version",
+    "#   cron: 0 3 * * *",
+)
 SHOWN: Final = (
     "name",
     "source.uri",

@@ -273,6 +273,15 @@ class Builder(ABC):
         """
         return label_by_name(source.description.columns)
 
+    def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:  # noqa: ARG002
+        """Return settings of `settings` that these files do not need: its path → why.
+
+        Args:
+            config: the recipe's `source`.
+            schema: of the prepared records.
+        """
+        return {}
+
     @abstractmethod
     def describe(self, schema: pa.Schema) -> str:
         """Return in a few words what prepared records are, such as their size."""

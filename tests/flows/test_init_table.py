@@ -134,6 +134,14 @@ def test_what_the_user_sets_stands_in_the_recipe_whatever_the_data_propose(capsy
     assert execute(["check", "made.yaml"]) == 0
 
 
+def test_a_recipe_for_nights_has_a_schedule_and_a_new_seed_every_night(capsys, customers):
+    text, recipe = printed(capsys, customers, "--nightly")
+    assert (recipe["synthesis"]["seed"], recipe["schedule"]["cron"]) == ("night", "0 3 * * *")
+    text, recipe = printed(capsys, customers)
+    assert "schedule" not in recipe
+    assert "# schedule:    # every night" in text
+
+
 def test_what_a_refusal_proposes_goes_into_the_recipe_and_check_names_all_of_it(
     capsys, customers, monkeypatch
 ):

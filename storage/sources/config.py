@@ -41,9 +41,15 @@ class ColumnConfig(BaseModel):
     kind: Kind | Literal["auto"] = Field("auto", title="Kind")
     """What its values are; `auto` = inferred."""
     text: Literal["refuse", "drop", "pattern"] = Field("refuse", title="Free text")
-    """A column of free text is refused, left out, or filled with patterns of letters and digits."""
+    """A column of free text is refused. `drop` leaves the column out, whatever it holds; `pattern`
+    fills a column of text with patterns of letters and digits."""
     vocabulary: Literal["private", "public"] = Field("private", title="Vocabulary")
     """`public`: every value may be shown, however rare; for codes that everyone knows."""
+
+    @property
+    def asked_kind(self) -> Kind | Literal["auto"]:
+        """The kind that is asked for: patterns are for text."""
+        return "text" if self.kind == "auto" and self.text == "pattern" else self.kind
 
 
 MIN_SIDE_PX: Final = 8

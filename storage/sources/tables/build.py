@@ -66,6 +66,7 @@ from storage.sources.tables.suggest import Suggestion, certain_sums
 from storage.sources.tables.survey import survey_table
 from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.types import plain_table, unified
+from storage.sources.tables.unused import unused_settings
 from storage.stores.settings import StorageProfile
 
 
@@ -100,14 +101,8 @@ class TablesBuilder(Builder):
         return survey_table(_source(source), config, min_group)
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
-        """Say which settings of `source.csv` change nothing, as there is no CSV or no date."""
-        said = config.csv.model_dump(exclude_none=True)
-        text = (schema.metadata or {}).get(KEY)
-        if text is None:
-            return {f"source.csv.{name}": "the source is no CSV" for name in said}
-        if "date_format" in said and not Dialect.from_json(text).date_formats:
-            return {"source.csv.date_format": "no column holds dates"}
-        return {}
+        """Say which settings of `source.csv` and `source.columns` change nothing here."""
+        return unused_settings(config, schema)
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the width of the table."""
@@ -188,7 +183,7 @@ def read_rows(job: PrepareJob) -> Rows:
     """
     reads = [_read(_source(source)) for source in job.sources]
     table, notes = reads[0].table, [note for read in reads for note in read.notes]
-    check_named(job.config, _source(job.sources[0]).schema().names)
+    check_named(job.config, _source(job.sources[0]).names())
     kept = table.drop_columns(_left_out(job.config))
     check_kept(job.config, kept.column_names)
     check_values(job.config, kept)
@@ -199,7 +194,7 @@ def read_rows(job: PrepareJob) -> Rows:
         notes += more
     check_amount(job.config, len(table), "tables")
     read = read_text_columns(
-        TableRead(table=table, notes=tuple(notes), metadata=reads[0].metadata), job.config
+        replace(reads[0], table=table, notes=tuple(notes)), job.config
     )
     read = read_classes(read, job.config, job.min_group)
     table, notes = read.table, list(read.notes)
@@ -245,7 +240,7 @@ def _read(source: TableSource) -> TableRead:
     read = source.read()
     check_distinct_names(source.uri, read.table.column_names)
     table, notes = plain_table(read.table, source.uri)
-    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+    return replace(read, table=table, notes=(*read.notes, *notes))
 
 
 def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
@@ -366,7 +361,7 @@ def _with_known_styles(metadata: Mapping[bytes, bytes], schema: pa.Schema) -> Ma
     """Return the metadata with the styles of the known table for columns without one."""
     known = dialect_of(schema).styles
     text = metadata.get(KEY)
-    dialect = Dialect() if text is None else Dialect.from_json(text)
+    dialect = Dialect(csv=False) if text is None else Dialect.from_json(text)
     stored = {name: style for name, style in known.items() if style.stored is not None}
     if not stored:
         return metadata

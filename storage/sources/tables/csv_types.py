@@ -57,7 +57,7 @@ READ_KINDS: Final = frozenset(
 """Kinds that texts are read as when the recipe says so."""
 
 TEXT_KINDS: Final = frozenset({"category", "key", "text"})
-"""Kinds of columns that stay as they are written; whole numbers become numbers all the same."""
+"""Kinds of columns that stay as they are written; whole numbers become numbers, except in text."""
 
 _MOST: Final = 0.9
 _HALF: Final = 0.5
@@ -142,9 +142,12 @@ def type_columns(
         SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
     """
     given = {column.name: column for column in config.columns}
-    dropped = {n for n, one in given.items() if one.kind == "text" and one.text == "drop"}
-    kinds: dict[str, Kind] = {n: one.kind for n, one in given.items() if one.kind != "auto"}
-    open_columns = [one for one in columns if kinds.get(one.name) not in ("text", "key")]
+    dropped = {name for name, one in given.items() if one.text == "drop"}
+    kinds: dict[str, Kind] = {
+        name: one.asked_kind for name, one in given.items() if one.asked_kind != "auto"
+    }
+    closed = {*dropped, *(name for name, kind in kinds.items() if kind in ("text", "key"))}
+    open_columns = [one for one in columns if one.name not in closed]
     signed = [one for one in map(digits_of, open_columns) if one is not None]
     marks = decide_marks(open_columns, delimiter, config.csv.decimal, signed)
     rules = CsvRules(marks=marks, csv=config.csv, locate=locate, label=config.label)
@@ -186,7 +189,7 @@ def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed 
         return words.typed(pa.array([], pa.string()), Style())
     if kind in READ_KINDS:
         return as_given(words, rules, kind)
-    whole = integers(words, rules)
+    whole = None if kind == "text" else integers(words, rules)
     if kind in TEXT_KINDS:
         return whole
     found = find_format(words.texts, words.counts, rules.csv.date_format)

@@ -86,6 +86,8 @@ class Dialect:
     thousands: str | None = None
     styles: Mapping[str, Style] = field(default_factory=dict)
     """Column → how its values are written; columns that are not here are written plainly."""
+    csv: bool = True
+    """Whether the source is CSV; else it has types, and only its texts are written in styles."""
 
     def style(self, column: str) -> Style:
         """Return how the values of a column are written."""
@@ -133,6 +135,8 @@ class Dialect:
     def to_json(self) -> bytes:
         """Return JSON; equal dialects give equal bytes, as columns are in order."""
         plain = dict(sorted({"schema": SCHEMA, **asdict(self)}.items()))
+        if self.csv:
+            del plain["csv"]
         plain["styles"] = {
             name: {key: value for key, value in asdict(style).items() if value != _DEFAULTS[key]}
             for name, style in self.styles.items()

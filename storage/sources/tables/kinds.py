@@ -26,6 +26,7 @@ from storage.sources.tables.text_patterns import (
     shown_shape,
     words_of_name,
 )
+from storage.sources.tables.types import left_out
 
 MANY_LEVELS: Final = 100
 """A category with so many values is said to have many."""
@@ -98,7 +99,7 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
         finding = _finding(name, column, one, config.uri)
         if finding.note:
             notes.append(f"the column {name!r} {finding.note}")
-        if finding.kind == "text" and one.text == "drop":
+        if one.text == "drop":
             dropped.append(name)
         elif finding.kind == "text" and one.text == "refuse":
             refused.append((name, finding))
@@ -107,7 +108,7 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
     if refused:
         raise _refusal(refused, config.uri)
     if dropped:
-        notes.append(f"left out as free text: {listed(dropped)}")
+        notes.append(f"left out as the recipe says: {listed(dropped)}")
     return Inferred(columns=tuple(columns), dropped=tuple(dropped), notes=tuple(notes))
 
 
@@ -124,16 +125,17 @@ def _by_name(
 
 
 def _finding(name: str, column: pa.ChunkedArray, given: ColumnConfig, uri: str) -> Finding:
-    if given.kind == "auto":
+    kind = given.asked_kind
+    if kind == "auto" or (given.kind == "auto" and not pa.types.is_string(column.type)):
         return infer_kind(name, column)
-    problem = check_kind(column, given.kind)
+    problem = check_kind(column, kind)
     if problem is not None:
         msg = (
-            f"The column {name!r} of the source {uri!r} cannot be {given.kind!r}: {problem}; set "
+            f"The column {name!r} of the source {uri!r} cannot be {kind!r}: {problem}; set "
             "another kind in source.columns, or auto."
         )
         raise SourceError(msg)
-    return Finding(kind=given.kind, why="as the recipe says")
+    return Finding(kind=kind, why="as the recipe says")
 
 
 def _column(
@@ -151,14 +153,17 @@ def _column(
 
 
 def _refusal(refused: Sequence[tuple[str, Finding]], uri: str) -> SourceError:
-    names = [name for name, _ in refused]
-    several = f" (also {listed(names[1:])})" if len(names) > 1 else ""
-    name, finding = refused[0]
+    named = "; ".join(f"{name!r} is free text, {finding.why}" for name, finding in refused)
+    columns = "columns" if len(refused) > 1 else "column"
+    entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name, _ in refused)
     return SourceError(
-        f"The column {name!r} of the source {uri!r} is free text, {finding.why}{several}, which is "
-        f"not synthesized; say in source.columns: [{{name: {name}, text: drop}}] to leave it out, "
-        "text: pattern to fill it with letters and digits of its form, or kind: category if its "
-        "values do repeat."
+        f"The source {uri!r} has {columns} of free text, which is not synthesized: {named}; say in "
+        f"source.columns: [{entries}] to leave it out, text: pattern to fill it with letters and "
+        "digits of its form, or kind: category if its values do repeat.",
+        proposals=[
+            left_out(name, f"{finding.why}; text: pattern fills it by its form")
+            for name, finding in refused
+        ],
     )
 
 
@@ -233,7 +238,7 @@ def _texts(column: pa.ChunkedArray, distinct: int) -> Finding:
     if distinct == rows and not column.null_count and not dates and _are_keys(present):
         return Finding(kind="key", why="texts of one form, all different")
     wordy = words >= _WORDY and distinct / rows > _DIFFERENT
-    note = "holds dates that are stored as text; store them as dates" if dates else None
+    note = "holds dates that are not all written in one way, and stay text" if dates else None
     if repeated >= _REPEATED and not wordy:
         many = ", a category of many" if distinct >= MANY_LEVELS else ""
         return Finding(

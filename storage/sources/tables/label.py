@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, Column, count_classes
 from storage.sources.builder import MAX_SKIPPED_FRACTION, MIN_CLASS_RECORDS
 from storage.sources.config import SourceConfig
 from storage.sources.tables.dialect import KEY, Dialect
-from storage.sources.tables.source import TableRead
+from storage.sources.tables.source import TableRead, no_label
 
 MAX_CLASSES: Final = 50
 """A label of text or whole numbers with more values is a quantity or a name, not a class."""
@@ -58,7 +59,7 @@ def read_classes(read: TableRead, config: SourceConfig, min_group: int) -> Table
     if kind == "auto" and (len(values) > MAX_FLOAT_CLASSES or rare):
         return read
     text = read.metadata.get(KEY)
-    dialect = Dialect() if text is None else Dialect.from_json(text)
+    dialect = Dialect(csv=False) if text is None else Dialect.from_json(text)
     style = dialect.style(label)
     decimals = None if style.short else style.decimals or 1
     style = replace(style, decimals=decimals, stored=str(column.type))
@@ -97,7 +98,12 @@ def labelled_rows(
             "source.label_nulls to drop to leave these rows out, fill them, or set source.label "
             "to null to keep them, with the column as one like the others."
         )
-        raise SourceError(msg)
+        why = (
+            f"{column.null_count} of {len(table)} rows have no {label} and are left out; "
+            "label: null keeps them"
+        )
+        drop = Proposal(setting="source.label_nulls", value="drop", why=why)
+        raise SourceError(msg, proposals=[drop])
     rows = np.flatnonzero(~labelled).tolist() if few else []
     names = [f"row {row}" if row < own else f"holdout row {row - own}" for row in rows]
     return labelled, [f"{name} (no label)" for name in names]
@@ -118,7 +124,7 @@ def check_label_kind(config: SourceConfig, columns: tuple[Column, ...]) -> None:
             f"{kind}, which nothing can be predicted from; name another column, give its kind in "
             "source.columns, or set source.label to null."
         )
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=[no_label(f"{config.label} is taken for {kind}")])
 
 
 def classes_of(config: SourceConfig, table: pa.Table, columns: tuple[Column, ...]) -> ClassCounts:

@@ -41,12 +41,13 @@ def read_text_columns(read: TableRead, config: SourceConfig) -> TableRead:
     """
     if KEY in read.metadata:
         return read
-    kinds = {column.name: column.kind for column in config.columns if column.kind != "auto"}
+    kinds = {one.name: one.asked_kind for one in config.columns if one.asked_kind != "auto"}
     texts = {
         name: column
         for name, column in zip(read.table.column_names, read.table.columns, strict=True)
         if pa.types.is_string(column.type)
         and column.null_count < len(column)
+        and name not in read.stored
         and kinds.get(name, "date") in READ_KINDS
     }
     columns = {name: distinct(name, pc.fill_null(one, "")) for name, one in texts.items()}
@@ -68,11 +69,15 @@ def read_text_columns(read: TableRead, config: SourceConfig) -> TableRead:
         if found is not None:
             values, styles[name] = found
             table = table.set_column(table.column_names.index(name), name, values)
+    if styles:
+        shown = ", ".join(Dialect(styles=styles).describe_columns()) or listed(list(styles))
+        notes.append(f"read from text and written as text again: {shown}")
+    styles |= {
+        name: Style(stored=kind) for name, kind in read.stored.items() if name in table.column_names
+    }
     if not styles:
         return replace(read, notes=(*read.notes, *notes))
-    dialect = Dialect(styles=styles)
-    shown = ", ".join(dialect.describe_columns()) or listed(list(styles))
-    notes.append(f"read from text and written as text again: {shown}")
+    dialect = Dialect(styles=styles, csv=False)
     metadata = {**read.metadata, KEY: dialect.to_json()}
     return TableRead(table=table, notes=(*read.notes, *notes), metadata=metadata)
 

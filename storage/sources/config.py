@@ -5,7 +5,7 @@ and what holds between them.
 """
 
 import re
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -29,6 +29,16 @@ class CsvConfig(BaseModel):
     """What stands for a missing value, besides the empty field; null = detected."""
     date_format: str | None = Field(None, title="Date format", min_length=1)
     """For example `%d.%m.%Y`, for every column of dates; null = detected column by column."""
+    skip_rows: int | None = Field(None, title="Lines above the header", ge=0)
+    """So many lines stand above the header, such as a title; null = detected."""
+    skip_footer: int | None = Field(None, title="Lines below the rows", ge=0)
+    """So many lines stand below the rows, such as totals; null = detected."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it says, for keys; a later field is there where it is used."""
+        later = {"skip_rows", "skip_footer"}
+        plain = self.model_dump(mode="json")
+        return {k: v for k, v in plain.items() if k not in later or v is not None}
 
 
 class ColumnConfig(BaseModel):

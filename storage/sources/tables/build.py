@@ -91,7 +91,7 @@ class TablesBuilder(Builder):
             **nulls,
             "min_group": min_group,
             "sums": config.sums,
-            "csv": config.csv.model_dump(mode="json"),
+            "csv": config.csv.to_json(),
             "columns": [column.model_dump(mode="json") for column in config.columns],
             "constraints": [one.to_json() for one in config.constraints],
         }
@@ -193,9 +193,7 @@ def read_rows(job: PrepareJob) -> Rows:
         table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
         notes += more
     check_amount(job.config, len(table), "tables")
-    read = read_text_columns(
-        replace(reads[0], table=table, notes=tuple(notes)), job.config
-    )
+    read = read_text_columns(replace(reads[0], table=table, notes=tuple(notes)), job.config)
     read = read_classes(read, job.config, job.min_group)
     table, notes = read.table, list(read.notes)
     held_out = np.arange(len(table)) >= own

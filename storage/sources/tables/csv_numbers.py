@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 
 SURE_NULLS: Final = (
     "N/A", "n/a", "#N/A", "NULL", "null", "Null", "NaN", "nan", "NAN", "<NA>", "\\N", "NaT",
@@ -194,7 +195,8 @@ def _decimal(
             f"The decimal mark is a point in the column {proofs['.']!r} and a comma in "
             f"{proofs[',']!r}; write all numbers one way, or set source.csv.decimal."
         )
-        raise SourceError(msg)
+        why = f"{proofs['.']} says so, and {proofs[',']} does not"
+        raise SourceError(msg, proposals=[_decimal_proposal(".", why)])
     if proofs:
         return next(iter(proofs))
     marked = {column.name: column for column in columns}
@@ -206,8 +208,13 @@ def _decimal(
             f"Numbers of the column {name!r} are written as 9{mark}999, which may be thousands or "
             "three decimals; set source.csv.decimal to '.' or ','."
         )
-        raise SourceError(msg)
+        why = f"a guess, for 9{mark}999 in {name} may be thousands or three decimals"
+        raise SourceError(msg, proposals=[_decimal_proposal(",", why)])
     return "."
+
+
+def _decimal_proposal(mark: str, why: str) -> Proposal:
+    return Proposal(setting="source.csv.decimal", value=mark, why=why)
 
 
 def _reading_shares(column: Distinct) -> dict[str, float]:

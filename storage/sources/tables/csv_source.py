@@ -81,7 +81,7 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         styles=_styles(first, names, {name: one.style for name, one in results.items()}),
     )
     table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns})
-    notes = [file.note for file in files if file.note]
+    notes = [note for file in files for note in file.notes]
     blank = _blank(table)
     if blank.any():
         table = table.filter(pa.array(~blank))
@@ -141,18 +141,29 @@ def _joined(
     named = [n for n, bare, gone in zip(names, unnamed, empty, strict=True) if bare and not gone]
     if named:
         notes.append(f"columns without a name in the header are called {first_few(named)}")
+    titles = [re.sub(r"\s+", " ", title.strip()) for title in files[0].header]
+    again = [n for n, t in zip(names, titles, strict=True) if t and n != t]
+    if again:
+        notes.append(f"columns of a name that another one has are called {listed(again)}")
     kept = [column for column, gone in zip(columns, empty, strict=True) if not gone]
     return kept, names, trailing, notes
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:
-    """Return the header without blanks around the names; `column_3` where the third has none."""
-    taken = {title.strip() for title in header}
-    names = []
+    """Return the header without blanks around the names, every name once.
+
+    `column_3` is the third where it has none, `a_2` the second that is called `a`.
+    """
+    taken = {re.sub(r"\s+", " ", title.strip()) for title in header}
+    names: list[str] = []
     for number, title in enumerate(header, 1):
         name = re.sub(r"\s+", " ", title.strip()) or f"column_{number}"
         while not title.strip() and name in taken:
             name += "_"
+        first, again = name, 1
+        while name in names or (again > 1 and name in taken):
+            again += 1
+            name = f"{first}_{again}"
         names.append(name)
     return tuple(names)
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.records.schema import Kind
 from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.tables.csv_dates import (
@@ -69,12 +70,22 @@ _MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
 MOST_CLASSES: Final = 50
 """A label of texts with at most so many values has classes, which stay as they are written."""
 
+_FEW_WORDS: Final = 5
 _SHOWN_GROUP: Final = 10
 """A word that so many rows hold is shown in a message; rarer ones only by their shape."""
 
 
 class AmbiguousDatesError(SourceError):
     """Dates that read equally well in two ways; the recipe has to say which."""
+
+
+class MixedColumnError(SourceError):
+    """A column that is mostly numbers or dates, and not all of it."""
+
+    def __init__(self, message: str, *, words: Sequence[str], proposal: Proposal) -> None:
+        super().__init__(message, proposals=[proposal])
+        self.words = tuple(words)
+        """What may stand for a missing value; empty where a rare value is among it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +162,42 @@ def type_columns(
     signed = [one for one in map(digits_of, open_columns) if one is not None]
     marks = decide_marks(open_columns, delimiter, config.csv.decimal, signed)
     rules = CsvRules(marks=marks, csv=config.csv, locate=locate, label=config.label)
-    results = {
-        one.name: None if one.name in dropped else typed(one, rules, kinds.get(one.name))
-        for one in columns
-    }
+    results: dict[str, Typed | None] = {}
+    errors: list[SourceError] = []
+    for one in columns:
+        try:
+            found = None if one.name in dropped else typed(one, rules, kinds.get(one.name))
+        except SourceError as error:
+            errors.append(error)
+        else:
+            results[one.name] = found
+    if errors:
+        raise _joined(errors, columns)
     proven = frozenset(word for r in results.values() if r is not None for word in r.style.nulls)
     return marks, {one.name: results[one.name] or _text(one, rules, proven) for one in columns}
+
+
+def _joined(errors: Sequence[SourceError], columns: Sequence[Distinct]) -> SourceError:
+    """Return one error on all columns; words that may stand for missing values are one list."""
+    if len(errors) == 1 and not isinstance(errors[0], MixedColumnError):
+        return errors[0]
+    words = {word for error in errors for word in getattr(error, "words", ())}
+    proposals = [
+        proposal
+        for error in errors
+        if not getattr(error, "words", ())
+        for proposal in error.proposals
+    ]
+    if words:
+        known = {
+            text
+            for one in columns
+            for text in one.trimmed.filter(pa.array(one.among(ALL_NULLS))).to_pylist()
+        }
+        why = f"{', '.join(sorted(words))} would be missing values among numbers or dates"
+        nulls = sorted(words | known)
+        proposals.append(Proposal(setting="source.csv.nulls", value=nulls, why=why))
+    return SourceError(" ".join(map(str, errors)), proposals=proposals)
 
 
 def _text(column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
@@ -260,7 +301,7 @@ def _check_not_mixed(words: ColumnWords, found: Parsed | None, rules: CsvRules) 
             "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
             "such as category in source.columns."
         )
-        raise SourceError(msg)
+        raise _mixed(msg, words, found.ok_N)
     marks = rules.marks
     fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
     share = rows[fits].sum() / rows.sum()
@@ -279,7 +320,17 @@ def _check_not_mixed(words: ColumnWords, found: Parsed | None, rules: CsvRules) 
         "source.csv.nulls if it stands for a missing value, or give the column a kind such as "
         "category in source.columns."
     )
-    raise SourceError(msg)
+    raise _mixed(msg, words, fits)
+
+
+def _mixed(msg: str, words: ColumnWords, fits: NDArray[np.bool_]) -> MixedColumnError:
+    """Return the error, with the odd words where every one of them may be shown."""
+    odd = words.texts.filter(pa.array(~fits)).to_pylist()
+    shown = len(odd) <= _FEW_WORDS and bool((words.counts[~fits] >= _SHOWN_GROUP).all())
+    value = {"name": words.column.name, "kind": "category"}
+    why = "mixed: some values are no numbers or dates as the others are"
+    proposal = Proposal(setting="source.columns", value=value, why=why)
+    return MixedColumnError(msg, words=odd if shown else (), proposal=proposal)
 
 
 def _are_codes(others: pa.Array, rows: int) -> bool:
@@ -461,7 +512,9 @@ def dates(words: ColumnWords, found: Parsed) -> Typed:
             f"source.csv.date_format, for example to {found.format!r}, or give the column the "
             "kind category in source.columns if these are no dates."
         )
-        raise AmbiguousDatesError(msg)
+        why = f"a guess: the dates of {words.column.name} read equally well as {readings}"
+        first = Proposal(setting="source.csv.date_format", value=found.format, why=why)
+        raise AmbiguousDatesError(msg, proposals=[first])
     micros, format_ = pa.array(found.micros_N), found.format
     style = Style(format=format_)
     if not has_date(format_):

@@ -38,6 +38,9 @@ _TRAIN_SHARE: Final = 0.6
 _LEAST_SHOWN: Final = 0.1
 """A category of which less than this share of the rows may be shown is left out."""
 
+_CHANCE: Final = 10.0
+"""So many equal pairs would be expected of two columns that have nothing to do with each other."""
+
 _FEWEST_ENTITIES: Final = 20
 _ROWS_OF_ENTITY: Final = 2
 _ENTITIES: Final = (
@@ -171,8 +174,10 @@ def _entity_rank(name: str) -> int | None:
 
 
 def _names_rows(pair: pa.Table) -> bool:
-    """Whether the values of two columns together are different in every row."""
-    return len(pair.group_by(pair.column_names).aggregate([])) == len(pair)
+    """Whether two columns together are different in every row, and would hardly be by chance."""
+    rows, pairs = len(pair), len(pair.group_by(pair.column_names).aggregate([]))
+    room = prod(pc.count_distinct(column).as_py() for column in pair.columns)
+    return pairs == rows and rows * rows / (2 * room) >= _CHANCE
 
 
 def _grouped(entity: Entity | None) -> list[Proposal]:
@@ -200,7 +205,10 @@ def _without_label(table: pa.Table, label: str | None) -> list[Proposal]:
     missing = table.column(label).null_count
     if missing <= MAX_SKIPPED_FRACTION * len(table):
         return []
-    why = f"{missing:,} of {len(table):,} rows have no {label} and are left out; label: null keeps them"
+    why = (
+        f"{missing:,} of {len(table):,} rows have no {label} and are left out; label: null keeps "
+        "them"
+    )
     return [Proposal(setting="source.label_nulls", value="drop", why=why)]
 
 

@@ -35,7 +35,9 @@ def _of_csv(config: SourceConfig, schema: pa.Schema) -> dict[str, str]:
     text = (schema.metadata or {}).get(KEY)
     dialect = None if text is None else Dialect.from_json(text)
     if dialect is None or not dialect.csv:
-        texts = dialect is not None and any(one.stored == "string" for one in dialect.styles.values())
+        texts = dialect is not None and any(
+            one.stored == "string" for one in dialect.styles.values()
+        )
         names = [name for name in said if not (texts and name in _OF_TEXTS)]
         return {f"source.csv.{name}": "the source is no CSV" for name in names}
     if "date_format" in said and not dialect.date_formats:

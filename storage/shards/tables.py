@@ -118,8 +118,7 @@ CSV = TablesCsv()
 
 
 def _is_cell(kind: pa.DataType) -> bool:
-    nested = pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind)
-    return not (nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return not (pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _stored_bytes(kind: pa.DataType) -> Any:

@@ -103,6 +103,8 @@ class SourceConfig(BaseModel):
     null = the images have one size already."""
     csv: CsvConfig = Field(default=CsvConfig(), title="CSV")
     """Tables in CSV files: how they are written, where that shall not be detected."""
+    sheet: str | None = Field(default=None, title="Sheet", min_length=1)
+    """Excel workbooks: the name of the sheet that is read; null = the first."""
     columns: tuple[ColumnConfig, ...] = Field(default=(), title="Columns")
     """Tables: what columns are, where that shall not be inferred."""
     constraints: tuple[Constraint, ...] = Field(default=(), title="Constraints")

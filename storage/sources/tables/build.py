@@ -34,7 +34,15 @@ from storage.sources.builder import (
     write_splits,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
-from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.files import (
+    ARROW_FILES,
+    CSV_FILES,
+    EXCEL_FILES,
+    JSON_FILES,
+    ORC_FILES,
+    PARQUET_FILES,
+    SourceFiles,
+)
 from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
@@ -65,6 +73,7 @@ from storage.sources.tables.source import (
 from storage.sources.tables.suggest import Suggestion, certain_sums
 from storage.sources.tables.survey import survey_table
 from storage.sources.tables.text_columns import read_text_columns
+from storage.sources.tables.typed_files import READERS, TypedTable
 from storage.sources.tables.types import plain_table, unified
 from storage.sources.tables.unused import unused_settings
 from storage.stores.settings import StorageProfile
@@ -73,22 +82,37 @@ from storage.stores.settings import StorageProfile
 class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
 
-    files = (PARQUET_FILES, CSV_FILES)
+    files = (PARQUET_FILES, CSV_FILES, JSON_FILES, ARROW_FILES, ORC_FILES, EXCEL_FILES)
     examples = TABLE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source:
-        """Take CSV, and every Parquet file that reaches it."""
-        if found.kind is CSV_FILES:
+        """Take CSV, and every Parquet file that reaches it.
+
+        Raises:
+            SourceError: `source.sheet` is for other files.
+        """
+        if config.sheet is not None and found.kind is not EXCEL_FILES:
+            msg = (
+                f"source.sheet {config.sheet!r} has no effect on the {found.kind.name} files of "
+                f"{config.uri!r}; remove it."
+            )
+            raise SourceError(msg)
+        if found.kind in (CSV_FILES, EXCEL_FILES):
             return DelimitedTable(config, found)
-        return ParquetTable(config, found.parquet)
+        return (
+            TypedTable(config, found)
+            if found.kind in READERS
+            else ParquetTable(config, found.parquet)
+        )
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
         """Return label, kinds, constraints and dialect; `min_group` travels with the rows."""
-        nulls = {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
+        later = {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
+        later |= {} if config.sheet is None else {"sheet": config.sheet}
         return {
             "modality": "tables",
             "label": config.label,
-            **nulls,
+            **later,
             "min_group": min_group,
             "sums": config.sums,
             "csv": config.csv.to_json(),

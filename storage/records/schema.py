@@ -7,9 +7,7 @@ holds JSON:
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
      "constraints": [{"kind", "columns", "low", "high", "strict", maybe "whole_days"}]}
 
-`form` is the text pattern of keys and of replaced text, one symbol per character: `9` a digit, `a`
-a small letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character
-stand for itself, and everything else stands for itself.
+`form` is the text pattern of keys and of replaced text, see `storage.records.forms`.
 """
 
 import json

@@ -305,6 +305,8 @@ def _assign_splits(
     assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
     rule = {**assignment.rule, "without": sorted(left_out), **_formats(rows.metadata)}
+    standards = [one.name for one in inferred.columns if one.form is not None and "\\{" in one.form]
+    rule |= {"standards": sorted(standards)} if standards else {}
     return replace(assignment, rule=rule)
 
 

@@ -19,6 +19,7 @@ from storage.records.schema import Column, Kind
 from storage.sources.builder import listed
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.csv_dates import find_format
+from storage.sources.tables.standards import standard_form
 from storage.sources.tables.text_patterns import (
     FALLBACK,
     loose_shape,
@@ -146,7 +147,8 @@ def _column(
         pattern = key_pattern(column, min_group)
     elif finding.kind == "text":
         texts = [text for text in column.drop_null().slice(0, _PATTERN_ROWS).to_pylist() if text]
-        pattern = pattern_of(texts, min_group) if texts else FALLBACK
+        standard = standard_form(texts, min_group)
+        pattern = standard or (pattern_of(texts, min_group) if texts else FALLBACK)
     return Column(
         name=name, kind=finding.kind, why=finding.why, vocabulary=given.vocabulary, form=pattern
     )
@@ -199,6 +201,9 @@ def key_pattern(column: pa.ChunkedArray, min_group: int) -> str:
     wanted = max(_SPARE * len(column), _LEAST_CAPACITY)
     if not pa.types.is_integer(column.type):
         texts = _sample(column)
+        standard = standard_form(texts, min_group)
+        if standard is not None:
+            return standard
         pattern = pattern_of(texts, min_group)
         grows = len({len(text) for text in texts}) > 1
         return _GROWING.sub("9" * len(str(wanted)), pattern) if grows else pattern

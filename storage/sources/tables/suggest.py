@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.records.schema import Column, Constraint
+from storage.sources.tables.standards import is_card, is_iban
 from storage.sources.tables.text_patterns import words_of_name
 
 _SAMPLE_VALUES: Final = 2000
@@ -298,8 +299,6 @@ def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 _PHONE: Final = re.compile(r"(\+|00?|\()[0-9][0-9 ()/.-]{6,20}")
-_IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
-_CARD: Final = re.compile(r"[0-9]{4}([ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}")
 _IPV4: Final = re.compile(r"([0-9]{1,3}\.){3}[0-9]{1,3}")
 _IPV6: Final = re.compile(r"(?=.*::|(.*:){7})[0-9A-Fa-f:]{3,39}")
 _SOCIAL: Final = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
@@ -358,30 +357,6 @@ def _can_be(what: str, kind: pa.DataType) -> bool:
     return not pa.types.is_boolean(kind)
 
 
-def passes_luhn(digits: str) -> bool:
-    """Return whether a number has the check digit of payment cards (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        doubled = int(digit) * (1 + place % 2)
-        total += doubled - 9 * (doubled > 9)
-    return total % 10 == 0
-
-
-def passes_iban(text: str) -> bool:
-    """Return whether an account number has the check digits of ISO 13616."""
-    turned = text[4:] + text[:4]
-    return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
-
-
-def _is_card(text: str) -> bool:
-    return _CARD.fullmatch(text) is not None and passes_luhn(re.sub("[ -]", "", text))
-
-
-def _is_iban(text: str) -> bool:
-    plain = text.replace(" ", "")
-    return _IBAN.fullmatch(plain) is not None and passes_iban(plain)
-
-
 def _is_ip(text: str) -> bool:
     if _IPV4.fullmatch(text):
         return all(int(part) < 256 for part in text.split("."))
@@ -390,8 +365,8 @@ def _is_ip(text: str) -> bool:
 
 _TESTS: Final[Sequence[tuple[str, Callable[[str], object]]]] = (
     ("e-mail addresses", _EMAIL.fullmatch),
-    ("bank accounts", _is_iban),
-    ("card numbers", _is_card),
+    ("bank accounts", is_iban),
+    ("card numbers", is_card),
     ("addresses of machines", _is_ip),
     ("official numbers of persons", _SOCIAL.fullmatch),
     ("telephone numbers", _PHONE.fullmatch),

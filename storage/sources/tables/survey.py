@@ -1,6 +1,5 @@
 """What is proposed for a table: its label, what its columns are, what is left out."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -9,6 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.records.forms import parse_form
 from storage.records.proposal import Proposal
 from storage.records.schema import Column
 from storage.sources.builder import MAX_SKIPPED_FRACTION
@@ -51,8 +51,6 @@ _ENTITIES: Final = (
 """What rows are about, those first that are rather whole persons."""
 
 _ID_WORDS: Final = frozenset({"id", "no", "nr", "num", "number", "key", "uuid"})
-_SYMBOLS: Final = {"9": 10, "a": 26, "A": 26, "f": 16, "F": 16}
-"""Symbol of a key's form → how many characters it stands for."""
 
 
 def survey_table(source: TableSource, config: SourceConfig, min_group: int) -> Survey:
@@ -259,8 +257,7 @@ def _capacity(column: Column) -> int:
     """Return how many different keys a form has; for all other columns more than anyone asks."""
     if column.kind != "key" or column.form is None:
         return 2**62
-    places = re.sub(r"\\.", "", column.form)
-    return prod(_SYMBOLS.get(symbol, 1) for symbol in places)
+    return prod(len(texts) for texts in parse_form(column.form))
 
 
 def _facts(

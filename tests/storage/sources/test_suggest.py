@@ -6,12 +6,8 @@ import pytest
 
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
-from storage.sources.tables.suggest import (
-    passes_iban,
-    passes_luhn,
-    suggest_constraints,
-    suggest_personal_data,
-)
+from storage.sources.tables.standards import passes_iban, passes_luhn
+from storage.sources.tables.suggest import suggest_constraints, suggest_personal_data
 
 ROWS = 1500
 DRAW = np.random.default_rng(9)

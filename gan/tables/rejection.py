@@ -16,7 +16,6 @@ Shapes: N rows, M rows that are drawn again, D modelled columns.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,8 +23,8 @@ import pyarrow as pa
 
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.columns.values import plain
-from gan.tables.constraints import Step, by_day, days, describe, ordered, violations
+from gan.tables.constraints import Step, by_day, describe, ordered, violations
+from gan.tables.ordering import common_ranks, value_days
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
 from storage.records.schema import Constraint, TableMetadata
 
@@ -249,7 +248,7 @@ class Chains:
         names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
         values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
         self.columns = {
-            name: ColumnRanks(where[name], ranks, _days(values[name]), values[name].type)
+            name: ColumnRanks(where[name], ranks, value_days(values[name]), values[name].type)
             for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
         }
 
@@ -343,64 +342,6 @@ class Chains:
         move_N = (ranks_N >= 0) & (wanted_N != ranks_N)
         found_N = np.minimum(np.searchsorted(pool.ranks, wanted_N[move_N]), len(pool.ranks) - 1)
         cells_ND[move_N, self.columns[name].modelled] = pool.cells[found_N]
-
-
-def common_ranks(vocabularies: Sequence[Any]) -> list[Array]:
-    """Return for each Arrow array its values' ranks among all values; -1 for null.
-
-    Numbers are compared with numbers, and dates with timestamps; those with other than their own
-    kind of value never meet.
-    """
-    values = [_sortable(each) for each in vocabularies]
-    order: dict[type, list[Any]] = {}
-    for each in values:
-        for value in each:
-            if value is not None:
-                order.setdefault(_family(value), []).append(value)
-    ranks = {
-        family: {value: rank for rank, value in enumerate(sorted(set(found)))}
-        for family, found in order.items()
-    }
-    return [
-        np.array([-1 if v is None else ranks[_family(v)][v] for v in each], dtype=np.int64)
-        for each in values
-    ]
-
-
-def _days(vocabulary: Any) -> Array:
-    """Return the day of every value; 0 for null, and where these are no moments."""
-    kind = vocabulary.type
-    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
-        return np.zeros(len(vocabulary), dtype=np.int64)
-    numbers = days(plain(vocabulary)).cast(pa.int32()).fill_null(0)
-    found: Array = numbers.to_numpy(zero_copy_only=False).astype(np.int64)
-    return found
-
-
-def _sortable(vocabulary: Any) -> list[Any]:
-    """Return values as Python compares them: moments without zone, no NaN."""
-    kind = vocabulary.type
-    if pa.types.is_timestamp(kind):
-        vocabulary = vocabulary.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-    elif pa.types.is_time(kind):
-        vocabulary = vocabulary.cast(pa.time64("us"), safe=False)
-    return [_moment(value) for value in vocabulary.to_pylist()]
-
-
-def _moment(value: Any) -> Any:
-    """Return dates and times with a zone as plain moments, other values as they are."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - of no zone
-    return value
-
-
-def _family(value: Any) -> type:
-    """Return a type that stands for all types with which a value can be compared."""
-    if isinstance(value, datetime):
-        return datetime
-    return float if hasattr(value, "__float__") else type(value)
 
 
 def _repair(rules: RowRules, cells_ND: Array) -> None:

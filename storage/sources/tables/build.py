@@ -107,7 +107,9 @@ class TablesBuilder(Builder):
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
         """Return label, kinds, constraints and dialect; `min_group` travels with the rows."""
-        later = {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
+        later: dict[str, str] = (
+            {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
+        )
         later |= {} if config.sheet is None else {"sheet": config.sheet}
         return {
             "modality": "tables",

@@ -9,7 +9,6 @@ Shape legend: U distinct texts, V of them values.
 
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -169,17 +168,17 @@ def _read(texts_V: pa.Array, bare_V: pa.Array, style: Style, decimal: str) -> Si
         values = pc.cast(plain, pa.int64()) if whole else read_floats(bare_V, marks)
     except pa.ArrowInvalid:
         return None
-    for form in _forms(bare_V, marks, whole=whole):
-        full = replace(style, **form, decimal=decimal, thousands=thousands)
+    decimals = None if whole else fixed_decimals(bare_V, marks)
+    shorts = (False,) if whole or decimals else (True, False)
+    for grouped, short in itertools.product((True, False) if thousands else (False,), shorts):
+        full = replace(
+            style,
+            decimal=decimal,
+            thousands=thousands,
+            grouped=grouped,
+            decimals=decimals,
+            short=short,
+        )
         if texts_of(values, _FILE, full).equals(texts_V):
             return SignedNumbers(values_V=values, style=full)
     return None
-
-
-def _forms(bare_V: pa.Array, marks: Marks, *, whole: bool) -> Iterator[dict[str, object]]:
-    """Yield how thousands and decimals may be written."""
-    grouped = (True, False) if marks.thousands else (False,)
-    decimals = None if whole else fixed_decimals(bare_V, marks)
-    shorts = (False,) if whole or decimals else (True, False)
-    for group, short in itertools.product(grouped, shorts):
-        yield {"grouped": group, "decimals": decimals, "short": short}

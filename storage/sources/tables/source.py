@@ -135,7 +135,7 @@ class ParquetTable(TableSource, ParquetSource):
             return file.read(columns=names).select(names)
 
     def _known_columns(self) -> list[str]:
-        return self.schema().names
+        return list(self.schema().names)
 
 
 def check_distinct_names(uri: str, names: Sequence[str]) -> None:
@@ -210,12 +210,7 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
         raise SourceError(msg)
     columns = dict(zip(table.column_names, table.columns, strict=True))
     empty = [name for name, column in columns.items() if column.null_count == len(column)]
-    infinite = {
-        name: pc.sum(pc.is_inf(column)).as_py() or 0
-        for name, column in columns.items()
-        if pa.types.is_floating(column.type)
-    }
-    infinite = {name: count for name, count in infinite.items() if count}
+    infinite = infinite_values(table)
     sentences = []
     if empty:
         entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name in empty)
@@ -232,6 +227,16 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
         proposals = [left_out(name, "no value in any row") for name in empty]
         proposals += [left_out(n, f"{count} infinite values") for n, count in infinite.items()]
         raise SourceError(" ".join(sentences), proposals=proposals)
+
+
+def infinite_values(table: pa.Table) -> dict[str, int]:
+    """Return the columns of floats that hold infinite values, and how many."""
+    counts = {
+        name: pc.sum(pc.is_inf(column)).as_py() or 0
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if pa.types.is_floating(column.type)
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def check_label(config: SourceConfig, table: pa.Table) -> None:

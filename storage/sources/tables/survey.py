@@ -1,6 +1,6 @@
 """What is proposed for a table: its label, what its columns are, what is left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final
@@ -17,7 +17,7 @@ from storage.sources.survey import LABELS, Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
-from storage.sources.tables.source import TableSource
+from storage.sources.tables.source import TableSource, infinite_values
 from storage.sources.tables.suggest import (
     PersonalDataSuggestion,
     suggest_constraints,
@@ -60,36 +60,24 @@ def survey_table(source: TableSource, config: SourceConfig, min_group: int) -> S
         SourceError: the table is unfit, or says something in two ways.
     """
     read = read_text_columns(source.read(), config)
-    empty = {
-        title: Finding(kind="text", why="no value in any row")
-        for title, column in zip(read.table.column_names, read.table.columns, strict=True)
-        if column.null_count == len(column)
-    }
-    table = read.table.drop_columns(list(empty))
+    dropped = _without_values(read.table)
+    table = read.table.drop_columns(list(dropped))
     given = {one.name: one.asked_kind for one in config.columns if one.asked_kind != "auto"}
     kinds = {title: infer_kind(title, table.column(title)) for title in table.column_names}
     kinds |= {n: Finding(kind=k, why="as you said") for n, k in given.items() if n in kinds}
-    texts = {
-        title: one for title, one in kinds.items() if one.kind == "text" and title not in given
-    }
-    kept = table.drop_columns(list(texts))
+    dropped |= {t: one for t, one in kinds.items() if one.kind == "text" and t not in given}
+    kept = table.select([title for title in table.column_names if title not in dropped])
     label, why = guess_label(kept, {title: kinds[title].kind for title in kept.column_names})
     if config.label is not None:
         label, why = config.label, "as you said"
-    entity = find_entity(kept.drop_columns([label] if label in kept.column_names else []), kinds)
-    rare = {
-        title: finding
-        for title, one in kinds.items()
-        if one.kind == "category"
-        and title not in {label, *given}
-        and (entity is None or title != entity.name)
-        and (finding := _mostly_rare(kept.column(title), one, min_group)) is not None
-    }
-    dropped = {**texts, **empty, **rare}
+    others = kept.select([title for title in kept.column_names if title not in {label, *given}])
+    divided = config.split.column is not None or config.split.group_by is not None
+    entity = None if divided else find_entity(others, kinds)
     if entity is not None:
         dropped[entity.name] = Finding(kind="text", why=entity.why_dropped)
+    dropped |= _mostly_rare(others, kinds, min_group, dropped)
     told = config.model_copy(update={"label": label})
-    kept = kept.drop_columns([*rare, *([] if entity is None else [entity.name])])
+    kept = kept.select([title for title in kept.column_names if title not in dropped])
     read = read_classes(replace(read, table=kept), told, min_group)
     columns = infer(read.table, _of(told, read.table), min_group).columns
     personal, text = suggest_personal_data(table), read.metadata.get(KEY)
@@ -184,17 +172,35 @@ def _grouped(entity: Entity | None) -> list[Proposal]:
     return [Proposal(setting="source.split.group_by", value=entity.name, why=entity.why_grouped)]
 
 
-def _mostly_rare(column: pa.ChunkedArray, found: Finding, min_group: int) -> Finding | None:
-    """Return why a category is of no use: hardly any of its values may be shown."""
-    counts = pc.value_counts(column.drop_null()).field("counts").to_numpy()
-    shown = counts[counts >= min_group / _TRAIN_SHARE]
-    if shown.sum() >= _LEAST_SHOWN * counts.sum():
-        return None
-    why = (
-        f"{found.why}, of which {len(shown):,} are held by {min_group} rows of train and may be "
-        "shown; vocabulary: public instead shows all, text: pattern fills it by its form"
-    )
-    return Finding(kind="text", why=why)
+def _without_values(table: pa.Table) -> dict[str, Finding]:
+    """Return the columns that hold nothing, or infinite values, and why they are left out."""
+    empty = {
+        title: "no value in any row"
+        for title, column in zip(table.column_names, table.columns, strict=True)
+        if column.null_count == len(column)
+    }
+    infinite = {name: f"{count} infinite values" for name, count in infinite_values(table).items()}
+    return {name: Finding(kind="text", why=why) for name, why in {**empty, **infinite}.items()}
+
+
+def _mostly_rare(
+    table: pa.Table, kinds: Mapping[str, Finding], min_group: int, dropped: Collection[str]
+) -> dict[str, Finding]:
+    """Return the categories of which hardly any value may be shown, and why they are of no use."""
+    found = {}
+    for name in table.column_names:
+        if kinds[name].kind != "category" or name in dropped:
+            continue
+        counts = pc.value_counts(table.column(name).drop_null()).field("counts").to_numpy()
+        shown = counts[counts >= min_group / _TRAIN_SHARE]
+        if shown.sum() < _LEAST_SHOWN * counts.sum():
+            why = (
+                f"{kinds[name].why}, of which {len(shown):,} are held by {min_group} rows of train "
+                "and may be shown; vocabulary: public instead shows all, text: pattern fills it by "
+                "its form"
+            )
+            found[name] = Finding(kind="text", why=why)
+    return found
 
 
 def _without_label(table: pa.Table, label: str | None) -> list[Proposal]:
@@ -214,7 +220,7 @@ def guess_label(table: pa.Table, kinds: Mapping[str, str]) -> tuple[str | None, 
     """Return the column that is probably predicted, None when there is none, and why."""
     fit = [name for name, kind in kinds.items() if kind not in _NEVER_LABELS]
     missing = {name: table.column(name).null_count / max(len(table), 1) for name in fit}
-    by_name = {name.lower(): name for name in reversed(fit) if missing[name] <= _MOST_UNLABELLED}
+    by_name = {name.lower(): name for name in reversed(fit) if missing[name] < _MOST_UNLABELLED}
     for wanted in LABELS:
         name = by_name.get(wanted)
         if name is not None and _large_classes(table.column(name), kinds[name]):

@@ -125,11 +125,14 @@ def _exact(
 ) -> Style | None:
     """Return the style by which all texts are written again; None when there is none."""
     nulls = () if texts.null_count or not values.null_count else (style.null,)
-    own = {
-        "decimal": style.decimal or (None if marks.decimal == _PLAIN.decimal else marks.decimal),
-        "thousands": style.thousands or (marks.thousands if style.grouped else None),
-    }
-    style = replace(style, **own, null=nulls[0] if nulls else "", nulls=nulls, stored=TEXT)
+    style = replace(
+        style,
+        decimal=style.decimal or (None if marks.decimal == _PLAIN.decimal else marks.decimal),
+        thousands=style.thousands or (marks.thousands if style.grouped else None),
+        null=nulls[0] if nulls else "",
+        nulls=nulls,
+        stored=TEXT,
+    )
     for candidate in (style, replace(style, short=True)):
         if stored_column(values, _PLAIN, candidate).equals(texts):
             return candidate

@@ -12,12 +12,8 @@ from storage.errors import SourceError
 from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_dates import check_format, parse, write
 from storage.sources.tables.csv_numbers import Marks, distinct
-from storage.sources.tables.csv_types import (
-    CsvRules,
-    as_text,
-    text_nulls,
-    typed,
-)
+from storage.sources.tables.csv_types import CsvRules, typed
+from storage.sources.tables.csv_words import as_text, text_nulls
 
 
 def rules_of(**given):

@@ -34,6 +34,7 @@ MOST_SHOWN: Final = 12
 _SAMPLE_ROWS: Final = 2000
 _MOST_COLUMNS: Final = 60
 _MOST_ADDENDS: Final = 25
+_HEAD_ROWS: Final = 40
 _MOST_LEVELS: Final = 5000
 _FEWEST_ROWS: Final = 100
 _SURE_ROWS: Final = 1000
@@ -82,7 +83,9 @@ def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]
 def suggest_constraints(table: pa.Table, columns: Sequence[Column]) -> tuple[Suggestion, ...]:
     """Return what holds in every row and would hardly do so by chance."""
     kinds = {column.name: column.kind for column in columns if column.name in table.column_names}
-    sums = _sums(table, [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")])
+    numbers = [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")]
+    sums = _sums(table, numbers)
+    sums += _sums_of_three(table, numbers, {total.columns[0] for total, _ in sums})
     totals = {total.columns[0] for total, _ in sums}
     return (
         *_combinations(table, [n for n, kind in kinds.items() if kind == "category"]),
@@ -165,11 +168,37 @@ def _sums(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     return found[:MOST_SHOWN]
 
 
-def _adds_up(
-    total_N: NDArray[np.float64], one_N: NDArray[np.float64], other_N: NDArray[np.float64]
-) -> bool:
+def _sums_of_three(
+    table: pa.Table, names: Sequence[str], known: Collection[str]
+) -> list[Suggestion]:
+    """Return totals of three other columns, for columns that are no total of two."""
+    values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
+    values = {
+        n: v for n, v in values.items() if np.nanstd(v) > 0 and np.nanmean(v != 0) >= _OVERLAP
+    }
+    if len(values) < 4:
+        return []
+    head = np.stack([column[:_HEAD_ROWS] for column in values.values()])
+    order, found = list(values), []
+    for place, total in enumerate(order):
+        parts = [number for number in range(len(order)) if number != place]
+        for one, other in itertools.combinations([] if total in known else parts, 2):
+            rest = head[place] - head[one] - head[other]
+            last = head[other + 1 :]
+            error = np.abs(last - rest) > _EXACT * (1 + np.abs(head[place]))
+            for third in (np.flatnonzero(~error.any(axis=1)) + other + 1).tolist():
+                addends = [order[number] for number in (one, other, third)]
+                if third != place and _adds_up(values[total], *(values[n] for n in addends)):
+                    why = (
+                        f"{total} is {', '.join(addends[:2])} and {addends[2]} together in all rows"
+                    )
+                    found.append(_suggestion("sum", (total, *addends), why))
+    return found[:MOST_SHOWN]
+
+
+def _adds_up(total_N: NDArray[np.float64], *parts: NDArray[np.float64]) -> bool:
     for rows in (slice(0, _FEWEST_ROWS), slice(0, _SAMPLE_ROWS), slice(None)):
-        error = total_N[rows] - one_N[rows] - other_N[rows]
+        error = total_N[rows] - sum(part[rows] for part in parts)
         known = ~np.isnan(error)
         scale = 1 + np.abs(total_N[rows][known])
         if not known.any() or (np.abs(error[known]) > _EXACT * scale).any():

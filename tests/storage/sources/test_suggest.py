@@ -162,6 +162,14 @@ def test_totals():
     assert likely({"a": np.zeros(ROWS, int), "b": tax, "c": tax + 0.0}) == []
 
 
+def test_totals_of_three():
+    parts = {name: DRAW.integers(0, 9, ROWS) for name in ("kids", "adults", "seniors")}
+    other = {"other": DRAW.integers(0, 9, ROWS), "gap": DRAW.normal(size=ROWS)}
+    found = likely({**parts, "household": sum(parts.values()), **other})
+    assert ("sum", ("household", "kids", "adults", "seniors")) in found
+    assert [kind for kind, _ in found].count("sum") == 1
+
+
 def test_whole_numbers_without_repetition():
     assert ("unique", ("seat",)) in likely({"seat": DRAW.permutation(ROWS * 2)[:ROWS]})
     assert likely({"income": DRAW.permutation(10**6)[:ROWS]}) == []

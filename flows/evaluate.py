@@ -29,6 +29,7 @@ from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import promotions, registry
 from storage.lake.layout import generator_internal_key, generator_report_key
 from storage.records.durable import move_folder
+from storage.records.modalities import words_of
 from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
@@ -260,6 +261,7 @@ class Evaluator:
     def _measure(self, version: str, snapshot_digest: str) -> Measurement:
         """Synthesize from a generator and measure it against the holdout."""
         from gan.device import choose_device
+        from gan.protocols import losses_of
         from gan.randomness import derive
         from gan.report import ReportInputs
 
@@ -276,11 +278,14 @@ class Evaluator:
             evaluation = self._modality.evaluate(
                 fakes, reference, log_likelihood=sampler.log_likelihood
             )
+            losses = losses_of(sampler.codec, self.prepared.records["train"])
+            evaluation = dataclasses.replace(evaluation, losses=losses)
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
+                codec=sampler.codec,
             )
             pictures = self._modality.figures(evaluation, inputs)
         record = read_training_record(job.lake, job.name, version)
@@ -320,10 +325,15 @@ class Evaluator:
             modality=prepared.modality,
             metrics=evaluation.metrics,
             verdict=judgement.verdict,
-            reasons=judgement.reasons,
+            reasons=(*judgement.reasons, *judgement.unjudged),
             events=record.events,
             figures=figures,
-            notes=(*public_notes(prepared), *record.notes, *evaluation.notes),
+            notes=(
+                *public_notes(prepared),
+                *record.notes,
+                *evaluation.notes,
+                *evaluation.losses,
+            ),
             facts={
                 "rows": dict(prepared.rows),
                 "skipped_records": len(prepared.skipped),
@@ -338,6 +348,7 @@ class Evaluator:
                 "candidate_rows": evaluation.candidate_rows,
                 "compared_rows": evaluation.n,
                 "evaluation_seed": evaluation.seed,
+                "judged": evaluation.judged(words_of(prepared.modality).records),
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )

@@ -329,6 +329,7 @@ def _head(found: Survey, described: Mapping[str, Any]) -> list[str]:
         *_class_lines(described["class_counts"]),
         f"plan: {plan['rows']:,} records in {plan['shards']} shards",
     ]
+    lines += [f"loss by privacy: {text}" for text in described["losses"]]
     return [*lines, *(note for note in described["notes"] if note not in lines)]
 
 

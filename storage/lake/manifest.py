@@ -81,12 +81,18 @@ class ManifestFields:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Source digest, split rule, recipe parts in the keys, seeds, algorithm, library versions."""
     gate: Mapping[str, Any] = field(default_factory=dict)
-    """verdict, reasons, override (None or by, reason, at)."""
+    """verdict, judged (of which records it speaks), reasons, not_judged (what no rule judges, and
+    why), override (None or by, reason, at)."""
     license: str | None = None
     retention: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
     """What the run that wrote this manifest had used by then: wall_s, cpu_s, gpu_s, written_bytes;
     None where an older version of ganmill wrote it."""
+    composition: Mapping[str, Any] = field(default_factory=dict)
+    """What was re-weighted or conditioned after the verdict (`storage.lake.composition`); empty
+    where an older version of ganmill wrote it."""
+    losses: Sequence[str] = ()
+    """What privacy takes from the columns, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +174,8 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         license=raw["license"],
         retention=raw["retention"],
         cost=raw.get("cost"),
+        composition=raw.get("composition", {}),
+        losses=tuple(raw.get("losses", ())),
     )
     return {
         **{name: raw[name] for name in _PLAIN},
@@ -242,6 +250,7 @@ def version_readme(manifest: Manifest) -> bytes:
         + (f", overridden by {override['by']}: {override['reason']}" if override else "")
         + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
         *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        *_statements(manifest),
         f"- Created: {manifest.created}",
         f"- License: {manifest.fields.license or 'not stated'}",
         "",
@@ -253,6 +262,20 @@ def version_readme(manifest: Manifest) -> bytes:
         lines += ["", f"| class | {word} |", "|---|---|"]
         lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _statements(manifest: Manifest) -> list[str]:
+    """Return of which records the verdict speaks, what it leaves open, and what privacy takes."""
+    gate, fields = manifest.fields.gate, manifest.fields
+    lines = [f"- {gate['judged']}"] if gate.get("judged") else []
+    lines += [f"- {text}" for text in fields.composition.get("sentences", ())]
+    for title, texts in (
+        ("Measured and not judged", gate.get("not_judged", ())),
+        ("What privacy takes from the columns", fields.losses),
+    ):
+        if texts:
+            lines += [f"- {title}:", *(f"  - {text}" for text in texts)]
+    return lines
 
 
 def version_stats(manifest: Manifest) -> bytes:

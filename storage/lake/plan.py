@@ -21,6 +21,7 @@ from storage.lake.synthesis import (
     SynthesisConfig,
     apportion,
     check_conditions,
+    counted_records,
     plan_classes,
     plan_rows,
 )
@@ -72,6 +73,8 @@ class RecordKind:
     """A name in `storage.records.modalities.MODALITIES`."""
     bytes_per_row: int | None = None
     """Encoded size of one record where it was measured; else the format's own guess."""
+    split_counts: Mapping[str, ClassCounts] = field(default_factory=dict)
+    """Split → class counts of its real records, for `balance: fill`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,8 @@ class Plan:
     given: tuple[Condition, ...] = ()
     """What every record must have."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
-    """What every `auto` became; plain JSON values."""
+    """What every `auto` became; plain JSON values. `filled_up`: with `balance: fill`, pairs of
+    class and real records that were counted."""
 
     @property
     def name(self) -> str:
@@ -248,7 +252,7 @@ def propose(
 
     Args:
         identity: name, run key, generator.
-        config: what is wanted; its seed is resolved.
+        config: what is wanted; seed and balance are resolved.
         kind: what the records look like.
         format: key of the shard format; see `storage.shards.format.format_for`.
         created: a time with a zone; the version begins with it.
@@ -259,12 +263,19 @@ def propose(
     if config.seed == "night":
         msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
         raise PlanError(msg)
+    if config.balance == "auto":
+        msg = "synthesis.balance is still 'auto'; resolve it for the kind of data before planning"
+        raise PlanError(msg)
     check_conditions(config.given, kind.schema, kind.modality)
-    class_counts = plan_classes(config, kind.class_counts, kind.label)
+    counted = counted_records(config, kind.class_counts, kind.split_counts)
+    class_counts = plan_classes(config, kind.class_counts, kind.label, counted)
     rows = plan_rows(config, class_counts)
     bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(kind.schema)
     shards = plan_shards(class_counts, rows, bytes_per_row, config.shard_samples)
     stamp = created.astimezone(UTC).replace(microsecond=0)
+    resolved: dict[str, Any] = {"shard_samples": shards[0].rows, "bytes_per_row": bytes_per_row}
+    if config.balance == "fill":
+        resolved["filled_up"] = [list(pair) for pair in counted]
     return Plan(
         identity=identity,
         version=layout.make_version(stamp, identity.run_key),
@@ -276,5 +287,5 @@ def propose(
         seed=config.seed,
         shards=shards,
         given=config.given,
-        resolved={"shard_samples": shards[0].rows, "bytes_per_row": bytes_per_row},
+        resolved=resolved,
     )

@@ -278,14 +278,15 @@ class Evaluator:
             evaluation = self._modality.evaluate(
                 fakes, reference, log_likelihood=sampler.log_likelihood
             )
-            losses = losses_of(sampler.codec, self.prepared.records["train"])
+            codec = sampler.snapshot.codec
+            losses = losses_of(codec, self.prepared.records["train"])
             evaluation = dataclasses.replace(evaluation, losses=losses)
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
-                codec=sampler.codec,
+                codec=codec,
             )
             pictures = self._modality.figures(evaluation, inputs)
         record = read_training_record(job.lake, job.name, version)

@@ -1,5 +1,6 @@
 """`ganmill check`: what a recipe would do with its data, without doing it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
@@ -12,9 +13,11 @@ from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
 from flows.publish import composition, record_kind
-from flows.recipe import Recipe, load_recipe
+from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.train import fit_and_resolve
-from storage.errors import LakeError
+from flows.unused import unused_settings
+from gan.errors import GanError
+from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve
 from storage.records.schema import read_table_metadata
@@ -26,22 +29,57 @@ from storage.stores.settings import StorageProfile
 
 UNKNOWN = "0" * 64
 """In place of the digests that exist only after training."""
+REFUSALS = (StorageError, GanError)
+"""What may say which settings would remedy it."""
+MOST_OBSTACLES = 20
 LAKE_DEADLINE_S = 3.0
 """A check goes on without a lake that does not answer."""
 
 
 def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
-    """Validate, read the source, and show counts and plan; the lake is asked for the owner only."""
-    output = Output()
-    with opened(load_recipe(path, changes)) as job:
+    """Validate, read the source, and show counts and plan; the lake is asked for the owner only.
+
+    Raises:
+        StorageError, GanError: the recipe and the data do not go together; the message names all
+            obstacles that can be seen.
+    """
+    output, recipe = Output(), load_recipe(path, changes)
+    with opened(recipe) as job:
         owner = _owner(job)
-        found = describe(job, prepare(job)) | {"owner": owner}
+        try:
+            found = describe(job, prepare(job)) | {"owner": owner}
+        except REFUSALS as error:
+            further = further_obstacles(recipe, error)
+            if not further:
+                raise
+            msg = " Behind that: ".join([str(error), *further])
+            raise type(error)(msg, proposals=error.proposals) from error
     if as_json:
         output.json(found)
         return DONE
     write_check(found, output)
     output.line(f"Next      ganmill run {path}")
     return DONE
+
+
+def further_obstacles(recipe: Recipe, error: StorageError | GanError) -> list[str]:
+    """Return what is in the way behind a refusal whose remedy is known, as far as can be seen."""
+    raw, further = recipe.model_dump(mode="json"), list[str]()
+    while error.proposals and len(further) < MOST_OBSTACLES:
+        before = json.dumps(raw)
+        for proposal in error.proposals:
+            apply_proposal(raw, proposal)
+        if json.dumps(raw) == before:
+            break
+        try:
+            with opened(parse_recipe(raw)) as job:
+                describe(job, prepare(job))
+        except REFUSALS as other:
+            error = other
+            further.append(str(other))
+        else:
+            break
+    return further
 
 
 def _owner(job: Job) -> str | None:
@@ -61,6 +99,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
     plan = preview_plan(job, prepared)
+    notes, losses = training_notes(recipe, prepared, plan)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -75,7 +114,8 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        **training_notes(recipe, prepared, plan),
+        "notes": [*prepared.notes, *unused_settings(recipe, prepared), *notes],
+        "losses": list(losses),
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),
@@ -114,26 +154,27 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
     return propose(identity, synthesis, record_kind(prepared), format=shard_format, created=now())
 
 
-def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> dict[str, list[str]]:
-    """Return notes on the source and on what `auto` would pick, and what privacy would take.
+def training_notes(
+    recipe: Recipe, prepared: Prepared, plan: Plan
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what `auto` would pick for the training, and what privacy would take of the records.
 
-    What the training would do takes `ganmill[jobs]` to know.
+    It takes `ganmill[jobs]` to know.
 
     Raises:
         ConfigError: a preset that does not exist, or conditions that cannot be met.
         DataError: the records cannot be trained on.
     """
     if find_spec("torch") is None:
-        unknown = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
-        return {"notes": [*prepared.notes, unknown], "losses": []}
+        text = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
+        return (text,), ()
     from gan.protocols import losses_of
     from gan.sample import check_request
 
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, plan.given, plan.rows)
     losses = losses_of(codec, prepared.records["train"])
-    notes = [*prepared.notes, *codec.notes, *resolved.notes]
-    return {"notes": notes, "losses": list(losses)}
+    return (*codec.notes, *resolved.notes), losses
 
 
 def write_check(found: dict[str, Any], output: Output) -> None:

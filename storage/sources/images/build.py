@@ -46,8 +46,10 @@ from storage.sources.images.source import (
     ParquetImages,
     find_image_column,
 )
+from storage.sources.images.survey import survey_images
 from storage.sources.split import SPLITS
 from storage.sources.split_assignment import SplitInputs, assign_splits
+from storage.sources.survey import Survey
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
@@ -77,6 +79,10 @@ class ImagesBuilder(Builder):
             "label_from": config.label_from if config.label is not None else None,
             "resize": None if config.resize is None else list(parse_resize(config.resize)),
         }
+
+    def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG002
+        """Return what the folders or the columns tell."""
+        return survey_images(source)
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the shape of the images."""

@@ -24,6 +24,7 @@ from storage.lake.synthesis import (
     counted_records,
     plan_classes,
     plan_rows,
+    resolve_balance,
 )
 from storage.records.schema import ClassCounts, Condition, Label, read_class_counts
 from storage.shards.format import SAMPLE_ID, load_format
@@ -252,7 +253,7 @@ def propose(
 
     Args:
         identity: name, run key, generator.
-        config: what is wanted; seed and balance are resolved.
+        config: what is wanted; its seed is resolved.
         kind: what the records look like.
         format: key of the shard format; see `storage.shards.format.format_for`.
         created: a time with a zone; the version begins with it.
@@ -263,9 +264,7 @@ def propose(
     if config.seed == "night":
         msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
         raise PlanError(msg)
-    if config.balance == "auto":
-        msg = "synthesis.balance is still 'auto'; resolve it for the kind of data before planning"
-        raise PlanError(msg)
+    config = resolve_balance(config, kind.modality)
     check_conditions(config.given, kind.schema, kind.modality)
     counted = counted_records(config, kind.class_counts, kind.split_counts)
     class_counts = plan_classes(config, kind.class_counts, kind.label, counted)

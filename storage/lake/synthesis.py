@@ -84,7 +84,11 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
 
 def resolve(config: SynthesisConfig, modality: str, scheduled: date) -> SynthesisConfig:
     """Return the configuration with `balance: auto` and `seed: night` replaced."""
-    config = resolve_seed(config, scheduled)
+    return resolve_balance(resolve_seed(config, scheduled), modality)
+
+
+def resolve_balance(config: SynthesisConfig, modality: str) -> SynthesisConfig:
+    """Return the configuration with `balance: auto` replaced by what the modality does."""
     if config.balance != "auto":
         return config
     balance = "equal" if MODALITIES[modality].equal_classes else "real"

@@ -20,7 +20,7 @@ from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
 from gan.tables.judge import METRICS as TABLES
 from storage.digests import digest_json
 
-SHOWN = {"meaning", "unit", "real", "figures", "ticks", "curve"}
+SHOWN = {"meaning", "unit", "real", "figures", "ticks", "curve", "not_judged", "alarms"}
 """Fields of a metric that decide nothing."""
 
 
@@ -388,7 +388,7 @@ def test_a_column_is_named():
     (reason,) = judge(evaluation(item), TABLES, GateConfig()).reasons
     assert reason.text == (
         "one_way of column 'age' is 0.15 [0.13, 0.16]; real data 0.02: "
-        "the whole interval is above 0.12"
+        "the whole interval is above 0.12 (its lower end is 0.13)"
     )
 
 

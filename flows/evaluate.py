@@ -278,15 +278,14 @@ class Evaluator:
             evaluation = self._modality.evaluate(
                 fakes, reference, log_likelihood=sampler.log_likelihood
             )
-            codec = sampler.snapshot.codec
-            losses = losses_of(codec, self.prepared.records["train"])
+            losses = losses_of(sampler.codec, self.prepared.records["train"])
             evaluation = dataclasses.replace(evaluation, losses=losses)
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
-                codec=codec,
+                codec=sampler.codec,
             )
             pictures = self._modality.figures(evaluation, inputs)
         record = read_training_record(job.lake, job.name, version)

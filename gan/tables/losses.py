@@ -239,6 +239,8 @@ def _amount(change: float, *, dominated: bool) -> str:
         return _percent(change)
     below = max(step for step in STEPS if step <= change)
     above = next((step for step in STEPS if step > change), None)
+    if not below:
+        return f"up to {100 * STEPS[1]:.0f} %"
     if above is None:
         return f"more than {below:.0%}".replace("%", " %")
     return f"{100 * below:.0f} to {100 * above:.0f} %"

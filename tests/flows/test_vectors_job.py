@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
         "name": "vectors",
         "source": {"uri": "vectors.parquet", "label": "kind"},
         "training": {"budget_samples": 60_000, "device": "cpu"},
-        "synthesis": {"samples": 90, "shard_samples": 30},
+        "synthesis": {"samples": 90, "shard_samples": 30, "balance": "equal"},
         "output": {"lake": "lake"},
         "engine": {"workers": 1},
         "gate": {"bounds": [{"metric": "coverage", "pass": 0.3, "block": 0}]},

@@ -281,17 +281,9 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         worst_columns(columns, train, fakes, errors),
         pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
         plane(columns, train, fakes, group, seed),
-        _losses(inputs, train, fakes),
+        None if inputs.codec is None else losses_figure(inputs.codec, train, fakes),
     )
     return tuple(figure for figure in found if figure is not None)
-
-
-def _losses(inputs: ReportInputs, train: pa.Table, fakes: pa.Table) -> Figure | None:
-    """Return what privacy takes from the columns that it takes much from."""
-    if inputs.codec is None:
-        return None
-    columns = [loss.column for loss in inputs.codec.losses(train) if loss.column]
-    return losses_figure(inputs.codec, train, fakes, columns)
 
 
 def column_errors(evaluation: Evaluation) -> Mapping[str, Metric]:

@@ -14,7 +14,7 @@ published, so no sentence names a value:
 Shapes: N real values, M shown ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from gan.report import Figure
 from gan.tables.columns.derived import Key
 from gan.tables.columns.fit import in_range
 from gan.tables.columns.groups import read_rules
-from gan.tables.columns.levels import Presence
+from gan.tables.columns.levels import MOST_LEVELS, POOL, Levels, Presence
 from gan.tables.columns.numeric import FEW_VALUES
 from gan.tables.columns.values import is_number, plain, to_units
 from gan.tables.vocabularies import Vocabularies
@@ -103,7 +103,12 @@ def table_losses(codec: Vocabularies, records: pa.Table) -> tuple[Loss, ...]:
             found.append(Loss(name, f"{name}: {', '.join(phrases)} ({_knob(group)})"))
         elif kept < 1 and group > 1:
             others[name] = kept
-    return (*found, *_nulls_of_keys(codec, records), *_other_columns(others, metadata.min_group))
+    return (
+        *found,
+        *_pooled_levels(codec),
+        *_nulls_of_keys(codec, records),
+        *_other_columns(others, metadata.min_group),
+    )
 
 
 def shown_columns(codec: Vocabularies, records: pa.Table) -> dict[str, Any]:
@@ -173,7 +178,7 @@ def _levels(x: Any, y: Any, distinct: int, what: str) -> list[Change]:
     share = f"{_percent(rows / len(x))} of the rows"
     which = f"{lost:,} of {distinct:,} {what}, in {share}, become"
     phrase = f"{which}{'s' if lost == 1 else ''} others"
-    if distinct - lost == 1:
+    if pc.count_distinct(y).as_py() == 1:
         phrase = f"it loses all variation: {which}{'s' if lost == 1 else ''} the one that is left"
     text = f"{distinct - lost:,} of {distinct:,} left"
     return [Change(LEVELS, text, phrase, notable=True)]
@@ -264,6 +269,20 @@ def _knob(group: int) -> str:
     return "the codec's bins"
 
 
+def _pooled_levels(codec: Vocabularies) -> list[Loss]:
+    """Return the columns of so many levels that what else goes with the rarer ones is lost."""
+    return [
+        Loss(
+            column.name,
+            f"{column.name}: {column.pooled:,} of its levels, beyond the {MOST_LEVELS:,} "
+            f"commonest, share codes, {POOL} each: their shares stay, what goes with them in other "
+            "columns does not",
+        )
+        for column in codec.columns
+        if isinstance(column, Levels) and column.pooled
+    ]
+
+
 def _nulls_of_keys(codec: Vocabularies, records: pa.Table) -> list[Loss]:
     """Return the keys and texts whose few nulls are filled."""
     present = {column.name for column in codec.columns if isinstance(column, Presence)}
@@ -294,27 +313,26 @@ def _leading(text: str) -> float:
     return float(text.split()[0])
 
 
-def losses_figure(
-    codec: Vocabularies, train: pa.Table, fakes: pa.Table, columns: Sequence[str]
-) -> Figure | None:
-    """Return real columns against what is shown of them, and against synthetic ones, as a table.
+def losses_figure(codec: Vocabularies, train: pa.Table, fakes: pa.Table) -> Figure | None:
+    """Return the columns that lose much, as shown and as synthesized, against the real ones.
 
     Args:
         codec: of the generator.
         train: the real rows it was fitted on.
         fakes: synthetic rows.
-        columns: those that the table is about.
     """
     group, rows = codec.metadata.min_group, list[list[str | None]]()
-    shown = shown_columns(codec, train)
-    for name in columns:
-        if name not in shown or name not in fakes.column_names:
+    for name, shown in shown_columns(codec, train).items():
+        if name not in fakes.column_names:
             continue
         real, made = plain(train[name]), plain(fakes[name])
-        left = {each.measure: each.text for each in compare(real, shown[name], group)}
+        changes = compare(real, shown, group)
+        if not any(change.notable for change in changes):
+            continue
+        left = {each.measure: each.text for each in changes}
         then = {each.measure: each.text for each in compare(real, made, group)}
         rows += [[name, one, left.get(one), then.get(one)] for one in {**left, **then}]
-        kept = (_percent(kept_values(real, each)) for each in (shown[name], made))
+        kept = (_percent(kept_values(real, each)) for each in (shown, made))
         rows.append([name, "distinct values", *kept])
     if not rows:
         return None

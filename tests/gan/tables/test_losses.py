@@ -52,9 +52,18 @@ def test_rare_levels_are_counted():
     assert "c1" not in text
 
 
+def test_levels_that_share_codes_are_counted():
+    cities = pa.array([f"c{i % 1500}" for i in range(3000)])
+    base = {"age": NUMBERS.integers(20, 60, 3000), "city": cities}
+    records = with_meaning(base, min_group=1)
+    (loss,) = TableCodec.fit(records, None).losses(records)
+    assert loss.text.startswith("city: 500 of its levels, beyond the 1,000 commonest, share codes")
+
+
 def heavy_tail():
-    claim = np.where(NUMBERS.random(ROWS) < 0.9, 0.0, NUMBERS.lognormal(6, 2, ROWS)).round(2)
-    claim[:3] = (90_000.5, 80_000.25, 70_000.75)
+    numbers = np.random.default_rng(8)
+    claim = np.where(numbers.random(ROWS) < 0.7, 0.0, numbers.lognormal(6, 1.2, ROWS)).round(2)
+    claim[:3] = (20_000.5, 18_000.25, 16_000.75)
     return claim
 
 
@@ -139,12 +148,14 @@ def test_the_figure_holds_shown_and_synthetic_rows_against_real_ones():
     records = with_meaning(BASE | {"claim": heavy_tail(), "flag": rare("yes", "no")}, min_group=10)
     codec = TableCodec.fit(records, None)
     fakes = codec.decode(codec.encode(records).values[::2], np.zeros(ROWS // 2, dtype=np.int64))
-    figure = losses_figure(codec, records, fakes, ["claim", "flag"])
+    figure = losses_figure(codec, records, fakes)
     rows = {(row[0], row[1]): row[2:] for row in figure.data["rows"]}
     assert rows["flag", "levels"] == ["1 of 2 left", "1 of 2 left"]
     assert all(cell.startswith("-") for cell in rows["claim", "sum"])
     assert all(cell.startswith("less than") for cell in rows["claim", "largest value"])
-    assert losses_figure(codec, records, fakes, []) is None
+    assert {row[0] for row in figure.data["rows"]} == {"claim", "flag"}
+    plain = with_meaning(BASE)
+    assert losses_figure(TableCodec.fit(plain, None), plain, plain) is None
 
 
 def test_a_codec_that_shows_everything_has_nothing_to_say():

@@ -82,6 +82,8 @@ def _show_published(published: Published, word: str, output: Output) -> None:
     counts = published.class_counts
     if 0 < len(counts) <= SHOWN_CLASSES:
         output.line("          " + ", ".join(f"{label}: {count:,}" for label, count in counts))
+    for text in published.composition:
+        output.line(f"          {text}")
     output.line(f"Version   {published.version}")
     for lead, line in zip_longest(("Read it   ",), published.reading, fillvalue=" " * 10):
         output.line(lead + line, "bold")

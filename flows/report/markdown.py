@@ -451,6 +451,7 @@ def _facts(outcome: Outcome, published: Published) -> list[str]:
     facts = [f"- **Size** {published.rows:,} {word} in {published.shards} shards, {size}"]
     if published.class_counts:
         facts.append(f"- **Classes** {_classes(published.class_counts)}")
+    facts += [f"- {plain(text)}" for text in published.composition]
     facts.append(f"- **Generator** {code(outcome.generator)}")
     facts.append(f"- **Verdict** {plain(published.verdict).upper()}{_signed(published.override)}")
     return facts

@@ -250,7 +250,11 @@ def version_readme(manifest: Manifest) -> bytes:
         + (f", overridden by {override['by']}: {override['reason']}" if override else "")
         + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
         *[f"  - {reason}" for reason in gate.get("reasons", ())],
-        *_statements(manifest),
+        *(
+            line
+            for text, below in statements(manifest)
+            for line in (f"- {text}", *(f"  - {each}" for each in below))
+        ),
         f"- Created: {manifest.created}",
         f"- License: {manifest.fields.license or 'not stated'}",
         "",
@@ -264,18 +268,19 @@ def version_readme(manifest: Manifest) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _statements(manifest: Manifest) -> list[str]:
-    """Return of which records the verdict speaks, what it leaves open, and what privacy takes."""
+def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
+    """Return of which records the verdict speaks, what it leaves open, and what privacy takes.
+
+    Each is a sentence, or a title with the sentences below it.
+    """
     gate, fields = manifest.fields.gate, manifest.fields
-    lines = [f"- {gate['judged']}"] if gate.get("judged") else []
-    lines += [f"- {text}" for text in fields.composition.get("sentences", ())]
-    for title, texts in (
+    found: list[tuple[str, Sequence[str]]] = [(gate["judged"], ())] if gate.get("judged") else []
+    found += [(text, ()) for text in fields.composition.get("sentences", ())]
+    titled = (
         ("Measured and not judged", gate.get("not_judged", ())),
         ("What privacy takes from the columns", fields.losses),
-    ):
-        if texts:
-            lines += [f"- {title}:", *(f"  - {text}" for text in texts)]
-    return lines
+    )
+    return [*found, *((f"{title}:", texts) for title, texts in titled if texts)]
 
 
 def version_stats(manifest: Manifest) -> bytes:

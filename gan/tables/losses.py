@@ -165,7 +165,7 @@ def kept_values(real: Any, shown: Any) -> float:
     """Return which share of the distinct values is left, among equally many rows."""
     rows = min(len(real), len(shown))
     before, after = (pc.count_distinct(part.slice(0, rows)).as_py() for part in (real, shown))
-    return min(float(after) / max(before, 1), 1.0)
+    return min(1.0, float(after) / max(float(before), 1.0))
 
 
 def _levels(x: Any, y: Any, distinct: int, what: str) -> list[Change]:

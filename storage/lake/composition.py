@@ -132,8 +132,9 @@ def _sum(*parts: ClassCounts) -> ClassCounts:
 def _counts(counts: Sequence[tuple[Label, int]]) -> str:
     shown = sorted(counts, key=lambda pair: -pair[1])
     if len(shown) > SHOWN_CLASSES:
-        sizes = [count for _, count in counts]
-        return f"{min(sizes):,} to {max(sizes):,} of each of {len(counts):,} classes"
+        most, least = shown[0][1], shown[-1][1]
+        sizes = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        return f"{sizes} of each of {len(counts):,} classes"
     return ", ".join(f"{count:,} of {one}" for one, count in shown)
 
 

@@ -261,10 +261,10 @@ def propose(
     Raises:
         PlanError: balance, conditions, format or seed cannot be planned.
     """
+    config = resolve_balance(config, kind.modality)
     if config.seed == "night":
         msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
         raise PlanError(msg)
-    config = resolve_balance(config, kind.modality)
     check_conditions(config.given, kind.schema, kind.modality)
     counted = counted_records(config, kind.class_counts, kind.split_counts)
     class_counts = plan_classes(config, kind.class_counts, kind.label, counted)

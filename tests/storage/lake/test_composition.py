@@ -90,4 +90,4 @@ def test_many_classes_are_counted_and_not_listed():
         tuple((name, 40 - name) for name in range(40)), real["train"], splits=real, balance="fill"
     ).sentences
     assert f"and {40 - SHOWN_CLASSES} more" in texts[0]
-    assert "of each of 40 classes" in texts[1]
+    assert "you have 41 of each of 40 classes" in texts[1]

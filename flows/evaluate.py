@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
 from flows.report.page import render
+from flows.report.verdict import JUDGED
 from gan.errors import DataError, OutdatedError
 from gan.gate import Judgement, gate_record, in_force, judge
 from gan.report import Evaluation, Event, Figure, Report
@@ -348,7 +349,7 @@ class Evaluator:
                 "candidate_rows": evaluation.candidate_rows,
                 "compared_rows": evaluation.n,
                 "evaluation_seed": evaluation.seed,
-                "judged": evaluation.judged(words_of(prepared.modality).records),
+                JUDGED: evaluation.judged(words_of(prepared.modality).records),
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )

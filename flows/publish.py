@@ -24,7 +24,7 @@ from flows.job import (
 )
 from flows.keys import run_key, synthesis_part, training_part
 from flows.report.page import render
-from flows.report.verdict import PUBLISHED_ROWS
+from flows.report.verdict import JUDGED, PUBLISHED_ROWS
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
 from storage.lake import datasets
@@ -197,7 +197,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
         },
         gate={
             "verdict": judged.judgement.verdict,
-            "judged": judged.report.facts.get("judged", ""),
+            "judged": judged.report.facts.get(JUDGED, ""),
             "reasons": [reason.text for reason in judged.judgement.reasons],
             "not_judged": [reason.text for reason in judged.judgement.unjudged],
             **gate_record(judged.judgement.metrics, recipe.gate),

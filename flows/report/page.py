@@ -27,7 +27,7 @@ from flows.report.html import (
     words,
 )
 from flows.report.maps import heatmap, scatter
-from flows.report.verdict import DIRECTIONS, OUTCOMES, MetricRow, VerdictView, verdict_view
+from flows.report.verdict import DIRECTIONS, OUTCOMES, SAID, MetricRow, VerdictView, verdict_view
 from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report
 
 _PICTURE_WIDTH = 720
@@ -346,7 +346,7 @@ def provenance(report: Report) -> Html:
         "created": report.created,
         "modality": report.modality,
         "schema": report.schema,
-        **{key: report.facts[key] for key in sorted(report.facts)},
+        **{key: report.facts[key] for key in sorted(set(report.facts) - SAID)},
     }
     entries = [
         element("div", element("dt", words(str(key))), element("dd", fact(value)))

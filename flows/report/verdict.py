@@ -31,8 +31,11 @@ OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
 DECIDING: frozenset[Outcome] = frozenset({"block", "unknown", "warn"})
 UNJUDGED: frozenset[Outcome] = frozenset({"alarm", "reported"})
 
-PUBLISHED_ROWS = "published_rows"
-"""Fact of a report beside a published version: what was re-weighted after the verdict."""
+JUDGED, PUBLISHED_ROWS = "judged", "published_rows"
+"""Facts of a report: of which records the verdict speaks; beside a published version, what was
+re-weighted after it."""
+SAID = frozenset({JUDGED, PUBLISHED_ROWS})
+"""Facts that are said beside the verdict, and nowhere else."""
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     "higher": ("↑", "higher is better"),
     "lower": ("↓", "lower is better"),
@@ -170,7 +173,7 @@ def verdict_view(
     if alarms:
         many = f"{alarms} values that no rule judges stand" if alarms > 1 else ALONE
         headline = f"{headline} {many} out."
-    judged = str(report.facts.get("judged", ""))
+    judged = str(report.facts.get(JUDGED, ""))
     order = list(OUTCOMES)
     return VerdictView(
         verdict=report.verdict,

@@ -152,7 +152,7 @@ METRICS = (
         name="membership",
         meaning="How well the generator's likelihood tells training rows from unseen ones.",
         unit="AUC",
-        not_judged="no rule: rows are published, the generator is not",
+        not_judged="rows are published, the generator is not",
         alarms=(
             Alarm(
                 side="high",

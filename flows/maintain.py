@@ -8,7 +8,8 @@ from flows.job import now
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import registry
 from storage.lake.announce import Emit, announce_pending
-from storage.lake.datasets import list_datasets, refresh_hint
+from storage.lake.datasets import list_datasets
+from storage.lake.hint import refresh_hint
 from storage.lake.layout import plan_key, snapshot_key
 from storage.lake.registry import TrainingPlan, drop_checkpoints
 from storage.lake.retention import Collector, Removal

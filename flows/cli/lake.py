@@ -157,7 +157,8 @@ def datasets_verify(
 ) -> int:
     """Read every file of a version and name each one that is not what was committed."""
     from flows.progress import make_reporter
-    from storage.lake.datasets import find, verify
+    from storage.lake.datasets import find
+    from storage.lake.verify import verify
 
     store, output = LakeRef(lake=lake, storage=storage).open(), Output()
     one = find(store, name, version)

@@ -115,6 +115,23 @@ def read_checked(store: ObjectStore, key: str, check: Callable[[bytes], T]) -> T
         return check(store.get(key))
 
 
+def put_or_agree(store: ObjectStore, key: str, data: bytes) -> bytes:
+    """Put once and return what is now under `key`, read until two readings of it agree.
+
+    For objects whose digest goes into another one: a bit that flips on the way must not.
+
+    Raises:
+        IntegrityError: three readings are three different ones.
+    """
+    readings = [store.put_or_adopt(key, data)]
+    while readings[-1] != data and readings[-1] not in readings[:-1]:
+        if len(readings) == 3:
+            msg = f"{store.uri}/{key} reads differently every time; check the disk and the network"
+            raise IntegrityError(msg)
+        readings.append(store.get(key))
+    return readings[-1]
+
+
 def check_key(key: str) -> str:
     """Return `key` unchanged when it names an object below the root of a store.
 

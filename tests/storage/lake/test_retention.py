@@ -8,7 +8,13 @@ import toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, WriteConflictError
+from storage.errors import (
+    AbandonedError,
+    ObjectNotFoundError,
+    RetentionError,
+    RetractedError,
+    WriteConflictError,
+)
 from storage.lake import datasets
 from storage.lake.layout import latest_key
 from storage.lake.log import read_versions, version_log
@@ -198,6 +204,8 @@ class Actors:
                 return publish(lake, run)
             except (AbandonedError, WriteConflictError):
                 continue
+            except RetractedError:
+                return None
         return None
 
     def _collect(self, lake, _):
@@ -220,7 +228,10 @@ class Actors:
 
     def _begin(self, lake, run):
         """Put one shard and be killed."""
-        plan = agree(lake, toy.proposal(run))
+        try:
+            plan = agree(lake, toy.proposal(run))
+        except RetractedError:
+            return
         publisher = Publisher(lake, plan)
         if find_committed(lake, plan) is None:
             try:

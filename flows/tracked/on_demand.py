@@ -215,6 +215,8 @@ def _summary(kept: Kept) -> Iterable[str]:
     done = len(kept.checkpoints)
     yield f"{len(kept.removals)} removals, checkpoints of {done} finished trainings"
     yield from (f"announced {text}" for text in kept.announced)
+    yield from (f"the hint to the newest version of {name} lags" for name in kept.hints)
+    yield from kept.problems[:REMOVALS_SHOWN]
     yield from (
         f"{each.step} {each.name}/{each.version}: {each.reason}"
         for each in kept.removals[:REMOVALS_SHOWN]

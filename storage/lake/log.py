@@ -178,9 +178,12 @@ class Versions:
     def retracted(self, run_key: str) -> Commit | None:
         """Return the version of that run that a person took back last and does not permit again.
 
-        A version ends in the first digits of its run key.
+        A version ends in the first digits of its run key. None also when another version of that
+        run is visible.
         """
         found = [commit for commit in self.commits if commit.version.endswith(f"-{run_key[:8]}")]
+        if not all(commit.retired for commit in found):
+            return None
         return next((commit for commit in reversed(found) if commit.is_retracted), None)
 
     def of(self, version: str) -> Commit | None:

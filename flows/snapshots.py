@@ -58,11 +58,13 @@ def _is_whole(folder: Path, snapshot_digest: str) -> bool:
 
 def damaged(job: Job, version: str, snapshot_digest: str, why: str) -> SnapshotDamagedError:
     """Return the error of a generator whose files cannot be used."""
+    found = why.partition("; ")[0].rstrip(".")
     return SnapshotDamagedError(
-        f"the files of generator {job.name}/{version} are damaged ({why.rstrip('.')}): run the "
-        "whole job, which trains it again",
+        f"the files of generator {job.name}/{version} are damaged ({found}): run the whole job, "
+        "which trains it again",
         version=version,
         snapshot_digest=snapshot_digest,
+        why=found,
     )
 
 
@@ -81,9 +83,9 @@ def check_identity(job: Job, candidate: Candidate, standing: Standing) -> None:
 
 def set_aside(job: Job, error: SnapshotDamagedError) -> Damage:
     """Say in the lake that a generator is damaged, so that every run trains it again."""
-    job.reporter.say(str(error))
+    job.reporter.say(f"Generator {error.version} is damaged and set aside: {error.why}")
     damage = Damage(
-        reason=str(error), snapshot_digest=error.snapshot_digest, found=now().isoformat()
+        reason=error.why, snapshot_digest=error.snapshot_digest, found=now().isoformat()
     )
     record_damage(job.lake, job.name, error.version, damage)
     return damage

@@ -92,8 +92,12 @@ class RetractedError(StorageError):
 class SnapshotDamagedError(IntegrityError):
     """The files of a generator are not those that were stored; the next run trains it again."""
 
-    def __init__(self, message: str, version: str = "", snapshot_digest: str = "") -> None:
+    def __init__(
+        self, message: str, version: str = "", snapshot_digest: str = "", why: str = ""
+    ) -> None:
         super().__init__(message)
+        self.why = why
+        """What was found."""
         self.version = version
         """Of the generator."""
         self.snapshot_digest = snapshot_digest

@@ -13,10 +13,10 @@ that it names and that the log does not hold was removed.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from storage.digests import canonical_json
+from storage.digests import canonical_json, sha256_hex
 from storage.errors import LakeError, ObjectNotFoundError
 from storage.lake.layout import (
     commits_folder,
@@ -28,7 +28,7 @@ from storage.lake.layout import (
 )
 from storage.lake.log import Commit, Entry, Problem, fold, version_log
 from storage.lake.manifest import root_readme
-from storage.stores.interface import ObjectStore
+from storage.stores.interface import ObjectStore, read_agreed
 
 ATTEMPTS = 20
 """How often the objects are brought up when the log moves on while they are written."""
@@ -74,7 +74,7 @@ def _steps(
     return (
         _step(lake, latest_key(name), None if newest is None else _hint(newest)),
         _step(lake, dataset_readme_key(name), _readme(name, newest)),
-        _step(lake, log_seen_key(name), _seen_json(seen, entries)),
+        _step(lake, log_seen_key(name), _seen_json(lake, name, seen, entries)),
     )
 
 
@@ -113,26 +113,41 @@ def seen_records(lake: ObjectStore, name: str) -> tuple[SeenRecord, ...]:
     To be read before the log is: else a record that was appended in between seems to be missing.
     """
     try:
-        raw = json.loads(_read(lake, log_seen_key(name)) or b"{}")
+        raw = json.loads(read_agreed(lake, log_seen_key(name)))
         found = [*raw.get("missing", ()), *([raw["last"]] if "last" in raw else ())]
         return tuple(
             SeenRecord(number=int(one["number"]), sha256=str(one["sha256"])) for one in found
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ObjectNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return ()
 
 
-def _missing(seen: Sequence[SeenRecord], entries: Sequence[Entry]) -> list[SeenRecord]:
-    """Return what was in the log once and is not now."""
+def _missing(
+    lake: ObjectStore, name: str, seen: Sequence[SeenRecord], entries: Sequence[Entry]
+) -> list[SeenRecord]:
+    """Return what was in the log once and is not now; looked at again, as a bit may flip."""
     there = {SeenRecord(number=entry.number, sha256=entry.digest) for entry in entries}
-    return sorted({*seen} - there, key=lambda record: (record.number, record.sha256))
+    gone = [record for record in {*seen} - there if _digest(lake, name, record) != record.sha256]
+    return sorted(gone, key=lambda record: (record.number, record.sha256))
 
 
-def _seen_json(seen: Sequence[SeenRecord], entries: Sequence[Entry]) -> bytes:
+def _digest(lake: ObjectStore, name: str, record: SeenRecord) -> str:
+    """Return the digest of the record that has this number now; empty where there is none."""
+    try:
+        return sha256_hex(read_agreed(lake, numbered_key(commits_folder(name), record.number)))
+    except ObjectNotFoundError:
+        return ""
+
+
+def _seen_json(
+    lake: ObjectStore, name: str, seen: Sequence[SeenRecord], entries: Sequence[Entry]
+) -> bytes:
     """Return `_log.json`: what is missing stays in it, so that nobody's next record hides it."""
     last = SeenRecord(number=entries[-1].number, sha256=entries[-1].digest)
+    if last not in seen:
+        last = replace(last, sha256=_digest(lake, name, last))
     content: dict[str, Any] = {"last": asdict(last)}
-    missing = _missing(seen, entries)
+    missing = _missing(lake, name, seen, entries)
     if missing:
         content["missing"] = [asdict(record) for record in missing]
     return canonical_json(content)
@@ -166,7 +181,7 @@ def _named(hint: bytes) -> str:
 
 
 def removed_records(
-    name: str, seen: Sequence[SeenRecord], entries: Sequence[Entry]
+    lake: ObjectStore, name: str, seen: Sequence[SeenRecord], entries: Sequence[Entry]
 ) -> list[Problem]:
     """Return the records that were seen in the log of a data set and are not in it now."""
     folder = commits_folder(name)
@@ -176,5 +191,5 @@ def removed_records(
             what=f"this record (sha256 {record.sha256}) was in the log and was removed or changed: "
             f"restore it from a backup, or delete {log_seen_key(name)} if that was meant",
         )
-        for record in _missing(seen, entries)
+        for record in _missing(lake, name, seen, entries)
     ]

@@ -37,7 +37,7 @@ from storage.lake.manifest import (
 from storage.lake.plan import Plan
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
-from storage.stores.interface import ObjectStore, put_or_agree, read_checked
+from storage.stores.interface import ObjectStore, put_or_agree, read_agreed
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
@@ -74,16 +74,13 @@ def agree(lake: ObjectStore, proposal: Plan) -> Plan:
 
 def _stored_plan(lake: ObjectStore, key: str) -> Plan | None:
     try:
-        return read_checked(lake, key, Plan.from_json)
+        return Plan.from_json(read_agreed(lake, key))
     except ObjectNotFoundError:
         return None
 
 
 def _put_plan(lake: ObjectStore, key: str, proposal: Plan) -> Plan:
-    data = proposal.to_json()
-    if lake.put_or_adopt(key, data) == data:
-        return Plan.from_json(data)
-    return read_checked(lake, key, Plan.from_json)
+    return Plan.from_json(put_or_agree(lake, key, proposal.to_json()))
 
 
 def _refusal(retracted: Commit) -> RetractedError:
@@ -284,12 +281,9 @@ def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
         IntegrityError: it is not: the message names the key and the remedy.
         ObjectNotFoundError: it is not there.
     """
-
-    def check(stored: bytes) -> FileEntry:
-        check_shard(lake.uri, plan, index, stored)
-        return _entry(plan, index, stored)
-
-    return read_checked(lake, plan.shard_key(index), check)
+    stored = read_agreed(lake, plan.shard_key(index))  # its digest goes into the manifest
+    check_shard(lake.uri, plan, index, stored)
+    return _entry(plan, index, stored)
 
 
 def _entry(plan: Plan, index: int, data: bytes) -> FileEntry:

@@ -43,7 +43,13 @@ from storage.lake.layout import (
     snapshot_key,
 )
 from storage.records.durable import move_folder, write_file
-from storage.stores.interface import ObjectStore, check_key, put_or_agree, read_checked
+from storage.stores.interface import (
+    ObjectStore,
+    check_key,
+    put_or_agree,
+    read_agreed,
+    read_checked,
+)
 
 TRAINING_FORMAT = "ganmill-training-plan/1"
 CHECKPOINT_FORMAT: Final = "ganmill-checkpoint/1"
@@ -295,12 +301,10 @@ def fetch_generator(lake: ObjectStore, name: str, version: str, folder: Path) ->
         ObjectNotFoundError: there is no complete snapshot of that version.
         IntegrityError: a file is not what snapshot.json says.
     """
-    where = f"{lake.uri}/{snapshot_key(name, version)}"
-    raw, index = read_checked(
-        lake, snapshot_key(name, version), lambda data: (data, snapshot_index(data, where))
-    )
+    key = snapshot_key(name, version)
+    raw = read_agreed(lake, key)
     files = {"snapshot.json": raw}
-    for file, digest in index["files"].items():
+    for file, digest in snapshot_index(raw, f"{lake.uri}/{key}")["files"].items():
         files[file] = _fetch_file(lake, generator_key(name, version, file), digest)
     folder.mkdir(parents=True)
     for file, data in reversed(files.items()):  # snapshot.json last, as in the lake

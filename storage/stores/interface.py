@@ -123,13 +123,30 @@ def put_or_agree(store: ObjectStore, key: str, data: bytes) -> bytes:
     Raises:
         IntegrityError: three readings are three different ones.
     """
-    readings = [store.put_or_adopt(key, data)]
-    while readings[-1] != data and readings[-1] not in readings[:-1]:
-        if len(readings) == 3:
-            msg = f"{store.uri}/{key} reads differently every time; check the disk and the network"
-            raise IntegrityError(msg)
-        readings.append(store.get(key))
-    return readings[-1]
+    stored = store.put_or_adopt(key, data)
+    return data if stored == data else read_agreed(store, key, stored)
+
+
+def read_agreed(store: ObjectStore, key: str, *before: bytes) -> bytes:
+    """Return an object whose digest nothing names, read until two readings of it agree.
+
+    Args:
+        store: that holds it.
+        key: of the object.
+        before: readings that were taken already.
+
+    Raises:
+        ObjectNotFoundError: there is no such object.
+        IntegrityError: three readings are three different ones.
+    """
+    readings = list(before)
+    for _ in range(3):
+        data = store.get(key)
+        if data in readings:
+            return data
+        readings.append(data)
+    msg = f"{store.uri}/{key} reads differently every time; check the disk and the network"
+    raise IntegrityError(msg)
 
 
 def check_key(key: str) -> str:

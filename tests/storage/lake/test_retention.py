@@ -7,6 +7,7 @@ import pytest
 import toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from meddling import Meddling
 
 from storage.errors import (
     AbandonedError,
@@ -20,7 +21,6 @@ from storage.lake.layout import latest_key
 from storage.lake.log import read_versions, version_log
 from storage.lake.publish import Publisher, agree, find_committed
 from storage.lake.retention import GRACE_PERIOD, UNCOMMITTED_PERIOD, Collector, pin, retract, unpin
-from storage.stores.interface import ObjectStore
 from storage.stores.memory import MemoryStore
 
 NOW = toy.CREATED + timedelta(days=1)
@@ -147,37 +147,6 @@ class TestAbandon:
             ("delete", plan.version)
         ]
         assert publish(lake, "a") != plan.version
-
-
-class Meddling(ObjectStore):
-    """A store in which others act between two steps of whoever uses it."""
-
-    def __init__(self, inner, others):
-        self.inner, self.uri, self.others, self.count = inner, inner.uri, others, 0
-
-    def _step(self):
-        self.count += 1
-        for at, act in self.others:
-            if at == self.count:
-                act()
-
-    def __getattribute__(self, name):
-        if name not in {"get", "open", "put_once", "replace", "stat", "list", "delete"}:
-            return super().__getattribute__(name)
-        inner = getattr(super().__getattribute__("inner"), name)
-
-        def call(*given):
-            result = inner(*given)
-            result = iter([*result]) if name == "list" else result
-            self._step()
-            return result
-
-        return call
-
-    get = open = put_once = replace = stat = list = delete = None
-
-
-Meddling.__abstractmethods__ = frozenset()
 
 
 class Actors:

@@ -69,7 +69,7 @@ def _by_gate(assessed: Assessed, config: GateConfig) -> Choice:
         return Choice(kind="promoted", judged=challenger, reason=reason, draft=draft)
     choice = Choice(kind="blocked", judged=challenger, reason=reason)
     may_step_in = config.on_reject != "stop" or _is_replaced_by_a_person(assessed)
-    if may_step_in and assessed.champion is not None:
+    if may_step_in and (assessed.champion is not None or assessed.is_damaged):
         why_not = _blocking_reason(assessed, config)
         blocked = replace(choice, reason=f"{reason}; {why_not}")
         choice = blocked if why_not else _kept(assessed, reason)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
 from flows.report.page import render
+from flows.report.verdict import JUDGED
 from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
 from gan.errors import DataError, OutdatedError, SnapshotError
 from gan.gate import Judgement, gate_record, in_force, judge
@@ -27,6 +28,7 @@ from storage.errors import ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import promotions, registry
 from storage.lake.damage import read_damage
 from storage.lake.layout import generator_internal_key, generator_report_key
+from storage.records.modalities import words_of
 from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
@@ -244,6 +246,7 @@ class Evaluator:
     def _measure(self, version: str, snapshot_digest: str) -> Measurement:
         """Synthesize from a generator and measure it against the holdout."""
         from gan.device import choose_device
+        from gan.protocols import losses_of
         from gan.randomness import derive
         from gan.report import ReportInputs
 
@@ -260,11 +263,14 @@ class Evaluator:
             evaluation = self._modality.evaluate(
                 fakes, reference, log_likelihood=sampler.log_likelihood
             )
+            losses = losses_of(sampler.codec, self.prepared.records["train"])
+            evaluation = dataclasses.replace(evaluation, losses=losses)
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
+                codec=sampler.codec,
             )
             pictures = self._modality.figures(evaluation, inputs)
         record = read_training_record(job.lake, job.name, version)
@@ -309,10 +315,15 @@ class Evaluator:
             modality=prepared.modality,
             metrics=evaluation.metrics,
             verdict=judgement.verdict,
-            reasons=judgement.reasons,
+            reasons=(*judgement.reasons, *judgement.unjudged),
             events=record.events,
             figures=figures,
-            notes=(*public_notes(prepared), *record.notes, *evaluation.notes),
+            notes=(
+                *public_notes(prepared),
+                *record.notes,
+                *evaluation.notes,
+                *evaluation.losses,
+            ),
             facts={
                 "rows": dict(prepared.rows),
                 "skipped_records": len(prepared.skipped),
@@ -327,6 +338,7 @@ class Evaluator:
                 "candidate_rows": evaluation.candidate_rows,
                 "compared_rows": evaluation.n,
                 "evaluation_seed": evaluation.seed,
+                JUDGED: evaluation.judged(words_of(prepared.modality).records),
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )

@@ -298,6 +298,8 @@ class Published:
     """Of the generator when the version was published."""
     override: Mapping[str, Any] | None
     """by, reason and at, where a person published against the verdict."""
+    composition: tuple[str, ...] = ()
+    """What was re-weighted or conditioned after the verdict, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,6 +392,7 @@ def _published(job: Job, made: SynthesisResult) -> Published:
         existed=made.committed,
         verdict=str(manifest.fields.gate.get("verdict", "-")),
         override=manifest.fields.gate.get("override"),
+        composition=tuple(manifest.fields.composition.get("sentences", ())),
     )
 
 

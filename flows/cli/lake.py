@@ -366,6 +366,7 @@ def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any
         "bytes": manifest.total_bytes,
         "class_counts": [list(pair) for pair in manifest.class_counts],
         "verdict": manifest.fields.gate.get("verdict"),
+        "composition": manifest.fields.composition,
         "override": manifest.fields.gate.get("override"),
         "approval": manifest.fields.gate.get("approval"),
         "generator": manifest.generator,
@@ -376,6 +377,7 @@ def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any
 def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Output) -> None:
     from flows.job import cost_text, how_to_read
     from storage.lake.layout import meta_key
+    from storage.lake.manifest import statements
 
     gate = manifest.fields.gate
     counts = ", ".join(f"{label}: {count:,}" for label, count in manifest.class_counts)
@@ -385,13 +387,14 @@ def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Ou
     if counts:
         output.line(f"Classes    {counts}")
     output.line(f"Verdict    {verdict_text(gate)}")
-    for reason in gate.get("reasons", ()):
-        output.line(f"           {reason}")
+    said = [(reason, ()) for reason in gate.get("reasons", ())]
+    for text, below in (*said, *statements(manifest)):
+        output.line("\n".join([f"           {text}", *(f"             {one}" for one in below)]))
     for word in ("override", "approval"):
         signed = gate.get(word)
         if signed:
-            said = f"{signed['by']}, {signed['at'][:10]}: {signed['reason']}"
-            output.line(f"{word.capitalize():<10} {said}")
+            what = f"{signed['by']}, {signed['at'][:10]}: {signed['reason']}"
+            output.line(f"{word.capitalize():<10} {what}")
     output.line(f"Generator  {manifest.generator}")
     output.line(f"Report     {ref.path(meta_key(one.name, one.version, 'report.html'))}")
     if manifest.fields.cost is not None:

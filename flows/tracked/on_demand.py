@@ -80,7 +80,7 @@ def run_name() -> str:
     return f"{recipe or 'all recipes'}, {scheduled_date():%Y-%m-%d}"
 
 
-Balance = Literal["real", "equal", "fill", "fractions"]
+Balance = Literal["auto", "real", "equal", "fill", "fractions"]
 BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 BudgetSeconds = Annotated[float, Field(gt=0)] | None
 
@@ -95,7 +95,7 @@ def _run_name() -> str:
 def adjust_flow(  # noqa: PLR0913 - the fields of the form
     recipe: RecipeName,
     samples: Annotated[int, titled("Samples", ge=1)] = 10_000,
-    balance: Annotated[Balance, titled("Class balance")] = "equal",
+    balance: Annotated[Balance, titled("Class balance")] = "auto",
     synthesis_seed: Annotated[int | Literal["night"], titled("Seed of the synthesis")] = 0,
     budget_samples: Annotated[BudgetSamples, titled("Budget in samples")] = "auto",
     budget_s: Annotated[BudgetSeconds, titled("Budget in seconds")] = None,
@@ -110,8 +110,9 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
     Args:
         recipe: Name of a deployed recipe, such as `digits`; everything else is as it says.
         samples: Records of the version. `balance: fill` counts for itself and does not use it.
-        balance: real: the shares of the real training data. equal: every class the same. fill:
-            what each class lacks to the size of the largest. fractions: as the recipe says.
+        balance: auto: real for tables, equal for images. real: the shares of the real training
+            data. equal: every class the same. fill: what each class lacks to the size of the
+            largest. fractions: as the recipe says.
         synthesis_seed: Root of all randoms of the synthesis; `night` takes the scheduled date.
         budget_samples: Real records shown before training ends; `auto` lets the preset choose.
         budget_s: Seconds before training ends; with both budgets the first to run out ends it.
@@ -145,6 +146,8 @@ def adjusted(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     raw["seed"] = changes["seed"]
     if changes["balance"] != "fractions":
         synthesis["class_fractions"] = []
+    if changes["balance"] != "fill":
+        synthesis.pop("fill_counts")
     return parse_recipe(raw, where=f"recipe {recipe.name}, adjusted")
 
 

@@ -81,12 +81,18 @@ class ManifestFields:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Source digest, split rule, recipe parts in the keys, seeds, algorithm, library versions."""
     gate: Mapping[str, Any] = field(default_factory=dict)
-    """verdict, reasons, override (None or by, reason, at)."""
+    """verdict, judged (of which records it speaks), reasons, not_judged (what no rule judges, and
+    why), override (None or by, reason, at)."""
     license: str | None = None
     retention: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
     """What the run that wrote this manifest had used by then: wall_s, cpu_s, gpu_s, written_bytes;
     None where an older version of ganmill wrote it."""
+    composition: Mapping[str, Any] = field(default_factory=dict)
+    """What was re-weighted or conditioned after the verdict (`storage.lake.composition`); empty
+    where an older version of ganmill wrote it."""
+    losses: Sequence[str] = ()
+    """What privacy takes from the columns, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +174,8 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         license=raw["license"],
         retention=raw["retention"],
         cost=raw.get("cost"),
+        composition=raw.get("composition", {}),
+        losses=tuple(raw.get("losses", ())),
     )
     return {
         **{name: raw[name] for name in _PLAIN},
@@ -253,6 +261,11 @@ def version_readme(manifest: Manifest) -> bytes:
         + (f", overridden by {override['by']}: {override['reason']}" if override else "")
         + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
         *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        *(
+            line
+            for text, below in statements(manifest)
+            for line in (f"- {text}", *(f"  - {each}" for each in below))
+        ),
         f"- Created: {manifest.created}",
         f"- License: {manifest.fields.license or 'not stated'}",
         "",
@@ -264,6 +277,21 @@ def version_readme(manifest: Manifest) -> bytes:
         lines += ["", f"| class | {word} |", "|---|---|"]
         lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
     return ("\n".join(lines) + "\n").encode()
+
+
+def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
+    """Return of which records the verdict speaks, what it leaves open, and what privacy takes.
+
+    Each is a sentence, or a title with the sentences below it.
+    """
+    gate, fields = manifest.fields.gate, manifest.fields
+    found: list[tuple[str, Sequence[str]]] = [(gate["judged"], ())] if gate.get("judged") else []
+    found += [(text, ()) for text in fields.composition.get("sentences", ())]
+    titled = (
+        ("Measured and not judged", gate.get("not_judged", ())),
+        ("What privacy takes from the columns", fields.losses),
+    )
+    return [*found, *((f"{title}:", texts) for title, texts in titled if texts)]
 
 
 def version_stats(manifest: Manifest) -> bytes:

@@ -88,7 +88,7 @@ HEAD = """\
 #
 #     prefect work-pool create ganmill --type process
 #     prefect deploy --all --prefect-file deployments/prefect.yaml
-#     prefect worker start --pool ganmill
+#     ganmill worker --pool ganmill
 #
 # `ganmill deploy` registers the same ones, and `ganmill deploy --check` says what differs.
 # Made from the recipes by `ganmill deploy --write deployments/prefect.yaml`; change them there.

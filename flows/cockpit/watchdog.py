@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -32,7 +33,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateDetails, StateTy
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import AutomationSort, FlowRunSort
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry, Crashed, Failed
 from prefect.types import DateTime
 
@@ -216,7 +217,9 @@ def leave_note(client: SyncPrefectClient, by: str) -> None:
     value = {"by": by, "at": datetime.now(UTC).isoformat()}
     try:
         client.update_variable(VariableUpdate(name=NOTE, value=value))
-    except ObjectNotFound:
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
         with suppress(ObjectAlreadyExists):
             client.create_variable(VariableCreate(name=NOTE, value=value))
 

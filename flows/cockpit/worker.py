@@ -62,7 +62,7 @@ class WorkerOptions:
 
 def lock_file(work_folder: Path, name: str, pool: str) -> Path:
     """Return the file that a worker of that name locks as long as it lives."""
-    return work_folder / "cockpit" / f"worker-{name}-{pool}.lock".replace(os.sep, "-")
+    return work_folder / "cockpit" / f"worker-{name}-{pool}.lock".replace("/", "-")
 
 
 def is_held(lock: Path) -> bool | None:

@@ -26,15 +26,22 @@ def test_brought_up_twice_it_finds_what_is_there(up):
     assert "GPU limit" not in again.out
 
 
-def test_it_brings_a_gpu_limit_and_automations(up):
+def test_it_brings_a_gpu_limit_and_retires_the_automations_of_earlier_releases(up):
     limit = up.client.get("/v2/concurrency_limits/ganmill-gpu").raise_for_status().json()
     assert (limit["limit"], limit["active"]) == (1, True)
-    known = up.client.post("/automations/filter", json={}).raise_for_status().json()
-    names = {one["name"] for one in known if one["enabled"]}
-    assert {
-        "ganmill: a run without heartbeats is crashed",
-        "ganmill: a crashed run starts again",
-    } <= names
+    old = {
+        "name": "ganmill: a run without heartbeats is crashed",
+        "trigger": {"type": "event", "posture": "Reactive", "expect": ["x"], "threshold": 1},
+        "actions": [{"type": "do-nothing"}],
+    }
+    for one in (old, old | {"name": "ganmill: a night, by Ana"}):
+        up.client.post("/automations/", json=one).raise_for_status()
+    again = up.place.run(*up.words)
+    assert "removed the automation 'ganmill: a run without heartbeats is crashed'" in again.out
+    kept = up.client.post("/automations/filter", json={}).raise_for_status().json()
+    names = {one["name"] for one in kept}
+    assert old["name"] not in names
+    assert "ganmill: a night, by Ana" in names
 
 
 def test_a_run_asked_for_by_the_form_is_done_by_the_worker(up):

@@ -154,10 +154,13 @@ def _start(
         output.line(f"Starting  Prefect at {cockpit.ui} ...")
         started["server"] = local.start_server(cockpit, environment)
     _register(found, pool, output)
+    from flows.cockpit.watchdog import is_watched
     from flows.cockpit.worker import is_at_work
 
     if is_at_work(local.worker_name(), pool, load_settings().work_folder, output.line):
         output.line(f"Found     worker {local.worker_name()}")
+        if not is_watched():
+            output.line(UNWATCHED)
     else:
         started["worker"] = local.start_worker(cockpit, pool, environment)
         output.line(f"Started   worker {local.worker_name()}")

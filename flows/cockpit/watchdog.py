@@ -104,14 +104,15 @@ class Watchdog:
 
     def watch(self, over: threading.Event) -> None:
         """Look again and again until told to end; where the API is away, wait for it."""
-        while not over.wait(self.interval_s):
+        while not over.is_set():
             try:
                 with get_client(sync_client=True) as client:
                     self.look(client)
-            except (HTTPError, ObjectNotFound):  # away, busy, or what was looked at is deleted
-                continue
+            except (HTTPError, ObjectNotFound):
+                pass  # it is away or busy, or what was looked at is deleted
             except Exception as error:  # noqa: BLE001 - the runs of every night depend on this loop
                 self.say(f"looking after the runs failed and goes on: {error!r}")
+            over.wait(self.interval_s)
 
     def look(self, client: SyncPrefectClient) -> None:
         """Look once, and do what is to be done.

@@ -96,19 +96,21 @@ def _beat(attempt: Attempt, over: threading.Event) -> None:
             over.wait(interval_s)
 
 
-def continue_later(attempt: Attempt | None) -> bool:
-    """Hand the run back to the workers; False where its end is somebody else's business.
+def ends_quietly(attempt: Attempt | None) -> bool:
+    """Hand a run that is to stop back to the workers, and say whether its process may just end.
 
-    Whoever cancels has said so before the signal, and a run that was started again, that waits for
-    a person or that has ended is not this process's any more.
+    It may where the run is not this process's any more: it was started again, it waits for a
+    person, or it has ended. False where Prefect is to say how it ended: it is cancelled, or the API
+    cannot be asked.
     """
     if attempt is None or get_intent() is not None:
         return False
     with get_client(sync_client=True) as client, suppress(HTTPError, ObjectNotFound):
         run = client.read_flow_run(attempt.run)
-        is_mine = run.run_count == attempt.number
-        if run.state is None or run.state.type != StateType.RUNNING or not is_mine:
-            return False
+        if run.run_count > attempt.number:
+            return True
+        if run.state is None or run.state.type != StateType.RUNNING:
+            return run.state is not None and run.state.type != StateType.CANCELLING
         again: State[None] = AwaitingRetry(message=STOPPED)
         return client.set_flow_run_state(attempt.run, again).status == SetStateStatus.ACCEPT
     return False

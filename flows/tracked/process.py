@@ -36,7 +36,7 @@ from flows.errors import FlowsError
 from flows.job import Job, Outcome
 from flows.prefect_defaults import FLUSH_S
 from flows.progress import StopSignal
-from flows.tracked.heartbeat import STOPPED, beating, continue_later
+from flows.tracked.heartbeat import STOPPED, beating, ends_quietly
 from gan.errors import GanError, Interrupted
 from storage.errors import StorageError
 
@@ -111,7 +111,7 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
             with beating() if SESSION.get() is None else nullcontext() as attempt:
                 work(*args, **kwargs)
         except TerminationSignal:
-            if continue_later(attempt):
+            if ends_quietly(attempt):
                 raise Abort(STOPPED) from None
             raise
         except EXPECTED as error:

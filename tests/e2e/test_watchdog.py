@@ -12,10 +12,10 @@ from prefect.states import Scheduled
 
 from flows.cockpit import watchdog
 from flows.cockpit.watchdog import LOST, PAUSE_S, Watchdog, is_watched, lose
-from flows.tracked.heartbeat import LABEL, beat_label
+from flows.tracked.heartbeat import LABEL, STOPPED, Attempt, beat_label, ends_quietly
 from storage.stores.settings import Settings
 
-BEAT_S = 10
+BEAT_S = 30
 WINDOW_S = 3 * BEAT_S
 CRASHED = {"type": "CRASHED", "message": "Process exited with status code: -9."}
 SUSPENDED = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
@@ -194,3 +194,30 @@ def test_that_somebody_watches_is_known_at_the_api(watched, monkeypatch):
     assert is_watched()
     monkeypatch.setattr(watchdog, "NOTE_AGE", -watchdog.NOTE_AGE)
     assert not is_watched()
+
+
+def attempt(watched, *, older=0):
+    return Attempt(
+        run=watched.run, number=watched.client.read_flow_run(watched.run).run_count - older
+    )
+
+
+def test_a_run_that_is_stopped_goes_back_to_the_workers(watched):
+    assert ends_quietly(attempt(watched))
+    assert (watched.state["type"], watched.state["message"]) == ("SCHEDULED", STOPPED)
+
+
+def test_a_stop_leaves_a_run_alone_that_waits_for_a_person_or_runs_elsewhere(watched):
+    elsewhere = attempt(watched, older=1)
+    assert ends_quietly(elsewhere)
+    assert watched.state["type"] == "RUNNING"
+    watched.set(**SUSPENDED)
+    assert ends_quietly(attempt(watched))
+    assert watched.state["name"] == "Suspended"
+
+
+def test_the_end_of_a_cancelled_run_is_prefects_business(watched):
+    watched.set(type="CANCELLING")
+    assert not ends_quietly(attempt(watched))
+    assert watched.state["type"] == "CANCELLING"
+    assert not ends_quietly(None)

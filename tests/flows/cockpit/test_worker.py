@@ -1,5 +1,6 @@
 """Whether a worker lives: its lock says so, not the record that Prefect keeps of a dead one."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.cockpit import worker
-from flows.cockpit.worker import held, is_at_work, is_held, lock_file
+from flows.cockpit.worker import StoppingWorker, held, is_at_work, is_held, lock_file
 from flows.errors import EngineError
 
 HOLD = """
@@ -55,6 +56,44 @@ def test_a_worker_that_was_killed_is_dead_at_once_whatever_its_record_says(lock,
     holder.communicate()
     assert record == [HEARD]
     assert not at_work(tmp_path)
+
+
+PATIENT = "import time; print('up', flush=True); time.sleep(600)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {PATIENT}"
+
+
+@pytest.mark.parametrize(
+    ("code", "ended_by"), [(PATIENT, signal.SIGTERM), (STUBBORN, signal.SIGKILL)]
+)
+def test_a_worker_that_stops_asks_its_runs_first_and_kills_who_does_not_end(
+    code, ended_by, monkeypatch
+):
+    monkeypatch.setattr(worker, "GRACE_S", 1.0)
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert run.stdout.readline() == "up\n"
+    stopping = StoppingWorker(work_pool_name="pool")
+
+    async def supervise(task_status):
+        task_status.started(run.pid)
+        while run.poll() is None:
+            await asyncio.sleep(0.02)
+
+    async def work(self, flow_run, configuration, task_status=None):
+        await supervise(task_status)
+
+    async def stop():
+        task = asyncio.create_task(stopping.run(None, None))
+        await asyncio.sleep(0.05)
+        await stopping.end_runs()
+        assert task.done()
+        assert await stopping.get_and_submit_flow_runs() == []
+
+    monkeypatch.setattr(worker.ProcessWorker, "run", work)
+    asyncio.run(stop())
+    assert run.wait() == -ended_by
+    run.stdout.close()
 
 
 def test_where_there_was_never_a_lock_the_record_must_be_heard_again(lock, tmp_path, record):

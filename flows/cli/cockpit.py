@@ -59,10 +59,11 @@ def deploy(location: str | None, *, lake: str | None, check: bool, pool: str) ->
     output, found = Output(), sift_recipes(_location(location), _changes(lake))
     apply_defaults(None)
     from flows.cockpit.deployments import check_api, drift
-    from flows.cockpit.specs import wanted
+    from flows.cockpit.specs import sift_schedules, wanted
     from flows.cockpit.watchdog import is_watched
 
     check_api()
+    found = sift_schedules(found)
     if not check:
         faults = _register(found, pool, output)
         if not is_watched():
@@ -173,10 +174,11 @@ def _register(found: FoundRecipes, pool: str, output: Output) -> int:
         How many recipes could not be registered: each is said, and keeps the deployment it had.
     """
     from flows.cockpit.deployments import ensure_pool, register_all
-    from flows.cockpit.specs import wanted
+    from flows.cockpit.specs import sift_schedules, wanted
     from flows.cockpit.watchdog import remove_automations
     from flows.tracked.gpu_lease import ensure_gpu_limit
 
+    found = sift_schedules(found)
     ensure_pool(pool)
     settings = load_settings()
     if ensure_gpu_limit(settings):

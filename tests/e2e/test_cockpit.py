@@ -2,6 +2,9 @@
 
 import stat
 
+import pytest
+import yaml
+
 from flows.cockpit.local import Cockpit
 
 
@@ -72,6 +75,45 @@ def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe
     path = up.place.folder / "paused.yaml"
     path.write_text(path.read_text().replace("samples: 600", "samples: 700"))
     assert "paused: `recipe.synthesis.samples`" in up.place.run(*words, "--check").out
+
+
+@pytest.mark.full
+def test_one_wrong_recipe_is_left_out_and_keeps_what_it_had(up, small_recipe):
+    mixed = up.place.folder / "mixed"
+    mixed.mkdir()
+    for name in ("first", "last"):
+        recipe = small_recipe | {"name": name, "schedule": {"cron": "0 4 * * *"}}
+        (mixed / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
+    words = ("deploy", "--recipes", "mixed")
+    assert up.place.run(*words).code == 0
+    before = up.deployment("first")
+
+    wrong = (mixed / "first.yaml").read_text().replace("synthesis:", "sinthesis:")
+    (mixed / "first.yaml").write_text(wrong)
+    changed = (mixed / "last.yaml").read_text().replace("samples: 600", "samples: 700")
+    (mixed / "last.yaml").write_text(changed)
+    sentence = "mixed/first.yaml: the key `sinthesis` is unknown; did you mean `synthesis`?"
+    done = up.place.run(*words)
+    assert done.code == 2, done.err
+    (said,) = (line for line in done.out.splitlines() if line.startswith("Left out"))
+    assert sentence in said
+    assert "what was deployed of it before stays" in said
+    assert "Traceback" not in done.out + done.err
+    after = up.deployment("first")
+    assert after["parameters"] == before["parameters"]
+    assert [one["active"] for one in after["schedules"]] == [True]
+    assert up.deployment("last")["parameters"]["recipe"]["synthesis"]["samples"] == 700
+
+    checked = up.place.run(*words, "--check")
+    assert checked.code == 1
+    assert sentence in checked.out
+    assert "first: is deployed and has no recipe here" not in checked.out
+    again = up.place.run("up", "--recipes", "mixed", *up.words[3:])
+    assert again.code == 0, again.err
+    assert sentence in again.out
+    assert up.place.run("deploy", "--recipes", "mixed/first.yaml").code == 2
+    assert up.place.run(*words, "--write", "one.yaml").code == 2
+    assert not (up.place.folder / "one.yaml").exists()
 
 
 def test_an_open_address_gets_a_login_that_only_the_owner_reads(tmp_path):

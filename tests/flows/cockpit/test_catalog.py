@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from flows.cockpit.recipes import find_recipes, sift_recipes
+from flows.cockpit.specs import sift_schedules, wanted
 from flows.errors import RecipeError
 from flows.recipe import ScheduleConfig
 
@@ -96,3 +97,16 @@ def test_a_recipe_that_is_named_alone_must_be_right(tmp_path):
     with pytest.raises(RecipeError, match="the key `sorce` is unknown"):
         sift_recipes(tmp_path / "misspelt.yaml")
     assert not sift_recipes(tmp_path).recipes
+
+
+def test_a_schedule_that_prefect_cannot_read_takes_no_other_with_it(tmp_path):
+    write(tmp_path, "a.yaml", name="a", schedule={"cron": "0 3 * * *"})
+    write(tmp_path, "b.yaml", name="b", schedule={"cron": "99 3 * * *"})
+    found = sift_recipes(tmp_path)
+    sifted = sift_schedules(found)
+    assert [recipe.name for recipe in sifted.recipes] == ["a"]
+    (fault,) = sifted.faults
+    assert fault.name == "b"
+    assert "`schedule.cron` is '99 3 * * *', which Prefect cannot read" in fault.sentence
+    with pytest.raises(RecipeError, match="recipe b: `schedule"):
+        wanted(found.recipes)

@@ -8,12 +8,9 @@ trainer keeps that in a `TrainingRecord` beside it.
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
@@ -22,14 +19,15 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
 from flows.report.page import render
 from flows.report.verdict import JUDGED
-from gan.errors import DataError, OutdatedError
+from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
+from gan.errors import DataError, OutdatedError, SnapshotError
 from gan.gate import Judgement, gate_record, in_force, judge
 from gan.report import Evaluation, Event, Figure, Report
-from storage.digests import canonical_json, sha256_file
-from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.digests import canonical_json
+from storage.errors import ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import promotions, registry
+from storage.lake.damage import read_damage
 from storage.lake.layout import generator_internal_key, generator_report_key
-from storage.records.durable import move_folder
 from storage.records.modalities import words_of
 from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
@@ -37,33 +35,6 @@ from storage.stores.interface import ObjectStore
 if TYPE_CHECKING:
     from gan.modalities import GanModality, Reference
     from gan.sample import Sampler
-
-
-def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
-    """Return the folder of a snapshot, fetched unless it is here already.
-
-    The digest of every file is checked when the snapshot is loaded.
-
-    Raises:
-        IntegrityError: the lake holds another snapshot under that version.
-    """
-    folder = job.work / "generators" / job.name / version
-    index = folder / "snapshot.json"
-    if index.is_file() and sha256_file(index) == snapshot_digest:
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
-        staged = Path(scratch) / version
-        found = registry.fetch_generator(job.lake, job.name, version, staged)
-        if found != snapshot_digest:
-            msg = (
-                f"generator {job.name}/{version} has snapshot digest {found[:12]}, but "
-                f"{snapshot_digest[:12]} was decided on; restore it or train again"
-            )
-            raise IntegrityError(msg)
-        move_folder(staged, folder)
-    return folder
 
 
 FILE = "training.json"
@@ -154,20 +125,33 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     """
     evaluator = Evaluator(job=job, prepared=prepared)
     standing = promotions.standing(job.lake, job.name)
+    check_identity(job, candidate, standing)
     challenger = evaluator.judged(candidate.version, candidate.snapshot_digest)
     champion = standing.champion
+    seen = seen_by_a_person(job, champion)
     if champion is None or champion.version == candidate.version:
-        return Assessed(standing=standing, challenger=challenger, champion=None)
+        return Assessed(standing=standing, challenger=challenger, champion=None, seen=seen)
     rival, is_outdated = None, False
+    damage = read_damage(job.lake, job.name, champion.version)
     try:
-        rival = evaluator.judged(champion.version, champion.snapshot_digest)
+        if damage is None:
+            rival = evaluator.judged(champion.version, champion.snapshot_digest)
+        else:
+            job.reporter.say(f"The champion {champion.version} is damaged: {damage.reason}")
+    except SnapshotDamagedError as error:
+        damage = set_aside(job, error)
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
     except OutdatedError as error:
         job.reporter.say(f"The champion {champion.version} cannot be run any more: {error}")
         is_outdated = True
     return Assessed(
-        standing=standing, challenger=challenger, champion=rival, is_outdated=is_outdated
+        standing=standing,
+        challenger=challenger,
+        champion=rival,
+        is_outdated=is_outdated,
+        is_damaged=damage is not None,
+        seen=seen,
     )
 
 
@@ -299,7 +283,12 @@ class Evaluator:
         from gan.sample import Sampler
 
         folder = local_snapshot(self.job, version, snapshot_digest)
-        return Sampler.load(folder, choose_device(self.job.recipe.training.device))
+        try:
+            return Sampler.load(folder, choose_device(self.job.recipe.training.device))
+        except OutdatedError:
+            raise
+        except SnapshotError as error:  # its digests are right: it was stored like this
+            raise damaged(self.job, version, snapshot_digest, str(error)) from error
 
     def _report(
         self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement

@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.engines.interface import SynthesisRequest, make_engine
 from flows.errors import UnsentError
-from flows.evaluate import local_snapshot, read_training_record
+from flows.evaluate import read_training_record
 from flows.job import (
     Choice,
     Job,
@@ -25,12 +25,16 @@ from flows.job import (
 from flows.keys import run_key, synthesis_part, training_part
 from flows.report.page import render
 from flows.report.verdict import JUDGED, PUBLISHED_ROWS
+from flows.snapshots import local_snapshot
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
+from storage.errors import AccessDeniedError, NotWritableError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.composition import Composition
+from storage.lake.hint import refresh_hint
 from storage.lake.layout import generator_report_key
+from storage.lake.log import read_versions
 from storage.lake.manifest import FileEntry, ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.promotions import Promotion
@@ -46,6 +50,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
     """Make the shards of this generator's version that are not in the lake yet.
 
     Raises:
+        RetractedError: a person took back what this would make again.
         PlanError: balance or format cannot be planned for these classes.
         ConfigError: the generator cannot make rows under these conditions.
         EngineError: the workers keep dying.
@@ -111,8 +116,9 @@ def is_published(job: Job, choice: Choice) -> bool:
     modality = choice.judged.report.modality
     synthesis = resolve(job.recipe.synthesis, modality, job.scheduled)
     key = run_key(job.recipe, synthesis, choice.judged.snapshot_digest)
-    found = datasets.versions(job.lake, job.name)
-    return any(one.version.endswith(f"-{key[:8]}") for one in found)
+    log = read_versions(job.lake, job.name)
+    made = any(one.version.endswith(f"-{key[:8]}") for one in log.visible)
+    return made and log.retracted(key) is None
 
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
@@ -157,13 +163,18 @@ PREVIEW_PER_CLASS = 10
 
 
 def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult) -> Outcome:
-    """Commit the version and announce it; nothing but the announcement when it is there already.
+    """Commit the version and announce it.
+
+    When it is there already, what is missing is made up for: the announcement, and the hint to the
+    newest version, which a process that was killed after its commit leaves behind.
 
     Raises:
         AbandonedError: the version was given up by a collection; plan a new attempt.
         IntegrityError: a shard is missing or is not the planned one.
     """
-    if not made.committed:
+    if made.committed:
+        bring_up_hint(job)
+    else:
         publisher = Publisher(job.lake, made.plan)
         for index, entry in made.entries.items():
             publisher.record(index, entry)
@@ -173,6 +184,18 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
             meter.update(len(made.plan.shards))
     announce(job)
     return outcome_of(job, choice, made)
+
+
+def bring_up_hint(job: Job) -> None:
+    """Bring the hint to the newest version up to the log; in a lake that cannot be written, say so.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    try:
+        refresh_hint(job.lake, job.name)
+    except (NotWritableError, AccessDeniedError) as error:
+        job.reporter.say(f"The hint to the newest version lags, and cannot be brought up: {error}")
 
 
 def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) -> ManifestFields:

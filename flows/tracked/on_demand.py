@@ -32,8 +32,8 @@ from flows.tracked.nightly import (
 )
 from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
-from storage.lake import datasets
 from storage.lake.promotions import Promotion
+from storage.lake.verify import verify
 
 
 def deployed_recipe(name: str) -> Recipe:
@@ -218,6 +218,8 @@ def _summary(kept: Kept) -> Iterable[str]:
     done = len(kept.checkpoints)
     yield f"{len(kept.removals)} removals, checkpoints of {done} finished trainings"
     yield from (f"announced {text}" for text in kept.announced)
+    yield from (f"the hint to the newest version of {name} lags" for name in kept.hints)
+    yield from kept.problems[:REMOVALS_SHOWN]
     yield from (
         f"{each.step} {each.name}/{each.version}: {each.reason}"
         for each in kept.removals[:REMOVALS_SHOWN]
@@ -296,7 +298,7 @@ def verify_flow(
         version: Which one; null takes the latest.
     """
     job = open_named(recipe)
-    problems = datasets.verify(job.lake, job.name, version)
+    problems = verify(job.lake, job.name, version)
     of = f"version {version}" if version else "the latest version"
     if not problems:
         job.reporter.say(f"{of} of {job.name} is as it was committed")

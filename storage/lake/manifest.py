@@ -206,13 +206,21 @@ def _entry(raw: Mapping[str, Any]) -> FileEntry:
     )
 
 
-def root_readme(name: str) -> bytes:
-    """Return the page beside the versions.
+def root_readme(name: str, newest: str | None = None) -> bytes:
+    """Return the page beside the versions; `newest` is the version to be read, None before it is.
 
     It also makes readers fail that are pointed at the folder of versions by mistake: pandas and
     pyarrow try to read it as Parquet and stop, where they would mix all versions without it.
+    Hugging Face's `load_dataset` reads what the front matter names: one version.
     """
     text = f"""\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: {newest or "no-version-yet"}/train-*
+---
 # {name}: synthetic data, in versions
 
 Every folder beside this file is one version. Read one version, never this folder:
@@ -222,9 +230,12 @@ Every folder beside this file is one version. Read one version, never this folde
     frame = pandas.read_parquet("<lake>/" + hint["path"])
 
 A reader that stops here with "Parquet magic bytes not found" was pointed at all versions at once.
+Hugging Face's `load_dataset("<lake>/datasets/{name}")` takes the newest version, which the head of
+this file names, and another one with `data_dir="<version>"`.
 
 - A version in CSV is read file by file; `_meta/<version>/README.md` says how.
-- `_latest.json` names the newest version and may lag for a moment; `_versions/` is the truth.
+- `_latest.json` and this file name the newest version and may lag for a moment; `_versions/` is
+  the truth.
 - `_meta/<version>/manifest.json` lists every file with its sha256 and says where the data is from.
 - A version that is not committed in `_versions/` is not finished: do not read it.
 """

@@ -157,7 +157,7 @@ def recipe_page() -> str:
 
 def _metrics() -> Iterator[str]:
     """Yield one table per modality of the metrics that `gate.bounds` can name."""
-    from gan.gate import limit_texts
+    from gan.bounds import limit_texts
     from gan.modalities import load_modality
     from storage.records.modalities import MODALITIES
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
+from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
-from gan.gate import Alarm, Limit, MetricEntry, pass_bounds
 from gan.images import assess, evaluation
 from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference

@@ -299,8 +299,8 @@ def _subject(metric: Metric) -> str:
 
 def _limit(high: float, low: float) -> str:
     """Return the pass bounds in words."""
-    parts = [f"at most {high:.4g}"] * math.isfinite(high)
-    parts += [f"at least {low:.4g}"] * math.isfinite(low)
+    parts = [f"at least {low:.4g}"] * math.isfinite(low)
+    parts += [f"at most {high:.4g}"] * math.isfinite(high)
     return " and ".join(parts)
 
 

@@ -178,7 +178,7 @@ METRICS = (
                 side="low",
                 bound=0.5,
                 relation="ratio",
-                meaning="of what real images reach less than half: many synthetic images look like "
+                meaning="less than half of what real images reach: many synthetic images look like "
                 "no real one",
             ),
         ),
@@ -194,7 +194,7 @@ METRICS = (
                 side="low",
                 bound=0.5,
                 relation="ratio",
-                meaning="of what real images reach less than half: many kinds of real images are "
+                meaning="less than half of what real images reach: many kinds of real images are "
                 "never made",
             ),
         ),

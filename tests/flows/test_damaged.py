@@ -173,6 +173,12 @@ class TestTrainedAgain:
         assert read_damage(job.lake, "n", plan.version) is not None
         assert _place(job, plan, digest_of(folder)) == (plan, True)
 
+    def test_where_a_policy_forbids_that_the_same_files_are_another_version(self, job, trained):
+        plan, folder = trained
+        set_aside(job.lake, "n", plan.version, damage_of(folder))
+        next_plan, is_known = _place(job, plan, digest_of(folder), may_restore=False)
+        assert (next_plan.version > plan.version, is_known) == (True, False)
+
     def test_a_name_that_shares_the_training_is_not_touched(self, job, trained):
         plan, folder = trained
         put_candidate(job.lake, "m", plan.version, folder)

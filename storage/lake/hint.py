@@ -15,11 +15,12 @@ last two they stay as they are: the README then names no version, so that no rea
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from storage.digests import canonical_json, sha256_hex
-from storage.errors import AccessDeniedError, LakeError, ObjectNotFoundError
+from storage.errors import AccessDeniedError, IntegrityError, LakeError, ObjectNotFoundError
 from storage.lake.layout import (
     commits_folder,
     dataset_readme_key,
@@ -137,13 +138,21 @@ def seen_records(lake: ObjectStore, name: str) -> tuple[SeenRecord, ...]:
     To be read before the log is: else a record that was appended in between seems to be missing.
     """
     try:
-        raw = json.loads(read_agreed(lake, log_seen_key(name)))
+        raw = json.loads(_settled(lake, log_seen_key(name)))
         found = [*raw.get("missing", ()), *([raw["last"]] if "last" in raw else ())]
         return tuple(
             SeenRecord(number=int(one["number"]), sha256=str(one["sha256"])) for one in found
         )
     except (ObjectNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return ()
+
+
+def _settled(lake: ObjectStore, key: str) -> bytes:
+    """Return an object that others may be replacing, as two readings agree on it."""
+    for _ in range(ATTEMPTS):
+        with suppress(IntegrityError):
+            return read_agreed(lake, key)
+    return read_agreed(lake, key)
 
 
 def _missing(

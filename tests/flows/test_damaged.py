@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from deciding import lake_of_two, promote, snapshot_digest
 
+from flows.cli.lake import _generators
 from flows.errors import exit_code
 from flows.job import now
 from flows.maintain import maintain_lake
@@ -14,7 +15,7 @@ from flows.snapshots import local_snapshot
 from flows.train import _place, find_candidate
 from storage.digests import canonical_json, sha256_file, sha256_hex
 from storage.errors import IntegrityError, SnapshotDamagedError
-from storage.lake.damage import Damage, read_damage, restore_candidate, set_aside
+from storage.lake.damage import Damage, damaged_versions, read_damage, restore_candidate, set_aside
 from storage.lake.layout import damaged_key, generator_key, snapshot_key
 from storage.lake.promotions import PromotionDraft, decide, standing
 from storage.lake.registry import (
@@ -123,6 +124,15 @@ class TestSetAside:
         job.lake.put_once(damaged_key("n", plan.version), b"\xff")
         assert read_damage(job.lake, "n", plan.version) is not None
         assert find_candidate(job, KEY) is None
+
+    def test_listings_say_so(self, job, trained):
+        plan, folder = trained
+        promoted(job, plan.version, digest_of(folder))
+        set_aside(job.lake, "n", plan.version, damage_of(folder))
+        assert damaged_versions(job.lake, "n") == {plan.version}
+        shown = {one["version"]: one["standing"] for one in _generators(job.lake, "n")}
+        assert shown[plan.version] == "champion, damaged"
+        assert {*shown.values()} == {"champion, damaged", "candidate"}
 
     def test_its_checkpoints_stay(self, job, trained):
         plan, folder = trained

@@ -2,10 +2,9 @@
 
 It looks at states, not at events, which come late and out of order when a machine is busy. A run
 that is Running and gives no sign of life for three heartbeats is crashed, unless its process holds
-its lock on this machine; one that waits for a
-person, or for anything else, is not looked at. A run that crashed is scheduled again, as the same
-run with the same night, and continues from its checkpoint and the shards that are there; how often
-is bounded by the number of its crashes.
+its lock on this machine; one that waits for a person, or for anything else, is not looked at. A run
+that crashed is scheduled again, as the same run with the same night, and continues from its
+checkpoint and the shards that are there; how often is bounded by the number of its crashes.
 
 Several may watch at once. What is decided here and what the run does meanwhile cannot collide: the
 server takes the first step, Lost, from a run that is Running at that moment and from no other.

@@ -1,12 +1,21 @@
 """Everything that storage raises on purpose.
 
 A message says what is wrong, the value received, and the remedy, in one sentence. The exit code of
-an error is that of its children too.
+an error is that of its children too. A refusal that knows which settings of the recipe remedy it
+says them as data too (`proposals`): `ganmill init` applies them, `ganmill check` looks past them.
 """
+
+from collections.abc import Sequence
+
+from storage.records.proposal import Proposal
 
 
 class StorageError(Exception):
     """Root of all others."""
+
+    def __init__(self, *args: object, proposals: Sequence[Proposal] = ()) -> None:
+        super().__init__(*args)
+        self.proposals = tuple(proposals)
 
 
 class LakeError(StorageError):

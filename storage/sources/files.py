@@ -84,6 +84,13 @@ class SourceFiles:
     """Files below the source that were not chosen, counted by suffix or by what they are."""
     beside: tuple[ObjectInfo, ...] = ()
     """Those of them that may describe the others: neither hidden nor excluded."""
+    described_by: ObjectInfo | None = None
+    """The file of `source.labels`: not one of `files`, and read like them."""
+
+    @property
+    def read(self) -> tuple[ObjectInfo, ...]:
+        """All that decides the records."""
+        return (*self.files, self.described_by) if self.described_by else self.files
 
     @property
     def ignored(self) -> int:
@@ -125,7 +132,7 @@ def verify_files(found: SourceFiles) -> None:
     """
     few = len(found.files) <= _FEW_FILES
     now = {} if few else {info.key: info for info in found.store.list()}
-    for info in found.files:
+    for info in found.read:
         if (found.store.stat(info.key) if few else now.get(info.key)) != info:
             raise changed(found.uri, info.key)
 

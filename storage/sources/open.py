@@ -24,6 +24,9 @@ from storage.stores.settings import StorageProfile, load_profile
 EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
+READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits"})
+"""Settings that only some sources know."""
+
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _COMMON_SUFFIX: Final = re.compile(r"(\.[a-z0-9]{1,5}){1,2}")
 _OF_SYSTEMS: Final = frozenset(
@@ -52,8 +55,22 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
             f"{config.modality!r}; set it to auto or name another source."
         )
         raise SourceError(msg)
+    _check_used(config, source)
     source.check(config)
     return source
+
+
+def _check_used(config: SourceConfig, source: Source) -> None:
+    """Check that this source reads what the recipe sets of what only some sources read."""
+    fields = type(config).model_fields
+    for name in sorted(READ_BY_SOME - source.reads_settings):
+        value = getattr(config, name)
+        if value != fields[name].default:
+            msg = (
+                f"source.{name} {value!r} has no effect on the source {config.uri!r} of "
+                f"{source.modality} ({type(source).__name__}); remove it."
+            )
+            raise SourceError(msg)
 
 
 def _open_example(uri: str) -> Source:
@@ -149,7 +166,22 @@ def find_files(
         kind=kind,
         left_out=dict(left_out.most_common()),
         beside=tuple(sorted(beside, key=lambda info: info.key)),
+        described_by=None if config.labels is None else _label_file(config, store, beside),
     )
+
+
+def _label_file(
+    config: SourceConfig, store: ObjectStore, beside: Sequence[ObjectInfo]
+) -> ObjectInfo:
+    info = store.stat(config.labels or "")
+    if info is None:
+        there = ", ".join(repr(one.key) for one in beside[:3]) or "no other file"
+        msg = (
+            f"There is no label file {config.labels!r} in the source {config.uri!r}, which holds "
+            f"{there} beside the records; correct source.labels, a path below the source."
+        )
+        raise SourceError(msg)
+    return info
 
 
 def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:

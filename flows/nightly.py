@@ -36,6 +36,7 @@ from flows.job import (
 from flows.keys import train_key
 from flows.publish import announce, announce_blocked, is_published, publish, synthesize
 from flows.train import find_candidate, train, watch, young_champion
+from flows.unused import unused_settings
 from storage.errors import AbandonedError, PromotionConflictError
 from storage.lake import promotions
 from storage.lake.registry import Ownership, claim, read_owner
@@ -59,7 +60,7 @@ def prepare(job: Job) -> Prepared:
             progress=meter.update,
         )
         meter.update(sum(prepared.rows.values()))
-    for note in prepared.notes:
+    for note in (*prepared.notes, *unused_settings(recipe, prepared)):
         job.reporter.say(f"  {note}")
     return prepared
 

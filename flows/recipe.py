@@ -22,8 +22,11 @@ from flows.errors import RecipeError
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
 from storage.lake.synthesis import SynthesisConfig
+from storage.records.proposal import Proposal
 from storage.sources.config import SourceConfig
 
+NAMED_LISTS = frozenset({"columns"})
+"""Settings that are lists of entries with a name."""
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5
 
@@ -193,6 +196,24 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
             msg = f"--set {change}: `{key}` holds a plain value and has no keys below it"
             raise RecipeError(msg)
     place[keys[-1]] = value
+
+
+def apply_proposal(raw: dict[str, Any], proposal: Proposal) -> None:
+    """Set what is proposed in place; an entry of a list is merged with that of its name."""
+    *keys, last = proposal.setting.split(".")
+    place = raw
+    for key in keys:
+        place[key] = place.get(key) or {}
+        place = place[key]
+    if last not in NAMED_LISTS:
+        place[last] = proposal.value
+        return
+    entries = list(place.get(last) or [])
+    old = next((one for one in entries if one["name"] == proposal.value["name"]), None)
+    if old is None:
+        place[last] = [*entries, proposal.value]
+    else:
+        place[last] = [old | proposal.value if one is old else one for one in entries]
 
 
 def explain(error: ValidationError) -> str:

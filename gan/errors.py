@@ -9,12 +9,21 @@ GanError
 ├── SnapshotError        a snapshot is incomplete, tampered with, or of another version (exit 5)
 └── Interrupted          training was asked to stop; the last checkpoint is complete (exit 130)
 
-A message says what is wrong, the value received, and the remedy, in one sentence.
+A message says what is wrong, the value received, and the remedy, in one sentence. A refusal that
+knows which settings of the recipe remedy it says them as data too (`proposals`).
 """
+
+from collections.abc import Sequence
+
+from storage.records.proposal import Proposal
 
 
 class GanError(Exception):
     """Root of the tree."""
+
+    def __init__(self, *args: object, proposals: Sequence[Proposal] = ()) -> None:
+        super().__init__(*args)
+        self.proposals = tuple(proposals)
 
 
 class ConfigError(GanError):

@@ -81,12 +81,14 @@ def init(
     uri: Annotated[str, typer.Argument(metavar="URI", help="Folder, table file, glob, s3://…")],
     label: Annotated[str | None, typer.Option(help="Label column, or name for the class.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of generator and data set.")] = None,
+    *,
+    nightly: Annotated[bool, typer.Option("--nightly", help="With a schedule.")] = False,
     changes: Changes = None,
 ) -> int:
     """Print a commented recipe made from the data."""
     from flows.cli.init import show_recipe
 
-    return show_recipe(uri, label=label, name=name, changes=changes or ())
+    return show_recipe(uri, label=label, name=name, changes=changes or (), nightly=nightly)
 
 
 @app.command()

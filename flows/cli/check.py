@@ -1,5 +1,6 @@
 """`ganmill check`: what a recipe would do with its data, without doing it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
@@ -12,9 +13,11 @@ from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
 from flows.publish import record_kind
-from flows.recipe import Recipe, load_recipe
+from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.train import fit_and_resolve
-from storage.errors import LakeError
+from flows.unused import unused_settings
+from gan.errors import GanError
+from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve_seed
 from storage.records.schema import read_table_metadata
@@ -26,22 +29,57 @@ from storage.stores.settings import StorageProfile
 
 UNKNOWN = "0" * 64
 """In place of the digests that exist only after training."""
+REFUSALS = (StorageError, GanError)
+"""What may say which settings would remedy it."""
+MOST_OBSTACLES = 20
 LAKE_DEADLINE_S = 3.0
 """A check goes on without a lake that does not answer."""
 
 
 def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
-    """Validate, read the source, and show counts and plan; the lake is asked for the owner only."""
-    output = Output()
-    with opened(load_recipe(path, changes)) as job:
+    """Validate, read the source, and show counts and plan; the lake is asked for the owner only.
+
+    Raises:
+        StorageError, GanError: the recipe and the data do not go together; the message names all
+            obstacles that can be seen.
+    """
+    output, recipe = Output(), load_recipe(path, changes)
+    with opened(recipe) as job:
         owner = _owner(job)
-        found = describe(job, prepare(job)) | {"owner": owner}
+        try:
+            found = describe(job, prepare(job)) | {"owner": owner}
+        except REFUSALS as error:
+            further = further_obstacles(recipe, error)
+            if not further:
+                raise
+            msg = " Behind that: ".join([str(error), *further])
+            raise type(error)(msg, proposals=error.proposals) from error
     if as_json:
         output.json(found)
         return DONE
     write_check(found, output)
     output.line(f"Next      ganmill run {path}")
     return DONE
+
+
+def further_obstacles(recipe: Recipe, error: StorageError | GanError) -> list[str]:
+    """Return what is in the way behind a refusal whose remedy is known, as far as can be seen."""
+    raw, further = recipe.model_dump(mode="json"), list[str]()
+    while error.proposals and len(further) < MOST_OBSTACLES:
+        before = json.dumps(raw)
+        for proposal in error.proposals:
+            apply_proposal(raw, proposal)
+        if json.dumps(raw) == before:
+            break
+        try:
+            with opened(parse_recipe(raw)) as job:
+                describe(job, prepare(job))
+        except REFUSALS as other:
+            error = other
+            further.append(str(other))
+        else:
+            break
+    return further
 
 
 def _owner(job: Job) -> str | None:
@@ -75,7 +113,11 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *training_notes(recipe, prepared, plan)],
+        "notes": [
+            *prepared.notes,
+            *unused_settings(recipe, prepared),
+            *training_notes(recipe, prepared, plan),
+        ],
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),

@@ -1,117 +1,159 @@
 """`ganmill init`: a commented recipe made from the data.
 
-The source is opened and surveyed, the recipe that follows is tried as `ganmill check` would, and
-written as YAML with the reason of every choice. Kinds of data differ in their survey alone, which
-is found by the class of the source (`survey`); a kind without one gets the general one.
+The source is opened and surveyed by the builder of its modality, the recipe that follows is tried
+as `ganmill check` would, and what a refusal proposes goes into the recipe until nothing is in the
+way. It is written as YAML with the reason of every choice.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import singledispatch
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import yaml
 
-from flows.cli.check import describe
+from flows.cli.check import REFUSALS, describe
 from flows.cli.output import Output
-from flows.errors import DONE, RecipeError
+from flows.errors import DONE
 from flows.job import opened
 from flows.nightly import prepare
-from flows.recipe import Recipe, apply_change, parse_recipe
-from storage.errors import SourceError
-from storage.records.schema import Column
-from storage.sources.builder import Source
-from storage.sources.config import CsvConfig
-from storage.sources.images.source import ImageSource
+from flows.recipe import Recipe, apply_change, apply_proposal, parse_recipe
+from storage.errors import LakeError, SourceError
+from storage.records.proposal import Proposal
+from storage.sources.builder import load_builder
 from storage.sources.open import open_source
-from storage.sources.tables.dialect import KEY, Dialect
-from storage.sources.tables.kinds import Finding, infer, infer_kind
-from storage.sources.tables.source import TableSource
-from storage.sources.tables.suggest import (
-    PersonalDataSuggestion,
-    Suggestion,
-    suggest_constraints,
-    suggest_personal_data,
-)
+from storage.sources.survey import Survey
 
-LABELS: Final = (
-    "label", "labels", "class", "target", "y", "outcome", "diagnosis", "churn", "churned",
-    "survived", "default", "fraud", "is_fraud", "response", "category",
-)  # fmt: skip
-"""Columns that are taken for the label, in this order."""
+T = TypeVar("T")
 SHOWN_CLASSES: Final = 12
-
-_NEVER_LABELS: Final = frozenset({"key", "text", "constant", "date", "time", "timestamp"})
-_CLASSES: Final = frozenset({"category", "boolean", "integer"})
-_FEW_LEVELS: Final = 20
-_LEAST_ROWS: Final = 10
-_MOST_MISSING: Final = 0.01
-_SYMBOLS: Final = {"9": 10, "a": 26, "A": 26, "f": 16, "F": 16}
-"""Symbol of a key's form → how many characters it stands for."""
+NIGHTLY: Final = ("schedule.cron=0 3 * * *", "synthesis.seed=night")
+"""Changes of a recipe that runs by itself, each night's version a new one."""
+MOST_TRIES: Final = 30
+"""So often is what a refusal proposes tried before it is taken for the last word."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
-    """What is proposed for a source, and why."""
+class Draft:
+    """A recipe that `ganmill check` accepts, and how it came about."""
 
-    label: str | None
-    label_why: str
-    source: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the recipe's `source`, besides its URI and label."""
-    synthesis: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the recipe's `synthesis`."""
-    facts: tuple[str, ...] = ()
-    """Sentences for the head of the recipe."""
-    lines: tuple[str, ...] = ()
-    """YAML below `source`."""
-    formats: str = "others: see docs/recipe.md"
-    """Comment on `output.format`."""
+    recipe: Recipe
+    survey: Survey
+    proposals: tuple[Proposal, ...]
+    """In the order in which they were made; of one setting the last one holds."""
+    said: frozenset[str]
+    """Settings that the user gave."""
+    described: Mapping[str, Any]
+    """What `ganmill check` finds in the data by this recipe."""
 
 
 def show_recipe(
-    uri: str, *, label: str | None, name: str | None, changes: Sequence[str] = ()
+    uri: str,
+    *,
+    label: str | None,
+    name: str | None,
+    changes: Sequence[str] = (),
+    nightly: bool = False,
 ) -> int:
-    """Read the source, then print a recipe that `ganmill run` accepts.
+    """Read the source, then print a recipe that `ganmill check` accepts.
 
-    `label` is a column, or the name for the class of image folders. The changes are about
-    `source.csv`, where a table says something in two ways.
+    `label` is a column, or the name for the class of image folders. The changes are settings that
+    the recipe shall have whatever the data propose; `nightly` adds a schedule and a seed that is
+    new every night.
 
     Raises:
-        SourceError: the source is missing, unfit, or says something in two ways.
-        RecipeError: a change is about something else than `source.csv`.
+        SourceError: the source is missing, or unfit whatever a recipe says.
+        RecipeError: a change is not one of a setting.
     """
-    asked = {"uri": uri, "label": None, "csv": _csv_changes(changes)}
-    source = open_source(parse_recipe({"name": "init", "source": asked}).source)
-    raw = {"name": name or guess_name(uri, source.modality), "source": asked}
-    found = survey(source, parse_recipe(raw, where="init"))
-    if label:
-        found = replace(found, label=label, label_why="as you said")
-    try:
-        described = _described(_recipe(raw, found))
-    except SourceError as error:
-        if label or found.label is None:
-            raise
-        found = replace(found, label=None, label_why=f"{found.label} was tried: {error}")
-        described = _described(_recipe(raw, found))
-    Output().line(_text(_recipe(raw, found), found, described))
+    wanted = (*NIGHTLY, *changes) if nightly else changes
+    Output().line(write_recipe(draft_recipe(uri, label=label, name=name, changes=wanted)))
     return DONE
 
 
-def _csv_changes(changes: Sequence[str]) -> dict[str, Any]:
-    raw: dict[str, Any] = {"source": {"csv": {}}}
+def draft_recipe(
+    uri: str, *, label: str | None, name: str | None, changes: Sequence[str] = ()
+) -> Draft:
+    """Return the recipe that the data propose, and that nothing is in the way of."""
+    asked: dict[str, Any] = {"name": name or "init", "source": {"uri": uri, "label": label}}
     for change in changes:
-        if not change.startswith("source.csv."):
-            msg = f"init takes --set for source.csv alone, not {change!r}; edit what it prints"
-            raise RecipeError(msg)
-        apply_change(raw, change)
-    csv: dict[str, Any] = raw["source"]["csv"]
-    return csv
+        apply_change(asked, change)
+    said = {change.partition("=")[0].strip() for change in changes}
+    said |= {"source.label"} if label else set()
+    proposals: list[Proposal] = []
+
+    def past_obstacles(step: Callable[[Recipe], T], *, last: Sequence[Proposal] = ()) -> T:
+        """Do a step; what its refusals propose goes into the recipe, `last` when they do not."""
+        for _ in range(MOST_TRIES):
+            try:
+                return step(_with(asked, proposals))
+            except REFUSALS as error:
+                new = _new(error.proposals, proposals, said)
+                if not new:
+                    tried = [replace(one, why=f"its label was tried: {error}") for one in last]
+                    new = _new(tried, proposals, said)
+                if not new or isinstance(error, LakeError):
+                    raise
+                proposals.extend(new)
+        msg = f"the proposals for {uri!r} contradict each other, at last {proposals[-1]}"
+        raise SourceError(msg)
+
+    modality, survey = past_obstacles(_survey)
+    if asked["name"] == "init":
+        asked["name"] = guess_name(uri, modality)
+    proposals = [*_new(_surveyed(survey), proposals, said), *proposals]
+    described = past_obstacles(_described, last=_unlabelled(survey))
+    return Draft(
+        recipe=_with(asked, proposals),
+        survey=survey,
+        proposals=tuple(proposals),
+        said=frozenset(said),
+        described=described,
+    )
+
+
+def _survey(recipe: Recipe) -> tuple[str, Survey]:
+    source = open_source(recipe.source)
+    builder = load_builder(source.modality)
+    return source.modality, builder.survey(source, recipe.source, recipe.privacy.min_group)
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    """Return what `ganmill check` finds in the data by this recipe."""
+    with opened(recipe) as job:
+        return describe(job, prepare(job))
+
+
+def _with(asked: Mapping[str, Any], proposals: Sequence[Proposal]) -> Recipe:
+    raw: dict[str, Any] = json.loads(json.dumps(asked, default=str))
+    for proposal in proposals:
+        apply_proposal(raw, proposal)
+    return parse_recipe(raw, where="init")
+
+
+def _surveyed(survey: Survey) -> list[Proposal]:
+    label = Proposal(setting="source.label", value=survey.label, why=survey.label_why)
+    balance = "real" if survey.label is None or survey.columns else "equal"
+    shares = Proposal(setting="synthesis.balance", value=balance, why="")
+    return [label, shares, *survey.proposals]
+
+
+def _unlabelled(survey: Survey) -> list[Proposal]:
+    """Return what is tried when a refusal has no remedy: the guessed label may be its cause."""
+    if survey.label is None:
+        return []
+    return [
+        Proposal(setting="source.label", value=None, why=""),
+        Proposal(setting="synthesis.balance", value="real", why=""),
+    ]
+
+
+def _new(made: Sequence[Proposal], before: Sequence[Proposal], said: set[str]) -> list[Proposal]:
+    """Return the proposals that would change something, and nothing that the user said."""
+    known = [(one.setting, one.value) for one in before]
+    return [
+        one for one in made if one.setting not in said and (one.setting, one.value) not in known
+    ]
 
 
 def guess_name(uri: str, otherwise: str) -> str:
@@ -123,213 +165,150 @@ def guess_name(uri: str, otherwise: str) -> str:
     return words[:63].strip("-") or otherwise
 
 
-def _recipe(raw: Mapping[str, Any], found: Survey) -> Recipe:
-    balance = {"balance": "real" if found.label is None else "equal"}
-    source = {**raw["source"], **found.source, "label": found.label}
-    whole = {**raw, "source": source, "synthesis": {**balance, **found.synthesis}}
-    return parse_recipe(whole, where="init")
-
-
-def _described(recipe: Recipe) -> dict[str, Any]:
-    """Return what `ganmill check` finds in the data by this recipe."""
-    with opened(recipe) as job:
-        return describe(job, prepare(job))
-
-
-@singledispatch
-def survey(source: Source, recipe: Recipe) -> Survey:  # noqa: ARG001 - others look at it
-    """Return what is proposed for the source of a recipe that names no label.
-
-    Raises:
-        SourceError: the source is unfit, or says something in two ways.
-    """
-    return _label_by_name(source)
-
-
-@survey.register
-def _survey_images(source: ImageSource, recipe: Recipe) -> Survey:  # noqa: ARG001 - the signature
-    formats = "PNG in Parquet; parquet-raw: plain pixels"
-    if source.description.kind == "folder":
-        return Survey(label="label", label_why="the folder an image is in", formats=formats)
-    return replace(_label_by_name(source), formats=formats)
-
-
-def _label_by_name(source: Source) -> Survey:
-    columns = source.description.columns
-    for column in LABELS:
-        if column in columns:
-            return Survey(label=column, label_why="guessed by its name")
-    why = f"no column is called {', '.join(LABELS[:4])} …; the columns are "
-    return Survey(label=None, label_why=why + (", ".join(columns) or "none"))
-
-
-@survey.register
-def _survey_table(source: TableSource, recipe: Recipe) -> Survey:
-    read = source.read()
-    empty = {
-        title: Finding(kind="text", why="no value in any row")
-        for title, column in zip(read.table.column_names, read.table.columns, strict=True)
-        if column.null_count == len(column)
+def write_recipe(draft: Draft) -> str:
+    """Return the YAML, with what was found in the data in its head."""
+    raw = draft.recipe.model_dump(mode="json")
+    why = {one.setting: one.why for one in draft.proposals}
+    why |= dict.fromkeys(draft.said, "as you said")
+    survey, shown = draft.survey, _settings(raw, draft)
+    comments = COMMENTS | {"output.format": survey.formats}
+    comments |= {setting: text for setting, text in why.items() if text}
+    lines = [f"# {line}".rstrip() for line in _head(draft, why)]
+    if draft.recipe.source.label is not None:
+        comments["source.label"] += "; null = none"
+    lines += ["", *_tree(shown, comments)]
+    if not draft.recipe.schedule.cron:
+        lines[-1:-1] = SCHEDULE
+    blocks = {
+        "source:": [*_detected_lines(survey, raw), *_column_lines(draft), *_likely_lines(survey)]
     }
-    table = read.table.drop_columns(list(empty))
-    kinds = {title: infer_kind(title, table.column(title)) for title in table.column_names}
-    texts = {title: one for title, one in kinds.items() if one.kind == "text"}
-    kept = table.drop_columns(list(texts))
-    label, why = guess_label(kept, {title: kinds[title].kind for title in kept.column_names})
-    columns = infer(kept, recipe.source, recipe.privacy.min_group).columns
-    dropped = {**texts, **empty}
-    samples = min(recipe.synthesis.samples, *map(_capacity, columns))
-    personal, text = suggest_personal_data(table), read.metadata.get(KEY)
-    dialect = None if text is None else Dialect.from_json(text)
-    return Survey(
-        label=label,
-        label_why=why,
-        source={"columns": [{"name": t, "kind": "text", "text": "drop"} for t in dropped]},
-        synthesis={"balance": "real", "samples": samples},
-        facts=_table_facts(dialect, personal),
-        lines=(
-            *_csv_lines(dialect, recipe.source.csv),
-            *_column_lines(columns, dropped, personal),
-            *_constraint_lines(suggest_constraints(table, columns)),
-        ),
-        formats="or csv: written as the source is",
-    )
+    return "\n".join(_with_blocks(lines, blocks))
 
 
-def guess_label(table: pa.Table, kinds: Mapping[str, str]) -> tuple[str | None, str]:
-    """Return the column that is probably predicted, None when there is none, and why."""
-    fit = [name for name, kind in kinds.items() if kind not in _NEVER_LABELS]
-    fit = [name for name in fit if table.column(name).null_count <= _MOST_MISSING * len(table)]
-    by_name = {name.lower(): name for name in reversed(fit)}
-    for wanted in LABELS:
-        name = by_name.get(wanted)
-        if name is not None and _large_classes(table.column(name), kinds[name]):
-            return name, "guessed by its name"
-    last = table.column_names[-1]
-    if last in fit and kinds[last] in _CLASSES:
-        levels = pc.count_distinct(table.column(last)).as_py()
-        if 2 <= levels <= _FEW_LEVELS and _large_classes(table.column(last), kinds[last]):
-            return last, f"guessed: the last column, with {levels} values"
-    return None, "no column looks like one; name the one that a model would predict"
+COMMENTS: Final = {
+    "source.confidential": "false: reports may show real records beside synthetic ones",
+    "training.budget_samples": "real records shown; or budget_s",
+    "training.device": "cuda when there is one, else cpu",
+    "gate.on_reject": "when refused; or stop: publish nothing; or ask a person",
+    "synthesis.balance": "real | equal | fill (what each class lacks) | fractions",
+    "synthesis.seed": "or night: the date, a new version every night",
+    "output.lake": "or s3://bucket/prefix",
+}
+"""Setting → its comment, where the data propose nothing."""
+
+SCHEDULE: Final = (
+    "# schedule:    # every night, once deployed; with seed: night each is a new version",
+    "#   cron: 0 3 * * *",
+)
+SHOWN: Final = (
+    "name",
+    "source.uri",
+    "source.label",
+    "source.confidential",
+    "training.budget_samples",
+    "training.device",
+    "gate.on_reject",
+    "synthesis.samples",
+    "synthesis.balance",
+    "synthesis.seed",
+    "output.lake",
+    "output.format",
+    "seed",
+)
+"""Settings that every printed recipe shows, in its order."""
 
 
-def _large_classes(column: pa.ChunkedArray, kind: str) -> bool:
-    """Whether every class has rows enough; columns of quantities have no classes."""
-    counts = pc.value_counts(column.drop_null()).field("counts")
-    if len(counts) < 2 or kind not in _CLASSES or len(counts) > _FEW_LEVELS:
-        return len(counts) >= 2
-    return bool(pc.min(counts).as_py() >= _LEAST_ROWS)
+def _settings(raw: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
+    """Return setting → value of what the recipe shows, each section's settings together."""
+    settings = [*SHOWN, *sorted(draft.said), *(one.setting for one in draft.proposals)]
+    sections = list(dict.fromkeys(setting.partition(".")[0] for setting in settings))
+    sections.sort(key=lambda name: [*raw].index(name) if name != "seed" else len(raw))
+    ordered = [one for name in sections for one in settings if one.partition(".")[0] == name]
+    shown = {}
+    for setting in dict.fromkeys(ordered):
+        value: Any = raw
+        for key in setting.split("."):
+            value = value[key]
+        if setting != "source.columns":
+            shown[setting] = value
+    return shown
 
 
-def _capacity(column: Column) -> int:
-    """Return how many different keys a form has; for all other columns more than anyone asks."""
-    if column.kind != "key" or column.form is None:
-        return 2**62
-    places = re.sub(r"\\.", "", column.form)
-    return prod(_SYMBOLS.get(symbol, 1) for symbol in places)
-
-
-def _table_facts(
-    dialect: Dialect | None, personal: Sequence[PersonalDataSuggestion]
-) -> tuple[str, ...]:
-    facts = [] if dialect is None else [dialect.describe()]
-    if personal:
-        facts.append("may be personal (names and shapes of values were looked at, no more):")
-        facts += [f"  {one.column}: {one.what}, {one.why}" for one in personal]
-    return tuple(facts)
-
-
-def _csv_lines(dialect: Dialect | None, said: CsvConfig) -> list[str]:
-    """Return what the user said of the CSV, and what was detected, commented out."""
-    if dialect is None:
-        return []
-    formats = list(dict.fromkeys(dialect.date_formats.values()))
-    found: dict[str, Any] = {
-        "delimiter": dialect.delimiter,
-        "encoding": dialect.encoding,
-        "decimal": dialect.decimal,
-        "nulls": list(dialect.nulls),
-    }
-    if len(formats) == 1:
-        found["date_format"] = formats[0]
-    asked = said.model_dump(mode="json", exclude_none=True)
-    lines = ["  csv:    # how the files are written" if asked else "  # csv:    # as detected"]
-    lines += [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in asked.items()]
-    mark = "    # " if asked else "  #   "
-    for key, value in found.items():
-        if key not in asked:
-            lines.append(f"{mark}{key}: {json.dumps(value, ensure_ascii=False)}")
+def _tree(shown: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:
+    """Return settings as nested YAML, with comments."""
+    lines: list[str] = []
+    place: list[str] = []
+    for setting, value in shown.items():
+        keys = setting.split(".")
+        same = next((i for i, key in enumerate(keys[:-1]) if place[i : i + 1] != [key]), None)
+        opened_from = len(keys) - 1 if same is None else same
+        lines += [f"{'  ' * i}{keys[i]}:" for i in range(opened_from, len(keys) - 1)]
+        place = keys[:-1]
+        comment = f"    # {comments[setting]}" if setting in comments else ""
+        lines.append(f"{'  ' * len(place)}{keys[-1]}: {_scalar(value)}{comment}")
     return lines
 
 
-def _column_lines(
-    columns: Sequence[Column],
-    dropped: Mapping[str, Finding],
-    personal: Sequence[PersonalDataSuggestion],
-) -> list[str]:
-    remarks = {one.column: f"; may be personal: {one.what}" for one in personal}
-    lines = ["  columns:    # kind: auto, or no line at all, infers it again"]
-    for column in columns:
-        form = f", new ones of the form {column.form}" if column.kind == "key" else ""
-        why = f"{column.why}{form}{remarks.get(column.name, '')}"
-        lines.append(f"    - {_flow({'name': column.name, 'kind': column.kind})}    # {why}")
-    for name, finding in dropped.items():
-        remedy = "" if finding.why.startswith("no value") else "; pattern fills it by its form"
-        why = f"left out: {finding.why}{remedy}{remarks.get(name, '')}"
-        lines.append(f"    - {_flow({'name': name, 'kind': 'text', 'text': 'drop'})}    # {why}")
-    return lines
+def _with_blocks(lines: Sequence[str], blocks: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the lines with each block at the end of the section that its key opens."""
+    result: list[str] = []
+    waiting: Sequence[str] = ()
+    for line in lines:
+        if not line.startswith(" "):
+            result += waiting
+            waiting = blocks.get(line, ())
+        result.append(line)
+    return [*result, *waiting]
 
 
-def _constraint_lines(likely: Sequence[Suggestion]) -> list[str]:
-    if not likely:
+def _detected_lines(survey: Survey, raw: Mapping[str, Any]) -> list[str]:
+    """Return what was detected of the CSV and not said, commented out."""
+    csv = raw["source"]["csv"]
+    found = {key: value for key, value in survey.detected.items() if csv[key] is None}
+    lines = ["  # csv:    # as detected"] if found else []
+    quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in found.items()}
+    return [*lines, *(f"  #   {key}: {text}" for key, text in quoted.items())]
+
+
+def _column_lines(draft: Draft) -> list[str]:
+    """Return what every column is: those that stay as surveyed, then what is proposed."""
+    proposed = {
+        one.value["name"]: one.why for one in draft.proposals if one.setting == "source.columns"
+    }
+    said = {one.name: one for one in draft.recipe.source.columns}
+    entries = [
+        ({"name": column.name, "kind": column.kind}, column.why)
+        for column in draft.survey.columns
+        if column.name not in said
+    ]
+    for name, column in said.items():
+        entry = column.model_dump(mode="json", exclude_defaults=True)
+        entries.append((entry, proposed.get(name, "as you said")))
+    lines = ["  columns:    # kind: auto, or no line at all, infers it again"] if entries else []
+    return [*lines, *(f"    - {_flow(entry)}    # {why}" for entry, why in entries)]
+
+
+def _likely_lines(survey: Survey) -> list[str]:
+    if not survey.likely:
         return []
     lines = ["  # constraints:    # these hold in all rows; uncomment what must hold in new ones"]
-    for constraint, why in likely:
+    for constraint, why in survey.likely:
         keys = {"kind": constraint.kind, "columns": list(constraint.columns)}
         lines.append(f"  #   - {_flow(keys)}    # {why}")
     return lines
 
 
-def _text(recipe: Recipe, found: Survey, described: Mapping[str, Any]) -> str:
-    """Return the YAML, with what was found in the data in its head."""
-    label = f"{found.label_why}; null = none" if found.label else found.label_why
+def _head(draft: Draft, why: Mapping[str, str]) -> list[str]:
+    found, label = draft.described, draft.recipe.source.label
+    plan = found["plan"]
     lines = [
-        *(f"# {line}".rstrip() for line in _head(found, described)),
-        "",
-        f"name: {_scalar(recipe.name)}",
-        "source:",
-        f"  uri: {_scalar(recipe.source.uri)}",
-        f"  label: {_scalar(found.label)}    # {label}",
-        "  confidential: true    # false: reports may show real records beside synthetic ones",
-        *found.lines,
-        "training:",
-        f"  budget_samples: {recipe.training.budget_samples}    # real records shown; or budget_s",
-        "  device: auto    # cuda when there is one, else cpu",
-        "gate:",
-        "  on_reject: keep-champion    # when refused; or stop: publish nothing; or ask a person",
-        "synthesis:",
-        f"  samples: {recipe.synthesis.samples}",
-        f"  balance: {recipe.synthesis.balance}    # real | equal | fill (what each class lacks) "
-        "| fractions",
-        "  seed: 0    # or night: the date, a new version every night",
-        "output:",
-        "  lake: ./lake    # or s3://bucket/prefix",
-        f"  format: parquet    # {found.formats}",
-        "seed: 0",
-    ]
-    return "\n".join(lines)
-
-
-def _head(found: Survey, described: Mapping[str, Any]) -> list[str]:
-    plan, label = described["plan"], f"label: {found.label}" if found.label else "no label"
-    lines = [
-        f"{sum(described['rows'].values()):,} {described['kind']}",
-        *found.facts,
-        f"{label} ({found.label_why})",
-        *_class_lines(described["class_counts"]),
+        f"{sum(found['rows'].values()):,} {found['kind']}",
+        *draft.survey.facts,
+        f"{f'label: {label}' if label else 'no label'} ({why['source.label']})",
+        *_class_lines(found["class_counts"]),
         f"plan: {plan['rows']:,} records in {plan['shards']} shards",
     ]
-    return [*lines, *(note for note in described["notes"] if note not in lines)]
+    return [*lines, *(note for note in found["notes"] if note not in lines)]
 
 
 def _class_lines(class_counts: Mapping[str, list[list[Any]]]) -> list[str]:
@@ -352,5 +331,6 @@ def _flow(value: Mapping[str, Any]) -> str:
     return str(text).strip()
 
 
-def _scalar(value: str | None) -> str:
-    return str(yaml.safe_dump(value, **PLAIN)).split("\n")[0]
+def _scalar(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, **PLAIN)
+    return str(text).split("\n")[0]

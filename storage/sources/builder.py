@@ -26,6 +26,7 @@ from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
 from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS, TRAIN
+from storage.sources.survey import Survey, label_by_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +290,28 @@ class Builder(ABC):
             config: the recipe's `source`.
             min_group: `privacy.min_group`.
         """
+
+    def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG002
+        """Return what a recipe for one of its sources should say; here: what names tell.
+
+        Args:
+            source: as the recipe's `source` opened it, which names no label unless the user did.
+            config: that part of the recipe.
+            min_group: `privacy.min_group`.
+
+        Raises:
+            SourceError: the source is unfit.
+        """
+        return label_by_name(source.description.columns)
+
+    def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:  # noqa: ARG002
+        """Return settings of `settings` that these files do not need: its path → why.
+
+        Args:
+            config: the recipe's `source`.
+            schema: of the prepared records.
+        """
+        return {}
 
     @abstractmethod
     def describe(self, schema: pa.Schema) -> str:

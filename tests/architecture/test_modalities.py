@@ -12,7 +12,7 @@ from storage.records.modalities import MODALITIES, Modality, load_code
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "storage/records/modalities.py"
 TOY = ROOT / "tests/vectors"
-OF_ONE = {"flows/cli/init.py", "flows/cli/impute.py"}
+OF_ONE = {"flows/cli/impute.py"}
 """Commands that exist for one modality and import its code."""
 
 

@@ -9,8 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import flows.cli.check
 from flows.cli.app import execute
-from flows.cli.init import guess_label
+from storage.errors import SourceError
+from storage.records.proposal import Proposal
+from storage.sources.tables.survey import guess_label
 
 ROWS = 400
 DRAW = np.random.default_rng(11)
@@ -120,7 +123,56 @@ def test_dates_of_two_readings_are_asked_for_and_answered(capsys):
     assert recipe["source"]["csv"] == {"date_format": "%d/%m/%Y"}
     assert recipe["source"]["label"] is None
     assert execute(["check", "made.yaml"]) == 0
-    assert execute(["init", "a.csv", "--set", "seed=3"]) == 2
+    assert execute(["init", "a.csv", "--set", "sead=3"]) == 2
+
+
+def test_what_the_user_sets_stands_in_the_recipe_whatever_the_data_propose(capsys, customers):
+    changes = ("--set", "synthesis.samples=70", "--set", "schedule.cron=0 3 * * *")
+    text, recipe = printed(capsys, customers, *changes)
+    assert (recipe["synthesis"]["samples"], recipe["schedule"]["cron"]) == (70, "0 3 * * *")
+    assert "samples: 70    # as you said" in text
+    assert execute(["check", "made.yaml"]) == 0
+
+
+def test_a_recipe_for_nights_has_a_schedule_and_a_new_seed_every_night(capsys, customers):
+    text, recipe = printed(capsys, customers, "--nightly")
+    assert (recipe["synthesis"]["seed"], recipe["schedule"]["cron"]) == ("night", "0 3 * * *")
+    text, recipe = printed(capsys, customers)
+    assert "schedule" not in recipe
+    assert "# schedule:    # every night" in text
+
+
+def test_what_a_refusal_proposes_goes_into_the_recipe_and_check_names_all_of_it(
+    capsys, customers, monkeypatch
+):
+    refused = {"region": "text", "city": "text"}
+
+    def refusing(job, prepared):
+        said = {one.name: one for one in job.recipe.source.columns}
+        for name in refused:
+            if name not in said:
+                value = {"name": name, "kind": "text", "text": "drop"}
+                proposal = Proposal(setting="source.columns", value=value, why=f"no {name} here")
+                msg = f"{name} is in the way"
+                raise SourceError(msg, proposals=[proposal])
+        return describe(job, prepared)
+
+    describe = flows.cli.check.describe
+    monkeypatch.setattr("flows.cli.init.describe", refusing)
+    monkeypatch.setattr("flows.cli.check.describe", refusing)
+    text, recipe = printed(capsys, customers)
+    assert "- {name: region, kind: text, text: drop}    # no region here" in text
+    assert "- {name: city, kind: text, text: drop}    # no city here" in text
+    assert recipe["source"]["label"] == "churn"
+    assert execute(["check", "made.yaml"]) == 0
+    left = [one for one in recipe["source"]["columns"] if one["name"] not in refused]
+    Path("bare.yaml").write_text(
+        yaml.safe_dump({**recipe, "source": {**recipe["source"], "columns": left}})
+    )
+    capsys.readouterr()
+    assert execute(["check", "bare.yaml"]) == 4
+    told = capsys.readouterr().err
+    assert "region is in the way Behind that: city is in the way" in told
 
 
 def test_parquet_and_a_label_of_ones_own(capsys):

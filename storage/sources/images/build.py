@@ -53,8 +53,10 @@ from storage.sources.images.parquet import ParquetImages, find_image_columns
 from storage.sources.images.pixels import OPAQUE, Found, Pixels, used_bits, widened
 from storage.sources.images.sizes import propose_resize
 from storage.sources.images.source import ImageSource
+from storage.sources.images.survey import survey_images
 from storage.sources.split import SPLITS, SplitConfig
 from storage.sources.split_assignment import SplitInputs, assign_splits
+from storage.sources.survey import Survey
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
@@ -99,6 +101,10 @@ class ImagesBuilder(Builder):
         fields = type(config).model_fields
         values = {name: getattr(config, name) for name in later}
         return settings | {k: v for k, v in values.items() if v != fields[k].default}
+
+    def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG002
+        """Return what the folders, the columns and a label file tell."""
+        return survey_images(source, config)
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the shape of the images."""

@@ -87,7 +87,7 @@ def label_file_beside(found: "SourceFiles", keys: Sequence[str]) -> tuple[Propos
 
 
 def class_column(columns: Mapping[str, pa.Array]) -> str | None:
-    """Return the column that says the class of an image: by its name, else the only one that can."""
+    """Return the column that says the classes: by its name, else the only one that can."""
     fit = {name: column for name, column in columns.items() if _can_be_classes(column)}
     by_name = {name.lower(): name for name in reversed(fit)}
     for wanted in (*LABELS, *_MORE_LABELS):

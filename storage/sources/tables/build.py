@@ -41,7 +41,9 @@ from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
+from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.source import (
@@ -56,6 +58,7 @@ from storage.sources.tables.source import (
     dropped_columns,
 )
 from storage.sources.tables.suggest import Suggestion, certain_sums
+from storage.sources.tables.survey import survey_table
 from storage.sources.tables.types import plain_table, unified
 from storage.stores.settings import StorageProfile
 
@@ -92,6 +95,20 @@ class TablesBuilder(Builder):
             "columns": [column.model_dump(mode="json") for column in config.columns],
             "constraints": [one.model_dump(mode="json") for one in config.constraints],
         }
+
+    def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
+        """Return what the values tell."""
+        return survey_table(_source(source), config, min_group)
+
+    def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
+        """Say which settings of `source.csv` change nothing, as there is no CSV or no date."""
+        said = config.csv.model_dump(exclude_none=True)
+        text = (schema.metadata or {}).get(KEY)
+        if text is None:
+            return {f"source.csv.{name}": "the source is no CSV" for name in said}
+        if "date_format" in said and not Dialect.from_json(text).date_formats:
+            return {"source.csv.date_format": "no column holds dates"}
+        return {}
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the width of the table."""

@@ -1,0 +1,57 @@
+"""A setting that changes nothing is named, and one that does is not."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.cli.check import describe
+from flows.job import opened
+from flows.nightly import prepare
+from flows.recipe import apply_change, parse_recipe
+
+DRAW = np.random.default_rng(3)
+
+
+@pytest.fixture(scope="module")
+def uris(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    frame = pd.DataFrame({"a": DRAW.normal(size=300), "b": DRAW.choice(["x", "y"], 300)})
+    frame.to_csv(folder / "t.csv", index=False)
+    frame.to_parquet(folder / "t.parquet", index=False)
+    return SimpleNamespace(
+        images="example:digits", csv=str(folder / "t.csv"), parquet=str(folder / "t.parquet")
+    )
+
+
+def unused(uri, label, *changes):
+    raw = {"name": "t", "source": {"uri": uri, "label": label}}
+    for change in changes:
+        apply_change(raw, change)
+    with opened(parse_recipe(raw)) as job:
+        notes = describe(job, prepare(job))["notes"]
+    return [note.partition(" has no effect")[0] for note in notes if "has no effect" in note]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "named"),
+    [
+        ("images", ["source.columns=[{name: a, kind: float}]"], ["source.columns"]),
+        ("images", ["source.sums=named", "source.csv.decimal=,"], ["source.csv", "source.sums"]),
+        ("images", ["source.resize=16", "source.split.holdout=0.3"], []),
+        ("images", ["source.include=['*.png']"], ["source.include"]),
+        ("csv", ["source.resize=16"], ["source.resize"]),
+        ("csv", ["source.label_from=depth:1"], ["source.label_from"]),
+        ("csv", ["source.csv.date_format=%d.%m.%Y"], ["source.csv.date_format"]),
+        ("csv", ["source.csv.decimal=.", "source.sums=named"], []),
+        ("parquet", ["source.csv.decimal=.", "source.storage=null"], ["source.csv.decimal"]),
+        ("csv", ["training.interval_days=3", "schedule.timezone=Europe/Berlin"],
+         ["schedule.timezone", "training.interval_days"]),
+        ("csv", ["training.interval_days=3", "training.when=interval"], []),
+        ("images", ["synthesis.balance=fill", "synthesis.samples=7"], ["synthesis.samples"]),
+    ],
+)  # fmt: skip
+def test_only_settings_without_effect_are_named(uris, kind, changes, named):
+    label = "label" if kind == "images" else "b"
+    assert unused(getattr(uris, kind), label, *changes) == named

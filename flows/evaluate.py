@@ -29,6 +29,7 @@ from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import promotions, registry
 from storage.lake.layout import generator_internal_key, generator_report_key
 from storage.records.durable import move_folder
+from storage.records.schema import read_class_names
 from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
@@ -310,7 +311,11 @@ class Evaluator:
             *measurement.pictures,
             *metric_figures(evaluation.metrics, self._modality.bars, metrics),
             *training(curves, chosen, self._modality.curves, metrics),
-            *class_table(prepared.class_counts, evaluation.candidate_class_counts),
+            *class_table(
+                prepared.class_counts,
+                evaluation.candidate_class_counts,
+                read_class_names(prepared.schema).get(prepared.label or "", ()),
+            ),
         )
         return Report(
             name=job.name,

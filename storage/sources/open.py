@@ -196,10 +196,9 @@ def _left_out_as(key: str, kind: FileKind | None) -> str:
     """Return under what a file that is not read is counted: its suffix, if it is a common one."""
     if is_hidden(key):
         return "hidden or of a system"
-    if kind is not None:
-        return "outside the globs"
     suffix = _suffix(key)
-    return suffix if _COMMON_SUFFIX.fullmatch(suffix) else "other"
+    shown = suffix if _COMMON_SUFFIX.fullmatch(suffix) else "other"
+    return shown if kind is None else f"{shown} outside the globs"
 
 
 def _list(

@@ -79,7 +79,7 @@ def _notes_on_files(job: PrepareJob) -> list[str]:
         left_out.update(each.left_out)
     if left_out:
         shown = ", ".join(f"{count:,} {what}" for what, count in left_out.most_common())
-        notes.append(f"Left out, as they hold no records: {shown}.")
+        notes.append(f"Files that are left out: {shown}.")
     return notes
 
 

@@ -80,7 +80,9 @@ def label_file_beside(found: "SourceFiles", keys: Sequence[str]) -> tuple[Propos
             why = f"a label file beside the images, which names {named:,} of {len(keys):,}"
             labels = Proposal(setting="source.labels", value=info.key, why=why)
             label = Proposal(
-                setting="source.label", value=column, why="the column of that file with the classes"
+                setting="source.label",
+                value=column,
+                why=f"the column of {PurePosixPath(info.key).name} with the classes",
             )
             best = named, (labels, label, *split_in(file.columns()))
     return best[1]

@@ -181,8 +181,8 @@ def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
 def huggingface(schema: pa.Schema) -> dict[str, str]:
     """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
 
-    Whole numbers whose classes have names are a ClassLabel. Empty where a column's type has no plain
-    name there.
+    Whole numbers whose classes have names are a ClassLabel. Empty where a column's type has no
+    plain name there.
     """
     features: dict[str, Any] = {}
     names = read_class_names(schema)

@@ -75,9 +75,10 @@ class SourceConfig(BaseModel):
     below the source, `depth:-1` (the default) the folder that holds the image; anything else is a
     regular expression with one group, searched in the relative path."""
     labels: str | None = Field(default=None, title="Label file")
-    """Image folders: a file beside the images that says the classes, as its path below the source:
-    JSON (`{"labels": [[path, class], …]}`, `{path: class}`, a list of entries), JSON lines, CSV or
-    TSV. `label` then names one of its columns, and so may `split.column` and `split.group_by`."""
+    """Image folders: a file beside the images that says the classes, as its path below the source
+    (or a glob of several, such as `*/metadata.csv`): JSON (`{"labels": [[path, class], …]}`,
+    `{path: class}`, a list of entries), JSON lines, CSV or TSV. `label` then names one of its
+    columns, and so may `split.column` and `split.group_by`."""
     image: str | None = Field(default=None, title="Image column")
     """Parquet of images: the column that is read; null = `image`, or the most likely one."""
     frames: Literal["first", "all"] = Field(default="first", title="Frames")

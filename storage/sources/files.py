@@ -84,13 +84,13 @@ class SourceFiles:
     """Files below the source that were not chosen, counted by suffix or by what they are."""
     beside: tuple[ObjectInfo, ...] = ()
     """Those of them that may describe the others: neither hidden nor excluded."""
-    described_by: ObjectInfo | None = None
-    """The file of `source.labels`: not one of `files`, and read like them."""
+    described_by: tuple[ObjectInfo, ...] = ()
+    """The files of `source.labels`: none of `files`, and read like them."""
 
     @property
     def read(self) -> tuple[ObjectInfo, ...]:
         """All that decides the records."""
-        return (*self.files, self.described_by) if self.described_by else self.files
+        return (*self.files, *self.described_by)
 
     @property
     def ignored(self) -> int:

@@ -131,12 +131,13 @@ def find_files(
     matched = compile_glob(glob).fullmatch if glob else bool
     included = any_of(config.include) if config.include else bool
     excluded = any_of(config.exclude)
+    describes = any_of((config.labels,) if config.labels else ())
     by_kind: dict[FileKind, list[ObjectInfo]] = {}
     beside: list[ObjectInfo] = []
     for info in sorted(listed, key=lambda info: info.key):
         if is_hidden(info.key) or excluded(info.key):
             continue
-        kind = None if info.key == config.labels else _kind(info.key, config, wanted)
+        kind = None if describes(info.key) else _kind(info.key, config, wanted)
         if kind is not None and matched(info.key) and included(info.key):
             by_kind.setdefault(kind, []).append(info)
         else:
@@ -156,7 +157,8 @@ def find_files(
         raise SourceError(msg, proposals=(_most_common(by_kind),))
     kind, files = kinds[0], by_kind[kinds[0]]
     beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
-    chosen = {info.key for info in files} | {config.labels}
+    described_by = () if config.labels is None else _label_files(config, store, beside)
+    chosen = {info.key for info in (*files, *described_by)}
     left = [info.key for info in listed if info.key not in chosen]
     left_out = Counter(_left_out_as(key, _kind(key, config, (kind,))) for key in left)
     return SourceFiles(
@@ -166,22 +168,27 @@ def find_files(
         kind=kind,
         left_out=dict(left_out.most_common()),
         beside=tuple(sorted(beside, key=lambda info: info.key)),
-        described_by=None if config.labels is None else _label_file(config, store, beside),
+        described_by=described_by,
     )
 
 
-def _label_file(
+def _label_files(
     config: SourceConfig, store: ObjectStore, beside: Sequence[ObjectInfo]
-) -> ObjectInfo:
-    info = store.stat(config.labels or "")
-    if info is None:
+) -> tuple[ObjectInfo, ...]:
+    """Return the files of `source.labels`, a path below the source or a glob of such paths."""
+    wanted = compile_glob((config.labels or "").removeprefix("./"))
+    found = [info for info in beside if wanted.fullmatch(info.key)]
+    if not found and not _WILDCARD.search(config.labels or ""):
+        info = store.stat(config.labels or "")
+        found = [] if info is None else [info]
+    if not found:
         there = ", ".join(repr(one.key) for one in beside[:3]) or "no other file"
         msg = (
             f"There is no label file {config.labels!r} in the source {config.uri!r}, which holds "
             f"{there} beside the records; correct source.labels, a path below the source."
         )
         raise SourceError(msg)
-    return info
+    return tuple(found)
 
 
 def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:

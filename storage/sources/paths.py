@@ -28,6 +28,9 @@ _WORDS: Final = "|".join(sorted(map(re.escape, SPLIT_VALUES), key=len, reverse=T
 _SPLIT: Final = re.compile(rf"(?i)(?:^|[/_.\- ])({_WORDS})(?=[/_.\- \d]|$)")
 _PARTITION: Final = re.compile(r"([^=/]+)=([^/]*)")
 _NOTHING: Final = "__HIVE_DEFAULT_PARTITION__"
+_SPLIT_COLUMNS: Final = frozenset(
+    {"split", "splits", "fold", "set", "subset", "partition", "part", "phase", "usage"}
+)
 _WHOLE_NUMBER: Final = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
@@ -171,9 +174,20 @@ def split_by_path(keys: Sequence[str]) -> Proposal | None:
     return None
 
 
+def names_splits(column: str) -> bool:
+    """Say whether a column is called like one that says a split."""
+    return column.strip().lower() in _SPLIT_COLUMNS
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Say whether a column is of text, plain or as a dictionary."""
+    plain = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
+
+
 def split_by_column(name: str, values: Iterable[object]) -> Proposal | None:
-    """Return the setting for a split that a column says already, None where it says none."""
-    found = {value for value in values if value is not None}
+    """Return the setting for a split that a column says for every record, None for no such."""
+    found = set(values)
     return _proposal(name, f"the column {name!r}", found) if are_splits(found) else None
 
 

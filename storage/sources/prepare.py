@@ -71,8 +71,9 @@ def _notes_on_files(job: PrepareJob) -> list[str]:
     """Return what lies in the source and is not used: evidence, and files of other kinds."""
     source = job.sources[0]
     notes = [
-        f"Not used: {one.why}; set {one.setting}: {json.dumps(one.value, ensure_ascii=False)}."
+        f"Not used: {one.setting} {json.dumps(one.value, ensure_ascii=False)} ({one.why})."
         for one in source.evidence(job.config)
+        if one.value != _said(job.config, one.setting)
     ]
     left_out = Counter[str]()
     for each in job.sources:
@@ -81,6 +82,14 @@ def _notes_on_files(job: PrepareJob) -> list[str]:
         shown = ", ".join(f"{count:,} {what}" for what, count in left_out.most_common())
         notes.append(f"Files that are left out: {shown}.")
     return notes
+
+
+def _said(config: SourceConfig, setting: str) -> Any:
+    """Return what the recipe's `source` says of a setting, such as `source.split.column`."""
+    value: Any = config
+    for name in setting.split(".")[1:]:
+        value = getattr(value, name)
+    return value
 
 
 def _open_sources(config: SourceConfig, profile: StorageProfile | None) -> tuple[Source, ...]:

@@ -462,6 +462,11 @@ def _notes(job: PrepareJob, staged: StagedImages, reading: Reading) -> list[str]
             f"Of {found.files_with_frames} files with several frames or pages the first is read "
             f"and {found.dropped_frames:,} are left out; source.frames: all makes each a record."
         )
+    elif found.files_with_frames:
+        notes.append(
+            f"Each frame or page of {found.files_with_frames} files that have several is a record; "
+            "those of one file are in one split."
+        )
     if found.turned:
         notes.append(f"Turned as XMP or a raw profile says: {found.turned} of {rows} images.")
     counts = staged.counts_by_channels()

@@ -28,6 +28,7 @@ from storage.sources.paths import (
     split_by_path,
 )
 from storage.sources.survey import LABELS
+from storage.stores.interface import ObjectInfo
 
 if TYPE_CHECKING:
     from storage.sources.files import SourceFiles
@@ -59,33 +60,52 @@ def is_packing(name: str) -> bool:
     return _PACKING.fullmatch(name) is not None
 
 
-def label_file_beside(found: "SourceFiles", keys: Sequence[str]) -> tuple[Proposal, ...]:
-    """Return the settings for the label file that names most images, at least half of them."""
-    likely = [
-        info
-        for info in found.beside
-        if PurePosixPath(info.key.lower()).suffix in LABEL_FILE_SUFFIXES
-        and info.size_bytes <= _MOST_BYTES
-    ]
-    likely.sort(key=lambda info: (_TELLING.search(info.key) is None, info.key.count("/"), info.key))
+def label_file_beside(
+    found: "SourceFiles", keys: Sequence[str], by_path: Sequence[str | None]
+) -> tuple[Proposal, ...]:
+    """Return the settings for the label file that names most images, at least half of them.
+
+    Args:
+        found: the images, and what lies beside them.
+        keys: the relative paths of the images.
+        by_path: the classes that their paths say: a file that says the same adds nothing.
+    """
+    infos = [info for info in found.beside if _may_say_labels(info)]
+    infos.sort(key=lambda info: (_TELLING.search(info.key) is None, info.key.count("/"), info.key))
+    groups = {info.key: [info] for info in infos[:_MOST_FILES]}
+    for info in infos:
+        name = PurePosixPath(info.key).name
+        same = [one for one in infos if PurePosixPath(one.key).name == name]
+        if 1 < len(same) <= _MOST_FILES:
+            groups[f"**/{name}"] = same
     best: tuple[int, tuple[Proposal, ...]] = (len(keys) // 2, ())
-    for info in likely[:_MOST_FILES]:
+    for labels, group in groups.items():
         try:
-            file = LabelFile(found.uri, info.key, found.store.get(info.key), keys)
-            column = class_column(file.columns())
+            file = LabelFile(found.uri, {i.key: found.store.get(i.key) for i in group}, keys)
+            columns = file.columns()
         except StorageError:
             continue
-        named = len(keys) - file.absent
-        if column is not None and named > best[0]:
-            why = f"a label file beside the images, which names {named:,} of {len(keys):,}"
-            labels = Proposal(setting="source.labels", value=info.key, why=why)
-            label = Proposal(
-                setting="source.label",
-                value=column,
-                why=f"the column of {PurePosixPath(info.key).name} with the classes",
-            )
-            best = named, (labels, label, *split_in(file.columns()))
+        named, column = len(keys) - file.absent, class_column(columns)
+        if column is None or named <= best[0]:
+            continue
+        if columns[column].cast(pa.string()).to_pylist() == by_path:
+            continue
+        best = named, (*_label_settings(labels, column, (named, len(keys))), *split_in(columns))
     return best[1]
+
+
+def _may_say_labels(info: ObjectInfo) -> bool:
+    suffix = PurePosixPath(info.key.lower()).suffix
+    return suffix in LABEL_FILE_SUFFIXES and info.size_bytes <= _MOST_BYTES
+
+
+def _label_settings(labels: str, column: str, named: tuple[int, int]) -> list[Proposal]:
+    name = PurePosixPath(labels).name
+    why = f"beside the images: it names {named[0]:,} of {named[1]:,}"
+    return [
+        Proposal(setting="source.labels", value=labels, why=why),
+        Proposal(setting="source.label", value=column, why=f"the classes, as {name} says them"),
+    ]
 
 
 def class_column(columns: Mapping[str, pa.Array]) -> str | None:

@@ -70,8 +70,8 @@ class ImageFolderSource(FileSource, ImageSource):
         """
         if self._labels is None:
             return None
-        data = self._found.store.get(self._labels)
-        return LabelFile(self.uri, self._labels, data, self.keys)
+        files = {info.key: self._found.store.get(info.key) for info in self._found.described_by}
+        return LabelFile(self.uri, files, self.keys)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -93,7 +93,11 @@ class ImageFolderSource(FileSource, ImageSource):
 
     @cached_property
     def _label_file_beside(self) -> tuple[Proposal, ...]:
-        return label_file_beside(self._found, self.keys)
+        by_path: list[str | None] = []
+        if self._labels is None and self._label is not None:
+            selector = self._selector(self._label)
+            by_path = [path_part(selector, key) for key in self.keys]
+        return label_file_beside(self._found, self.keys, by_path)
 
     def check(self, config: SourceConfig) -> None:
         """Check also that most images can be read, as far as their names tell."""

@@ -1,4 +1,4 @@
-"""A file beside the images that says their classes: JSON, JSON lines, CSV, TSV or lines of text.
+"""A file beside the images that says their classes: JSON, JSON lines, CSV, TSV or text.
 
 | form | columns |
 |---|---|
@@ -52,39 +52,48 @@ class Entries:
 
 
 class LabelFile:
-    """What a label file says of some images.
+    """What a label file says of some images, or several files of one form.
 
     Raises:
         SourceError: it is broken, of no form that is known, or names none of the images.
     """
 
-    def __init__(self, uri: str, name: str, data: bytes, keys: Sequence[str]) -> None:
-        self._uri, self._name, self._keys = uri, name, keys
-        index = ImageIndex(keys, str(PurePosixPath(name).parent))
-        entries = self._read(data, index)
+    def __init__(self, uri: str, files: Mapping[str, bytes], keys: Sequence[str]) -> None:
+        self._uri, self._keys = uri, keys
+        self._name = ", ".join(map(repr, files))
+        self._texts = True
+        self._rows_by_key: dict[str, list[Mapping[str, Any]]] = {}
+        self._names: dict[str, None] = {}
+        self.unknown = 0
+        """Entries that name no image."""
+        for name, data in files.items():
+            self._add(name, data, ImageIndex(keys, str(PurePosixPath(name).parent)))
+        self.absent = len(keys) - len(self._rows_by_key)
+        """Images that no entry names."""
+
+    def _add(self, name: str, data: bytes, index: "ImageIndex") -> None:
+        entries = self._read(name, data, index)
         paths, matches = _path_column(entries, index)
         if not any(matches):
             some = next((row[0] for row in entries.rows if row), None)
             msg = (
-                f"The label file {name!r} of the source {uri!r} names none of the {len(keys)} "
-                f"images (it says {some!r}, they are called like {keys[0]!r}); let one column hold "
-                "their paths below the source, or name another file in source.labels."
+                f"The label file {name!r} of the source {self._uri!r} names none of the "
+                f"{len(self._keys)} images (it says {some!r}, they are called like "
+                f"{self._keys[0]!r}); let one column hold their paths below the source, or name "
+                "another file in source.labels."
             )
             raise SourceError(msg)
-        self._texts = entries.texts
-        self._rows_by_key: dict[str, list[Sequence[Any]]] = {}
+        self._texts = self._texts and entries.texts
+        titles = [LABEL if paths == LABEL and one == _PATH else one for one in entries.names]
+        kept = [one not in (paths, "") for one in entries.names]
+        self._names |= dict.fromkeys(one for one, keep in zip(titles, kept, strict=True) if keep)
         for key, row in zip(matches, entries.rows, strict=True):
-            if key is not None:
-                self._rows_by_key.setdefault(key, []).append(row)
-        self._places = {
-            LABEL if paths == LABEL and name == _PATH else name: place
-            for place, name in enumerate(entries.names)
-            if name not in (paths, "")
-        }
-        self.unknown = sum(match is None for match in matches)
-        """Entries that name no image."""
-        self.absent = len(keys) - len(self._rows_by_key)
-        """Images that it does not name."""
+            if key is None:
+                self.unknown += 1
+            else:
+                said = zip(titles, row, kept, strict=True)
+                values = {title: value for title, value, keep in said if keep}
+                self._rows_by_key.setdefault(key, []).append(values)
 
     def columns(self) -> dict[str, pa.Array]:
         """Return every column in the order of the images.
@@ -97,7 +106,7 @@ class LabelFile:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The columns besides the paths, those of one-hot classes as `label` where they are all."""
-        plain = tuple(name for name in self._places if self._array(name) is not None)
+        plain = tuple(name for name in self._names if self._array(name) is not None)
         return (LABEL, *plain) if LABEL not in plain and self._one_hot is not None else plain
 
     def type(self, name: str) -> pa.DataType:
@@ -123,11 +132,11 @@ class LabelFile:
         return {key: place for place, key in enumerate(self._keys)}
 
     def _columns(self, name: str) -> pa.Array:
-        column = self._one_hot if name == LABEL and LABEL not in self._places else None
+        column = self._one_hot if name == LABEL and LABEL not in self._names else None
         column = self._array(name) if column is None else column
         if column is None:
             msg = (
-                f"The column {name!r} of the label file {self._name!r} of the source "
+                f"The column {name!r} of the label file {self._name} of the source "
                 f"{self._uri!r} holds lists or objects; let it hold one class per image, or name "
                 "another column."
             )
@@ -136,8 +145,7 @@ class LabelFile:
 
     def _array(self, name: str) -> pa.Array | None:
         """Return a column in the order of the images; None where it holds no plain values."""
-        place = self._places[name]
-        values = [self._value(key, name, place) for key in self._keys]
+        values = [self._value(key, name) for key in self._keys]
         there = [value for value in values if value is not None]
         if not all(isinstance(value, str | int | float) for value in there):
             return None
@@ -152,13 +160,13 @@ class LabelFile:
             return pa.array(values, pa.float64())
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
-    def _value(self, key: str, name: str, place: int) -> Any:
-        found = [row[place] for row in self._rows_by_key.get(key, ())]
+    def _value(self, key: str, name: str) -> Any:
+        found = [row.get(name) for row in self._rows_by_key.get(key, ())]
         found = [value for value in found if value not in (None, "")]
         if any(value != found[0] for value in found):
             other = next(value for value in found if value != found[0])
             msg = (
-                f"The label file {self._name!r} of the source {self._uri!r} contradicts itself: "
+                f"The label file {self._name} of the source {self._uri!r} contradicts itself: "
                 f"{name!r} of {key!r} is {found[0]!r} and {other!r}; keep one entry per image."
             )
             raise SourceError(msg)
@@ -169,7 +177,7 @@ class LabelFile:
         """Return the names of the columns that are 1 where all others are 0; None: not so."""
         named = [place for place, key in enumerate(self._keys) if key in self._rows_by_key]
         try:
-            arrays = {name: self._array(name) for name in self._places}
+            arrays = {name: self._array(name) for name in self._names}
         except SourceError:
             return None
         hot: dict[str, list[bool]] = {}
@@ -184,8 +192,8 @@ class LabelFile:
         classes = dict(zip(named, (names[row.index(True)] for row in rows), strict=True))
         return pa.array([classes.get(place) for place in range(len(self._keys))], pa.string())
 
-    def _read(self, data: bytes, index: "ImageIndex") -> Entries:
-        suffix = PurePosixPath(self._name.lower()).suffix
+    def _read(self, name: str, data: bytes, index: "ImageIndex") -> Entries:
+        suffix = PurePosixPath(name.lower()).suffix
         try:
             text = _decoded(data)
             if suffix in (".jsonl", ".ndjson"):
@@ -197,7 +205,7 @@ class LabelFile:
         except (ValueError, RecursionError, csv.Error, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             msg = (
-                f"The label file {self._name!r} of the source {self._uri!r} cannot be read "
+                f"The label file {name!r} of the source {self._uri!r} cannot be read "
                 f'({reason}); write JSON such as {{"labels": [[path, class], …]}}, or CSV.'
             )
             raise SourceError(msg) from error

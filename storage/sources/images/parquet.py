@@ -17,12 +17,6 @@ from storage.sources.builder import ParquetSource, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.images.source import ImageSource, RawBatch, Read
-from storage.sources.paths import split_by_column
-
-SPLIT_NAMES: Final = frozenset(
-    {"split", "splits", "fold", "set", "subset", "partition", "part", "phase", "usage"}
-)
-"""Columns that may say a split."""
 
 _PARQUET_BATCH_BYTES: Final = 1 << 20
 _MAX_BATCH_ROWS: Final = 2048
@@ -71,8 +65,6 @@ class ParquetImages(ImageSource, ParquetSource):
     def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:
         """Propose the split that paths or a column say, and which column of images is read."""
         proposals = super().evidence(config)
-        if not proposals and config.split.column is None and config.split.holdout_uri is None:
-            proposals = self._split_column()
         if config.image is None and len(self.image_columns) > 1:
             why = f"{listed(self.image_columns)} hold images, and this one is read"
             proposals += (Proposal(setting="source.image", value=self.image, why=why),)
@@ -82,18 +74,6 @@ class ParquetImages(ImageSource, ParquetSource):
     def partitions(self) -> tuple[str, ...]:
         """The columns that the paths say."""
         return self._paths.names
-
-    def _split_column(self) -> tuple[Proposal, ...]:
-        for name in self._files.schema.names:
-            if name.lower() in SPLIT_NAMES and pa.types.is_string(self.column_type(name)):
-                values: set[object] = set()
-                for info in self._files.found.files:
-                    for batch in self._files.batches(info.key, _MAX_BATCH_ROWS, [name]):
-                        values.update(batch.column(0).unique().to_pylist())
-                proposal = split_by_column(name, values)
-                if proposal is not None and None not in values:
-                    return (proposal,)
-        return ()
 
     def class_names(self, name: str) -> tuple[str, ...]:
         """Return the names that Hugging Face's features give to the classes 0, 1 and so on."""

@@ -98,7 +98,8 @@ class TablesBuilder(Builder):
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""
-        return survey_table(_source(source), config, min_group)
+        surveyed = survey_table(_source(source), config, min_group)
+        return replace(surveyed, proposals=(*source.evidence(config), *surveyed.proposals))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
         """Say which settings of `source.csv` change nothing, as there is no CSV or no date."""

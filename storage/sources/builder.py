@@ -24,17 +24,9 @@ from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
-from storage.sources.paths import (
-    PathColumns,
-    is_text,
-    names_splits,
-    split_by_column,
-    split_by_path,
-)
+from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS, TRAIN
 from storage.sources.survey import Survey, label_by_name
-
-_BATCH_ROWS: Final = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,18 +180,6 @@ class ParquetSource(FileSource):
         """Check that the label is there."""
         if config.label is not None:
             self.column_type(config.label)
-
-    def _split_column(self) -> tuple[Proposal, ...]:
-        for name in self._files.schema.names:
-            if names_splits(name) and is_text(self.column_type(name)):
-                values: set[object] = set()
-                for info in self._files.found.files:
-                    for batch in self._files.batches(info.key, _BATCH_ROWS, [name]):
-                        values.update(batch.column(0).unique().to_pylist())
-                proposal = split_by_column(name, values)
-                if proposal is not None:
-                    return (proposal,)
-        return ()
 
     def _known_columns(self) -> list[str]:
         """Return the columns that can be a label or decide the split."""

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.sources.split import (
     HOLDOUT,
     SPLIT_VALUES,
@@ -132,7 +133,7 @@ def _from_column(
             f"The split column {name!r} says {shown}, which names no split; "
             "its values may be train, validation and holdout (or val, dev, test)."
         )
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=_by_hash(config, "it names no splits"))
     by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
     splits_N = by_code[codes]
     lacking = [one for one in (VALIDATION, HOLDOUT) if SPLITS.index(one) not in splits_N]
@@ -186,7 +187,15 @@ def _check_leaks(
         f"{natural:.1%} have an equal among themselves; remove these rows from the holdout, or "
         f"leave out {remedy} to divide by content."
     )
-    raise SourceError(msg)
+    raise SourceError(msg, proposals=_by_hash(config, "it leaks the holdout"))
+
+
+def _by_hash(config: SplitConfig, why: str) -> tuple[Proposal, ...]:
+    """Return the setting that divides by content instead of by the user's own column."""
+    if config.column is None:
+        return ()
+    what = f"the split that {config.column!r} says does not serve: {why}"
+    return (Proposal(setting="source.split.column", value=None, why=what),)
 
 
 def _leak_note(count: int, *, kept: bool) -> str:
@@ -215,4 +224,4 @@ def _check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
             elif config.holdout_uri is not None and name == HOLDOUT:
                 remedy = "check split.holdout_uri"
             msg = f"The {name} split is empty (of {len(splits_N)} records {counts}); {remedy}."
-            raise SourceError(msg)
+            raise SourceError(msg, proposals=_by_hash(config, f"{name} would be empty"))

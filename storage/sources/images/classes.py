@@ -64,6 +64,9 @@ def remedies_for_small(
         why = f"fewer than {least} images: {counts}; label: null keeps them"
         value = [*config.exclude, *(glob for glob in globs if glob)]
         return (Proposal(setting="source.exclude", value=value, why=why),)
+    if not small and config.split.column is not None:
+        why = "it leaves a class without images to train on"
+        return (Proposal(setting="source.split.column", value=None, why=why),)
     why = f"classes are too small to learn ({counts})" if small else "a class is never trained on"
     return (Proposal(setting="source.label", value=None, why=why),)
 

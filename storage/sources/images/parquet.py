@@ -17,6 +17,7 @@ from storage.sources.builder import ParquetSource, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.images.source import ImageSource, RawBatch, Read
+from storage.sources.paths import is_text, names_splits, split_by_column
 
 _PARQUET_BATCH_BYTES: Final = 1 << 20
 _MAX_BATCH_ROWS: Final = 2048
@@ -74,6 +75,18 @@ class ParquetImages(ImageSource, ParquetSource):
     def partitions(self) -> tuple[str, ...]:
         """The columns that the paths say."""
         return self._paths.names
+
+    def _split_column(self) -> tuple[Proposal, ...]:
+        for name in self._files.schema.names:
+            if names_splits(name) and is_text(self.column_type(name)):
+                values: set[object] = set()
+                for info in self._files.found.files:
+                    for batch in self._files.batches(info.key, _MAX_BATCH_ROWS, [name]):
+                        values.update(batch.column(0).unique().to_pylist())
+                proposal = split_by_column(name, values)
+                if proposal is not None:
+                    return (proposal,)
+        return ()
 
     def class_names(self, name: str) -> tuple[str, ...]:
         """Return the names that Hugging Face's features give to the classes 0, 1 and so on."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.records.schema import (
     ClassCounts,
     Column,
@@ -39,6 +40,7 @@ from storage.sources.builder import (
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.open import open_source
+from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.survey import Survey
@@ -99,7 +101,8 @@ class TablesBuilder(Builder):
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""
         surveyed = survey_table(_source(source), config, min_group)
-        return replace(surveyed, proposals=(*source.evidence(config), *surveyed.proposals))
+        split = source.evidence(config) or said_split(_source(source).read().table, config)
+        return replace(surveyed, proposals=(*split, *surveyed.proposals))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
         """Say which settings of `source.csv` change nothing, as there is no CSV or no date."""
@@ -120,6 +123,7 @@ class TablesBuilder(Builder):
         rows = read_rows(job)
         if job.progress is not None:
             job.progress(len(rows.table), len(rows.table))
+        unused = said_split(rows.table, job.config)
         inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
@@ -152,7 +156,13 @@ class TablesBuilder(Builder):
             rows={name: len(part) for name, part in parts.items()},
             class_counts=counts,
             skipped=rows.skipped,
-            notes=(*rows.notes, *inferred.notes, *sum_notes, *assignment.notes),
+            notes=(
+                *rows.notes,
+                *(f"Not used: {one.setting} {one.value!r} ({one.why})." for one in unused),
+                *inferred.notes,
+                *sum_notes,
+                *assignment.notes,
+            ),
         )
 
 
@@ -223,6 +233,18 @@ def read_rows(job: PrepareJob) -> Rows:
         notes=tuple(dict.fromkeys(notes)),
         metadata=reads[0].metadata,
     )
+
+
+def said_split(table: pa.Table, config: SourceConfig) -> tuple[Proposal, ...]:
+    """Return the setting for a column that says a split and that the recipe does not use."""
+    if config.split.column is not None or config.split.holdout_uri is not None:
+        return ()
+    for name in filter(names_splits, table.column_names):
+        if is_text(table.schema.field(name).type):
+            proposal = split_by_column(name, table.column(name).unique().to_pylist())
+            if proposal is not None:
+                return (proposal,)
+    return ()
 
 
 def _source(source: Source) -> TableSource:

@@ -11,11 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.records.proposal import Proposal
 from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
-from storage.sources.paths import PathColumns, is_text, names_splits, split_by_column
+from storage.sources.paths import PathColumns
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
@@ -39,15 +38,6 @@ class DelimitedTable(FileSource, TableSource):
 
     def check(self, config: SourceConfig) -> None:
         """Nothing is known before the files are read."""
-
-    def _split_column(self) -> tuple[Proposal, ...]:
-        table = self._content.table
-        for name in filter(names_splits, table.column_names):
-            if is_text(table.schema.field(name).type):
-                proposal = split_by_column(name, table.column(name).unique().to_pylist())
-                if proposal is not None:
-                    return (proposal,)
-        return ()
 
     def path_parts(self) -> frozenset[str]:
         """Return what `split` names of the paths and no column or partition is called."""

@@ -157,7 +157,8 @@ def find_files(
         raise SourceError(msg, proposals=(_most_common(by_kind),))
     kind, files = kinds[0], by_kind[kinds[0]]
     beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
-    described_by = () if config.labels is None else _label_files(config, store, beside)
+    reads_labels = config.labels is not None and kind.companions
+    described_by = _label_files(config, store, beside) if reads_labels else ()
     chosen = {info.key for info in (*files, *described_by)}
     left = [info.key for info in listed if info.key not in chosen]
     left_out = Counter(_left_out_as(key, _kind(key, config, (kind,))) for key in left)

@@ -115,8 +115,13 @@ def class_column(columns: Mapping[str, pa.Array]) -> str | None:
     for wanted in (*LABELS, *_MORE_LABELS):
         if wanted in by_name:
             return by_name[wanted]
-    rest = [name for name, column in fit.items() if not are_splits(pc.unique(column).to_pylist())]
+    rest = [name for name, column in fit.items() if not are_splits(_levels(column))]
     return rest[0] if len(rest) == 1 else None
+
+
+def _levels(column: pa.Array) -> list[object]:
+    levels: list[object] = pc.unique(column.drop_null()).to_pylist()
+    return levels
 
 
 def _can_be_classes(column: pa.Array) -> bool:
@@ -130,8 +135,8 @@ def _can_be_classes(column: pa.Array) -> bool:
 def split_in(columns: Mapping[str, pa.Array]) -> tuple[Proposal, ...]:
     """Return the setting for the column that says a split already, if one does."""
     for name, column in columns.items():
-        if pa.types.is_string(column.type) and not column.null_count:
-            proposal = split_by_column(name, pc.unique(column).to_pylist())
+        if pa.types.is_string(column.type):
+            proposal = split_by_column(name, _levels(column))
             if proposal is not None:
                 return (proposal,)
     return ()

@@ -125,7 +125,7 @@ def _from_column(
     config: SplitConfig, inputs: SplitInputs, keys: NDArray[np.uint8], notes: list[str]
 ) -> NDArray[np.uint8]:
     name = config.column or ""
-    values, codes = _values(name, inputs)
+    values, codes = _values(name, inputs, _by_hash(config, "it has gaps"))
     unknown = [value for value in values if value.strip().lower() not in SPLIT_VALUES]
     if unknown:
         shown = ", ".join(repr(value) for value in unknown[:_SHOWN_VALUES])
@@ -153,13 +153,15 @@ def _says_holdout(name: str, inputs: SplitInputs) -> bool:
     return any(SPLITS[SPLIT_VALUES[value.strip().lower()]] == HOLDOUT for value in values)
 
 
-def _values(name: str, inputs: SplitInputs) -> tuple[list[str], NDArray[np.int64]]:
+def _values(
+    name: str, inputs: SplitInputs, proposals: tuple[Proposal, ...] = ()
+) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct values as text and the index of each record's value."""
     column = inputs.deciding
     if column is None or column.null_count:
         missing = 0 if column is None else column.null_count
         msg = f"The column {name!r} decides the split but is empty in {missing} records; fill it."
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=proposals)
     encoded = pc.dictionary_encode(column)
     values = [str(value) for value in encoded.dictionary.to_pylist()]
     return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)

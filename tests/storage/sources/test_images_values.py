@@ -96,7 +96,10 @@ def test_frames_are_counted_or_read(kind: str) -> None:
     every = decode_frames(data, Found(), frames="all")
     assert len(every) == 3
     np.testing.assert_array_equal(every[0], first)
-    assert all(abs(int(e.mean()) - int(np.asarray(f).mean())) < 4 for e, f in zip(every, frames))
+    assert all(
+        abs(int(e.mean()) - int(np.asarray(f).mean())) < 4
+        for e, f in zip(every, frames, strict=True)
+    )
 
 
 def test_a_smaller_version_of_a_page_is_no_frame() -> None:

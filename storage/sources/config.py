@@ -70,6 +70,9 @@ class SourceConfig(BaseModel):
     label: str | None = Field(default="label", title="Label")
     """The column that generation is conditioned on; for image folders the name to give to the
     class. Tables: the column that others are asked to predict. null = unconditional."""
+    label_nulls: Literal["few", "drop"] = Field(default="few", title="Records without label")
+    """Records whose label is null are left out and counted: `few` refuses more than 1 % of them,
+    `drop` leaves out as many as there are. With `label: null` they stay."""
     label_from: str | None = Field(default=None, title="Label from path")
     """Image folders: which part of the relative path is the class. `depth:1` is the first folder
     below the source, `depth:-1` (the default) the folder that holds the image; anything else is a

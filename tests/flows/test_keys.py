@@ -22,6 +22,10 @@ TRAINING = [
     {"training": {"batch_size": 32}},
     {"source": {"uri": "example:digits", "label": None}},
     {"source": {"uri": "example:digits", "resize": "16"}},
+    {"source": {"uri": "example:digits", "labels": "labels.csv"}},
+    {"source": {"uri": "example:digits", "image": "photo"}},
+    {"source": {"uri": "example:digits", "frames": "all"}},
+    {"source": {"uri": "example:digits", "bits": 12}},
 ]
 SYNTHESIS = [
     {"synthesis": {"samples": 5}},

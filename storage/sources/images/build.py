@@ -59,8 +59,8 @@ from storage.sources.survey import Survey
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
 
-MAX_ABSENT_FRACTION: Final = 0.5
-"""Of the records, that may have no image or no label: they are left out, which is said."""
+MAX_IMAGELESS_FRACTION: Final = 0.5
+"""Of the records, that may have no image: they are left out, which is said."""
 FEW_TRANSPARENT: Final = 0.05
 """Up to this share of transparent images does not make all images transparent."""
 
@@ -90,7 +90,7 @@ class ImagesBuilder(Builder):
             "label_from": config.label_from if config.label is not None else None,
             "resize": None if config.resize is None else list(parse_resize(config.resize)),
         }
-        later = ("labels", "image", "frames", "bits")
+        later = ("label_nulls", "labels", "image", "frames", "bits")
         fields = type(config).model_fields
         values = {name: getattr(config, name) for name in later}
         return settings | {k: v for k, v in values.items() if v != fields[k].default}
@@ -212,8 +212,8 @@ def _decode(job: PrepareJob, staged: "StagedImages", reading: Reading) -> None:
             raise TypeError(source.modality)
         for batch in decoded_batches(source, reading, _columns(job.config, number)):
             staged.append(batch)
-            absent = staged.absent.total()
-            if len(staged.skipped) - absent > MAX_SKIPPED_FRACTION * total:
+            unreadable = len(staged.skipped) - staged.absent.total()
+            if unreadable > MAX_SKIPPED_FRACTION * total:
                 broken = [one for one in staged.skipped if not one.endswith(ABSENT)]
                 msg = (
                     f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of "
@@ -221,24 +221,36 @@ def _decode(job: PrepareJob, staged: "StagedImages", reading: Reading) -> None:
                     "repair or exclude them."
                 )
                 raise SourceError(msg)
-            if absent > MAX_ABSENT_FRACTION * total:
-                what = " and ".join(f"{n} have no {word}" for word, n in staged.absent.items())
-                msg = (
-                    f"Of the {total} records of {job.config.uri!r}, {what}, more than "
-                    f"{MAX_ABSENT_FRACTION:.0%}; add what is missing, name another column in "
-                    "source.label, or set it to null."
-                )
-                raise SourceError(msg, proposals=_without_label(staged))
             if job.progress is not None:
                 done = min(staged.rows + len(staged.skipped), total)
                 job.progress(done, total)
         staged.own_rows = staged.own_rows or staged.rows
+    _check_absent(job.config, staged, total)
 
 
-def _without_label(staged: "StagedImages") -> tuple[Proposal, ...]:
-    if not staged.absent["label"]:
-        return ()
-    return (Proposal(setting="source.label", value=None, why="most records have no label"),)
+def _check_absent(config: SourceConfig, staged: StagedImages, total: int) -> None:
+    """Check that not too many records have no image or no label.
+
+    Raises:
+        SourceError: more than half have no image, or more than a few no label that must have one.
+    """
+    images, labels = staged.absent["image"], staged.absent["label"]
+    if images > MAX_IMAGELESS_FRACTION * total:
+        msg = (
+            f"Of the {total} records of the source {config.uri!r}, {images} have no image, more "
+            f"than {MAX_IMAGELESS_FRACTION:.0%}; fill the column of images or remove these records."
+        )
+        raise SourceError(msg)
+    if labels > MAX_SKIPPED_FRACTION * total and config.label_nulls != "drop":
+        msg = (
+            f"The label {config.label!r} of the source {config.uri!r} is null in {labels} of "
+            f"{total} records, more than {MAX_SKIPPED_FRACTION:.0%}; set source.label_nulls to "
+            "drop to leave these records out, label them, or set source.label to null."
+        )
+        why = f"{labels} of {total} records have no label"
+        drop = Proposal(setting="source.label_nulls", value="drop", why=why)
+        without = Proposal(setting="source.label", value=None, why=why)
+        raise SourceError(msg, proposals=(without if 2 * labels > total else drop,))
 
 
 def _check_classes(job: PrepareJob, counts: Mapping[str, ClassCounts]) -> None:

@@ -38,7 +38,7 @@ MOST_CLASSES: Final = 1000
 
 _MOST_FILES: Final = 8
 """Label files that are looked into."""
-_MOST_BYTES: Final = 64 << 20
+_MOST_BYTES: Final = 32 << 20
 _TELLING: Final = re.compile(r"label|annot|meta|class|dataset|target|truth|train", re.IGNORECASE)
 _MORE_LABELS: Final = ("class_name", "classname", "category_name", "species", "tag", "type", "dx")
 _PACKING: Final = re.compile(
@@ -129,7 +129,7 @@ def _can_be_classes(column: pa.Array) -> bool:
         return bool(pa.types.is_boolean(column.type))
     there = column.drop_null()
     levels = pc.count_distinct(there).as_py()
-    return 2 <= levels <= MOST_CLASSES and 2 * levels <= len(there)
+    return bool(2 <= levels <= MOST_CLASSES and 2 * levels <= len(there))
 
 
 def split_in(columns: Mapping[str, pa.Array]) -> tuple[Proposal, ...]:

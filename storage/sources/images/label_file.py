@@ -17,6 +17,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -96,18 +97,22 @@ class LabelFile:
                 self._rows_by_key.setdefault(key, []).append(values)
 
     def columns(self) -> dict[str, pa.Array]:
-        """Return every column in the order of the images.
-
-        Raises:
-            SourceError: an image has two values of one.
-        """
-        return {name: self._columns(name) for name in self.names}
+        """Return the columns that say one value per image, in the order of the images."""
+        columns = {}
+        for name in self.names:
+            with suppress(SourceError):
+                columns[name] = self._column(name)
+        return columns
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The columns besides the paths, those of one-hot classes as `label` where they are all."""
-        plain = tuple(name for name in self._names if self._array(name) is not None)
+        """The columns besides the paths, and `label` where all of them are one-hot classes."""
+        plain = tuple(name for name in self._names if not self._holds_lists(name))
         return (LABEL, *plain) if LABEL not in plain and self._one_hot is not None else plain
+
+    def _holds_lists(self, name: str) -> bool:
+        rows = (row for rows in self._rows_by_key.values() for row in rows)
+        return any(isinstance(row.get(name), list | dict) for row in rows)
 
     def type(self, name: str) -> pa.DataType:
         """Return the type of a column.
@@ -115,7 +120,7 @@ class LabelFile:
         Raises:
             SourceError: an image has two values of it, or they are of a kind that is no value.
         """
-        return self._columns(name).type
+        return self._column(name).type
 
     def values(self, name: str, keys: Iterable[str]) -> pa.Array:
         """Return the values of a column for some images, null where the file says none.
@@ -123,7 +128,7 @@ class LabelFile:
         Raises:
             SourceError: an image has two values of it, or they are of a kind that is no value.
         """
-        column = self._columns(name)
+        column = self._column(name)
         places = [self._place_of_key[key] for key in keys]
         return column.take(pa.array(places, pa.int64()))
 
@@ -131,7 +136,7 @@ class LabelFile:
     def _place_of_key(self) -> Mapping[str, int]:
         return {key: place for place, key in enumerate(self._keys)}
 
-    def _columns(self, name: str) -> pa.Array:
+    def _column(self, name: str) -> pa.Array:
         column = self._one_hot if name == LABEL and LABEL not in self._names else None
         column = self._array(name) if column is None else column
         if column is None:

@@ -95,6 +95,15 @@ def test_contradictions_are_refused_and_lists_are_no_classes() -> None:
         lists.type("label")
 
 
+def test_columns_of_objects_within_an_image_do_not_matter_unless_named() -> None:
+    boxes = read("boxes.csv", "file,class,x\na,cat,1\na,cat,9\nb,dog,3\n")
+    assert boxes.names == ("class", "x")
+    assert list(boxes.columns()) == ["class"]
+    assert boxes.values("class", KEYS).to_pylist() == ["cat", "dog", None, None]
+    with pytest.raises(SourceError, match="contradicts itself"):
+        boxes.type("x")
+
+
 def test_the_same_file_name_in_two_folders_is_no_name() -> None:
     keys = ("a/1.png", "b/1.png", "b/2.png")
     file = read("x.csv", "file,label\n1.png,x\n2.png,y\n", keys)
@@ -116,7 +125,13 @@ def flat(make_folder, pictures, encode) -> Path:
 
 
 def test_class_and_split_come_from_the_label_file(prepared, pixels_of, flat, pictures) -> None:
-    result = prepared(flat, labels="labels.csv", label="kind", split={"column": "part"})
+    said = {"labels": "labels.csv", "label": "kind", "split": {"column": "part"}}
+    with pytest.raises(SourceError, match="null in 5 of 120 records, more than 1%") as caught:
+        prepared(flat, **said)
+    assert [(o.setting, o.value) for o in caught.value.proposals] == [
+        ("source.label_nulls", "drop")
+    ]
+    result = prepared(flat, **said, label_nulls="drop")
     assert result.schema.field("kind").type == pa.int64()
     np.testing.assert_array_equal(pixels_of(result, "train"), pictures[:80])
     np.testing.assert_array_equal(pixels_of(result, "holdout"), pictures[100:115])

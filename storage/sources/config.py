@@ -172,17 +172,6 @@ class SourceConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _labels_are_used(self) -> "SourceConfig":
-        deciding = (self.split.column, self.split.group_by)
-        if self.labels and deciding == (None, None) and (self.label is None or self.label_from):
-            message = (
-                f"source.labels {self.labels!r} is a label file and nothing reads it; name one of "
-                "its columns in source.label and remove label_from, or remove labels"
-            )
-            raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
     def _holdout_elsewhere(self) -> "SourceConfig":
         if self.split.holdout_uri == self.uri:
             message = (

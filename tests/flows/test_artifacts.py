@@ -325,6 +325,10 @@ class TestOutcome:
 def test_no_name_of_a_real_file_is_published():
     prepared = SimpleNamespace(
         skipped=("jane_doe.png (truncated)",),
-        notes=("1 unreadable images were skipped: jane_doe.png (truncated).", "3 images are grey."),
+        notes=(
+            "1 unreadable images were skipped: jane_doe.png (truncated).",
+            'Not used: source.labels "patients_of_jane.csv" (beside the images).',
+            "3 images are grey.",
+        ),
     )
     assert public_notes(prepared) == ("3 images are grey.",)

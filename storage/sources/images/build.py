@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,6 +95,9 @@ class ImagesBuilder(Builder):
         later = ("label_nulls", "labels", "image", "frames", "bits")
         fields = type(config).model_fields
         values = {name: getattr(config, name) for name in later}
+        split = config.split.column or config.split.group_by
+        if not split and (config.label is None or config.label_from is not None):
+            values["labels"] = None  # nothing reads it
         return settings | {k: v for k, v in values.items() if v != fields[k].default}
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG002
@@ -105,8 +110,11 @@ class ImagesBuilder(Builder):
         return f"images of {height} x {width} x {channels} (height x width x channels)"
 
     def libraries(self) -> Mapping[str, str]:
-        """Return Pillow's version, which decides the pixels of lossy formats."""
-        return {"pillow": PIL.__version__}
+        """Return the versions of what decides the pixels of lossy formats."""
+        versions = {"pillow": PIL.__version__}
+        if find_spec("pillow_heif") is not None:
+            versions["pillow-heif"] = version("pillow-heif")
+        return versions
 
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Decode into `folder`, decide the splits, and write the images of each."""

@@ -193,10 +193,16 @@ def _says_classes(rule: str, keys: Sequence[str]) -> bool:
 
 
 def _suspicious(names: Iterable[str | None]) -> list[str]:
-    """Return the names that look like splits or packing, unless they are a few among others."""
+    """Return the names that look like splits or packing, where all do or several are splits."""
     there = [name for name in names if name is not None]
     odd = sorted(name for name in there if names_split(name) or is_packing(name))
-    return odd if len(odd) == len(there) or any(map(names_split, odd)) else []
+    return odd if len(odd) == len(there) or are_splits(filter(names_split, odd)) else []
+
+
+def _number_anew(keys: Sequence[str], names: Iterable[str | None]) -> bool:
+    """Say whether folders are numbers and file names repeat in them: then they may be classes."""
+    files = {key.rpartition("/")[2] for key in keys}
+    return len(files) < len(keys) and all(name is not None and name.isdigit() for name in names)
 
 
 def _other_level(keys: Sequence[str], config: SourceConfig) -> list[Proposal]:
@@ -204,7 +210,7 @@ def _other_level(keys: Sequence[str], config: SourceConfig) -> list[Proposal]:
     rule = config.label_from or "depth:-1"
     found = Counter(path_part(path_selector(rule), key) for key in keys)
     odd = _suspicious(found)
-    if None not in found and not odd:
+    if None not in found and (not odd or _number_anew(keys, found)):
         return []
     why = (
         "the images lie in no folder of their own"

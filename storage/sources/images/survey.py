@@ -5,6 +5,8 @@ from typing import Final
 
 from storage.sources.builder import Source
 from storage.sources.config import SourceConfig
+from storage.sources.images.evidence import class_column
+from storage.sources.images.folder import ImageFolderSource
 from storage.sources.images.source import ImageSource
 from storage.sources.survey import Survey, label_by_name
 
@@ -15,7 +17,10 @@ def survey_images(source: Source, config: SourceConfig) -> Survey:
     """Return label, split and formats, as folders, columns and a label file tell them."""
     asked = config.model_copy(update={"label": config.label or "label"})
     proposals = source.evidence(asked)
-    if source.description.kind == "folder":
+    if isinstance(source, ImageFolderSource) and source.label_file is not None:
+        column = class_column(source.label_file.columns())
+        survey = Survey(label=column, label_why="the classes, as the label file says them")
+    elif source.description.kind == "folder":
         survey = Survey(label="label", label_why="the folder an image is in")
     else:
         survey = _by_column(source)

@@ -40,6 +40,8 @@ N = range(120)
         ([f"{i}.png" for i in N], {"source.label": None}),
         ([f"batch_{i % 2}/{i}.png" for i in N], {"source.label": None}),
         ([f"{i // 40:05}/{i}.png" for i in N], {"source.label": None}),
+        ([f"{i // 40:05}/{i % 40}.png" for i in N], {"source.label": "label"}),
+        ([f"{('car', 'bus', 'train')[i % 3]}/{i}.png" for i in N], {"source.label": "label"}),
         (
             [f"{'ab'[i % 2]}/images/{i}.png" for i in N],
             {"source.label": "label", "source.label_from": "depth:-2"},

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import SourceError
+from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.images.label_file import LabelFile
 from storage.sources.open import open_source
@@ -186,8 +187,11 @@ def test_a_label_file_that_is_not_there_or_not_used(flat, make_parquet, pictures
         open_source(SourceConfig(uri=str(flat), labels="lables.csv"))
     with pytest.raises(SourceError, match=r"no column 'kid'.*did you mean 'kind'"):
         open_source(SourceConfig(uri=str(flat), labels="labels.csv", label="kid"))
-    with pytest.raises(ValueError, match="nothing reads it"):
-        SourceConfig(uri=str(flat), labels="labels.csv", label=None)
+    settings = [
+        load_builder("images").settings(SourceConfig(uri="x", labels="y.csv", **said), 10)
+        for said in ({}, {"label": None}, {"label_from": "depth:1"})
+    ]
+    assert ["labels" in one for one in settings] == [True, False, False], "as unused_settings asks"
     path = make_parquet([encode(p) for p in pictures], label=pa.array([0] * 120))
     with pytest.raises(SourceError, match=r"source\.labels 'x\.csv' has no effect"):
         open_source(SourceConfig(uri=str(path), labels="x.csv"))

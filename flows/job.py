@@ -64,12 +64,16 @@ class Assessed:
     champion: Judged | None
     is_outdated: bool = False
     """Whether the champion is of an algorithm version that cannot be run any more."""
+    is_damaged: bool = False
+    """Whether the champion's files are not those that were stored."""
+    seen: frozenset[str] = frozenset()
+    """What blocked in the report on which a person made the champion."""
 
     @property
     def is_champion(self) -> bool:
-        """Whether the candidate is the champion already."""
-        champion = self.standing.champion
-        return champion is not None and champion.version == self.challenger.version
+        """Whether the candidate is the champion already: the version, and the very files."""
+        champion, mine = self.standing.champion, self.challenger
+        return champion is not None and champion.is_of(mine.version, mine.snapshot_digest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +118,11 @@ class Choice:
     @property
     def override(self) -> Promotion | None:
         """The record by which a person publishes this report although the gate refuses it."""
-        signed = self.signed
-        return signed if signed and signed.overrides(self.judged.report_digest) else None
+        signed, judged = self.signed, self.judged
+        if signed is None or signed.overrides(judged.report_digest):
+            return signed
+        is_blocked = judged.judgement.verdict == "block"
+        return signed if is_blocked and signed.outlasts_reports(judged.snapshot_digest) else None
 
     @property
     def approval(self) -> Promotion | None:
@@ -291,6 +298,8 @@ class Published:
     """Of the generator when the version was published."""
     override: Mapping[str, Any] | None
     """by, reason and at, where a person published against the verdict."""
+    composition: tuple[str, ...] = ()
+    """What was re-weighted or conditioned after the verdict, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,6 +392,7 @@ def _published(job: Job, made: SynthesisResult) -> Published:
         existed=made.committed,
         verdict=str(manifest.fields.gate.get("verdict", "-")),
         override=manifest.fields.gate.get("override"),
+        composition=tuple(manifest.fields.composition.get("sentences", ())),
     )
 
 

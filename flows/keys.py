@@ -75,16 +75,17 @@ def synthesis_part(
 
     Args:
         recipe: names the data set and the shard format.
-        synthesis: with its seed resolved.
+        synthesis: with its seed and balance resolved.
         snapshot_digest: of the generator that synthesizes.
     """
+    left_out = set() if synthesis.given else {"given"}
+    if synthesis.balance != "fill" or synthesis.fill_counts == "train":
+        left_out.add("fill_counts")  # `fill` without it is what it was before it had a choice
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "name": recipe.name,
         "snapshot_digest": snapshot_digest,
-        "synthesis": synthesis.model_dump(
-            mode="json", exclude=set() if synthesis.given else {"given"}
-        ),
+        "synthesis": synthesis.model_dump(mode="json", exclude=left_out),
         "format": recipe.output.format,
     }
 

@@ -220,6 +220,8 @@ def explain(error: ValidationError) -> str:
     """Return one sentence on the first mistake: path, value received, what is allowed."""
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
+    if first["type"] == "missing":  # it may be there under a misspelt name
+        first = next((one for one in mistakes if one["type"] == "extra_forbidden"), first)
     path, owner = _locate(first["loc"])
     same = [one for one in mistakes if _locate(one["loc"])[0] == path]
     others = len({_locate(one["loc"])[0] for one in mistakes} - {path})

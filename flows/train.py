@@ -17,20 +17,24 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from flows.decision import stands
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.job import Candidate, Job, now
 from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
 from flows.recipe import Recipe
+from flows.snapshots import damaged, seen_by_a_person, set_aside
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
-from storage.digests import sha256_hex
-from storage.errors import ObjectNotFoundError
+from storage.digests import sha256_file, sha256_hex
+from storage.errors import ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import layout, promotions, registry
+from storage.lake.damage import read_damage, restore_candidate
 from storage.lake.layout import version_time
 from storage.lake.registry import TrainingPlan
 from storage.records.durable import hold_lock
@@ -163,12 +167,15 @@ def train(job: Job, prepared: Prepared) -> Candidate:
 
 def find_candidate(job: Job, key: str) -> Candidate | None:
     """Return the complete candidate of a train key, None when there is none yet."""
-    try:
-        plan = TrainingPlan.from_json(job.lake.get(layout.plan_key(key)))
-        digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
-    except ObjectNotFoundError:
-        return None
-    return Candidate(version=plan.version, snapshot_digest=digest)
+    for plan in registry.training_plans(job.lake, key):
+        if read_damage(job.lake, job.name, plan.version) is not None:
+            continue
+        try:
+            digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
+        except ObjectNotFoundError:
+            return None
+        return Candidate(version=plan.version, snapshot_digest=digest)
+    return None
 
 
 def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
@@ -285,9 +292,34 @@ def _store(
         resolved=dict(plan.resolved),
         training=training_part(job.recipe, prepared, job.scheduled),
     )
+    plan, is_known = _place(job, plan, sha256_file(result.snapshot / "snapshot.json"))
     put_training_record(job.lake, job.name, plan.version, record)
-    digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
+    put = restore_candidate if is_known else registry.put_candidate
+    digest = put(job.lake, job.name, plan.version, result.snapshot)
     return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
+
+
+def _place(job: Job, plan: TrainingPlan, digest: str) -> tuple[TrainingPlan, bool]:
+    """Return under which version a snapshot goes into the lake, and whether it is known there.
+
+    A version whose files are damaged or lost takes them back if they are the same; others are
+    another generator, and go under a version of their own.
+    """
+    standing = promotions.standing(job.lake, job.name)
+    for attempt in count(1):
+        plan = registry.agree_training(job.lake, plan, attempt)
+        damage = read_damage(job.lake, job.name, plan.version)
+        known = standing.digests_of(plan.version)
+        if damage is not None:
+            known |= {damage.snapshot_digest}
+        if not known or digest in known:
+            return plan, bool(known)
+        if damage is None:
+            why = f"its files are lost, and trained again they are others ({digest[:12]})"
+            (was,) = list(known)[:1]
+            set_aside(job, damaged(job, plan.version, was, why))
+        plan = plan.once_more(now())
+    raise AssertionError
 
 
 def watch(job: Job, prepared: Prepared) -> Candidate | None:
@@ -309,9 +341,13 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
     except (DataError, OutdatedError) as error:
         job.reporter.say(f"The {named} cannot be judged today ({error}): training")
         return None
+    except SnapshotDamagedError as error:
+        set_aside(job, error)
+        return None
     record = promotions.champion(job.lake, job.name)
-    is_overridden = record is not None and record.overrides(judged.report_digest)
-    if judged.judgement.verdict == "block" and not is_overridden:
+    seen = seen_by_a_person(job, record)
+    is_let = record is not None and stands(record, judged, seen)
+    if judged.judgement.verdict == "block" and not is_let:
         job.reporter.say(f"Today's verdict on {named} is block: training")
         return None
     return young
@@ -321,6 +357,9 @@ def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
     """Return the champion when its age alone would spare a training."""
     champion = promotions.champion(job.lake, job.name)
     if job.recipe.training.when != "interval" or champion is None:
+        return None
+    if read_damage(job.lake, job.name, champion.version) is not None:
+        job.reporter.say(f"The champion {champion.version} is damaged: training")
         return None
     due = due_tonight(job, prepared)
     if due.is_due:

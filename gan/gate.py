@@ -6,7 +6,8 @@
     warn     everything between
 
 A fact (`gan.report.Fact`) that does not hold blocks on the point. A metric is one `MetricEntry` of
-its modality, with bounds relative to what real data reaches; a recipe overrides them by name.
+its modality, with bounds relative to what real data reaches; a recipe overrides them by name. A
+metric that no rule judges says why, and louder where its value stands out (`Alarm`).
 Whether a challenger takes over is in `gan.evaluation.promotion`.
 """
 
@@ -133,6 +134,26 @@ def _related(bound: float, relation: Relation, ceiling: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """Where a value that no rule judges is too bad to be shown without a word."""
+
+    side: Literal["low", "high"]
+    """low: the whole interval lies below. high: above."""
+    bound: float
+    meaning: str
+    """What such a value says, half a sentence."""
+    relation: Relation = "fixed"
+
+    def rings(self, metric: Metric) -> bool:
+        """Say whether the whole interval of a metric is past the bound."""
+        if self.relation != "fixed" and metric.ceiling is None:
+            return False
+        ceiling = 0.0 if metric.ceiling is None else metric.ceiling.value
+        bound = _related(self.bound, self.relation, ceiling)
+        return metric.low > bound if self.side == "high" else metric.high < bound
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricEntry:
     """Everything that is known of a metric besides how it is computed."""
 
@@ -146,7 +167,12 @@ class MetricEntry:
     scope: str = ""
     """The one scope this entry is for; empty: every scope that has no entry of its own."""
     limits: tuple[Limit, ...] = ()
-    """One, or a low and a high one; without any the metric is only shown."""
+    """One, or a low and a high one; without any no rule judges the metric."""
+    not_judged: str = ""
+    """Why no rule judges it, half a sentence; with limits, why not where real data has no ceiling.
+    `{n}` stands for the records on each side."""
+    alarms: tuple[Alarm, ...] = ()
+    """What to say of it where no rule judges it."""
     upper_end: bool = False
     """The upper end of the interval, not the point, must be inside the pass bound."""
     benefit_of_doubt: bool = False
@@ -283,6 +309,7 @@ def bounds_of(metric: Metric, metrics: Sequence[MetricEntry]) -> Bounds | None:
     return entry.bounds(metric.ceiling.value)
 
 
+NO_CEILING = "what real data reaches could not be measured"
 SEVERITY: Mapping[str, int] = {"block": 0, "unknown": 1, "warn": 2, "pass": 3}
 
 
@@ -295,6 +322,9 @@ class Judgement:
     """Worst first; a metric that passes is named once, by its worse scope."""
     metrics: tuple[MetricEntry, ...]
     """Of the modality, with the bounds that were in force."""
+    unjudged: tuple[Reason, ...] = ()
+    """What was measured and no rule judges, and why: values that stand out first, every other
+    metric once."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -332,7 +362,34 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
         verdict = "warn"
     if "block" in outcomes:
         verdict = "block"
-    return Judgement(verdict=verdict, reasons=_worst_first(reasons, evaluation), metrics=entries)
+    return Judgement(
+        verdict=verdict,
+        reasons=_worst_first(reasons, evaluation),
+        metrics=entries,
+        unjudged=_unjudged(evaluation, entries),
+    )
+
+
+def _unjudged(evaluation: Evaluation, entries: Sequence[MetricEntry]) -> tuple[Reason, ...]:
+    """Return why no rule judges what none does; a metric whose value does not stand out once."""
+    alarms: list[Reason] = []
+    reported: dict[str, Reason] = {}
+    for metric in evaluation.metrics:
+        entry = entry_of(metric, entries)
+        if entry is None or (entry.limits and metric.ceiling is not None):
+            continue
+        why = (entry.not_judged or NO_CEILING).format(n=f"{metric.n:,}")
+        meaning = next((alarm.meaning for alarm in entry.alarms if alarm.rings(metric)), "")
+        found = f"{_subject(metric)} is {_value(metric)}"
+        found += f"; {entry.real} {metric.ceiling.value:.4g}" if metric.ceiling else ""
+        parts: dict[str, Any] = {"metric": metric.name, "scope": metric.scope}
+        if meaning:
+            why = f"{meaning}; not judged: {why}"
+            alarms.append(Reason(**parts, outcome="alarm", text=f"{found}: {why}", why=why))
+        else:
+            one = Reason(**parts, outcome="reported", text=f"{found}: {why}", why=why)
+            reported.setdefault(metric.name, one)
+    return (*alarms, *reported.values())
 
 
 def _outcome(item: Measured, bounds: Bounds, config: GateConfig) -> Outcome:
@@ -366,24 +423,43 @@ def real_pass_share(item: Measured, bounds: Bounds) -> float:
 def _sentence(
     item: Measured, bounds: Bounds, outcome: Outcome, real: str, holdout_rows: int
 ) -> str:
-    """Return the reason in words: number, interval, what real data reaches, the bound."""
+    """Return the reason in words: what is held against which bound, and what real data reaches."""
     metric = item.metric
-    found = f"{_subject(metric)} is {metric.value:.4g}"
-    found += f" [{metric.low:.4g}, {metric.high:.4g}]"
-    if metric.ceiling is not None:
-        found += f"; {real} {metric.ceiling.value:.4g}"
+    found = f"{_subject(metric)} is {_value(metric)}"
+    ceiling = "" if metric.ceiling is None else f"; {real} {metric.ceiling.value:.4g}"
     if outcome == "unknown":
         share = real_pass_share(item, bounds)
         return (
-            f"{found}: cannot be known from {holdout_rows} holdout records, "
+            f"{found}{ceiling}: cannot be known from {holdout_rows} holdout records, "
             f"because real data itself would pass in only {share:.0%} of cases"
         )
     if outcome == "block":
-        return f"{found}: the whole interval is {_limit(bounds.block_low, bounds.block_high)}"
+        return f"{found}{ceiling}: the whole interval is {_past(metric, bounds)}"
+    wanted = _limit(bounds.pass_high, bounds.pass_low)
+    if bounds.upper_end:
+        end = f"upper end {metric.high:.4g} of {_subject(metric)} {_value(metric)}"
+        inside = "within the pass bound, " if outcome == "pass" else "not "
+        return f"{end} is {inside}{wanted}{ceiling}"
     if outcome == "warn":
-        end = "the upper end is " if bounds.upper_end else ""
-        return f"{found}: {end}not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
-    return f"{found}: within the pass bound"
+        return f"{found}{ceiling}: the value is not {wanted}"
+    if not bounds.pass_low <= metric.value <= bounds.pass_high:
+        return (
+            f"{found}{ceiling}: the value is not {wanted}, but the lower end {metric.low:.4g} is "
+            f"not above {bounds.block_high:.4g}, so that it passes"
+        )
+    return f"{found}{ceiling}: within the pass bound"
+
+
+def _past(metric: Metric, bounds: Bounds) -> str:
+    """Return past which block bound the whole interval is, and by which end one sees it."""
+    if metric.high < bounds.block_low:
+        return f"below {bounds.block_low:.4g} (its upper end is {metric.high:.4g})"
+    return f"above {bounds.block_high:.4g} (its lower end is {metric.low:.4g})"
+
+
+def _value(metric: Metric) -> str:
+    """Return value and interval."""
+    return f"{metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]"
 
 
 def _subject(metric: Metric) -> str:
@@ -394,14 +470,11 @@ def _subject(metric: Metric) -> str:
     return f"{metric.name} ({metric.scope})"
 
 
-def _limit(low: float, high: float, *, inside: bool = False) -> str:
-    """Return a pair of bounds in words; with `inside`, the first is the upper one."""
-    parts = []
-    if math.isfinite(low):
-        parts.append(f"at most {low:.4g}" if inside else f"below {low:.4g}")
-    if math.isfinite(high):
-        parts.append(f"at least {high:.4g}" if inside else f"above {high:.4g}")
-    return (" and " if inside else " or ").join(parts)
+def _limit(high: float, low: float) -> str:
+    """Return the pass bounds in words."""
+    parts = [f"at most {high:.4g}"] * math.isfinite(high)
+    parts += [f"at least {low:.4g}"] * math.isfinite(low)
+    return " and ".join(parts)
 
 
 def _fact_reason(fact: Fact) -> Reason:

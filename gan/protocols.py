@@ -276,6 +276,27 @@ class ConditionalCodec(Codec, Protocol):
         """
 
 
+@runtime_checkable
+class LossyCodec(Codec, Protocol):
+    """A codec that does not show everything of the records it was fitted on."""
+
+    def losses(self, records: pa.Table) -> Sequence[tuple[str, str]]:
+        """Return the columns that lose something for privacy, each with a sentence.
+
+        The sentence names no value; the column is empty where it is about several.
+
+        Args:
+            records: those the codec was fitted on.
+        """
+
+
+def losses_of(codec: Codec, records: pa.Table) -> tuple[str, ...]:
+    """Return what privacy takes from the records that a codec was fitted on, in sentences."""
+    if not isinstance(codec, LossyCodec):
+        return ()
+    return tuple(text for _, text in codec.losses(records))
+
+
 class SampleFn(Protocol):
     """The averaged generator as it stands, as an assessment sees it."""
 

@@ -182,6 +182,27 @@ def deploy(
 
 
 @app.command()
+def worker(
+    *,
+    pool: Pool = "ganmill",
+    name: Annotated[
+        str | None, typer.Option(help="Name in the UI; one of a name works at a time.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most runs at once.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Instead of the work pool's.")
+    ] = None,
+    with_healthcheck: Annotated[
+        bool, typer.Option("--with-healthcheck", help="Answer at port 8080, /health.")
+    ] = False,
+) -> int:
+    """Do the runs of a work pool and look after all runs: Prefect's worker, with a clean stop."""
+    from flows.cli.cockpit import work
+
+    return work(pool, name=name, limit=limit, kind=kind, with_healthcheck=with_healthcheck)
+
+
+@app.command()
 def impute(
     recipe: RecipePath,
     input_: Annotated[

@@ -12,14 +12,14 @@ from flows.errors import DONE
 from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
-from flows.publish import record_kind
+from flows.publish import composition, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.train import fit_and_resolve
 from flows.unused import unused_settings
 from gan.errors import GanError
 from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
-from storage.lake.synthesis import resolve_seed
+from storage.lake.synthesis import resolve
 from storage.records.schema import class_title, read_class_names, read_table_metadata
 from storage.shards.format import format_for
 from storage.sources.builder import load_builder
@@ -99,6 +99,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
     plan = preview_plan(job, prepared)
+    notes, losses = training_notes(recipe, prepared, plan)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -114,11 +115,8 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [
-            *prepared.notes,
-            *unused_settings(recipe, prepared),
-            *training_notes(recipe, prepared, plan),
-        ],
+        "notes": [*prepared.notes, *unused_settings(recipe, prepared), *notes],
+        "losses": list(losses),
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),
@@ -127,8 +125,15 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
             "format": recipe.output.format,
             "bytes": plan.rows * int(plan.resolved["bytes_per_row"]),
             "lake": recipe.output.lake,
+            "composition": list(_composition(job, prepared, plan)),
         },
     }
+
+
+def _composition(job: Job, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
+    """Return how the rows of the plan differ from those that the gate will judge."""
+    synthesis = resolve(job.recipe.synthesis, prepared.modality, job.scheduled)
+    return composition(prepared, synthesis, plan).sentences
 
 
 def preview_plan(job: Job, prepared: Prepared) -> Plan:
@@ -145,25 +150,32 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
         generator=f"{recipe.name}/{version}",
         snapshot_digest=UNKNOWN,
     )
-    synthesis = resolve_seed(recipe.synthesis, job.scheduled)
+    synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     shard_format = format_for(prepared.modality, recipe.output.format)
     return propose(identity, synthesis, record_kind(prepared), format=shard_format, created=now())
 
 
-def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
-    """Return what `auto` would pick for the training; it takes `ganmill[jobs]` to know.
+def training_notes(
+    recipe: Recipe, prepared: Prepared, plan: Plan
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what `auto` would pick for the training, and what privacy would take of the records.
+
+    It takes `ganmill[jobs]` to know.
 
     Raises:
         ConfigError: a preset that does not exist, or conditions that cannot be met.
         DataError: the records cannot be trained on.
     """
     if find_spec("torch") is None:
-        return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
+        text = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
+        return (text,), ()
+    from gan.protocols import losses_of
     from gan.sample import check_request
 
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, plan.given, plan.rows)
-    return (*codec.notes, *resolved.notes)
+    losses = losses_of(codec, prepared.records["train"])
+    return (*codec.notes, *resolved.notes), losses
 
 
 def write_check(found: dict[str, Any], output: Output) -> None:
@@ -194,5 +206,9 @@ def write_check(found: dict[str, Any], output: Output) -> None:
         f"Plan      {plan['rows']:,} {word} in {plan['shards']} shards"
         f" ({plan['format']}, about {size}) to {plan['lake']}"
     )
+    for text in plan["composition"]:
+        output.line(f"          {text}")
+    for loss in found["losses"]:
+        output.line(f"Loss      {loss}")
     for note in found["notes"]:
         output.line(f"Note      {note}")

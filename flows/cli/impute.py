@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from flows.cli.output import Output
 from flows.errors import DONE, BlockedError, RecipeError
-from flows.evaluate import local_snapshot
 from flows.job import Job, opened
 from flows.recipe import load_recipe
+from flows.snapshots import local_snapshot
 from storage.lake import promotions
 from storage.records.durable import create_file
 from storage.shards.format import load_format

@@ -309,6 +309,7 @@ def _head(draft: Draft, why: Mapping[str, str]) -> list[str]:
         *_class_lines(found["class_counts"], found["class_names"]),
         f"plan: {plan['rows']:,} records in {plan['shards']} shards",
     ]
+    lines += [f"loss by privacy: {text}" for text in found["losses"]]
     return [*lines, *(note for note in found["notes"] if note not in lines)]
 
 

@@ -67,8 +67,8 @@ SHOWN_EVENTS = 12
 SHOWN_PARTS = 5
 LONGEST_REASON = 400
 LEGEND = (
-    f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}; "
-    "the others are only shown. ↑ is the upper end of the interval."
+    f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}. "
+    "↑ is the upper end of the interval."
 )
 ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
@@ -88,6 +88,7 @@ def verdict_markdown(assessed: Assessed, report_page: str) -> str:
     sections = [
         f"# {view.word.upper()}: {report.name}",
         f"{view.headline} Generator {code(report.generator)}. {_standing(assessed)}",
+        " ".join(f"{plain(text)}." for text in view.rows),
         _reasons(view),
         f"Next: {plain(view.next_step)}." if view.next_step else "",
         "## Metrics",
@@ -122,16 +123,24 @@ def _standing(assessed: Assessed) -> str:
 
 
 def _reasons(view: VerdictView) -> str:
-    """Return what does not pass, worst first, and the names of what does."""
+    """Return what does not pass, what stands out, what passes by name, and what has no rule."""
     lines = [
         f"- **{reason.outcome}** {plain(reason.text, LONGEST_REASON)}"
         for reason in view.deciding[:SHOWN_REASONS]
     ]
     if len(view.deciding) > SHOWN_REASONS:
         lines.append(f"- and {len(view.deciding) - SHOWN_REASONS} more in the report")
+    lines += [
+        f"- **stands out** {plain(reason.text, LONGEST_REASON)}"
+        for reason in view.alarms[:SHOWN_REASONS]
+    ]
     passing = dict.fromkeys(words(reason.metric) for reason in view.passing)
     if passing:
         lines.append(f"- **pass** {plain(', '.join(passing))}")
+    lines += [
+        f"- **not judged** {plain(words(reason.metric))}: {plain(reason.why, LONGEST_REASON)}"
+        for reason in view.reported
+    ]
     return "\n".join(lines)
 
 
@@ -442,6 +451,7 @@ def _facts(outcome: Outcome, published: Published) -> list[str]:
     facts = [f"- **Size** {published.rows:,} {word} in {published.shards} shards, {size}"]
     if published.class_counts:
         facts.append(f"- **Classes** {_classes(published.class_counts)}")
+    facts += [f"- {plain(text)}" for text in published.composition]
     facts.append(f"- **Generator** {code(outcome.generator)}")
     facts.append(f"- **Verdict** {plain(published.verdict).upper()}{_signed(published.override)}")
     return facts
@@ -477,6 +487,8 @@ def question_markdown(question: Question, judged: Judged) -> str:
     lines = [f"- {reason.text}" for reason in reasons[:QUESTION_REASONS]]
     if len(reasons) > QUESTION_REASONS:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
+    unjudged = judged.judgement.unjudged
+    lines += [f"- {reason.text}" for reason in unjudged if reason.outcome == "alarm"]
     listed = "\n".join(lines)
     return (
         f"**{verdict.upper()}: generator `{judged.version}` {heading}.** "

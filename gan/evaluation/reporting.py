@@ -61,7 +61,8 @@ def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
     rows: list[list[str | None]] = []
     for entry in metrics:
         if not entry.limits:
-            rows.append([entry.key, entry.meaning, entry.unit, None, None])
+            why = f"not judged: {entry.not_judged}"
+            rows.append([entry.key, entry.meaning, entry.unit, why, None])
         for name, limit in entry.named_limits.items():
             rows.append([name, entry.meaning, entry.unit, *limit_texts(entry, limit)])
     columns = ["metric", "meaning", "unit", "passes", "blocks"]

@@ -38,7 +38,7 @@ from gan.metrics.pool import KINDS, FeaturePool, make_pool, measure, measure_cov
 from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
-from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
+from gan.report import AS_MADE, Ceiling, Evaluation, Fact, Measured, Metric, TooFew
 from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
@@ -286,6 +286,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
             (label, counts[index]) for index, label in enumerate(reference.codec.classes)
         ),
         seed=reference.options.seed,
+        made="with the class shares of the holdout" if reference.codec.classes else AS_MADE,
         notes=reference.notes,
         seconds=time.perf_counter() - started,
     )

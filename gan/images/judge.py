@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from gan.errors import DataError
-from gan.gate import Limit, MetricEntry, pass_bounds
+from gan.gate import Alarm, Limit, MetricEntry, pass_bounds
 from gan.images import assess, evaluation
 from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference
@@ -165,18 +165,39 @@ METRICS = (
         name="kid",
         meaning="Kernel distance between the features of real and of synthetic images.",
         unit="distance",
+        not_judged="fd judges the distance of the same features",
     ),
     MetricEntry(
         name="precision",
         meaning="Share of synthetic images that lie among real ones.",
         unit="share",
         direction="higher",
+        not_judged="density judges the same, and one outlier moves it less",
+        alarms=(
+            Alarm(
+                side="low",
+                bound=0.5,
+                relation="ratio",
+                meaning="of what real images reach less than half: many synthetic images look like "
+                "no real one",
+            ),
+        ),
     ),
     MetricEntry(
         name="recall",
         meaning="Share of real images that lie among synthetic ones.",
         unit="share",
         direction="higher",
+        not_judged="coverage judges the same, and one outlier moves it less",
+        alarms=(
+            Alarm(
+                side="low",
+                bound=0.5,
+                relation="ratio",
+                meaning="of what real images reach less than half: many kinds of real images are "
+                "never made",
+            ),
+        ),
     ),
 )
 """Each is measured on both feature nets, `coverage` also in every class."""

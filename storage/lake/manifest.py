@@ -86,12 +86,18 @@ class ManifestFields:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Source digest, split rule, recipe parts in the keys, seeds, algorithm, library versions."""
     gate: Mapping[str, Any] = field(default_factory=dict)
-    """verdict, reasons, override (None or by, reason, at)."""
+    """verdict, judged (of which records it speaks), reasons, not_judged (what no rule judges, and
+    why), override (None or by, reason, at)."""
     license: str | None = None
     retention: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
     """What the run that wrote this manifest had used by then: wall_s, cpu_s, gpu_s, written_bytes;
     None where an older version of ganmill wrote it."""
+    composition: Mapping[str, Any] = field(default_factory=dict)
+    """What was re-weighted or conditioned after the verdict (`storage.lake.composition`); empty
+    where an older version of ganmill wrote it."""
+    losses: Sequence[str] = ()
+    """What privacy takes from the columns, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +179,8 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         license=raw["license"],
         retention=raw["retention"],
         cost=raw.get("cost"),
+        composition=raw.get("composition", {}),
+        losses=tuple(raw.get("losses", ())),
     )
     return {
         **{name: raw[name] for name in _PLAIN},
@@ -203,13 +211,21 @@ def _entry(raw: Mapping[str, Any]) -> FileEntry:
     )
 
 
-def root_readme(name: str) -> bytes:
-    """Return the page beside the versions.
+def root_readme(name: str, newest: str | None = None) -> bytes:
+    """Return the page beside the versions; `newest` is the version to be read, None before it is.
 
     It also makes readers fail that are pointed at the folder of versions by mistake: pandas and
     pyarrow try to read it as Parquet and stop, where they would mix all versions without it.
+    Hugging Face's `load_dataset` reads what the front matter names: one version.
     """
     text = f"""\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: {newest or "no-version-yet"}/train-*
+---
 # {name}: synthetic data, in versions
 
 Every folder beside this file is one version. Read one version, never this folder:
@@ -219,9 +235,12 @@ Every folder beside this file is one version. Read one version, never this folde
     frame = pandas.read_parquet("<lake>/" + hint["path"])
 
 A reader that stops here with "Parquet magic bytes not found" was pointed at all versions at once.
+Hugging Face's `load_dataset("<lake>/datasets/{name}")` takes the newest version, which the head of
+this file names, and another one with `data_dir="<version>"`.
 
 - A version in CSV is read file by file; `_meta/<version>/README.md` says how.
-- `_latest.json` names the newest version and may lag for a moment; `_versions/` is the truth.
+- `_latest.json` and this file name the newest version and may lag for a moment; `_versions/` is
+  the truth.
 - `_meta/<version>/manifest.json` lists every file with its sha256 and says where the data is from.
 - A version that is not committed in `_versions/` is not finished: do not read it.
 """
@@ -247,6 +266,11 @@ def version_readme(manifest: Manifest) -> bytes:
         + (f", overridden by {override['by']}: {override['reason']}" if override else "")
         + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
         *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        *(
+            line
+            for text, below in statements(manifest)
+            for line in (f"- {text}", *(f"  - {each}" for each in below))
+        ),
         f"- Created: {manifest.created}",
         f"- License: {manifest.fields.license or 'not stated'}",
         "",
@@ -260,6 +284,21 @@ def version_readme(manifest: Manifest) -> bytes:
         titles = [(class_title(names, label), count) for label, count in manifest.class_counts]
         lines += [f"| {title} | {count} |" for title, count in titles]
     return ("\n".join(lines) + "\n").encode()
+
+
+def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
+    """Return of which records the verdict speaks, what it leaves open, and what privacy takes.
+
+    Each is a sentence, or a title with the sentences below it.
+    """
+    gate, fields = manifest.fields.gate, manifest.fields
+    found: list[tuple[str, Sequence[str]]] = [(gate["judged"], ())] if gate.get("judged") else []
+    found += [(text, ()) for text in fields.composition.get("sentences", ())]
+    titled = (
+        ("Measured and not judged", gate.get("not_judged", ())),
+        ("What privacy takes from the columns", fields.losses),
+    )
+    return [*found, *((f"{title}:", texts) for title, texts in titled if texts)]
 
 
 def version_stats(manifest: Manifest) -> bytes:

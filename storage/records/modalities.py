@@ -37,6 +37,8 @@ class Modality:
     words: Words
     takes_conditions: bool = False
     """Whether `synthesis.given` may set conditions on its columns."""
+    equal_classes: bool = False
+    """Whether `synthesis.balance: auto` is equal, instead of real."""
     builder: str
     """The `Builder` that recognises its sources and prepares their records."""
     formats: Mapping[str, FormatEntry]
@@ -56,6 +58,7 @@ class Modality:
 MODALITIES: dict[str, Modality] = {
     "images": Modality(
         words=Words("image", "images", "class"),
+        equal_classes=True,
         builder="storage.sources.images.build:BUILDER",
         formats={
             "parquet": FormatEntry("parquet", "storage.shards.images:PNG"),

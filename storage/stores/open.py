@@ -1,6 +1,7 @@
 """From an URI to the store that serves it."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -85,6 +86,10 @@ class ReadOnlyStore(RetryingStore):
     def delete(self, key: str) -> None:
         """Refuse."""
         raise self._refusal(key)
+
+    def now(self) -> datetime | None:
+        """Return None: some stores learn the time from a file that they write."""
+        return None
 
     def _refusal(self, key: str) -> NotWritableError:
         return NotWritableError(

@@ -8,8 +8,10 @@ answers is translated by one table to `storage.errors`.
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, cast
 
 import aiohttp
@@ -113,7 +115,7 @@ class S3Store(ObjectStore):
                 raise translate(error, self._what("stat", key)) from error
             self._check_bucket()
             return None
-        return _info(key, head["ContentLength"], head.get("ETag"))
+        return _info(key, head, size="ContentLength")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, sorted by key, page by page."""
@@ -124,7 +126,7 @@ class S3Store(ObjectStore):
                 page = self._fs().call_s3("list_objects_v2", **arguments)
             for item in page.get("Contents", ()):
                 if not item["Key"].endswith("/"):  # the marker of a folder that some consoles write
-                    yield _info(item["Key"][len(root) :], item["Size"], item.get("ETag"))
+                    yield _info(item["Key"][len(root) :], item, size="Size")
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
@@ -134,6 +136,19 @@ class S3Store(ObjectStore):
         full = self._full(key)
         with self._translated("delete", key):
             self._fs().call_s3("delete_object", Bucket=self._bucket, Key=full)
+
+    def now(self) -> datetime | None:
+        """Return the time that the service stamps its answers with."""
+        root = f"{self._prefix}/" if self._prefix else ""
+        with self._translated("list", ""):
+            page = self._fs().call_s3(
+                "list_objects_v2", Bucket=self._bucket, Prefix=root, MaxKeys=1
+            )
+        stamp = page["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+        try:
+            return parsedate_to_datetime(stamp).astimezone(UTC)
+        except ValueError:
+            return None
 
     def _put(self, key: str, data: bytes, *, mode: str) -> None:
         if len(data) > LARGEST_OBJECT_BYTES:
@@ -185,8 +200,14 @@ class S3Store(ObjectStore):
             return self._connection
 
 
-def _info(key: str, size_bytes: int, etag: str | None) -> ObjectInfo:
-    return ObjectInfo(key=key, size_bytes=size_bytes, etag=etag.strip('"') if etag else None)
+def _info(key: str, answer: Mapping[str, Any], *, size: str) -> ObjectInfo:
+    etag = answer.get("ETag")
+    return ObjectInfo(
+        key=key,
+        size_bytes=answer[size],
+        etag=etag.strip('"') if etag else None,
+        stored_at=answer.get("LastModified"),
+    )
 
 
 def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:

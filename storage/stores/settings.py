@@ -71,10 +71,10 @@ class Settings(BaseSettings):
     """How many trainings may hold a lease of that limit at once."""
     gpu_lease_s: int = Field(default=120, ge=60, le=86400)
     """How long the lease of a training that no longer renews it is kept, in seconds."""
-    heartbeat_s: int = Field(default=30, ge=30, le=3600)
+    heartbeat_s: int = Field(default=30, ge=1, le=3600)
     """How often a run sends a heartbeat, in seconds; three missed in a row make it crashed."""
     reschedules: int = Field(default=2, ge=0, le=20)
-    """How often a crashed run is started again by itself."""
+    """How often a crashed run is started again by itself; after one more crash it is Failed."""
 
 
 def load_settings() -> Settings:

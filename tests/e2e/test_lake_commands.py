@@ -1,6 +1,7 @@
 """The commands that read a lake, and what they say when it was tampered with."""
 
 import json
+import shutil
 
 import pytest
 
@@ -74,18 +75,36 @@ def test_verify_names_a_corrupted_shard(copy):
     assert "train-00002-of-00006.parquet" in plain.out
 
 
-@pytest.mark.parametrize("file", ["generator.safetensors", "codec.json"])
-def test_a_tampered_snapshot_is_refused(copy, file):
-    weights = next((copy.lake / "generators" / "stripes").glob(f"2*/{file}"))
-    weights.chmod(0o644)
-    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
-    import shutil
+@pytest.mark.parametrize(
+    "file", ["generator.safetensors", pytest.param("codec.json", marks=pytest.mark.full)]
+)
+def test_a_tampered_snapshot_is_trained_again(copy, finished, file):
+    stored = spoilt(copy, file)
+    before = finished.place.folder / stored.relative_to(copy.folder)
+    healed = copy.run("run", "stripes.yaml", "--json", "--set", "synthesis.seed=9")
+    assert healed.code == 0, healed.err
+    assert "is damaged and set aside" in healed.err
+    assert healed.json["generator"] == finished.done.json["generator"]
+    assert stored.read_bytes() == before.read_bytes()
 
-    shutil.rmtree(copy.folder / ".ganmill" / "generators")
-    refused = copy.run("run", "stripes.yaml", "--set", "synthesis.seed=9")
+
+@pytest.mark.full
+def test_what_trains_nothing_says_what_heals_a_tampered_snapshot(copy):
+    stored = spoilt(copy, "codec.json")
+    refused = copy.run("synthesize", "stripes.yaml", "--json", "--set", "synthesis.seed=9")
     assert refused.code == 5
-    assert file in refused.err
+    assert stored.name in refused.err
+    assert "run the whole job, which trains it again" in refused.err
     assert "Traceback" not in refused.err
+
+
+def spoilt(place, file):
+    """Change a file of the generator in the lake, and forget the copy of this machine."""
+    stored = next((place.lake / "generators" / "stripes").glob(f"2*/{file}"))
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"!")
+    shutil.rmtree(place.folder / ".ganmill" / "generators")
+    return stored
 
 
 def test_what_is_not_there_is_said(finished):

@@ -12,6 +12,7 @@ import pytest
 from flows.evaluate import Evaluator
 from flows.job import Job
 from flows.recipe import parse_recipe
+from flows.report.verdict import verdict_view
 from gan.errors import ConfigError
 from gan.images.codec import write_images
 from gan.report import Report
@@ -60,6 +61,8 @@ PREPARED = Prepared(
 
 class FakeSampler:
     """A generator as good as real data, that counts what is asked of it."""
+
+    codec = None
 
     def __init__(self) -> None:
         self.asked = 0
@@ -115,6 +118,17 @@ def test_other_bounds_are_judged_without_measuring_again(lake, tmp_path, sampler
     assert bounds["fd"] == {"metric": "fd", "pass": 1e-6, "block": 1e-6}
     assert bounds["coverage"] == {"metric": "coverage", "pass": 0.75, "block": 0.5}
     assert not set(bounds) & {"c2st", "dcr_share", "one_way"}
+
+
+def test_every_metric_has_a_verdict_or_a_reason_and_the_rows_are_named(lake, tmp_path, sampler):
+    report = evaluator(lake, tmp_path).judged(VERSION, DIGEST).report
+    view = verdict_view(report)
+    assert all(row.outcome is not None for row in (*view.overall, *view.of_parts))
+    unjudged = {row.name for row in view.overall if row.why}
+    assert unjudged == {"kid", "precision", "recall"}
+    (rows,) = view.rows
+    assert "with the class shares of the holdout" in rows
+    assert rows.endswith("of 80 real images that training has not seen")
 
 
 def test_what_was_judged_is_read(lake, tmp_path, sampler):

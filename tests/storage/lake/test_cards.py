@@ -7,7 +7,13 @@ import pytest
 import toy
 
 from storage.lake.datasets import load_manifest
-from storage.lake.manifest import root_readme, version_croissant, version_readme, version_stats
+from storage.lake.manifest import (
+    Manifest,
+    root_readme,
+    version_croissant,
+    version_readme,
+    version_stats,
+)
 from storage.records.schema import with_class_names
 
 
@@ -50,6 +56,33 @@ def test_an_approval_is_shown_beside_the_verdict(manifest):
     fields = dataclasses.replace(manifest.fields, gate=gate)
     text = version_readme(dataclasses.replace(manifest, fields=fields)).decode()
     assert "pass, approved by ada: seen" in text
+
+
+def test_the_card_says_of_which_rows_the_verdict_speaks_and_what_is_lost(manifest):
+    composition = {"balance": "equal", "sentences": ["Re-weighted after the verdict"]}
+    gate = {"verdict": "pass", "judged": "It speaks of these", "not_judged": ["recall is .35"]}
+    fields = dataclasses.replace(
+        manifest.fields, gate=gate, composition=composition, losses=("age: its sum falls by 3 %",)
+    )
+    changed = dataclasses.replace(manifest, fields=fields)
+    lines = version_readme(changed).decode().splitlines()
+    for line in (
+        "- It speaks of these",
+        "- Re-weighted after the verdict",
+        "- Measured and not judged:",
+        "  - recall is .35",
+        "  - age: its sum falls by 3 %",
+    ):
+        assert line in lines
+    assert Manifest.from_json(changed.to_json()).fields == fields
+
+
+def test_a_manifest_of_an_older_version_says_none_of_it(manifest):
+    raw = json.loads(manifest.to_json())
+    del raw["composition"], raw["losses"]
+    older = Manifest.from_json(json.dumps(raw).encode())
+    assert (older.fields.composition, older.fields.losses) == ({}, ())
+    assert "not judged" not in version_readme(older).decode()
 
 
 def test_stats_add_up(manifest):

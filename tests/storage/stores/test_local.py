@@ -236,6 +236,34 @@ store.put_once("a/b", b"data")
         LocalStore(lake).put_once("a", b"1")
         assert files_below(staging) == ["young"]
 
+    def test_what_a_living_process_stages_is_not_swept_however_old_it_looks(self, lake):
+        """The clock jumped forward between its staging and the sweep."""
+        with LocalStore(lake)._staged(b"slow") as staged:
+            past_s = staged.stat().st_mtime - 10 * STALE_STAGED_S
+            os.utime(staged, (past_s, past_s))
+            LocalStore(lake).put_once("a", b"1")
+            assert staged.read_bytes() == b"slow"
+        assert files_below(lake) == ["a"]
+
+    def test_what_is_stamped_with_a_time_to_come_is_not_swept(self, lake):
+        """The clock jumped back."""
+        staging = lake / STAGING
+        staging.mkdir(parents=True)
+        path = staging / "half"
+        path.write_bytes(b"half")
+        future_s = path.stat().st_mtime + 10 * STALE_STAGED_S
+        os.utime(path, (future_s, future_s))
+        LocalStore(lake).put_once("a", b"1")
+        assert files_below(staging) == ["half"]
+
+    def test_age_is_told_by_the_clock_of_the_file_system(self, lake, monkeypatch):
+        monkeypatch.setattr("time.time", lambda: 4e9)
+        staging = lake / STAGING
+        staging.mkdir(parents=True)
+        (staging / "young").write_bytes(b"half")
+        LocalStore(lake).put_once("a", b"1")
+        assert files_below(staging) == ["young"]
+
 
 class TestList:
     def test_what_is_staged_is_not_listed_at_any_depth(self, local, lake):

@@ -351,5 +351,5 @@ class Evaluator:
 
 def public_notes(prepared: Prepared) -> tuple[str, ...]:
     """Return what may be published of the notes on the source: no name of a real file or row."""
-    named = (*prepared.skipped, "source.labels ")
+    named = (*prepared.skipped, "source.labels: ", "source.label: ")
     return tuple(note for note in prepared.notes if not any(entry in note for entry in named))

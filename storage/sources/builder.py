@@ -4,6 +4,7 @@ What every source and every builder offers, whatever the records are, and the ch
 them share: enough records, enough of every class.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,6 +186,12 @@ class ParquetSource(FileSource):
         """Return the columns that can be a label or decide the split."""
         names = self._files.schema.names
         return [*names, *(name for name in self._paths.names if name not in names)]
+
+
+def advice(proposal: Proposal) -> str:
+    """Return a sentence on a setting that the recipe could make use of."""
+    value = json.dumps(proposal.value, ensure_ascii=False)
+    return f"Consider {proposal.setting}: {value}, as {proposal.why}."
 
 
 def missing_column(

@@ -1,6 +1,5 @@
 """From a source to split, memory-mapped records, built once and reused."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from storage.sources.builder import (
     PrepareJob,
     Progress,
     Source,
+    advice,
     check_classes,
     load_builder,
 )
@@ -71,7 +71,7 @@ def _notes_on_files(job: PrepareJob) -> list[str]:
     """Return what lies in the source and is not used: evidence, and files of other kinds."""
     source = job.sources[0]
     notes = [
-        f"Not used: {one.setting} {json.dumps(one.value, ensure_ascii=False)} ({one.why})."
+        advice(one)
         for one in source.evidence(job.config)
         if one.value != _said(job.config, one.setting)
     ]

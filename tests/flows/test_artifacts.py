@@ -327,7 +327,7 @@ def test_no_name_of_a_real_file_is_published():
         skipped=("jane_doe.png (truncated)",),
         notes=(
             "1 unreadable images were skipped: jane_doe.png (truncated).",
-            'Not used: source.labels "patients_of_jane.csv" (beside the images).',
+            'Consider source.labels: "jane.csv", as this file names 3 of the 3 images.',
             "3 images are grey.",
         ),
     )

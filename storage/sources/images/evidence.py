@@ -101,10 +101,10 @@ def _may_say_labels(info: ObjectInfo) -> bool:
 
 def _label_settings(labels: str, column: str, named: tuple[int, int]) -> list[Proposal]:
     name = PurePosixPath(labels).name
-    why = f"beside the images: it names {named[0]:,} of {named[1]:,}"
+    why = f"this file names {named[0]:,} of the {named[1]:,} images"
     return [
         Proposal(setting="source.labels", value=labels, why=why),
-        Proposal(setting="source.label", value=column, why=f"the classes, as {name} says them"),
+        Proposal(setting="source.label", value=column, why=f"{name} says the classes there"),
     ]
 
 

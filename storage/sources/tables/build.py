@@ -30,6 +30,7 @@ from storage.sources.builder import (
     Built,
     PrepareJob,
     Source,
+    advice,
     check_amount,
     check_classes,
     check_trained_classes,
@@ -158,7 +159,7 @@ class TablesBuilder(Builder):
             skipped=rows.skipped,
             notes=(
                 *rows.notes,
-                *(f"Not used: {one.setting} {one.value!r} ({one.why})." for one in unused),
+                *map(advice, unused),
                 *inferred.notes,
                 *sum_notes,
                 *assignment.notes,

@@ -163,7 +163,7 @@ def test_a_label_file_is_proposed_and_its_neglect_is_said(prepared, flat) -> Non
         "source.split.column": "part",
     }
     notes = prepared(flat).notes
-    assert any('source.labels "labels.csv"' in note for note in notes)
+    assert any('source.labels: "labels.csv"' in note for note in notes)
 
 
 def test_several_label_files_of_one_name(make_folder, pictures, encode, prepared) -> None:

@@ -100,8 +100,8 @@ def test_parquet_files_are_a_split_by_their_names(
     result = prepared(root, split={"column": PATH_SPLIT})
     assert (pixels_of(result, "holdout") == pictures[90:]).all()
     ignored = prepared(root)
-    assert any('source.split.column "path:split"' in note for note in ignored.notes)
-    assert not any("Not used" in note for note in result.notes)
+    assert any('source.split.column: "path:split"' in note for note in ignored.notes)
+    assert not any("Consider" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -126,9 +126,9 @@ def test_a_column_of_splits_in_a_table_is_seen(prepared, people, write_table) ->
     said = pa.array(["train"] * 200 + ["test"] * 100)
     path = write_table(table.append_column("split", said))
     notes = prepared(path, label="churned").notes
-    assert any("source.split.column 'split'" in note for note in notes)
+    assert any('source.split.column: "split"' in note for note in notes)
     used = prepared(path, label="churned", split={"column": "split"})
-    assert not any("Not used" in note for note in used.notes)
+    assert not any("Consider" in note for note in used.notes)
 
 
 def test_a_split_without_holdout_takes_it_from_train(prepared, make_folder, pictures, encode):

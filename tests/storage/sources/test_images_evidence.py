@@ -80,7 +80,7 @@ def test_check_says_that_splits_are_taken_for_classes(prepared, make_folder, pic
     names = [f"{'train' if i < 90 else 'test'}/{i}.png" for i in N]
     notes = prepared(make_folder([encode(p) for p in pictures], names)).notes
     assert any("'test', 'train' are called like splits" in note for note in notes)
-    assert any('source.split.column "depth:1"' in note for note in notes)
+    assert any('source.split.column: "depth:1"' in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,10 @@ def test_the_column_of_images_is_chosen(prepared, make_parquet, pixels_of, pictu
     path = make_parquet(images, column="photo", mask=mask, label=pa.array([0, 1] * 60))
     table_first = prepared(path)
     assert pixels_of(table_first).sum() == pictures.astype(int).sum()
-    assert any("source.image \"photo\" ('photo', 'mask' hold" in n for n in table_first.notes)
+    advice = (
+        "Consider source.image: \"photo\", as 'photo', 'mask' hold images, and this one is read."
+    )
+    assert advice in table_first.notes
     masks = prepared(path, image="mask")
     assert pixels_of(masks).sum() == (255 - pictures).astype(int).sum()
     with pytest.raises(SourceError, match=r"source\.image 'label' is no column of encoded images"):

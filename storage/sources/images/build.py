@@ -9,6 +9,7 @@ decides the split.
 Shape legend: N records, H height, W width, C channels.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ from storage.sources.builder import (
 )
 from storage.sources.config import SourceConfig, parse_resize
 from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
-from storage.sources.images.classes import merged, remedies_for_small
+from storage.sources.images.classes import GLOB_MARKS, merged, remedies_for_small
 from storage.sources.images.decode import (
     ImageSizeError,
     Reading,
@@ -63,6 +64,10 @@ IMAGE: Final = "image"
 
 MAX_IMAGELESS_FRACTION: Final = 0.5
 """Of the records, that may have no image: they are left out, which is said."""
+MOST_SKIPPED: Final = 1000
+"""With more images that cannot be read the rest is not looked at, where that is too many."""
+MOST_EXCLUDED: Final = 100
+"""So many files are proposed to be left out by their names."""
 FEW_TRANSPARENT: Final = 0.05
 """Up to this share of transparent images does not make all images transparent."""
 
@@ -221,19 +226,34 @@ def _decode(job: PrepareJob, staged: "StagedImages", reading: Reading) -> None:
         for batch in decoded_batches(source, reading, _columns(job.config, number)):
             staged.append(batch)
             unreadable = len(staged.skipped) - staged.absent.total()
-            if unreadable > MAX_SKIPPED_FRACTION * total:
-                broken = [one for one in staged.skipped if not one.endswith(ABSENT)]
-                msg = (
-                    f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of "
-                    f"{job.config.uri!r} cannot be read, among them {'; '.join(broken[:3])}; "
-                    "repair or exclude them."
-                )
-                raise SourceError(msg)
+            if unreadable > max(MOST_SKIPPED, MAX_SKIPPED_FRACTION * total):
+                raise _unreadable(job, staged, total)
             if job.progress is not None:
                 done = min(staged.rows + len(staged.skipped), total)
                 job.progress(done, total)
         staged.own_rows = staged.own_rows or staged.rows
+    if len(staged.skipped) - staged.absent.total() > MAX_SKIPPED_FRACTION * total:
+        raise _unreadable(job, staged, total)
     _check_absent(job.config, staged, total)
+
+
+def _unreadable(job: PrepareJob, staged: StagedImages, total: int) -> SourceError:
+    """Make the error for too many images that cannot be read; it proposes to leave out a few."""
+    broken = [one for one in staged.skipped if not one.endswith(ABSENT)]
+    msg = (
+        f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of {job.config.uri!r} cannot "
+        f"be read ({len(broken)}), among them {'; '.join(broken[:3])}; repair or exclude them."
+    )
+    source = job.sources[0]
+    keys = frozenset(source.keys if isinstance(source, ImageFolderSource) else ())
+    cuts = [(one, [m.start() for m in re.finditer(r" \(", one)]) for one in broken]
+    names = [next((one[:cut] for cut in at if one[:cut] in keys), None) for one, at in cuts]
+    globs = [name for name in names if name is not None and not GLOB_MARKS & {*name}]
+    if len(globs) < len(broken) or len(broken) > MOST_EXCLUDED:
+        return SourceError(msg)
+    why = f"these {len(globs)} files cannot be read"
+    value = [*job.config.exclude, *globs]
+    return SourceError(msg, proposals=(Proposal(setting="source.exclude", value=value, why=why),))
 
 
 def _check_absent(config: SourceConfig, staged: StagedImages, total: int) -> None:

@@ -14,7 +14,8 @@ from storage.sources.config import SourceConfig
 from storage.sources.images.folder import HOLDING_FOLDER
 from storage.sources.paths import path_selector
 
-_GLOB_MARKS: Final = frozenset("*?[]")
+GLOB_MARKS: Final = frozenset("*?[]")
+"""What cannot stand for itself in a glob."""
 
 
 def merged(labels: pa.Array) -> tuple[pa.Array, list[str]]:
@@ -74,6 +75,6 @@ def remedies_for_small(
 def _glob_of(config: SourceConfig, name: str) -> str | None:
     """Return the glob of a class's folder; None where a folder alone does not make the class."""
     selector = path_selector(config.label_from or HOLDING_FOLDER)
-    if _GLOB_MARKS & {*name} or "=" in name:
+    if GLOB_MARKS & {*name} or "=" in name:
         return None
     return {1: f"{name}/", -1: f"**/{name}/*"}.get(selector) if isinstance(selector, int) else None

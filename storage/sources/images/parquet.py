@@ -23,6 +23,7 @@ _PARQUET_BATCH_BYTES: Final = 1 << 20
 _MAX_BATCH_ROWS: Final = 2048
 _PROBE_ROWS: Final = 16
 _NO_CLASS: Final = -1
+_MOST_CLASSES: Final = 1000
 _IMAGE_WORDS: Final = frozenset({"image", "images", "img", "picture", "photo", "pixels", "jpg"})
 _OTHER_WORDS: Final = frozenset({"label", "target", "depth", "seg", "overlay", "gt"})
 
@@ -34,6 +35,8 @@ class ParquetImages(ImageSource, ParquetSource):
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         super().__init__(config, files)
+        self._label = config.label
+        self._whole: dict[str, bool] = {}
         self.image_columns = find_image_columns(files)
         """Every column of images, the most likely one first."""
         columns = ", ".join(f"{field.name!r} ({field.type})" for field in files.schema)
@@ -61,7 +64,20 @@ class ParquetImages(ImageSource, ParquetSource):
                 if key != self._files.first:
                     raise self._files.lacks(key, name)
                 raise missing_column(self.uri, name, self._known_columns())
-        return _plain_type(self._files.schema.field(name).type)
+        type_ = _plain_type(self._files.schema.field(name).type)
+        whole = pa.types.is_floating(type_) and name == self._label and self._is_whole(name)
+        return pa.int64() if whole else type_
+
+    def _is_whole(self, name: str) -> bool:
+        """Say whether the numbers of a column are few and whole, so that they can be classes."""
+        if name not in self._whole:
+            values: set[float] = set()
+            for info in self._files.found.files:
+                for batch in self._files.batches(info.key, _MAX_BATCH_ROWS, [name]):
+                    values.update(pc.drop_null(batch.column(0)).unique().to_pylist())
+            few = len(values) <= _MOST_CLASSES
+            self._whole[name] = few and all(value.is_integer() for value in values)
+        return self._whole[name]
 
     def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:
         """Propose the split that paths or a column say, and which column of images is read."""

@@ -188,3 +188,22 @@ def test_names_of_classes_stay_with_the_records(tmp_path, prepared, pictures, en
     assert read_class_names(result.schema) == {"kind": ("cat", "dog")}
     assert [label for label, _ in result.class_counts["train"]] == [0, 1]
     assert "Left out for want of a label: 1 of 120 records." in result.notes
+
+
+def test_whole_floats_are_classes(prepared, make_parquet, pictures, encode) -> None:
+    labels = pa.array([None if i == 3 else float(i % 2) for i in N])
+    result = prepared(make_parquet([encode(p) for p in pictures], label=labels))
+    assert result.schema.field("label").type == pa.int64()
+    assert [label for label, _ in result.class_counts["train"]] == [0, 1]
+
+
+def test_broken_files_are_proposed_to_be_left_out(prepared, make_folder, pictures, encode) -> None:
+    files = [encode(p) for p in pictures]
+    files[0] = files[7] = b"nonsense"
+    files[9] = files[9][:-40]
+    root = make_folder(files)
+    with pytest.raises(SourceError, match=r"cannot be read \(3\)") as caught:
+        prepared(root)
+    [proposal] = caught.value.proposals
+    assert proposal.value == ["a/0000.png", "a/0009.png", "b/0007.png"]
+    assert sum(prepared(root, exclude=proposal.value).rows.values()) == 117

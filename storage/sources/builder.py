@@ -74,6 +74,11 @@ class Source(ABC):
         """
         return ()
 
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Columns that folders of the form `name=value` say."""
+        return ()
+
     @cached_property
     @abstractmethod
     def digest(self) -> str:
@@ -122,6 +127,11 @@ class FileSource(Source):
     def _paths(self) -> PathColumns:
         """The columns that the paths of the files say."""
         return PathColumns(self.uri, [info.key for info in self._found.files])
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Columns that folders of the form `name=value` say."""
+        return self._paths.names
 
     def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:
         """Propose the split that the paths of the files say, where the recipe names none."""

@@ -151,7 +151,8 @@ class ImagesBuilder(Builder):
                 "shape": list(staged.shape),
                 "class_names": _class_names(job),
                 "reading": unusual(job.config, staged, reading)
-                | ({} if labels is stored else {"classes": "merged"}),
+                | ({} if labels is stored else {"classes": "merged"})
+                | ({"partitions": [label]} if label in job.sources[0].partitions else {}),
             },
         )
 

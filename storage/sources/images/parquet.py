@@ -87,11 +87,6 @@ class ParquetImages(ImageSource, ParquetSource):
             proposals += (Proposal(setting="source.image", value=self.image, why=why),)
         return proposals
 
-    @property
-    def partitions(self) -> tuple[str, ...]:
-        """The columns that the paths say."""
-        return self._paths.names
-
     def _split_column(self) -> tuple[Proposal, ...]:
         for name in self._files.schema.names:
             if names_splits(name) and is_text(self.column_type(name)):

@@ -41,11 +41,6 @@ class ImageSource(Source):
         """Return the names of the classes 0, 1, … of a column; empty where none are known."""
         return ()
 
-    @property
-    def partitions(self) -> tuple[str, ...]:
-        """The columns that folders of the form `name=value` say."""
-        return ()
-
     @abstractmethod
     def reads(self, columns: Sequence[str]) -> Iterator[Read]:
         """Yield one callable per batch, in order, with these columns beside the images."""

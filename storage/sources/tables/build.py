@@ -164,6 +164,7 @@ class TablesBuilder(Builder):
                 *sum_notes,
                 *assignment.notes,
             ),
+            details=_reading(job.sources[0]),
         )
 
 
@@ -234,6 +235,11 @@ def read_rows(job: PrepareJob) -> Rows:
         notes=tuple(dict.fromkeys(notes)),
         metadata=reads[0].metadata,
     )
+
+
+def _reading(source: Source) -> dict[str, Any]:
+    """Return, for the keys, which columns of the rows the files themselves do not hold."""
+    return {"reading": {"partitions": list(source.partitions)}} if source.partitions else {}
 
 
 def said_split(table: pa.Table, config: SourceConfig) -> tuple[Proposal, ...]:

@@ -89,6 +89,7 @@ def test_partition_folders_of_image_files_are_classes(prepared, make_folder, pic
     names = [f"label={'ab'[i % 2]}/{i}.png" for i in range(120)]
     result = prepared(make_folder([encode(p) for p in pictures], names))
     assert [label for label, _ in result.class_counts["train"]] == ["a", "b"]
+    assert result.reading == {"partitions": ["label"]}
 
 
 def test_parquet_files_are_a_split_by_their_names(
@@ -119,6 +120,7 @@ def test_tables_have_partitions_and_splits_of_paths(
     assert set(result.records["holdout"]["region"].to_pylist()) == {"south"}
     assert set(result.records["train"]["region"].to_pylist()) == {"north", "south"}
     assert PATH_SPLIT not in result.schema.names
+    assert result.reading == {"partitions": ["region"]}
 
 
 def test_a_column_of_splits_in_a_table_is_seen(prepared, people, write_table) -> None:

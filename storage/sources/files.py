@@ -37,6 +37,8 @@ class FileKind:
     """Of files that are read where the recipe names them, not where they just lie in the folder."""
     companions: frozenset[str] = frozenset()
     """Names of kinds that lie beside these files to describe them and are then left out."""
+    takes_labels: bool = False
+    """Whether a file of `source.labels` may say what they are of."""
     unread: frozenset[str] = frozenset()
     """Suffixes of files that are of this kind and that nothing here decodes: they count as records
     that cannot be read."""
@@ -57,6 +59,7 @@ IMAGE_FILES: Final = FileKind(
         | HEIF_SUFFIXES
     ),
     companions=frozenset({"CSV"}),
+    takes_labels=True,
     unread=CAMERA_RAW_SUFFIXES | frozenset({".jxl"}),
 )
 PARQUET_FILES: Final = FileKind(name="Parquet", suffixes=frozenset({".parquet", ".pq"}))

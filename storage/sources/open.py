@@ -157,7 +157,7 @@ def find_files(
         raise SourceError(msg, proposals=(_most_common(by_kind),))
     kind, files = kinds[0], by_kind[kinds[0]]
     beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
-    reads_labels = config.labels is not None and kind.companions
+    reads_labels = config.labels is not None and kind.takes_labels
     described_by = _label_files(config, store, beside) if reads_labels else ()
     chosen = {info.key for info in (*files, *described_by)}
     left = [info.key for info in listed if info.key not in chosen]

@@ -29,6 +29,7 @@ from storage.lake import promotions, registry
 from storage.lake.damage import read_damage
 from storage.lake.layout import generator_internal_key, generator_report_key
 from storage.records.modalities import words_of
+from storage.records.schema import read_class_names
 from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
@@ -305,7 +306,11 @@ class Evaluator:
             *measurement.pictures,
             *metric_figures(evaluation.metrics, self._modality.bars, metrics),
             *training(curves, chosen, self._modality.curves, metrics),
-            *class_table(prepared.class_counts, evaluation.candidate_class_counts),
+            *class_table(
+                prepared.class_counts,
+                evaluation.candidate_class_counts,
+                read_class_names(prepared.schema).get(prepared.label or "", ()),
+            ),
         )
         return Report(
             name=job.name,
@@ -346,5 +351,5 @@ class Evaluator:
 
 def public_notes(prepared: Prepared) -> tuple[str, ...]:
     """Return what may be published of the notes on the source: no name of a real file or row."""
-    named = prepared.skipped
+    named = (*prepared.skipped, "source.labels: ", "source.label: ")
     return tuple(note for note in prepared.notes if not any(entry in note for entry in named))

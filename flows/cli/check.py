@@ -20,7 +20,7 @@ from gan.errors import GanError
 from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve
-from storage.records.schema import read_table_metadata
+from storage.records.schema import class_title, read_class_names, read_table_metadata
 from storage.shards.format import format_for
 from storage.sources.builder import load_builder
 from storage.sources.prepared import Prepared
@@ -108,6 +108,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         "kind": load_builder(prepared.modality).describe(prepared.schema),
         "columns": [asdict(column) for column in described.columns] if described else [],
         "rows": dict(prepared.rows),
+        "class_names": list(read_class_names(prepared.schema).get(prepared.label or "", ())),
         "class_counts": {
             split: [list(pair) for pair in counts]
             for split, counts in prepared.class_counts.items()
@@ -190,8 +191,10 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     splits = [split for split in ("train", "validation", "holdout") if split in found["rows"]]
     counts = [dict(map(tuple, found["class_counts"][split])) for split in splits]
     counts.append(dict(map(tuple, found["plan"]["class_counts"])))
+    names = found["class_names"]
     rows = [
-        (str(label), *(f"{column.get(label, 0):,}" for column in counts)) for label in counts[0]
+        (class_title(names, label), *(f"{column.get(label, 0):,}" for column in counts))
+        for label in counts[0]
     ]
     totals = [*(found["rows"][split] for split in splits), found["plan"]["rows"]]
     total = ("all", *(f"{amount:,}" for amount in totals))
@@ -209,5 +212,3 @@ def write_check(found: dict[str, Any], output: Output) -> None:
         output.line(f"Loss      {loss}")
     for note in found["notes"]:
         output.line(f"Note      {note}")
-    if found["ignored_files"]:
-        output.line(f"Note      {found['ignored_files']:,} other files were left out")

@@ -378,9 +378,12 @@ def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Ou
     from flows.job import cost_text, how_to_read
     from storage.lake.layout import meta_key
     from storage.lake.manifest import statements
+    from storage.records.schema import class_title, read_class_names
 
     gate = manifest.fields.gate
-    counts = ", ".join(f"{label}: {count:,}" for label, count in manifest.class_counts)
+    names = next(iter(read_class_names(manifest.schema).values()), ())
+    titled = ((class_title(names, label), count) for label, count in manifest.class_counts)
+    counts = ", ".join(f"{title}: {count:,}" for title, count in titled)
     size = f"{manifest.total_bytes / 2**20:,.1f} MiB in {len(manifest.files)} shards"
     output.line(f"Data set   {one.name} {one.version}")
     output.line(f"Rows       {manifest.rows:,} ({size})")

@@ -11,6 +11,7 @@ from typing import Any
 from gan.bounds import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
 from gan.protocols import Curve
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Figure, Metric
+from storage.records.schema import class_title
 
 RANK = CurveGroup(
     id="rank", caption="The measure by which the snapshot is chosen; lower is better.", unit="rank"
@@ -103,16 +104,22 @@ def _same(curve: Curve, other: Curve | None) -> bool:
 
 
 def class_table(
-    splits: Mapping[str, Sequence[tuple[Any, int]]], fakes: Sequence[tuple[Any, int]]
+    splits: Mapping[str, Sequence[tuple[Any, int]]],
+    fakes: Sequence[tuple[Any, int]],
+    names: Sequence[str] = (),
 ) -> tuple[Figure, ...]:
-    """Return rows per class of every split and of the evaluated candidate, if there are classes."""
+    """Return rows per class of every split and of the evaluated candidate, if there are classes.
+
+    The names are those of the classes 0, 1, … where the source knows them.
+    """
     columns = {name: dict(counts) for name, counts in splits.items()}
     columns["evaluated"] = dict(fakes)
     labels = list(dict.fromkeys(label for counts in columns.values() for label in counts))
     if not labels:
         return ()
     rows = [
-        [str(label), *(counts.get(label, 0) for counts in columns.values())] for label in labels
+        [class_title(names, label), *(counts.get(label, 0) for counts in columns.values())]
+        for label in labels
     ]
     table = Figure(
         id="class-counts",

@@ -17,7 +17,12 @@ from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
 from storage.lake.plan import schema_from_text, schema_text
 from storage.records.modalities import words_of
-from storage.records.schema import ClassCounts, read_class_counts
+from storage.records.schema import (
+    ClassCounts,
+    class_title,
+    read_class_counts,
+    read_class_names,
+)
 from storage.shards.format import load_format
 
 FORMAT = "ganmill-dataset/1"
@@ -275,7 +280,9 @@ def version_readme(manifest: Manifest) -> bytes:
     ]
     if manifest.class_counts:
         lines += ["", f"| class | {word} |", "|---|---|"]
-        lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
+        names = next(iter(read_class_names(manifest.schema).values()), ())
+        titles = [(class_title(names, label), count) for label, count in manifest.class_counts]
+        lines += [f"| {title} | {count} |" for title, count in titles]
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -112,7 +112,8 @@ class Plan:
         """Of the records as a shard holds them: with a `sample_id` where the format has one."""
         if not load_format(self.format).sample_ids:
             return self.schema
-        return pa.schema([pa.field(SAMPLE_ID, pa.int64()), *self.schema])
+        fields = [pa.field(SAMPLE_ID, pa.int64()), *self.schema]
+        return pa.schema(fields, metadata=self.schema.metadata)
 
     @property
     def rows(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import IntegrityError
+from storage.records.schema import CLASS_NAMES, read_class_names
 from storage.shards.format import (
     IMAGE,
     ROW_GROUP_ROWS,
@@ -40,9 +41,9 @@ class ImagesParquet(ParquetFormat):
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Replace the tensor by the struct."""
+        """Replace the tensor by the struct; of the metadata the names of classes stay."""
         position = schema.get_field_index(IMAGE)
-        return schema.set(position, pa.field(IMAGE, IMAGE_TYPE)).remove_metadata()
+        return _with_names_alone(schema.set(position, pa.field(IMAGE, IMAGE_TYPE)))
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Encode a few thousand images at a time into one file."""
@@ -83,20 +84,22 @@ class ImagesRawParquet(ParquetFormat):
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Replace the tensor by fixed-size bytes."""
+        """Replace the tensor by fixed-size bytes; of the metadata the names of classes stay."""
         position = schema.get_field_index(IMAGE)
         raw = pa.binary(prod(tensor_shape(schema)))
-        return schema.set(position, pa.field(IMAGE, raw)).remove_metadata()
+        return _with_names_alone(schema.set(position, pa.field(IMAGE, raw)))
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Write the pixels as they lie in memory."""
         records = records.combine_chunks()
-        field = self.file_schema(records.schema).field(IMAGE)
+        schema = self.file_schema(records.schema)
+        field = schema.field(IMAGE)
         position = records.schema.get_field_index(IMAGE)
         chunks = [_as_binary(chunk, field.type) for chunk in records.column(IMAGE).chunks]
         table = records.set_column(position, field, pa.chunked_array(chunks, field.type))
         shape = ",".join(str(size) for size in tensor_shape(records.schema))
-        return write_parquet(table, {**metadata, SHAPE_KEY: shape, DTYPE_KEY: "uint8"})
+        names = {key.decode(): text.decode() for key, text in (schema.metadata or {}).items()}
+        return write_parquet(table, {**metadata, **names, SHAPE_KEY: shape, DTYPE_KEY: "uint8"})
 
     def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
         """Read every page and give the pixels their shape again."""
@@ -114,6 +117,11 @@ class ImagesRawParquet(ParquetFormat):
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Pixels and the other columns, uncompressed."""
         return int(prod(tensor_shape(schema))) + OTHER_COLUMNS_BYTES
+
+
+def _with_names_alone(schema: pa.Schema) -> pa.Schema:
+    names = (schema.metadata or {}).get(CLASS_NAMES)
+    return schema.remove_metadata() if names is None else schema.with_metadata({CLASS_NAMES: names})
 
 
 PNG = ImagesParquet()
@@ -173,12 +181,16 @@ def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
 def huggingface(schema: pa.Schema) -> dict[str, str]:
     """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
 
-    Empty where a column's type has no plain name there.
+    Whole numbers whose classes have names are a ClassLabel. Empty where a column's type has no
+    plain name there.
     """
     features: dict[str, Any] = {}
+    names = read_class_names(schema)
     for field in schema:
         if field.name == IMAGE:
             features[IMAGE] = {"_type": "Image"}
+        elif field.name in names and pa.types.is_integer(field.type):
+            features[field.name] = {"_type": "ClassLabel", "names": list(names[field.name])}
         elif _is_plain(field.type):
             features[field.name] = {"_type": "Value", "dtype": str(field.type)}
         else:

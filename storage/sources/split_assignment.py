@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.sources.split import (
     HOLDOUT,
     SPLIT_VALUES,
@@ -95,6 +96,8 @@ def assign_splits(
             splits_N[marked] = LEFT_OUT
     _check_filled(config, splits_N)
     rule = split_rule(config, by_occurrence=by_occurrence)
+    if config.column is not None and not _says_holdout(config.column, inputs):
+        rule["holdout"] = config.holdout
     return SplitAssignment(splits_N=splits_N, rule=rule, notes=tuple(notes))
 
 
@@ -122,7 +125,7 @@ def _from_column(
     config: SplitConfig, inputs: SplitInputs, keys: NDArray[np.uint8], notes: list[str]
 ) -> NDArray[np.uint8]:
     name = config.column or ""
-    values, codes = _values(name, inputs)
+    values, codes = _values(name, inputs, _by_hash(config, "it has gaps"))
     unknown = [value for value in values if value.strip().lower() not in SPLIT_VALUES]
     if unknown:
         shown = ", ".join(repr(value) for value in unknown[:_SHOWN_VALUES])
@@ -130,26 +133,35 @@ def _from_column(
             f"The split column {name!r} says {shown}, which names no split; "
             "its values may be train, validation and holdout (or val, dev, test)."
         )
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=_by_hash(config, "it names no splits"))
     by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
     splits_N = by_code[codes]
-    if not (splits_N == _VALIDATION).any():
+    lacking = [one for one in (VALIDATION, HOLDOUT) if SPLITS.index(one) not in splits_N]
+    if len(lacking) == 1:
+        fractions = {VALIDATION: 0.0, HOLDOUT: 0.0, lacking[0]: getattr(config, lacking[0])}
         train = np.flatnonzero(splits_N == _TRAIN)
-        splits_N[train] = assign(keys[train], validation=config.validation, holdout=0.0)
+        splits_N[train] = assign(keys[train], **fractions)
         notes.append(
-            f"The split column {name!r} never says validation, so {config.validation:.0%} of its "
-            "training records are taken for it by their hash."
+            f"The split column {name!r} never says {lacking[0]}, so {fractions[lacking[0]]:.0%} of "
+            "its training records are taken for it by their hash."
         )
     return splits_N
 
 
-def _values(name: str, inputs: SplitInputs) -> tuple[list[str], NDArray[np.int64]]:
+def _says_holdout(name: str, inputs: SplitInputs) -> bool:
+    values, _ = _values(name, inputs)
+    return any(SPLITS[SPLIT_VALUES[value.strip().lower()]] == HOLDOUT for value in values)
+
+
+def _values(
+    name: str, inputs: SplitInputs, proposals: tuple[Proposal, ...] = ()
+) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct values as text and the index of each record's value."""
     column = inputs.deciding
     if column is None or column.null_count:
         missing = 0 if column is None else column.null_count
         msg = f"The column {name!r} decides the split but is empty in {missing} records; fill it."
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=proposals)
     encoded = pc.dictionary_encode(column)
     values = [str(value) for value in encoded.dictionary.to_pylist()]
     return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -177,7 +189,15 @@ def _check_leaks(
         f"{natural:.1%} have an equal among themselves; remove these rows from the holdout, or "
         f"leave out {remedy} to divide by content."
     )
-    raise SourceError(msg)
+    raise SourceError(msg, proposals=_by_hash(config, "it leaks the holdout"))
+
+
+def _by_hash(config: SplitConfig, why: str) -> tuple[Proposal, ...]:
+    """Return the setting that divides by content instead of by the user's own column."""
+    if config.column is None:
+        return ()
+    what = f"the split that {config.column!r} says does not serve: {why}"
+    return (Proposal(setting="source.split.column", value=None, why=what),)
 
 
 def _leak_note(count: int, *, kept: bool) -> str:
@@ -206,4 +226,4 @@ def _check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
             elif config.holdout_uri is not None and name == HOLDOUT:
                 remedy = "check split.holdout_uri"
             msg = f"The {name} split is empty (of {len(splits_N)} records {counts}); {remedy}."
-            raise SourceError(msg)
+            raise SourceError(msg, proposals=_by_hash(config, f"{name} would be empty"))

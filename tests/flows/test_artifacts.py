@@ -325,6 +325,10 @@ class TestOutcome:
 def test_no_name_of_a_real_file_is_published():
     prepared = SimpleNamespace(
         skipped=("jane_doe.png (truncated)",),
-        notes=("1 unreadable images were skipped: jane_doe.png (truncated).", "3 images are grey."),
+        notes=(
+            "1 unreadable images were skipped: jane_doe.png (truncated).",
+            'Consider source.labels: "jane.csv", as this file names 3 of the 3 images.',
+            "3 images are grey.",
+        ),
     )
     assert public_notes(prepared) == ("3 images are grey.",)

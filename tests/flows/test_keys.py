@@ -23,6 +23,10 @@ TRAINING = [
     {"training": {"batch_size": 32}},
     {"source": {"uri": "example:digits", "label": None}},
     {"source": {"uri": "example:digits", "resize": "16"}},
+    {"source": {"uri": "example:digits", "labels": "labels.csv"}},
+    {"source": {"uri": "example:digits", "image": "photo"}},
+    {"source": {"uri": "example:digits", "frames": "all"}},
+    {"source": {"uri": "example:digits", "bits": 12}},
 ]
 SYNTHESIS = [
     {"synthesis": {"samples": 5}},
@@ -42,7 +46,7 @@ PLACE = [
 ]
 
 
-def prepared(source: str = "s", split: str = "p") -> Prepared:
+def prepared(source: str = "s", split: str = "p", reading: dict | None = None) -> Prepared:
     return Prepared(
         modality="images",
         folder=None,
@@ -57,6 +61,7 @@ def prepared(source: str = "s", split: str = "p") -> Prepared:
         skipped=(),
         ignored_files=0,
         notes=(),
+        reading=reading or {},
     )
 
 
@@ -100,6 +105,13 @@ def test_what_decides_the_weights_changes_the_train_key(change):
 @pytest.mark.parametrize("data", [{"source": "t"}, {"split": "q"}], ids=str)
 def test_other_data_or_another_split_changes_the_train_key(data):
     assert keys({}, **data)[0] != BASE[0]
+
+
+def test_what_the_data_decided_of_their_reading_changes_the_keys():
+    recipe, twelve = parse_recipe(MINIMAL), prepared(reading={"bits": 12})
+    assert train_key(recipe, twelve, NIGHT) != TRAIN_KEY
+    measured = [evaluation_key(recipe, one, "snapshot") for one in (prepared(), twelve)]
+    assert measured[0] != measured[1]
 
 
 @pytest.mark.parametrize("change", [*SYNTHESIS, {"name": "other"}], ids=str)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.records.schema import (
     ClassCounts,
     Column,
@@ -29,6 +30,7 @@ from storage.sources.builder import (
     Built,
     PrepareJob,
     Source,
+    advice,
     check_amount,
     check_classes,
     check_trained_classes,
@@ -39,6 +41,7 @@ from storage.sources.builder import (
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.open import open_source
+from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.survey import Survey
@@ -98,7 +101,9 @@ class TablesBuilder(Builder):
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""
-        return survey_table(_source(source), config, min_group)
+        surveyed = survey_table(_source(source), config, min_group)
+        split = source.evidence(config) or said_split(_source(source).read().table, config)
+        return replace(surveyed, proposals=(*split, *surveyed.proposals))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
         """Say which settings of `source.csv` change nothing, as there is no CSV or no date."""
@@ -119,6 +124,7 @@ class TablesBuilder(Builder):
         rows = read_rows(job)
         if job.progress is not None:
             job.progress(len(rows.table), len(rows.table))
+        unused = said_split(rows.table, job.config)
         inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
@@ -151,7 +157,14 @@ class TablesBuilder(Builder):
             rows={name: len(part) for name, part in parts.items()},
             class_counts=counts,
             skipped=rows.skipped,
-            notes=(*rows.notes, *inferred.notes, *sum_notes, *assignment.notes),
+            notes=(
+                *rows.notes,
+                *map(advice, unused),
+                *inferred.notes,
+                *sum_notes,
+                *assignment.notes,
+            ),
+            details=_reading(job.sources[0]),
         )
 
 
@@ -190,12 +203,13 @@ def read_rows(job: PrepareJob) -> Rows:
     reads = [_read(_source(source)) for source in job.sources]
     table, notes = reads[0].table, [note for read in reads for note in read.notes]
     check_named(job.config, _source(job.sources[0]).schema().names)
-    kept = table.drop_columns(_left_out(job.config))
+    left_out = _left_out(job.config, _source(job.sources[0]).path_parts())
+    kept = table.drop_columns(left_out)
     check_kept(job.config, kept.column_names)
     check_values(job.config, kept)
     own = len(table)
     if len(reads) > 1:
-        tables = [table, _like(table, reads[1].table, job)]
+        tables = [table, _like(table, reads[1].table, job, left_out)]
         table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
         notes += more
     check_amount(job.config, len(table), "tables")
@@ -214,7 +228,7 @@ def read_rows(job: PrepareJob) -> Rows:
     if split.column is not None:
         notes.append(f"The column {split.column!r} divides the rows and is not kept.")
     return Rows(
-        table=table.drop_columns(_left_out(job.config)),
+        table=table.drop_columns(left_out),
         deciding=None if deciding is None else deciding.filter(pa.array(~held_out)),
         held_out=held_out,
         skipped=tuple(skipped),
@@ -223,16 +237,33 @@ def read_rows(job: PrepareJob) -> Rows:
     )
 
 
+def _reading(source: Source) -> dict[str, Any]:
+    """Return, for the keys, which columns of the rows the files themselves do not hold."""
+    return {"reading": {"partitions": list(source.partitions)}} if source.partitions else {}
+
+
+def said_split(table: pa.Table, config: SourceConfig) -> tuple[Proposal, ...]:
+    """Return the setting for a column that says a split and that the recipe does not use."""
+    if config.split.column is not None or config.split.holdout_uri is not None:
+        return ()
+    for name in filter(names_splits, table.column_names):
+        if is_text(table.schema.field(name).type):
+            proposal = split_by_column(name, table.column(name).unique().to_pylist())
+            if proposal is not None:
+                return (proposal,)
+    return ()
+
+
 def _source(source: Source) -> TableSource:
     if not isinstance(source, TableSource):
         raise TypeError(source)
     return source
 
 
-def _left_out(config: SourceConfig) -> list[str]:
+def _left_out(config: SourceConfig, path_parts: frozenset[str]) -> list[str]:
     """Return the columns that were read for the split alone."""
     deciding = {config.split.column, config.split.group_by} - {None}
-    dropped = (deciding & dropped_columns(config)) | ({config.split.column} - {None})
+    dropped = (deciding & (dropped_columns(config) | path_parts)) | ({config.split.column} - {None})
     return sorted(str(name) for name in dropped)
 
 
@@ -243,12 +274,12 @@ def _read(source: TableSource) -> TableRead:
     return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
 
 
-def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
+def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequence[str]) -> pa.Table:
     """Return the columns of the holdout that the source has, in its order.
 
     What decides the split alone may be absent there, and is null then.
     """
-    for name in set(_left_out(job.config)) - set(holdout.column_names):
+    for name in set(left_out) - set(holdout.column_names):
         empty = pa.nulls(len(holdout), table.schema.field(name).type)
         holdout = holdout.append_column(name, empty)
     absent = [name for name in table.column_names if name not in holdout.column_names]

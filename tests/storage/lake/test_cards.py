@@ -14,6 +14,7 @@ from storage.lake.manifest import (
     version_readme,
     version_stats,
 )
+from storage.records.schema import with_class_names
 
 
 @pytest.fixture
@@ -30,6 +31,15 @@ def test_the_card_shows_verdict_rows_classes_and_how_to_read(manifest):
     assert "| bee | 17 |" in text
     assert "| sample_id | int64 |" in text
     assert f"datasets/toy/{manifest.version}/" in text
+
+
+def test_classes_that_have_names_are_shown_with_them(manifest):
+    schema = with_class_names(manifest.schema, "label", ["ant", "bee"])
+    named = dataclasses.replace(manifest, schema=schema, class_counts=((0, 5), (1, 6), (2, 7)))
+    text = version_readme(named).decode()
+    assert "| 0 (ant) | 5 |" in text
+    assert "| 1 (bee) | 6 |" in text
+    assert "| 2 | 7 |" in text
 
 
 def test_an_override_is_shown_beside_the_verdict(manifest):

@@ -46,13 +46,14 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         prepared: its source.
         night: the run's scheduled date; it counts with `training.when: always` only.
     """
+    unset = set() if recipe.training.budget_cpu_s else {"budget_cpu_s"}  # earlier keys stay
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "source_digest": prepared.source_digest,
         "split_digest": prepared.split_digest,
         "source": source_part(recipe, prepared),
         "generator": recipe.generator.model_dump(mode="json"),
-        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
+        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS | unset),
         "seed": training_seed(recipe, night),
     }
 

@@ -78,6 +78,10 @@ class TrainingRecord:
     best_samples_seen: int = 0
     """Where the snapshot was taken."""
     seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Processor seconds in that time, over all threads."""
+    threads: int = 0
+    """Threads that wanted a core each; 0 in a record that does not say it."""
     device: str = "cpu"
     events: Sequence[Event] = ()
     curves: Sequence[Mapping[str, Any]] = ()
@@ -332,6 +336,7 @@ class Evaluator:
                 "samples_seen": record.samples_seen,
                 "snapshot_samples_seen": record.best_samples_seen,
                 "training_s": record.seconds,
+                **processor_facts(record),
                 "evaluation_s": round(evaluation.seconds, 3),
                 "device": record.device,
                 "holdout_rows": evaluation.holdout_rows,
@@ -341,6 +346,18 @@ class Evaluator:
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )
+
+
+def processor_facts(record: TrainingRecord) -> dict[str, float]:
+    """Return what share of the processor a training had, where its record says it."""
+    if not record.threads:
+        return {}
+    cores = record.cpu_s / record.seconds if record.seconds else 0.0
+    return {
+        "training_cpu_s": record.cpu_s,
+        "training_cores": round(cores, 2),
+        "training_threads": record.threads,
+    }
 
 
 def public_notes(prepared: Prepared) -> tuple[str, ...]:

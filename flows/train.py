@@ -38,7 +38,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec, Tick
+    from gan.protocols import Beat, Codec, Tick
     from gan.training.loop import TrainResult
 
 
@@ -126,7 +126,7 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
 
 MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
-are written at every tick."""
+are written at every tick, and about once a minute where a tick lasts longer."""
 
 PROGRESS_METRICS: Mapping[str, str] = {
     "coverage_ratio": "coverage {:.2f} of real",
@@ -225,13 +225,19 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.stop.asking(),
         job.spent.using(device),
     ):
+        meter.update(seen)
+        shown = _Shown(meter)
         hooks = Hooks(
             assess=assess,
-            on_tick=_show(meter),
+            on_tick=shown.on_tick,
+            on_progress=shown.on_progress,
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    for event in result.events:
+        if event.kind == "machine":
+            job.reporter.say(f"Note: {event.text}")
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, codec.notes)
 
@@ -241,16 +247,22 @@ def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     return job.gpu_lease() if device == "cuda" else nullcontext()
 
 
-def _show(meter: Meter) -> "Callable[[Tick], None]":
-    def show(tick: "Tick") -> None:
+class _Shown:
+    """What a meter shows of a training: its progress, and one metric of the last tick."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter, self._note = meter, ""
+
+    def on_tick(self, tick: "Tick") -> None:
         found = [
             text.format(tick.metrics[name])
             for name, text in PROGRESS_METRICS.items()
             if name in tick.metrics
         ]
-        meter.update(tick.samples_seen, note=found[0] if found else "")
+        self._note = found[0] if found else ""
 
-    return show
+    def on_progress(self, beat: "Beat") -> None:
+        self._meter.update(beat.samples_seen, note=self._note, left_s=beat.left_s)
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:
@@ -278,6 +290,8 @@ def _store(
         samples_seen=result.samples_seen,
         best_samples_seen=result.best_samples_seen,
         seconds=round(result.seconds, 3),
+        cpu_s=round(result.cpu_s, 3),
+        threads=result.threads,
         device=result.device,
         events=tuple(result.events),
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),

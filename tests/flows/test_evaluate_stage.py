@@ -161,7 +161,6 @@ def test_a_report_is_itself_when_read_from_json(lake, tmp_path, sampler):
 
 def test_a_report_says_what_share_of_the_processor_the_training_had():
     record = TrainingRecord(train_key="k", split_digest="p", seconds=60.0, cpu_s=7.5, threads=1)
-    assert TrainingRecord.from_json(record.to_json()) == record
-    found = processor_facts(record)
+    found = processor_facts(TrainingRecord.from_json(record.to_json()))
     assert found == {"training_cpu_s": 7.5, "training_cores": 0.12, "training_threads": 1}
     assert processor_facts(TrainingRecord(train_key="k", split_digest="p")) == {}

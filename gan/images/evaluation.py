@@ -39,11 +39,12 @@ from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
 from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
+from storage.records.modalities import MODALITIES
 from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
-MIN_CLASS = 20
+MIN_CLASS = MODALITIES["images"].judged_class.holdout
 """Holdout records of a class below which its coverage is not judged."""
 TRAIN_ROWS = 50_000
 """Most training records among which copies are looked for by features; exact copies in all."""

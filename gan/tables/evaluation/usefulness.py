@@ -38,6 +38,7 @@ from gan.tables.evaluation.columns import (
     some,
 )
 from gan.tables.evaluation.errors import Codes
+from storage.records.modalities import MODALITIES
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +46,7 @@ CHOSEN = 5
 """Targets where there is no label."""
 MOST_CLASSES = 20
 """Classes of a target; the rest is one more."""
-LEAST_OF_A_CLASS = 10
+LEAST_OF_A_CLASS = MODALITIES["tables"].judged_class.holdout
 """Holdout rows inside and outside a class below which it is not scored."""
 CHOICE_ROWS, CHOICE_BINS = 5000, 10
 """Rows of train and bins that the choice of targets looks at."""

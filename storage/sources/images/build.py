@@ -32,6 +32,7 @@ from storage.sources.builder import (
     Source,
     check_amount,
     check_classes,
+    class_needs,
     first_few,
     map_arrow,
     write_splits,
@@ -48,6 +49,7 @@ from storage.sources.images.source import (
 )
 from storage.sources.split import SPLITS
 from storage.sources.split_assignment import SplitInputs, assign_splits
+from storage.sources.split_classes import classes_of
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
@@ -95,7 +97,11 @@ class ImagesBuilder(Builder):
             check_amount(job.config, staged.rows, words)
             labels = None if label is None else staged.column(label)
             check_classes(job.config, {"all": count_classes(labels)}, job.min_group, words)
-            assignment = assign_splits(job.config.split, _collected(job.config, staged, own_rows))
+            collected = _collected(job.config, staged, own_rows)
+            if labels is not None:
+                classes = classes_of(labels, class_needs(words))
+                collected = replace(collected, classes=classes)
+            assignment = assign_splits(job.config.split, collected)
             splits_N = assignment.splits_N
             counts: dict[str, ClassCounts] = dict.fromkeys(SPLITS, ())
             if labels is not None:

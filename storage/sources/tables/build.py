@@ -32,6 +32,7 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     check_trained_classes,
+    class_needs,
     first_few,
     listed,
     write_splits,
@@ -41,6 +42,7 @@ from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.open import open_source
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.split_classes import Classes, classes_of
 from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
@@ -106,7 +108,8 @@ class TablesBuilder(Builder):
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
         _check_label_kind(job.config, inferred.columns)
-        assignment = _assign_splits(job.config, rows, table, inferred)
+        classes = _label_classes(job, table, inferred.columns)
+        assignment = _assign_splits(job.config, rows, table, inferred, classes)
         sums = _found_sums(job.config, table, inferred.columns)
         sum_notes = [
             f"{why}, so it is made from them; `source.sums: named` leaves it alone."
@@ -125,9 +128,7 @@ class TablesBuilder(Builder):
         }
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
-        if not any(
-            one.name == job.config.label and one.vocabulary == "public" for one in inferred.columns
-        ):
+        if not _is_public(job.config.label, inferred.columns):
             check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=assignment.rule,
@@ -265,7 +266,11 @@ def _labelled(job: PrepareJob, table: pa.Table, own: int) -> tuple[NDArray[np.bo
 
 
 def _assign_splits(
-    config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred
+    config: SourceConfig,
+    rows: Rows,
+    table: pa.Table,
+    inferred: Inferred,
+    classes: Classes | None,
 ) -> SplitAssignment:
     """Return the split of every row by its content, which the rule describes."""
     without = {column.name for column in inferred.columns if column.kind in NO_CONTENT}
@@ -280,7 +285,11 @@ def _assign_splits(
         raise SourceError(msg)
     digests = row_digests(table, content)
     collected = SplitInputs(
-        digests=digests, final_digests=digests, deciding=rows.deciding, held_out=rows.held_out
+        digests=digests,
+        final_digests=digests,
+        deciding=rows.deciding,
+        held_out=rows.held_out,
+        classes=classes,
     )
     assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
@@ -299,6 +308,19 @@ def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
             "source.columns, or set source.label to null."
         )
         raise SourceError(msg)
+
+
+def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
+    return any(one.name == label and one.vocabulary == "public" for one in columns)
+
+
+def _label_classes(job: PrepareJob, table: pa.Table, columns: Sequence[Column]) -> Classes | None:
+    """Return the class of every row; None where the label is a quantity or there is none."""
+    counts = _classes(job.config, table, columns)
+    if not 0 < len(counts) <= MAX_CLASSES:
+        return None
+    train = 1 if _is_public(job.config.label, columns) else job.min_group
+    return classes_of(table.column(job.config.label), class_needs("tables", train=train))
 
 
 def _found_sums(

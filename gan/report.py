@@ -198,6 +198,8 @@ class TooFew:
     label: str
     n: int
     needed: int
+    metric: str = "coverage"
+    """What cannot be known of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from gan.errors import DataError
+from gan.evaluation.foresight import Foreseen
 from gan.gate import Limit, MetricEntry, pass_bounds
-from gan.images import assess, evaluation
+from gan.images import assess, evaluation, foresight
 from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference
 from gan.images.evaluation import evaluate as measure
@@ -246,6 +247,11 @@ def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
             "rows": rows,
         },
     )
+
+
+def foresee(splits: Splits, options: Options) -> Foreseen:
+    """Return what is known before there is a candidate; see `gan.images.foresight`."""
+    return foresight.foresee(splits, options)
 
 
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
+from flows.recipe import Recipe
 from flows.report.page import render
 from gan.errors import DataError, OutdatedError
 from gan.gate import Judgement, gate_record, in_force, judge
@@ -33,7 +34,7 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
-    from gan.modalities import GanModality, Reference
+    from gan.modalities import GanModality, Options, Reference, Splits
     from gan.sample import Sampler
 
 
@@ -147,6 +148,27 @@ def _to_json(value: Measurement | StoredVerdict) -> bytes:
     return json.dumps(dataclasses.asdict(value), sort_keys=True).encode()  # may hold infinities
 
 
+def splits_of(prepared: Prepared) -> "Splits":
+    """Return the real records as the judge takes them."""
+    from gan.modalities import Splits
+
+    records = prepared.records
+    return Splits(
+        train=records["train"],
+        validation=records["validation"],
+        holdout=records["holdout"],
+        label=prepared.label,
+    )
+
+
+def options_of(recipe: Recipe, prepared: Prepared) -> "Options":
+    """Return how generators of a recipe are evaluated."""
+    from gan.modalities import Options
+
+    repeated = prepared.split_rule["rows"] == "occurrence"
+    return Options(seed=recipe.seed, overlap_expected=repeated)
+
+
 def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     """Return what the gate says today of the candidate and of the champion, if it is another.
 
@@ -183,20 +205,7 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.modalities import Options, Splits
-
-        records, recipe = self.prepared.records, self.job.recipe
-        splits = Splits(
-            train=records["train"],
-            validation=records["validation"],
-            holdout=records["holdout"],
-            label=self.prepared.label,
-        )
-        repeated = self.prepared.split_rule["rows"] == "occurrence"
-        options = Options(
-            seed=recipe.seed,
-            overlap_expected=repeated,
-        )
+        splits, options = splits_of(self.prepared), options_of(self.job.recipe, self.prepared)
         return self._modality.build_reference(splits, options)
 
     @cached_property

@@ -22,6 +22,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
+from flows.foresight import check_outlook
 from flows.job import Candidate, Job, now
 from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
@@ -140,6 +141,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     """Return the candidate of this recipe and source: adopted, continued or trained anew.
 
     Raises:
+        BlockedError: nothing that is trained on these records can be published.
         TrainingError: training failed and repair did not help.
         Interrupted: a stop was asked for; the last checkpoint is complete.
         LakeError: the lake failed.
@@ -152,6 +154,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     due = due_tonight(job, prepared)
     if due.is_due:
         job.reporter.say(due.why)
+    check_outlook(job, prepared)
     folder = job.work / "runs" / key
 
     def waiting() -> None:

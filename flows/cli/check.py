@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.output import Output
-from flows.errors import DONE
+from flows.errors import DONE, BlockedError
+from flows.foresight import look_ahead
 from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
@@ -31,16 +32,23 @@ LAKE_DEADLINE_S = 3.0
 
 
 def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
-    """Validate, read the source, and show counts and plan; the lake is asked for the owner only."""
+    """Validate, read the source, and show counts and plan; the lake is asked for the owner only.
+
+    Raises:
+        BlockedError: nothing that this recipe trains can be published.
+    """
     output = Output()
     with opened(load_recipe(path, changes)) as job:
         owner = _owner(job)
         found = describe(job, prepare(job)) | {"owner": owner}
     if as_json:
         output.json(found)
-        return DONE
-    write_check(found, output)
-    output.line(f"Next      ganmill run {path}")
+    else:
+        write_check(found, output)
+    if found["obstacle"]:
+        raise BlockedError(found["obstacle"])
+    if not as_json:
+        output.line(f"Next      ganmill run {path}")
     return DONE
 
 
@@ -60,7 +68,7 @@ def _owner(job: Job) -> str | None:
 def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
-    plan = preview_plan(job, prepared)
+    plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -75,7 +83,8 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *training_notes(recipe, prepared, plan)],
+        "notes": [*prepared.notes, *training_notes(recipe, prepared, plan), *outlook.notes],
+        "obstacle": outlook.obstacle,
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),

@@ -307,6 +307,7 @@ def _text(recipe: Recipe, found: Survey, described: Mapping[str, Any]) -> str:
         "  device: auto    # cuda when there is one, else cpu",
         "gate:",
         "  on_reject: keep-champion    # when refused; or stop: publish nothing; or ask a person",
+        *_unknown_lines(described),
         "synthesis:",
         f"  samples: {recipe.synthesis.samples}",
         f"  balance: {recipe.synthesis.balance}    # real | equal | fill (what each class lacks) "
@@ -318,6 +319,17 @@ def _text(recipe: Recipe, found: Survey, described: Mapping[str, Any]) -> str:
         "seed: 0",
     ]
     return "\n".join(lines)
+
+
+def _unknown_lines(described: Mapping[str, Any]) -> list[str]:
+    """Return what lets a generator publish of which these records can show too little."""
+    if not described["obstacle"]:
+        return []
+    return [
+        "  # These records cannot show all that the gate asks for (see the notes above); this line",
+        "  # publishes all the same: remove it where somebody relies on what cannot be known.",
+        "  accept_unknown: true",
+    ]
 
 
 def _head(found: Survey, described: Mapping[str, Any]) -> list[str]:

@@ -91,7 +91,8 @@ def _is_final(job: Job) -> bool:
 def _remedy(recipe: Recipe, prepared: Prepared, found: "Foresight") -> str:
     """Return what a person can do, with the numbers that would be enough."""
     split, judged = recipe.source.split, MODALITIES[prepared.modality].judged_class
-    small = _smallest_class(prepared, judged.holdout)
+    of_classes = any(each.scope != "all" for each in found.reasons if each.metric in found.hidden)
+    small = _smallest_class(prepared, judged.holdout) if of_classes else None
     ways = []
     if split.column is not None or split.holdout_uri is not None:
         ways.append("hold out more records")

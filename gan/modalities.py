@@ -17,7 +17,7 @@ import torch
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
-from gan.gate import GateConfig, MetricEntry
+from gan.gate import GateConfig, MetricEntry, in_force
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from storage.records.modalities import MODALITIES, Modality, load_code
@@ -151,7 +151,8 @@ class GanModality:
             ConfigError: the recipe's bounds do not fit the metrics.
         """
         judge = load_code(self.row.judge)
-        return foresee(judge.foresee(splits, options), judge.METRICS, gate)
+        metrics = in_force(judge.METRICS, gate)
+        return foresee(judge.foresee(splits, options), metrics, gate)
 
     def build_reference(self, splits: Splits, options: Options) -> Reference:
         """Return the real side, measured once for every candidate.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gan.evaluation.promotion import hidden_metrics
-from gan.gate import GateConfig, MetricEntry, entry_of, in_force, real_pass_share, too_few_reason
+from gan.gate import GateConfig, MetricEntry, entry_of, real_pass_share, too_few_reason
 from gan.report import Ceiling, Measured, Metric, Reason, TooFew
 
 
@@ -37,16 +37,12 @@ def foresee(foreseen: Foreseen, metrics: Sequence[MetricEntry], config: GateConf
 
     Args:
         foreseen: of the modality's judge.
-        metrics: of the modality, with their default bounds.
+        metrics: of the modality, with the bounds in force.
         config: the recipe's gate.
-
-    Raises:
-        ConfigError: the recipe's bounds do not fit the metrics.
     """
-    entries = in_force(metrics, config)
     reasons = [too_few_reason(item) for item in foreseen.too_few]
     for item in foreseen.reals:
-        entry, ceiling = entry_of(item.metric, entries), item.metric.ceiling
+        entry, ceiling = entry_of(item.metric, metrics), item.metric.ceiling
         if entry is None or not entry.limits or ceiling is None:
             continue
         share = real_pass_share(item, entry.bounds(ceiling.value))
@@ -61,7 +57,7 @@ def foresee(foreseen: Foreseen, metrics: Sequence[MetricEntry], config: GateConf
                 )
             )
     unknown = tuple(sorted({reason.metric for reason in reasons}))
-    hidden = hidden_metrics(unknown, entries, config)
+    hidden = hidden_metrics(unknown, metrics, config)
     return Foresight(reasons=tuple(reasons), hidden=hidden)
 
 

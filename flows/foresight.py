@@ -16,6 +16,7 @@ from flows.recipe import Recipe
 from storage.errors import LakeError
 from storage.lake import promotions
 from storage.records.modalities import MODALITIES
+from storage.records.schema import Label
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -115,9 +116,9 @@ def _remedy(recipe: Recipe, prepared: Prepared, found: "Foresight") -> str:
     return f"{', '.join(ways)}, or set gate.on_reject to ask, so that a person decides"
 
 
-def _smallest_class(prepared: Prepared, needed: int) -> tuple[object, int] | None:
+def _smallest_class(prepared: Prepared, needed: int) -> tuple[Label, int] | None:
     """Return the smallest class that the holdout has too few records of, and its records."""
-    held, totals = dict(prepared.class_counts.get("holdout", ())), dict[object, int]()
+    held, totals = dict(prepared.class_counts.get("holdout", ())), dict[Label, int]()
     for counts in prepared.class_counts.values():
         for label, count in counts:
             totals[label] = totals.get(label, 0) + count

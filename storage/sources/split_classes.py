@@ -113,7 +113,8 @@ def shared_codes(digests: NDArray[np.uint8], codes_N: NDArray[np.int64]) -> NDAr
     place_N = np.where(codes_N < 0, len(order), place_C[codes_N])
     first = np.full(int(group_N.max(initial=-1)) + 1, len(order))
     np.minimum.at(first, group_N, place_N)
-    return np.append(order, -1)[first[group_N]].astype(np.int64)
+    shared_N: NDArray[np.int64] = np.append(order, -1)[first[group_N]].astype(np.int64)
+    return shared_N
 
 
 def spread(

@@ -238,11 +238,21 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    _say_trained(job, result)
+    job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
+    return _store(job, prepared, plan, result, codec.notes)
+
+
+def _say_trained(job: Job, result: "TrainResult") -> None:
+    """Say what of the processor the training had, and that the machine was busy where it was."""
+    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    job.reporter.say(
+        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
+        f"in {result.seconds:,.0f} s with {threads}"
+    )
     for event in result.events:
         if event.kind == "machine":
             job.reporter.say(f"Note: {event.text}")
-    job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
-    return _store(job, prepared, plan, result, codec.notes)
 
 
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
@@ -265,7 +275,8 @@ class _Shown:
         self._note = found[0] if found else ""
 
     def on_progress(self, beat: "Beat") -> None:
-        self._meter.update(beat.samples_seen, note=self._note, left_s=beat.left_s)
+        note = ", ".join(text for text in (self._note, beat.busy) if text)
+        self._meter.update(beat.samples_seen, note=note, left_s=beat.left_s)
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:

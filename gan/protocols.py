@@ -335,6 +335,8 @@ class Beat(NamedTuple):
     samples_seen: int
     left_s: float | None
     """How long the budgets of time still last; None where there is none."""
+    busy: str | None = None
+    """What share of the processor was had, in a few words, where it is much less than asked for."""
 
 
 def _ignore(_: object) -> None:

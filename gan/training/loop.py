@@ -159,7 +159,7 @@ def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
             "best_samples_seen": progress.best_samples_seen,
         },
     )
-    busy = watch.busy_machine(config, progress) if state.device.type == "cpu" else None
+    busy = watch.busy_machine(state)
     seen = progress.samples_seen
     busy_events = () if busy is None else (Event(kind="machine", samples_seen=seen, text=busy),)
     return TrainResult(

@@ -237,7 +237,8 @@ class Pulse:
     def _show(self, state: TrainState) -> None:
         progress, self._shown_s = state.progress, self._now_s
         left_s = seconds_left(state.config, progress.spent)
-        self._hooks.on_progress(Beat(samples_seen=progress.samples_seen, left_s=left_s))
+        seen, busy = progress.samples_seen, scarce_cores(state)
+        self._hooks.on_progress(Beat(samples_seen=seen, left_s=left_s, busy=busy))
 
     def _rest(self, state: TrainState) -> None:
         self.charge(state.progress, threads=0)
@@ -249,21 +250,34 @@ BUSY_SHARE, NOTABLE_S = 0.6, 10.0
 processor time that its threads asked for."""
 
 
-def busy_machine(config: ResolvedConfig, progress: Progress) -> str | None:
+def scarce_cores(state: TrainState) -> str | None:
+    """Return what a training had of its cores, when that is much less than it asked for.
+
+    On a GPU the processor has nothing to do but wait.
+    """
+    progress, threads = state.progress, state.config.threads
+    enough = progress.cpu_s >= BUSY_SHARE * progress.asked_cpu_s
+    if enough or progress.seconds < NOTABLE_S or state.device.type != "cpu":
+        return None
+    cores = "core" if threads == 1 else "cores"
+    return f"{progress.cpu_s / progress.seconds:.2f} of {threads} {cores}"
+
+
+def busy_machine(state: TrainState) -> str | None:
     """Return a sentence when the machine gave a training much less than it asked for."""
-    asked_s, had_s = progress.asked_cpu_s, progress.cpu_s
-    if progress.seconds < NOTABLE_S or had_s >= BUSY_SHARE * asked_s:
+    progress, scarce = state.progress, scarce_cores(state)
+    if scarce is None:
         return None
     text = (
-        f"the machine was busy: training had {had_s / progress.seconds:.2f} of "
-        f"{config.threads} {'core' if config.threads == 1 else 'cores'} "
-        f"({had_s:,.0f} CPU s in {progress.seconds:,.0f} s)"
+        f"the machine was busy: training had {scarce} "
+        f"({progress.cpu_s:,.0f} CPU s in {progress.seconds:,.0f} s)"
     )
-    if config.budget_s is None:
+    if state.config.budget_s is None:
         return text
     return (
-        f"{text}, so its budget_s bought {had_s / asked_s:.0%} of the training that an idle "
-        "machine does in that time: training.budget_cpu_s counts processor time instead"
+        f"{text}, so its budget_s bought {progress.cpu_s / progress.asked_cpu_s:.0%} of the "
+        "training that an idle machine does in that time: training.budget_cpu_s counts processor "
+        "time instead"
     )
 
 

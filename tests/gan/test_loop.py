@@ -294,8 +294,11 @@ def test_processor_seconds_end_it_however_long_they_take(tiny, codec, digits, tm
 @pytest.mark.parametrize(("cpu_s", "said"), [(1.0, False), (0.5, True)])
 def test_a_busy_machine_is_told(cpu_s, said, tiny, codec, digits, tmp_path):
     config = tiny.model_copy(update={"budget_s": 1e6})
-    hooks = Hooks(**ticking(1.0, cpu_s))
+    beats = []
+    hooks = Hooks(on_progress=beats.append, **ticking(1.0, cpu_s))
     result = train(config, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert bool(beats[-1].busy) == said
+    assert beats[0].busy is None, "the first seconds tell nothing"
     found = [event.text for event in result.events if event.kind == "machine"]
     assert bool(found) == said
     assert result.threads == 1

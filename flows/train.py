@@ -229,7 +229,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.spent.using(device),
     ):
         meter.update(seen)
-        shown = _Shown(meter)
+        shown = Shown(meter)
         hooks = Hooks(
             assess=assess,
             on_tick=shown.on_tick,
@@ -238,12 +238,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
-    _say_trained(job, result)
+    say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, codec.notes)
 
 
-def _say_trained(job: Job, result: "TrainResult") -> None:
+def say_trained(job: Job, result: "TrainResult") -> None:
     """Say what of the processor the training had, and that the machine was busy where it was."""
     threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
     job.reporter.say(
@@ -260,13 +260,14 @@ def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     return job.gpu_lease() if device == "cuda" else nullcontext()
 
 
-class _Shown:
+class Shown:
     """What a meter shows of a training: its progress, and one metric of the last tick."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter, self._note = meter, ""
 
     def on_tick(self, tick: "Tick") -> None:
+        """Keep the metric."""
         found = [
             text.format(tick.metrics[name])
             for name, text in PROGRESS_METRICS.items()
@@ -275,6 +276,7 @@ class _Shown:
         self._note = found[0] if found else ""
 
     def on_progress(self, beat: "Beat") -> None:
+        """Show how far it is."""
         note = ", ".join(text for text in (self._note, beat.busy) if text)
         self._meter.update(beat.samples_seen, note=note, left_s=beat.left_s)
 

@@ -218,12 +218,13 @@ class Pulse:
         self._now_s, self._cpu_now_s = now_s, cpu_now_s
 
     def beat(self, state: TrainState) -> None:
-        """Show and save what is due; weights that are not finite wait for the next tick."""
+        """Show and save what is due; what is not finite waits for the next tick, which repairs."""
         began_s = self._now_s
         if began_s - self._shown_s >= SHOWN_EVERY_S:
             self._show(state)
         if began_s - self._saved_s >= self._pause_s:
-            if is_finite(state, {}):
+            losses = {str(phase): sums.sum().item() for phase, sums in enumerate(state.sums)}
+            if is_finite(state, losses):
                 self._hooks.on_checkpoint(self._checkpoints.save(state))
             self._rest(state)
             self._pause_s = max(SAVED_EVERY_S, (self._now_s - began_s) / SAVED_SHARE)

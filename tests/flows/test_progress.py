@@ -1,6 +1,7 @@
 """Progress: bars in a terminal, lines elsewhere, never on standard output."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,9 @@ from flows.progress import (
     SilentReporter,
     make_reporter,
 )
+from flows.train import Shown, say_trained
+from gan.protocols import Beat
+from gan.report import Event
 
 
 def console(*, terminal: bool) -> Console:
@@ -188,3 +192,36 @@ def columns(meter):
     own = [column for column in meter.progress.columns if type(column).__name__.startswith("_")]
     assert len(own) == 2
     return own
+
+
+def test_a_training_tells_its_metric_its_time_and_a_busy_machine():
+    hand, said = Hand(), []
+    pace = Pace(clock=hand)
+    meter = LineMeter(
+        say=said.append, interval_s=1, title="Training", unit="samples", total=None, pace=pace
+    )
+    shown = Shown(meter)
+    meter.update(0)
+    hand.now_s += 10
+    shown.on_tick(SimpleNamespace(metrics={"coverage_ratio": 0.5}))
+    shown.on_progress(Beat(samples_seen=100, left_s=50.0, busy="0.12 of 1 core"))
+    expected = "100 samples, 10 samples/s, 50 s left, coverage 0.50 of real, 0.12 of 1 core"
+    assert said == [f"Training: {expected}"]
+
+
+def test_what_a_training_had_of_the_processor_is_said():
+    said = []
+    job = SimpleNamespace(reporter=SimpleNamespace(say=said.append))
+    result = SimpleNamespace(
+        device="cpu",
+        samples_seen=4000,
+        cpu_s=7.4,
+        seconds=60.2,
+        threads=1,
+        events=(Event(kind="machine", samples_seen=4000, text="the machine was busy"),),
+    )
+    say_trained(job, result)
+    assert said == [
+        "Trained on cpu: 4,000 samples, 7 CPU s in 60 s with 1 thread",
+        "Note: the machine was busy",
+    ]

@@ -263,6 +263,17 @@ def test_a_repair_after_checkpoints_between_ticks_changes_no_bit(
     assert snapshot_digest(one.snapshot) == snapshot_digest(two.snapshot)
 
 
+def test_no_checkpoint_between_ticks_of_what_is_broken(tiny, codec, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "SAVED_SHARE", 1.0)
+    monkeypatch.setitem(OBJECTIVES, "adversarial", Sick)
+    saved = []
+    hooks = Hooks(on_checkpoint=lambda path: saved.append(int(path.name)), **ticking(100.0))
+    train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    again = saved.index(176, saved.index(176) + 1)
+    assert max(saved[:again]) == 240, "the step from 240 on is the sick one"
+    assert saved[-1] == 640
+
+
 def test_a_budget_of_time_ticks_by_time(tiny, codec, digits, tmp_path):
     config = tiny.model_copy(
         update={"budget_samples": None, "budget_s": 140.0, "tick_samples": 10**9}

@@ -4,12 +4,16 @@ A judge tells what its measurements would show of real data as the candidate, as
 on numbers of records; the gate's own rule says whether anything can be known from so many.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gan.evaluation.promotion import hidden_metrics
 from gan.gate import GateConfig, MetricEntry, entry_of, real_pass_share, too_few_reason
 from gan.report import Ceiling, Measured, Metric, Reason, TooFew
+
+CERTAIN = 3.0
+"""Standard deviations of the difference between two shares of as many draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,9 @@ class Foreseen:
     too_few: tuple[TooFew, ...] = ()
     """Classes that cannot be judged."""
     reals: tuple[Measured, ...] = ()
-    """Metrics with unseen real records as the candidate."""
+    """Metrics with unseen real records as the candidate, as every evaluation will have them."""
+    sampled: tuple[Measured, ...] = ()
+    """The same of metrics whose draws will be others of the same distribution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +47,19 @@ def foresee(foreseen: Foreseen, metrics: Sequence[MetricEntry], config: GateConf
         config: the recipe's gate.
     """
     reasons = [too_few_reason(item) for item in foreseen.too_few]
-    for item in foreseen.reals:
+    for item, sampled in (
+        *((item, False) for item in foreseen.reals),
+        *((item, True) for item in foreseen.sampled),
+    ):
         entry, ceiling = entry_of(item.metric, metrics), item.metric.ceiling
         if entry is None or not entry.limits or ceiling is None:
             continue
         share = real_pass_share(item, entry.bounds(ceiling.value))
-        if share < config.real_pass_share:
+        if share + (_margin(item, share) if sampled else 0.0) < config.real_pass_share:
             text = (
                 f"{item.metric.name} cannot be known from {foreseen.holdout_rows} holdout records, "
-                f"because real data itself would pass in only {share:.0%} of cases"
+                f"because real data itself would pass in only {'about ' * sampled}{share:.0%} of "
+                "cases"
             )
             reasons.append(
                 Reason(
@@ -59,6 +69,11 @@ def foresee(foreseen: Foreseen, metrics: Sequence[MetricEntry], config: GateConf
     unknown = tuple(sorted({reason.metric for reason in reasons}))
     hidden = hidden_metrics(unknown, metrics, config)
     return Foresight(reasons=tuple(reasons), hidden=hidden)
+
+
+def _margin(item: Measured, share: float) -> float:
+    """Return how far the share of other draws may lie above: nothing is foreseen by chance."""
+    return CERTAIN * math.sqrt(2 * share * (1 - share) / max(len(item.reals), 1))
 
 
 def real_as_candidate(

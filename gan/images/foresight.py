@@ -43,7 +43,7 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
     return Foreseen(
         holdout_rows=holdout_rows,
         too_few=too_few_classes(codec.classes, compared_N),
-        reals=(real_as_candidate("copies", rows, copies.ceiling, copies.draws),),
+        sampled=(real_as_candidate("copies", rows, copies.ceiling, copies.draws),),
     )
 
 

@@ -11,7 +11,7 @@ Shape legend: N records, C classes.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any, Final, NamedTuple
 
@@ -94,11 +94,25 @@ def own_fractions(
     shared_N = shared_codes(digests, classes.codes_N)
     codes_N = np.where(shared_N == classes.codes_N, shared_N, -1)
     u_N, found = units(digests), dict[int, Fractions]()
+    needs = _possible(u_N, classes, base)
     for code in range(len(classes.values)):
-        moved = _moved(u_N[codes_N == code], classes.needs, base)
+        moved = _moved(u_N[codes_N == code], needs, base)
         if moved != base:
             found[code] = moved
     return found
+
+
+def _possible(u_N: NDArray[np.float64], classes: Classes, base: Fractions) -> ClassNeeds:
+    """Return the needs; beyond its share no class can help where all together have no room.
+
+    As many records of the holdout are judged as validation has, so with few records of many classes
+    a larger holdout of each would show nothing more.
+    """
+    _, validation, holdout = _counts(u_N, base)
+    room = min(validation, holdout) if base.holdout else validation
+    if len(classes.values) * classes.needs.holdout <= room:
+        return classes.needs
+    return replace(classes.needs, in_proportion=True)
 
 
 def shared_codes(digests: NDArray[np.uint8], codes_N: NDArray[np.int64]) -> NDArray[np.int64]:

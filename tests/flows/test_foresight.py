@@ -14,10 +14,11 @@ from flows.job import Job
 from flows.recipe import parse_recipe
 from flows.train import train
 from gan.errors import DataError
+from gan.evaluation.foresight import Foreseen, foresee, real_as_candidate
 from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
 from gan.images.judge import METRICS
-from gan.report import Evaluation
+from gan.report import Ceiling, Evaluation
 from storage.errors import UnreachableError
 from storage.lake import promotions
 from storage.records.modalities import MODALITIES
@@ -229,3 +230,16 @@ def test_judging_says_the_same_sentence(plates):
     )
     (reason,) = judge(evaluation, METRICS, GateConfig()).reasons
     assert look_ahead(job(), plates).notes == (reason.text,)
+
+
+def test_what_draws_alone_would_decide_is_not_foreseen():
+    """Other draws of the same distribution may lie on the other side of what is asked for."""
+    entry = next(entry for entry in METRICS if entry.name == "copies")
+    ceiling = Ceiling(value=0.05, low=0.05, high=0.05)
+    for passing, said in ((374, 0), (340, 1)):
+        draws = [0.0] * passing + [1.0] * (400 - passing)
+        item = real_as_candidate("copies", 400, ceiling, draws)
+        sampled = foresee(Foreseen(holdout_rows=9, sampled=(item,)), (entry,), GateConfig())
+        assert len(sampled.reasons) == said
+        exact = foresee(Foreseen(holdout_rows=9, reals=(item,)), (entry,), GateConfig())
+        assert len(exact.reasons) == 1

@@ -24,14 +24,18 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
     return Foreseen(
         holdout_rows=int(splits.holdout.num_rows),
         too_few=unscored_classes(context),
-        reals=tuple(_reals(context)),
+        reals=(_c2st(context),),
+        sampled=tuple(_copies(context)),
     )
 
 
-def _reals(context: EvaluationContext) -> Iterator[Measured]:
-    """Yield what swings by numbers alone: distances to train enter `copies` by their order."""
+def _c2st(context: EvaluationContext) -> Measured:
     real = c2st_of_reals(context.n)
-    yield real_as_candidate("c2st", context.n, real.ceiling, real.draws)
+    return real_as_candidate("c2st", context.n, real.ceiling, real.draws)
+
+
+def _copies(context: EvaluationContext) -> Iterator[Measured]:
+    """Yield `copies` where they are judged: distances to train enter by their order alone."""
     splits, cap = context.splits, context.options.cap
     if min(splits.train.num_rows, splits.holdout.num_rows) >= LEAST_CLOSEST:
         return

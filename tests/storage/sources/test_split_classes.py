@@ -89,6 +89,12 @@ def test_whoever_has_enough_keeps_the_split_and_the_rule(seed):
     assert found.rule == plain.rule
 
 
+def test_a_few_records_of_several_classes_are_left_as_they_are():
+    """Sixty judged ones would be needed, and validation leaves room for thirty."""
+    some, labels = digests(160, 4), np.arange(160) % 3
+    assert assigned(some, labels).rule == assigned(some, None).rule
+
+
 def test_the_order_does_not_matter_and_equal_records_stay_together():
     some = np.concatenate([starving(110, 19), digests(500, 2)])
     some = np.concatenate([some, some[:40]])

@@ -17,6 +17,7 @@ import errno
 
 from gan import errors as gan_errors
 from storage import errors as storage_errors
+from storage.masking import masked
 
 
 class FlowsError(Exception):
@@ -124,10 +125,27 @@ def sentence(error: BaseException) -> str:
             'out: run pip install "ganmill[jobs]"'
         )
     if isinstance(error, OSError):
-        return _os_sentence(error)
+        return one_line(_os_sentence(error))
     if EXIT_CODES.get(type(error)) == INTERRUPTED:
         return "stopped; what is done is kept, run the same command again to continue"
-    return " ".join(str(error).split())
+    return one_line(error)
+
+
+LONGEST_SENTENCE = 2000
+"""Letters of a message that are shown, whatever it quotes."""
+
+
+def one_line(error: object) -> str:
+    """Return a message on one line, without logins, cut where it is endless."""
+    return bounded(masked(" ".join(str(error).split())), LONGEST_SENTENCE)
+
+
+def bounded(text: str, longest: int) -> str:
+    """Return the text, its middle left out where it is longer."""
+    if len(text) <= longest:
+        return text
+    head = longest * 2 // 3
+    return f"{text[:head]} … {text[len(text) - (longest - head) :]}"
 
 
 def _os_sentence(error: OSError) -> str:

@@ -33,6 +33,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from storage.masking import masked
 from storage.records.modalities import words_of
 
 LINE_INTERVAL_S = 10.0
@@ -88,7 +89,7 @@ class LineReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence as a line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -161,7 +162,7 @@ class BarReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence above the bar."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(masked(text)), highlight=False)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from storage.masking import masked
+
 
 @dataclass(frozen=True)
 class Output:
@@ -24,11 +26,12 @@ class Output:
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """Write one line as it is, never broken."""
-        self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+        shown = escape(masked(text))
+        self.console.print(shown, style=style, highlight=False, soft_wrap=True)
 
     def json(self, value: Any) -> None:
         """Write one JSON document."""
-        self.console.file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        self.console.file.write(masked(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table; columns that hold numbers only stand at the right."""
@@ -38,7 +41,7 @@ class Output:
             for column, right in zip(columns, numeric, strict=True):
                 table.add_column(column, justify="right" if right else "left")
             for row in rows:
-                table.add_row(*(escape(cell) for cell in row))
+                table.add_row(*(escape(masked(cell)) for cell in row))
             self.console.print(table)
             return
         widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]

@@ -19,15 +19,13 @@ from storage.lake.plan import schema_from_text, schema_text
 from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import load_format
+from storage.synthetic import DIGITAL_SOURCE_TYPE
 
 FORMAT = "ganmill-dataset/1"
 _PLAIN = (
     "name", "version", "created", "run_key", "generator", "parent_version", "shard_format", "rows",
 )  # fmt: skip
 """Fields that are the same in a manifest and in its JSON."""
-
-DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's term for media made by a trained algorithm."""
 
 _CONTEXT = {
     "@language": "en",

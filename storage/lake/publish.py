@@ -37,6 +37,7 @@ from storage.lake.plan import Plan
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore
+from storage.synthetic import marked_png
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
@@ -142,7 +143,8 @@ class Publisher:
             made["shards.json"] = canonical_json(
                 {plan.shard_key(index): plan.shard_metadata(index) for index in indexes}
             )
-        stored = [self._put_document(*item) for item in sorted({**documents, **made}.items())]
+        given = {file: marked_png(data) for file, data in documents.items()}
+        stored = [self._put_document(*item) for item in sorted({**given, **made}.items())]
         key = manifest_key(plan.name, plan.version)
         data = lake.put_or_adopt(key, replace(draft, documents=tuple(stored)).to_json())
         manifest = Manifest.from_json(data)

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from storage.masking import check_no_secret
 from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, Constraint, Kind
 from storage.sources.split import SplitConfig
@@ -91,10 +92,18 @@ class SourceConfig(BaseModel):
     sums: Literal["found", "named"] = Field(default="found", title="Sums")
     """Tables: `found` also makes a column from two others when it is their sum in every one of a
     thousand rows or more; `named` leaves that to `constraints`."""
+    allow_synthetic: bool = Field(default=False, title="Allow synthetic data")
+    """Also read files that are marked as made by a generator; by default they are refused, as a
+    generator of generated data imitates an imitation."""
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
     split: SplitConfig = Field(default=SplitConfig(), title="Split")
     """How the records are divided into train, validation and holdout."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri_without_login(cls, value: str) -> str:
+        return check_no_secret(value, "source.uri")
 
     @field_validator("modality")
     @classmethod

@@ -1,6 +1,6 @@
 """The files of a source: kinds, the choice of a listing, digests, and reading those in Parquet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +70,8 @@ class SourceFiles:
     """Files below the source that were not chosen."""
     kind: FileKind
     """What they are, by their names."""
+    sidecars: tuple[ObjectInfo, ...] = ()
+    """Documents below the source that may say that files are synthetic."""
 
     @property
     def remote(self) -> bool:
@@ -135,6 +137,8 @@ class Footer:
 
     rows: int
     schema: pa.Schema
+    metadata: Mapping[bytes, bytes]
+    """The file's own key-value metadata."""
 
 
 class ParquetFiles:
@@ -203,4 +207,8 @@ class ParquetFiles:
 
     def _footer(self, key: str) -> Footer:
         with self.reading(key) as file:
-            return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)
+            return Footer(
+                rows=file.metadata.num_rows,
+                schema=file.schema_arrow,
+                metadata=file.metadata.metadata or {},
+            )

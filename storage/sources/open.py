@@ -15,6 +15,7 @@ from storage.records.modalities import MODALITIES
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
+from storage.sources.synthetic import check_files, is_sidecar
 from storage.stores.interface import ObjectInfo, ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
@@ -58,14 +59,17 @@ def _open_example(uri: str) -> Source:
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
+    profile = profile or load_profile(config.storage)
     builders = {name: load_builder(name) for name in MODALITIES}
     candidates = {name: one for name, one in builders.items() if config.modality in ("auto", name)}
     found = find_files(
         config,
-        profile or load_profile(config.storage),
+        profile,
         known=_kinds(builders.values()),
         wanted=_kinds(candidates.values()),
     )
+    if not config.allow_synthetic:
+        check_files(found, profile)
     for builder in candidates.values():
         source = builder.open(config, found) if found.kind in builder.files else None
         if source is not None:
@@ -125,8 +129,14 @@ def find_files(
         )
         raise SourceError(msg)
     kind, files = left[0], by_kind[left[0]]
-    ignored = len(listed) - len(files)
-    return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
+    return SourceFiles(
+        uri=config.uri,
+        store=store,
+        files=tuple(files),
+        ignored=len(listed) - len(files),
+        kind=kind,
+        sidecars=tuple(info for info in listed if is_sidecar(info.key)),
+    )
 
 
 def _list(

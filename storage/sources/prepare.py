@@ -87,6 +87,7 @@ def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
         **builder.libraries(),
         "records": builder.settings(config, job.min_group),
         "split": config.split.model_dump(mode="json"),
+        **({"allow_synthetic": True} if config.allow_synthetic else {}),
     }
     slot = digest_json([config.uri, settings])[:8]
     return f"{slot}-{digest_json([digest, settings])[:32]}"

@@ -32,6 +32,7 @@ from storage.errors import SourceError
 from storage.sources.config import MAX_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.images.source import ImageSource, RawBatch, Read
 from storage.sources.split import DIGEST_BYTES, content_digests
+from storage.sources.synthetic import check_images
 
 Pixels = NDArray[np.uint8]
 
@@ -100,7 +101,10 @@ def decoded_batches(
     size = None if config.resize is None else parse_resize(config.resize)
 
     def work(read: Read) -> DecodedBatch:
-        return decode_batch(read(), resize=size, label=config.label)
+        raw = read()
+        if not config.allow_synthetic:
+            check_images(config.uri, raw.names, raw.images)
+        return decode_batch(raw, resize=size, label=config.label)
 
     threads = source.threads or _processors()
     pending: deque[Future[DecodedBatch]] = deque()

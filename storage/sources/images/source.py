@@ -154,7 +154,7 @@ class ImageFolderSource(FileSource, ImageSource):
 
     def _value(self, selector: int | re.Pattern[str], name: str, path: str) -> str:
         if isinstance(selector, int):
-            folders = path.split("/")[:-1]
+            folders = [part for part in path.split("/")[:-1] if part]
             index = selector - 1 if selector > 0 else selector
             if -len(folders) <= index < len(folders):
                 return folders[index]

@@ -30,6 +30,7 @@ from storage.sources.builder import Source
 from storage.sources.config import CsvConfig
 from storage.sources.images.source import ImageSource
 from storage.sources.open import open_source
+from storage.sources.overlap import find_overlap
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.source import TableSource
@@ -45,6 +46,8 @@ LABELS: Final = (
     "survived", "default", "fraud", "is_fraud", "response", "category",
 )  # fmt: skip
 """Columns that are taken for the label, in this order."""
+LAKES: Final = ("./lake", "./synthetic", "../lake", "../synthetic", "../../synthetic")
+"""Proposed for the lake, the first that the source does not overlap."""
 SHOWN_CLASSES: Final = 12
 
 _NEVER_LABELS: Final = frozenset({"key", "text", "constant", "date", "time", "timestamp"})
@@ -126,7 +129,9 @@ def guess_name(uri: str, otherwise: str) -> str:
 def _recipe(raw: Mapping[str, Any], found: Survey) -> Recipe:
     balance = {"balance": "real" if found.label is None else "equal"}
     source = {**raw["source"], **found.source, "label": found.label}
-    whole = {**raw, "source": source, "synthesis": {**balance, **found.synthesis}}
+    lakes = (one for one in LAKES if find_overlap(source["uri"], one) is None)
+    output = {"output": {"lake": next(lakes, LAKES[0])}}
+    whole = {**raw, "source": source, "synthesis": {**balance, **found.synthesis}, **output}
     return parse_recipe(whole, where="init")
 
 
@@ -313,7 +318,7 @@ def _text(recipe: Recipe, found: Survey, described: Mapping[str, Any]) -> str:
         "| fractions",
         "  seed: 0    # or night: the date, a new version every night",
         "output:",
-        "  lake: ./lake    # or s3://bucket/prefix",
+        f"  lake: {recipe.output.lake}    # or s3://bucket/prefix",
         f"  format: parquet    # {found.formats}",
         "seed: 0",
     ]

@@ -15,6 +15,7 @@ import pyarrow as pa
 from storage.digests import canonical_json
 from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
+from storage.lake.markdown import one_line, plain
 from storage.lake.plan import schema_from_text, schema_text
 from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts, read_class_counts
@@ -234,23 +235,36 @@ def version_readme(manifest: Manifest) -> bytes:
         f"{manifest.rows:,} synthetic {word} in {len(manifest.files)} shards, made by the "
         f"generator {manifest.generator}. No record is real.",
         "",
-        *[f"    {line}" for line in reading],
+        *[f"    {one_line(line)}" for line in reading],
         "",
-        f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
-        + (f", overridden by {override['by']}: {override['reason']}" if override else "")
-        + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
-        *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        f"- Verdict of the gate: {plain(gate.get('verdict', 'not judged'))}"
+        + (f", overridden by {_signed(override)}" if override else "")
+        + (f", approved by {_signed(approval)}" if approval else ""),
+        *[f"  - {plain(reason, LONGEST_REASON)}" for reason in gate.get("reasons", ())],
         f"- Created: {manifest.created}",
-        f"- License: {manifest.fields.license or 'not stated'}",
+        f"- License: {plain(manifest.fields.license or 'not stated', LONGEST_NAME)}",
         "",
         "| column | type |",
         "|---|---|",
-        *[f"| {field.name} | {field.type} |" for field in manifest.schema],
+        *[
+            f"| {plain(field.name, LONGEST_NAME)} | {plain(field.type, LONGEST_NAME)} |"
+            for field in manifest.schema
+        ],
     ]
     if manifest.class_counts:
         lines += ["", f"| class | {word} |", "|---|---|"]
-        lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
+        counts = manifest.class_counts
+        lines += [f"| {plain(label, LONGEST_NAME)} | {count} |" for label, count in counts]
     return ("\n".join(lines) + "\n").encode()
+
+
+LONGEST_NAME = 200
+"""Letters of a column or class that a card shows."""
+LONGEST_REASON = 1000
+
+
+def _signed(record: Mapping[str, Any]) -> str:
+    return f"{plain(record['by'], LONGEST_NAME)}: {plain(record['reason'], LONGEST_REASON)}"
 
 
 def version_stats(manifest: Manifest) -> bytes:

@@ -16,14 +16,20 @@ _LIST_ITEM: Final = re.compile(r"^([-+]|\d+[.)])(?=\s)")
 _ADDRESS: Final = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp)(?=:)|\bwww(?=\.)")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control characters, marks of direction and width, and what is no character."""
+_JOINERS: Final = "\u200c\u200d"
+"""Unseen, and part of words in some scripts."""
 
 
 def one_line(text: object) -> str:
     """Return text on one line, without logins and without characters that cannot be seen."""
     line = " ".join(str(text).split())
     if not line.isascii() or not line.isprintable():
-        line = "".join(sign for sign in line if unicodedata.category(sign) not in _UNSEEN)
+        line = "".join(sign for sign in line if sign in _JOINERS or not _is_unseen(sign))
     return masked(line)
+
+
+def _is_unseen(sign: str) -> bool:
+    return unicodedata.category(sign) in _UNSEEN
 
 
 def plain(text: object, longest: int | None = None) -> str:

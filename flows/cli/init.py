@@ -23,6 +23,7 @@ from flows.cli.output import Output
 from flows.errors import DONE, RecipeError
 from flows.job import opened
 from flows.nightly import prepare
+from flows.progress import make_reporter
 from flows.recipe import Recipe, apply_change, parse_recipe
 from storage.errors import SourceError
 from storage.records.schema import Column
@@ -91,6 +92,8 @@ def show_recipe(
     """
     asked = {"uri": uri, "label": None, "csv": _csv_changes(changes)}
     source = open_source(parse_recipe({"name": "init", "source": asked}).source)
+    if source.announcement is not None:
+        make_reporter().say(source.announcement)
     raw = {"name": name or guess_name(uri, source.modality), "source": asked}
     found = survey(source, parse_recipe(raw, where="init"))
     if label:

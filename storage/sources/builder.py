@@ -59,6 +59,11 @@ class Source(ABC):
     ignored_files: int = 0
     """Files beside those that hold records; known from the listing."""
 
+    @property
+    def announcement(self) -> str | None:
+        """What a person should know before a large source is read; None: nothing."""
+        return None
+
     @cached_property
     @abstractmethod
     def digest(self) -> str:

@@ -1,5 +1,6 @@
 """From a source to split, memory-mapped records, built once and reused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ def prepare(
     min_group: int,
     profile: StorageProfile | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Prepared:
     """Read and split a source into `folder`, or reuse what an earlier call left there.
 
@@ -41,6 +43,7 @@ def prepare(
         min_group: the smallest class that may be published (`privacy.min_group`).
         profile: credentials of the source; None = those that `config.storage` names.
         progress: called with how far the reading is.
+        say: called with what a person should know before a large source is read.
 
     Raises:
         SourceError: the source is missing, empty or unfit.
@@ -53,6 +56,9 @@ def prepare(
     builder, digest = load_builder(modality), job.digest
 
     def build(entry: Path) -> None:
+        for text in (source.announcement for source in sources):
+            if text and say is not None:
+                say(text)
         built = builder.build(job, entry)
         for source in sources:
             source.verify_unchanged()

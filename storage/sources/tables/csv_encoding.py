@@ -2,12 +2,14 @@
 
 import codecs
 import gzip
+import io
 import re
 import zlib
 from dataclasses import dataclass
 from typing import Final
 
 from storage.errors import SourceError
+from storage.sources.memory import read_bounded
 
 _DECODE_BLOCK_BYTES: Final = 8 << 20
 _BOMS: Final = (
@@ -33,12 +35,13 @@ def unpack(data: bytes, name: str) -> bytes:
     """Return what is in a gzip file, or the bytes themselves.
 
     Raises:
-        SourceError: the gzip file is broken.
+        SourceError: the gzip file is broken, or too large when it is unpacked.
     """
     if data[:2] != b"\x1f\x8b":
         return data
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return read_bounded(file, len(data), name)
     except (OSError, EOFError, zlib.error) as error:
         msg = f"The file {name} is a broken gzip file ({error}); copy it again."
         raise SourceError(msg) from error

@@ -58,6 +58,8 @@ class Source(ABC):
     """A name in `storage.records.modalities.MODALITIES`."""
     ignored_files: int = 0
     """Files beside those that hold records; known from the listing."""
+    listing_notes: tuple[str, ...] = ()
+    """Sentences on how the files were found."""
 
     @property
     def announcement(self) -> str | None:
@@ -105,6 +107,7 @@ class FileSource(Source):
     def __init__(self, found: SourceFiles) -> None:
         self.uri = found.uri
         self.ignored_files = found.ignored
+        self.listing_notes = found.notes
         self._found = found
 
     @cached_property

@@ -72,6 +72,8 @@ class SourceFiles:
     """What they are, by their names."""
     sidecars: tuple[ObjectInfo, ...] = ()
     """Documents below the source that may say that files are synthetic."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the files were found."""
 
     @property
     def remote(self) -> bool:

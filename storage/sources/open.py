@@ -17,6 +17,7 @@ from storage.sources.config import SourceConfig
 from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
 from storage.sources.synthetic import check_files, is_sidecar
 from storage.stores.interface import ObjectInfo, ObjectStore
+from storage.stores.local import leaving_links
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
 
@@ -136,6 +137,22 @@ def find_files(
         ignored=len(listed) - len(files),
         kind=kind,
         sidecars=tuple(info for info in listed if is_sidecar(info.key)),
+        notes=outside_links(store, files),
+    )
+
+
+def outside_links(store: ObjectStore, files: Sequence[ObjectInfo]) -> tuple[str, ...]:
+    """Return a note on the files that links bring in from outside of a folder of this machine."""
+    if "://" in store.uri:
+        return ()
+    found = leaving_links(Path(store.uri), [info.key for info in files])
+    if not found:
+        return ()
+    key, target = found[0]
+    many = f"{len(found):,} files are" if len(found) > 1 else "1 file is"
+    return (
+        f"{many} reached through links that lead out of {store.uri!r}, the first of them "
+        f"{key!r}, which is {target!r}",
     )
 
 

@@ -67,7 +67,8 @@ def prepare(
     name = _entry_name(job, builder, digest)
     prepared = obtain(folder, name, load=load_prepared, build=build)
     check_classes(config, prepared.class_counts, min_group, modality)
-    return replace(prepared, ignored_files=job.ignored_files)
+    notes = tuple(note for source in sources for note in source.listing_notes)
+    return replace(prepared, ignored_files=job.ignored_files, notes=(*notes, *prepared.notes))
 
 
 def _open_sources(config: SourceConfig, profile: StorageProfile | None) -> tuple[Source, ...]:

@@ -72,6 +72,7 @@ def synthesis_part(
         synthesis: with its seed resolved.
         snapshot_digest: of the generator that synthesizes.
     """
+    escaped = {"escape_formulas": True} if recipe.output.csv.escape_formulas else {}
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "name": recipe.name,
@@ -80,6 +81,7 @@ def synthesis_part(
             mode="json", exclude=set() if synthesis.given else {"given"}
         ),
         "format": recipe.output.format,
+        **escaped,
     }
 
 

@@ -41,6 +41,16 @@ class PrivacyConfig(BaseModel):
     """A value held by fewer rows than this never leaves the codec, and a class is refused."""
 
 
+class CsvOutputConfig(BaseModel):
+    """What is done to CSV besides writing it as the source is written."""
+
+    model_config = FROZEN
+
+    escape_formulas: bool = Field(False, title="Escape formulas")
+    """Put an apostrophe before every text that a spreadsheet would take for a formula: what begins
+    with `=`, `+`, `-`, `@`, a tab or a line end. Numbers, dates and booleans stay as they are."""
+
+
 class OutputConfig(BaseModel):
     """Where the data set goes, and how."""
 
@@ -54,6 +64,8 @@ class OutputConfig(BaseModel):
     """`parquet`: tables with the source's own types, or PNG images as Hugging Face stores them.
     `parquet-raw`, images only: pixels, faster to read. `csv`, tables only: written as the source
     writes it."""
+    csv: CsvOutputConfig = Field(CsvOutputConfig(), title="CSV")
+    """What is done to CSV besides writing it as the source is written."""
     keep_last: Annotated[int, Field(ge=1)] | None = Field(30, title="Versions kept")
     """How many versions stay when the lake is collected: the newest ones, and whatever is pinned.
     null keeps all of them."""

@@ -104,7 +104,8 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
     )
     synthesis = resolve_seed(recipe.synthesis, job.scheduled)
     shard_format = format_for(prepared.modality, recipe.output.format)
-    return propose(identity, synthesis, record_kind(prepared), format=shard_format, created=now())
+    kind = record_kind(recipe, prepared)
+    return propose(identity, synthesis, kind, format=shard_format, created=now())
 
 
 def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str, ...]:

@@ -38,6 +38,16 @@ class ShardFormat(ABC):
             schema: the records' (with `sample_id` where there is one) and its metadata.
         """
 
+    def planned_schema(self, schema: pa.Schema, *, escape_formulas: bool) -> pa.Schema:  # noqa: ARG002
+        """Return the schema of the records with what a plan says of how they are written.
+
+        Args:
+            schema: of the records, without `sample_id`.
+            escape_formulas: whether text that a spreadsheet would compute is disarmed; for
+                formats of cells without types.
+        """
+        return schema
+
     @abstractmethod
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Return the bytes of one shard.

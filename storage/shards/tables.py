@@ -7,6 +7,7 @@ null words, date formats, encoding and header. What it would say of itself stand
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from storage.errors import IntegrityError
 from storage.shards.format import ParquetFormat, ShardFormat
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
-from storage.sources.tables.dialect import KEY, Dialect, dialect_of
+from storage.sources.tables.dialect import KEY, Dialect, dialect_of, with_dialect
 
 _STRING_BYTES = 3
 _FLOAT_BYTES = 6
@@ -59,6 +60,12 @@ class TablesCsv(ShardFormat):
         """Return it with the dialect alone as its metadata, by which a file can be read again."""
         dialect = (schema.metadata or {}).get(KEY)
         return schema.with_metadata(None if dialect is None else {KEY: dialect})
+
+    def planned_schema(self, schema: pa.Schema, *, escape_formulas: bool) -> pa.Schema:
+        """Return it with the dialect that escapes formulas, where that is wanted."""
+        if not escape_formulas:
+            return schema
+        return with_dialect(schema, replace(dialect_of(schema), escape_formulas=True))
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:  # noqa: ARG002
         """Write header and rows."""

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flows.errors import RecipeError, bounded
-from flows.recipe_yaml import parse_yaml
+from flows.recipe_yaml import MOST_LETTERS, parse_yaml
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
 from storage.lake.synthesis import SynthesisConfig
@@ -302,7 +302,8 @@ def _model_below(owner: type[BaseModel], key: str) -> type[BaseModel] | None:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        raw = parse_yaml(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            raw = parse_yaml(file.read(MOST_LETTERS + 1))
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
         msg = f"the recipe {path} cannot be read ({reason}); `ganmill init` writes one"
@@ -311,7 +312,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         msg = f"the recipe {path} is not UTF-8 text; is it the right file?"
         raise RecipeError(msg) from None
     except RecipeError as error:
-        msg = f"the recipe {path} is not YAML: {error}"
+        msg = f"the recipe {path} {error}"
         raise RecipeError(msg) from None
     if not isinstance(raw, dict):
         msg = f"the recipe {path} holds {type(raw).__name__}, not keys and values"

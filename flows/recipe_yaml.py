@@ -87,10 +87,10 @@ def parse_yaml(text: str) -> Any:
     """Return the plain values of a YAML text.
 
     Raises:
-        RecipeError: half a sentence on what is wrong with it, and in which line.
+        RecipeError: the second half of a sentence: what is wrong with it, and in which line.
     """
     if len(text) > MOST_LETTERS:
-        msg = f"it has {len(text):,} letters, where a recipe has at most {MOST_LETTERS:,}"
+        msg = f"cannot be read: it has more than {MOST_LETTERS:,} letters"
         raise RecipeError(msg)
     loader: _Loader | None = None
     try:
@@ -100,7 +100,7 @@ def parse_yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         raise RecipeError(_reason(error)) from None
     except (ValueError, OverflowError) as error:  # a date or a number that there is not
-        msg = f"a value cannot be read ({error})"
+        msg = f"cannot be read: a value is impossible ({error})"
         raise RecipeError(msg) from None
     finally:
         if loader is not None:
@@ -111,4 +111,6 @@ def _reason(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None)
     said = str(problem or "it cannot be parsed")
-    return f"{said} in line {mark.line + 1}" if mark is not None else said
+    lead = "cannot be read" if isinstance(error, _LimitError) else "is not YAML"
+    where = f" in line {mark.line + 1}" if mark is not None else ""
+    return f"{lead}: {said}{where}"

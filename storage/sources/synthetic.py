@@ -11,14 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from storage.errors import LakeError, SettingsError, SourceError
-from storage.sources.files import PARQUET_FILES, SourceFiles
+from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
 from storage.synthetic import is_marked_image, is_marked_metadata, marked_files
 
 _SIDECAR: Final = re.compile(r"(?:.*/)?_meta/[^/]+/(?:manifest|shards)\.json")
+_DOCUMENTS: Final = ("manifest.json", "shards.json")
 _MOST_SIDECARS: Final = 64
+_MOST_FOLDERS: Final = 16
 _MOST_SIDECAR_BYTES: Final = 64 << 20
 
 
@@ -38,6 +40,8 @@ def check_files(found: SourceFiles, profile: StorageProfile | None) -> None:
         for key, footer in found.parquet.footers.items():
             if is_marked_metadata(footer.metadata):
                 raise _refusal(found.uri, key, "its metadata says so")
+        return
+    if found.kind is IMAGE_FILES:
         return
     sizes = {(info.key.rpartition("/")[2], info.size_bytes): info.key for info in found.files}
     names = {name: key for (name, _), key in sizes.items()}
@@ -76,15 +80,28 @@ def _sidecars(found: SourceFiles, profile: StorageProfile | None) -> Iterator[tu
     for info in found.sidecars[:_MOST_SIDECARS]:
         if info.size_bytes <= _MOST_SIDECAR_BYTES:
             yield repr(info.key), found.store.get(info.key)
+    for folder in _folders(found):
+        parent, slash, version = folder.rpartition("/")
+        for document in _DOCUMENTS:
+            key = f"{parent}{slash}_meta/{version}/{document}"
+            data = _read(found.store, key)
+            if data is not None:
+                yield repr(key), data
     above = _above(found.store.uri, profile)
     if above is None:
         return
     store, version = above
-    for document in ("manifest.json", "shards.json"):
+    for document in _DOCUMENTS:
         key = f"_meta/{version}/{document}"
         data = _read(store, key)
         if data is not None:
             yield repr(f"{store.uri}/{key}"), data
+
+
+def _folders(found: SourceFiles) -> list[str]:
+    """Return the folders of the files, relative to the source; the first ones are enough."""
+    folders = dict.fromkeys(info.key.rpartition("/")[0] for info in found.files)
+    return [folder for folder in folders if folder][:_MOST_FOLDERS]
 
 
 def _above(uri: str, profile: StorageProfile | None) -> tuple[ObjectStore, str] | None:

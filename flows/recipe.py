@@ -22,7 +22,7 @@ from flows.recipe_yaml import MOST_LETTERS, parse_yaml
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
 from storage.lake.synthesis import SynthesisConfig
-from storage.masking import MASK, check_no_secret, masked
+from storage.masking import MASK, NO_LOGIN, check_no_secret, masked
 from storage.sources.config import SourceConfig
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -56,7 +56,7 @@ class OutputConfig(BaseModel):
 
     model_config = FROZEN
 
-    lake: str = Field("./lake", title="Lake", min_length=1)
+    lake: str = Field("./lake", title="Lake", min_length=1, json_schema_extra={"pattern": NO_LOGIN})
     """A local folder or `s3://bucket/prefix`."""
     storage: str | None = Field(None, title="Storage profile")
     """Named storage profile with endpoint and credentials; null takes the plain environment."""

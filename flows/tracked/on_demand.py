@@ -20,7 +20,7 @@ from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
-from flows.report.markdown import code, plain
+from flows.report.markdown import code
 from flows.tracked import show
 from flows.tracked.housekeeping import read_deployments, tidy_prefect
 from flows.tracked.nightly import (
@@ -34,6 +34,7 @@ from flows.tracked.nightly import (
 from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
 from storage.lake import datasets
+from storage.lake.markdown import plain
 from storage.lake.promotions import Promotion
 
 

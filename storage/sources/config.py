@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from storage.masking import check_no_secret
+from storage.masking import NO_LOGIN, check_no_secret
 from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, Constraint, Kind
 from storage.sources.split import SplitConfig
@@ -59,7 +59,7 @@ class SourceConfig(BaseModel):
 
     model_config = FROZEN
 
-    uri: str = Field(min_length=1, title="URI")
+    uri: str = Field(min_length=1, title="URI", json_schema_extra={"pattern": NO_LOGIN})
     """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""

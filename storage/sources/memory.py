@@ -1,10 +1,10 @@
 """How much memory a table takes, said and compared with what there is before it is read."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -70,11 +70,11 @@ def check_fits(note: str, needed_bytes: int) -> None:
         raise SourceError(msg)
 
 
-def read_bounded(file: IO[bytes], packed_bytes: int, name: str) -> bytes:
+def read_bounded(read: Callable[[int], bytes], packed_bytes: int, name: str) -> bytes:
     """Return everything that a compressed file unpacks to, if there is memory to read it as text.
 
     Args:
-        file: gives the unpacked bytes.
+        read: gives up to so many of the next unpacked bytes.
         packed_bytes: of the compressed file.
         name: quoted, for the message.
 
@@ -83,7 +83,7 @@ def read_bounded(file: IO[bytes], packed_bytes: int, name: str) -> bytes:
     """
     most = available_bytes() // TEXT_COPIES
     parts, size = [], 0
-    while block := file.read(_BLOCK_BYTES):
+    while block := read(_BLOCK_BYTES):
         parts.append(block)
         size += len(block)
         if size > most:
@@ -110,6 +110,6 @@ def _width(kind: pa.DataType) -> int:
     if pa.types.is_nested(kind):
         return _NESTED_BYTES
     try:
-        return max(1, kind.bit_width // 8)
+        return max(1, int(kind.bit_width) // 8)
     except ValueError:
         return _STRING_BYTES

@@ -36,7 +36,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from storage.masking import check_no_secret
+from storage.masking import NO_LOGIN, check_no_secret
 from storage.records.schema import FROZEN
 
 SALT: Final = b"ganmill-split/1\0"
@@ -83,7 +83,9 @@ class SplitConfig(BaseModel):
     group_by: str | None = Field(default=None, title="Group by")
     """A column whose equal values stay on one side, such as a person; `depth:N` or a regular
     expression with one group for image folders."""
-    holdout_uri: str | None = Field(default=None, title="Holdout URI")
+    holdout_uri: str | None = Field(
+        default=None, title="Holdout URI", json_schema_extra={"pattern": NO_LOGIN}
+    )
     """A source of its own for the holdout, read like `source.uri` (profile, label, globs);
     validation then comes by hash from `source.uri`."""
 

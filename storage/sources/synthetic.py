@@ -47,9 +47,9 @@ def check_files(found: SourceFiles, profile: StorageProfile | None) -> None:
     names = {name: key for (name, _), key in sizes.items()}
     for place, sidecar in _sidecars(found, profile):
         for name, size in marked_files(sidecar):
-            key = names.get(name) if size is None else sizes.get((name, size))
-            if key is not None:
-                raise _refusal(found.uri, key, f"{place} lists it")
+            listed = names.get(name) if size is None else sizes.get((name, size))
+            if listed is not None:
+                raise _refusal(found.uri, listed, f"{place} lists it")
 
 
 def check_images(uri: str, names: Sequence[str], images: Any) -> None:
@@ -82,17 +82,16 @@ def _sidecars(found: SourceFiles, profile: StorageProfile | None) -> Iterator[tu
             yield repr(info.key), found.store.get(info.key)
     for folder in _folders(found):
         parent, slash, version = folder.rpartition("/")
-        for document in _DOCUMENTS:
-            key = f"{parent}{slash}_meta/{version}/{document}"
-            data = _read(found.store, key)
-            if data is not None:
-                yield repr(key), data
+        yield from _beside(found.store, f"{parent}{slash}", version)
     above = _above(found.store.uri, profile)
-    if above is None:
-        return
-    store, version = above
+    if above is not None:
+        yield from _beside(above[0], "", above[1])
+
+
+def _beside(store: ObjectStore, parent: str, version: str) -> Iterator[tuple[str, bytes]]:
+    """Yield what lies where a lake keeps the documents of a version."""
     for document in _DOCUMENTS:
-        key = f"_meta/{version}/{document}"
+        key = f"{parent}_meta/{version}/{document}"
         data = _read(store, key)
         if data is not None:
             yield repr(f"{store.uri}/{key}"), data

@@ -41,7 +41,7 @@ def unpack(data: bytes, name: str) -> bytes:
         return data
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            return read_bounded(file, len(data), name)
+            return read_bounded(file.read, len(data), name)
     except (OSError, EOFError, zlib.error) as error:
         msg = f"The file {name} is a broken gzip file ({error}); copy it again."
         raise SourceError(msg) from error

@@ -33,6 +33,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from flows.errors import LONGEST_SENTENCE, bounded
 from storage.masking import masked
 from storage.records.modalities import words_of
 
@@ -89,7 +90,7 @@ class LineReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence as a line."""
-        self.console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(_shown(text), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -162,7 +163,7 @@ class BarReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence above the bar."""
-        self.console.print(escape(masked(text)), highlight=False)
+        self.console.print(escape(_shown(text)), highlight=False)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -198,6 +199,10 @@ class _BarMeter:
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
         self.done = done
         self.progress.update(self.task, completed=done, total=total, note=note)
+
+
+def _shown(text: str) -> str:
+    return bounded(masked(text), 2 * LONGEST_SENTENCE)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -75,7 +75,11 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *training_notes(recipe, prepared, plan)],
+        "notes": [
+            *prepared.notes,
+            *output_notes(recipe),
+            *training_notes(recipe, prepared, plan),
+        ],
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),
@@ -106,6 +110,16 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
     shard_format = format_for(prepared.modality, recipe.output.format)
     kind = record_kind(recipe, prepared)
     return propose(identity, synthesis, kind, format=shard_format, created=now())
+
+
+def output_notes(recipe: Recipe) -> tuple[str, ...]:
+    """Return what the recipe says of the output and has no effect."""
+    if not recipe.output.csv.escape_formulas or recipe.output.format == "csv":
+        return ()
+    return (
+        f"output.csv.escape_formulas has no effect on output.format {recipe.output.format}, only "
+        "on CSV, which `ganmill impute` may write",
+    )
 
 
 def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str, ...]:

@@ -93,3 +93,25 @@ def test_every_way_out_hides_it(capsys, tmp_path):
     assert SECRET not in shown
     assert shown.count("s3://***@bucket/lake") == 5
     assert json.loads(shown[shown.index("{") : shown.index("}") + 1])
+
+
+def test_the_state_of_a_run_does_not_show_it():
+    from flows.errors import RecipeError
+    from flows.tracked.process import in_a_sentence
+
+    @in_a_sentence
+    def work():
+        raise RecipeError(LAKE + " x" * 5000)
+
+    message = work().message
+    assert SECRET not in message
+    assert message.startswith("s3://***@bucket/lake x x")
+    assert len(message) < 2100
+
+
+def test_progress_hides_it_and_is_cut(tmp_path):
+    with Path(tmp_path / "log").open("w") as log:
+        LineReporter(Console(file=log)).say(LAKE + " x" * 10_000)
+    shown = (tmp_path / "log").read_text()
+    assert SECRET not in shown
+    assert len(shown) < 4100

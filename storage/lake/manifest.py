@@ -241,6 +241,7 @@ def version_readme(manifest: Manifest) -> bytes:
         + (f", overridden by {_signed(override)}" if override else "")
         + (f", approved by {_signed(approval)}" if approval else ""),
         *[f"  - {plain(reason, LONGEST_REASON)}" for reason in gate.get("reasons", ())],
+        *[f"- {plain(remark)}" for remark in shard_format.remarks(manifest.schema)],
         f"- Created: {manifest.created}",
         f"- License: {plain(manifest.fields.license or 'not stated', LONGEST_NAME)}",
         "",

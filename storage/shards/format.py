@@ -101,6 +101,14 @@ class ShardFormat(ABC):
         """
         return (f'pandas.read_parquet("{folder}")',)
 
+    def remarks(self, schema: pa.Schema) -> tuple[str, ...]:  # noqa: ARG002
+        """Return sentences on what a reader would not expect.
+
+        Args:
+            schema: as `file_schema` gave it.
+        """
+        return ()
+
     @abstractmethod
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Return about how many bytes one record takes, for planning; never below 1."""

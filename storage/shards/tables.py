@@ -99,6 +99,12 @@ class TablesCsv(ShardFormat):
             f'pandas.concat(pandas.read_csv("{folder}" + name{arguments}) for name in names)',
         )
 
+    def remarks(self, schema: pa.Schema) -> tuple[str, ...]:
+        """Say that formulas are escaped, where they are."""
+        if not dialect_of(schema).escape_formulas:
+            return ()
+        return ("An apostrophe stands before every text that a spreadsheet would compute",)
+
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types."""
         return max(1, sum(_text_bytes(field.type) for field in schema))

@@ -240,6 +240,8 @@ def test_formulas_are_disarmed_only_where_it_is_wanted_and_numbers_never():
     assert (frame["n"] == -1.5).all()
     assert (frame["i"] == -2).all()
     assert FORMAT.decode(escaped, schema) == rows
+    assert "apostrophe" in FORMAT.remarks(FORMAT.file_schema(schema))[0]
+    assert FORMAT.remarks(rows.schema) == ()
     assert FORMAT.decode(plain, rows.schema) == rows
 
 

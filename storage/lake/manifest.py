@@ -150,7 +150,9 @@ class Manifest:
         """
         try:
             return cls(**_fields(json.loads(data)))
-        except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
+        except (
+            ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowInvalid,
+        ) as error:  # fmt: skip
             msg = f"this is no {FORMAT} manifest ({error!r}); read it with a newer ganmill"
             raise IntegrityError(msg) from error
 

@@ -7,9 +7,17 @@ import pyarrow as pa
 import pytest
 import toy
 
+from storage.errors import IntegrityError
 from storage.lake.datasets import load_manifest
-from storage.lake.manifest import root_readme, version_croissant, version_readme, version_stats
+from storage.lake.manifest import (
+    Manifest,
+    root_readme,
+    version_croissant,
+    version_readme,
+    version_stats,
+)
 from storage.lake.markdown import plain
+from storage.lake.plan import Plan
 
 
 @pytest.fixture
@@ -113,3 +121,10 @@ def test_text_in_markdown_stays_text(text, shown):
 
 def test_long_text_is_cut():
     assert plain("x" * 100, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize("read", [Manifest.from_json, Plan.from_json])
+@pytest.mark.parametrize("data", [b"[" * 200_000, b"{}", b"[]", b"\xff", b'{"format": 1}'])
+def test_strange_documents_are_told_from_good_ones(read, data):
+    with pytest.raises(IntegrityError, match="this is no ganmill"):
+        read(data)

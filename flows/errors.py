@@ -14,6 +14,7 @@ A message says what is wrong, the value received, and the remedy, in one sentenc
 """
 
 import errno
+import re
 
 from gan import errors as gan_errors
 from storage import errors as storage_errors
@@ -137,7 +138,15 @@ LONGEST_SENTENCE = 2000
 
 def one_line(error: object) -> str:
     """Return a message on one line, without logins, cut where it is endless."""
-    return bounded(masked(" ".join(str(error).split())), LONGEST_SENTENCE)
+    return bounded(presentable(" ".join(str(error).split())), LONGEST_SENTENCE)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def presentable(text: str) -> str:
+    """Return text for a terminal: without logins, and without codes that would steer it."""
+    return _CONTROL.sub("\ufffd", masked(text))
 
 
 def bounded(text: str, longest: int) -> str:

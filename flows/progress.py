@@ -33,8 +33,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from flows.errors import LONGEST_SENTENCE, bounded
-from storage.masking import masked
+from flows.errors import LONGEST_SENTENCE, bounded, presentable
 from storage.records.modalities import words_of
 
 LINE_INTERVAL_S = 10.0
@@ -202,7 +201,7 @@ class _BarMeter:
 
 
 def _shown(text: str) -> str:
-    return bounded(masked(text), 2 * LONGEST_SENTENCE)
+    return bounded(presentable(text), 2 * LONGEST_SENTENCE)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -10,7 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.errors import bounded, presentable
 from storage.masking import masked
+
+LONGEST_CELL = 300
+"""Letters of a cell of a table."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Output:
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """Write one line as it is, never broken."""
-        shown = escape(masked(text))
+        shown = escape(presentable(text))
         self.console.print(shown, style=style, highlight=False, soft_wrap=True)
 
     def json(self, value: Any) -> None:
@@ -35,13 +39,14 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table; columns that hold numbers only stand at the right."""
+        rows = [[bounded(presentable(cell), LONGEST_CELL) for cell in row] for row in rows]
         numeric = [all(_NUMBER.fullmatch(row[i]) for row in rows) for i in range(len(columns))]
         if self.rich:
             table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
             for column, right in zip(columns, numeric, strict=True):
                 table.add_column(column, justify="right" if right else "left")
             for row in rows:
-                table.add_row(*(escape(masked(cell)) for cell in row))
+                table.add_row(*(escape(cell) for cell in row))
             self.console.print(table)
             return
         widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]

@@ -115,3 +115,13 @@ def test_progress_hides_it_and_is_cut(tmp_path):
     shown = (tmp_path / "log").read_text()
     assert SECRET not in shown
     assert len(shown) < 4100
+
+
+def test_names_cannot_steer_a_terminal_and_are_cut(capsys):
+    steering = "a\x1b]0;x\x07b\x9b2J\u202ec\rd"
+    Output().line(f"{steering}\n  second")
+    Output().table(("class", "n"), [(steering, "1"), ("x" * 10_000, "2")])
+    shown = capsys.readouterr().out + one_line(steering)
+    assert not any(sign in shown for sign in "\x1b\x07\x9b\u202e\r")
+    assert "\n  second" in shown
+    assert len(shown) < 1500

@@ -22,11 +22,13 @@ from storage.digests import sha256_hex
 from storage.lake import promotions, registry
 from storage.lake.damage import read_damage
 from storage.lake.layout import check_name, generator_key, is_version, snapshot_key
+from storage.lake.markdown import one_line
 from storage.lake.promotions import GATE, Kind, Promotion, PromotionDraft, Standing, Then
 from storage.stores.interface import ObjectStore
 
 REFUSED = ("kept", "blocked")
 """The gate's choices that refuse the candidate."""
+LONGEST_NAME = 200
 LONGEST_REASON = 2_000
 """Characters of a written reason: it goes into log and manifest."""
 _NOT_JUDGED = "cannot be judged on today's records"
@@ -290,12 +292,16 @@ def answered(assessed: Assessed, choice: Choice, answer: Answer, *, by: str, rea
 
 
 def checked_signature(by: str, reason: str, *, must_say: bool) -> tuple[str, str]:
-    """Return a person's name and reason without blanks around them.
+    """Return a person's name and reason, each on one line and without logins.
 
     Raises:
-        AnswerError: the name is missing, or the reason is too long or missing where it `must_say`.
+        AnswerError: the name is missing or too long, or the reason is too long, or missing where
+            it `must_say`.
     """
-    by, reason = by.strip(), reason.strip()
+    by, reason = one_line(by), one_line(reason)
+    if len(by) > LONGEST_NAME:
+        msg = f"the name {by[:LONGEST_NAME]!r}… has {len(by)} characters: write a person's name"
+        raise AnswerError(msg)
     if not by or by == GATE:
         msg = f"the decision is signed {by!r}: write the name of the person who decides"
         raise AnswerError(msg)

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from flows.errors import RecipeError
 from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
 from flows.recipe import Recipe
 from gan.gate import Judgement
@@ -23,6 +24,7 @@ from storage.lake.manifest import FileEntry, Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
 from storage.shards.format import load_format
+from storage.sources.overlap import find_overlap
 from storage.sources.prepared import Prepared
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
@@ -243,7 +245,9 @@ def open_job(
 
     Raises:
         SettingsError: the storage profile does not exist, or the lake's URI is not served.
+        RecipeError: source and lake overlap, so that the job would read its own output.
     """
+    check_apart(recipe)
     profile = None if recipe.output.storage is None else load_profile(recipe.output.storage)
     spent = Spending()
     return Job(
@@ -256,6 +260,29 @@ def open_job(
         stop=stop or StopSignal(),
         spent=spent,
     )
+
+
+def check_apart(recipe: Recipe) -> None:
+    """Check that neither the source nor the holdout can hold what the lake holds.
+
+    Raises:
+        RecipeError: one can.
+    """
+    source, output = recipe.source, recipe.output
+    read = {"source.uri": source.uri, "source.split.holdout_uri": source.split.holdout_uri}
+    for place, uri in read.items():
+        overlap = None
+        if uri is not None:
+            overlap = find_overlap(
+                uri, output.lake, source_storage=source.storage, lake_storage=output.storage
+            )
+        if overlap is not None:
+            msg = (
+                f"`{place}` {uri!r} {overlap} the lake {output.lake!r}, so a later run would learn "
+                "from synthetic data: write the lake to a place of its own with `output.lake`, or "
+                f"name the real data alone in `{place}`"
+            )
+            raise RecipeError(msg)
 
 
 @contextmanager

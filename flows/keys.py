@@ -82,12 +82,14 @@ def synthesis_part(
     left_out = set() if synthesis.given else {"given"}
     if synthesis.balance != "fill" or synthesis.fill_counts == "train":
         left_out.add("fill_counts")  # `fill` without it is what it was before it had a choice
+    escaped = {"escape_formulas": True} if recipe.output.csv.escape_formulas else {}
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "name": recipe.name,
         "snapshot_digest": snapshot_digest,
         "synthesis": synthesis.model_dump(mode="json", exclude=left_out),
         "format": recipe.output.format,
+        **escaped,
     }
 
 

@@ -66,6 +66,7 @@ def prepare(job: Job) -> Prepared:
             folder=job.work / "prepared",
             min_group=recipe.privacy.min_group,
             progress=meter.update,
+            say=job.reporter.say,
         )
         meter.update(sum(prepared.rows.values()))
     for note in (*prepared.notes, *unused_settings(recipe, prepared)):

@@ -34,6 +34,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from flows.errors import LONGEST_SENTENCE, bounded, presentable
 from storage.records.modalities import words_of
 
 LINE_INTERVAL_S = 10.0
@@ -97,7 +98,7 @@ class LineReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence as a line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(_shown(text), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -225,7 +226,7 @@ class BarReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence above the bar."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(_shown(text)), highlight=False)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -266,6 +267,10 @@ class _BarMeter:
         self.done = done
         self.pace.mark(done, left_s)
         self.progress.update(self.task, completed=done, total=total, note=note)
+
+
+def _shown(text: str) -> str:
+    return bounded(presentable(text), 2 * LONGEST_SENTENCE)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

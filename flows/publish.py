@@ -23,6 +23,7 @@ from flows.job import (
     uncounted,
 )
 from flows.keys import run_key, synthesis_part, training_part
+from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED, PUBLISHED_ROWS
 from flows.snapshots import local_snapshot
@@ -77,16 +78,18 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
     return propose(
         identity,
         synthesis,
-        record_kind(prepared),
+        record_kind(recipe, prepared),
         format=format_for(prepared.modality, recipe.output.format),
         created=now(),
     )
 
 
-def record_kind(prepared: Prepared) -> RecordKind:
-    """Return what the plan must know of the real records."""
+def record_kind(recipe: Recipe, prepared: Prepared) -> RecordKind:
+    """Return what the plan must know of the real records, and of how they are to be written."""
+    shard_format = load_format(format_for(prepared.modality, recipe.output.format))
+    escaping = recipe.output.csv.escape_formulas
     return RecordKind(
-        schema=prepared.schema,
+        schema=shard_format.planned_schema(prepared.schema, escape_formulas=escaping),
         label=prepared.label,
         class_counts=prepared.class_counts["train"],
         modality=prepared.modality,

@@ -41,6 +41,10 @@ RULES: Final[dict[str, tuple[Callable[[Recipe], bool], str]]] = {
         lambda recipe: recipe.output.storage is not None and not _remote(recipe.output.lake),
         "the lake is a local folder",
     ),
+    "output.csv.escape_formulas": (
+        lambda recipe: recipe.output.csv.escape_formulas and recipe.output.format != "csv",
+        "output.format is not csv (it is for what ganmill impute writes as CSV)",
+    ),
     "training.interval_days": (
         lambda recipe: _said(recipe, "interval_days") and recipe.training.when != "interval",
         "training.when is not interval",

@@ -16,7 +16,20 @@ from typer.main import get_command
 
 from flows.cli.lake import AsJson, Lake, LakeRef, Storage, datasets, gc, generators
 from flows.cli.output import Output
-from flows.errors import BUG, DONE, INTERRUPTED, MEANINGS, exit_code, sentence
+from flows.errors import (
+    BUG,
+    DONE,
+    INTERRUPTED,
+    MEANINGS,
+    bounded,
+    exit_code,
+    one_line,
+    sentence,
+)
+from storage.masking import masked
+
+LONGEST_TRACEBACK = 1 << 20
+"""Letters of `last-error.txt`."""
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
@@ -295,6 +308,8 @@ def execute(arguments: Sequence[str]) -> int:
 def _report(error: BaseException) -> int:
     """Write what went wrong to standard error, and return its exit code."""
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own: wrong arguments
+        if hasattr(error, "message"):
+            error.message = one_line(error.message)
         error.show()
         return int(error.exit_code)
     code = exit_code(error)
@@ -303,8 +318,9 @@ def _report(error: BaseException) -> int:
 
         where = load_settings().work_folder / "last-error.txt"
         where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        what = f"{type(error).__name__}: {error}"
+        told = masked("".join(traceback.format_exception(error)))
+        where.write_text(bounded(told, LONGEST_TRACEBACK), encoding="utf-8")
+        what = f"{type(error).__name__}: {one_line(error)}"
         text = f"error: ganmill did not foresee this ({what}); please report it with {where}"
     else:
         text = sentence(error) if code == INTERRUPTED else f"error: {sentence(error)}"

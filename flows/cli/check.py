@@ -120,7 +120,12 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *unused_settings(recipe, prepared), *notes, *outlook.notes],
+        "notes": [
+            *prepared.notes,
+            *unused_settings(recipe, prepared),
+            *notes,
+            *outlook.notes,
+        ],
         "losses": list(losses),
         "obstacle": outlook.obstacle,
         "plan": {
@@ -158,7 +163,8 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
     )
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     shard_format = format_for(prepared.modality, recipe.output.format)
-    return propose(identity, synthesis, record_kind(prepared), format=shard_format, created=now())
+    kind = record_kind(recipe, prepared)
+    return propose(identity, synthesis, kind, format=shard_format, created=now())
 
 
 def training_notes(

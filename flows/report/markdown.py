@@ -7,9 +7,7 @@ every listing: each stays below `MAX_BYTES`.
 """
 
 import base64
-import html
 import io
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -23,23 +21,15 @@ from flows.report.html import NOTHING, Html, Scale, compact, element, finite, nu
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
 from gan.bounds import bounds_of
 from gan.report import Event, Figure, Report
+from storage.lake.markdown import one_line, plain
 
-_SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
 LONGEST = 80
 """Letters of a name or value that is shown; the rest is in the report."""
 
 
-def plain(text: object, longest: int | None = None) -> str:
-    """Return text on one line that Markdown shows as it is, cut after `longest` letters."""
-    line = " ".join(str(text).split())
-    if longest is not None and len(line) > longest:
-        line = line[: longest - 1] + "…"
-    return _SPECIAL.sub(r"\\\g<0>", html.escape(line, quote=False))
-
-
 def code(text: str) -> str:
     """Return text as code on one line; a backtick in it becomes an apostrophe."""
-    return "`" + " ".join(text.split()).replace("`", "'") + "`"
+    return "`" + one_line(text).replace("`", "'") + "`"
 
 
 def table(
@@ -416,7 +406,7 @@ def outcome_markdown(outcome: Outcome) -> str:
         head = f"# Nothing was published\n\n{plain(outcome.reason)}"
         return f"{head}\n\n- **Generator** {code(outcome.generator)}\n{report}\n{cost}\n"
     before = " It had been published before this run." if published.existed else ""
-    reading = "\n".join(published.reading)
+    reading = "\n".join(one_line(line).replace("`", "'") for line in published.reading)
     return "\n".join(
         [
             f"# {outcome.name} {published.version}",
@@ -479,23 +469,23 @@ def question_markdown(question: Question, judged: Judged) -> str:
     """Return the question about a generator as the form shows it."""
     heading = "was refused" if question.kind == "override" else "passed and needs a yes"
     keep = (
-        f"the champion `{question.champion}` publishes."
+        f"the champion {code(question.champion)} publishes."
         if question.champion
-        else f"cannot be chosen: {question.blocking_reason}."
+        else f"cannot be chosen: {plain(question.blocking_reason, LONGEST_REASON)}."
     )
     verdict, reasons = VERDICTS[judged.judgement.verdict][0], judged.judgement.reasons
-    lines = [f"- {reason.text}" for reason in reasons[:QUESTION_REASONS]]
+    lines = [f"- {plain(one.text, LONGEST_REASON)}" for one in reasons[:QUESTION_REASONS]]
     if len(reasons) > QUESTION_REASONS:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
     unjudged = judged.judgement.unjudged
     lines += [f"- {reason.text}" for reason in unjudged if reason.outcome == "alarm"]
     listed = "\n".join(lines)
     return (
-        f"**{verdict.upper()}: generator `{judged.version}` {heading}.** "
-        f"{question.why}.\n\n{listed}\n\n"
+        f"**{verdict.upper()}: generator {code(judged.version)} {heading}.** "
+        f"{plain(question.why, LONGEST_REASON)}.\n\n{listed}\n\n"
         "- **publish**: this generator becomes champion and publishes; a written reason is "
         "compulsory and goes into log and manifest.\n"
         f"- **keep champion**: {keep}\n"
         "- **stop**: nothing is published.\n\n"
-        f"Without a question the gate would {question.default}."
+        f"Without a question the gate would {plain(question.default, LONGEST_REASON)}."
     )

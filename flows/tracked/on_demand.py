@@ -20,6 +20,7 @@ from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
+from flows.report.markdown import code
 from flows.tracked import show
 from flows.tracked.housekeeping import read_deployments, tidy_prefect
 from flows.tracked.nightly import (
@@ -32,6 +33,7 @@ from flows.tracked.nightly import (
 )
 from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
+from storage.lake.markdown import plain
 from storage.lake.promotions import Promotion
 from storage.lake.verify import verify
 
@@ -303,7 +305,7 @@ def verify_flow(
     if not problems:
         job.reporter.say(f"{of} of {job.name} is as it was committed")
         return
-    rows = [f"- `{each.key}`: {each.what}" for each in problems[:PROBLEMS_SHOWN]]
+    rows = [f"- {code(each.key)}: {plain(each.what)}" for each in problems[:PROBLEMS_SHOWN]]
     text = "\n".join([f"# {len(problems)} problems in {of} of {job.name}", "", *rows, ""])
     create_markdown_artifact(text, key=f"{job.name}-problems")
     others = f" (and {len(problems) - 1} more, see the artifact)" if problems[1:] else ""
@@ -353,7 +355,7 @@ def _show_champion(job: Job, record: Promotion) -> None:
     announce(job)
     who = f"# Champion `{job.name}/{record.version}`"
     what = f"Record {record.number}: {record.kind} by {record.by}, {record.reason}"
-    create_markdown_artifact(f"{who}\n\n{what}\n", key=f"{job.name}-champion")
+    create_markdown_artifact(f"{who}\n\n{plain(what)}\n", key=f"{job.name}-champion")
     job.reporter.say(f"Champion {job.name}/{record.version}; {what}")
 
 

@@ -32,7 +32,7 @@ from prefect.states import Cancelled, Crashed, Failed
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from flows.errors import FlowsError
+from flows.errors import FlowsError, one_line
 from flows.job import Job, Outcome
 from flows.prefect_defaults import FLUSH_S
 from flows.progress import StopSignal
@@ -119,7 +119,8 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
         except TransportError as error:
             if SESSION.get() is not None:
                 raise
-            return Crashed(message=f"Prefect's server could not be reached: {error}")
+            said = one_line(error)
+            return Crashed(message=f"Prefect's server could not be reached: {said}")
         return None
 
     return run
@@ -131,7 +132,7 @@ def _expected_end(error: Exception) -> State[Any]:
         session.error = error
     if isinstance(error, Interrupted):
         return Cancelled(message="stopped: what is done is kept, run again to continue")
-    return Failed(message=" ".join(str(error).split()) or type(error).__name__)
+    return Failed(message=one_line(error) or type(error).__name__)
 
 
 def run_cancellable(stop: StopSignal, work: Callable[[], T]) -> T:

@@ -41,6 +41,7 @@ from flows.report.markdown import (
     verdict_markdown,
 )
 from storage.lake.announce import Announcement
+from storage.masking import masked
 
 
 def send(announcement: Announcement) -> None:
@@ -242,7 +243,7 @@ class LoggingReporter:
     def say(self, text: str) -> None:
         """Write one sentence."""
         self.shown.say(text)
-        get_run_logger().info(text)
+        get_run_logger().info("%s", masked(text))
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:

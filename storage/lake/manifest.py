@@ -15,6 +15,7 @@ import pyarrow as pa
 from storage.digests import canonical_json
 from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
+from storage.lake.markdown import one_line, plain
 from storage.lake.plan import schema_from_text, schema_text
 from storage.records.modalities import words_of
 from storage.records.schema import (
@@ -24,15 +25,13 @@ from storage.records.schema import (
     read_class_names,
 )
 from storage.shards.format import load_format
+from storage.synthetic import DIGITAL_SOURCE_TYPE
 
 FORMAT = "ganmill-dataset/1"
 _PLAIN = (
     "name", "version", "created", "run_key", "generator", "parent_version", "shard_format", "rows",
 )  # fmt: skip
 """Fields that are the same in a manifest and in its JSON."""
-
-DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's term for media made by a trained algorithm."""
 
 _CONTEXT = {
     "@language": "en",
@@ -162,7 +161,9 @@ class Manifest:
         """
         try:
             return cls(**_fields(json.loads(data)))
-        except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
+        except (
+            ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowInvalid,
+        ) as error:  # fmt: skip
             msg = f"this is no {FORMAT} manifest ({error!r}); read it with a newer ganmill"
             raise IntegrityError(msg) from error
 
@@ -260,30 +261,46 @@ def version_readme(manifest: Manifest) -> bytes:
         f"{manifest.rows:,} synthetic {word} in {len(manifest.files)} shards, made by the "
         f"generator {manifest.generator}. No record is real.",
         "",
-        *[f"    {line}" for line in reading],
+        *[f"    {one_line(line)}" for line in reading],
         "",
-        f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
-        + (f", overridden by {override['by']}: {override['reason']}" if override else "")
-        + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
-        *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        f"- Verdict of the gate: {plain(gate.get('verdict', 'not judged'))}"
+        + (f", overridden by {_signed(override)}" if override else "")
+        + (f", approved by {_signed(approval)}" if approval else ""),
+        *[f"  - {plain(reason, LONGEST_REASON)}" for reason in gate.get("reasons", ())],
         *(
             line
             for text, below in statements(manifest)
-            for line in (f"- {text}", *(f"  - {each}" for each in below))
+            for line in (
+                f"- {plain(text, LONGEST_REASON)}",
+                *(f"  - {plain(each, LONGEST_REASON)}" for each in below),
+            )
         ),
+        *[f"- {plain(remark)}" for remark in shard_format.remarks(manifest.schema)],
         f"- Created: {manifest.created}",
-        f"- License: {manifest.fields.license or 'not stated'}",
+        f"- License: {plain(manifest.fields.license or 'not stated', LONGEST_NAME)}",
         "",
         "| column | type |",
         "|---|---|",
-        *[f"| {field.name} | {field.type} |" for field in manifest.schema],
+        *[
+            f"| {plain(field.name, LONGEST_NAME)} | {plain(field.type, LONGEST_NAME)} |"
+            for field in manifest.schema
+        ],
     ]
     if manifest.class_counts:
         lines += ["", f"| class | {word} |", "|---|---|"]
         names = next(iter(read_class_names(manifest.schema).values()), ())
         titles = [(class_title(names, label), count) for label, count in manifest.class_counts]
-        lines += [f"| {title} | {count} |" for title, count in titles]
+        lines += [f"| {plain(title, LONGEST_NAME)} | {count} |" for title, count in titles]
     return ("\n".join(lines) + "\n").encode()
+
+
+LONGEST_NAME = 200
+"""Letters of a column or class that a card shows."""
+LONGEST_REASON = 1000
+
+
+def _signed(record: Mapping[str, Any]) -> str:
+    return f"{plain(record['by'], LONGEST_NAME)}: {plain(record['reason'], LONGEST_REASON)}"
 
 
 def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:

@@ -191,7 +191,7 @@ class Plan:
                 given=tuple(Condition.model_validate(one) for one in raw.get("given", ())),
                 resolved=raw["resolved"],
             )
-        except (ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, pa.ArrowInvalid) as error:
             msg = f"this is no {FORMAT} plan ({error!r}); delete it and run again"
             raise IntegrityError(msg) from error
 

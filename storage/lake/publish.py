@@ -38,6 +38,7 @@ from storage.lake.plan import Plan
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore, put_or_agree, read_agreed
+from storage.synthetic import marked_png
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
@@ -170,7 +171,8 @@ class Publisher:
             made["shards.json"] = canonical_json(
                 {plan.shard_key(index): plan.shard_metadata(index) for index in indexes}
             )
-        stored = [self._put_document(*item) for item in sorted({**documents, **made}.items())]
+        given = {file: marked_png(data) for file, data in documents.items()}
+        stored = [self._put_document(*item) for item in sorted({**given, **made}.items())]
         key = manifest_key(plan.name, plan.version)
         data = put_or_agree(lake, key, replace(draft, documents=tuple(stored)).to_json())
         manifest = Manifest.from_json(data)

@@ -34,12 +34,16 @@ from storage.lake.layout import (
 )
 from storage.lake.log import RETENTION, Commit, Versions, fold, read_versions, version_log
 from storage.lake.log_check import check_log
+from storage.lake.markdown import one_line
 from storage.stores.interface import ObjectInfo, ObjectStore
 
 GRACE_PERIOD = timedelta(hours=24)
 """How long the files of a retired version stay, for whoever is reading them."""
 UNCOMMITTED_PERIOD = timedelta(days=7)
 """How old a version must be that was never committed; a run that is still at it starts anew."""
+LONGEST_BY = 200
+LONGEST_WHY = 2_000
+"""Letters of who decides and why, as the log takes them."""
 
 Step = Literal["retire", "abandon", "delete"]
 
@@ -292,6 +296,13 @@ def _visible_commit(name: str, version: str, facts: Versions) -> Commit:
 
 
 def _record(kind: str, version: str, by: str, reason: str, at: datetime) -> Mapping[str, Any]:
+    by, reason = one_line(by), one_line(reason)
+    if not by or len(by) > LONGEST_BY or not reason or len(reason) > LONGEST_WHY:
+        msg = (
+            f"the log takes 1 to {LONGEST_BY} letters for who decides and 1 to {LONGEST_WHY} "
+            f"for why, not {len(by)} and {len(reason)}: sign it with a name and a reason"
+        )
+        raise RetentionError(msg)
     created = at.astimezone(UTC).isoformat(timespec="seconds")
     return {"kind": kind, "version": version, "created": created, "by": by, "reason": reason}
 

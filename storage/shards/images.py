@@ -25,6 +25,7 @@ from storage.shards.format import (
     write_parquet,
 )
 from storage.shards.png import decode_png, encode_png
+from storage.synthetic import PNG_MARK, is_marked_metadata
 
 IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 SHAPE_KEY = "image_shape"
@@ -36,7 +37,10 @@ OTHER_COLUMNS_BYTES = 16
 
 
 class ImagesParquet(ParquetFormat):
-    """PNG files, lossless and 2 to 3 times smaller than raw; `path` is null."""
+    """PNG files, lossless and 2 to 3 times smaller than raw; `path` is null.
+
+    Where the shard says that it is synthetic, every file in it says so too.
+    """
 
     sample_ids = True
 
@@ -50,8 +54,9 @@ class ImagesParquet(ParquetFormat):
         records = records.combine_chunks()
         schema = self.file_schema(records.schema)
         position = records.schema.get_field_index(IMAGE)
+        mark = PNG_MARK if is_marked_metadata(metadata) else b""
         images = pa.chunked_array(
-            [_structs(chunk) for chunk in _slices(records.column(IMAGE))], IMAGE_TYPE
+            [_structs(chunk, mark) for chunk in _slices(records.column(IMAGE))], IMAGE_TYPE
         )
         table = records.set_column(position, schema.field(IMAGE), images)
         shape = ",".join(str(size) for size in tensor_shape(records.schema))
@@ -136,8 +141,8 @@ def _slices(column: pa.ChunkedArray) -> list[pa.FixedShapeTensorArray]:
     ]
 
 
-def _structs(images: pa.FixedShapeTensorArray) -> pa.StructArray:
-    files = encode_png(images.to_numpy_ndarray())
+def _structs(images: pa.FixedShapeTensorArray, mark: bytes) -> pa.StructArray:
+    files = encode_png(images.to_numpy_ndarray(), mark)
     paths = pa.nulls(len(files), pa.string())
     return pa.StructArray.from_arrays([files, paths], fields=list(IMAGE_TYPE))
 

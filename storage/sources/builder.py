@@ -80,6 +80,14 @@ class Source(ABC):
         """Columns that folders of the form `name=value` say."""
         return ()
 
+    listing_notes: tuple[str, ...] = ()
+    """Sentences on how the files were found."""
+
+    @property
+    def announcement(self) -> str | None:
+        """What a person should know before a large source is read; None: nothing."""
+        return None
+
     @cached_property
     @abstractmethod
     def digest(self) -> str:
@@ -122,6 +130,7 @@ class FileSource(Source):
         self.uri = found.uri
         self.ignored_files = found.ignored
         self.left_out = found.left_out
+        self.listing_notes = found.notes
         self._found = found
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from storage.masking import NO_LOGIN, check_no_secret
 from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, Constraint, Kind
 from storage.sources.paths import path_selector
@@ -74,7 +75,7 @@ class SourceConfig(BaseModel):
 
     model_config = FROZEN
 
-    uri: str = Field(min_length=1, title="URI")
+    uri: str = Field(min_length=1, title="URI", json_schema_extra={"pattern": NO_LOGIN})
     """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
@@ -125,10 +126,18 @@ class SourceConfig(BaseModel):
     sums: Literal["found", "named"] = Field(default="found", title="Sums")
     """Tables: `found` also makes a column from two others when it is their sum in every one of a
     thousand rows or more; `named` leaves that to `constraints`."""
+    allow_synthetic: bool = Field(default=False, title="Allow synthetic data")
+    """Also read files that are marked as made by a generator; by default they are refused, as a
+    generator of generated data imitates an imitation."""
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
     split: SplitConfig = Field(default=SplitConfig(), title="Split")
     """How the records are divided into train, validation and holdout."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri_without_login(cls, value: str) -> str:
+        return check_no_secret(value, "source.uri")
 
     @field_validator("modality")
     @classmethod

@@ -147,6 +147,10 @@ class SourceFiles:
     """Those of them that may describe the others: neither hidden nor excluded."""
     described_by: tuple[ObjectInfo, ...] = ()
     """The files of `source.labels`: none of `files`, and read like them."""
+    sidecars: tuple[ObjectInfo, ...] = ()
+    """Documents below the source that may say that files are synthetic."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the files were found."""
 
     @property
     def read(self) -> tuple[ObjectInfo, ...]:
@@ -222,6 +226,8 @@ class Footer:
 
     rows: int
     schema: pa.Schema
+    metadata: Mapping[bytes, bytes]
+    """The file's own key-value metadata."""
 
 
 class ParquetFiles:
@@ -290,4 +296,8 @@ class ParquetFiles:
 
     def _footer(self, key: str) -> Footer:
         with self.reading(key) as file:
-            return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)
+            return Footer(
+                rows=file.metadata.num_rows,
+                schema=file.schema_arrow,
+                metadata=file.metadata.metadata or {},
+            )

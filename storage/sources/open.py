@@ -17,7 +17,9 @@ from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.files import CONVERSIONS, FILE_KINDS, PACKED, FileKind, SourceFiles
+from storage.sources.synthetic import check_files, is_sidecar
 from storage.stores.interface import ObjectInfo, ObjectStore
+from storage.stores.local import leaving_links
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
 
@@ -88,14 +90,17 @@ def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
     local = _local_path(config.uri)
     if convert is not None and not (local is not None and local.is_dir()):
         raise SourceError(_convert(config.uri, config.uri, convert))
+    profile = profile or load_profile(config.storage)
     builders = {name: load_builder(name) for name in MODALITIES}
     candidates = {name: one for name, one in builders.items() if config.modality in ("auto", name)}
     found = find_files(
         config,
-        profile or load_profile(config.storage),
+        profile,
         known=_kinds(builders.values()),
         wanted=_kinds(candidates.values()),
     )
+    if not config.allow_synthetic:
+        check_files(found, profile)
     for builder in candidates.values():
         source = builder.open(config, found) if found.kind in builder.files else None
         if source is not None:
@@ -174,6 +179,8 @@ def find_files(
         left_out=dict(left_out.most_common()),
         beside=tuple(sorted(beside, key=lambda info: info.key)),
         described_by=described_by,
+        sidecars=tuple(info for info in listed if is_sidecar(info.key)),
+        notes=outside_links(store, files),
     )
 
 
@@ -211,6 +218,21 @@ def _left_out_as(key: str, kind: FileKind | None) -> str:
     suffix = _suffix(key)
     shown = suffix if _COMMON_SUFFIX.fullmatch(suffix) else "other"
     return shown if kind is None else f"{shown} outside the globs"
+
+
+def outside_links(store: ObjectStore, files: Sequence[ObjectInfo]) -> tuple[str, ...]:
+    """Return a note on the files that links bring in from outside of a folder of this machine."""
+    if "://" in store.uri:
+        return ()
+    found = leaving_links(Path(store.uri), [info.key for info in files])
+    if not found:
+        return ()
+    key, target = found[0]
+    many = f"{len(found):,} files are" if len(found) > 1 else "1 file is"
+    return (
+        f"{many} reached through links that lead out of {store.uri!r}, the first of them "
+        f"{key!r}, which is {target!r}",
+    )
 
 
 def _list(

@@ -35,8 +35,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from storage.masking import NO_LOGIN, check_no_secret
 from storage.records.schema import FROZEN
 
 SALT: Final = b"ganmill-split/1\0"
@@ -88,9 +89,16 @@ class SplitConfig(BaseModel):
     group_by: str | None = Field(default=None, title="Group by")
     """A column whose equal values stay on one side, such as a person; or a part of the files'
     paths: `depth:N` or a regular expression with one group."""
-    holdout_uri: str | None = Field(default=None, title="Holdout URI")
+    holdout_uri: str | None = Field(
+        default=None, title="Holdout URI", json_schema_extra={"pattern": NO_LOGIN}
+    )
     """A source of its own for the holdout, read like `source.uri` (profile, label, globs);
     validation then comes by hash from `source.uri`."""
+
+    @field_validator("holdout_uri")
+    @classmethod
+    def _holdout_without_login(cls, value: str | None) -> str | None:
+        return value if value is None else check_no_secret(value, "split.holdout_uri")
 
     @model_validator(mode="after")
     def _consistent(self) -> "SplitConfig":

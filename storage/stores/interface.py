@@ -149,14 +149,19 @@ def read_agreed(store: ObjectStore, key: str, *before: bytes) -> bytes:
     raise IntegrityError(msg)
 
 
-def check_key(key: str) -> str:
+def check_key(key: str, *, foreign: bool = False) -> str:
     """Return `key` unchanged when it names an object below the root of a store.
+
+    Args:
+        key: relative to the root.
+        foreign: of an object that others put: it may have empty parts, as `a//b` has.
 
     Raises:
         LakeError: the key is empty, absolute, leaves the root or names the staging folder.
     """
     parts = key.split("/")
-    if "\0" in key or any(part in ("", ".", "..", STAGING) for part in parts):
+    refused = (".", "..", STAGING) if foreign and parts[-1] else ("", ".", "..", STAGING)
+    if "\0" in key or any(part in refused for part in parts):
         msg = (
             f"The object key {key!r} is not a plain relative path; use names separated by single "
             f"slashes, none of them '.', '..' or '{STAGING}'."

@@ -10,7 +10,8 @@ import errno
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,7 @@ class LocalStore(ObjectStore):
         if folder:
             check_key(folder)
         with self._reading(prefix):
-            for key, path in _walk(self._root / folder, folder, ()):
+            for key, path in _walk(self._root / folder, folder, (), Counter()):
                 if key.startswith(prefix):
                     with suppress(FileNotFoundError):
                         yield _info(key, path)
@@ -214,7 +215,16 @@ def _stamp(status: os.stat_result) -> datetime:
     return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
-def _walk(folder: Path, key: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, Path]]:
+MOST_WAYS = 1000
+"""How often one folder is listed in one listing; links that lead around it reach it again."""
+
+
+def _walk(
+    folder: Path,
+    key: str,
+    above: tuple[tuple[int, int], ...],
+    ways: Counter[tuple[int, int]],
+) -> Iterator[tuple[str, Path]]:
     """Yield (key, path) of every file below `folder`, by key, except through links to `above`."""
     try:
         status = folder.stat()
@@ -225,12 +235,41 @@ def _walk(folder: Path, key: str, above: tuple[tuple[int, int], ...]) -> Iterato
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         return
+    ways[identity] += 1
+    if ways[identity] > MOST_WAYS:
+        msg = (
+            f"The folder {folder} is reached in more than {MOST_WAYS:,} ways by links that lead "
+            "around it; remove the links."
+        )
+        raise LakeError(msg)
     for name, is_folder, is_file in sorted(entries, key=lambda e: e[0] + "/" * e[1]):
         child = f"{key}/{name}" if key else name
         if is_folder and name != STAGING:
-            yield from _walk(folder / name, child, (*above, identity))
+            yield from _walk(folder / name, child, (*above, identity), ways)
         elif is_file:
             yield child, folder / name
+
+
+def leaving_links(root: Path, keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (key, where it really is) of the files below `root` that links bring from elsewhere.
+
+    Args:
+        root: a folder.
+        keys: relative paths of files below it.
+    """
+    inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - ends with a slash
+    folders: dict[str, str] = {}
+    found = []
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        if folder not in folders:
+            folders[folder] = os.path.realpath(root / folder)
+        target = f"{folders[folder]}/{name}"
+        if os.path.islink(target):  # noqa: PTH114 - a text, for a hundred thousand files
+            target = os.path.realpath(target)
+        if not target.startswith(inside):
+            found.append((key, target))
+    return found
 
 
 def _make_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import aiohttp
@@ -34,6 +35,7 @@ from storage.errors import (
     UnreachableError,
     WriteConflictError,
 )
+from storage.masking import masked
 from storage.stores.interface import ObjectInfo, ObjectStore, check_key
 from storage.stores.readers import RangeReader
 from storage.stores.settings import StorageProfile
@@ -56,25 +58,32 @@ _FAULTS = (
 
 
 class S3Store(ObjectStore):
-    """The objects of one bucket below one prefix. May be sent to a spawned process."""
+    """The objects of one bucket below one prefix. May be sent to a spawned process.
 
-    def __init__(self, bucket: str, prefix: str, profile: StorageProfile) -> None:
+    A `foreign` one is for reading what others put, whose keys may have empty parts (`a//b`).
+    """
+
+    def __init__(
+        self, bucket: str, prefix: str, profile: StorageProfile, *, foreign: bool = False
+    ) -> None:
         self.uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._bucket = bucket
         self._prefix = prefix
         self._profile = profile
+        self._foreign = foreign
         self._lock = threading.Lock()
         self._connection: s3fs.S3FileSystem | None = None
         self._bucket_was_seen = False
 
-    def __reduce__(self) -> tuple[type["S3Store"], tuple[str, str, StorageProfile]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, str, StorageProfile]]:
         """Send the address, not the connection."""
-        return (S3Store, (self._bucket, self._prefix, self._profile))
+        kind = partial(S3Store, foreign=True) if self._foreign else S3Store
+        return (kind, (self._bucket, self._prefix, self._profile))
 
     def get(self, key: str) -> bytes:
         """Return the whole object."""
         with self._translated("get", key):
-            return bytes(self._fs().cat_file(f"{self._bucket}/{self._full(key)}"))
+            return bytes(self._fs().cat_file(self._path(key)))
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading: each read is one request for exactly its bytes."""
@@ -82,7 +91,7 @@ class S3Store(ObjectStore):
         if info is None:
             msg = f"There is no object {self.uri}/{key}; check the name or list the lake."
             raise ObjectNotFoundError(msg)
-        path = f"{self._bucket}/{self._full(key)}"
+        path = self._path(key)
 
         def fetch(start: int, stop: int) -> bytes:
             with self._translated("read", key):
@@ -179,8 +188,12 @@ class S3Store(ObjectStore):
             raise translate(error, f"see the bucket of {self.uri}") from error
         self._bucket_was_seen = True
 
+    def _path(self, key: str) -> str:
+        """Return what s3fs calls an object that is to be read."""
+        return f"{self._bucket}/{self._full(key)}"
+
     def _full(self, key: str) -> str:
-        check_key(key)
+        check_key(key, foreign=self._foreign)
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _what(self, verb: str, key: str) -> str:
@@ -216,6 +229,8 @@ def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": profile.kms_key_id}
     fs = s3fs.S3FileSystem(
         endpoint_url=profile.endpoint_url,
+        anon=profile.anonymous,
+        requester_pays=profile.requester_pays,
         key=profile.key,
         secret=profile.secret and profile.secret.get_secret_value(),
         token=profile.token and profile.token.get_secret_value(),
@@ -332,10 +347,10 @@ def translate(error: BaseException, what: str) -> StorageError:
         return _sentence(AccessDeniedError, what, f"no usable credentials ({error})")
     if isinstance(error, _SETTINGS):
         msg = f"Cannot {what}: {error}; correct the storage profile or the URI."
-        return SettingsError(msg)
+        return SettingsError(masked(msg))
     if isinstance(error, boto.SSLError) and "CERTIFICATE" in str(error).upper():
         msg = f"Cannot {what}: the server's certificate is not trusted ({error}); set ca_bundle."
-        return LakeError(msg)
+        return LakeError(masked(msg))
     if isinstance(error, PermissionError):
         return _sentence(AccessDeniedError, what, str(error))
     return _sentence(
@@ -357,4 +372,4 @@ def _answered(response: dict[str, Any], what: str) -> LakeError:
 
 def _sentence(kind: type[LakeError], what: str, reason: str) -> LakeError:
     remedy = _REMEDIES.get(kind, "see the documentation of the store")
-    return kind(f"Cannot {what}: {reason}; {remedy}.")
+    return kind(masked(f"Cannot {what}: {reason}; {remedy}."))

@@ -302,3 +302,26 @@ class TestCommands:
         assert execute(["generators", "promote", "n", NEW, *words]) == 2
         assert "its generators are: none" in capsys.readouterr().err
         assert not (tmp_path / "nowhere").exists()
+
+
+class TestSignature:
+    def test_name_and_reason_are_one_line_without_what_cannot_be_seen(self, job):
+        report(job, judged(NEW))
+        by, reason = " Ana\n# \x1b[31mBo\u202e ", "see\r\n\thttps://ada:hunter2@h/x\0"
+        record = promote_by_hand(job.lake, "n", NEW, by=by, reason=reason)
+        assert (record.by, record.reason) == ("Ana # [31mBo", "see https://***@h/x")
+
+    @pytest.mark.parametrize(
+        ("by", "reason", "said"),
+        [
+            ("\x07\u200b", "x", "write the name of the person"),
+            ("a" * 201, "x", "has 201 characters"),
+            ("Ana", "\n\x00", "has 0 characters"),
+            ("Ana", "x" * 2001, "has 2001 characters"),
+        ],
+    )
+    def test_what_is_no_name_or_no_reason_is_refused(self, job, by, reason, said):
+        report(job, judged(NEW))
+        with pytest.raises(AnswerError, match=said):
+            promote_by_hand(job.lake, "n", NEW, by=by, reason=reason)
+        assert kinds(job) == []

@@ -34,6 +34,7 @@ SYNTHESIS = [
     {"synthesis": {"balance": "real"}},
     {"synthesis": {"seed": 3}},
     {"output": {"format": "parquet-raw"}},
+    {"output": {"csv": {"escape_formulas": True}}},
 ]
 PLACE = [
     {"output": {"lake": "s3://elsewhere/lake", "storage": "minio"}},
@@ -44,6 +45,7 @@ PLACE = [
     {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
     {"privacy": {"min_group": 20}},
+    {"source": {"uri": "example:digits", "allow_synthetic": True}},
 ]
 
 

@@ -32,6 +32,7 @@ from storage.sources.images.pixels import (
 )
 from storage.sources.images.source import ImageSource, RawBatch, Read
 from storage.sources.split import DIGEST_BYTES, content_digests
+from storage.sources.synthetic import check_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class Reading:
     frames: Literal["first", "all"] = "first"
     bits: int = 16
     """How many bits the values of 16-bit grey images use."""
+    allow_synthetic: bool = False
+    """Whether images may be marked as made by a generator."""
     compose: bool = False
     """Whether transparent images are laid on white, instead of keeping their alpha."""
 
@@ -56,6 +59,7 @@ class Reading:
             label=config.label,
             frames=config.frames,
             bits=config.bits or 16,
+            allow_synthetic=config.allow_synthetic,
         )
 
 
@@ -100,7 +104,10 @@ def decoded_batches(
     """
 
     def work(read: Read) -> DecodedBatch:
-        return decode_batch(read(), reading)
+        raw = read()
+        if not reading.allow_synthetic:
+            check_images(source.uri, raw.names, raw.images)
+        return decode_batch(raw, reading)
 
     threads = source.threads or _processors()
     pending: deque[Future[DecodedBatch]] = deque()

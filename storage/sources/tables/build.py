@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SettingsError, SourceError
+from storage.masking import check_no_secret
 from storage.records.proposal import Proposal
 from storage.records.schema import (
     Column,
@@ -404,8 +405,14 @@ def read_like(
         SettingsError, LakeError: as `open_source`.
     """
     columns = tuple(_column_config(field) for field in schema)
+    try:
+        check_no_secret(uri, "The URI of the rows")
+    except ValueError as error:
+        msg = f"{error}."
+        raise SettingsError(msg) from None
     wanted = SourceConfig(
         uri=uri,
+        allow_synthetic=True,
         storage=config.storage,
         modality="tables",
         label=None,

@@ -14,6 +14,7 @@ from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import EXCEL_FILES, SourceFiles
+from storage.sources.memory import TEXT_COPIES, amount, check_fits
 from storage.sources.paths import PathColumns
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
@@ -72,6 +73,9 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         LakeError: the store fails.
     """
     _check_config(config)
+    size = sum(info.size_bytes for info in found.files)
+    note = f"The CSV files of the source {found.uri!r} hold {amount(size)} of text"
+    check_fits(note, size * TEXT_COPIES)
     files = [_parsed(found, config, info.key) for info in found.files]
     first = files[0]
     columns, names, trailing, left_out = _joined(files)

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from storage.records.proposal import Proposal
 from storage.sources.builder import ParquetSource, Source, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
+from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes
 from storage.sources.tables.types import (
     flat_schema,
     flat_table,
@@ -120,8 +122,29 @@ class ParquetTable(TableSource, ParquetSource):
         """Return the type as the source holds it."""
         return TableSource.column_type(self, name)
 
+    @property
+    def announcement(self) -> str | None:
+        """Say how large it is, as compressed rows look small."""
+        return self._size_note if self._needed_bytes > ANNOUNCED_BYTES else None
+
+    @cached_property
+    def _needed_bytes(self) -> int:
+        fields = (field for field in self.schema() if field.name not in self._dropped)
+        return table_bytes(self._files.rows, [field.type for field in fields])
+
+    @property
+    def _size_note(self) -> str:
+        stored = sum(info.size_bytes for info in self._files.found.files)
+        columns = len(self.schema())
+        return size_note(self.uri, self._files.rows, columns, stored, self._needed_bytes)
+
     def read(self) -> TableRead:
-        """Return the rows of all files, with plain types."""
+        """Return the rows of all files, with plain types.
+
+        Raises:
+            SourceError: there is not enough memory, or a file is damaged.
+        """
+        check_fits(self._size_note, self._needed_bytes)
         names = self._files.schema.names
         index = [name for name in names if _INDEX.fullmatch(name)]
         names = [name for name in names if name not in {*self._dropped, *index}]

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 
+import pyarrow as pa
 import pytest
 import toy
 
+from storage.errors import IntegrityError
 from storage.lake.datasets import load_manifest
 from storage.lake.manifest import (
     Manifest,
@@ -14,6 +16,8 @@ from storage.lake.manifest import (
     version_readme,
     version_stats,
 )
+from storage.lake.markdown import plain
+from storage.lake.plan import Plan
 from storage.records.schema import with_class_names
 
 
@@ -107,3 +111,57 @@ def test_the_guard_of_the_root_says_how_to_read():
     text = root_readme("toy").decode()
     assert "never this folder" in text
     assert "_latest.json" in text
+
+
+HOSTILE = "a|b`c`\n# <script>x</script> [l](https://e.x) ![p](u) *d* s3://AK:hunter2@b"
+SHOWN = (
+    r"a\|b\`c\` \# &lt;script&gt;x&lt;/script&gt; \[l\](https\://e.x) \!\[p\](u) \*d\* "
+    r"s3://\*\*\*@b"
+)
+
+
+def test_what_comes_from_data_and_people_stays_text(manifest):
+    signed = {"by": HOSTILE, "reason": HOSTILE, "at": "2026-01-31"}
+    gate = {"verdict": "block", "reasons": [HOSTILE], "override": signed, "approval": signed}
+    fields = dataclasses.replace(manifest.fields, gate=gate, license=HOSTILE)
+    named = pa.schema([pa.field(HOSTILE, pa.int64())])
+    changed = dataclasses.replace(
+        manifest, fields=fields, schema=named, class_counts=((HOSTILE, 3),)
+    )
+    text = version_readme(changed).decode()
+    assert f"block, overridden by {SHOWN}: {SHOWN}, approved by {SHOWN}: {SHOWN}\n" in text
+    assert f"  - {SHOWN}\n" in text
+    assert f"- License: {SHOWN}\n" in text
+    assert f"| {SHOWN} | int64 |\n" in text
+    assert f"| {SHOWN} | 3 |\n" in text
+    for raw in ("<script", "hunter2", "](https:", "\n# <"):
+        assert raw not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain_name", "plain_name"),
+        ("_edge_", r"\_edge\_"),
+        ("1. x", r"1\. x"),
+        ("- x", r"\- x"),
+        ("-5", "-5"),
+        ("see www.x.y", r"see www\.x.y"),
+        ("a\u202eb\x07c\u200bd", "abcd"),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
+        ("a\n\tb", "a b"),
+    ],
+)
+def test_text_in_markdown_stays_text(text, shown):
+    assert plain(text) == shown
+
+
+def test_long_text_is_cut():
+    assert plain("x" * 100, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize("read", [Manifest.from_json, Plan.from_json])
+@pytest.mark.parametrize("data", [b"[" * 200_000, b"{}", b"[]", b"\xff", b'{"format": 1}'])
+def test_strange_documents_are_told_from_good_ones(read, data):
+    with pytest.raises(IntegrityError, match="this is no ganmill"):
+        read(data)

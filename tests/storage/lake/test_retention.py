@@ -291,3 +291,16 @@ def test_retention_decides_again_when_a_person_was_faster(lake):
     )
     collector.collect()
     assert visible(lake) == versions[:1]
+
+
+@pytest.mark.parametrize("change", [pin, unpin, retract])
+def test_who_decides_signs_on_one_line_of_bounded_length(lake, change):
+    version = publish(lake, "a")
+    if change is unpin:
+        pin(lake, toy.NAME, version, **WHO)
+    for by, reason in (("", "x"), ("a", "\n"), ("a" * 201, "x"), ("a", "x" * 2001)):
+        with pytest.raises(RetentionError, match="sign it with a name and a reason"):
+            change(lake, toy.NAME, version, by=by, reason=reason)
+    change(lake, toy.NAME, version, by="a\nb\x07", reason="s3://AK:hunter2@b\tx")
+    last = version_log(lake, toy.NAME).read()[-1].record
+    assert (last["by"], last["reason"]) == ("a b", "s3://***@b x")

@@ -22,17 +22,16 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flows.decision import stands
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.job import Candidate, Job, now
 from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
 from flows.recipe import Recipe
-from flows.snapshots import damaged, seen_by_a_person, set_aside
+from flows.snapshots import damaged, set_aside
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
 from storage.digests import sha256_file, sha256_hex
-from storage.errors import ObjectNotFoundError, SnapshotDamagedError
+from storage.errors import AccessDeniedError, ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import layout, promotions, registry
 from storage.lake.damage import read_damage, restore_candidate
 from storage.lake.layout import version_time
@@ -292,14 +291,25 @@ def _store(
         resolved=dict(plan.resolved),
         training=training_part(job.recipe, prepared, job.scheduled),
     )
-    plan, is_known = _place(job, plan, sha256_file(result.snapshot / "snapshot.json"))
+    digest = sha256_file(result.snapshot / "snapshot.json")
+    plan, is_known = _place(job, plan, digest)
     put_training_record(job.lake, job.name, plan.version, record)
-    put = restore_candidate if is_known else registry.put_candidate
-    digest = put(job.lake, job.name, plan.version, result.snapshot)
+    if is_known:
+        try:
+            restore_candidate(job.lake, job.name, plan.version, result.snapshot)
+        except AccessDeniedError as error:  # a policy lets nobody overwrite what is damaged
+            job.reporter.say(f"Not put back into {plan.version}, but stored as another: {error}")
+            plan, _ = _place(job, plan, digest, may_restore=False)
+            put_training_record(job.lake, job.name, plan.version, record)
+        else:
+            return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
+    digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
     return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
 
 
-def _place(job: Job, plan: TrainingPlan, digest: str) -> tuple[TrainingPlan, bool]:
+def _place(
+    job: Job, plan: TrainingPlan, digest: str, *, may_restore: bool = True
+) -> tuple[TrainingPlan, bool]:
     """Return under which version a snapshot goes into the lake, and whether it is known there.
 
     A version whose files are damaged or lost takes them back if they are the same; others are
@@ -312,7 +322,7 @@ def _place(job: Job, plan: TrainingPlan, digest: str) -> tuple[TrainingPlan, boo
         known = standing.digests_of(plan.version)
         if damage is not None:
             known |= {damage.snapshot_digest}
-        if not known or digest in known:
+        if not known or (may_restore and digest in known):
             return plan, bool(known)
         if damage is None:
             why = f"its files are lost, and trained again they are others ({digest[:12]})"
@@ -345,9 +355,8 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
         set_aside(job, error)
         return None
     record = promotions.champion(job.lake, job.name)
-    seen = seen_by_a_person(job, record)
-    is_let = record is not None and stands(record, judged, seen)
-    if judged.judgement.verdict == "block" and not is_let:
+    is_overridden = record is not None and record.overrides(judged.report_digest)
+    if judged.judgement.verdict == "block" and not is_overridden:
         job.reporter.say(f"Today's verdict on {named} is block: training")
         return None
     return young

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
-from gan.gate import MetricEntry
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from storage.records.modalities import MODALITIES, Modality, load_code

@@ -82,7 +82,8 @@ def work(
     pool: str, *, name: str | None, limit: int | None, kind: str | None, with_healthcheck: bool
 ) -> int:
     """Do the runs of a work pool of the API in use, and look after all runs there."""
-    apply_defaults(None)
+    work_folder = load_settings().work_folder.absolute()  # a run has a folder of its own
+    apply_defaults(None, {"GANMILL_WORK_FOLDER": str(work_folder)})
     from flows.cockpit.deployments import api_url
     from flows.cockpit.worker import WorkerOptions, serve
 

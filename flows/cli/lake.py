@@ -410,8 +410,9 @@ def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Ou
 def _generators(store: "ObjectStore", name: str) -> list[dict[str, str | None]]:
     """Return every complete generator of a name, with the record that says how it stands."""
     from storage.lake import promotions, registry
+    from storage.lake.damage import damaged_versions
 
-    standing = promotions.standing(store, name)
+    standing, damaged = promotions.standing(store, name), damaged_versions(store, name)
     champion = standing.champion
     found = []
     for version in registry.candidates(store, name):
@@ -420,6 +421,8 @@ def _generators(store: "ObjectStore", name: str) -> list[dict[str, str | None]]:
         word = "candidate" if last is None else {"reject": "rejected"}.get(last.kind, "promoted")
         if champion is not None and champion.version == version:
             last, word = champion, "champion"
+        if version in damaged:
+            word = f"{word}, damaged"
         found.append(
             {
                 "name": name,

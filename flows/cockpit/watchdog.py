@@ -1,10 +1,10 @@
 """What keeps runs alive without a person: every few seconds it looks at the state of every run.
 
 It looks at states, not at events, which come late and out of order when a machine is busy. A run
-that is Running and gives no sign of life for three heartbeats is crashed; one that waits for a
-person, or for anything else, is not looked at. A run that crashed is scheduled again, as the same
-run with the same night, and continues from its checkpoint and the shards that are there; how often
-is bounded by the number of its crashes.
+that is Running and gives no sign of life for three heartbeats is crashed, unless its process holds
+its lock on this machine; one that waits for a person, or for anything else, is not looked at. A run
+that crashed is scheduled again, as the same run with the same night, and continues from its
+checkpoint and the shards that are there; how often is bounded by the number of its crashes.
 
 Several may watch at once. What is decided here and what the run does meanwhile cannot collide: the
 server takes the first step, Lost, from a run that is Running at that moment and from no other.
@@ -37,8 +37,9 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 from prefect.states import AwaitingRetry, Crashed, Failed
 from prefect.types import DateTime
 
-from flows.tracked.heartbeat import LABEL, parse_beat
+from flows.tracked.heartbeat import LABEL, LOST, parse_beat
 from flows.tracked.housekeeping import MANY, OURS
+from flows.tracked.process_lock import is_held, run_lock
 from storage.stores.settings import Settings
 
 MISSED = 3
@@ -55,9 +56,6 @@ PAUSE_S = 30.0
 RECENT = timedelta(days=3)
 """A run that crashed before that is left as it is: its night is over."""
 LONGEST_ROUND_S = 10.0
-LOST = "Lost"
-"""Name of the state between Running and Crashed: of type Paused, which the server takes from
-Running alone."""
 NOTE = "ganmill_watch"
 """Prefect's variable that says who watches, and when last."""
 NOTE_AGE = timedelta(minutes=5)
@@ -123,6 +121,8 @@ class Watchdog:
         started_s, last_s, self._last_s = self.clock(), self._last_s, None
         leave_note(client, self.by)
         passed_s = 0.0 if last_s is None else min(started_s - last_s, 2 * self.interval_s)
+        if self.clock() - started_s > self.interval_s:  # heartbeats have to wait as long
+            passed_s = 0.0
         found = _watched(client)
         self._quiet = {run.id: self._count(run, passed_s) for run in found}
         for run in found:
@@ -162,6 +162,9 @@ class Watchdog:
                 quiet.for_s = 0.0
         if quiet.for_s < MISSED * beat_s:
             return
+        if is_held(run_lock(self.settings.work_folder, run.id)):
+            quiet.for_s = 0.0  # its process lives, on this machine
+            return
         why = f"no heartbeat for {MISSED * beat_s} s: its process, worker or machine is gone"
         if lose(client, run.id, why):
             self._crash(client, run, why)
@@ -196,7 +199,10 @@ class Watchdog:
 
 
 def lose(client: SyncPrefectClient, run: UUID, why: str) -> bool:
-    """Take a run out of Running; False when it is in another state by now, which then stays."""
+    """Take a run out of Running; False when it is in another state by now, which then stays.
+
+    Lost is of type Paused, which the server takes from Running alone.
+    """
     details = StateDetails(pause_key=f"lost-{uuid4()}", pause_reschedule=False)
     lost: State[None] = State(type=StateType.PAUSED, name=LOST, message=why, state_details=details)
     return client.set_flow_run_state(run, lost).status == SetStateStatus.ACCEPT

@@ -7,12 +7,11 @@ one at the API for it.
 """
 
 import asyncio
-import fcntl
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -31,7 +30,8 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 
 from flows.cockpit.deployments import last_heartbeat
 from flows.cockpit.watchdog import Watchdog
-from flows.errors import DONE, TRAINING, EngineError, RecipeError
+from flows.errors import DONE, TRAINING, RecipeError
+from flows.tracked.process_lock import held, is_held, worker_lock
 from storage.stores.settings import load_settings
 
 if TYPE_CHECKING:
@@ -60,40 +60,6 @@ class WorkerOptions:
     """Whether it answers at `/health` of `PREFECT_WORKER_WEBSERVER_HOST`."""
 
 
-def lock_file(work_folder: Path, name: str, pool: str) -> Path:
-    """Return the file that a worker of that name locks as long as it lives."""
-    return work_folder / "cockpit" / f"worker-{name}-{pool}.lock".replace("/", "-")
-
-
-def is_held(lock: Path) -> bool | None:
-    """Say whether the process that locks the file lives; None where there was never one."""
-    try:
-        with lock.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return True
-    return False
-
-
-@contextmanager
-def held(lock: Path) -> Iterator[None]:
-    """Hold a lock within the block; the system ends it with the process, however that ends.
-
-    Raises:
-        EngineError: another process holds it.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            msg = f"a worker of this name is at work (it holds {lock}): stop it, or name another"
-            raise EngineError(msg) from None
-        yield
-
-
 HEARD_S = 75.0
 """A worker is heard every thirty seconds; a busy one somewhat later."""
 
@@ -104,7 +70,7 @@ def is_at_work(name: str, pool: str, work_folder: Path, say: Callable[[str], Non
     Its lock does. Where there was never one, a worker of another folder or release may have left
     the record: then it is waited for until it is heard again.
     """
-    known = is_held(lock_file(work_folder, name, pool))
+    known = is_held(worker_lock(work_folder, name, pool))
     if known is not None:
         return known
     heard = last_heartbeat(name, pool)
@@ -199,7 +165,7 @@ def serve(options: WorkerOptions) -> int:
     """
     if options.name is None:
         return asyncio.run(_serve(options))
-    lock = lock_file(load_settings().work_folder, options.name, options.pool)
+    lock = worker_lock(load_settings().work_folder, options.name, options.pool)
     with held(lock):
         return asyncio.run(_serve(options))
 

@@ -21,7 +21,7 @@ from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import NOTHING, Html, Scale, compact, element, finite, number, words
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
-from gan.gate import bounds_of
+from gan.bounds import bounds_of
 from gan.report import Event, Figure, Report
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flows.report.html import interval, number, words
-from gan.gate import Bounds
+from gan.bounds import Bounds
 from gan.report import Direction, Metric, Outcome, Reason, Report, Verdict
 from storage.records.modalities import words_of
 

@@ -2,27 +2,31 @@
 
 The heartbeat is a label of the flow run, set straight at the API: unlike an event it cannot arrive
 late or out of order. It holds how often it comes, so that whoever watches needs no setting of the
-worker. A process that finds that its run was started again elsewhere ends itself.
+worker. Whoever watches on the same machine is told better: by a lock that the process holds as long
+as it lives. A process that finds that its run is not its own any more ends itself.
 """
 
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from httpx import HTTPError
 from prefect import runtime
 from prefect._internal.control_listener import get_intent
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry
 
+from flows.errors import EngineError
+from flows.tracked.process_lock import held, run_lock
 from storage.stores.settings import load_settings
 
 LABEL = "ganmill.heartbeat"
@@ -30,6 +34,10 @@ LABEL = "ganmill.heartbeat"
 STOPPED = "stopped, will continue: what is done is kept, the next worker goes on from there"
 """What the state of a run says whose process was asked to end."""
 SHUTDOWN_TIMEOUT_S = 2.0
+LOST = "Lost"
+"""Name of the state of a run whose process is taken for dead."""
+OWN = (StateType.RUNNING, StateType.CANCELLING)
+"""States in which a process is at work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +75,23 @@ def beating() -> Iterator[Attempt | None]:
         target=copy_context().run, args=(_beat, attempt, over), name="heartbeat", daemon=True
     )
     beats.start()
+    lock = run_lock(load_settings().work_folder, attempt.run)
     try:
-        yield attempt
+        with _held_if_possible(lock):
+            yield attempt
     finally:
         over.set()
         beats.join(SHUTDOWN_TIMEOUT_S)
+
+
+@contextmanager
+def _held_if_possible(lock: Path) -> Iterator[None]:
+    """Hold a lock within the block, and remove it; where another process has it, do without."""
+    with ExitStack() as stack:
+        with suppress(EngineError, OSError):
+            stack.enter_context(held(lock))
+            stack.callback(lock.unlink, missing_ok=True)
+        yield
 
 
 def _this_attempt() -> Attempt | None:
@@ -90,10 +110,21 @@ def _beat(attempt: Attempt, over: threading.Event) -> None:
             count += 1
             with suppress(HTTPError, ObjectNotFound):
                 client.update_flow_run_labels(attempt.run, {LABEL: beat_label(count, interval_s)})
-                if client.read_flow_run(attempt.run).run_count > attempt.number:
+                if not is_own(client.read_flow_run(attempt.run), attempt):
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
             over.wait(interval_s)
+
+
+def is_own(run: FlowRun, attempt: Attempt) -> bool:
+    """Say whether a run is still this process's: nobody has taken it for lost or started it again.
+
+    One that is cancelled, or about to wait for a person, is.
+    """
+    state = run.state
+    if state is None or run.run_count != attempt.number:
+        return False
+    return state.type in OWN or (state.type == StateType.PAUSED and state.name != LOST)
 
 
 def ends_quietly(attempt: Attempt | None) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gan.gate import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
+from gan.bounds import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
 from gan.protocols import Curve
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Figure, Metric
 from storage.records.schema import class_title

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
+from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
-from gan.gate import Alarm, Limit, MetricEntry, pass_bounds
 from gan.images import assess, evaluation
 from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference
@@ -178,7 +178,7 @@ METRICS = (
                 side="low",
                 bound=0.5,
                 relation="ratio",
-                meaning="of what real images reach less than half: many synthetic images look like "
+                meaning="less than half of what real images reach: many synthetic images look like "
                 "no real one",
             ),
         ),
@@ -194,7 +194,7 @@ METRICS = (
                 side="low",
                 bound=0.5,
                 relation="ratio",
-                meaning="of what real images reach less than half: many kinds of real images are "
+                meaning="less than half of what real images reach: many kinds of real images are "
                 "never made",
             ),
         ),

@@ -33,7 +33,7 @@ def describe(constraint: Constraint) -> str:
     sign = " < " if constraint.strict else " <= "
     texts = {
         "range": f"range of {names[0]} from {_bound(constraint.low)} to {_bound(constraint.high)}",
-        "inequality": f"inequality {sign.join(names)}",
+        "inequality": f"inequality {sign.join(names)}{' by day' if constraint.whole_days else ''}",
         "combinations": f"combinations of {', '.join(names)}",
         "sum": f"sum {names[0]} = {' + '.join(names[1:])}",
         "unique": f"unique {', '.join(names)}",
@@ -90,23 +90,47 @@ def _outside(records: pa.Table, constraint: Constraint) -> Mask:
 
 def _out_of_order(records: pa.Table, constraint: Constraint) -> Mask:
     """Return where one column of an inequality is above the next."""
-    columns = comparable([plain(records[name]) for name in constraint.columns])
     compare = pc.less if constraint.strict else pc.less_equal
-    holds = [pc.fill_null(compare(*pair), fill_value=True) for pair in pairwise(columns)]
+    holds = [
+        pc.fill_null(compare(*comparable(*pair, whole_days=constraint.whole_days)), fill_value=True)
+        for pair in pairwise([plain(records[name]) for name in constraint.columns])
+    ]
     mask: Mask = ~np.asarray(reduce(pc.and_, holds).to_numpy(zero_copy_only=False), dtype=bool)
     return mask
 
 
-def comparable(columns: Sequence[Any]) -> list[Any]:
-    """Return Arrow arrays such that Arrow compares them: of one zone, floats with floats."""
-    if any(pa.types.is_floating(column.type) for column in columns):
-        return [column.cast(pa.float64(), safe=False) for column in columns]
-    return [
-        column.cast(pa.timestamp(column.type.unit))
-        if pa.types.is_timestamp(column.type) and column.type.tz
-        else column
-        for column in columns
-    ]
+def comparable(low: Any, high: Any, *, whole_days: bool) -> tuple[Any, Any]:
+    """Return two Arrow arrays such that Arrow compares them.
+
+    Floats are compared with floats; moments by whole days when one column holds dates, or on
+    demand; else timestamps of one zone.
+    """
+    kinds = low.type, high.type
+    if any(map(pa.types.is_floating, kinds)):
+        return low.cast(pa.float64(), safe=False), high.cast(pa.float64(), safe=False)
+    if whole_days or by_day(*kinds):
+        return days(low), days(high)
+    return _without_zone(low), _without_zone(high)
+
+
+def by_day(low: Any, high: Any) -> bool:
+    """Say whether columns of two types are compared by whole days: one of dates, one of moments."""
+    types = low, high
+    return any(map(pa.types.is_date, types)) and any(map(pa.types.is_timestamp, types))
+
+
+def days(column: Any) -> Any:
+    """Return dates and timestamps as dates, in the column's own zone."""
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        column = pc.local_timestamp(column)
+    if pa.types.is_timestamp(column.type):
+        column = pc.floor_temporal(column, unit="day")
+    return column.cast(pa.date32())
+
+
+def _without_zone(column: Any) -> Any:
+    zoned = pa.types.is_timestamp(column.type) and column.type.tz
+    return column.cast(pa.timestamp(column.type.unit)) if zoned else column
 
 
 def _unsummed(records: pa.Table, constraint: Constraint) -> Mask:
@@ -228,6 +252,13 @@ def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
         msg = (
             f"{describe(constraint)} is for columns of kind {'; '.join(texts)}, but {kinds}: "
             "remove it, or correct the kinds in source.columns"
+        )
+        raise ConfigError(msg)
+    if constraint.whole_days and not all(known[name] in MOMENTS for name in names):
+        other = next(name for name in names if known[name] not in MOMENTS)
+        msg = (
+            f"{describe(constraint)} says whole_days, and column {other!r} is of kind "
+            f"{known[other]}: it is for dates and timestamps, leave it out"
         )
         raise ConfigError(msg)
     wrong = [name for name in names if known[name] in DERIVED]

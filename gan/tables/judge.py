@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
-from gan.gate import Alarm, Limit, MetricEntry, pass_bounds
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,

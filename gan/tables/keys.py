@@ -1,9 +1,7 @@
 """Keys and patterns: values of a form, made from the number of a row alone.
 
-A form has one symbol per character: `9` a digit, `a` a small letter, `A` a capital, `f` and `F` a
-hexadecimal digit; a backslash makes the next character stand for itself, and everything else stands
-for itself. A key of integers has digits and an optional leading `-` only; its first digit is no
-zero.
+Forms are those of `storage.records.forms`. A key of integers has digits and an optional leading `-`
+only; its first digit is no zero. Check digits are computed from all others.
 
 A key of row i is the i-th value of a keyed permutation of the form's values: a Feistel network on
 the smallest even number of bits that holds them, with cycle walking (Black and Rogaway 2002,
@@ -17,6 +15,7 @@ Shapes: N rows.
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,9 @@ import pyarrow as pa
 
 from gan.errors import DataError
 from gan.randomness import derive
+from storage.records.forms import ALPHABETS, CHECKS, check_digits, parse_form, with_iban, with_luhn
 
 Array = np.ndarray[Any, Any]
-
-ALPHABETS = {
-    "9": "0123456789",
-    "a": "abcdefghijklmnopqrstuvwxyz",
-    "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "f": "0123456789abcdef",
-    "F": "0123456789ABCDEF",
-}
 
 LARGEST = 2**62
 """Most values of one chunk."""
@@ -49,7 +41,7 @@ class Texts:
         Raises:
             DataError: it ends in a backslash.
         """
-        self.form, self.unique = form, unique
+        self.form, self.unique, self.check = form, unique, check_digits(form)
         self.characters = _parse(form)
         self.capacity = math.prod(len(alphabet) for alphabet in self.characters)
 
@@ -67,15 +59,19 @@ class Texts:
         numbers_N = np.arange(first_row, first_row + rows, dtype=np.int64)
         if self.unique:
             _check_room(self.form, self.capacity, first_row + rows)
-        texts = np.empty((rows, len(self.characters)), dtype="<U1")
+        longest = max((len(text) for texts in self.characters for text in texts), default=1)
+        texts = np.empty((rows, len(self.characters)), dtype=f"<U{longest}")
         for index, chunk in enumerate(self._chunks()):
             size = math.prod(len(self.characters[position]) for position in chunk)
             draw = permute if self.unique and index == 0 else _hashed
             left_N = draw(numbers_N, size, derive(key, "chunk", index))
             for position in reversed(chunk):
-                alphabet = np.array(list(self.characters[position]), dtype="<U1")
+                alphabet = np.array(list(self.characters[position]), dtype=texts.dtype)
                 left_N, digits_N = np.divmod(left_N, len(alphabet))
                 texts[:, position] = alphabet[digits_N]
+        if self.check is not None:
+            place = self.characters.index(CHECKS[self.check])
+            texts[:, place] = [_checked(row, place, self.check) for row in texts.tolist()]
         return _strings(texts)
 
     def _chunks(self) -> list[list[int]]:
@@ -91,9 +87,19 @@ class Texts:
         return chunks
 
 
+def _checked(parts: list[str], place: int, check: str) -> str:
+    """Return the check digits of one text, whose place they have."""
+    before, after = "".join(parts[:place]), "".join(parts[place + 1 :])
+    if check == "iban":
+        return with_iban(before.replace(" ", ""), after.replace(" ", ""))
+    return with_luhn("".join(character for character in before if character.isdigit()))
+
+
 def _strings(texts: Array) -> Any:
-    """Return rows of single characters as an Arrow array of strings."""
+    """Return rows of parts as an Arrow array of strings."""
     rows, length = texts.shape
+    if texts.dtype.itemsize > 4:
+        return pa.array(["".join(row) for row in texts.tolist()], type=pa.large_string())
     points = texts.view(np.uint32).reshape(rows, length) if length else np.zeros((rows, 0))
     if length == 0 or (points.size and points.max() > 127):
         return pa.array(["".join(row) for row in texts.tolist()], type=pa.large_string())
@@ -178,21 +184,27 @@ def read_form(form: str, kind: Any, *, unique: bool = True) -> Integers | Texts:
 
 def form_pattern(form: str) -> str:
     """Return the regular expression of a form, from begin to end of the text."""
-    parts = (f"[{each}]" if len(each) > 1 else re.escape(each) for each in _parse(form))
-    return f"^{''.join(parts)}$"
+    return f"^{''.join(map(_pattern, _parse(form)))}$"
 
 
-def _parse(form: str) -> tuple[str, ...]:
-    """Return, for every character of a form, the characters that it may be."""
-    found = []
-    symbols = iter(form)
-    for symbol in symbols:
-        literal = next(symbols, "") if symbol == "\\" else symbol
-        if not literal:
-            msg = f"the form {form!r} ends in a backslash: name the character it shall stand for"
-            raise DataError(msg)
-        found.append(literal if symbol == "\\" else ALPHABETS.get(symbol, symbol))
-    return tuple(found)
+def _pattern(texts: Sequence[str]) -> str:
+    if isinstance(texts, str):
+        return f"[{texts}]" if len(texts) > 1 else re.escape(texts)
+    if texts in CHECKS.values():
+        return f"[0-9]{{{len(texts[0])}}}"
+    return f"(?:{'|'.join(map(re.escape, texts))})"
+
+
+def _parse(form: str) -> tuple[Sequence[str], ...]:
+    """Return, for every place of a form, the texts that may stand there.
+
+    Raises:
+        DataError: the form cannot be read.
+    """
+    try:
+        return parse_form(form)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def _check_room(form: str, room: int, rows: int) -> None:

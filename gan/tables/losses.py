@@ -9,7 +9,7 @@ published, so no sentence names a value:
   rule of statistical disclosure control: Hundepool et al. 2012, Statistical Disclosure Control,
   section 4.2.2), a range is said in its place.
 - Extremes are said as `less than a third`, from a fixed list, never as a ratio.
-- A quantile is said only where `min_group` rows lie beyond it.
+- A quantile is said only where `min_group` rows lie beyond it, and fewer rows are not counted.
 
 Shapes: N real values, M shown ones.
 """
@@ -152,7 +152,7 @@ def compare(real: Any, shown: Any, group: int) -> list[Change]:
     distinct = pc.count_distinct(x).as_py()
     numbers = is_number(x.type)
     if not numbers or distinct <= FEW_VALUES:
-        found += _levels(x, y, distinct, "values" if numbers else LEVELS)
+        found += _levels(x, y, distinct, "values" if numbers else LEVELS, group)
     if numbers and pc.count_distinct(y).as_py() > 1:
         x_N, y_M = _numbers(x), _numbers(y)
         if not pa.types.is_temporal(x.type):
@@ -168,15 +168,16 @@ def kept_values(real: Any, shown: Any) -> float:
     return min(1.0, float(after) / max(float(before), 1.0))
 
 
-def _levels(x: Any, y: Any, distinct: int, what: str) -> list[Change]:
+def _levels(x: Any, y: Any, distinct: int, what: str, group: int) -> list[Change]:
     """Return the change of levels, if some are lost."""
     lost_N = pc.invert(pc.is_in(x, value_set=y.unique()))
     rows = pc.sum(lost_N).as_py()
     if not rows:
         return []
     lost = pc.count_distinct(x.filter(lost_N)).as_py()
-    share = f"{_percent(rows / len(x))} of the rows"
-    which = f"{lost:,} of {distinct:,} {what}, in {share}, become"
+    few = f"held by fewer than {group} rows"
+    share = few if rows < group else f"in {_percent(rows / len(x))} of the rows"
+    which = f"{lost:,} of {distinct:,} {what}, {share}, become"
     phrase = f"{which}{'s' if lost == 1 else ''} others"
     if pc.count_distinct(y).as_py() == 1:
         phrase = f"it loses all variation: {which}{'s' if lost == 1 else ''} the one that is left"

@@ -16,7 +16,6 @@ Shapes: N rows, M rows that are drawn again, D modelled columns.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,8 @@ import pyarrow as pa
 
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.constraints import Step, describe, ordered, violations
+from gan.tables.constraints import Step, by_day, describe, ordered, violations
+from gan.tables.ordering import common_ranks, value_days
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
 from storage.records.schema import Constraint, TableMetadata
 
@@ -209,6 +209,10 @@ class ColumnRanks(NamedTuple):
     """Index of the modelled column."""
     ranks: Array
     """int64, one per cell: its rank among all values of all these columns; -1 for null."""
+    days: Array
+    """int64, one per cell: its day where these are dates or timestamps, 0 for all others."""
+    kind: Any
+    """The Arrow type of the values."""
 
 
 class AllowedValues(NamedTuple):
@@ -244,7 +248,7 @@ class Chains:
         names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
         values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
         self.columns = {
-            name: ColumnRanks(where[name], ranks)
+            name: ColumnRanks(where[name], ranks, value_days(values[name]), values[name].type)
             for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
         }
 
@@ -262,13 +266,26 @@ class Chains:
             cells = np.flatnonzero(masks[column.modelled] & (column.ranks >= 0))
             order = np.argsort(column.ranks[cells], kind="stable")
             found[name] = AllowedValues(column.ranks[cells][order], cells[order])
-        for below, above, each in reversed(self.steps):
-            pool, top = found[below], found[above].ranks
-            if len(top):
-                keep = pool.ranks <= int(top[-1]) - each.strict
+        for step in reversed(self.steps):
+            below, above, each = step
+            pool, top = found[below], found[above]
+            if len(top.ranks):
+                of_pool, of_top = self._places(step, pool.cells, top.cells)
+                keep = of_pool <= int(of_top[-1]) - each.strict
                 found[below] = AllowedValues(pool.ranks[keep], pool.cells[keep])
         self._check(found, masks)
         return found
+
+    def _places(self, step: Step, below_cells: Array, above_cells: Array) -> tuple[Array, Array]:
+        """Return where cells of both columns stand by what the step compares: ranks, or days."""
+        below, above = self.columns[step[0]], self.columns[step[1]]
+        if self._compares_days(step):
+            return below.days[below_cells], above.days[above_cells]
+        return below.ranks[below_cells], above.ranks[above_cells]
+
+    def _compares_days(self, step: Step) -> bool:
+        kinds = self.columns[step[0]].kind, self.columns[step[1]].kind
+        return step[2].whole_days or by_day(*kinds)
 
     def _check(self, allowed: dict[str, AllowedValues], masks: Sequence[Mask]) -> None:
         """Refuse conditions under which no row without nulls keeps an inequality."""
@@ -294,10 +311,22 @@ class Chains:
         upwards = dict.fromkeys([*bottom, *(above for _, above, _ in self.steps)])
         for name in upwards:
             lowest_N = np.full(len(cells_ND), -1, dtype=np.int64)
-            for below, _, each in before[name]:
-                ranks_N = self._ranks(cells_ND, below)
-                lowest_N = np.maximum(lowest_N, np.where(ranks_N < 0, -1, ranks_N + each.strict))
+            for step in before[name]:
+                found_N = self._lowest(cells_ND, step, allowed[name])
+                lowest_N = np.maximum(lowest_N, found_N)
             self._raise(cells_ND, name, lowest_N, allowed[name])
+
+    def _lowest(self, cells_ND: Array, step: Step, pool: AllowedValues) -> Array:
+        """Return the rank that the upper column of a step has at least in each row; -1 for any."""
+        below, strict = self.columns[step[0]], step[2].strict
+        cells_N = cells_ND[:, below.modelled]
+        ranks_N = self._ranks(cells_ND, step[0])
+        lowest_N = ranks_N + strict
+        if self._compares_days(step) and len(pool.ranks):
+            days_N, of_pool = self._places(step, cells_N, pool.cells)
+            places_N = np.searchsorted(of_pool, days_N + strict)
+            lowest_N = pool.ranks[np.minimum(places_N, len(of_pool) - 1)]
+        return np.where(ranks_N < 0, -1, lowest_N)
 
     def _ranks(self, cells_ND: Array, name: str) -> Array:
         column = self.columns[name]
@@ -313,54 +342,6 @@ class Chains:
         move_N = (ranks_N >= 0) & (wanted_N != ranks_N)
         found_N = np.minimum(np.searchsorted(pool.ranks, wanted_N[move_N]), len(pool.ranks) - 1)
         cells_ND[move_N, self.columns[name].modelled] = pool.cells[found_N]
-
-
-def common_ranks(vocabularies: Sequence[Any]) -> list[Array]:
-    """Return for each Arrow array its values' ranks among all values; -1 for null.
-
-    Numbers are compared with numbers, and dates with timestamps; those with other than their own
-    kind of value never meet.
-    """
-    values = [_sortable(each) for each in vocabularies]
-    order: dict[type, list[Any]] = {}
-    for each in values:
-        for value in each:
-            if value is not None:
-                order.setdefault(_family(value), []).append(value)
-    ranks = {
-        family: {value: rank for rank, value in enumerate(sorted(set(found)))}
-        for family, found in order.items()
-    }
-    return [
-        np.array([-1 if v is None else ranks[_family(v)][v] for v in each], dtype=np.int64)
-        for each in values
-    ]
-
-
-def _sortable(vocabulary: Any) -> list[Any]:
-    """Return values as Python compares them: moments without zone, no NaN."""
-    kind = vocabulary.type
-    if pa.types.is_timestamp(kind):
-        vocabulary = vocabulary.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-    elif pa.types.is_time(kind):
-        vocabulary = vocabulary.cast(pa.time64("us"), safe=False)
-    return [_moment(value) for value in vocabulary.to_pylist()]
-
-
-def _moment(value: Any) -> Any:
-    """Return dates and times with a zone as plain moments, other values as they are."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - of no zone
-    return value
-
-
-def _family(value: Any) -> type:
-    """Return a type that stands for all types with which a value can be compared."""
-    if isinstance(value, datetime):
-        return datetime
-    return float if hasattr(value, "__float__") else type(value)
 
 
 def _repair(rules: RowRules, cells_ND: Array) -> None:

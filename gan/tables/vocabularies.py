@@ -35,6 +35,8 @@ Array = np.ndarray[Any, Any]
 
 NULL = "null"
 OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+WHOLE = re.compile(r"(?<=\d)\.0+$")
+"""What floats that are whole have behind the number."""
 MOST_NAMED = 12
 """Most levels that a message names."""
 
@@ -354,6 +356,8 @@ def _read(text: str, kind: Any) -> Any:
             return pa.scalar(Decimal(text), kind)
         if pa.types.is_timestamp(kind) and kind.tz is not None:
             return _read_zoned(text, kind)
+        if pa.types.is_integer(kind):
+            text = WHOLE.sub("", text)
         return pa.scalar(text).cast(kind)
     except (pa.ArrowException, InvalidOperation, ValueError):
         return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
-from storage.lake.layout import damaged_key, generator_key
+from storage.lake.layout import damaged_key, generator_folder, generator_key
 from storage.lake.registry import checked_file, snapshot_index
 from storage.stores.interface import ObjectStore, put_or_agree
 
@@ -44,6 +44,12 @@ def read_damage(lake: ObjectStore, name: str, version: str) -> Damage | None:
     fields = ("reason", "snapshot_digest", "found")
     said = raw if isinstance(raw, dict) else {}
     return Damage(**{field: str(said.get(field, "")) for field in fields})
+
+
+def damaged_versions(lake: ObjectStore, name: str) -> frozenset[str]:
+    """Return the versions of a generator that are set aside."""
+    keys = (info.key.split("/") for info in lake.list(f"{generator_folder(name)}/"))
+    return frozenset(version for *_, version, file in keys if file == "_damaged.json")
 
 
 def restore_candidate(lake: ObjectStore, name: str, version: str, folder: Path) -> str:

@@ -8,16 +8,19 @@ Whoever appends a record brings them up afterwards, and goes on until what they 
 says after they were written: of two who do it at once, the one who wrote last saw both records. A
 process killed in between leaves them behind; the next run and every maintenance bring them up, and
 `datasets verify` says that they lag. `_log.json` may lag too, but it can never be ahead: a record
-that it names and that the log does not hold was removed.
+that it names and that the log does not hold was removed. Where a policy lets nobody overwrite the
+last two they stay as they are: the README then names no version, so that no reader is misled.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from storage.digests import canonical_json, sha256_hex
-from storage.errors import LakeError, ObjectNotFoundError
+from storage.errors import AccessDeniedError, IntegrityError, LakeError, ObjectNotFoundError
 from storage.lake.layout import (
     commits_folder,
     dataset_readme_key,
@@ -30,6 +33,7 @@ from storage.lake.log import Commit, Entry, Problem, fold, version_log
 from storage.lake.manifest import root_readme
 from storage.stores.interface import ObjectStore, read_agreed
 
+_README_VERSION = re.compile(r"^ +path: (\d{8}T\d{6}Z-[0-9a-f]{8})/", re.MULTILINE)
 ATTEMPTS = 20
 """How often the objects are brought up when the log moves on while they are written."""
 
@@ -53,10 +57,8 @@ def refresh_hint(lake: ObjectStore, name: str) -> bool:
     for _ in range(ATTEMPTS):
         seen = seen_records(lake, name)  # before the log, which may be ahead of it
         steps = _steps(lake, name, seen, log.read())
-        stale = [refresh for refresh in steps if refresh is not None]
-        for refresh in stale:
-            refresh()
-        if not stale:
+        written = [refresh() for refresh in steps if refresh is not None]
+        if not any(written):
             return changed
         changed = True
     msg = f"{lake.uri}/{latest_key(name)} changes whenever it is written; stop what replaces it"
@@ -65,23 +67,46 @@ def refresh_hint(lake: ObjectStore, name: str) -> bool:
 
 def _steps(
     lake: ObjectStore, name: str, seen: Sequence[SeenRecord], entries: Sequence[Entry]
-) -> tuple[Callable[[], None] | None, ...]:
-    """Return what has to be written for each object; None where it says what the log says."""
+) -> tuple[Callable[[], bool] | None, ...]:
+    """Return what writes each object and says so; None where it says what the log says."""
     visible = fold(name, entries).visible
     newest = visible[-1] if visible else None
     if not entries:
         return ()
     return (
         _step(lake, latest_key(name), None if newest is None else _hint(newest)),
-        _step(lake, dataset_readme_key(name), _readme(name, newest)),
-        _step(lake, log_seen_key(name), _seen_json(lake, name, seen, entries)),
+        _optional(lake, dataset_readme_key(name), _readme(name, newest)),
+        _optional(lake, log_seen_key(name), _seen_json(lake, name, seen, entries)),
     )
 
 
-def _step(lake: ObjectStore, key: str, wanted: bytes | None) -> Callable[[], None] | None:
+def _step(lake: ObjectStore, key: str, wanted: bytes | None) -> Callable[[], bool] | None:
     if _read(lake, key) == wanted:
         return None
-    return lambda: lake.delete(key) if wanted is None else lake.replace(key, wanted)
+
+    def write() -> bool:
+        if wanted is None:
+            lake.delete(key)
+        else:
+            lake.replace(key, wanted)
+        return True
+
+    return write
+
+
+def _optional(lake: ObjectStore, key: str, wanted: bytes) -> Callable[[], bool] | None:
+    """Return the step for an object that a policy may refuse to overwrite; it says if it was."""
+    if _read(lake, key) == wanted:
+        return None
+
+    def write() -> bool:
+        try:
+            lake.replace(key, wanted)
+        except AccessDeniedError:
+            return False
+        return True
+
+    return write
 
 
 def _read(lake: ObjectStore, key: str) -> bytes | None:
@@ -113,13 +138,21 @@ def seen_records(lake: ObjectStore, name: str) -> tuple[SeenRecord, ...]:
     To be read before the log is: else a record that was appended in between seems to be missing.
     """
     try:
-        raw = json.loads(read_agreed(lake, log_seen_key(name)))
+        raw = json.loads(_settled(lake, log_seen_key(name)))
         found = [*raw.get("missing", ()), *([raw["last"]] if "last" in raw else ())]
         return tuple(
             SeenRecord(number=int(one["number"]), sha256=str(one["sha256"])) for one in found
         )
     except (ObjectNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return ()
+
+
+def _settled(lake: ObjectStore, key: str) -> bytes:
+    """Return an object that others may be replacing, as two readings agree on it."""
+    for _ in range(ATTEMPTS):
+        with suppress(IntegrityError):
+            return read_agreed(lake, key)
+    return read_agreed(lake, key)
 
 
 def _missing(
@@ -167,8 +200,9 @@ def stale_hint(lake: ObjectStore, name: str) -> list[Problem]:
         what = f"the hint to the newest version {says}, and {should}: {remedy}"
         problems.append(Problem(key=key, what=what))
     key = dataset_readme_key(name)
-    if newest is not None and _read(lake, key) != _readme(name, newest):
-        what = f"it does not lead readers to the newest version, {newest.version}: {remedy}"
+    named = _README_VERSION.search((_read(lake, key) or b"").decode(errors="replace"))
+    if named and (newest is None or named[1] != newest.version):
+        what = f"it leads readers to {named[1]}, which is not the newest version: {remedy}"
         problems.append(Problem(key=key, what=what))
     return problems
 

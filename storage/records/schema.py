@@ -5,11 +5,9 @@ holds JSON:
 
     {"schema": "ganmill-table/1", "min_group": 10,
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
-     "constraints": [{"kind", "columns", "low", "high", "strict"}]}
+     "constraints": [{"kind", "columns", "low", "high", "strict", maybe "whole_days"}]}
 
-`form` is the text pattern of keys and of replaced text, one symbol per character: `9` a digit, `a`
-a small letter, `A` a capital, `f` and `F` a hexadecimal digit; a backslash makes the next character
-stand for itself, and everything else stands for itself.
+`form` is the text pattern of keys and of replaced text, see `storage.records.forms`.
 """
 
 import json
@@ -116,6 +114,9 @@ class Constraint(BaseModel):
     """range only: the largest value."""
     strict: bool = Field(False, title="Strict")
     """inequality only: less than, instead of at most."""
+    whole_days: bool = Field(False, title="Whole days")
+    """inequality of timestamps only: their days are compared, as they always are where one of two
+    columns holds dates."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -132,7 +133,19 @@ class Constraint(BaseModel):
                 "give low, high or both exactly when the kind is range"
             )
             raise ValueError(msg)
+        said = [name for name in ("strict", "whole_days") if getattr(self, name)]
+        if said and self.kind != "inequality":
+            msg = (
+                f"a constraint of kind {self.kind!r} says {said[0]}, which only an inequality can; "
+                "leave it out"
+            )
+            raise ValueError(msg)
         return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it says, for schemas and keys; a later field is there where it is used."""
+        plain = self.model_dump(mode="json")
+        return plain if self.whole_days else {k: v for k, v in plain.items() if k != "whole_days"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +176,7 @@ def with_table_metadata(schema: pa.Schema, metadata: TableMetadata) -> pa.Schema
         "schema": SCHEMA,
         "min_group": metadata.min_group,
         "columns": [asdict(column) for column in metadata.columns],
-        "constraints": [constraint.model_dump(mode="json") for constraint in metadata.constraints],
+        "constraints": [constraint.to_json() for constraint in metadata.constraints],
     }
     text = json.dumps(described, ensure_ascii=False, sort_keys=True).encode()
     return schema.with_metadata({**(schema.metadata or {}), KEY: text})

@@ -15,6 +15,7 @@ from storage.errors import IntegrityError
 from storage.shards.format import ParquetFormat, ShardFormat
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
+from storage.sources.tables.text_columns import records_of, stored_schema, stored_table
 
 _STRING_BYTES = 3
 _FLOAT_BYTES = 6
@@ -26,12 +27,23 @@ _MOMENT_BYTES = 20
 
 
 class TablesParquet(ParquetFormat):
-    """One column per column of the source, timestamps in microseconds, nothing beside them."""
+    """One column per column of the source, timestamps in microseconds, nothing beside them.
+
+    Dates and numbers that the source stores as texts are texts here too.
+    """
 
     sample_ids = False
 
+    def file_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the types of the source, without metadata."""
+        return stored_schema(schema)
+
+    def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
+        """Write the columns as the source stores them."""
+        return super().encode(stored_table(records), metadata)
+
     def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
-        """Read every page."""
+        """Read every page; as the source stores the columns without a schema."""
         table = super().decode(data, schema)
         foreign = [field for field in table.schema if not _is_cell(field.type)]
         if foreign:
@@ -40,7 +52,11 @@ class TablesParquet(ParquetFormat):
                 "holds; it is of another format"
             )
             raise IntegrityError(msg)
-        return table
+        try:
+            return table if schema is None else records_of(table, schema)
+        except ValueError as error:
+            msg = f"the shard's texts are not written as the source's are ({error}); it is damaged"
+            raise IntegrityError(msg) from error
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types, as they compress in tables of people and things."""
@@ -102,8 +118,7 @@ CSV = TablesCsv()
 
 
 def _is_cell(kind: pa.DataType) -> bool:
-    nested = pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind)
-    return not (nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return not (pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _stored_bytes(kind: pa.DataType) -> Any:

@@ -5,7 +5,7 @@ and what holds between them.
 """
 
 import re
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -30,6 +30,16 @@ class CsvConfig(BaseModel):
     """What stands for a missing value, besides the empty field; null = detected."""
     date_format: str | None = Field(None, title="Date format", min_length=1)
     """For example `%d.%m.%Y`, for every column of dates; null = detected column by column."""
+    skip_rows: int | None = Field(None, title="Lines above the header", ge=0)
+    """So many lines stand above the header, such as a title; null = detected."""
+    skip_footer: int | None = Field(None, title="Lines below the rows", ge=0)
+    """So many lines stand below the rows, such as totals; null = detected."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it says, for keys; a later field is there where it is used."""
+        later = {"skip_rows", "skip_footer"}
+        plain = self.model_dump(mode="json")
+        return {k: v for k, v in plain.items() if k not in later or v is not None}
 
 
 class ColumnConfig(BaseModel):
@@ -42,9 +52,15 @@ class ColumnConfig(BaseModel):
     kind: Kind | Literal["auto"] = Field("auto", title="Kind")
     """What its values are; `auto` = inferred."""
     text: Literal["refuse", "drop", "pattern"] = Field("refuse", title="Free text")
-    """A column of free text is refused, left out, or filled with patterns of letters and digits."""
+    """A column of free text is refused. `drop` leaves the column out, whatever it holds; `pattern`
+    fills a column of text with patterns of letters and digits."""
     vocabulary: Literal["private", "public"] = Field("private", title="Vocabulary")
     """`public`: every value may be shown, however rare; for codes that everyone knows."""
+
+    @property
+    def asked_kind(self) -> Kind | Literal["auto"]:
+        """The kind that is asked for: patterns are for text."""
+        return "text" if self.kind == "auto" and self.text == "pattern" else self.kind
 
 
 MIN_SIDE_PX: Final = 8
@@ -100,6 +116,8 @@ class SourceConfig(BaseModel):
     null = the images have one size already."""
     csv: CsvConfig = Field(default=CsvConfig(), title="CSV")
     """Tables in CSV files: how they are written, where that shall not be detected."""
+    sheet: str | None = Field(default=None, title="Sheet", min_length=1)
+    """Excel workbooks: the name of the sheet that is read; null = the first."""
     columns: tuple[ColumnConfig, ...] = Field(default=(), title="Columns")
     """Tables: what columns are, where that shall not be inferred."""
     constraints: tuple[Constraint, ...] = Field(default=(), title="Constraints")

@@ -51,6 +51,18 @@ CAMERA_RAW_SUFFIXES: Final = frozenset(
     | {".orf", ".pef", ".raf", ".rw2", ".sr2", ".srf", ".srw", ".x3f"}
 )
 """What the sensors of cameras saw, before it is a picture."""
+PACKED: Final = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
+"""Suffixes of packed texts; a zip holds one file."""
+
+
+def _texts(*suffixes: str) -> frozenset[str]:
+    """Return the suffixes of texts, plain and packed."""
+    return frozenset(suffix + packed for suffix in suffixes for packed in ("", *PACKED))
+
+
+OTHER_TABLES: Final = frozenset({"JSON Lines", "Arrow", "ORC", "Excel"})
+"""Kinds that are left out beside files of kinds that are more usual sources."""
+
 IMAGE_FILES: Final = FileKind(
     name="image",
     suffixes=frozenset(
@@ -58,17 +70,63 @@ IMAGE_FILES: Final = FileKind(
         | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
         | HEIF_SUFFIXES
     ),
-    companions=frozenset({"CSV"}),
+    companions=frozenset({"CSV"}) | OTHER_TABLES,
     takes_labels=True,
     unread=CAMERA_RAW_SUFFIXES | frozenset({".jxl"}),
 )
-PARQUET_FILES: Final = FileKind(name="Parquet", suffixes=frozenset({".parquet", ".pq"}))
+PARQUET_FILES: Final = FileKind(
+    name="Parquet", suffixes=frozenset({".parquet", ".pq"}), companions=OTHER_TABLES
+)
 CSV_FILES: Final = FileKind(
     name="CSV",
-    suffixes=frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"}),
-    named_suffixes=frozenset({".txt", ".txt.gz"}),
+    suffixes=_texts(".csv", ".tsv"),
+    named_suffixes=_texts(".txt"),
+    companions=OTHER_TABLES,
 )
-FILE_KINDS: Final = (IMAGE_FILES, PARQUET_FILES, CSV_FILES)
+JSON_FILES: Final = FileKind(
+    name="JSON Lines", suffixes=_texts(".jsonl", ".ndjson"), named_suffixes=_texts(".json")
+)
+ARROW_FILES: Final = FileKind(
+    name="Arrow", suffixes=frozenset({".arrow", ".arrows", ".feather", ".ipc"})
+)
+ORC_FILES: Final = FileKind(name="ORC", suffixes=frozenset({".orc"}))
+EXCEL_FILES: Final = FileKind(name="Excel", suffixes=frozenset({".xlsx", ".xlsm"}))
+FILE_KINDS: Final = (
+    *(IMAGE_FILES, PARQUET_FILES, CSV_FILES),
+    *(JSON_FILES, ARROW_FILES, ORC_FILES, EXCEL_FILES),
+)
+
+_READ: Final = {
+    "read_spss('{0}')": (".sav", ".zsav", ".por"),
+    "read_stata('{0}')": (".dta",),
+    "read_sas('{0}')": (".sas7bdat", ".xpt"),
+    "read_excel('{0}')": (".xls", ".xlsb", ".ods"),
+    "read_hdf('{0}')": (".h5", ".hdf", ".hdf5"),
+    "read_xml('{0}')": (".xml",),
+}
+CONVERSIONS: Final[Mapping[str, str]] = {
+    **{
+        suffix: f"python -c \"import pandas; pandas.{call}.to_parquet('{{0}}.parquet')\""
+        for call, suffixes in _READ.items()
+        for suffix in suffixes
+    },
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".pickle.gz", ".pkl.gz"),
+        "a pickle can run code when it is opened; where you trust it: "
+        "python -c \"import pandas; pandas.read_pickle('{0}').to_parquet('{0}.parquet')\"",
+    ),
+    ".joblib": "a joblib file can run code when it is opened; where you trust it: "
+    "python -c \"import joblib; joblib.load('{0}').to_parquet('{0}.parquet')\"",
+    ".avro": 'python -c "import fastavro, pandas; '
+    "pandas.DataFrame(fastavro.reader(open('{0}', 'rb'))).to_parquet('{0}.parquet')\"",
+    ".rds": "Rscript -e \"arrow::write_parquet(readRDS('{0}'), '{0}.parquet')\"",
+    **dict.fromkeys(
+        (".sqlite", ".sqlite3", ".db"),
+        "python -c \"import pandas, sqlite3; pandas.read_sql('select * from TABLE', "
+        "sqlite3.connect('{0}')).to_parquet('{0}.parquet')\"",
+    ),
+}
+"""Suffix of a file that is not read → the line that makes a Parquet file of it, {0}.parquet."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from storage.records.modalities import MODALITIES
 from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
+from storage.sources.files import CONVERSIONS, FILE_KINDS, PACKED, FileKind, SourceFiles
 from storage.stores.interface import ObjectInfo, ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
@@ -84,6 +84,10 @@ def _open_example(uri: str) -> Source:
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
+    convert = CONVERSIONS.get(_suffix(config.uri))
+    local = _local_path(config.uri)
+    if convert is not None and not (local is not None and local.is_dir()):
+        raise SourceError(_convert(config.uri, config.uri, convert))
     builders = {name: load_builder(name) for name in MODALITIES}
     candidates = {name: one for name, one in builders.items() if config.modality in ("auto", name)}
     found = find_files(
@@ -233,7 +237,8 @@ def _list(
         state = "is a file of no known kind" if local.exists() else "does not exist"
         msg = (
             f"The source {uri!r} {state}; point source.uri at a folder of images, a Parquet or CSV "
-            "file, a glob, s3://bucket/prefix or example:digits."
+            "file (also JSON Lines, Arrow, ORC, Excel), a glob, s3://bucket/prefix or "
+            "example:digits."
         )
         raise SourceError(msg)
     store = open_store(uri, profile, read_only=True)
@@ -261,7 +266,8 @@ def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKin
 def _suffix(path: str) -> str:
     """Return the last suffix in small letters, two where the last says how it is packed."""
     suffixes = Path(path.lower()).suffixes
-    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+    packed = bool(suffixes) and suffixes[-1] in PACKED
+    return "".join(suffixes[-2:] if packed else suffixes[-1:])
 
 
 def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequence[FileKind]) -> str:
@@ -272,12 +278,23 @@ def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequenc
         )
     chosen = " that source.include and source.exclude leave" if config.include else ""
     chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
+    foreign = next((info.key for info in listed if _suffix(info.key) in CONVERSIONS), None)
+    if foreign is not None:
+        return _convert(config.uri, foreign, CONVERSIONS[_suffix(foreign)])
     *first, last = (kind.name for kind in wanted)
     names = f"{', '.join(first)} or {last}" if first else last
     remedy = "the globs" if config.modality == "auto" else "the globs, or source.modality"
     return (
         f"The source {config.uri!r} holds no {names} file{chosen}, only other files "
         f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
+    )
+
+
+def _convert(uri: str, file: str, line: str) -> str:
+    """Return the sentence on a file that is not read, with the line that converts it."""
+    return (
+        f"The source {uri!r} is a file of a kind that is not read ({_suffix(file)}); convert it "
+        f"once and name the result in source.uri: {line.format(file)}"
     )
 
 

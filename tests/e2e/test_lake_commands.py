@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+from flows.cli.app import execute
+from storage.stores.open import open_store
+
 
 def test_datasets_list_and_show_need_neither_torch_nor_prefect(finished):
     for arguments in (["list"], ["show", "stripes"]):
@@ -119,3 +122,20 @@ def test_the_log_of_promotions_holds_one_record(finished):
     folder = finished.place.lake / "generators" / "stripes" / "_promotions"
     records = [json.loads(path.read_text()) for path in folder.iterdir()]
     assert [record["kind"] for record in records] == ["promote"]
+
+
+def test_a_run_with_nothing_to_do_and_listings_need_no_write(finished, monkeypatch, capsys):
+    """The lake is on a disk, or under a role, that lets nobody write."""
+
+    def read_only(uri, profile=None, **_):
+        return open_store(uri, profile, read_only=True)
+
+    monkeypatch.chdir(finished.place.folder)
+    monkeypatch.setattr("flows.job.open_store", read_only)
+    assert execute(["run", "stripes.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "present"
+    for words in (["status"], ["datasets", "list"], ["datasets", "verify", "stripes"], ["gc"]):
+        assert execute(words) == 0
+    capsys.readouterr()
+    assert execute(["run", "stripes.yaml", "--set", "synthesis.seed=5"]) == 5
+    assert "was opened for reading only" in capsys.readouterr().err

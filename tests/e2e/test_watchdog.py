@@ -11,8 +11,17 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
 
 from flows.cockpit import watchdog
-from flows.cockpit.watchdog import LOST, PAUSE_S, Watchdog, is_watched, lose
-from flows.tracked.heartbeat import LABEL, STOPPED, Attempt, beat_label, ends_quietly
+from flows.cockpit.watchdog import PAUSE_S, Watchdog, is_watched, lose
+from flows.tracked.heartbeat import (
+    LABEL,
+    LOST,
+    STOPPED,
+    Attempt,
+    beat_label,
+    ends_quietly,
+    is_own,
+)
+from flows.tracked.process_lock import held, run_lock
 from storage.stores.settings import Settings
 
 BEAT_S = 30
@@ -89,6 +98,28 @@ def test_a_run_that_gives_no_sign_for_three_heartbeats_is_crashed_and_not_before
     assert watched.state["message"].startswith(f"no heartbeat for {WINDOW_S} s: its process")
     assert watched.names[-3:] == ["Running", LOST, "Crashed"]
     assert len(watched.said) == 1
+
+
+def test_a_process_that_holds_its_lock_here_lives_however_late_its_heartbeats(watched, tmp_path):
+    watched.dog = watched.another(work_folder=tmp_path)
+    lock = run_lock(tmp_path, watched.run)
+    with held(lock):
+        watched.wait(3 * WINDOW_S)
+        assert watched.state["type"] == "RUNNING"
+    watched.wait(WINDOW_S + BEAT_S)
+    assert watched.state["type"] == "CRASHED"
+
+
+def test_rounds_in_which_the_server_is_slow_count_for_nothing(watched, monkeypatch):
+    leave = watchdog.leave_note
+
+    def slowly(*given):
+        leave(*given)
+        watched.now_s += watched.dog.interval_s + 1
+
+    monkeypatch.setattr(watchdog, "leave_note", slowly)
+    watched.wait(3 * WINDOW_S)
+    assert watched.state["type"] == "RUNNING"
 
 
 def test_the_run_says_how_often_it_beats(watched):
@@ -221,3 +252,21 @@ def test_the_end_of_a_cancelled_run_is_prefects_business(watched):
     assert not ends_quietly(attempt(watched))
     assert watched.state["type"] == "CANCELLING"
     assert not ends_quietly(None)
+
+
+def test_a_process_knows_when_its_run_was_given_to_another(watched):
+    mine, older = attempt(watched), attempt(watched, older=1)
+
+    def asked(by):
+        return is_own(watched.client.read_flow_run(watched.run), by)
+
+    assert asked(mine)
+    assert not asked(older)
+    watched.set(type="CANCELLING")
+    assert asked(mine)
+    watched.set(**SUSPENDED)
+    assert asked(mine)
+    watched.set(type="PAUSED", name=LOST)
+    assert not asked(mine)
+    watched.set(**CRASHED)
+    assert not asked(mine)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from deciding import lake_of_two, promote, snapshot_digest
 
+from flows.cli.lake import _generators
 from flows.errors import exit_code
 from flows.job import now
 from flows.maintain import maintain_lake
@@ -14,7 +15,7 @@ from flows.snapshots import local_snapshot
 from flows.train import _place, find_candidate
 from storage.digests import canonical_json, sha256_file, sha256_hex
 from storage.errors import IntegrityError, SnapshotDamagedError
-from storage.lake.damage import Damage, read_damage, restore_candidate, set_aside
+from storage.lake.damage import Damage, damaged_versions, read_damage, restore_candidate, set_aside
 from storage.lake.layout import damaged_key, generator_key, snapshot_key
 from storage.lake.promotions import PromotionDraft, decide, standing
 from storage.lake.registry import (
@@ -124,6 +125,15 @@ class TestSetAside:
         assert read_damage(job.lake, "n", plan.version) is not None
         assert find_candidate(job, KEY) is None
 
+    def test_listings_say_so(self, job, trained):
+        plan, folder = trained
+        promoted(job, plan.version, digest_of(folder))
+        set_aside(job.lake, "n", plan.version, damage_of(folder))
+        assert damaged_versions(job.lake, "n") == {plan.version}
+        shown = {one["version"]: one["standing"] for one in _generators(job.lake, "n")}
+        assert shown[plan.version] == "champion, damaged"
+        assert {*shown.values()} == {"champion, damaged", "candidate"}
+
     def test_its_checkpoints_stay(self, job, trained):
         plan, folder = trained
         job.lake.put_once(f"runs/{KEY}/checkpoint/000000000700/index.json", b"{}")
@@ -172,6 +182,12 @@ class TestTrainedAgain:
         assert (next_plan.version == plan.version, is_known) == (False, False)
         assert read_damage(job.lake, "n", plan.version) is not None
         assert _place(job, plan, digest_of(folder)) == (plan, True)
+
+    def test_where_a_policy_forbids_that_the_same_files_are_another_version(self, job, trained):
+        plan, folder = trained
+        set_aside(job.lake, "n", plan.version, damage_of(folder))
+        next_plan, is_known = _place(job, plan, digest_of(folder), may_restore=False)
+        assert (next_plan.version > plan.version, is_known) == (True, False)
 
     def test_a_name_that_shares_the_training_is_not_touched(self, job, trained):
         plan, folder = trained

@@ -13,7 +13,8 @@ import flows.cli.check
 from flows.cli.app import execute
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
-from storage.sources.tables.survey import guess_label
+from storage.sources.tables.kinds import infer_kind
+from storage.sources.tables.survey import find_entity, guess_label
 
 ROWS = 400
 DRAW = np.random.default_rng(11)
@@ -114,10 +115,16 @@ def test_the_example_table_passes_check(capsys):
     assert execute(["check", "made.yaml"]) == 0
 
 
-def test_dates_of_two_readings_are_asked_for_and_answered(capsys):
+def test_dates_of_two_readings_are_a_guess_that_says_so_or_are_answered(capsys):
     rows = [f"{row % 9 + 1:02}/{row % 8 + 1:02}/2025,{row}.5" for row in range(150)]
     Path("a.csv").write_text("\n".join(["when,x", *rows]) + "\n")
-    assert execute(["init", "a.csv"]) == 4
+    text, recipe = printed(capsys, "a.csv")
+    assert "a guess: the dates of when read equally well as" in text
+    assert recipe["source"]["csv"]["date_format"] in ("%d/%m/%Y", "%m/%d/%Y")
+    assert execute(["check", "made.yaml"]) == 0
+    Path("bare.yaml").write_text("name: a\nsource: {uri: a.csv, label: null}\n")
+    capsys.readouterr()
+    assert execute(["check", "bare.yaml"]) == 4
     assert "source.csv.date_format" in capsys.readouterr().err
     _, recipe = printed(capsys, "a.csv", "--set", "source.csv.date_format=%d/%m/%Y")
     assert recipe["source"]["csv"] == {"date_format": "%d/%m/%Y"}
@@ -207,3 +214,99 @@ def test_the_label_is_a_guess_with_a_reason(columns, label, why):
     found = guess_label(table, kinds | ({"y": "float"} if "y" in columns else {}))
     assert found[0] == label
     assert why in found[1]
+
+
+def entries(made):
+    return {one["name"]: one for one in made["source"]["columns"]}
+
+
+def test_every_obstacle_of_a_table_becomes_a_proposal(capsys):
+    """Of other types, of too large numbers, of values that few rows hold, of rows without label."""
+    rows = 600
+    table = pa.table(
+        {
+            "age": DRAW.integers(18, 80, rows),
+            "home": [{"city": f"c{row % 5}", "tags": ["x"]} for row in range(rows)],
+            "blob": [b"\xff"] * rows,
+            "hash": pa.array([2**63 + 5 * row for row in range(rows)], pa.uint64()),
+            "town": [f"Town {row % 300}" for row in range(rows)],
+            "gap": pa.array([None] * (rows - 3) + [1.5, 2.5, 3.5]),
+            "far": [float("inf"), *DRAW.normal(size=rows - 1)],
+            "churn": pa.array([None if row % 3 == 0 else row % 2 for row in range(rows)]),
+        }
+    )
+    pq.write_table(table, "odd.parquet")
+    text, made = printed(capsys, "odd.parquet")
+    found = entries(made)
+    drop = {"kind": "text", "text": "drop"}
+    for name in ("home.tags", "blob", "town", "gap", "far"):
+        assert found[name] == {"name": name, **drop}
+    assert found["hash"] == {"name": "hash", "kind": "key"}
+    assert found["home.city"]["kind"] == "category"
+    assert made["source"]["label"] == "churn"
+    assert made["source"]["label_nulls"] == "drop"
+    assert "200 of 600 rows have no churn and are left out" in text
+    assert "300 values in 600 rows" in text
+    assert execute(["check", "made.yaml"]) == 0
+
+
+def test_rows_of_one_person_are_split_together(capsys):
+    days = pd.date_range("2024-01-01", periods=10).strftime("%Y-%m-%d")
+    frame = pd.DataFrame(
+        [(f"P{p:03}", day, round(DRAW.normal(50 + p % 7), 1)) for p in range(60) for day in days],
+        columns=["patient", "day", "rate"],
+    )
+    frame.to_csv("long.csv", index=False)
+    text, made = printed(capsys, "long.csv")
+    assert made["source"]["split"] == {"group_by": "patient"}
+    assert entries(made)["patient"] == {"name": "patient", "kind": "text", "text": "drop"}
+    assert "60 values in 600 rows name whose row it is" in text
+    assert "made independently of each other" in text
+    assert execute(["check", "made.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "entity"),
+    [
+        ({"user_id": DRAW.integers(0, 50, ROWS)}, "user_id"),
+        ({"UserID": DRAW.integers(0, 50, ROWS), "order_id": DRAW.integers(0, 99, ROWS)}, "UserID"),
+        ({"age": DRAW.integers(18, 80, ROWS), "zip": [f"{n:05}" for n in range(40)] * 10}, None),
+        ({"country_code": DRAW.choice([f"C{n}" for n in range(60)], ROWS)}, None),
+        (
+            {
+                "shop": np.repeat(np.arange(40), 10),
+                "day": pa.array(np.tile(np.arange(10), 40).astype(np.int32), pa.date32()),
+            },
+            "shop",
+        ),
+        (
+            {
+                "age": DRAW.integers(18, 80, ROWS),
+                "at": pa.array(DRAW.integers(0, 10**15, ROWS), pa.timestamp("us")),
+            },
+            None,
+        ),
+    ],
+)
+def test_whose_rows_they_are_is_seen_by_the_name_or_by_the_days(columns, entity):
+    table = pa.table(columns)
+    kinds = {name: infer_kind(name, table.column(name)) for name in table.column_names}
+    found = find_entity(table, kinds)
+    assert (found and found.name) == entity
+
+
+def test_a_label_of_floats_and_amounts_of_money_come_with_their_kinds(capsys):
+    frame = pd.DataFrame(
+        {
+            "paid": [f"${value:,.2f}" for value in DRAW.gamma(3, 900, ROWS)],
+            "y": DRAW.integers(0, 2, ROWS).astype(float),
+        }
+    )
+    frame.to_csv("money.csv", index=False)
+    text, made = printed(capsys, "money.csv")
+    assert {name: one["kind"] for name, one in entries(made).items()} == {
+        "paid": "float",
+        "y": "integer",
+    }
+    assert "numbers as '$9' in 'paid'" in text
+    assert "2 classes: 0:" in text

@@ -18,11 +18,15 @@ DRAW = np.random.default_rng(3)
 def uris(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     frame = pd.DataFrame({"a": DRAW.normal(size=300), "b": DRAW.choice(["x", "y"], 300)})
-    frame.to_csv(folder / "t.csv", index=False)
-    frame.to_parquet(folder / "t.parquet", index=False)
-    return SimpleNamespace(
-        images="example:digits", csv=str(folder / "t.csv"), parquet=str(folder / "t.parquet")
-    )
+    frame["c"] = DRAW.integers(0, 9, 300)
+    frame["d"] = [f"{1 + i % 28}.{1 + i % 12}.2024" for i in range(300)]
+    places = {"images": "example:digits"}
+    for name, columns in {"csv": "abc", "parquet": "abc", "texts": "abcd"}.items():
+        path = folder / (f"{name}.csv" if name == "csv" else f"{name}.parquet")
+        chosen = frame[list(columns)]
+        chosen.to_csv(path, index=False) if name == "csv" else chosen.to_parquet(path, index=False)
+        places[name] = str(path)
+    return SimpleNamespace(**places)
 
 
 def unused(uri, label, *changes):
@@ -46,6 +50,14 @@ def unused(uri, label, *changes):
         ("csv", ["source.csv.date_format=%d.%m.%Y"], ["source.csv.date_format"]),
         ("csv", ["source.csv.decimal=.", "source.sums=named"], []),
         ("parquet", ["source.csv.decimal=.", "source.storage=null"], ["source.csv.decimal"]),
+        ("csv", ["source.columns=[{name: b, vocabulary: public}]"], []),
+        ("csv", ["source.columns=[{name: c, text: drop, vocabulary: public}]"],
+         ["source.columns 'c' vocabulary"]),
+        ("parquet", ["source.columns=[{name: a, text: pattern}]"], ["source.columns 'a' text"]),
+        ("parquet", ["source.csv.delimiter=,", "source.csv.nulls=[x]"],
+         ["source.csv.delimiter", "source.csv.nulls"]),
+        ("texts", ["source.csv.delimiter=,", "source.csv.date_format=%d.%m.%Y"],
+         ["source.csv.delimiter"]),
         ("csv", ["training.interval_days=3", "schedule.timezone=Europe/Berlin"],
          ["schedule.timezone", "training.interval_days"]),
         ("csv", ["training.interval_days=3", "training.when=interval"], []),

@@ -7,8 +7,9 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from gan.bounds import entry_of
 from gan.errors import DataError
-from gan.gate import GateConfig, entry_of, judge
+from gan.gate import GateConfig, judge
 from gan.images.codec import write_images
 from gan.images.evaluation import arrange
 from gan.images.judge import METRICS, build_reference, evaluate

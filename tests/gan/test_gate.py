@@ -4,17 +4,10 @@ from dataclasses import asdict, replace
 import pytest
 from pydantic import ValidationError
 
+from gan.bounds import bounds_of
 from gan.errors import ConfigError
 from gan.evaluation.promotion import Contender, compare, paired_interval
-from gan.gate import (
-    GATE_VERSION,
-    GateConfig,
-    MetricBound,
-    bounds_of,
-    in_force,
-    judge,
-    real_pass_share,
-)
+from gan.gate import GATE_VERSION, GateConfig, MetricBound, in_force, judge, real_pass_share
 from gan.images.judge import METRICS as IMAGES
 from gan.modalities import load_modality
 from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow.compute as pc
 
-from gan.gate import Limit, MetricEntry
+from gan.bounds import Limit, MetricEntry
 from gan.metrics.pool import K_COVERAGE, coverage, radii
 from gan.modalities import check_candidate, comparable_rows
 from gan.protocols import Assessment

@@ -22,6 +22,7 @@ from gan.tables.columns.values import (
     plain,
     require_metadata,
 )
+from storage.records.proposal import Proposal
 from storage.records.schema import Column, TableMetadata
 
 Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
@@ -39,8 +40,14 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
         raise DataError(msg)
     fit = _Fit(_plain_columns(records), metadata, read_rules(metadata, label), label)
     _check_label(fit, label)
+    refused: list[tuple[Column, DataError]] = []
     for column in metadata.columns:
-        fit.add(column)
+        try:
+            fit.add(column)
+        except DataError as error:
+            refused.append((column, error))
+    if refused:
+        raise _joined(fit, refused)
     fit.add_sums()
     if len(fit.modelled) < 2:
         left = ", ".join(column.name for column in fit.modelled) or "none"
@@ -56,6 +63,41 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
         )
         raise DataError(msg)
     return tuple(fit.modelled), tuple(fit.derived)
+
+
+def _joined(fit: "_Fit", refused: Sequence[tuple[Column, DataError]]) -> DataError:
+    """Return one error on all columns that cannot be learnt, with what would remedy each."""
+    proposals = []
+    for column, error in refused:
+        if column.name == fit.label:
+            why = f"{column.name} cannot be learnt: {error}"
+            proposals.append(Proposal(setting="source.label", value=None, why=why))
+        elif isinstance(error.__cause__, NumberError):
+            proposals.append(_as_names(column, fit.columns[column.name]))
+        elif column.name not in fit.rules.joint:
+            proposals.append(_left_out(column.name, str(error).partition(": ")[0]))
+    return DataError("; ".join(str(error) for _, error in refused), proposals=proposals)
+
+
+def _left_out(name: str, why: str) -> Proposal:
+    value = {"name": name, "kind": "text", "text": "drop"}
+    return Proposal(setting="source.columns", value=value, why=f"left out: {why}")
+
+
+def _as_names(column: Column, values: Any) -> Proposal:
+    """Return what numbers too large to be learnt may be: keys, levels, or nothing of use."""
+    why = "numbers beyond 2^61, which are names rather than quantities"
+    distinct = len(values.drop_null().unique())
+    integers = pa.types.is_integer(values.type) and (pc.min(values).as_py() or 0) >= 0
+    if integers and distinct == len(values):
+        return Proposal(setting="source.columns", value=_entry(column.name, "key"), why=why)
+    if distinct <= len(values) / 2:
+        return Proposal(setting="source.columns", value=_entry(column.name, "category"), why=why)
+    return _left_out(column.name, why)
+
+
+def _entry(name: str, kind: str) -> dict[str, str]:
+    return {"name": name, "kind": kind}
 
 
 def label_classes(columns: Sequence[Modelled], label: str | None) -> tuple[Any, ...]:
@@ -76,12 +118,12 @@ def label_classes(columns: Sequence[Modelled], label: str | None) -> tuple[Any, 
 def _plain_columns(records: pa.Table) -> dict[str, Any]:
     """Return every column in one piece, checked."""
     columns = {}
+    empty = []
     for field in records.schema:
         check_type(field.name, field.type)
         column = columns[field.name] = plain(records[field.name])
         if column.null_count == len(column):
-            msg = f"column {field.name!r} is all null in train: leave it out"
-            raise DataError(msg)
+            empty.append(field.name)
         if pa.types.is_floating(column.type):
             infinite = pc.sum(pc.is_inf(column)).as_py()
             if infinite:
@@ -90,6 +132,11 @@ def _plain_columns(records: pa.Table) -> dict[str, Any]:
                     "nulls, or leave those rows out"
                 )
                 raise DataError(msg)
+    if empty:
+        named = ", ".join(f"column {name!r}" for name in empty)
+        msg = f"{named} is all null in train: leave it out"
+        proposals = [_left_out(name, "no row of train has a value") for name in empty]
+        raise DataError(msg, proposals=proposals)
     return columns
 
 

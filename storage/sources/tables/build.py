@@ -8,7 +8,7 @@ types.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
 from storage.records.schema import (
-    ClassCounts,
     Column,
     Kind,
     TableMetadata,
-    count_classes,
     with_table_metadata,
 )
 from storage.sources.builder import (
-    MAX_SKIPPED_FRACTION,
     Builder,
     Built,
     PrepareJob,
@@ -39,16 +36,32 @@ from storage.sources.builder import (
     write_splits,
 )
 from storage.sources.config import ColumnConfig, SourceConfig
-from storage.sources.files import CSV_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.files import (
+    ARROW_FILES,
+    CSV_FILES,
+    EXCEL_FILES,
+    JSON_FILES,
+    ORC_FILES,
+    PARQUET_FILES,
+    SourceFiles,
+)
 from storage.sources.open import open_source
 from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
-from storage.sources.tables.dialect import KEY, Dialect
+from storage.sources.tables.dialect import KEY, Dialect, dialect_of
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
+from storage.sources.tables.label import (
+    MAX_CLASSES,
+    NO_CONTENT,
+    check_label_kind,
+    classes_of,
+    labelled_rows,
+    read_classes,
+)
 from storage.sources.tables.source import (
     ParquetTable,
     TableRead,
@@ -62,41 +75,54 @@ from storage.sources.tables.source import (
 )
 from storage.sources.tables.suggest import Suggestion, certain_sums
 from storage.sources.tables.survey import survey_table
+from storage.sources.tables.text_columns import read_text_columns
+from storage.sources.tables.typed_files import READERS, TypedTable
 from storage.sources.tables.types import plain_table, unified
+from storage.sources.tables.unused import unused_settings
 from storage.stores.settings import StorageProfile
-
-MAX_CLASSES: Final = 50
-"""A label of text or whole numbers with more values is a quantity or a name, not a class."""
-
-CLASS_KINDS: Final = frozenset({"category", "boolean", "integer"})
-"""Kinds whose values can be classes."""
-
-NO_CONTENT: Final = frozenset({"key", "text"})
-"""Kinds whose values name a row instead of describing it; they do not decide its split."""
 
 
 class TablesBuilder(Builder):
     """Reads a table whole: it fits into memory."""
 
-    files = (PARQUET_FILES, CSV_FILES)
+    files = (PARQUET_FILES, CSV_FILES, JSON_FILES, ARROW_FILES, ORC_FILES, EXCEL_FILES)
     examples = TABLE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source:
-        """Take CSV, and every Parquet file that reaches it."""
-        if found.kind is CSV_FILES:
+        """Take CSV, and every Parquet file that reaches it.
+
+        Raises:
+            SourceError: `source.sheet` is for other files.
+        """
+        if config.sheet is not None and found.kind is not EXCEL_FILES:
+            msg = (
+                f"source.sheet {config.sheet!r} has no effect on the {found.kind.name} files of "
+                f"{config.uri!r}; remove it."
+            )
+            raise SourceError(msg)
+        if found.kind in (CSV_FILES, EXCEL_FILES):
             return DelimitedTable(config, found)
-        return ParquetTable(config, found.parquet)
+        return (
+            TypedTable(config, found)
+            if found.kind in READERS
+            else ParquetTable(config, found.parquet)
+        )
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
         """Return label, kinds, constraints and dialect; `min_group` travels with the rows."""
+        later: dict[str, str] = (
+            {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
+        )
+        later |= {} if config.sheet is None else {"sheet": config.sheet}
         return {
             "modality": "tables",
             "label": config.label,
+            **later,
             "min_group": min_group,
             "sums": config.sums,
-            "csv": config.csv.model_dump(mode="json"),
+            "csv": config.csv.to_json(),
             "columns": [column.model_dump(mode="json") for column in config.columns],
-            "constraints": [one.model_dump(mode="json") for one in config.constraints],
+            "constraints": [one.to_json() for one in config.constraints],
         }
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
@@ -106,14 +132,8 @@ class TablesBuilder(Builder):
         return replace(surveyed, proposals=(*split, *surveyed.proposals))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
-        """Say which settings of `source.csv` change nothing, as there is no CSV or no date."""
-        said = config.csv.model_dump(exclude_none=True)
-        text = (schema.metadata or {}).get(KEY)
-        if text is None:
-            return {f"source.csv.{name}": "the source is no CSV" for name in said}
-        if "date_format" in said and not Dialect.from_json(text).date_formats:
-            return {"source.csv.date_format": "no column holds dates"}
-        return {}
+        """Say which settings of `source.csv` and `source.columns` change nothing here."""
+        return unused_settings(config, schema)
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the width of the table."""
@@ -128,7 +148,7 @@ class TablesBuilder(Builder):
         inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
-        _check_label_kind(job.config, inferred.columns)
+        check_label_kind(job.config, inferred.columns)
         assignment = _assign_splits(job.config, rows, table, inferred)
         sums = _found_sums(job.config, table, inferred.columns)
         sum_notes = [
@@ -144,7 +164,7 @@ class TablesBuilder(Builder):
         table = table.replace_schema_metadata(schema.metadata)
         parts = write_splits(folder, table, assignment.splits_N)
         counts = {
-            name: _classes(job.config, part, inferred.columns) for name, part in parts.items()
+            name: classes_of(job.config, part, inferred.columns) for name, part in parts.items()
         }
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
@@ -202,9 +222,9 @@ def read_rows(job: PrepareJob) -> Rows:
     """
     reads = [_read(_source(source)) for source in job.sources]
     table, notes = reads[0].table, [note for read in reads for note in read.notes]
-    check_named(job.config, _source(job.sources[0]).schema().names)
     left_out = _left_out(job.config, _source(job.sources[0]).path_parts())
     kept = table.drop_columns(left_out)
+    check_named(job.config, _source(job.sources[0]).names())
     check_kept(job.config, kept.column_names)
     check_values(job.config, kept)
     own = len(table)
@@ -213,13 +233,17 @@ def read_rows(job: PrepareJob) -> Rows:
         table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
         notes += more
     check_amount(job.config, len(table), "tables")
+    read = read_text_columns(replace(reads[0], table=table, notes=tuple(notes)), job.config)
+    read = read_classes(read, job.config, job.min_group)
+    table, notes = read.table, list(read.notes)
     held_out = np.arange(len(table)) >= own
-    labelled, skipped = _labelled(job, table, own)
-    if skipped:
+    labelled, skipped = labelled_rows(job.config, table, own)
+    if not labelled.all():
         table, held_out = table.filter(pa.array(labelled)), held_out[labelled]
+        which = f", {first_few(skipped, '; ')}" if skipped else ""
         notes.append(
-            f"Skipped for want of a value of {job.config.label!r}: {len(skipped)} of "
-            f"{len(labelled)} rows, {first_few(skipped, '; ')}."
+            f"Skipped for want of a value of {job.config.label!r}: {int((~labelled).sum())} of "
+            f"{len(labelled)} rows{which}."
         )
     check_label(job.config, table)
     split = job.config.split
@@ -233,7 +257,7 @@ def read_rows(job: PrepareJob) -> Rows:
         held_out=held_out,
         skipped=tuple(skipped),
         notes=tuple(dict.fromkeys(notes)),
-        metadata=reads[0].metadata,
+        metadata=read.metadata,
     )
 
 
@@ -271,7 +295,7 @@ def _read(source: TableSource) -> TableRead:
     read = source.read()
     check_distinct_names(source.uri, read.table.column_names)
     table, notes = plain_table(read.table, source.uri)
-    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+    return replace(read, table=table, notes=(*read.notes, *notes))
 
 
 def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequence[str]) -> pa.Table:
@@ -291,25 +315,6 @@ def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequenc
         )
         raise SourceError(msg)
     return holdout.select(table.column_names)
-
-
-def _labelled(job: PrepareJob, table: pa.Table, own: int) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return which rows have a label, and the names of the others."""
-    label = job.config.label
-    if label is None or not table.column(label).null_count:
-        return np.ones(len(table), np.bool_), []
-    column = table.column(label)
-    labelled: NDArray[np.bool_] = column.is_valid().to_numpy().astype(np.bool_)
-    if column.null_count > MAX_SKIPPED_FRACTION * len(table):
-        msg = (
-            f"The label column {label!r} of the source {job.config.uri!r} is null in "
-            f"{column.null_count} of {len(table)} rows, more than {MAX_SKIPPED_FRACTION:.0%}; fill "
-            "or remove these rows, or set source.label to null."
-        )
-        raise SourceError(msg)
-    rows = np.flatnonzero(~labelled).tolist()
-    names = [f"row {row}" if row < own else f"holdout row {row - own}" for row in rows]
-    return labelled, [f"{name} (no label)" for name in names]
 
 
 def _assign_splits(
@@ -332,21 +337,21 @@ def _assign_splits(
     )
     assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
-    rule = {**assignment.rule, "without": sorted(left_out)}
+    rule = {**assignment.rule, "without": sorted(left_out), **_formats(rows.metadata)}
+    standards = [one.name for one in inferred.columns if one.form is not None and "\\{" in one.form]
+    rule |= {"standards": sorted(standards)} if standards else {}
     return replace(assignment, rule=rule)
 
 
-def _check_label_kind(config: SourceConfig, columns: Sequence[Column]) -> None:
-    if config.label is None:
-        return
-    kind = next(column.kind for column in columns if column.name == config.label)
-    if kind in {*NO_CONTENT, "constant"}:
-        msg = (
-            f"The label column {config.label!r} of the source {config.uri!r} is taken for "
-            f"{kind}, which nothing can be predicted from; name another column, give its kind in "
-            "source.columns, or set source.label to null."
-        )
-        raise SourceError(msg)
+def _formats(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the columns of which records hold other values than the source's cells, if any.
+
+    They are part of the rule, as equal cells were records of other values before.
+    """
+    text = metadata.get(KEY)
+    styles = {} if text is None else Dialect.from_json(text).styles
+    names = [name for name, style in styles.items() if style.formatted]
+    return {"formats": sorted(names)} if names else {}
 
 
 def _found_sums(
@@ -357,18 +362,6 @@ def _found_sums(
         return ()
     taken = {name for constraint in config.constraints for name in constraint.columns}
     return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
-
-
-def _classes(config: SourceConfig, table: pa.Table, columns: Sequence[Column]) -> ClassCounts:
-    """Count the rows of every class; empty where the label is a quantity or there is none."""
-    kinds = {column.name: column.kind for column in columns}
-    if config.label is None or kinds[config.label] not in CLASS_KINDS:
-        return ()
-    column = table.column(config.label)
-    types = (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean)
-    if not any(test(column.type) for test in types):
-        return ()
-    return count_classes(column)
 
 
 def read_like(
@@ -411,11 +404,26 @@ def read_like(
         )
         raise SourceError(msg)
     table, notes = plain_table(read.table, uri)
+    read = replace(read, table=table, notes=(*read.notes, *notes))
+    read = read_text_columns(read, wanted)
+    table = read.table
     for place, name in enumerate(table.column_names):
         if name in schema.names:
             kind = schema.field(name).type
             table = table.set_column(place, name, _cast(table[name], kind, name, uri))
-    return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
+    return replace(read, table=table, metadata=_with_known_styles(read.metadata, schema))
+
+
+def _with_known_styles(metadata: Mapping[bytes, bytes], schema: pa.Schema) -> Mapping[bytes, bytes]:
+    """Return the metadata with the styles of the known table for columns without one."""
+    known = dialect_of(schema).styles
+    text = metadata.get(KEY)
+    dialect = Dialect(csv=False) if text is None else Dialect.from_json(text)
+    stored = {name: style for name, style in known.items() if style.stored is not None}
+    if not stored:
+        return metadata
+    styles = {**stored, **dialect.styles}
+    return {**metadata, KEY: replace(dialect, styles=styles).to_json()}
 
 
 def _column_config(field: pa.Field) -> ColumnConfig:

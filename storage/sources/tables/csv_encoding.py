@@ -1,11 +1,17 @@
 """The text of a CSV file: unpacked, and brought to UTF-8."""
 
+import bz2
 import codecs
 import gzip
+import io
+import lzma
 import re
+import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import Final
+
+import pyarrow as pa
 
 from storage.errors import SourceError
 
@@ -30,18 +36,52 @@ class Text:
 
 
 def unpack(data: bytes, name: str) -> bytes:
-    """Return what is in a gzip file, or the bytes themselves.
+    """Return what is in a packed file, known by its first bytes, or the bytes themselves.
 
     Raises:
-        SourceError: the gzip file is broken.
+        SourceError: the packed file is broken, or a zip holds more than one file.
     """
-    if data[:2] != b"\x1f\x8b":
-        return data
+    for start, kind, opened in _PACKERS:
+        if data.startswith(start):
+            try:
+                return opened(data)
+            except (OSError, EOFError, ValueError, *_PACKING_ERRORS) as error:
+                msg = f"The file {name} is a broken {kind} file ({error}); copy it again."
+                raise SourceError(msg) from error
+    return _unzip(data, name) if data.startswith(b"PK\x03\x04") else data
+
+
+def _unzip(data: bytes, name: str) -> bytes:
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        msg = f"The file {name} is a broken gzip file ({error}); copy it again."
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = [one for one in archive.namelist() if not one.endswith("/")]
+            files = [one for one in files if not one.startswith("__MACOSX/")]
+            if len(files) != 1:
+                msg = (
+                    f"The file {name} is a zip of {len(files)} files, and one is read; unpack it "
+                    "and name the folder or the file in source.uri."
+                )
+                raise SourceError(msg)
+            return archive.read(files[0])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+        msg = f"The file {name} is a zip that cannot be unpacked ({error}); unpack it by hand."
         raise SourceError(msg) from error
+
+
+def _unzstd(data: bytes) -> bytes:
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        unpacked: bytes = stream.read()
+    return unpacked
+
+
+_PACKING_ERRORS: Final = (zlib.error, lzma.LZMAError, pa.ArrowException)
+_PACKERS: Final = (
+    (b"\x1f\x8b", "gzip", gzip.decompress),
+    (b"\x28\xb5\x2f\xfd", "zstd", _unzstd),
+    (b"BZh", "bzip2", bz2.decompress),
+    (b"\xfd7zXZ\x00", "xz", lzma.decompress),
+)
+"""How each begins, its name, and what unpacks it."""
 
 
 def to_utf8(data: bytes, given: str | None, name: str) -> Text:

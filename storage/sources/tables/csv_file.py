@@ -19,6 +19,7 @@ import pyarrow.csv as pa_csv
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_encoding import to_utf8, unpack
+from storage.sources.tables.csv_margins import without_comments, without_margins
 from storage.sources.tables.dialect import Dialect
 
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -43,7 +44,7 @@ class ParsedFile:
     """Without its marks and styles, which the columns of all files prove."""
     header: tuple[str, ...]
     """As written, one per field of a record."""
-    note: str | None
+    notes: tuple[str, ...]
     columns: tuple[pa.ChunkedArray, ...]
     """N texts each, as a dictionary."""
 
@@ -61,19 +62,31 @@ def parse_file(raw: bytes, config: CsvConfig, key: str) -> ParsedFile:
     """
     name = repr(key)
     text = to_utf8(unpack(raw, name), config.encoding, name)
-    dialect, header, start = _layout(text.data, config.delimiter, name)
+    delimiters = DELIMITERS if config.delimiter is None else (config.delimiter,)
+    trimmed = without_margins(text.data, config, delimiters, name)
+    data, notes = trimmed.data, list(trimmed.notes)
+    dialect, header, start = _layout(data, config.delimiter, name)
+    try:
+        columns = _columns(data, dialect, len(header), start, name)
+    except SourceError:
+        plain = data[:start] + without_comments(data[start:])
+        if plain == data:
+            raise
+        columns = _columns(plain, dialect, len(header), start, name)
+        notes.append(f"lines of {name} that begin with # are left out as comments")
     return ParsedFile(
         name=name,
         dialect=replace(dialect, encoding=text.encoding, bom=text.bom),
         header=header,
-        note=text.note,
-        columns=_columns(text.data, dialect, len(header), start, name),
+        notes=(*([text.note] if text.note else []), *notes),
+        columns=columns,
     )
 
 
 def find_line(raw: bytes, config: CsvConfig, file: ParsedFile, row: int) -> int:
     """Return the line of the file where a row (from 0, the header not counted) begins."""
     data = to_utf8(unpack(raw, file.name), config.encoding, file.name).data
+    data = without_margins(data, config, (file.dialect.delimiter,), file.name).data
     for number, (line, _, _) in enumerate(_records(data, file.dialect)):
         if number == row + 1:
             return line
@@ -258,18 +271,10 @@ def _has_space(rows: str, delimiter: str, quote: str, *, whole: bool) -> bool:
 
 
 def _check_header(header: list[str], rows: list[list[str]], name: str) -> None:
-    names = [text.strip() for text in header if text.strip()]
-    twice = [text for text in dict.fromkeys(names) if names.count(text) > 1]
     if _looks_like_data(header, rows):
         msg = (
             f"The first line of {name} reads like data, not like names of columns; put a header "
-            "line before it."
-        )
-        raise SourceError(msg)
-    if twice:
-        msg = (
-            f"The file {name} has {names.count(twice[0])} columns of the name {twice[0]!r}; give "
-            "every column a name of its own."
+            "line before it, or set source.csv.skip_rows if it stands above the header."
         )
         raise SourceError(msg)
 

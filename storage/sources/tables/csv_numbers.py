@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 
 SURE_NULLS: Final = (
     "N/A", "n/a", "#N/A", "NULL", "null", "Null", "NaN", "nan", "NAN", "<NA>", "\\N", "NaT",
@@ -36,6 +37,8 @@ _MOST: Final = 0.9
 _OTHER: Final = {".": ",", ",": "."}
 _GROUPING: Final = ("\u00a0", "\u202f", "'", "\u2019", " ")
 _GROUPED: Final = r"([0-9])[\x{a0}\x{202f}'\x{2019} ]([0-9]{3})"
+DIGITS: Final = r"[.,]?[0-9](?:[0-9.,'\x{2019}\x{a0}\x{202f} ]*[0-9])?"
+"""Expression of a number without its sign, whatever its marks are."""
 _INT64_DIGITS: Final = 18
 _DECIMAL_DIGITS: Final = 38
 _INFINITE: Final = r"[+-]?[Ii](nf|NF)(inity|INITY)?"
@@ -130,44 +133,70 @@ class Marks:
     decimal: str = "."
     thousands: str | None = None
     notes: tuple[str, ...] = ()
+    proven: bool = True
+    """Whether the recipe or a column says what the decimal mark is; else it is taken to be one."""
 
 
-def decide_marks(columns: Sequence[Distinct], delimiter: str, given: str | None) -> Marks:
+def decide_marks(
+    columns: Sequence[Distinct],
+    delimiter: str,
+    given: str | None,
+    signed: Sequence[Distinct] = (),
+) -> Marks:
     """Return the decimal and thousands marks of a file.
 
     A column proves a mark when it reads as numbers in one way only: 1,5 or 1.234,5 or 1.234.567.
     Numbers such as 1.234 alone prove nothing.
 
+    Args:
+        columns: of the file.
+        delimiter: between its fields.
+        given: the decimal mark that the recipe says.
+        signed: the digits of columns whose numbers carry signs or units; they prove a mark where
+            no other column does.
+
     Raises:
         SourceError: columns prove different marks, or numbers read well both ways.
     """
-    shares = {column.name: _reading_shares(column) for column in columns}
-    numbers = {name: share for name, share in shares.items() if max(share.values()) >= _MOST}
-    decimal = given or _decimal(numbers, columns, delimiter)
+    proofs, doubtful = _proofs(columns)
+    if not proofs:
+        others = _proofs(signed)[0]
+        proofs = others if len(others) == 1 else {}
+    decimal = given or _decimal(proofs, doubtful, columns, delimiter)
     thousands, example = _thousands(columns, decimal)
     notes: tuple[str, ...] = ()
     if thousands:
         mark = "a space" if thousands in " \u00a0\u202f" else thousands
         notes = (f"{mark} in numbers such as those of {example!r} is taken for a thousands mark",)
-    return Marks(decimal=decimal, thousands=thousands, notes=notes)
+    proven = given is not None or bool(proofs) or delimiter == ","
+    return Marks(decimal=decimal, thousands=thousands, notes=notes, proven=proven)
+
+
+def _proofs(columns: Sequence[Distinct]) -> tuple[dict[str, str], list[str]]:
+    """Return which column proves each decimal mark, and the columns that read well both ways."""
+    proofs: dict[str, str] = {}
+    doubtful: list[str] = []
+    for column in columns:
+        share = _reading_shares(column)
+        if max(share.values()) < _MOST:
+            continue
+        if share["."] != share[","]:
+            proofs.setdefault(max(share, key=lambda mark: share[mark]), column.name)
+        else:
+            doubtful.append(column.name)
+    return proofs, doubtful
 
 
 def _decimal(
-    numbers: dict[str, dict[str, float]], columns: Sequence[Distinct], delimiter: str
+    proofs: dict[str, str], doubtful: list[str], columns: Sequence[Distinct], delimiter: str
 ) -> str:
-    proofs: dict[str, str] = {}
-    doubtful: list[str] = []
-    for name, share in numbers.items():
-        if share["."] != share[","]:
-            proofs.setdefault(max(share, key=lambda mark: share[mark]), name)
-        else:
-            doubtful.append(name)
     if len(proofs) == 2:
         msg = (
             f"The decimal mark is a point in the column {proofs['.']!r} and a comma in "
             f"{proofs[',']!r}; write all numbers one way, or set source.csv.decimal."
         )
-        raise SourceError(msg)
+        why = f"{proofs['.']} says so, and {proofs[',']} does not"
+        raise SourceError(msg, proposals=[_decimal_proposal(".", why)])
     if proofs:
         return next(iter(proofs))
     marked = {column.name: column for column in columns}
@@ -179,8 +208,13 @@ def _decimal(
             f"Numbers of the column {name!r} are written as 9{mark}999, which may be thousands or "
             "three decimals; set source.csv.decimal to '.' or ','."
         )
-        raise SourceError(msg)
+        why = f"a guess, for 9{mark}999 in {name} may be thousands or three decimals"
+        raise SourceError(msg, proposals=[_decimal_proposal(",", why)])
     return "."
+
+
+def _decimal_proposal(mark: str, why: str) -> Proposal:
+    return Proposal(setting="source.csv.decimal", value=mark, why=why)
 
 
 def _reading_shares(column: Distinct) -> dict[str, float]:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
-from storage.sources.files import SourceFiles
+from storage.sources.files import EXCEL_FILES, SourceFiles
 from storage.sources.paths import PathColumns
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
 from storage.sources.tables.csv_types import type_columns
 from storage.sources.tables.dialect import KEY, Style, with_dialect
+from storage.sources.tables.excel import PLAIN_CSV, read_sheet
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
 
 
@@ -34,7 +35,8 @@ class DelimitedTable(FileSource, TableSource):
     def description(self) -> SourceDescription:
         """Counts of the rows; the files are read for it."""
         table = self._content.table
-        return self._described("csv", len(table), table.column_names)
+        kind = "csv" if self._found.kind is not EXCEL_FILES else "excel"
+        return self._described(kind, len(table), table.column_names)
 
     def check(self, config: SourceConfig) -> None:
         """Nothing is known before the files are read."""
@@ -70,7 +72,7 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         LakeError: the store fails.
     """
     _check_config(config)
-    files = [parse_file(found.store.get(info.key), config.csv, info.key) for info in found.files]
+    files = [_parsed(found, config, info.key) for info in found.files]
     first = files[0]
     columns, names, trailing, left_out = _joined(files)
     marks, results = type_columns(
@@ -84,9 +86,10 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         decimal=marks.decimal,
         thousands=marks.thousands,
         styles=_styles(first, names, {name: one.style for name, one in results.items()}),
+        csv=found.kind is not EXCEL_FILES,
     )
     table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns})
-    notes = [file.note for file in files if file.note]
+    notes = [note for file in files for note in file.notes]
     blank = _blank(table)
     table, parts = _with_path_columns(table, found, config, files)
     if blank.any():
@@ -95,7 +98,7 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
     notes += [*left_out, *marks.notes, *(n for one in results.values() for n in one.notes)]
     return TableRead(
         table=table.cast(with_dialect(table.schema, dialect)),
-        notes=(dialect.describe(), *notes),
+        notes=(*([dialect.describe()] if dialect.csv else dialect.describe_columns()), *notes),
         metadata={KEY: dialect.to_json()},
         path_parts=parts,
     )
@@ -114,12 +117,27 @@ def _with_path_columns(
     return table, frozenset(names) - {*paths.names}
 
 
+def _parsed(found: SourceFiles, config: SourceConfig, key: str) -> ParsedFile:
+    """Read one file, a sheet of a workbook as the CSV that it would be."""
+    data = found.store.get(key)
+    if found.kind is not EXCEL_FILES:
+        return parse_file(data, config.csv, key)
+    sheet = read_sheet(data, config.sheet, repr(key))
+    file = parse_file(sheet.data, config.csv.model_copy(update=PLAIN_CSV), key)
+    return replace(file, notes=(*sheet.notes, *file.notes))
+
+
 def _locate(found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile], row: int) -> str:
     """Return the line and the file of a row, counted over all files."""
     for info, file in zip(found.files, files, strict=True):
         if row < file.rows:
-            raw = found.store.get(info.key)
-            return f"line {find_line(raw, config.csv, file, row)} of {file.name}"
+            raw, csv = found.store.get(info.key), config.csv
+            if found.kind is EXCEL_FILES:
+                raw, csv = (
+                    read_sheet(raw, config.sheet, file.name).data,
+                    csv.model_copy(update=PLAIN_CSV),
+                )
+            return f"line {find_line(raw, csv, file, row)} of {file.name}"
         row -= file.rows
     return f"row {row}"
 
@@ -161,18 +179,29 @@ def _joined(
     named = [n for n, bare, gone in zip(names, unnamed, empty, strict=True) if bare and not gone]
     if named:
         notes.append(f"columns without a name in the header are called {first_few(named)}")
+    titles = [re.sub(r"\s+", " ", title.strip()) for title in files[0].header]
+    again = [n for n, t in zip(names, titles, strict=True) if t and n != t]
+    if again:
+        notes.append(f"columns of a name that another one has are called {listed(again)}")
     kept = [column for column, gone in zip(columns, empty, strict=True) if not gone]
     return kept, names, trailing, notes
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:
-    """Return the header without blanks around the names; `column_3` where the third has none."""
-    taken = {title.strip() for title in header}
-    names = []
+    """Return the header without blanks around the names, every name once.
+
+    `column_3` is the third where it has none, `a_2` the second that is called `a`.
+    """
+    taken = {re.sub(r"\s+", " ", title.strip()) for title in header}
+    names: list[str] = []
     for number, title in enumerate(header, 1):
         name = re.sub(r"\s+", " ", title.strip()) or f"column_{number}"
         while not title.strip() and name in taken:
             name += "_"
+        first, again = name, 1
+        while name in names or (again > 1 and name in taken):
+            again += 1
+            name = f"{first}_{again}"
         names.append(name)
     return tuple(names)
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.records.schema import Kind
 from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.tables.csv_dates import (
@@ -29,8 +30,6 @@ from storage.sources.tables.csv_dates import (
 )
 from storage.sources.tables.csv_numbers import (
     ALL_NULLS,
-    SURE_NULLS,
-    SYMBOL_NULLS,
     Distinct,
     Marks,
     decide_marks,
@@ -42,7 +41,17 @@ from storage.sources.tables.csv_numbers import (
     read_floats,
     read_integers,
 )
+from storage.sources.tables.csv_words import (
+    ColumnWords,
+    Typed,
+    all_match,
+    as_text,
+    money_note,
+    text_nulls,
+    words_of,
+)
 from storage.sources.tables.dialect import Style, in_words
+from storage.sources.tables.number_formats import Doubt, digits_of, find_signed
 from storage.sources.tables.text_patterns import shown_shape
 
 BOOLEANS: Final = (
@@ -56,17 +65,32 @@ READ_KINDS: Final = frozenset(
 """Kinds that texts are read as when the recipe says so."""
 
 TEXT_KINDS: Final = frozenset({"category", "key", "text"})
-"""Kinds of columns that stay as they are written; whole numbers become numbers all the same."""
+"""Kinds of columns that stay as they are written; whole numbers become numbers, except in text."""
 
 _MOST: Final = 0.9
 _HALF: Final = 0.5
 _MANY: Final = 20
 _MANY_CODES: Final = 10
-_SIGN: Final = r"\s?(%|€|\$|£|¥|USD|EUR|GBP|CHF)?\s?"
-_MONEY: Final = rf"^[-+(]?{_SIGN}[-+]?[0-9][0-9.,']*{_SIGN}\)?$"
 
+MOST_CLASSES: Final = 50
+"""A label of texts with at most so many values has classes, which stay as they are written."""
+
+_FEW_WORDS: Final = 5
 _SHOWN_GROUP: Final = 10
 """A word that so many rows hold is shown in a message; rarer ones only by their shape."""
+
+
+class AmbiguousDatesError(SourceError):
+    """Dates that read equally well in two ways; the recipe has to say which."""
+
+
+class MixedColumnError(SourceError):
+    """A column that is mostly numbers or dates, and not all of it."""
+
+    def __init__(self, message: str, *, words: Sequence[str], proposal: Proposal) -> None:
+        super().__init__(message, proposals=[proposal])
+        self.words = tuple(words)
+        """What may stand for a missing value; empty where a rare value is among it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,46 +102,8 @@ class CsvRules:
     """The recipe's."""
     locate: Callable[[int], str]
     """Names line and file of a row."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Typed:
-    """A column whose type is known."""
-
-    values_U: pa.Array
-    style: Style
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnWords:
-    """The texts of a column that are values, and those that may stand for a missing one."""
-
-    column: Distinct
-    value: NDArray[np.bool_]
-    null: NDArray[np.bool_]
-
-    @property
-    def texts(self) -> pa.Array:
-        """V texts without the blanks around them."""
-        return self.column.trimmed.filter(pa.array(self.value))
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Rows of each of `texts`."""
-        return self.column.counts[self.value]
-
-    def typed(self, values: pa.Array, style: Style, *notes: str) -> Typed:
-        """Return U values from V values; the others become null."""
-        places = np.where(self.value, np.cumsum(self.value) - 1, 0)
-        taken = values.take(pa.array(places, mask=~self.value))
-        return Typed(values_U=taken, style=with_nulls(self, style), notes=notes)
-
-    def spread(self, fits: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which of U texts are values and do not fit."""
-        misfits = np.zeros(len(self.value), np.bool_)
-        misfits[np.flatnonzero(self.value)[~fits]] = True
-        return misfits
+    label: str | None = None
+    """The column whose few values are classes."""
 
 
 def type_columns(
@@ -132,17 +118,51 @@ def type_columns(
         SourceError: a column is mixed or ambiguous, or not of the kind that the recipe says.
     """
     given = {column.name: column for column in config.columns}
-    dropped = {n for n, one in given.items() if one.kind == "text" and one.text == "drop"}
-    kinds: dict[str, Kind] = {n: one.kind for n, one in given.items() if one.kind != "auto"}
-    open_columns = [one for one in columns if kinds.get(one.name) not in ("text", "key")]
-    marks = decide_marks(open_columns, delimiter, config.csv.decimal)
-    rules = CsvRules(marks=marks, csv=config.csv, locate=locate)
-    results = {
-        one.name: None if one.name in dropped else typed(one, rules, kinds.get(one.name))
-        for one in columns
+    dropped = {name for name, one in given.items() if one.text == "drop"}
+    kinds: dict[str, Kind] = {
+        name: one.asked_kind for name, one in given.items() if one.asked_kind != "auto"
     }
+    closed = {*dropped, *(name for name, kind in kinds.items() if kind in ("text", "key"))}
+    open_columns = [one for one in columns if one.name not in closed]
+    signed = [one for one in map(digits_of, open_columns) if one is not None]
+    marks = decide_marks(open_columns, delimiter, config.csv.decimal, signed)
+    rules = CsvRules(marks=marks, csv=config.csv, locate=locate, label=config.label)
+    results: dict[str, Typed | None] = {}
+    errors: list[SourceError] = []
+    for one in columns:
+        try:
+            found = None if one.name in dropped else typed(one, rules, kinds.get(one.name))
+        except SourceError as error:
+            errors.append(error)
+        else:
+            results[one.name] = found
+    if errors:
+        raise _joined(errors, columns)
     proven = frozenset(word for r in results.values() if r is not None for word in r.style.nulls)
     return marks, {one.name: results[one.name] or _text(one, rules, proven) for one in columns}
+
+
+def _joined(errors: Sequence[SourceError], columns: Sequence[Distinct]) -> SourceError:
+    """Return one error on all columns; words that may stand for missing values are one list."""
+    if len(errors) == 1 and not isinstance(errors[0], MixedColumnError):
+        return errors[0]
+    words = {word for error in errors for word in getattr(error, "words", ())}
+    proposals = [
+        proposal
+        for error in errors
+        if not getattr(error, "words", ())
+        for proposal in error.proposals
+    ]
+    if words:
+        known = {
+            text
+            for one in columns
+            for text in one.trimmed.filter(pa.array(one.among(ALL_NULLS))).to_pylist()
+        }
+        why = f"{', '.join(sorted(words))} would be missing values among numbers or dates"
+        nulls = sorted(words | known)
+        proposals.append(Proposal(setting="source.csv.nulls", value=nulls, why=why))
+    return SourceError(" ".join(map(str, errors)), proposals=proposals)
 
 
 def _text(column: Distinct, rules: CsvRules, proven: frozenset[str]) -> Typed:
@@ -170,18 +190,20 @@ def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed 
     Raises:
         SourceError: it is mixed or ambiguous, or not of that kind.
     """
-    words = words_of(column, rules)
+    words = words_of(column, rules.csv.nulls)
     if not words.value.any():
         return words.typed(pa.array([], pa.string()), Style())
     if kind in READ_KINDS:
         return as_given(words, rules, kind)
-    whole = integers(words, rules)
+    whole = None if kind == "text" else integers(words, rules)
     if kind in TEXT_KINDS:
         return whole
     found = find_format(words.texts, words.counts, rules.csv.date_format)
     if found is not None and found.ok_N.all():
         return dates(words, found)
     result = whole or booleans(words, BOOLEANS) or floats(words, rules)
+    if result is None and not (column.name == rules.label and len(words.texts) <= MOST_CLASSES):
+        result = signed_numbers(words, rules)
     if result is None:
         _check_not_mixed(words, found, rules)
     return result
@@ -202,8 +224,12 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
         remedy = "set source.csv.date_format, or another kind in source.columns"
         raise _refusal(words, f"{kind}{known}", _example(words, misfits, rules), remedy)
     result = {
-        "integer": lambda: loose_integers(words, rules),
-        "float": lambda: floats(words, rules),
+        "integer": lambda: (
+            loose_integers(words, rules)
+            or signed_numbers(words, rules, pa.int64())
+            or whole_floats(words, rules)
+        ),
+        "float": lambda: floats(words, rules) or signed_numbers(words, rules, pa.float64()),
         "decimal": lambda: decimals(words, rules),
         "boolean": lambda: booleans(words, GIVEN_BOOLEANS),
     }[str(kind)]()
@@ -240,7 +266,7 @@ def _check_not_mixed(words: ColumnWords, found: Parsed | None, rules: CsvRules) 
             "add it to source.csv.nulls if it stands for a missing one, or give the column a kind "
             "such as category in source.columns."
         )
-        raise SourceError(msg)
+        raise _mixed(msg, words, found.ok_N)
     marks = rules.marks
     fits = matches(words.texts, float_pattern(marks.decimal, marks.thousands))
     share = rows[fits].sum() / rows.sum()
@@ -259,7 +285,17 @@ def _check_not_mixed(words: ColumnWords, found: Parsed | None, rules: CsvRules) 
         "source.csv.nulls if it stands for a missing value, or give the column a kind such as "
         "category in source.columns."
     )
-    raise SourceError(msg)
+    raise _mixed(msg, words, fits)
+
+
+def _mixed(msg: str, words: ColumnWords, fits: NDArray[np.bool_]) -> MixedColumnError:
+    """Return the error, with the odd words where every one of them may be shown."""
+    odd = words.texts.filter(pa.array(~fits)).to_pylist()
+    shown = len(odd) <= _FEW_WORDS and bool((words.counts[~fits] >= _SHOWN_GROUP).all())
+    value = {"name": words.column.name, "kind": "category"}
+    why = "mixed: some values are no numbers or dates as the others are"
+    proposal = Proposal(setting="source.columns", value=value, why=why)
+    return MixedColumnError(msg, words=odd if shown else (), proposal=proposal)
 
 
 def _are_codes(others: pa.Array, rows: int) -> bool:
@@ -267,78 +303,6 @@ def _are_codes(others: pa.Array, rows: int) -> bool:
     zeros = matches(others, "^-?0[0-9]+$").any()
     lettered = matches(others, "^([A-Za-z]{1,3}-?[0-9]+|[0-9]+-?[A-Za-z]{1,2})$").mean() >= _MOST
     return bool(zeros or (lettered and rows >= _MANY_CODES))
-
-
-def as_text(column: Distinct, nulls: Sequence[str]) -> Typed:
-    """Return a column of text with nulls for the words that mean so."""
-    null = column.empty | column.among(tuple(nulls))
-    words = ColumnWords(column=column, value=~null, null=null)
-    texts = pc.if_else(pa.array(null), pa.scalar(None, pa.string()), column.texts_U)
-    return Typed(values_U=texts, style=with_nulls(words, Style()))
-
-
-def text_nulls(column: Distinct, proven: frozenset[str]) -> tuple[tuple[str, ...], str | None]:
-    """Return the null words of a column of text, and what to say of words that were kept.
-
-    Signs such as `?` are nulls where every other value has a letter or a digit; `NA` is one unless
-    the others are codes of two capitals, as countries are; `None` only where another column of the
-    file proves it, so that it is in `proven`.
-    """
-    words = column.words()
-    nulls = set(SURE_NULLS) | proven
-    if len(words) and matches(words, r"[\pL\pN]").all():
-        nulls |= set(SYMBOL_NULLS)
-    codes = len(words) and matches(words, r"^[A-Z]{2}$").mean() >= _HALF
-    if codes:
-        nulls -= {"NA"}
-    else:
-        nulls |= {"NA", "na"}
-    there = column.trimmed.filter(pa.array(column.among((*ALL_NULLS, *proven)))).to_pylist()
-    there = sorted(set(there))
-    kept = [word for word in there if word not in nulls]
-    note = None
-    if kept and len(words):
-        note = (
-            f"{kept[0]!r} is kept as a value of {column.name!r}; list it in source.csv.nulls if it "
-            "stands for a missing one"
-        )
-    return tuple(word for word in there if word in nulls), note
-
-
-def money_note(column: Distinct) -> str | None:
-    """Return what to say of numbers with a percent or currency sign, which stay text."""
-    words, rows = column.words(), column.word_counts()
-    if not len(words):
-        return None
-    signed = matches(words, _MONEY) & matches(words, r"[%€$£¥A-Z]")
-    if rows[signed].sum() < _MOST * rows.sum():
-        return None
-    return (
-        f"the numbers of {column.name!r} carry a percent or currency sign and are kept as text; "
-        "take the sign out of the file to have them as numbers"
-    )
-
-
-def words_of(column: Distinct, rules: CsvRules) -> ColumnWords:
-    """Return the texts of a column, divided into values and possible null words."""
-    null = column.empty | column.among(ALL_NULLS if rules.csv.nulls is None else rules.csv.nulls)
-    return ColumnWords(column=column, value=~null, null=null)
-
-
-def with_nulls(words: ColumnWords, style: Style) -> Style:
-    """Add the null words of the column, and the one that is written: the commonest."""
-    counts = np.where(words.null, words.column.counts, 0)
-    texts = words.column.trimmed.filter(pa.array(words.null & ~words.column.empty))
-    nulls = tuple(dict.fromkeys(texts.to_pylist()))
-    empty = counts[words.column.empty].sum()
-    best = int(np.argmax(np.where(words.column.empty, 0, counts))) if nulls else 0
-    null = words.column.trimmed[best].as_py() if nulls and counts[best] > empty else ""
-    return replace(style, nulls=nulls, null=null)
-
-
-def all_match(words: ColumnWords, pattern: str) -> bool:
-    """Return whether every value fits an expression."""
-    return bool(matches(words.texts, pattern).all())
 
 
 def integers(words: ColumnWords, rules: CsvRules) -> Typed | None:
@@ -371,11 +335,49 @@ def decimals(words: ColumnWords, rules: CsvRules) -> Typed | None:
     return None if values is None else words.typed(values, Style())
 
 
+def signed_numbers(
+    words: ColumnWords, rules: CsvRules, kind: pa.DataType | None = None
+) -> Typed | None:
+    """Return numbers that carry signs or units, written again with them; None where that fails.
+
+    Args:
+        words: of the column.
+        rules: of the file.
+        kind: the type that the recipe asks for; None = whole numbers where all are.
+    """
+    found = find_signed(words.texts, rules.marks)
+    if isinstance(found, Doubt):
+        return None
+    if found is None or (kind == pa.int64() and found.values_V.type != kind):
+        return None
+    marks, style, values = rules.marks, found.style, found.values_V
+    style = replace(
+        style,
+        decimal=None if style.decimal == marks.decimal else style.decimal,
+        thousands=None if style.thousands == marks.thousands else style.thousands,
+    )
+    if kind is not None and values.type != kind:
+        values, style = values.cast(kind), replace(style, short=True)
+    return words.typed(values, style)
+
+
 def loose_integers(words: ColumnWords, rules: CsvRules) -> Typed | None:
     """Return whole numbers, leading zeros or not, where the recipe says the kind."""
     if not all_match(words, r"^-?[0-9]{1,18}$"):
         return integers(words, rules)
     return words.typed(pc.cast(words.texts, pa.int64()), Style())
+
+
+def whole_floats(words: ColumnWords, rules: CsvRules) -> Typed | None:
+    """Return floats such as 1.0 as the whole numbers that they are; None where one has a rest."""
+    found = floats(words, rules)
+    if found is None:
+        return None
+    numbers = found.values_U
+    if not pc.all(pc.equal(pc.floor(numbers), numbers), min_count=0).as_py():
+        return None
+    style = replace(found.style, decimals=found.style.decimals or 1, stored=str(numbers.type))
+    return replace(found, values_U=numbers.cast(pa.int64()), style=style)
 
 
 def booleans(words: ColumnWords, pairs: Sequence[tuple[str, str]]) -> Typed | None:
@@ -404,7 +406,9 @@ def dates(words: ColumnWords, found: Parsed) -> Typed:
             f"source.csv.date_format, for example to {found.format!r}, or give the column the "
             "kind category in source.columns if these are no dates."
         )
-        raise SourceError(msg)
+        why = f"a guess: the dates of {words.column.name} read equally well as {readings}"
+        first = Proposal(setting="source.csv.date_format", value=found.format, why=why)
+        raise AmbiguousDatesError(msg, proposals=[first])
     micros, format_ = pa.array(found.micros_N), found.format
     style = Style(format=format_)
     if not has_date(format_):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from storage.sources.tables.csv_dates import DAY_US, SECOND_US, has_time, parse, write
 from storage.sources.tables.csv_file import first_record, read_fields, rewritten
-from storage.sources.tables.csv_numbers import Marks, plain_texts
+from storage.sources.tables.csv_numbers import DIGITS, Marks, plain_texts
 from storage.sources.tables.dialect import Dialect, Style
 
 _BATCH_ROWS: Final = 65_536
@@ -70,10 +70,11 @@ def _fields(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
     """Return the texts of a column, quoted where they need it, and its null word."""
     if pa.types.is_null(column.type):
         return pa.array([style.null] * len(column), pa.string())
-    return pc.fill_null(_quoted(_texts(column, dialect, style), dialect, style), style.null)
+    return pc.fill_null(_quoted(texts_of(column, dialect, style), dialect, style), style.null)
 
 
-def _texts(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+def texts_of(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
+    """Return N values as texts in the column's style, nulls as nulls."""
     kind = column.type
     if pa.types.is_temporal(kind):
         return _moments(column, style)
@@ -116,12 +117,69 @@ def offset_s(kind: pa.DataType) -> int:
 
 
 def _numbers(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
-    """Return whole numbers, floats and decimals, with the marks of the dialect."""
+    """Return whole numbers, floats and decimals, with the marks and the affixes of the column."""
     texts = pc.cast(column, pa.string())
-    if pa.types.is_floating(column.type):
+    if style.formatted:
+        texts = _without_exponent(texts)
+    if (pa.types.is_floating(column.type) and not style.short) or style.decimals:
         texts = _with_decimals(texts, style.decimals)
-    texts = pc.replace_substring(texts, ".", dialect.decimal)
-    return _grouped(texts, dialect.thousands) if style.grouped and dialect.thousands else texts
+    marks = marks_of(dialect, style)
+    texts = pc.replace_substring(texts, ".", marks.decimal)
+    texts = _grouped(texts, marks.thousands) if style.grouped and marks.thousands else texts
+    if style.affixes is None and style.negative is None:
+        return texts
+    (before, after), (minus, plus) = _affixes(style)
+    bare = pc.replace_substring_regex(texts, "^-", "")
+    below = pc.binary_join_element_wise(minus, bare, plus, "")
+    above = pc.binary_join_element_wise(before, bare, after, "")
+    return pc.if_else(pc.starts_with(texts, "-"), below, above)
+
+
+def _without_exponent(texts: pa.Array) -> pa.Array:
+    """Write large and small floats out: 12000000000 for 1.2e+10."""
+    short = pc.match_substring(texts, "e")
+    if not pc.any(short).as_py():
+        return texts
+    numbers = texts.filter(pc.fill_null(short, False)).to_pylist()
+    full = [np.format_float_positional(float(number), trim="-") for number in numbers]
+    return pc.replace_with_mask(texts, pc.fill_null(short, False), pa.array(full))
+
+
+def marks_of(dialect: Dialect, style: Style) -> Marks:
+    """Return the marks of a column's numbers: its own, else those of the file."""
+    decimal = style.decimal or dialect.decimal
+    of_file = None if dialect.thousands == decimal else dialect.thousands
+    return Marks(decimal=decimal, thousands=style.thousands or of_file)
+
+
+def _affixes(style: Style) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return what stands around the digits of other and of negative numbers."""
+    before, after = style.affixes or ("", "")
+    return (before, after), style.negative or (f"-{before}", after)
+
+
+def _without_affixes(texts: pa.Array, style: Style) -> pa.Array:
+    """Return numbers with a plain minus sign and nothing else around their digits.
+
+    Raises:
+        ValueError: a text has not what stands around every number.
+    """
+    if style.affixes is None and style.negative is None:
+        return texts
+    bare = pa.nulls(len(texts), pa.string())
+    for (before, after), sign in zip(_affixes(style), ("", "-"), strict=True):
+        pattern = f"^{quote_regex(before)}(?P<digits>{DIGITS}){quote_regex(after)}$"
+        digits = pc.struct_field(pc.extract_regex(texts, pattern), "digits")
+        bare = pc.coalesce(bare, pc.binary_join_element_wise(sign, digits, ""))
+    if bare.null_count != texts.null_count:
+        msg = f"a field is no number as {style.affixes or style.negative}"
+        raise ValueError(msg)
+    return bare
+
+
+def quote_regex(text: str) -> str:
+    """Return the regular expression of RE2 that matches exactly this text."""
+    return "".join(f"\\x{{{ord(character):x}}}" for character in text)
 
 
 def _with_decimals(texts: pa.Array, decimals: int | None) -> pa.Array:
@@ -198,7 +256,7 @@ def read_rows(data: bytes, schema: pa.Schema, dialect: Dialect) -> pa.Table:
         msg = f"the header is {', '.join(texts.column_names)}, not {', '.join(wanted)}"
         raise ValueError(msg)
     columns = [
-        _typed(column.combine_chunks(), field.type, dialect, dialect.style(field.name))
+        values_of(column.combine_chunks(), field.type, dialect, dialect.style(field.name))
         for column, field in zip(texts.columns, schema, strict=True)
     ]
     return pa.table(columns, schema=schema.remove_metadata())
@@ -227,7 +285,12 @@ def read_texts(data: bytes, dialect: Dialect) -> pa.Table:
     return table.select(range(kept)).rename_columns(titles[:kept])
 
 
-def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -> pa.Array:
+def values_of(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -> pa.Array:
+    """Return the values that `texts_of` wrote; the null word and nulls are nulls.
+
+    Raises:
+        ValueError: a text is something else (also `ArrowInvalid`).
+    """
     if style.null:
         missing = pc.equal(texts, style.null)
         texts = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
@@ -239,9 +302,10 @@ def _typed(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style) -
         return _read_booleans(texts, style)
     if pa.types.is_null(kind):
         return pa.nulls(len(texts)) if texts.null_count == len(texts) else texts.cast(kind)
-    return plain_texts(texts, Marks(decimal=dialect.decimal, thousands=dialect.thousands)).cast(
-        kind
-    )
+    plain = plain_texts(_without_affixes(texts, style), marks_of(dialect, style))
+    if pa.types.is_integer(kind) and style.decimals:
+        plain = pc.replace_substring_regex(plain, r"\.0+$", "")
+    return plain.cast(kind)
 
 
 def _read_booleans(texts: pa.Array, style: Style) -> pa.Array:

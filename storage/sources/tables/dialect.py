@@ -42,6 +42,24 @@ class Style:
     """Every number is written with this many decimals."""
     grouped: bool = False
     """Whole numbers are written with the thousands mark."""
+    affixes: tuple[str, str] | None = None
+    """What stands before and after the digits of every number, such as `$` and nothing."""
+    negative: tuple[str, str] | None = None
+    """The same of negative numbers, such as `(` and `)`; None = a minus sign before all."""
+    decimal: str | None = None
+    """The mark before the fraction where it is not that of the file."""
+    thousands: str | None = None
+    """The thousands mark where it is not that of the file."""
+    short: bool = False
+    """Numbers without a fraction are written without a decimal mark."""
+    stored: str | None = None
+    """The Arrow type of the source, such as `string`, where records have another; formats with
+    types write it again."""
+
+    @property
+    def formatted(self) -> bool:
+        """Whether the source's cells are more than plain values of the records' type."""
+        return not (self.affixes is None and self.negative is None and self.stored is None)
 
 
 PLAIN: Final = Style()
@@ -68,6 +86,8 @@ class Dialect:
     thousands: str | None = None
     styles: Mapping[str, Style] = field(default_factory=dict)
     """Column → how its values are written; columns that are not here are written plainly."""
+    csv: bool = True
+    """Whether the source is CSV; else it has types, and only its texts are written in styles."""
 
     def style(self, column: str) -> Style:
         """Return how the values of a column are written."""
@@ -84,7 +104,7 @@ class Dialect:
         return {name: style.format for name, style in self.styles.items() if style.format}
 
     def describe(self) -> str:
-        """Return one line for a person."""
+        """Return one line on the files of CSV for a person."""
         parts = [f"delimiter {_named(self.delimiter)}", f"encoding {self.encoding}"]
         if self.decimal != ".":
             parts.append(f"decimal {self.decimal!r}")
@@ -94,17 +114,29 @@ class Dialect:
             parts.append(f"quote {self.quote!r}")
         if self.nulls:
             parts.append(f"nulls {_listed([repr(word) for word in self.nulls])}")
+        return f"CSV: {', '.join([*parts, *self.describe_columns()])}"
+
+    def describe_columns(self) -> list[str]:
+        """Return what dates and numbers look like, as parts of a line for a person."""
+        parts = []
         by_format: dict[str, list[str]] = {}
         for name, format_ in self.date_formats.items():
             by_format.setdefault(in_words(format_), []).append(repr(name))
         for words, names in by_format.items():
             what = "dates" if "day" in words or "%" in words else "times"
             parts.append(f"{what} {words} in {_few(names)}")
-        return f"CSV: {', '.join(parts)}"
+        by_sign: dict[str, list[str]] = {}
+        for name, style in self.styles.items():
+            if style.affixes is not None:
+                by_sign.setdefault(f"{style.affixes[0]}9{style.affixes[1]}", []).append(repr(name))
+        parts += [f"numbers as {sign!r} in {_few(names)}" for sign, names in by_sign.items()]
+        return parts
 
     def to_json(self) -> bytes:
         """Return JSON; equal dialects give equal bytes, as columns are in order."""
         plain = dict(sorted({"schema": SCHEMA, **asdict(self)}.items()))
+        if self.csv:
+            del plain["csv"]
         plain["styles"] = {
             name: {key: value for key, value in asdict(style).items() if value != _DEFAULTS[key]}
             for name, style in self.styles.items()

@@ -19,6 +19,7 @@ from storage.records.schema import Column, Kind
 from storage.sources.builder import listed
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.csv_dates import find_format
+from storage.sources.tables.standards import standard_form
 from storage.sources.tables.text_patterns import (
     FALLBACK,
     loose_shape,
@@ -26,6 +27,7 @@ from storage.sources.tables.text_patterns import (
     shown_shape,
     words_of_name,
 )
+from storage.sources.tables.types import left_out
 
 MANY_LEVELS: Final = 100
 """A category with so many values is said to have many."""
@@ -98,7 +100,7 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
         finding = _finding(name, column, one, config.uri)
         if finding.note:
             notes.append(f"the column {name!r} {finding.note}")
-        if finding.kind == "text" and one.text == "drop":
+        if one.text == "drop":
             dropped.append(name)
         elif finding.kind == "text" and one.text == "refuse":
             refused.append((name, finding))
@@ -107,7 +109,7 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
     if refused:
         raise _refusal(refused, config.uri)
     if dropped:
-        notes.append(f"left out as free text: {listed(dropped)}")
+        notes.append(f"left out as the recipe says: {listed(dropped)}")
     return Inferred(columns=tuple(columns), dropped=tuple(dropped), notes=tuple(notes))
 
 
@@ -124,16 +126,17 @@ def _by_name(
 
 
 def _finding(name: str, column: pa.ChunkedArray, given: ColumnConfig, uri: str) -> Finding:
-    if given.kind == "auto":
+    kind = given.asked_kind
+    if kind == "auto" or (given.kind == "auto" and not pa.types.is_string(column.type)):
         return infer_kind(name, column)
-    problem = check_kind(column, given.kind)
+    problem = check_kind(column, kind)
     if problem is not None:
         msg = (
-            f"The column {name!r} of the source {uri!r} cannot be {given.kind!r}: {problem}; set "
+            f"The column {name!r} of the source {uri!r} cannot be {kind!r}: {problem}; set "
             "another kind in source.columns, or auto."
         )
         raise SourceError(msg)
-    return Finding(kind=given.kind, why="as the recipe says")
+    return Finding(kind=kind, why="as the recipe says")
 
 
 def _column(
@@ -144,21 +147,25 @@ def _column(
         pattern = key_pattern(column, min_group)
     elif finding.kind == "text":
         texts = [text for text in column.drop_null().slice(0, _PATTERN_ROWS).to_pylist() if text]
-        pattern = pattern_of(texts, min_group) if texts else FALLBACK
+        standard = standard_form(texts, min_group)
+        pattern = standard or (pattern_of(texts, min_group) if texts else FALLBACK)
     return Column(
         name=name, kind=finding.kind, why=finding.why, vocabulary=given.vocabulary, form=pattern
     )
 
 
 def _refusal(refused: Sequence[tuple[str, Finding]], uri: str) -> SourceError:
-    names = [name for name, _ in refused]
-    several = f" (also {listed(names[1:])})" if len(names) > 1 else ""
-    name, finding = refused[0]
+    named = "; ".join(f"{name!r} is free text, {finding.why}" for name, finding in refused)
+    columns = "columns" if len(refused) > 1 else "column"
+    entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name, _ in refused)
     return SourceError(
-        f"The column {name!r} of the source {uri!r} is free text, {finding.why}{several}, which is "
-        f"not synthesized; say in source.columns: [{{name: {name}, text: drop}}] to leave it out, "
-        "text: pattern to fill it with letters and digits of its form, or kind: category if its "
-        "values do repeat."
+        f"The source {uri!r} has {columns} of free text, which is not synthesized: {named}; say in "
+        f"source.columns: [{entries}] to leave it out, text: pattern to fill it with letters and "
+        "digits of its form, or kind: category if its values do repeat.",
+        proposals=[
+            left_out(name, f"{finding.why}; text: pattern fills it by its form")
+            for name, finding in refused
+        ],
     )
 
 
@@ -194,6 +201,9 @@ def key_pattern(column: pa.ChunkedArray, min_group: int) -> str:
     wanted = max(_SPARE * len(column), _LEAST_CAPACITY)
     if not pa.types.is_integer(column.type):
         texts = _sample(column)
+        standard = standard_form(texts, min_group)
+        if standard is not None:
+            return standard
         pattern = pattern_of(texts, min_group)
         grows = len({len(text) for text in texts}) > 1
         return _GROWING.sub("9" * len(str(wanted)), pattern) if grows else pattern
@@ -233,7 +243,7 @@ def _texts(column: pa.ChunkedArray, distinct: int) -> Finding:
     if distinct == rows and not column.null_count and not dates and _are_keys(present):
         return Finding(kind="key", why="texts of one form, all different")
     wordy = words >= _WORDY and distinct / rows > _DIFFERENT
-    note = "holds dates that are stored as text; store them as dates" if dates else None
+    note = "holds dates that are not all written in one way, and stay text" if dates else None
     if repeated >= _REPEATED and not wordy:
         many = ", a category of many" if distinct >= MANY_LEVELS else ""
         return Finding(

@@ -14,10 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.sources.builder import ParquetSource, Source, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
-from storage.sources.tables.types import plain_table, unified
+from storage.sources.tables.types import (
+    flat_schema,
+    flat_table,
+    left_out,
+    plain_table,
+    stored_types,
+    unified,
+)
 
 _INDEX: Final = re.compile(r"__index_level_\d+__")
 """How pandas calls an index without a name that it stores."""
@@ -35,6 +43,8 @@ class TableRead:
     """What goes along in the schema of the records, such as the dialect of CSV."""
     path_parts: frozenset[str] = frozenset()
     """Columns that are parts of paths and divide the rows, nothing more."""
+    stored: Mapping[str, str] = field(default_factory=dict)
+    """Columns whose type in the source is another than in the table → that type."""
 
 
 class TableSource(Source):
@@ -49,6 +59,10 @@ class TableSource(Source):
     @abstractmethod
     def schema(self) -> pa.Schema:
         """Return names and types as the source holds them; CSV files are read for it."""
+
+    def names(self) -> list[str]:
+        """Return what a recipe may call a column of the source."""
+        return list(self.schema().names)
 
     @abstractmethod
     def read(self) -> TableRead:
@@ -69,9 +83,7 @@ class TableSource(Source):
 
 def dropped_columns(config: SourceConfig) -> frozenset[str]:
     """Return the columns that the recipe leaves out whatever they hold."""
-    return frozenset(
-        column.name for column in config.columns if column.kind == "text" and column.text == "drop"
-    )
+    return frozenset(column.name for column in config.columns if column.text == "drop")
 
 
 def unread_columns(config: SourceConfig) -> frozenset[str]:
@@ -94,27 +106,39 @@ class ParquetTable(TableSource, ParquetSource):
         return frozenset(self._of_paths) - {*self._paths.names}
 
     def schema(self) -> pa.Schema:
-        """Return the first file's, and the columns that the paths say."""
-        schema = self._files.schema
+        """Return the first file's, fields of structs as columns, and what the paths say."""
+        schema = flat_schema(self._files.schema)
         for name in self._of_paths:
             schema = schema.append(pa.field(name, self._paths.type(name)))
         return schema
 
+    def names(self) -> list[str]:
+        """Return the columns, and the structs that they are fields of."""
+        return list(dict.fromkeys([*self.schema().names, *self._files.schema.names]))
+
+    def column_type(self, name: str) -> pa.DataType:
+        """Return the type as the source holds it."""
+        return TableSource.column_type(self, name)
+
     def read(self) -> TableRead:
         """Return the rows of all files, with plain types."""
-        schema = self._files.schema
-        index = [name for name in schema.names if _INDEX.fullmatch(name)]
-        names = [name for name in schema.names if name not in {*self._dropped, *index}]
+        names = self._files.schema.names
+        index = [name for name in names if _INDEX.fullmatch(name)]
+        names = [name for name in names if name not in {*self._dropped, *index}]
         notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
-        tables, places = [], []
+        tables, places, stored = [], [], dict[str, str]()
         for key, footer in self._files.footers.items():
             if footer.rows:
-                table, more = plain_table(self._read(key, names), self.uri)
+                flat, more = flat_table(self._read(key, names))
+                flat = flat.drop_columns([n for n in flat.column_names if n in self._dropped])
+                stored = stored_types(flat.schema)
+                table, others = plain_table(flat, self.uri)
                 tables.append(table)
                 places.append(repr(key))
-                notes += more
+                notes += [*more, *others]
         table, more = unified(tables, places, self.uri)
-        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *more])))
+        notes = list(dict.fromkeys([*notes, *more]))
+        return TableRead(table=table, notes=tuple(notes), stored=stored)
 
     def _read(self, key: str, names: list[str]) -> pa.Table:
         have = set(self._files.footers[key].schema.names)
@@ -128,6 +152,9 @@ class ParquetTable(TableSource, ParquetSource):
                 value = self._paths.value(name, key)
                 table = table.append_column(name, pa.repeat(value, len(table)))
         return table
+
+    def _known_columns(self) -> list[str]:
+        return list(self.schema().names)
 
 
 def check_distinct_names(uri: str, names: Sequence[str]) -> None:
@@ -200,21 +227,35 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
             "table needs at least two; name another source, or for CSV set source.csv.delimiter."
         )
         raise SourceError(msg)
-    empty = [
-        name
-        for name, column in zip(table.column_names, table.columns, strict=True)
-        if column.null_count == len(column)
-    ]
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    empty = [name for name, column in columns.items() if column.null_count == len(column)]
+    infinite = infinite_values(table)
+    sentences = []
     if empty:
-        msg = (
+        entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name in empty)
+        sentences.append(
             f"The source {config.uri!r} has no value in {listed(empty)}, where all rows are "
-            f"null; leave it out with source.columns: [{{name: {empty[0]}, kind: text, "
-            "text: drop}]."
+            f"null; leave it out with source.columns: [{entries}]."
         )
-        raise SourceError(msg)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_floating(column.type):
-            _check_finite(config.uri, name, column)
+    for name, count in infinite.items():
+        sentences.append(
+            f"The column {name!r} of the source {config.uri!r} has {count} infinite values; "
+            "replace them by numbers, leave them empty, or leave it out with text: drop."
+        )
+    if sentences:
+        proposals = [left_out(name, "no value in any row") for name in empty]
+        proposals += [left_out(n, f"{count} infinite values") for n, count in infinite.items()]
+        raise SourceError(" ".join(sentences), proposals=proposals)
+
+
+def infinite_values(table: pa.Table) -> dict[str, int]:
+    """Return the columns of floats that hold infinite values, and how many."""
+    counts = {
+        name: pc.sum(pc.is_inf(column)).as_py() or 0
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if pa.types.is_floating(column.type)
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def check_label(config: SourceConfig, table: pa.Table) -> None:
@@ -232,7 +273,7 @@ def check_label(config: SourceConfig, table: pa.Table) -> None:
             f"{column.type}; store classes as text, whole numbers or booleans, quantities as "
             "numbers, or set source.label to null."
         )
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=[no_label(f"{config.label} is {column.type}")])
     values = pc.unique(column.drop_null())
     if len(values) < 2:
         msg = (
@@ -240,14 +281,9 @@ def check_label(config: SourceConfig, table: pa.Table) -> None:
             "rows, so there is nothing to tell apart; name another column or set source.label to "
             "null."
         )
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=[no_label(f"{config.label} has one value in all rows")])
 
 
-def _check_finite(uri: str, name: str, column: pa.ChunkedArray) -> None:
-    count = pc.sum(pc.is_inf(column)).as_py() or 0
-    if count:
-        msg = (
-            f"The column {name!r} of the source {uri!r} has {count} infinite values; replace them "
-            "by numbers or leave them empty."
-        )
-        raise SourceError(msg)
+def no_label(why: str) -> Proposal:
+    """Return the proposal to do without a label."""
+    return Proposal(setting="source.label", value=None, why=why)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.records.schema import Column, Constraint
+from storage.sources.tables.standards import is_card, is_iban
 from storage.sources.tables.text_patterns import words_of_name
 
 _SAMPLE_VALUES: Final = 2000
@@ -33,6 +34,7 @@ MOST_SHOWN: Final = 12
 _SAMPLE_ROWS: Final = 2000
 _MOST_COLUMNS: Final = 60
 _MOST_ADDENDS: Final = 25
+_HEAD_ROWS: Final = 40
 _MOST_LEVELS: Final = 5000
 _FEWEST_ROWS: Final = 100
 _SURE_ROWS: Final = 1000
@@ -45,7 +47,8 @@ _HINTS: Final = (
     ("lower", "upper"), ("first", "last"), ("net", "gross"), ("birth", "death"), ("open", "close"),
     ("created", "updated"), ("order", "ship"), ("ordered", "shipped"), ("shipped", "delivered"),
     ("admission", "discharge"), ("von", "bis"), ("beginn", "ende"), ("netto", "brutto"),
-    ("pickup", "dropoff"), ("departure", "arrival"), ("debut", "fin"),
+    ("pickup", "dropoff"), ("departure", "arrival"), ("debut", "fin"), ("submitted", "due"),
+    ("issued", "due"), ("invoice", "due"), ("opened", "closed"), ("hired", "left"),
 )  # fmt: skip
 
 
@@ -80,7 +83,9 @@ def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]
 def suggest_constraints(table: pa.Table, columns: Sequence[Column]) -> tuple[Suggestion, ...]:
     """Return what holds in every row and would hardly do so by chance."""
     kinds = {column.name: column.kind for column in columns if column.name in table.column_names}
-    sums = _sums(table, [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")])
+    numbers = [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")]
+    sums = _sums(table, numbers)
+    sums += _sums_of_three(table, numbers, {total.columns[0] for total, _ in sums})
     totals = {total.columns[0] for total, _ in sums}
     return (
         *_combinations(table, [n for n, kind in kinds.items() if kind == "category"]),
@@ -163,11 +168,37 @@ def _sums(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
     return found[:MOST_SHOWN]
 
 
-def _adds_up(
-    total_N: NDArray[np.float64], one_N: NDArray[np.float64], other_N: NDArray[np.float64]
-) -> bool:
+def _sums_of_three(
+    table: pa.Table, names: Sequence[str], known: Collection[str]
+) -> list[Suggestion]:
+    """Return totals of three other columns, for columns that are no total of two."""
+    values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
+    values = {
+        n: v for n, v in values.items() if np.nanstd(v) > 0 and np.nanmean(v != 0) >= _OVERLAP
+    }
+    if len(values) < 4:
+        return []
+    head = np.stack([column[:_HEAD_ROWS] for column in values.values()])
+    order, found = list(values), []
+    for place, total in enumerate(order):
+        parts = [number for number in range(len(order)) if number != place]
+        for one, other in itertools.combinations([] if total in known else parts, 2):
+            rest = head[place] - head[one] - head[other]
+            last = head[other + 1 :]
+            error = np.abs(last - rest) > _EXACT * (1 + np.abs(head[place]))
+            for third in (np.flatnonzero(~error.any(axis=1)) + other + 1).tolist():
+                addends = [order[number] for number in (one, other, third)]
+                if third != place and _adds_up(values[total], *(values[n] for n in addends)):
+                    why = (
+                        f"{total} is {', '.join(addends[:2])} and {addends[2]} together in all rows"
+                    )
+                    found.append(_suggestion("sum", (total, *addends), why))
+    return found[:MOST_SHOWN]
+
+
+def _adds_up(total_N: NDArray[np.float64], *parts: NDArray[np.float64]) -> bool:
     for rows in (slice(0, _FEWEST_ROWS), slice(0, _SAMPLE_ROWS), slice(None)):
-        error = total_N[rows] - one_N[rows] - other_N[rows]
+        error = total_N[rows] - sum(part[rows] for part in parts)
         known = ~np.isnan(error)
         scale = 1 + np.abs(total_N[rows][known])
         if not known.any() or (np.abs(error[known]) > _EXACT * scale).any():
@@ -176,26 +207,41 @@ def _adds_up(
 
 
 def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]:
-    """Return pairs of which one is never larger, those whose names say so first."""
+    """Return pairs of which one is never larger, those whose names say so first.
+
+    Of moments the days are compared where one is a date, or where only they are in order.
+    """
     families = ({"integer", "float", "decimal"}, {"date", "timestamp"})
-    found: list[tuple[bool, str, str]] = []
+    found: dict[tuple[str, str], tuple[bool, bool]] = {}
     for family in families:
         names = [name for name, kind in kinds.items() if kind in family][:_MOST_COLUMNS]
         values = {name: _numbers(table.column(name)) for name in names}
+        moments = "date" in family
+        by_day = {name: _days(table.column(name)) for name in names} if moments else {}
         for low, high in itertools.permutations(names, 2):
             hinted = _hinted(low, high)
-            if _below(values[low], values[high], hinted=hinted):
-                found.append((hinted, low, high))
-    kept = _without_implied({(low, high) for _, low, high in found})
-    found = [one for one in found if one[1:] in kept]
-    found.sort(key=lambda one: not one[0])
-    reasons = {True: ", as the names say", False: ", though their ranges overlap"}
-    return [
-        _suggestion(
-            "inequality", (low, high), f"{low} is at most {high} in all rows{reasons[hinted]}"
-        )
-        for hinted, low, high in found[:MOST_SHOWN]
-    ]
+            mixed = moments and kinds[low] != kinds[high]
+            if not mixed and _below(values[low], values[high], hinted=hinted):
+                found[low, high] = hinted, False
+            elif moments and _below(by_day[low], by_day[high], hinted=hinted):
+                found[low, high] = hinted, True
+    order = sorted(_without_implied(found), key=lambda pair: not found[pair][0])
+    return [_inequality(pair, kinds, *found[pair]) for pair in order[:MOST_SHOWN]]
+
+
+def _inequality(
+    pair: tuple[str, str],
+    kinds: Mapping[str, str],
+    hinted: bool,  # noqa: FBT001 - of the pair
+    by_day: bool,  # noqa: FBT001 - of the pair
+) -> Suggestion:
+    """Return the suggestion on a pair; days are said where they do not follow from the kinds."""
+    low, high = pair
+    reason = ", as the names say" if hinted else ", though their ranges overlap"
+    days = ", by whole days" if by_day else ""
+    said = {"whole_days": True} if by_day and kinds[low] == kinds[high] else {}
+    constraint = Constraint(kind="inequality", columns=pair, **said)
+    return constraint, f"{low} is at most {high} in all rows{days}{reason}"
 
 
 def _below(low_N: NDArray[np.float64], high_N: NDArray[np.float64], *, hinted: bool) -> bool:
@@ -212,14 +258,26 @@ def _below(low_N: NDArray[np.float64], high_N: NDArray[np.float64], *, hinted: b
     return hinted or bool((low[known] > mixed).mean() >= _OVERLAP)
 
 
-def _without_implied(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Leave out a <= c where a <= b and b <= c are there."""
+def _without_implied(
+    pairs: Mapping[tuple[str, str], tuple[bool, bool]],
+) -> list[tuple[str, str]]:
+    """Leave out a <= c where a <= b and b <= c are there; days alone do not imply moments.
+
+    Args:
+        pairs: low and high, to whether the names say it and whether only the days are in order.
+    """
     names = {name for pair in pairs for name in pair}
-    return {
-        (low, high)
-        for low, high in pairs
-        if not any((low, between) in pairs and (between, high) in pairs for between in names)
-    }
+
+    def implied(low: str, high: str) -> bool:
+        steps = [((low, between), (between, high)) for between in names]
+        return any(
+            one in pairs
+            and other in pairs
+            and (pairs[low, high][1] or not (pairs[one][1] or pairs[other][1]))
+            for one, other in steps
+        )
+
+    return [pair for pair in pairs if not implied(*pair)]
 
 
 def _hinted(low: str, high: str) -> bool:
@@ -256,14 +314,20 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return values
 
 
+def _days(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return the days of moments in their own zone; NaN for what is missing."""
+    if pa.types.is_timestamp(column.type):
+        local = pc.local_timestamp(column) if column.type.tz else column
+        column = pc.floor_temporal(local, unit="day")
+    return _numbers(pc.cast(column, pa.date32()))
+
+
 def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:
     return Constraint(kind=kind, columns=columns), why
 
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 _PHONE: Final = re.compile(r"(\+|00?|\()[0-9][0-9 ()/.-]{6,20}")
-_IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
-_CARD: Final = re.compile(r"[0-9]{4}([ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}")
 _IPV4: Final = re.compile(r"([0-9]{1,3}\.){3}[0-9]{1,3}")
 _IPV6: Final = re.compile(r"(?=.*::|(.*:){7})[0-9A-Fa-f:]{3,39}")
 _SOCIAL: Final = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
@@ -322,30 +386,6 @@ def _can_be(what: str, kind: pa.DataType) -> bool:
     return not pa.types.is_boolean(kind)
 
 
-def passes_luhn(digits: str) -> bool:
-    """Return whether a number has the check digit of payment cards (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        doubled = int(digit) * (1 + place % 2)
-        total += doubled - 9 * (doubled > 9)
-    return total % 10 == 0
-
-
-def passes_iban(text: str) -> bool:
-    """Return whether an account number has the check digits of ISO 13616."""
-    turned = text[4:] + text[:4]
-    return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
-
-
-def _is_card(text: str) -> bool:
-    return _CARD.fullmatch(text) is not None and passes_luhn(re.sub("[ -]", "", text))
-
-
-def _is_iban(text: str) -> bool:
-    plain = text.replace(" ", "")
-    return _IBAN.fullmatch(plain) is not None and passes_iban(plain)
-
-
 def _is_ip(text: str) -> bool:
     if _IPV4.fullmatch(text):
         return all(int(part) < 256 for part in text.split("."))
@@ -354,8 +394,8 @@ def _is_ip(text: str) -> bool:
 
 _TESTS: Final[Sequence[tuple[str, Callable[[str], object]]]] = (
     ("e-mail addresses", _EMAIL.fullmatch),
-    ("bank accounts", _is_iban),
-    ("card numbers", _is_card),
+    ("bank accounts", is_iban),
+    ("card numbers", is_card),
     ("addresses of machines", _is_ip),
     ("official numbers of persons", _SOCIAL.fullmatch),
     ("telephone numbers", _PHONE.fullmatch),

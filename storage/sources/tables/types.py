@@ -9,6 +9,9 @@
 | milliseconds since the epoch as a date | date32 |
 | timestamps in any unit | microseconds |
 | times in seconds, in nanoseconds | milliseconds, microseconds |
+| bytes that are UTF-8 | string, and bytes again in shards |
+| durations | whole numbers of their unit, and durations again in shards |
+| structs | a column `a.b` for every field `b` of `a` |
 | NaN | null |
 
 Whole numbers, floats, decimals, booleans, dates and times otherwise stay as they are.
@@ -20,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.sources.builder import listed
 
 _DECIMAL_DIGITS = 38
@@ -35,7 +39,11 @@ def plain_type(kind: pa.DataType) -> pa.DataType | None:
         return pa.decimal128(min(kind.precision, _DECIMAL_DIGITS), kind.scale)
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", kind.tz)
-    if pa.types.is_duration(kind) or pa.types.is_interval(kind):
+    if pa.types.is_duration(kind):
+        return pa.int64()
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.string()
+    if pa.types.is_interval(kind):
         return None
     simple = pa.types.is_string(kind) or pa.types.is_null(kind) or pa.types.is_primitive(kind)
     return _LIKE.get(kind, kind) if simple else None
@@ -49,34 +57,74 @@ _LIKE = {
 }
 
 
+def stored_types(schema: pa.Schema) -> dict[str, str]:
+    """Return the columns that shards hold in another type than records do: name → that type."""
+    tests = (pa.types.is_duration, pa.types.is_binary)
+    return {f.name: str(f.type) for f in schema if any(test(f.type) for test in tests)}
+
+
+def flat_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with a field `a.b` for every field `b` of a struct `a`."""
+    while any(pa.types.is_struct(field.type) for field in schema):
+        schema = schema.empty_table().flatten().schema
+    return schema
+
+
+def flat_table(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Return the table with a column for every field of a struct, and what to say of it."""
+    structs = [field.name for field in table.schema if pa.types.is_struct(field.type)]
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
+    notes = [f"the fields of {name!r} are columns, called {name}.…" for name in structs]
+    return table, notes
+
+
 def plain_table(table: pa.Table, uri: str) -> tuple[pa.Table, list[str]]:
     """Return the table with plain types and nulls instead of NaN, and what to say of it.
 
     Raises:
-        SourceError: a column is nested or binary, or a value does not fit the plain type.
+        SourceError: columns are nested, or hold bytes that are no text, or a value does not fit
+            the plain type.
     """
-    refused = [field for field in table.schema if plain_type(field.type) is None]
-    if refused:
-        shown = ", ".join(f"{field.name!r} ({field.type})" for field in refused)
-        msg = (
-            f"The source {uri!r} has columns that are neither encoded images nor values of a "
-            f"table: {shown}; leave them out with source.columns: [{{name: {refused[0].name}, "
-            "kind: text, text: drop}]."
-        )
-        raise SourceError(msg)
-    columns, nan = [], []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        plain = _cast(column, plain_type(column.type), name, uri)
+    refused, columns, nan, errors = [], [], [], []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        kind = plain_type(field.type)
+        try:
+            plain = None if kind is None else _cast(column, kind, field.name, uri)
+        except SourceError as error:
+            errors.append(error)
+            continue
+        if plain is None:
+            refused.append(field)
+            continue
         if pa.types.is_floating(plain.type) and pc.any(pc.is_nan(plain)).as_py():
-            nan.append(name)
+            nan.append(field.name)
             plain = pc.if_else(pc.is_nan(plain), pa.scalar(None, plain.type), plain)
-        columns.append(plain)
+        columns.append((field.name, plain))
+    if refused:
+        errors.insert(0, _refusal(refused, uri))
+    if errors:
+        proposals = [proposal for error in errors for proposal in error.proposals]
+        raise SourceError(" ".join(map(str, errors)), proposals=proposals)
     notes = [f"NaN is read as a missing value, in {listed(nan)}."] if nan else []
-    fields = [
-        pa.field(name, column.type)
-        for name, column in zip(table.column_names, columns, strict=True)
-    ]
-    return pa.table(columns, schema=pa.schema(fields)), notes
+    fields = [pa.field(name, column.type) for name, column in columns]
+    return pa.table([column for _, column in columns], schema=pa.schema(fields)), notes
+
+
+def _refusal(fields: Sequence[pa.Field], uri: str) -> SourceError:
+    shown = ", ".join(f"{field.name!r} ({field.type})" for field in fields)
+    entries = ", ".join(f"{{name: {field.name}, kind: text, text: drop}}" for field in fields)
+    return SourceError(
+        f"The source {uri!r} has columns that are neither encoded images nor values of a "
+        f"table: {shown}; leave them out with source.columns: [{entries}].",
+        proposals=[left_out(f.name, f"of type {f.type}, no values of a table") for f in fields],
+    )
+
+
+def left_out(name: str, why: str) -> Proposal:
+    """Return the proposal to leave a column out."""
+    value = {"name": name, "kind": "text", "text": "drop"}
+    return Proposal(setting="source.columns", value=value, why=f"left out: {why}")
 
 
 def unified(
@@ -123,18 +171,26 @@ def _together(columns: Sequence[pa.ChunkedArray]) -> pa.DataType | None:
 
 
 def _cast(
-    column: pa.ChunkedArray, kind: pa.DataType | None, name: str, uri: str
-) -> pa.ChunkedArray:
+    column: pa.ChunkedArray, kind: pa.DataType, name: str, uri: str
+) -> pa.ChunkedArray | None:
+    """Return the column as a plain type; None for bytes that are no text."""
     if column.type == kind:
         return column
+    stored = column.type
+    if pa.types.is_dictionary(stored) or pa.types.is_run_end_encoded(stored):
+        stored = stored.value_type
     try:
         if pa.types.is_run_end_encoded(column.type):
             column = pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks])
         fine = pa.types.is_timestamp(column.type) or pa.types.is_time(column.type)
         return column.cast(kind, safe=not (fine and column.type.unit == "ns"))
     except pa.ArrowInvalid as error:
+        if pa.types.is_string(kind):
+            return None
         msg = (
-            f"The column {name!r} of the source {uri!r} is {column.type}, and a value of it does "
-            f"not fit {kind} ({str(error).splitlines()[0]}); correct it or store another type."
+            f"The column {name!r} of the source {uri!r} is {stored}, and a value of it does "
+            f"not fit {kind} ({str(error).splitlines()[0]}); correct it, store another type, or "
+            f"leave it out with source.columns: [{{name: {name}, kind: text, text: drop}}]."
         )
-        raise SourceError(msg) from error
+        why = f"a value of it does not fit {kind}"
+        raise SourceError(msg, proposals=[left_out(name, why)]) from error

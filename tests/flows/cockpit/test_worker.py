@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.cockpit import worker
-from flows.cockpit.worker import StoppingWorker, held, is_at_work, is_held, lock_file
+from flows.cockpit.worker import StoppingWorker, is_at_work
 from flows.errors import EngineError
+from flows.tracked.process_lock import held, is_held, worker_lock
 
 HOLD = """
 import fcntl, sys, time
@@ -24,7 +25,7 @@ HEARD = datetime(2026, 11, 28, 22, 0, tzinfo=UTC)
 
 @pytest.fixture
 def lock(tmp_path):
-    return lock_file(tmp_path, "ganmill-here", "pool")
+    return worker_lock(tmp_path, "ganmill-here", "pool")
 
 
 def at_work(tmp_path):
@@ -50,7 +51,7 @@ def test_a_worker_that_was_killed_is_dead_at_once_whatever_its_record_says(lock,
     )
     assert holder.stdout.readline() == "held\n"
     assert at_work(tmp_path)
-    with pytest.raises(EngineError, match="a worker of this name is at work"), held(lock):
+    with pytest.raises(EngineError, match="another process is at work"), held(lock):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
@@ -110,4 +111,4 @@ def test_a_record_that_is_not_heard_again_is_of_a_dead_worker(tmp_path, record, 
 
 
 def test_the_name_of_a_lock_stays_in_its_folder(tmp_path):
-    assert lock_file(tmp_path, "a/../b", "p/q").parent == tmp_path / "cockpit"
+    assert worker_lock(tmp_path, "a/../b", "p/q").parent == tmp_path / "cockpit"

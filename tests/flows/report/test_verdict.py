@@ -13,7 +13,7 @@ from flows.job import Assessed
 from flows.report import render
 from flows.report.markdown import verdict_line, verdict_markdown
 from flows.report.verdict import OUTCOMES, VERDICTS, verdict_view
-from gan.gate import Bounds
+from gan.bounds import Bounds
 from gan.report import Ceiling, Metric, Reason
 
 MIXED = [

@@ -49,6 +49,39 @@ def test_inequalities_compare_across_types(below, above):
     assert broken(strict, **columns) == [False, True, True, False]
 
 
+ZONED = pa.timestamp("us", "+02:00")
+
+
+def test_a_date_is_a_whole_day():
+    at = pa.array(
+        np.array(
+            ["2022-01-19T00", "2022-01-19T08", "2022-01-19T23", "2022-01-20"], "datetime64[us]"
+        )
+    )
+    due = pa.array([date(2022, 1, 19)] * 4)
+    weak = Constraint(kind="inequality", columns=("at", "due"))
+    strict = Constraint(kind="inequality", columns=("at", "due"), strict=True)
+    back = Constraint(kind="inequality", columns=("due", "at"), strict=True)
+    assert broken(weak, at=at, due=due) == [False, False, False, True]
+    assert broken(strict, at=at, due=due) == [True, True, True, True]
+    assert broken(back, at=at, due=due) == [True, True, True, False]
+    late = pa.array([datetime(2022, 1, 19, 23, tzinfo=UTC)], ZONED)
+    assert broken(weak, at=late, due=due[:1]) == [True], "it is the 20th there"
+
+
+def test_timestamps_are_compared_by_day_when_the_constraint_says_so():
+    late, early = (np.array([f"2022-01-19T{hour}"], "datetime64[us]") for hour in ("09", "08"))
+    days = Constraint(kind="inequality", columns=("a", "b"), whole_days=True)
+    exact = Constraint(kind="inequality", columns=("a", "b"))
+    assert broken(exact, a=late, b=early) == [True]
+    assert broken(days, a=late, b=early) == [False]
+    assert "whole_days" not in exact.to_json()
+    assert Constraint(**days.to_json()) == days
+    for said in ("strict", "whole_days"):
+        with pytest.raises(ValueError, match=f"says {said}, which only an inequality can"):
+            Constraint(kind="unique", columns=("a",), **{said: True})
+
+
 def test_chains_compare_neighbours():
     chain = Constraint(kind="inequality", columns=("a", "b", "c"))
     assert broken(chain, a=[1, 2, 1], b=[2, 1, 2], c=[3, 3, 1]) == [False, True, True]

@@ -89,6 +89,30 @@ def test_dates_stand_before_moments():
     assert broken(sampler, records) == 0
 
 
+@pytest.mark.parametrize("whole_days", [False, True])
+@pytest.mark.parametrize("strict", [False, True])
+def test_moments_stand_before_the_end_of_a_day(whole_days, strict):
+    numbers = np.random.default_rng(4)
+    day = np.datetime64("2024-01-01") + np.sort(numbers.integers(0, 20, 900))
+    at = day.astype("datetime64[us]") + numbers.integers(0, 86_400_000_000, 900)
+    due = day + numbers.integers(0, 3, 900) + strict
+    columns = {"at": at, "due": due.astype("datetime64[us]") if whole_days else pa.array(due)}
+    step = {"kind": "inequality", "columns": ["at", "due"], "strict": strict}
+    table = with_meaning(columns, constraints=[step | {"whole_days": whole_days}])
+    sampler = RowSampler(table).shuffled()
+    _, records = repaired(sampler, 900)
+    assert broken(sampler, records) == 0
+    same = records["at"].to_numpy().astype("datetime64[D]") == records["due"].to_numpy().astype(
+        "datetime64[D]"
+    )
+    assert same.any() != strict
+    sampler.cells = sampler.cells[:1].copy()
+    sampler.cells[:] = [sampler.codec.columns[0].cells // 2, 0]
+    found, records = repaired(sampler, 50)
+    assert broken(sampler, records) == 0
+    assert found.changed == 50
+
+
 def test_what_no_draw_meets_is_repaired_within_the_vocabulary():
     table = steps(nulls=False)
     sampler = RowSampler(table)

@@ -8,6 +8,7 @@ import toy
 import yaml
 from meddling import Meddling
 
+from storage.errors import AccessDeniedError
 from storage.lake import datasets
 from storage.lake.hint import refresh_hint
 from storage.lake.layout import dataset_readme_key, latest_key, log_seen_key, version_folder
@@ -70,7 +71,7 @@ class TestAfterAKill:
         commit_only(lake, "b")
         found = problems(lake)
         assert f"names {first}, and it is {newest(lake)}" in found[latest_key(toy.NAME)]
-        assert "does not lead readers" in found[dataset_readme_key(toy.NAME)]
+        assert f"it leads readers to {first}" in found[dataset_readme_key(toy.NAME)]
         assert refresh_hint(lake, toy.NAME)
         assert problems(lake) == {}
         assert not refresh_hint(lake, toy.NAME), "nothing is written twice"
@@ -175,6 +176,21 @@ class TestFrontMatter:
         only = toy.publish(lake, "a").version
         retract(lake, toy.NAME, only, **WHO)
         assert self.matched(lake) == []
+
+    def test_names_nothing_where_a_policy_lets_nobody_overwrite_it(self):
+        class Strict(MemoryStore):
+            def replace(self, key, data):
+                if key != latest_key(toy.NAME) and self.stat(key) is not None:
+                    msg = f"{key} may not be overwritten"
+                    raise AccessDeniedError(msg)
+                super().replace(key, data)
+
+        strict = Strict()
+        for run in "ab":
+            toy.publish(strict, run)
+            assert self.matched(strict) == []
+            assert problems(strict) == {}
+        assert hinted(strict) == newest(strict)
 
     def test_of_an_older_lake_is_added(self, lake):
         toy.publish(lake, "a")

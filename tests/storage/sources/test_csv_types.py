@@ -12,12 +12,8 @@ from storage.errors import SourceError
 from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_dates import check_format, parse, write
 from storage.sources.tables.csv_numbers import Marks, distinct
-from storage.sources.tables.csv_types import (
-    CsvRules,
-    as_text,
-    text_nulls,
-    typed,
-)
+from storage.sources.tables.csv_types import CsvRules, typed
+from storage.sources.tables.csv_words import as_text, text_nulls
 
 
 def rules_of(**given):
@@ -58,7 +54,8 @@ def values(texts, kind=None, rules=POINT):
         (["yes", "no", "NA"], "bool", [True, False, None]),
         (["yes", "No"], "string", ["yes", "No"]),
         (["yes", "no", "maybe"], "string", ["yes", "no", "maybe"]),
-        (["$1", "$2"], "string", ["$1", "$2"]),
+        (["$1", "$2"], "int64", [1, 2]),
+        (["$1", "€2"], "string", ["$1", "€2"]),
         (["1.2.3", "1.2.4"], "string", ["1.2.3", "1.2.4"]),
         (["192.168.0.1", "10.0.0.1"], "string", ["192.168.0.1", "10.0.0.1"]),
         (["12:30", "09:05"], "time64[us]", [dt.time(12, 30), dt.time(9, 5)]),

@@ -9,7 +9,7 @@ import pytest
 
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
-from storage.sources.tables.kinds import Inferred, infer, is_key_name
+from storage.sources.tables.kinds import Inferred, infer, infer_kind, is_key_name
 from storage.sources.tables.text_patterns import (
     FALLBACK,
     literal,
@@ -70,8 +70,8 @@ def notes(rows: int = ROWS) -> list[str]:
     ],
 )
 def test_the_kind_follows_from_type_form_and_repetition(values, kind):
-    found = one(values, config={"text": "pattern"}).columns[0]
-    assert found.kind == kind
+    found = one(values, config={"text": "pattern"} if kind == "text" else None).columns[0]
+    assert infer_kind("c", pa.table({"c": values})["c"]).kind == found.kind == kind
     assert found.why
     assert (found.form is not None) == (kind in ("key", "text"))
 
@@ -105,8 +105,12 @@ def test_free_text_is_refused_dropped_or_given_a_pattern():
     assert "kind: category" in text
     dropped = one(notes(), config={"text": "drop"})
     assert (dropped.columns, dropped.dropped) == ((), ("c",))
+    for values in (["north", "south"] * 300, [f"{row}" for row in range(ROWS)]):
+        assert one(values, config={"text": "pattern"}).columns[0].kind == "text"
+        assert one(values, config={"text": "drop"}).dropped == ("c",)
+    assert one(np.arange(ROWS) / 7, config={"text": "drop"}).dropped == ("c",)
+    assert one(np.arange(ROWS) / 7, config={"text": "pattern"}).columns[0].kind == "float"
     pattern = one(notes(), config={"text": "pattern"}).columns[0]
-    assert pattern.kind == "text"
     assert set(pattern.form) <= set("a9 ")
     lone = one(notes(), config={"text": "pattern"}, min_group=ROWS).columns[0]
     assert lone.form == FALLBACK
@@ -122,14 +126,15 @@ def test_reasons_and_messages_show_no_value():
 
 def test_every_column_of_free_text_is_named_at_once():
     table = pa.table({"a": notes(), "b": notes(), "n": np.arange(ROWS) % 7})
-    with pytest.raises(SourceError, match=r"'a'.*also 'b'"):
+    with pytest.raises(SourceError, match=r"'a' is free text.*'b' is free text") as error:
         infer(table, SourceConfig(uri="x", label=None), 10)
+    assert [one.value["name"] for one in error.value.proposals] == ["a", "b"]
 
 
 def test_dates_stored_as_text_are_noticed():
     found = one([f"2025-01-{row % 28 + 1:02}" for row in range(ROWS)])
     assert found.columns[0].kind == "category"
-    assert "dates that are stored as text" in found.notes[0]
+    assert "dates that are not all written in one way" in found.notes[0]
 
 
 @pytest.mark.parametrize(

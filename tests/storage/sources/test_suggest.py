@@ -6,12 +6,8 @@ import pytest
 
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
-from storage.sources.tables.suggest import (
-    passes_iban,
-    passes_luhn,
-    suggest_constraints,
-    suggest_personal_data,
-)
+from storage.sources.tables.standards import passes_iban, passes_luhn
+from storage.sources.tables.suggest import suggest_constraints, suggest_personal_data
 
 ROWS = 1500
 DRAW = np.random.default_rng(9)
@@ -122,6 +118,20 @@ def test_pairs_of_which_one_is_never_larger():
     assert ("inequality", ("a", "far")) not in likely(numbers)
 
 
+def test_pairs_that_are_in_order_by_whole_days_only():
+    day = DRAW.integers(0, 400, ROWS)
+    at = pa.array(day * 86_400_000_000 + DRAW.integers(0, 86_400_000_000, ROWS)).cast(
+        pa.timestamp("us")
+    )
+    due = pa.array((day + DRAW.integers(0, 4, ROWS)).astype(np.int32), pa.date32())
+    assert likely({"at": at, "due": due}) == [("inequality", ("at", "due"))]
+    table = pa.table({"at": at, "due": due.cast(pa.timestamp("us"))})
+    columns = infer(table, SourceConfig(uri="x", label=None), 10).columns
+    ((constraint, why),) = suggest_constraints(table, columns)
+    assert constraint.whole_days
+    assert "by whole days" in why
+
+
 def test_few_rows_prove_a_pair_only_when_the_names_agree():
     low = DRAW.normal(size=300)
     assert likely({"min_temp": low, "max_temp": low + DRAW.gamma(2, 1, 300)}) == [
@@ -150,6 +160,14 @@ def test_totals():
     columns["gross"] = columns["gross"] + (np.arange(ROWS) == ROWS - 1)
     assert ("sum", ("gross", "net", "tax")) not in likely(columns)
     assert likely({"a": np.zeros(ROWS, int), "b": tax, "c": tax + 0.0}) == []
+
+
+def test_totals_of_three():
+    parts = {name: DRAW.integers(0, 9, ROWS) for name in ("kids", "adults", "seniors")}
+    other = {"other": DRAW.integers(0, 9, ROWS), "gap": DRAW.normal(size=ROWS)}
+    found = likely({**parts, "household": sum(parts.values()), **other})
+    assert ("sum", ("household", "kids", "adults", "seniors")) in found
+    assert [kind for kind, _ in found].count("sum") == 1
 
 
 def test_whole_numbers_without_repetition():

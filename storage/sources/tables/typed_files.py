@@ -1,0 +1,139 @@
+"""Tables in files with types besides Parquet: JSON lines, Arrow, ORC. Each file is read whole."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.feather as pa_feather
+import pyarrow.json as pa_json
+import pyarrow.orc as pa_orc
+
+from storage.errors import SourceError
+from storage.sources.builder import FileSource, SourceDescription, listed
+from storage.sources.config import SourceConfig
+from storage.sources.files import ARROW_FILES, JSON_FILES, ORC_FILES, FileKind, SourceFiles
+from storage.sources.tables.csv_encoding import unpack
+from storage.sources.tables.source import TableRead, TableSource, unread_columns
+from storage.sources.tables.types import flat_table, plain_table, stored_types, unified
+
+_FEWEST_BLOCK_BYTES: Final = 1 << 20
+
+
+class TypedTable(FileSource, TableSource):
+    """The rows of one or more files of one kind with equal columns; read once, on first use."""
+
+    def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
+        super().__init__(found)
+        self._dropped = unread_columns(config)
+        self._split = config.split
+
+    def path_parts(self) -> frozenset[str]:
+        """Return what `split` names of the paths and no column or partition is called."""
+        return self._of_paths - {*self._paths.names}
+
+    @property
+    def _of_paths(self) -> frozenset[str]:
+        """The columns that no file has and the paths say."""
+        first = next(iter(self._plain.values())).column_names
+        return frozenset(self._paths.columns(self._split, first))
+
+    @cached_property
+    def description(self) -> SourceDescription:
+        """Counts of the rows; the files are read for it."""
+        tables = self._tables
+        rows = sum(len(table) for table in tables.values())
+        return self._described(self._found.kind.name.lower(), rows, self.schema().names)
+
+    def schema(self) -> pa.Schema:
+        """Return the first file's, with fields of structs as columns."""
+        return next(iter(self._tables.values())).schema
+
+    def read(self) -> TableRead:
+        """Return the rows of all files, with plain types."""
+        first = self.schema().names
+        kept = [name for name in first if name not in self._dropped]
+        tables, notes, stored = [], list[str](), dict[str, str]()
+        for key, table in self._tables.items():
+            lacking = [name for name in kept if name not in table.column_names]
+            if lacking:
+                msg = (
+                    f"The file {key!r} of the source {self.uri!r} lacks {listed(lacking)}, which "
+                    "the first file has; leave it out with source.exclude."
+                )
+                raise SourceError(msg)
+            chosen = table.select(kept)
+            stored = stored_types(chosen.schema)
+            plain, more = plain_table(chosen, self.uri)
+            tables.append(plain)
+            notes += more
+        table, more = unified(tables, [repr(key) for key in self._tables], self.uri)
+        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *more])), stored=stored)
+
+    @cached_property
+    def _tables(self) -> Mapping[str, pa.Table]:
+        """The files with rows, with what their paths say."""
+        tables: dict[str, pa.Table] = {}
+        for key, table in self._plain.items():
+            for name in sorted(self._of_paths):
+                said = pa.repeat(self._paths.value(name, key), len(table))
+                tables[key] = tables.get(key, table).append_column(name, said)
+            tables.setdefault(key, table)
+        return tables
+
+    @cached_property
+    def _plain(self) -> Mapping[str, pa.Table]:
+        """The files with rows, fields of structs as columns."""
+        read = READERS[self._found.kind]
+        tables = {}
+        for info in self._found.files:
+            try:
+                table = read(unpack(self._found.store.get(info.key), repr(info.key)))
+            except (pa.ArrowException, ValueError, OSError, RecursionError) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                msg = (
+                    f"The file {info.key!r} of the source {self.uri!r} is no readable "
+                    f"{self._found.kind.name} file ({reason}); replace it or leave it out with "
+                    "source.exclude."
+                )
+                raise SourceError(msg) from error
+            if len(table):
+                tables[info.key] = flat_table(table)[0]
+        if not tables:
+            msg = f"The source {self.uri!r} is empty: its files hold no row; fill them."
+            raise SourceError(msg)
+        return tables
+
+
+def _read_json(data: bytes) -> pa.Table:
+    """Read one object per line, or a list of objects."""
+    if data.lstrip()[:1] == b"[":
+        rows: Any = json.loads(data)
+        if not all(isinstance(row, dict) for row in rows):
+            msg = "a list of values, not of objects with names"
+            raise ValueError(msg)
+        data = "\n".join(map(json.dumps, rows)).encode()
+    block = max(_FEWEST_BLOCK_BYTES, min(len(data) + 1, 2**31 - 1))
+    return pa_json.read_json(io.BytesIO(data), pa_json.ReadOptions(block_size=block))
+
+
+def _read_arrow(data: bytes) -> pa.Table:
+    """Read a file or a stream of Arrow, or the first version of Feather."""
+    buffer = pa.BufferReader(data)
+    if data.startswith((b"ARROW1", b"FEA1")):
+        return pa_feather.read_table(buffer)
+    return pa.ipc.open_stream(buffer).read_all()
+
+
+def _read_orc(data: bytes) -> pa.Table:
+    return pa_orc.ORCFile(pa.BufferReader(data)).read()
+
+
+READERS: Final[Mapping[FileKind, Callable[[bytes], pa.Table]]] = {
+    JSON_FILES: _read_json,
+    ARROW_FILES: _read_arrow,
+    ORC_FILES: _read_orc,
+}
+"""Kind of files → what makes a table of one."""

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
+from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED
 from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
@@ -34,7 +35,7 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
-    from gan.modalities import GanModality, Reference
+    from gan.modalities import GanModality, Options, Reference, Splits
     from gan.sample import Sampler
 
 
@@ -52,6 +53,10 @@ class TrainingRecord:
     best_samples_seen: int = 0
     """Where the snapshot was taken."""
     seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Processor seconds in that time, over all threads."""
+    threads: int = 0
+    """Threads that wanted a core each; 0 in a record that does not say it."""
     device: str = "cpu"
     events: Sequence[Event] = ()
     curves: Sequence[Mapping[str, Any]] = ()
@@ -117,6 +122,27 @@ def _to_json(value: Measurement | StoredVerdict) -> bytes:
     return json.dumps(dataclasses.asdict(value), sort_keys=True).encode()  # may hold infinities
 
 
+def splits_of(prepared: Prepared) -> "Splits":
+    """Return the real records as the judge takes them."""
+    from gan.modalities import Splits
+
+    records = prepared.records
+    return Splits(
+        train=records["train"],
+        validation=records["validation"],
+        holdout=records["holdout"],
+        label=prepared.label,
+    )
+
+
+def options_of(recipe: Recipe, prepared: Prepared) -> "Options":
+    """Return how generators of a recipe are evaluated."""
+    from gan.modalities import Options
+
+    repeated = prepared.split_rule["rows"] == "occurrence"
+    return Options(seed=recipe.seed, overlap_expected=repeated)
+
+
 def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     """Return what the gate says today of the candidate and of the champion, if it is another.
 
@@ -166,20 +192,7 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.modalities import Options, Splits
-
-        records, recipe = self.prepared.records, self.job.recipe
-        splits = Splits(
-            train=records["train"],
-            validation=records["validation"],
-            holdout=records["holdout"],
-            label=self.prepared.label,
-        )
-        repeated = self.prepared.split_rule["rows"] == "occurrence"
-        options = Options(
-            seed=recipe.seed,
-            overlap_expected=repeated,
-        )
+        splits, options = splits_of(self.prepared), options_of(self.job.recipe, self.prepared)
         return self._modality.build_reference(splits, options)
 
     @cached_property
@@ -337,6 +350,7 @@ class Evaluator:
                 "samples_seen": record.samples_seen,
                 "snapshot_samples_seen": record.best_samples_seen,
                 "training_s": record.seconds,
+                **processor_facts(record),
                 "evaluation_s": round(evaluation.seconds, 3),
                 "device": record.device,
                 "holdout_rows": evaluation.holdout_rows,
@@ -347,6 +361,18 @@ class Evaluator:
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )
+
+
+def processor_facts(record: TrainingRecord) -> dict[str, float]:
+    """Return what share of the processor a training had, where its record says it."""
+    if not record.threads:
+        return {}
+    cores = record.cpu_s / record.seconds if record.seconds else 0.0
+    return {
+        "training_cpu_s": record.cpu_s,
+        "training_cores": round(cores, 2),
+        "training_threads": record.threads,
+    }
 
 
 def public_notes(prepared: Prepared) -> tuple[str, ...]:

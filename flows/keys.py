@@ -51,6 +51,7 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         prepared: its source.
         night: the run's scheduled date; it counts with `training.when: always` only.
     """
+    unset = set() if recipe.training.budget_cpu_s else {"budget_cpu_s"}  # earlier keys stay
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "source_digest": prepared.source_digest,
@@ -58,7 +59,7 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         "source": source_part(recipe, prepared),
         **reading_part(prepared),
         "generator": recipe.generator.model_dump(mode="json"),
-        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
+        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS | unset),
         "seed": training_seed(recipe, night),
     }
 

@@ -23,6 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
+from flows.foresight import check_outlook
 from flows.job import Candidate, Job, now
 from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
@@ -41,7 +42,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec, Tick
+    from gan.protocols import Beat, Codec, Tick
     from gan.training.loop import TrainResult
 
 
@@ -129,7 +130,7 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
 
 MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
-are written at every tick."""
+are written at every tick, and about once a minute where a tick lasts longer."""
 
 PROGRESS_METRICS: Mapping[str, str] = {
     "coverage_ratio": "coverage {:.2f} of real",
@@ -143,6 +144,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     """Return the candidate of this recipe and source: adopted, continued or trained anew.
 
     Raises:
+        BlockedError: nothing that is trained on these records can be published.
         TrainingError: training failed and repair did not help.
         Interrupted: a stop was asked for; the last checkpoint is complete.
         LakeError: the lake failed.
@@ -155,6 +157,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     due = due_tonight(job, prepared)
     if due.is_due:
         job.reporter.say(due.why)
+    check_outlook(job, prepared)
     folder = job.work / "runs" / key
 
     def waiting() -> None:
@@ -231,15 +234,31 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.stop.asking(),
         job.spent.using(device),
     ):
+        meter.update(seen)
+        shown = Shown(meter)
         hooks = Hooks(
             assess=assess,
-            on_tick=_show(meter),
+            on_tick=shown.on_tick,
+            on_progress=shown.on_progress,
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, codec.notes)
+
+
+def say_trained(job: Job, result: "TrainResult") -> None:
+    """Say what of the processor the training had, and that the machine was busy where it was."""
+    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    job.reporter.say(
+        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
+        f"in {result.seconds:,.0f} s with {threads}"
+    )
+    for event in result.events:
+        if event.kind == "machine":
+            job.reporter.say(f"Note: {event.text}")
 
 
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
@@ -247,16 +266,25 @@ def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     return job.gpu_lease() if device == "cuda" else nullcontext()
 
 
-def _show(meter: Meter) -> "Callable[[Tick], None]":
-    def show(tick: "Tick") -> None:
+class Shown:
+    """What a meter shows of a training: its progress, and one metric of the last tick."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter, self._note = meter, ""
+
+    def on_tick(self, tick: "Tick") -> None:
+        """Keep the metric."""
         found = [
             text.format(tick.metrics[name])
             for name, text in PROGRESS_METRICS.items()
             if name in tick.metrics
         ]
-        meter.update(tick.samples_seen, note=found[0] if found else "")
+        self._note = found[0] if found else ""
 
-    return show
+    def on_progress(self, beat: "Beat") -> None:
+        """Show how far it is."""
+        note = ", ".join(text for text in (self._note, beat.busy) if text)
+        self._meter.update(beat.samples_seen, note=note, left_s=beat.left_s)
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:
@@ -284,6 +312,8 @@ def _store(
         samples_seen=result.samples_seen,
         best_samples_seen=result.best_samples_seen,
         seconds=round(result.seconds, 3),
+        cpu_s=round(result.cpu_s, 3),
+        threads=result.threads,
         device=result.device,
         events=tuple(result.events),
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),

@@ -172,7 +172,7 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
     """
     entries = in_force(metrics, config)
     reasons = [_fact_reason(fact) for fact in evaluation.facts]
-    reasons += [_too_few_reason(item) for item in evaluation.too_few]
+    reasons += [too_few_reason(item) for item in evaluation.too_few]
     for item in evaluation.measured:
         entry, ceiling = entry_of(item.metric, entries), item.metric.ceiling
         if entry is not None and entry.limits and ceiling is not None:
@@ -309,12 +309,13 @@ def _fact_reason(fact: Fact) -> Reason:
     return Reason(metric=fact.name, scope="all", outcome=outcome, text=fact.text)
 
 
-def _too_few_reason(item: TooFew) -> Reason:
+def too_few_reason(item: TooFew) -> Reason:
+    """Return why nothing is known of a class."""
     return Reason(
-        metric="coverage",
+        metric=item.metric,
         scope=f"class {item.label}",
         outcome="unknown",
-        text=f"coverage of class {item.label} cannot be known from {item.n} holdout records: "
+        text=f"{item.metric} of class {item.label} cannot be known from {item.n} holdout records: "
         f"{item.needed} are needed",
     )
 

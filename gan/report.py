@@ -202,6 +202,8 @@ class TooFew:
     label: str
     n: int
     needed: int
+    metric: str = "coverage"
+    """What cannot be known of it."""
 
 
 AS_MADE = "as the generator makes them"

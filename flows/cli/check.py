@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.output import Output
-from flows.errors import DONE
+from flows.errors import DONE, BlockedError
+from flows.foresight import look_ahead
 from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
@@ -42,6 +43,7 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     Raises:
         StorageError, GanError: the recipe and the data do not go together; the message names all
             obstacles that can be seen.
+        BlockedError: nothing that this recipe trains can be published.
     """
     output, recipe = Output(), load_recipe(path, changes)
     with opened(recipe) as job:
@@ -56,9 +58,12 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
             raise type(error)(msg, proposals=error.proposals) from error
     if as_json:
         output.json(found)
-        return DONE
-    write_check(found, output)
-    output.line(f"Next      ganmill run {path}")
+    else:
+        write_check(found, output)
+    if found["obstacle"]:
+        raise BlockedError(found["obstacle"])
+    if not as_json:
+        output.line(f"Next      ganmill run {path}")
     return DONE
 
 
@@ -98,7 +103,7 @@ def _owner(job: Job) -> str | None:
 def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
-    plan = preview_plan(job, prepared)
+    plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
     notes, losses = training_notes(recipe, prepared, plan)
     described = read_table_metadata(prepared.schema)
     return {
@@ -115,8 +120,9 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         },
         "skipped": list(prepared.skipped),
         "ignored_files": prepared.ignored_files,
-        "notes": [*prepared.notes, *unused_settings(recipe, prepared), *notes],
+        "notes": [*prepared.notes, *unused_settings(recipe, prepared), *notes, *outlook.notes],
         "losses": list(losses),
+        "obstacle": outlook.obstacle,
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),

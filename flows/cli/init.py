@@ -31,6 +31,11 @@ T = TypeVar("T")
 SHOWN_CLASSES: Final = 12
 NIGHTLY: Final = ("schedule.cron=0 3 * * *", "synthesis.seed=night")
 """Changes of a recipe that runs by itself, each night's version a new one."""
+ACCEPT_UNKNOWN: Final = Proposal(
+    setting="gate.accept_unknown",
+    value=True,
+    why="these records cannot show all that the gate asks for, see above; false where it matters",
+)
 MOST_TRIES: Final = 30
 """So often is what a refusal proposes tried before it is taken for the last word."""
 
@@ -104,6 +109,9 @@ def draft_recipe(
         asked["name"] = guess_name(uri, modality)
     proposals = [*_new(_surveyed(survey), proposals, said), *proposals]
     described = past_obstacles(_described, last=_unlabelled(survey))
+    if described["obstacle"] and ACCEPT_UNKNOWN.setting not in said:
+        proposals.append(ACCEPT_UNKNOWN)
+        described = past_obstacles(_described)
     return Draft(
         recipe=_with(asked, proposals),
         survey=survey,

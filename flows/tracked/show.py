@@ -109,7 +109,13 @@ class ProgressArtifact:
     note: str = ""
     _closed: threading.Event = field(default_factory=threading.Event)
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def update(
+        self,
+        done: int,
+        total: int | None = None,
+        note: str = "",
+        left_s: float | None = None,  # noqa: ARG002 - a meter
+    ) -> None:
         """Take note of the progress."""
         self.total = self.total if total is None else total
         self.done, self.note = done, note
@@ -263,6 +269,8 @@ class LoggingReporter:
 class _Meters:
     each: Sequence[Meter]
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def update(
+        self, done: int, total: int | None = None, note: str = "", left_s: float | None = None
+    ) -> None:
         for meter in self.each:
-            meter.update(done, total, note)
+            meter.update(done, total, note, left_s)

@@ -14,7 +14,7 @@ Shapes: N reals, M fakes, P records of a pool, F features.
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,11 +39,12 @@ from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
 from gan.report import AS_MADE, Ceiling, Evaluation, Fact, Measured, Metric, TooFew
-from storage.records.schema import ClassCounts
+from storage.records.modalities import MODALITIES
+from storage.records.schema import ClassCounts, Label
 
 Array = np.ndarray[Any, Any]
 
-MIN_CLASS = 20
+MIN_CLASS = MODALITIES["images"].judged_class.holdout
 """Holdout records of a class below which its coverage is not judged."""
 TRAIN_ROWS = 50_000
 """Most training records among which copies are looked for by features; exact copies in all."""
@@ -134,7 +135,7 @@ class PerceptualReference:
             NetReference(net, train, (holdout, validation), halves, seed) for net in nets
         )
         self.facts = RealFacts(self.codec, splits, train)
-        self.sets = max(1, min(options.sets, options.cap // n))
+        self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
         self.holdout_classes_N = holdout.labels_N
         self.holdout_rows: int = splits.holdout.num_rows
@@ -144,13 +145,22 @@ class PerceptualReference:
     @property
     def wanted(self) -> ClassCounts | int:
         """What to synthesize for a candidate: rows per class, or rows when unconditional."""
-        if not self.codec.classes:
-            return self.n * self.sets
-        counts = Counter(self.holdout_classes_N.tolist())
-        return tuple(
-            (label, self.sets * max(1, counts[index]))
-            for index, label in enumerate(self.codec.classes)
-        )
+        return wanted_rows(self.codec.classes, self.holdout_classes_N, self.n, self.sets)
+
+
+def candidate_sets(options: Options, n: int) -> int:
+    """Return how many times n records a candidate is asked for."""
+    return max(1, min(options.sets, options.cap // n))
+
+
+def wanted_rows(
+    classes: Sequence[Label], holdout_classes_N: Array, n: int, sets: int
+) -> ClassCounts | int:
+    """Return what to synthesize for a candidate: so many times the holdout, of every class one."""
+    if not classes:
+        return n * sets
+    counts = Counter(holdout_classes_N.tolist())
+    return tuple((label, sets * max(1, counts[index])) for index, label in enumerate(classes))
 
 
 @one_thread()
@@ -169,8 +179,30 @@ def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) ->
     encoded = codec.encode(records)
     if records.num_rows == n:
         return encoded
-    chosen = np.sort(numpy_stream(seed, f"subset-{purpose}").permutation(records.num_rows)[:n])
+    chosen = subset_rows(encoded.labels_N, n, seed, purpose)
     return Encoded(encoded.values[chosen], encoded.labels_N[chosen])
+
+
+def subset_rows(classes_N: Array, n: int, seed: int, purpose: str) -> Array:
+    """Return n rows in order, drawn at random.
+
+    A class with enough records to be judged keeps as many, in the place of the last of classes
+    that have more.
+    """
+    order = numpy_stream(seed, f"subset-{purpose}").permutation(len(classes_N))
+    chosen, rest = order[:n], order[n:]
+    spare = Counter(classes_N[chosen].tolist())
+    taken: list[int] = []
+    for index, count in sorted(Counter(classes_N.tolist()).items()):
+        lacking = MIN_CLASS - spare[index] if count >= MIN_CLASS else 0
+        taken += rest[classes_N[rest] == index][: max(lacking, 0)].tolist()
+    kept = list(chosen)
+    for place in range(n - 1, -1, -1):
+        index = int(classes_N[chosen[place]])
+        if len(kept) + len(taken) > n and spare[index] > MIN_CLASS:
+            spare[index] -= 1
+            del kept[place]
+    return np.sort([*kept, *taken][:n]).astype(np.int64)
 
 
 def judged_classes(holdout_classes_N: Array) -> list[int]:
@@ -278,7 +310,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
     return Evaluation(
         measured=tuple(measured),
         facts=find_facts(encoded, reference),
-        too_few=_too_few(reference),
+        too_few=too_few_classes(reference.codec.classes, reference.holdout_classes_N),
         n=reference.n,
         holdout_rows=reference.holdout_rows,
         candidate_rows=rows,
@@ -397,13 +429,13 @@ def _spread(encoded: Encoded, reference: PerceptualReference) -> Measured:
     return Measured(metric=metric)
 
 
-def _too_few(reference: PerceptualReference) -> tuple[TooFew, ...]:
+def too_few_classes(classes: Sequence[Label], holdout_classes_N: Array) -> tuple[TooFew, ...]:
     """Return the classes that the holdout is too small to judge."""
-    counts = Counter(reference.holdout_classes_N.tolist())
+    counts = Counter(holdout_classes_N.tolist())
     return tuple(
         TooFew(label=str(label), n=counts[index], needed=MIN_CLASS)
-        for index, label in enumerate(reference.codec.classes)
-        if len(reference.codec.classes) > 1 and counts[index] < MIN_CLASS
+        for index, label in enumerate(classes)
+        if len(classes) > 1 and counts[index] < MIN_CLASS
     )
 
 

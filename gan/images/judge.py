@@ -17,7 +17,8 @@ from PIL import Image
 
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
-from gan.images import assess, evaluation
+from gan.evaluation.foresight import Foreseen
+from gan.images import assess, evaluation, foresight
 from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference
 from gan.images.evaluation import evaluate as measure
@@ -267,6 +268,11 @@ def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
             "rows": rows,
         },
     )
+
+
+def foresee(splits: Splits, options: Options) -> Foreseen:
+    """Return what is known before there is a candidate; see `gan.images.foresight`."""
+    return foresight.foresee(splits, options)
 
 
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
+from gan.evaluation.foresight import Foreseen
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,
@@ -17,7 +18,7 @@ from gan.report import (
     ReportInputs,
 )
 from gan.tables.columns.values import require_metadata
-from gan.tables.evaluation import assess
+from gan.tables.evaluation import assess, foresight
 from gan.tables.evaluation.closeness import LEAST_CLOSEST, NOTABLE_MEMBERSHIP
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
 from gan.tables.evaluation.evaluate import build_reference as measure_reals
@@ -293,6 +294,11 @@ def column_errors(evaluation: Evaluation) -> Mapping[str, Metric]:
         for metric in evaluation.metrics
         if metric.name == "one_way" and "/" in metric.scope
     }
+
+
+def foresee(splits: Splits, options: Options) -> Foreseen:
+    """Return what is known before there is a candidate; see `gan.tables.evaluation.foresight`."""
+    return foresight.foresee(splits, options)
 
 
 @one_thread_everywhere()

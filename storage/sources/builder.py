@@ -27,6 +27,7 @@ from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
 from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS, TRAIN
+from storage.sources.split_classes import ClassNeeds
 from storage.sources.survey import Survey, label_by_name
 
 
@@ -452,6 +453,17 @@ def check_classes(
                 "train; divide them among the splits or exclude them."
             )
             raise SourceError(msg)
+
+
+def class_needs(modality: str, *, train: int = 1) -> ClassNeeds:
+    """Return how many records of a class each split should hold, as the judge counts them."""
+    judged = MODALITIES[modality].judged_class
+    return ClassNeeds(
+        train=train,
+        validation=judged.validation,
+        holdout=judged.holdout,
+        in_proportion=not judged.alone,
+    )
 
 
 def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: int) -> None:

@@ -4,7 +4,8 @@ A record's split depends on its content alone. With `digest = blake2b(SALT + con
 digest / 2**128` in [0, 1): holdout below h, validation below h + v, else train. Content is the
 decoded pixels and their shape, or the values of a row, never the label, so that equal records fall
 into one split and a record keeps its split for ever, whatever the order, the seed, the recipe or
-new data.
+new data. Only a class that this would leave too few records to be judged has fractions h and v of
+its own (`storage.sources.split_classes`), which the rule then names.
 
 The content of a row is one text that says its values and nothing of how they are stored: equal
 values give equal texts whatever their type, unit or scale, such as 1.50 as a decimal and 1.5 as a
@@ -127,7 +128,13 @@ def split_rule(config: SplitConfig, *, by_occurrence: bool = False) -> dict[str,
     }
 
 
-def assign(digests: NDArray[np.uint8], *, validation: float, holdout: float) -> NDArray[np.uint8]:
+Fraction = float | NDArray[np.float64]
+"""One for all records, or one for each: (N,)."""
+
+
+def assign(
+    digests: NDArray[np.uint8], *, validation: Fraction, holdout: Fraction
+) -> NDArray[np.uint8]:
     """Return the split of every record, `splits_N`: 0 train, 1 validation, 2 holdout.
 
     The digests (N, 16) are of the content or of the group. `validation` and `holdout` are

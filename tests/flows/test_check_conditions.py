@@ -35,6 +35,7 @@ def checked(constraints=(), given=(), samples=200):
             "columns": [{"name": "bill", "kind": "key"}],
             "constraints": list(constraints),
         },
+        "gate": {"accept_unknown": True},
         "synthesis": {"samples": samples, "balance": "real", "given": list(given)},
     }
     Path("recipe.yaml").write_text(yaml.safe_dump(recipe))

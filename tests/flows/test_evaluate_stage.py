@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.evaluate import Evaluator
+from flows.evaluate import Evaluator, TrainingRecord, processor_facts
 from flows.job import Job
 from flows.recipe import parse_recipe
 from flows.report.verdict import verdict_view
@@ -171,3 +171,10 @@ def test_a_report_is_itself_when_read_from_json(lake, tmp_path, sampler):
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
     assert report.notes[0] == "one file is empty"
     assert report.facts["holdout_rows"] == 80
+
+
+def test_a_report_says_what_share_of_the_processor_the_training_had():
+    record = TrainingRecord(train_key="k", split_digest="p", seconds=60.0, cpu_s=7.5, threads=1)
+    found = processor_facts(TrainingRecord.from_json(record.to_json()))
+    assert found == {"training_cpu_s": 7.5, "training_cores": 0.12, "training_threads": 1}
+    assert processor_facts(TrainingRecord(train_key="k", split_digest="p")) == {}

@@ -21,6 +21,7 @@ TRAINING = [
     {"generator": {"gamma": 2.0}},
     {"training": {"budget_samples": 7}},
     {"training": {"batch_size": 32}},
+    {"training": {"budget_cpu_s": 60}},
     {"source": {"uri": "example:digits", "label": None}},
     {"source": {"uri": "example:digits", "resize": "16"}},
     {"source": {"uri": "example:digits", "labels": "labels.csv"}},

@@ -35,6 +35,7 @@ from storage.sources.builder import (
     Source,
     check_amount,
     check_classes,
+    class_needs,
     map_arrow,
     write_splits,
 )
@@ -57,6 +58,7 @@ from storage.sources.images.staged import StagedImages
 from storage.sources.images.survey import survey_images
 from storage.sources.split import SPLITS, SplitConfig
 from storage.sources.split_assignment import SplitInputs, assign_splits
+from storage.sources.split_classes import code_classes
 from storage.sources.survey import Survey
 
 IMAGE: Final = "image"
@@ -130,6 +132,8 @@ class ImagesBuilder(Builder):
             labels, merges = (None, []) if stored is None else merged(stored)
             _check_classes(job, {"all": count_classes(labels)})
             split, inputs = _collected(job.config, staged)
+            if labels is not None:
+                inputs = replace(inputs, classes=code_classes(labels, class_needs(words)))
             assignment = assign_splits(split, inputs)
             splits_N = assignment.splits_N
             counts: dict[str, ClassCounts] = dict.fromkeys(SPLITS, ())

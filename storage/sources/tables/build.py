@@ -31,6 +31,7 @@ from storage.sources.builder import (
     check_amount,
     check_classes,
     check_trained_classes,
+    class_needs,
     first_few,
     listed,
     write_splits,
@@ -49,6 +50,7 @@ from storage.sources.open import open_source
 from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
@@ -149,7 +151,8 @@ class TablesBuilder(Builder):
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
         check_label_kind(job.config, inferred.columns)
-        assignment = _assign_splits(job.config, rows, table, inferred)
+        classes = _label_classes(job, table, inferred.columns)
+        assignment = _assign_splits(job.config, rows, table, inferred, classes)
         sums = _found_sums(job.config, table, inferred.columns)
         sum_notes = [
             f"{why}, so it is made from them; `source.sums: named` leaves it alone."
@@ -168,9 +171,7 @@ class TablesBuilder(Builder):
         }
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
-        if not any(
-            one.name == job.config.label and one.vocabulary == "public" for one in inferred.columns
-        ):
+        if not _is_public(job.config.label, inferred.columns):
             check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=assignment.rule,
@@ -318,7 +319,11 @@ def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequenc
 
 
 def _assign_splits(
-    config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred
+    config: SourceConfig,
+    rows: Rows,
+    table: pa.Table,
+    inferred: Inferred,
+    classes: Classes | None,
 ) -> SplitAssignment:
     """Return the split of every row by its content, which the rule describes."""
     without = {column.name for column in inferred.columns if column.kind in NO_CONTENT}
@@ -333,7 +338,11 @@ def _assign_splits(
         raise SourceError(msg)
     digests = row_digests(table, content)
     collected = SplitInputs(
-        digests=digests, final_digests=digests, deciding=rows.deciding, held_out=rows.held_out
+        digests=digests,
+        final_digests=digests,
+        deciding=rows.deciding,
+        held_out=rows.held_out,
+        classes=classes,
     )
     assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
@@ -352,6 +361,19 @@ def _formats(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
     styles = {} if text is None else Dialect.from_json(text).styles
     names = [name for name, style in styles.items() if style.formatted]
     return {"formats": sorted(names)} if names else {}
+
+
+def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
+    return any(one.name == label and one.vocabulary == "public" for one in columns)
+
+
+def _label_classes(job: PrepareJob, table: pa.Table, columns: Sequence[Column]) -> Classes | None:
+    """Return the class of every row; None where the label is a quantity or there is none."""
+    counts = classes_of(job.config, table, tuple(columns))
+    if not 0 < len(counts) <= MAX_CLASSES:
+        return None
+    train = 1 if _is_public(job.config.label, columns) else job.min_group
+    return code_classes(table.column(job.config.label), class_needs("tables", train=train))
 
 
 def _found_sums(

@@ -43,13 +43,14 @@ _TELLING: Final = re.compile(r"label|annot|meta|class|dataset|target|truth|train
 _MORE_LABELS: Final = ("class_name", "classname", "category_name", "species", "tag", "type", "dx")
 _PACKING: Final = re.compile(
     r"(?:images?|imgs?|pictures?|photos?|data|dataset|files?|jpe?gs?|pngs?|tiffs?|all|raw|full"
-    r"|masks?|segmentations?|annotations?|labels?|thumbs?|thumbnails?|previews?"
+    r"|masks?|segmentations?|annotations?|labels?|ground_?truth|gt|thumbs?|thumbnails?|previews?"
     r"|(?:batch|part|chunk|shard|folder|dir|set|group|block|subset)[_\- ]?\d+"
     r"|\d{5,}|\d{4}[_\-]\d{2}(?:[_\-]\d{2})?|0\d{2,})",
     re.IGNORECASE,
 )
 _MASKS: Final = re.compile(
-    r"(?:masks?|segmentations?|annotations?|labels?|thumbs?|thumbnails?|previews?)", re.IGNORECASE
+    r"(?:masks?|segmentations?|annotations?|labels?|ground_?truth|gt|thumbs?|thumbnails?|previews?)",
+    re.IGNORECASE,
 )
 _PREFIX: Final = r"^(?:.*/)?([^/]*?[^/\d._ \-])[._ \-]*\d+\.[^./]+$"
 """The beginning of a file name before its number."""
@@ -173,7 +174,11 @@ def folder_evidence(
 
 def _mask_folders(keys: Iterable[str]) -> list[str]:
     folders = {folder for key in keys for folder in key.split("/")[:-1]}
-    pictures = [name for name in folders if is_packing(name) and not _MASKS.fullmatch(name)]
+    pictures = [
+        name
+        for name in folders
+        if names_split(name) or (is_packing(name) and not _MASKS.fullmatch(name))
+    ]
     return sorted(name for name in folders if pictures and _MASKS.fullmatch(name))
 
 
@@ -182,7 +187,7 @@ def _masks(keys: Sequence[str], config: SourceConfig) -> list[Proposal]:
     if not folders:
         return []
     globs = [*config.exclude, *(f"**/{name}/**" for name in folders)]
-    why = f"{listed(folders)} lie beside a folder of images and hold something else"
+    why = f"folders beside the images hold something else: {listed(folders)}"
     return [Proposal(setting="source.exclude", value=globs, why=why)]
 
 

@@ -224,9 +224,9 @@ def read_rows(job: PrepareJob) -> Rows:
     """
     reads = [_read(_source(source)) for source in job.sources]
     table, notes = reads[0].table, [note for read in reads for note in read.notes]
+    check_named(job.config, _source(job.sources[0]).names())
     left_out = _left_out(job.config, _source(job.sources[0]).path_parts())
     kept = table.drop_columns(left_out)
-    check_named(job.config, _source(job.sources[0]).names())
     check_kept(job.config, kept.column_names)
     check_values(job.config, kept)
     own = len(table)

@@ -58,6 +58,14 @@ N = range(120)
             [f"{'images' if i < 60 else 'masks'}/{i % 60}.png" for i in N],
             {"source.label": None, "source.exclude": ["**/masks/**"]},
         ),
+        (
+            [f"{('train', 'test', 'ground_truth')[i % 3]}/{'ab'[i % 2]}/{i}.png" for i in N],
+            {
+                "source.label": "label",
+                "source.exclude": ["**/ground_truth/**"],
+                "source.split.column": "depth:1",
+            },
+        ),
     ],
 )
 def test_what_folders_propose(proposed, names: list[str], expected: dict[str, object]) -> None:

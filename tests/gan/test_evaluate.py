@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from gan.errors import DataError
 from gan.gate import GateConfig, entry_of, judge, real_pass_share
 from gan.images.codec import write_images
-from gan.images.evaluation import arrange, subset_rows
+from gan.images.compared import subset_rows
+from gan.images.evaluation import arrange
 from gan.images.judge import METRICS, build_reference, evaluate, foresee
 from gan.modalities import Options, Splits
 from gan.randomness import numpy_stream

@@ -14,7 +14,7 @@ Shapes: N reals, M fakes, P records of a pool, F features.
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,13 @@ from gan.evaluation.resampling import (
     summarise,
 )
 from gan.images.codec import ImageCodec
+from gan.images.compared import (
+    candidate_sets,
+    judged_classes,
+    subset_rows,
+    too_few_classes,
+    wanted_rows,
+)
 from gan.images.features import Extractor, fit_extractors
 from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import nearest_distances
@@ -38,14 +45,11 @@ from gan.metrics.pool import KINDS, FeaturePool, make_pool, measure, measure_cov
 from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
-from gan.report import AS_MADE, Ceiling, Evaluation, Fact, Measured, Metric, TooFew
-from storage.records.modalities import MODALITIES
-from storage.records.schema import ClassCounts, Label
+from gan.report import AS_MADE, Ceiling, Evaluation, Fact, Measured, Metric
+from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
-MIN_CLASS = MODALITIES["images"].judged_class.holdout
-"""Holdout records of a class below which its coverage is not judged."""
 TRAIN_ROWS = 50_000
 """Most training records among which copies are looked for by features; exact copies in all."""
 LARGE = 1000
@@ -148,21 +152,6 @@ class PerceptualReference:
         return wanted_rows(self.codec.classes, self.holdout_classes_N, self.n, self.sets)
 
 
-def candidate_sets(options: Options, n: int) -> int:
-    """Return how many times n records a candidate is asked for."""
-    return max(1, min(options.sets, options.cap // n))
-
-
-def wanted_rows(
-    classes: Sequence[Label], holdout_classes_N: Array, n: int, sets: int
-) -> ClassCounts | int:
-    """Return what to synthesize for a candidate: so many times the holdout, of every class one."""
-    if not classes:
-        return n * sets
-    counts = Counter(holdout_classes_N.tolist())
-    return tuple((label, sets * max(1, counts[index])) for index, label in enumerate(classes))
-
-
 @one_thread()
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:
     """Train the feature nets on train and measure what real data reaches.
@@ -181,36 +170,6 @@ def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) ->
         return encoded
     chosen = subset_rows(encoded.labels_N, n, seed, purpose)
     return Encoded(encoded.values[chosen], encoded.labels_N[chosen])
-
-
-def subset_rows(classes_N: Array, n: int, seed: int, purpose: str) -> Array:
-    """Return n rows in order, drawn at random.
-
-    A class with enough records to be judged keeps as many, in the place of the last of classes
-    that have more.
-    """
-    order = numpy_stream(seed, f"subset-{purpose}").permutation(len(classes_N))
-    chosen, rest = order[:n], order[n:]
-    spare = Counter(classes_N[chosen].tolist())
-    taken: list[int] = []
-    for index, count in sorted(Counter(classes_N.tolist()).items()):
-        lacking = MIN_CLASS - spare[index] if count >= MIN_CLASS else 0
-        taken += rest[classes_N[rest] == index][: max(lacking, 0)].tolist()
-    kept = list(chosen)
-    for place in range(n - 1, -1, -1):
-        index = int(classes_N[chosen[place]])
-        if len(kept) + len(taken) > n and spare[index] > MIN_CLASS:
-            spare[index] -= 1
-            del kept[place]
-    return np.sort([*kept, *taken][:n]).astype(np.int64)
-
-
-def judged_classes(holdout_classes_N: Array) -> list[int]:
-    """Return the classes with enough holdout records; one class alone is `all`."""
-    counts = Counter(holdout_classes_N.tolist())
-    if len(counts) < 2:
-        return []
-    return sorted(index for index, count in counts.items() if count >= MIN_CLASS)
 
 
 def thin(values: Array, rows: int) -> Array:
@@ -427,16 +386,6 @@ def _spread(encoded: Encoded, reference: PerceptualReference) -> Measured:
         direction="target",
     )
     return Measured(metric=metric)
-
-
-def too_few_classes(classes: Sequence[Label], holdout_classes_N: Array) -> tuple[TooFew, ...]:
-    """Return the classes that the holdout is too small to judge."""
-    counts = Counter(holdout_classes_N.tolist())
-    return tuple(
-        TooFew(label=str(label), n=counts[index], needed=MIN_CLASS)
-        for index, label in enumerate(classes)
-        if len(classes) > 1 and counts[index] < MIN_CLASS
-    )
 
 
 def find_facts(candidate: Encoded, reference: PerceptualReference) -> tuple[Fact, ...]:

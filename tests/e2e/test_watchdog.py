@@ -104,10 +104,10 @@ def test_a_process_that_holds_its_lock_here_lives_however_late_its_heartbeats(wa
     watched.dog = watched.another(work_folder=tmp_path)
     lock = run_lock(tmp_path, watched.run)
     with held(lock):
-        watched.wait(3 * WINDOW_S)
+        watched.wait(2 * WINDOW_S)
         assert watched.state["type"] == "RUNNING"
-    watched.wait(WINDOW_S + BEAT_S)
-    assert watched.state["type"] == "CRASHED"
+    watched.wait(WINDOW_S)
+    assert "Crashed" in watched.names
 
 
 def test_rounds_in_which_the_server_is_slow_count_for_nothing(watched, monkeypatch):
@@ -118,20 +118,20 @@ def test_rounds_in_which_the_server_is_slow_count_for_nothing(watched, monkeypat
         watched.now_s += watched.dog.interval_s + 1
 
     monkeypatch.setattr(watchdog, "leave_note", slowly)
-    watched.wait(3 * WINDOW_S)
+    watched.wait(2 * WINDOW_S)
     assert watched.state["type"] == "RUNNING"
 
 
 def test_the_run_says_how_often_it_beats(watched):
-    watched.client.update_flow_run_labels(watched.run, {LABEL: beat_label(2, 20 * BEAT_S)})
-    watched.wait(4 * WINDOW_S)
+    watched.client.update_flow_run_labels(watched.run, {LABEL: beat_label(2, 3 * BEAT_S)})
+    watched.wait(2 * WINDOW_S)
     assert watched.state["type"] == "RUNNING"
 
 
 def test_a_run_that_waits_for_a_person_is_never_touched(watched):
     watched.wait(WINDOW_S - 1)
     watched.set(**SUSPENDED)
-    watched.wait(4 * WINDOW_S)
+    watched.wait(2 * WINDOW_S)
     assert watched.state["name"] == "Suspended"
 
 
@@ -144,12 +144,12 @@ def test_what_suspends_between_look_and_deed_stays_suspended(watched):
     assert watched.state["name"] == "Resuming"
 
 
-@pytest.mark.parametrize("type_", ["SCHEDULED", "COMPLETED", "FAILED", "CANCELLED", "CANCELLING"])
-def test_only_a_run_that_is_running_can_be_lost(watched, type_):
-    watched.set(type=type_)
-    before = watched.state
-    assert not lose(watched.client, watched.run, "no heartbeat")
-    assert watched.state == before
+def test_only_a_run_that_is_running_can_be_lost(watched):
+    for type_ in ("SCHEDULED", "COMPLETED", "FAILED", "CANCELLED", "CANCELLING"):
+        watched.set(type=type_)
+        before = watched.state
+        assert not lose(watched.client, watched.run, "no heartbeat")
+        assert watched.state == before
 
 
 def test_what_one_watcher_began_the_next_one_ends(watched):
@@ -185,7 +185,7 @@ def test_a_crashed_run_starts_again_twice_and_then_fails_with_a_sentence(watched
 def test_where_nothing_is_to_start_again_a_crash_stays(watched):
     watched.dog = watched.another(reschedules=0)
     watched.set(**CRASHED)
-    watched.wait(4 * PAUSE_S)
+    watched.wait(2 * PAUSE_S)
     assert watched.state["type"] == "CRASHED"
 
 

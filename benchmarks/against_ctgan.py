@@ -8,10 +8,12 @@ the processor time after which ours has the pair error that CTGAN ends with, on 
 Without arguments scikit-learn's breast cancer table is taken.
 """
 
+import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.table_job import prepared_for, recipe_for
+from benchmarks.table_job import TINY_SAMPLES, prepared_for, recipe_for
 from benchmarks.timing import RESULTS, machine
 from gan.modalities import Options, Reference, Splits
 from gan.tables.judge import build_assess, build_reference, evaluate
@@ -95,8 +97,21 @@ def pair_error(records: pa.Table, prepared: Prepared) -> float:
     return float(assess(Made(), 0).metrics["two_way"])
 
 
-def compare(table: pa.Table, label: str | None) -> dict[str, Any]:
-    """Run both sides in turn and judge them."""
+def compare(
+    table: pa.Table,
+    label: str | None,
+    *,
+    epochs: Sequence[int] = EPOCHS,
+    budget: Sequence[object] = (),
+) -> dict[str, Any]:
+    """Run both sides in turn and judge them.
+
+    Args:
+        table: the real rows.
+        label: the column to predict.
+        epochs: of CTGAN, one run each.
+        budget: words about our training, for `benchmarks.table_job`.
+    """
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         train, holdout = halves(table, folder)
@@ -105,20 +120,27 @@ def compare(table: pa.Table, label: str | None) -> dict[str, Any]:
         reference = build_reference(splits, Options())
         rows = reference.n * 4
         given = () if label is None else ("--label", label)
-        ours = child("benchmarks.table_job", train, holdout, *given, "--rows", rows)
+        ours = child("benchmarks.table_job", train, holdout, *given, "--rows", rows, *budget)
         curve = ours.pop("curve")
         ours["quality"] = quality(pq.read_table(folder / "ours-0.parquet"), reference)
         page: dict[str, Any] = {"rows": table.num_rows, "columns": len(table.schema), "ours": ours}
-        for epochs in EPOCHS:
-            made = folder / f"ctgan-{epochs}.parquet"
-            words = (train, made, "--epochs", epochs, "--rows", rows)
+        for count in epochs:
+            made = folder / f"ctgan-{count}.parquet"
+            words = (train, made, "--epochs", count, "--rows", rows)
             theirs = child("benchmarks.ctgan_peer", *words)
             records = pq.read_table(made).select(prepared.schema.names).cast(prepared.schema)
             theirs["quality"] = quality(records, reference)
             error = pair_error(records, prepared)
             equal = next((spent_s for spent_s, found in curve if found <= error), None)
-            page[f"ctgan_{epochs}_epochs"] = {**theirs, "time_to_equal_s": equal}
+            page[f"ctgan_{count}_epochs"] = {**theirs, "time_to_equal_s": equal}
         return page
+
+
+def tiny(_: Path) -> dict[str, Any]:
+    """Train for a moment; CTGAN only where it is installed."""
+    epochs = (1,) if importlib.util.find_spec("ctgan") else ()
+    budget = ("--budget-samples", TINY_SAMPLES)
+    return compare(breast_cancer(), "diagnosis", epochs=epochs, budget=budget)
 
 
 def main() -> int:

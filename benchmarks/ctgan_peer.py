@@ -17,7 +17,6 @@ from time import process_time
 import numpy as np
 import pandas as pd
 import torch
-from ctgan import CTGAN
 
 MOST_LEVELS = 20
 """Whole numbers with at most so many values count as discrete."""
@@ -33,6 +32,18 @@ def discrete_columns(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+NEEDS = ("ctgan",)
+"""Packages beside the project's own; `make bench-tables` installs them."""
+
+
+def tiny(folder: Path) -> dict[str, float]:
+    """Train for one epoch on half of scikit-learn's table."""
+    from benchmarks.against_ctgan import breast_cancer, halves
+
+    train, _ = halves(breast_cancer(), folder)
+    return run(train, folder / "synthetic.parquet", epochs=1, rows=100)
+
+
 def main() -> int:
     """Train, sample, write, report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,28 +57,31 @@ def main() -> int:
     # Its generators of randoms are the global ones.
     np.random.seed(given.seed)  # noqa: NPY002
     torch.random.default_generator.manual_seed(given.seed)
-    frame = pd.read_parquet(given.train)
+    print(json.dumps(run(given.train, given.synthetic, epochs=given.epochs, rows=given.rows)))
+    return 0
+
+
+def run(train: Path, synthetic_path: Path, *, epochs: int, rows: int) -> dict[str, float]:
+    """Train on the rows of a file, write as many others, and return what it took."""
+    from ctgan import CTGAN
+
+    frame = pd.read_parquet(train)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         started_s = process_time()
-        peer = CTGAN(epochs=given.epochs, enable_gpu=False)
+        peer = CTGAN(epochs=epochs, enable_gpu=False)
         peer.fit(frame, discrete_columns(frame))
         trained_s = process_time()
-        synthetic = peer.sample(given.rows)
+        synthetic = peer.sample(rows)
         sampled_s = process_time()
-    synthetic.astype(frame.dtypes.to_dict()).to_parquet(given.synthetic)
-    print(
-        json.dumps(
-            {
-                "epochs": given.epochs,
-                "training_cpu_s": round(trained_s - started_s, 2),
-                "sampling_cpu_s": round(sampled_s - trained_s, 3),
-                "sampled_rows_per_cpu_s": round(given.rows / (sampled_s - trained_s)),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            }
-        )
-    )
-    return 0
+    synthetic.astype(frame.dtypes.to_dict()).to_parquet(synthetic_path)
+    return {
+        "epochs": epochs,
+        "training_cpu_s": round(trained_s - started_s, 2),
+        "sampling_cpu_s": round(sampled_s - trained_s, 3),
+        "sampled_rows_per_cpu_s": round(rows / (sampled_s - trained_s)),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ What is lost against it is the start of the workers, waiting, and the commit its
 
 import math
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, process_time
@@ -32,11 +34,21 @@ from storage.lake.synthesis import SynthesisConfig
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 
-TARGET_S = 75.0
-"""At the limit; longer than the minute that makes the start of workers a detail."""
-TRIAL_SHARDS, TRIAL_ROWS = 12, 20_000
-TRAINING_SAMPLES = 60_000
 FORMATS, SIDES = ("parquet", "parquet-raw"), (8, 32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How much is made."""
+
+    target_s: float = 75.0
+    """At the limit; longer than the minute that makes the start of workers a detail."""
+    trial_shards: int = 12
+    trial_rows: int = 20_000
+    training_samples: int = 60_000
+
+
+WHOLE = Extent()
 
 
 def digits(side: int) -> pa.Table:
@@ -49,10 +61,10 @@ def digits(side: int) -> pa.Table:
     return pa.table({"image": column, "label": bunch.target})
 
 
-def quick_snapshot(folder: Path, records: pa.Table) -> Path:
+def quick_snapshot(folder: Path, records: pa.Table, samples: int) -> Path:
     """Return a generator trained for a few seconds: what it draws must compress like digits."""
     codec = ImageCodec.fit(records, "label")
-    training = TrainingConfig(budget_samples=TRAINING_SAMPLES, device="cpu")
+    training = TrainingConfig(budget_samples=samples, device="cpu")
     config = resolve(
         GeneratorConfig(preset="mlp"), training, codec, train_rows=len(records), seed=0
     )
@@ -118,15 +130,18 @@ def stage(plan: Plan, snapshot: Path, lake_uri: str, workers: int) -> float:
     return perf_counter() - started_s
 
 
-def measure(records: pa.Table, snapshot: Path, format: str, workers: int) -> dict[str, float]:
+def measure(
+    records: pa.Table, snapshot: Path, format: str, workers: int, extent: Extent
+) -> dict[str, float]:
     """Return the stage's seconds, its limit, and their ratio."""
+    rows = extent.trial_rows
     with tempfile.TemporaryDirectory() as scratch:
-        trial = make_plan(records, format, TRIAL_SHARDS * TRIAL_ROWS, TRIAL_ROWS)
+        trial = make_plan(records, format, extent.trial_shards * rows, rows)
         spent = parts(trial, snapshot, open_store(f"{scratch}/trial"))
         cpu_s = sum(cpu for _, cpu in spent.values())
         per_record_s = max(cpu_s, *(wall for wall, _ in spent.values())) / workers
-        samples = math.ceil(TARGET_S / per_record_s / TRIAL_ROWS) * TRIAL_ROWS
-        plan = make_plan(records, format, samples, TRIAL_ROWS)
+        samples = math.ceil(extent.target_s / per_record_s / rows) * rows
+        plan = make_plan(records, format, samples, rows)
         stage_s = stage(plan, snapshot, f"{scratch}/lake", workers)
     return {
         "workers": workers,
@@ -141,13 +156,26 @@ def measure(records: pa.Table, snapshot: Path, format: str, workers: int) -> dic
 
 def main() -> dict[str, dict[str, float]]:
     """Measure every case and return its numbers."""
+    return measure_all(SIDES, FORMATS, WHOLE)
+
+
+def tiny(_: Path) -> dict[str, dict[str, float]]:
+    """Make a few small images."""
+    few = Extent(target_s=0.05, trial_shards=2, trial_rows=200, training_samples=2_000)
+    return measure_all(SIDES[:1], FORMATS, few)
+
+
+def measure_all(
+    sides: Sequence[int], formats: Sequence[str], extent: Extent
+) -> dict[str, dict[str, float]]:
+    """Return the numbers of images of some sizes in some formats."""
     torch.set_num_threads(1)
     workers, results = usable_cores(), {}
     with tempfile.TemporaryDirectory() as scratch:
-        for side in SIDES:
+        for side in sides:
             records = digits(side)
-            snapshot = quick_snapshot(Path(scratch) / str(side), records)
-            for format in FORMATS:
+            snapshot = quick_snapshot(Path(scratch) / str(side), records, extent.training_samples)
+            for format in formats:
                 name = f"mlp, {side} x {side} grey, {format}"
-                results[name] = measure(records, snapshot, format, workers)
+                results[name] = measure(records, snapshot, format, workers, extent)
     return results

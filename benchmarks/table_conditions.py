@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import process_time
 from typing import Any, NamedTuple
@@ -167,6 +167,24 @@ def measure(
     }
 
 
+def tiny(folder: Path) -> list[dict[str, Any]]:
+    """Train for a second."""
+    records = read("example:breast-cancer", "diagnosis", folder)
+    sampler = fit(records, "diagnosis", 1.0, 0)
+    return list(measure_all(records, sampler, "diagnosis"))
+
+
+def measure_all(
+    records: dict[str, pa.Table], sampler: Sampler, label: str | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the numbers of every set of conditions."""
+    train_rows = records["train"]
+    columns = judged_columns(require_metadata(train_rows.schema), train_rows, label)
+    ruler = Ruler(Codes(train_rows, columns, BINS, MOST_ROWS), fit_features(train_rows, columns))
+    for name, conditions in choose(train_rows, sampler, columns).items():
+        yield {"given": name, **measure(records, sampler, ruler, conditions)}
+
+
 def main() -> int:
     """Print one JSON line per set of conditions."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -181,14 +199,8 @@ def main() -> int:
         started_s = process_time()
         sampler = fit(records, given.label, given.seconds, given.seed)
         print(json.dumps({"cpu_s": round(process_time() - started_s, 1)}), flush=True)
-        train_rows = records["train"]
-        columns = judged_columns(require_metadata(train_rows.schema), train_rows, given.label)
-        ruler = Ruler(
-            Codes(train_rows, columns, BINS, MOST_ROWS), fit_features(train_rows, columns)
-        )
-        for name, conditions in choose(train_rows, sampler, columns).items():
-            found = measure(records, sampler, ruler, conditions)
-            print(json.dumps({"given": name, **found}), flush=True)
+        for found in measure_all(records, sampler, given.label):
+            print(json.dumps(found), flush=True)
     return 0
 
 

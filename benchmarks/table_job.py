@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
+from typing import Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -32,6 +33,8 @@ from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
 
 SAMPLING_ROWS = 50_000
+TINY_SAMPLES = 1_000
+"""Budget of a training that only shows that the benchmark runs."""
 
 
 @dataclass
@@ -54,7 +57,13 @@ class Clock:
         self.curve.append((round(spent_s, 2), tick.metrics["two_way"]))
 
 
-def recipe_for(source: Path, holdout: Path, label: str | None, seed: int) -> Recipe:
+def recipe_for(
+    source: Path,
+    holdout: Path,
+    label: str | None,
+    seed: int,
+    budget_samples: int | Literal["auto"] = "auto",
+) -> Recipe:
     """Return the recipe that a user would write."""
     return Recipe.model_validate(
         {
@@ -64,7 +73,7 @@ def recipe_for(source: Path, holdout: Path, label: str | None, seed: int) -> Rec
                 "label": label,
                 "split": {"holdout_uri": str(holdout)},
             },
-            "training": {"device": "cpu"},
+            "training": {"device": "cpu", "budget_samples": budget_samples},
             "synthesis": {"balance": "real"},
             "seed": seed,
         }
@@ -101,11 +110,11 @@ def sampling_rates(sampler: Sampler) -> dict[str, int]:
     }
 
 
-def run(source: Path, holdout: Path, label: str | None, rows: int, seed: int) -> dict[str, object]:
+def run(recipe: Recipe, rows: int) -> dict[str, object]:
     """Do the job; the synthetic rows lie beside the source afterwards."""
+    source, seed = Path(recipe.source.uri), recipe.seed
     with tempfile.TemporaryDirectory() as folder:
         place, clock = Path(folder), Clock()
-        recipe = recipe_for(source, holdout, label, seed)
         prepared = prepared_for(recipe, place / "prepared")
         clock.lap("prepare_cpu_s")
         codec, resolved = fit_and_resolve(recipe, prepared)
@@ -137,6 +146,13 @@ def run(source: Path, holdout: Path, label: str | None, rows: int, seed: int) ->
         }
 
 
+def tiny(folder: Path) -> dict[str, object]:
+    """Train on half of scikit-learn's table for a moment."""
+    from benchmarks.against_ctgan import breast_cancer, halves
+
+    return run(recipe_for(*halves(breast_cancer(), folder), "diagnosis", 0, TINY_SAMPLES), 100)
+
+
 def main() -> int:
     """Read the arguments, do the job, print the line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -145,9 +161,11 @@ def main() -> int:
     parser.add_argument("--label")
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--budget-samples", type=int, default="auto")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print(json.dumps(run(given.train, given.holdout, given.label, given.rows, given.seed)))
+    recipe = recipe_for(given.train, given.holdout, given.label, given.seed, given.budget_samples)
+    print(json.dumps(run(recipe, given.rows)))
     return 0
 
 

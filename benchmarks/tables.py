@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +26,9 @@ import torch
 
 from benchmarks.against_ctgan import breast_cancer
 from benchmarks.sdmetrics_scores import sdmetrics_scores
-from benchmarks.table_job import prepared_for, recipe_for, sampling_rates
+from benchmarks.table_job import TINY_SAMPLES, prepared_for, recipe_for, sampling_rates
 from benchmarks.timing import RESULTS, machine
+from flows.recipe import Recipe
 from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.modalities import Options, Splits
@@ -51,14 +53,13 @@ def write_halves(table: pa.Table, seed: int, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def train_sampler(prepared: Prepared, recipe_seed: int, folder: Path, row: Row) -> Sampler:
+def train_sampler(prepared: Prepared, recipe: Recipe, folder: Path, row: Row) -> Sampler:
     """Train as the recipe says and return the sampler; what it took goes into the row."""
-    recipe = recipe_for(Path("table"), Path("holdout"), prepared.label, recipe_seed)
     started_s = process_time()
     codec, resolved = fit_and_resolve(recipe, prepared)
     records = prepared.records
     assess = build_assess(
-        records["train"], records["validation"], label=prepared.label, seed=recipe_seed
+        records["train"], records["validation"], label=prepared.label, seed=recipe.seed
     )
     config = ResolvedConfig.model_validate(resolved.model_dump())
     hooks = Hooks(assess=assess)
@@ -83,14 +84,17 @@ def summary(metrics: Sequence[Metric]) -> Row:
     return row
 
 
-def measure(table: pa.Table, label: str | None, seed: int) -> Row:
+def measure(
+    table: pa.Table, label: str | None, seed: int, samples: int | Literal["auto"] = "auto"
+) -> Row:
     """Return the row of one seed."""
     row: Row = {"seed": seed}
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         halves = write_halves(table, seed, folder)
-        prepared = prepared_for(recipe_for(*halves, label, seed), folder / "prepared")
-        sampler = train_sampler(prepared, seed, folder / "work", row)
+        recipe = recipe_for(*halves, label, seed, samples)
+        prepared = prepared_for(recipe, folder / "prepared")
+        sampler = train_sampler(prepared, recipe, folder / "work", row)
         splits = Splits(**prepared.records, label=label)
         reference = build_reference(splits, Options(seed=seed))
         wanted = reference.wanted
@@ -98,6 +102,11 @@ def measure(table: pa.Table, label: str | None, seed: int) -> Row:
         found = evaluate(records, reference, log_likelihood=sampler.log_likelihood)
     scores = sdmetrics_scores(reference.context, records)
     return row | summary(found.metrics) | scores | sampling_rates(sampler)
+
+
+def tiny(_: Path) -> Row:
+    """Train one seed for a moment."""
+    return measure(breast_cancer(), "diagnosis", 0, TINY_SAMPLES)
 
 
 def main() -> int:

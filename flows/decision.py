@@ -4,8 +4,11 @@ The rules are pure: from what was measured, the log as it was then, and the reci
 make a `Choice` with the record that it leads to. The functions that read and write the lake, for
 the nightly job and for a person who moves the champion by hand, are at the end.
 
-A person's answer holds for the generator and the report it was given on: another night with the
-same report does not ask again, a new report does.
+A person's refusal holds for the generator and the report it was given on: another night with the
+same report does not ask again, a new report does. A person who overrides the gate or rolls back
+chooses a generator, by the digest of its files: that holds until a person chooses again or the gate
+promotes a newer one. Only a fact that is broken, and that was not in the report she decided on,
+asks for another word of hers.
 """
 
 from dataclasses import replace
@@ -17,14 +20,18 @@ from gan.gate import SEVERITY, GateConfig
 from gan.report import Report, Verdict
 from storage.digests import sha256_hex
 from storage.lake import promotions, registry
+from storage.lake.damage import read_damage
 from storage.lake.layout import check_name, generator_key, is_version, snapshot_key
+from storage.lake.markdown import one_line
 from storage.lake.promotions import GATE, Kind, Promotion, PromotionDraft, Standing, Then
 from storage.stores.interface import ObjectStore
 
 REFUSED = ("kept", "blocked")
 """The gate's choices that refuse the candidate."""
+LONGEST_NAME = 200
 LONGEST_REASON = 2_000
 """Characters of a written reason: it goes into log and manifest."""
+_NOT_JUDGED = "cannot be judged on today's records"
 SHOWN = 6
 """As many known versions as a message lists."""
 
@@ -63,7 +70,8 @@ def _by_gate(assessed: Assessed, config: GateConfig) -> Choice:
         draft = _draft(challenger, "promote", by=GATE, reason=reason)
         return Choice(kind="promoted", judged=challenger, reason=reason, draft=draft)
     choice = Choice(kind="blocked", judged=challenger, reason=reason)
-    if config.on_reject != "stop" and assessed.champion is not None:
+    may_step_in = config.on_reject != "stop" or _is_replaced_by_a_person(assessed)
+    if may_step_in and (assessed.champion is not None or assessed.is_damaged):
         why_not = _blocking_reason(assessed, config)
         blocked = replace(choice, reason=f"{reason}; {why_not}")
         choice = blocked if why_not else _kept(assessed, reason)
@@ -73,14 +81,52 @@ def _by_gate(assessed: Assessed, config: GateConfig) -> Choice:
 def _champion_again(assessed: Assessed) -> Choice:
     """Return whether the champion goes on: a block stands unless a person overrode this report."""
     judged, signed = assessed.challenger, _signed_champion(assessed.standing)
+    is_blocked = judged.judgement.verdict == "block"
     if signed is not None and signed.overrides(judged.report_digest):
         reason = f"{judged.version} is champion by override of {signed.by}: {signed.reason}"
-    elif judged.judgement.verdict == "block":
-        reason = f"{judged.version} is champion, but today's verdict on it is block"
-        return Choice(kind="blocked", judged=judged, reason=reason)
-    else:
+    elif not is_blocked:
         reason = f"{judged.version} is the champion already"
+    elif signed is not None and stands(signed, judged, assessed.seen):
+        reason = (
+            f"{judged.version} is champion by {signed.kind} of {signed.by}, which holds although "
+            f"today's verdict on it is block: {signed.reason}"
+        )
+    else:
+        why = _why_no_word_holds(signed, judged, assessed.seen)
+        reason = f"{judged.version} is champion, but today's verdict on it is block{why}"
+        return Choice(kind="blocked", judged=judged, reason=reason)
     return Choice(kind="champion", judged=judged, reason=reason, signed=signed)
+
+
+def stands(record: Promotion, judged: Judged, seen: frozenset[str]) -> bool:
+    """Say whether a champion may publish, by a person's word, although its verdict is block.
+
+    `seen` is what blocked in the report on which she decided.
+    """
+    if record.overrides(judged.report_digest):
+        return True
+    return record.outlasts_reports(judged.snapshot_digest) and not _unseen(judged, seen)
+
+
+def _unseen(judged: Judged, seen: frozenset[str]) -> tuple[str, ...]:
+    """Return the facts that are broken today and were not when a person decided."""
+    facts = judged.evaluation.facts
+    return tuple(fact.text for fact in facts if not fact.holds and fact.name not in seen)
+
+
+def _why_no_word_holds(signed: Promotion | None, judged: Judged, seen: frozenset[str]) -> str:
+    """Return why a person's word does not let a blocked champion publish, as half a sentence."""
+    if signed is None:
+        return ""
+    unseen = _unseen(judged, seen)
+    if unseen and signed.outlasts_reports(judged.snapshot_digest):
+        what = f"{signed.by} chose it before it was known that {'; '.join(unseen)}"
+    else:
+        what = f"{signed.by} agreed to a report that did not block"
+    return (
+        f"; {what}: to publish all the same, ganmill generators promote {judged.report.name} "
+        f"{judged.version} --by YOU --reason WHY"
+    )
 
 
 def _compare(assessed: Assessed, config: GateConfig) -> Comparison:
@@ -89,7 +135,14 @@ def _compare(assessed: Assessed, config: GateConfig) -> Comparison:
     if assessed.standing.was_promoted(version):
         reason = f"{version} was champion before: promoting it again is up to a person"
         return Comparison(promote=False, reason=reason)
-    if assessed.champion is None and record is not None and not assessed.is_outdated:
+    if assessed.standing.was_set_aside(version) and record is not None:
+        reason = (
+            f"{record.by} chose {record.version} after {version} had been judged: promoting "
+            f"{version} is up to a person"
+        )
+        return Comparison(promote=False, reason=reason)
+    is_gone = assessed.is_outdated or assessed.is_damaged
+    if assessed.champion is None and record is not None and not is_gone:
         reason = (
             f"the champion {record.version} cannot be judged on today's "
             "records: give the recipe another name for other data"
@@ -97,8 +150,10 @@ def _compare(assessed: Assessed, config: GateConfig) -> Comparison:
         return Comparison(promote=False, reason=reason)
     champion = None if assessed.champion is None else _contender(assessed.champion)
     comparison = compare(_contender(assessed.challenger), champion, config)
-    if comparison.promote and assessed.is_outdated and record is not None:
+    if comparison.promote and is_gone and record is not None:
         reason = f"the algorithm that made champion {record.version} is gone"
+        if assessed.is_damaged:
+            reason = f"the files of champion {record.version} are damaged"
         return Comparison(promote=True, reason=reason)
     return comparison
 
@@ -121,10 +176,11 @@ def _blocking_reason(assessed: Assessed, config: GateConfig) -> str:
     if assessed.is_champion:
         return f"{record.version} is the champion itself"
     if champion is None:
-        return f"{named} cannot be judged on today's records"
+        return f"{named} {'is damaged' if assessed.is_damaged else _NOT_JUDGED}"
     is_blocked = champion.judgement.verdict == "block"
-    if is_blocked and not record.overrides(champion.report_digest):
-        return f"{named} is blocked today too"
+    if is_blocked and not stands(record, champion, assessed.seen):
+        why = _why_no_word_holds(_signed_champion(assessed.standing), champion, assessed.seen)
+        return f"{named} is blocked today too{why}"
     if config.approval == "always" and record.by == GATE:
         return f"{named} lacks a person's yes, which gate.approval asks for"
     return ""
@@ -149,7 +205,8 @@ def _is_replaced_by_a_person(assessed: Assessed) -> bool:
     """Say whether a person has put another generator in the place of this one: no need to ask."""
     if assessed.is_champion or _signed_champion(assessed.standing) is None:
         return False
-    return assessed.standing.was_promoted(assessed.challenger.version)
+    standing, version = assessed.standing, assessed.challenger.version
+    return standing.was_promoted(version) or standing.was_set_aside(version)
 
 
 def _refusal_by_a_person(assessed: Assessed) -> Promotion | None:
@@ -235,12 +292,16 @@ def answered(assessed: Assessed, choice: Choice, answer: Answer, *, by: str, rea
 
 
 def checked_signature(by: str, reason: str, *, must_say: bool) -> tuple[str, str]:
-    """Return a person's name and reason without blanks around them.
+    """Return a person's name and reason, each on one line and without logins.
 
     Raises:
-        AnswerError: the name is missing, or the reason is too long or missing where it `must_say`.
+        AnswerError: the name is missing or too long, or the reason is too long, or missing where
+            it `must_say`.
     """
-    by, reason = by.strip(), reason.strip()
+    by, reason = one_line(by), one_line(reason)
+    if len(by) > LONGEST_NAME:
+        msg = f"the name {by[:LONGEST_NAME]!r}… has {len(by)} characters: write a person's name"
+        raise AnswerError(msg)
     if not by or by == GATE:
         msg = f"the decision is signed {by!r}: write the name of the person who decides"
         raise AnswerError(msg)
@@ -326,8 +387,9 @@ def promote_by_hand(
 
     Nothing is trained, measured or published; the next run of the recipe judges the new champion,
     which may have been champion before.
-    Where the gate refused its newest report the record is an override, which holds for that report
-    alone; else it is a promotion.
+    Where the gate refused its newest report, or refused it when it decided on it last, the record
+    is an override, which holds for these files whatever the gate says of them later; else it is a
+    promotion.
 
     Raises:
         AnswerError: the name or the reason is missing.
@@ -351,8 +413,12 @@ def promote_by_hand(
     )
 
     def rule(standing: Standing) -> PromotionDraft:
-        is_refused = report.verdict == "block" or standing.was_refused(version, digest)
-        return replace(draft, kind="override") if is_refused else draft
+        last = standing.last_refusal(version)
+        if report.verdict == "block" or standing.was_refused(version, digest):
+            return replace(draft, kind="override")
+        if last is not None and last.by == GATE:
+            return replace(draft, kind="override", report_digest=last.report_digest)
+        return draft
 
     return promotions.decide_by_hand(lake, name, rule, created=now())
 
@@ -362,8 +428,8 @@ def roll_back(
 ) -> Promotion:
     """Make a former champion champion again, and return the record that says so.
 
-    Without a version it is the one before the champion. The next run judges it: a block keeps it
-    from publishing.
+    Without a version it is the one before the champion. The next run publishes from it, whatever
+    the gate says, unless a fact is broken that its newest report does not know.
 
     Raises:
         AnswerError: the name or the reason is missing.
@@ -402,6 +468,9 @@ def _check_known(lake: ObjectStore, name: str, version: str | None) -> None:
     if not known:
         names = ", ".join(registry.list_generators(lake)) or "none"
         msg = f"{lake.uri} has no generator {name!r}; its generators are: {names}"
+        raise RecipeError(msg)
+    if version is not None and version in known and read_damage(lake, name, version) is not None:
+        msg = f"the files of {name}/{version} are damaged: run its recipe, which trains it again"
         raise RecipeError(msg)
     if version is not None and (not is_version(version) or version not in known):
         newest = ", ".join(reversed(known[-SHOWN:]))

@@ -14,9 +14,11 @@ A message says what is wrong, the value received, and the remedy, in one sentenc
 """
 
 import errno
+import re
 
 from gan import errors as gan_errors
 from storage import errors as storage_errors
+from storage.masking import masked
 
 
 class FlowsError(Exception):
@@ -80,6 +82,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     storage_errors.RetentionError: USAGE,
     gan_errors.ConfigError: USAGE,
     BlockedError: BLOCKED,
+    storage_errors.RetractedError: BLOCKED,
     storage_errors.SourceError: SOURCE,
     gan_errors.DataError: SOURCE,
     storage_errors.LakeError: LAKE,
@@ -124,10 +127,35 @@ def sentence(error: BaseException) -> str:
             'out: run pip install "ganmill[jobs]"'
         )
     if isinstance(error, OSError):
-        return _os_sentence(error)
+        return one_line(_os_sentence(error))
     if EXIT_CODES.get(type(error)) == INTERRUPTED:
         return "stopped; what is done is kept, run the same command again to continue"
-    return " ".join(str(error).split())
+    return one_line(error)
+
+
+LONGEST_SENTENCE = 2000
+"""Letters of a message that are shown, whatever it quotes."""
+
+
+def one_line(error: object) -> str:
+    """Return a message on one line, without logins, cut where it is endless."""
+    return bounded(presentable(" ".join(str(error).split())), LONGEST_SENTENCE)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def presentable(text: str) -> str:
+    """Return text for a terminal: without logins, and without codes that would steer it."""
+    return _CONTROL.sub("\ufffd", masked(text))
+
+
+def bounded(text: str, longest: int) -> str:
+    """Return the text, its middle left out where it is longer."""
+    if len(text) <= longest:
+        return text
+    head = longest * 2 // 3
+    return f"{text[:head]} … {text[len(text) - (longest - head) :]}"
 
 
 def _os_sentence(error: OSError) -> str:

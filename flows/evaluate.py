@@ -8,60 +8,35 @@ trainer keeps that in a `TrainingRecord` beside it.
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
 from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
+from flows.recipe import Recipe
 from flows.report.page import render
-from gan.errors import DataError, OutdatedError
+from flows.report.verdict import JUDGED
+from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
+from gan.errors import DataError, OutdatedError, SnapshotError
 from gan.gate import Judgement, gate_record, in_force, judge
 from gan.report import Evaluation, Event, Figure, Report
-from storage.digests import canonical_json, sha256_file
-from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.digests import canonical_json
+from storage.errors import ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import promotions, registry
+from storage.lake.damage import read_damage
 from storage.lake.layout import generator_internal_key, generator_report_key
-from storage.records.durable import move_folder
+from storage.records.modalities import words_of
+from storage.records.schema import read_class_names
 from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
-    from gan.modalities import GanModality, Reference
+    from gan.modalities import GanModality, Options, Reference, Splits
     from gan.sample import Sampler
-
-
-def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
-    """Return the folder of a snapshot, fetched unless it is here already.
-
-    The digest of every file is checked when the snapshot is loaded.
-
-    Raises:
-        IntegrityError: the lake holds another snapshot under that version.
-    """
-    folder = job.work / "generators" / job.name / version
-    index = folder / "snapshot.json"
-    if index.is_file() and sha256_file(index) == snapshot_digest:
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
-        staged = Path(scratch) / version
-        found = registry.fetch_generator(job.lake, job.name, version, staged)
-        if found != snapshot_digest:
-            msg = (
-                f"generator {job.name}/{version} has snapshot digest {found[:12]}, but "
-                f"{snapshot_digest[:12]} was decided on; restore it or train again"
-            )
-            raise IntegrityError(msg)
-        move_folder(staged, folder)
-    return folder
 
 
 FILE = "training.json"
@@ -78,6 +53,10 @@ class TrainingRecord:
     best_samples_seen: int = 0
     """Where the snapshot was taken."""
     seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Processor seconds in that time, over all threads."""
+    threads: int = 0
+    """Threads that wanted a core each; 0 in a record that does not say it."""
     device: str = "cpu"
     events: Sequence[Event] = ()
     curves: Sequence[Mapping[str, Any]] = ()
@@ -143,6 +122,27 @@ def _to_json(value: Measurement | StoredVerdict) -> bytes:
     return json.dumps(dataclasses.asdict(value), sort_keys=True).encode()  # may hold infinities
 
 
+def splits_of(prepared: Prepared) -> "Splits":
+    """Return the real records as the judge takes them."""
+    from gan.modalities import Splits
+
+    records = prepared.records
+    return Splits(
+        train=records["train"],
+        validation=records["validation"],
+        holdout=records["holdout"],
+        label=prepared.label,
+    )
+
+
+def options_of(recipe: Recipe, prepared: Prepared) -> "Options":
+    """Return how generators of a recipe are evaluated."""
+    from gan.modalities import Options
+
+    repeated = prepared.split_rule["rows"] == "occurrence"
+    return Options(seed=recipe.seed, overlap_expected=repeated)
+
+
 def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     """Return what the gate says today of the candidate and of the champion, if it is another.
 
@@ -152,20 +152,33 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     """
     evaluator = Evaluator(job=job, prepared=prepared)
     standing = promotions.standing(job.lake, job.name)
+    check_identity(job, candidate, standing)
     challenger = evaluator.judged(candidate.version, candidate.snapshot_digest)
     champion = standing.champion
+    seen = seen_by_a_person(job, champion)
     if champion is None or champion.version == candidate.version:
-        return Assessed(standing=standing, challenger=challenger, champion=None)
+        return Assessed(standing=standing, challenger=challenger, champion=None, seen=seen)
     rival, is_outdated = None, False
+    damage = read_damage(job.lake, job.name, champion.version)
     try:
-        rival = evaluator.judged(champion.version, champion.snapshot_digest)
+        if damage is None:
+            rival = evaluator.judged(champion.version, champion.snapshot_digest)
+        else:
+            job.reporter.say(f"The champion {champion.version} is damaged: {damage.reason}")
+    except SnapshotDamagedError as error:
+        damage = set_aside(job, error)
     except DataError as error:
         job.reporter.say(f"The champion {champion.version} does not fit today's records: {error}")
     except OutdatedError as error:
         job.reporter.say(f"The champion {champion.version} cannot be run any more: {error}")
         is_outdated = True
     return Assessed(
-        standing=standing, challenger=challenger, champion=rival, is_outdated=is_outdated
+        standing=standing,
+        challenger=challenger,
+        champion=rival,
+        is_outdated=is_outdated,
+        is_damaged=damage is not None,
+        seen=seen,
     )
 
 
@@ -179,20 +192,7 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        from gan.modalities import Options, Splits
-
-        records, recipe = self.prepared.records, self.job.recipe
-        splits = Splits(
-            train=records["train"],
-            validation=records["validation"],
-            holdout=records["holdout"],
-            label=self.prepared.label,
-        )
-        repeated = self.prepared.split_rule["rows"] == "occurrence"
-        options = Options(
-            seed=recipe.seed,
-            overlap_expected=repeated,
-        )
+        splits, options = splits_of(self.prepared), options_of(self.job.recipe, self.prepared)
         return self._modality.build_reference(splits, options)
 
     @cached_property
@@ -260,6 +260,7 @@ class Evaluator:
     def _measure(self, version: str, snapshot_digest: str) -> Measurement:
         """Synthesize from a generator and measure it against the holdout."""
         from gan.device import choose_device
+        from gan.protocols import losses_of
         from gan.randomness import derive
         from gan.report import ReportInputs
 
@@ -276,11 +277,14 @@ class Evaluator:
             evaluation = self._modality.evaluate(
                 fakes, reference, log_likelihood=sampler.log_likelihood
             )
+            losses = losses_of(sampler.codec, self.prepared.records["train"])
+            evaluation = dataclasses.replace(evaluation, losses=losses)
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
+                codec=sampler.codec,
             )
             pictures = self._modality.figures(evaluation, inputs)
         record = read_training_record(job.lake, job.name, version)
@@ -293,7 +297,12 @@ class Evaluator:
         from gan.sample import Sampler
 
         folder = local_snapshot(self.job, version, snapshot_digest)
-        return Sampler.load(folder, choose_device(self.job.recipe.training.device))
+        try:
+            return Sampler.load(folder, choose_device(self.job.recipe.training.device))
+        except OutdatedError:
+            raise
+        except SnapshotError as error:  # its digests are right: it was stored like this
+            raise damaged(self.job, version, snapshot_digest, str(error)) from error
 
     def _report(
         self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement
@@ -310,7 +319,11 @@ class Evaluator:
             *measurement.pictures,
             *metric_figures(evaluation.metrics, self._modality.bars, metrics),
             *training(curves, chosen, self._modality.curves, metrics),
-            *class_table(prepared.class_counts, evaluation.candidate_class_counts),
+            *class_table(
+                prepared.class_counts,
+                evaluation.candidate_class_counts,
+                read_class_names(prepared.schema).get(prepared.label or "", ()),
+            ),
         )
         return Report(
             name=job.name,
@@ -320,10 +333,15 @@ class Evaluator:
             modality=prepared.modality,
             metrics=evaluation.metrics,
             verdict=judgement.verdict,
-            reasons=judgement.reasons,
+            reasons=(*judgement.reasons, *judgement.unjudged),
             events=record.events,
             figures=figures,
-            notes=(*public_notes(prepared), *record.notes, *evaluation.notes),
+            notes=(
+                *public_notes(prepared),
+                *record.notes,
+                *evaluation.notes,
+                *evaluation.losses,
+            ),
             facts={
                 "rows": dict(prepared.rows),
                 "skipped_records": len(prepared.skipped),
@@ -332,18 +350,32 @@ class Evaluator:
                 "samples_seen": record.samples_seen,
                 "snapshot_samples_seen": record.best_samples_seen,
                 "training_s": record.seconds,
+                **processor_facts(record),
                 "evaluation_s": round(evaluation.seconds, 3),
                 "device": record.device,
                 "holdout_rows": evaluation.holdout_rows,
                 "candidate_rows": evaluation.candidate_rows,
                 "compared_rows": evaluation.n,
                 "evaluation_seed": evaluation.seed,
+                JUDGED: evaluation.judged(words_of(prepared.modality).records),
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )
 
 
+def processor_facts(record: TrainingRecord) -> dict[str, float]:
+    """Return what share of the processor a training had, where its record says it."""
+    if not record.threads:
+        return {}
+    cores = record.cpu_s / record.seconds if record.seconds else 0.0
+    return {
+        "training_cpu_s": record.cpu_s,
+        "training_cores": round(cores, 2),
+        "training_threads": record.threads,
+    }
+
+
 def public_notes(prepared: Prepared) -> tuple[str, ...]:
     """Return what may be published of the notes on the source: no name of a real file or row."""
-    named = prepared.skipped
+    named = (*prepared.skipped, "source.labels: ", "source.label: ")
     return tuple(note for note in prepared.notes if not any(entry in note for entry in named))

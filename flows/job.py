@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from flows.errors import RecipeError
 from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
 from flows.recipe import Recipe
 from gan.gate import Judgement
@@ -23,6 +24,7 @@ from storage.lake.manifest import FileEntry, Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
 from storage.shards.format import load_format
+from storage.sources.overlap import find_overlap
 from storage.sources.prepared import Prepared
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
@@ -64,12 +66,16 @@ class Assessed:
     champion: Judged | None
     is_outdated: bool = False
     """Whether the champion is of an algorithm version that cannot be run any more."""
+    is_damaged: bool = False
+    """Whether the champion's files are not those that were stored."""
+    seen: frozenset[str] = frozenset()
+    """What blocked in the report on which a person made the champion."""
 
     @property
     def is_champion(self) -> bool:
-        """Whether the candidate is the champion already."""
-        champion = self.standing.champion
-        return champion is not None and champion.version == self.challenger.version
+        """Whether the candidate is the champion already: the version, and the very files."""
+        champion, mine = self.standing.champion, self.challenger
+        return champion is not None and champion.is_of(mine.version, mine.snapshot_digest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +120,11 @@ class Choice:
     @property
     def override(self) -> Promotion | None:
         """The record by which a person publishes this report although the gate refuses it."""
-        signed = self.signed
-        return signed if signed and signed.overrides(self.judged.report_digest) else None
+        signed, judged = self.signed, self.judged
+        if signed is None or signed.overrides(judged.report_digest):
+            return signed
+        is_blocked = judged.judgement.verdict == "block"
+        return signed if is_blocked and signed.outlasts_reports(judged.snapshot_digest) else None
 
     @property
     def approval(self) -> Promotion | None:
@@ -236,7 +245,9 @@ def open_job(
 
     Raises:
         SettingsError: the storage profile does not exist, or the lake's URI is not served.
+        RecipeError: source and lake overlap, so that the job would read its own output.
     """
+    check_apart(recipe)
     profile = None if recipe.output.storage is None else load_profile(recipe.output.storage)
     spent = Spending()
     return Job(
@@ -249,6 +260,29 @@ def open_job(
         stop=stop or StopSignal(),
         spent=spent,
     )
+
+
+def check_apart(recipe: Recipe) -> None:
+    """Check that neither the source nor the holdout can hold what the lake holds.
+
+    Raises:
+        RecipeError: one can.
+    """
+    source, output = recipe.source, recipe.output
+    read = {"source.uri": source.uri, "source.split.holdout_uri": source.split.holdout_uri}
+    for place, uri in read.items():
+        overlap = None
+        if uri is not None:
+            overlap = find_overlap(
+                uri, output.lake, source_storage=source.storage, lake_storage=output.storage
+            )
+        if overlap is not None:
+            msg = (
+                f"`{place}` {uri!r} {overlap} the lake {output.lake!r}, so a later run would learn "
+                "from synthetic data: write the lake to a place of its own with `output.lake`, or "
+                f"name the real data alone in `{place}`"
+            )
+            raise RecipeError(msg)
 
 
 @contextmanager
@@ -291,6 +325,8 @@ class Published:
     """Of the generator when the version was published."""
     override: Mapping[str, Any] | None
     """by, reason and at, where a person published against the verdict."""
+    composition: tuple[str, ...] = ()
+    """What was re-weighted or conditioned after the verdict, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,6 +419,7 @@ def _published(job: Job, made: SynthesisResult) -> Published:
         existed=made.committed,
         verdict=str(manifest.fields.gate.get("verdict", "-")),
         override=manifest.fields.gate.get("override"),
+        composition=tuple(manifest.fields.composition.get("sentences", ())),
     )
 
 

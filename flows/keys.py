@@ -28,6 +28,11 @@ def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     return builder.settings(recipe.source, recipe.privacy.min_group)
 
 
+def reading_part(prepared: Prepared) -> dict[str, Any]:
+    """Return what the data decided of their reading, nothing where they were read as usual."""
+    return {"reading": dict(prepared.reading)} if prepared.reading else {}
+
+
 def training_seed(recipe: Recipe, night: date) -> int:
     """Return the seed of a training: the recipe's, or one of its own for every night.
 
@@ -46,13 +51,15 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         prepared: its source.
         night: the run's scheduled date; it counts with `training.when: always` only.
     """
+    unset = set() if recipe.training.budget_cpu_s else {"budget_cpu_s"}  # earlier keys stay
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "source_digest": prepared.source_digest,
         "split_digest": prepared.split_digest,
         "source": source_part(recipe, prepared),
+        **reading_part(prepared),
         "generator": recipe.generator.model_dump(mode="json"),
-        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
+        "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS | unset),
         "seed": training_seed(recipe, night),
     }
 
@@ -69,17 +76,20 @@ def synthesis_part(
 
     Args:
         recipe: names the data set and the shard format.
-        synthesis: with its seed resolved.
+        synthesis: with its seed and balance resolved.
         snapshot_digest: of the generator that synthesizes.
     """
+    left_out = set() if synthesis.given else {"given"}
+    if synthesis.balance != "fill" or synthesis.fill_counts == "train":
+        left_out.add("fill_counts")  # `fill` without it is what it was before it had a choice
+    escaped = {"escape_formulas": True} if recipe.output.csv.escape_formulas else {}
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "name": recipe.name,
         "snapshot_digest": snapshot_digest,
-        "synthesis": synthesis.model_dump(
-            mode="json", exclude=set() if synthesis.given else {"given"}
-        ),
+        "synthesis": synthesis.model_dump(mode="json", exclude=left_out),
         "format": recipe.output.format,
+        **escaped,
     }
 
 
@@ -97,6 +107,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,
             "source": source_part(recipe, prepared),
+            **reading_part(prepared),
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
         }

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 from flows.errors import UnsentError
 from flows.job import now
-from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.errors import IntegrityError
 from storage.lake import registry
 from storage.lake.announce import Emit, announce_pending
-from storage.lake.datasets import list_datasets, refresh_hint
-from storage.lake.layout import plan_key, snapshot_key
-from storage.lake.registry import TrainingPlan, drop_checkpoints
+from storage.lake.damage import read_damage
+from storage.lake.datasets import list_datasets, list_logs
+from storage.lake.hint import refresh_hint, stale_hint
+from storage.lake.layout import snapshot_key
+from storage.lake.log_check import check_log
+from storage.lake.registry import drop_checkpoints
 from storage.lake.retention import Collector, Removal
 from storage.stores.interface import ObjectStore
 
@@ -29,6 +32,10 @@ class Kept:
     """Versions that readers do not see any more, and files that left the lake."""
     checkpoints: tuple[str, ...]
     """Finished trainings, by train key, whose checkpoints were dropped."""
+    hints: tuple[str, ...] = ()
+    """Data sets whose hint to the newest version lagged."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the logs of versions; nothing of such a data set is collected."""
     unsent: str = ""
     """Why an event could not be sent; empty when none failed."""
 
@@ -36,7 +43,8 @@ class Kept:
 def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -> Kept:
     """Announce what is pending, refresh hints, drop checkpoints of finished trainings, collect.
 
-    Without `apply` nothing is changed; without `emit` events stay pending.
+    Without `apply` nothing is changed; without `emit` events stay pending. A data set whose log is
+    not whole is named and left alone.
 
     Raises:
         LakeError: the lake failed; what was done stays, run again.
@@ -44,8 +52,10 @@ def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -
     collector = Collector(lake, now())
     finished = _finished_trainings(lake)
     announced, unsent = _announce(lake, emit) if apply else ((), "")
+    logs = list_logs(lake)
+    hints = tuple(name for name in logs if stale_hint(lake, name))
     if apply:
-        for name in list_datasets(lake):
+        for name in logs:
             refresh_hint(lake, name)
         for key in finished:
             drop_checkpoints(lake, key)
@@ -54,6 +64,10 @@ def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -
         announced=announced,
         removals=tuple(collector.collect() if apply else collector.due()),
         checkpoints=finished,
+        hints=hints,
+        problems=tuple(
+            f"{problem.key}: {problem.what}" for name in logs for problem in check_log(lake, name)
+        ),
         unsent=unsent,
     )
 
@@ -80,7 +94,11 @@ def _finished_trainings(lake: ObjectStore) -> tuple[str, ...]:
 
 def _is_finished(lake: ObjectStore, key: str) -> bool:
     try:
-        plan = TrainingPlan.from_json(lake.get(plan_key(key)))
-    except (ObjectNotFoundError, IntegrityError):
+        plans = list(registry.training_plans(lake, key))
+    except IntegrityError:
         return False
-    return lake.stat(snapshot_key(plan.name, plan.version)) is not None
+    return any(
+        lake.stat(snapshot_key(plan.name, plan.version)) is not None
+        and read_damage(lake, plan.name, plan.version) is None
+        for plan in plans
+    )

@@ -34,10 +34,18 @@ from flows.job import (
     outcome_of,
 )
 from flows.keys import train_key
-from flows.publish import announce, announce_blocked, is_published, publish, synthesize
+from flows.publish import (
+    announce,
+    announce_blocked,
+    bring_up_hint,
+    is_published,
+    publish,
+    synthesize,
+)
+from flows.snapshots import set_aside
 from flows.train import find_candidate, train, watch, young_champion
 from flows.unused import unused_settings
-from storage.errors import AbandonedError, PromotionConflictError
+from storage.errors import AbandonedError, PromotionConflictError, SnapshotDamagedError
 from storage.lake import promotions
 from storage.lake.registry import Ownership, claim, read_owner
 from storage.sources.prepare import prepare as prepare_source
@@ -58,6 +66,7 @@ def prepare(job: Job) -> Prepared:
             folder=job.work / "prepared",
             min_group=recipe.privacy.min_group,
             progress=meter.update,
+            say=job.reporter.say,
         )
         meter.update(sum(prepared.rows.values()))
     for note in (*prepared.notes, *unused_settings(recipe, prepared)):
@@ -109,6 +118,8 @@ def _prepare(job: Job) -> Prepared:
 
 ATTEMPTS = 5
 """How often a decision or a version is tried again when another process was faster."""
+REPAIRS = 3
+"""How many generators may turn out to be damaged in one job."""
 NOBODY = ("blocked", "asked")
 """The choices with which nobody synthesizes."""
 
@@ -117,16 +128,27 @@ def nightly(job: Job, stages: Stages) -> Outcome:
     """Prepare, train, evaluate, gate, promote, synthesize, publish; each reuses what is there.
 
     Where training is not due, the champion is watched instead: it is the candidate as long as it
-    does on today's records.
+    does on today's records. A generator whose files turn out to be damaged is set aside, and
+    everything is done again without it.
 
     Raises:
         SourceError, LakeError, TrainingError …: what the stages raise.
     """
     prepared = stages.prepare()
+    for _ in range(REPAIRS):
+        try:
+            return _night(job, stages, prepared)
+        except SnapshotDamagedError as error:
+            set_aside(job, error)
+    return _night(job, stages, prepared)
+
+
+def _night(job: Job, stages: Stages, prepared: Prepared) -> Outcome:
     candidate = stages.watch(prepared) or stages.train(prepared)
     choice = agree_on_choice(stages, prepared, candidate)
     if choice.kind in NOBODY:
         announce_blocked(job, choice)
+        bring_up_hint(job)
         return outcome_of(job, choice)
     announce(job)
     return publish_choice(stages, prepared, choice)
@@ -169,8 +191,15 @@ def publish_choice(stages: Stages, prepared: Prepared, choice: Choice) -> Outcom
 def find_finished(job: Job, stages: Stages) -> Outcome | None:
     """Return the outcome when everything is in the lake; None when there is something to do.
 
-    Reads the source and the lake; what it writes is at most an announcement that was missing.
+    Reads the source and the lake; what it writes is at most an announcement that was missing, or a
+    hint that lags.
     """
+    with suppress(SnapshotDamagedError):
+        return _find_finished(job, stages)
+    return None
+
+
+def _find_finished(job: Job, stages: Stages) -> Outcome | None:
     prepared = stages.prepare()
     evaluator = Evaluator(job=job, prepared=prepared)
     candidate = _candidate(job, stages, evaluator)

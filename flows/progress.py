@@ -10,9 +10,11 @@ instead, so that it writes a last checkpoint; a second signal cuts it too.
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic
 from types import FrameType
 from typing import Protocol
@@ -29,10 +31,10 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
+from flows.errors import LONGEST_SENTENCE, bounded, presentable
 from storage.records.modalities import words_of
 
 LINE_INTERVAL_S = 10.0
@@ -42,8 +44,14 @@ LINE_INTERVAL_S = 10.0
 class Meter(Protocol):
     """The progress of one stage."""
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Report how many units are done, of how many, and a note."""
+    def update(
+        self, done: int, total: int | None = None, note: str = "", left_s: float | None = None
+    ) -> None:
+        """Report how many units are done, of how many, and a note.
+
+        The first call says where the stage begins. `left_s`: after so many seconds it ends at the
+        latest, whatever is done by then.
+        """
 
 
 class Reporter(Protocol):
@@ -75,7 +83,9 @@ class SilentReporter:
         """Give a meter that shows nothing."""
         yield self
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def update(
+        self, done: int, total: int | None = None, note: str = "", left_s: float | None = None
+    ) -> None:
         """Do nothing."""
 
 
@@ -88,7 +98,7 @@ class LineReporter:
 
     def say(self, text: str) -> None:
         """Write the sentence as a line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(_shown(text), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -102,6 +112,52 @@ class LineReporter:
 
 
 @dataclass(kw_only=True)
+class Pace:
+    """How fast a stage is, and how long it will take at that rate.
+
+    The rate is that of the last half of the time so far, between two reports: what was there when
+    the stage began counts for nothing, a slow start is soon forgotten, and pauses that come again,
+    such as the assessments of a training, are part of it.
+    """
+
+    clock: Callable[[], float] = monotonic
+    marks: deque[tuple[float, int]] = field(default_factory=deque)
+    """When how many units were done, the oldest first."""
+    began_s: float | None = None
+    ends_s: float | None = None
+    """When the stage ends at the latest, whatever is done."""
+
+    def mark(self, done: int, left_s: float | None = None) -> float:
+        """Take note of the progress, and return the time."""
+        now_s = self.clock()
+        self.began_s = now_s if self.began_s is None else self.began_s
+        self.marks.append((now_s, done))
+        middle_s = (self.began_s + now_s) / 2
+        while len(self.marks) > 2 and self.marks[1][0] <= middle_s:
+            self.marks.popleft()
+        self.ends_s = None if left_s is None else now_s + left_s
+        return now_s
+
+    @property
+    def rate(self) -> float | None:
+        """Units per second; None before two reports that differ."""
+        if len(self.marks) < 2:
+            return None
+        (first_s, first), (last_s, last) = self.marks[0], self.marks[-1]
+        return (last - first) / (last_s - first_s) if last > first and last_s > first_s else None
+
+    def left_s(self, total: int | None) -> float | None:
+        """Return the seconds from now on; None where nothing tells."""
+        now_s, rate, found = self.clock(), self.rate, list[float]()
+        if total is not None and rate is not None:
+            last_s, last = self.marks[-1]
+            found.append(last_s + (total - last) / rate - now_s)
+        if self.ends_s is not None:
+            found.append(self.ends_s - now_s)
+        return max(min(found), 0.0) if found else None
+
+
+@dataclass(kw_only=True)
 class LineMeter:
     """Reports progress in sentences, never more often than every `interval_s` seconds."""
 
@@ -110,47 +166,55 @@ class LineMeter:
     title: str
     unit: str
     total: int | None
-    started_s: float = field(default_factory=monotonic)
-    reported_s: float = field(default_factory=monotonic)
-    first: int | None = None
+    pace: Pace = field(default_factory=Pace)
     done: int = 0
+    _started_s: float = field(init=False)
+    _reported_s: float = field(init=False)
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def __post_init__(self) -> None:
+        self._started_s = self._reported_s = self.pace.clock()
+
+    def update(
+        self, done: int, total: int | None = None, note: str = "", left_s: float | None = None
+    ) -> None:
         """Take note of the progress, and report it when it is time."""
-        now_s = monotonic()
         self.total = self.total if total is None else total
-        self.first = done if self.first is None else self.first
-        self.done = done
-        if now_s - self.reported_s < self.interval_s:
+        self.done, now_s = done, self.pace.mark(done, left_s)
+        if now_s - self._reported_s < self.interval_s:
             return
-        self.reported_s = now_s
+        self._reported_s = now_s
         tail = f", {note}" if note else ""
-        self.say(f"{self.title}: {self._pace(now_s - self.started_s)}{tail}")
+        self.say(f"{self.title}: {self._state()}{tail}")
 
     def finish(self) -> None:
         """Report how much was done, and how long it took."""
-        seconds = monotonic() - self.started_s
+        seconds = self.pace.clock() - self._started_s
         amount = f"{self.done:,} {self.unit} in " if self.done else ""
         self.say(f"{self.title}: {amount}{seconds:.1f} s")
 
-    def _pace(self, seconds: float) -> str:
-        rate = (self.done - (self.first or 0)) / max(seconds, 1e-9)
-        if rate <= 0:
-            return f"{self.done:,} {self.unit}"
-        if self.total is None:
-            return f"{self.done:,} {self.unit}, {rate:,.0f} {self.unit}/s"
-        left_s = (self.total - self.done) / rate
-        return (
-            f"{self.done:,} of {self.total:,} {self.unit}, "
-            f"{rate:,.0f} {self.unit}/s, {left_s:.0f} s left"
-        )
+    def _state(self) -> str:
+        rate, left_s = self.pace.rate, self.pace.left_s(self.total)
+        of = f" of {self.total:,}" if self.total is not None and rate is not None else ""
+        parts = [f"{self.done:,}{of} {self.unit}"]
+        parts += [] if rate is None else [f"{rate:,.0f} {self.unit}/s"]
+        parts += [] if left_s is None else [f"{left_s:.0f} s left"]
+        return ", ".join(parts)
 
 
 class _RateColumn(ProgressColumn):
+    """Rich's own columns look 30 seconds back, in which a long tick reports nothing."""
+
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        unit = task.fields["unit"]
-        return Text(f"{speed:,.0f} {unit}/s" if speed else "", style="progress.data.speed")
+        rate, unit = task.fields["pace"].rate, task.fields["unit"]
+        return Text(f"{rate:,.0f} {unit}/s" if rate else "", style="progress.data.speed")
+
+
+class _LeftColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        total = None if task.total is None else int(task.total)
+        left_s = task.fields["pace"].left_s(total)
+        shown = "-:--:--" if left_s is None else str(timedelta(seconds=round(left_s)))
+        return Text(shown, style="progress.remaining")
 
 
 @dataclass
@@ -158,10 +222,11 @@ class BarReporter:
     """A bar with rate and time left for the stage that runs; a tick for those that are done."""
 
     console: Console
+    clock: Callable[[], float] = monotonic
 
     def say(self, text: str) -> None:
         """Write the sentence above the bar."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(_shown(text)), highlight=False)
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -174,13 +239,14 @@ class BarReporter:
             MofNCompleteColumn(),
             _RateColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _LeftColumn(),
             TextColumn("{task.fields[note]}", style="dim"),
             console=self.console,
             transient=True,
         ) as progress:
-            task = progress.add_task(title, total=total, unit=unit, note="")
-            meter = _BarMeter(progress=progress, task=task)
+            pace = Pace(clock=self.clock)
+            task = progress.add_task(title, total=total, unit=unit, note="", pace=pace)
+            meter = _BarMeter(progress=progress, task=task, pace=pace)
             yield meter
         amount = f"{meter.done:,} {unit}, " if meter.done else ""
         seconds = monotonic() - started_s
@@ -192,11 +258,19 @@ class BarReporter:
 class _BarMeter:
     progress: Progress
     task: TaskID
+    pace: Pace
     done: int = 0
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def update(
+        self, done: int, total: int | None = None, note: str = "", left_s: float | None = None
+    ) -> None:
         self.done = done
+        self.pace.mark(done, left_s)
         self.progress.update(self.task, completed=done, total=total, note=note)
+
+
+def _shown(text: str) -> str:
+    return bounded(presentable(text), 2 * LONGEST_SENTENCE)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -5,12 +5,14 @@ the commit record, and events are sent before and after. An event that cannot be
 it stays pending, and the next run sends it.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flows.engines.interface import SynthesisRequest, make_engine
 from flows.errors import UnsentError
-from flows.evaluate import local_snapshot, read_training_record
+from flows.evaluate import read_training_record
 from flows.job import (
     Choice,
     Job,
@@ -21,17 +23,26 @@ from flows.job import (
     uncounted,
 )
 from flows.keys import run_key, synthesis_part, training_part
+from flows.recipe import Recipe
 from flows.report.page import render
+from flows.report.verdict import JUDGED, PUBLISHED_ROWS
+from flows.snapshots import local_snapshot
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
+from storage.errors import AccessDeniedError, NotWritableError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
+from storage.lake.composition import Composition
+from storage.lake.hint import refresh_hint
 from storage.lake.layout import generator_report_key
+from storage.lake.log import read_versions
 from storage.lake.manifest import FileEntry, ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.promotions import Promotion
 from storage.lake.publish import Publisher, agree
-from storage.lake.synthesis import resolve_seed
+from storage.lake.synthesis import SynthesisConfig, resolve
+from storage.records.modalities import words_of
+from storage.records.schema import read_class_counts
 from storage.shards.format import format_for, load_format
 from storage.sources.prepared import Prepared
 
@@ -40,6 +51,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
     """Make the shards of this generator's version that are not in the lake yet.
 
     Raises:
+        RetractedError: a person took back what this would make again.
         PlanError: balance or format cannot be planned for these classes.
         ConfigError: the generator cannot make rows under these conditions.
         EngineError: the workers keep dying.
@@ -56,7 +68,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
 def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
     """Return the plan of this version, if this run is the first to arrive."""
     recipe, judged = job.recipe, choice.judged
-    synthesis = resolve_seed(recipe.synthesis, job.scheduled)
+    synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     identity = Identity(
         name=recipe.name,
         run_key=run_key(recipe, synthesis, judged.snapshot_digest),
@@ -66,28 +78,50 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
     return propose(
         identity,
         synthesis,
-        record_kind(prepared),
+        record_kind(recipe, prepared),
         format=format_for(prepared.modality, recipe.output.format),
         created=now(),
     )
 
 
-def record_kind(prepared: Prepared) -> RecordKind:
-    """Return what the plan must know of the real records."""
+def record_kind(recipe: Recipe, prepared: Prepared) -> RecordKind:
+    """Return what the plan must know of the real records, and of how they are to be written."""
+    shard_format = load_format(format_for(prepared.modality, recipe.output.format))
+    escaping = recipe.output.csv.escape_formulas
     return RecordKind(
-        schema=prepared.schema,
+        schema=shard_format.planned_schema(prepared.schema, escape_formulas=escaping),
         label=prepared.label,
         class_counts=prepared.class_counts["train"],
         modality=prepared.modality,
+        split_counts=prepared.class_counts,
+    )
+
+
+def composition(prepared: Prepared, synthesis: SynthesisConfig, plan: Plan) -> Composition:
+    """Return what the rows of a plan are, beside those that the gate judges.
+
+    Args:
+        prepared: the real records.
+        synthesis: with its seed and balance resolved.
+        plan: of the version.
+    """
+    return Composition(
+        synthesis=synthesis,
+        published=plan.class_counts,
+        splits=prepared.class_counts,
+        filled_up=read_class_counts(plan.resolved.get("filled_up", ())),
+        words=words_of(prepared.modality).records,
     )
 
 
 def is_published(job: Job, choice: Choice) -> bool:
     """Say whether the version that this choice leads to is there; reads only."""
-    synthesis = resolve_seed(job.recipe.synthesis, job.scheduled)
+    modality = choice.judged.report.modality
+    synthesis = resolve(job.recipe.synthesis, modality, job.scheduled)
     key = run_key(job.recipe, synthesis, choice.judged.snapshot_digest)
-    found = datasets.versions(job.lake, job.name)
-    return any(one.version.endswith(f"-{key[:8]}") for one in found)
+    log = read_versions(job.lake, job.name)
+    made = any(one.version.endswith(f"-{key[:8]}") for one in log.visible)
+    return made and log.retracted(key) is None
 
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
@@ -132,29 +166,45 @@ PREVIEW_PER_CLASS = 10
 
 
 def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult) -> Outcome:
-    """Commit the version and announce it; nothing but the announcement when it is there already.
+    """Commit the version and announce it.
+
+    When it is there already, what is missing is made up for: the announcement, and the hint to the
+    newest version, which a process that was killed after its commit leaves behind.
 
     Raises:
         AbandonedError: the version was given up by a collection; plan a new attempt.
         IntegrityError: a shard is missing or is not the planned one.
     """
-    if not made.committed:
+    if made.committed:
+        bring_up_hint(job)
+    else:
         publisher = Publisher(job.lake, made.plan)
         for index, entry in made.entries.items():
             publisher.record(index, entry)
         with job.reporter.meter("Publishing", "shards", len(made.plan.shards)) as meter:
-            publisher.commit(
-                manifest_fields(job, prepared, choice), documents(job, choice, made.plan)
-            )
+            fields = manifest_fields(job, prepared, choice, made.plan)
+            publisher.commit(fields, documents(job, choice, made.plan, fields.composition))
             meter.update(len(made.plan.shards))
     announce(job)
     return outcome_of(job, choice, made)
 
 
-def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFields:
+def bring_up_hint(job: Job) -> None:
+    """Bring the hint to the newest version up to the log; in a lake that cannot be written, say so.
+
+    Raises:
+        LakeError: the lake failed.
+    """
+    try:
+        refresh_hint(job.lake, job.name)
+    except (NotWritableError, AccessDeniedError) as error:
+        job.reporter.say(f"The hint to the newest version lags, and cannot be brought up: {error}")
+
+
+def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) -> ManifestFields:
     """Return what the manifest says of source, recipe, seeds, libraries and verdict."""
     recipe, judged = job.recipe, choice.judged
-    synthesis = resolve_seed(recipe.synthesis, job.scheduled)
+    synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     source: dict[str, Any] = {} if recipe.source.confidential else {"uri": recipe.source.uri}
     return ManifestFields(
         modality=judged.report.modality,
@@ -173,13 +223,17 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice) -> ManifestFie
         },
         gate={
             "verdict": judged.judgement.verdict,
+            "judged": judged.report.facts.get(JUDGED, ""),
             "reasons": [reason.text for reason in judged.judgement.reasons],
+            "not_judged": [reason.text for reason in judged.judgement.unjudged],
             **gate_record(judged.judgement.metrics, recipe.gate),
             "choice": choice.kind,
             "override": _signed(choice.override),
             "approval": _signed(choice.approval),
         },
         cost=job.spent.so_far(),
+        composition=composition(prepared, synthesis, plan).to_json(),
+        losses=judged.evaluation.losses,
     )
 
 
@@ -195,12 +249,16 @@ def _signed(record: Promotion | None) -> dict[str, str] | None:
     return {"by": record.by, "reason": record.reason, "at": record.created}
 
 
-def documents(job: Job, choice: Choice, plan: Plan) -> dict[str, bytes]:
+def documents(
+    job: Job, choice: Choice, plan: Plan, composed: Mapping[str, Any]
+) -> dict[str, bytes]:
     """Return what lies beside the manifest: the report, as data and as a page, and a preview.
 
-    Records that are no pictures have none: the report shows them.
+    The report also says what was re-weighted since. Records that are no pictures have no preview:
+    the report shows them.
     """
     report, preview = choice.judged.report, _preview(job, choice, plan)
+    report = replace(report, facts={**report.facts, PUBLISHED_ROWS: composed["sentences"]})
     files = {"report.json": report.to_json(), "report.html": render(report).encode()}
     return files if preview is None else {**files, "preview.png": preview}
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from flows.errors import RecipeError
+from flows.errors import RecipeError, bounded
+from flows.recipe_yaml import MOST_LETTERS, parse_yaml
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
 from storage.lake.synthesis import SynthesisConfig
+from storage.masking import MASK, NO_LOGIN, check_no_secret, masked
 from storage.records.proposal import Proposal
 from storage.sources.config import SourceConfig
 
@@ -29,6 +30,9 @@ NAMED_LISTS = frozenset({"columns"})
 """Settings that are lists of entries with a name."""
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5
+_SECRET = re.compile(r"secret|token|passw|credential|(^|[_-])key", re.IGNORECASE)
+LONGEST_VALUE = 200
+"""Letters of a value that a message shows."""
 
 
 class PrivacyConfig(BaseModel):
@@ -40,12 +44,22 @@ class PrivacyConfig(BaseModel):
     """A value held by fewer rows than this never leaves the codec, and a class is refused."""
 
 
+class CsvOutputConfig(BaseModel):
+    """What is done to CSV besides writing it as the source is written."""
+
+    model_config = FROZEN
+
+    escape_formulas: bool = Field(False, title="Escape formulas")
+    """Put an apostrophe before every text that a spreadsheet would take for a formula: what begins
+    with `=`, `+`, `-`, `@`, a tab or a line end. Numbers, dates and booleans stay as they are."""
+
+
 class OutputConfig(BaseModel):
     """Where the data set goes, and how."""
 
     model_config = FROZEN
 
-    lake: str = Field("./lake", title="Lake", min_length=1)
+    lake: str = Field("./lake", title="Lake", min_length=1, json_schema_extra={"pattern": NO_LOGIN})
     """A local folder or `s3://bucket/prefix`."""
     storage: str | None = Field(None, title="Storage profile")
     """Named storage profile with endpoint and credentials; null takes the plain environment."""
@@ -53,9 +67,16 @@ class OutputConfig(BaseModel):
     """`parquet`: tables with the source's own types, or PNG images as Hugging Face stores them.
     `parquet-raw`, images only: pixels, faster to read. `csv`, tables only: written as the source
     writes it."""
+    csv: CsvOutputConfig = Field(CsvOutputConfig(), title="CSV")
+    """What is done to CSV besides writing it as the source is written."""
     keep_last: Annotated[int, Field(ge=1)] | None = Field(30, title="Versions kept")
     """How many versions stay when the lake is collected: the newest ones, and whatever is pinned.
     null keeps all of them."""
+
+    @field_validator("lake")
+    @classmethod
+    def _lake_without_login(cls, value: str) -> str:
+        return check_no_secret(value, "output.lake")
 
 
 class EngineConfig(BaseModel):
@@ -181,11 +202,11 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
-        msg = f"--set takes key=value such as training.budget_samples=20000, not {change!r}"
+        msg = f"--set takes key=value such as training.budget_samples=20000, not {_shown(change)}"
         raise RecipeError(msg)
     try:
-        value = yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
+        value = parse_yaml(text) if text else None
+    except RecipeError:
         value = text
     place = raw
     for key in keys[:-1]:
@@ -193,7 +214,7 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
             place[key] = {}
         place = place[key]
         if not isinstance(place, dict):
-            msg = f"--set {change}: `{key}` holds a plain value and has no keys below it"
+            msg = f"--set {path}: `{key}` holds a plain value and has no keys below it"
             raise RecipeError(msg)
     place[keys[-1]] = value
 
@@ -220,6 +241,8 @@ def explain(error: ValidationError) -> str:
     """Return one sentence on the first mistake: path, value received, what is allowed."""
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
+    if first["type"] == "missing":  # it may be there under a misspelt name
+        first = next((one for one in mistakes if one["type"] == "extra_forbidden"), first)
     path, owner = _locate(first["loc"])
     same = [one for one in mistakes if _locate(one["loc"])[0] == path]
     others = len({_locate(one["loc"])[0] for one in mistakes} - {path})
@@ -234,7 +257,18 @@ def _sentence(path: str, owner: type[BaseModel], same: Sequence[Any]) -> str:
     if first["type"] == "missing":
         return f"the key `{path}` is missing; add it to the recipe"
     rules = " or ".join(dict.fromkeys(_rule(one) for one in same))
-    return f"`{path}` is {first['input']!r}, but {rules}" if path else f"the recipe: {rules}"
+    return f"`{path}` is {_shown(first['input'])}, but {rules}" if path else f"the recipe: {rules}"
+
+
+def _shown(value: object) -> str:
+    """Return a value of the recipe for a message: cut, without logins, keys and secrets."""
+    return bounded(masked(repr(_hidden(value))), LONGEST_VALUE)
+
+
+def _hidden(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: MASK if _SECRET.search(str(key)) else _hidden(v) for key, v in value.items()}
+    return [_hidden(one) for one in value] if isinstance(value, list) else value
 
 
 def _rule(mistake: Any) -> str:
@@ -270,7 +304,10 @@ def _locate(loc: Sequence[int | str]) -> tuple[str, type[BaseModel]]:
     below: type[BaseModel] | None = Recipe
     keys: list[str] = []
     for part in loc:
-        if isinstance(part, int):
+        if isinstance(part, int) and not keys:  # a number as a key of the recipe itself
+            keys.append(str(part))
+            below = None
+        elif isinstance(part, int):
             keys[-1] += f"[{part}]"
         elif below is not None:
             keys.append(part)
@@ -288,7 +325,8 @@ def _model_below(owner: type[BaseModel], key: str) -> type[BaseModel] | None:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            raw = parse_yaml(file.read(MOST_LETTERS + 1))
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
         msg = f"the recipe {path} cannot be read ({reason}); `ganmill init` writes one"
@@ -296,16 +334,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         msg = f"the recipe {path} is not UTF-8 text; is it the right file?"
         raise RecipeError(msg) from None
-    except yaml.YAMLError as error:
-        msg = f"the recipe {path} is not YAML: {_yaml_reason(error)}"
+    except RecipeError as error:
+        msg = f"the recipe {path} {error}"
         raise RecipeError(msg) from None
     if not isinstance(raw, dict):
         msg = f"the recipe {path} holds {type(raw).__name__}, not keys and values"
         raise RecipeError(msg)
     return raw
-
-
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it cannot be parsed"
-    return f"{problem} in line {mark.line + 1}" if mark is not None else str(problem)

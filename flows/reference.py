@@ -157,7 +157,7 @@ def recipe_page() -> str:
 
 def _metrics() -> Iterator[str]:
     """Yield one table per modality of the metrics that `gate.bounds` can name."""
-    from gan.gate import limit_texts
+    from gan.bounds import limit_texts
     from gan.modalities import load_modality
     from storage.records.modalities import MODALITIES
 
@@ -166,13 +166,16 @@ def _metrics() -> Iterator[str]:
     yield "is the ceiling, what real records reach, and `nominal` the share of unseen real records"
     yield "that count as copies. `Upper end`: the upper end of the interval must be inside, not the"
     yield "value. A generator is blocked where the whole interval is past the block bound and the"
-    yield "value is outside the pass bound; see [the gate](concepts.md#the-gate)."
+    yield "value is outside the pass bound; see [the gate](concepts.md#the-gate). What is measured"
+    yield "and not judged stands there too, with the reason why; `gate.bounds` does not name it."
     for modality in MODALITIES:
         yield from ("", f"### Metrics of {modality}", "")
         yield from ("| metric | passes | blocks | meaning |", "| --- | --- | --- | --- |")
         for entry in load_modality(modality).metrics:
             for name, limit in entry.named_limits.items():
                 yield f"| {name} | {' | '.join(limit_texts(entry, limit))} | {entry.meaning} |"
+            if not entry.limits:
+                yield f"| {entry.key} | not judged: {entry.not_judged} | | {entry.meaning} |"
 
 
 def settings_page() -> str:

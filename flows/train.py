@@ -17,20 +17,24 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
+from flows.foresight import check_outlook
 from flows.job import Candidate, Job, now
 from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
 from flows.recipe import Recipe
+from flows.snapshots import damaged, set_aside
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
-from storage.digests import sha256_hex
-from storage.errors import ObjectNotFoundError
+from storage.digests import sha256_file, sha256_hex
+from storage.errors import AccessDeniedError, ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import layout, promotions, registry
+from storage.lake.damage import read_damage, restore_candidate
 from storage.lake.layout import version_time
 from storage.lake.registry import TrainingPlan
 from storage.records.durable import hold_lock
@@ -38,7 +42,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec, Tick
+    from gan.protocols import Beat, Codec, Tick
     from gan.training.loop import TrainResult
 
 
@@ -126,7 +130,7 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
 
 MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
-are written at every tick."""
+are written at every tick, and about once a minute where a tick lasts longer."""
 
 PROGRESS_METRICS: Mapping[str, str] = {
     "coverage_ratio": "coverage {:.2f} of real",
@@ -140,6 +144,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     """Return the candidate of this recipe and source: adopted, continued or trained anew.
 
     Raises:
+        BlockedError: nothing that is trained on these records can be published.
         TrainingError: training failed and repair did not help.
         Interrupted: a stop was asked for; the last checkpoint is complete.
         LakeError: the lake failed.
@@ -152,6 +157,7 @@ def train(job: Job, prepared: Prepared) -> Candidate:
     due = due_tonight(job, prepared)
     if due.is_due:
         job.reporter.say(due.why)
+    check_outlook(job, prepared)
     folder = job.work / "runs" / key
 
     def waiting() -> None:
@@ -163,12 +169,15 @@ def train(job: Job, prepared: Prepared) -> Candidate:
 
 def find_candidate(job: Job, key: str) -> Candidate | None:
     """Return the complete candidate of a train key, None when there is none yet."""
-    try:
-        plan = TrainingPlan.from_json(job.lake.get(layout.plan_key(key)))
-        digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
-    except ObjectNotFoundError:
-        return None
-    return Candidate(version=plan.version, snapshot_digest=digest)
+    for plan in registry.training_plans(job.lake, key):
+        if read_damage(job.lake, job.name, plan.version) is not None:
+            continue
+        try:
+            digest = sha256_hex(job.lake.get(layout.snapshot_key(job.name, plan.version)))
+        except ObjectNotFoundError:
+            return None
+        return Candidate(version=plan.version, snapshot_digest=digest)
+    return None
 
 
 def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
@@ -225,15 +234,31 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.stop.asking(),
         job.spent.using(device),
     ):
+        meter.update(seen)
+        shown = Shown(meter)
         hooks = Hooks(
             assess=assess,
-            on_tick=_show(meter),
+            on_tick=shown.on_tick,
+            on_progress=shown.on_progress,
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, codec.notes)
+
+
+def say_trained(job: Job, result: "TrainResult") -> None:
+    """Say what of the processor the training had, and that the machine was busy where it was."""
+    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    job.reporter.say(
+        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
+        f"in {result.seconds:,.0f} s with {threads}"
+    )
+    for event in result.events:
+        if event.kind == "machine":
+            job.reporter.say(f"Note: {event.text}")
 
 
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
@@ -241,16 +266,25 @@ def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     return job.gpu_lease() if device == "cuda" else nullcontext()
 
 
-def _show(meter: Meter) -> "Callable[[Tick], None]":
-    def show(tick: "Tick") -> None:
+class Shown:
+    """What a meter shows of a training: its progress, and one metric of the last tick."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter, self._note = meter, ""
+
+    def on_tick(self, tick: "Tick") -> None:
+        """Keep the metric."""
         found = [
             text.format(tick.metrics[name])
             for name, text in PROGRESS_METRICS.items()
             if name in tick.metrics
         ]
-        meter.update(tick.samples_seen, note=found[0] if found else "")
+        self._note = found[0] if found else ""
 
-    return show
+    def on_progress(self, beat: "Beat") -> None:
+        """Show how far it is."""
+        note = ", ".join(text for text in (self._note, beat.busy) if text)
+        self._meter.update(beat.samples_seen, note=note, left_s=beat.left_s)
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:
@@ -278,6 +312,8 @@ def _store(
         samples_seen=result.samples_seen,
         best_samples_seen=result.best_samples_seen,
         seconds=round(result.seconds, 3),
+        cpu_s=round(result.cpu_s, 3),
+        threads=result.threads,
         device=result.device,
         events=tuple(result.events),
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
@@ -285,9 +321,45 @@ def _store(
         resolved=dict(plan.resolved),
         training=training_part(job.recipe, prepared, job.scheduled),
     )
+    digest = sha256_file(result.snapshot / "snapshot.json")
+    plan, is_known = _place(job, plan, digest)
     put_training_record(job.lake, job.name, plan.version, record)
+    if is_known:
+        try:
+            restore_candidate(job.lake, job.name, plan.version, result.snapshot)
+        except AccessDeniedError as error:  # a policy lets nobody overwrite what is damaged
+            job.reporter.say(f"Not put back into {plan.version}, but stored as another: {error}")
+            plan, _ = _place(job, plan, digest, may_restore=False)
+            put_training_record(job.lake, job.name, plan.version, record)
+        else:
+            return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
     digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
     return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
+
+
+def _place(
+    job: Job, plan: TrainingPlan, digest: str, *, may_restore: bool = True
+) -> tuple[TrainingPlan, bool]:
+    """Return under which version a snapshot goes into the lake, and whether it is known there.
+
+    A version whose files are damaged or lost takes them back if they are the same; others are
+    another generator, and go under a version of their own.
+    """
+    standing = promotions.standing(job.lake, job.name)
+    for attempt in count(1):
+        plan = registry.agree_training(job.lake, plan, attempt)
+        damage = read_damage(job.lake, job.name, plan.version)
+        known = standing.digests_of(plan.version)
+        if damage is not None:
+            known |= {damage.snapshot_digest}
+        if not known or (may_restore and digest in known):
+            return plan, bool(known)
+        if damage is None:
+            why = f"its files are lost, and trained again they are others ({digest[:12]})"
+            (was,) = list(known)[:1]
+            set_aside(job, damaged(job, plan.version, was, why))
+        plan = plan.once_more(now())
+    raise AssertionError
 
 
 def watch(job: Job, prepared: Prepared) -> Candidate | None:
@@ -309,6 +381,9 @@ def watch(job: Job, prepared: Prepared) -> Candidate | None:
     except (DataError, OutdatedError) as error:
         job.reporter.say(f"The {named} cannot be judged today ({error}): training")
         return None
+    except SnapshotDamagedError as error:
+        set_aside(job, error)
+        return None
     record = promotions.champion(job.lake, job.name)
     is_overridden = record is not None and record.overrides(judged.report_digest)
     if judged.judgement.verdict == "block" and not is_overridden:
@@ -321,6 +396,9 @@ def young_champion(job: Job, prepared: Prepared) -> Candidate | None:
     """Return the champion when its age alone would spare a training."""
     champion = promotions.champion(job.lake, job.name)
     if job.recipe.training.when != "interval" or champion is None:
+        return None
+    if read_damage(job.lake, job.name, champion.version) is not None:
+        job.reporter.say(f"The champion {champion.version} is damaged: training")
         return None
     due = due_tonight(job, prepared)
     if due.is_due:

@@ -41,6 +41,10 @@ RULES: Final[dict[str, tuple[Callable[[Recipe], bool], str]]] = {
         lambda recipe: recipe.output.storage is not None and not _remote(recipe.output.lake),
         "the lake is a local folder",
     ),
+    "output.csv.escape_formulas": (
+        lambda recipe: recipe.output.csv.escape_formulas and recipe.output.format != "csv",
+        "output.format is not csv (it is for what ganmill impute writes as CSV)",
+    ),
     "training.interval_days": (
         lambda recipe: _said(recipe, "interval_days") and recipe.training.when != "interval",
         "training.when is not interval",
@@ -69,6 +73,8 @@ def unused_settings(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
         without = recipe.source.model_copy(update={name: field.default})
         if builder.settings(without, recipe.privacy.min_group) == shaped:
             found[f"source.{name}"] = f"it does not apply to these {records}"
+    if prepared.split_rule.get("holdout") is not None:
+        found.pop("source.split.holdout", None)  # the column says train and validation alone
     found |= builder.unused(recipe.source, prepared.schema)
     return tuple(f"{setting} has no effect: {why}." for setting, why in sorted(found.items()))
 

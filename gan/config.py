@@ -3,9 +3,16 @@
 Knows pydantic only, so that a recipe can be read and checked without torch.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 ALGORITHM_VERSION = 3
 """Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
@@ -48,7 +55,11 @@ class TrainingConfig(FrozenModel):
     """Real records shown before training ends; a record shown twice counts twice. `auto`: 400,000
     images, and for tables what the preset takes for so many rows."""
     budget_s: float | None = Field(None, title="Budget in seconds", gt=0)
-    """Seconds before training ends; with both budgets the first to run out ends it."""
+    """Seconds of wall time before training ends; the first budget to run out ends it. On a busy
+    machine they buy less training: the report says what share of the processor was had."""
+    budget_cpu_s: float | None = Field(None, title="Budget in CPU seconds", gt=0)
+    """Seconds of processor time, over all threads, before training ends: the same amount of work on
+    an idle and on a busy machine. On a GPU the processor mostly waits: use `budget_s` there."""
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["auto"] = Field(
         "auto", title="Batch size"
     )
@@ -63,10 +74,18 @@ class TrainingConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
-        if self.budget_samples is None and self.budget_s is None:
-            msg = "training.budget_samples and training.budget_s are both null: set at least one"
+        budgets = (self.budget_samples, self.budget_s, self.budget_cpu_s)
+        if all(budget is None for budget in budgets):
+            msg = (
+                "training.budget_samples, training.budget_s and training.budget_cpu_s are all "
+                "null: set at least one"
+            )
             raise ValueError(msg)
         return self
+
+
+LATER = "budget_cpu_s"
+"""Field that came after the first snapshots: written only where it is set."""
 
 
 class PhaseConfig(FrozenModel):
@@ -122,7 +141,7 @@ class ResolvedConfig(FrozenModel):
     budget_samples: int | None
     """Samples to train on."""
     budget_s: float | None
-    """Seconds to train for."""
+    """Seconds of wall time to train for."""
     phases: tuple[PhaseConfig, ...]
     """What is optimised, in order."""
     tick_samples: int = Field(ge=1)
@@ -147,5 +166,18 @@ class ResolvedConfig(FrozenModel):
     """Name in `gan.training.losses.ADVERSARIAL`; of no use to other objectives."""
     penalty: str = "r1-r2"
     """Name in `gan.training.regularizers.PENALTIES`; of no use to other objectives."""
+    budget_cpu_s: float | None = None
+    """Seconds of processor time to train for, over all threads."""
     terms: dict[str, float] = Field(default_factory=dict)
     """Name in `gan.training.losses.TERMS` → weight: what an adversarial generator minimises too."""
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a budget of time may end the training, so that it depends on the machine."""
+        return self.budget_s is not None or self.budget_cpu_s is not None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not used: digests of earlier configurations stay."""
+        data: dict[str, Any] = serialize(self)
+        return {name: value for name, value in data.items() if name != LATER or value is not None}

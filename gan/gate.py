@@ -6,7 +6,8 @@
     warn     everything between
 
 A fact (`gan.report.Fact`) that does not hold blocks on the point. A metric is one `MetricEntry` of
-its modality, with bounds relative to what real data reaches; a recipe overrides them by name.
+its modality, with bounds relative to what real data reaches; a recipe overrides them by name. A
+metric that no rule judges says why, and louder where its value stands out (`Alarm`).
 Whether a challenger takes over is in `gan.evaluation.promotion`.
 """
 
@@ -18,10 +19,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from gan.bounds import Bounds, MetricEntry, entry_of
 from gan.config import FrozenModel
 from gan.errors import ConfigError
 from gan.report import (
-    Direction,
     Evaluation,
     Fact,
     Measured,
@@ -84,107 +85,6 @@ class GateConfig(FrozenModel):
         return bounds
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """The four bounds of one metric, in the metric's own units."""
-
-    pass_low: float = -math.inf
-    pass_high: float = math.inf
-    block_low: float = -math.inf
-    """Blocked when the whole interval is below."""
-    block_high: float = math.inf
-    """Blocked when the whole interval is above."""
-    upper_end: bool = False
-    """The upper end of the interval, not the point, must be inside the pass bound."""
-    benefit_of_doubt: bool = False
-    """Passes also when the interval reaches back over the block bound."""
-
-
-Relation = Literal["ratio", "above", "below", "fixed"]
-"""What a bound is relative to: bound times ceiling, ceiling + bound, ceiling - bound, the bound."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """The pass and block bound on one side of a metric."""
-
-    side: Literal["low", "high"]
-    """low: at least so much is needed. high: at most so much is allowed."""
-    passes: float
-    blocks: float
-    relation: Relation = "ratio"
-    block_relation: Relation | None = None
-    """Of the block bound, where it differs."""
-
-    def at(self, ceiling: float) -> tuple[float, float]:
-        """Return the pass and the block bound in units of the metric."""
-        return (
-            _related(self.passes, self.relation, ceiling),
-            _related(self.blocks, self.block_relation or self.relation, ceiling),
-        )
-
-
-def _related(bound: float, relation: Relation, ceiling: float) -> float:
-    if relation == "ratio":
-        return bound * ceiling
-    if relation == "above":
-        return ceiling + bound
-    return ceiling - bound if relation == "below" else bound
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricEntry:
-    """Everything that is known of a metric besides how it is computed."""
-
-    name: str
-    meaning: str
-    """One sentence, for people."""
-    unit: str
-    """Of its value, such as share, distance or AUC."""
-    direction: Direction = "lower"
-    """lower: less is better. target: the nearer to the ceiling, the better."""
-    scope: str = ""
-    """The one scope this entry is for; empty: every scope that has no entry of its own."""
-    limits: tuple[Limit, ...] = ()
-    """One, or a low and a high one; without any the metric is only shown."""
-    upper_end: bool = False
-    """The upper end of the interval, not the point, must be inside the pass bound."""
-    benefit_of_doubt: bool = False
-    """Passes also when the interval reaches back over the block bound, which may therefore lie
-    inside the pass bound."""
-    is_primary: bool = False
-    """A challenger must not lose it against the champion."""
-    must_be_known: bool = False
-    """While it is unknown, nothing is promoted unless `gate.accept_unknown` says so."""
-    real: str = "real data"
-    """What its ceiling stands for."""
-    figures: tuple[str, ...] = ()
-    """Ids of the bar charts that it is drawn in."""
-    ticks: tuple[str, ...] = ()
-    """Names of the curves that show it while training."""
-    curve: str = ""
-    """Id of the figure of these curves."""
-
-    @property
-    def key(self) -> str:
-        """Its name, and its scope where it is for one scope only."""
-        return f"{self.name}/{self.scope}" if self.scope else self.name
-
-    @property
-    def named_limits(self) -> Mapping[str, Limit]:
-        """The limits by the names that `gate.bounds` gives them."""
-        if len(self.limits) == 1:
-            return {self.key: self.limits[0]}
-        return {f"{self.key}_{limit.side}": limit for limit in self.limits}
-
-    def bounds(self, ceiling: float) -> Bounds:
-        """Return the bounds in units of the metric, where real data reaches `ceiling`."""
-        found: dict[str, float] = {}
-        for limit in self.limits:
-            found[f"pass_{limit.side}"], found[f"block_{limit.side}"] = limit.at(ceiling)
-        return Bounds(**found, upper_end=self.upper_end, benefit_of_doubt=self.benefit_of_doubt)
-
-
 def in_force(metrics: Sequence[MetricEntry], config: GateConfig) -> tuple[MetricEntry, ...]:
     """Return a modality's metrics with the bounds of the recipe in place of their defaults.
 
@@ -223,12 +123,6 @@ def _overridden(entry: MetricEntry, asked: Mapping[str, MetricBound]) -> MetricE
     return replace(entry, limits=tuple(limits))
 
 
-def pass_bounds(metrics: Sequence[MetricEntry]) -> Mapping[str, float]:
-    """Return name of the bound → pass bound, as it is relative to the ceiling."""
-    named = (item for entry in metrics for item in entry.named_limits.items())
-    return {name: limit.passes for name, limit in named}
-
-
 def gate_record(metrics: Sequence[MetricEntry], config: GateConfig) -> dict[str, Any]:
     """Return everything that the verdict depends on, JSON-able: for report and manifest."""
     return {
@@ -242,47 +136,7 @@ def gate_record(metrics: Sequence[MetricEntry], config: GateConfig) -> dict[str,
     }
 
 
-def limit_texts(entry: MetricEntry, limit: Limit) -> tuple[str, str]:
-    """Return in words where a metric passes and where it blocks, relative to its ceiling."""
-    signs = ("≥", "<") if limit.side == "low" else ("≤", ">")
-    relations = (limit.relation, limit.block_relation or limit.relation)
-    texts = [
-        f"{sign} {_relation_text(bound, relation, entry.real)}"
-        for sign, bound, relation in zip(
-            signs, (limit.passes, limit.blocks), relations, strict=True
-        )
-    ]
-    return texts[0] + (" (upper end)" if entry.upper_end else ""), texts[1]
-
-
-def _relation_text(bound: float, relation: Relation, real: str) -> str:
-    if relation == "ratio":
-        return f"{bound:g} times {real}"
-    if relation == "fixed":
-        return f"{bound:g}"
-    return f"{real} {'+' if relation == 'above' else '-'} {bound:g}"
-
-
-def entry_of(metric: Metric, metrics: Sequence[MetricEntry]) -> MetricEntry | None:
-    """Return the entry of a metric: that of its scope, else that of all scopes."""
-    named = [entry for entry in metrics if entry.name == metric.name]
-    own = [entry for entry in named if entry.scope == metric.scope]
-    return next(iter(own or [entry for entry in named if not entry.scope]), None)
-
-
-def bounds_of(metric: Metric, metrics: Sequence[MetricEntry]) -> Bounds | None:
-    """Return the bounds of a metric in its own units, or None when it is only reported.
-
-    Args:
-        metric: what was measured; one without a ceiling is only reported.
-        metrics: of its modality, with the bounds in force.
-    """
-    entry = entry_of(metric, metrics)
-    if entry is None or not entry.limits or metric.ceiling is None:
-        return None
-    return entry.bounds(metric.ceiling.value)
-
-
+NO_CEILING = "what real data reaches could not be measured"
 SEVERITY: Mapping[str, int] = {"block": 0, "unknown": 1, "warn": 2, "pass": 3}
 
 
@@ -295,6 +149,9 @@ class Judgement:
     """Worst first; a metric that passes is named once, by its worse scope."""
     metrics: tuple[MetricEntry, ...]
     """Of the modality, with the bounds that were in force."""
+    unjudged: tuple[Reason, ...] = ()
+    """What was measured and no rule judges, and why: values that stand out first, every other
+    metric once."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -315,7 +172,7 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
     """
     entries = in_force(metrics, config)
     reasons = [_fact_reason(fact) for fact in evaluation.facts]
-    reasons += [_too_few_reason(item) for item in evaluation.too_few]
+    reasons += [too_few_reason(item) for item in evaluation.too_few]
     for item in evaluation.measured:
         entry, ceiling = entry_of(item.metric, entries), item.metric.ceiling
         if entry is not None and entry.limits and ceiling is not None:
@@ -332,7 +189,34 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
         verdict = "warn"
     if "block" in outcomes:
         verdict = "block"
-    return Judgement(verdict=verdict, reasons=_worst_first(reasons, evaluation), metrics=entries)
+    return Judgement(
+        verdict=verdict,
+        reasons=_worst_first(reasons, evaluation),
+        metrics=entries,
+        unjudged=_unjudged(evaluation, entries),
+    )
+
+
+def _unjudged(evaluation: Evaluation, entries: Sequence[MetricEntry]) -> tuple[Reason, ...]:
+    """Return why no rule judges what none does; a metric whose value does not stand out once."""
+    alarms: list[Reason] = []
+    reported: dict[str, Reason] = {}
+    for metric in evaluation.metrics:
+        entry = entry_of(metric, entries)
+        if entry is None or (entry.limits and metric.ceiling is not None):
+            continue
+        why = (entry.not_judged or NO_CEILING).format(n=f"{metric.n:,}")
+        meaning = next((alarm.meaning for alarm in entry.alarms if alarm.rings(metric)), "")
+        found = f"{_subject(metric)} is {_value(metric)}"
+        found += f"; {entry.real} {metric.ceiling.value:.4g}" if metric.ceiling else ""
+        parts: dict[str, Any] = {"metric": metric.name, "scope": metric.scope}
+        if meaning:
+            why = f"{meaning}; not judged: {why}"
+            alarms.append(Reason(**parts, outcome="alarm", text=f"{found}: {why}", why=why))
+        else:
+            one = Reason(**parts, outcome="reported", text=f"{found}: {why}", why=why)
+            reported.setdefault(metric.name, one)
+    return (*alarms, *reported.values())
 
 
 def _outcome(item: Measured, bounds: Bounds, config: GateConfig) -> Outcome:
@@ -366,24 +250,43 @@ def real_pass_share(item: Measured, bounds: Bounds) -> float:
 def _sentence(
     item: Measured, bounds: Bounds, outcome: Outcome, real: str, holdout_rows: int
 ) -> str:
-    """Return the reason in words: number, interval, what real data reaches, the bound."""
+    """Return the reason in words: what is held against which bound, and what real data reaches."""
     metric = item.metric
-    found = f"{_subject(metric)} is {metric.value:.4g}"
-    found += f" [{metric.low:.4g}, {metric.high:.4g}]"
-    if metric.ceiling is not None:
-        found += f"; {real} {metric.ceiling.value:.4g}"
+    found = f"{_subject(metric)} is {_value(metric)}"
+    ceiling = "" if metric.ceiling is None else f"; {real} {metric.ceiling.value:.4g}"
     if outcome == "unknown":
         share = real_pass_share(item, bounds)
         return (
-            f"{found}: cannot be known from {holdout_rows} holdout records, "
+            f"{found}{ceiling}: cannot be known from {holdout_rows} holdout records, "
             f"because real data itself would pass in only {share:.0%} of cases"
         )
     if outcome == "block":
-        return f"{found}: the whole interval is {_limit(bounds.block_low, bounds.block_high)}"
+        return f"{found}{ceiling}: the whole interval is {_past(metric, bounds)}"
+    wanted = _limit(bounds.pass_high, bounds.pass_low)
+    if bounds.upper_end:
+        end = f"upper end {metric.high:.4g} of {_subject(metric)} {_value(metric)}"
+        inside = "within the pass bound, " if outcome == "pass" else "not "
+        return f"{end} is {inside}{wanted}{ceiling}"
     if outcome == "warn":
-        end = "the upper end is " if bounds.upper_end else ""
-        return f"{found}: {end}not {_limit(bounds.pass_high, bounds.pass_low, inside=True)}"
-    return f"{found}: within the pass bound"
+        return f"{found}{ceiling}: the value is not {wanted}"
+    if not bounds.pass_low <= metric.value <= bounds.pass_high:
+        return (
+            f"{found}{ceiling}: the value is not {wanted}, but the lower end {metric.low:.4g} is "
+            f"not above {bounds.block_high:.4g}, so that it passes"
+        )
+    return f"{found}{ceiling}: within the pass bound"
+
+
+def _past(metric: Metric, bounds: Bounds) -> str:
+    """Return past which block bound the whole interval is, and by which end one sees it."""
+    if metric.high < bounds.block_low:
+        return f"below {bounds.block_low:.4g} (its upper end is {metric.high:.4g})"
+    return f"above {bounds.block_high:.4g} (its lower end is {metric.low:.4g})"
+
+
+def _value(metric: Metric) -> str:
+    """Return value and interval."""
+    return f"{metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]"
 
 
 def _subject(metric: Metric) -> str:
@@ -394,14 +297,11 @@ def _subject(metric: Metric) -> str:
     return f"{metric.name} ({metric.scope})"
 
 
-def _limit(low: float, high: float, *, inside: bool = False) -> str:
-    """Return a pair of bounds in words; with `inside`, the first is the upper one."""
-    parts = []
-    if math.isfinite(low):
-        parts.append(f"at most {low:.4g}" if inside else f"below {low:.4g}")
-    if math.isfinite(high):
-        parts.append(f"at least {high:.4g}" if inside else f"above {high:.4g}")
-    return (" and " if inside else " or ").join(parts)
+def _limit(high: float, low: float) -> str:
+    """Return the pass bounds in words."""
+    parts = [f"at least {low:.4g}"] * math.isfinite(low)
+    parts += [f"at most {high:.4g}"] * math.isfinite(high)
+    return " and ".join(parts)
 
 
 def _fact_reason(fact: Fact) -> Reason:
@@ -409,12 +309,13 @@ def _fact_reason(fact: Fact) -> Reason:
     return Reason(metric=fact.name, scope="all", outcome=outcome, text=fact.text)
 
 
-def _too_few_reason(item: TooFew) -> Reason:
+def too_few_reason(item: TooFew) -> Reason:
+    """Return why nothing is known of a class."""
     return Reason(
-        metric="coverage",
+        metric=item.metric,
         scope=f"class {item.label}",
         outcome="unknown",
-        text=f"coverage of class {item.label} cannot be known from {item.n} holdout records: "
+        text=f"{item.metric} of class {item.label} cannot be known from {item.n} holdout records: "
         f"{item.needed} are needed",
     )
 

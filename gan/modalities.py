@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
-from gan.gate import MetricEntry
+from gan.evaluation.foresight import Foresight, foresee
+from gan.gate import GateConfig, in_force
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from storage.records.modalities import MODALITIES, Modality, load_code
@@ -141,6 +143,17 @@ class GanModality:
         """The charts of what was measured while training."""
         curves: tuple[CurveGroup, ...] = load_code(self.row.judge).CURVES
         return curves
+
+    def foresee(self, splits: Splits, options: Options, gate: GateConfig) -> Foresight:
+        """Return what the gate will not be able to know, whatever candidate comes.
+
+        Raises:
+            DataError: validation or holdout is too small to compare anything.
+            ConfigError: the recipe's bounds do not fit the metrics.
+        """
+        judge = load_code(self.row.judge)
+        metrics = in_force(judge.METRICS, gate)
+        return foresee(judge.foresee(splits, options), metrics, gate)
 
     def build_reference(self, splits: Splits, options: Options) -> Reference:
         """Return the real side, measured once for every candidate.

@@ -113,6 +113,7 @@ def complete(
         ema_ramp=preset.ema_ramp,
         budget_samples=budget,
         budget_s=training.budget_s,
+        budget_cpu_s=training.budget_cpu_s,
         phases=(PhaseConfig(objective=preset.objective, fraction=1.0),),
         tick_samples=tick,
         patience_samples=tick * preset.patience_ticks,

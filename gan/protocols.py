@@ -6,6 +6,7 @@ Shapes: N records or samples, Z latent; a modality's own letters are explained i
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -276,6 +277,27 @@ class ConditionalCodec(Codec, Protocol):
         """
 
 
+@runtime_checkable
+class LossyCodec(Codec, Protocol):
+    """A codec that does not show everything of the records it was fitted on."""
+
+    def losses(self, records: pa.Table) -> Sequence[tuple[str, str]]:
+        """Return the columns that lose something for privacy, each with a sentence.
+
+        The sentence names no value; the column is empty where it is about several.
+
+        Args:
+            records: those the codec was fitted on.
+        """
+
+
+def losses_of(codec: Codec, records: pa.Table) -> tuple[str, ...]:
+    """Return what privacy takes from the records that a codec was fitted on, in sentences."""
+    if not isinstance(codec, LossyCodec):
+        return ()
+    return tuple(text for _, text in codec.losses(records))
+
+
 class SampleFn(Protocol):
     """The averaged generator as it stands, as an assessment sees it."""
 
@@ -320,10 +342,22 @@ class Tick:
     """Share of the budget that is used, 0 to 1."""
     seconds: float
     """Training time so far, over all runs."""
+    cpu_s: float
+    """Processor time so far, over all threads and runs."""
     samples_per_s: float
     """Rate since the previous tick."""
     metrics: Mapping[str, float]
     """Mean losses since the previous tick, learning rate, gamma, and the assessment's metrics."""
+
+
+class Beat(NamedTuple):
+    """How far a training is, between ticks."""
+
+    samples_seen: int
+    left_s: float | None
+    """How long the budgets of time still last; None where there is none."""
+    busy: str | None = None
+    """What share of the processor was had, in a few words, where it is much less than asked for."""
 
 
 def _ignore(_: object) -> None:
@@ -342,10 +376,17 @@ class Hooks:
     assess: Assess | None = None
     """Chooses the snapshot; without it the last average is the snapshot."""
     on_tick: Callable[[Tick], None] = _ignore
+    on_progress: Callable[[Beat], None] = _ignore
+    """Called about once a second, however long a tick lasts."""
     on_checkpoint: Callable[[Path], None] = _ignore
-    """Called with a complete checkpoint folder, which lives until two newer ones exist."""
+    """Called with a complete checkpoint folder, which lives until a newer one exists, that of a
+    tick until two newer ticks do; between ticks about once a minute."""
     should_stop: Callable[[], bool] = _never
     """Asked before every step; True writes a checkpoint and raises `Interrupted`."""
+    wall_s: Callable[[], float] = perf_counter
+    """Measures wall time."""
+    cpu_s: Callable[[], float] = process_time
+    """Measures processor time."""
 
 
 @dataclass(frozen=True, kw_only=True)

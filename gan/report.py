@@ -18,7 +18,9 @@ SCHEMA = "ganmill-report/1"
 
 Direction = Literal["higher", "lower", "target"]
 Verdict = Literal["pass", "warn", "block"]
-Outcome = Literal["pass", "warn", "block", "unknown"]
+Outcome = Literal["pass", "warn", "block", "unknown", "alarm", "reported"]
+"""What the gate says of one metric. `reported`: no rule judges it. `alarm`: nor this one, but its
+value stands out."""
 FigureKind = Literal["image", "lines", "bars", "table", "panels", "heatmap", "scatter"]
 
 
@@ -66,6 +68,8 @@ class Reason:
     outcome: Outcome
     text: str
     """One sentence a person understands: the number, the bound, what it means."""
+    why: str = ""
+    """Of a metric that no rule judges: why not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +202,12 @@ class TooFew:
     label: str
     n: int
     needed: int
+    metric: str = "coverage"
+    """What cannot be known of it."""
+
+
+AS_MADE = "as the generator makes them"
+"""How the records of a candidate were made when nothing was asked of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +227,18 @@ class Evaluation:
     """Seed of feature nets and resamples; two evaluations are paired only when it is equal."""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    made: str = ""
+    """How the candidate's records were made, such as `AS_MADE`."""
+    losses: tuple[str, ...] = ()
+    """What privacy takes from the columns, a sentence each that names no value."""
+
+    def judged(self, words: str) -> str:
+        """Return of which records the verdict speaks; `words` is what a person calls them."""
+        made = f", {self.made}" if self.made else ""
+        return (
+            f"The verdict speaks of {self.candidate_rows:,} synthetic {words}{made}, held against "
+            f"{self.n:,} of {self.holdout_rows:,} real {words} that training has not seen"
+        )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -274,3 +296,5 @@ class ReportInputs:
     """Name of the label column."""
     confidential: bool = True
     """False: real records may stand beside synthetic ones."""
+    codec: Any = None
+    """Of the generator; None where it is not at hand."""

@@ -313,6 +313,11 @@ class Sampler:
         self.context.move(self.generator)
         self._shares: dict[tuple[tuple[Condition, ...], bool], Shares] = {}
 
+    @property
+    def codec(self) -> Codec:
+        """Of the snapshot."""
+        return self.snapshot.codec
+
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         """Load a snapshot folder.

@@ -94,5 +94,24 @@ class AbandonedError(StorageError):
     """The version was given up by another process; a new attempt needs a new version."""
 
 
+class RetractedError(StorageError):
+    """A person retracted what the same run made; it is not published again by itself (exit 3)."""
+
+
+class SnapshotDamagedError(IntegrityError):
+    """The files of a generator are not those that were stored; the next run trains it again."""
+
+    def __init__(
+        self, message: str = "", version: str = "", snapshot_digest: str = "", why: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.why = why
+        """What was found."""
+        self.version = version
+        """Of the generator."""
+        self.snapshot_digest = snapshot_digest
+        """Of what it should be."""
+
+
 class PromotionConflictError(StorageError):
     """The champion changed since it was read; the gate must decide again."""

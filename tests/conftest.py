@@ -51,7 +51,7 @@ DECISIVE = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 """Distributions whose version may change a trained network or a published file."""
 COCKPIT = tuple(
     f"tests/e2e/test_{name}.py"
-    for name in ("approval", "browser", "cockpit", "deployments", "events", "survive")
+    for name in ("approval", "browser", "cockpit", "deployments", "events", "survive", "watchdog")
 )
 """Files whose tests use the fixture `up`: one process runs them all, so one cockpit is enough."""
 FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py")

@@ -52,4 +52,4 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/health', timeout=5)"]
 ENTRYPOINT ["entry.sh"]
 # One run at a time: memory and cores are the run's own. More runs at once need more workers.
-CMD ["prefect", "worker", "start", "--pool", "ganmill", "--limit", "1", "--with-healthcheck"]
+CMD ["ganmill", "worker", "--pool", "ganmill", "--limit", "1", "--with-healthcheck"]

@@ -47,4 +47,4 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/health', timeout=5)"]
 ENTRYPOINT ["entry.sh"]
 # Two runs: one trains on the GPU while the other one judges or synthesizes.
-CMD ["prefect", "worker", "start", "--pool", "ganmill", "--limit", "2", "--with-healthcheck"]
+CMD ["ganmill", "worker", "--pool", "ganmill", "--limit", "2", "--with-healthcheck"]

@@ -16,7 +16,20 @@ from typer.main import get_command
 
 from flows.cli.lake import AsJson, Lake, LakeRef, Storage, datasets, gc, generators
 from flows.cli.output import Output
-from flows.errors import BUG, DONE, INTERRUPTED, MEANINGS, exit_code, sentence
+from flows.errors import (
+    BUG,
+    DONE,
+    INTERRUPTED,
+    MEANINGS,
+    bounded,
+    exit_code,
+    one_line,
+    sentence,
+)
+from storage.masking import masked
+
+LONGEST_TRACEBACK = 1 << 20
+"""Letters of `last-error.txt`."""
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
@@ -182,6 +195,27 @@ def deploy(
 
 
 @app.command()
+def worker(
+    *,
+    pool: Pool = "ganmill",
+    name: Annotated[
+        str | None, typer.Option(help="Name in the UI; one of a name works at a time.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most runs at once.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Instead of the work pool's.")
+    ] = None,
+    with_healthcheck: Annotated[
+        bool, typer.Option("--with-healthcheck", help="Answer at port 8080, /health.")
+    ] = False,
+) -> int:
+    """Do the runs of a work pool and look after all runs: Prefect's worker, with a clean stop."""
+    from flows.cli.cockpit import work
+
+    return work(pool, name=name, limit=limit, kind=kind, with_healthcheck=with_healthcheck)
+
+
+@app.command()
 def impute(
     recipe: RecipePath,
     input_: Annotated[
@@ -274,6 +308,8 @@ def execute(arguments: Sequence[str]) -> int:
 def _report(error: BaseException) -> int:
     """Write what went wrong to standard error, and return its exit code."""
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own: wrong arguments
+        if hasattr(error, "message"):
+            error.message = one_line(error.message)
         error.show()
         return int(error.exit_code)
     code = exit_code(error)
@@ -282,8 +318,9 @@ def _report(error: BaseException) -> int:
 
         where = load_settings().work_folder / "last-error.txt"
         where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        what = f"{type(error).__name__}: {error}"
+        told = masked("".join(traceback.format_exception(error)))
+        where.write_text(bounded(told, LONGEST_TRACEBACK), encoding="utf-8")
+        what = f"{type(error).__name__}: {one_line(error)}"
         text = f"error: ganmill did not foresee this ({what}); please report it with {where}"
     else:
         text = sentence(error) if code == INTERRUPTED else f"error: {sentence(error)}"

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.output import Output
-from flows.errors import DONE
+from flows.errors import DONE, BlockedError
+from flows.foresight import look_ahead
 from flows.job import Job, now, opened
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
-from flows.publish import record_kind
+from flows.publish import composition, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.train import fit_and_resolve
 from flows.unused import unused_settings
 from gan.errors import GanError
 from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
-from storage.lake.synthesis import resolve_seed
-from storage.records.schema import read_table_metadata
+from storage.lake.synthesis import resolve
+from storage.records.schema import class_title, read_class_names, read_table_metadata
 from storage.shards.format import format_for
 from storage.sources.builder import load_builder
 from storage.sources.prepared import Prepared
@@ -42,6 +43,7 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     Raises:
         StorageError, GanError: the recipe and the data do not go together; the message names all
             obstacles that can be seen.
+        BlockedError: nothing that this recipe trains can be published.
     """
     output, recipe = Output(), load_recipe(path, changes)
     with opened(recipe) as job:
@@ -56,9 +58,12 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
             raise type(error)(msg, proposals=error.proposals) from error
     if as_json:
         output.json(found)
-        return DONE
-    write_check(found, output)
-    output.line(f"Next      ganmill run {path}")
+    else:
+        write_check(found, output)
+    if found["obstacle"]:
+        raise BlockedError(found["obstacle"])
+    if not as_json:
+        output.line(f"Next      ganmill run {path}")
     return DONE
 
 
@@ -98,7 +103,8 @@ def _owner(job: Job) -> str | None:
 def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
-    plan = preview_plan(job, prepared)
+    plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
+    notes, losses = training_notes(recipe, prepared, plan)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -107,6 +113,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         "kind": load_builder(prepared.modality).describe(prepared.schema),
         "columns": [asdict(column) for column in described.columns] if described else [],
         "rows": dict(prepared.rows),
+        "class_names": list(read_class_names(prepared.schema).get(prepared.label or "", ())),
         "class_counts": {
             split: [list(pair) for pair in counts]
             for split, counts in prepared.class_counts.items()
@@ -116,8 +123,11 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
         "notes": [
             *prepared.notes,
             *unused_settings(recipe, prepared),
-            *training_notes(recipe, prepared, plan),
+            *notes,
+            *outlook.notes,
         ],
+        "losses": list(losses),
+        "obstacle": outlook.obstacle,
         "plan": {
             "rows": plan.rows,
             "shards": len(plan.shards),
@@ -126,8 +136,15 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
             "format": recipe.output.format,
             "bytes": plan.rows * int(plan.resolved["bytes_per_row"]),
             "lake": recipe.output.lake,
+            "composition": list(_composition(job, prepared, plan)),
         },
     }
+
+
+def _composition(job: Job, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
+    """Return how the rows of the plan differ from those that the gate will judge."""
+    synthesis = resolve(job.recipe.synthesis, prepared.modality, job.scheduled)
+    return composition(prepared, synthesis, plan).sentences
 
 
 def preview_plan(job: Job, prepared: Prepared) -> Plan:
@@ -144,25 +161,33 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
         generator=f"{recipe.name}/{version}",
         snapshot_digest=UNKNOWN,
     )
-    synthesis = resolve_seed(recipe.synthesis, job.scheduled)
+    synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     shard_format = format_for(prepared.modality, recipe.output.format)
-    return propose(identity, synthesis, record_kind(prepared), format=shard_format, created=now())
+    kind = record_kind(recipe, prepared)
+    return propose(identity, synthesis, kind, format=shard_format, created=now())
 
 
-def training_notes(recipe: Recipe, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
-    """Return what `auto` would pick for the training; it takes `ganmill[jobs]` to know.
+def training_notes(
+    recipe: Recipe, prepared: Prepared, plan: Plan
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what `auto` would pick for the training, and what privacy would take of the records.
+
+    It takes `ganmill[jobs]` to know.
 
     Raises:
         ConfigError: a preset that does not exist, or conditions that cannot be met.
         DataError: the records cannot be trained on.
     """
     if find_spec("torch") is None:
-        return ('what `auto` picks for the training is known with pip install "ganmill[jobs]"',)
+        text = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
+        return (text,), ()
+    from gan.protocols import losses_of
     from gan.sample import check_request
 
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, plan.given, plan.rows)
-    return (*codec.notes, *resolved.notes)
+    losses = losses_of(codec, prepared.records["train"])
+    return (*codec.notes, *resolved.notes), losses
 
 
 def write_check(found: dict[str, Any], output: Output) -> None:
@@ -178,8 +203,10 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     splits = [split for split in ("train", "validation", "holdout") if split in found["rows"]]
     counts = [dict(map(tuple, found["class_counts"][split])) for split in splits]
     counts.append(dict(map(tuple, found["plan"]["class_counts"])))
+    names = found["class_names"]
     rows = [
-        (str(label), *(f"{column.get(label, 0):,}" for column in counts)) for label in counts[0]
+        (class_title(names, label), *(f"{column.get(label, 0):,}" for column in counts))
+        for label in counts[0]
     ]
     totals = [*(found["rows"][split] for split in splits), found["plan"]["rows"]]
     total = ("all", *(f"{amount:,}" for amount in totals))
@@ -191,7 +218,9 @@ def write_check(found: dict[str, Any], output: Output) -> None:
         f"Plan      {plan['rows']:,} {word} in {plan['shards']} shards"
         f" ({plan['format']}, about {size}) to {plan['lake']}"
     )
+    for text in plan["composition"]:
+        output.line(f"          {text}")
+    for loss in found["losses"]:
+        output.line(f"Loss      {loss}")
     for note in found["notes"]:
         output.line(f"Note      {note}")
-    if found["ignored_files"]:
-        output.line(f"Note      {found['ignored_files']:,} other files were left out")

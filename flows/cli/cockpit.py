@@ -7,14 +7,17 @@ from pathlib import Path
 from flows.cli.output import Output
 from flows.cockpit import local
 from flows.cockpit.local import Cockpit
-from flows.cockpit.recipes import find_recipes
-from flows.errors import DONE, TRAINING, EngineError
+from flows.cockpit.recipes import FoundRecipes, find_recipes, sift_recipes
+from flows.errors import DONE, TRAINING, USAGE, EngineError
 from flows.prefect_defaults import ENVIRONMENT_DEFAULTS, apply_defaults, process_environment
 from flows.progress import StopSignal
-from flows.recipe import Recipe
 from storage.stores.settings import load_settings
 
 DRIFTED = 1
+UNWATCHED = (
+    "Watch     nobody has looked after the runs here for 5 minutes: start `ganmill worker`, or a "
+    "run whose machine is gone stays Running"
+)
 RECIPES = Path("deployments/recipes")
 """Where recipes are looked for unless a location is named."""
 
@@ -23,7 +26,7 @@ def go_up(
     recipes: str | None, *, lake: str | None, pool: str, host: str, port: int, install: bool
 ) -> int:
     """Start what is missing of server and worker, deploy every recipe, and wait for Ctrl-C."""
-    output, found = Output(), _recipes(recipes, lake)
+    output, found = Output(), sift_recipes(_location(recipes), _changes(lake))
     work = load_settings().work_folder.absolute()
     cockpit = Cockpit(host=host, port=port, folder=work / "cockpit")
     variables = {**cockpit.variables(), "GANMILL_WORK_FOLDER": str(work)}
@@ -37,7 +40,7 @@ def go_up(
             output.line(f"UI        {cockpit.ui}/deployments", "bold")
             if cockpit.is_open:
                 output.line(f"Login     the content of {cockpit.login_file()}")
-            next_ = f"open it, choose one of {len(found)} deployments, and press Run"
+            next_ = f"open it, choose one of {len(found.recipes)} deployments, and press Run"
             output.line(f"Next      {next_}")
             if not started:
                 return DONE
@@ -53,21 +56,43 @@ def go_up(
 
 def deploy(location: str | None, *, lake: str | None, check: bool, pool: str) -> int:
     """Register every recipe with the Prefect API in use, or say how it differs from them."""
-    output, recipes = Output(), _recipes(location, lake)
+    output, found = Output(), sift_recipes(_location(location), _changes(lake))
     apply_defaults(None)
     from flows.cockpit.deployments import check_api, drift
-    from flows.cockpit.specs import wanted
+    from flows.cockpit.specs import sift_schedules, wanted
+    from flows.cockpit.watchdog import is_watched
 
     check_api()
+    found = sift_schedules(found)
     if not check:
-        _register(recipes, pool, output)
-        return DONE
-    sentences = drift(wanted(recipes, pool), pool)
-    for sentence in sentences:
+        faults = _register(found, pool, output)
+        if not is_watched():
+            output.line(UNWATCHED)
+        return USAGE if faults else DONE
+    names = [fault.name for fault in found.faults if fault.name]
+    sentences = drift(wanted(found.recipes, pool), pool, names)
+    for sentence in (*(fault.sentence for fault in found.faults), *sentences):
         output.line(sentence)
-    if not sentences:
-        output.line(f"{len(recipes)} recipes are deployed as they are written")
-    return DRIFTED if sentences else DONE
+    if not sentences and not found.faults:
+        output.line(f"{len(found.recipes)} recipes are deployed as they are written")
+    return DRIFTED if sentences or found.faults else DONE
+
+
+def work(
+    pool: str, *, name: str | None, limit: int | None, kind: str | None, with_healthcheck: bool
+) -> int:
+    """Do the runs of a work pool of the API in use, and look after all runs there."""
+    work_folder = load_settings().work_folder.absolute()  # a run has a folder of its own
+    apply_defaults(None, {"GANMILL_WORK_FOLDER": str(work_folder)})
+    from flows.cockpit.deployments import api_url
+    from flows.cockpit.worker import WorkerOptions, serve
+
+    api_url()
+    return serve(
+        WorkerOptions(
+            pool=pool, name=name, limit=limit, kind=kind, with_healthcheck=with_healthcheck
+        )
+    )
 
 
 def write(location: str | None, path: Path, *, lake: str | None, pool: str) -> int:
@@ -75,7 +100,7 @@ def write(location: str | None, path: Path, *, lake: str | None, pool: str) -> i
     apply_defaults(None)
     from flows.cockpit.specs import HERE, prefect_yaml
 
-    recipes = _recipes(location, lake, HERE)
+    recipes = find_recipes(_location(location), _changes(lake), folder=HERE)
     path.write_text(prefect_yaml(recipes, pool), encoding="utf-8")
     output = Output()
     output.line(f"Wrote     {path}, from {len(recipes)} recipes")
@@ -83,13 +108,12 @@ def write(location: str | None, path: Path, *, lake: str | None, pool: str) -> i
     return DONE
 
 
-def _recipes(
-    location: str | None, lake: str | None, folder: Path | None = None
-) -> tuple[Recipe, ...]:
-    changes: Sequence[str] = () if lake is None else (f"output.lake={lake}",)
-    return find_recipes(
-        location or (RECIPES if RECIPES.is_dir() else Path()), changes, folder=folder
-    )
+def _location(location: str | None) -> str | Path:
+    return location or (RECIPES if RECIPES.is_dir() else Path())
+
+
+def _changes(lake: str | None) -> Sequence[str]:
+    return () if lake is None else (f"output.lake={lake}",)
 
 
 def _install(cockpit: Cockpit, pool: str, variables: Mapping[str, str], output: Output) -> bool:
@@ -119,7 +143,7 @@ def _install(cockpit: Cockpit, pool: str, variables: Mapping[str, str], output: 
 
 def _start(
     cockpit: Cockpit,
-    recipes: Sequence[Recipe],
+    found: FoundRecipes,
     pool: str,
     started: dict[str, subprocess.Popen[bytes]],
     output: Output,
@@ -131,34 +155,47 @@ def _start(
     else:
         output.line(f"Starting  Prefect at {cockpit.ui} ...")
         started["server"] = local.start_server(cockpit, environment)
-    _register(recipes, pool, output)
-    from flows.cockpit.deployments import has_worker
+    _register(found, pool, output)
+    from flows.cockpit.watchdog import is_watched
+    from flows.cockpit.worker import is_at_work
 
-    if has_worker(local.worker_name(), pool):
+    if is_at_work(local.worker_name(), pool, load_settings().work_folder, output.line):
         output.line(f"Found     worker {local.worker_name()}")
+        if not is_watched():
+            output.line(UNWATCHED)
     else:
         started["worker"] = local.start_worker(cockpit, pool, environment)
         output.line(f"Started   worker {local.worker_name()}")
 
 
-def _register(recipes: Sequence[Recipe], pool: str, output: Output) -> None:
-    """Make or change work pool, GPU limit, automations and deployments at the API in use."""
-    from flows.cockpit.automations import ensure_automations
+def _register(found: FoundRecipes, pool: str, output: Output) -> int:
+    """Make or change work pool, GPU limit and deployments at the API in use.
+
+    Returns:
+        How many recipes could not be registered: each is said, and keeps the deployment it had.
+    """
     from flows.cockpit.deployments import ensure_pool, register_all
-    from flows.cockpit.specs import wanted
+    from flows.cockpit.specs import sift_schedules, wanted
+    from flows.cockpit.watchdog import remove_automations
     from flows.tracked.gpu_lease import ensure_gpu_limit
 
+    found = sift_schedules(found)
     ensure_pool(pool)
     settings = load_settings()
     if ensure_gpu_limit(settings):
         output.line(f"GPU limit {settings.gpu_slot}, {settings.gpu_slots} at once")
-    for sentence in ensure_automations():
-        output.line(f"Watch     {sentence}")
-    specs = wanted(recipes, pool)
-    register_all(specs, pool)
-    for recipe in recipes:
-        when = recipe.schedule
-        runs = f"runs at {when.cron} ({when.timezone})" if when.cron else "runs when asked"
-        output.line(f"Deployed  nightly/{recipe.name} and adjust/{recipe.name}, {runs}")
+    for sentence in remove_automations():
+        output.line(f"Watch     {sentence}: `ganmill worker` looks after the runs now")
+    specs = wanted(found.recipes, pool)
+    refused = register_all(specs, pool)
+    for recipe in found.recipes:
+        if recipe.name not in refused:
+            when = recipe.schedule
+            runs = f"runs at {when.cron} ({when.timezone})" if when.cron else "runs when asked"
+            output.line(f"Deployed  nightly/{recipe.name} and adjust/{recipe.name}, {runs}")
     on_demand = ", ".join(one.flow.name for one in specs if not one.one_at_a_time)
     output.line(f"Deployed  on demand: {on_demand}")
+    faults = [*(fault.sentence for fault in found.faults), *refused.values()]
+    for sentence in faults:
+        output.line(f"Left out  {sentence}; what was deployed of it before stays", "bold red")
+    return len(faults)

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from flows.cli.output import Output
 from flows.errors import DONE, BlockedError, RecipeError
-from flows.evaluate import local_snapshot
 from flows.job import Job, opened
 from flows.recipe import load_recipe
+from flows.snapshots import local_snapshot
 from storage.lake import promotions
 from storage.records.durable import create_file
 from storage.shards.format import load_format
@@ -34,7 +34,9 @@ def fill_nulls(
     output = Output()
     with opened(recipe) as job:
         before, after, version = _filled(job, source, columns)
-        data = load_format(FORMATS[target.suffix]).encode(after, {})
+        shard_format, escaping = load_format(FORMATS[target.suffix]), recipe.output.csv
+        schema = shard_format.planned_schema(after.schema, escape_formulas=escaping.escape_formulas)
+        data = shard_format.encode(after.replace_schema_metadata(schema.metadata), {})
         if not create_file(target, data):
             msg = f"OUTPUT {str(target)!r} exists by now and nothing is overwritten: name another"
             raise RecipeError(msg)

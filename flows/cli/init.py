@@ -22,6 +22,7 @@ from flows.nightly import prepare
 from flows.recipe import Recipe, apply_change, apply_proposal, parse_recipe
 from storage.errors import LakeError, SourceError
 from storage.records.proposal import Proposal
+from storage.records.schema import class_title
 from storage.sources.builder import load_builder
 from storage.sources.open import open_source
 from storage.sources.survey import Survey
@@ -30,6 +31,11 @@ T = TypeVar("T")
 SHOWN_CLASSES: Final = 12
 NIGHTLY: Final = ("schedule.cron=0 3 * * *", "synthesis.seed=night")
 """Changes of a recipe that runs by itself, each night's version a new one."""
+ACCEPT_UNKNOWN: Final = Proposal(
+    setting="gate.accept_unknown",
+    value=True,
+    why="these records cannot show all that the gate asks for, see above; false where it matters",
+)
 MOST_TRIES: Final = 30
 """So often is what a refusal proposes tried before it is taken for the last word."""
 
@@ -103,6 +109,9 @@ def draft_recipe(
         asked["name"] = guess_name(uri, modality)
     proposals = [*_new(_surveyed(survey), proposals, said), *proposals]
     described = past_obstacles(_described, last=_unlabelled(survey))
+    if described["obstacle"] and ACCEPT_UNKNOWN.setting not in said:
+        proposals.append(ACCEPT_UNKNOWN)
+        described = past_obstacles(_described)
     return Draft(
         recipe=_with(asked, proposals),
         survey=survey,
@@ -306,20 +315,22 @@ def _head(draft: Draft, why: Mapping[str, str]) -> list[str]:
         f"{sum(found['rows'].values()):,} {found['kind']}",
         *draft.survey.facts,
         f"{f'label: {label}' if label else 'no label'} ({why['source.label']})",
-        *_class_lines(found["class_counts"]),
+        *_class_lines(found["class_counts"], found["class_names"]),
         f"plan: {plan['rows']:,} records in {plan['shards']} shards",
     ]
+    lines += [f"loss by privacy: {text}" for text in found["losses"]]
     return [*lines, *(note for note in found["notes"] if note not in lines)]
 
 
-def _class_lines(class_counts: Mapping[str, list[list[Any]]]) -> list[str]:
+def _class_lines(class_counts: Mapping[str, list[list[Any]]], names: Sequence[str]) -> list[str]:
     totals: dict[Any, int] = {}
     for counts in class_counts.values():
         for label, count in counts:
             totals[label] = totals.get(label, 0) + count
     if not totals:
         return []
-    shown = [f"{label}: {count:,}" for label, count in list(totals.items())[:SHOWN_CLASSES]]
+    first = list(totals.items())[:SHOWN_CLASSES]
+    shown = [f"{class_title(names, label)}: {count:,}" for label, count in first]
     more = f" and {len(totals) - SHOWN_CLASSES} more" if len(totals) > SHOWN_CLASSES else ""
     return [f"{len(totals)} classes: {', '.join(shown)}{more}"]
 

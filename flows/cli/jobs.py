@@ -18,6 +18,7 @@ from flows.nightly import (
 from flows.prefect_defaults import apply_defaults
 from flows.progress import records_word
 from flows.recipe import Recipe, load_recipe
+from flows.report.html import words
 from flows.report.verdict import NEXT_STEPS, OUTCOMES, MetricRow, verdict_view
 from gan.report import Report, Verdict
 from storage.lake.announce import has_pending
@@ -47,16 +48,21 @@ def show_verdict(report: Report, output: Output, *, headline: str, reason: str =
     output.line(f"{view.word.upper()}  {headline}", STYLES[view.verdict])
     if reason:
         output.line(f"      {reason}")
-    for each in view.reasons[:SHOWN_REASONS]:
+    judged = (*view.deciding, *view.passing)
+    for each in (*judged[:SHOWN_REASONS], *view.alarms):
         output.line(f"    {OUTCOMES[each.outcome][0]} {each.text}")
-    if len(view.reasons) > SHOWN_REASONS:
-        output.line(f"      and {len(view.reasons) - SHOWN_REASONS} more in the report")
+    if len(judged) > SHOWN_REASONS:
+        output.line(f"      and {len(judged) - SHOWN_REASONS} more in the report")
     output.line()
     output.table(METRIC_COLUMNS, [_metric_cells(row) for row in view.overall])
+    for each in view.reported:
+        output.line(f"    {OUTCOMES[each.outcome][0]} {words(each.metric)}: not judged: {each.why}")
+    for text in view.rows:
+        output.line(f"    {text}")
 
 
 def _metric_cells(row: MetricRow) -> tuple[str, ...]:
-    gate = f"{row.mark} {row.outcome}" if row.outcome else ""
+    gate = f"{row.mark} {row.word}" if row.outcome else ""
     return row.name, row.scope, row.value, row.interval, row.ceiling, row.ratio, gate
 
 
@@ -76,6 +82,8 @@ def _show_published(published: Published, word: str, output: Output) -> None:
     counts = published.class_counts
     if 0 < len(counts) <= SHOWN_CLASSES:
         output.line("          " + ", ".join(f"{label}: {count:,}" for label, count in counts))
+    for text in published.composition:
+        output.line(f"          {text}")
     output.line(f"Version   {published.version}")
     for lead, line in zip_longest(("Read it   ",), published.reading, fillvalue=" " * 10):
         output.line(lead + line, "bold")

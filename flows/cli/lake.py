@@ -157,7 +157,8 @@ def datasets_verify(
 ) -> int:
     """Read every file of a version and name each one that is not what was committed."""
     from flows.progress import make_reporter
-    from storage.lake.datasets import find, verify
+    from storage.lake.datasets import find
+    from storage.lake.verify import verify
 
     store, output = LakeRef(lake=lake, storage=storage).open(), Output()
     one = find(store, name, version)
@@ -229,7 +230,29 @@ def datasets_retract(
     retention.retract(store, name, version, by=by, reason=reason)
     output, hours = Output(), int(retention.GRACE_PERIOD.total_seconds() // 3600)
     output.line(f"Retracted  {name}/{version}: no reader is led to it any more")
+    output.line("           the same run does not publish it again, until a person permits it")
     output.line(f"Next       ganmill gc --apply deletes its files, {hours} hours from now")
+    return DONE
+
+
+@datasets.command("permit")
+def datasets_permit(
+    name: Name,
+    version: OneVersion,
+    *,
+    by: Person,
+    reason: Reason,
+    lake: Lake = None,
+    storage: Storage = None,
+) -> int:
+    """Let the run that made a retracted version publish it again, under a new version."""
+    from storage.lake import retention
+
+    store = LakeRef(lake=lake, storage=storage).open(read_only=False)
+    done = retention.permit(store, name, version, by=by, reason=reason)
+    output = Output()
+    output.line(f"{'Permitted' if done else 'Is permitted'}  {name}/{version} may be made again")
+    output.line("Next       ganmill run RECIPE publishes it under a new version")
     return DONE
 
 
@@ -307,13 +330,16 @@ def gc(
     kept = maintain_lake(ref.open(read_only=not apply), apply=apply)
     if as_json:
         output.json(dataclasses.asdict(kept))
-    elif not kept.removals and not kept.checkpoints:
+    elif not kept.removals and not kept.checkpoints and not kept.hints:
         output.line(f"Nothing to collect in {ref.uri}")
     else:
         _write_removals(kept, output)
         if not apply:
             output.line("Next      ganmill gc --apply does it")
-    return DONE
+    if kept.problems and not as_json:
+        for text in kept.problems:
+            output.line(text)
+    return LAKE if kept.problems else DONE
 
 
 def verdict_text(gate: Mapping[str, Any]) -> str:
@@ -340,6 +366,7 @@ def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any
         "bytes": manifest.total_bytes,
         "class_counts": [list(pair) for pair in manifest.class_counts],
         "verdict": manifest.fields.gate.get("verdict"),
+        "composition": manifest.fields.composition,
         "override": manifest.fields.gate.get("override"),
         "approval": manifest.fields.gate.get("approval"),
         "generator": manifest.generator,
@@ -350,22 +377,27 @@ def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any
 def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Output) -> None:
     from flows.job import cost_text, how_to_read
     from storage.lake.layout import meta_key
+    from storage.lake.manifest import statements
+    from storage.records.schema import class_title, read_class_names
 
     gate = manifest.fields.gate
-    counts = ", ".join(f"{label}: {count:,}" for label, count in manifest.class_counts)
+    names = next(iter(read_class_names(manifest.schema).values()), ())
+    titled = ((class_title(names, label), count) for label, count in manifest.class_counts)
+    counts = ", ".join(f"{title}: {count:,}" for title, count in titled)
     size = f"{manifest.total_bytes / 2**20:,.1f} MiB in {len(manifest.files)} shards"
     output.line(f"Data set   {one.name} {one.version}")
     output.line(f"Rows       {manifest.rows:,} ({size})")
     if counts:
         output.line(f"Classes    {counts}")
     output.line(f"Verdict    {verdict_text(gate)}")
-    for reason in gate.get("reasons", ()):
-        output.line(f"           {reason}")
+    said = [(reason, ()) for reason in gate.get("reasons", ())]
+    for text, below in (*said, *statements(manifest)):
+        output.line("\n".join([f"           {text}", *(f"             {one}" for one in below)]))
     for word in ("override", "approval"):
         signed = gate.get(word)
         if signed:
-            said = f"{signed['by']}, {signed['at'][:10]}: {signed['reason']}"
-            output.line(f"{word.capitalize():<10} {said}")
+            what = f"{signed['by']}, {signed['at'][:10]}: {signed['reason']}"
+            output.line(f"{word.capitalize():<10} {what}")
     output.line(f"Generator  {manifest.generator}")
     output.line(f"Report     {ref.path(meta_key(one.name, one.version, 'report.html'))}")
     if manifest.fields.cost is not None:
@@ -378,8 +410,9 @@ def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Ou
 def _generators(store: "ObjectStore", name: str) -> list[dict[str, str | None]]:
     """Return every complete generator of a name, with the record that says how it stands."""
     from storage.lake import promotions, registry
+    from storage.lake.damage import damaged_versions
 
-    standing = promotions.standing(store, name)
+    standing, damaged = promotions.standing(store, name), damaged_versions(store, name)
     champion = standing.champion
     found = []
     for version in registry.candidates(store, name):
@@ -388,6 +421,8 @@ def _generators(store: "ObjectStore", name: str) -> list[dict[str, str | None]]:
         word = "candidate" if last is None else {"reject": "rejected"}.get(last.kind, "promoted")
         if champion is not None and champion.version == version:
             last, word = champion, "champion"
+        if version in damaged:
+            word = f"{word}, damaged"
         found.append(
             {
                 "name": name,
@@ -408,7 +443,8 @@ def _write_promotion(name: str, record: "Promotion") -> int:
     output.line(f"Record    {record.number}: {record.kind} by {record.by}, {record.reason}")
     if record.kind == "override":
         output.line("Note      the gate refused it; what it publishes says who overrode that")
-    output.line("Next      ganmill run RECIPE publishes from it without training again")
+    but = ", unless today's verdict on it is block" if record.kind == "promote" else ""
+    output.line(f"Next      ganmill run RECIPE publishes from it without training again{but}")
     return DONE
 
 
@@ -418,4 +454,5 @@ def _write_removals(kept: "Kept", output: Output) -> None:
         for one in kept.removals
     ]
     rows += [("drop", f"checkpoints {key[:12]}", "", "trained") for key in kept.checkpoints]
+    rows += [("refresh", name, "", "the hint to the newest version lags") for name in kept.hints]
     output.table(("step", "what", "MiB", "why"), rows)

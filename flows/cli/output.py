@@ -10,6 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.errors import bounded, presentable
+from storage.masking import masked
+
+LONGEST_CELL = 300
+"""Letters of a cell of a table."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -24,14 +30,16 @@ class Output:
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """Write one line as it is, never broken."""
-        self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+        shown = escape(presentable(text))
+        self.console.print(shown, style=style, highlight=False, soft_wrap=True)
 
     def json(self, value: Any) -> None:
         """Write one JSON document."""
-        self.console.file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        self.console.file.write(masked(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table; columns that hold numbers only stand at the right."""
+        rows = [[bounded(presentable(cell), LONGEST_CELL) for cell in row] for row in rows]
         numeric = [all(_NUMBER.fullmatch(row[i]) for row in rows) for i in range(len(columns))]
         if self.rich:
             table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")

@@ -9,6 +9,7 @@ stays, and nothing is ever deleted but a schedule that the recipe no longer has.
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -85,28 +86,51 @@ def ensure_pool(pool: str = POOL) -> None:
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
 
 
-def has_worker(name: str, pool: str = POOL) -> bool:
-    """Say whether a worker of that name is at work in the pool."""
+def last_heartbeat(name: str, pool: str = POOL) -> datetime | None:
+    """Return when a worker that Prefect takes for online was heard last; None where it does not.
+
+    That is a record: Prefect keeps it for a minute and a half after the worker's end.
+    """
     with get_client(sync_client=True) as client:
         workers = client.read_workers_for_work_pool(pool, offset=0, limit=MANY)
-    return any(one.name == name and one.status == WorkerStatus.ONLINE for one in workers)
+    online = (one for one in workers if one.name == name and one.status == WorkerStatus.ONLINE)
+    return next((one.last_heartbeat_time for one in online), None)
 
 
-def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
-    """Make or change every deployment; the work pool must be there."""
+def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> dict[str, str]:
+    """Make or change every deployment; the work pool must be there.
+
+    Returns:
+        A sentence for each that Prefect did not take, by its name; the others are registered.
+
+    Raises:
+        PrefectHTTPStatusError, HTTPError: the API failed, or refused the login.
+    """
+    refused: dict[str, str] = {}
     with get_client(sync_client=True) as client:
         for one in specs:
-            known = read(client, one)
-            if known is None:
-                client.create_deployment(
-                    flow_id=client.create_flow_from_name(one.flow.name),
-                    name=one.name,
-                    schedules=_new_schedules(one),
-                    **_content(one, pool),
-                )
-            else:
-                client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
-                _match_schedule(client, known, one)
+            try:
+                _register(client, one, pool)
+            except PrefectHTTPStatusError as error:
+                if error.response.status_code not in UNFIT:
+                    raise
+                said = " ".join(error.response.text.split())
+                refused[one.name] = f"{one.full_name}: Prefect does not take it: {said[:SHORT]}"
+    return refused
+
+
+def _register(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> None:
+    known = read(client, one)
+    if known is None:
+        client.create_deployment(
+            flow_id=client.create_flow_from_name(one.flow.name),
+            name=one.name,
+            schedules=_new_schedules(one),
+            **_content(one, pool),
+        )
+    else:
+        client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
+        _match_schedule(client, known, one)
 
 
 def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
@@ -154,7 +178,22 @@ def _new_schedules(one: DeploymentSpec) -> list[DeploymentScheduleCreate]:
     return [DeploymentScheduleCreate(schedule=one.schedule, active=True, slug=SLUG)]
 
 
+UNFIT = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""What Prefect answers when the fault is in what it was sent."""
 REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+def api_url() -> str:
+    """Return the address of the Prefect API in use.
+
+    Raises:
+        RecipeError: none is in use.
+    """
+    url = get_current_settings().api.url
+    if not url:
+        msg = "no Prefect API is in use: set PREFECT_API_URL, or bring one up with `ganmill up`"
+        raise RecipeError(msg)
+    return url
 
 
 def check_api() -> None:
@@ -164,10 +203,7 @@ def check_api() -> None:
         RecipeError: none is in use, or it refuses the login.
         EngineError: it does not answer as Prefect does.
     """
-    url = get_current_settings().api.url
-    if not url:
-        msg = "no Prefect API is in use: set PREFECT_API_URL, or bring one up with `ganmill up`"
-        raise RecipeError(msg)
+    url = api_url()
     try:
         with get_client(sync_client=True) as client:
             client.api_version()
@@ -190,8 +226,13 @@ SHORT = 80
 """Longest value that a sentence shows in full, in letters."""
 
 
-def drift(specs: Sequence[DeploymentSpec], pool: str = POOL) -> tuple[str, ...]:
-    """Return a sentence for everything in which Prefect differs; other work pools are left out."""
+def drift(
+    specs: Sequence[DeploymentSpec], pool: str = POOL, wrong: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return a sentence for everything in which Prefect differs; other work pools are left out.
+
+    `wrong` are names of recipes that cannot be read: their deployments are not without a recipe.
+    """
     found, ids = list[str](), set()
     with get_client(sync_client=True) as client:
         for one in specs:
@@ -202,7 +243,8 @@ def drift(specs: Sequence[DeploymentSpec], pool: str = POOL) -> tuple[str, ...]:
             ids.add(known.id)
             found += [f"{one.full_name}: {what}" for what in differences(one, known, pool)]
         for each in read_deployments():
-            if TAG in each.tags and each.work_pool_name == pool and each.id not in ids:
+            is_ours = TAG in each.tags and each.work_pool_name == pool
+            if is_ours and each.id not in ids and each.name not in wrong:
                 found.append(f"{client.read_flow(each.flow_id).name}/{each.name}: {NO_RECIPE}")
     return tuple(found)
 

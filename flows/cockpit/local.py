@@ -81,7 +81,7 @@ class Cockpit:
             "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
             "PREFECT_UI_API_URL": "/api",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(load_settings().heartbeat_s),
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(30, load_settings().heartbeat_s)),
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
             "PYTHONSAFEPATH": "1",  # a script of Prefect's lies beside a module called storage
         }
@@ -148,7 +148,7 @@ def server_words(cockpit: Cockpit) -> tuple[str, ...]:
 
 def worker_words(pool: str) -> tuple[str, ...]:
     """Return the arguments of Python that start this machine's worker."""
-    return ("-m", "prefect", "worker", "start", "--pool", pool, "--name", worker_name())
+    return ("-m", "flows.cli", "worker", "--pool", pool, "--name", worker_name())
 
 
 def worker_name() -> str:

@@ -11,15 +11,39 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+
+import yaml
 
 from flows.errors import RecipeError
 from flows.prefect_defaults import process_environment
 from flows.recipe import Recipe, load_recipe
 from storage.stores.open import open_store
 from storage.stores.settings import load_profile, load_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeFault:
+    """A recipe that cannot be deployed."""
+
+    sentence: str
+    """File, what is wrong, and the remedy."""
+    name: str | None = None
+    """Of the recipe, where it can be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRecipes:
+    """What a location holds."""
+
+    recipes: tuple[Recipe, ...]
+    """By name."""
+    faults: tuple[RecipeFault, ...]
+    """By file."""
+
 
 GIT = "git+"
 SCHEMES = ("https", "ssh", "file")
@@ -112,7 +136,27 @@ def _git(location: str, folder: Path, *words: str) -> None:
 def find_recipes(
     location: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
 ) -> tuple[Recipe, ...]:
-    """Return the recipes of a file or a folder, by name.
+    """Return the recipes of a file or a folder, by name; all of them are right.
+
+    Args:
+        location: as of `sift_recipes`.
+        changes: `key=value`, applied to every recipe.
+        folder: instead of the one that the command runs in.
+
+    Raises:
+        RecipeError: there is none, one is wrong, two have the same name, or git cannot read it.
+        SettingsError, LakeError: S3 cannot be reached.
+    """
+    found = sift_recipes(location, changes, folder=folder)
+    if found.faults:
+        raise RecipeError("; ".join(fault.sentence for fault in found.faults))
+    return found.recipes
+
+
+def sift_recipes(
+    location: str | Path, changes: Sequence[str] = (), *, folder: Path | None = None
+) -> FoundRecipes:
+    """Return the recipes of a file or a folder, and what is wrong with the others of a folder.
 
     Local paths in a recipe are meant as seen from the folder that the command runs in. A recipe
     from git or S3 has no such folder: it must name its source and its lake in full.
@@ -124,18 +168,24 @@ def find_recipes(
         folder: instead of the one that the command runs in.
 
     Raises:
-        RecipeError: there is none, one is wrong, two have the same name, or git cannot read it.
+        RecipeError: there is none, the one that is named is wrong, or git cannot read it.
         SettingsError, LakeError: S3 cannot be reached.
     """
     text = str(location)
     if not text.startswith(("s3://", GIT)):
-        return _by_name(location, _load(Path(location), changes), folder or Path.cwd())
+        where = folder or Path.cwd()
+        return _sift(location, Path(location), changes, lambda _, recipe: anchored(recipe, where))
     fetch = _from_git if text.startswith(GIT) else _from_s3
     with tempfile.TemporaryDirectory(prefix="ganmill-recipes-") as scratch:
         try:
-            return _by_name(shown(text), _load(fetch(text, Path(scratch)), changes), None)
+            found = _sift(shown(text), fetch(text, Path(scratch)), changes, _independent)
         except RecipeError as error:
             raise RecipeError(str(error).replace(scratch, shown(text))) from None
+    faults = (
+        replace(fault, sentence=fault.sentence.replace(scratch, shown(text)))
+        for fault in found.faults
+    )
+    return replace(found, faults=tuple(faults))
 
 
 def anchored(recipe: Recipe, folder: Path) -> Recipe:
@@ -162,36 +212,69 @@ def is_relative(uri: str) -> bool:
     return not Path(uri).is_absolute()
 
 
-def _load(location: Path, changes: Sequence[str]) -> Iterator[tuple[Path, Recipe]]:
+def _files(location: Path) -> list[Path]:
     inside = (path for suffix in SUFFIXES for path in location.glob(f"*{suffix}"))
-    for path in [location] if location.is_file() else sorted(inside):
-        yield path, load_recipe(path, changes)
+    return [location] if location.is_file() else sorted(inside)
 
 
-def _by_name(
-    location: str | Path, recipes: Iterator[tuple[Path, Recipe]], folder: Path | None
-) -> tuple[Recipe, ...]:
-    """Return the recipes by name, anchored in a folder, or independent of any."""
-    found: dict[str, Path] = {}
-    kept = []
-    for path, recipe in recipes:
-        if recipe.name in found:
-            msg = (
-                f"{found[recipe.name]} and {path} both have the name {recipe.name!r}, which names "
-                "generator, data set and deployment: rename one of them"
-            )
-            raise RecipeError(msg)
-        found[recipe.name] = path
-        if folder is None:
-            _check_independent(path, recipe)
-        kept.append(recipe if folder is None else anchored(recipe, folder))
-    if not kept:
-        msg = f"there is no recipe in {location}: name a folder of *.yaml recipes, or one recipe"
+def _sift(
+    shown_as: str | Path,
+    location: Path,
+    changes: Sequence[str],
+    finish: Callable[[Path, Recipe], Recipe],
+) -> FoundRecipes:
+    """Load every recipe and finish it; one that is wrong takes no other with it.
+
+    Of two with the same name neither is taken: which one is meant, nobody can tell.
+    """
+    paths, loaded, faults = _files(location), dict[Path, Recipe](), list[RecipeFault]()
+    for path in paths:
+        try:
+            loaded[path] = load_recipe(path, changes)
+            loaded[path] = finish(path, loaded[path])
+        except (RecipeError, ValueError, RecursionError) as error:
+            if location.is_file():
+                raise
+            recipe = loaded.pop(path, None)
+            faults.append(_fault(path, error, _name_in(path) if recipe is None else recipe.name))
+    for name in sorted({recipe.name for recipe in loaded.values()}):
+        same = [path for path, recipe in loaded.items() if recipe.name == name]
+        if len(same) > 1:
+            faults.append(RecipeFault(sentence=_same_name(same, name), name=name))
+            loaded = {path: one for path, one in loaded.items() if path not in same}
+    if not paths:
+        msg = f"there is no recipe in {shown_as}: name a folder of *.yaml recipes, or one recipe"
         raise RecipeError(msg)
-    return tuple(sorted(kept, key=lambda recipe: recipe.name))
+    recipes = sorted(loaded.values(), key=lambda recipe: recipe.name)
+    return FoundRecipes(recipes=tuple(recipes), faults=tuple(faults))
 
 
-def _check_independent(path: Path, recipe: Recipe) -> None:
+def _fault(path: Path, error: Exception, name: str | None) -> RecipeFault:
+    if isinstance(error, RecipeError):
+        return RecipeFault(sentence=str(error), name=name)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    sentence = f"the recipe {path} cannot be read ({reason}): correct the value"
+    return RecipeFault(sentence=sentence, name=name)
+
+
+def _name_in(path: Path) -> str | None:
+    """Return the name in a file that is no recipe, if it has one all the same."""
+    try:
+        name = yaml.safe_load(path.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _same_name(paths: Sequence[Path], name: str) -> str:
+    return (
+        f"{' and '.join(map(str, paths))} both have the name {name!r}, which names generator, data "
+        "set and deployment: rename one of them"
+    )
+
+
+def _independent(path: Path, recipe: Recipe) -> Recipe:
+    """Return a recipe from git or S3, whose paths need no folder."""
     uris = {
         "source.uri": recipe.source.uri,
         "source.split.holdout_uri": recipe.source.split.holdout_uri,
@@ -206,6 +289,7 @@ def _check_independent(path: Path, recipe: Recipe) -> None:
                 f"{path}: `{key}` is {uri!r}, but no folder is there to start from: write {remedy}"
             )
             raise RecipeError(msg)
+    return recipe
 
 
 def _absolute(uri: str, folder: Path) -> str:

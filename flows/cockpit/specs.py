@@ -17,6 +17,7 @@ from prefect.flows import Flow
 
 from flows.cockpit.deployments import SLUG, WAIT, DeploymentSpec
 from flows.cockpit.local import POOL
+from flows.cockpit.recipes import FoundRecipes, RecipeFault
 from flows.errors import RecipeError
 from flows.recipe import Recipe
 from flows.tracked.nightly import nightly_flow
@@ -40,11 +41,40 @@ def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec,
     return (*(one for recipe in recipes for one in of_recipe(recipe)), *on_demand)
 
 
+def sift_schedules(found: FoundRecipes) -> FoundRecipes:
+    """Return what was found, with the recipes whose schedule Prefect cannot read as faults."""
+    recipes, faults = list[Recipe](), list(found.faults)
+    for recipe in found.recipes:
+        try:
+            _schedule(recipe)
+        except RecipeError as error:
+            faults.append(RecipeFault(sentence=str(error), name=recipe.name))
+        else:
+            recipes.append(recipe)
+    return FoundRecipes(recipes=tuple(recipes), faults=tuple(faults))
+
+
+def _schedule(recipe: Recipe) -> CronSchedule | None:
+    when = recipe.schedule
+    if when.cron is None:
+        return None
+    try:
+        return CronSchedule(cron=when.cron, timezone=when.timezone)
+    except ValueError:
+        msg = (
+            f"recipe {recipe.name}: `schedule.cron` is {when.cron!r}, which Prefect cannot read: "
+            "write minute, hour, day, month and day of the week, such as '0 3 * * *'"
+        )
+        raise RecipeError(msg) from None
+
+
 def of_recipe(recipe: Recipe) -> tuple[DeploymentSpec, DeploymentSpec]:
-    """Return the two deployments of a recipe: the whole form, and the short one."""
-    when, schedule = recipe.schedule, None
-    if when.cron is not None:
-        schedule = CronSchedule(cron=when.cron, timezone=when.timezone)
+    """Return the two deployments of a recipe: the whole form, and the short one.
+
+    Raises:
+        RecipeError: Prefect cannot read its schedule.
+    """
+    schedule = _schedule(recipe)
     nightly = DeploymentSpec(
         flow=nightly_flow,
         name=recipe.name,
@@ -88,7 +118,7 @@ HEAD = """\
 #
 #     prefect work-pool create ganmill --type process
 #     prefect deploy --all --prefect-file deployments/prefect.yaml
-#     prefect worker start --pool ganmill
+#     ganmill worker --pool ganmill
 #
 # `ganmill deploy` registers the same ones, and `ganmill deploy --check` says what differs.
 # Made from the recipes by `ganmill deploy --write deployments/prefect.yaml`; change them there.

@@ -7,9 +7,7 @@ every listing: each stays below `MAX_BYTES`.
 """
 
 import base64
-import html
 import io
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -21,25 +19,17 @@ from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import NOTHING, Html, Scale, compact, element, finite, number, words
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
-from gan.gate import bounds_of
+from gan.bounds import bounds_of
 from gan.report import Event, Figure, Report
+from storage.lake.markdown import one_line, plain
 
-_SPECIAL = re.compile(r"[\\`*_\[\]|#~!]")
 LONGEST = 80
 """Letters of a name or value that is shown; the rest is in the report."""
 
 
-def plain(text: object, longest: int | None = None) -> str:
-    """Return text on one line that Markdown shows as it is, cut after `longest` letters."""
-    line = " ".join(str(text).split())
-    if longest is not None and len(line) > longest:
-        line = line[: longest - 1] + "…"
-    return _SPECIAL.sub(r"\\\g<0>", html.escape(line, quote=False))
-
-
 def code(text: str) -> str:
     """Return text as code on one line; a backtick in it becomes an apostrophe."""
-    return "`" + " ".join(text.split()).replace("`", "'") + "`"
+    return "`" + one_line(text).replace("`", "'") + "`"
 
 
 def table(
@@ -67,8 +57,8 @@ SHOWN_EVENTS = 12
 SHOWN_PARTS = 5
 LONGEST_REASON = 400
 LEGEND = (
-    f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}; "
-    "the others are only shown. ↑ is the upper end of the interval."
+    f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}. "
+    "↑ is the upper end of the interval."
 )
 ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
@@ -88,6 +78,7 @@ def verdict_markdown(assessed: Assessed, report_page: str) -> str:
     sections = [
         f"# {view.word.upper()}: {report.name}",
         f"{view.headline} Generator {code(report.generator)}. {_standing(assessed)}",
+        " ".join(f"{plain(text)}." for text in view.rows),
         _reasons(view),
         f"Next: {plain(view.next_step)}." if view.next_step else "",
         "## Metrics",
@@ -122,16 +113,24 @@ def _standing(assessed: Assessed) -> str:
 
 
 def _reasons(view: VerdictView) -> str:
-    """Return what does not pass, worst first, and the names of what does."""
+    """Return what does not pass, what stands out, what passes by name, and what has no rule."""
     lines = [
         f"- **{reason.outcome}** {plain(reason.text, LONGEST_REASON)}"
         for reason in view.deciding[:SHOWN_REASONS]
     ]
     if len(view.deciding) > SHOWN_REASONS:
         lines.append(f"- and {len(view.deciding) - SHOWN_REASONS} more in the report")
+    lines += [
+        f"- **stands out** {plain(reason.text, LONGEST_REASON)}"
+        for reason in view.alarms[:SHOWN_REASONS]
+    ]
     passing = dict.fromkeys(words(reason.metric) for reason in view.passing)
     if passing:
         lines.append(f"- **pass** {plain(', '.join(passing))}")
+    lines += [
+        f"- **not judged** {plain(words(reason.metric))}: {plain(reason.why, LONGEST_REASON)}"
+        for reason in view.reported
+    ]
     return "\n".join(lines)
 
 
@@ -407,7 +406,7 @@ def outcome_markdown(outcome: Outcome) -> str:
         head = f"# Nothing was published\n\n{plain(outcome.reason)}"
         return f"{head}\n\n- **Generator** {code(outcome.generator)}\n{report}\n{cost}\n"
     before = " It had been published before this run." if published.existed else ""
-    reading = "\n".join(published.reading)
+    reading = "\n".join(one_line(line).replace("`", "'") for line in published.reading)
     return "\n".join(
         [
             f"# {outcome.name} {published.version}",
@@ -442,6 +441,7 @@ def _facts(outcome: Outcome, published: Published) -> list[str]:
     facts = [f"- **Size** {published.rows:,} {word} in {published.shards} shards, {size}"]
     if published.class_counts:
         facts.append(f"- **Classes** {_classes(published.class_counts)}")
+    facts += [f"- {plain(text)}" for text in published.composition]
     facts.append(f"- **Generator** {code(outcome.generator)}")
     facts.append(f"- **Verdict** {plain(published.verdict).upper()}{_signed(published.override)}")
     return facts
@@ -469,21 +469,23 @@ def question_markdown(question: Question, judged: Judged) -> str:
     """Return the question about a generator as the form shows it."""
     heading = "was refused" if question.kind == "override" else "passed and needs a yes"
     keep = (
-        f"the champion `{question.champion}` publishes."
+        f"the champion {code(question.champion)} publishes."
         if question.champion
-        else f"cannot be chosen: {question.blocking_reason}."
+        else f"cannot be chosen: {plain(question.blocking_reason, LONGEST_REASON)}."
     )
     verdict, reasons = VERDICTS[judged.judgement.verdict][0], judged.judgement.reasons
-    lines = [f"- {reason.text}" for reason in reasons[:QUESTION_REASONS]]
+    lines = [f"- {plain(one.text, LONGEST_REASON)}" for one in reasons[:QUESTION_REASONS]]
     if len(reasons) > QUESTION_REASONS:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
+    unjudged = judged.judgement.unjudged
+    lines += [f"- {reason.text}" for reason in unjudged if reason.outcome == "alarm"]
     listed = "\n".join(lines)
     return (
-        f"**{verdict.upper()}: generator `{judged.version}` {heading}.** "
-        f"{question.why}.\n\n{listed}\n\n"
+        f"**{verdict.upper()}: generator {code(judged.version)} {heading}.** "
+        f"{plain(question.why, LONGEST_REASON)}.\n\n{listed}\n\n"
         "- **publish**: this generator becomes champion and publishes; a written reason is "
         "compulsory and goes into log and manifest.\n"
         f"- **keep champion**: {keep}\n"
         "- **stop**: nothing is published.\n\n"
-        f"Without a question the gate would {question.default}."
+        f"Without a question the gate would {plain(question.default, LONGEST_REASON)}."
     )

@@ -27,7 +27,7 @@ from flows.report.html import (
     words,
 )
 from flows.report.maps import heatmap, scatter
-from flows.report.verdict import DIRECTIONS, OUTCOMES, MetricRow, VerdictView, verdict_view
+from flows.report.verdict import DIRECTIONS, OUTCOMES, SAID, MetricRow, VerdictView, verdict_view
 from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report
 
 _PICTURE_WIDTH = 720
@@ -222,14 +222,16 @@ def _row(row: MetricRow) -> Html:
         element("td", row.ceiling or NOTHING, spread, class_="number"),
         element("td", row.ratio or NOTHING, class_="number"),
         element("td", row.records, class_="number"),
-        element("td", _outcome(row.outcome)),
+        element("td", _outcome(row), class_="gate"),
     )
 
 
-def _outcome(outcome: Outcome | None) -> Html | str:
-    if outcome is None:
+def _outcome(row: MetricRow) -> Html | str:
+    """Return what the gate says of a metric, or why it says nothing."""
+    if row.outcome is None:
         return NOTHING
-    return element("span", outcome, class_=f"badge is-{outcome}")
+    badge = element("span", row.word, class_=f"badge is-{row.outcome}")
+    return join(badge, element("small", f" {row.why}")) if row.why else badge
 
 
 TITLES = {
@@ -268,8 +270,10 @@ def verdict(view: VerdictView) -> Html:
         element("h2", _icon(view.verdict), view.word, class_="verdict-word", id="verdict"),
         element("p", view.headline, class_="meaning"),
         next_step if view.next_step else None,
-        _reasons(view.deciding),
+        [element("p", f"{text}.", class_="meaning") for text in view.rows],
+        _reasons((*view.deciding, *view.alarms)),
         _passes(view.passing, few=few),
+        _unjudged(view.reported),
         class_=f"verdict is-{view.verdict}",
         aria_labelledby="verdict",
     )
@@ -342,7 +346,7 @@ def provenance(report: Report) -> Html:
         "created": report.created,
         "modality": report.modality,
         "schema": report.schema,
-        **{key: report.facts[key] for key in sorted(report.facts)},
+        **{key: report.facts[key] for key in sorted(set(report.facts) - SAID)},
     }
     entries = [
         element("div", element("dt", words(str(key))), element("dd", fact(value)))
@@ -378,6 +382,18 @@ def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
     if few:
         return _reasons(reasons)
     count = f"{len(reasons)} rules passed" if len(reasons) > 1 else "1 rule passed"
+    return element("details", element("summary", count), _reasons(reasons))
+
+
+def _unjudged(reasons: Sequence[Reason]) -> Html | None:
+    """Return what was measured without a rule, each with the sentence why."""
+    if not reasons:
+        return None
+    count = (
+        f"{len(reasons)} values that no rule judges"
+        if len(reasons) > 1
+        else "1 value without a rule"
+    )
     return element("details", element("summary", count), _reasons(reasons))
 
 

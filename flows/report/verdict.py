@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flows.report.html import interval, number, words
-from gan.gate import Bounds
+from gan.bounds import Bounds
 from gan.report import Direction, Metric, Outcome, Reason, Report, Verdict
 from storage.records.modalities import words_of
 
@@ -23,9 +23,19 @@ OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
     "block": ("✗", "Blocks"),
     "unknown": ("?", "Unknown"),
     "warn": ("!", "Warns"),
+    "alarm": ("▲", "Stands out"),
     "pass": ("✓", "Passes"),
+    "reported": ("·", "Not judged"),
 }
-"""Outcome of one rule → its mark and its word; the worst first."""
+"""Outcome of one metric → its mark and its word; the worst first."""
+DECIDING: frozenset[Outcome] = frozenset({"block", "unknown", "warn"})
+UNJUDGED: frozenset[Outcome] = frozenset({"alarm", "reported"})
+
+JUDGED, PUBLISHED_ROWS = "judged", "published_rows"
+"""Facts of a report: of which records the verdict speaks; beside a published version, what was
+re-weighted after it."""
+SAID = frozenset({JUDGED, PUBLISHED_ROWS})
+"""Facts that are said beside the verdict, and nowhere else."""
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     "higher": ("↑", "higher is better"),
     "lower": ("↓", "lower is better"),
@@ -67,12 +77,19 @@ class MetricRow:
     used: float | None
     """Share of its pass bound that it uses up: 1 is at the bound, more is past it."""
     outcome: Outcome | None
-    """None for a metric that is only reported."""
+    """None where the report does not say."""
+    why: str
+    """Why no rule judges it; empty where one does."""
 
     @property
     def mark(self) -> str:
-        """The mark of the outcome; empty for a metric that is only reported."""
+        """The mark of the outcome; empty where there is none."""
         return "" if self.outcome is None else OUTCOMES[self.outcome][0]
+
+    @property
+    def word(self) -> str:
+        """The outcome in words; empty where there is none."""
+        return "not judged" if self.outcome in UNJUDGED else self.outcome or ""
 
     @property
     def part(self) -> str:
@@ -99,16 +116,31 @@ class VerdictView:
     """What parts are called: class, column."""
     next_step: str
     """What may change the verdict; empty when nothing has to."""
+    rows: tuple[str, ...]
+    """Of which records it speaks, and what was re-weighted since, a sentence each."""
 
     @property
     def deciding(self) -> tuple[Reason, ...]:
         """The reasons of rules that are not met, or cannot be known to be."""
-        return tuple(reason for reason in self.reasons if reason.outcome != "pass")
+        return tuple(reason for reason in self.reasons if reason.outcome in DECIDING)
 
     @property
     def passing(self) -> tuple[Reason, ...]:
         """The reasons of rules that are met."""
         return tuple(reason for reason in self.reasons if reason.outcome == "pass")
+
+    @property
+    def alarms(self) -> tuple[Reason, ...]:
+        """What no rule judges and stands out."""
+        return tuple(reason for reason in self.reasons if reason.outcome == "alarm")
+
+    @property
+    def reported(self) -> tuple[Reason, ...]:
+        """What else no rule judges."""
+        return tuple(reason for reason in self.reasons if reason.outcome == "reported")
+
+
+ALONE = "1 value that no rule judges stands"
 
 
 def verdict_view(
@@ -127,10 +159,21 @@ def verdict_view(
     theirs = {} if champion is None else {_key(metric): metric for metric in champion.metrics}
     outcomes = outcomes_of(report)
     rows = [
-        _row(metric, theirs.get(_key(metric)), bounds_of(metric), outcomes.get(_key(metric)))
+        _row(
+            metric,
+            theirs.get(_key(metric)),
+            bounds_of(metric),
+            outcomes.get(_key(metric)),
+            _why(metric, report),
+        )
         for metric in report.metrics
     ]
     word, headline = VERDICTS[report.verdict]
+    alarms = sum(reason.outcome == "alarm" for reason in report.reasons)
+    if alarms:
+        many = f"{alarms} values that no rule judges stand" if alarms > 1 else ALONE
+        headline = f"{headline} {many} out."
+    judged = str(report.facts.get(JUDGED, ""))
     order = list(OUTCOMES)
     return VerdictView(
         verdict=report.verdict,
@@ -143,6 +186,7 @@ def verdict_view(
         of_parts=tuple(row for row in rows if row.part),
         part=words_of(report.modality).part,
         next_step=NEXT_STEPS.get(report.verdict, ""),
+        rows=(*[judged] * bool(judged), *map(str, report.facts.get(PUBLISHED_ROWS, ()))),
     )
 
 
@@ -150,16 +194,28 @@ def outcomes_of(report: Report) -> Mapping[tuple[str, str], Outcome]:
     """Return what the gate said of every metric that it judges, by name and scope.
 
     The gate names whatever does not pass, and a metric that passes everywhere once; so a metric it
-    judges and does not name here has passed. One without a ceiling is only shown.
+    judges and does not name here has passed. What no rule judges is named in a scope at least.
     """
     named = {(reason.metric, reason.scope): reason.outcome for reason in report.reasons}
-    judged = {reason.metric for reason in report.reasons}
+    unjudged = {reason.metric for reason in report.reasons if reason.outcome in UNJUDGED}
+    judged = {reason.metric for reason in report.reasons} - unjudged
+    reported: dict[tuple[str, str], Outcome] = {
+        _key(metric): "reported" for metric in report.metrics if metric.name in unjudged
+    }
     passed: dict[tuple[str, str], Outcome] = {
         _key(metric): "pass"
         for metric in report.metrics
         if metric.name in judged and metric.ceiling is not None
     }
-    return {**passed, **named}
+    return {**passed, **reported, **named}
+
+
+def _why(metric: Metric, report: Report) -> str:
+    """Return why no rule judges a metric; empty where one does."""
+    found = [one for one in report.reasons if one.metric == metric.name and one.outcome in UNJUDGED]
+    own = [one for one in found if one.scope == metric.scope]
+    plain = [one for one in found if one.outcome == "reported"]
+    return next((one.why for one in (*own, *plain, *found)), "")
 
 
 def _key(metric: Metric) -> tuple[str, str]:
@@ -174,7 +230,7 @@ def _with_subject(reason: Reason) -> Reason:
 
 
 def _row(
-    metric: Metric, rival: Metric | None, bounds: Bounds | None, outcome: Outcome | None
+    metric: Metric, rival: Metric | None, bounds: Bounds | None, outcome: Outcome | None, why: str
 ) -> MetricRow:
     ceiling, ratio = metric.ceiling, metric.ratio
     passes, blocks = ("", "") if bounds is None else _limits(bounds)
@@ -193,6 +249,7 @@ def _row(
         blocks=blocks,
         used=None if bounds is None else _used(metric, bounds),
         outcome=outcome,
+        why=why,
     )
 
 

@@ -26,10 +26,11 @@ from pydantic import ConfigDict, Field
 
 from flows.decision import LONGEST_REASON, answered, promote, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, Assessed, Candidate, Choice, Job, Question, Stages
+from flows.job import Answer, Assessed, Candidate, Choice, Job, Judged, Question, Stages
 from flows.publish import announce
 from flows.report.markdown import question_markdown
 from gan.report import Verdict
+from storage.lake.damage import read_damage
 from storage.sources.prepared import Prepared
 
 ANSWER_WAIT_S = 7 * 24 * 3600
@@ -76,9 +77,9 @@ class AskedQuestion:
     """That the person saw."""
 
     @property
-    def subject(self) -> tuple[str, str, Verdict]:
+    def subject(self) -> tuple[str, str, str, Verdict]:
         """What was asked about; equal subjects are the same question."""
-        return self.name, self.candidate.version, self.verdict
+        return self.name, self.candidate.version, self.candidate.snapshot_digest, self.verdict
 
 
 def with_questions(job: Job, stages: Stages) -> Stages:
@@ -93,7 +94,7 @@ def with_questions(job: Job, stages: Stages) -> Stages:
     last = last_question(inputs)
 
     def watch(prepared: Prepared) -> Candidate | None:
-        if last is None:
+        if last is None or read_damage(job.lake, job.name, last.candidate.version) is not None:
             return stages.watch(prepared)
         job.reporter.say(f"Going on with generator {job.name}/{last.candidate.version}")
         return last.candidate
@@ -181,7 +182,7 @@ def _answered(
     complaint = ""
     if last is not None and response is not None:
         form = ApprovalForm.model_validate(response)
-        complaint = worsened(judged, last.verdict) if form.answer == "publish" else ""
+        complaint = _outlived(judged, last) if form.answer == "publish" else ""
         try:
             if not complaint:
                 return answered(assessed, choice, form.answer, by=form.by, reason=form.reason)
@@ -203,6 +204,17 @@ def _answered(
     _suspend(inputs, asked, text)
     msg = "a flow run that asks goes on only after it was resumed"
     raise RuntimeError(msg)
+
+
+def _outlived(judged: Judged, asked: AskedQuestion) -> str:
+    """Return why a yes does not hold: it was to other files, or to a better verdict; else empty."""
+    theirs = (asked.candidate.version, asked.candidate.snapshot_digest)
+    if theirs != (judged.version, judged.snapshot_digest):
+        return (
+            f"the answer was on generator {theirs[0]} ({theirs[1][:12]}), and this is "
+            f"{judged.version} ({judged.snapshot_digest[:12]}): look at the report and answer again"
+        )
+    return worsened(judged, asked.verdict)
 
 
 def _suspend(inputs: RunInputs, asked: AskedQuestion, text: str) -> None:

@@ -20,6 +20,7 @@ from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
+from flows.report.markdown import code
 from flows.tracked import show
 from flows.tracked.housekeeping import read_deployments, tidy_prefect
 from flows.tracked.nightly import (
@@ -32,8 +33,9 @@ from flows.tracked.nightly import (
 )
 from flows.tracked.process import RecipeName, in_a_sentence, titled
 from storage.errors import IntegrityError
-from storage.lake import datasets
+from storage.lake.markdown import plain
 from storage.lake.promotions import Promotion
+from storage.lake.verify import verify
 
 
 def deployed_recipe(name: str) -> Recipe:
@@ -80,7 +82,7 @@ def run_name() -> str:
     return f"{recipe or 'all recipes'}, {scheduled_date():%Y-%m-%d}"
 
 
-Balance = Literal["real", "equal", "fill", "fractions"]
+Balance = Literal["auto", "real", "equal", "fill", "fractions"]
 BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 BudgetSeconds = Annotated[float, Field(gt=0)] | None
 
@@ -95,7 +97,7 @@ def _run_name() -> str:
 def adjust_flow(  # noqa: PLR0913 - the fields of the form
     recipe: RecipeName,
     samples: Annotated[int, titled("Samples", ge=1)] = 10_000,
-    balance: Annotated[Balance, titled("Class balance")] = "equal",
+    balance: Annotated[Balance, titled("Class balance")] = "auto",
     synthesis_seed: Annotated[int | Literal["night"], titled("Seed of the synthesis")] = 0,
     budget_samples: Annotated[BudgetSamples, titled("Budget in samples")] = "auto",
     budget_s: Annotated[BudgetSeconds, titled("Budget in seconds")] = None,
@@ -110,8 +112,9 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
     Args:
         recipe: Name of a deployed recipe, such as `digits`; everything else is as it says.
         samples: Records of the version. `balance: fill` counts for itself and does not use it.
-        balance: real: the shares of the real training data. equal: every class the same. fill:
-            what each class lacks to the size of the largest. fractions: as the recipe says.
+        balance: auto: real for tables, equal for images. real: the shares of the real training
+            data. equal: every class the same. fill: what each class lacks to the size of the
+            largest. fractions: as the recipe says.
         synthesis_seed: Root of all randoms of the synthesis; `night` takes the scheduled date.
         budget_samples: Real records shown before training ends; `auto` lets the preset choose.
         budget_s: Seconds before training ends; with both budgets the first to run out ends it.
@@ -145,6 +148,8 @@ def adjusted(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     raw["seed"] = changes["seed"]
     if changes["balance"] != "fractions":
         synthesis["class_fractions"] = []
+    if changes["balance"] != "fill":
+        synthesis.pop("fill_counts")
     return parse_recipe(raw, where=f"recipe {recipe.name}, adjusted")
 
 
@@ -215,6 +220,8 @@ def _summary(kept: Kept) -> Iterable[str]:
     done = len(kept.checkpoints)
     yield f"{len(kept.removals)} removals, checkpoints of {done} finished trainings"
     yield from (f"announced {text}" for text in kept.announced)
+    yield from (f"the hint to the newest version of {name} lags" for name in kept.hints)
+    yield from kept.problems[:REMOVALS_SHOWN]
     yield from (
         f"{each.step} {each.name}/{each.version}: {each.reason}"
         for each in kept.removals[:REMOVALS_SHOWN]
@@ -293,12 +300,12 @@ def verify_flow(
         version: Which one; null takes the latest.
     """
     job = open_named(recipe)
-    problems = datasets.verify(job.lake, job.name, version)
+    problems = verify(job.lake, job.name, version)
     of = f"version {version}" if version else "the latest version"
     if not problems:
         job.reporter.say(f"{of} of {job.name} is as it was committed")
         return
-    rows = [f"- `{each.key}`: {each.what}" for each in problems[:PROBLEMS_SHOWN]]
+    rows = [f"- {code(each.key)}: {plain(each.what)}" for each in problems[:PROBLEMS_SHOWN]]
     text = "\n".join([f"# {len(problems)} problems in {of} of {job.name}", "", *rows, ""])
     create_markdown_artifact(text, key=f"{job.name}-problems")
     others = f" (and {len(problems) - 1} more, see the artifact)" if problems[1:] else ""
@@ -348,7 +355,7 @@ def _show_champion(job: Job, record: Promotion) -> None:
     announce(job)
     who = f"# Champion `{job.name}/{record.version}`"
     what = f"Record {record.number}: {record.kind} by {record.by}, {record.reason}"
-    create_markdown_artifact(f"{who}\n\n{what}\n", key=f"{job.name}-champion")
+    create_markdown_artifact(f"{who}\n\n{plain(what)}\n", key=f"{job.name}-champion")
     job.reporter.say(f"Champion {job.name}/{record.version}; {what}")
 
 

@@ -1,7 +1,8 @@
 """How a flow run and the process that does it start and end.
 
-A cancelled run gets SIGTERM, which Prefect turns into an exception in the main thread; after thirty
-seconds it is killed. An error that a person can act on becomes the state of the run as one
+A run that is cancelled or whose worker stops gets SIGTERM, which Prefect turns into an exception in
+the main thread; after thirty seconds it is killed. A cancelled run ends, a stopped one is handed
+back to the workers. An error that a person can act on becomes the state of the run as one
 sentence. A command that runs the flow in its own process shares a `Session` with it.
 """
 
@@ -10,7 +11,7 @@ import select
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import wraps
@@ -24,17 +25,18 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import TaskRunSort
 from prefect.events.worker import EventsWorker
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import Abort, PrefectHTTPStatusError, TerminationSignal
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Crashed, Failed
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from flows.errors import FlowsError
+from flows.errors import FlowsError, one_line
 from flows.job import Job, Outcome
 from flows.prefect_defaults import FLUSH_S
 from flows.progress import StopSignal
+from flows.tracked.heartbeat import STOPPED, beating, ends_quietly
 from gan.errors import GanError, Interrupted
 from storage.errors import StorageError
 
@@ -97,28 +99,40 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
     """Make a flow's function end in a state whose message is the sentence of its error.
 
     A stop that was asked for is Cancelled, another expected error Failed; where Prefect's own
-    server is away the run is Crashed, so that it starts again. A command that runs the flow itself
-    finds the error in its session.
+    server is away the run is Crashed, so that it starts again. A run whose worker stops is handed
+    back, and its process ends as Prefect wants it. A command that runs the flow itself finds the
+    error in its session, and sends no heartbeat.
     """
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> State[Any] | None:
+        attempt = None
         try:
-            work(*args, **kwargs)
+            with beating() if SESSION.get() is None else nullcontext() as attempt:
+                work(*args, **kwargs)
+        except TerminationSignal:
+            if ends_quietly(attempt):
+                raise Abort(STOPPED) from None
+            raise
         except EXPECTED as error:
-            session = SESSION.get()
-            if session is not None:
-                session.error = error
-            if isinstance(error, Interrupted):
-                return Cancelled(message="stopped: what is done is kept, run again to continue")
-            return Failed(message=" ".join(str(error).split()) or type(error).__name__)
+            return _expected_end(error)
         except TransportError as error:
             if SESSION.get() is not None:
                 raise
-            return Crashed(message=f"Prefect's server could not be reached: {error}")
+            said = one_line(error)
+            return Crashed(message=f"Prefect's server could not be reached: {said}")
         return None
 
     return run
+
+
+def _expected_end(error: Exception) -> State[Any]:
+    session = SESSION.get()
+    if session is not None:
+        session.error = error
+    if isinstance(error, Interrupted):
+        return Cancelled(message="stopped: what is done is kept, run again to continue")
+    return Failed(message=one_line(error) or type(error).__name__)
 
 
 def run_cancellable(stop: StopSignal, work: Callable[[], T]) -> T:

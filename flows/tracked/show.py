@@ -41,6 +41,7 @@ from flows.report.markdown import (
     verdict_markdown,
 )
 from storage.lake.announce import Announcement
+from storage.masking import masked
 
 
 def send(announcement: Announcement) -> None:
@@ -109,7 +110,13 @@ class ProgressArtifact:
     note: str = ""
     _closed: threading.Event = field(default_factory=threading.Event)
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def update(
+        self,
+        done: int,
+        total: int | None = None,
+        note: str = "",
+        left_s: float | None = None,  # noqa: ARG002 - a meter
+    ) -> None:
         """Take note of the progress."""
         self.total = self.total if total is None else total
         self.done, self.note = done, note
@@ -236,7 +243,7 @@ class LoggingReporter:
     def say(self, text: str) -> None:
         """Write one sentence."""
         self.shown.say(text)
-        get_run_logger().info(text)
+        get_run_logger().info("%s", masked(text))
 
     @contextmanager
     def meter(self, title: str, unit: str, total: int | None = None) -> Iterator[Meter]:
@@ -263,6 +270,8 @@ class LoggingReporter:
 class _Meters:
     each: Sequence[Meter]
 
-    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+    def update(
+        self, done: int, total: int | None = None, note: str = "", left_s: float | None = None
+    ) -> None:
         for meter in self.each:
-            meter.update(done, total, note)
+            meter.update(done, total, note, left_s)

@@ -1,9 +1,11 @@
 """Whether a challenger takes over from the champion: a pure decision over two evaluations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from gan.bounds import MetricEntry
 from gan.gate import GateConfig, Judgement
 from gan.report import Evaluation, Measured
 
@@ -68,15 +70,22 @@ def _obstacle(challenger: Contender, config: GateConfig) -> str | None:
     if judgement.verdict == "block":
         first = next(reason for reason in judgement.reasons if reason.outcome == "block")
         return f"{challenger.name} is blocked: {first.text}"
-    needed = {entry.name for entry in judgement.metrics if entry.must_be_known}
-    hidden = [name for name in judgement.unknown if name in needed]
-    if hidden and not config.accept_unknown:
+    hidden = hidden_metrics(judgement.unknown, judgement.metrics, config)
+    if hidden:
         return (
             f"{' and '.join(hidden)} of {challenger.name} cannot be known from "
             f"{challenger.evaluation.holdout_rows} holdout records: bring more records, "
             f"or set gate.accept_unknown"
         )
     return None
+
+
+def hidden_metrics(
+    unknown: Sequence[str], metrics: Sequence[MetricEntry], config: GateConfig
+) -> tuple[str, ...]:
+    """Return which unknown metrics stand in the way of a promotion."""
+    needed = {entry.name for entry in metrics if entry.must_be_known}
+    return () if config.accept_unknown else tuple(name for name in unknown if name in needed)
 
 
 def _losses(name: str, challenger: Contender, champion: Contender) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gan.gate import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
+from gan.bounds import Bounds, MetricEntry, bounds_of, entry_of, limit_texts
 from gan.protocols import Curve
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Figure, Metric
+from storage.records.schema import class_title
 
 RANK = CurveGroup(
     id="rank", caption="The measure by which the snapshot is chosen; lower is better.", unit="rank"
@@ -60,7 +61,8 @@ def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
     rows: list[list[str | None]] = []
     for entry in metrics:
         if not entry.limits:
-            rows.append([entry.key, entry.meaning, entry.unit, None, None])
+            why = f"not judged: {entry.not_judged}"
+            rows.append([entry.key, entry.meaning, entry.unit, why, None])
         for name, limit in entry.named_limits.items():
             rows.append([name, entry.meaning, entry.unit, *limit_texts(entry, limit)])
     columns = ["metric", "meaning", "unit", "passes", "blocks"]
@@ -102,16 +104,22 @@ def _same(curve: Curve, other: Curve | None) -> bool:
 
 
 def class_table(
-    splits: Mapping[str, Sequence[tuple[Any, int]]], fakes: Sequence[tuple[Any, int]]
+    splits: Mapping[str, Sequence[tuple[Any, int]]],
+    fakes: Sequence[tuple[Any, int]],
+    names: Sequence[str] = (),
 ) -> tuple[Figure, ...]:
-    """Return rows per class of every split and of the evaluated candidate, if there are classes."""
+    """Return rows per class of every split and of the evaluated candidate, if there are classes.
+
+    The names are those of the classes 0, 1, … where the source knows them.
+    """
     columns = {name: dict(counts) for name, counts in splits.items()}
     columns["evaluated"] = dict(fakes)
     labels = list(dict.fromkeys(label for counts in columns.values() for label in counts))
     if not labels:
         return ()
     rows = [
-        [str(label), *(counts.get(label, 0) for counts in columns.values())] for label in labels
+        [class_title(names, label), *(counts.get(label, 0) for counts in columns.values())]
+        for label in labels
     ]
     table = Figure(
         id="class-counts",

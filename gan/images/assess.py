@@ -19,8 +19,8 @@ import pyarrow as pa
 from gan.device import one_thread
 from gan.evaluation.resampling import compare_sets
 from gan.images.codec import ImageCodec
+from gan.images.compared import MIN_CLASS
 from gan.images.evaluation import (
-    MIN_CLASS,
     TRAIN_ROWS,
     class_ceiling,
     pool_ceilings,

@@ -30,6 +30,13 @@ from gan.evaluation.resampling import (
     summarise,
 )
 from gan.images.codec import ImageCodec
+from gan.images.compared import (
+    candidate_sets,
+    judged_classes,
+    subset_rows,
+    too_few_classes,
+    wanted_rows,
+)
 from gan.images.features import Extractor, fit_extractors
 from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import nearest_distances
@@ -38,13 +45,11 @@ from gan.metrics.pool import KINDS, FeaturePool, make_pool, measure, measure_cov
 from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
-from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
+from gan.report import AS_MADE, Ceiling, Evaluation, Fact, Measured, Metric
 from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
-MIN_CLASS = 20
-"""Holdout records of a class below which its coverage is not judged."""
 TRAIN_ROWS = 50_000
 """Most training records among which copies are looked for by features; exact copies in all."""
 LARGE = 1000
@@ -134,7 +139,7 @@ class PerceptualReference:
             NetReference(net, train, (holdout, validation), halves, seed) for net in nets
         )
         self.facts = RealFacts(self.codec, splits, train)
-        self.sets = max(1, min(options.sets, options.cap // n))
+        self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
         self.holdout_classes_N = holdout.labels_N
         self.holdout_rows: int = splits.holdout.num_rows
@@ -144,13 +149,7 @@ class PerceptualReference:
     @property
     def wanted(self) -> ClassCounts | int:
         """What to synthesize for a candidate: rows per class, or rows when unconditional."""
-        if not self.codec.classes:
-            return self.n * self.sets
-        counts = Counter(self.holdout_classes_N.tolist())
-        return tuple(
-            (label, self.sets * max(1, counts[index]))
-            for index, label in enumerate(self.codec.classes)
-        )
+        return wanted_rows(self.codec.classes, self.holdout_classes_N, self.n, self.sets)
 
 
 @one_thread()
@@ -169,16 +168,8 @@ def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) ->
     encoded = codec.encode(records)
     if records.num_rows == n:
         return encoded
-    chosen = np.sort(numpy_stream(seed, f"subset-{purpose}").permutation(records.num_rows)[:n])
+    chosen = subset_rows(encoded.labels_N, n, seed, purpose)
     return Encoded(encoded.values[chosen], encoded.labels_N[chosen])
-
-
-def judged_classes(holdout_classes_N: Array) -> list[int]:
-    """Return the classes with enough holdout records; one class alone is `all`."""
-    counts = Counter(holdout_classes_N.tolist())
-    if len(counts) < 2:
-        return []
-    return sorted(index for index, count in counts.items() if count >= MIN_CLASS)
 
 
 def thin(values: Array, rows: int) -> Array:
@@ -278,7 +269,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
     return Evaluation(
         measured=tuple(measured),
         facts=find_facts(encoded, reference),
-        too_few=_too_few(reference),
+        too_few=too_few_classes(reference.codec.classes, reference.holdout_classes_N),
         n=reference.n,
         holdout_rows=reference.holdout_rows,
         candidate_rows=rows,
@@ -286,6 +277,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
             (label, counts[index]) for index, label in enumerate(reference.codec.classes)
         ),
         seed=reference.options.seed,
+        made="with the class shares of the holdout" if reference.codec.classes else AS_MADE,
         notes=reference.notes,
         seconds=time.perf_counter() - started,
     )
@@ -394,16 +386,6 @@ def _spread(encoded: Encoded, reference: PerceptualReference) -> Measured:
         direction="target",
     )
     return Measured(metric=metric)
-
-
-def _too_few(reference: PerceptualReference) -> tuple[TooFew, ...]:
-    """Return the classes that the holdout is too small to judge."""
-    counts = Counter(reference.holdout_classes_N.tolist())
-    return tuple(
-        TooFew(label=str(label), n=counts[index], needed=MIN_CLASS)
-        for index, label in enumerate(reference.codec.classes)
-        if len(reference.codec.classes) > 1 and counts[index] < MIN_CLASS
-    )
 
 
 def find_facts(candidate: Encoded, reference: PerceptualReference) -> tuple[Fact, ...]:

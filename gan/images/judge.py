@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
+from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
-from gan.gate import Limit, MetricEntry, pass_bounds
-from gan.images import assess, evaluation
+from gan.evaluation.foresight import Foreseen
+from gan.images import assess, evaluation, foresight
 from gan.images.codec import read_images
 from gan.images.evaluation import PerceptualReference
 from gan.images.evaluation import evaluate as measure
@@ -165,18 +166,39 @@ METRICS = (
         name="kid",
         meaning="Kernel distance between the features of real and of synthetic images.",
         unit="distance",
+        not_judged="fd judges the distance of the same features",
     ),
     MetricEntry(
         name="precision",
         meaning="Share of synthetic images that lie among real ones.",
         unit="share",
         direction="higher",
+        not_judged="density judges the same, and one outlier moves it less",
+        alarms=(
+            Alarm(
+                side="low",
+                bound=0.5,
+                relation="ratio",
+                meaning="less than half of what real images reach: many synthetic images look like "
+                "no real one",
+            ),
+        ),
     ),
     MetricEntry(
         name="recall",
         meaning="Share of real images that lie among synthetic ones.",
         unit="share",
         direction="higher",
+        not_judged="coverage judges the same, and one outlier moves it less",
+        alarms=(
+            Alarm(
+                side="low",
+                bound=0.5,
+                relation="ratio",
+                meaning="less than half of what real images reach: many kinds of real images are "
+                "never made",
+            ),
+        ),
     ),
 )
 """Each is measured on both feature nets, `coverage` also in every class."""
@@ -246,6 +268,11 @@ def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
             "rows": rows,
         },
     )
+
+
+def foresee(splits: Splits, options: Options) -> Foreseen:
+    """Return what is known before there is a candidate; see `gan.images.foresight`."""
+    return foresight.foresee(splits, options)
 
 
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:

@@ -20,6 +20,7 @@ from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_constraints, check_real
+from gan.tables.losses import Loss, table_losses
 from gan.tables.rejection import Chains, repair, row_rules, unique_rules
 from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
@@ -106,6 +107,10 @@ class TableCodec(Vocabularies):
                     "synthesize fewer rows, or declare the column as category or text"
                 )
                 raise ConfigError(msg)
+
+    def losses(self, records: pa.Table) -> tuple[Loss, ...]:
+        """Return what privacy takes from the columns of the training records."""
+        return table_losses(self, records)
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON; no value that fewer than min_group rows of train hold."""

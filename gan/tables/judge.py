@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
-from gan.gate import Limit, MetricEntry, pass_bounds
+from gan.evaluation.foresight import Foreseen
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,
@@ -17,12 +18,14 @@ from gan.report import (
     ReportInputs,
 )
 from gan.tables.columns.values import require_metadata
-from gan.tables.evaluation import assess
+from gan.tables.evaluation import assess, foresight
+from gan.tables.evaluation.closeness import LEAST_CLOSEST, NOTABLE_MEMBERSHIP
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
 from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
 from gan.tables.figures.pairs import pair_map, plane
 from gan.tables.figures.rows import ten_rows, worst_columns
+from gan.tables.losses import losses_figure
 
 METRICS = (
     MetricEntry(
@@ -90,6 +93,16 @@ METRICS = (
         unit="share",
         limits=(Limit(side="high", passes=0.52, blocks=0.55, relation="fixed"),),
         upper_end=True,
+        not_judged=f"{{n}} rows are compared, from {LEAST_CLOSEST:,} on it is judged; until then "
+        "calibrated copies are",
+        alarms=(
+            Alarm(
+                side="high",
+                bound=0.52,
+                meaning="more synthetic rows than chance explains lie nearer to a training row "
+                "than to an unseen one, as copies do",
+            ),
+        ),
         is_primary=True,
         must_be_known=True,
         figures=("attacks",),
@@ -120,6 +133,7 @@ METRICS = (
         name="validation_nll",
         meaning="Negative log-likelihood of validation rows, while training only.",
         unit="nats per row",
+        not_judged="it depends on the columns of the table, no bound fits all of them",
         ticks=("validation_nll",),
         curve="likelihood",
     ),
@@ -129,11 +143,25 @@ METRICS = (
         "the expected number.",
         unit="ratio",
         direction="target",
+        not_judged="coverage and c2st judge what it would",
+        alarms=(
+            Alarm(side="low", bound=0.5, meaning="most synthetic rows lie where no real ones are"),
+            Alarm(side="high", bound=2.0, meaning="synthetic rows crowd where few real ones are"),
+        ),
     ),
     MetricEntry(
         name="membership",
         meaning="How well the generator's likelihood tells training rows from unseen ones.",
         unit="AUC",
+        not_judged="rows are published, the generator is not",
+        alarms=(
+            Alarm(
+                side="high",
+                bound=NOTABLE_MEMBERSHIP,
+                meaning="whoever has the generator can tell which rows it was trained on: do not "
+                "hand it out",
+            ),
+        ),
         figures=("attacks",),
     ),
     MetricEntry(
@@ -141,22 +169,40 @@ METRICS = (
         meaning="Quality of a model that learned from real rows.",
         unit="AUC or R²",
         direction="higher",
+        not_judged="it is of real rows alone, what tstr is held against",
     ),
     MetricEntry(
         name="tstr",
         meaning="Quality of a model that learned from synthetic rows.",
         unit="AUC or R²",
         direction="higher",
+        not_judged="the gap to trtr is judged in its place",
     ),
     MetricEntry(
         name="changed",
         meaning="Share of rows that were altered to meet the constraints.",
         unit="share",
+        not_judged="rows are judged as they are published, altered ones with them",
+        alarms=(
+            Alarm(
+                side="high",
+                bound=0.1,
+                meaning="many rows are as the constraints want them and not as they were learned",
+            ),
+        ),
     ),
     MetricEntry(
         name="redrawn",
         meaning="Share of rows that were drawn again to meet the constraints.",
         unit="share",
+        not_judged="rows are judged as they are published, those drawn again with them",
+        alarms=(
+            Alarm(
+                side="high",
+                bound=0.5,
+                meaning="most rows that were drawn break the constraints: they were not learned",
+            ),
+        ),
     ),
 )
 """Scope `all` is the whole table, `all/<column>` a column of it."""
@@ -236,6 +282,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         worst_columns(columns, train, fakes, errors),
         pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
         plane(columns, train, fakes, group, seed),
+        None if inputs.codec is None else losses_figure(inputs.codec, train, fakes),
     )
     return tuple(figure for figure in found if figure is not None)
 
@@ -247,6 +294,11 @@ def column_errors(evaluation: Evaluation) -> Mapping[str, Metric]:
         for metric in evaluation.metrics
         if metric.name == "one_way" and "/" in metric.scope
     }
+
+
+def foresee(splits: Splits, options: Options) -> Foreseen:
+    """Return what is known before there is a candidate; see `gan.tables.evaluation.foresight`."""
+    return foresight.foresee(splits, options)
 
 
 @one_thread_everywhere()

@@ -92,6 +92,12 @@ class Checkpoints:
             return True
         return False
 
+    def forget_after(self, samples_seen: int) -> None:
+        """Delete what was written later: a training that went back will not come by there again."""
+        for path in self._newest_first():
+            if int(path.name) > samples_seen:
+                shutil.rmtree(path)
+
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]" * 12), reverse=True)
 

@@ -16,8 +16,16 @@ from gan.training import watch
 from gan.training.batches import Batches
 from gan.training.checkpoint import Checkpoints
 from gan.training.objectives import phases
-from gan.training.state import TrainState, crosses_tick, is_spent, phase_at, used_share
-from gan.training.watch import Clock, curves, record_tick, write_stats
+from gan.training.state import (
+    Progress,
+    TrainState,
+    crosses_tick,
+    is_spent,
+    outlasts_tick,
+    phase_at,
+    used_share,
+)
+from gan.training.watch import Pulse, curves, record_tick, write_stats
 
 CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
 
@@ -37,6 +45,10 @@ class TrainResult:
     """Losses and assessments over samples."""
     seconds: float
     """Over all runs of this training, assessments included."""
+    cpu_s: float
+    """Processor seconds in that time, over all threads."""
+    threads: int
+    """Threads that asked for a core each while it trained."""
     device: str
     notes: Sequence[str]
     """What `auto` picked."""
@@ -84,13 +96,13 @@ def train(
         if not checkpoints.restore(state):
             checkpoints.save(state)
         write_stats(folder, state.progress)
-        clock = Clock()
+        pulse = Pulse(checkpoints, hooks)
 
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.
             if hooks.should_stop():
                 watch.interrupt(state, checkpoints, hooks)
-            share = used_share(config, progress.samples_seen, progress.seconds)
+            share = used_share(config, progress.spent)
             batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
             with watch.memory_trouble() as trouble:
                 state.after_step(
@@ -99,9 +111,9 @@ def train(
             if trouble:
                 watch.shrink(state, checkpoints)
                 continue
-            progress.seconds += clock.lap()
-            over = is_spent(config, progress.samples_seen, progress.seconds)
-            if not (over or crosses_tick(config, progress.samples_seen)):
+            pulse.charge(progress, config.threads)
+            if not is_tick(config, progress):
+                pulse.beat(state)
                 continue
 
             # Maintenance, once per tick: is it alive, how good is it, does it go on?
@@ -114,15 +126,24 @@ def train(
                 assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
             watch.choose(state, assessment)
             watch.decide(state, assessment)
-            progress.seconds += clock.lap()
+            pulse.charge(progress, threads=1)
 
             # What a later run needs, and what a watching person sees.
             tick = record_tick(config, progress, losses, assessment)
             hooks.on_checkpoint(checkpoints.save(state))
             write_stats(folder, progress)
-            hooks.on_tick(tick)
+            pulse.after_tick(state, tick)
 
     return _ship(state, codec, folder)
+
+
+def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
+    """Return whether maintenance is due: by samples, by a budget of time, or because it is over."""
+    return (
+        is_spent(config, progress.spent)
+        or crosses_tick(config, progress.samples_seen)
+        or outlasts_tick(config, progress.spent, progress.spent_at_tick)
+    )
 
 
 def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
@@ -138,13 +159,18 @@ def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
             "best_samples_seen": progress.best_samples_seen,
         },
     )
+    busy = watch.busy_machine(state)
+    seen = progress.samples_seen
+    busy_events = () if busy is None else (Event(kind="machine", samples_seen=seen, text=busy),)
     return TrainResult(
         snapshot=folder / SNAPSHOT,
         samples_seen=progress.samples_seen,
         best_samples_seen=progress.best_samples_seen,
-        events=tuple(progress.events),
+        events=(*progress.events, *busy_events),
         curves=curves(progress),
         seconds=progress.seconds,
+        cpu_s=progress.cpu_s,
+        threads=config.threads,
         device=state.device.type,
         notes=config.notes,
     )

@@ -24,24 +24,48 @@ from gan.report import Event
 from gan.training.losses import REPORTED
 
 
-def used_share(config: ResolvedConfig, samples_seen: int, seconds: float) -> float:
+class Spent(NamedTuple):
+    """What a training has used so far, over all its runs."""
+
+    samples: int
+    seconds: float
+    """Of wall time."""
+    cpu_s: float = 0.0
+    """Of processor time, over all threads."""
+
+
+def used_share(config: ResolvedConfig, spent: Spent) -> float:
     """Return the used share of the budget that will run out first, 0 to 1.
 
     With a budget of samples alone, equal work gives equal weights on any machine; a budget of
-    seconds gives that up, so that the learning rate has fallen when the time is over.
+    time gives that up, so that the learning rate has fallen when the time is over.
     """
+    budgets = (config.budget_samples, config.budget_s, config.budget_cpu_s)
     shares = [
-        used / budget
-        for used, budget in ((samples_seen, config.budget_samples), (seconds, config.budget_s))
-        if budget is not None
+        used / budget for used, budget in zip(spent, budgets, strict=True) if budget is not None
     ]
     return min(max(shares, default=1.0), 1.0)
 
 
-def is_spent(config: ResolvedConfig, samples_seen: int, seconds: float) -> bool:
+def is_spent(config: ResolvedConfig, spent: Spent) -> bool:
     """Return whether a budget has run out."""
-    samples_spent = config.budget_samples is not None and samples_seen >= config.budget_samples
-    return samples_spent or (config.budget_s is not None and seconds >= config.budget_s)
+    budgets = (config.budget_samples, config.budget_s, config.budget_cpu_s)
+    return any(
+        budget is not None and used >= budget for used, budget in zip(spent, budgets, strict=True)
+    )
+
+
+def seconds_left(config: ResolvedConfig, spent: Spent) -> float | None:
+    """Return how long the budgets of time still last; None where there is none.
+
+    Processor time goes on as it did so far.
+    """
+    left = []
+    if config.budget_s is not None:
+        left.append(config.budget_s - spent.seconds)
+    if config.budget_cpu_s is not None and spent.cpu_s > 0:
+        left.append((config.budget_cpu_s - spent.cpu_s) * spent.seconds / spent.cpu_s)
+    return max(min(left), 0.0) if left else None
 
 
 def phase_at(config: ResolvedConfig, share: float) -> int:
@@ -58,6 +82,24 @@ def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
     """Return whether the step that ended at `samples_seen` finished a tick."""
     before = samples_seen - config.batch_size
     return samples_seen // config.tick_samples > before // config.tick_samples
+
+
+TIMED_TICKS = 14
+"""Ticks that a budget of time has at least, as a preset's budget of samples has."""
+LONGEST_TICK_S = 300.0
+"""With a budget of time a tick comes at the latest after so many seconds."""
+
+
+def outlasts_tick(config: ResolvedConfig, spent: Spent, before: Spent) -> bool:
+    """Return whether the time since the last tick makes one due, however few samples it had.
+
+    Only with a budget of time: with one of samples alone, everything that decides counts samples.
+    """
+    if not config.is_timed:
+        return False
+    lasted_s, cpu_s = spent.seconds - before.seconds, spent.cpu_s - before.cpu_s
+    by_share = is_spent(config, Spent(0, seconds=lasted_s * TIMED_TICKS, cpu_s=cpu_s * TIMED_TICKS))
+    return by_share or lasted_s >= LONGEST_TICK_S
 
 
 def cosine(start: float, end: float, share: float) -> float:
@@ -88,6 +130,10 @@ class Progress:
 
     samples_seen: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Processor seconds, over all threads."""
+    asked_cpu_s: float = 0.0
+    """Processor seconds that the threads would have had on an idle machine."""
     stopped: str | None = None
     """Why training ended, None while it goes on."""
     repairs: int = 0
@@ -107,6 +153,19 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     """The lines of `stats.jsonl`."""
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def spent(self) -> Spent:
+        """What was used so far."""
+        return Spent(self.samples_seen, self.seconds, self.cpu_s)
+
+    @property
+    def spent_at_tick(self) -> Spent:
+        """What had been used at the last tick."""
+        if not self.history:
+            return Spent(0, 0.0)
+        last = self.history[-1]
+        return Spent(int(last["samples_seen"]), last["seconds"], last.get("cpu_s", 0.0))
 
     @property
     def at_tick(self) -> bool:

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import NoReturn
 
 import torch
@@ -19,9 +18,9 @@ import torch
 from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Curve, Hooks, Tick
+from gan.protocols import Assessment, Beat, Curve, Hooks, Tick
 from gan.training.checkpoint import Checkpoints
-from gan.training.state import Progress, TrainState, is_spent, used_share
+from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
 from storage.records.durable import replace_file
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2
@@ -29,7 +28,7 @@ COPIES_RISE, COPIES_TICKS = 1.5, 2
 ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
 SMALLEST_MICRO_BATCH = 2
 STATS = "stats.jsonl"
-CLOCKED = ("samples_seen", "seconds", "samples_per_s")
+CLOCKED = ("samples_seen", "seconds", "cpu_s", "samples_per_s")
 """Entries of a line that are no curve."""
 
 
@@ -95,12 +94,15 @@ def _go_back(state: TrainState, checkpoints: Checkpoints) -> None:
     failed = state.progress
     if not checkpoints.restore(state, ticks_only=True):
         checkpoints.restore(state)
+    checkpoints.forget_after(state.progress.samples_seen)
     state.progress = dataclasses.replace(
         state.progress,
         repairs=failed.repairs,
         learning_rate_factor=failed.learning_rate_factor,
         micro_batch=failed.micro_batch,
         seconds=failed.seconds,
+        cpu_s=failed.cpu_s,
+        asked_cpu_s=failed.asked_cpu_s,
         events=failed.events,
     )
 
@@ -132,7 +134,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
         )
     elif progress.best_samples_seen and waited >= state.config.patience_samples:
         progress.stopped = f"no better snapshot for {waited} samples"
-    elif is_spent(state.config, progress.samples_seen, progress.seconds):
+    elif is_spent(state.config, progress.spent):
         progress.stopped = "the budget is used up"
     if progress.stopped is None:
         return
@@ -182,17 +184,102 @@ def memory_limit() -> Iterator[None]:
         raise MemoryLimitError(msg)
 
 
-class Clock:
-    """Seconds between calls."""
+SHOWN_EVERY_S = 1.0
+"""Progress is told at most this often."""
+SAVED_EVERY_S = 60.0
+"""Between ticks a checkpoint comes at most this often …"""
+SAVED_SHARE = 0.05
+"""… and takes at most this share of the time."""
 
-    def __init__(self) -> None:
-        self._last = perf_counter()
 
-    def lap(self) -> float:
-        """Return the seconds since the previous lap."""
-        now = perf_counter()
-        lasted, self._last = now - self._last, now
-        return lasted
+class Pulse:
+    """What follows time, not samples, and decides nothing: account, progress and checkpoints.
+
+    However long a tick lasts, a kill loses a minute or so. A checkpoint between ticks is what an
+    interruption writes: whoever continues from it ends with the same bits.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, hooks: Hooks) -> None:
+        self._checkpoints, self._hooks = checkpoints, hooks
+        self._now_s, self._cpu_now_s = hooks.wall_s(), hooks.cpu_s()
+        self._shown_s = self._saved_s = self._now_s
+        self._pause_s = SAVED_EVERY_S
+
+    def charge(self, progress: Progress, threads: int) -> None:
+        """Add the time since the last call; so many threads wanted a core of their own.
+
+        With 0 threads the disk or the lake was waited for: no more was asked for than was had.
+        """
+        now_s, cpu_now_s = self._hooks.wall_s(), self._hooks.cpu_s()
+        lasted_s, had_s = now_s - self._now_s, cpu_now_s - self._cpu_now_s
+        progress.seconds += lasted_s
+        progress.cpu_s += had_s
+        progress.asked_cpu_s += threads * lasted_s if threads else had_s
+        self._now_s, self._cpu_now_s = now_s, cpu_now_s
+
+    def beat(self, state: TrainState) -> None:
+        """Show and save what is due; what is not finite waits for the next tick, which repairs."""
+        began_s = self._now_s
+        if began_s - self._shown_s >= SHOWN_EVERY_S:
+            self._show(state)
+        if began_s - self._saved_s >= self._pause_s:
+            losses = {str(phase): sums.sum().item() for phase, sums in enumerate(state.sums)}
+            if is_finite(state, losses):
+                self._hooks.on_checkpoint(self._checkpoints.save(state))
+            self._rest(state)
+            self._pause_s = max(SAVED_EVERY_S, (self._now_s - began_s) / SAVED_SHARE)
+
+    def after_tick(self, state: TrainState, tick: Tick) -> None:
+        """Tell a tick that was saved; the next checkpoint is due a while from now."""
+        self._hooks.on_tick(tick)
+        self._show(state)
+        self._rest(state)
+
+    def _show(self, state: TrainState) -> None:
+        progress, self._shown_s = state.progress, self._now_s
+        left_s = seconds_left(state.config, progress.spent)
+        seen, busy = progress.samples_seen, scarce_cores(state)
+        self._hooks.on_progress(Beat(samples_seen=seen, left_s=left_s, busy=busy))
+
+    def _rest(self, state: TrainState) -> None:
+        self.charge(state.progress, threads=0)
+        self._saved_s = self._now_s
+
+
+BUSY_SHARE, NOTABLE_S = 0.6, 10.0
+"""The report says so when a training of at least so many seconds had less than this share of the
+processor time that its threads asked for."""
+
+
+def scarce_cores(state: TrainState) -> str | None:
+    """Return what a training had of its cores, when that is much less than it asked for.
+
+    On a GPU the processor has nothing to do but wait.
+    """
+    progress, threads = state.progress, state.config.threads
+    enough = progress.cpu_s >= BUSY_SHARE * progress.asked_cpu_s
+    if enough or progress.seconds < NOTABLE_S or state.device.type != "cpu":
+        return None
+    cores = "core" if threads == 1 else "cores"
+    return f"{progress.cpu_s / progress.seconds:.2f} of {threads} {cores}"
+
+
+def busy_machine(state: TrainState) -> str | None:
+    """Return a sentence when the machine gave a training much less than it asked for."""
+    progress, scarce = state.progress, scarce_cores(state)
+    if scarce is None:
+        return None
+    text = (
+        f"the machine was busy: training had {scarce} "
+        f"({progress.cpu_s:,.0f} CPU s in {progress.seconds:,.0f} s)"
+    )
+    if state.config.budget_s is None:
+        return text
+    return (
+        f"{text}, so its budget_s bought {progress.cpu_s / progress.asked_cpu_s:.0%} of the "
+        "training that an idle machine does in that time: training.budget_cpu_s counts processor "
+        "time instead"
+    )
 
 
 def record_tick(
@@ -210,8 +297,9 @@ def record_tick(
     metrics = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
     tick = Tick(
         samples_seen=progress.samples_seen,
-        progress=used_share(config, progress.samples_seen, progress.seconds),
+        progress=used_share(config, progress.spent),
         seconds=progress.seconds,
+        cpu_s=progress.cpu_s,
         samples_per_s=(progress.samples_seen - before["samples_seen"]) / max(lasted_s, 1e-9),
         metrics=metrics,
     )

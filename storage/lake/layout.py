@@ -5,6 +5,7 @@ datasets/<name>/<version>/train-00000-of-00016.parquet
 datasets/<name>/_meta/<version>/manifest.json …
 datasets/<name>/_versions/00000042.json
 datasets/<name>/_latest.json
+datasets/<name>/_log.json
 generators/<name>/<version>/{generator.safetensors, snapshot.json, reports/, internal/}
 generators/<name>/_promotions/00000007.json
 generators/<name>/_announced/00000007.json
@@ -138,6 +139,11 @@ def latest_key(name: str) -> str:
     return f"{dataset_folder(name)}/_latest.json"
 
 
+def log_seen_key(name: str) -> str:
+    """Return the key of what says how long the log of versions was when it was last looked at."""
+    return f"{dataset_folder(name)}/_log.json"
+
+
 # Generators
 
 
@@ -154,6 +160,11 @@ def generator_key(name: str, version: str, file: str) -> str:
 def snapshot_key(name: str, version: str) -> str:
     """Return the key of the list of a candidate's files; its existence makes the candidate."""
     return generator_key(name, version, "snapshot.json")
+
+
+def damaged_key(name: str, version: str) -> str:
+    """Return the key whose existence says that the files of a candidate are not to be used."""
+    return generator_key(name, version, "_damaged.json")
 
 
 def generator_report_key(name: str, version: str, report_digest: str, file: str) -> str:

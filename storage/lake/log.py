@@ -2,11 +2,12 @@
 
 Records are numbered JSON objects, each created once. The order of the numbers is the order of the
 facts; whoever creates a number first owns it. There is no lock and no pointer, so a process killed
-anywhere leaves the log whole.
+anywhere leaves the log whole. In a chained log each record also names the digest of the one before,
+so that a record that was changed later does not go unnoticed.
 
 Of versions the log says what is committed, abandoned, retired and pinned: a commit after an
 `abandon` of its version counts for nothing, and a version is retired or pinned as the last record
-on it says.
+on it says. What a person retired the machine does not publish again, unless a person permits it.
 """
 
 import json
@@ -17,7 +18,21 @@ from typing import Any
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import AbandonedError, IntegrityError, ObjectNotFoundError
 from storage.lake.layout import commits_folder, manifest_key, numbered_key, record_number
-from storage.stores.interface import ObjectStore
+from storage.stores.interface import ObjectStore, read_checked
+
+FOLLOWS = "follows"
+"""Field of a record in a chained log: the digest of the record before."""
+RETENTION = "retention"
+"""Who retires a version when no person does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One object that is not what was committed."""
+
+    key: str
+    what: str
+    """One sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +48,10 @@ class Entry:
 class AppendLog:
     """The log in one folder of a store. Records are read once and kept, as they never change."""
 
-    def __init__(self, store: ObjectStore, folder: str) -> None:
+    def __init__(self, store: ObjectStore, folder: str, *, chained: bool = False) -> None:
         self._store = store
         self._folder = folder
+        self._chained = chained
         self._known: dict[int, Entry] = {}
 
     def read(self) -> list[Entry]:
@@ -56,7 +72,7 @@ class AppendLog:
 
         True also when exactly this record is there: ours, whose reply was lost.
         """
-        data = canonical_json(record)
+        data = self._bytes(number, record)
         return self._put(number, data).digest == sha256_hex(data)
 
     def append(self, record: Mapping[str, Any], same: Callable[[Mapping[str, Any]], bool]) -> int:
@@ -71,21 +87,28 @@ class AppendLog:
             if same(entry.record):
                 return entry.number
         number = entries[-1].number + 1 if entries else 1
-        data = canonical_json(record)
         while True:
+            data = self._bytes(number, record)
             entry = self._put(number, data)
             if entry.digest == sha256_hex(data) or same(entry.record):
                 return number
             number += 1
 
+    def _bytes(self, number: int, record: Mapping[str, Any]) -> bytes:
+        before = self._known.get(number - 1) if self._chained else None
+        return canonical_json(record if before is None else {**record, FOLLOWS: before.digest})
+
     def _put(self, number: int, data: bytes) -> Entry:
         key = numbered_key(self._folder, number)
-        return self._remember(number, key, self._store.put_or_adopt(key, data))
+        stored = self._store.put_or_adopt(key, data)
+        if stored == data:
+            return self._remember(number, key, data)
+        return read_checked(self._store, key, lambda found: self._remember(number, key, found))
 
     def _fetch(self, number: int) -> Entry | None:
         key = numbered_key(self._folder, number)
         try:
-            return self._remember(number, key, self._store.get(key))
+            return read_checked(self._store, key, lambda found: self._remember(number, key, found))
         except ObjectNotFoundError:
             return None
 
@@ -118,7 +141,20 @@ class Commit:
     retired: bool = False
     retired_at: str = ""
     """UTC, ISO 8601; empty where the record says no time."""
+    retired_by: str = ""
+    """`retention`, or the person who retracted it; empty where the record says nobody."""
+    retired_why: str = ""
+    retired_in: int = 0
+    """Number of the record that retired it; 0 unless retired."""
+    permitted: bool = False
+    """A person lets the run that made it publish it again."""
     pinned: bool = False
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether a person took it back, so that the same run is not to publish it again."""
+        by_a_person = self.retired_by not in ("", RETENTION)
+        return self.retired and by_a_person and not self.permitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +175,17 @@ class Versions:
         retired = {commit.version for commit in self.commits if commit.retired}
         return version in self.abandoned or version in retired
 
+    def retracted(self, run_key: str) -> Commit | None:
+        """Return the version of that run that a person took back last and does not permit again.
+
+        A version ends in the first digits of its run key. None also when another version of that
+        run is visible.
+        """
+        found = [commit for commit in self.commits if commit.version.endswith(f"-{run_key[:8]}")]
+        if not all(commit.retired for commit in found):
+            return None
+        return next((commit for commit in reversed(found) if commit.is_retracted), None)
+
     def of(self, version: str) -> Commit | None:
         """Return the commit of a version, retired or not, or None."""
         return next((commit for commit in self.commits if commit.version == version), None)
@@ -146,7 +193,7 @@ class Versions:
 
 def version_log(lake: ObjectStore, name: str) -> AppendLog:
     """Return the log of a data set's versions."""
-    return AppendLog(lake, commits_folder(name))
+    return AppendLog(lake, commits_folder(name), chained=True)
 
 
 def read_versions(lake: ObjectStore, name: str) -> Versions:
@@ -189,13 +236,22 @@ def _retire(commit: Commit, entry: Entry) -> Commit:
     """The first record retires: a later one does not prolong the grace period."""
     if commit.retired:
         return commit
-    return replace(commit, retired=True, retired_at=str(entry.record.get("created", "")))
+    said = {field: str(entry.record.get(field, "")) for field in ("created", "by", "reason")}
+    return replace(
+        commit,
+        retired=True,
+        retired_at=said["created"],
+        retired_by=said["by"],
+        retired_why=said["reason"],
+        retired_in=entry.number,
+    )
 
 
 _CHANGES: Mapping[str, Callable[[Commit, Entry], Commit]] = {
     "retire": _retire,
     "pin": lambda commit, _: replace(commit, pinned=True),
     "unpin": lambda commit, _: replace(commit, pinned=False),
+    "permit": lambda commit, _: replace(commit, permitted=commit.retired),
 }
 
 

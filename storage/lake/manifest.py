@@ -15,19 +15,23 @@ import pyarrow as pa
 from storage.digests import canonical_json
 from storage.errors import IntegrityError
 from storage.lake.layout import version_folder
+from storage.lake.markdown import one_line, plain
 from storage.lake.plan import schema_from_text, schema_text
 from storage.records.modalities import words_of
-from storage.records.schema import ClassCounts, read_class_counts
+from storage.records.schema import (
+    ClassCounts,
+    class_title,
+    read_class_counts,
+    read_class_names,
+)
 from storage.shards.format import load_format
+from storage.synthetic import DIGITAL_SOURCE_TYPE
 
 FORMAT = "ganmill-dataset/1"
 _PLAIN = (
     "name", "version", "created", "run_key", "generator", "parent_version", "shard_format", "rows",
 )  # fmt: skip
 """Fields that are the same in a manifest and in its JSON."""
-
-DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's term for media made by a trained algorithm."""
 
 _CONTEXT = {
     "@language": "en",
@@ -81,12 +85,18 @@ class ManifestFields:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Source digest, split rule, recipe parts in the keys, seeds, algorithm, library versions."""
     gate: Mapping[str, Any] = field(default_factory=dict)
-    """verdict, reasons, override (None or by, reason, at)."""
+    """verdict, judged (of which records it speaks), reasons, not_judged (what no rule judges, and
+    why), override (None or by, reason, at)."""
     license: str | None = None
     retention: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
     """What the run that wrote this manifest had used by then: wall_s, cpu_s, gpu_s, written_bytes;
     None where an older version of ganmill wrote it."""
+    composition: Mapping[str, Any] = field(default_factory=dict)
+    """What was re-weighted or conditioned after the verdict (`storage.lake.composition`); empty
+    where an older version of ganmill wrote it."""
+    losses: Sequence[str] = ()
+    """What privacy takes from the columns, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +161,9 @@ class Manifest:
         """
         try:
             return cls(**_fields(json.loads(data)))
-        except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
+        except (
+            ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowInvalid,
+        ) as error:  # fmt: skip
             msg = f"this is no {FORMAT} manifest ({error!r}); read it with a newer ganmill"
             raise IntegrityError(msg) from error
 
@@ -168,6 +180,8 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         license=raw["license"],
         retention=raw["retention"],
         cost=raw.get("cost"),
+        composition=raw.get("composition", {}),
+        losses=tuple(raw.get("losses", ())),
     )
     return {
         **{name: raw[name] for name in _PLAIN},
@@ -198,13 +212,21 @@ def _entry(raw: Mapping[str, Any]) -> FileEntry:
     )
 
 
-def root_readme(name: str) -> bytes:
-    """Return the page beside the versions.
+def root_readme(name: str, newest: str | None = None) -> bytes:
+    """Return the page beside the versions; `newest` is the version to be read, None before it is.
 
     It also makes readers fail that are pointed at the folder of versions by mistake: pandas and
     pyarrow try to read it as Parquet and stop, where they would mix all versions without it.
+    Hugging Face's `load_dataset` reads what the front matter names: one version.
     """
     text = f"""\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: {newest or "no-version-yet"}/train-*
+---
 # {name}: synthetic data, in versions
 
 Every folder beside this file is one version. Read one version, never this folder:
@@ -214,9 +236,12 @@ Every folder beside this file is one version. Read one version, never this folde
     frame = pandas.read_parquet("<lake>/" + hint["path"])
 
 A reader that stops here with "Parquet magic bytes not found" was pointed at all versions at once.
+Hugging Face's `load_dataset("<lake>/datasets/{name}")` takes the newest version, which the head of
+this file names, and another one with `data_dir="<version>"`.
 
 - A version in CSV is read file by file; `_meta/<version>/README.md` says how.
-- `_latest.json` names the newest version and may lag for a moment; `_versions/` is the truth.
+- `_latest.json` and this file name the newest version and may lag for a moment; `_versions/` is
+  the truth.
 - `_meta/<version>/manifest.json` lists every file with its sha256 and says where the data is from.
 - A version that is not committed in `_versions/` is not finished: do not read it.
 """
@@ -236,23 +261,61 @@ def version_readme(manifest: Manifest) -> bytes:
         f"{manifest.rows:,} synthetic {word} in {len(manifest.files)} shards, made by the "
         f"generator {manifest.generator}. No record is real.",
         "",
-        *[f"    {line}" for line in reading],
+        *[f"    {one_line(line)}" for line in reading],
         "",
-        f"- Verdict of the gate: {gate.get('verdict', 'not judged')}"
-        + (f", overridden by {override['by']}: {override['reason']}" if override else "")
-        + (f", approved by {approval['by']}: {approval['reason']}" if approval else ""),
-        *[f"  - {reason}" for reason in gate.get("reasons", ())],
+        f"- Verdict of the gate: {plain(gate.get('verdict', 'not judged'))}"
+        + (f", overridden by {_signed(override)}" if override else "")
+        + (f", approved by {_signed(approval)}" if approval else ""),
+        *[f"  - {plain(reason, LONGEST_REASON)}" for reason in gate.get("reasons", ())],
+        *(
+            line
+            for text, below in statements(manifest)
+            for line in (
+                f"- {plain(text, LONGEST_REASON)}",
+                *(f"  - {plain(each, LONGEST_REASON)}" for each in below),
+            )
+        ),
+        *[f"- {plain(remark)}" for remark in shard_format.remarks(manifest.schema)],
         f"- Created: {manifest.created}",
-        f"- License: {manifest.fields.license or 'not stated'}",
+        f"- License: {plain(manifest.fields.license or 'not stated', LONGEST_NAME)}",
         "",
         "| column | type |",
         "|---|---|",
-        *[f"| {field.name} | {field.type} |" for field in manifest.schema],
+        *[
+            f"| {plain(field.name, LONGEST_NAME)} | {plain(field.type, LONGEST_NAME)} |"
+            for field in manifest.schema
+        ],
     ]
     if manifest.class_counts:
         lines += ["", f"| class | {word} |", "|---|---|"]
-        lines += [f"| {label} | {count} |" for label, count in manifest.class_counts]
+        names = next(iter(read_class_names(manifest.schema).values()), ())
+        titles = [(class_title(names, label), count) for label, count in manifest.class_counts]
+        lines += [f"| {plain(title, LONGEST_NAME)} | {count} |" for title, count in titles]
     return ("\n".join(lines) + "\n").encode()
+
+
+LONGEST_NAME = 200
+"""Letters of a column or class that a card shows."""
+LONGEST_REASON = 1000
+
+
+def _signed(record: Mapping[str, Any]) -> str:
+    return f"{plain(record['by'], LONGEST_NAME)}: {plain(record['reason'], LONGEST_REASON)}"
+
+
+def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
+    """Return of which records the verdict speaks, what it leaves open, and what privacy takes.
+
+    Each is a sentence, or a title with the sentences below it.
+    """
+    gate, fields = manifest.fields.gate, manifest.fields
+    found: list[tuple[str, Sequence[str]]] = [(gate["judged"], ())] if gate.get("judged") else []
+    found += [(text, ()) for text in fields.composition.get("sentences", ())]
+    titled = (
+        ("Measured and not judged", gate.get("not_judged", ())),
+        ("What privacy takes from the columns", fields.losses),
+    )
+    return [*found, *((f"{title}:", texts) for title, texts in titled if texts)]
 
 
 def version_stats(manifest: Manifest) -> bytes:

@@ -21,8 +21,10 @@ from storage.lake.synthesis import (
     SynthesisConfig,
     apportion,
     check_conditions,
+    counted_records,
     plan_classes,
     plan_rows,
+    resolve_balance,
 )
 from storage.records.schema import ClassCounts, Condition, Label, read_class_counts
 from storage.shards.format import SAMPLE_ID, load_format
@@ -72,6 +74,8 @@ class RecordKind:
     """A name in `storage.records.modalities.MODALITIES`."""
     bytes_per_row: int | None = None
     """Encoded size of one record where it was measured; else the format's own guess."""
+    split_counts: Mapping[str, ClassCounts] = field(default_factory=dict)
+    """Split → class counts of its real records, for `balance: fill`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,8 @@ class Plan:
     given: tuple[Condition, ...] = ()
     """What every record must have."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
-    """What every `auto` became; plain JSON values."""
+    """What every `auto` became; plain JSON values. `filled_up`: with `balance: fill`, pairs of
+    class and real records that were counted."""
 
     @property
     def name(self) -> str:
@@ -107,7 +112,8 @@ class Plan:
         """Of the records as a shard holds them: with a `sample_id` where the format has one."""
         if not load_format(self.format).sample_ids:
             return self.schema
-        return pa.schema([pa.field(SAMPLE_ID, pa.int64()), *self.schema])
+        fields = [pa.field(SAMPLE_ID, pa.int64()), *self.schema]
+        return pa.schema(fields, metadata=self.schema.metadata)
 
     @property
     def rows(self) -> int:
@@ -185,7 +191,7 @@ class Plan:
                 given=tuple(Condition.model_validate(one) for one in raw.get("given", ())),
                 resolved=raw["resolved"],
             )
-        except (ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, pa.ArrowInvalid) as error:
             msg = f"this is no {FORMAT} plan ({error!r}); delete it and run again"
             raise IntegrityError(msg) from error
 
@@ -256,15 +262,20 @@ def propose(
     Raises:
         PlanError: balance, conditions, format or seed cannot be planned.
     """
+    config = resolve_balance(config, kind.modality)
     if config.seed == "night":
         msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
         raise PlanError(msg)
     check_conditions(config.given, kind.schema, kind.modality)
-    class_counts = plan_classes(config, kind.class_counts, kind.label)
+    counted = counted_records(config, kind.class_counts, kind.split_counts)
+    class_counts = plan_classes(config, kind.class_counts, kind.label, counted)
     rows = plan_rows(config, class_counts)
     bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(kind.schema)
     shards = plan_shards(class_counts, rows, bytes_per_row, config.shard_samples)
     stamp = created.astimezone(UTC).replace(microsecond=0)
+    resolved: dict[str, Any] = {"shard_samples": shards[0].rows, "bytes_per_row": bytes_per_row}
+    if config.balance == "fill":
+        resolved["filled_up"] = [list(pair) for pair in counted]
     return Plan(
         identity=identity,
         version=layout.make_version(stamp, identity.run_key),
@@ -276,5 +287,5 @@ def propose(
         seed=config.seed,
         shards=shards,
         given=config.given,
-        resolved={"shard_samples": shards[0].rows, "bytes_per_row": bytes_per_row},
+        resolved=resolved,
     )

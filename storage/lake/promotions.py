@@ -13,7 +13,7 @@ from storage.digests import sha256_hex
 from storage.errors import IntegrityError, PromotionConflictError
 from storage.lake.layout import promotions_folder, snapshot_key
 from storage.lake.log import AppendLog
-from storage.stores.interface import ObjectStore
+from storage.stores.interface import ObjectStore, read_checked
 
 Kind = Literal["promote", "rollback", "reject", "override"]
 Then = Literal["", "keep champion", "stop"]
@@ -48,9 +48,18 @@ class Promotion(PromotionDraft):
     created: str
     """UTC, ISO 8601."""
 
+    def is_of(self, version: str, snapshot_digest: str) -> bool:
+        """Say whether it speaks of that generator: of the version, and of the very files."""
+        return (self.version, self.snapshot_digest) == (version, snapshot_digest)
+
     def overrides(self, report_digest: str) -> bool:
         """Say whether a person lets the generator publish although the gate refuses that report."""
         return self.kind == "override" and self.report_digest == report_digest
+
+    def outlasts_reports(self, snapshot_digest: str) -> bool:
+        """Say whether a person chose these very files whatever the gate says of them later."""
+        chosen = self.by != GATE and self.kind in ("override", "rollback")
+        return chosen and self.snapshot_digest == snapshot_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +98,23 @@ class Standing:
     def was_promoted(self, version: str) -> bool:
         """Say whether that generator is or ever was champion."""
         return any(r.version == version and r.kind != "reject" for r in self.records)
+
+    def digests_of(self, version: str) -> frozenset[str]:
+        """Return the snapshot digests under which that version was decided on: at most one."""
+        return frozenset(r.snapshot_digest for r in self.records if r.version == version)
+
+    def was_set_aside(self, version: str) -> bool:
+        """Say whether a person chose today's champion after that generator had been decided on."""
+        champion = self.champion
+        if champion is None or not champion.outlasts_reports(champion.snapshot_digest):
+            return False
+        before = [r for r in self.records if r.number < champion.number]
+        return champion.version != version and any(r.version == version for r in before)
+
+    def last_refusal(self, version: str) -> Promotion | None:
+        """Return the last decision on that generator when it is a refusal."""
+        last = next((r for r in reversed(self.records) if r.version == version), None)
+        return last if last is not None and last.kind == "reject" else None
 
     def was_refused(self, version: str, report_digest: str) -> bool:
         """Say whether that generator was ever refused on that report."""
@@ -174,7 +200,7 @@ def _recorded(read: Standing, draft: PromotionDraft) -> Promotion | None:
     """Return the record that says this already: the champion's, or a refusal against it."""
     current = read.champion
     if draft.kind != "reject":
-        if current is None or current.version != draft.version:
+        if current is None or not current.is_of(draft.version, draft.snapshot_digest):
             return None
         return current if _adds_nothing(current, draft) else None
     since = current.number if current else 0
@@ -216,13 +242,17 @@ def _check_allowed(name: str, draft: PromotionDraft, read: Standing) -> None:
 
 def _check_snapshot(lake: ObjectStore, name: str, draft: PromotionDraft) -> None:
     key = snapshot_key(name, draft.version)
-    digest = sha256_hex(lake.get(key))
-    if digest != draft.snapshot_digest:
-        msg = (
-            f"{lake.uri}/{key} has the sha256 {digest}, and {draft.snapshot_digest} was judged; "
-            "evaluate what is stored"
-        )
-        raise IntegrityError(msg)
+
+    def check(data: bytes) -> None:
+        digest = sha256_hex(data)
+        if digest != draft.snapshot_digest:
+            msg = (
+                f"{lake.uri}/{key} has the sha256 {digest}, and {draft.snapshot_digest} was "
+                "judged; evaluate what is stored"
+            )
+            raise IntegrityError(msg)
+
+    read_checked(lake, key, check)
 
 
 def _promotion(number: int, record: Mapping[str, Any]) -> Promotion:

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from storage.digests import canonical_json, sha256_hex
-from storage.errors import IntegrityError, ObjectNotFoundError
-from storage.lake.datasets import load_manifest, refresh_hint
+from storage.errors import IntegrityError, ObjectNotFoundError, RetractedError
+from storage.lake.datasets import load_manifest
+from storage.lake.hint import refresh_hint
 from storage.lake.layout import (
     dataset_readme_key,
     make_version,
@@ -36,32 +37,61 @@ from storage.lake.manifest import (
 from storage.lake.plan import Plan
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
-from storage.stores.interface import ObjectStore
+from storage.stores.interface import ObjectStore, put_or_agree, read_agreed
+from storage.synthetic import marked_png
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
     """Store the plan of this run key, or return the one that is stored.
 
     When the stored plan's version was abandoned, or has been retired since, the next attempt is
-    agreed under a new version. It also puts the README.md that keeps readers out of the folder of
-    versions, so that it is there before the first shard is.
+    agreed under a new version; when a person retracted it, the run is refused. It also puts the
+    README.md that keeps readers out of the folder of versions, so that it is there before the first
+    shard is. Nothing is written where everything is there.
 
     Raises:
+        RetractedError: a person took back what this run made, and nobody permits it again.
         LakeError: the lake failed.
         IntegrityError: a stored plan cannot be read or is another run's.
     """
     identity = proposal.identity
-    lake.put_once(dataset_readme_key(identity.name), root_readme(identity.name))
+    readme = dataset_readme_key(identity.name)
+    if lake.stat(readme) is None:
+        lake.put_once(readme, root_readme(identity.name))
     versions = read_versions(lake, identity.name)
+    retracted = versions.retracted(identity.run_key)
+    if retracted is not None:
+        raise _refusal(retracted)
     while True:
         key = plan_key(identity.run_key, proposal.attempt)
-        plan = Plan.from_json(lake.put_or_adopt(key, proposal.to_json()))
+        plan = _stored_plan(lake, key) or _put_plan(lake, key, proposal)
         if plan.identity != identity or plan.attempt != proposal.attempt:
             msg = f"{lake.uri}/{key} is the plan of {plan.identity}; delete it and run again"
             raise IntegrityError(msg)
         if not versions.is_gone(plan.version):
             return plan
         proposal = _next_attempt(proposal, plan)
+
+
+def _stored_plan(lake: ObjectStore, key: str) -> Plan | None:
+    try:
+        return Plan.from_json(read_agreed(lake, key))
+    except ObjectNotFoundError:
+        return None
+
+
+def _put_plan(lake: ObjectStore, key: str, proposal: Plan) -> Plan:
+    return Plan.from_json(put_or_agree(lake, key, proposal.to_json()))
+
+
+def _refusal(retracted: Commit) -> RetractedError:
+    where = f"{retracted.name} {retracted.version}"
+    return RetractedError(
+        f"{retracted.retired_by} retracted {retracted.name}/{retracted.version} on "
+        f"{retracted.retired_at[:10]} ({retracted.retired_why}), and this run would publish the "
+        "same again: choose another synthesis.seed or another generator, or let it be published "
+        f"again with `ganmill datasets permit {where} --by YOU --reason WHY`"
+    )
 
 
 def _next_attempt(proposal: Plan, given_up: Plan) -> Plan:
@@ -130,7 +160,6 @@ class Publisher:
         """Everything before the commit record; return the digest of the manifest that stands."""
         plan, lake = self.plan, self.lake
         self._adopt_rest()
-        lake.put_once(dataset_readme_key(plan.name), root_readme(plan.name))
         draft = self._draft(fields)
         made = {
             "README.md": version_readme(draft),
@@ -142,9 +171,10 @@ class Publisher:
             made["shards.json"] = canonical_json(
                 {plan.shard_key(index): plan.shard_metadata(index) for index in indexes}
             )
-        stored = [self._put_document(*item) for item in sorted({**documents, **made}.items())]
+        given = {file: marked_png(data) for file, data in documents.items()}
+        stored = [self._put_document(*item) for item in sorted({**given, **made}.items())]
         key = manifest_key(plan.name, plan.version)
-        data = lake.put_or_adopt(key, replace(draft, documents=tuple(stored)).to_json())
+        data = put_or_agree(lake, key, replace(draft, documents=tuple(stored)).to_json())
         manifest = Manifest.from_json(data)
         if (manifest.run_key, tuple(manifest.files)) != (draft.run_key, tuple(draft.files)):
             msg = (
@@ -189,7 +219,7 @@ class Publisher:
 
     def _put_document(self, file: str, data: bytes) -> FileEntry:
         key = meta_key(self.plan.name, self.plan.version, file)
-        stored = self.lake.put_or_adopt(key, data)
+        stored = put_or_agree(self.lake, key, data)
         return FileEntry(path=key, bytes=len(stored), sha256=sha256_hex(stored))
 
     def _check_presence(self, manifest: Manifest) -> None:
@@ -243,9 +273,7 @@ def put_shard(lake: ObjectStore, plan: Plan, index: int, data: bytes) -> FileEnt
         IntegrityError: what is there is not this shard.
     """
     stored = lake.put_or_adopt(plan.shard_key(index), data)
-    if stored != data:
-        check_shard(lake.uri, plan, index, stored)
-    return _entry(plan, index, stored)
+    return _entry(plan, index, data) if stored == data else adopt_shard(lake, plan, index)
 
 
 def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
@@ -255,7 +283,7 @@ def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
         IntegrityError: it is not: the message names the key and the remedy.
         ObjectNotFoundError: it is not there.
     """
-    stored = lake.get(plan.shard_key(index))
+    stored = read_agreed(lake, plan.shard_key(index))  # its digest goes into the manifest
     check_shard(lake.uri, plan, index, stored)
     return _entry(plan, index, stored)
 

@@ -1,14 +1,18 @@
 """What trainings leave in a lake: plans, checkpoints, candidates with reports, owners of names.
 
     runs/<key>/plan.json                                       a training, agreed by its key
+    runs/<key>/plan-2.json                                     once more: the first one's is damaged
     runs/<key>/checkpoint/<samples_seen>/<sha256 of a file>    the files, by content
     runs/<key>/checkpoint/<samples_seen>/index.json            put last: it is the checkpoint
     generators/<name>/<version>/snapshot.json                  put last: it is the candidate
+    generators/<name>/<version>/_damaged.json                  its files are not to be used
     generators/<name>/_owner.json                              create-only
 
 Checkpoints are mirrored so that another machine can go on; named by content, the files of two
 machines that train the same never mix. A candidate's snapshot.json names the digest of every other
-file; which candidate is champion says the log of promotions (`storage.lake.promotions`). An owner
+file; which candidate is champion says the log of promotions (`storage.lake.promotions`). One whose
+files are damaged is set aside until the training that made it has made it again: the same bytes go
+back to their place, others become another version. An owner
 keeps two teams from using one name by mistake. It is no lock: who may write where is the business
 of the store's own policies.
 """
@@ -16,9 +20,10 @@ of the store's own policies.
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -38,7 +43,13 @@ from storage.lake.layout import (
     snapshot_key,
 )
 from storage.records.durable import move_folder, write_file
-from storage.stores.interface import ObjectStore, check_key
+from storage.stores.interface import (
+    ObjectStore,
+    check_key,
+    put_or_agree,
+    read_agreed,
+    read_checked,
+)
 
 TRAINING_FORMAT = "ganmill-training-plan/1"
 CHECKPOINT_FORMAT: Final = "ganmill-checkpoint/1"
@@ -74,6 +85,11 @@ class TrainingPlan:
             name=name, train_key=train_key, version=version, created=created, resolved=resolved
         )
 
+    def once_more(self, created: datetime) -> Self:
+        """Return the same training under a version of its own, later than this one's."""
+        later = max(created, self.created + timedelta(seconds=1))
+        return self.propose(self.name, self.train_key, later, self.resolved)
+
     def to_json(self) -> bytes:
         """Return canonical JSON."""
         fields = asdict(self) | {"created": self.created.isoformat()}
@@ -96,21 +112,35 @@ class TrainingPlan:
             raise IntegrityError(msg) from error
 
 
-def agree_training(lake: ObjectStore, proposal: TrainingPlan) -> TrainingPlan:
+def agree_training(lake: ObjectStore, proposal: TrainingPlan, attempt: int = 1) -> TrainingPlan:
     """Store the plan of this train key, or return the one that is stored.
 
     The key knows no name, so the stored plan may be that of a recipe with another name: version and
-    choices are shared, each name has its own folder.
+    choices are shared, each name has its own folder. Attempts after the first one are for a name
+    whose generator of the attempt before is damaged.
 
     Raises:
         IntegrityError: the stored plan cannot be read or is another training's.
     """
-    key = plan_key(proposal.train_key)
-    plan = TrainingPlan.from_json(lake.put_or_adopt(key, proposal.to_json()))
+    key = plan_key(proposal.train_key, attempt)
+    plan = TrainingPlan.from_json(put_or_agree(lake, key, proposal.to_json()))
     if plan.train_key != proposal.train_key:
         msg = f"{lake.uri}/{key} is the plan of training {plan.train_key}; delete it and run again"
         raise IntegrityError(msg)
     return plan
+
+
+def training_plans(lake: ObjectStore, train_key: str) -> Iterator[TrainingPlan]:
+    """Yield the plans of a training, the first attempt's first.
+
+    Raises:
+        IntegrityError: a plan cannot be read.
+    """
+    for attempt in count(1):
+        try:
+            yield read_checked(lake, plan_key(train_key, attempt), TrainingPlan.from_json)
+        except ObjectNotFoundError:
+            return
 
 
 class _CheckpointIndex(BaseModel):
@@ -182,15 +212,24 @@ def _fetch_files(store: ObjectStore, base: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
         staged = Path(scratch) / index.folder
         for name, digest in index.files.items():
-            data = store.get(f"{base}/{digest}")
-            if sha256_hex(data) != digest:
-                msg = f"{base}/{digest} ({name}) has another content than its name says; delete it."
-                raise IntegrityError(msg)
+            data = _read_content(store, f"{base}/{digest}", name)
             path = staged / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, data)
         move_folder(staged, target)
     return target
+
+
+def _read_content(store: ObjectStore, key: str, name: str) -> bytes:
+    """Return an object that is named by its digest."""
+
+    def check(data: bytes) -> bytes:
+        if sha256_hex(data) != key.rpartition("/")[2]:
+            msg = f"{key} ({name}) has another content than its name says; delete it."
+            raise IntegrityError(msg)
+        return data
+
+    return read_checked(store, key, check)
 
 
 def _checkpoint_index(store: ObjectStore, key: str) -> _CheckpointIndex:
@@ -227,15 +266,15 @@ def put_candidate(lake: ObjectStore, name: str, version: str, folder: Path) -> s
         IntegrityError: the folder's files are not those its snapshot.json names.
     """
     own = (folder / "snapshot.json").read_bytes()
-    index = _snapshot_index(own, str(folder))
+    index = snapshot_index(own, str(folder))
     stored: dict[str, str] = {}
     for file, digest in index["files"].items():
-        data = _checked((folder / file).read_bytes(), digest, f"{folder}/{file}")
-        stored[file] = sha256_hex(lake.put_or_adopt(generator_key(name, version, file), data))
+        data = checked_file((folder / file).read_bytes(), digest, f"{folder}/{file}")
+        stored[file] = sha256_hex(put_or_agree(lake, generator_key(name, version, file), data))
     mine = own if stored == index["files"] else canonical_json(index | {"files": stored})
-    stored_index = lake.put_or_adopt(snapshot_key(name, version), mine)
+    stored_index = put_or_agree(lake, snapshot_key(name, version), mine)
     where = f"{lake.uri}/{snapshot_key(name, version)}"
-    if _snapshot_index(stored_index, where)["files"] != stored:
+    if snapshot_index(stored_index, where)["files"] != stored:
         msg = f"{where} does not name the files beside it; delete that folder and train again"
         raise IntegrityError(msg)
     return sha256_hex(stored_index)
@@ -262,16 +301,19 @@ def fetch_generator(lake: ObjectStore, name: str, version: str, folder: Path) ->
         ObjectNotFoundError: there is no complete snapshot of that version.
         IntegrityError: a file is not what snapshot.json says.
     """
-    where = f"{lake.uri}/{snapshot_key(name, version)}"
-    raw = lake.get(snapshot_key(name, version))
+    key = snapshot_key(name, version)
+    raw = read_agreed(lake, key)
     files = {"snapshot.json": raw}
-    for file, digest in _snapshot_index(raw, where)["files"].items():
-        key = generator_key(name, version, file)
-        files[file] = _checked(lake.get(key), digest, f"{lake.uri}/{key}")
+    for file, digest in snapshot_index(raw, f"{lake.uri}/{key}")["files"].items():
+        files[file] = _fetch_file(lake, generator_key(name, version, file), digest)
     folder.mkdir(parents=True)
     for file, data in reversed(files.items()):  # snapshot.json last, as in the lake
         write_file(folder / file, data)
     return sha256_hex(raw)
+
+
+def _fetch_file(lake: ObjectStore, key: str, digest: str) -> bytes:
+    return read_checked(lake, key, lambda data: checked_file(data, digest, f"{lake.uri}/{key}"))
 
 
 def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
@@ -279,8 +321,12 @@ def _snapshots(lake: ObjectStore, prefix: str) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for match in matches if match]
 
 
-def _snapshot_index(data: bytes, where: str) -> dict[str, Any]:
-    """Return snapshot.json with at least one file, every one a plain name."""
+def snapshot_index(data: bytes, where: str) -> dict[str, Any]:
+    """Return snapshot.json with at least one file, every one a plain name.
+
+    Raises:
+        IntegrityError: it is not.
+    """
     try:
         index: dict[str, Any] = json.loads(data)
         names = list(index["files"])
@@ -292,7 +338,12 @@ def _snapshot_index(data: bytes, where: str) -> dict[str, Any]:
     return index
 
 
-def _checked(data: bytes, digest: str, where: str) -> bytes:
+def checked_file(data: bytes, digest: str, where: str) -> bytes:
+    """Return the bytes of a file that snapshot.json names.
+
+    Raises:
+        IntegrityError: they have another digest.
+    """
     if sha256_hex(data) != digest:
         msg = (
             f"{where} is not the file its snapshot.json names (sha256 {sha256_hex(data)}, not "

@@ -6,25 +6,44 @@ delete    the files of a version that the log has given up
 
 Every record is appended right behind the log it was decided on, or the decision is made again: so
 whatever publishers, readers and other collections do meanwhile, the order of the log decides. What
-the log has given up never comes back, so deleting needs no further look.
+the log has given up never comes back, so deleting needs no further look. A data set whose log is
+not whole is left alone: the record that is missing may be a pin.
+
+A period is over when it is over by every clock that is known: this machine's against the time that
+a record says, and the store's own against the time it put the object. A time that is still to come
+is of a clock that was wrong; then the store's clock alone decides, and where it does not say,
+nothing goes.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Literal
 
 from storage.errors import ObjectNotFoundError, RetentionError
-from storage.lake.datasets import load_manifest, refresh_hint
-from storage.lake.layout import check_version, dataset_folder, latest_key, version_time
-from storage.lake.log import Commit, Versions, fold, read_versions, version_log
+from storage.lake.datasets import load_manifest
+from storage.lake.hint import refresh_hint
+from storage.lake.layout import (
+    check_version,
+    commits_folder,
+    dataset_folder,
+    numbered_key,
+    version_time,
+)
+from storage.lake.log import RETENTION, Commit, Versions, fold, read_versions, version_log
+from storage.lake.log_check import check_log
+from storage.lake.markdown import one_line
 from storage.stores.interface import ObjectInfo, ObjectStore
 
 GRACE_PERIOD = timedelta(hours=24)
 """How long the files of a retired version stay, for whoever is reading them."""
 UNCOMMITTED_PERIOD = timedelta(days=7)
 """How old a version must be that was never committed; a run that is still at it starts anew."""
+LONGEST_BY = 200
+LONGEST_WHY = 2_000
+"""Letters of who decides and why, as the log takes them."""
 
 Step = Literal["retire", "abandon", "delete"]
 
@@ -51,6 +70,11 @@ class Collector:
     lake: ObjectStore
     now: datetime
 
+    @cached_property
+    def store_now(self) -> datetime | None:
+        """The time by the clock that stamps objects; this machine's where the store keeps none."""
+        return self.lake.now() or self.now
+
     def due(self) -> list[Removal]:
         """Return what `collect` would do now; reads only."""
         return [
@@ -62,7 +86,7 @@ class Collector:
     def collect(self) -> list[Removal]:
         """Do what is due, and return what was done."""
         done = [removal for removal in self.due() if self._do(removal)]
-        for name in {removal.name for removal in done if removal.step == "retire"}:
+        for name in {removal.name for removal in done}:
             refresh_hint(self.lake, name)
         return done
 
@@ -76,10 +100,12 @@ class Collector:
         return found
 
     def _due(self, name: str, stored: Mapping[str, list[ObjectInfo]]) -> Iterator[Removal]:
+        if check_log(self.lake, name):
+            return
         facts = read_versions(self.lake, name)
         keep = keep_last(self.lake, facts)
         for version, objects in stored.items():
-            found = self._judge(facts, version, keep)
+            found = self._judge(facts, version, keep, objects)
             if found is not None:
                 step, reason = found
                 yield Removal(
@@ -91,11 +117,13 @@ class Collector:
                     total_bytes=sum(info.size_bytes for info in objects),
                 )
 
-    def _judge(self, facts: Versions, version: str, keep: int | None) -> tuple[Step, str] | None:
+    def _judge(
+        self, facts: Versions, version: str, keep: int | None, objects: Sequence[ObjectInfo]
+    ) -> tuple[Step, str] | None:
         """Return what is to be done with a version and why; None: it stays."""
         commit = facts.of(version)
         if commit is None:
-            return self._judge_uncommitted(facts, version)
+            return self._judge_uncommitted(facts, version, objects)
         if commit.retired:
             over = self._grace_is_over(commit)
             return ("delete", f"retired at {commit.retired_at}") if over else None
@@ -103,10 +131,14 @@ class Collector:
             return "retire", f"output.keep_last is {keep}"
         return None
 
-    def _judge_uncommitted(self, facts: Versions, version: str) -> tuple[Step, str] | None:
+    def _judge_uncommitted(
+        self, facts: Versions, version: str, objects: Sequence[ObjectInfo]
+    ) -> tuple[Step, str] | None:
         if version in facts.abandoned:
             return "delete", "abandoned"
-        if version_time(version) + UNCOMMITTED_PERIOD > self.now:
+        stamps = [info.stored_at for info in objects if info.stored_at is not None]
+        newest = max(stamps, default=None)
+        if not self._is_over(UNCOMMITTED_PERIOD, said=version_time(version), stored=newest):
             return None
         return (
             "abandon",
@@ -115,14 +147,27 @@ class Collector:
 
     def _grace_is_over(self, commit: Commit) -> bool:
         try:
-            return datetime.fromisoformat(commit.retired_at) + GRACE_PERIOD <= self.now
-        except (ValueError, TypeError):  # no time, or one without a zone: keep it
+            said = datetime.fromisoformat(commit.retired_at)
+        except ValueError:
             return False
+        if said.tzinfo is None:  # a time of which nobody knows when it was
+            return False
+        record = self.lake.stat(numbered_key(commits_folder(commit.name), commit.retired_in))
+        stored = None if record is None else record.stored_at
+        return self._is_over(GRACE_PERIOD, said=said, stored=stored)
+
+    def _is_over(self, period: timedelta, *, said: datetime, stored: datetime | None) -> bool:
+        """Say whether a period is over since a time that was said, and since the store's own."""
+        if stored is None:
+            return said + period <= self.now
+        if self.store_now is None or stored + period > self.store_now:
+            return False
+        return said > self.now or said + period <= self.now
 
     def _do(self, removal: Removal) -> bool:
         """Do one step; False when the log says otherwise by now."""
         version = removal.version
-        record = _record(removal.step, version, "retention", removal.reason, self.now)
+        record = _record(removal.step, version, RETENTION, removal.reason, self.now)
         if removal.step == "retire":
             return _append(self.lake, removal.name, record, lambda log: self._is_due(log, version))
         if removal.step == "abandon" and not _append(
@@ -170,7 +215,9 @@ def pin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> 
         RetentionError: it is retired.
     """
     record = _record("pin", version, by, reason, datetime.now(UTC))
-    return _append(lake, name, record, lambda log: not _visible_commit(name, version, log).pinned)
+    done = _append(lake, name, record, lambda log: not _visible_commit(name, version, log).pinned)
+    refresh_hint(lake, name)
+    return done
 
 
 def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
@@ -181,16 +228,23 @@ def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -
         RetentionError: it is retired.
     """
     record = _record("unpin", version, by, reason, datetime.now(UTC))
-    return _append(lake, name, record, lambda log: _visible_commit(name, version, log).pinned)
+    done = _append(lake, name, record, lambda log: _visible_commit(name, version, log).pinned)
+    refresh_hint(lake, name)
+    return done
 
 
 def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> None:
     """Retire a version by hand, also the latest; readers go on with the one before.
 
+    The run that made it does not publish the same again, until a person permits it.
+
     Raises:
         ObjectNotFoundError: there is no such version.
-        RetentionError: it is pinned or retired.
+        RetentionError: it is pinned or retired, or no person is named.
     """
+    if by.strip() in ("", RETENTION):
+        msg = f"the retraction is signed {by!r}: write the name of the person who decides"
+        raise RetentionError(msg)
 
     def check(log: Versions) -> bool:
         if _visible_commit(name, version, log).pinned:
@@ -200,16 +254,41 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
 
     _append(lake, name, _record("retire", version, by, reason, datetime.now(UTC)), check)
     refresh_hint(lake, name)
-    if not read_versions(lake, name).visible:
-        lake.delete(latest_key(name))
 
 
-def _visible_commit(name: str, version: str, facts: Versions) -> Commit:
-    """Return the commit of a version that readers see."""
+def permit(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
+    """Let the run that made a retracted version publish it again; False when it may already.
+
+    It is published under a new version: what was retired never comes back.
+
+    Raises:
+        ObjectNotFoundError: there is no such version.
+        RetentionError: it was not retracted.
+    """
+
+    def check(log: Versions) -> bool:
+        commit = _commit(name, version, log)
+        if not commit.retired:
+            msg = f"{name}/{version} is not retracted: there is nothing to permit"
+            raise RetentionError(msg)
+        return commit.is_retracted
+
+    done = _append(lake, name, _record("permit", version, by, reason, datetime.now(UTC)), check)
+    refresh_hint(lake, name)
+    return done
+
+
+def _commit(name: str, version: str, facts: Versions) -> Commit:
     commit = facts.of(check_version(version))
     if commit is None:
         msg = f"{name!r} has no committed version {version}; see `ganmill datasets list`"
         raise ObjectNotFoundError(msg)
+    return commit
+
+
+def _visible_commit(name: str, version: str, facts: Versions) -> Commit:
+    """Return the commit of a version that readers see."""
+    commit = _commit(name, version, facts)
     if commit.retired:
         msg = f"{name}/{version} is retired, which is final; publish it again under a new version"
         raise RetentionError(msg)
@@ -217,6 +296,13 @@ def _visible_commit(name: str, version: str, facts: Versions) -> Commit:
 
 
 def _record(kind: str, version: str, by: str, reason: str, at: datetime) -> Mapping[str, Any]:
+    by, reason = one_line(by), one_line(reason)
+    if not by or len(by) > LONGEST_BY or not reason or len(reason) > LONGEST_WHY:
+        msg = (
+            f"the log takes 1 to {LONGEST_BY} letters for who decides and 1 to {LONGEST_WHY} "
+            f"for why, not {len(by)} and {len(reason)}: sign it with a name and a reason"
+        )
+        raise RetentionError(msg)
     created = at.astimezone(UTC).isoformat(timespec="seconds")
     return {"kind": kind, "version": version, "created": created, "by": by, "reason": reason}
 

@@ -1,6 +1,6 @@
 """How many records of which classes are made: the recipe's `synthesis`, and its arithmetic."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 from fractions import Fraction
 from typing import Annotated, Literal, Self
@@ -34,11 +34,16 @@ class SynthesisConfig(BaseModel):
 
     samples: int = Field(default=10_000, title="Samples", ge=1)
     """Records of the version. `balance: fill` counts for itself and does not use it."""
-    balance: Literal["real", "equal", "fill", "fractions"] = Field(
-        default="equal", title="Class balance"
+    balance: Literal["auto", "real", "equal", "fill", "fractions"] = Field(
+        default="auto", title="Class balance"
     )
-    """real: the shares of the real training data. equal: every class the same. fill: what each
-    class lacks to the size of the largest. fractions: as `class_fractions` says."""
+    """auto: real for tables, equal for images. real: the shares of the real training data. equal:
+    every class the same. fill: what each class lacks to the size of the largest. fractions: as
+    `class_fractions` says. All but real re-weight what the verdict speaks of; the card says so."""
+    fill_counts: Literal["source", "train", "all"] = Field(default="source", title="Fill counts")
+    """With `balance: fill` only: which real records each class has already. source: all but the
+    holdout. train: those of the training split. all: the holdout too, so that the whole source and
+    the new records together are balanced."""
     class_fractions: tuple[ClassFraction, ...] = Field(default=(), title="Class fractions")
     """With `balance: fractions` only: the share of every class that is wanted; others get none."""
     given: tuple[Condition, ...] = Field(default=(), title="Given")
@@ -60,7 +65,49 @@ class SynthesisConfig(BaseModel):
                 "give class_fractions exactly when balance is fractions"
             )
             raise ValueError(msg)
+        if self.fill_counts != "source" and self.balance != "fill":
+            msg = (
+                f"fill_counts is {self.fill_counts!r} with balance {self.balance!r}, where nothing "
+                "is filled; set balance to fill, or remove fill_counts"
+            )
+            raise ValueError(msg)
         return self
+
+
+COUNTED: Mapping[str, tuple[str, ...]] = {
+    "source": ("train", "validation"),
+    "train": ("train",),
+    "all": ("train", "validation", "holdout"),
+}
+"""What `fill_counts` says → the splits whose records `balance: fill` counts."""
+
+
+def resolve(config: SynthesisConfig, modality: str, scheduled: date) -> SynthesisConfig:
+    """Return the configuration with `balance: auto` and `seed: night` replaced."""
+    return resolve_balance(resolve_seed(config, scheduled), modality)
+
+
+def resolve_balance(config: SynthesisConfig, modality: str) -> SynthesisConfig:
+    """Return the configuration with `balance: auto` replaced by what the modality does."""
+    if config.balance != "auto":
+        return config
+    balance = "equal" if MODALITIES[modality].equal_classes else "real"
+    return config.model_copy(update={"balance": balance})
+
+
+def counted_records(
+    config: SynthesisConfig, real_counts: ClassCounts, split_counts: Mapping[str, ClassCounts]
+) -> ClassCounts:
+    """Return the real records of each class that `balance: fill` counts.
+
+    Args:
+        config: says which, by `fill_counts`.
+        real_counts: of the training records; their classes are those that can be made.
+        split_counts: split → its class counts; a split that is missing counts for none.
+    """
+    splits = {"train": real_counts, **split_counts}
+    found = [dict(splits.get(name, ())) for name in COUNTED[config.fill_counts]]
+    return tuple((one, sum(counts.get(one, 0) for counts in found)) for one, _ in real_counts)
 
 
 def resolve_seed(config: SynthesisConfig, scheduled: date) -> SynthesisConfig:
@@ -71,13 +118,17 @@ def resolve_seed(config: SynthesisConfig, scheduled: date) -> SynthesisConfig:
 
 
 def plan_classes(
-    config: SynthesisConfig, real_counts: ClassCounts, label: str | None = None
+    config: SynthesisConfig,
+    real_counts: ClassCounts,
+    label: str | None = None,
+    counted: ClassCounts | None = None,
 ) -> ClassCounts:
     """Return how many records of each class are made; empty where the generator decides.
 
     It decides when it is unconditional, and when something is given and the balance is real: the
     real shares among such rows are the generator's to know. `real_counts` are of the training
-    records, by the column `label`; a condition on it leaves fewer classes.
+    records, by the column `label`; a condition on it leaves fewer classes. `counted` are the
+    records that `balance: fill` counts (`counted_records`), None for the training records.
 
     Raises:
         PlanError: the balance cannot be met with these classes.
@@ -94,7 +145,7 @@ def plan_classes(
     if config.given and config.balance == "real":
         return ()
     if config.balance == "fill":
-        return _fill(real_counts, {one for one, _ in left})
+        return _fill(real_counts if counted is None else counted, {one for one, _ in left})
     counts = apportion(_weights(config, left), config.samples)
     return tuple((one, count) for (one, _), count in zip(left, counts, strict=True))
 

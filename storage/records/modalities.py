@@ -21,6 +21,22 @@ class Words(NamedTuple):
     """What a report breaks its metrics down by: a class, a column."""
 
 
+class JudgedClass(NamedTuple):
+    """Records of a class below which the judge does not judge it."""
+
+    holdout: int = 0
+    """For the verdict."""
+    validation: int = 0
+    """For the choice of the snapshot."""
+    alone: bool = False
+    """Whether the judge compares class by class, so that a class may have more of the holdout than
+    its share of the source."""
+
+
+ANY_CLASS = JudgedClass()
+"""For a judge that asks for no number of them."""
+
+
 class FormatEntry(NamedTuple):
     """One shard format that `output.format` may name."""
 
@@ -37,6 +53,8 @@ class Modality:
     words: Words
     takes_conditions: bool = False
     """Whether `synthesis.given` may set conditions on its columns."""
+    equal_classes: bool = False
+    """Whether `synthesis.balance: auto` is equal, instead of real."""
     builder: str
     """The `Builder` that recognises its sources and prepares their records."""
     formats: Mapping[str, FormatEntry]
@@ -48,7 +66,9 @@ class Modality:
     presets: str
     """Module with `PRESETS` and `resolve`."""
     judge: str
-    """Module with `build_reference`, `evaluate`, `build_assess` and `figures`."""
+    """Module with `foresee`, `build_reference`, `evaluate`, `build_assess` and `figures`."""
+    judged_class: JudgedClass = ANY_CLASS
+    """How many records of a class the judge needs."""
     preview: str | None = None
     """Function that draws records as a PNG; None where the report's figures show them."""
 
@@ -56,6 +76,7 @@ class Modality:
 MODALITIES: dict[str, Modality] = {
     "images": Modality(
         words=Words("image", "images", "class"),
+        equal_classes=True,
         builder="storage.sources.images.build:BUILDER",
         formats={
             "parquet": FormatEntry("parquet", "storage.shards.images:PNG"),
@@ -65,6 +86,7 @@ MODALITIES: dict[str, Modality] = {
         networks="gan.images.networks",
         presets="gan.images.presets",
         judge="gan.images.judge",
+        judged_class=JudgedClass(holdout=20, validation=20, alone=True),
         preview="gan.images.judge:preview",
     ),
     "tables": Modality(
@@ -79,6 +101,7 @@ MODALITIES: dict[str, Modality] = {
         networks="gan.tables.networks",
         presets="gan.tables.presets",
         judge="gan.tables.judge",
+        judged_class=JudgedClass(holdout=10),
     ),
 }
 """Name → row, in the order in which a source is recognised: what takes any Parquet file is last."""

@@ -38,6 +38,16 @@ class ShardFormat(ABC):
             schema: the records' (with `sample_id` where there is one) and its metadata.
         """
 
+    def planned_schema(self, schema: pa.Schema, *, escape_formulas: bool) -> pa.Schema:  # noqa: ARG002
+        """Return the schema of the records with what a plan says of how they are written.
+
+        Args:
+            schema: of the records, without `sample_id`.
+            escape_formulas: whether text that a spreadsheet would compute is disarmed; for
+                formats of cells without types.
+        """
+        return schema
+
     @abstractmethod
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Return the bytes of one shard.
@@ -90,6 +100,14 @@ class ShardFormat(ABC):
             schema: as `file_schema` gave it.
         """
         return (f'pandas.read_parquet("{folder}")',)
+
+    def remarks(self, schema: pa.Schema) -> tuple[str, ...]:  # noqa: ARG002
+        """Return sentences on what a reader would not expect.
+
+        Args:
+            schema: as `file_schema` gave it.
+        """
+        return ()
 
     @abstractmethod
     def bytes_per_row(self, schema: pa.Schema) -> int:

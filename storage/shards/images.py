@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import IntegrityError
+from storage.records.schema import CLASS_NAMES, read_class_names
 from storage.shards.format import (
     IMAGE,
     ROW_GROUP_ROWS,
@@ -24,6 +25,7 @@ from storage.shards.format import (
     write_parquet,
 )
 from storage.shards.png import decode_png, encode_png
+from storage.synthetic import PNG_MARK, is_marked_metadata
 
 IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 SHAPE_KEY = "image_shape"
@@ -35,22 +37,26 @@ OTHER_COLUMNS_BYTES = 16
 
 
 class ImagesParquet(ParquetFormat):
-    """PNG files, lossless and 2 to 3 times smaller than raw; `path` is null."""
+    """PNG files, lossless and 2 to 3 times smaller than raw; `path` is null.
+
+    Where the shard says that it is synthetic, every file in it says so too.
+    """
 
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Replace the tensor by the struct."""
+        """Replace the tensor by the struct; of the metadata the names of classes stay."""
         position = schema.get_field_index(IMAGE)
-        return schema.set(position, pa.field(IMAGE, IMAGE_TYPE)).remove_metadata()
+        return _with_names_alone(schema.set(position, pa.field(IMAGE, IMAGE_TYPE)))
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Encode a few thousand images at a time into one file."""
         records = records.combine_chunks()
         schema = self.file_schema(records.schema)
         position = records.schema.get_field_index(IMAGE)
+        mark = PNG_MARK if is_marked_metadata(metadata) else b""
         images = pa.chunked_array(
-            [_structs(chunk) for chunk in _slices(records.column(IMAGE))], IMAGE_TYPE
+            [_structs(chunk, mark) for chunk in _slices(records.column(IMAGE))], IMAGE_TYPE
         )
         table = records.set_column(position, schema.field(IMAGE), images)
         shape = ",".join(str(size) for size in tensor_shape(records.schema))
@@ -83,20 +89,22 @@ class ImagesRawParquet(ParquetFormat):
     sample_ids = True
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Replace the tensor by fixed-size bytes."""
+        """Replace the tensor by fixed-size bytes; of the metadata the names of classes stay."""
         position = schema.get_field_index(IMAGE)
         raw = pa.binary(prod(tensor_shape(schema)))
-        return schema.set(position, pa.field(IMAGE, raw)).remove_metadata()
+        return _with_names_alone(schema.set(position, pa.field(IMAGE, raw)))
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Write the pixels as they lie in memory."""
         records = records.combine_chunks()
-        field = self.file_schema(records.schema).field(IMAGE)
+        schema = self.file_schema(records.schema)
+        field = schema.field(IMAGE)
         position = records.schema.get_field_index(IMAGE)
         chunks = [_as_binary(chunk, field.type) for chunk in records.column(IMAGE).chunks]
         table = records.set_column(position, field, pa.chunked_array(chunks, field.type))
         shape = ",".join(str(size) for size in tensor_shape(records.schema))
-        return write_parquet(table, {**metadata, SHAPE_KEY: shape, DTYPE_KEY: "uint8"})
+        names = {key.decode(): text.decode() for key, text in (schema.metadata or {}).items()}
+        return write_parquet(table, {**metadata, **names, SHAPE_KEY: shape, DTYPE_KEY: "uint8"})
 
     def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:  # noqa: ARG002
         """Read every page and give the pixels their shape again."""
@@ -116,6 +124,11 @@ class ImagesRawParquet(ParquetFormat):
         return int(prod(tensor_shape(schema))) + OTHER_COLUMNS_BYTES
 
 
+def _with_names_alone(schema: pa.Schema) -> pa.Schema:
+    names = (schema.metadata or {}).get(CLASS_NAMES)
+    return schema.remove_metadata() if names is None else schema.with_metadata({CLASS_NAMES: names})
+
+
 PNG = ImagesParquet()
 RAW = ImagesRawParquet()
 
@@ -128,8 +141,8 @@ def _slices(column: pa.ChunkedArray) -> list[pa.FixedShapeTensorArray]:
     ]
 
 
-def _structs(images: pa.FixedShapeTensorArray) -> pa.StructArray:
-    files = encode_png(images.to_numpy_ndarray())
+def _structs(images: pa.FixedShapeTensorArray, mark: bytes) -> pa.StructArray:
+    files = encode_png(images.to_numpy_ndarray(), mark)
     paths = pa.nulls(len(files), pa.string())
     return pa.StructArray.from_arrays([files, paths], fields=list(IMAGE_TYPE))
 
@@ -173,12 +186,16 @@ def tensor_shape(schema: pa.Schema) -> tuple[int, int, int]:
 def huggingface(schema: pa.Schema) -> dict[str, str]:
     """Return the metadata by which Hugging Face `datasets` knows `image` as an Image feature.
 
-    Empty where a column's type has no plain name there.
+    Whole numbers whose classes have names are a ClassLabel. Empty where a column's type has no
+    plain name there.
     """
     features: dict[str, Any] = {}
+    names = read_class_names(schema)
     for field in schema:
         if field.name == IMAGE:
             features[IMAGE] = {"_type": "Image"}
+        elif field.name in names and pa.types.is_integer(field.type):
+            features[field.name] = {"_type": "ClassLabel", "names": list(names[field.name])}
         elif _is_plain(field.type):
             features[field.name] = {"_type": "Value", "dtype": str(field.type)}
         else:

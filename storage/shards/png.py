@@ -37,8 +37,12 @@ END_CHUNK = struct.pack(">I4sI", 0, b"IEND", isal_zlib.crc32(b"IEND"))
 DATA_CRC = isal_zlib.crc32(b"IDAT")
 
 
-def encode_png(images_NHWC: Pixels) -> pa.BinaryArray:
+def encode_png(images_NHWC: Pixels, mark: bytes = b"") -> pa.BinaryArray:
     """Encode every image of a batch.
+
+    Args:
+        images_NHWC: of 1, 3 or 4 channels.
+        mark: a chunk that every file carries behind its header, such as `PNG_MARK`.
 
     Returns:
         N PNG files. Every image carries the same one of the filters none, sub and up: the one
@@ -51,7 +55,7 @@ def encode_png(images_NHWC: Pixels) -> pa.BinaryArray:
     if channels not in COLOUR_TYPES:
         msg = f"PNG takes 1, 3 or 4 channels of uint8, not {channels}; convert the images"
         raise ValueError(msg)
-    head = SIGNATURE + _header(width, height, COLOUR_TYPES[channels])
+    head = SIGNATURE + _header(width, height, COLOUR_TYPES[channels]) + mark
     filter_type = _best_filter(images_NHWC)
     per_chunk = max(1, CHUNK_BYTES // images_NHWC[0].size) if count else 1
     parts: list[bytes] = []

@@ -7,6 +7,7 @@ null words, date formats, encoding and header. What it would say of itself stand
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from storage.errors import IntegrityError
 from storage.shards.format import ParquetFormat, ShardFormat
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
-from storage.sources.tables.dialect import KEY, Dialect, dialect_of
+from storage.sources.tables.dialect import KEY, Dialect, dialect_of, with_dialect
 from storage.sources.tables.text_columns import records_of, stored_schema, stored_table
 
 _STRING_BYTES = 3
@@ -76,6 +77,12 @@ class TablesCsv(ShardFormat):
         dialect = (schema.metadata or {}).get(KEY)
         return schema.with_metadata(None if dialect is None else {KEY: dialect})
 
+    def planned_schema(self, schema: pa.Schema, *, escape_formulas: bool) -> pa.Schema:
+        """Return it with the dialect that escapes formulas, where that is wanted."""
+        if not escape_formulas:
+            return schema
+        return with_dialect(schema, replace(dialect_of(schema), escape_formulas=True))
+
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:  # noqa: ARG002
         """Write header and rows."""
         return write_rows(records.combine_chunks(), dialect_of(records.schema))
@@ -107,6 +114,12 @@ class TablesCsv(ShardFormat):
             f"names = {names}",
             f'pandas.concat(pandas.read_csv("{folder}" + name{arguments}) for name in names)',
         )
+
+    def remarks(self, schema: pa.Schema) -> tuple[str, ...]:
+        """Say that formulas are escaped, where they are."""
+        if not dialect_of(schema).escape_formulas:
+            return ()
+        return ("An apostrophe stands before every text that a spreadsheet would compute",)
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
         """Guess from the types."""

@@ -4,6 +4,7 @@ What every source and every builder offers, whatever the records are, and the ch
 them share: enough records, enough of every class.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,13 @@ from storage.digests import digest_json
 from storage.errors import SourceError
 from storage.records.durable import sync_file
 from storage.records.modalities import MODALITIES, load_code
+from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
+from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS, TRAIN
+from storage.sources.split_classes import ClassNeeds
 from storage.sources.survey import Survey, label_by_name
 
 
@@ -59,6 +63,30 @@ class Source(ABC):
     """A name in `storage.records.modalities.MODALITIES`."""
     ignored_files: int = 0
     """Files beside those that hold records; known from the listing."""
+    left_out: Mapping[str, int] = {}
+    """The same, by suffix or by what they are."""
+    reads_settings: frozenset[str] = frozenset()
+    """Which it knows of the settings of `source` that only some sources know."""
+
+    def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:  # noqa: ARG002 - children's
+        """Return settings for what the source shows and the recipe does not use, such as a split.
+
+        Only names are looked at, and what lies beside the records.
+        """
+        return ()
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Columns that folders of the form `name=value` say."""
+        return ()
+
+    listing_notes: tuple[str, ...] = ()
+    """Sentences on how the files were found."""
+
+    @property
+    def announcement(self) -> str | None:
+        """What a person should know before a large source is read; None: nothing."""
+        return None
 
     @cached_property
     @abstractmethod
@@ -101,12 +129,36 @@ class FileSource(Source):
     def __init__(self, found: SourceFiles) -> None:
         self.uri = found.uri
         self.ignored_files = found.ignored
+        self.left_out = found.left_out
+        self.listing_notes = found.notes
         self._found = found
+
+    @cached_property
+    def _paths(self) -> PathColumns:
+        """The columns that the paths of the files say."""
+        return PathColumns(self.uri, [info.key for info in self._found.files])
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Columns that folders of the form `name=value` say."""
+        return self._paths.names
+
+    def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:
+        """Propose the split that the paths of the files say, where the recipe names none."""
+        split = config.split
+        if split.column is not None or split.holdout_uri is not None:
+            return ()
+        proposal = split_by_path([info.key for info in self._found.files])
+        return self._split_column() if proposal is None else (proposal,)
+
+    def _split_column(self) -> tuple[Proposal, ...]:
+        """Propose a column that is called like a split, where its values name splits."""
+        return ()
 
     @cached_property
     def digest(self) -> str:
         """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._found.store, self._found.files)
+        return digest_files(self._found.store, self._found.read)
 
     def verify_unchanged(self) -> None:
         """Check that every file still has the size and tag of the listing."""
@@ -125,7 +177,7 @@ class FileSource(Source):
 
 
 class ParquetSource(FileSource):
-    """The rows of one or more Parquet files with equal columns."""
+    """The rows of one or more Parquet files with equal columns, and what their paths say."""
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:  # noqa: ARG002 - children's
         super().__init__(files.found)
@@ -137,10 +189,13 @@ class ParquetSource(FileSource):
         return self._described("parquet", self._files.rows, self._known_columns())
 
     def column_type(self, name: str) -> pa.DataType:
-        """Return the type of the column in the first file."""
-        if name not in self._known_columns():
+        """Return the type of the column in the first file, or of what the paths say."""
+        if name in self._files.schema.names:
+            return self._files.schema.field(name).type
+        type_ = self._paths.type(name)
+        if type_ is None:
             raise missing_column(self.uri, name, self._known_columns())
-        return self._files.schema.field(name).type
+        return type_
 
     def check(self, config: SourceConfig) -> None:
         """Check that the label is there."""
@@ -149,7 +204,14 @@ class ParquetSource(FileSource):
 
     def _known_columns(self) -> list[str]:
         """Return the columns that can be a label or decide the split."""
-        return list(self._files.schema.names)
+        names = self._files.schema.names
+        return [*names, *(name for name in self._paths.names if name not in names)]
+
+
+def advice(proposal: Proposal) -> str:
+    """Return a sentence on a setting that the recipe could make use of."""
+    value = json.dumps(proposal.value, ensure_ascii=False)
+    return f"Consider {proposal.setting}: {value}, as {proposal.why}."
 
 
 def missing_column(
@@ -400,6 +462,17 @@ def check_classes(
                 "train; divide them among the splits or exclude them."
             )
             raise SourceError(msg)
+
+
+def class_needs(modality: str, *, train: int = 1) -> ClassNeeds:
+    """Return how many records of a class each split should hold, as the judge counts them."""
+    judged = MODALITIES[modality].judged_class
+    return ClassNeeds(
+        train=train,
+        validation=judged.validation,
+        holdout=judged.holdout,
+        in_proportion=not judged.alone,
+    )
 
 
 def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: int) -> None:

@@ -9,8 +9,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from storage.masking import NO_LOGIN, check_no_secret
 from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, Constraint, Kind
+from storage.sources.paths import path_selector
 from storage.sources.split import SplitConfig
 
 
@@ -66,7 +68,6 @@ MIN_SIDE_PX: Final = 8
 MAX_SIDE_PX: Final = 128
 
 _RESIZE = re.compile(r"(\d+)(?:x(\d+))?")
-_DEPTH = re.compile(r"depth:(-?[1-9]\d*)")
 
 
 class SourceConfig(BaseModel):
@@ -74,7 +75,7 @@ class SourceConfig(BaseModel):
 
     model_config = FROZEN
 
-    uri: str = Field(min_length=1, title="URI")
+    uri: str = Field(min_length=1, title="URI", json_schema_extra={"pattern": NO_LOGIN})
     """`example:digits`, a folder, a file, a glob, or `s3://bucket/prefix` (also with a glob)."""
     storage: str | None = Field(default=None, title="Storage profile")
     """A named storage profile (endpoint, CA, role, key) for this source; null = environment."""
@@ -93,6 +94,19 @@ class SourceConfig(BaseModel):
     """Image folders: which part of the relative path is the class. `depth:1` is the first folder
     below the source, `depth:-1` (the default) the folder that holds the image; anything else is a
     regular expression with one group, searched in the relative path."""
+    labels: str | None = Field(default=None, title="Label file")
+    """Image folders: a file beside the images that says the classes, as its path below the source
+    (or a glob of several, such as `*/metadata.csv`): JSON (`{"labels": [[path, class], …]}`,
+    `{path: class}`, a list of entries), JSON lines, CSV or TSV. `label` then names one of its
+    columns, and so may `split.column` and `split.group_by`."""
+    image: str | None = Field(default=None, title="Image column")
+    """Parquet of images: the column that is read; null = `image`, or the most likely one."""
+    frames: Literal["first", "all"] = Field(default="first", title="Frames")
+    """Of image files with several pages or frames: the first, or each as a record of its own, those
+    of one file on one side of the split."""
+    bits: int | None = Field(default=None, ge=8, le=16, title="Bits")
+    """Grey images of more than 8 bits: how many their values use, such as 12; null = the next of
+    8, 10, 12, 14 and 16 above the largest value of all images."""
     include: tuple[str, ...] = Field(default=(), title="Include")
     """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
     one without to the file name."""
@@ -112,10 +126,18 @@ class SourceConfig(BaseModel):
     sums: Literal["found", "named"] = Field(default="found", title="Sums")
     """Tables: `found` also makes a column from two others when it is their sum in every one of a
     thousand rows or more; `named` leaves that to `constraints`."""
+    allow_synthetic: bool = Field(default=False, title="Allow synthetic data")
+    """Also read files that are marked as made by a generator; by default they are refused, as a
+    generator of generated data imitates an imitation."""
     confidential: bool = Field(default=True, title="Confidential")
     """When false, reports may show real records beside generated ones."""
     split: SplitConfig = Field(default=SplitConfig(), title="Split")
     """How the records are divided into train, validation and holdout."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri_without_login(cls, value: str) -> str:
+        return check_no_secret(value, "source.uri")
 
     @field_validator("modality")
     @classmethod
@@ -199,32 +221,3 @@ def parse_resize(value: str) -> tuple[int, int]:
         raise ValueError(message)
     height, width = match.groups()
     return int(height), int(width or height)
-
-
-def path_selector(value: str) -> int | re.Pattern[str]:
-    """Parse `depth:N` to N, anything else to a regular expression with one group.
-
-    Raises:
-        ValueError: `depth:` without a number other than 0, a broken expression, or not one group.
-    """
-    depth = _DEPTH.fullmatch(value)
-    if depth is not None:
-        return int(depth.group(1))
-    if value.startswith("depth:"):
-        message = (
-            f"{value!r} names no folder; write depth:1 for the first folder below the source "
-            "or depth:-1 for the one that holds the file"
-        )
-        raise ValueError(message)
-    try:
-        pattern = re.compile(value)
-    except re.error as error:
-        message = f"{value!r} is no regular expression ({error}); correct it or write depth:1"
-        raise ValueError(message) from error
-    if pattern.groups != 1:
-        message = (
-            f"{value!r} has {pattern.groups} groups where exactly one (…) must mark the value; "
-            "use (?:…) for the others"
-        )
-        raise ValueError(message)
-    return pattern

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Final
@@ -37,8 +37,20 @@ class FileKind:
     """Of files that are read where the recipe names them, not where they just lie in the folder."""
     companions: frozenset[str] = frozenset()
     """Names of kinds that lie beside these files to describe them and are then left out."""
+    takes_labels: bool = False
+    """Whether a file of `source.labels` may say what they are of."""
+    unread: frozenset[str] = frozenset()
+    """Suffixes of files that are of this kind and that nothing here decodes: they count as records
+    that cannot be read."""
 
 
+HEIF_SUFFIXES: Final = frozenset({".heic", ".heif", ".hif"})
+"""What many phones write; read through pillow-heif."""
+CAMERA_RAW_SUFFIXES: Final = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw"}
+    | {".orf", ".pef", ".raf", ".rw2", ".sr2", ".srf", ".srw", ".x3f"}
+)
+"""What the sensors of cameras saw, before it is a picture."""
 PACKED: Final = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
 """Suffixes of packed texts; a zip holds one file."""
 
@@ -54,10 +66,13 @@ OTHER_TABLES: Final = frozenset({"JSON Lines", "Arrow", "ORC", "Excel"})
 IMAGE_FILES: Final = FileKind(
     name="image",
     suffixes=frozenset(
-        {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
-        | {".tif", ".tiff", ".webp"}
+        {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+        | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
+        | HEIF_SUFFIXES
     ),
     companions=frozenset({"CSV"}) | OTHER_TABLES,
+    takes_labels=True,
+    unread=CAMERA_RAW_SUFFIXES | frozenset({".jxl"}),
 )
 PARQUET_FILES: Final = FileKind(
     name="Parquet", suffixes=frozenset({".parquet", ".pq"}), companions=OTHER_TABLES
@@ -124,10 +139,28 @@ class SourceFiles:
     """Rooted at the folder of the source; the keys are the relative paths."""
     files: tuple[ObjectInfo, ...]
     """Never empty."""
-    ignored: int
-    """Files below the source that were not chosen."""
     kind: FileKind
     """What they are, by their names."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Files below the source that were not chosen, counted by suffix or by what they are."""
+    beside: tuple[ObjectInfo, ...] = ()
+    """Those of them that may describe the others: neither hidden nor excluded."""
+    described_by: tuple[ObjectInfo, ...] = ()
+    """The files of `source.labels`: none of `files`, and read like them."""
+    sidecars: tuple[ObjectInfo, ...] = ()
+    """Documents below the source that may say that files are synthetic."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the files were found."""
+
+    @property
+    def read(self) -> tuple[ObjectInfo, ...]:
+        """All that decides the records."""
+        return (*self.files, *self.described_by)
+
+    @property
+    def ignored(self) -> int:
+        """Files below the source that were not chosen."""
+        return sum(self.left_out.values())
 
     @property
     def remote(self) -> bool:
@@ -164,7 +197,7 @@ def verify_files(found: SourceFiles) -> None:
     """
     few = len(found.files) <= _FEW_FILES
     now = {} if few else {info.key: info for info in found.store.list()}
-    for info in found.files:
+    for info in found.read:
         if (found.store.stat(info.key) if few else now.get(info.key)) != info:
             raise changed(found.uri, info.key)
 
@@ -193,6 +226,8 @@ class Footer:
 
     rows: int
     schema: pa.Schema
+    metadata: Mapping[bytes, bytes]
+    """The file's own key-value metadata."""
 
 
 class ParquetFiles:
@@ -261,4 +296,8 @@ class ParquetFiles:
 
     def _footer(self, key: str) -> Footer:
         with self.reading(key) as file:
-            return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)
+            return Footer(
+                rows=file.metadata.num_rows,
+                schema=file.schema_arrow,
+                metadata=file.metadata.metadata or {},
+            )

@@ -5,24 +5,38 @@ folders, `[ab]` and `[!ab]` match one character.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import SourceError
 from storage.records.modalities import MODALITIES
+from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.files import CONVERSIONS, FILE_KINDS, PACKED, FileKind, SourceFiles
+from storage.sources.synthetic import check_files, is_sidecar
 from storage.stores.interface import ObjectInfo, ObjectStore
+from storage.stores.local import leaving_links
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
 
 EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
+READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits"})
+"""Settings that only some sources know."""
+
 _WILDCARD: Final = re.compile(r"[*?\[]")
+_COMMON_SUFFIX: Final = re.compile(r"(\.[a-z0-9]{1,5}){1,2}")
+_OF_SYSTEMS: Final = frozenset(
+    {"__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "recycler", "lost+found"}
+    | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+    | {"__pycache__", "@tmp", "#snapshot", "@sharebin"}
+)
+"""Files and folders of macOS, Windows and network disks: thumbnails, metadata, waste."""
 
 
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
@@ -43,8 +57,22 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
             f"{config.modality!r}; set it to auto or name another source."
         )
         raise SourceError(msg)
+    _check_used(config, source)
     source.check(config)
     return source
+
+
+def _check_used(config: SourceConfig, source: Source) -> None:
+    """Check that this source reads what the recipe sets of what only some sources read."""
+    fields = type(config).model_fields
+    for name in sorted(READ_BY_SOME - source.reads_settings):
+        value = getattr(config, name)
+        if value != fields[name].default:
+            msg = (
+                f"source.{name} {value!r} has no effect on the source {config.uri!r} of "
+                f"{source.modality} ({type(source).__name__}); remove it."
+            )
+            raise SourceError(msg)
 
 
 def _open_example(uri: str) -> Source:
@@ -62,14 +90,17 @@ def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
     local = _local_path(config.uri)
     if convert is not None and not (local is not None and local.is_dir()):
         raise SourceError(_convert(config.uri, config.uri, convert))
+    profile = profile or load_profile(config.storage)
     builders = {name: load_builder(name) for name in MODALITIES}
     candidates = {name: one for name, one in builders.items() if config.modality in ("auto", name)}
     found = find_files(
         config,
-        profile or load_profile(config.storage),
+        profile,
         known=_kinds(builders.values()),
         wanted=_kinds(candidates.values()),
     )
+    if not config.allow_synthetic:
+        check_files(found, profile)
     for builder in candidates.values():
         source = builder.open(config, found) if found.kind in builder.files else None
         if source is not None:
@@ -109,28 +140,99 @@ def find_files(
     matched = compile_glob(glob).fullmatch if glob else bool
     included = any_of(config.include) if config.include else bool
     excluded = any_of(config.exclude)
+    describes = any_of((config.labels,) if config.labels else ())
     by_kind: dict[FileKind, list[ObjectInfo]] = {}
+    beside: list[ObjectInfo] = []
     for info in sorted(listed, key=lambda info: info.key):
-        kind = _kind(info.key, config, wanted)
-        chosen = matched(info.key) and included(info.key) and not excluded(info.key)
-        if kind is not None and chosen and not is_hidden(info.key):
+        if is_hidden(info.key) or excluded(info.key):
+            continue
+        kind = None if describes(info.key) else _kind(info.key, config, wanted)
+        if kind is not None and matched(info.key) and included(info.key):
             by_kind.setdefault(kind, []).append(info)
+        else:
+            beside.append(info)
     if not by_kind:
         raise SourceError(_nothing(config, listed, wanted))
     described = {name for kind in by_kind for name in kind.companions}
-    left = sorted(
+    kinds = sorted(
         (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
     )
-    if len(left) > 1:
-        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in left[:2])
+    if len(kinds) > 1:
+        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in kinds[:2])
         msg = (
             f"The source {config.uri!r} holds both {one} files ({first!r}) and {other} files "
             f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
         )
+        raise SourceError(msg, proposals=(_most_common(by_kind),))
+    kind, files = kinds[0], by_kind[kinds[0]]
+    beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
+    reads_labels = config.labels is not None and kind.takes_labels
+    described_by = _label_files(config, store, beside) if reads_labels else ()
+    chosen = {info.key for info in (*files, *described_by)}
+    left = [info.key for info in listed if info.key not in chosen]
+    left_out = Counter(_left_out_as(key, _kind(key, config, (kind,))) for key in left)
+    return SourceFiles(
+        uri=config.uri,
+        store=store,
+        files=tuple(files),
+        kind=kind,
+        left_out=dict(left_out.most_common()),
+        beside=tuple(sorted(beside, key=lambda info: info.key)),
+        described_by=described_by,
+        sidecars=tuple(info for info in listed if is_sidecar(info.key)),
+        notes=outside_links(store, files),
+    )
+
+
+def _label_files(
+    config: SourceConfig, store: ObjectStore, beside: Sequence[ObjectInfo]
+) -> tuple[ObjectInfo, ...]:
+    """Return the files of `source.labels`, a path below the source or a glob of such paths."""
+    wanted = compile_glob((config.labels or "").removeprefix("./"))
+    found = [info for info in beside if wanted.fullmatch(info.key)]
+    if not found and not _WILDCARD.search(config.labels or ""):
+        info = store.stat(config.labels or "")
+        found = [] if info is None else [info]
+    if not found:
+        there = ", ".join(repr(one.key) for one in beside[:3]) or "no other file"
+        msg = (
+            f"There is no label file {config.labels!r} in the source {config.uri!r}, which holds "
+            f"{there} beside the records; correct source.labels, a path below the source."
+        )
         raise SourceError(msg)
-    kind, files = left[0], by_kind[left[0]]
-    ignored = len(listed) - len(files)
-    return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
+    return tuple(found)
+
+
+def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:
+    """Return the globs that choose the kind with the most files."""
+    kind, files = max(by_kind.items(), key=lambda item: len(item[1]))
+    globs = sorted({f"*{Path(info.key).suffix}" for info in files})
+    why = f"{len(files):,} {kind.name} files, among files of other kinds"
+    return Proposal(setting="source.include", value=globs, why=why)
+
+
+def _left_out_as(key: str, kind: FileKind | None) -> str:
+    """Return under what a file that is not read is counted: its suffix, if it is a common one."""
+    if is_hidden(key):
+        return "hidden or of a system"
+    suffix = _suffix(key)
+    shown = suffix if _COMMON_SUFFIX.fullmatch(suffix) else "other"
+    return shown if kind is None else f"{shown} outside the globs"
+
+
+def outside_links(store: ObjectStore, files: Sequence[ObjectInfo]) -> tuple[str, ...]:
+    """Return a note on the files that links bring in from outside of a folder of this machine."""
+    if "://" in store.uri:
+        return ()
+    found = leaving_links(Path(store.uri), [info.key for info in files])
+    if not found:
+        return ()
+    key, target = found[0]
+    many = f"{len(found):,} files are" if len(found) > 1 else "1 file is"
+    return (
+        f"{many} reached through links that lead out of {store.uri!r}, the first of them "
+        f"{key!r}, which is {target!r}",
+    )
 
 
 def _list(
@@ -145,7 +247,8 @@ def _list(
             raise SourceError(msg)
         store = open_store(folder, profile, read_only=True)
         return store, list(store.list(literal_prefix(glob))), glob
-    suffixes = {suffix for kind in known for suffix in kind.suffixes | kind.named_suffixes}
+    named = (kind.suffixes | kind.named_suffixes | kind.unread for kind in known)
+    suffixes = frozenset().union(*named)
     if _suffix(uri) in suffixes and not (local and local.is_dir()):
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
@@ -175,7 +278,7 @@ def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKin
     suffix = _suffix(key)
     texts = (config.uri, *config.include)
     for kind in wanted:
-        if suffix in kind.suffixes:
+        if suffix in kind.suffixes | kind.unread:
             return kind
         if suffix in kind.named_suffixes and any(_suffix(x) in kind.named_suffixes for x in texts):
             return kind
@@ -256,8 +359,8 @@ def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
 
 
 def is_hidden(path: str) -> bool:
-    """Say whether a file or a folder of the path is hidden (`.name`) or an archive's own."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+    """Say whether a file or a folder of the path is hidden (`.name`) or a system's own."""
+    return any(part.startswith(".") or part.lower() in _OF_SYSTEMS for part in path.split("/"))
 
 
 def _translate(token: str) -> str:

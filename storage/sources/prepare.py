@@ -1,5 +1,7 @@
 """From a source to split, memory-mapped records, built once and reused."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +13,7 @@ from storage.sources.builder import (
     PrepareJob,
     Progress,
     Source,
+    advice,
     check_classes,
     load_builder,
 )
@@ -32,6 +35,7 @@ def prepare(
     min_group: int,
     profile: StorageProfile | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Prepared:
     """Read and split a source into `folder`, or reuse what an earlier call left there.
 
@@ -41,6 +45,7 @@ def prepare(
         min_group: the smallest class that may be published (`privacy.min_group`).
         profile: credentials of the source; None = those that `config.storage` names.
         progress: called with how far the reading is.
+        say: called with what a person should know before a large source is read.
 
     Raises:
         SourceError: the source is missing, empty or unfit.
@@ -53,6 +58,9 @@ def prepare(
     builder, digest = load_builder(modality), job.digest
 
     def build(entry: Path) -> None:
+        for text in (source.announcement for source in sources):
+            if text and say is not None:
+                say(text)
         built = builder.build(job, entry)
         for source in sources:
             source.verify_unchanged()
@@ -61,7 +69,34 @@ def prepare(
     name = _entry_name(job, builder, digest)
     prepared = obtain(folder, name, load=load_prepared, build=build)
     check_classes(config, prepared.class_counts, min_group, modality)
-    return replace(prepared, ignored_files=job.ignored_files)
+    listing = (note for source in sources for note in source.listing_notes)
+    notes = (*listing, *prepared.notes, *_notes_on_files(job))
+    return replace(prepared, ignored_files=job.ignored_files, notes=notes)
+
+
+def _notes_on_files(job: PrepareJob) -> list[str]:
+    """Return what lies in the source and is not used: evidence, and files of other kinds."""
+    source = job.sources[0]
+    notes = [
+        advice(one)
+        for one in source.evidence(job.config)
+        if one.value != _said(job.config, one.setting)
+    ]
+    left_out = Counter[str]()
+    for each in job.sources:
+        left_out.update(each.left_out)
+    if left_out:
+        shown = ", ".join(f"{count:,} {what}" for what, count in left_out.most_common())
+        notes.append(f"Files that are left out: {shown}.")
+    return notes
+
+
+def _said(config: SourceConfig, setting: str) -> Any:
+    """Return what the recipe's `source` says of a setting, such as `source.split.column`."""
+    value: Any = config
+    for name in setting.split(".")[1:]:
+        value = getattr(value, name)
+    return value
 
 
 def _open_sources(config: SourceConfig, profile: StorageProfile | None) -> tuple[Source, ...]:
@@ -87,6 +122,7 @@ def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
         **builder.libraries(),
         "records": builder.settings(config, job.min_group),
         "split": config.split.model_dump(mode="json"),
+        **({"allow_synthetic": True} if config.allow_synthetic else {}),
     }
     slot = digest_json([config.uri, settings])[:8]
     return f"{slot}-{digest_json([digest, settings])[:32]}"

@@ -4,7 +4,8 @@ A record's split depends on its content alone. With `digest = blake2b(SALT + con
 digest / 2**128` in [0, 1): holdout below h, validation below h + v, else train. Content is the
 decoded pixels and their shape, or the values of a row, never the label, so that equal records fall
 into one split and a record keeps its split for ever, whatever the order, the seed, the recipe or
-new data.
+new data. Only a class that this would leave too few records to be judged has fractions h and v of
+its own (`storage.sources.split_classes`), which the rule then names.
 
 The content of a row is one text that says its values and nothing of how they are stored: equal
 values give equal texts whatever their type, unit or scale, such as 1.50 as a decimal and 1.5 as a
@@ -34,8 +35,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from storage.masking import NO_LOGIN, check_no_secret
 from storage.records.schema import FROZEN
 
 SALT: Final = b"ganmill-split/1\0"
@@ -52,13 +54,17 @@ SPLITS: Final = (TRAIN, VALIDATION, HOLDOUT)
 SPLIT_VALUES: Final = {
     "train": 0,
     "training": 0,
+    "tr": 0,
     "validation": 1,
     "valid": 1,
     "val": 1,
     "dev": 1,
     "holdout": 2,
     "hold-out": 2,
+    "heldout": 2,
     "test": 2,
+    "testing": 2,
+    "eval": 2,
 }
 """What a column of the user's own split may say (any case) → the number of its split."""
 
@@ -76,15 +82,23 @@ class SplitConfig(BaseModel):
     holdout: float = Field(default=0.2, gt=0, lt=1, title="Holdout fraction")
     """Fraction of the records that only the final evaluation sees."""
     column: str | None = Field(default=None, title="Split column")
-    """A column that already says train, validation or holdout (also: val, dev, test). For image
-    folders `depth:N` or a regular expression with one group on the relative path. A column that
-    never says validation gets its validation records by hash from train."""
+    """A column that already says train, validation or holdout (also: val, dev, test, eval), or a
+    part of the files' paths: `depth:1` for the first folder, `path:split` for such a word in any
+    folder or file name, a regular expression with one group. Validation or holdout that it never
+    says are taken by hash from train."""
     group_by: str | None = Field(default=None, title="Group by")
-    """A column whose equal values stay on one side, such as a person; `depth:N` or a regular
-    expression with one group for image folders."""
-    holdout_uri: str | None = Field(default=None, title="Holdout URI")
+    """A column whose equal values stay on one side, such as a person; or a part of the files'
+    paths: `depth:N` or a regular expression with one group."""
+    holdout_uri: str | None = Field(
+        default=None, title="Holdout URI", json_schema_extra={"pattern": NO_LOGIN}
+    )
     """A source of its own for the holdout, read like `source.uri` (profile, label, globs);
     validation then comes by hash from `source.uri`."""
+
+    @field_validator("holdout_uri")
+    @classmethod
+    def _holdout_without_login(cls, value: str | None) -> str | None:
+        return value if value is None else check_no_secret(value, "split.holdout_uri")
 
     @model_validator(mode="after")
     def _consistent(self) -> "SplitConfig":
@@ -122,7 +136,13 @@ def split_rule(config: SplitConfig, *, by_occurrence: bool = False) -> dict[str,
     }
 
 
-def assign(digests: NDArray[np.uint8], *, validation: float, holdout: float) -> NDArray[np.uint8]:
+Fraction = float | NDArray[np.float64]
+"""One for all records, or one for each: (N,)."""
+
+
+def assign(
+    digests: NDArray[np.uint8], *, validation: Fraction, holdout: Fraction
+) -> NDArray[np.uint8]:
     """Return the split of every record, `splits_N`: 0 train, 1 validation, 2 holdout.
 
     The digests (N, 16) are of the content or of the group. `validation` and `holdout` are

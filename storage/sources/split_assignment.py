@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.sources.split import (
     HOLDOUT,
     SPLIT_VALUES,
@@ -28,6 +29,7 @@ from storage.sources.split import (
     value_digests,
     with_occurrence,
 )
+from storage.sources.split_classes import Classes, Fractions, own_fractions, spread
 
 LEFT_OUT: Final = 255
 """The number of a record that is in no split."""
@@ -50,6 +52,8 @@ class SplitInputs:
     """The column of `split.column` or `split.group_by`, for the records that are not held out."""
     held_out: NDArray[np.bool_]
     """(N,), whether the record came from `split.holdout_uri`."""
+    classes: Classes | None = None
+    """Of the N records; None where the label has no classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,8 @@ def assign_splits(
             f"Only {distinct} of {len(inputs.digests)} records are distinct, so the split is by "
             "occurrence and equal records are in several splits."
         )
-    splits_N = _split_numbers(config, inputs, by_occurrence=by_occurrence, notes=notes)
+    own = dict[int, Fractions]()
+    splits_N = _split_numbers(config, inputs, by_occurrence=by_occurrence, notes=notes, own=own)
     if refuse_leaks and (config.column is not None or config.holdout_uri is not None):
         _check_leaks(config, inputs.final_digests, splits_N)
     marked = leaks(inputs.final_digests, splits_N)
@@ -95,34 +100,75 @@ def assign_splits(
             splits_N[marked] = LEFT_OUT
     _check_filled(config, splits_N)
     rule = split_rule(config, by_occurrence=by_occurrence)
+    if config.column is not None and not _says_holdout(config.column, inputs):
+        rule["holdout"] = config.holdout
+    if own and inputs.classes is not None:
+        rule["classes"] = [
+            [inputs.classes.values[code], *fractions] for code, fractions in own.items()
+        ]
     return SplitAssignment(splits_N=splits_N, rule=rule, notes=tuple(notes))
 
 
 def _split_numbers(
-    config: SplitConfig, inputs: SplitInputs, *, by_occurrence: bool, notes: list[str]
+    config: SplitConfig,
+    inputs: SplitInputs,
+    *,
+    by_occurrence: bool,
+    notes: list[str],
+    own: dict[int, Fractions],
 ) -> NDArray[np.uint8]:
+    """Return the split of every record; classes with fractions of their own go into `own`."""
     keys = with_occurrence(inputs.digests) if by_occurrence else inputs.digests
     if config.column is not None:
-        return _from_column(config, inputs, keys, notes)
-    separate = config.holdout_uri is not None
-    own = ~inputs.held_out
+        return _from_column(config, inputs, keys, notes, own)
+    separate, mine = config.holdout_uri is not None, ~inputs.held_out
+    base = Fractions(config.validation, 0.0 if separate else config.holdout)
+    splits_N = np.full(len(mine), _HOLDOUT, np.uint8)
     if config.group_by is None:
-        keys = keys[own]
+        classes = None if inputs.classes is None else inputs.classes.take(mine)
+        splits_N[mine] = _by_hash(keys[mine], classes, base, notes, own)
     else:
         values, codes = _values(config.group_by, inputs)
-        keys = value_digests(values)[codes]
-    splits_N = np.full(len(own), _HOLDOUT, np.uint8)
-    splits_N[own] = assign(
-        keys, validation=config.validation, holdout=0.0 if separate else config.holdout
-    )
+        groups = value_digests(values)[codes]
+        splits_N[mine] = assign(groups, validation=base.validation, holdout=base.holdout)
     return splits_N
 
 
+def _by_hash(
+    keys: NDArray[np.uint8],
+    classes: Classes | None,
+    base: Fractions,
+    notes: list[str],
+    own: dict[int, Fractions],
+) -> NDArray[np.uint8]:
+    """Divide records by their hash; a class that it would starve has fractions of its own."""
+    if classes is None:
+        return assign(keys, validation=base.validation, holdout=base.holdout)
+    own |= own_fractions(keys, classes, base)
+    if not own:
+        return assign(keys, validation=base.validation, holdout=base.holdout)
+    named = (
+        f"{classes.values[code]!r} (validation {each.validation:g}, holdout {each.holdout:g})"
+        for code, each in own.items()
+    )
+    notes.append(
+        f"By the fractions {base.validation:g} and {base.holdout:g} the hash would leave too few "
+        "records of some classes in a split, so these are divided by fractions of their own: "
+        f"{', '.join(named)}."
+    )
+    each = spread(keys, classes, own, base)
+    return assign(keys, validation=each.validation, holdout=each.holdout)
+
+
 def _from_column(
-    config: SplitConfig, inputs: SplitInputs, keys: NDArray[np.uint8], notes: list[str]
+    config: SplitConfig,
+    inputs: SplitInputs,
+    keys: NDArray[np.uint8],
+    notes: list[str],
+    own: dict[int, Fractions],
 ) -> NDArray[np.uint8]:
     name = config.column or ""
-    values, codes = _values(name, inputs)
+    values, codes = _values(name, inputs, _divided_by_hash(config, "it has gaps"))
     unknown = [value for value in values if value.strip().lower() not in SPLIT_VALUES]
     if unknown:
         shown = ", ".join(repr(value) for value in unknown[:_SHOWN_VALUES])
@@ -130,26 +176,37 @@ def _from_column(
             f"The split column {name!r} says {shown}, which names no split; "
             "its values may be train, validation and holdout (or val, dev, test)."
         )
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=_divided_by_hash(config, "it names no splits"))
     by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
     splits_N = by_code[codes]
-    if not (splits_N == _VALIDATION).any():
+    lacking = [one for one in (VALIDATION, HOLDOUT) if SPLITS.index(one) not in splits_N]
+    if len(lacking) == 1:
+        fractions = {VALIDATION: 0.0, HOLDOUT: 0.0, lacking[0]: getattr(config, lacking[0])}
         train = np.flatnonzero(splits_N == _TRAIN)
-        splits_N[train] = assign(keys[train], validation=config.validation, holdout=0.0)
+        classes = None if inputs.classes is None else inputs.classes.take(train)
+        base = Fractions(**fractions)
+        splits_N[train] = _by_hash(keys[train], classes, base, notes, own)
         notes.append(
-            f"The split column {name!r} never says validation, so {config.validation:.0%} of its "
-            "training records are taken for it by their hash."
+            f"The split column {name!r} never says {lacking[0]}, so {fractions[lacking[0]]:.0%} of "
+            "its training records are taken for it by their hash."
         )
     return splits_N
 
 
-def _values(name: str, inputs: SplitInputs) -> tuple[list[str], NDArray[np.int64]]:
+def _says_holdout(name: str, inputs: SplitInputs) -> bool:
+    values, _ = _values(name, inputs)
+    return any(SPLITS[SPLIT_VALUES[value.strip().lower()]] == HOLDOUT for value in values)
+
+
+def _values(
+    name: str, inputs: SplitInputs, proposals: tuple[Proposal, ...] = ()
+) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct values as text and the index of each record's value."""
     column = inputs.deciding
     if column is None or column.null_count:
         missing = 0 if column is None else column.null_count
         msg = f"The column {name!r} decides the split but is empty in {missing} records; fill it."
-        raise SourceError(msg)
+        raise SourceError(msg, proposals=proposals)
     encoded = pc.dictionary_encode(column)
     values = [str(value) for value in encoded.dictionary.to_pylist()]
     return values, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -177,7 +234,15 @@ def _check_leaks(
         f"{natural:.1%} have an equal among themselves; remove these rows from the holdout, or "
         f"leave out {remedy} to divide by content."
     )
-    raise SourceError(msg)
+    raise SourceError(msg, proposals=_divided_by_hash(config, "it leaks the holdout"))
+
+
+def _divided_by_hash(config: SplitConfig, why: str) -> tuple[Proposal, ...]:
+    """Return the setting that divides by content instead of by the user's own column."""
+    if config.column is None:
+        return ()
+    what = f"the split that {config.column!r} says does not serve: {why}"
+    return (Proposal(setting="source.split.column", value=None, why=what),)
 
 
 def _leak_note(count: int, *, kept: bool) -> str:
@@ -206,4 +271,4 @@ def _check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
             elif config.holdout_uri is not None and name == HOLDOUT:
                 remedy = "check split.holdout_uri"
             msg = f"The {name} split is empty (of {len(splits_N)} records {counts}); {remedy}."
-            raise SourceError(msg)
+            raise SourceError(msg, proposals=_divided_by_hash(config, f"{name} would be empty"))

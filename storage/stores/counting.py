@@ -1,6 +1,7 @@
 """A store that counts the bytes written through it, for the cost of a run."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import BinaryIO
 
 from storage.stores.interface import ObjectInfo, ObjectStore
@@ -52,6 +53,10 @@ class CountingStore(ObjectStore):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, sorted by key."""
         return self.inner.list(prefix)
+
+    def now(self) -> datetime | None:
+        """Return the time by the store's clock."""
+        return self.inner.now()
 
     def delete(self, key: str) -> None:
         """Delete the object; nothing happens when there is none."""

@@ -5,11 +5,14 @@ contract suite: a local folder, S3, and memory for tests.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO, TypeVar
 
-from storage.errors import LakeError, ObjectNotFoundError, WriteConflictError
+from storage.errors import IntegrityError, LakeError, ObjectNotFoundError, WriteConflictError
+
+T = TypeVar("T")
 
 STAGING = ".staging"
 """The folder of a local lake that holds what is not yet an object; no key may name it."""
@@ -23,6 +26,8 @@ class ObjectInfo:
     size_bytes: int
     etag: str | None = None
     """The store's own content tag (S3), or None where there is none (local, memory)."""
+    stored_at: datetime | None = field(default=None, compare=False)
+    """When it was put, UTC, by the clock of the store; None where the store does not say."""
 
 
 class ObjectStore(ABC):
@@ -90,15 +95,73 @@ class ObjectStore(ABC):
     def delete(self, key: str) -> None:
         """Delete the object; nothing happens when there is none."""
 
+    def now(self) -> datetime | None:
+        """Return the time, UTC, by the clock that stamps `stored_at`; None where it is unknown."""
+        return None
 
-def check_key(key: str) -> str:
+
+def read_checked(store: ObjectStore, key: str, check: Callable[[bytes], T]) -> T:
+    """Return `check(data)` of an object, which is read once more when the check refuses it.
+
+    A bit that flips on the way is not taken for damage of what is stored.
+
+    Raises:
+        ObjectNotFoundError: there is no such object.
+        IntegrityError: what `check` raises on the second reading too.
+    """
+    try:
+        return check(store.get(key))
+    except IntegrityError:
+        return check(store.get(key))
+
+
+def put_or_agree(store: ObjectStore, key: str, data: bytes) -> bytes:
+    """Put once and return what is now under `key`, read until two readings of it agree.
+
+    For objects whose digest goes into another one: a bit that flips on the way must not.
+
+    Raises:
+        IntegrityError: three readings are three different ones.
+    """
+    stored = store.put_or_adopt(key, data)
+    return data if stored == data else read_agreed(store, key, stored)
+
+
+def read_agreed(store: ObjectStore, key: str, *before: bytes) -> bytes:
+    """Return an object whose digest nothing names, read until two readings of it agree.
+
+    Args:
+        store: that holds it.
+        key: of the object.
+        before: readings that were taken already.
+
+    Raises:
+        ObjectNotFoundError: there is no such object.
+        IntegrityError: three readings are three different ones.
+    """
+    readings = list(before)
+    for _ in range(3):
+        data = store.get(key)
+        if data in readings:
+            return data
+        readings.append(data)
+    msg = f"{store.uri}/{key} reads differently every time; check the disk and the network"
+    raise IntegrityError(msg)
+
+
+def check_key(key: str, *, foreign: bool = False) -> str:
     """Return `key` unchanged when it names an object below the root of a store.
+
+    Args:
+        key: relative to the root.
+        foreign: of an object that others put: it may have empty parts, as `a//b` has.
 
     Raises:
         LakeError: the key is empty, absolute, leaves the root or names the staging folder.
     """
     parts = key.split("/")
-    if "\0" in key or any(part in ("", ".", "..", STAGING) for part in parts):
+    refused = (".", "..", STAGING) if foreign and parts[-1] else ("", ".", "..", STAGING)
+    if "\0" in key or any(part in refused for part in parts):
         msg = (
             f"The object key {key!r} is not a plain relative path; use names separated by single "
             f"slashes, none of them '.', '..' or '{STAGING}'."

@@ -2,14 +2,18 @@
 
 A new object is written to `.staging/<uuid>` and synced, then linked to its name: link(2) fails when
 the name exists, so exactly one of several writers creates it, and nobody ever sees half an object.
+A staged file is locked as long as its writer lives: however wrong a clock is, a sweep removes only
+what nobody is writing.
 """
 
 import errno
+import fcntl
 import os
-import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -20,11 +24,12 @@ from storage.errors import (
     NotWritableError,
     ObjectNotFoundError,
 )
-from storage.records.durable import FULL, REFUSED, sync_folder, write_file
+from storage.records.durable import FULL, REFUSED, sync_folder
 from storage.stores.interface import STAGING, ObjectInfo, ObjectStore, check_key
 
 STALE_STAGED_S = 86_400.0
-"""A staged file this old belongs to a process that was killed; the next writer removes it."""
+"""A staged file this old, by the clock of the file system, that no living process has locked,
+belongs to one that was killed; the next writer removes it."""
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 _NO_LINKS = frozenset({errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EPERM})
@@ -55,8 +60,11 @@ class LocalStore(ObjectStore):
     def put_once(self, key: str, data: bytes) -> bool:
         """Create the object if nothing is there: stage, sync, link, sync the folder, unstage."""
         target = self._path(key)
-        with self._writing(key), self._staged(data) as staged:
-            return self._link(staged, target)
+        with self._writing(key):
+            if target.is_file():  # nothing is written where nothing is to be created
+                return False
+            with self._staged(data) as staged:
+                return self._link(staged, target)
 
     def replace(self, key: str, data: bytes) -> None:
         """Put the object whatever was there: stage, sync, rename, sync the folder."""
@@ -84,7 +92,7 @@ class LocalStore(ObjectStore):
         if folder:
             check_key(folder)
         with self._reading(prefix):
-            for key, path in _walk(self._root / folder, folder, ()):
+            for key, path in _walk(self._root / folder, folder, (), Counter()):
                 if key.startswith(prefix):
                     with suppress(FileNotFoundError):
                         yield _info(key, path)
@@ -104,6 +112,16 @@ class LocalStore(ObjectStore):
                         break
                     folder.rmdir()
 
+    def now(self) -> datetime | None:
+        """Return the time by the file system's clock, which is another machine's on a network."""
+        if not self._root.is_dir():
+            return None
+        try:
+            with self._staged(b"") as staged:
+                return _stamp(staged.stat())
+        except OSError:
+            return None
+
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
@@ -111,13 +129,17 @@ class LocalStore(ObjectStore):
     def _staged(self, data: bytes) -> Iterator[Path]:
         staging = self._root / STAGING
         _make_folder(staging)
-        if not self._swept:
-            _sweep(staging)
-            self._swept = True
         staged = staging / uuid.uuid4().hex
         try:
-            write_file(staged, data)
-            yield staged
+            with staged.open("xb") as file:
+                _try_lock(file.fileno())
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                if not self._swept:
+                    _sweep(staging, now_s=staged.stat().st_mtime)
+                    self._swept = True
+                yield staged
         finally:
             staged.unlink(missing_ok=True)
 
@@ -185,10 +207,24 @@ class LocalStore(ObjectStore):
 
 
 def _info(key: str, path: Path) -> ObjectInfo:
-    return ObjectInfo(key=key, size_bytes=path.stat().st_size)
+    status = path.stat()
+    return ObjectInfo(key=key, size_bytes=status.st_size, stored_at=_stamp(status))
 
 
-def _walk(folder: Path, key: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, Path]]:
+def _stamp(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+MOST_WAYS = 1000
+"""How often one folder is listed in one listing; links that lead around it reach it again."""
+
+
+def _walk(
+    folder: Path,
+    key: str,
+    above: tuple[tuple[int, int], ...],
+    ways: Counter[tuple[int, int]],
+) -> Iterator[tuple[str, Path]]:
     """Yield (key, path) of every file below `folder`, by key, except through links to `above`."""
     try:
         status = folder.stat()
@@ -199,12 +235,41 @@ def _walk(folder: Path, key: str, above: tuple[tuple[int, int], ...]) -> Iterato
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         return
+    ways[identity] += 1
+    if ways[identity] > MOST_WAYS:
+        msg = (
+            f"The folder {folder} is reached in more than {MOST_WAYS:,} ways by links that lead "
+            "around it; remove the links."
+        )
+        raise LakeError(msg)
     for name, is_folder, is_file in sorted(entries, key=lambda e: e[0] + "/" * e[1]):
         child = f"{key}/{name}" if key else name
         if is_folder and name != STAGING:
-            yield from _walk(folder / name, child, (*above, identity))
+            yield from _walk(folder / name, child, (*above, identity), ways)
         elif is_file:
             yield child, folder / name
+
+
+def leaving_links(root: Path, keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (key, where it really is) of the files below `root` that links bring from elsewhere.
+
+    Args:
+        root: a folder.
+        keys: relative paths of files below it.
+    """
+    inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - ends with a slash
+    folders: dict[str, str] = {}
+    found = []
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        if folder not in folders:
+            folders[folder] = os.path.realpath(root / folder)
+        target = f"{folders[folder]}/{name}"
+        if os.path.islink(target):  # noqa: PTH114 - a text, for a hundred thousand files
+            target = os.path.realpath(target)
+        if not target.startswith(inside):
+            found.append((key, target))
+    return found
 
 
 def _make_folder(folder: Path) -> None:
@@ -221,10 +286,28 @@ def _make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def _sweep(staging: Path) -> None:
-    """Remove what killed processes left behind."""
-    newest = time.time() - STALE_STAGED_S  # noqa: TID251 - compared with the file system's stamps
+def _sweep(staging: Path, now_s: float) -> None:
+    """Remove what killed processes left behind; `now_s` is by the clock that stamps the files."""
     with suppress(OSError), os.scandir(staging) as scan:
         for entry in scan:
-            if entry.stat().st_mtime < newest:
+            if entry.stat().st_mtime < now_s - STALE_STAGED_S and not _is_locked(Path(entry.path)):
                 Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not _try_lock(file.fileno())
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed; False when another process has locked it.
+
+    True also on a file system without locks, where age alone decides.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,10 +1,12 @@
 """From an URI to the store that serves it."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import NotWritableError, SchemeError, SettingsError
+from storage.masking import check_no_secret
 from storage.stores.interface import ObjectStore
 from storage.stores.local import LocalStore
 from storage.stores.retry import RetryingStore, RetryPolicy
@@ -29,16 +31,21 @@ def open_store(
 
     Raises:
         SchemeError: the URI has another scheme.
-        SettingsError: the URI is empty or names no bucket.
+        SettingsError: the URI is empty, names no bucket, or holds a login or a token.
     """
     profile = profile or StorageProfile()
     policy = RetryPolicy(deadline_s=profile.retry_deadline_s)
     kind = ReadOnlyStore if read_only else RetryingStore
-    return kind(_bare_store(uri, profile), policy)
+    return kind(_bare_store(uri, profile, foreign=read_only), policy)
 
 
-def _bare_store(uri: str, profile: StorageProfile) -> ObjectStore:
+def _bare_store(uri: str, profile: StorageProfile, *, foreign: bool) -> ObjectStore:
     scheme = _SCHEME.match(uri)
+    try:
+        check_no_secret(uri, "The URI")
+    except ValueError as error:
+        msg = f"{error}."
+        raise SettingsError(msg) from None
     if scheme is None:
         return LocalStore(_folder(uri, uri))
     if scheme[1].lower() == "file":
@@ -55,7 +62,7 @@ def _bare_store(uri: str, profile: StorageProfile) -> ObjectStore:
         raise SettingsError(msg)
     from storage.stores.s3 import S3Store  # half a second that local lakes need not spend
 
-    return S3Store(bucket, prefix.strip("/"), profile)
+    return S3Store(bucket, prefix.strip("/"), profile, foreign=foreign)
 
 
 def _folder(uri: str, path: str) -> Path:
@@ -85,6 +92,10 @@ class ReadOnlyStore(RetryingStore):
     def delete(self, key: str) -> None:
         """Refuse."""
         raise self._refusal(key)
+
+    def now(self) -> datetime | None:
+        """Return None: some stores learn the time from a file that they write."""
+        return None
 
     def _refusal(self, key: str) -> NotWritableError:
         return NotWritableError(

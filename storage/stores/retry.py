@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, TypeVar, cast
 
 from storage.errors import DeadlineError, RetryableError
@@ -132,6 +133,10 @@ class RetryingStore(ObjectStore):
     def delete(self, key: str) -> None:
         """Delete the object; nothing happens when there is none."""
         self._retry("delete", key, lambda: self.inner.delete(key))
+
+    def now(self) -> datetime | None:
+        """Return the time by the store's clock."""
+        return self._retry("ask the time of", "", self.inner.now)
 
     def _retry(self, verb: str, key: str, call: Callable[[], T]) -> T:
         return with_retries(call, what=f"{verb} {self.uri}/{key}", policy=self._policy)

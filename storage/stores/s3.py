@@ -8,8 +8,11 @@ answers is translated by one table to `storage.errors`.
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import aiohttp
@@ -32,6 +35,7 @@ from storage.errors import (
     UnreachableError,
     WriteConflictError,
 )
+from storage.masking import masked
 from storage.stores.interface import ObjectInfo, ObjectStore, check_key
 from storage.stores.readers import RangeReader
 from storage.stores.settings import StorageProfile
@@ -54,25 +58,32 @@ _FAULTS = (
 
 
 class S3Store(ObjectStore):
-    """The objects of one bucket below one prefix. May be sent to a spawned process."""
+    """The objects of one bucket below one prefix. May be sent to a spawned process.
 
-    def __init__(self, bucket: str, prefix: str, profile: StorageProfile) -> None:
+    A `foreign` one is for reading what others put, whose keys may have empty parts (`a//b`).
+    """
+
+    def __init__(
+        self, bucket: str, prefix: str, profile: StorageProfile, *, foreign: bool = False
+    ) -> None:
         self.uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._bucket = bucket
         self._prefix = prefix
         self._profile = profile
+        self._foreign = foreign
         self._lock = threading.Lock()
         self._connection: s3fs.S3FileSystem | None = None
         self._bucket_was_seen = False
 
-    def __reduce__(self) -> tuple[type["S3Store"], tuple[str, str, StorageProfile]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, str, StorageProfile]]:
         """Send the address, not the connection."""
-        return (S3Store, (self._bucket, self._prefix, self._profile))
+        kind = partial(S3Store, foreign=True) if self._foreign else S3Store
+        return (kind, (self._bucket, self._prefix, self._profile))
 
     def get(self, key: str) -> bytes:
         """Return the whole object."""
         with self._translated("get", key):
-            return bytes(self._fs().cat_file(f"{self._bucket}/{self._full(key)}"))
+            return bytes(self._fs().cat_file(self._path(key)))
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading: each read is one request for exactly its bytes."""
@@ -80,7 +91,7 @@ class S3Store(ObjectStore):
         if info is None:
             msg = f"There is no object {self.uri}/{key}; check the name or list the lake."
             raise ObjectNotFoundError(msg)
-        path = f"{self._bucket}/{self._full(key)}"
+        path = self._path(key)
 
         def fetch(start: int, stop: int) -> bytes:
             with self._translated("read", key):
@@ -113,7 +124,7 @@ class S3Store(ObjectStore):
                 raise translate(error, self._what("stat", key)) from error
             self._check_bucket()
             return None
-        return _info(key, head["ContentLength"], head.get("ETag"))
+        return _info(key, head, size="ContentLength")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, sorted by key, page by page."""
@@ -124,7 +135,7 @@ class S3Store(ObjectStore):
                 page = self._fs().call_s3("list_objects_v2", **arguments)
             for item in page.get("Contents", ()):
                 if not item["Key"].endswith("/"):  # the marker of a folder that some consoles write
-                    yield _info(item["Key"][len(root) :], item["Size"], item.get("ETag"))
+                    yield _info(item["Key"][len(root) :], item, size="Size")
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
@@ -134,6 +145,19 @@ class S3Store(ObjectStore):
         full = self._full(key)
         with self._translated("delete", key):
             self._fs().call_s3("delete_object", Bucket=self._bucket, Key=full)
+
+    def now(self) -> datetime | None:
+        """Return the time that the service stamps its answers with."""
+        root = f"{self._prefix}/" if self._prefix else ""
+        with self._translated("list", ""):
+            page = self._fs().call_s3(
+                "list_objects_v2", Bucket=self._bucket, Prefix=root, MaxKeys=1
+            )
+        stamp = page["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+        try:
+            return parsedate_to_datetime(stamp).astimezone(UTC)
+        except ValueError:
+            return None
 
     def _put(self, key: str, data: bytes, *, mode: str) -> None:
         if len(data) > LARGEST_OBJECT_BYTES:
@@ -164,8 +188,12 @@ class S3Store(ObjectStore):
             raise translate(error, f"see the bucket of {self.uri}") from error
         self._bucket_was_seen = True
 
+    def _path(self, key: str) -> str:
+        """Return what s3fs calls an object that is to be read."""
+        return f"{self._bucket}/{self._full(key)}"
+
     def _full(self, key: str) -> str:
-        check_key(key)
+        check_key(key, foreign=self._foreign)
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _what(self, verb: str, key: str) -> str:
@@ -185,8 +213,14 @@ class S3Store(ObjectStore):
             return self._connection
 
 
-def _info(key: str, size_bytes: int, etag: str | None) -> ObjectInfo:
-    return ObjectInfo(key=key, size_bytes=size_bytes, etag=etag.strip('"') if etag else None)
+def _info(key: str, answer: Mapping[str, Any], *, size: str) -> ObjectInfo:
+    etag = answer.get("ETag")
+    return ObjectInfo(
+        key=key,
+        size_bytes=answer[size],
+        etag=etag.strip('"') if etag else None,
+        stored_at=answer.get("LastModified"),
+    )
 
 
 def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
@@ -195,6 +229,8 @@ def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": profile.kms_key_id}
     fs = s3fs.S3FileSystem(
         endpoint_url=profile.endpoint_url,
+        anon=profile.anonymous,
+        requester_pays=profile.requester_pays,
         key=profile.key,
         secret=profile.secret and profile.secret.get_secret_value(),
         token=profile.token and profile.token.get_secret_value(),
@@ -311,10 +347,10 @@ def translate(error: BaseException, what: str) -> StorageError:
         return _sentence(AccessDeniedError, what, f"no usable credentials ({error})")
     if isinstance(error, _SETTINGS):
         msg = f"Cannot {what}: {error}; correct the storage profile or the URI."
-        return SettingsError(msg)
+        return SettingsError(masked(msg))
     if isinstance(error, boto.SSLError) and "CERTIFICATE" in str(error).upper():
         msg = f"Cannot {what}: the server's certificate is not trusted ({error}); set ca_bundle."
-        return LakeError(msg)
+        return LakeError(masked(msg))
     if isinstance(error, PermissionError):
         return _sentence(AccessDeniedError, what, str(error))
     return _sentence(
@@ -336,4 +372,4 @@ def _answered(response: dict[str, Any], what: str) -> LakeError:
 
 def _sentence(kind: type[LakeError], what: str, reason: str) -> LakeError:
     remedy = _REMEDIES.get(kind, "see the documentation of the store")
-    return kind(f"Cannot {what}: {reason}; {remedy}.")
+    return kind(masked(f"Cannot {what}: {reason}; {remedy}."))

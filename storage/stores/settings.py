@@ -8,11 +8,21 @@ S3 is reached as every AWS tool does it: `AWS_*` variables, `~/.aws`, instance r
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as UnreadableError
 
 from storage.errors import SettingsError
+from storage.masking import check_no_secret
 
 
 class StorageProfile(BaseModel):
@@ -44,6 +54,25 @@ class StorageProfile(BaseModel):
     """Longest wait for the next bytes of an answer, in seconds."""
     retry_deadline_s: float = Field(default=60.0, ge=0, le=86400)
     """How long a passing fault is retried before the operation fails, in seconds."""
+    anonymous: bool = False
+    """Send requests without a signature, for a public bucket; key and role are not looked for."""
+    requester_pays: bool = False
+    """Agree to pay for reading, as the owner of the bucket demands it."""
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _no_login(cls, value: str | None) -> str | None:
+        return value if value is None else check_no_secret(value, "endpoint_url")
+
+    @model_validator(mode="after")
+    def _anonymous_or_known(self) -> "StorageProfile":
+        if self.anonymous and (self.key or self.secret or self.token or self.aws_profile):
+            message = "anonymous goes with no key, secret, token or aws_profile; leave one out"
+            raise ValueError(message)
+        if self.anonymous and self.requester_pays:
+            message = "who pays must sign: set requester_pays without anonymous"
+            raise ValueError(message)
+        return self
 
 
 class Settings(BaseSettings):
@@ -71,10 +100,10 @@ class Settings(BaseSettings):
     """How many trainings may hold a lease of that limit at once."""
     gpu_lease_s: int = Field(default=120, ge=60, le=86400)
     """How long the lease of a training that no longer renews it is kept, in seconds."""
-    heartbeat_s: int = Field(default=30, ge=30, le=3600)
+    heartbeat_s: int = Field(default=30, ge=1, le=3600)
     """How often a run sends a heartbeat, in seconds; three missed in a row make it crashed."""
     reschedules: int = Field(default=2, ge=0, le=20)
-    """How often a crashed run is started again by itself."""
+    """How often a crashed run is started again by itself; after one more crash it is Failed."""
 
 
 def load_settings() -> Settings:

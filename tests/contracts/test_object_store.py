@@ -286,3 +286,15 @@ def race_in_processes(address, processes: int, threads: int) -> dict[str, bool]:
         assert racer.returncode == 0
         won |= json.loads(answer)
     return won
+
+
+def test_what_is_stored_is_stamped_by_the_clock_that_the_store_tells(store):
+    """Memory keeps no time; the others tell one that is not before the stamp."""
+    store.put_once("a", b"1")
+    listed, stated, now = next(store.list()), store.stat("a"), store.now()
+    if stated.stored_at is None:
+        assert (listed.stored_at, now) == (None, None)
+        return
+    assert listed.stored_at == stated.stored_at
+    assert abs((now - stated.stored_at).total_seconds()) < 600
+    assert [info.key for info in store.list()] == ["a"], "asking leaves nothing behind"

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from flows.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments" / "docker"
@@ -150,10 +153,10 @@ def test_the_command_and_its_health_check_exist(last_stage):
     entry = only(last_stage, "ENTRYPOINT").values
     copied = {one.paths()[-1] for one in last_stage if one.word == "COPY"}
     assert f"/usr/local/bin/{entry[0]}" in copied
-    pins = (ROOT / "constraints.txt").read_text()
     command = only(last_stage, "CMD").values
-    assert command[0] == "prefect"
-    assert re.search(r"^prefect==", pins, re.MULTILINE)
+    assert command[:2] == ["ganmill", "worker"]
+    assert "ganmill" in PROJECT["scripts"]
+    get_command(app).commands["worker"].make_context("worker", command[2:])
     assert "--with-healthcheck" in command
     health = only(last_stage, "HEALTHCHECK").text
     test = json.loads(health[health.index("[") :])

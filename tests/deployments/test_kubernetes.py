@@ -14,6 +14,9 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.utilities.templating import find_placeholders
 from prefect.workers.base import BaseJobConfiguration
+from typer.main import get_command
+
+from flows.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments" / "kubernetes"
@@ -162,6 +165,9 @@ def test_the_manifests_are_listed_and_fit_together():
     assert listed["namespace"] == VARIABLES["properties"]["namespace"]["default"]
     accounts = of_kind("ServiceAccount")
     worker = of_kind("Deployment")["ganmill-worker"]["spec"]["template"]["spec"]
+    command = worker["containers"][0]["args"]
+    assert command[:2] == ["ganmill", "worker"]
+    get_command(app).commands["worker"].make_context("worker", command[2:])
     assert worker["serviceAccountName"] in accounts
     assert VARIABLES["properties"]["service_account_name"]["default"] in accounts
     (binding,) = of_kind("RoleBinding").values()

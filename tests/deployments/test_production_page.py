@@ -78,9 +78,13 @@ def test_a_team_creates_below_its_prefix_and_overwrites_nothing(key):
         assert not is_allowed("s3:GetObject", f"{other}/{key}")
 
 
-def test_only_the_hint_is_replaced():
-    assert is_allowed("s3:PutObject", f"vision/{HINT}", conditional=False)
-    assert not is_allowed("s3:PutObject", f"speech/{HINT}", conditional=False)
+def test_only_the_hints_are_replaced():
+    for hint in (HINT, layout.log_seen_key("digits")):
+        assert is_allowed("s3:PutObject", f"vision/{hint}", conditional=False)
+        assert not is_allowed("s3:PutObject", f"speech/{hint}", conditional=False)
+    card = layout.dataset_readme_key("digits")
+    assert is_allowed("s3:PutObject", f"vision/{card}")
+    assert not is_allowed("s3:PutObject", f"vision/{card}", conditional=False)
 
 
 def test_a_team_lists_the_bucket_and_deletes_checkpoints_only():

@@ -2,6 +2,9 @@
 
 import stat
 
+import pytest
+import yaml
+
 from flows.cockpit.local import Cockpit
 
 
@@ -26,15 +29,22 @@ def test_brought_up_twice_it_finds_what_is_there(up):
     assert "GPU limit" not in again.out
 
 
-def test_it_brings_a_gpu_limit_and_automations(up):
+def test_it_brings_a_gpu_limit_and_retires_the_automations_of_earlier_releases(up):
     limit = up.client.get("/v2/concurrency_limits/ganmill-gpu").raise_for_status().json()
     assert (limit["limit"], limit["active"]) == (1, True)
-    known = up.client.post("/automations/filter", json={}).raise_for_status().json()
-    names = {one["name"] for one in known if one["enabled"]}
-    assert {
-        "ganmill: a run without heartbeats is crashed",
-        "ganmill: a crashed run starts again",
-    } <= names
+    old = {
+        "name": "ganmill: a run without heartbeats is crashed",
+        "trigger": {"type": "event", "posture": "Reactive", "expect": ["x"], "threshold": 1},
+        "actions": [{"type": "do-nothing"}],
+    }
+    for one in (old, old | {"name": "ganmill: a night, by Ana"}):
+        up.client.post("/automations/", json=one).raise_for_status()
+    again = up.place.run(*up.words)
+    assert "removed the automation 'ganmill: a run without heartbeats is crashed'" in again.out
+    kept = up.client.post("/automations/filter", json={}).raise_for_status().json()
+    names = {one["name"] for one in kept}
+    assert old["name"] not in names
+    assert "ganmill: a night, by Ana" in names
 
 
 def test_a_run_asked_for_by_the_form_is_done_by_the_worker(up):
@@ -65,6 +75,45 @@ def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe
     path = up.place.folder / "paused.yaml"
     path.write_text(path.read_text().replace("samples: 600", "samples: 700"))
     assert "paused: `recipe.synthesis.samples`" in up.place.run(*words, "--check").out
+
+
+@pytest.mark.full
+def test_one_wrong_recipe_is_left_out_and_keeps_what_it_had(up, small_recipe):
+    mixed = up.place.folder / "mixed"
+    mixed.mkdir()
+    for name in ("first", "last"):
+        recipe = small_recipe | {"name": name, "schedule": {"cron": "0 4 * * *"}}
+        (mixed / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
+    words = ("deploy", "--recipes", "mixed")
+    assert up.place.run(*words).code == 0
+    before = up.deployment("first")
+
+    wrong = (mixed / "first.yaml").read_text().replace("synthesis:", "sinthesis:")
+    (mixed / "first.yaml").write_text(wrong)
+    changed = (mixed / "last.yaml").read_text().replace("samples: 600", "samples: 700")
+    (mixed / "last.yaml").write_text(changed)
+    sentence = "mixed/first.yaml: the key `sinthesis` is unknown; did you mean `synthesis`?"
+    done = up.place.run(*words)
+    assert done.code == 2, done.err
+    (said,) = (line for line in done.out.splitlines() if line.startswith("Left out"))
+    assert sentence in said
+    assert "what was deployed of it before stays" in said
+    assert "Traceback" not in done.out + done.err
+    after = up.deployment("first")
+    assert after["parameters"] == before["parameters"]
+    assert [one["active"] for one in after["schedules"]] == [True]
+    assert up.deployment("last")["parameters"]["recipe"]["synthesis"]["samples"] == 700
+
+    checked = up.place.run(*words, "--check")
+    assert checked.code == 1
+    assert sentence in checked.out
+    assert "first: is deployed and has no recipe here" not in checked.out
+    again = up.place.run("up", "--recipes", "mixed", *up.words[3:])
+    assert again.code == 0, again.err
+    assert sentence in again.out
+    assert up.place.run("deploy", "--recipes", "mixed/first.yaml").code == 2
+    assert up.place.run(*words, "--write", "one.yaml").code == 2
+    assert not (up.place.folder / "one.yaml").exists()
 
 
 def test_an_open_address_gets_a_login_that_only_the_owner_reads(tmp_path):

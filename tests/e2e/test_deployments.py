@@ -46,7 +46,7 @@ def test_other_samples_by_the_short_form_make_a_version_and_train_nothing(up):
     assert short["parameters"] == {
         "recipe": "stripes",
         "samples": 600,
-        "balance": "equal",
+        "balance": "auto",
         "synthesis_seed": 0,
         "budget_samples": 12_000,
         "budget_s": None,

@@ -1,8 +1,12 @@
 """The commands that read a lake, and what they say when it was tampered with."""
 
 import json
+import shutil
 
 import pytest
+
+from flows.cli.app import execute
+from storage.stores.open import open_store
 
 
 def test_datasets_list_and_show_need_neither_torch_nor_prefect(finished):
@@ -74,18 +78,36 @@ def test_verify_names_a_corrupted_shard(copy):
     assert "train-00002-of-00006.parquet" in plain.out
 
 
-@pytest.mark.parametrize("file", ["generator.safetensors", "codec.json"])
-def test_a_tampered_snapshot_is_refused(copy, file):
-    weights = next((copy.lake / "generators" / "stripes").glob(f"2*/{file}"))
-    weights.chmod(0o644)
-    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
-    import shutil
+@pytest.mark.parametrize(
+    "file", ["generator.safetensors", pytest.param("codec.json", marks=pytest.mark.full)]
+)
+def test_a_tampered_snapshot_is_trained_again(copy, finished, file):
+    stored = spoilt(copy, file)
+    before = finished.place.folder / stored.relative_to(copy.folder)
+    healed = copy.run("run", "stripes.yaml", "--json", "--set", "synthesis.seed=9")
+    assert healed.code == 0, healed.err
+    assert "is damaged and set aside" in healed.err
+    assert healed.json["generator"] == finished.done.json["generator"]
+    assert stored.read_bytes() == before.read_bytes()
 
-    shutil.rmtree(copy.folder / ".ganmill" / "generators")
-    refused = copy.run("run", "stripes.yaml", "--set", "synthesis.seed=9")
+
+@pytest.mark.full
+def test_what_trains_nothing_says_what_heals_a_tampered_snapshot(copy):
+    stored = spoilt(copy, "codec.json")
+    refused = copy.run("synthesize", "stripes.yaml", "--json", "--set", "synthesis.seed=9")
     assert refused.code == 5
-    assert file in refused.err
+    assert stored.name in refused.err
+    assert "run the whole job, which trains it again" in refused.err
     assert "Traceback" not in refused.err
+
+
+def spoilt(place, file):
+    """Change a file of the generator in the lake, and forget the copy of this machine."""
+    stored = next((place.lake / "generators" / "stripes").glob(f"2*/{file}"))
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"!")
+    shutil.rmtree(place.folder / ".ganmill" / "generators")
+    return stored
 
 
 def test_what_is_not_there_is_said(finished):
@@ -100,3 +122,20 @@ def test_the_log_of_promotions_holds_one_record(finished):
     folder = finished.place.lake / "generators" / "stripes" / "_promotions"
     records = [json.loads(path.read_text()) for path in folder.iterdir()]
     assert [record["kind"] for record in records] == ["promote"]
+
+
+def test_a_run_with_nothing_to_do_and_listings_need_no_write(finished, monkeypatch, capsys):
+    """The lake is on a disk, or under a role, that lets nobody write."""
+
+    def read_only(uri, profile=None, **_):
+        return open_store(uri, profile, read_only=True)
+
+    monkeypatch.chdir(finished.place.folder)
+    monkeypatch.setattr("flows.job.open_store", read_only)
+    assert execute(["run", "stripes.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "present"
+    for words in (["status"], ["datasets", "list"], ["datasets", "verify", "stripes"], ["gc"]):
+        assert execute(words) == 0
+    capsys.readouterr()
+    assert execute(["run", "stripes.yaml", "--set", "synthesis.seed=5"]) == 5
+    assert "was opened for reading only" in capsys.readouterr().err

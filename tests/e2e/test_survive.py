@@ -3,8 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -21,19 +19,11 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from flows.cockpit.local import Cockpit, start_server, start_worker, stop
 from flows.prefect_defaults import ENVIRONMENT_DEFAULTS
 
-ENSURE = "from flows.cockpit.automations import ensure_automations as e; print(*e(), sep='\\n')"
 LONG_S = 400
 """Three heartbeats, a start, and a busy machine."""
 
 
 wait = partial(patience.wait, limit_s=LONG_S)
-
-
-def ensure(api):
-    """Make the automations in a process of its own, and return what it said."""
-    words, environment = [sys.executable, "-c", ENSURE], os.environ | {"PREFECT_API_URL": api}
-    done = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def long_recipe(small_recipe, name, **changes):
@@ -121,7 +111,6 @@ def test_a_cancelled_training_keeps_its_checkpoint_and_run_again_continues(up, s
 
 
 def test_a_killed_run_starts_again_by_itself_and_publishes_the_same(up, small_recipe, tmp_path):
-    ensure(str(up.client.base_url).rstrip("/"))
     recipe = long_recipe(small_recipe, "killed", seed=1)
     deployment, before = up.deploy(recipe), local_checkpoints(up)
     run = up.ask(deployment)
@@ -301,12 +290,3 @@ def test_a_lake_that_comes_back_is_waited_for(pieces, small_recipe):
     stop(pieces.worker)
     again.stop()
     assert last["state_type"] == "COMPLETED", last["state"]["message"]
-
-
-def test_the_automations_are_made_once(up):
-    api = str(up.client.base_url).rstrip("/")
-    ensure(api)
-    assert not ensure(api)
-    found = up.client.post("/automations/filter", json={}).json()
-    ours = [one for one in found if one["name"].startswith("ganmill: a ")]
-    assert len(ours) == 3

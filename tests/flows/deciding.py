@@ -7,7 +7,7 @@ from flows.decision import promote as promote_stage
 from flows.job import Assessed, Judged, now
 from gan.gate import GateConfig, Judgement
 from gan.images.judge import METRICS
-from gan.report import Evaluation, Measured, Metric, Reason, Report
+from gan.report import Evaluation, Fact, Measured, Metric, Reason, Report
 from storage.digests import canonical_json, sha256_hex
 from storage.lake.layout import snapshot_key
 from storage.lake.promotions import PromotionDraft, standing
@@ -18,13 +18,22 @@ from storage.stores.retry import RetryingStore, RetryPolicy
 OLD, NEW = "20260101T000000Z-aaaaaaaa", "20260102T000000Z-bbbbbbbb"
 
 
-def judged(version: str, verdict: str = "pass", coverage: float = 0.9, split: str = "s") -> Judged:
+def judged(
+    version: str,
+    verdict: str = "pass",
+    coverage: float = 0.9,
+    split: str = "s",
+    broken: tuple[str, ...] = (),
+) -> Judged:
+    """Return a generator with its verdict; `broken` names facts that do not hold."""
     metric = Metric(
         name="coverage", scope="random", value=coverage, low=coverage, high=coverage, n=100
     )
     evaluation = Evaluation(
         measured=(Measured(metric=metric, replicates=(coverage - 0.01, coverage + 0.01)),),
-        facts=(),
+        facts=tuple(
+            Fact(name=name, holds=False, value=0.0, text=f"{name} does not hold") for name in broken
+        ),
         too_few=(),
         n=100,
         holdout_rows=100,

@@ -158,22 +158,31 @@ class TestPublish:
         assert (again.kind, again.override.by) == ("champion", "Ana")
         assert kinds(job) == [("override", NEW)]
 
-    def test_a_new_report_that_is_blocked_too_asks_again(self):
+    def test_a_fact_that_is_broken_anew_asks_again(self):
         job = lake_of_two(**ASK)
         choose(job, judged(NEW, "block"), answer=PUBLISH)
-        tonight = judged(NEW, "block", coverage=0.1)
+        tonight = judged(NEW, "block", coverage=0.1, broken=("classes",))
         asked = open_question(job, tonight)
         assert "is the champion itself" in asked.question.blocking_reason
+        assert "before it was known that classes does not hold" in asked.question.why
         choice = choose(job, tonight, answer=PUBLISH)
         assert (choice.kind, choice.override.by) == ("champion", "Ana")
         assert kinds(job) == [("override", NEW)] * 2
 
-    def test_an_override_does_not_hold_for_another_report(self):
+    def test_a_fact_that_she_knew_to_be_broken_does_not(self):
+        job = lake_of_two()
+        promote(job, NEW, kind="override", by="Ana")
+        tonight = judged(NEW, "block", broken=("classes",))
+        both = replace(assessed(job, tonight), seen=frozenset({"classes"}))
+        assert gate(job, both).override.by == "Ana"
+        assert gate(job, assessed(job, tonight)).kind == "blocked"
+
+    def test_an_override_holds_for_these_files_whatever_is_said_of_them_later(self):
         job = lake_of_two(**ASK)
         choose(job, judged(NEW, "block"), answer=PUBLISH)
-        job.recipe.gate = GateConfig()
         choice = choose(job, judged(NEW, "block", coverage=0.1))
-        assert (choice.kind, choice.override) == ("blocked", None)
+        assert (choice.kind, choice.override.by, choice.approval) == ("champion", "Ana", None)
+        assert "holds although today's verdict on it is block" in choice.reason
         fine = choose(job, judged(NEW, "pass", coverage=0.2))
         assert (fine.kind, fine.override, fine.approval.by) == ("champion", None, "Ana")
 

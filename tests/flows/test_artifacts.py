@@ -325,6 +325,26 @@ class TestOutcome:
 def test_no_name_of_a_real_file_is_published():
     prepared = SimpleNamespace(
         skipped=("jane_doe.png (truncated)",),
-        notes=("1 unreadable images were skipped: jane_doe.png (truncated).", "3 images are grey."),
+        notes=(
+            "1 unreadable images were skipped: jane_doe.png (truncated).",
+            'Consider source.labels: "jane.csv", as this file names 3 of the 3 images.',
+            "3 images are grey.",
+        ),
     )
     assert public_notes(prepared) == ("3 images are grey.",)
+
+
+def test_a_question_shows_names_and_reasons_as_text():
+    from deciding import NEW, judged
+
+    from flows.job import Question
+    from flows.report.markdown import question_markdown
+
+    hostile = "a\n# b <script>x</script> [l](https://e.x) s3://AK:hunter2@b"
+    asked = Question(
+        kind="override", why=hostile, default=hostile, champion=None, blocking_reason=hostile
+    )
+    text = question_markdown(asked, judged(NEW, "block"))
+    for raw in ("<script", "hunter2", "[l](http", "\n# "):
+        assert raw not in text
+    assert text.count("&lt;script&gt;") == 3

@@ -35,6 +35,7 @@ def checked(constraints=(), given=(), samples=200):
             "columns": [{"name": "bill", "kind": "key"}],
             "constraints": list(constraints),
         },
+        "gate": {"accept_unknown": True},
         "synthesis": {"samples": samples, "balance": "real", "given": list(given)},
     }
     Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
@@ -92,3 +93,26 @@ def test_a_rule_that_real_rows_break_is_the_sources_fault(place, capsys):
     assert checked((rule,)) == 4
     said = capsys.readouterr().err
     assert "'high' <= 'low' does not hold in" in said
+
+
+def test_init_and_check_name_what_privacy_takes(place, capsys):
+    rows = pd.read_csv("rows.csv")
+    rows["fraud"] = ["yes"] * 8 + ["no"] * (len(rows) - 8)
+    rows["claim"] = np.random.default_rng(2).lognormal(5, 2, len(rows)).round(2)
+    rows.sample(frac=1, random_state=1).to_csv("rare.csv", index=False)
+    assert execute(["init", "rare.csv"]) == 0
+    printed = capsys.readouterr().out
+    assert "# loss by privacy: fraud: it loses all variation: 1 of 2 levels" in printed
+    assert "# loss by privacy: claim: its sum falls by" in printed
+    Path("made.yaml").write_text(printed)
+    assert execute(["check", "made.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert "Loss      fraud: it loses all variation" in shown
+    assert "vocabulary: public" in shown
+    assert "Nothing is re-weighted after the verdict" in shown
+    said = yaml.safe_load(printed)
+    for column in said["source"]["columns"]:
+        column.update({"vocabulary": "public"} if column["name"] == "fraud" else {})
+    Path("made.yaml").write_text(yaml.safe_dump(said))
+    assert execute(["check", "made.yaml"]) == 0
+    assert "fraud: it loses" not in capsys.readouterr().out

@@ -243,3 +243,64 @@ def test_what_was_not_foreseen_is_a_sentence_and_a_file(place, capsys, monkeypat
     text = refused(capsys, 1, "check", recipe(place))
     assert "ZeroDivisionError: integer" in text
     assert "in explode" in (place / ".ganmill" / "last-error.txt").read_text()
+
+
+@pytest.mark.parametrize("command", ["check", "run", "train", "evaluate", "synthesize"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"source.uri": "src", "output.lake": "src/lake"}, "`source.uri` 'src' holds the lake"),
+        ({"source.uri": "link/", "output.lake": "./src/lake"}, "'link/' holds the lake"),
+        ({"source.uri": "src/lake", "output.lake": "src"}, "'src/lake' lies below the lake 'src'"),
+        ({"source.uri": "src", "output.lake": "src"}, "is the lake"),
+        ({"source.uri": "s3://b/x", "output.lake": "s3://b/x/lake"}, "'s3://b/x' holds the lake"),
+        (
+            {"source.split.holdout_uri": "src", "output.lake": "src/lake"},
+            "`source.split.holdout_uri` 'src' holds the lake",
+        ),
+    ],
+)
+def test_a_source_that_holds_the_lake_is_refused(place, capsys, command, changes, said):
+    (place / "src").mkdir()
+    (place / "link").symlink_to(place / "src")
+    (place / "r.yaml").write_text(yaml.safe_dump({"name": "x", "source": {"uri": "other"}}))
+    words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    assert execute([command, "r.yaml", *words]) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
+    assert not (place / "src/lake").exists()
+
+
+def test_a_published_folder_is_no_source(place, capsys):
+    rows = pa.table({"a": range(200), "label": ["x", "y"] * 100})
+    (place / "copy").mkdir()
+    marked = rows.replace_schema_metadata({"synthetic": "true"})
+    pq.write_table(marked, place / "copy/train-00000-of-00001.parquet")
+    (place / "r.yaml").write_text(yaml.safe_dump({"name": "x", "source": {"uri": "copy"}}))
+    assert execute(["check", "r.yaml"]) == 4
+    assert "holds synthetic data: 'train-00000-of-00001.parquet'" in capsys.readouterr().err
+    assert execute(["init", "copy"]) == 4
+    assert "source.allow_synthetic" in capsys.readouterr().err
+
+
+def test_a_table_that_does_not_fit_is_announced_and_refused(place, capsys, monkeypatch):
+    pq.write_table(pa.table({"a": [0] * 5000, "b": ["x"] * 5000}), place / "large.parquet")
+    (place / "r.yaml").write_text(
+        yaml.safe_dump({"name": "x", "source": {"uri": "large.parquet", "label": None}})
+    )
+    monkeypatch.setattr("storage.sources.memory.available_bytes", lambda: 1 << 16)
+    monkeypatch.setattr("storage.sources.tables.source.ANNOUNCED_BYTES", 1 << 10)
+    assert execute(["check", "r.yaml"]) == 4
+    first, *_, last = [line for line in capsys.readouterr().err.splitlines() if "5,000" in line]
+    assert "holds 5,000 rows of 2 columns in" in first
+    assert "and 64.0 KiB are free" in last
+
+
+def test_init_proposes_a_lake_apart_from_the_source(place, capsys):
+    fine(place)
+    assert execute(["init", "."]) == 0
+    recipe = yaml.safe_load(capsys.readouterr().out)
+    assert recipe["output"]["lake"] == "../lake"
+    (place / "r.yaml").write_text(yaml.safe_dump(recipe))
+    assert execute(["check", "r.yaml"]) == 0

@@ -62,10 +62,18 @@ def test_check_fills_what_the_skewed_digits_lack(capsys):
     recipes = Path(__file__).parents[2] / "deployments" / "recipes"
     assert execute(["check", str(recipes / "digits-skewed.yaml"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    real = dict(map(tuple, found["class_counts"]["train"]))
+    train, validation = (
+        dict(map(tuple, found["class_counts"][split])) for split in ("train", "validation")
+    )
+    real = {label: train[label] + validation[label] for label in train}
     made = dict(map(tuple, found["plan"]["class_counts"]))
     assert {real[label] + made.get(label, 0) for label in real} == {max(real.values())}
-    assert 0 < len(made) < len(real)
+    assert 0 < sum(count > 0 for count in made.values()) < len(real)
+    whole = max(real.values())
+    texts = found["plan"]["composition"]
+    assert "of train and validation you have" in texts[1]
+    assert texts[1].endswith(f"you have {whole:,} of each of 10 classes")
+    assert "of holdout" in texts[2]
 
 
 def test_check_for_a_person(capsys):

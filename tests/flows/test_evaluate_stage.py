@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.evaluate import Evaluator
+from flows.evaluate import Evaluator, TrainingRecord, processor_facts
 from flows.job import Job
 from flows.recipe import parse_recipe
+from flows.report.verdict import verdict_view
 from gan.errors import ConfigError
 from gan.images.codec import write_images
 from gan.report import Report
@@ -60,6 +61,8 @@ PREPARED = Prepared(
 
 class FakeSampler:
     """A generator as good as real data, that counts what is asked of it."""
+
+    codec = None
 
     def __init__(self) -> None:
         self.asked = 0
@@ -117,6 +120,17 @@ def test_other_bounds_are_judged_without_measuring_again(lake, tmp_path, sampler
     assert not set(bounds) & {"c2st", "dcr_share", "one_way"}
 
 
+def test_every_metric_has_a_verdict_or_a_reason_and_the_rows_are_named(lake, tmp_path, sampler):
+    report = evaluator(lake, tmp_path).judged(VERSION, DIGEST).report
+    view = verdict_view(report)
+    assert all(row.outcome is not None for row in (*view.overall, *view.of_parts))
+    unjudged = {row.name for row in view.overall if row.why}
+    assert unjudged == {"kid", "precision", "recall"}
+    (rows,) = view.rows
+    assert "with the class shares of the holdout" in rows
+    assert rows.endswith("of 80 real images that training has not seen")
+
+
 def test_what_was_judged_is_read(lake, tmp_path, sampler):
     strict = evaluator(lake, tmp_path, **BLOCKING)
     before = strict.judged(VERSION, DIGEST)
@@ -157,3 +171,10 @@ def test_a_report_is_itself_when_read_from_json(lake, tmp_path, sampler):
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
     assert report.notes[0] == "one file is empty"
     assert report.facts["holdout_rows"] == 80
+
+
+def test_a_report_says_what_share_of_the_processor_the_training_had():
+    record = TrainingRecord(train_key="k", split_digest="p", seconds=60.0, cpu_s=7.5, threads=1)
+    found = processor_facts(TrainingRecord.from_json(record.to_json()))
+    assert found == {"training_cpu_s": 7.5, "training_cores": 0.12, "training_threads": 1}
+    assert processor_facts(TrainingRecord(train_key="k", split_digest="p")) == {}

@@ -8,7 +8,7 @@ from flows.decision import newest_report, promote_by_hand, roll_back
 from flows.errors import AnswerError, RecipeError
 from gan.gate import GateConfig
 from storage.errors import PromotionConflictError, SettingsError
-from storage.lake import promotions, registry
+from storage.lake import damage, promotions, registry
 from storage.lake.layout import numbered_key, promotions_folder, snapshot_key
 from storage.stores.open import open_store
 
@@ -40,6 +40,49 @@ class TestPromote:
         assert promote_by_hand(job.lake, "n", NEW, **SIGNED).kind == "override"
         choice = choose(job, judged(NEW, "block"))
         assert (choice.kind, choice.override.by) == ("champion", "Ana")
+
+    @pytest.mark.parametrize("on_reject", ["keep-champion", "stop", "ask"])
+    def test_what_a_person_chose_publishes_whatever_the_next_report_says(self, job, on_reject):
+        """Other seeds, bounds and records make other reports, on which nobody has decided."""
+        job.recipe.gate = GateConfig(on_reject=on_reject)
+        report(job, judged(OLD, "block"))
+        for version in (OLD, NEW):
+            choose(job, judged(version, "block"))
+        assert promote_by_hand(job.lake, "n", OLD, **SIGNED).kind == "override"
+        tonight = judged(OLD, "block", coverage=0.1)
+        for choice in (choose(job, tonight), choose(job, judged(NEW, coverage=0.99), tonight)):
+            assert (choice.judged.version, choice.override.by) == (OLD, "Ana")
+            assert choice.kind in ("champion", "kept")
+
+    def test_a_newer_generator_takes_over_from_what_a_person_chose(self, job):
+        report(job, judged(OLD, "block"))
+        promote_by_hand(job.lake, "n", OLD, **SIGNED)
+        assert choose(job, judged(NEW), judged(OLD, "block")).kind == "promoted"
+
+    def test_what_the_gate_refused_last_is_an_override_also_with_a_newer_report(self, job):
+        refused = judged(NEW, "block")
+        choose(job, refused)
+        report(job, judged(NEW, "warn"))
+        record = promote_by_hand(job.lake, "n", NEW, **SIGNED)
+        assert (record.kind, record.report_digest) == ("override", refused.report_digest)
+        assert choose(job, refused).override.by == "Ana"
+        fine = choose(job, judged(NEW, "warn"))
+        assert (fine.kind, fine.override, fine.approval.by) == ("champion", None, "Ana")
+
+    def test_a_yes_to_a_pass_does_not_cover_a_later_block(self, job):
+        report(job, judged(NEW))
+        assert promote_by_hand(job.lake, "n", NEW, **SIGNED).kind == "promote"
+        choice = choose(job, judged(NEW, "block"))
+        assert choice.kind == "blocked"
+        assert "Ana agreed to a report that did not block" in choice.reason
+        assert f"ganmill generators promote n {NEW}" in choice.reason
+
+    def test_damaged_files_are_not_promoted(self, job):
+        report(job, judged(NEW))
+        found = damage.Damage(reason="r", snapshot_digest="", found="")
+        damage.set_aside(job.lake, "n", NEW, found)
+        with pytest.raises(RecipeError, match="are damaged: run its recipe"):
+            promote_by_hand(job.lake, "n", NEW, **SIGNED)
 
     def test_whoever_lost_against_the_champion_is_overridden_too(self, job):
         promote(job, OLD)
@@ -123,12 +166,23 @@ class TestRollback:
         with pytest.raises(RecipeError, match="its generators are: n"):
             roll_back(job.lake, "m", **SIGNED)
 
-    def test_does_not_override_a_block(self, job):
+    def test_holds_although_the_gate_blocks(self, job):
         for version in (OLD, NEW):
             promote(job, version)
         report(job, judged(OLD, "block"))
         roll_back(job.lake, "n", **SIGNED)
-        assert choose(job, judged(OLD, "block")).kind == "blocked"
+        choice = choose(job, judged(OLD, "block", coverage=0.1))
+        assert (choice.kind, choice.override.kind) == ("champion", "rollback")
+        assert choice.override.by == "Ana"
+
+    @pytest.mark.parametrize("on_reject", ["keep-champion", "stop", "ask"])
+    def test_holds_against_the_generator_that_it_replaced(self, job, on_reject):
+        job.recipe.gate = GateConfig(on_reject=on_reject)
+        for version in (OLD, NEW):
+            promote(job, version)
+        roll_back(job.lake, "n", **SIGNED)
+        choice = choose(job, judged(NEW, coverage=0.99), judged(OLD, "block"))
+        assert (choice.kind, choice.judged.version, choice.override.by) == ("kept", OLD, "Ana")
 
     def test_repeated_goes_further_back(self, job):
         job.lake.put_once(snapshot_key("n", THIRD), b"{}")
@@ -248,3 +302,26 @@ class TestCommands:
         assert execute(["generators", "promote", "n", NEW, *words]) == 2
         assert "its generators are: none" in capsys.readouterr().err
         assert not (tmp_path / "nowhere").exists()
+
+
+class TestSignature:
+    def test_name_and_reason_are_one_line_without_what_cannot_be_seen(self, job):
+        report(job, judged(NEW))
+        by, reason = " Ana\n# \x1b[31mBo\u202e ", "see\r\n\thttps://ada:hunter2@h/x\0"
+        record = promote_by_hand(job.lake, "n", NEW, by=by, reason=reason)
+        assert (record.by, record.reason) == ("Ana # [31mBo", "see https://***@h/x")
+
+    @pytest.mark.parametrize(
+        ("by", "reason", "said"),
+        [
+            ("\x07\u200b", "x", "write the name of the person"),
+            ("a" * 201, "x", "has 201 characters"),
+            ("Ana", "\n\x00", "has 0 characters"),
+            ("Ana", "x" * 2001, "has 2001 characters"),
+        ],
+    )
+    def test_what_is_no_name_or_no_reason_is_refused(self, job, by, reason, said):
+        report(job, judged(NEW))
+        with pytest.raises(AnswerError, match=said):
+            promote_by_hand(job.lake, "n", NEW, by=by, reason=reason)
+        assert kinds(job) == []

@@ -8,6 +8,7 @@ import pytest
 
 from flows.keys import evaluation_key, run_key, train_key, training_part, verdict_key
 from flows.recipe import parse_recipe
+from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
@@ -20,14 +21,20 @@ TRAINING = [
     {"generator": {"gamma": 2.0}},
     {"training": {"budget_samples": 7}},
     {"training": {"batch_size": 32}},
+    {"training": {"budget_cpu_s": 60}},
     {"source": {"uri": "example:digits", "label": None}},
     {"source": {"uri": "example:digits", "resize": "16"}},
+    {"source": {"uri": "example:digits", "labels": "labels.csv"}},
+    {"source": {"uri": "example:digits", "image": "photo"}},
+    {"source": {"uri": "example:digits", "frames": "all"}},
+    {"source": {"uri": "example:digits", "bits": 12}},
 ]
 SYNTHESIS = [
     {"synthesis": {"samples": 5}},
     {"synthesis": {"balance": "real"}},
     {"synthesis": {"seed": 3}},
     {"output": {"format": "parquet-raw"}},
+    {"output": {"csv": {"escape_formulas": True}}},
 ]
 PLACE = [
     {"output": {"lake": "s3://elsewhere/lake", "storage": "minio"}},
@@ -38,10 +45,11 @@ PLACE = [
     {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
     {"privacy": {"min_group": 20}},
+    {"source": {"uri": "example:digits", "allow_synthetic": True}},
 ]
 
 
-def prepared(source: str = "s", split: str = "p") -> Prepared:
+def prepared(source: str = "s", split: str = "p", reading: dict | None = None) -> Prepared:
     return Prepared(
         modality="images",
         folder=None,
@@ -56,12 +64,14 @@ def prepared(source: str = "s", split: str = "p") -> Prepared:
         skipped=(),
         ignored_files=0,
         notes=(),
+        reading=reading or {},
     )
 
 
 def keys(change: dict, **data: str) -> tuple[str, str]:
     recipe = parse_recipe(MINIMAL | change)
-    return train_key(recipe, prepared(**data), NIGHT), run_key(recipe, recipe.synthesis, "snapshot")
+    synthesis = resolve(recipe.synthesis, "images", NIGHT)
+    return train_key(recipe, prepared(**data), NIGHT), run_key(recipe, synthesis, "snapshot")
 
 
 BASE = keys({})
@@ -100,10 +110,40 @@ def test_other_data_or_another_split_changes_the_train_key(data):
     assert keys({}, **data)[0] != BASE[0]
 
 
+def test_what_the_data_decided_of_their_reading_changes_the_keys():
+    recipe, twelve = parse_recipe(MINIMAL), prepared(reading={"bits": 12})
+    assert train_key(recipe, twelve, NIGHT) != TRAIN_KEY
+    measured = [evaluation_key(recipe, one, "snapshot") for one in (prepared(), twelve)]
+    assert measured[0] != measured[1]
+
+
 @pytest.mark.parametrize("change", [*SYNTHESIS, {"name": "other"}], ids=str)
 def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[1] != BASE[1]
     assert keys(change)[0] == BASE[0]
+
+
+FILL_KEY = "617c35ba68737720648e97ae878b68f98826c4b986af33fdaff4e0ef5ea67b8d"
+
+
+def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():
+    def key(**more):
+        return keys({"synthesis": {"balance": "fill"} | more})[1]
+
+    assert key(fill_counts="train") == FILL_KEY
+    assert len({FILL_KEY, key(), key(fill_counts="all")}) == 3
+
+
+def test_auto_is_equal_for_images_and_real_for_tables():
+    recipe = parse_recipe(MINIMAL)
+
+    def key(modality, config=recipe.synthesis):
+        return run_key(recipe, resolve(config, modality, NIGHT), "snapshot")
+
+    said = {balance: parse_recipe(MINIMAL | {"synthesis": {"balance": balance}}).synthesis
+            for balance in ("equal", "real")}  # fmt: skip
+    assert key("images") == key("tables", said["equal"]) == RUN_KEY
+    assert key("tables") == key("images", said["real"]) != RUN_KEY
 
 
 @pytest.mark.parametrize("change", PLACE, ids=str)

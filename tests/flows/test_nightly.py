@@ -9,6 +9,7 @@ from flows.errors import EngineError
 from flows.job import Choice, Spending, Stages
 from flows.nightly import ATTEMPTS, nightly
 from storage.errors import AbandonedError, PromotionConflictError, SourceError
+from storage.stores.memory import MemoryStore
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Notes:
 
 JOB = SimpleNamespace(
     name="n",
+    lake=MemoryStore(),
     emit=None,
     recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")),
     spent=Spending(),

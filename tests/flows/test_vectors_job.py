@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
         "name": "vectors",
         "source": {"uri": "vectors.parquet", "label": "kind"},
         "training": {"budget_samples": 60_000, "device": "cpu"},
-        "synthesis": {"samples": 90, "shard_samples": 30},
+        "synthesis": {"samples": 90, "shard_samples": 30, "balance": "equal"},
         "output": {"lake": "lake"},
         "engine": {"workers": 1},
         "gate": {"bounds": [{"metric": "coverage", "pass": 0.3, "block": 0}]},
@@ -48,6 +48,13 @@ def test_the_whole_job_runs_and_publishes(place, capsys):
     rows = pq.read_table(place / "lake/datasets/vectors" / version)
     assert sorted(rows["kind"].to_pylist()) == ["a"] * 30 + ["b"] * 30 + ["c"] * 30
     assert np.isfinite(np.array(rows["vector"].to_pylist())).all()
+    about = place / "lake/datasets/vectors/_meta" / version
+    speaks, since = "The verdict speaks of 130 synthetic vectors", "e-weighted after the verdict"
+    assert json.loads((about / "manifest.json").read_bytes())["composition"]["balance"] == "equal"
+    capsys.readouterr()
+    assert execute(["datasets", "show", "vectors", "--lake", "lake"]) == 0
+    pages = [(about / name).read_text() for name in ("README.md", "report.html", "report.json")]
+    assert all(speaks in text and since in text for text in (*pages, capsys.readouterr().out))
     meta = place / "lake/datasets/vectors/_meta" / version
     report = json.loads((meta / "report.json").read_bytes())
     assert [metric["name"] for metric in report["metrics"]] == ["coverage"]

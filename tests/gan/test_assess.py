@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from gan.bounds import pass_bounds
 from gan.errors import DataError
-from gan.gate import pass_bounds
 from gan.images.assess import ValidationAssess, rank
 from gan.images.codec import read_images, write_images
 from gan.images.judge import METRICS, build_assess

@@ -7,12 +7,15 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from gan.bounds import entry_of
 from gan.errors import DataError
-from gan.gate import GateConfig, entry_of, judge
+from gan.gate import GateConfig, judge, real_pass_share
 from gan.images.codec import write_images
+from gan.images.compared import subset_rows
 from gan.images.evaluation import arrange
-from gan.images.judge import METRICS, build_reference, evaluate
+from gan.images.judge import METRICS, build_reference, evaluate, foresee
 from gan.modalities import Options, Splits
+from gan.randomness import numpy_stream
 from gan.report import Evaluation
 
 OPTIONS = Options(halves=20, replicates=6)
@@ -86,6 +89,39 @@ def test_what_is_wanted_follows_the_holdout(reference, splits):
     counts = dict(reference.wanted)
     real = np.bincount(splits.holdout["digit"].to_numpy(), minlength=10)
     assert counts == {label: 4 * max(1, count) for label, count in enumerate(real)}
+
+
+def test_what_is_foreseen_is_what_every_candidate_shows(reference, splits, unseen):
+    """Numbers of records alone decide it: the same classes, draws of the same distribution."""
+    wanted = sum(count for _, count in reference.wanted)
+    fakes = unseen.take(np.arange(wanted) % 60)
+    seen, evaluation = foresee(splits, OPTIONS), evaluate(fakes, reference)
+    assert seen.too_few == evaluation.too_few != ()
+    (copies,) = seen.sampled
+    assert copies.metric.n == wanted
+    entry = next(entry for entry in METRICS if entry.name == "copies")
+    bounds = entry.bounds(copies.metric.ceiling.value)
+    for net in ("classifier", "random"):
+        measured = evaluation.find("copies", net)
+        assert measured.metric.ceiling.value == copies.metric.ceiling.value
+        shares = [real_pass_share(item, bounds) for item in (measured, copies)]
+        assert shares[0] == pytest.approx(shares[1], abs=0.1)
+        assert 0.5 < shares[0] < 0.95
+
+
+def test_a_subset_keeps_classes_that_can_be_judged():
+    labels_N = np.array([0] * 900 + [1] * 22 + [2] * 15)
+    for seed in range(20):
+        plain = np.sort(numpy_stream(seed, "subset-holdout").permutation(937)[:600])
+        rows = subset_rows(labels_N, 600, seed, "holdout")
+        assert len(set(rows.tolist())) == 600
+        assert (np.diff(rows) > 0).all()
+        counts = np.bincount(labels_N[rows], minlength=3)
+        assert counts[1] >= 20
+        assert counts[2] == np.bincount(labels_N[plain], minlength=3)[2]
+    plenty = np.arange(900) % 3
+    expected = np.sort(numpy_stream(1, "subset-holdout").permutation(900)[:600])
+    np.testing.assert_array_equal(subset_rows(plenty, 600, 1, "holdout"), expected)
 
 
 def test_unlabelled_records_are_judged_on_the_random_net_alone(splits, unseen):

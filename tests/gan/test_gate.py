@@ -1,26 +1,21 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from pydantic import ValidationError
 
+from gan.bounds import bounds_of
 from gan.errors import ConfigError
 from gan.evaluation.promotion import Contender, compare, paired_interval
-from gan.gate import (
-    GATE_VERSION,
-    GateConfig,
-    MetricBound,
-    bounds_of,
-    in_force,
-    judge,
-    real_pass_share,
-)
+from gan.gate import GATE_VERSION, GateConfig, MetricBound, in_force, judge, real_pass_share
 from gan.images.judge import METRICS as IMAGES
+from gan.modalities import load_modality
 from gan.report import Ceiling, Evaluation, Fact, Measured, Metric, TooFew
 from gan.tables.judge import METRICS as TABLES
 from storage.digests import digest_json
+from storage.records.modalities import MODALITIES
 
-SHOWN = {"meaning", "unit", "real", "figures", "ticks", "curve"}
+SHOWN = {"meaning", "unit", "real", "figures", "ticks", "curve", "not_judged", "alarms"}
 """Fields of a metric that decide nothing."""
 
 
@@ -175,8 +170,128 @@ def test_reasons_are_worst_first_and_passes_are_named_by_their_worse_scope():
     ]
 
 
-def test_a_metric_without_a_rule_is_only_reported():
-    assert judge(evaluation(measured("kid", 9.0)), IMAGES, GateConfig()).reasons == ()
+def test_a_metric_without_a_rule_is_reported_with_the_reason_why():
+    judgement = judge(evaluation(measured("kid", 9.0)), IMAGES, GateConfig())
+    assert (judgement.verdict, judgement.reasons) == ("pass", ())
+    (reason,) = judgement.unjudged
+    assert (reason.outcome, reason.metric) == ("reported", "kid")
+    assert reason.text.startswith("kid (random) is 9 [0.9, 1]; real data 1: ")
+    assert reason.text.endswith(reason.why)
+
+
+@pytest.mark.parametrize("name", [*MODALITIES])
+def test_every_metric_without_bounds_says_why(name):
+    for entry in load_modality(name).metrics:
+        assert entry.limits or entry.not_judged, entry.key
+
+
+@pytest.mark.parametrize(
+    ("entries", "name", "value", "interval", "says"),
+    [
+        (TABLES, "membership", 1.0, (1.0, 1.0), "which rows it was trained on"),
+        (TABLES, "dcr_share", 0.591, (0.56, 0.62), "nearer to a training row"),
+        (TABLES, "density", 3.0, (2.8, 3.2), "crowd"),
+        (TABLES, "density", 0.1, (0.05, 0.2), "where no real ones are"),
+        (TABLES, "changed", 0.4, (0.4, 0.4), "as the constraints want them"),
+        (TABLES, "redrawn", 0.9, (0.9, 0.9), "break the constraints"),
+    ],
+)
+def test_a_value_that_no_rule_judges_and_that_stands_out_says_so(
+    entries, name, value, interval, says
+):
+    item = without_ceiling(name, value, *interval)
+    judgement = judge(evaluation(item), entries, GateConfig())
+    (reason,) = judgement.unjudged
+    assert (judgement.verdict, reason.outcome) == ("pass", "alarm")
+    assert says in reason.why
+    assert "not judged: " in reason.text
+
+
+def without_ceiling(name, value, low, high):
+    item = measured(name, value, low, high, scope="all")
+    return replace(item, metric=replace(item.metric, ceiling=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "interval"),
+    [("membership", 0.6, (0.5, 0.7)), ("dcr_share", 0.53, (0.51, 0.55)), ("density", 1, (0.9, 1))],
+)
+def test_what_chance_may_explain_does_not_stand_out(name, value, interval):
+    (reason,) = judge(
+        evaluation(without_ceiling(name, value, *interval)), TABLES, GateConfig()
+    ).unjudged
+    assert reason.outcome == "reported"
+
+
+def test_recall_far_below_its_ceiling_stands_out_and_each_metric_is_named_once_otherwise():
+    items = (
+        measured("recall", 0.35, 0.3, 0.4, scope="classifier", ceiling=0.91),
+        measured("recall", 0.8, 0.7, 0.9, scope="random", ceiling=0.91),
+        measured("precision", 0.8, 0.7, 0.9, scope="classifier", ceiling=0.91),
+        measured("precision", 0.7, 0.6, 0.8, scope="random", ceiling=0.91),
+    )
+    found = judge(evaluation(*items), IMAGES, GateConfig()).unjudged
+    assert [(one.outcome, one.metric, one.scope) for one in found] == [
+        ("alarm", "recall", "classifier"),
+        ("reported", "recall", "random"),
+        ("reported", "precision", "classifier"),
+    ]
+    assert "real data 0.91" in found[0].text
+    assert "never made" in found[0].text
+
+
+def test_too_few_rows_for_a_rule_are_counted():
+    (reason,) = judge(
+        evaluation(without_ceiling("dcr_share", 0.5, 0.45, 0.55)), TABLES, GateConfig()
+    ).unjudged
+    assert reason.why.startswith("360 rows are compared, from 5,000 on it is judged")
+
+
+@pytest.mark.parametrize(
+    ("interval", "outcome", "text"),
+    [
+        (
+            (0.5656, 0.7086),
+            "warn",
+            "upper end 0.7086 of c2st (all) 0.6371 [0.5656, 0.7086] is not at most 0.65; "
+            "real data 0.5",
+        ),
+        (
+            (0.6, 0.649),
+            "pass",
+            "upper end 0.649 of c2st (all) 0.6371 [0.6, 0.649] is within the pass bound, "
+            "at most 0.65; real data 0.5",
+        ),
+        (
+            (0.81, 0.9),
+            "block",
+            "c2st (all) is 0.6371 [0.81, 0.9]; real data 0.5: the whole interval is above 0.8 "
+            "(its lower end is 0.81)",
+        ),
+    ],
+)
+def test_a_bound_on_an_end_of_the_interval_names_the_end(interval, outcome, text):
+    item = measured("c2st", 0.6371, *interval, scope="all", ceiling=0.5, direction="lower")
+    (reason,) = judge(evaluation(item), TABLES, GateConfig()).reasons
+    assert (reason.outcome, reason.text) == (outcome, text)
+
+
+def test_the_end_that_lets_copies_pass_is_named():
+    item = measured("copies", 0.09, 0.049, 0.14, ceiling=0.05, direction="lower")
+    (reason,) = judge(evaluation(item), IMAGES, GateConfig()).reasons
+    assert reason.outcome == "pass"
+    assert reason.text.endswith(
+        "the value is not at most 0.075, but the lower end 0.049 is not above 0.05, so that it "
+        "passes"
+    )
+
+
+def test_every_bound_on_an_upper_end_says_so_when_it_is_missed():
+    for entry in (*IMAGES, *TABLES):
+        if entry.upper_end:
+            item = measured(entry.name, 0.0, -1.0, 1e9, ceiling=0.5, scope="all", reals=())
+            (reason,) = judge(evaluation(item), (entry,), GateConfig()).reasons
+            assert reason.text.startswith("upper end 1e+09 of "), entry.key
 
 
 def bounded(*bounds, **more):
@@ -388,7 +503,7 @@ def test_a_column_is_named():
     (reason,) = judge(evaluation(item), TABLES, GateConfig()).reasons
     assert reason.text == (
         "one_way of column 'age' is 0.15 [0.13, 0.16]; real data 0.02: "
-        "the whole interval is above 0.12"
+        "the whole interval is above 0.12 (its lower end is 0.13)"
     )
 
 

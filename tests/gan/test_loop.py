@@ -1,5 +1,6 @@
 """The loop as a whole: exactness, choice of the snapshot, stops, repairs."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -14,6 +15,7 @@ from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, No
 from gan.protocols import Assessment, Hooks
 from gan.sample import Sampler, average_sampler
 from gan.snapshot import load_snapshot, snapshot_digest
+from gan.training import watch
 from gan.training.batches import Batches
 from gan.training.loop import train
 from gan.training.objectives import OBJECTIVES, Adversarial
@@ -201,6 +203,132 @@ def test_batches_cross_epochs_and_show_everything_once(tiny, codec, digits):
     for epoch in rows.split(300):
         assert torch.equal(epoch.sort().values, torch.arange(300))
     assert not torch.equal(rows[:300], rows[300:600])
+
+
+# --- time ---
+
+
+def ticking(wall_s, cpu_s=0.0):
+    """Clocks by which so much passes between two looks at them."""
+    return {
+        "wall_s": itertools.count(0.0, wall_s).__next__,
+        "cpu_s": itertools.count(0.0, cpu_s).__next__,
+    }
+
+
+def test_time_makes_checkpoints_between_ticks_and_changes_no_bit(
+    whole, tiny, codec, digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(watch, "SAVED_SHARE", 1.0)
+    paths, asked = [], []
+    hooks = dataclasses.replace(killed_after(28), on_checkpoint=paths.append, **ticking(25.0))
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    between = [int(path.name) for path in paths if int(path.name) % 160]
+    assert len(between) >= 6
+    assert between[-1] > 320 + 64
+    hooks = Hooks(should_stop=lambda: asked.append(1) and False, **ticking(0.1))
+    again = train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert len(asked) == (640 - between[-1]) // 16
+    assert snapshot_digest(again.snapshot) == snapshot_digest(whole.snapshot)
+    kept = [line["samples_seen"] for line in lines(tmp_path)]
+    assert kept == [160, 320, 480, 640]
+
+
+def test_saving_takes_a_small_share_of_the_time(tiny, codec, digits, tmp_path):
+    clock, saved = ticking(25.0), []
+
+    def slow(path):
+        saved.append(int(path.name))
+        for _ in range(10):
+            clock["wall_s"]()
+
+    hooks = Hooks(on_checkpoint=slow, **clock)
+    train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert [at for at in saved if at % 160] == [48], "a pause of 20 times the 250 s it took"
+
+
+def test_a_repair_after_checkpoints_between_ticks_changes_no_bit(
+    tiny, codec, digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(watch, "SAVED_SHARE", 1.0)
+    monkeypatch.setitem(OBJECTIVES, "adversarial", Sick)
+    one = train(tiny, codec, digits, tmp_path / "one", device="cpu")
+    for steps in (13, 7, 3):
+        hooks = dataclasses.replace(killed_after(steps), **ticking(100.0))
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny, codec, digits, tmp_path / "two", hooks=hooks, device="cpu")
+    hooks = Hooks(**ticking(100.0))
+    two = train(tiny, codec, digits, tmp_path / "two", hooks=hooks, device="cpu")
+    assert snapshot_digest(one.snapshot) == snapshot_digest(two.snapshot)
+
+
+def test_no_checkpoint_between_ticks_of_what_is_broken(tiny, codec, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "SAVED_SHARE", 1.0)
+    monkeypatch.setitem(OBJECTIVES, "adversarial", Sick)
+    saved = []
+    hooks = Hooks(on_checkpoint=lambda path: saved.append(int(path.name)), **ticking(100.0))
+    train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    again = saved.index(176, saved.index(176) + 1)
+    assert max(saved[:again]) == 240, "the step from 240 on is the sick one"
+    assert saved[-1] == 640
+
+
+def test_a_budget_of_time_ticks_by_time(tiny, codec, digits, tmp_path):
+    config = tiny.model_copy(
+        update={"budget_samples": None, "budget_s": 140.0, "tick_samples": 10**9}
+    )
+    seen = []
+
+    def assess(sample, samples_seen):
+        seen.append(samples_seen)
+        return Assessment(metrics={}, rank=abs(len(seen) - 5), copies=0.05, full_coverage=False)
+
+    hooks = Hooks(assess=assess, **ticking(1.0))
+    result = train(config, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert 10 <= len(seen) <= 14
+    assert result.best_samples_seen == seen[4] < result.samples_seen
+    assert result.seconds == pytest.approx(140, abs=3)
+
+
+def test_processor_seconds_end_it_however_long_they_take(tiny, codec, digits, tmp_path):
+    config = tiny.model_copy(update={"budget_samples": None, "budget_cpu_s": 20.0})
+    done = [
+        train(config, codec, digits, tmp_path / f"{wall_s}", hooks=hooks, device="cpu")
+        for wall_s, hooks in ((s, Hooks(**ticking(s, 1.0))) for s in (1.0, 8.0))
+    ]
+    assert [result.cpu_s for result in done] == pytest.approx([20, 20], abs=3)
+    assert done[0].samples_seen == pytest.approx(done[1].samples_seen, abs=80)
+    assert done[1].seconds > 100
+
+
+@pytest.mark.parametrize(("cpu_s", "said"), [(1.0, False), (0.5, True)])
+def test_a_busy_machine_is_told(cpu_s, said, tiny, codec, digits, tmp_path):
+    config = tiny.model_copy(update={"budget_s": 1e6})
+    beats = []
+    hooks = Hooks(on_progress=beats.append, **ticking(1.0, cpu_s))
+    result = train(config, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert bool(beats[-1].busy) == said
+    assert beats[0].busy is None, "the first seconds tell nothing"
+    found = [event.text for event in result.events if event.kind == "machine"]
+    assert bool(found) == said
+    assert result.threads == 1
+    if said:
+        assert "the machine was busy: training had 0.5" in found[0]
+        assert "of 1 core" in found[0]
+        assert "training.budget_cpu_s" in found[0]
+    again = train(config, codec, digits, tmp_path, device="cpu")
+    assert [event.kind for event in again.events] == [event.kind for event in result.events]
+
+
+def test_progress_is_told_between_ticks(tiny, codec, digits, tmp_path):
+    config, beats = tiny.model_copy(update={"budget_s": 1e4}), []
+    hooks = Hooks(on_progress=beats.append, **ticking(0.5))
+    train(config, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    seen = [beat.samples_seen for beat in beats]
+    assert seen[:3] == [32, 64, 96]
+    assert {160, 320, 480, 640} <= set(seen)
+    assert beats[0].left_s == pytest.approx(1e4 - 1)
 
 
 # --- bad input ---

@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError
@@ -80,3 +81,18 @@ def test_bfloat16_only_where_the_processor_has_it(monkeypatch):
 def test_one_budget_is_needed():
     with pytest.raises(ValueError, match="at least one"):
         TrainingConfig(budget_samples=None)
+
+
+def test_a_budget_that_is_not_set_is_not_written():
+    """Digests of configurations that were made before there was one stay."""
+    assert "budget_cpu_s" not in resolved(budget_samples=640).model_dump(mode="json")
+    config = resolved(budget_samples=640, budget_cpu_s=60.0)
+    assert config.model_dump(mode="json")["budget_cpu_s"] == 60.0
+    assert config.is_timed
+    assert not resolved(budget_samples=640).is_timed
+
+
+def test_one_budget_is_needed_and_any_will_do():
+    with pytest.raises(ValidationError, match="budget_cpu_s are all null"):
+        TrainingConfig(budget_samples=None)
+    assert TrainingConfig(budget_samples=None, budget_cpu_s=1).budget_cpu_s == 1

@@ -114,4 +114,10 @@ def test_only_this_modalitys_metrics_are_explained(figures):
     assert shown["coverage"] == ["≥ 0.75 times real data", "< 0.5 times real data"]
     assert shown["fd"][0] == "≤ 10 times real data (upper end)"
     assert shown["label_accuracy"] == ["≥ real data - 0.1", "< 0.5 times real data"]
-    assert shown["kid"] == [None, None]
+    assert shown["kid"] == ["not judged: fd judges the distance of the same features", None]
+
+
+def test_classes_that_have_names_are_shown_with_them():
+    counts = {"train": [(0, 3), (1, 4)]}
+    [table] = class_table(counts, [(0, 5), (2, 1)], ("ring", "cross"))
+    assert [row[0] for row in table.data["rows"]] == ["0 (ring)", "1 (cross)", "2"]

@@ -1,7 +1,17 @@
 import pytest
 
 from gan.config import PhaseConfig
-from gan.training.state import cosine, crosses_tick, ema_decay, is_spent, phase_at, used_share
+from gan.training.state import (
+    Spent,
+    cosine,
+    crosses_tick,
+    ema_decay,
+    is_spent,
+    outlasts_tick,
+    phase_at,
+    seconds_left,
+    used_share,
+)
 
 
 def test_cosine_ends():
@@ -11,24 +21,24 @@ def test_cosine_ends():
 
 
 def test_samples_decide_when_there_is_a_budget_of_samples(tiny):
-    assert used_share(tiny, 320, 1e9) == 0.5
-    assert used_share(tiny, 6400, 0.0) == 1.0
+    assert used_share(tiny, Spent(320, 1e9)) == 0.5
+    assert used_share(tiny, Spent(6400, 0.0)) == 1.0
     timed = tiny.model_copy(update={"budget_samples": None, "budget_s": 10.0})
-    assert used_share(timed, 320, 2.5) == 0.25
+    assert used_share(timed, Spent(320, 2.5)) == 0.25
 
 
 def test_schedules_follow_the_budget_that_will_run_out_first(tiny):
     both = tiny.model_copy(update={"budget_s": 10.0})
-    assert used_share(both, 320, 2.5) == 0.5
-    assert used_share(both, 64, 5.0) == 0.5
-    assert used_share(both, 64, 11.0) == 1.0
+    assert used_share(both, Spent(320, 2.5)) == 0.5
+    assert used_share(both, Spent(64, 5.0)) == 0.5
+    assert used_share(both, Spent(64, 11.0)) == 1.0
 
 
 def test_the_first_budget_ends_it(tiny):
     both = tiny.model_copy(update={"budget_s": 10.0})
-    assert not is_spent(both, 639, 9.9)
-    assert is_spent(both, 640, 0.0)
-    assert is_spent(both, 0, 10.0)
+    assert not is_spent(both, Spent(639, 9.9))
+    assert is_spent(both, Spent(640, 0.0))
+    assert is_spent(both, Spent(0, 10.0))
 
 
 def test_ticks_are_crossed_once_each_whatever_the_batch(tiny):
@@ -57,3 +67,33 @@ def test_average_follows_quickly_at_first():
     early = ema_decay(100, 100, half_life_samples=10_000, ramp=0.05)
     late = ema_decay(10**6, 100, half_life_samples=10_000, ramp=0.05)
     assert early < 1e-3 < 0.99 < late < 1
+
+
+def test_processor_time_is_a_budget_of_its_own(tiny):
+    config = tiny.model_copy(update={"budget_s": 100.0, "budget_cpu_s": 10.0})
+    assert used_share(config, Spent(64, 20.0, 5.0)) == 0.5
+    assert not is_spent(config, Spent(64, 99.0, 9.9))
+    assert is_spent(config, Spent(64, 99.0, 10.0))
+    assert is_spent(config, Spent(64, 100.0, 1.0))
+
+
+def test_what_is_left_is_that_of_the_budget_of_time_that_ends_first(tiny):
+    assert seconds_left(tiny, Spent(64, 10.0, 10.0)) is None
+    timed = tiny.model_copy(update={"budget_s": 100.0})
+    assert seconds_left(timed, Spent(64, 40.0, 10.0)) == 60.0
+    assert seconds_left(timed, Spent(64, 400.0, 10.0)) == 0.0
+    both = timed.model_copy(update={"budget_cpu_s": 20.0})
+    assert seconds_left(both, Spent(64, 40.0, 10.0)) == 40.0
+    assert seconds_left(both, Spent(64, 40.0, 2.0)) == 60.0
+    assert seconds_left(both, Spent(64, 40.0, 0.0)) == 60.0
+
+
+def test_time_makes_a_tick_due_with_a_budget_of_time_only(tiny):
+    before = Spent(0, 0.0)
+    assert not outlasts_tick(tiny, Spent(64, 1e9, 1e9), before)
+    short = tiny.model_copy(update={"budget_s": 140.0})
+    assert not outlasts_tick(short, Spent(0, 9.9), before)
+    assert outlasts_tick(short, Spent(0, 10.0), before)
+    long = tiny.model_copy(update={"budget_samples": None, "budget_cpu_s": 1e6})
+    assert not outlasts_tick(long, Spent(0, 299.0, 299.0), before)
+    assert outlasts_tick(long, Spent(0, 300.0, 30.0), before)

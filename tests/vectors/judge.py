@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow.compute as pc
 
-from gan.gate import Limit, MetricEntry
+from gan.bounds import Limit, MetricEntry
+from gan.evaluation.foresight import Foreseen
 from gan.metrics.pool import K_COVERAGE, coverage, radii
 from gan.modalities import check_candidate, comparable_rows
 from gan.protocols import Assessment
@@ -14,9 +15,7 @@ from storage.records.schema import count_classes
 
 HIGHER = {"unit": "share", "direction": "higher", "is_primary": True}
 LIMIT = Limit(side="low", passes=0.5, blocks=0.1)
-METRICS = (
-    MetricEntry(name="coverage", meaning="Near a synthetic one.", limits=(LIMIT,), **HIGHER),
-)
+METRICS = (MetricEntry(name="coverage", meaning="Near others.", limits=(LIMIT,), **HIGHER),)
 BARS, CURVES = (), ()
 
 
@@ -32,6 +31,10 @@ def near(real, other):
 
 def wanted_of(records, label):
     return records.num_rows if label is None else count_classes(records[label])
+
+
+def foresee(splits, options):
+    return Foreseen(holdout_rows=comparable_rows(splits, options.cap))
 
 
 def build_reference(splits, options):

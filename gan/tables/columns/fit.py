@@ -217,7 +217,7 @@ class _Fit:
         values, g = self.columns[column.name], self.group(column)
         limits = self.rules.limits.get(column.name, (None, None))
         if column.kind in ("category", "boolean") or not is_number(values.type):
-            kept = values.filter(pa.array(_in_range(values, limits)))
+            kept = values.filter(pa.array(in_range(values, limits)))
             if kept.null_count == len(kept):
                 msg = (
                     f"no value of column {column.name!r} in train lies in the range {limits[0]} to "
@@ -239,7 +239,7 @@ class _Fit:
         members = [self.metadata.column(name) for name in names]
         keep = np.ones(len(self.columns[names[0]]), dtype=bool)
         for name in names:
-            keep &= _in_range(self.columns[name], self.rules.limits.get(name, (None, None)))
+            keep &= in_range(self.columns[name], self.rules.limits.get(name, (None, None)))
         if not keep.any():
             msg = f"no row of train has all of {', '.join(names)} in range: correct the constraints"
             raise DataError(msg)
@@ -282,7 +282,7 @@ def _key(column: Column, kind: Any) -> Key:
     return key
 
 
-def _in_range(values: Any, limits: Limits) -> np.ndarray[Any, Any]:
+def in_range(values: Any, limits: Limits) -> np.ndarray[Any, Any]:
     """Return which values lie within the limits; nulls do."""
     low, high = limits
     keep = np.ones(len(values), dtype=bool)

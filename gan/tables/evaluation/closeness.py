@@ -287,6 +287,14 @@ def normal_draws(mean: float, spread: float) -> list[float]:
     return [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
 
 
+def c2st_of_reals(n: int) -> Real:
+    """Return the ceiling of `c2st` of n rows a side, and the upper ends that real rows reach."""
+    spread = null_spread(n, n)
+    draws = normal_draws(0.5, spread)
+    ceiling = summarise(draws, value=0.5).ceiling
+    return Real(ceiling, tuple(draw + Z_95 * spread for draw in draws))
+
+
 def _coverage_ceiling(points_PF: Array, context: EvaluationContext) -> Real:
     """Return what halves of real rows cover of each other."""
     pool = make_pool(points_PF)
@@ -327,8 +335,7 @@ class Attacks:
             numpy_stream(context.seed, "c2st-folds"),
         )
         found = delong(scores.fakes_M, scores.reals_N)
-        spread = null_spread(n, n)
-        draws = normal_draws(0.5, spread)
+        real = c2st_of_reals(n)
         metric = Metric(
             name="c2st",
             scope="all",
@@ -336,7 +343,7 @@ class Attacks:
             low=found.low,
             high=found.high,
             n=n,
-            ceiling=summarise(draws, value=0.5).ceiling,
+            ceiling=real.ceiling,
             direction="lower",
         )
         replicates = []
@@ -344,8 +351,7 @@ class Attacks:
             reals_N = random_half(n, numpy_stream(context.seed, "holdout-half", r))
             fakes_N = random_half(n, numpy_stream(context.seed, "candidate-half", r))
             replicates.append(auc(scores.fakes_M[fakes_N], scores.reals_N[reals_N]))
-        upper_ends = tuple(draw + Z_95 * spread for draw in draws)
-        yield Measured(metric=metric, reals=upper_ends, replicates=tuple(replicates))
+        yield Measured(metric=metric, reals=real.draws, replicates=tuple(replicates))
 
     def membership(self, log_likelihood: Likelihood | None) -> Measured | None:
         """Return how well the generator's likelihood tells training rows from unseen ones.

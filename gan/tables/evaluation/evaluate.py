@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from gan.modalities import Likelihood, Options, Splits, check_candidate
-from gan.report import Evaluation, Measured, Metric
+from gan.report import AS_MADE, Evaluation, Measured, Metric
 from gan.tables.evaluation.closeness import (
     COPY_ROWS,
     NOTABLE_MEMBERSHIP,
@@ -148,6 +148,7 @@ def evaluate_table(
         candidate_rows=records.num_rows,
         candidate_class_counts=_class_counts(records, reference),
         seed=reference.options.seed,
+        made=AS_MADE,
         notes=tuple(notes),
         seconds=time.perf_counter() - started,
     )

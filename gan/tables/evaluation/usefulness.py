@@ -27,7 +27,7 @@ from gan.metrics.auc import weighted_auc
 from gan.metrics.intervals import LEVELS
 from gan.metrics.trees import MOST_LEVELS, class_probabilities, predictions
 from gan.randomness import numpy_stream
-from gan.report import Ceiling, Measured, Metric
+from gan.report import Ceiling, Measured, Metric, TooFew
 from gan.tables.evaluation.columns import (
     EvaluationContext,
     JudgedColumn,
@@ -38,6 +38,7 @@ from gan.tables.evaluation.columns import (
     some,
 )
 from gan.tables.evaluation.errors import Codes
+from storage.records.modalities import MODALITIES
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +46,7 @@ CHOSEN = 5
 """Targets where there is no label."""
 MOST_CLASSES = 20
 """Classes of a target; the rest is one more."""
-LEAST_OF_A_CLASS = 10
+LEAST_OF_A_CLASS = MODALITIES["tables"].judged_class.holdout
 """Holdout rows inside and outside a class below which it is not scored."""
 CHOICE_ROWS, CHOICE_BINS = 5000, 10
 """Rows of train and bins that the choice of targets looks at."""
@@ -202,6 +203,22 @@ def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
     chosen = [context.columns[index] for index in sorted(order.tolist())]
     return tuple(
         _target(context, one, "classes" if one.form == "levels" else "above") for one in chosen
+    )
+
+
+def unscored_classes(context: EvaluationContext) -> tuple[TooFew, ...]:
+    """Return the classes of the label that have too few holdout rows to be scored."""
+    label = context.splits.label
+    column = None if label is None else context.column(label)
+    if column is None or column.form != "levels":
+        return ()
+    target = _target(context, column, "classes")
+    _, values = target.of(context.holdout)
+    counts = np.bincount(values, minlength=target.classes)
+    return tuple(
+        TooFew(label=str(level), n=int(count), needed=LEAST_OF_A_CLASS, metric="tstr_gap")
+        for level, count in zip(target.levels.to_pylist(), counts, strict=False)
+        if count < LEAST_OF_A_CLASS
     )
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SettingsError, SourceError
+from storage.masking import check_no_secret
+from storage.records.proposal import Proposal
 from storage.records.schema import (
     Column,
     Kind,
@@ -26,9 +28,11 @@ from storage.sources.builder import (
     Built,
     PrepareJob,
     Source,
+    advice,
     check_amount,
     check_classes,
     check_trained_classes,
+    class_needs,
     first_few,
     listed,
     write_splits,
@@ -44,8 +48,10 @@ from storage.sources.files import (
     SourceFiles,
 )
 from storage.sources.open import open_source
+from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
+from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of
@@ -124,7 +130,9 @@ class TablesBuilder(Builder):
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""
-        return survey_table(_source(source), config, min_group)
+        surveyed = survey_table(_source(source), config, min_group)
+        split = source.evidence(config) or said_split(_source(source).read().table, config)
+        return replace(surveyed, proposals=(*split, *surveyed.proposals))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
         """Say which settings of `source.csv` and `source.columns` change nothing here."""
@@ -139,11 +147,13 @@ class TablesBuilder(Builder):
         rows = read_rows(job)
         if job.progress is not None:
             job.progress(len(rows.table), len(rows.table))
+        unused = said_split(rows.table, job.config)
         inferred = infer(rows.table, _present(job.config, rows.table), job.min_group)
         table = rows.table.select([column.name for column in inferred.columns])
         check_kept(job.config, table.column_names)
         check_label_kind(job.config, inferred.columns)
-        assignment = _assign_splits(job.config, rows, table, inferred)
+        classes = _label_classes(job, table, inferred.columns)
+        assignment = _assign_splits(job.config, rows, table, inferred, classes)
         sums = _found_sums(job.config, table, inferred.columns)
         sum_notes = [
             f"{why}, so it is made from them; `source.sums: named` leaves it alone."
@@ -162,16 +172,21 @@ class TablesBuilder(Builder):
         }
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
-        if not any(
-            one.name == job.config.label and one.vocabulary == "public" for one in inferred.columns
-        ):
+        if not _is_public(job.config.label, inferred.columns):
             check_trained_classes(job.config, counts[TRAIN], job.min_group)
         return Built(
             split_rule=assignment.rule,
             rows={name: len(part) for name, part in parts.items()},
             class_counts=counts,
             skipped=rows.skipped,
-            notes=(*rows.notes, *inferred.notes, *sum_notes, *assignment.notes),
+            notes=(
+                *rows.notes,
+                *map(advice, unused),
+                *inferred.notes,
+                *sum_notes,
+                *assignment.notes,
+            ),
+            details=_reading(job.sources[0]),
         )
 
 
@@ -210,12 +225,13 @@ def read_rows(job: PrepareJob) -> Rows:
     reads = [_read(_source(source)) for source in job.sources]
     table, notes = reads[0].table, [note for read in reads for note in read.notes]
     check_named(job.config, _source(job.sources[0]).names())
-    kept = table.drop_columns(_left_out(job.config))
+    left_out = _left_out(job.config, _source(job.sources[0]).path_parts())
+    kept = table.drop_columns(left_out)
     check_kept(job.config, kept.column_names)
     check_values(job.config, kept)
     own = len(table)
     if len(reads) > 1:
-        tables = [table, _like(table, reads[1].table, job)]
+        tables = [table, _like(table, reads[1].table, job, left_out)]
         table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
         notes += more
     check_amount(job.config, len(table), "tables")
@@ -238,7 +254,7 @@ def read_rows(job: PrepareJob) -> Rows:
     if split.column is not None:
         notes.append(f"The column {split.column!r} divides the rows and is not kept.")
     return Rows(
-        table=table.drop_columns(_left_out(job.config)),
+        table=table.drop_columns(left_out),
         deciding=None if deciding is None else deciding.filter(pa.array(~held_out)),
         held_out=held_out,
         skipped=tuple(skipped),
@@ -247,16 +263,33 @@ def read_rows(job: PrepareJob) -> Rows:
     )
 
 
+def _reading(source: Source) -> dict[str, Any]:
+    """Return, for the keys, which columns of the rows the files themselves do not hold."""
+    return {"reading": {"partitions": list(source.partitions)}} if source.partitions else {}
+
+
+def said_split(table: pa.Table, config: SourceConfig) -> tuple[Proposal, ...]:
+    """Return the setting for a column that says a split and that the recipe does not use."""
+    if config.split.column is not None or config.split.holdout_uri is not None:
+        return ()
+    for name in filter(names_splits, table.column_names):
+        if is_text(table.schema.field(name).type):
+            proposal = split_by_column(name, table.column(name).unique().to_pylist())
+            if proposal is not None:
+                return (proposal,)
+    return ()
+
+
 def _source(source: Source) -> TableSource:
     if not isinstance(source, TableSource):
         raise TypeError(source)
     return source
 
 
-def _left_out(config: SourceConfig) -> list[str]:
+def _left_out(config: SourceConfig, path_parts: frozenset[str]) -> list[str]:
     """Return the columns that were read for the split alone."""
     deciding = {config.split.column, config.split.group_by} - {None}
-    dropped = (deciding & dropped_columns(config)) | ({config.split.column} - {None})
+    dropped = (deciding & (dropped_columns(config) | path_parts)) | ({config.split.column} - {None})
     return sorted(str(name) for name in dropped)
 
 
@@ -267,12 +300,12 @@ def _read(source: TableSource) -> TableRead:
     return replace(read, table=table, notes=(*read.notes, *notes))
 
 
-def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
+def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequence[str]) -> pa.Table:
     """Return the columns of the holdout that the source has, in its order.
 
     What decides the split alone may be absent there, and is null then.
     """
-    for name in set(_left_out(job.config)) - set(holdout.column_names):
+    for name in set(left_out) - set(holdout.column_names):
         empty = pa.nulls(len(holdout), table.schema.field(name).type)
         holdout = holdout.append_column(name, empty)
     absent = [name for name in table.column_names if name not in holdout.column_names]
@@ -287,7 +320,11 @@ def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
 
 
 def _assign_splits(
-    config: SourceConfig, rows: Rows, table: pa.Table, inferred: Inferred
+    config: SourceConfig,
+    rows: Rows,
+    table: pa.Table,
+    inferred: Inferred,
+    classes: Classes | None,
 ) -> SplitAssignment:
     """Return the split of every row by its content, which the rule describes."""
     without = {column.name for column in inferred.columns if column.kind in NO_CONTENT}
@@ -302,7 +339,11 @@ def _assign_splits(
         raise SourceError(msg)
     digests = row_digests(table, content)
     collected = SplitInputs(
-        digests=digests, final_digests=digests, deciding=rows.deciding, held_out=rows.held_out
+        digests=digests,
+        final_digests=digests,
+        deciding=rows.deciding,
+        held_out=rows.held_out,
+        classes=classes,
     )
     assignment = assign_splits(config.split, collected, refuse_leaks=True)
     left_out = without.union(inferred.dropped, dropped_columns(config))
@@ -321,6 +362,19 @@ def _formats(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
     styles = {} if text is None else Dialect.from_json(text).styles
     names = [name for name, style in styles.items() if style.formatted]
     return {"formats": sorted(names)} if names else {}
+
+
+def _is_public(label: str | None, columns: Sequence[Column]) -> bool:
+    return any(one.name == label and one.vocabulary == "public" for one in columns)
+
+
+def _label_classes(job: PrepareJob, table: pa.Table, columns: Sequence[Column]) -> Classes | None:
+    """Return the class of every row; None where the label is a quantity or there is none."""
+    counts = classes_of(job.config, table, tuple(columns))
+    if not 0 < len(counts) <= MAX_CLASSES:
+        return None
+    train = 1 if _is_public(job.config.label, columns) else job.min_group
+    return code_classes(table.column(job.config.label), class_needs("tables", train=train))
 
 
 def _found_sums(
@@ -351,8 +405,14 @@ def read_like(
         SettingsError, LakeError: as `open_source`.
     """
     columns = tuple(_column_config(field) for field in schema)
+    try:
+        check_no_secret(uri, "The URI of the rows")
+    except ValueError as error:
+        msg = f"{error}."
+        raise SettingsError(msg) from None
     wanted = SourceConfig(
         uri=uri,
+        allow_synthetic=True,
         storage=config.storage,
         modality="tables",
         label=None,

@@ -8,12 +8,14 @@ import lzma
 import re
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
 from storage.errors import SourceError
+from storage.sources.memory import read_bounded
 
 _DECODE_BLOCK_BYTES: Final = 8 << 20
 _BOMS: Final = (
@@ -39,12 +41,14 @@ def unpack(data: bytes, name: str) -> bytes:
     """Return what is in a packed file, known by its first bytes, or the bytes themselves.
 
     Raises:
-        SourceError: the packed file is broken, or a zip holds more than one file.
+        SourceError: the packed file is broken or too large when it is unpacked, or a zip holds more
+            than one file.
     """
     for start, kind, opened in _PACKERS:
         if data.startswith(start):
             try:
-                return opened(data)
+                with opened(io.BytesIO(data)) as file:
+                    return read_bounded(file.read, len(data), name)
             except (OSError, EOFError, ValueError, *_PACKING_ERRORS) as error:
                 msg = f"The file {name} is a broken {kind} file ({error}); copy it again."
                 raise SourceError(msg) from error
@@ -62,24 +66,19 @@ def _unzip(data: bytes, name: str) -> bytes:
                     "and name the folder or the file in source.uri."
                 )
                 raise SourceError(msg)
-            return archive.read(files[0])
+            with archive.open(files[0]) as file:
+                return read_bounded(file.read, len(data), name)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
         msg = f"The file {name} is a zip that cannot be unpacked ({error}); unpack it by hand."
         raise SourceError(msg) from error
 
 
-def _unzstd(data: bytes) -> bytes:
-    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        unpacked: bytes = stream.read()
-    return unpacked
-
-
 _PACKING_ERRORS: Final = (zlib.error, lzma.LZMAError, pa.ArrowException)
-_PACKERS: Final = (
-    (b"\x1f\x8b", "gzip", gzip.decompress),
-    (b"\x28\xb5\x2f\xfd", "zstd", _unzstd),
-    (b"BZh", "bzip2", bz2.decompress),
-    (b"\xfd7zXZ\x00", "xz", lzma.decompress),
+_PACKERS: Final[tuple[tuple[bytes, str, Callable[[BinaryIO], Any]], ...]] = (
+    (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"\x28\xb5\x2f\xfd", "zstd", lambda file: pa.CompressedInputStream(file, "zstd")),
+    (b"BZh", "bzip2", bz2.BZ2File),
+    (b"\xfd7zXZ\x00", "xz", lzma.LZMAFile),
 )
 """How each begins, its name, and what unpacks it."""
 

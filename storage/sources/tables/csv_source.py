@@ -14,6 +14,8 @@ from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import EXCEL_FILES, SourceFiles
+from storage.sources.memory import TEXT_COPIES, amount, check_fits
+from storage.sources.paths import PathColumns
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
@@ -39,6 +41,10 @@ class DelimitedTable(FileSource, TableSource):
 
     def check(self, config: SourceConfig) -> None:
         """Nothing is known before the files are read."""
+
+    def path_parts(self) -> frozenset[str]:
+        """Return what `split` names of the paths and no column or partition is called."""
+        return self._content.path_parts
 
     def schema(self) -> pa.Schema:
         """Return what was inferred from the text."""
@@ -67,6 +73,9 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         LakeError: the store fails.
     """
     _check_config(config)
+    size = sum(info.size_bytes for info in found.files)
+    note = f"The CSV files of the source {found.uri!r} hold {amount(size)} of text"
+    check_fits(note, size * TEXT_COPIES)
     files = [_parsed(found, config, info.key) for info in found.files]
     first = files[0]
     columns, names, trailing, left_out = _joined(files)
@@ -86,6 +95,7 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
     table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns})
     notes = [note for file in files for note in file.notes]
     blank = _blank(table)
+    table, parts = _with_path_columns(table, found, config, files)
     if blank.any():
         table = table.filter(pa.array(~blank))
         notes.append(f"{int(blank.sum()):,} rows without any value are left out")
@@ -94,7 +104,21 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         table=table.cast(with_dialect(table.schema, dialect)),
         notes=(*([dialect.describe()] if dialect.csv else dialect.describe_columns()), *notes),
         metadata={KEY: dialect.to_json()},
+        path_parts=parts,
     )
+
+
+def _with_path_columns(
+    table: pa.Table, found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile]
+) -> tuple[pa.Table, frozenset[str]]:
+    """Append what the paths say of every row; returns also which of it only divides the rows."""
+    keys = [info.key for info in found.files]
+    paths = PathColumns(found.uri, keys)
+    names = paths.columns(config.split, table.column_names)
+    for name in names:
+        values = [pa.repeat(paths.value(name, k), f.rows) for k, f in zip(keys, files, strict=True)]
+        table = table.append_column(name, pa.chunked_array(values, paths.type(name)))
+    return table, frozenset(names) - {*paths.names}
 
 
 def _parsed(found: SourceFiles, config: SourceConfig, key: str) -> ParsedFile:

@@ -3,6 +3,8 @@
 The bytes depend on rows and dialect alone.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -31,11 +33,7 @@ def write_rows(table: pa.Table, dialect: Dialect) -> bytes:
     """
     between = dialect.delimiter + (" " if dialect.space else "")
     end = between * dialect.trailing + dialect.line_end
-    titles = [dialect.style(name).header for name in table.column_names]
-    header = [
-        _quoted_title(name if title is None else title, dialect)
-        for name, title in zip(table.column_names, titles, strict=True)
-    ]
+    header = [_quoted_title(title, dialect) for title in _titles(table.column_names, dialect)]
     first = f"sep={dialect.delimiter}{dialect.line_end}" if dialect.sep_line else ""
     lines = [(first + between.join(header) + end).encode()]
     for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
@@ -50,6 +48,29 @@ def write_rows(table: pa.Table, dialect: Dialect) -> bytes:
         mark = "\ufeff" if dialect.bom else ""
         return (mark + data.decode()).encode(dialect.encoding)
     return data
+
+
+FORMULA: Final = r"^'*[=+\-@\t\r\n]"
+"""What spreadsheets compute; after apostrophes too, so that each can be taken off again."""
+
+
+def _titles(names: Sequence[str], dialect: Dialect) -> list[str]:
+    """Return the header as it is written."""
+    found = [dialect.style(name).header for name in names]
+    titles = [name if title is None else title for name, title in zip(names, found, strict=True)]
+    if not dialect.escape_formulas:
+        return titles
+    return [f"'{title}" if re.match(FORMULA, title) else title for title in titles]
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    """Put an apostrophe before every formula."""
+    return pc.replace_substring_regex(texts, rf"({FORMULA})", r"'\1")
+
+
+def _unescaped(texts: pa.Array) -> pa.Array:
+    """Take it off again."""
+    return pc.replace_substring_regex(texts, r"^'('*[=+\-@\t\r\n])", r"\1")
 
 
 def _joined(texts: pa.Array) -> bytes:
@@ -82,7 +103,8 @@ def texts_of(column: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
         return pc.if_else(column, *(style.booleans or _BOOLEANS))
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _numbers(column, dialect, style)
-    return column.cast(pa.string())
+    texts = column.cast(pa.string())
+    return _escaped(texts) if dialect.escape_formulas else texts
 
 
 def _quoted(texts: pa.Array, dialect: Dialect, style: Style) -> pa.Array:
@@ -250,8 +272,7 @@ def read_rows(data: bytes, schema: pa.Schema, dialect: Dialect) -> pa.Table:
         ValueError: the bytes are something else (also `UnicodeDecodeError` and `ArrowInvalid`).
     """
     texts = read_texts(data, dialect)
-    titles = [dialect.style(name).header for name in schema.names]
-    wanted = [n if title is None else title for n, title in zip(schema.names, titles, strict=True)]
+    wanted = _titles(schema.names, dialect)
     if texts.column_names != wanted:
         msg = f"the header is {', '.join(texts.column_names)}, not {', '.join(wanted)}"
         raise ValueError(msg)
@@ -295,7 +316,7 @@ def values_of(texts: pa.Array, kind: pa.DataType, dialect: Dialect, style: Style
         missing = pc.equal(texts, style.null)
         texts = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
     if pa.types.is_string(kind):
-        return texts
+        return _unescaped(texts) if dialect.escape_formulas else texts
     if pa.types.is_temporal(kind):
         return _read_moments(texts, kind, style)
     if pa.types.is_boolean(kind):

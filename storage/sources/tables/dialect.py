@@ -84,6 +84,9 @@ class Dialect:
     """How many delimiters every line ends with, as columns without a name and a value make."""
     decimal: str = "."
     thousands: str | None = None
+    escape_formulas: bool = False
+    """Whether an apostrophe is put before text that a spreadsheet would compute; files that are
+    read never say it."""
     styles: Mapping[str, Style] = field(default_factory=dict)
     """Column → how its values are written; columns that are not here are written plainly."""
     csv: bool = True
@@ -137,6 +140,8 @@ class Dialect:
         plain = dict(sorted({"schema": SCHEMA, **asdict(self)}.items()))
         if self.csv:
             del plain["csv"]
+        if not self.escape_formulas:  # as dialects were stored before there was a choice
+            del plain["escape_formulas"]
         plain["styles"] = {
             name: {key: value for key, value in asdict(style).items() if value != _DEFAULTS[key]}
             for name, style in self.styles.items()

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from storage.records.proposal import Proposal
 from storage.sources.builder import ParquetSource, Source, listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
+from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes
 from storage.sources.tables.types import (
     flat_schema,
     flat_table,
@@ -41,6 +43,8 @@ class TableRead:
     """Sentences about what was decided."""
     metadata: Mapping[bytes, bytes] = field(default_factory=dict)
     """What goes along in the schema of the records, such as the dialect of CSV."""
+    path_parts: frozenset[str] = frozenset()
+    """Columns that are parts of paths and divide the rows, nothing more."""
     stored: Mapping[str, str] = field(default_factory=dict)
     """Columns whose type in the source is another than in the table → that type."""
 
@@ -49,6 +53,10 @@ class TableSource(Source):
     """Rows that fit into memory."""
 
     modality = "tables"
+
+    def path_parts(self) -> frozenset[str]:
+        """Return the columns that are parts of paths and divide the rows, and are not kept."""
+        return frozenset()
 
     @abstractmethod
     def schema(self) -> pa.Schema:
@@ -91,12 +99,20 @@ class ParquetTable(TableSource, ParquetSource):
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         super().__init__(config, files)
         self._dropped = unread_columns(config)
+        self._of_paths = self._paths.columns(config.split, files.schema.names)
         for footer in files.footers.values():
             check_distinct_names(self.uri, footer.schema.names)
 
+    def path_parts(self) -> frozenset[str]:
+        """Return what `split` names of the paths and no column or partition is called."""
+        return frozenset(self._of_paths) - {*self._paths.names}
+
     def schema(self) -> pa.Schema:
-        """Return the first file's, with fields of structs as columns."""
-        return flat_schema(self._files.schema)
+        """Return the first file's, fields of structs as columns, and what the paths say."""
+        schema = flat_schema(self._files.schema)
+        for name in self._of_paths:
+            schema = schema.append(pa.field(name, self._paths.type(name)))
+        return schema
 
     def names(self) -> list[str]:
         """Return the columns, and the structs that they are fields of."""
@@ -106,8 +122,29 @@ class ParquetTable(TableSource, ParquetSource):
         """Return the type as the source holds it."""
         return TableSource.column_type(self, name)
 
+    @property
+    def announcement(self) -> str | None:
+        """Say how large it is, as compressed rows look small."""
+        return self._size_note if self._needed_bytes > ANNOUNCED_BYTES else None
+
+    @cached_property
+    def _needed_bytes(self) -> int:
+        fields = (field for field in self.schema() if field.name not in self._dropped)
+        return table_bytes(self._files.rows, [field.type for field in fields])
+
+    @property
+    def _size_note(self) -> str:
+        stored = sum(info.size_bytes for info in self._files.found.files)
+        columns = len(self.schema())
+        return size_note(self.uri, self._files.rows, columns, stored, self._needed_bytes)
+
     def read(self) -> TableRead:
-        """Return the rows of all files, with plain types."""
+        """Return the rows of all files, with plain types.
+
+        Raises:
+            SourceError: there is not enough memory, or a file is damaged.
+        """
+        check_fits(self._size_note, self._needed_bytes)
         names = self._files.schema.names
         index = [name for name in names if _INDEX.fullmatch(name)]
         names = [name for name in names if name not in {*self._dropped, *index}]
@@ -132,7 +169,12 @@ class ParquetTable(TableSource, ParquetSource):
             if name not in have:
                 raise self._files.lacks(key, name)
         with self._files.reading(key) as file:
-            return file.read(columns=names).select(names)
+            table = file.read(columns=names).select(names)
+        for name in self._of_paths:
+            if name not in self._dropped:
+                value = self._paths.value(name, key)
+                table = table.append_column(name, pa.repeat(value, len(table)))
+        return table
 
     def _known_columns(self) -> list[str]:
         return list(self.schema().names)

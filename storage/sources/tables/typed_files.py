@@ -28,6 +28,17 @@ class TypedTable(FileSource, TableSource):
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         super().__init__(found)
         self._dropped = unread_columns(config)
+        self._split = config.split
+
+    def path_parts(self) -> frozenset[str]:
+        """Return what `split` names of the paths and no column or partition is called."""
+        return self._of_paths - {*self._paths.names}
+
+    @property
+    def _of_paths(self) -> frozenset[str]:
+        """The columns that no file has and the paths say."""
+        first = next(iter(self._plain.values())).column_names
+        return frozenset(self._paths.columns(self._split, first))
 
     @cached_property
     def description(self) -> SourceDescription:
@@ -63,6 +74,17 @@ class TypedTable(FileSource, TableSource):
 
     @cached_property
     def _tables(self) -> Mapping[str, pa.Table]:
+        """The files with rows, with what their paths say."""
+        tables: dict[str, pa.Table] = {}
+        for key, table in self._plain.items():
+            for name in sorted(self._of_paths):
+                said = pa.repeat(self._paths.value(name, key), len(table))
+                tables[key] = tables.get(key, table).append_column(name, said)
+            tables.setdefault(key, table)
+        return tables
+
+    @cached_property
+    def _plain(self) -> Mapping[str, pa.Table]:
         """The files with rows, fields of structs as columns."""
         read = READERS[self._found.kind]
         tables = {}

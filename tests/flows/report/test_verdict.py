@@ -2,16 +2,18 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from flows.cli.jobs import show_verdict
 from flows.cli.output import Output
+from flows.job import Assessed
 from flows.report import render
-from flows.report.markdown import verdict_line
+from flows.report.markdown import verdict_line, verdict_markdown
 from flows.report.verdict import OUTCOMES, VERDICTS, verdict_view
-from gan.gate import Bounds
+from gan.bounds import Bounds
 from gan.report import Ceiling, Metric, Reason
 
 MIXED = [
@@ -90,3 +92,45 @@ def test_every_renderer_shows_the_same_words_marks_and_reasons(make_report, verd
 def test_a_block_says_what_to_do_next(make_report):
     assert "training.budget_samples" in render(make_report(verdict="block"))
     assert "training.budget_samples" not in render(make_report(verdict="warn"))
+
+
+OPEN = [
+    Reason(metric="a", scope="all", outcome="pass", text="a is as it is"),
+    Reason(
+        metric="calm", scope="all", outcome="reported", text="calm is 1: no rule", why="no rule"
+    ),
+    Reason(
+        metric="row_coverage",
+        scope="all",
+        outcome="alarm",
+        text="row_coverage is 1: copies; not judged: no rule",
+        why="copies; not judged: no rule",
+    ),
+]
+ROWS = {"judged": "The verdict speaks of 9 rows", "published_rows": ["Re-weighted since"]}
+
+
+def test_what_no_rule_judges_stands_in_every_renderer_with_its_reason(make_report):
+    report = make_report(verdict="pass", reasons=OPEN, metrics=[metric(ceiling=None)], facts=ROWS)
+    view = verdict_view(report)
+    assert [reason.metric for reason in view.alarms] == ["row_coverage"]
+    assert [reason.metric for reason in view.reported] == ["calm"]
+    assert not view.deciding
+    assert view.headline.endswith("1 value that no rule judges stands out.")
+    (row,) = view.overall
+    assert (row.outcome, row.word, row.why) == ("alarm", "not judged", OPEN[2].why)
+    judged = SimpleNamespace(version="v", report=report, judgement=SimpleNamespace(metrics=()))
+    assessed = Assessed(standing=SimpleNamespace(champion=None), challenger=judged, champion=None)
+    shown = (render(report), terminal(report), verdict_markdown(assessed, "report.html"))
+    for text in shown:
+        for wanted in ("copies; not judged: no rule", "calm", "no rule", *ROWS["published_rows"]):
+            assert wanted in text
+        assert "The verdict speaks of 9 rows" in text
+        assert "not judged" in text.lower()
+
+
+def test_a_metric_that_no_rule_judges_has_passed_nowhere(make_report):
+    reasons = [Reason(metric="row_coverage", scope="b", outcome="reported", text="", why="w")]
+    report = make_report(metrics=[metric("b"), metric("c")], reasons=reasons)
+    rows = verdict_view(report).overall
+    assert [(row.outcome, row.why) for row in rows] == [("reported", "w"), ("reported", "w")]

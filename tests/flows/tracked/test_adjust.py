@@ -43,6 +43,13 @@ def test_another_balance_takes_the_fractions_away_and_fractions_need_some():
         adjusted(equal, form_values(equal) | {"balance": "fractions"})
 
 
+def test_another_balance_takes_away_what_fill_counts():
+    recipe = parse_recipe(RAW | {"synthesis": {"balance": "fill", "fill_counts": "train"}})
+    assert adjusted(recipe, form_values(recipe)) == recipe
+    equal = adjusted(recipe, form_values(recipe) | {"balance": "equal"})
+    assert (equal.synthesis.balance, equal.synthesis.fill_counts) == ("equal", "source")
+
+
 def test_without_any_budget_a_sentence_says_so():
     recipe = parse_recipe(RAW)
     with pytest.raises(RecipeError, match="set at least one"):

@@ -12,6 +12,7 @@ from flows.job import Candidate, Stages
 from flows.progress import SilentReporter
 from flows.tracked import approval
 from flows.tracked.approval import RESPONSE, with_questions
+from storage.lake.damage import Damage, set_aside
 
 RUN, OTHER = UUID(int=1), UUID(int=2)
 CANDIDATE = Candidate(version=NEW, snapshot_digest="d", trained=True)
@@ -152,6 +153,32 @@ def test_the_same_question_is_not_asked_by_two_runs(place):
 
     place.inputs[OTHER, "ganmill-question-1"] = asked | {"name": "m"}
     asks(place)
+
+
+def test_the_same_version_with_other_files_is_another_question(place):
+    asks(place)
+    asked = place.inputs.pop((RUN, "ganmill-question-1"))
+    other = asked["candidate"] | {"snapshot_digest": "e" * 64}
+    place.inputs[OTHER, "ganmill-question-1"] = asked | {"candidate": other}
+    place.waiting = [(OTHER, "n, last night")]
+    asks(place)
+
+
+def test_a_yes_is_to_the_files_that_were_shown(place):
+    asks(place)
+    place.answer(answer="publish", reason="known")
+    place.challenger = replace(place.challenger, snapshot_digest="e" * 64)
+    asks(place)
+    assert f"the answer was on generator {NEW}" in place.descriptions[1]
+    assert kinds(place.job) == [("reject", NEW)]
+
+
+def test_a_generator_that_was_set_aside_since_is_not_gone_on_with(place):
+    asks(place)
+    damage = Damage(reason="one bit", snapshot_digest="", found="")
+    set_aside(place.job.lake, "n", NEW, damage)
+    asks(place)
+    assert place.trained == 2
 
 
 def test_a_run_without_a_deployment_does_what_the_command_line_does(place, monkeypatch):

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from judged_tables import cut, replaced, shop
 
+from gan.bounds import pass_bounds
 from gan.errors import DataError
-from gan.gate import pass_bounds
 from gan.tables.evaluation.assess import RealTicks, rank
 from gan.tables.judge import METRICS, build_assess
 

@@ -8,8 +8,9 @@ import torch
 from judged_tables import OPTIONS, cut, replaced, shop
 from pydantic import TypeAdapter
 
+from gan.bounds import entry_of
 from gan.errors import DataError
-from gan.gate import GateConfig, entry_of, judge
+from gan.gate import GateConfig, judge
 from gan.report import Evaluation
 from gan.tables.judge import METRICS, build_reference, evaluate
 

@@ -29,7 +29,9 @@ def planned(kind=ZOO, **synthesis):
 
 
 def test_conditions_travel_in_the_plan():
-    plan = planned(given=(SIX_LEGS, Condition(column="kind", values=("ant", "bee"))))
+    plan = planned(
+        balance="equal", given=(SIX_LEGS, Condition(column="kind", values=("ant", "bee")))
+    )
     again = Plan.from_json(plan.to_json())
     assert again == plan
     assert again.given[0] == SIX_LEGS

@@ -1,5 +1,6 @@
 """Killed at every step, run again, two at once: always one version, whole, and nothing else."""
 
+import json
 import shutil
 
 import pytest
@@ -7,8 +8,9 @@ import toy
 
 from storage.digests import sha256_hex
 from storage.lake import datasets, promotions, registry
-from storage.lake.datasets import verify
+from storage.lake.layout import dataset_readme_key, latest_key
 from storage.lake.log import read_versions
+from storage.lake.verify import verify
 from storage.stores.local import LocalStore
 
 DEFAULT_KILLS = 6
@@ -31,7 +33,8 @@ def check_nothing_half_done(folder):
     lake = LocalStore(folder)
     for name in datasets.list_datasets(lake):
         for version in datasets.versions(lake, name):
-            assert verify(lake, name, version.version) == []
+            found = {problem.key for problem in verify(lake, name, version.version)}
+            assert found <= {latest_key(name), dataset_readme_key(name)}, "the hint may lag"
 
 
 def check_published(folder):
@@ -50,7 +53,7 @@ def check_published(folder):
         assert sha256_hex(lake.get(entry.path)) == entry.sha256
     shards = [info.key for info in lake.list(f"datasets/toy/{commit.version}/")]
     assert shards == [entry.path for entry in manifest.files]
-    assert datasets._read_hint(lake, toy.NAME)["version"] == commit.version
+    assert json.loads(lake.get(latest_key(toy.NAME)))["version"] == commit.version
     check_staging_is_hidden(lake)
 
 
@@ -71,6 +74,7 @@ def kill_publisher_everywhere(zygote, fast_path, inside, *, every):
         once, twice = fast_path / f"{kill_at}-once", fast_path / f"{kill_at}-twice"
         assert zygote.run(request(once, "publish", inside, kill_at)) == [-9]
         check_nothing_half_done(once)
+        once.mkdir(exist_ok=True)
         shutil.copytree(once, twice)
         (again,) = zygote.run(request(once, "publish"))
         assert again > 0

@@ -11,6 +11,7 @@ from storage.lake.log import version_log
 from storage.lake.plan import Plan, propose
 from storage.lake.publish import agree
 from storage.lake.synthesis import SynthesisConfig
+from storage.records.schema import read_class_names, with_class_names
 
 
 def test_a_plan_survives_json(plan):
@@ -100,3 +101,10 @@ def test_a_retired_version_gets_a_new_attempt(lake):
     second = toy.publish(lake)
     assert second.version != first.version
     assert second.number == 3
+
+
+def test_the_records_keep_what_the_schema_says_of_classes(plan):
+    schema = with_class_names(plan.schema, "label", ["ant", "bee"])
+    named = dataclasses.replace(plan, schema=schema)
+    assert read_class_names(named.record_schema) == {"label": ("ant", "bee")}
+    assert plan.record_schema.metadata is None

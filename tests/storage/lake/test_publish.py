@@ -14,7 +14,7 @@ import toy
 
 from storage.errors import AbandonedError, IntegrityError, LakeFullError, ObjectNotFoundError
 from storage.lake import datasets
-from storage.lake.datasets import verify
+from storage.lake.hint import refresh_hint
 from storage.lake.layout import latest_key, manifest_key, meta_key
 from storage.lake.log import append_commit, read_versions, version_log
 from storage.lake.manifest import Manifest
@@ -27,6 +27,7 @@ from storage.lake.publish import (
     put_shard,
 )
 from storage.lake.synthesis import SynthesisConfig
+from storage.lake.verify import verify
 from storage.shards.format import load_format
 from storage.stores.local import LocalStore
 
@@ -350,7 +351,7 @@ class TestLog:
             )
 
     def test_nothing_is_hinted_at_before_the_first_commit(self, lake):
-        datasets.refresh_hint(lake, toy.NAME)
+        refresh_hint(lake, toy.NAME)
         assert list(lake.list()) == []
 
     def test_kinds_of_the_future_are_passed_over(self, lake):

@@ -11,12 +11,13 @@ import toy
 
 from storage.errors import IntegrityError
 from storage.lake import datasets
-from storage.lake.datasets import load_manifest, verify
+from storage.lake.datasets import load_manifest
 from storage.lake.layout import meta_key, version_folder
 from storage.lake.manifest import Manifest, ManifestFields, version_croissant, version_readme
 from storage.lake.plan import Plan, RecordKind, propose
 from storage.lake.publish import Publisher, encode_shard
 from storage.lake.synthesis import SynthesisConfig
+from storage.lake.verify import verify
 from storage.records.modalities import MODALITIES
 from storage.shards.format import load_format
 from storage.sources.tables.dialect import Dialect, with_dialect

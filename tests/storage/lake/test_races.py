@@ -8,8 +8,8 @@ import toy
 
 from storage.errors import AbandonedError, PromotionConflictError, UnreachableError
 from storage.lake import datasets, promotions
-from storage.lake.datasets import verify
 from storage.lake.log import read_versions, version_log
+from storage.lake.verify import verify
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy
 

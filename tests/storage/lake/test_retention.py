@@ -7,14 +7,20 @@ import pytest
 import toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from meddling import Meddling
 
-from storage.errors import AbandonedError, ObjectNotFoundError, RetentionError, WriteConflictError
+from storage.errors import (
+    AbandonedError,
+    ObjectNotFoundError,
+    RetentionError,
+    RetractedError,
+    WriteConflictError,
+)
 from storage.lake import datasets
 from storage.lake.layout import latest_key
 from storage.lake.log import read_versions, version_log
 from storage.lake.publish import Publisher, agree, find_committed
 from storage.lake.retention import GRACE_PERIOD, UNCOMMITTED_PERIOD, Collector, pin, retract, unpin
-from storage.stores.interface import ObjectStore
 from storage.stores.memory import MemoryStore
 
 NOW = toy.CREATED + timedelta(days=1)
@@ -143,37 +149,6 @@ class TestAbandon:
         assert publish(lake, "a") != plan.version
 
 
-class Meddling(ObjectStore):
-    """A store in which others act between two steps of whoever uses it."""
-
-    def __init__(self, inner, others):
-        self.inner, self.uri, self.others, self.count = inner, inner.uri, others, 0
-
-    def _step(self):
-        self.count += 1
-        for at, act in self.others:
-            if at == self.count:
-                act()
-
-    def __getattribute__(self, name):
-        if name not in {"get", "open", "put_once", "replace", "stat", "list", "delete"}:
-            return super().__getattribute__(name)
-        inner = getattr(super().__getattribute__("inner"), name)
-
-        def call(*given):
-            result = inner(*given)
-            result = iter([*result]) if name == "list" else result
-            self._step()
-            return result
-
-        return call
-
-    get = open = put_once = replace = stat = list = delete = None
-
-
-Meddling.__abstractmethods__ = frozenset()
-
-
 class Actors:
     """Everyone who uses one lake, in time that passes."""
 
@@ -198,6 +173,8 @@ class Actors:
                 return publish(lake, run)
             except (AbandonedError, WriteConflictError):
                 continue
+            except RetractedError:
+                return None
         return None
 
     def _collect(self, lake, _):
@@ -220,7 +197,10 @@ class Actors:
 
     def _begin(self, lake, run):
         """Put one shard and be killed."""
-        plan = agree(lake, toy.proposal(run))
+        try:
+            plan = agree(lake, toy.proposal(run))
+        except RetractedError:
+            return
         publisher = Publisher(lake, plan)
         if find_committed(lake, plan) is None:
             try:
@@ -311,3 +291,16 @@ def test_retention_decides_again_when_a_person_was_faster(lake):
     )
     collector.collect()
     assert visible(lake) == versions[:1]
+
+
+@pytest.mark.parametrize("change", [pin, unpin, retract])
+def test_who_decides_signs_on_one_line_of_bounded_length(lake, change):
+    version = publish(lake, "a")
+    if change is unpin:
+        pin(lake, toy.NAME, version, **WHO)
+    for by, reason in (("", "x"), ("a", "\n"), ("a" * 201, "x"), ("a", "x" * 2001)):
+        with pytest.raises(RetentionError, match="sign it with a name and a reason"):
+            change(lake, toy.NAME, version, by=by, reason=reason)
+    change(lake, toy.NAME, version, by="a\nb\x07", reason="s3://AK:hunter2@b\tx")
+    last = version_log(lake, toy.NAME).read()[-1].record
+    assert (last["by"], last["reason"]) == ("a b", "s3://***@b x")

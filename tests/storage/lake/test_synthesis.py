@@ -10,7 +10,15 @@ from pydantic import ValidationError
 
 from storage.errors import PlanError
 from storage.lake.plan import LEAST_SHARDS, MOST_SHARDS, plan_shards
-from storage.lake.synthesis import SynthesisConfig, apportion, plan_classes, plan_rows, resolve_seed
+from storage.lake.synthesis import (
+    SynthesisConfig,
+    apportion,
+    counted_records,
+    plan_classes,
+    plan_rows,
+    resolve_balance,
+    resolve_seed,
+)
 
 REAL = (("ant", 70), ("bee", 20), ("cat", 10))
 counts = st.lists(st.integers(0, 5000), min_size=1, max_size=12).filter(any)
@@ -38,6 +46,32 @@ def test_fill_counts_for_itself():
     counts = plan_classes(SynthesisConfig(samples=5, balance="fill"), REAL)
     assert counts == (("ant", 0), ("bee", 50), ("cat", 60))
     assert plan_rows(SynthesisConfig(samples=5, balance="fill"), counts) == 110
+
+
+SPLITS = {
+    "train": REAL,
+    "validation": (("ant", 20), ("bee", 10), ("cat", 1)),
+    "holdout": (("ant", 30), ("cat", 9)),
+}
+
+
+@pytest.mark.parametrize(
+    ("fill_counts", "real"),
+    [("train", (70, 20, 10)), ("source", (90, 30, 11)), ("all", (120, 30, 20))],
+)
+def test_fill_counts_the_records_it_says(fill_counts, real):
+    config = SynthesisConfig(balance="fill", fill_counts=fill_counts)
+    counted = counted_records(config, REAL, SPLITS)
+    assert counted == (("ant", real[0]), ("bee", real[1]), ("cat", real[2]))
+    made = dict(plan_classes(config, REAL, counted=counted))
+    assert {count + made[label] for label, count in counted} == {max(real)}
+
+
+def test_auto_is_what_the_kind_of_data_wants():
+    assert resolve_balance(SynthesisConfig(), "images").balance == "equal"
+    assert resolve_balance(SynthesisConfig(), "tables").balance == "real"
+    said = SynthesisConfig(balance="equal")
+    assert resolve_balance(said, "tables") is said
 
 
 def test_fill_of_balanced_classes_is_refused():
@@ -73,6 +107,7 @@ def test_fractions_that_do_not_sum_to_one_are_refused():
     [
         {"balance": "equal", "class_fractions": fractions(("ant", 1.0))},
         {"balance": "fractions"},
+        {"balance": "equal", "fill_counts": "all"},
         {"samples": 0},
         {"shard_samples": 0},
         {"colour": 1},

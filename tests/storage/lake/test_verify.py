@@ -9,8 +9,15 @@ import toy
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake import datasets
-from storage.lake.datasets import load_manifest, verify
-from storage.lake.layout import commits_folder, manifest_key, numbered_key
+from storage.lake.datasets import load_manifest
+from storage.lake.hint import refresh_hint
+from storage.lake.layout import (
+    commits_folder,
+    log_seen_key,
+    manifest_key,
+    numbered_key,
+)
+from storage.lake.verify import verify
 
 
 @pytest.fixture
@@ -70,6 +77,8 @@ def recommit(lake, manifest):
     record |= {"manifest_sha256": sha256_hex(data)}
     lake.replace(manifest_key(toy.NAME, manifest.version), data)
     lake.replace(numbered_key(commits_folder(toy.NAME), 1), json.dumps(record).encode())
+    lake.delete(log_seen_key(toy.NAME))
+    refresh_hint(lake, toy.NAME)
 
 
 def test_rows_and_schema_are_compared_with_the_manifest(lake, committed):

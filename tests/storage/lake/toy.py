@@ -181,10 +181,15 @@ class _HalfWriter:
     def fileno(self):
         return self._file.fileno()
 
+    def flush(self):
+        self._file.flush()
+
     def write(self, data):
-        written = self._file.write(data[: max(1, len(data) // 2)])
+        half = max(1, len(data) // 2)
+        self._file.write(data[:half])
+        self._file.flush()
         self._step()
-        return written
+        return half + self._file.write(data[half:])
 
 
 def step_inside_writes(step) -> None:

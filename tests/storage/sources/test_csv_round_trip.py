@@ -1,6 +1,7 @@
 """CSV shards: in the dialect of the source, read back exactly, and read by others as the source."""
 
 import datetime as dt
+import gzip
 import io
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.errors import IntegrityError
+from storage.errors import IntegrityError, SourceError
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.open import find_files
@@ -216,3 +217,56 @@ def test_the_format_says_what_it_is():
     )
     actual = len(FORMAT.encode(rows, {})) / 1000
     assert 0.5 < FORMAT.bytes_per_row(rows.schema) / actual < 2
+
+
+ARMED = ["=1+1", "+49 89", "-x", "@a", "\tb", "\rc", "'=2", "''-", "plain", "'quoted'", "", None]
+
+
+def test_formulas_are_disarmed_only_where_it_is_wanted_and_numbers_never():
+    rows = pa.table(
+        {"=name": pa.array(ARMED), "n": pa.array([-1.5] * len(ARMED)), "i": [-2] * len(ARMED)}
+    )
+    assert FORMAT.planned_schema(rows.schema, escape_formulas=False) == rows.schema
+    plain = FORMAT.encode(rows, {})
+    schema = FORMAT.planned_schema(rows.schema, escape_formulas=True)
+    escaped = FORMAT.encode(rows.replace_schema_metadata(schema.metadata), {})
+    assert pd.read_csv(io.BytesIO(plain), keep_default_na=False).iloc[:2, 0].tolist() == ARMED[:2]
+    frame = pd.read_csv(io.BytesIO(escaped), keep_default_na=False)
+    assert frame.columns.tolist() == ["'=name", "n", "i"]
+    cells = frame["'=name"].tolist()
+    assert not any(str(cell).startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    assert cells[:2] == ["'=1+1", "'+49 89"]
+    assert cells[8:10] == ["plain", "'quoted'"]
+    assert (frame["n"] == -1.5).all()
+    assert (frame["i"] == -2).all()
+    assert FORMAT.decode(escaped, schema) == rows
+    assert "apostrophe" in FORMAT.remarks(FORMAT.file_schema(schema))[0]
+    assert FORMAT.remarks(rows.schema) == ()
+    assert FORMAT.decode(plain, rows.schema) == rows
+
+
+def test_the_stored_dialect_says_so_only_where_it_is_wanted():
+    assert b"escape_formulas" not in Dialect().to_json()
+    escaping = Dialect(escape_formulas=True)
+    assert Dialect.from_json(escaping.to_json()) == escaping
+
+
+def test_a_packed_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 500_000))
+    found = find_files(SourceConfig(uri=str(path)), None)
+    monkeypatch.setattr("storage.sources.memory.available_bytes", lambda: 4 << 20)
+    with pytest.raises(SourceError, match=r"'bomb\.csv\.gz' of .* unpacks to more than 1\.0 MiB"):
+        read_csv_files(found, SourceConfig(uri=str(path)))
+    monkeypatch.setattr("storage.sources.memory.available_bytes", lambda: 1 << 30)
+    assert len(read_csv_files(found, SourceConfig(uri=str(path))).table) == 500_000
+
+
+def test_text_that_does_not_fit_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "large.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 5000)
+    found = find_files(SourceConfig(uri=str(path)), None)
+    monkeypatch.setattr("storage.sources.memory.available_bytes", lambda: 1 << 16)
+    monkeypatch.setattr(found.store, "get", None)  # nothing is read
+    with pytest.raises(SourceError, match=r"hold 19\.5 KiB of text, and 64\.0 KiB are free"):
+        read_csv_files(found, SourceConfig(uri=str(path)))

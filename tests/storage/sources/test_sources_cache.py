@@ -16,8 +16,8 @@ import pytest
 from storage.errors import LakeFullError, NotWritableError, SourceError
 from storage.records import durable
 from storage.sources.cache import IDLE, obtain
-from storage.sources.images import build
 from storage.sources.images import build as build_module
+from storage.sources.images import staged
 from storage.sources.prepared import load_prepared
 
 
@@ -97,7 +97,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(build, "write_all", full)
+    monkeypatch.setattr(staged, "write_all", full)
     with pytest.raises(LakeFullError, match="GANMILL_WORK_FOLDER"):
         prepared("example:digits")
     assert entries(tmp_path / "cache") == []
@@ -194,7 +194,7 @@ import os, signal, sys
 from pathlib import Path
 from storage.sources import prepare
 from storage.sources.config import SourceConfig
-from storage.sources.images import build
+from storage.sources.images import staged
 
 number = int(sys.argv[1])
 steps = 0
@@ -208,7 +208,7 @@ def counted(function):
         return function(*arguments, **named)
     return step
 
-for owner, name in [(build, "write_all"), (os, "fsync"), (Path, "rename"), (Path, "mkdir"),
+for owner, name in [(staged, "write_all"), (os, "fsync"), (Path, "rename"), (Path, "mkdir"),
                     (Path, "unlink")]:
     setattr(owner, name, counted(getattr(owner, name)))
 prepare.prepare(SourceConfig(uri=sys.argv[3]), folder=Path(sys.argv[2]), min_group=10)

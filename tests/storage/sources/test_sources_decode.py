@@ -1,13 +1,16 @@
 """One encoded image to pixels, in every mode that people store."""
 
 import io
+import struct
+import tracemalloc
+import zlib
 from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from storage.sources.images.decode import UNREADABLE, as_pixels, decode_image, resized, widened
+from storage.sources.images.pixels import UNREADABLE, as_pixels, decode_image, resized, widened
 
 rng = np.random.default_rng(0)
 GREY = rng.integers(0, 256, (9, 12), np.uint8)
@@ -143,3 +146,42 @@ def test_widening_repeats_grey_and_is_opaque() -> None:
     np.testing.assert_array_equal(wide[..., :3], RGB[None])
     assert (wide[..., 3] == 255).all()
     assert widened(grey, 1) is grey
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_of(width: int, height: int, pixels: bytes, *, extra: bytes = b"") -> bytes:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + extra + body
+
+
+SMALL = save(Image.fromarray(GREY))
+HOSTILE = {
+    "bomb": png_of(15_000, 15_000, bytes(1 << 20)),
+    "giant": png_of(2**31 - 1, 2**31 - 1, b""),
+    "text": png_of(1, 1, b"\0\0", extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 27)))),
+    "profile": png_of(
+        1, 1, b"\0\0", extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1 << 27)))
+    ),
+    "short": png_of(64, 64, bytes(64)),
+    "cut": SMALL[: len(SMALL) // 2],
+    "endless": SMALL[:40] + struct.pack(">I", 2**31 - 1) + SMALL[44:],
+    "no size": png_of(0, 0, b""),
+    "script": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) (w) file\n",
+    "gif": b"GIF89a" + struct.pack("<HHBBB", 65_535, 65_535, 0, 0, 0) + b"\x2c" + bytes(9),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_images_are_unreadable_and_take_no_memory(name: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UNREADABLE) as raised:
+            decode(HOSTILE[name])
+        assert len(str(raised.value)) < 500
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()

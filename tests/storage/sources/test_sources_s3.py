@@ -7,6 +7,7 @@ from storage.errors import BucketMissingError, SourceError
 from storage.sources.config import SourceConfig
 from storage.sources.open import open_source
 from storage.stores.open import open_store
+from storage.stores.s3 import S3Store
 from storage.stores.settings import StorageProfile
 
 
@@ -89,3 +90,16 @@ def test_wrong_credentials_are_the_stores_error(scripted_s3, answer) -> None:
     scripted_s3.script(answer(status=403, code="InvalidAccessKeyId"))
     with pytest.raises(AccessDeniedError):
         open_source(SourceConfig(uri="s3://bucket/prefix"), scripted_s3.profile())
+
+
+def test_odd_keys_of_others_are_read(upload, s3_profile, prepared, s3_server, people, write_table):
+    path = write_table(people(300), "t/people.csv")
+    uri = upload(path.parent)
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    client = S3Store(bucket, prefix, s3_profile)._fs()
+    for name in ("/more//people.csv", "/", "more//", "./x.csv", "a/../b.csv"):
+        body = path.read_bytes() if name.endswith("people.csv") else b""
+        client.call_s3("put_object", Bucket=bucket, Key=f"{prefix}/{name}", Body=body)
+    found = prepared(uri, label="churned", profile=s3_profile)
+    assert sum(found.rows.values()) == 600
+    assert found.ignored_files == 2  # those with a dot for a folder; markers of folders are none

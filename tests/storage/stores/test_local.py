@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import storage.stores.local
 from storage.errors import (
     AccessDeniedError,
     LakeError,
@@ -17,7 +18,7 @@ from storage.errors import (
     ObjectNotFoundError,
 )
 from storage.stores.interface import STAGING
-from storage.stores.local import STALE_STAGED_S, LocalStore
+from storage.stores.local import STALE_STAGED_S, LocalStore, leaving_links
 
 
 @pytest.fixture
@@ -236,6 +237,34 @@ store.put_once("a/b", b"data")
         LocalStore(lake).put_once("a", b"1")
         assert files_below(staging) == ["young"]
 
+    def test_what_a_living_process_stages_is_not_swept_however_old_it_looks(self, lake):
+        """The clock jumped forward between its staging and the sweep."""
+        with LocalStore(lake)._staged(b"slow") as staged:
+            past_s = staged.stat().st_mtime - 10 * STALE_STAGED_S
+            os.utime(staged, (past_s, past_s))
+            LocalStore(lake).put_once("a", b"1")
+            assert staged.read_bytes() == b"slow"
+        assert files_below(lake) == ["a"]
+
+    def test_what_is_stamped_with_a_time_to_come_is_not_swept(self, lake):
+        """The clock jumped back."""
+        staging = lake / STAGING
+        staging.mkdir(parents=True)
+        path = staging / "half"
+        path.write_bytes(b"half")
+        future_s = path.stat().st_mtime + 10 * STALE_STAGED_S
+        os.utime(path, (future_s, future_s))
+        LocalStore(lake).put_once("a", b"1")
+        assert files_below(staging) == ["half"]
+
+    def test_age_is_told_by_the_clock_of_the_file_system(self, lake, monkeypatch):
+        monkeypatch.setattr("time.time", lambda: 4e9)
+        staging = lake / STAGING
+        staging.mkdir(parents=True)
+        (staging / "young").write_bytes(b"half")
+        LocalStore(lake).put_once("a", b"1")
+        assert files_below(staging) == ["young"]
+
 
 class TestList:
     def test_what_is_staged_is_not_listed_at_any_depth(self, local, lake):
@@ -281,3 +310,34 @@ class TestRoot:
         store.put_once("a", b"1")
         assert (tmp_path / "lake" / "a").read_bytes() == b"1"
         assert store.uri == "lake"
+
+
+def test_links_that_lead_out_are_found(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "a").mkdir(parents=True)
+    (outside / "d").mkdir(parents=True)
+    for path in (root / "own", root / "a/own", outside / "file", outside / "d/file"):
+        path.touch()
+    (root / "a/inner").symlink_to(root / "own")
+    (root / "a/link").symlink_to(outside / "file")
+    (root / "folder").symlink_to(outside / "d")
+    keys = [info.key for info in LocalStore(root).list()]
+    assert keys == ["a/inner", "a/link", "a/own", "folder/file", "own"]
+    assert leaving_links(root, keys) == [
+        ("a/link", str(outside / "file")),
+        ("folder/file", str(outside / "d/file")),
+    ]
+
+
+def test_links_around_a_folder_end(tmp_path, monkeypatch):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/file").touch()
+    (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
+    assert [info.key for info in LocalStore(tmp_path).list()] == ["a/file"]
+    monkeypatch.setattr(storage.stores.local, "MOST_WAYS", 20)
+    for one in range(5):
+        (tmp_path / f"d{one}").mkdir()
+        for other in range(5):
+            (tmp_path / f"d{one}/to{other}").symlink_to(tmp_path / f"d{other}")
+    with pytest.raises(LakeError, match="in more than 20 ways"):
+        list(LocalStore(tmp_path).list())

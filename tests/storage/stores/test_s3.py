@@ -46,6 +46,39 @@ def bare(scripted_s3, **changes):
     return scripted_s3.store(**changes).inner
 
 
+class TestWhoAsks:
+    def test_anonymous_requests_are_not_signed(self, scripted_s3, answer):
+        scripted_s3.script(answer(body=b"data"))
+        assert bare(scripted_s3, anonymous=True, key=None, secret=None).get("key") == b"data"
+        (request,) = scripted_s3.requests
+        assert "authorization" not in request.headers
+        assert bare(scripted_s3).get("key") == b"data"
+        assert "authorization" in scripted_s3.requests[-1].headers
+
+    def test_who_pays_says_so_in_every_request_that_reads(self, scripted_s3, answer):
+        store = bare(scripted_s3, requester_pays=True)
+        listing = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+        for name, given in (
+            ("get", answer(body=b"data")),
+            ("stat", answer(headers=HEAD)),
+            ("list", answer(body=listing)),
+        ):
+            scripted_s3.script(given)
+            OPERATIONS[name](store)
+            (request,) = scripted_s3.requests
+            assert request.headers["x-amz-request-payer"] == "requester", name
+
+    def test_a_store_for_reading_reads_odd_keys_and_writes_none(self, scripted_s3, answer):
+        store = open_store("s3://bucket/prefix", scripted_s3.profile(), read_only=True)
+        scripted_s3.script(answer(body=b"data"))
+        assert store.get("a//b") == b"data"
+        assert scripted_s3.requests[0].path == "/bucket/prefix/a//b"
+        with pytest.raises(LakeError, match="plain relative path"):
+            store.get("a/../b")
+        with pytest.raises(LakeError, match="plain relative path"):
+            bare(scripted_s3).put_once("a//b", b"")
+
+
 class TestRequests:
     def test_a_put_is_one_conditional_request_whatever_its_size(self, scripted_s3, answer):
         scripted_s3.script(answer())

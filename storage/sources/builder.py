@@ -20,9 +20,11 @@ from storage.digests import digest_json
 from storage.errors import SourceError
 from storage.records.durable import sync_file
 from storage.records.modalities import MODALITIES, load_code
+from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
+from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS, TRAIN
 from storage.sources.survey import Survey, label_by_name
 
@@ -59,6 +61,15 @@ class Source(ABC):
     """A name in `storage.records.modalities.MODALITIES`."""
     ignored_files: int = 0
     """Files beside those that hold records; known from the listing."""
+    left_out: Mapping[str, int] = {}
+    """The same, by suffix or by what they are."""
+
+    def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:  # noqa: ARG002 - children's
+        """Return settings for what the source shows and the recipe does not use, such as a split.
+
+        Only names are looked at, and what lies beside the records.
+        """
+        return ()
 
     @cached_property
     @abstractmethod
@@ -101,7 +112,21 @@ class FileSource(Source):
     def __init__(self, found: SourceFiles) -> None:
         self.uri = found.uri
         self.ignored_files = found.ignored
+        self.left_out = found.left_out
         self._found = found
+
+    @cached_property
+    def _paths(self) -> PathColumns:
+        """The columns that the paths of the files say."""
+        return PathColumns(self.uri, [info.key for info in self._found.files])
+
+    def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:
+        """Propose the split that the paths of the files say, where the recipe names none."""
+        split = config.split
+        if split.column is not None or split.holdout_uri is not None:
+            return ()
+        proposal = split_by_path([info.key for info in self._found.files])
+        return () if proposal is None else (proposal,)
 
     @cached_property
     def digest(self) -> str:
@@ -125,7 +150,7 @@ class FileSource(Source):
 
 
 class ParquetSource(FileSource):
-    """The rows of one or more Parquet files with equal columns."""
+    """The rows of one or more Parquet files with equal columns, and what their paths say."""
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:  # noqa: ARG002 - children's
         super().__init__(files.found)
@@ -137,10 +162,13 @@ class ParquetSource(FileSource):
         return self._described("parquet", self._files.rows, self._known_columns())
 
     def column_type(self, name: str) -> pa.DataType:
-        """Return the type of the column in the first file."""
-        if name not in self._known_columns():
+        """Return the type of the column in the first file, or of what the paths say."""
+        if name in self._files.schema.names:
+            return self._files.schema.field(name).type
+        type_ = self._paths.type(name)
+        if type_ is None:
             raise missing_column(self.uri, name, self._known_columns())
-        return self._files.schema.field(name).type
+        return type_
 
     def check(self, config: SourceConfig) -> None:
         """Check that the label is there."""
@@ -149,7 +177,8 @@ class ParquetSource(FileSource):
 
     def _known_columns(self) -> list[str]:
         """Return the columns that can be a label or decide the split."""
-        return list(self._files.schema.names)
+        names = self._files.schema.names
+        return [*names, *(name for name in self._paths.names if name not in names)]
 
 
 def missing_column(

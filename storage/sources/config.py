@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from storage.records.modalities import MODALITIES
 from storage.records.schema import FROZEN, Constraint, Kind
+from storage.sources.paths import path_selector
 from storage.sources.split import SplitConfig
 
 
@@ -50,7 +51,6 @@ MIN_SIDE_PX: Final = 8
 MAX_SIDE_PX: Final = 128
 
 _RESIZE = re.compile(r"(\d+)(?:x(\d+))?")
-_DEPTH = re.compile(r"depth:(-?[1-9]\d*)")
 
 
 class SourceConfig(BaseModel):
@@ -74,6 +74,18 @@ class SourceConfig(BaseModel):
     """Image folders: which part of the relative path is the class. `depth:1` is the first folder
     below the source, `depth:-1` (the default) the folder that holds the image; anything else is a
     regular expression with one group, searched in the relative path."""
+    labels: str | None = Field(default=None, title="Label file")
+    """Image folders: a file beside the images that says the classes, as its path below the source:
+    JSON (`{"labels": [[path, class], …]}`, `{path: class}`, a list of entries), JSON lines, CSV or
+    TSV. `label` then names one of its columns, and so may `split.column` and `split.group_by`."""
+    image: str | None = Field(default=None, title="Image column")
+    """Parquet of images: the column that is read; null = `image`, or the most likely one."""
+    frames: Literal["first", "all"] = Field(default="first", title="Frames")
+    """Of image files with several pages or frames: the first, or each as a record of its own, those
+    of one file on one side of the split."""
+    bits: int | None = Field(default=None, ge=8, le=16, title="Bits")
+    """Grey images of more than 8 bits: how many their values use, such as 12; null = the next of
+    8, 10, 12, 14 and 16 above the largest value of all images."""
     include: tuple[str, ...] = Field(default=(), title="Include")
     """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
     one without to the file name."""
@@ -156,6 +168,17 @@ class SourceConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _labels_are_used(self) -> "SourceConfig":
+        deciding = (self.split.column, self.split.group_by)
+        if self.labels and deciding == (None, None) and (self.label is None or self.label_from):
+            message = (
+                f"source.labels {self.labels!r} is a label file and nothing reads it; name one of "
+                "its columns in source.label and remove label_from, or remove labels"
+            )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _holdout_elsewhere(self) -> "SourceConfig":
         if self.split.holdout_uri == self.uri:
             message = (
@@ -178,32 +201,3 @@ def parse_resize(value: str) -> tuple[int, int]:
         raise ValueError(message)
     height, width = match.groups()
     return int(height), int(width or height)
-
-
-def path_selector(value: str) -> int | re.Pattern[str]:
-    """Parse `depth:N` to N, anything else to a regular expression with one group.
-
-    Raises:
-        ValueError: `depth:` without a number other than 0, a broken expression, or not one group.
-    """
-    depth = _DEPTH.fullmatch(value)
-    if depth is not None:
-        return int(depth.group(1))
-    if value.startswith("depth:"):
-        message = (
-            f"{value!r} names no folder; write depth:1 for the first folder below the source "
-            "or depth:-1 for the one that holds the file"
-        )
-        raise ValueError(message)
-    try:
-        pattern = re.compile(value)
-    except re.error as error:
-        message = f"{value!r} is no regular expression ({error}); correct it or write depth:1"
-        raise ValueError(message) from error
-    if pattern.groups != 1:
-        message = (
-            f"{value!r} has {pattern.groups} groups where exactly one (…) must mark the value; "
-            "use (?:…) for the others"
-        )
-        raise ValueError(message)
-    return pattern

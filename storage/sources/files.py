@@ -1,9 +1,9 @@
 """The files of a source: kinds, the choice of a listing, digests, and reading those in Parquet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Final
@@ -37,15 +37,27 @@ class FileKind:
     """Of files that are read where the recipe names them, not where they just lie in the folder."""
     companions: frozenset[str] = frozenset()
     """Names of kinds that lie beside these files to describe them and are then left out."""
+    unread: frozenset[str] = frozenset()
+    """Suffixes of files that are of this kind and that nothing here decodes: they count as records
+    that cannot be read."""
 
 
+HEIF_SUFFIXES: Final = frozenset({".heic", ".heif", ".hif"})
+"""What many phones write; read through pillow-heif."""
+CAMERA_RAW_SUFFIXES: Final = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw"}
+    | {".orf", ".pef", ".raf", ".rw2", ".sr2", ".srf", ".srw", ".x3f"}
+)
+"""What the sensors of cameras saw, before it is a picture."""
 IMAGE_FILES: Final = FileKind(
     name="image",
     suffixes=frozenset(
-        {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"}
-        | {".tif", ".tiff", ".webp"}
+        {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+        | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
+        | HEIF_SUFFIXES
     ),
     companions=frozenset({"CSV"}),
+    unread=CAMERA_RAW_SUFFIXES | frozenset({".jxl"}),
 )
 PARQUET_FILES: Final = FileKind(name="Parquet", suffixes=frozenset({".parquet", ".pq"}))
 CSV_FILES: Final = FileKind(
@@ -66,10 +78,17 @@ class SourceFiles:
     """Rooted at the folder of the source; the keys are the relative paths."""
     files: tuple[ObjectInfo, ...]
     """Never empty."""
-    ignored: int
-    """Files below the source that were not chosen."""
     kind: FileKind
     """What they are, by their names."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Files below the source that were not chosen, counted by suffix or by what they are."""
+    beside: tuple[ObjectInfo, ...] = ()
+    """Those of them that may describe the others: neither hidden nor excluded."""
+
+    @property
+    def ignored(self) -> int:
+        """Files below the source that were not chosen."""
+        return sum(self.left_out.values())
 
     @property
     def remote(self) -> bool:

@@ -5,13 +5,15 @@ folders, `[ab]` and `[!ab]` match one character.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import SourceError
 from storage.records.modalities import MODALITIES
+from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
@@ -23,6 +25,13 @@ EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
 _WILDCARD: Final = re.compile(r"[*?\[]")
+_COMMON_SUFFIX: Final = re.compile(r"(\.[a-z0-9]{1,5}){1,2}")
+_OF_SYSTEMS: Final = frozenset(
+    {"__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "recycler", "lost+found"}
+    | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+    | {"__pycache__", "@tmp", "#snapshot", "@sharebin"}
+)
+"""Files and folders of macOS, Windows and network disks: thumbnails, metadata, waste."""
 
 
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
@@ -106,27 +115,59 @@ def find_files(
     included = any_of(config.include) if config.include else bool
     excluded = any_of(config.exclude)
     by_kind: dict[FileKind, list[ObjectInfo]] = {}
+    beside: list[ObjectInfo] = []
     for info in sorted(listed, key=lambda info: info.key):
-        kind = _kind(info.key, config, wanted)
-        chosen = matched(info.key) and included(info.key) and not excluded(info.key)
-        if kind is not None and chosen and not is_hidden(info.key):
+        if is_hidden(info.key) or excluded(info.key):
+            continue
+        kind = None if info.key == config.labels else _kind(info.key, config, wanted)
+        if kind is not None and matched(info.key) and included(info.key):
             by_kind.setdefault(kind, []).append(info)
+        else:
+            beside.append(info)
     if not by_kind:
         raise SourceError(_nothing(config, listed, wanted))
     described = {name for kind in by_kind for name in kind.companions}
-    left = sorted(
+    kinds = sorted(
         (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
     )
-    if len(left) > 1:
-        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in left[:2])
+    if len(kinds) > 1:
+        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in kinds[:2])
         msg = (
             f"The source {config.uri!r} holds both {one} files ({first!r}) and {other} files "
             f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
         )
-        raise SourceError(msg)
-    kind, files = left[0], by_kind[left[0]]
-    ignored = len(listed) - len(files)
-    return SourceFiles(uri=config.uri, store=store, files=tuple(files), ignored=ignored, kind=kind)
+        raise SourceError(msg, proposals=(_most_common(by_kind),))
+    kind, files = kinds[0], by_kind[kinds[0]]
+    beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
+    chosen = {info.key for info in files} | {config.labels}
+    left = [info.key for info in listed if info.key not in chosen]
+    left_out = Counter(_left_out_as(key, _kind(key, config, (kind,))) for key in left)
+    return SourceFiles(
+        uri=config.uri,
+        store=store,
+        files=tuple(files),
+        kind=kind,
+        left_out=dict(left_out.most_common()),
+        beside=tuple(sorted(beside, key=lambda info: info.key)),
+    )
+
+
+def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:
+    """Return the globs that choose the kind with the most files."""
+    kind, files = max(by_kind.items(), key=lambda item: len(item[1]))
+    globs = sorted({f"*{Path(info.key).suffix}" for info in files})
+    why = f"{len(files):,} {kind.name} files, among files of other kinds"
+    return Proposal(setting="source.include", value=globs, why=why)
+
+
+def _left_out_as(key: str, kind: FileKind | None) -> str:
+    """Return under what a file that is not read is counted: its suffix, if it is a common one."""
+    if is_hidden(key):
+        return "hidden or of a system"
+    if kind is not None:
+        return "outside the globs"
+    suffix = _suffix(key)
+    return suffix if _COMMON_SUFFIX.fullmatch(suffix) else "other"
 
 
 def _list(
@@ -141,7 +182,8 @@ def _list(
             raise SourceError(msg)
         store = open_store(folder, profile, read_only=True)
         return store, list(store.list(literal_prefix(glob))), glob
-    suffixes = {suffix for kind in known for suffix in kind.suffixes | kind.named_suffixes}
+    named = (kind.suffixes | kind.named_suffixes | kind.unread for kind in known)
+    suffixes = frozenset().union(*named)
     if _suffix(uri) in suffixes and not (local and local.is_dir()):
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
@@ -170,7 +212,7 @@ def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKin
     suffix = _suffix(key)
     texts = (config.uri, *config.include)
     for kind in wanted:
-        if suffix in kind.suffixes:
+        if suffix in kind.suffixes | kind.unread:
             return kind
         if suffix in kind.named_suffixes and any(_suffix(x) in kind.named_suffixes for x in texts):
             return kind
@@ -239,8 +281,8 @@ def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
 
 
 def is_hidden(path: str) -> bool:
-    """Say whether a file or a folder of the path is hidden (`.name`) or an archive's own."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+    """Say whether a file or a folder of the path is hidden (`.name`) or a system's own."""
+    return any(part.startswith(".") or part.lower() in _OF_SYSTEMS for part in path.split("/"))
 
 
 def _translate(token: str) -> str:

@@ -52,13 +52,17 @@ SPLITS: Final = (TRAIN, VALIDATION, HOLDOUT)
 SPLIT_VALUES: Final = {
     "train": 0,
     "training": 0,
+    "tr": 0,
     "validation": 1,
     "valid": 1,
     "val": 1,
     "dev": 1,
     "holdout": 2,
     "hold-out": 2,
+    "heldout": 2,
     "test": 2,
+    "testing": 2,
+    "eval": 2,
 }
 """What a column of the user's own split may say (any case) → the number of its split."""
 
@@ -76,12 +80,13 @@ class SplitConfig(BaseModel):
     holdout: float = Field(default=0.2, gt=0, lt=1, title="Holdout fraction")
     """Fraction of the records that only the final evaluation sees."""
     column: str | None = Field(default=None, title="Split column")
-    """A column that already says train, validation or holdout (also: val, dev, test). For image
-    folders `depth:N` or a regular expression with one group on the relative path. A column that
-    never says validation gets its validation records by hash from train."""
+    """A column that already says train, validation or holdout (also: val, dev, test, eval), or a
+    part of the files' paths: `depth:1` for the first folder, `path:split` for such a word in any
+    folder or file name, a regular expression with one group. Validation or holdout that it never
+    says are taken by hash from train."""
     group_by: str | None = Field(default=None, title="Group by")
-    """A column whose equal values stay on one side, such as a person; `depth:N` or a regular
-    expression with one group for image folders."""
+    """A column whose equal values stay on one side, such as a person; or a part of the files'
+    paths: `depth:N` or a regular expression with one group."""
     holdout_uri: str | None = Field(default=None, title="Holdout URI")
     """A source of its own for the holdout, read like `source.uri` (profile, label, globs);
     validation then comes by hash from `source.uri`."""

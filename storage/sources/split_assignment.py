@@ -95,6 +95,8 @@ def assign_splits(
             splits_N[marked] = LEFT_OUT
     _check_filled(config, splits_N)
     rule = split_rule(config, by_occurrence=by_occurrence)
+    if config.column is not None and not _says_holdout(config.column, inputs):
+        rule["holdout"] = config.holdout
     return SplitAssignment(splits_N=splits_N, rule=rule, notes=tuple(notes))
 
 
@@ -133,14 +135,21 @@ def _from_column(
         raise SourceError(msg)
     by_code = np.array([SPLIT_VALUES[value.strip().lower()] for value in values], np.uint8)
     splits_N = by_code[codes]
-    if not (splits_N == _VALIDATION).any():
+    lacking = [one for one in (VALIDATION, HOLDOUT) if SPLITS.index(one) not in splits_N]
+    if len(lacking) == 1:
+        fractions = {VALIDATION: 0.0, HOLDOUT: 0.0, lacking[0]: getattr(config, lacking[0])}
         train = np.flatnonzero(splits_N == _TRAIN)
-        splits_N[train] = assign(keys[train], validation=config.validation, holdout=0.0)
+        splits_N[train] = assign(keys[train], **fractions)
         notes.append(
-            f"The split column {name!r} never says validation, so {config.validation:.0%} of its "
-            "training records are taken for it by their hash."
+            f"The split column {name!r} never says {lacking[0]}, so {fractions[lacking[0]]:.0%} of "
+            "its training records are taken for it by their hash."
         )
     return splits_N
+
+
+def _says_holdout(name: str, inputs: SplitInputs) -> bool:
+    values, _ = _values(name, inputs)
+    return any(SPLITS[SPLIT_VALUES[value.strip().lower()]] == HOLDOUT for value in values)
 
 
 def _values(name: str, inputs: SplitInputs) -> tuple[list[str], NDArray[np.int64]]:

@@ -190,12 +190,13 @@ def read_rows(job: PrepareJob) -> Rows:
     reads = [_read(_source(source)) for source in job.sources]
     table, notes = reads[0].table, [note for read in reads for note in read.notes]
     check_named(job.config, _source(job.sources[0]).schema().names)
-    kept = table.drop_columns(_left_out(job.config))
+    left_out = _left_out(job.config, _source(job.sources[0]).path_parts())
+    kept = table.drop_columns(left_out)
     check_kept(job.config, kept.column_names)
     check_values(job.config, kept)
     own = len(table)
     if len(reads) > 1:
-        tables = [table, _like(table, reads[1].table, job)]
+        tables = [table, _like(table, reads[1].table, job, left_out)]
         table, more = unified(tables, ["source.uri", "split.holdout_uri"], job.config.uri)
         notes += more
     check_amount(job.config, len(table), "tables")
@@ -214,7 +215,7 @@ def read_rows(job: PrepareJob) -> Rows:
     if split.column is not None:
         notes.append(f"The column {split.column!r} divides the rows and is not kept.")
     return Rows(
-        table=table.drop_columns(_left_out(job.config)),
+        table=table.drop_columns(left_out),
         deciding=None if deciding is None else deciding.filter(pa.array(~held_out)),
         held_out=held_out,
         skipped=tuple(skipped),
@@ -229,10 +230,10 @@ def _source(source: Source) -> TableSource:
     return source
 
 
-def _left_out(config: SourceConfig) -> list[str]:
+def _left_out(config: SourceConfig, path_parts: frozenset[str]) -> list[str]:
     """Return the columns that were read for the split alone."""
     deciding = {config.split.column, config.split.group_by} - {None}
-    dropped = (deciding & dropped_columns(config)) | ({config.split.column} - {None})
+    dropped = (deciding & (dropped_columns(config) | path_parts)) | ({config.split.column} - {None})
     return sorted(str(name) for name in dropped)
 
 
@@ -243,12 +244,14 @@ def _read(source: TableSource) -> TableRead:
     return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
 
 
-def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob) -> pa.Table:
+def _like(
+    table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequence[str]
+) -> pa.Table:
     """Return the columns of the holdout that the source has, in its order.
 
     What decides the split alone may be absent there, and is null then.
     """
-    for name in set(_left_out(job.config)) - set(holdout.column_names):
+    for name in set(left_out) - set(holdout.column_names):
         empty = pa.nulls(len(holdout), table.schema.field(name).type)
         holdout = holdout.append_column(name, empty)
     absent = [name for name in table.column_names if name not in holdout.column_names]

@@ -14,6 +14,7 @@ from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription, first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
+from storage.sources.paths import PathColumns
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
@@ -37,6 +38,10 @@ class DelimitedTable(FileSource, TableSource):
 
     def check(self, config: SourceConfig) -> None:
         """Nothing is known before the files are read."""
+
+    def path_parts(self) -> frozenset[str]:
+        """Return what `split` names of the paths and no column or partition is called."""
+        return self._content.path_parts
 
     def schema(self) -> pa.Schema:
         """Return what was inferred from the text."""
@@ -83,6 +88,7 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
     table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns})
     notes = [file.note for file in files if file.note]
     blank = _blank(table)
+    table, parts = _with_path_columns(table, found, config, files)
     if blank.any():
         table = table.filter(pa.array(~blank))
         notes.append(f"{int(blank.sum()):,} rows without any value are left out")
@@ -91,7 +97,21 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         table=table.cast(with_dialect(table.schema, dialect)),
         notes=(dialect.describe(), *notes),
         metadata={KEY: dialect.to_json()},
+        path_parts=parts,
     )
+
+
+def _with_path_columns(
+    table: pa.Table, found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile]
+) -> tuple[pa.Table, frozenset[str]]:
+    """Append what the paths say of every row; returns also which of it only divides the rows."""
+    keys = [info.key for info in found.files]
+    paths = PathColumns(found.uri, keys)
+    names = paths.columns(config.split, table.column_names)
+    for name in names:
+        values = [pa.repeat(paths.value(name, k), f.rows) for k, f in zip(keys, files, strict=True)]
+        table = table.append_column(name, pa.chunked_array(values, paths.type(name)))
+    return table, frozenset(names) - {*paths.names}
 
 
 def _locate(found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile], row: int) -> str:

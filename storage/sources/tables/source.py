@@ -33,12 +33,18 @@ class TableRead:
     """Sentences about what was decided."""
     metadata: Mapping[bytes, bytes] = field(default_factory=dict)
     """What goes along in the schema of the records, such as the dialect of CSV."""
+    path_parts: frozenset[str] = frozenset()
+    """Columns that are parts of paths and divide the rows, nothing more."""
 
 
 class TableSource(Source):
     """Rows that fit into memory."""
 
     modality = "tables"
+
+    def path_parts(self) -> frozenset[str]:
+        """Return the columns that are parts of paths and divide the rows, and are not kept."""
+        return frozenset()
 
     @abstractmethod
     def schema(self) -> pa.Schema:
@@ -79,17 +85,26 @@ class ParquetTable(TableSource, ParquetSource):
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         super().__init__(config, files)
         self._dropped = unread_columns(config)
+        self._of_paths = self._paths.columns(config.split, files.schema.names)
         for footer in files.footers.values():
             check_distinct_names(self.uri, footer.schema.names)
 
+    def path_parts(self) -> frozenset[str]:
+        """Return what `split` names of the paths and no column or partition is called."""
+        return frozenset(self._of_paths) - {*self._paths.names}
+
     def schema(self) -> pa.Schema:
-        """Return the first file's."""
-        return self._files.schema
+        """Return the first file's, and the columns that the paths say."""
+        schema = self._files.schema
+        for name in self._of_paths:
+            schema = schema.append(pa.field(name, self._paths.type(name)))
+        return schema
 
     def read(self) -> TableRead:
         """Return the rows of all files, with plain types."""
-        index = [name for name in self.schema().names if _INDEX.fullmatch(name)]
-        names = [name for name in self.schema().names if name not in {*self._dropped, *index}]
+        schema = self._files.schema
+        index = [name for name in schema.names if _INDEX.fullmatch(name)]
+        names = [name for name in schema.names if name not in {*self._dropped, *index}]
         notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
         tables, places = [], []
         for key, footer in self._files.footers.items():
@@ -107,7 +122,12 @@ class ParquetTable(TableSource, ParquetSource):
             if name not in have:
                 raise self._files.lacks(key, name)
         with self._files.reading(key) as file:
-            return file.read(columns=names).select(names)
+            table = file.read(columns=names).select(names)
+        for name in self._of_paths:
+            if name not in self._dropped:
+                value = self._paths.value(name, key)
+                table = table.append_column(name, pa.repeat(value, len(table)))
+        return table
 
 
 def check_distinct_names(uri: str, names: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ from storage.sources.config import (
     CsvConfig,
     SourceConfig,
     parse_resize,
-    path_selector,
 )
+from storage.sources.paths import path_selector
 from storage.sources.split import SplitConfig
 
 

@@ -1,5 +1,6 @@
 """The files of a source: kinds, the choice of a listing, digests, and reading those in Parquet."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from storage.digests import digest_json, sha256_hex
 from storage.errors import SourceError
+from storage.stores.archive import ARCHIVE_SUFFIXES
 from storage.stores.interface import ObjectInfo, ObjectStore
 
 REMOTE_THREADS: Final = 32
@@ -40,6 +42,10 @@ class FileKind:
     unread: frozenset[str] = frozenset()
     """Suffixes of files that are of this kind and that nothing here decodes: they count as records
     that cannot be read."""
+    pattern: re.Pattern[str] | None = None
+    """Of the names, in small letters, that have no suffix of their own."""
+    alone: bool = False
+    """Chosen only where no other kind is there: beside other files they often serve another end."""
 
 
 HEIF_SUFFIXES: Final = frozenset({".heic", ".heif", ".hif"})
@@ -65,7 +71,15 @@ CSV_FILES: Final = FileKind(
     suffixes=frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"}),
     named_suffixes=frozenset({".txt", ".txt.gz"}),
 )
-FILE_KINDS: Final = (IMAGE_FILES, PARQUET_FILES, CSV_FILES)
+ARRAY_FILES: Final = FileKind(
+    name="array",
+    suffixes=frozenset({".npz", ".npy"}),
+    pattern=re.compile(r".*[-.]idx\d-ubyte(\.gz)?"),
+    alone=True,
+)
+ARCHIVE_FILES: Final = FileKind(name="archive", suffixes=ARCHIVE_SUFFIXES, alone=True)
+"""What is in them is chosen as the files of a folder are."""
+FILE_KINDS: Final = (IMAGE_FILES, PARQUET_FILES, CSV_FILES, ARRAY_FILES)
 
 
 @dataclass(frozen=True, kw_only=True)

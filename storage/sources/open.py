@@ -16,7 +16,8 @@ from storage.records.modalities import MODALITIES
 from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.files import FILE_KINDS, FileKind, SourceFiles
+from storage.sources.files import ARCHIVE_FILES, FILE_KINDS, FileKind, SourceFiles
+from storage.stores.archive import ArchiveStore
 from storage.stores.interface import ObjectInfo, ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile
@@ -24,6 +25,17 @@ from storage.stores.settings import StorageProfile, load_profile
 EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
+_FEW_FILES: Final = 20
+_PICKLES: Final = frozenset({".pkl", ".pickle", ".p", ".joblib", ".pk"})
+_PICKLE_PROBE_BYTES: Final = 1 << 16
+_PICKLED_TABLE: Final = (
+    "python -c \"import pandas as pd; pd.read_pickle('{name}').to_parquet('{name}.parquet')\""
+)
+_PICKLED_IMAGES: Final = (
+    "python -c \"import pickle, numpy as np; d = pickle.load(open('{name}', 'rb'), "
+    "encoding='latin1'); np.savez('{name}.npz', **{{k.decode() if isinstance(k, bytes) else k: "
+    'np.asarray(v) for k, v in d.items()}})"'
+)
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _COMMON_SUFFIX: Final = re.compile(r"(\.[a-z0-9]{1,5}){1,2}")
 _OF_SYSTEMS: Final = frozenset(
@@ -110,22 +122,33 @@ def find_files(
         SourceError: nothing is there, nothing is readable, or two kinds are mixed.
         LakeError: the store fails.
     """
-    store, listed, glob = _list(config.uri, profile, known)
-    matched = compile_glob(glob).fullmatch if glob else bool
-    included = any_of(config.include) if config.include else bool
-    excluded = any_of(config.exclude)
-    by_kind: dict[FileKind, list[ObjectInfo]] = {}
-    beside: list[ObjectInfo] = []
-    for info in sorted(listed, key=lambda info: info.key):
-        if is_hidden(info.key) or excluded(info.key):
-            continue
-        kind = None if info.key == config.labels else _kind(info.key, config, wanted)
-        if kind is not None and matched(info.key) and included(info.key):
-            by_kind.setdefault(kind, []).append(info)
-        else:
-            beside.append(info)
+    store, listed, glob = _list(config.uri, profile, (*known, ARCHIVE_FILES))
+    found = _choose(config, store, listed, (*wanted, ARCHIVE_FILES), glob=glob)
+    if found.kind is not ARCHIVE_FILES:
+        return found
+    inside = ArchiveStore(config.uri, store, found.files)
+    if any(map(_names_archive, config.include)):  # they chose the archives
+        config = config.model_copy(update={"include": ()})
+    return _choose(config, inside, list(inside.list()), wanted)
+
+
+def _choose(
+    config: SourceConfig,
+    store: ObjectStore,
+    listed: Sequence[ObjectInfo],
+    wanted: Sequence[FileKind],
+    *,
+    glob: str | None = None,
+) -> SourceFiles:
+    """Choose the files of one kind."""
+    by_kind, beside = _grouped(config, listed, wanted, glob)
     if not by_kind:
-        raise SourceError(_nothing(config, listed, wanted))
+        raise SourceError(_pickled(config, store, listed) or _nothing(config, listed, wanted))
+    chosen_inside = config.include and not any(map(_names_archive, config.include))
+    for kind in [kind for kind in by_kind if kind.alone and len(by_kind) > 1]:
+        others = [other for other in by_kind if other is not kind]
+        if not all(other.alone for other in others) or (kind is ARCHIVE_FILES and chosen_inside):
+            beside += by_kind.pop(kind)
     described = {name for kind in by_kind for name in kind.companions}
     kinds = sorted(
         (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
@@ -150,6 +173,48 @@ def find_files(
         left_out=dict(left_out.most_common()),
         beside=tuple(sorted(beside, key=lambda info: info.key)),
     )
+
+
+def _grouped(
+    config: SourceConfig,
+    listed: Sequence[ObjectInfo],
+    wanted: Sequence[FileKind],
+    glob: str | None,
+) -> tuple[dict[FileKind, list[ObjectInfo]], list[ObjectInfo]]:
+    """Return the files that the globs choose, by kind, and those that lie beside them."""
+    matched = compile_glob(glob).fullmatch if glob else bool
+    included = any_of(config.include) if config.include else bool
+    excluded = any_of(config.exclude)
+    by_kind: dict[FileKind, list[ObjectInfo]] = {}
+    beside: list[ObjectInfo] = []
+    for info in sorted(listed, key=lambda info: info.key):
+        if is_hidden(info.key) or excluded(info.key):
+            continue
+        kind = None if info.key == config.labels else _kind(info.key, config, wanted)
+        inside = kind is ARCHIVE_FILES and not any(map(_names_archive, config.include))
+        if kind is not None and matched(info.key) and (inside or included(info.key)):
+            by_kind.setdefault(kind, []).append(info)
+        else:
+            beside.append(info)
+    return by_kind, beside
+
+
+def _pickled(config: SourceConfig, store: ObjectStore, listed: Sequence[ObjectInfo]) -> str | None:
+    """Return the refusal of files that only running code could read, None where there are none."""
+    for info in listed[:_FEW_FILES]:
+        suffix = _suffix(info.key)
+        if suffix not in _PICKLES and (suffix or info.size_bytes < 2):
+            continue
+        with store.open(info.key) as file:
+            start = file.read(_PICKLE_PROBE_BYTES)
+        if suffix in _PICKLES or (start[:1] == b"\x80" and start[1] in range(2, 6)):
+            convert = _PICKLED_TABLE if b"pandas" in start else _PICKLED_IMAGES
+            return (
+                f"The file {info.key!r} of the source {config.uri!r} is a Python pickle, which can "
+                "run any code when it is read, so it is refused; where you trust it, convert it "
+                f"once: {convert.format(name=info.key.rpartition('/')[2])}"
+            )
+    return None
 
 
 def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:
@@ -184,7 +249,10 @@ def _list(
         return store, list(store.list(literal_prefix(glob))), glob
     named = (kind.suffixes | kind.named_suffixes | kind.unread for kind in known)
     suffixes = frozenset().union(*named)
-    if _suffix(uri) in suffixes and not (local and local.is_dir()):
+    patterns = [kind.pattern for kind in known if kind.pattern is not None]
+    is_file = _suffix(uri) in suffixes or _names_archive(uri)
+    is_file = is_file or any(one.fullmatch(uri.lower()) for one in patterns)
+    if is_file and not (local and local.is_dir()):
         folder, _, name = uri.rstrip("/").rpartition("/")
         store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
         info = store.stat(name)
@@ -214,9 +282,17 @@ def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKin
     for kind in wanted:
         if suffix in kind.suffixes | kind.unread:
             return kind
+        if kind is ARCHIVE_FILES and _names_archive(key):
+            return kind
+        if kind.pattern is not None and kind.pattern.fullmatch(key.lower()):
+            return kind
         if suffix in kind.named_suffixes and any(_suffix(x) in kind.named_suffixes for x in texts):
             return kind
     return None
+
+
+def _names_archive(path: str) -> bool:
+    return path.lower().endswith(tuple(ARCHIVE_FILES.suffixes))
 
 
 def _suffix(path: str) -> str:

@@ -1,4 +1,4 @@
-"""What the relative paths of a source's files say of its records: folders, partitions, splits. Pure.
+"""What the relative paths of files say of their records: folders, partitions, splits. Pure.
 
 A part of a path is chosen by a selector: `depth:1` is the first folder below the source, `depth:-1`
 the folder that holds the file, `path:split` the first word for a split (`train`, `val`, `test` …)
@@ -153,7 +153,9 @@ def names_split(value: object) -> bool:
 def are_splits(values: Iterable[object]) -> bool:
     """Say whether values divide records: all name a split, and at least two different ones."""
     words = {str(value).strip().lower() for value in values}
-    return bool(words) and all(map(names_split, words)) and len({SPLIT_VALUES[w] for w in words}) > 1
+    return (
+        bool(words) and all(map(names_split, words)) and len({SPLIT_VALUES[w] for w in words}) > 1
+    )
 
 
 def split_by_path(keys: Sequence[str]) -> Proposal | None:

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, BinaryIO, Final, cast
 
@@ -25,14 +25,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import Proposal
 from storage.sources.builder import FileSource, SourceDescription, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
 from storage.sources.images.source import ImageSource, RawBatch, Read
+from storage.sources.paths import split_by_column
 from storage.sources.split import SPLIT_VALUES
 
 LABEL: Final = "label"
 SPLIT: Final = "split"
+_SPLIT_WHY: Final = "the names of the arrays divide the records already"
 
 _BLOCK_BYTES: Final = 4 << 20
 _IMAGES: Final = frozenset({"image", "images", "img", "imgs", "x", "data", "pixels", "inputs"})
@@ -153,6 +156,13 @@ class ArrayImages(FileSource, ImageSource):
         if name not in self._types:
             raise missing_column(self.uri, name, list(self._types))
         return self._types[name]
+
+    def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:
+        """Propose the split that the names of the arrays say."""
+        if SPLIT not in self._types or config.split.column or config.split.holdout_uri:
+            return ()
+        proposal = split_by_column(SPLIT, [part.split for part in self.parts])
+        return () if proposal is None else (replace(proposal, why=_SPLIT_WHY),)
 
     def reads(self, columns: Sequence[str]) -> Iterator[Read]:
         """Yield blocks of whole images, read by the caller's thread."""

@@ -37,7 +37,8 @@ from storage.sources.builder import (
     write_splits,
 )
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
-from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.files import ARRAY_FILES, IMAGE_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.images.arrays import ArrayImages
 from storage.sources.images.decode import DecodedBatch, Pixels, decoded_batches, widened
 from storage.sources.images.examples import IMAGE_EXAMPLES
 from storage.sources.images.source import (
@@ -60,13 +61,15 @@ _BLOCK_BYTES = 8 << 20
 class ImagesBuilder(Builder):
     """Decodes every image once; memory does not grow with the source."""
 
-    files = (IMAGE_FILES, PARQUET_FILES)
+    files = (IMAGE_FILES, PARQUET_FILES, ARRAY_FILES)
     examples = IMAGE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
         """Take image files, and Parquet with a column of encoded images."""
         if found.kind is IMAGE_FILES:
             return ImageFolderSource(config, found)
+        if found.kind is ARRAY_FILES:
+            return ArrayImages(config, found)
         if config.modality == "auto" and find_image_column(found.parquet) is None:
             return None
         return ParquetImages(config, found.parquet)

@@ -244,9 +244,7 @@ def _read(source: TableSource) -> TableRead:
     return TableRead(table=table, notes=(*read.notes, *notes), metadata=read.metadata)
 
 
-def _like(
-    table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequence[str]
-) -> pa.Table:
+def _like(table: pa.Table, holdout: pa.Table, job: PrepareJob, left_out: Sequence[str]) -> pa.Table:
     """Return the columns of the holdout that the source has, in its order.
 
     What decides the split alone may be absent there, and is null then.

@@ -28,6 +28,11 @@ def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     return builder.settings(recipe.source, recipe.privacy.min_group)
 
 
+def reading_part(prepared: Prepared) -> dict[str, Any]:
+    """Return what the data decided of their reading, nothing where they were read as usual."""
+    return {"reading": dict(prepared.reading)} if prepared.reading else {}
+
+
 def training_seed(recipe: Recipe, night: date) -> int:
     """Return the seed of a training: the recipe's, or one of its own for every night.
 
@@ -51,6 +56,7 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         "source_digest": prepared.source_digest,
         "split_digest": prepared.split_digest,
         "source": source_part(recipe, prepared),
+        **reading_part(prepared),
         "generator": recipe.generator.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS),
         "seed": training_seed(recipe, night),
@@ -97,6 +103,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,
             "source": source_part(recipe, prepared),
+            **reading_part(prepared),
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
         }

@@ -69,6 +69,8 @@ def unused_settings(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
         without = recipe.source.model_copy(update={name: field.default})
         if builder.settings(without, recipe.privacy.min_group) == shaped:
             found[f"source.{name}"] = f"it does not apply to these {records}"
+    if prepared.split_rule.get("holdout") is not None:
+        found.pop("source.split.holdout", None)  # the column says train and validation alone
     found |= builder.unused(recipe.source, prepared.schema)
     return tuple(f"{setting} has no effect: {why}." for setting, why in sorted(found.items()))
 

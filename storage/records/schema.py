@@ -23,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"
+CLASS_NAMES: Final = b"ganmill-classes"
+"""The key in the metadata of a schema: JSON, column → names of its classes 0, 1, …."""
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 """Of every part of a recipe."""
@@ -46,6 +48,25 @@ def count_classes(labels: pa.Array | pa.ChunkedArray | None) -> ClassCounts:
 def read_class_counts(raw: Sequence[Sequence[Any]]) -> ClassCounts:
     """Return class counts as JSON holds them, in pairs."""
     return tuple((label, count) for label, count in raw)
+
+
+def with_class_names(schema: pa.Schema, label: str, names: Sequence[str]) -> pa.Schema:
+    """Return the schema with the names of the classes 0, 1, … of its label column."""
+    text = json.dumps({label: list(names)}, ensure_ascii=False).encode()
+    return schema.with_metadata({**(schema.metadata or {}), CLASS_NAMES: text})
+
+
+def read_class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """Return column → names of its classes 0, 1, …, as far as the schema says them."""
+    text = (schema.metadata or {}).get(CLASS_NAMES)
+    return {} if text is None else {name: tuple(one) for name, one in json.loads(text).items()}
+
+
+def class_title(names: Sequence[str], label: Label) -> str:
+    """Return how a class is shown: by itself, with its name where it is a number that has one."""
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(names):
+        return f"{label} ({names[label]})"
+    return str(label)
 
 
 Kind = Literal[

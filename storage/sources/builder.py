@@ -63,6 +63,8 @@ class Source(ABC):
     """Files beside those that hold records; known from the listing."""
     left_out: Mapping[str, int] = {}
     """The same, by suffix or by what they are."""
+    reads_settings: frozenset[str] = frozenset()
+    """Which it knows of the settings of `source` that only some sources know."""
 
     def evidence(self, config: SourceConfig) -> tuple[Proposal, ...]:  # noqa: ARG002 - children's
         """Return settings for what the source shows and the recipe does not use, such as a split.
@@ -131,7 +133,7 @@ class FileSource(Source):
     @cached_property
     def digest(self) -> str:
         """Digest of the sorted (relative path, size, content tag)."""
-        return digest_files(self._found.store, self._found.files)
+        return digest_files(self._found.store, self._found.read)
 
     def verify_unchanged(self) -> None:
         """Check that every file still has the size and tag of the listing."""

@@ -77,7 +77,8 @@ class SourceConfig(BaseModel):
     labels: str | None = Field(default=None, title="Label file")
     """Image folders: a file beside the images that says the classes, as its path below the source:
     JSON (`{"labels": [[path, class], …]}`, `{path: class}`, a list of entries), JSON lines, CSV or
-    TSV. `label` then names one of its columns, and so may `split.column` and `split.group_by`."""
+    TSV. `label` then names one of its columns, and so may `split.column` and `split.group_by`.
+    `*.cls` or `*.json`: a file beside each image, of its name, as WebDataset has them."""
     image: str | None = Field(default=None, title="Image column")
     """Parquet of images: the column that is read; null = `image`, or the most likely one."""
     frames: Literal["first", "all"] = Field(default="first", title="Frames")

@@ -17,6 +17,8 @@ from storage.errors import SourceError
 from storage.stores.archive import ARCHIVE_SUFFIXES
 from storage.stores.interface import ObjectInfo, ObjectStore
 
+EVERY: Final = "*"
+"""How `source.labels` begins where every record has a file of its own beside it: `*.cls`."""
 REMOTE_THREADS: Final = 32
 """Requests in flight against a remote store, where waiting costs more than computing."""
 
@@ -98,6 +100,13 @@ class SourceFiles:
     """Files below the source that were not chosen, counted by suffix or by what they are."""
     beside: tuple[ObjectInfo, ...] = ()
     """Those of them that may describe the others: neither hidden nor excluded."""
+    described_by: tuple[ObjectInfo, ...] = ()
+    """The files of `source.labels`: none of `files`, and read like them."""
+
+    @property
+    def read(self) -> tuple[ObjectInfo, ...]:
+        """All that decides the records."""
+        return (*self.files, *self.described_by)
 
     @property
     def ignored(self) -> int:
@@ -139,7 +148,7 @@ def verify_files(found: SourceFiles) -> None:
     """
     few = len(found.files) <= _FEW_FILES
     now = {} if few else {info.key: info for info in found.store.list()}
-    for info in found.files:
+    for info in found.read:
         if (found.store.stat(info.key) if few else now.get(info.key)) != info:
             raise changed(found.uri, info.key)
 

@@ -16,7 +16,7 @@ from storage.records.modalities import MODALITIES
 from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.files import ARCHIVE_FILES, FILE_KINDS, FileKind, SourceFiles
+from storage.sources.files import ARCHIVE_FILES, EVERY, FILE_KINDS, FileKind, SourceFiles
 from storage.stores.archive import ArchiveStore
 from storage.stores.interface import ObjectInfo, ObjectStore
 from storage.stores.open import open_store
@@ -36,6 +36,9 @@ _PICKLED_IMAGES: Final = (
     "encoding='latin1'); np.savez('{name}.npz', **{{k.decode() if isinstance(k, bytes) else k: "
     'np.asarray(v) for k, v in d.items()}})"'
 )
+READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits"})
+"""Settings that only some sources know."""
+
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _COMMON_SUFFIX: Final = re.compile(r"(\.[a-z0-9]{1,5}){1,2}")
 _OF_SYSTEMS: Final = frozenset(
@@ -64,8 +67,22 @@ def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> 
             f"{config.modality!r}; set it to auto or name another source."
         )
         raise SourceError(msg)
+    _check_used(config, source)
     source.check(config)
     return source
+
+
+def _check_used(config: SourceConfig, source: Source) -> None:
+    """Check that this source reads what the recipe sets of what only some sources read."""
+    fields = type(config).model_fields
+    for name in sorted(READ_BY_SOME - source.reads_settings):
+        value = getattr(config, name)
+        if value != fields[name].default:
+            msg = (
+                f"source.{name} {value!r} has no effect on the source {config.uri!r} of "
+                f"{source.modality} ({type(source).__name__}); remove it."
+            )
+            raise SourceError(msg)
 
 
 def _open_example(uri: str) -> Source:
@@ -162,7 +179,9 @@ def _choose(
         raise SourceError(msg, proposals=(_most_common(by_kind),))
     kind, files = kinds[0], by_kind[kinds[0]]
     beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
-    chosen = {info.key for info in files} | {config.labels}
+    is_outside = config.labels is None or kind is ARCHIVE_FILES
+    described_by = () if is_outside else _label_files(config, store, beside)
+    chosen = {info.key for info in (*files, *described_by)}
     left = [info.key for info in listed if info.key not in chosen]
     left_out = Counter(_left_out_as(key, _kind(key, config, (kind,))) for key in left)
     return SourceFiles(
@@ -172,6 +191,7 @@ def _choose(
         kind=kind,
         left_out=dict(left_out.most_common()),
         beside=tuple(sorted(beside, key=lambda info: info.key)),
+        described_by=described_by,
     )
 
 
@@ -215,6 +235,26 @@ def _pickled(config: SourceConfig, store: ObjectStore, listed: Sequence[ObjectIn
                 f"once: {convert.format(name=info.key.rpartition('/')[2])}"
             )
     return None
+
+
+def _label_files(
+    config: SourceConfig, store: ObjectStore, beside: Sequence[ObjectInfo]
+) -> tuple[ObjectInfo, ...]:
+    """Return the file of `source.labels`, or with `*.suffix` all of that suffix."""
+    labels = config.labels or ""
+    if labels.startswith(EVERY):
+        companions = tuple(info for info in beside if info.key.endswith(labels[1:]))
+        if companions:
+            return companions
+    info = None if labels.startswith(EVERY) else store.stat(labels)
+    if info is None:
+        there = ", ".join(repr(one.key) for one in beside[:3]) or "no other file"
+        msg = (
+            f"There is no label file {labels!r} in the source {config.uri!r}, which holds "
+            f"{there} beside the records; correct source.labels, a path below the source."
+        )
+        raise SourceError(msg)
+    return (info,)
 
 
 def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:

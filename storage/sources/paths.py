@@ -1,9 +1,9 @@
-"""What the relative paths of files say of their records: folders, partitions, splits. Pure.
+"""What the relative paths of a source's files say of its records: folders, partitions, splits.
 
 A part of a path is chosen by a selector: `depth:1` is the first folder below the source, `depth:-1`
 the folder that holds the file, `path:split` the first word for a split (`train`, `val`, `test` …)
 among the folders and the parts of the file's name, anything else a regular expression with one
-group. Folders of the form `name=value` are columns of their own, as Hive writes them.
+group. Folders of the form `name=value` are columns of their own, as Hive writes them. All is pure.
 """
 
 import re

@@ -1,5 +1,7 @@
 """From a source to split, memory-mapped records, built once and reused."""
 
+import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,7 @@ from storage.sources.prepared import Prepared, load_prepared, write_prepared
 from storage.sources.split import SplitConfig
 from storage.stores.settings import StorageProfile
 
-CACHE_VERSION: Final = 1
+CACHE_VERSION: Final = 2
 """Raised when the same source and settings are prepared otherwise than before."""
 
 
@@ -61,7 +63,24 @@ def prepare(
     name = _entry_name(job, builder, digest)
     prepared = obtain(folder, name, load=load_prepared, build=build)
     check_classes(config, prepared.class_counts, min_group, modality)
-    return replace(prepared, ignored_files=job.ignored_files)
+    notes = (*prepared.notes, *_notes_on_files(job))
+    return replace(prepared, ignored_files=job.ignored_files, notes=notes)
+
+
+def _notes_on_files(job: PrepareJob) -> list[str]:
+    """Return what lies in the source and is not used: evidence, and files of other kinds."""
+    source = job.sources[0]
+    notes = [
+        f"Not used: {one.why}; set {one.setting}: {json.dumps(one.value, ensure_ascii=False)}."
+        for one in source.evidence(job.config)
+    ]
+    left_out = Counter[str]()
+    for each in job.sources:
+        left_out.update(each.left_out)
+    if left_out:
+        shown = ", ".join(f"{count:,} {what}" for what, count in left_out.most_common())
+        notes.append(f"Left out, as they hold no records: {shown}.")
+    return notes
 
 
 def _open_sources(config: SourceConfig, profile: StorageProfile | None) -> tuple[Source, ...]:

@@ -6,7 +6,7 @@ It is a folder with what the builder of its modality wrote, and `prepared.json`,
 import json
 import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,9 @@ class Prepared:
     """Files below the source that were not read as records of it."""
     notes: tuple[str, ...]
     """Sentences about everything that was decided on the user's behalf."""
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    """What the data decided of how they are read, where that is not as usual; JSON-able. It is part
+    of the keys."""
 
 
 def write_prepared(folder: Path, job: PrepareJob, built: Built, source_digest: str) -> None:
@@ -119,6 +122,7 @@ def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
         skipped=tuple(index["skipped"]),
         ignored_files=index["ignored_files"],
         notes=tuple(index["notes"]),
+        reading=index["details"].get("reading", {}),
     )
 
 

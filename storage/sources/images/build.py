@@ -10,8 +10,8 @@ Shape legend: N records, H height, W width, C channels.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.durable import sync_file
-from storage.records.schema import ClassCounts, count_classes
+from storage.records.proposal import Proposal
+from storage.records.schema import ClassCounts, count_classes, with_class_names
 from storage.sources.builder import (
     MAX_SKIPPED_FRACTION,
+    MIN_CLASS_RECORDS,
     Builder,
     Built,
     PrepareJob,
@@ -39,23 +41,36 @@ from storage.sources.builder import (
 from storage.sources.config import MIN_SIDE_PX, SourceConfig, parse_resize
 from storage.sources.files import ARRAY_FILES, IMAGE_FILES, PARQUET_FILES, SourceFiles
 from storage.sources.images.arrays import ArrayImages
-from storage.sources.images.decode import DecodedBatch, Pixels, decoded_batches, widened
-from storage.sources.images.examples import IMAGE_EXAMPLES
-from storage.sources.images.source import (
-    ImageFolderSource,
-    ImageSource,
-    ParquetImages,
-    find_image_column,
+from storage.sources.images.classes import merged, remedies_for_small
+from storage.sources.images.decode import (
+    DecodedBatch,
+    ImageSizeError,
+    Reading,
+    decoded_batches,
 )
+from storage.sources.images.examples import IMAGE_EXAMPLES
+from storage.sources.images.folder import ImageFolderSource
+from storage.sources.images.parquet import ParquetImages, find_image_columns
+from storage.sources.images.pixels import OPAQUE, Found, Pixels, used_bits, widened
+from storage.sources.images.sizes import propose_resize
+from storage.sources.images.source import ImageSource
 from storage.sources.images.survey import survey_images
-from storage.sources.split import SPLITS
+from storage.sources.split import SPLITS, SplitConfig
 from storage.sources.split_assignment import SplitInputs, assign_splits
 from storage.sources.survey import Survey
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
 
+MAX_ABSENT_FRACTION: Final = 0.5
+"""Of the records, that may have no image or no label: they are left out, which is said."""
+FEW_TRANSPARENT: Final = 0.05
+"""Up to this share of transparent images does not make all images transparent."""
+DARK: Final = 128
+"""Below this brightest value 16-bit colour used fewer bits."""
+
 _BLOCK_BYTES = 8 << 20
+_ABSENT = ("(no image)", "(no label)")
 
 
 class ImagesBuilder(Builder):
@@ -70,22 +85,29 @@ class ImagesBuilder(Builder):
             return ImageFolderSource(config, found)
         if found.kind is ARRAY_FILES:
             return ArrayImages(config, found)
-        if config.modality == "auto" and find_image_column(found.parquet) is None:
+        if config.modality == "auto" and not find_image_columns(found.parquet):
             return None
         return ParquetImages(config, found.parquet)
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:  # noqa: ARG002
-        """Return label, where it comes from, and size; `min_group` changes no image."""
-        return {
+        """Return label, where it comes from, and size; `min_group` changes no image.
+
+        What is at its default and came later is left out, so that keys stay what they were.
+        """
+        settings = {
             "modality": "images",
             "label": config.label,
             "label_from": config.label_from if config.label is not None else None,
             "resize": None if config.resize is None else list(parse_resize(config.resize)),
         }
+        later = ("labels", "image", "frames", "bits")
+        fields = type(config).model_fields
+        values = {name: getattr(config, name) for name in later}
+        return settings | {k: v for k, v in values.items() if v != fields[k].default}
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG002
-        """Return what the folders or the columns tell."""
-        return survey_images(source)
+        """Return what the folders, the columns and a label file tell."""
+        return survey_images(source, config)
 
     def describe(self, schema: pa.Schema) -> str:
         """Return the shape of the images."""
@@ -99,36 +121,51 @@ class ImagesBuilder(Builder):
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Decode into `folder`, decide the splits, and write the images of each."""
         label, words = job.config.label, "images"
-        with StagedImages(folder) as staged:
-            skipped, own_rows = _decode(job, staged)
+        with _staged(job, folder) as (staged, reading):
             check_amount(job.config, staged.rows, words)
-            labels = None if label is None else staged.column(label)
-            check_classes(job.config, {"all": count_classes(labels)}, job.min_group, words)
-            assignment = assign_splits(job.config.split, _collected(job.config, staged, own_rows))
+            stored = None if label is None else staged.column(label)
+            labels, merges = (None, []) if stored is None else merged(stored)
+            _check_classes(job, {"all": count_classes(labels)})
+            split, inputs = _collected(job.config, staged)
+            assignment = assign_splits(split, inputs)
             splits_N = assignment.splits_N
             counts: dict[str, ClassCounts] = dict.fromkeys(SPLITS, ())
             if labels is not None:
                 parts = write_splits(folder, pa.table({label: labels}), splits_N)
                 counts = {name: count_classes(part.column(0)) for name, part in parts.items()}
-            check_classes(job.config, counts, job.min_group, words)
+            _check_classes(job, counts)
             staged.write_splits(splits_N, {name: folder / f"{name}.u8" for name in SPLITS})
-            shape, notes = staged.shape, (*_notes(staged, skipped), *assignment.notes)
+            notes = (*_notes(job, staged, reading), *merges, *assignment.notes)
         suffixes = (".u8",) if labels is None else (".u8", ".arrow")
         return Built(
             split_rule=assignment.rule,
             files={name: tuple(name + suffix for suffix in suffixes) for name in SPLITS},
             rows={name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)},
             class_counts=counts,
-            skipped=skipped,
+            skipped=tuple(staged.skipped),
             notes=notes,
-            details={"shape": list(shape)},
+            details={
+                "shape": list(staged.shape),
+                "class_names": _class_names(job),
+                "reading": _unusual(job.config, staged, reading)
+                | ({} if labels is stored else {"classes": "merged"}),
+            },
         )
 
     def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
         """Map pixels and labels; the column `image` has the fixed shape (H, W, C)."""
         shape, label = tuple(index["details"]["shape"]), index["label"]
+        names = index["details"]["class_names"]
         rows = {name: index["splits"][name]["rows"] for name in SPLITS}
-        return {name: _table(folder, name, (rows[name], *shape), label) for name in SPLITS}
+        tables = {name: _table(folder, name, (rows[name], *shape), label) for name in SPLITS}
+        if label is None or not names:
+            return tables
+        return {
+            name: table.replace_schema_metadata(
+                with_class_names(table.schema, label, names).metadata
+            )
+            for name, table in tables.items()
+        }
 
 
 BUILDER = ImagesBuilder()
@@ -144,7 +181,13 @@ class StagedImages:
         self.batches: list[DecodedBatch] = []
         """Without their images."""
         self.rows = 0
-        self.done: Counter[str] = Counter()
+        self.own_rows = 0
+        """Images of the first source; the others are held out."""
+        self.found = Found()
+        self.skipped: list[str] = []
+        """Records that could not be read, each with its reason."""
+        self.absent: Counter[str] = Counter()
+        """How many of them have no image or no label."""
 
     def __enter__(self) -> "StagedImages":
         return self
@@ -188,7 +231,7 @@ class StagedImages:
         """Add a batch.
 
         Raises:
-            SourceError: an image has another size than the first, or less than 8 pixels a side.
+            ImageSizeError: an image has another size than the first, or less than 8 pixels a side.
         """
         for size, name in batch.sizes.items():
             self._check_size(size, name)
@@ -198,7 +241,9 @@ class StagedImages:
             write_all(self._files[channels], images)
         self.batches.append(replace(batch, images={}))
         self.rows += len(batch.channels_K)
-        self.done.update(batch.done)
+        self.found.add(batch.found)
+        self.skipped += batch.skipped
+        self.absent.update(batch.absent)
 
     def write_splits(self, splits_N: NDArray[np.uint8], paths: Mapping[str, Path]) -> None:
         """Write the raw file of every split: uint8 (rows, H, W, C), in the order of the source."""
@@ -239,16 +284,15 @@ class StagedImages:
         if (height, width) != size:
             msg = (
                 f"The images have different sizes: {first!r} has {height}x{width} pixels and "
-                f"{name!r} {size[0]}x{size[1]}; set source.resize, for instance to "
-                f"{max(MIN_SIDE_PX, min(height, size[0]))}x{max(MIN_SIDE_PX, min(width, size[1]))}."
+                f"{name!r} {size[0]}x{size[1]}"
             )
-            raise SourceError(msg)
+            raise ImageSizeError(msg)
         if min(size) < MIN_SIDE_PX:
             msg = (
                 f"The image {name!r} has {height}x{width} pixels, where at least {MIN_SIDE_PX} a "
-                "side are needed; set source.resize, for instance to 8."
+                "side are needed"
             )
-            raise SourceError(msg)
+            raise ImageSizeError(msg)
 
     def _path(self, channels: int) -> Path:
         return self._folder / f"staged-{channels}.u8"
@@ -261,28 +305,118 @@ def write_all(file: BinaryIO, array: Pixels) -> None:
         view = view[file.write(view) :]
 
 
-def _decode(job: PrepareJob, staged: StagedImages) -> tuple[tuple[str, ...], int]:
-    """Stage every image; returns what was skipped and how many rows are of the first source."""
+@contextmanager
+def _staged(job: PrepareJob, folder: Path) -> Iterator[tuple["StagedImages", Reading]]:
+    """Decode every image; once more where what all of them are changes how they are read.
+
+    Raises:
+        SourceError: too many cannot be read, or their sizes differ and there is no `resize`.
+    """
+    reading = Reading.of(job.config)
+    while True:
+        with StagedImages(folder) as staged:
+            try:
+                _decode(job, staged, reading)
+            except ImageSizeError as error:
+                raise _no_size(job, error) from error
+            better = _adjusted(reading, job.config, staged)
+            if better == reading:
+                yield staged, reading
+                return
+        reading = better
+
+
+def _adjusted(reading: Reading, config: SourceConfig, staged: "StagedImages") -> Reading:
+    found = staged.found
+    bits = used_bits(found.largest) if found.largest and config.bits is None else reading.bits
+    few = 0 < found.transparent <= FEW_TRANSPARENT * staged.rows
+    return replace(reading, bits=bits, compose=reading.compose or few)
+
+
+def _no_size(job: PrepareJob, error: ImageSizeError) -> SourceError:
+    proposals = [
+        propose_resize(source) for source in job.sources if isinstance(source, ImageSource)
+    ]
+    found = [proposal for proposal in proposals if proposal is not None]
+    example = found[0].value if found else "32"
+    msg = f"{error}; set source.resize, for instance to {example}."
+    return SourceError(msg, proposals=tuple(found[:1]))
+
+
+def _decode(job: PrepareJob, staged: "StagedImages", reading: Reading) -> None:
+    """Stage every image.
+
+    Raises:
+        ImageSizeError: they differ in size, or are too large or too small.
+        SourceError: too many cannot be read, or most have no image or no label.
+    """
     total = sum(source.description.rows for source in job.sources)
-    skipped: list[str] = []
-    own_rows = 0
     for number, source in enumerate(job.sources):
         if not isinstance(source, ImageSource):
             raise TypeError(source.modality)
-        for batch in decoded_batches(source, job.config, _columns(job.config, number)):
+        for batch in decoded_batches(source, reading, _columns(job.config, number)):
             staged.append(batch)
-            skipped += batch.skipped
-            if len(skipped) > MAX_SKIPPED_FRACTION * total:
+            absent = staged.absent.total()
+            if len(staged.skipped) - absent > MAX_SKIPPED_FRACTION * total:
+                broken = [one for one in staged.skipped if not one.endswith(_ABSENT)]
                 msg = (
                     f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of "
-                    f"{job.config.uri!r} cannot be read, among them {'; '.join(skipped[:3])}; "
+                    f"{job.config.uri!r} cannot be read, among them {'; '.join(broken[:3])}; "
                     "repair or exclude them."
                 )
                 raise SourceError(msg)
+            if absent > MAX_ABSENT_FRACTION * total:
+                what = " and ".join(f"{n} have no {word}" for word, n in staged.absent.items())
+                msg = (
+                    f"Of the {total} records of {job.config.uri!r}, {what}, more than "
+                    f"{MAX_ABSENT_FRACTION:.0%}; add what is missing, name another column in "
+                    "source.label, or set it to null."
+                )
+                raise SourceError(msg, proposals=_without_label(staged))
             if job.progress is not None:
-                job.progress(staged.rows + len(skipped), total)
-        own_rows = own_rows or staged.rows
-    return tuple(skipped), own_rows
+                done = min(staged.rows + len(staged.skipped), total)
+                job.progress(done, total)
+        staged.own_rows = staged.own_rows or staged.rows
+
+
+def _without_label(staged: "StagedImages") -> tuple[Proposal, ...]:
+    if not staged.absent["label"]:
+        return ()
+    return (Proposal(setting="source.label", value=None, why="most records have no label"),)
+
+
+def _check_classes(job: PrepareJob, counts: Mapping[str, ClassCounts]) -> None:
+    try:
+        check_classes(job.config, counts, job.min_group, "images")
+    except SourceError as error:
+        totals: Counter[Any] = Counter()
+        for pairs in counts.values():
+            totals.update(dict(pairs))
+        least = max(MIN_CLASS_RECORDS, job.min_group)
+        proposals = error.proposals or remedies_for_small(job.config, totals, least)
+        raise SourceError(*error.args, proposals=proposals) from error
+
+
+def _class_names(job: PrepareJob) -> list[str]:
+    source, label = job.sources[0], job.config.label
+    if label is None or not isinstance(source, ImageSource):
+        return []
+    return list(source.class_names(label))
+
+
+def _unusual(config: SourceConfig, staged: "StagedImages", reading: Reading) -> dict[str, Any]:
+    """Return what the images decided of how they are read, for the keys."""
+    found = staged.found
+    decided: dict[str, Any] = {}
+    if found.largest and config.bits is None and reading.bits < 16:
+        decided["bits"] = reading.bits
+    if reading.compose:
+        decided["alpha"] = "composed"
+    elif OPAQUE in found.done and 4 not in staged.counts_by_channels():
+        decided["alpha"] = "left out"
+    if found.turned:
+        decided["turned"] = True
+    return decided
 
 
 def _columns(config: SourceConfig, number: int) -> list[str]:
@@ -293,21 +427,46 @@ def _columns(config: SourceConfig, number: int) -> list[str]:
     return list(dict.fromkeys(name for name in names if name is not None))
 
 
-def _collected(config: SourceConfig, staged: StagedImages, own_rows: int) -> SplitInputs:
-    deciding = config.split.column or config.split.group_by
+def _collected(config: SourceConfig, staged: StagedImages) -> tuple[SplitConfig, SplitInputs]:
+    """Return the rule of the split and what decides it; the frames of one file are a group."""
+    split = config.split
+    name = split.column or split.group_by
+    deciding = None if name is None else staged.column(name)[: staged.own_rows]
+    if name is None and config.frames == "all":
+        split = split.model_copy(update={"group_by": "the file of a frame"})
+        files = np.concatenate([batch.file_digests for batch in staged.batches])
+        deciding = pa.array([file.tobytes().hex() for file in files[: staged.own_rows]])
     held_out = np.zeros(staged.rows, np.bool_)
-    held_out[own_rows:] = True
-    return SplitInputs(
+    held_out[staged.own_rows :] = True
+    inputs = SplitInputs(
         digests=np.concatenate([batch.digests for batch in staged.batches]),
         final_digests=np.concatenate([batch.final_digests for batch in staged.batches]),
-        deciding=None if deciding is None else staged.column(deciding)[:own_rows],
+        deciding=deciding,
         held_out=held_out,
     )
+    return split, inputs
 
 
-def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
-    rows = staged.rows
-    notes = [f"{what}: {count} of {rows} images." for what, count in sorted(staged.done.items())]
+def _notes(job: PrepareJob, staged: StagedImages, reading: Reading) -> list[str]:
+    rows, found = staged.rows, staged.found
+    notes = [f"{what}: {count} of {rows} images." for what, count in sorted(found.done.items())]
+    if found.largest and job.config.bits is None and reading.bits < 16:
+        notes.append(
+            f"The values of the 16-bit images use {reading.bits} bits, so they are read as such; "
+            "source.bits says another number."
+        )
+    if found.wide_colour and found.brightest < DARK:
+        notes.append(
+            f"{found.wide_colour} images of 16 bits a channel are nearly black when cut to 8 "
+            "bits, as their values use fewer bits; scale them to the full range first."
+        )
+    if found.dropped_frames:
+        notes.append(
+            f"Of {found.files_with_frames} files with several frames or pages the first is read "
+            f"and {found.dropped_frames:,} are left out; source.frames: all makes each a record."
+        )
+    if found.turned:
+        notes.append(f"Turned as XMP or a raw profile says: {found.turned} of {rows} images.")
     counts = staged.counts_by_channels()
     if len(counts) > 1:
         names = {1: "grey", 3: "RGB", 4: "RGBA"}
@@ -316,10 +475,29 @@ def _notes(staged: StagedImages, skipped: tuple[str, ...]) -> list[str]:
             f"The images have mixed colour modes ({described}); all were widened to "
             f"{names[max(counts)]}."
         )
-    if skipped:
-        shown, total = first_few(skipped, "; "), rows + len(skipped)
-        notes.append(f"Skipped as unreadable: {len(skipped)} of {total} images, {shown}.")
-    return notes
+    total = rows + len(staged.skipped)
+    for word, count in sorted(staged.absent.items()):
+        notes.append(f"Left out for want of {_article(word)}: {count:,} of {total:,} records.")
+    broken = [one for one in staged.skipped if not one.endswith(_ABSENT)]
+    if broken:
+        shown = first_few(broken, "; ")
+        notes.append(f"Skipped as unreadable: {len(broken)} of {total} images, {shown}.")
+    return [*notes, *(note for source in job.sources for note in _source_notes(source))]
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word == "image" else f"a {word}"
+
+
+def _source_notes(source: Source) -> list[str]:
+    if isinstance(source, ImageFolderSource) and source.label_file is not None:
+        file, notes = source.label_file, []
+        if file.unknown:
+            notes.append(f"The label file has {file.unknown:,} entries that name no image.")
+        if file.absent:
+            notes.append(f"The label file does not name {file.absent:,} of the images.")
+        return notes
+    return []
 
 
 def _table(folder: Path, name: str, shape: tuple[int, int, int, int], label: str | None) -> Any:

@@ -210,3 +210,39 @@ def test_names_pair_images_with_labels():
     ]  # fmt: skip
     found = [(part.images.name, part.labels.name, part.split) for part in pair_arrays(arrays)]
     assert found == [("x_train", "y_train", "train"), ("x_test", "y_test", "test")]
+
+
+def webdataset(path, companion):
+    with tarfile.open(path, "w") as archive:
+        for n, label in enumerate(LABELS):
+            for suffix, data in ((".png", png(COLOUR[n])), companion(int(label))):
+                info = tarfile.TarInfo(f"{n:05d}{suffix}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("companion", "labels", "label"),
+    [
+        (lambda label: (".cls", str(label).encode()), "*.cls", "label"),
+        (lambda label: (".json", f'{{"kind": "k{label}", "n": 1.5}}'.encode()), "*.json", "kind"),
+    ],
+)
+def test_files_beside_the_images_of_a_webdataset_are_their_labels(
+    tmp_path, companion, labels, label
+):
+    webdataset(tmp_path / "shard-000000.tar", companion)
+    found = open_source(SourceConfig(uri=str(tmp_path), label=None))
+    proposed = {one.setting: one.value for one in found.evidence(SourceConfig(uri=str(tmp_path)))}
+    assert proposed == {"source.labels": labels, "source.label": label}
+    result = prepared(tmp_path, tmp_path, labels=labels, label=label)
+    names = LABELS if label == "label" else np.array([f"k{one}" for one in LABELS])
+    same(result, COLOUR, names)
+
+
+def test_a_broken_file_beside_an_image_is_one_sentence(tmp_path):
+    webdataset(tmp_path / "a.tar", lambda _: (".json", b"{"))
+    with pytest.raises(SourceError, match=r"The file '00000.json' of the source .* is no JSON"):
+        prepared(tmp_path, tmp_path, labels="*.json")
+    with pytest.raises(SourceError, match=r"There is no label file '\*\.cls'"):
+        prepared(tmp_path, tmp_path, labels="*.cls")

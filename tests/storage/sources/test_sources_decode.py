@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage.sources.images.decode import UNREADABLE, as_pixels, decode_image, resized, widened
+from storage.sources.images.pixels import UNREADABLE, as_pixels, decode_image, resized, widened
 
 rng = np.random.default_rng(0)
 GREY = rng.integers(0, 256, (9, 12), np.uint8)

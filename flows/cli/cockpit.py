@@ -159,6 +159,6 @@ def _register(recipes: Sequence[Recipe], pool: str, output: Output) -> None:
     for recipe in recipes:
         when = recipe.schedule
         runs = f"runs at {when.cron} ({when.timezone})" if when.cron else "runs when asked"
-        output.line(f"Deployed  nightly/{recipe.name} and adjust/{recipe.name}, {runs}")
+        output.line(f"Deployed  {recipe.name} and {recipe.name} (all settings), {runs}")
     on_demand = ", ".join(one.flow.name for one in specs if not one.one_at_a_time)
     output.line(f"Deployed  on demand: {on_demand}")

@@ -27,7 +27,7 @@ from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import get_current_settings
-from prefect.states import Cancelled, Crashed, Failed
+from prefect.states import Cancelled, Completed, Crashed, Failed
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
@@ -93,8 +93,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
-    """Make a flow's function end in a state whose message is the sentence of its error.
+def in_a_sentence(work: Callable[P, str]) -> Callable[P, State[Any]]:
+    """Make a flow's function end in a state whose message is its sentence, or that of its error.
 
     A stop that was asked for is Cancelled, another expected error Failed; where Prefect's own
     server is away the run is Crashed, so that it starts again. A command that runs the flow itself
@@ -102,9 +102,9 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
     """
 
     @wraps(work)
-    def run(*args: P.args, **kwargs: P.kwargs) -> State[Any] | None:
+    def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
         try:
-            work(*args, **kwargs)
+            said = work(*args, **kwargs)
         except EXPECTED as error:
             session = SESSION.get()
             if session is not None:
@@ -116,7 +116,7 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
             if SESSION.get() is not None:
                 raise
             return Crashed(message=f"Prefect's server could not be reached: {error}")
-        return None
+        return Completed(message=said)
 
     return run
 

@@ -49,6 +49,8 @@ class Modality:
     """Module with `PRESETS` and `resolve`."""
     judge: str
     """Module with `build_reference`, `evaluate`, `build_assess` and `figures`."""
+    own_keys: tuple[str, ...] = ()
+    """Keys of a recipe that say something of these records only; forms for others leave them out."""
     preview: str | None = None
     """Function that draws records as a PNG; None where the report's figures show them."""
 
@@ -65,6 +67,7 @@ MODALITIES: dict[str, Modality] = {
         networks="gan.images.networks",
         presets="gan.images.presets",
         judge="gan.images.judge",
+        own_keys=("source.label_from", "source.resize", "generator.augment"),
         preview="gan.images.judge:preview",
     ),
     "tables": Modality(
@@ -79,6 +82,13 @@ MODALITIES: dict[str, Modality] = {
         networks="gan.tables.networks",
         presets="gan.tables.presets",
         judge="gan.tables.judge",
+        own_keys=(
+            "source.csv",
+            "source.columns",
+            "source.constraints",
+            "source.sums",
+            "synthesis.given",
+        ),
     ),
 }
 """Name → row, in the order in which a source is recognised: what takes any Parquet file is last."""

@@ -20,8 +20,8 @@ from storage.stores.settings import load_settings
 ADDRESS = "reports.url"
 """File in the cockpit's folder with the address at which its reports are served."""
 HEALTH = "/health"
-SERVED = "ganmill reports"
-"""What the server answers at `HEALTH`."""
+SERVED = "ganmill reports of"
+"""How the server's answer at `HEALTH` begins; the address of the Prefect API follows."""
 TIMEOUT_S = 1.0
 LONGEST = 200
 """Letters of a link that a sentence holds; a presigned one is longer."""
@@ -66,13 +66,22 @@ def address_file() -> Path:
     return load_settings().work_folder / "cockpit" / ADDRESS
 
 
-def is_served(base: str) -> bool:
-    """Say whether reports are served at an address."""
+def write_address(file: Path, base: str) -> None:
+    """Write down where reports are served, for the listings of this folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(base, encoding="utf-8")
+
+
+def who_serves(base: str) -> str:
+    """Return what the server of reports at an address says of itself, empty where there is none.
+
+    It names the Prefect API whose recipes' lakes it knows.
+    """
     try:
-        answer = httpx.get(f"{base}{HEALTH}", timeout=TIMEOUT_S, trust_env=False)
-        return answer.text == SERVED
-    except httpx.HTTPError:
-        return False
+        text = httpx.get(f"{base}{HEALTH}", timeout=TIMEOUT_S, trust_env=False).text
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return ""
+    return text if text.startswith(SERVED) else ""
 
 
 def _served_here() -> str | None:
@@ -81,4 +90,4 @@ def _served_here() -> str | None:
         base = address_file().read_text(encoding="utf-8").strip()
     except OSError:
         return None
-    return base if base and is_served(base) else None
+    return base if base and who_serves(base) else None

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from flows.cli.lake import AsJson, Lake, LakeRef, Storage, datasets, gc, generators
 from flows.cli.output import Output
-from flows.errors import BUG, DONE, INTERRUPTED, MEANINGS, exit_code, sentence
+from flows.errors import BUG, DONE, INTERRUPTED, MEANINGS, EngineError, exit_code, sentence
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="YAML file.", show_default=False)
@@ -242,17 +242,31 @@ app.command()(gc)
 
 
 @app.command()
-def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
-    """Show of every name champion, latest version, verdict, last success and last attempt."""
-    from flows.cli.status import read_status, status_json, write_status
+def status(
+    *,
+    lake: Lake = None,
+    storage: Storage = None,
+    prefect_api: Annotated[
+        str | None,
+        typer.Option(envvar="PREFECT_API_URL", metavar="URL", help="Whose runs may wait for you."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what waits for an answer, and of every name champion, version, verdict, attempts."""
+    from flows.cli.status import find_waiting, read_status, status_json, write_status
     from flows.job import now
 
     ref, output, at = LakeRef(lake=lake, storage=storage), Output(), now()
     found = read_status(ref.open())
+    try:
+        waiting = find_waiting(ref, prefect_api)
+    except EngineError as error:
+        waiting = None
+        sys.stderr.write(f"{sentence(error)}\n")
     if as_json:
-        output.json(status_json(ref, found, at))
+        output.json(status_json(ref, found, at, waiting))
     else:
-        write_status(ref, found, at, output)
+        write_status(ref, found, at, output, waiting or ())
     return DONE
 
 

@@ -218,8 +218,8 @@ def check_api() -> None:
 
 
 FORMER = (
-    "is of an earlier version of ganmill and runs no more by itself once `ganmill deploy` has given "
-    "its schedule to the one in its place; delete it in the UI"
+    "is of an earlier version of ganmill, and `ganmill deploy` gives its schedule to the one in "
+    "its place; delete it in the UI"
 )
 NO_RECIPE = (
     "is deployed and has no recipe here; give it one, or delete it in the UI, as nothing is "

@@ -112,9 +112,7 @@ def _model(models: Mapping[str, Any], field: Mapping[str, Any]) -> Any:
     return None
 
 
-def _knob_field(
-    whole: Mapping[str, Any], knob: Knob, value: Any, position: int
-) -> dict[str, Any]:
+def _knob_field(whole: Mapping[str, Any], knob: Knob, value: Any, position: int) -> dict[str, Any]:
     """Return a knob's field: that of the recipe, with a title that stands alone."""
     models = whole["definitions"]
     model = models[Recipe.__name__]

@@ -11,10 +11,10 @@ page from elsewhere cannot read a report through a name that leads here.
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -74,8 +74,9 @@ class ReportServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, lakes: Lakes) -> None:
+    def __init__(self, port: int, api: str, lakes: Lakes) -> None:
         super().__init__((HOST, port), ReportHandler)
+        self.about = f"{SERVED} {api}"
         self._read_lakes = lakes
         self._lakes: Mapping[str, str] = {}
         self._lock = threading.Lock()
@@ -135,7 +136,7 @@ class ReportHandler(BaseHTTPRequestHandler):
             return HTTPStatus.MISDIRECTED_REQUEST, "text/plain", b"Not the name of this server."
         path = unquote(urlsplit(self.path).path)
         if path == HEALTH:
-            return HTTPStatus.OK, "text/plain", SERVED.encode()
+            return HTTPStatus.OK, "text/plain", self.server.about.encode()
         try:
             page = self.server.page(path)
         except Exception as error:  # noqa: BLE001 - one request fails, the server goes on
@@ -147,28 +148,28 @@ class ReportHandler(BaseHTTPRequestHandler):
             return HTTPStatus.NOT_FOUND, "text/plain", text.encode()
         return HTTPStatus.OK, "text/html", page
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's signature
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the terminal belongs to `ganmill up`."""
 
 
-def open_server(port: int, lakes: Lakes = deployed_lakes) -> ReportServer:
-    """Open the server at a port, at any free one where that is taken; it answers nothing yet."""
+@contextmanager
+def open_server(port: int, api: str, lakes: Lakes = deployed_lakes) -> Iterator[ReportServer]:
+    """Serve in a thread while the block runs, at a port or at any free one where that is taken."""
     try:
-        return ReportServer(port, lakes)
+        server = ReportServer(port, api, lakes)
     except OSError:
-        return ReportServer(0, lakes)
-
-
-def start(server: ReportServer, address_file: Path) -> None:
-    """Serve in a thread that ends with the process, and write down where."""
-    address_file.parent.mkdir(parents=True, exist_ok=True)
-    address_file.write_text(server.url, encoding="utf-8")
-    threading.Thread(target=server.serve_forever, name="reports", daemon=True).start()
+        server = ReportServer(0, api, lakes)
+    with server:
+        threading.Thread(target=server.serve_forever, name="reports", daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 def main(words: list[str]) -> None:
-    """Serve until the process is ended: `python -m flows.cockpit.reports PORT`, a service."""
-    ReportServer(int(words[0]), deployed_lakes).serve_forever()
+    """Serve until the process is ended: `python -m flows.cockpit.reports PORT API`, a service."""
+    ReportServer(int(words[0]), words[1], deployed_lakes).serve_forever()
 
 
 if __name__ == "__main__":

@@ -169,10 +169,14 @@ def _run_name() -> str:
     return given_name(what)
 
 
+UNSAID: Any = None
+"""No recipe: a form without a required field is one that *Quick run* does not open."""
+
+
 # A wrong recipe is answered by our sentence: Prefect's validation shows pydantic's list.
 @flow(name="run", flow_run_name=_run_name, persist_result=False, validate_parameters=False)
 @in_a_sentence
-def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> str:
+def nightly_flow(recipe: Annotated[Recipe, titled("The job")] = UNSAID) -> str:
     """Train, judge, synthesize and publish what a recipe asks for.
 
     Args:
@@ -182,7 +186,7 @@ def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> str:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
     """
     given: Any = recipe  # plain values, where they come from the run form
-    return do_nightly(given if isinstance(given, Recipe) else parse_recipe(given))
+    return do_nightly(given if isinstance(given, Recipe) else parse_recipe(given or {}))
 
 
 def do_nightly(recipe: Recipe) -> str:

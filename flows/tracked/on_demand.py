@@ -31,12 +31,11 @@ from flows.tracked.nightly import (
 )
 from flows.tracked.process import RecipeName, in_a_sentence, titled
 from flows.tracked.run_names import given_name
-from flows.tracked.show import show_end
 from flows.tracked.short_form import AS_RECIPE, AsRecipe, adjusted, turned
+from flows.tracked.show import show_end
 from storage.errors import IntegrityError
 from storage.lake import datasets
 from storage.lake.promotions import Promotion
-
 
 ALL_SETTINGS = " (all settings)"
 """Behind a recipe's name: the deployment whose form has the whole recipe. No recipe is so named."""
@@ -124,7 +123,12 @@ def _run_name() -> str:
 
 
 # A wrong value is answered by our sentence: Prefect's validation shows pydantic's list.
-@flow(name=nightly_flow.name, flow_run_name=_run_name, persist_result=False, validate_parameters=False)
+@flow(
+    name=nightly_flow.name,
+    flow_run_name=_run_name,
+    persist_result=False,
+    validate_parameters=False,
+)
 @in_a_sentence
 def adjust_flow(  # noqa: PLR0913 - the fields of the form
     samples: Annotated[Samples | AsRecipe, titled("Samples")] = AS_RECIPE,

@@ -50,7 +50,7 @@ class Modality:
     judge: str
     """Module with `build_reference`, `evaluate`, `build_assess` and `figures`."""
     own_keys: tuple[str, ...] = ()
-    """Keys of a recipe that say something of these records only; forms for others leave them out."""
+    """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
     """Function that draws records as a PNG; None where the report's figures show them."""
 

@@ -24,6 +24,7 @@ from gan.report import Verdict
 from storage.lake import datasets, promotions
 
 WAITS: Final = "waits for your answer"
+ANSWER_HERE: Final = "; answer with Resume on this run's page"
 PUBLISHED, KEPT, PRESENT, NOTHING = "published", "kept champion", "nothing new", "nothing published"
 VERDICT_TAGS = frozenset(shown[0].upper() for shown in VERDICTS.values())
 OURS = VERDICT_TAGS | {WAITS, PUBLISHED, KEPT, PRESENT, NOTHING}
@@ -68,8 +69,7 @@ def _serving(job: Job) -> str:
 def question_message(question: Question, verdict: Verdict, at: datetime, link: str | None) -> str:
     """Return what a suspended run says: since when it waits, for what, and where to answer."""
     ask = f"{verdict_word(verdict)}, {question.why}"
-    answer = "answer with Resume on this run's page"
-    return f"{WAITS} since {at:%Y-%m-%d %H:%M} UTC: {ask}; {answer}{in_a_line(link)}"
+    return f"{WAITS} since {at:%Y-%m-%d %H:%M} UTC: {ask}{in_a_line(link)}{ANSWER_HERE}"
 
 
 def verdict_word(verdict: Verdict) -> str:

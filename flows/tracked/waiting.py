@@ -22,7 +22,7 @@ from prefect.exceptions import PrefectException
 from flows.errors import EngineError
 from flows.tracked.approval import MOST_WAITING, SUSPENDED
 from flows.tracked.housekeeping import TAG
-from flows.tracked.messages import run_page
+from flows.tracked.messages import ANSWER_HERE, run_page
 from flows.tracked.short_form import AS_RECIPE
 
 
@@ -82,7 +82,7 @@ def _waiting(run: FlowRun) -> list[WaitingRun]:
             lake=str(whole.get("output", {}).get("lake", "")),
             run_name=str(run.name),
             since=run.state.timestamp,
-            message=run.state.message or "",
+            message=(run.state.message or "").removesuffix(ANSWER_HERE),
             page=run_page(run.id),
         )
     ]

@@ -3,8 +3,8 @@
 Nothing is required, so that *Quick run* runs: every field has the recipe's own value for its
 default. A field that says something of another kind of records is left out as long as the recipe
 leaves it alone. What a form leaves out keeps its value, as Prefect adds the deployment's parameters
-to those of a run; a whole recipe as parameter is always taken, as the forms refuse no key: the flow
-itself does, in one sentence.
+to those of a run, and a whole recipe is taken as parameter by every form: its keys are known even
+where they are not shown.
 """
 
 from collections.abc import Mapping
@@ -93,7 +93,8 @@ def _fill(
 ) -> None:
     """Give every field of a model, and of those below, its value as default; drop the hidden."""
     model.pop("required", None)
-    model.pop("additionalProperties", None)
+    if not model.pop("additionalProperties", True):
+        model["propertyNames"] = {"enum": list(model["properties"])}
     for name, field in list(model["properties"].items()):
         path, below = f"{above}{name}", _model(models, field)
         if path in hidden and field.get("default") == values[name]:

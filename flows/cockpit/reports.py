@@ -25,6 +25,8 @@ from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 
 HOST = "127.0.0.1"
+POLL_S = 0.1
+"""How often the thread looks whether it is to end."""
 PAGE = r"report\.html"
 _NAME = r"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)"
 _VERSION = r"(?P<version>\d{8}T\d{6}Z-[0-9a-f]{8})"
@@ -160,7 +162,9 @@ def open_server(port: int, api: str, lakes: Lakes = deployed_lakes) -> Iterator[
     except OSError:
         server = ReportServer(0, api, lakes)
     with server:
-        threading.Thread(target=server.serve_forever, name="reports", daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=(POLL_S,), name="reports", daemon=True
+        ).start()
         try:
             yield server
         finally:

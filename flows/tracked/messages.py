@@ -44,10 +44,10 @@ def _end(job: Job, outcome: Outcome) -> str:
     what = _version(outcome, made)
     if outcome.choice == "kept":
         why = f"kept champion {outcome.generator}: the new generator was refused, {outcome.reason}"
-        return f"{why}; {'was there already' if made.existed else 'published'} {what}"
+        return f"{why}; published{' before' if made.existed else ''} {what}"
     new = "new champion" if outcome.choice == "promoted" else "champion"
     if made.existed:
-        return f"nothing new: {what} was there already, {new} {outcome.generator}"
+        return f"nothing new, published before: {what}, {new} {outcome.generator}"
     return f"published {what}, {new} {outcome.generator}"
 
 

@@ -41,7 +41,9 @@ def read(path):
 
 
 def test_units_that_start_what_the_command_starts(cockpit, where):
-    server, worker, reports, environment = write_units(cockpit, "pool", {"PREFECT_HOME": "/x y"}, where)
+    server, worker, reports, environment = write_units(
+        cockpit, "pool", {"PREFECT_HOME": "/x y"}, where
+    )
     service = read(server)["Service"]
     assert service["ExecStart"].split() == [
         *(sys.executable, "-m", "prefect", "server", "start"),
@@ -78,7 +80,12 @@ def test_what_a_person_added_stays_and_what_changed_is_changed(cockpit, where):
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd is installed")
 def test_systemd_finds_no_fault_in_the_units(cockpit, where):
     write_units(cockpit, "pool", {}, where)
-    words = ["systemd-analyze", "verify", "--man=no", *(where.folder / x for x in (SERVER, WORKER, REPORTS))]
+    words = [
+        "systemd-analyze",
+        "verify",
+        "--man=no",
+        *(where.folder / x for x in (SERVER, WORKER, REPORTS)),
+    ]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     ours = [line for line in done.stderr.splitlines() if "ganmill" in line]
     assert not ours, ours

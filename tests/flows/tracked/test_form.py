@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from prefect.utilities.schema_tools import validate
+from prefect.utilities.schema_tools import ValidationError, validate
 
 from flows.cockpit.deployments import DeploymentSpec
 from flows.cockpit.specs import ON_DEMAND_NAME, of_recipe, wanted
@@ -135,9 +135,7 @@ def test_nothing_of_a_recipe_is_required_and_every_default_is_the_recipe_s(one: 
             assert node["default"] == value, path
     models = one.form.get("definitions", {})
     parts = {name for _, node in fields(one.form) for name in references(node)}
-    lists = {
-        name for _, node in fields(one.form) for name in references(node.get("items", {}))
-    }
+    lists = {name for _, node in fields(one.form) for name in references(node.get("items", {}))}
     assert not [name for name in parts - lists if "required" in models[name]]
 
 
@@ -152,6 +150,9 @@ def test_a_whole_recipe_is_taken_by_the_server_s_check(one: DeploymentSpec):
     """Deployments of earlier versions, and callers of the API, send every key."""
     whole = RECIPE.model_dump(mode="json") | {"seed": 5}
     validate(one.parameters | {"recipe": whole}, one.form, raise_on_error=True)
+    if "recipe" in one.form["properties"]:
+        with pytest.raises(ValidationError, match="sede"):
+            validate({"recipe": whole | {"sede": 5}}, one.form, raise_on_error=True)
     assert one.flow.fn.__name__ in ("nightly_flow", "adjust_flow"), "what they name as entrypoint"
 
 

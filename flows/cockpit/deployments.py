@@ -117,8 +117,9 @@ def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
             else:
                 client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
                 _match_schedule(client, known, one)
-            for each in () if former is None else former.schedules:
-                client.delete_deployment_schedule(former.id, each.id)
+            if former is not None:
+                for each in former.schedules:
+                    client.delete_deployment_schedule(former.id, each.id)
 
 
 def read(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:

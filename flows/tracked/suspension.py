@@ -31,7 +31,7 @@ def suspend_flow_run(
     """
     state: State[Any] = Suspended(timeout_seconds=timeout, pause_key=key, message=message)
     keys = keyset_from_paused_state(state)
-    state.state_details.run_input_keyset = keys
+    state.state_details.run_input_keyset = {str(kind): key for kind, key in keys.items()}
     wait_for_input.save(keys, flow_run_id=run)
     with get_client(sync_client=True) as client:
         accepted = propose_state_sync(client, state, flow_run_id=run)

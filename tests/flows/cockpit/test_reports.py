@@ -58,14 +58,16 @@ def lake(tmp_path):
 def served(lake, tmp_path):
     """A server of that lake, and a function that asks it."""
     uri = str(tmp_path / "lake")
-    with open_server(0, API, lambda: {lake_name(uri): uri}) as server:
-        with httpx.Client(base_url=server.url, trust_env=False) as client:
+    with (
+        open_server(0, API, lambda: {lake_name(uri): uri}) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as client,
+    ):
 
-            def get(key, **headers):
-                return client.get(f"/{lake_name(uri)}/{key}", headers=headers)
+        def get(key, **headers):
+            return client.get(f"/{lake_name(uri)}/{key}", headers=headers)
 
-            get.client, get.server = client, server
-            yield get
+        get.client, get.server = client, server
+        yield get
 
 
 def test_reports_of_committed_versions_and_of_generators_open(served):

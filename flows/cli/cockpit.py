@@ -42,7 +42,7 @@ def go_up(
             output.line(f"Reports   of local lakes open below {variables['GANMILL_REPORTS_URL']}")
             if cockpit.is_open:
                 output.line(f"Login     the content of {cockpit.login_file()}")
-            next_ = f"open it, choose one of {len(found)} deployments, and press Run"
+            next_ = f"open it, choose one of {len(found)} recipes, and press Run"
             output.line(f"Next      {next_}")
             if not started:
                 return DONE

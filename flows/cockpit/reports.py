@@ -4,8 +4,9 @@
     /<lake>/generators/<name>/<version>/reports/<digest>/report.html
 
 Nothing else is served: no shard, no manifest, nothing below `internal/`. The lakes are those of the
-deployed recipes. It listens on the loopback address and answers only to its own names, so that a
-page from elsewhere cannot read a report through a name that leads here.
+deployed recipes. It listens on the loopback address and answers only to its own names and to that of
+a server in front of it (`GANMILL_REPORTS_URL`), so that a page from elsewhere cannot read a report
+through a name that leads here.
 """
 
 import re
@@ -23,6 +24,7 @@ from storage.errors import StorageError
 from storage.lake.datasets import versions
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
+from storage.stores.settings import load_settings
 
 HOST = "127.0.0.1"
 POLL_S = 0.1
@@ -82,6 +84,8 @@ class ReportServer(ThreadingHTTPServer):
         self._read_lakes = lakes
         self._lakes: Mapping[str, str] = {}
         self._lock = threading.Lock()
+        front = urlsplit(load_settings().reports_url or "").netloc
+        self._names = {f"{HOST}:{self.server_port}", f"localhost:{self.server_port}", front} - {""}
 
     @property
     def url(self) -> str:
@@ -90,7 +94,7 @@ class ReportServer(ThreadingHTTPServer):
 
     def is_mine(self, host: str) -> bool:
         """Say whether a request names this server."""
-        return host in {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        return host in self._names
 
     def page(self, path: str) -> bytes | None:
         """Return the page at a path, None where there is none.

@@ -20,7 +20,7 @@ from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
-from flows.tracked.housekeeping import read_deployments, tidy_prefect
+from flows.tracked.housekeeping import TAG, read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
     nightly_flow,
@@ -72,7 +72,7 @@ def _deployed() -> dict[str, tuple[str, DeploymentResponse]]:
     return {
         each.name: (flow_name, each)
         for flow_name in (FORMER_FLOWS[0], nightly_flow.name)
-        for each in read_deployments(flow_name)
+        for each in read_deployments(flow_name, tag=TAG)
         if not each.name.endswith(ALL_SETTINGS)
     }
 

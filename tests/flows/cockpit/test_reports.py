@@ -130,6 +130,15 @@ def test_a_lake_that_no_recipe_names_and_another_host_s_name_get_nothing(served)
     assert served.client.put(f"/{lake_name_of(served)}/{OF_GENERATOR}").status_code == 501
 
 
+def test_it_answers_to_the_name_of_the_server_in_front_of_it(lake, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANMILL_REPORTS_URL", "https://reports.example/ganmill")
+    uri = str(tmp_path / "lake")
+    with open_server(0, API, lambda: {lake_name(uri): uri}) as server:
+        address = f"{server.url}/{lake_name(uri)}/{OF_GENERATOR}"
+        named = httpx.get(address, headers={"Host": "reports.example"}, trust_env=False)
+    assert (lake.uri, named.status_code) == (uri, 200)
+
+
 def test_it_says_whose_reports_it_serves_and_takes_a_free_port_where_its_own_is_taken(served):
     assert who_serves(served.server.url) == f"{SERVED} {API}"
     with open_server(served.server.server_port, API, dict) as other:

@@ -118,8 +118,7 @@ def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> None:
                 client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
                 _match_schedule(client, known, one)
             if former is not None:
-                for each in former.schedules:
-                    client.delete_deployment_schedule(former.id, each.id)
+                _drop_handed_on(client, former, known)
 
 
 def read(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:
@@ -136,6 +135,19 @@ def _former(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentRespons
         return None
     found = read(client, f"{FORMER_FLOWS[0]}/{one.name}")
     return found if found is not None and TAG in found.tags else None
+
+
+def _drop_handed_on(
+    client: SyncPrefectClient, former: DeploymentResponse, known: DeploymentResponse | None
+) -> None:
+    """Delete the schedules of a former deployment that the one in its place has now.
+
+    That is all of them where it was new; what a person added to the former one since then stays.
+    """
+    there = [] if known is None else [each.schedule for each in known.schedules]
+    for each in former.schedules:
+        if known is None or each.slug == SLUG or each.schedule in there:
+            client.delete_deployment_schedule(former.id, each.id)
 
 
 def _first_schedules(

@@ -4,9 +4,9 @@
     /<lake>/generators/<name>/<version>/reports/<digest>/report.html
 
 Nothing else is served: no shard, no manifest, nothing below `internal/`. The lakes are those of the
-deployed recipes. It listens on the loopback address and answers only to its own names and to that of
-a server in front of it (`GANMILL_REPORTS_URL`), so that a page from elsewhere cannot read a report
-through a name that leads here.
+deployed recipes. It listens on the loopback address and answers only to its own names and to that
+of a server in front of it (`GANMILL_REPORTS_URL`), so that a page from elsewhere cannot read a
+report through a name that leads here.
 """
 
 import re

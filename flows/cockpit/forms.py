@@ -15,7 +15,7 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.recipe import Recipe
 from flows.tracked.nightly import nightly_flow
-from flows.tracked.short_form import FRACTIONS, KNOBS, Knob, knob_values
+from flows.tracked.short_form import FRACTIONS, KNOBS, Knob, knob_values, value_at
 from storage.errors import StorageError
 from storage.records.modalities import MODALITIES
 from storage.sources.config import SourceConfig
@@ -62,18 +62,36 @@ def whole_form(recipe: Recipe, modality: str | None) -> dict[str, Any]:
     return form
 
 
-def find_modality(source: SourceConfig) -> str | None:
-    """Return what the records of a source are; None where this machine cannot tell.
+def find_modality(recipe: Recipe) -> str | None:
+    """Return what the records of a recipe are; None where this machine cannot tell.
 
-    It asks a store once: a machine that deploys need not have access to the source.
+    The recipe says it, or a setting in it that only one kind of records has; else the source is
+    listed. It is asked once: a machine that deploys need not have access to it.
     """
+    source, said = recipe.source, _kinds_said(recipe)
     if source.modality in MODALITIES:
         return source.modality
+    if len(said) == 1:
+        return said[0]
     try:
         profile = load_profile(source.storage).model_copy(update={"retry_deadline_s": 0.0})
         return open_source(source, profile).modality
     except (StorageError, OSError):
         return None
+
+
+def _kinds_said(recipe: Recipe) -> list[str]:
+    """Return the kinds of records of which the recipe sets something that is theirs alone."""
+    plain = Recipe(name=recipe.name, source=SourceConfig(uri=recipe.source.uri))
+    here, there = recipe.model_dump(mode="json"), plain.model_dump(mode="json")
+    return [
+        name
+        for name, row in MODALITIES.items()
+        if any(
+            value_at(here, key.split(".")) != value_at(there, key.split("."))
+            for key in row.own_keys
+        )
+    ]
 
 
 def _other_keys(modality: str | None) -> set[str]:

@@ -54,7 +54,7 @@ def of_recipe(recipe: Recipe) -> tuple[DeploymentSpec, DeploymentSpec]:
     when, schedule = recipe.schedule, None
     if when.cron is not None:
         schedule = CronSchedule(cron=when.cron, timezone=when.timezone)
-    modality, whole = find_modality(recipe.source), recipe.model_dump(mode="json")
+    modality, whole = find_modality(recipe), recipe.model_dump(mode="json")
     short = DeploymentSpec(
         flow=adjust_flow,
         name=recipe.name,

@@ -9,6 +9,7 @@ import pytest
 from prefect.utilities.schema_tools import ValidationError, validate
 
 from flows.cockpit.deployments import DeploymentSpec
+from flows.cockpit.forms import find_modality
 from flows.cockpit.specs import ON_DEMAND_NAME, of_recipe, wanted
 from flows.recipe import parse_recipe
 from flows.tracked.housekeeping import TAG
@@ -174,6 +175,21 @@ def test_a_form_shows_what_fits_its_kind_of_records():
         assert set(formats) == set(MODALITIES[modality].formats)
     assert keys("digits").isdisjoint({"source.csv", "source.columns", "synthesis.given"})
     assert keys("rows").isdisjoint({"source.resize", "source.label_from"})
+
+
+@pytest.mark.parametrize(
+    ("source", "modality"),
+    [
+        ({"modality": "tables"}, "tables"),
+        ({"columns": [{"name": "a", "kind": "float"}]}, "tables"),
+        ({"resize": "32"}, "images"),
+        ({"resize": "32", "sums": "named"}, None),
+        ({}, None),
+    ],
+)
+def test_a_recipe_says_its_kind_where_its_source_cannot_be_read(source, modality):
+    recipe = parse_recipe({"name": "away", "source": {"uri": "no/such/folder"} | source})
+    assert find_modality(recipe) == modality
 
 
 OPENINGS = {"images": ("Image", "With pictures"), "tables": ("Table",)}

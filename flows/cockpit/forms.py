@@ -65,19 +65,21 @@ def whole_form(recipe: Recipe, modality: str | None) -> dict[str, Any]:
 def find_modality(recipe: Recipe) -> str | None:
     """Return what the records of a recipe are; None where this machine cannot tell.
 
-    The recipe says it, or a setting in it that only one kind of records has; else the source is
-    listed. It is asked once: a machine that deploys need not have access to it.
+    The recipe says it, or the source is looked into; where that is elsewhere, a setting in the
+    recipe that only one kind of records has spares the look. A store is asked once: a machine that
+    deploys need not have access to it.
     """
     source, said = recipe.source, _kinds_said(recipe)
     if source.modality in MODALITIES:
         return source.modality
-    if len(said) == 1:
-        return said[0]
+    hint = said[0] if len(said) == 1 else None
+    if hint is not None and "://" in source.uri:
+        return hint
     try:
         profile = load_profile(source.storage).model_copy(update={"retry_deadline_s": 0.0})
         return open_source(source, profile).modality
     except (StorageError, OSError):
-        return None
+        return hint
 
 
 def _kinds_said(recipe: Recipe) -> list[str]:

@@ -66,7 +66,8 @@ class Cockpit:
     @property
     def reports_port(self) -> int:
         """The port of the reports of local lakes, unless it is taken."""
-        return self.port + PORTS_APART if self.port + PORTS_APART <= HIGHEST_PORT else 0
+        above = self.port + PORTS_APART
+        return above if above <= HIGHEST_PORT else self.port - PORTS_APART
 
     @property
     def is_open(self) -> bool:

@@ -99,7 +99,7 @@ def test_an_untouched_form_stores_what_the_recipe_says(up, page, small_recipe, p
     assert Recipe.model_validate(stored["recipe"]) == Recipe.model_validate(written)
 
 
-def test_quick_run_asks_for_nothing_and_a_typed_name_stays(up, page, small_recipe):
+def test_quick_run_asks_for_nothing_and_what_was_typed_stays(up, page, small_recipe):
     short = up.deploy(small_recipe | {"name": "quick"})
     for name in ("quick", "quick (all settings)"):
         deployment = up.deployment(name)
@@ -112,11 +112,16 @@ def test_quick_run_asks_for_nothing_and_a_typed_name_stays(up, page, small_recip
         up.client.delete(f"/flow_runs/{run['id']}").raise_for_status()
         assert run["parameters"] == deployment["parameters"]
     open_form(page, up, short)
-    page.locator(".flow-run-name-input input").fill("monday check")
     field(page, "Name of generator and data set").locator("input, textarea").fill("quick-trial")
-    last = up.ended(submit(page, up, short))
+    run = submit(page, up, short)
+    assert up.flow_run(run)["parameters"] == short["parameters"] | {"name": "quick-trial"}
+    up.client.delete(f"/flow_runs/{run}").raise_for_status()
+    done = up.deployment("stripes")
+    open_form(page, up, done)
+    page.locator(".flow-run-name-input input").fill("monday check")
+    last = up.ended(submit(page, up, done))
     assert last["name"] == "monday check"
-    assert "quick-trial" in last["state"]["message"]
+    assert last["state"]["message"].startswith("nothing new, published before: stripes 20")
 
 
 def test_two_fields_changed_and_followed_to_the_end(up, page, small_recipe, pictures):

@@ -24,7 +24,7 @@ from storage.sources.prepared import Prepared, load_prepared, write_prepared
 from storage.sources.split import SplitConfig
 from storage.stores.settings import StorageProfile
 
-CACHE_VERSION: Final = 2
+CACHE_VERSION: Final = 3
 """Raised when the same source and settings are prepared otherwise than before."""
 
 

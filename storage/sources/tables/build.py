@@ -77,7 +77,7 @@ from storage.sources.tables.source import (
     dropped_columns,
 )
 from storage.sources.tables.suggest import Suggestion, certain_sums
-from storage.sources.tables.survey import survey_table
+from storage.sources.tables.survey import GROUPED, survey_table
 from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.typed_files import READERS, TypedTable
 from storage.sources.tables.types import plain_table, unified
@@ -132,7 +132,8 @@ class TablesBuilder(Builder):
         """Return what the values tell."""
         surveyed = survey_table(_source(source), config, min_group)
         split = source.evidence(config) or said_split(_source(source).read().table, config)
-        return replace(surveyed, proposals=(*split, *surveyed.proposals))
+        others = [one for one in surveyed.proposals if not (split and one.setting == GROUPED)]
+        return replace(surveyed, proposals=(*split, *others))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
         """Say which settings of `source.csv` and `source.columns` change nothing here."""

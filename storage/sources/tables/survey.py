@@ -27,6 +27,9 @@ from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.text_patterns import words_of_name
 from storage.sources.tables.types import left_out
 
+GROUPED: Final = "source.split.group_by"
+"""What is proposed where rows belong to entities, and no column says the split itself."""
+
 _NEVER_LABELS: Final = frozenset({"key", "text", "constant", "date", "time", "timestamp"})
 _CLASSES: Final = frozenset({"category", "boolean", "integer"})
 _FEW_LEVELS: Final = 20
@@ -169,7 +172,7 @@ def _names_rows(pair: pa.Table) -> bool:
 def _grouped(entity: Entity | None) -> list[Proposal]:
     if entity is None:
         return []
-    return [Proposal(setting="source.split.group_by", value=entity.name, why=entity.why_grouped)]
+    return [Proposal(setting=GROUPED, value=entity.name, why=entity.why_grouped)]
 
 
 def _without_values(table: pa.Table) -> dict[str, Finding]:

@@ -96,7 +96,7 @@ def test_a_path_without_class(refused, make_folder, images) -> None:
 
 
 def test_parquet_without_images(refused, make_parquet, tmp_path) -> None:
-    path = make_parquet([b"RIFF....WAVE"] * 120, label=pa.array([0] * 120))
+    path = make_parquet([b"RIFF\xff\xfeWAVE"] * 120, label=pa.array([0] * 120))
     assert "no column of encoded images" in refused(path, modality="images")
     assert "neither encoded images nor values of a table" in refused(path)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")

@@ -183,7 +183,8 @@ def test_another_modality_than_the_recipe_says(
 ) -> None:
     assert "no column of encoded images" in refused(people(200), modality="images")
     root = make_folder([encode(picture) for picture in pictures[:3]])
-    assert "no Parquet or CSV file, only other files" in refused(root, modality="tables")
+    sentence = refused(root, modality="tables")
+    assert "no Parquet, CSV, JSON Lines, Arrow, ORC or Excel file, only other files" in sentence
     path = write_table(people(200), "people.csv")
     assert "the globs, or source.modality" in refused(path, modality="images")
     assert "holds tables and source.modality says 'images'" in refused(

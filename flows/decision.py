@@ -392,15 +392,19 @@ def promote_by_hand(
     """
     by, reason = checked_signature(by, reason, must_say=True)
     _check_known(lake, name, version)
-    found = newest_report(lake, name, version)
+    snapshot_digest = sha256_hex(lake.get(snapshot_key(name, version)))
+    found = newest_report(lake, name, version, snapshot_digest)
     if found is None:
-        msg = f"generator {name}/{version} was never evaluated: run `ganmill evaluate RECIPE` first"
+        msg = (
+            f"generator {name}/{version} was never evaluated, or with other files: run `ganmill "
+            "evaluate RECIPE` first"
+        )
         raise RecipeError(msg)
     digest, report = found
     draft = PromotionDraft(
         kind="promote",
         version=version,
-        snapshot_digest=sha256_hex(lake.get(snapshot_key(name, version))),
+        snapshot_digest=snapshot_digest,
         report_digest=digest,
         by=by,
         reason=reason,
@@ -445,14 +449,21 @@ def roll_back(
     return promotions.decide_by_hand(lake, name, lambda _: draft, created=now())
 
 
-def newest_report(lake: ObjectStore, name: str, version: str) -> tuple[str, Report] | None:
-    """Return digest and report of a generator's last evaluation; None when there was none."""
+def newest_report(
+    lake: ObjectStore, name: str, version: str, snapshot_digest: str | None = None
+) -> tuple[str, Report] | None:
+    """Return digest and report of a generator's last evaluation; None when there was none.
+
+    With a snapshot digest only reports on these very files count.
+    """
     stored = [
         lake.get(info.key)
         for info in list(lake.list(generator_key(name, version, "reports/")))
         if info.key.endswith("/report.json")
     ]
     found = [(sha256_hex(data), Report.from_json(data)) for data in stored]
+    if snapshot_digest is not None:
+        found = [pair for pair in found if pair[1].snapshot_digest == snapshot_digest]
     return max(found, key=lambda pair: (pair[1].created, pair[0]), default=None)
 
 

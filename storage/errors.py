@@ -93,7 +93,7 @@ class SnapshotDamagedError(IntegrityError):
     """The files of a generator are not those that were stored; the next run trains it again."""
 
     def __init__(
-        self, message: str, version: str = "", snapshot_digest: str = "", why: str = ""
+        self, message: str = "", version: str = "", snapshot_digest: str = "", why: str = ""
     ) -> None:
         super().__init__(message)
         self.why = why

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 
+from flows.by_hand import newest_report, promote_by_hand, roll_back
 from flows.cli.app import execute
-from flows.decision import newest_report, promote_by_hand, roll_back
 from flows.errors import AnswerError, RecipeError
 from gan.gate import GateConfig
 from storage.digests import sha256_hex

@@ -289,7 +289,7 @@ def generators_promote(
     storage: Storage = None,
 ) -> int:
     """Make a generator champion by hand; where the gate refused it this is an override."""
-    from flows.decision import promote_by_hand
+    from flows.by_hand import promote_by_hand
 
     store = LakeRef(lake=lake, storage=storage).open(read_only=False)
     return _write_promotion(name, promote_by_hand(store, name, version, by=by, reason=reason))
@@ -308,7 +308,7 @@ def generators_rollback(
     storage: Storage = None,
 ) -> int:
     """Make a former champion champion again."""
-    from flows.decision import roll_back
+    from flows.by_hand import roll_back
 
     store = LakeRef(lake=lake, storage=storage).open(read_only=False)
     return _write_promotion(name, roll_back(store, name, version, by=by, reason=reason))

@@ -13,7 +13,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.responses import DeploymentResponse
 from pydantic import Field
 
-from flows.decision import LONGEST_REASON, promote_by_hand, roll_back
+from flows.by_hand import promote_by_hand, roll_back
+from flows.decision import LONGEST_REASON
 from flows.errors import BlockedError, RecipeError
 from flows.job import Job
 from flows.maintain import Kept, maintain_lake

@@ -1,8 +1,8 @@
 """Who synthesizes, what a person is asked, and what goes into the log of promotions.
 
 The rules are pure: from what was measured, the log as it was then, and the recipe's `gate`, they
-make a `Choice` with the record that it leads to. The functions that read and write the lake, for
-the nightly job and for a person who moves the champion by hand, are at the end.
+make a `Choice` with the record that it leads to. The functions that read and write the lake are at
+the end; a person who moves the champion by hand does it with `flows.by_hand`.
 
 A person's refusal holds for the generator and the report it was given on: another night with the
 same report does not ask again, a new report does. A person who overrides the gate or rolls back
@@ -13,18 +13,14 @@ asks for another word of hers.
 
 from dataclasses import replace
 
-from flows.errors import AnswerError, RecipeError
+from flows.errors import AnswerError
 from flows.job import Answer, Assessed, Choice, Job, Judged, Question, now
 from gan.evaluation.promotion import Comparison, Contender, compare
 from gan.gate import SEVERITY, GateConfig
-from gan.report import Report, Verdict
-from storage.digests import sha256_hex
-from storage.lake import promotions, registry
-from storage.lake.damage import read_damage
-from storage.lake.layout import check_name, generator_key, is_version, snapshot_key
+from gan.report import Verdict
+from storage.lake import promotions
 from storage.lake.markdown import one_line
 from storage.lake.promotions import GATE, Kind, Promotion, PromotionDraft, Standing, Then
-from storage.stores.interface import ObjectStore
 
 REFUSED = ("kept", "blocked")
 """The gate's choices that refuse the candidate."""
@@ -32,8 +28,6 @@ LONGEST_NAME = 200
 LONGEST_REASON = 2_000
 """Characters of a written reason: it goes into log and manifest."""
 _NOT_JUDGED = "cannot be judged on today's records"
-SHOWN = 6
-"""As many known versions as a message lists."""
 
 
 def gate(job: Job, assessed: Assessed) -> Choice:
@@ -325,32 +319,6 @@ def worsened(judged: Judged, seen: Verdict) -> str:
     )
 
 
-def rollback_target(name: str, standing: Standing, version: str | None) -> str:
-    """Return the former champion that a rollback is to; without a version, the one before today's.
-
-    Raises:
-        RecipeError: there is no such former champion.
-    """
-    champion, past = standing.champion, standing.champion_history
-    if version is None:
-        if len(past) > 1:
-            return past[-2]
-        known = "no champion" if champion is None else f"{champion.version} as only champion"
-        msg = f"generator {name!r} has {known}, so there is nothing to roll back to"
-        raise RecipeError(msg)
-    if champion is not None and champion.version == version:
-        msg = f"{version} is the champion of {name!r} already; name a former one"
-        raise RecipeError(msg)
-    if not standing.was_promoted(version):
-        former = sorted({r.version for r in standing.records if r.kind != "reject"})
-        msg = (
-            f"{version} of {name!r} was never champion, so promote it instead; champions were: "
-            f"{', '.join(former) or 'none'}"
-        )
-        raise RecipeError(msg)
-    return version
-
-
 def ask(job: Job, assessed: Assessed, choice: Choice) -> Choice:  # noqa: ARG001 - a stage's signature
     """Return the choice where nobody can be asked: one that asks says what a person does."""
     if choice.question is None:
@@ -378,101 +346,3 @@ def promote(job: Job, assessed: Assessed, choice: Choice) -> Choice:
     record = promotions.decide(job.lake, job.name, draft, read=assessed.standing, created=now())
     is_signed = draft.by != GATE and draft.kind != "reject"
     return replace(choice, signed=record) if is_signed else choice
-
-
-def promote_by_hand(
-    lake: ObjectStore, name: str, version: str, *, by: str, reason: str
-) -> Promotion:
-    """Make a generator champion on a person's word, and return the record that says so.
-
-    Nothing is trained, measured or published; the next run of the recipe judges the new champion,
-    which may have been champion before.
-    Where the gate refused its newest report, or refused it when it decided on it last, the record
-    is an override, which holds for these files whatever the gate says of them later; else it is a
-    promotion.
-
-    Raises:
-        AnswerError: the name or the reason is missing.
-        RecipeError: there is no such generator, or it was never evaluated.
-        PromotionConflictError: the champion changed meanwhile.
-    """
-    by, reason = checked_signature(by, reason, must_say=True)
-    _check_known(lake, name, version)
-    found = newest_report(lake, name, version)
-    if found is None:
-        msg = f"generator {name}/{version} was never evaluated: run `ganmill evaluate RECIPE` first"
-        raise RecipeError(msg)
-    digest, report = found
-    draft = PromotionDraft(
-        kind="promote",
-        version=version,
-        snapshot_digest=sha256_hex(lake.get(snapshot_key(name, version))),
-        report_digest=digest,
-        by=by,
-        reason=reason,
-    )
-
-    def rule(standing: Standing) -> PromotionDraft:
-        last = standing.last_refusal(version)
-        if report.verdict == "block" or standing.was_refused(version, digest):
-            return replace(draft, kind="override")
-        if last is not None and last.by == GATE:
-            return replace(draft, kind="override", report_digest=last.report_digest)
-        return draft
-
-    return promotions.decide_by_hand(lake, name, rule, created=now())
-
-
-def roll_back(
-    lake: ObjectStore, name: str, version: str | None = None, *, by: str, reason: str
-) -> Promotion:
-    """Make a former champion champion again, and return the record that says so.
-
-    Without a version it is the one before the champion. The next run publishes from it, whatever
-    the gate says, unless a fact is broken that its newest report does not know.
-
-    Raises:
-        AnswerError: the name or the reason is missing.
-        RecipeError: there is no such former champion.
-        PromotionConflictError: the champion changed meanwhile.
-    """
-    by, reason = checked_signature(by, reason, must_say=True)
-    _check_known(lake, name, version)
-    target = rollback_target(name, promotions.standing(lake, name), version)
-    found = newest_report(lake, name, target)
-    draft = PromotionDraft(
-        kind="rollback",
-        version=target,
-        snapshot_digest=sha256_hex(lake.get(snapshot_key(name, target))),
-        report_digest="" if found is None else found[0],
-        by=by,
-        reason=reason,
-    )
-    return promotions.decide_by_hand(lake, name, lambda _: draft, created=now())
-
-
-def newest_report(lake: ObjectStore, name: str, version: str) -> tuple[str, Report] | None:
-    """Return digest and report of a generator's last evaluation; None when there was none."""
-    stored = [
-        lake.get(info.key)
-        for info in list(lake.list(generator_key(name, version, "reports/")))
-        if info.key.endswith("/report.json")
-    ]
-    found = [(sha256_hex(data), Report.from_json(data)) for data in stored]
-    return max(found, key=lambda pair: (pair[1].created, pair[0]), default=None)
-
-
-def _check_known(lake: ObjectStore, name: str, version: str | None) -> None:
-    """Refuse a name without generators, and a version that is no complete generator of it."""
-    known = registry.candidates(lake, check_name(name))
-    if not known:
-        names = ", ".join(registry.list_generators(lake)) or "none"
-        msg = f"{lake.uri} has no generator {name!r}; its generators are: {names}"
-        raise RecipeError(msg)
-    if version is not None and version in known and read_damage(lake, name, version) is not None:
-        msg = f"the files of {name}/{version} are damaged: run its recipe, which trains it again"
-        raise RecipeError(msg)
-    if version is not None and (not is_version(version) or version not in known):
-        newest = ", ".join(reversed(known[-SHOWN:]))
-        msg = f"there is no generator {version!r} of {name!r}; the newest are {newest}"
-        raise RecipeError(msg)

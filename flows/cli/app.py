@@ -21,6 +21,7 @@ from flows.errors import (
     DONE,
     INTERRUPTED,
     MEANINGS,
+    EngineError,
     bounded,
     exit_code,
     one_line,
@@ -278,17 +279,31 @@ app.command()(gc)
 
 
 @app.command()
-def status(*, lake: Lake = None, storage: Storage = None, as_json: AsJson = False) -> int:
-    """Show of every name champion, latest version, verdict, last success and last attempt."""
-    from flows.cli.status import read_status, status_json, write_status
+def status(
+    *,
+    lake: Lake = None,
+    storage: Storage = None,
+    prefect_api: Annotated[
+        str | None,
+        typer.Option(envvar="PREFECT_API_URL", metavar="URL", help="Whose runs may wait for you."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what waits for an answer, and of every name champion, version, verdict, attempts."""
+    from flows.cli.status import find_waiting, read_status, status_json, write_status
     from flows.job import now
 
     ref, output, at = LakeRef(lake=lake, storage=storage), Output(), now()
     found = read_status(ref.open())
+    try:
+        waiting = find_waiting(ref, prefect_api)
+    except EngineError as error:
+        waiting = None
+        sys.stderr.write(f"{sentence(error)}\n")
     if as_json:
-        output.json(status_json(ref, found, at))
+        output.json(status_json(ref, found, at, waiting))
     else:
-        write_status(ref, found, at, output)
+        write_status(ref, found, at, output, waiting or ())
     return DONE
 
 

@@ -1,7 +1,8 @@
 """`ganmill up` and `ganmill deploy`: recipes in the Prefect UI."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows.cli.output import Output
@@ -11,6 +12,7 @@ from flows.cockpit.recipes import FoundRecipes, find_recipes, sift_recipes
 from flows.errors import DONE, TRAINING, USAGE, EngineError
 from flows.prefect_defaults import ENVIRONMENT_DEFAULTS, apply_defaults, process_environment
 from flows.progress import StopSignal
+from flows.report_links import ADDRESS, SERVED, who_serves, write_address
 from storage.stores.settings import load_settings
 
 DRIFTED = 1
@@ -30,17 +32,20 @@ def go_up(
     work = load_settings().work_folder.absolute()
     cockpit = Cockpit(host=host, port=port, folder=work / "cockpit")
     variables = {**cockpit.variables(), "GANMILL_WORK_FOLDER": str(work)}
-    apply_defaults(cockpit.api, variables)
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        with StopSignal().listening():
+        with StopSignal().listening(), _reports(cockpit, install=install) as reports:
+            variables["GANMILL_REPORTS_URL"] = load_settings().reports_url or reports
+            apply_defaults(cockpit.api, variables)
             if install and not _install(cockpit, pool, variables, output):
                 return DONE
             _start(cockpit, found, pool, started, output)
+            (cockpit.folder / local.API).write_text(cockpit.api, encoding="utf-8")
             output.line(f"UI        {cockpit.ui}/deployments", "bold")
+            output.line(f"Reports   of local lakes open below {variables['GANMILL_REPORTS_URL']}")
             if cockpit.is_open:
                 output.line(f"Login     the content of {cockpit.login_file()}")
-            next_ = f"open it, choose one of {len(found.recipes)} deployments, and press Run"
+            next_ = f"open it, choose one of {len(found.recipes)} recipes, and press Run"
             output.line(f"Next      {next_}")
             if not started:
                 return DONE
@@ -52,6 +57,28 @@ def go_up(
     finally:
         for process in reversed(started.values()):
             local.stop(process)
+
+
+@contextmanager
+def _reports(cockpit: Cockpit, *, install: bool) -> Iterator[str]:
+    """Serve the reports of local lakes meanwhile, unless they are or a service will.
+
+    Gives the address that is put before a lake's name.
+    """
+    from flows.cockpit.reports import HOST, open_server
+
+    usual = f"http://{HOST}:{cockpit.reports_port}"
+    file = cockpit.folder / ADDRESS
+    known = file.read_text(encoding="utf-8").strip() if file.exists() else usual
+    if install:
+        write_address(file, usual)
+        yield usual
+    elif who_serves(known) == f"{SERVED} {cockpit.api}":
+        yield known
+    else:
+        with open_server(cockpit.reports_port, cockpit.api) as server:
+            write_address(file, server.url)
+            yield server.url
 
 
 def deploy(location: str | None, *, lake: str | None, check: bool, pool: str) -> int:
@@ -192,7 +219,7 @@ def _register(found: FoundRecipes, pool: str, output: Output) -> int:
         if recipe.name not in refused:
             when = recipe.schedule
             runs = f"runs at {when.cron} ({when.timezone})" if when.cron else "runs when asked"
-            output.line(f"Deployed  nightly/{recipe.name} and adjust/{recipe.name}, {runs}")
+            output.line(f"Deployed  {recipe.name} and {recipe.name} (all settings), {runs}")
     on_demand = ", ".join(one.flow.name for one in specs if not one.one_at_a_time)
     output.line(f"Deployed  on demand: {on_demand}")
     faults = [*(fault.sentence for fault in found.faults), *refused.values()]

@@ -8,7 +8,7 @@ way. It is written as YAML with the reason of every choice.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
 
@@ -16,7 +16,7 @@ import yaml
 
 from flows.cli.check import REFUSALS, describe
 from flows.cli.output import Output
-from flows.errors import DONE
+from flows.errors import DONE, RecipeError
 from flows.job import opened
 from flows.nightly import prepare
 from flows.recipe import Recipe, apply_change, apply_proposal, parse_recipe
@@ -86,39 +86,72 @@ def draft_recipe(
         apply_change(asked, change)
     said = {change.partition("=")[0].strip() for change in changes}
     said |= {"source.label"} if label else set()
-    proposals: list[Proposal] = []
-
-    def past_obstacles(step: Callable[[Recipe], T], *, last: Sequence[Proposal] = ()) -> T:
-        """Do a step; what its refusals propose goes into the recipe, `last` when they do not."""
-        for _ in range(MOST_TRIES):
-            try:
-                return step(_with(asked, proposals))
-            except REFUSALS as error:
-                new = _new(error.proposals, proposals, said)
-                if not new:
-                    tried = [replace(one, why=f"its label was tried: {error}") for one in last]
-                    new = _new(tried, proposals, said)
-                if not new or isinstance(error, LakeError):
-                    raise
-                proposals.extend(new)
-        msg = f"the proposals for {uri!r} contradict each other, at last {proposals[-1]}"
-        raise SourceError(msg)
-
-    modality, survey = past_obstacles(_survey)
+    attempt = _Attempt(asked=asked, said=frozenset(said))
+    modality, survey = attempt.past_obstacles(_survey)
     if asked["name"] == "init":
         asked["name"] = guess_name(uri, modality)
-    proposals = [*_new(_surveyed(survey), proposals, said), *proposals]
-    described = past_obstacles(_described, last=_unlabelled(survey))
-    if described["obstacle"] and ACCEPT_UNKNOWN.setting not in said:
-        proposals.append(ACCEPT_UNKNOWN)
-        described = past_obstacles(_described)
+    attempt.propose(_surveyed(survey), first=True)
+    described = attempt.past_obstacles(_described, last=_unlabelled(survey))
+    if described["obstacle"] and attempt.propose([ACCEPT_UNKNOWN]):
+        described = attempt.past_obstacles(_described)
     return Draft(
-        recipe=_with(asked, proposals),
+        recipe=attempt.recipe,
         survey=survey,
-        proposals=tuple(proposals),
-        said=frozenset(said),
+        proposals=tuple(attempt.proposals),
+        said=attempt.said,
         described=described,
     )
+
+
+@dataclass(kw_only=True)
+class _Attempt:
+    """A recipe in the making: what was asked for, and what has been proposed so far."""
+
+    asked: dict[str, Any]
+    said: frozenset[str]
+    """Settings that the user gave: no proposal changes them."""
+    proposals: list[Proposal] = field(default_factory=list)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with all proposals."""
+        raw: dict[str, Any] = json.loads(json.dumps(self.asked, default=str))
+        for proposal in self.proposals:
+            apply_proposal(raw, proposal)
+        return parse_recipe(raw, where="init")
+
+    def propose(self, made: Sequence[Proposal], *, first: bool = False) -> bool:
+        """Take over what would change something; `first`: what was proposed before overrides it."""
+        known = [(one.setting, one.value) for one in self.proposals]
+        new = [
+            one
+            for one in made
+            if one.setting not in self.said and (one.setting, one.value) not in known
+        ]
+        self.proposals = [*new, *self.proposals] if first else [*self.proposals, *new]
+        return bool(new)
+
+    def past_obstacles(self, step: Callable[[Recipe], T], *, last: Sequence[Proposal] = ()) -> T:
+        """Do a step; what its refusals propose goes into the recipe, `last` when they do not.
+
+        Raises:
+            SourceError, RecipeError: as the step, when nothing more is proposed.
+        """
+        refused: Exception | None = None
+        for _ in range(MOST_TRIES):
+            try:
+                return step(self.recipe)
+            except RecipeError as error:
+                raise refused or error from None
+            except REFUSALS as error:
+                refused = error
+                tried = [replace(one, why=f"its label was tried: {error}") for one in last]
+                if isinstance(error, LakeError) or not (
+                    self.propose(error.proposals) or self.propose(tried)
+                ):
+                    raise
+        msg = f"the proposals contradict each other, at last {self.proposals[-1]}"
+        raise SourceError(msg)
 
 
 def _survey(recipe: Recipe) -> tuple[str, Survey]:
@@ -131,13 +164,6 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     """Return what `ganmill check` finds in the data by this recipe."""
     with opened(recipe) as job:
         return describe(job, prepare(job))
-
-
-def _with(asked: Mapping[str, Any], proposals: Sequence[Proposal]) -> Recipe:
-    raw: dict[str, Any] = json.loads(json.dumps(asked, default=str))
-    for proposal in proposals:
-        apply_proposal(raw, proposal)
-    return parse_recipe(raw, where="init")
 
 
 def _surveyed(survey: Survey) -> list[Proposal]:
@@ -154,14 +180,6 @@ def _unlabelled(survey: Survey) -> list[Proposal]:
     return [
         Proposal(setting="source.label", value=None, why=""),
         Proposal(setting="synthesis.balance", value="real", why=""),
-    ]
-
-
-def _new(made: Sequence[Proposal], before: Sequence[Proposal], said: set[str]) -> list[Proposal]:
-    """Return the proposals that would change something, and nothing that the user said."""
-    known = [(one.setting, one.value) for one in before]
-    return [
-        one for one in made if one.setting not in said and (one.setting, one.value) not in known
     ]
 
 

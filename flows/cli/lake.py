@@ -289,7 +289,7 @@ def generators_promote(
     storage: Storage = None,
 ) -> int:
     """Make a generator champion by hand; where the gate refused it this is an override."""
-    from flows.decision import promote_by_hand
+    from flows.by_hand import promote_by_hand
 
     store = LakeRef(lake=lake, storage=storage).open(read_only=False)
     return _write_promotion(name, promote_by_hand(store, name, version, by=by, reason=reason))
@@ -308,7 +308,7 @@ def generators_rollback(
     storage: Storage = None,
 ) -> int:
     """Make a former champion champion again."""
-    from flows.decision import roll_back
+    from flows.by_hand import roll_back
 
     store = LakeRef(lake=lake, storage=storage).open(read_only=False)
     return _write_promotion(name, roll_back(store, name, version, by=by, reason=reason))
@@ -376,6 +376,7 @@ def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any
 
 def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Output) -> None:
     from flows.job import cost_text, how_to_read
+    from flows.report_links import report_link
     from storage.lake.layout import meta_key
     from storage.lake.manifest import statements
     from storage.records.schema import class_title, read_class_names
@@ -399,7 +400,9 @@ def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Ou
             what = f"{signed['by']}, {signed['at'][:10]}: {signed['reason']}"
             output.line(f"{word.capitalize():<10} {what}")
     output.line(f"Generator  {manifest.generator}")
-    output.line(f"Report     {ref.path(meta_key(one.name, one.version, 'report.html'))}")
+    key = meta_key(one.name, one.version, "report.html")
+    link = report_link(ref.open(), ref.uri, key)
+    output.line(f"Report     {ref.path(key)}{f'  {link}' if link else ''}")
     if manifest.fields.cost is not None:
         output.line(f"Cost       {cost_text(manifest.fields.cost)}")
     lines = how_to_read(manifest, ref.shards(one))

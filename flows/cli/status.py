@@ -1,22 +1,31 @@
 """How every name stands in a lake: its champion, what was published last, what was tried last.
 
 It is read from what runs leave behind: plans, candidates and the two logs. No process is asked, so
-that a training that goes on right now and one that was killed look the same: unfinished.
+that a training that goes on right now and one that was killed look the same: unfinished. Where a
+Prefect API is known, the runs that wait for a person's answer are shown too.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from flows.by_hand import newest_report
 from flows.cli.lake import LakeRef, verdict_text
 from flows.cli.output import Output, with_owners
+from flows.report_links import report_link
 from storage.errors import IntegrityError
 from storage.lake import promotions
 from storage.lake.datasets import load_manifest
-from storage.lake.layout import snapshot_key, version_folder, version_time
+from storage.lake.layout import (
+    generator_report_key,
+    meta_key,
+    snapshot_key,
+    version_folder,
+    version_time,
+)
 from storage.lake.log import Commit, Versions, read_versions
 from storage.lake.manifest import Manifest
 from storage.lake.plan import FORMAT as DATASET_PLAN
@@ -24,13 +33,19 @@ from storage.lake.promotions import Standing
 from storage.lake.registry import TRAINING_FORMAT as TRAINING_PLAN
 from storage.lake.registry import complete_checkpoints, read_owner
 from storage.stores.interface import ObjectStore
+from storage.stores.settings import load_settings
 
+if TYPE_CHECKING:
+    from flows.tracked.waiting import WaitingRun
+
+PAGE = "report.html"
 Step = Literal["training", "trained", "promoted", "rejected", "synthesizing", "published"]
 STEP_ORDER: tuple[Step, ...] = get_args(Step)
 """How far an attempt came, in order; training and synthesizing are unfinished."""
 
 _PLAN = re.compile(r"runs/([0-9a-f]{8})[0-9a-f]*/plan(-\d+)?\.json")
 _NAME = re.compile(r"(?:generators|datasets)/([a-z0-9][a-z0-9-]*)/.+")
+_JUDGED = re.compile(r"generators/[^/]+/(\d{8}T\d{6}Z-[0-9a-f]{8})/reports/.+")
 _CANDIDATE = re.compile(r"generators/([^/]+)/(\d{8}T\d{6}Z-[0-9a-f]{8})/snapshot\.json")
 
 
@@ -69,6 +84,17 @@ class NameStatus:
     last_attempt: Attempt | None
     unfinished: tuple[Attempt, ...]
     """What was begun and is not done."""
+    report_key: str | None = None
+    """The page on the last attempt where it ended in a report, else on the latest version."""
+
+
+class Made(NamedTuple):
+    """The generators of a name."""
+
+    versions: Sequence[str]
+    """In order of time."""
+    judged: Set[str]
+    """Those that were evaluated, of this name and others."""
 
 
 def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
@@ -82,6 +108,7 @@ def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
     logs = {name: read_versions(lake, name) for name in found}
     candidates = [(match[1], match[2]) for match in map(_CANDIDATE.fullmatch, keys) if match]
     done = {version for _, version in candidates}
+    judged = {match[1] for match in map(_JUDGED.fullmatch, keys) if match}
     for log in logs.values():
         done |= {commit.version for commit in log.commits} | log.abandoned
     begun = list(_unfinished(lake, done))
@@ -89,7 +116,8 @@ def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
     for name in sorted(found | {one.name for one in begun}):
         log = logs.get(name) or Versions(commits=(), abandoned=frozenset())
         made = sorted(version for owner, version in candidates if owner == name)
-        statuses.append(_status(lake, name, log, made, [a for a in begun if a.name == name]))
+        mine = [attempt for attempt in begun if attempt.name == name]
+        statuses.append(_status(lake, name, log, Made(made, judged), mine))
     return tuple(statuses)
 
 
@@ -100,13 +128,14 @@ def unfinished_trainings(names: Sequence[NameStatus]) -> list[Attempt]:
 
 
 def _status(
-    lake: ObjectStore, name: str, log: Versions, made: Sequence[str], begun: Sequence[Attempt]
+    lake: ObjectStore, name: str, log: Versions, made: Made, begun: Sequence[Attempt]
 ) -> NameStatus:
     standing = promotions.standing(lake, name)
     visible = log.visible
     newest = visible[-1] if visible else None
     manifest = None if newest is None else load_manifest(lake, newest)
     attempts = [*_published(name, log, standing, manifest), *_decided(name, standing, made), *begun]
+    last = max(attempts, key=lambda attempt: attempt.order, default=None)
     owner = read_owner(lake, name)
     return NameStatus(
         name=name,
@@ -115,9 +144,21 @@ def _status(
         latest=newest,
         manifest=manifest,
         last_success=log.commits[-1] if log.commits else None,
-        last_attempt=max(attempts, key=lambda attempt: attempt.order, default=None),
+        last_attempt=last,
         unfinished=tuple(begun),
+        report_key=_report_key(lake, name, newest, made, last),
     )
+
+
+def _report_key(
+    lake: ObjectStore, name: str, newest: Commit | None, made: Made, last: Attempt | None
+) -> str | None:
+    judged = [version for version in made.versions if version in made.judged]
+    if judged and (newest is None or (last is not None and last.step in ("trained", "rejected"))):
+        found = newest_report(lake, name, judged[-1])
+        if found is not None:
+            return generator_report_key(name, judged[-1], found[0], PAGE)
+    return None if newest is None else meta_key(name, newest.version, PAGE)
 
 
 def _published(
@@ -136,18 +177,20 @@ def _published(
     yield Attempt(name=name, step="published", at=at, detail=detail)
 
 
-def _decided(name: str, standing: Standing, made: Sequence[str]) -> Iterator[Attempt]:
+def _decided(name: str, standing: Standing, made: Made) -> Iterator[Attempt]:
     """Yield the newest decision, and the newest generator that nobody has decided on."""
     if standing.records:
         last = standing.records[-1]
         step: Step = "rejected" if last.kind == "reject" else "promoted"
         at = datetime.fromisoformat(last.created)
         yield Attempt(name=name, step=step, at=at, detail=last.reason)
-    judged = {record.version for record in standing.records}
-    open_ = [version for version in made if version not in judged]
+    decided = {record.version for record in standing.records}
+    open_ = [version for version in made.versions if version not in decided]
     if open_:
+        is_judged = open_[-1] in made.judged
+        what = "is judged, and nobody has decided on it" if is_judged else "is not judged yet"
         at = version_time(open_[-1])
-        yield Attempt(name=name, step="trained", at=at, detail=f"{open_[-1]} is not judged yet")
+        yield Attempt(name=name, step="trained", at=at, detail=f"{open_[-1]} {what}")
 
 
 def _unfinished(lake: ObjectStore, done: set[str]) -> Iterator[Attempt]:
@@ -208,27 +251,85 @@ AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
 COLUMNS = ("name", "champion", "latest version", "rows", "verdict", "published", "last attempt")
 
 
-def write_status(ref: LakeRef, names: Sequence[NameStatus], at: datetime, output: Output) -> None:
-    """Write the status for a person, with ages as of `at`."""
+Waiting = Sequence["WaitingRun"]
+"""The runs that wait for an answer, the oldest first."""
+
+
+def find_waiting(ref: LakeRef, api_url: str | None) -> tuple["WaitingRun", ...] | None:
+    """Return the runs that wait for an answer about a lake; None where no Prefect is known.
+
+    Without an API that is named, the cockpit of this folder is asked if it runs.
+
+    Raises:
+        EngineError: the API does not answer.
+    """
+    from flows.cockpit.local import running
+    from flows.prefect_defaults import apply_defaults
+
+    variables = {} if api_url else running(load_settings().work_folder.absolute() / "cockpit")
+    if not api_url and not variables:
+        return None
+    apply_defaults(api_url or None, variables)
+    from flows.tracked.waiting import read_waiting
+
+    return tuple(one for one in read_waiting() if one.is_of(ref.uri))
+
+
+def write_status(
+    ref: LakeRef, names: Sequence[NameStatus], at: datetime, output: Output, waiting: Waiting = ()
+) -> None:
+    """Write the status for a person, with ages as of `at`; what waits for an answer comes first."""
+    for one in waiting:
+        output.line(_waits(one, at), "bold yellow")
     if not names:
         output.line(f"Nothing in {ref.uri} yet: ganmill run RECIPE")
     else:
         _write_names(names, output, at)
-    for one in unfinished_trainings(names):
+        for name, page in _reports(ref, names).items():
+            output.line(f"{name}: report {page}")
+    for begun in unfinished_trainings(names):
         output.line(
-            f"Unfinished training of {one.name}, begun {one.at.isoformat()}, "
-            f"{one.samples_seen:,} samples in the lake: run its recipe again to continue"
+            f"Unfinished training of {begun.name}, begun {begun.at.isoformat()}, "
+            f"{begun.samples_seen:,} samples in the lake: run its recipe again to continue"
         )
 
 
-def status_json(ref: LakeRef, names: Sequence[NameStatus], at: datetime) -> dict[str, Any]:
+def _reports(ref: LakeRef, names: Sequence[NameStatus]) -> dict[str, str]:
+    """Return where the report of every name opens, or else lies."""
+    lake = ref.open()
+    keys = {one.name: one.report_key for one in names if one.report_key is not None}
+    return {name: report_link(lake, ref.uri, key) or ref.path(key) for name, key in keys.items()}
+
+
+def _waits(one: "WaitingRun", at: datetime) -> str:
+    where = f"press Resume on {one.page}" if one.page else f"resume the flow run {one.run_name!r}"
+    said = one.message or f"waits for your answer since {one.since:%Y-%m-%d %H:%M} UTC"
+    return f"{one.name}: {said} ({_ago(one.since, at)}); {where}"
+
+
+def status_json(
+    ref: LakeRef, names: Sequence[NameStatus], at: datetime, waiting: Waiting | None = None
+) -> dict[str, Any]:
     """Return the status for machines: ages in seconds as of `at`."""
+    reports = _reports(ref, names)
     return {
-        "names": [_name_json(ref, one, at) for one in names],
+        "names": [_name_json(ref, one, at) | {"report": reports.get(one.name)} for one in names],
         "unfinished": [
             {"name": one.name, "began": one.at.isoformat(), "samples_seen": one.samples_seen}
             for one in unfinished_trainings(names)
         ],
+        "waiting": None if waiting is None else [_waiting_json(one, at) for one in waiting],
+    }
+
+
+def _waiting_json(one: "WaitingRun", at: datetime) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "run": one.run_name,
+        "since": one.since.isoformat(),
+        "age_s": _age_s(one.since, at),
+        "question": one.message,
+        "page": one.page,
     }
 
 
@@ -240,6 +341,7 @@ def _name_json(ref: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
         "name": one.name,
         "owner": one.owner,
         "champion": one.champion,
+        "generator": None if one.manifest is None else one.manifest.generator,
         "latest version": None if latest is None else latest.version,
         "age_s": None if latest is None else _age_s(latest.created, at),
         "rows": None if one.manifest is None else one.manifest.rows,

@@ -3,7 +3,9 @@
 Registering again makes description, parameters, form and the recipe's schedule what they should be
 (parameters that were edited in the UI are overwritten; `drift` names them before), and keeps what a
 person did: what is paused stays paused, schedule by schedule, a schedule that was added by hand
-stays, and nothing is ever deleted but a schedule that the recipe no longer has.
+stays, and nothing is ever deleted but a schedule that the recipe no longer has. A deployment of an
+earlier version of ganmill, whose name was another, hands its schedules to the one in its place, as
+the night would be done twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,6 +37,7 @@ from prefect.utilities.callables import parameter_schema
 from flows.cockpit.local import POOL
 from flows.errors import EngineError, RecipeError
 from flows.tracked.housekeeping import MANY, TAG, read_deployments
+from flows.tracked.on_demand import ALL_SETTINGS, FORMER_FLOWS
 
 SLUG = "recipe"
 """Marks the schedule that the recipe asks for; one that a person adds has another or none."""
@@ -49,6 +52,10 @@ class DeploymentSpec:
     flow: Flow[Any, Any]
     name: str
     description: str
+    labels: tuple[str, ...] = ()
+    """Tags besides ganmill's own."""
+    own_form: dict[str, Any] | None = None
+    """The schema of its run form; None takes that of the flow."""
     parameters: dict[str, Any] = field(default_factory=dict)
     one_at_a_time: bool = False
     schedule: CronSchedule | None = None
@@ -61,8 +68,8 @@ class DeploymentSpec:
 
     @property
     def tags(self) -> list[str]:
-        """Ours, and the recipe's name or `on-demand`."""
-        return [TAG, self.name]
+        """Ours, the recipe's name or `on-demand`, and which of the recipe's deployments it is."""
+        return [TAG, *self.labels]
 
     @property
     def limit(self) -> int | None:
@@ -77,6 +84,8 @@ class DeploymentSpec:
     @property
     def form(self) -> dict[str, Any]:
         """The schema that the run form is made from."""
+        if self.own_form is not None:
+            return self.own_form
         return dict(parameter_schema(self.flow.fn).model_dump(exclude_unset=True))
 
 
@@ -120,25 +129,64 @@ def register_all(specs: Sequence[DeploymentSpec], pool: str = POOL) -> dict[str,
 
 
 def _register(client: SyncPrefectClient, one: DeploymentSpec, pool: str) -> None:
-    known = read(client, one)
+    known, former = read(client, one.full_name), _former(client, one)
     if known is None:
         client.create_deployment(
             flow_id=client.create_flow_from_name(one.flow.name),
             name=one.name,
-            schedules=_new_schedules(one),
+            paused=former is not None and former.paused,
+            schedules=_first_schedules(one, former),
             **_content(one, pool),
         )
     else:
         client.update_deployment(known.id, DeploymentUpdate(**_content(one, pool)))
         _match_schedule(client, known, one)
+    if former is not None:
+        _drop_handed_on(client, former, known)
 
 
-def read(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
-    """Return what Prefect knows under a deployment's name; None when that is nothing."""
+def read(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:
+    """Return what Prefect knows under a deployment's `flow/name`; None when that is nothing."""
     try:
-        return client.read_deployment_by_name(one.full_name)
+        return client.read_deployment_by_name(full_name)
     except ObjectNotFound:
         return None
+
+
+def _former(client: SyncPrefectClient, one: DeploymentSpec) -> DeploymentResponse | None:
+    """Return the deployment of an earlier version that had the schedules of this one."""
+    if not one.one_at_a_time or one.name.endswith(ALL_SETTINGS):
+        return None
+    found = read(client, f"{FORMER_FLOWS[0]}/{one.name}")
+    return found if found is not None and TAG in found.tags else None
+
+
+def _drop_handed_on(
+    client: SyncPrefectClient, former: DeploymentResponse, known: DeploymentResponse | None
+) -> None:
+    """Delete the schedules of a former deployment that the one in its place has now.
+
+    That is all of them where it was new; what a person added to the former one since then stays.
+    """
+    there = [] if known is None else [each.schedule for each in known.schedules]
+    for each in former.schedules:
+        if known is None or each.slug == SLUG or each.schedule in there:
+            client.delete_deployment_schedule(former.id, each.id)
+
+
+def _first_schedules(
+    one: DeploymentSpec, former: DeploymentResponse | None
+) -> list[DeploymentScheduleCreate]:
+    """Return the schedules of a deployment that is new: the recipe's, and those it takes over."""
+    theirs = [] if former is None else former.schedules
+    paused = any(each.slug == SLUG and not each.active for each in theirs)
+    kept = [
+        DeploymentScheduleCreate(schedule=each.schedule, active=each.active, slug=each.slug)
+        for each in theirs
+        if each.slug != SLUG
+    ]
+    ours = [each.model_copy(update={"active": not paused}) for each in _new_schedules(one)]
+    return [*ours, *kept]
 
 
 def _content(one: DeploymentSpec, pool: str) -> dict[str, Any]:
@@ -218,6 +266,10 @@ def check_api() -> None:
         raise EngineError(msg) from error
 
 
+FORMER = (
+    "is of an earlier version of ganmill, and `ganmill deploy` gives its schedule to the one in "
+    "its place; delete it in the UI"
+)
 NO_RECIPE = (
     "is deployed and has no recipe here; give it one, or delete it in the UI, as nothing is "
     "deleted by itself"
@@ -236,7 +288,7 @@ def drift(
     found, ids = list[str](), set()
     with get_client(sync_client=True) as client:
         for one in specs:
-            known = read(client, one)
+            known = read(client, one.full_name)
             if known is None:
                 found.append(f"{one.full_name}: is not deployed")
                 continue
@@ -244,8 +296,10 @@ def drift(
             found += [f"{one.full_name}: {what}" for what in differences(one, known, pool)]
         for each in read_deployments():
             is_ours = TAG in each.tags and each.work_pool_name == pool
-            if is_ours and each.id not in ids and each.name not in wrong:
-                found.append(f"{client.read_flow(each.flow_id).name}/{each.name}: {NO_RECIPE}")
+            if is_ours and each.id not in ids and each.name.removesuffix(ALL_SETTINGS) not in wrong:
+                flow_name = client.read_flow(each.flow_id).name
+                what = FORMER if flow_name in FORMER_FLOWS else NO_RECIPE
+                found.append(f"{flow_name}/{each.name}: {what}")
     return tuple(found)
 
 

@@ -31,7 +31,12 @@ STARTUP_S = 180.0
 SHUTDOWN_TIMEOUT_S = 40.0
 """Prefect gives a run thirty seconds to stop."""
 POLL_S = 0.3
+HIGHEST_PORT = 65_535
+PORTS_APART = 100
+"""Between the UI and the reports, so that cockpits side by side do not meet."""
 USER = "ganmill"
+LOGIN, API = "login", "api.url"
+"""Files of the cockpit's folder: `user:password`, and where its API is."""
 POOL = "ganmill"
 """The work pool, of type `process`, unless another is named."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
@@ -59,13 +64,19 @@ class Cockpit:
         return f"http://{host}:{self.port}/api"
 
     @property
+    def reports_port(self) -> int:
+        """The port of the reports of local lakes, unless it is taken."""
+        above = self.port + PORTS_APART
+        return above if above <= HIGHEST_PORT else self.port - PORTS_APART
+
+    @property
     def is_open(self) -> bool:
         """Whether other machines can reach it, so that it needs a password."""
         return self.host not in LOOPBACK
 
     def login_file(self) -> Path:
         """Return the file with `user:password`; made when it is missing, for the owner only."""
-        path = self.folder / "login"
+        path = self.folder / LOGIN
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -97,6 +108,19 @@ def answers(cockpit: Cockpit) -> bool:
         return httpx.get(f"{cockpit.api}/health", timeout=2).text.strip() == "true"
     except httpx.HTTPError:
         return False
+
+
+def running(folder: Path) -> dict[str, str]:
+    """Return the variables with which a process reaches the cockpit of a folder, if it runs."""
+    try:
+        api = (folder / API).read_text(encoding="utf-8").strip()
+        if httpx.get(f"{api}/health", timeout=2, trust_env=False).text.strip() != "true":
+            return {}
+        login = folder / LOGIN
+        known = {"PREFECT_API_AUTH_STRING": login.read_text()} if login.exists() else {}
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        return {}
+    return {"PREFECT_API_URL": api, **known}
 
 
 def start_server(cockpit: Cockpit, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -194,6 +218,7 @@ def _start(
 
 
 SERVER, WORKER = "ganmill-server.service", "ganmill-worker.service"
+REPORTS = "ganmill-reports.service"
 OURS = ("GANMILL_", "AWS_", "PREFECT_")
 """First letters of the variables that a job may need."""
 OFFLINE = frozenset({"offline", "unknown", ""})
@@ -216,7 +241,7 @@ class Services:
     def commands(self) -> list[list[str]]:
         """Return what starts the services now and at every start of the machine."""
         linger = [] if self.of_system else [["loginctl", "enable-linger"]]
-        enable = self.systemctl("enable", "--now", SERVER, WORKER)
+        enable = self.systemctl("enable", "--now", SERVER, WORKER, REPORTS)
         return [*linger, self.systemctl("daemon-reload"), enable]
 
 
@@ -229,8 +254,8 @@ def services() -> Services:
 
 def write_units(
     cockpit: Cockpit, pool: str, variables: Mapping[str, str], where: Services
-) -> tuple[Path, Path, Path]:
-    """Write the two units and the file of variables, and return where they are.
+) -> tuple[Path, ...]:
+    """Write the units and the file of variables, and return where they are.
 
     What a person added to the file of variables stays.
     """
@@ -242,8 +267,13 @@ def write_units(
     units = {
         SERVER: ("Prefect server and UI", "network-online.target", cockpit.folder),
         WORKER: ("worker of the nightly jobs", SERVER, cockpit.folder / "worker"),
+        REPORTS: ("reports of local lakes", SERVER, cockpit.folder),
     }
-    commands = {SERVER: server_words(cockpit), WORKER: worker_words(pool)}
+    commands = {
+        SERVER: server_words(cockpit),
+        WORKER: worker_words(pool),
+        REPORTS: ("-m", "flows.cockpit.reports", str(cockpit.reports_port), cockpit.api),
+    }
     template = Template(files("flows.cockpit").joinpath("unit.service").read_text())
     for name, (description, after, folder) in units.items():
         text = template.substitute(
@@ -255,7 +285,7 @@ def write_units(
             target="multi-user.target" if where.of_system else "default.target",
         )
         (where.folder / name).write_text(text)
-    return where.folder / SERVER, where.folder / WORKER, environment
+    return (*(where.folder / name for name in units), environment)
 
 
 def start_units(where: Services) -> bool:

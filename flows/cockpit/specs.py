@@ -1,9 +1,11 @@
 """The deployments that there should be, made from the recipes and the flows.
 
-A recipe becomes `nightly/<name>`, whose parameters are the whole recipe, literally, so that the run
-form shows every field, and `adjust/<name>`, the short form of it. The flows on demand are deployed
-once and take the name of a recipe. `flows.cockpit.deployments` registers them; `prefect_yaml`
-writes the same ones as `deployments/prefect.yaml`, for Prefect's own `prefect deploy --all`.
+A recipe becomes `run/<name>`, whose form has the few settings that a person changes for a run and
+which has the schedule, and `run/<name> (all settings)`, whose form is the whole recipe. The
+parameters of both hold the whole recipe, literally (`flows.cockpit.forms`). The flows on demand are
+deployed once and take the name of a recipe. `flows.cockpit.deployments` registers them;
+`prefect_yaml` writes the same ones as `deployments/prefect.yaml`, for Prefect's own `prefect deploy
+--all`, which makes the forms itself: those of any recipe.
 """
 
 import re
@@ -16,12 +18,14 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
 from flows.cockpit.deployments import SLUG, WAIT, DeploymentSpec
+from flows.cockpit.forms import find_modality, short_form, whole_form
 from flows.cockpit.local import POOL
 from flows.cockpit.recipes import FoundRecipes, RecipeFault
 from flows.errors import RecipeError
 from flows.recipe import Recipe
 from flows.tracked.nightly import nightly_flow
-from flows.tracked.on_demand import ON_DEMAND, adjust_flow, form_values
+from flows.tracked.on_demand import ALL_SETTINGS, ON_DEMAND, adjust_flow
+from flows.tracked.short_form import knob_values
 
 ON_DEMAND_NAME = "on-demand"
 
@@ -36,7 +40,8 @@ def wanted(recipes: Sequence[Recipe], pool: str = POOL) -> tuple[DeploymentSpec,
     """
     name = ON_DEMAND_NAME if pool == POOL else f"{ON_DEMAND_NAME}-{pool}"
     on_demand = (
-        DeploymentSpec(flow=each, name=name, description=purpose(each)) for each in ON_DEMAND
+        DeploymentSpec(flow=each, name=name, description=purpose(each), labels=(name,))
+        for each in ON_DEMAND
     )
     return (*(one for recipe in recipes for one in of_recipe(recipe)), *on_demand)
 
@@ -68,29 +73,39 @@ def _schedule(recipe: Recipe) -> CronSchedule | None:
         raise RecipeError(msg) from None
 
 
+NIGHTLY = "nightly"
+"""Tag of a deployment that runs by itself, and of its runs."""
+
+
 def of_recipe(recipe: Recipe) -> tuple[DeploymentSpec, DeploymentSpec]:
-    """Return the two deployments of a recipe: the whole form, and the short one.
+    """Return the two deployments of a recipe: the short form, which is scheduled, and the whole.
 
     Raises:
         RecipeError: Prefect cannot read its schedule.
     """
     schedule = _schedule(recipe)
-    nightly = DeploymentSpec(
-        flow=nightly_flow,
+    modality, whole = find_modality(recipe), recipe.model_dump(mode="json")
+    short = DeploymentSpec(
+        flow=adjust_flow,
         name=recipe.name,
-        description=f"{purpose(nightly_flow)}\n\n{_about(recipe)}",
-        parameters={"recipe": recipe.model_dump(mode="json")},
+        description=f"**{recipe.name}, short form.** {purpose(adjust_flow)}\n\n{_about(recipe)}",
+        labels=(recipe.name, *((NIGHTLY,) if schedule else ())),
+        parameters={**knob_values(recipe), "recipe": whole},
+        own_form=short_form(recipe, modality),
         one_at_a_time=True,
         schedule=schedule,
     )
-    adjust = DeploymentSpec(
-        flow=adjust_flow,
-        name=recipe.name,
-        description=purpose(adjust_flow),
-        parameters=form_values(recipe),
+    every = DeploymentSpec(
+        flow=nightly_flow,
+        name=f"{recipe.name}{ALL_SETTINGS}",
+        description=f"**{recipe.name}, all settings.** {purpose(nightly_flow)} The form is the "
+        f"whole recipe, for one run; `{recipe.name}` is the short form.\n\n{_about(recipe)}",
+        labels=(recipe.name, ALL_SETTINGS.strip(" ()")),
+        parameters={"recipe": whole},
+        own_form=whole_form(recipe, modality),
         one_at_a_time=True,
     )
-    return nightly, adjust
+    return short, every
 
 
 def purpose(flow: Flow[Any, Any]) -> str:
@@ -101,10 +116,10 @@ def purpose(flow: Flow[Any, Any]) -> str:
 def _about(recipe: Recipe) -> str:
     """Return what is particular about a recipe's deployment."""
     when = recipe.schedule.cron
-    night = f"by itself at `{when}` ({recipe.schedule.timezone})" if when else "when asked"
+    night = f"`{recipe.name}` runs at `{when}` ({recipe.schedule.timezone})" if when else ""
     return (
-        f"From `{recipe.source.uri}` into `{recipe.output.lake}` as `{recipe.name}`; runs {night}. "
-        "Every field of the form is explained in docs/recipe.md."
+        f"From `{recipe.source.uri}` into `{recipe.output.lake}` as `{recipe.name}`; "
+        f"{night or 'it runs when asked'}. Every field of the form is explained in docs/recipe.md."
     )
 
 

@@ -32,6 +32,12 @@ def code(text: str) -> str:
     return "`" + one_line(text).replace("`", "'") + "`"
 
 
+def linked(page: str, link: str | None) -> str:
+    """Return where a report is: a link that opens it, if there is one, and the place itself."""
+    opens = f"[open it]({link}), " if link and not set(link) & set("()<> ") else ""
+    return f"{opens}{code(page)}"
+
+
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = ()
 ) -> str:
@@ -64,12 +70,13 @@ ENDS = frozenset({"stop", "choice"})
 """Kinds of events that every training ends with."""
 
 
-def verdict_markdown(assessed: Assessed, report_page: str) -> str:
+def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = None) -> str:
     """Return the verdict on the candidate as one page.
 
     Args:
         assessed: the candidate's report, and the champion's where it is another generator.
         report_page: where the whole report is, as a person types it.
+        link: an address that opens it in a browser, where there is one.
     """
     report, entries = assessed.challenger.report, assessed.challenger.judgement.metrics
     champion = None if assessed.champion is None else assessed.champion.report
@@ -86,7 +93,7 @@ def verdict_markdown(assessed: Assessed, report_page: str) -> str:
         _worst_parts(view),
         "## Interventions while training",
         _events(report.events),
-        f"Report: {code(report_page)}",
+        f"Report: {linked(report_page, link)}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -397,11 +404,16 @@ def _style(index: int) -> dict[str, str]:
 SHOWN_CLASSES = 20
 
 
-def outcome_markdown(outcome: Outcome) -> str:
-    """Return the outcome of a job: the data set, or the reason why there is none, and the cost."""
+def outcome_markdown(outcome: Outcome, link: str | None = None) -> str:
+    """Return the outcome of a job: the data set, or the reason why there is none, and the cost.
+
+    Args:
+        outcome: the end of the job.
+        link: an address that opens its report in a browser, where there is one.
+    """
     published = outcome.published
     cost = f"- **Cost of this run** {cost_text(outcome.cost)}"
-    report = f"- **Report** {code(outcome.report_page)}"
+    report = f"- **Report** {linked(outcome.report_page, link)}"
     if published is None:
         head = f"# Nothing was published\n\n{plain(outcome.reason)}"
         return f"{head}\n\n- **Generator** {code(outcome.generator)}\n{report}\n{cost}\n"
@@ -465,8 +477,8 @@ QUESTION_REASONS = 12
 """As many reasons of the gate as the form shows; the report has all of them."""
 
 
-def question_markdown(question: Question, judged: Judged) -> str:
-    """Return the question about a generator as the form shows it."""
+def question_markdown(question: Question, judged: Judged, link: str | None = None) -> str:
+    """Return the question about a generator as the form shows it, with a link to its report."""
     heading = "was refused" if question.kind == "override" else "passed and needs a yes"
     keep = (
         f"the champion {code(question.champion)} publishes."
@@ -479,7 +491,7 @@ def question_markdown(question: Question, judged: Judged) -> str:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
     unjudged = judged.judgement.unjudged
     lines += [f"- {reason.text}" for reason in unjudged if reason.outcome == "alarm"]
-    listed = "\n".join(lines)
+    listed = "\n".join([*lines, *([f"- [the whole report]({link})"] if link else [])])
     return (
         f"**{verdict.upper()}: generator {code(judged.version)} {heading}.** "
         f"{plain(question.why, LONGEST_REASON)}.\n\n{listed}\n\n"

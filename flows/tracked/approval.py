@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from prefect import runtime, suspend_flow_run
+from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -26,9 +26,12 @@ from pydantic import ConfigDict, Field
 
 from flows.decision import LONGEST_REASON, answered, promote, worsened
 from flows.errors import AnswerError
-from flows.job import Answer, Assessed, Candidate, Choice, Job, Judged, Question, Stages
+from flows.job import Answer, Assessed, Candidate, Choice, Job, Judged, Question, Stages, now
 from flows.publish import announce
 from flows.report.markdown import question_markdown
+from flows.tracked import messages
+from flows.tracked.show import judged_link
+from flows.tracked.suspension import suspend_flow_run
 from gan.report import Verdict
 from storage.lake.damage import read_damage
 from storage.sources.prepared import Prepared
@@ -198,10 +201,14 @@ def _answered(
     if other is not None:
         reason = f"the flow run {other!r} waits for the answer to the same question: answer there"
         return replace(choice, reason=f"{reason}; {question.why}")
-    text = question_markdown(question, judged)
+    link = judged_link(job, judged)
+    text = question_markdown(question, judged, link)
     if complaint:
         text = f"**Asked again: {complaint}.**\n\n{text}"
-    _suspend(inputs, asked, text)
+    said = messages.question_message(question, judged.judgement.verdict, now(), link)
+    job.reporter.say(f"The run {said}")
+    messages.mark_run((messages.verdict_word(asked.verdict), messages.WAITS), messages.WAITS)
+    _suspend(inputs, asked, text, said)
     msg = "a flow run that asks goes on only after it was resumed"
     raise RuntimeError(msg)
 
@@ -217,11 +224,12 @@ def _outlived(judged: Judged, asked: AskedQuestion) -> str:
     return worsened(judged, asked.verdict)
 
 
-def _suspend(inputs: RunInputs, asked: AskedQuestion, text: str) -> None:
+def _suspend(inputs: RunInputs, asked: AskedQuestion, text: str, said: str) -> None:
     """Keep what is asked with the run, and raise Prefect's Pause, which ends this process."""
     # A key is never used twice: Prefect forgets the keys of its suspensions when a run that ended
     # is retried, and keeps the inputs.
     kept = asdict(asked)
     inputs.write(ASKED.format(kept.pop("number")), kept)
     form = ApprovalForm.with_initial_data(description=text)
-    suspend_flow_run(wait_for_input=form, key=PAUSE.format(asked.number), timeout=ANSWER_WAIT_S)
+    key = PAUSE.format(asked.number)
+    suspend_flow_run(inputs.run, wait_for_input=form, key=key, timeout=ANSWER_WAIT_S, message=said)

@@ -25,6 +25,7 @@ from flows.recipe import Recipe, parse_recipe
 from flows.tracked import show
 from flows.tracked.approval import with_questions
 from flows.tracked.gpu_lease import gpu_lease
+from flows.tracked.messages import clear_marks
 from flows.tracked.process import (
     SESSION,
     Session,
@@ -34,7 +35,8 @@ from flows.tracked.process import (
     run_cancellable,
     titled,
 )
-from flows.tracked.show import show_verdict
+from flows.tracked.run_names import given_name
+from flows.tracked.show import show_end, show_verdict
 from storage.errors import DeadlineError, RetryableError
 from storage.sources.prepared import Prepared
 from storage.stores.settings import load_settings
@@ -162,14 +164,19 @@ def run_tracked(job: Job) -> Outcome:
 
 def _run_name() -> str:
     given = runtime.flow_run.parameters["recipe"]
-    recipe = given.model_dump() if isinstance(given, Recipe) else given
-    return f"{recipe.get('name')}, seed {recipe.get('seed', 0)}, {scheduled_date():%Y-%m-%d}"
+    recipe = given.model_dump() if isinstance(given, Recipe) else given or {}
+    what = f"{recipe.get('name')}, seed {recipe.get('seed', 0)}, {scheduled_date():%Y-%m-%d}"
+    return given_name(what)
+
+
+UNSAID: Any = None
+"""No recipe: a form without a required field is one that *Quick run* does not open."""
 
 
 # A wrong recipe is answered by our sentence: Prefect's validation shows pydantic's list.
-@flow(name="nightly", flow_run_name=_run_name, persist_result=False, validate_parameters=False)
+@flow(name="run", flow_run_name=_run_name, persist_result=False, validate_parameters=False)
 @in_a_sentence
-def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
+def nightly_flow(recipe: Annotated[Recipe, titled("The job")] = UNSAID) -> str:
     """Train, judge, synthesize and publish what a recipe asks for.
 
     Args:
@@ -179,11 +186,11 @@ def nightly_flow(recipe: Annotated[Recipe, titled("The job")]) -> None:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
     """
     given: Any = recipe  # plain values, where they come from the run form
-    do_nightly(given if isinstance(given, Recipe) else parse_recipe(given))
+    return do_nightly(given if isinstance(given, Recipe) else parse_recipe(given or {}))
 
 
-def do_nightly(recipe: Recipe) -> None:
-    """Do the whole job inside a flow run, and show what came of it.
+def do_nightly(recipe: Recipe) -> str:
+    """Do the whole job inside a flow run, show what came of it, and return that as a sentence.
 
     Raises:
         BlockedError: the gate let nobody publish.
@@ -191,11 +198,13 @@ def do_nightly(recipe: Recipe) -> None:
     session = SESSION.get() or Session(job=open_here(recipe))
     session.run_id = UUID(runtime.flow_run.id)
     job = tracked_job(session.job)
+    clear_marks()
     outcome = nightly(job, with_questions(job, tracked_stages(job)))
-    show.show_outcome(recipe.name, outcome)
+    said = show_end(job, outcome)
     session.outcome = outcome
     if outcome.status == "blocked":
-        raise BlockedError(outcome.reason)
+        raise BlockedError(said)
+    return said
 
 
 def open_here(recipe: Recipe) -> Job:

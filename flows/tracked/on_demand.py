@@ -13,7 +13,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.responses import DeploymentResponse
 from pydantic import Field
 
-from flows.decision import LONGEST_REASON, promote_by_hand, roll_back
+from flows.by_hand import promote_by_hand, roll_back
+from flows.decision import LONGEST_REASON
 from flows.errors import BlockedError, RecipeError
 from flows.job import Job
 from flows.maintain import Kept, maintain_lake
@@ -21,8 +22,7 @@ from flows.nightly import evaluate_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
 from flows.report.markdown import code
-from flows.tracked import show
-from flows.tracked.housekeeping import read_deployments, tidy_prefect
+from flows.tracked.housekeeping import TAG, read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
     nightly_flow,
@@ -32,24 +32,32 @@ from flows.tracked.nightly import (
     tracked_stages,
 )
 from flows.tracked.process import RecipeName, in_a_sentence, titled
+from flows.tracked.run_names import given_name
+from flows.tracked.short_form import AS_RECIPE, AsRecipe, adjusted, turned
+from flows.tracked.show import show_end
 from storage.errors import IntegrityError
 from storage.lake.markdown import plain
 from storage.lake.promotions import Promotion
 from storage.lake.verify import verify
 
+ALL_SETTINGS = " (all settings)"
+"""Behind a recipe's name: the deployment whose form has the whole recipe. No recipe is so named."""
+FORMER_FLOWS = ("nightly", "adjust")
+"""What earlier versions of ganmill called the flows of a recipe; their deployments still run."""
+
 
 def deployed_recipe(name: str) -> Recipe:
-    """Return the recipe that is deployed as `nightly/<name>`.
+    """Return the recipe that is deployed as `run/<name>`, with what was changed in its parameters.
 
     Raises:
         RecipeError: there is none of that name, or its parameters are no recipe.
     """
-    known = {each.name: each for each in read_deployments(nightly_flow.name)}
+    known = _deployed()
     if name not in known:
         there = ", ".join(sorted(known)) or "none, run `ganmill deploy` first"
         msg = f"no recipe {name!r} is deployed; deployed are: {there}"
         raise RecipeError(msg)
-    return _recipe(known[name])
+    return _recipe(*known[name])
 
 
 def deployed_recipes() -> tuple[Recipe, ...]:
@@ -58,13 +66,24 @@ def deployed_recipes() -> tuple[Recipe, ...]:
     Raises:
         RecipeError: the parameters of a deployment are no recipe.
     """
-    found = (_recipe(each) for each in read_deployments(nightly_flow.name))
+    found = (_recipe(*each) for each in _deployed().values())
     return tuple(sorted(found, key=lambda recipe: recipe.name))
 
 
-def _recipe(known: DeploymentResponse) -> Recipe:
-    where = f"deployment {nightly_flow.name}/{known.name}"
-    return parse_recipe(known.parameters.get("recipe", {}), where=where)
+def _deployed() -> dict[str, tuple[str, DeploymentResponse]]:
+    """Return flow and deployment of every recipe, of an earlier version where there is no other."""
+    return {
+        each.name: (flow_name, each)
+        for flow_name in (FORMER_FLOWS[0], nightly_flow.name)
+        for each in read_deployments(flow_name, tag=TAG)
+        if not each.name.endswith(ALL_SETTINGS)
+    }
+
+
+def _recipe(flow_name: str, known: DeploymentResponse) -> Recipe:
+    where = f"deployment {flow_name}/{known.name}"
+    recipe = parse_recipe(known.parameters.get("recipe", {}), where=where)
+    return adjusted(recipe, known.parameters)
 
 
 def open_named(name: str) -> Job:
@@ -77,32 +96,57 @@ def open_named(name: str) -> Job:
 
 
 def run_name() -> str:
-    """Return the name of a run on demand: recipe and date."""
+    """Return the name of a run on demand, unless a person gave one: recipe and date."""
     recipe: Any = runtime.flow_run.parameters.get("recipe")
-    return f"{recipe or 'all recipes'}, {scheduled_date():%Y-%m-%d}"
+    return given_name(f"{recipe or 'all recipes'}, {scheduled_date():%Y-%m-%d}")
 
 
 Balance = Literal["auto", "real", "equal", "fill", "fractions"]
 BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 BudgetSeconds = Annotated[float, Field(gt=0)] | None
+Samples = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+OnReject = Literal["keep-champion", "stop", "ask"]
+Approval = Literal["never", "always"]
 
 
 def _run_name() -> str:
-    given = runtime.flow_run.parameters
-    return f"{given['recipe']}, adjusted, seed {given['seed']}, {scheduled_date():%Y-%m-%d}"
+    given = dict(runtime.flow_run.parameters)
+    recipe = given["recipe"]
+    if isinstance(recipe, str):
+        return given_name(f"{recipe}, adjusted, {scheduled_date():%Y-%m-%d}")
+    try:
+        whole = parse_recipe(recipe)
+    except RecipeError:
+        return given_name(f"a recipe with a mistake, {scheduled_date():%Y-%m-%d}")
+    changed = turned(whole, given)
+    words = [str(changed.pop("name", whole.name)), f"seed {changed.pop('seed', whole.seed)}"]
+    words += [f"{name.replace('_', ' ')} {value}" for name, value in changed.items()]
+    return given_name(f"{', '.join(words)}, {scheduled_date():%Y-%m-%d}")
 
 
-@flow(name="adjust", flow_run_name=_run_name, persist_result=False)
+# A wrong value is answered by our sentence: Prefect's validation shows pydantic's list.
+@flow(
+    name=nightly_flow.name,
+    flow_run_name=_run_name,
+    persist_result=False,
+    validate_parameters=False,
+)
 @in_a_sentence
 def adjust_flow(  # noqa: PLR0913 - the fields of the form
-    recipe: RecipeName,
-    samples: Annotated[int, titled("Samples", ge=1)] = 10_000,
-    balance: Annotated[Balance, titled("Class balance")] = "auto",
-    synthesis_seed: Annotated[int | Literal["night"], titled("Seed of the synthesis")] = 0,
-    budget_samples: Annotated[BudgetSamples, titled("Budget in samples")] = "auto",
-    budget_s: Annotated[BudgetSeconds, titled("Budget in seconds")] = None,
-    seed: Annotated[int, titled("Seed", ge=0, lt=2**63)] = 0,
-) -> None:
+    samples: Annotated[Samples | AsRecipe, titled("Samples")] = AS_RECIPE,
+    balance: Annotated[Balance | AsRecipe, titled("Class balance")] = AS_RECIPE,
+    synthesis_seed: Annotated[
+        int | Literal["night"] | AsRecipe, titled("Seed of the synthesis")
+    ] = AS_RECIPE,
+    budget_samples: Annotated[BudgetSamples | AsRecipe, titled("Budget in samples")] = AS_RECIPE,
+    budget_s: Annotated[BudgetSeconds | AsRecipe, titled("Budget in seconds")] = AS_RECIPE,
+    seed: Annotated[Seed | AsRecipe, titled("Seed of training and evaluation")] = AS_RECIPE,
+    on_reject: Annotated[OnReject | AsRecipe, titled("On reject")] = AS_RECIPE,
+    approval: Annotated[Approval | AsRecipe, titled("Approval")] = AS_RECIPE,
+    name: Annotated[str, titled("Name of generator and data set")] = AS_RECIPE,
+    recipe: Annotated[Any, titled("Whole recipe")] = None,
+) -> str:
     """Do the whole job of a recipe with a few things changed, for this run only.
 
     The form shows what the recipe says. Other samples, another balance or another seed of the
@@ -110,7 +154,6 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
     seed trains another one.
 
     Args:
-        recipe: Name of a deployed recipe, such as `digits`; everything else is as it says.
         samples: Records of the version. `balance: fill` counts for itself and does not use it.
         balance: auto: real for tables, equal for images. real: the shares of the real training
             data. equal: every class the same. fill: what each class lacks to the size of the
@@ -119,6 +162,11 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
         budget_samples: Real records shown before training ends; `auto` lets the preset choose.
         budget_s: Seconds before training ends; with both budgets the first to run out ends it.
         seed: The root of all randomness of training and evaluation.
+        on_reject: When the new generator is not promoted: publish from the champion, publish
+            nothing, or ask a person.
+        approval: always: a person says yes to every generator before it publishes.
+        name: Another name is another generator and data set, with a champion of its own.
+        recipe: Everything else; or the name of a deployed recipe.
 
     Raises:
         BlockedError: the gate let nobody publish; the run shows as failed, with the reason.
@@ -130,43 +178,17 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
         "budget_samples": budget_samples,
         "budget_s": budget_s,
         "seed": seed,
+        "on_reject": on_reject,
+        "approval": approval,
+        "name": name,
     }
-    do_nightly(adjusted(deployed_recipe(recipe), changes))
-
-
-def adjusted(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """Return a recipe with the values of the short form (`form_values`).
-
-    Raises:
-        RecipeError: the values do not go together.
-    """
-    raw = recipe.model_dump(mode="json")
-    training, synthesis = raw["training"], raw["synthesis"]
-    training |= {name: changes[name] for name in ("budget_samples", "budget_s")}
-    synthesis |= {name: changes[name] for name in ("samples", "balance")}
-    synthesis["seed"] = changes["synthesis_seed"]
-    raw["seed"] = changes["seed"]
-    if changes["balance"] != "fractions":
-        synthesis["class_fractions"] = []
-    if changes["balance"] != "fill":
-        synthesis.pop("fill_counts")
-    return parse_recipe(raw, where=f"recipe {recipe.name}, adjusted")
-
-
-def form_values(recipe: Recipe) -> dict[str, Any]:
-    """Return what the short form of a recipe shows before anything is changed."""
-    return {
-        "recipe": recipe.name,
-        "samples": recipe.synthesis.samples,
-        "balance": recipe.synthesis.balance,
-        "synthesis_seed": recipe.synthesis.seed,
-        "budget_samples": recipe.training.budget_samples,
-        "budget_s": recipe.training.budget_s,
-        "seed": recipe.seed,
-    }
+    whole = deployed_recipe(recipe) if isinstance(recipe, str) else parse_recipe(recipe or {})
+    return do_nightly(adjusted(whole, changes))
 
 
 ARTIFACT = "maintenance"
+LONGEST_SENTENCE = 500
+"""Letters of a state's message; the artifact has the rest."""
 REMOVALS_SHOWN = 100
 """As many removals of a lake are listed in the artifact."""
 
@@ -177,7 +199,7 @@ def maintain_flow(
     recipe: Annotated[str | None, titled("Recipe")] = None,
     apply: Annotated[bool, titled("Apply")] = False,  # noqa: FBT002 - a field of the form
     days: Annotated[int, titled("Days that Prefect remembers", ge=1)] = 30,
-) -> None:
+) -> str:
     """Keep lakes and Prefect's own database small, and send the events that are pending.
 
     Versions beyond `output.keep_last` are retired, what nobody committed is collected, checkpoints
@@ -200,6 +222,7 @@ def maintain_flow(
         lines.append(f"Prefect: runs that ended more than {days} days ago would be deleted")
     head = "# Done" if apply else "# Would be done: run it with *Apply*"
     create_markdown_artifact("\n".join([head, "", *(f"- {text}" for text in lines)]), key=ARTIFACT)
+    return f"{'done' if apply else 'would be done'}: {'; '.join(lines)[:LONGEST_SENTENCE]}"
 
 
 def _lakes(recipes: Iterable[Recipe]) -> list[Job]:
@@ -240,7 +263,7 @@ PROBLEMS_SHOWN = 100
 
 @flow(name="train", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
-def train_flow(recipe: RecipeName) -> None:
+def train_flow(recipe: RecipeName) -> str:
     """Train the generator of a recipe; it becomes a candidate in the lake.
 
     Nothing is decided and nothing published: `evaluate` judges it, the next night decides.
@@ -251,14 +274,15 @@ def train_flow(recipe: RecipeName) -> None:
     job = open_named(recipe)
     candidate = train_alone(tracked_stages(job))
     head = f"# Candidate `{job.name}/{candidate.version}`"
-    trained = "trained" if candidate.trained else "was there already"
+    trained = "was trained" if candidate.trained else "was there already"
     text = f"{head}\n\nIt {trained}; run *evaluate* to judge it."
     create_markdown_artifact(text, key=f"{job.name}-candidate")
+    return f"candidate {job.name}/{candidate.version} {trained}; run evaluate to judge it"
 
 
 @flow(name="evaluate", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
-def evaluate_flow(recipe: RecipeName) -> None:
+def evaluate_flow(recipe: RecipeName) -> str:
     """Judge the trained candidate of a recipe on the holdout; decides and publishes nothing.
 
     The run shows as failed when the verdict is block, with the reasons.
@@ -272,25 +296,27 @@ def evaluate_flow(recipe: RecipeName) -> None:
         reasons = "; ".join(reason.text for reason in judged.judgement.reasons)
         msg = f"the verdict on {job.name}/{judged.version} is block: {reasons}"
         raise BlockedError(msg)
+    verdict = judged.judgement.verdict.upper()
+    return f"verdict {verdict} on {job.name}/{judged.version}; nothing is decided or published"
 
 
 @flow(name="synthesize", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
-def synthesize_flow(recipe: RecipeName) -> None:
+def synthesize_flow(recipe: RecipeName) -> str:
     """Publish a data set version from the champion of a recipe; trains nothing.
 
     Args:
         recipe: Name of a deployed recipe, such as `digits`.
     """
     job = open_named(recipe)
-    show.show_outcome(job.name, synthesize_alone(job, tracked_stages(job)))
+    return show_end(job, synthesize_alone(job, tracked_stages(job)))
 
 
 @flow(name="verify", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
 def verify_flow(
     recipe: RecipeName, version: Annotated[str | None, titled("Version")] = None
-) -> None:
+) -> str:
     """Read every file of a published version and name each one that is not as committed.
 
     The run shows as failed when there is one.
@@ -303,8 +329,9 @@ def verify_flow(
     problems = verify(job.lake, job.name, version)
     of = f"version {version}" if version else "the latest version"
     if not problems:
-        job.reporter.say(f"{of} of {job.name} is as it was committed")
-        return
+        said = f"{of} of {job.name} is as it was committed"
+        job.reporter.say(said)
+        return said
     rows = [f"- {code(each.key)}: {plain(each.what)}" for each in problems[:PROBLEMS_SHOWN]]
     text = "\n".join([f"# {len(problems)} problems in {of} of {job.name}", "", *rows, ""])
     create_markdown_artifact(text, key=f"{job.name}-problems")
@@ -315,7 +342,7 @@ def verify_flow(
 
 @flow(name="promote", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
-def promote_flow(recipe: RecipeName, version: Generator, by: Person, reason: Reason) -> None:
+def promote_flow(recipe: RecipeName, version: Generator, by: Person, reason: Reason) -> str:
     """Make a generator of a recipe champion by a person's decision; trains and publishes nothing.
 
     Where the gate refused the generator this overrides it, and every listing says so.
@@ -327,7 +354,7 @@ def promote_flow(recipe: RecipeName, version: Generator, by: Person, reason: Rea
         reason: Why, in writing; it goes into the log of promotions.
     """
     job = open_named(recipe)
-    _show_champion(job, promote_by_hand(job.lake, job.name, version, by=by, reason=reason))
+    return _show_champion(job, promote_by_hand(job.lake, job.name, version, by=by, reason=reason))
 
 
 @flow(name="rollback", flow_run_name=run_name, persist_result=False)
@@ -337,7 +364,7 @@ def rollback_flow(
     by: Person,
     reason: Reason,
     version: Annotated[str | None, titled("Generator version")] = None,
-) -> None:
+) -> str:
     """Make a former champion of a recipe champion again; trains and publishes nothing.
 
     Args:
@@ -347,16 +374,17 @@ def rollback_flow(
         version: A former champion; null takes the one before today's.
     """
     job = open_named(recipe)
-    _show_champion(job, roll_back(job.lake, job.name, version, by=by, reason=reason))
+    return _show_champion(job, roll_back(job.lake, job.name, version, by=by, reason=reason))
 
 
-def _show_champion(job: Job, record: Promotion) -> None:
-    """Show who is champion now, and send the event."""
+def _show_champion(job: Job, record: Promotion) -> str:
+    """Show who is champion now, send the event, and return it as a sentence."""
     announce(job)
     who = f"# Champion `{job.name}/{record.version}`"
     what = f"Record {record.number}: {record.kind} by {record.by}, {record.reason}"
     create_markdown_artifact(f"{who}\n\n{plain(what)}\n", key=f"{job.name}-champion")
     job.reporter.say(f"Champion {job.name}/{record.version}; {what}")
+    return f"champion {job.name}/{record.version}: {record.kind} by {record.by}, {record.reason}"
 
 
 ON_DEMAND: tuple[Flow[Any, Any], ...] = (

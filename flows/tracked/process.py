@@ -28,7 +28,7 @@ from prefect.events.worker import EventsWorker
 from prefect.exceptions import Abort, PrefectHTTPStatusError, TerminationSignal
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import get_current_settings
-from prefect.states import Cancelled, Crashed, Failed
+from prefect.states import Cancelled, Completed, Crashed, Failed
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
@@ -95,8 +95,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
-    """Make a flow's function end in a state whose message is the sentence of its error.
+def in_a_sentence(work: Callable[P, str]) -> Callable[P, State[Any]]:
+    """Make a flow's function end in a state whose message is its sentence, or that of its error.
 
     A stop that was asked for is Cancelled, another expected error Failed; where Prefect's own
     server is away the run is Crashed, so that it starts again. A run whose worker stops is handed
@@ -105,11 +105,11 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
     """
 
     @wraps(work)
-    def run(*args: P.args, **kwargs: P.kwargs) -> State[Any] | None:
+    def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
         attempt = None
         try:
             with beating() if SESSION.get() is None else nullcontext() as attempt:
-                work(*args, **kwargs)
+                said = work(*args, **kwargs)
         except TerminationSignal:
             if ends_quietly(attempt):
                 raise Abort(STOPPED) from None
@@ -119,9 +119,8 @@ def in_a_sentence(work: Callable[P, None]) -> Callable[P, State[Any] | None]:
         except TransportError as error:
             if SESSION.get() is not None:
                 raise
-            said = one_line(error)
-            return Crashed(message=f"Prefect's server could not be reached: {said}")
-        return None
+            return Crashed(message=f"Prefect's server could not be reached: {one_line(error)}")
+        return Completed(message=said)
 
     return run
 

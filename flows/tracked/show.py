@@ -30,7 +30,7 @@ from prefect.exceptions import PrefectException
 from prefect.utilities.context import get_task_and_flow_run_ids
 
 from flows.errors import UnsentError
-from flows.job import Assessed, Job, Outcome, report_page
+from flows.job import Assessed, Job, Judged, Outcome, in_lake, report_page
 from flows.progress import LineMeter, Meter, Reporter
 from flows.report.markdown import (
     curves_markdown,
@@ -40,7 +40,10 @@ from flows.report.markdown import (
     verdict_line,
     verdict_markdown,
 )
+from flows.report_links import report_link
+from flows.tracked import messages
 from storage.lake.announce import Announcement
+from storage.lake.layout import generator_report_key
 from storage.masking import masked
 
 
@@ -210,16 +213,35 @@ def show_verdict(job: Job, assessed: Assessed) -> None:
     """
     judged = assessed.challenger
     report, page = judged.report, report_page(job, judged)
-    text = verdict_markdown(assessed, page)
+    text = verdict_markdown(assessed, page, judged_link(job, judged))
     _show(f"{job.name}-verdict", text, verdict_line(report))
     _show(f"{job.name}-curves", curves_markdown(report), "Training curves")
     if job.recipe.report.artifacts == "full":
         _show(f"{job.name}-samples", samples_markdown(report), "Synthetic samples")
 
 
-def show_outcome(name: str, outcome: Outcome) -> None:
-    """Show what was published, how to read it and what it cost, or why nothing was."""
-    _show(f"{name}-outcome", outcome_markdown(outcome), outcome_line(outcome))
+def show_end(job: Job, outcome: Outcome) -> str:
+    """Show what was published, how to read it and what it cost, or why nothing was.
+
+    Returns:
+        The same as the message of the run's state; tags and name of the run say the shortest of it.
+    """
+    link = outcome_link(job, outcome)
+    _show(f"{job.name}-outcome", outcome_markdown(outcome, link), outcome_line(outcome))
+    messages.mark_run(messages.outcome_tags(outcome), messages.outcome_name(outcome))
+    return messages.outcome_message(job, outcome, link)
+
+
+def outcome_link(job: Job, outcome: Outcome) -> str | None:
+    """Return an address that opens the report that the outcome names; None where there is none."""
+    key = outcome.report_page.removeprefix(in_lake(job, ""))
+    return report_link(job.lake, job.lake_uri, key)
+
+
+def judged_link(job: Job, judged: Judged) -> str | None:
+    """Return an address that opens a generator's report; None where there is none."""
+    key = generator_report_key(job.name, judged.version, judged.report_digest, "report.html")
+    return report_link(job.lake, job.lake_uri, key)
 
 
 def _show(key: str, text: str | None, line: str) -> None:

@@ -144,12 +144,13 @@ def decide(
         PromotionConflictError: the log has moved on since it was read (read it again and gate
             again), or a generator that was once champion is to be promoted again without a person.
         ObjectNotFoundError: that generator has no complete snapshot.
-        IntegrityError: its snapshot is not the one that was judged.
+        IntegrityError: its snapshot is not the one that was judged, or decided on before.
     """
     recorded = _recorded(read, draft)
     if recorded:
         return recorded
     _check_allowed(name, draft, read)
+    _check_identity(name, draft, read)
     _check_snapshot(lake, name, draft)
     previous = read.champion.number if read.champion else 0
     stamp = created.astimezone(UTC).isoformat(timespec="seconds")
@@ -238,6 +239,17 @@ def _check_allowed(name: str, draft: PromotionDraft, read: Standing) -> None:
             "to; promote it instead"
         )
         raise PromotionConflictError(msg)
+
+
+def _check_identity(name: str, draft: PromotionDraft, read: Standing) -> None:
+    """Refuse to decide on a version with other files than those that were decided on before."""
+    for digest in read.digests_of(draft.version) - {draft.snapshot_digest}:
+        msg = (
+            f"generator {name}/{draft.version} was decided on with the snapshot digest "
+            f"{digest[:12]}, and its files have {draft.snapshot_digest[:12]} now; run its recipe, "
+            "which trains it again"
+        )
+        raise IntegrityError(msg)
 
 
 def _check_snapshot(lake: ObjectStore, name: str, draft: PromotionDraft) -> None:

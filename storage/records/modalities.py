@@ -69,6 +69,8 @@ class Modality:
     """Module with `foresee`, `build_reference`, `evaluate`, `build_assess` and `figures`."""
     judged_class: JudgedClass = ANY_CLASS
     """How many records of a class the judge needs."""
+    own_keys: tuple[str, ...] = ()
+    """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
     """Function that draws records as a PNG; None where the report's figures show them."""
 
@@ -87,6 +89,15 @@ MODALITIES: dict[str, Modality] = {
         presets="gan.images.presets",
         judge="gan.images.judge",
         judged_class=JudgedClass(holdout=20, validation=20, alone=True),
+        own_keys=(
+            "source.label_from",
+            "source.labels",
+            "source.image",
+            "source.frames",
+            "source.bits",
+            "source.resize",
+            "generator.augment",
+        ),
         preview="gan.images.judge:preview",
     ),
     "tables": Modality(
@@ -102,6 +113,15 @@ MODALITIES: dict[str, Modality] = {
         presets="gan.tables.presets",
         judge="gan.tables.judge",
         judged_class=JudgedClass(holdout=10),
+        own_keys=(
+            "source.csv",
+            "source.sheet",
+            "source.columns",
+            "source.constraints",
+            "source.sums",
+            "synthesis.given",
+            "output.csv",
+        ),
     ),
 }
 """Name → row, in the order in which a source is recognised: what takes any Parquet file is last."""

@@ -98,7 +98,8 @@ class SourceConfig(BaseModel):
     """Image folders: a file beside the images that says the classes, as its path below the source
     (or a glob of several, such as `*/metadata.csv`): JSON (`{"labels": [[path, class], …]}`,
     `{path: class}`, a list of entries), JSON lines, CSV or TSV. `label` then names one of its
-    columns, and so may `split.column` and `split.group_by`."""
+    columns, and so may `split.column` and `split.group_by`. `**/*.cls` or `**/*.json`: files of
+    the images' names, one for each, as WebDataset has them."""
     image: str | None = Field(default=None, title="Image column")
     """Parquet of images: the column that is read; null = `image`, or the most likely one."""
     frames: Literal["first", "all"] = Field(default="first", title="Frames")

@@ -1,5 +1,6 @@
 """The files of a source: kinds, the choice of a listing, digests, and reading those in Parquet."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from storage.digests import digest_json, sha256_hex
 from storage.errors import SourceError
+from storage.stores.archive import ARCHIVE_SUFFIXES
 from storage.stores.interface import ObjectInfo, ObjectStore
 
 REMOTE_THREADS: Final = 32
@@ -42,6 +44,10 @@ class FileKind:
     unread: frozenset[str] = frozenset()
     """Suffixes of files that are of this kind and that nothing here decodes: they count as records
     that cannot be read."""
+    pattern: re.Pattern[str] | None = None
+    """Of the names, in small letters, that have no suffix of their own."""
+    alone: bool = False
+    """Chosen only where no other kind is there: beside other files they often serve another end."""
 
 
 HEIF_SUFFIXES: Final = frozenset({".heic", ".heif", ".hif"})
@@ -91,42 +97,18 @@ ARROW_FILES: Final = FileKind(
 )
 ORC_FILES: Final = FileKind(name="ORC", suffixes=frozenset({".orc"}))
 EXCEL_FILES: Final = FileKind(name="Excel", suffixes=frozenset({".xlsx", ".xlsm"}))
+ARRAY_FILES: Final = FileKind(
+    name="array",
+    suffixes=frozenset({".npz", ".npy"}),
+    pattern=re.compile(r".*[-.]idx\d-ubyte(\.gz)?"),
+    alone=True,
+)
+ARCHIVE_FILES: Final = FileKind(name="archive", suffixes=ARCHIVE_SUFFIXES, alone=True)
+"""What is in them is chosen as the files of a folder are."""
 FILE_KINDS: Final = (
     *(IMAGE_FILES, PARQUET_FILES, CSV_FILES),
-    *(JSON_FILES, ARROW_FILES, ORC_FILES, EXCEL_FILES),
+    *(JSON_FILES, ARROW_FILES, ORC_FILES, EXCEL_FILES, ARRAY_FILES),
 )
-
-_READ: Final = {
-    "read_spss('{0}')": (".sav", ".zsav", ".por"),
-    "read_stata('{0}')": (".dta",),
-    "read_sas('{0}')": (".sas7bdat", ".xpt"),
-    "read_excel('{0}')": (".xls", ".xlsb", ".ods"),
-    "read_hdf('{0}')": (".h5", ".hdf", ".hdf5"),
-    "read_xml('{0}')": (".xml",),
-}
-CONVERSIONS: Final[Mapping[str, str]] = {
-    **{
-        suffix: f"python -c \"import pandas; pandas.{call}.to_parquet('{{0}}.parquet')\""
-        for call, suffixes in _READ.items()
-        for suffix in suffixes
-    },
-    **dict.fromkeys(
-        (".pkl", ".pickle", ".pickle.gz", ".pkl.gz"),
-        "a pickle can run code when it is opened; where you trust it: "
-        "python -c \"import pandas; pandas.read_pickle('{0}').to_parquet('{0}.parquet')\"",
-    ),
-    ".joblib": "a joblib file can run code when it is opened; where you trust it: "
-    "python -c \"import joblib; joblib.load('{0}').to_parquet('{0}.parquet')\"",
-    ".avro": 'python -c "import fastavro, pandas; '
-    "pandas.DataFrame(fastavro.reader(open('{0}', 'rb'))).to_parquet('{0}.parquet')\"",
-    ".rds": "Rscript -e \"arrow::write_parquet(readRDS('{0}'), '{0}.parquet')\"",
-    **dict.fromkeys(
-        (".sqlite", ".sqlite3", ".db"),
-        "python -c \"import pandas, sqlite3; pandas.read_sql('select * from TABLE', "
-        "sqlite3.connect('{0}')).to_parquet('{0}.parquet')\"",
-    ),
-}
-"""Suffix of a file that is not read → the line that makes a Parquet file of it, {0}.parquet."""
 
 
 @dataclass(frozen=True, kw_only=True)

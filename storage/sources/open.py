@@ -1,26 +1,15 @@
-"""From an URI to a source: its files are listed and chosen, and a builder recognises what they are.
+"""From an URI to a source: its files are listed and chosen, and a builder recognises them."""
 
-Globs apply to '/'-separated relative paths: `*` and `?` stay within one folder, `**` crosses
-folders, `[ab]` and `[!ab]` match one character.
-"""
-
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from storage.errors import SourceError
 from storage.records.modalities import MODALITIES
-from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
-from storage.sources.files import CONVERSIONS, FILE_KINDS, PACKED, FileKind, SourceFiles
-from storage.sources.synthetic import check_files, is_sidecar
-from storage.stores.interface import ObjectInfo, ObjectStore
-from storage.stores.local import leaving_links
-from storage.stores.open import open_store
+from storage.sources.files import FileKind
+from storage.sources.listing import find_files
+from storage.sources.synthetic import check_files
 from storage.stores.settings import StorageProfile, load_profile
 
 EXAMPLE: Final = "example:"
@@ -28,15 +17,6 @@ EXAMPLE: Final = "example:"
 
 READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits"})
 """Settings that only some sources know."""
-
-_WILDCARD: Final = re.compile(r"[*?\[]")
-_COMMON_SUFFIX: Final = re.compile(r"(\.[a-z0-9]{1,5}){1,2}")
-_OF_SYSTEMS: Final = frozenset(
-    {"__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "recycler", "lost+found"}
-    | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
-    | {"__pycache__", "@tmp", "#snapshot", "@sharebin"}
-)
-"""Files and folders of macOS, Windows and network disks: thumbnails, metadata, waste."""
 
 
 def open_source(config: SourceConfig, profile: StorageProfile | None = None) -> Source:
@@ -86,10 +66,6 @@ def _open_example(uri: str) -> Source:
 
 
 def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
-    convert = CONVERSIONS.get(_suffix(config.uri))
-    local = _local_path(config.uri)
-    if convert is not None and not (local is not None and local.is_dir()):
-        raise SourceError(_convert(config.uri, config.uri, convert))
     profile = profile or load_profile(config.storage)
     builders = {name: load_builder(name) for name in MODALITIES}
     candidates = {name: one for name, one in builders.items() if config.modality in ("auto", name)}
@@ -115,259 +91,3 @@ def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
 def _kinds(builders: Iterable[Builder]) -> tuple[FileKind, ...]:
     """Return what these builders read from, each kind once."""
     return tuple(dict.fromkeys(kind for builder in builders for kind in builder.files))
-
-
-def find_files(
-    config: SourceConfig,
-    profile: StorageProfile | None,
-    *,
-    known: Sequence[FileKind] = FILE_KINDS,
-    wanted: Sequence[FileKind] = FILE_KINDS,
-) -> SourceFiles:
-    """List a source and choose its files.
-
-    Args:
-        config: the recipe's `source`.
-        profile: credentials.
-        known: the kinds by which an URI is seen to be a file.
-        wanted: the kinds to choose; files of others are ignored.
-
-    Raises:
-        SourceError: nothing is there, nothing is readable, or two kinds are mixed.
-        LakeError: the store fails.
-    """
-    store, listed, glob = _list(config.uri, profile, known)
-    matched = compile_glob(glob).fullmatch if glob else bool
-    included = any_of(config.include) if config.include else bool
-    excluded = any_of(config.exclude)
-    describes = any_of((config.labels,) if config.labels else ())
-    by_kind: dict[FileKind, list[ObjectInfo]] = {}
-    beside: list[ObjectInfo] = []
-    for info in sorted(listed, key=lambda info: info.key):
-        if is_hidden(info.key) or excluded(info.key):
-            continue
-        kind = None if describes(info.key) else _kind(info.key, config, wanted)
-        if kind is not None and matched(info.key) and included(info.key):
-            by_kind.setdefault(kind, []).append(info)
-        else:
-            beside.append(info)
-    if not by_kind:
-        raise SourceError(_nothing(config, listed, wanted))
-    described = {name for kind in by_kind for name in kind.companions}
-    kinds = sorted(
-        (kind for kind in by_kind if kind.name not in described), key=lambda one: one.name.lower()
-    )
-    if len(kinds) > 1:
-        (one, first), (other, second) = ((each.name, by_kind[each][0].key) for each in kinds[:2])
-        msg = (
-            f"The source {config.uri!r} holds both {one} files ({first!r}) and {other} files "
-            f"({second!r}); choose one kind with source.include, such as ['*.parquet']."
-        )
-        raise SourceError(msg, proposals=(_most_common(by_kind),))
-    kind, files = kinds[0], by_kind[kinds[0]]
-    beside += [info for other, infos in by_kind.items() if other is not kind for info in infos]
-    reads_labels = config.labels is not None and kind.takes_labels
-    described_by = _label_files(config, store, beside) if reads_labels else ()
-    chosen = {info.key for info in (*files, *described_by)}
-    left = [info.key for info in listed if info.key not in chosen]
-    left_out = Counter(_left_out_as(key, _kind(key, config, (kind,))) for key in left)
-    return SourceFiles(
-        uri=config.uri,
-        store=store,
-        files=tuple(files),
-        kind=kind,
-        left_out=dict(left_out.most_common()),
-        beside=tuple(sorted(beside, key=lambda info: info.key)),
-        described_by=described_by,
-        sidecars=tuple(info for info in listed if is_sidecar(info.key)),
-        notes=outside_links(store, files),
-    )
-
-
-def _label_files(
-    config: SourceConfig, store: ObjectStore, beside: Sequence[ObjectInfo]
-) -> tuple[ObjectInfo, ...]:
-    """Return the files of `source.labels`, a path below the source or a glob of such paths."""
-    wanted = compile_glob((config.labels or "").removeprefix("./"))
-    found = [info for info in beside if wanted.fullmatch(info.key)]
-    if not found and not _WILDCARD.search(config.labels or ""):
-        info = store.stat(config.labels or "")
-        found = [] if info is None else [info]
-    if not found:
-        there = ", ".join(repr(one.key) for one in beside[:3]) or "no other file"
-        msg = (
-            f"There is no label file {config.labels!r} in the source {config.uri!r}, which holds "
-            f"{there} beside the records; correct source.labels, a path below the source."
-        )
-        raise SourceError(msg)
-    return tuple(found)
-
-
-def _most_common(by_kind: Mapping[FileKind, Sequence[ObjectInfo]]) -> Proposal:
-    """Return the globs that choose the kind with the most files."""
-    kind, files = max(by_kind.items(), key=lambda item: len(item[1]))
-    globs = sorted({f"*{Path(info.key).suffix}" for info in files})
-    why = f"{len(files):,} {kind.name} files, among files of other kinds"
-    return Proposal(setting="source.include", value=globs, why=why)
-
-
-def _left_out_as(key: str, kind: FileKind | None) -> str:
-    """Return under what a file that is not read is counted: its suffix, if it is a common one."""
-    if is_hidden(key):
-        return "hidden or of a system"
-    suffix = _suffix(key)
-    shown = suffix if _COMMON_SUFFIX.fullmatch(suffix) else "other"
-    return shown if kind is None else f"{shown} outside the globs"
-
-
-def outside_links(store: ObjectStore, files: Sequence[ObjectInfo]) -> tuple[str, ...]:
-    """Return a note on the files that links bring in from outside of a folder of this machine."""
-    if "://" in store.uri:
-        return ()
-    found = leaving_links(Path(store.uri), [info.key for info in files])
-    if not found:
-        return ()
-    key, target = found[0]
-    many = f"{len(found):,} files are" if len(found) > 1 else "1 file is"
-    return (
-        f"{many} reached through links that lead out of {store.uri!r}, the first of them "
-        f"{key!r}, which is {target!r}",
-    )
-
-
-def _list(
-    uri: str, profile: StorageProfile | None, known: Sequence[FileKind]
-) -> tuple[ObjectStore, list[ObjectInfo], str | None]:
-    """Return the store of the folder, what lies below, and the glob of the URI if it has one."""
-    local = _local_path(uri)
-    if _WILDCARD.search(uri) and not (local is not None and local.exists()):
-        folder, glob = split_glob(uri)
-        if folder.endswith(":/"):
-            msg = f"The source {uri!r} has a wildcard in the bucket; name one bucket."
-            raise SourceError(msg)
-        store = open_store(folder, profile, read_only=True)
-        return store, list(store.list(literal_prefix(glob))), glob
-    named = (kind.suffixes | kind.named_suffixes | kind.unread for kind in known)
-    suffixes = frozenset().union(*named)
-    if _suffix(uri) in suffixes and not (local and local.is_dir()):
-        folder, _, name = uri.rstrip("/").rpartition("/")
-        store = open_store(folder or ("/" if uri.startswith("/") else "."), profile, read_only=True)
-        info = store.stat(name)
-        if info is not None:
-            return store, [info], None
-    if local is not None and not local.is_dir():
-        state = "is a file of no known kind" if local.exists() else "does not exist"
-        msg = (
-            f"The source {uri!r} {state}; point source.uri at a folder of images, a Parquet or CSV "
-            "file (also JSON Lines, Arrow, ORC, Excel), a glob, s3://bucket/prefix or "
-            "example:digits."
-        )
-        raise SourceError(msg)
-    store = open_store(uri, profile, read_only=True)
-    return store, list(store.list()), None
-
-
-def _local_path(uri: str) -> Path | None:
-    if uri.startswith("file://"):
-        return Path(unquote(urlsplit(uri).path))
-    return None if "://" in uri else Path(uri).expanduser()
-
-
-def _kind(key: str, config: SourceConfig, wanted: Sequence[FileKind]) -> FileKind | None:
-    """Return what a file is by its name; None for none that is wanted."""
-    suffix = _suffix(key)
-    texts = (config.uri, *config.include)
-    for kind in wanted:
-        if suffix in kind.suffixes | kind.unread:
-            return kind
-        if suffix in kind.named_suffixes and any(_suffix(x) in kind.named_suffixes for x in texts):
-            return kind
-    return None
-
-
-def _suffix(path: str) -> str:
-    """Return the last suffix in small letters, two where the last says how it is packed."""
-    suffixes = Path(path.lower()).suffixes
-    packed = bool(suffixes) and suffixes[-1] in PACKED
-    return "".join(suffixes[-2:] if packed else suffixes[-1:])
-
-
-def _nothing(config: SourceConfig, listed: Sequence[ObjectInfo], wanted: Sequence[FileKind]) -> str:
-    if not listed:
-        return (
-            f"The source {config.uri!r} is missing or empty; "
-            "check source.uri, and that these credentials may list it."
-        )
-    chosen = " that source.include and source.exclude leave" if config.include else ""
-    chosen = chosen or (" that source.exclude leaves" if config.exclude else "")
-    foreign = next((info.key for info in listed if _suffix(info.key) in CONVERSIONS), None)
-    if foreign is not None:
-        return _convert(config.uri, foreign, CONVERSIONS[_suffix(foreign)])
-    *first, last = (kind.name for kind in wanted)
-    names = f"{', '.join(first)} or {last}" if first else last
-    remedy = "the globs" if config.modality == "auto" else "the globs, or source.modality"
-    return (
-        f"The source {config.uri!r} holds no {names} file{chosen}, only other files "
-        f"({len(listed)}, one of them {listed[0].key!r}); correct source.uri or {remedy}."
-    )
-
-
-def _convert(uri: str, file: str, line: str) -> str:
-    """Return the sentence on a file that is not read, with the line that converts it."""
-    return (
-        f"The source {uri!r} is a file of a kind that is not read ({_suffix(file)}); convert it "
-        f"once and name the result in source.uri: {line.format(file)}"
-    )
-
-
-def split_glob(uri: str) -> tuple[str, str]:
-    """Cut an URI with wildcards into the folder above the first one and the glob below it."""
-    cut = literal_prefix(uri).rfind("/")
-    if cut < 0:
-        return ".", uri
-    return uri[:cut] or "/", uri[cut + 1 :]
-
-
-def literal_prefix(glob: str) -> str:
-    """Return what every match of `glob` starts with."""
-    return _WILDCARD.split(glob, maxsplit=1)[0]
-
-
-def compile_glob(glob: str) -> re.Pattern[str]:
-    """Translate a glob to a regular expression for `fullmatch` on a relative path."""
-    tokens = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\]|[^*?\[]+|\[")
-    return re.compile("".join(_translate(token) for token in tokens.findall(glob)), re.DOTALL)
-
-
-def any_of(globs: Sequence[str]) -> Callable[[str], bool]:
-    """Return a test whether a relative path matches one of `globs`.
-
-    A glob without a slash applies to the file name alone; `folder/` means everything below it.
-    """
-    by_name = [compile_glob(glob) for glob in globs if "/" not in glob]
-    by_path = [
-        compile_glob(glob.removeprefix("./").lstrip("/") + ("**" if glob.endswith("/") else ""))
-        for glob in globs
-        if "/" in glob
-    ]
-
-    def matches(path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return any(p.fullmatch(name) for p in by_name) or any(p.fullmatch(path) for p in by_path)
-
-    return matches
-
-
-def is_hidden(path: str) -> bool:
-    """Say whether a file or a folder of the path is hidden (`.name`) or a system's own."""
-    return any(part.startswith(".") or part.lower() in _OF_SYSTEMS for part in path.split("/"))
-
-
-def _translate(token: str) -> str:
-    fixed = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if token in fixed:
-        return fixed[token]
-    if token.startswith("[") and len(token) > 2:
-        body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
-        return f"[^/{body[1:]}]" if body.startswith("!") else f"[{body}]"
-    return re.escape(token)

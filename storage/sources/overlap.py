@@ -7,7 +7,8 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import SettingsError
-from storage.sources.open import EXAMPLE, compile_glob, is_hidden, split_glob
+from storage.sources.globs import compile_glob, is_hidden, split_glob
+from storage.sources.open import EXAMPLE
 from storage.stores.settings import StorageProfile, load_profile
 
 Overlap = Literal["is", "lies below", "holds"]

@@ -46,6 +46,10 @@ class CountingStore(ObjectStore):
         self.inner.replace(key, data)
         self._wrote(len(data))
 
+    def link(self, key: str, seconds: int) -> str | None:
+        """Return an address of the object."""
+        return self.inner.link(key, seconds)
+
     def stat(self, key: str) -> ObjectInfo | None:
         """Return size and tag of the object, or None."""
         return self.inner.stat(key)

@@ -91,6 +91,14 @@ class ObjectStore(ABC):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, sorted by key, never from a cache."""
 
+    def link(self, key: str, seconds: int) -> str | None:  # noqa: ARG002 - of stores that can
+        """Return an address that opens the object as a page in a browser, for so many seconds.
+
+        Returns:
+            None where the store has no such addresses.
+        """
+        return None
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Delete the object; nothing happens when there is none."""

@@ -107,6 +107,10 @@ class RetryingStore(ObjectStore):
         """Put the object whatever was there."""
         self._retry("replace", key, lambda: self.inner.replace(key, data))
 
+    def link(self, key: str, seconds: int) -> str | None:
+        """Return an address of the object; it is computed here, not asked for."""
+        return self.inner.link(key, seconds)
+
     def stat(self, key: str) -> ObjectInfo | None:
         """Return size and tag of the object, or None."""
         return self._retry("stat", key, lambda: self.inner.stat(key))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 import aiohttp
 import s3fs
@@ -125,6 +126,23 @@ class S3Store(ObjectStore):
             self._check_bucket()
             return None
         return _info(key, head, size="ContentLength")
+
+    def link(self, key: str, seconds: int) -> str | None:
+        """Return the object's public address where the profile has one, else a presigned one."""
+        full = self._full(key)
+        if self._profile.public_url is not None:
+            base = self._profile.public_url.replace("{bucket}", self._bucket).rstrip("/")
+            return f"{base}/{quote(full)}"
+        if not seconds:
+            return None
+        with self._translated("sign a link to", key):
+            return str(
+                self._fs().url(
+                    f"{self._bucket}/{full}",
+                    expires=seconds,
+                    ResponseContentType="text/html; charset=utf-8",
+                )
+            )
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, sorted by key, page by page."""
@@ -242,6 +260,7 @@ def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
             "max_pool_connections": _CONNECTIONS,
             "retries": {"mode": "standard", "total_max_attempts": 1},
             "s3": {"addressing_style": profile.addressing_style},
+            "signature_version": "s3v4",  # of presigned links too
             # Content-MD5 is sent instead: servers that are not AWS know no other checksum.
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",

@@ -46,6 +46,9 @@ class StorageProfile(BaseModel):
     """PEM file of the authorities that signed the server's certificate."""
     kms_key_id: str | None = None
     """KMS key that encrypts every object put; empty means the bucket's own rule."""
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+.*$")
+    """Address under which a browser finds the bucket's objects, such as that of a gateway with its
+    own login; `{bucket}` in it is filled in. Empty: links to reports are presigned."""
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """Whether the bucket is in the path or in the host name of an address."""
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
@@ -104,6 +107,10 @@ class Settings(BaseSettings):
     """How often a run sends a heartbeat, in seconds; three missed in a row make it crashed."""
     reschedules: int = Field(default=2, ge=0, le=20)
     """How often a crashed run is started again by itself; after one more crash it is Failed."""
+    reports_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+.*$")
+    """Where the reports of local lakes open in a browser; `ganmill up` serves them and sets it."""
+    report_link_s: int = Field(default=604_800, ge=0, le=604_800)
+    """How long a presigned link to a report on S3 opens, in seconds; 0 makes none."""
 
 
 def load_settings() -> Settings:

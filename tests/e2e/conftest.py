@@ -224,14 +224,14 @@ class Up:
         return str(self.client.base_url).rstrip("/").removesuffix("/api")
 
     def deploy(self, recipe: dict[str, Any]) -> dict[str, Any]:
-        """Register one more recipe, and return its nightly deployment."""
+        """Register one more recipe, and return its deployment with the short form."""
         path = self.place.folder / f"{recipe['name']}.yaml"
         path.write_text(yaml.safe_dump(recipe))
         done = self.place.run("deploy", "--recipes", path.name)
         assert done.code == 0, done.out + done.err
         return self.deployment(recipe["name"])
 
-    def deployment(self, name: str, flow: str = "nightly") -> dict[str, Any]:
+    def deployment(self, name: str, flow: str = "run") -> dict[str, Any]:
         answer = self.client.get(f"/deployments/name/{flow}/{name}").raise_for_status()
         return dict(answer.json())
 

@@ -84,21 +84,49 @@ def submit(page, up, deployment):
 
 
 def test_an_untouched_form_stores_what_the_recipe_says(up, page, small_recipe, pictures):
-    deployment = up.deploy(small_recipe | {"name": "untouched"})
-    open_form(page, up, deployment)
-    page.screenshot(path=pictures / "form.png")
-    run = submit(page, up, deployment)
-    stored = up.flow_run(run)["parameters"]
-    up.client.delete(f"/flow_runs/{run}").raise_for_status()
-    assert stored == deployment["parameters"]
+    up.deploy(small_recipe | {"name": "untouched"})
+    for name in ("untouched", "untouched (all settings)"):
+        deployment = up.deployment(name)
+        open_form(page, up, deployment)
+        page.screenshot(path=pictures / f"{'form' if '(' in name else 'short-form'}.png")
+        run = submit(page, up, deployment)
+        stored = up.flow_run(run)["parameters"]
+        up.client.delete(f"/flow_runs/{run}").raise_for_status()
+        assert stored == deployment["parameters"]
     written = yaml.safe_load((up.place.folder / "untouched.yaml").read_text())
     written["output"] = {"lake": str(up.place.lake)}
     written["source"]["uri"] = str(up.place.folder / "stripes.parquet")
     assert Recipe.model_validate(stored["recipe"]) == Recipe.model_validate(written)
 
 
+def test_quick_run_asks_for_nothing_and_what_was_typed_stays(up, page, small_recipe):
+    short = up.deploy(small_recipe | {"name": "quick"})
+    for name in ("quick", "quick (all settings)"):
+        deployment = up.deployment(name)
+        page.goto(f"{up.ui}/deployments/deployment/{deployment['id']}")
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_text("Quick run").click()
+        page.get_by_text("scheduled to start").first.wait_for()
+        wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}, "sort": "ID_DESC"}
+        (run,) = up.client.post("/flow_runs/filter", json=wanted).json()
+        up.client.delete(f"/flow_runs/{run['id']}").raise_for_status()
+        assert run["parameters"] == deployment["parameters"]
+    open_form(page, up, short)
+    field(page, "Name of generator and data set").locator("input, textarea").fill("quick-trial")
+    run = submit(page, up, short)
+    assert up.flow_run(run)["parameters"] == short["parameters"] | {"name": "quick-trial"}
+    up.client.delete(f"/flow_runs/{run}").raise_for_status()
+    done = up.deployment("stripes")
+    open_form(page, up, done)
+    page.locator(".flow-run-name-input input").fill("monday check")
+    last = up.ended(submit(page, up, done))
+    assert last["name"] == "monday check"
+    assert last["state"]["message"].startswith("nothing new, published before: stripes 20")
+
+
 def test_two_fields_changed_and_followed_to_the_end(up, page, small_recipe, pictures):
-    deployment = up.deploy(small_recipe | {"name": "clicked"})
+    up.deploy(small_recipe | {"name": "clicked"})
+    deployment = up.deployment("clicked (all settings)")
     open_form(page, up, deployment)
     field(page, "Samples").locator("input").fill("700")
     field(page, "Synthesis", "Seed").locator("input").fill("3")

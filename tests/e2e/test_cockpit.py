@@ -1,7 +1,9 @@
 """`ganmill up`: Prefect's UI, a worker and the deployments, on a port of this machine."""
 
+import re
 import stat
 
+import httpx
 import pytest
 import yaml
 
@@ -50,9 +52,23 @@ def test_it_brings_a_gpu_limit_and_retires_the_automations_of_earlier_releases(u
 def test_a_run_asked_for_by_the_form_is_done_by_the_worker(up):
     last = up.ended(up.ask(up.deployment("stripes")))
     assert last["state_type"] == "COMPLETED", last["state"]["message"]
-    assert last["name"].startswith("stripes, seed 0, 20")
+    assert re.fullmatch(
+        r"stripes, seed 0, 20\d\d-\d\d-\d\d: [A-Z]+, nothing new, 600 images", last["name"]
+    )
+    assert {"nightly", "nothing new"} < set(last["tags"])
+    said = last["state"]["message"]
+    assert said.startswith("nothing new, published before: stripes 20")
+    assert ": 600 images, verdict " in said
     artifacts = up.client.post("/artifacts/filter", json={}).json()
-    assert {"stripes-outcome", "stripes-verdict"} <= {one["key"] for one in artifacts}
+    shown = {one["key"]: one["data"] for one in artifacts if one["flow_run_id"] == last["id"]}
+    assert {"stripes-outcome", "stripes-verdict"} <= set(shown)
+    link = said.rpartition("; report ")[2]
+    assert f"[open it]({link})" in shown["stripes-outcome"]
+    page = httpx.get(link)
+    assert page.text.startswith("<!doctype html>")
+    assert "stripes" in page.text
+    told = up.place.run("status")
+    assert f"stripes: report {link}" in told.out, told.err
 
 
 def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe):

@@ -11,6 +11,7 @@ import yaml
 
 from flows.cockpit.recipes import find_recipes
 from flows.cockpit.specs import wanted
+from flows.tracked.on_demand import ALL_SETTINGS
 from storage.lake import datasets, promotions, registry
 from storage.lake.layout import version_folder
 from storage.stores.open import open_store
@@ -42,22 +43,26 @@ def about(lines, name):
 
 
 def test_other_samples_by_the_short_form_make_a_version_and_train_nothing(up):
-    short = up.deployment("stripes", "adjust")
-    assert short["parameters"] == {
-        "recipe": "stripes",
+    short = up.deployment("stripes")
+    whole = up.deployment("stripes (all settings)")
+    assert short["parameters"] == whole["parameters"] | {
         "samples": 600,
         "balance": "auto",
         "synthesis_seed": 0,
         "budget_samples": 12_000,
         "budget_s": None,
         "seed": 0,
+        "on_reject": "keep-champion",
+        "approval": "never",
+        "name": "stripes",
     }
+    assert [one["schedules"] for one in (short, whole)][1] == []
     assert short["global_concurrency_limit"]["limit"] == 1
     assert short["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     trained = registry.candidates(lake(up), "stripes")
     last = up.ended(up.ask(short, samples=330))
     assert last["state_type"] == "COMPLETED", last["state"]["message"]
-    assert last["name"].startswith("stripes, adjusted, seed 0, 20")
+    assert last["name"].startswith("stripes, seed 0, samples 330, 20")
     assert registry.candidates(lake(up), "stripes") == trained
     newest = datasets.latest(lake(up), "stripes")
     assert datasets.read_manifest(lake(up), "stripes", newest.version).rows == 330
@@ -92,9 +97,9 @@ def test_a_schedule_makes_runs(up):
 
 @pytest.mark.full
 def test_what_the_short_form_cannot_mean_fails_with_one_sentence(up):
-    last = up.ended(up.ask(up.deployment("stripes", "adjust"), balance="fractions"))
+    last = up.ended(up.ask(up.deployment("stripes"), budget_samples=None))
     assert last["state_type"] == "FAILED"
-    assert "give class_fractions exactly when balance is fractions" in last["state"]["message"]
+    assert "are both null: set at least one" in last["state"]["message"]
 
 
 @pytest.mark.full
@@ -158,7 +163,7 @@ def test_registering_changes_what_the_recipe_says_and_keeps_what_a_person_did(up
     known = up.deploy(recipe)
     place = f"/deployments/{known['id']}"
     words = ("--recipes", "kept.yaml")
-    assert not about(check(up, *words), "nightly/kept")
+    assert not about(check(up, *words), "run/kept")
 
     (ours,) = known["schedules"]
     up.client.patch(f"{place}/schedules/{ours['id']}", json={"active": False}).raise_for_status()
@@ -167,7 +172,7 @@ def test_registering_changes_what_the_recipe_says_and_keeps_what_a_person_did(up
     edited = known["parameters"]
     edited["recipe"]["synthesis"]["samples"] = 5
     up.client.patch(place, json={"parameters": edited}).raise_for_status()
-    found = about(check(up, *words), "nightly/kept")
+    found = about(check(up, *words), "run/kept")
     assert found == [
         "`recipe.synthesis.samples` is deployed as 5, the recipe says 600",
         "its schedule `0 3 * * *` (UTC) is paused in Prefect",
@@ -184,13 +189,45 @@ def test_registering_changes_what_the_recipe_says_and_keeps_what_a_person_did(up
 
 
 @pytest.mark.full
+def test_a_deployment_of_an_earlier_version_hands_its_schedules_on_and_still_runs(up, small_recipe):
+    known = up.deploy(small_recipe | {"name": "former", "schedule": {"cron": "0 3 * * *"}})
+    recipe = known["parameters"]["recipe"]
+    for name in ("former", "former (all settings)"):
+        up.client.delete(f"/deployments/{up.deployment(name)['id']}").raise_for_status()
+    night, noon = ({"cron": f"0 {hour} * * *", "timezone": "UTC"} for hour in (3, 12))
+    flow = up.client.post("/flows/", json={"name": "nightly"}).raise_for_status().json()
+    asked = {
+        "name": "former",
+        "flow_id": flow["id"],
+        "entrypoint": "flows.tracked.nightly.nightly_flow",
+        "tags": ["ganmill", "former"],
+        "work_pool_name": "ganmill",
+        "pull_steps": [],
+        "parameters": {"recipe": recipe},
+        "schedules": [
+            {"schedule": night, "active": False, "slug": "recipe"},
+            {"schedule": noon, "active": True},
+        ],
+    }
+    former = up.client.post("/deployments/", json=asked).raise_for_status().json()
+    later = up.deploy(small_recipe | {"name": "former", "schedule": {"cron": "0 3 * * *"}})
+    schedules = {one["schedule"]["cron"]: one["active"] for one in later["schedules"]}
+    assert schedules == {"0 3 * * *": False, "0 12 * * *": True}, "what a person did stays"
+    assert up.deployment("former", "nightly")["schedules"] == []
+    (said,) = about(check(up, "--recipes", "former.yaml"), "nightly/former")
+    assert said.startswith("is of an earlier version of ganmill")
+    last = up.ended(up.ask(former))
+    assert last["state_type"] == "COMPLETED", last["state"]["message"]
+
+
+@pytest.mark.full
 def test_a_deployment_without_a_recipe_is_named_and_left_alone(up, small_recipe):
     up.deploy(small_recipe | {"name": "lonely"})
     (up.place.folder / "lonely.yaml").unlink()
-    for flow in ("nightly", "adjust"):
-        (said,) = about(check(up, "--recipes", "recipes"), f"{flow}/lonely")
+    for name in ("lonely", "lonely (all settings)"):
+        (said,) = about(check(up, "--recipes", "recipes"), f"run/{name}")
         assert "has no recipe here" in said
-        assert up.deployment("lonely", flow)
+        assert up.deployment(name)
 
 
 @pytest.mark.full
@@ -201,8 +238,8 @@ def test_another_pool_is_made_and_used(up, small_recipe):
     assert up.place.run("deploy", *words).code == 0
     assert up.deployment("elsewhere")["work_pool_name"] == "elsewhere"
     assert up.deployment("on-demand-elsewhere", "train")["work_pool_name"] == "elsewhere"
-    assert not about(check(up, *words), "nightly/elsewhere")
-    (said,) = about(check(up, *words[:2]), "nightly/elsewhere")
+    assert not about(check(up, *words), "run/elsewhere")
+    (said,) = about(check(up, *words[:2]), "run/elsewhere")
     assert said == "work pool 'elsewhere', not 'ganmill'"
     assert up.deployment("on-demand", "train")["work_pool_name"] == "ganmill"
 
@@ -239,10 +276,13 @@ def test_plain_prefect_deploy_all_makes_the_same_deployments(up, tmp_path):
         )
         assert shipped.stderr == ""
         lines = shipped.stdout.splitlines()
-        assert [line for line in lines if line.partition(": ")[0] in names] == []
+        ours = [line.partition(": ") for line in lines if line.partition(": ")[0] in names]
+        forms = {one.full_name for one in wanted(recipes) if one.one_at_a_time}
+        assert {name for name, _, _ in ours} == forms, "Prefect's command makes the forms itself"
+        assert {what for _, _, what in ours} == {"its run form is of another version of ganmill"}
     finally:
         for recipe in recipes:
-            for flow in ("nightly", "adjust"):
-                found = up.client.get(f"/deployments/name/{flow}/{recipe.name}")
+            for kind in ("", ALL_SETTINGS):
+                found = up.client.get(f"/deployments/name/run/{recipe.name}{kind}")
                 if found.is_success:
                     up.client.delete(f"/deployments/{found.json()['id']}").raise_for_status()

@@ -295,7 +295,7 @@ def runs(stack, client):
     assert wait(workers, STARTUP_S), logs
     asked = []
     for name in NAMES:
-        known = client.get(f"/deployments/name/nightly/{name}").raise_for_status().json()
+        known = client.get(f"/deployments/name/run/{name}").raise_for_status().json()
         body = {"state": {"type": "SCHEDULED"}}
         made = client.post(f"/deployments/{known['id']}/create_flow_run", json=body)
         asked.append(made.raise_for_status().json()["id"])
@@ -393,7 +393,7 @@ def test_a_kubernetes_pool_is_made_of_the_base_job_template(stack, client, runs)
     assert ran.returncode == 0, ran.stderr
     pool = client.get("/work_pools/cluster").raise_for_status().json()
     assert pool["type"] == "kubernetes"
-    known = client.get(f"/deployments/name/nightly/{NAMES[0]}").json()
+    known = client.get(f"/deployments/name/run/{NAMES[0]}").json()
     asked = {"name": "on-the-cluster", "flow_id": known["flow_id"], "work_pool_name": "cluster"}
     asked["enforce_parameter_schema"] = False
     for count, status in ((-1, 422), (2, 201)):

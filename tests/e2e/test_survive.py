@@ -253,7 +253,8 @@ def test_a_run_killed_while_it_synthesizes_keeps_its_shards(pieces, ask, small_r
 def test_a_wrong_recipe_fails_at_once_with_its_sentence(pieces, ask, small_recipe):
     recipe = small_recipe | {"name": "wrong", "output": {"lake": "lake-wrong"}}
     source = recipe["source"] | {"uri": str(pieces.up.place.folder / "nothing.parquet")}
-    deployment = pieces.up.deploy(recipe)
+    pieces.up.deploy(recipe)
+    deployment = pieces.up.deployment("wrong (all settings)")
     with pytest.raises(httpx.HTTPStatusError):
         pieces.up.ask(deployment, recipe=recipe | {"samples": 600})
     fractions = recipe["synthesis"] | {"balance": "fractions"}

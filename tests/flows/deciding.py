@@ -45,7 +45,7 @@ def judged(
     report = Report(
         name="n",
         generator=version,
-        snapshot_digest="",
+        snapshot_digest=snapshot_digest(version),
         created="",
         modality="images",
         metrics=(metric,),

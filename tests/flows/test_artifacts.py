@@ -290,6 +290,12 @@ class TestOutcome:
             '```python\nimport pandas\npandas.read_parquet("lake/datasets/digits/v/")\n```' in text
         )
 
+    def test_links_to_its_report_where_a_browser_can_open_it(self):
+        link = "http://127.0.0.1:4300/abc/r.html"
+        assert f"- **Report** [open it]({link}), `lake/r.html`" in outcome_markdown(outcome(), link)
+        odd = outcome_markdown(outcome(), "http://127.0.0.1/a)b")
+        assert "- **Report** `lake/r.html`" in odd
+
     def test_in_a_line_is_the_version_or_why_there_is_none(self):
         line = outcome_line(outcome())
         assert line == "**20260101T000000Z-abababab** 1,000 images, v is the first champion"

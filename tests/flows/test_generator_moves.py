@@ -1,13 +1,16 @@
 """A person moves the champion by hand: the log, the reports, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 from deciding import NEW, OLD, choose, judged, kinds, lake_of_two, promote
 
+from flows.by_hand import newest_report, promote_by_hand, roll_back
 from flows.cli.app import execute
-from flows.decision import newest_report, promote_by_hand, roll_back
 from flows.errors import AnswerError, RecipeError
 from gan.gate import GateConfig
-from storage.errors import PromotionConflictError, SettingsError
+from storage.digests import sha256_hex
+from storage.errors import IntegrityError, PromotionConflictError, SettingsError
 from storage.lake import damage, promotions, registry
 from storage.lake.layout import numbered_key, promotions_folder, snapshot_key
 from storage.stores.open import open_store
@@ -77,6 +80,22 @@ class TestPromote:
         assert "Ana agreed to a report that did not block" in choice.reason
         assert f"ganmill generators promote n {NEW}" in choice.reason
 
+    def test_a_report_on_other_files_is_none(self, job):
+        told = judged(NEW)
+        other = replace(told.report, snapshot_digest="e" * 64)
+        report(job, replace(told, report=other))
+        with pytest.raises(RecipeError, match="never evaluated, or with other files"):
+            promote_by_hand(job.lake, "n", NEW, **SIGNED)
+
+    def test_other_files_under_a_version_that_was_decided_on_are_not_promoted(self, job):
+        promote(job, NEW)
+        job.lake.replace(snapshot_key("n", NEW), b"{}")
+        told = judged(NEW)
+        other = replace(told.report, snapshot_digest=sha256_hex(b"{}"))
+        report(job, replace(told, report=other))
+        with pytest.raises(IntegrityError, match="which trains it again"):
+            promote_by_hand(job.lake, "n", NEW, **SIGNED)
+
     def test_damaged_files_are_not_promoted(self, job):
         report(job, judged(NEW))
         found = damage.Damage(reason="r", snapshot_digest="", found="")
@@ -119,7 +138,9 @@ class TestPromote:
         assert newest_report(job.lake, "n", NEW)[1].verdict == "warn"
 
     def test_without_a_report_there_is_nothing_to_decide_on(self, job):
-        with pytest.raises(RecipeError, match="never evaluated: run `ganmill evaluate RECIPE`"):
+        with pytest.raises(
+            RecipeError, match="never evaluated, or with other files: run `ganmill evaluate RECIPE`"
+        ):
             promote_by_hand(job.lake, "n", NEW, **SIGNED)
 
     @pytest.mark.parametrize("version", [THIRD, "latest", ""])

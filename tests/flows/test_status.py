@@ -223,7 +223,11 @@ def test_listings_show_the_owner_if_there_is_one(lake, tmp_path, capsys, listing
 
 def test_an_empty_lake(tmp_path, capsys):
     assert execute(["status", "--json", "--lake", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out) == {"names": [], "unfinished": []}
+    assert json.loads(capsys.readouterr().out) == {
+        "names": [],
+        "unfinished": [],
+        "waiting": None,
+    }
     for listing in (["datasets", "list"], ["generators", "list"]):
         assert execute([*listing, "--lake", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("No ") == 2

@@ -40,7 +40,8 @@ from storage.sources.builder import (
     write_splits,
 )
 from storage.sources.config import SourceConfig, parse_resize
-from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.files import ARRAY_FILES, IMAGE_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.images.arrays import ArrayImages
 from storage.sources.images.classes import GLOB_MARKS, merged, remedies_for_small
 from storage.sources.images.decode import (
     ImageSizeError,
@@ -77,13 +78,15 @@ FEW_TRANSPARENT: Final = 0.05
 class ImagesBuilder(Builder):
     """Decodes every image once; memory does not grow with the source."""
 
-    files = (IMAGE_FILES, PARQUET_FILES)
+    files = (IMAGE_FILES, PARQUET_FILES, ARRAY_FILES)
     examples = IMAGE_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
         """Take image files, and Parquet with a column of encoded images."""
         if found.kind is IMAGE_FILES:
             return ImageFolderSource(config, found)
+        if found.kind is ARRAY_FILES:
+            return ArrayImages(config, found)
         if config.modality == "auto" and not find_image_columns(found.parquet):
             return None
         return ParquetImages(config, found.parquet)

@@ -18,7 +18,7 @@ from storage.errors import StorageError
 from storage.records.proposal import Proposal
 from storage.sources.builder import MIN_CLASS_RECORDS, listed
 from storage.sources.config import SourceConfig
-from storage.sources.images.label_file import LABEL_FILE_SUFFIXES, LabelFile
+from storage.sources.images.label_file import COMPANION_SUFFIXES, LABEL_FILE_SUFFIXES, LabelFile
 from storage.sources.paths import (
     are_splits,
     names_split,
@@ -71,9 +71,15 @@ def label_file_beside(
         keys: the relative paths of the images.
         by_path: the classes that their paths say: a file that says the same adds nothing.
     """
-    infos = [info for info in found.beside if _may_say_labels(info)]
+    groups: dict[str, Sequence[ObjectInfo]] = {
+        f"**/*{suffix}": along
+        for suffix in sorted(COMPANION_SUFFIXES)
+        if 2 * len(along := _along(found, suffix)) > len(keys)
+    }
+    of_one = {info.key for along in groups.values() for info in along}
+    infos = [info for info in found.beside if info.key not in of_one and _may_say_labels(info)]
     infos.sort(key=lambda info: (_TELLING.search(info.key) is None, info.key.count("/"), info.key))
-    groups = {info.key: [info] for info in infos[:_MOST_FILES]}
+    groups |= {info.key: [info] for info in infos[:_MOST_FILES]}
     for info in infos:
         name = PurePosixPath(info.key).name
         same = [one for one in infos if PurePosixPath(one.key).name == name]
@@ -93,6 +99,13 @@ def label_file_beside(
             continue
         best = named, (*_label_settings(labels, column, (named, len(keys))), *split_in(columns))
     return best[1]
+
+
+def _along(found: "SourceFiles", suffix: str) -> list[ObjectInfo]:
+    """Return the files of a suffix that have the name of an image."""
+    stems = {str(PurePosixPath(info.key).with_suffix("")) for info in found.files}
+    others = [info for info in found.beside if info.key.endswith(suffix)]
+    return [info for info in others if info.key.removesuffix(suffix) in stems]
 
 
 def _may_say_labels(info: ObjectInfo) -> bool:

@@ -26,12 +26,16 @@ from typing import Any, Final
 import pyarrow as pa
 
 from storage.errors import SourceError
+from storage.sources.builder import listed
 from storage.sources.paths import typed
 
 LABEL: Final = "label"
 """What the classes are called where the file has no name for them."""
 
 LABEL_FILE_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt"})
+
+COMPANION_SUFFIXES: Final = frozenset({".cls", ".json", ".txt"})
+"""Of files that say something of the one image of their name, as WebDataset has them."""
 
 _PATH: Final = "path"
 _DELIMITERS: Final = (",", "\t", ";", "|")
@@ -61,14 +65,22 @@ class LabelFile:
 
     def __init__(self, uri: str, files: Mapping[str, bytes], keys: Sequence[str]) -> None:
         self._uri, self._keys = uri, keys
-        self._name = ", ".join(map(repr, files))
+        self._name = listed(tuple(files))
         self._texts = True
         self._rows_by_key: dict[str, list[Mapping[str, Any]]] = {}
         self._names: dict[str, None] = {}
         self.unknown = 0
         """Entries that name no image."""
+        stems = {_stem(key): key for key in keys}
         for name, data in files.items():
-            self._add(name, data, ImageIndex(keys, str(PurePosixPath(name).parent)))
+            suffix = PurePosixPath(name).suffix
+            key = stems.get(_stem(name)) if suffix in COMPANION_SUFFIXES else None
+            if key is not None:
+                self._add_companion(name, data, key)
+            elif suffix not in COMPANION_SUFFIXES or len(files) == 1:
+                self._add(name, data, ImageIndex(keys, str(PurePosixPath(name).parent)))
+            else:
+                self.unknown += 1
         self.absent = len(keys) - len(self._rows_by_key)
         """Images that no entry names."""
 
@@ -95,6 +107,24 @@ class LabelFile:
                 said = zip(titles, row, kept, strict=True)
                 values = {title: value for title, value, keep in said if keep}
                 self._rows_by_key.setdefault(key, []).append(values)
+
+    def _add_companion(self, name: str, data: bytes, key: str) -> None:
+        """Take what a file says of the one image that has its name."""
+        text = _decoded(data).strip()
+        values: Any = text
+        if name.endswith(".json"):
+            self._texts = False
+            try:
+                values = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                msg = (
+                    f"The file {name!r} of the source {self._uri!r} is no JSON ({error}); correct "
+                    "it, or name other files in source.labels."
+                )
+                raise SourceError(msg) from error
+        values = values if isinstance(values, dict) else {LABEL: values}
+        self._names |= dict.fromkeys(values)
+        self._rows_by_key.setdefault(key, []).append(values)
 
     def columns(self) -> dict[str, pa.Array]:
         """Return the columns that say one value per image, in the order of the images."""

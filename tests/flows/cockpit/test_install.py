@@ -10,6 +10,7 @@ import pytest
 
 from flows.cockpit import local
 from flows.cockpit.local import (
+    REPORTS,
     SERVER,
     WORKER,
     Cockpit,
@@ -39,8 +40,10 @@ def read(path):
     return unit
 
 
-def test_two_units_that_start_what_the_command_starts(cockpit, where):
-    server, worker, environment = write_units(cockpit, "pool", {"PREFECT_HOME": "/x y"}, where)
+def test_units_that_start_what_the_command_starts(cockpit, where):
+    server, worker, reports, environment = write_units(
+        cockpit, "pool", {"PREFECT_HOME": "/x y"}, where
+    )
     service = read(server)["Service"]
     assert service["ExecStart"].split() == [
         *(sys.executable, "-m", "prefect", "server", "start"),
@@ -52,6 +55,8 @@ def test_two_units_that_start_what_the_command_starts(cockpit, where):
     assert unit["Unit"]["After"] == SERVER
     assert unit["Service"]["ExecStart"].split()[-4:] == ["--pool", "pool", "--name", worker_name()]
     assert unit["Install"]["WantedBy"] == "default.target"
+    words = read(reports)["Service"]["ExecStart"].split()
+    assert words[1:] == ["-m", "flows.cockpit.reports", "4421", cockpit.api]
     assert (cockpit.folder / "worker").is_dir()
     assert environment.read_text() == 'PREFECT_HOME="/x y"\n'
     assert stat.S_IMODE(environment.stat().st_mode) == 0o600
@@ -75,7 +80,12 @@ def test_what_a_person_added_stays_and_what_changed_is_changed(cockpit, where):
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd is installed")
 def test_systemd_finds_no_fault_in_the_units(cockpit, where):
     write_units(cockpit, "pool", {}, where)
-    words = ["systemd-analyze", "verify", "--man=no", *(where.folder / x for x in (SERVER, WORKER))]
+    words = [
+        "systemd-analyze",
+        "verify",
+        "--man=no",
+        *(where.folder / x for x in (SERVER, WORKER, REPORTS)),
+    ]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     ours = [line for line in done.stderr.splitlines() if "ganmill" in line]
     assert not ours, ours
@@ -103,7 +113,7 @@ def test_the_services_of_a_user_linger_and_start(systemctl, where):
     assert said.read_text().splitlines()[1:] == [
         "loginctl enable-linger",
         "systemctl --user daemon-reload",
-        f"systemctl --user enable --now {SERVER} {WORKER}",
+        f"systemctl --user enable --now {SERVER} {WORKER} {REPORTS}",
     ]
 
 

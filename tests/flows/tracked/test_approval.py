@@ -1,5 +1,6 @@
 """A flow run that asks: what it keeps, when it suspends, and what an answer does to it."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from uuid import UUID
@@ -12,6 +13,7 @@ from flows.job import Candidate, Stages
 from flows.progress import SilentReporter
 from flows.tracked import approval
 from flows.tracked.approval import RESPONSE, with_questions
+from flows.tracked.messages import WAITS
 from storage.lake.damage import Damage, set_aside
 
 RUN, OTHER = UUID(int=1), UUID(int=2)
@@ -28,8 +30,11 @@ class Place:
     def __init__(self, **config) -> None:
         self.job = lake_of_two(on_reject="ask", **config)
         self.job.reporter, self.job.emit = SilentReporter(), None
+        self.job.lake_uri = "memory://lake"
         self.inputs: dict[tuple[UUID, str], object] = {}
         self.keys: list[str] = []
+        self.messages: list[str] = []
+        self.marked: list[tuple[tuple[str, ...], str]] = []
         self.descriptions: list[str] = []
         self.trained = 0
         self.challenger, self.champion = judged(NEW, "block"), None
@@ -46,9 +51,11 @@ class Place:
 
         return SimpleNamespace(run=run, write=write, read=read)
 
-    def suspend(self, *, wait_for_input, key, timeout):
-        assert timeout == approval.ANSWER_WAIT_S
+    def suspend(self, run, *, wait_for_input, key, timeout, message):
+        assert (run, timeout) == (RUN, approval.ANSWER_WAIT_S)
+        assert self.marked[-1][1] == WAITS
         self.keys.append(key)
+        self.messages.append(message)
         self.descriptions.append(wait_for_input._description)
         raise SuspendedError
 
@@ -86,6 +93,7 @@ def place(monkeypatch):
     monkeypatch.setattr(approval, "RunInputs", made.run_inputs)
     monkeypatch.setattr(approval, "waiting_runs", lambda: made.waiting)
     monkeypatch.setattr(approval, "suspend_flow_run", made.suspend)
+    monkeypatch.setattr(approval.messages, "mark_run", lambda *said: made.marked.append(said))
     return made
 
 
@@ -100,6 +108,9 @@ def test_what_was_asked_is_kept_before_the_run_suspends(place):
     assert place.inputs[RUN, "ganmill-question-1"]["candidate"]["version"] == NEW
     assert place.keys == ["question-1"]
     assert "was refused" in place.descriptions[0]
+    assert re.match(r"waits for your answer since \d{4}-.* UTC: BLOCK, .+", place.messages[0])
+    assert "answer with Resume" in place.messages[0]
+    assert place.marked == [(("BLOCK", WAITS), WAITS)]
     assert kinds(place.job) == [("reject", NEW)]
 
 

@@ -31,6 +31,11 @@ def shown(monkeypatch):
     monkeypatch.setattr(show, "verdict_line", lambda report: report)
     monkeypatch.setattr(show, "outcome_line", lambda outcome: outcome)
     monkeypatch.setattr(show, "report_page", lambda *_: "lake/report.html")
+    monkeypatch.setattr(show, "judged_link", lambda *_: None)
+    monkeypatch.setattr(show, "outcome_link", lambda *_: None)
+    for part in ("mark_run", "outcome_tags", "outcome_name"):
+        monkeypatch.setattr(show.messages, part, lambda *_: None)
+    monkeypatch.setattr(show.messages, "outcome_message", lambda *_: "how it ended")
     return given
 
 
@@ -53,7 +58,7 @@ def test_pictures_and_rows_are_shown_unless_the_recipe_wants_numbers(shown):
 
 def test_what_the_api_does_not_take_is_left_out_with_a_line_in_the_log(shown, caplog):
     show.show_verdict(job(), assessed("away"))
-    show.show_outcome("digits", "away")
+    assert show.show_end(job(), "away") == "how it ended"
     assert set(shown) == {"digits-curves", "digits-samples"}
     assert "The artifact digits-verdict is not shown: no route" in caplog.text
 

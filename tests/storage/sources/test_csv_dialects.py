@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.sources.config import SourceConfig
-from storage.sources.open import find_files
+from storage.sources.listing import find_files
 from storage.sources.tables.csv_source import read_csv_files
 from storage.sources.tables.dialect import KEY, Dialect, Style, dialect_of, in_words
 from storage.sources.tables.source import TableRead

@@ -7,7 +7,7 @@ import pytest
 
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
-from storage.sources.open import find_files
+from storage.sources.listing import find_files
 from storage.sources.tables.csv_source import read_csv_files
 
 Refused = Callable[..., str]

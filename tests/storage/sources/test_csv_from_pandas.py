@@ -6,7 +6,7 @@ import pytest
 
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
-from storage.sources.open import find_files
+from storage.sources.listing import find_files
 from storage.sources.tables.csv_source import read_csv_files
 from storage.sources.tables.dialect import dialect_of
 

@@ -4,7 +4,7 @@ import pytest
 
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig, SourceConfig
-from storage.sources.open import find_files
+from storage.sources.listing import find_files
 from storage.sources.tables.csv_source import read_csv_files
 
 ROWS = "".join(f"{18 + i % 60};{'ab'[i % 2]};{i},5\n" for i in range(150))

@@ -12,7 +12,7 @@ ROWS, COLUMNS = 300_000, 32
 READ = """
 import resource, sys
 from storage.sources.config import SourceConfig
-from storage.sources.open import find_files
+from storage.sources.listing import find_files
 from storage.sources.tables.csv_source import read_csv_files
 from storage.sources.tables.kinds import infer
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from storage.errors import IntegrityError, SourceError
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
-from storage.sources.open import find_files
+from storage.sources.listing import find_files
 from storage.sources.tables.csv_source import read_csv_files
 from storage.sources.tables.dialect import Dialect, Style, with_dialect
 from storage.sources.tables.source import TableRead

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.sources.open import any_of, compile_glob, is_hidden, literal_prefix, split_glob
+from storage.sources.globs import any_of, compile_glob, is_hidden, literal_prefix, split_glob
 
 
 @pytest.mark.parametrize(

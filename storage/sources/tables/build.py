@@ -1,8 +1,6 @@
 """Tables made ready: read, checked, understood, split by row content, and mapped again.
 
 An entry holds `<split>.arrow`, Arrow IPC in one batch, whose schema says what its columns mean.
-More rows of a table that is known already, those whose nulls shall be filled, are read with its
-types.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SettingsError, SourceError
-from storage.masking import check_no_secret
+from storage.errors import SourceError
 from storage.records.proposal import Proposal
 from storage.records.schema import (
     Column,
-    Kind,
     TableMetadata,
     with_table_metadata,
 )
@@ -37,7 +33,7 @@ from storage.sources.builder import (
     listed,
     write_splits,
 )
-from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.config import SourceConfig
 from storage.sources.files import (
     ARROW_FILES,
     CSV_FILES,
@@ -47,14 +43,13 @@ from storage.sources.files import (
     PARQUET_FILES,
     SourceFiles,
 )
-from storage.sources.open import open_source
 from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
 from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
-from storage.sources.tables.dialect import KEY, Dialect, dialect_of
+from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.label import (
@@ -82,7 +77,6 @@ from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.typed_files import READERS, TypedTable
 from storage.sources.tables.types import plain_table, unified
 from storage.sources.tables.unused import unused_settings
-from storage.stores.settings import StorageProfile
 
 
 class TablesBuilder(Builder):
@@ -386,99 +380,3 @@ def _found_sums(
         return ()
     taken = {name for constraint in config.constraints for name in constraint.columns}
     return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
-
-
-def read_like(
-    config: SourceConfig, uri: str, schema: pa.Schema, profile: StorageProfile | None = None
-) -> TableRead:
-    """Return the rows of CSV or Parquet files with the types of a known table.
-
-    Columns that the schema does not have come along as they are.
-
-    Args:
-        config: of the known table's source; what it says of storage and CSV holds here too.
-        uri: a file, folder or glob, local or on S3.
-        schema: names and types of the known table.
-        profile: credentials; None = those that `config.storage` names.
-
-    Raises:
-        SourceError: there are no such rows, a column is missing, or a value is of another type.
-        SettingsError, LakeError: as `open_source`.
-    """
-    columns = tuple(_column_config(field) for field in schema)
-    try:
-        check_no_secret(uri, "The URI of the rows")
-    except ValueError as error:
-        msg = f"{error}."
-        raise SettingsError(msg) from None
-    wanted = SourceConfig(
-        uri=uri,
-        allow_synthetic=True,
-        storage=config.storage,
-        modality="tables",
-        label=None,
-        csv=config.csv,
-        columns=columns,
-    )
-    source = open_source(wanted, profile)
-    if not isinstance(source, TableSource):
-        msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
-        raise SourceError(msg)
-    read = source.read()
-    check_distinct_names(uri, read.table.column_names)
-    absent = [name for name in schema.names if name not in read.table.column_names]
-    if absent:
-        msg = (
-            f"The source {uri!r} lacks the column {absent[0]!r} of the known table; add it, empty "
-            "where it is not known."
-        )
-        raise SourceError(msg)
-    table, notes = plain_table(read.table, uri)
-    read = replace(read, table=table, notes=(*read.notes, *notes))
-    read = read_text_columns(read, wanted)
-    table = read.table
-    for place, name in enumerate(table.column_names):
-        if name in schema.names:
-            kind = schema.field(name).type
-            table = table.set_column(place, name, _cast(table[name], kind, name, uri))
-    return replace(read, table=table, metadata=_with_known_styles(read.metadata, schema))
-
-
-def _with_known_styles(metadata: Mapping[bytes, bytes], schema: pa.Schema) -> Mapping[bytes, bytes]:
-    """Return the metadata with the styles of the known table for columns without one."""
-    known = dialect_of(schema).styles
-    text = metadata.get(KEY)
-    dialect = Dialect(csv=False) if text is None else Dialect.from_json(text)
-    stored = {name: style for name, style in known.items() if style.stored is not None}
-    if not stored:
-        return metadata
-    styles = {**stored, **dialect.styles}
-    return {**metadata, KEY: replace(dialect, styles=styles).to_json()}
-
-
-def _column_config(field: pa.Field) -> ColumnConfig:
-    """Return the configuration with which CSV is read as the known column's type."""
-    tests: tuple[tuple[Any, Kind], ...] = (
-        (pa.types.is_integer, "integer"),
-        (pa.types.is_floating, "float"),
-        (pa.types.is_decimal, "decimal"),
-        (pa.types.is_boolean, "boolean"),
-        (pa.types.is_date, "date"),
-        (pa.types.is_time, "time"),
-        (pa.types.is_timestamp, "timestamp"),
-    )
-    for test, kind in tests:
-        if test(field.type):
-            return ColumnConfig(name=field.name, kind=kind)
-    return ColumnConfig(name=field.name, kind="text", text="pattern")
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, uri: str) -> pa.ChunkedArray:
-    try:
-        return column.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        msg = (
-            f"The column {name!r} of the source {uri!r} is {column.type} and cannot be read as "
-            f"{kind}, which it is in the known table; correct its values."
-        )
-        raise SourceError(msg) from error

@@ -11,9 +11,9 @@ from storage.records.schema import read_table_metadata
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
-from storage.sources.tables.build import read_like
 from storage.sources.tables.csv_numbers import Marks
 from storage.sources.tables.dialect import dialect_of
+from storage.sources.tables.known import read_like
 from storage.sources.tables.number_formats import Doubt, find_signed
 
 POINT, OPEN = Marks(), Marks(proven=False)

@@ -152,7 +152,7 @@ def test_a_sheet_is_named_and_chosen(prepared, tmp_path):
         ("a.csv.zst", zstd(as_csv())[:-9], "broken zstd file"),
         ("a.csv.bz2", bz2.compress(as_csv())[:-9], "broken bzip2 file"),
         ("a.csv.xz", lzma.compress(as_csv())[:-9], "broken xz file"),
-        ("a.pkl", pickle.dumps(1), "pandas.read_pickle('"),
+        ("a.pkl", pickle.dumps(1), "read_pickle('a.pkl')"),
         ("a.dta", b"x", "pandas.read_stata('"),
         ("a.sav", b"x", "pandas.read_spss('"),
         ("a.xls", b"x", "pandas.read_excel('"),

@@ -17,17 +17,9 @@ from flows.errors import AnswerError
 from flows.job import Answer, Assessed, Choice, Job, Judged, Question, now
 from gan.evaluation.promotion import Comparison, Contender, compare
 from gan.gate import SEVERITY, GateConfig
-<<<<<<< HEAD
-from gan.report import Report, Verdict
-from storage.digests import sha256_hex
-from storage.lake import promotions, registry
-from storage.lake.damage import read_damage
-from storage.lake.layout import check_name, generator_key, is_version, snapshot_key
-from storage.lake.markdown import one_line
-=======
 from gan.report import Verdict
 from storage.lake import promotions
->>>>>>> wt-lake
+from storage.lake.markdown import one_line
 from storage.lake.promotions import GATE, Kind, Promotion, PromotionDraft, Standing, Then
 
 REFUSED = ("kept", "blocked")

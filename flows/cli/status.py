@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from flows.by_hand import newest_report
 from flows.cli.lake import LakeRef, verdict_text
 from flows.cli.output import Output, with_owners
-from flows.decision import newest_report
 from flows.report_links import report_link
 from storage.errors import IntegrityError
 from storage.lake import promotions

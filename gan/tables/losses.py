@@ -259,6 +259,9 @@ def _percent(share: float) -> str:
 
 def _numbers(values: Any) -> Array:
     """Return values without nulls as float64; of dates and times the integers behind them."""
+    if pa.types.is_integer(values.type):
+        whole: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return whole
     units, _ = to_units(values, None if pa.types.is_floating(values.type) else 0)
     return units.astype(np.float64)
 

@@ -229,6 +229,7 @@ def test_every_obstacle_of_a_table_becomes_a_proposal(capsys):
             "home": [{"city": f"c{row % 5}", "tags": ["x"]} for row in range(rows)],
             "blob": [b"\xff"] * rows,
             "hash": pa.array([2**63 + 5 * row for row in range(rows)], pa.uint64()),
+            "code": pa.array([2**63 + row % 7 for row in range(rows)], pa.uint64()),
             "town": [f"Town {row % 300}" for row in range(rows)],
             "gap": pa.array([None] * (rows - 3) + [1.5, 2.5, 3.5]),
             "far": [float("inf"), *DRAW.normal(size=rows - 1)],
@@ -242,6 +243,7 @@ def test_every_obstacle_of_a_table_becomes_a_proposal(capsys):
     for name in ("home.tags", "blob", "town", "gap", "far"):
         assert found[name] == {"name": name, **drop}
     assert found["hash"] == {"name": "hash", "kind": "key"}
+    assert found["code"] == {"name": "code", "kind": "category"}
     assert found["home.city"]["kind"] == "category"
     assert made["source"]["label"] == "churn"
     assert made["source"]["label_nulls"] == "drop"

@@ -1,5 +1,8 @@
 """Numbers with signs and units are read as numbers where every text of them is written again."""
 
+import io
+
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +11,7 @@ from storage.records.schema import read_table_metadata
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
+from storage.sources.tables.build import read_like
 from storage.sources.tables.csv_numbers import Marks
 from storage.sources.tables.dialect import dialect_of
 from storage.sources.tables.number_formats import Doubt, find_signed
@@ -190,3 +194,29 @@ def test_texts_that_no_format_writes_again_stay_texts(tmp_path):
     assert found.schema.field("day").type == pa.date32(), "as the recipe says"
     parquet = load_format("table-parquet")
     assert parquet.file_schema(found.schema).field("day").type == pa.date32()
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv"])
+def test_more_rows_of_a_known_table_are_read_and_written_alike(tmp_path, name):
+    names = ["day", "paid", "y", "kind"]
+    source = pa.table(CELLS | {"y": [float(i % 2) for i in range(ROWS)]}).select(names)
+    holes = source.slice(0, 20).set_column(1, "paid", pa.array([None, *AMOUNTS[1:20]]))
+    holes = holes.set_column(2, "y", pa.array([None, *[0.0, 1.0] * 9, 0.0]))
+    for table, file in ((source, name), (holes, f"holes-{name}")):
+        if name.endswith("csv"):
+            table.to_pandas().to_csv(tmp_path / file, index=False)
+        else:
+            pq.write_table(table, tmp_path / file)
+    config = SourceConfig(uri=str(tmp_path / name), label="y")
+    known = prepare(config, folder=tmp_path / "cache", min_group=10).schema
+    read = read_like(config, str(tmp_path / f"holes-{name}"), known)
+    assert [read.table.schema.field(n).type for n in names] == [known.field(n).type for n in names]
+    rows = read.table.replace_schema_metadata(read.metadata)
+    parquet = load_format("table-parquet")
+    if name.endswith("parquet"):
+        assert parquet.decode(parquet.encode(rows, {})).equals(holes)
+    else:
+        text = load_format("csv").encode(rows, {}).decode()
+        again = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        assert again["paid"].tolist() == ["", *AMOUNTS[1:20]]
+        assert again["y"].tolist() == ["", *["0.0", "1.0"] * 9, "0.0"]

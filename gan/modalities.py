@@ -6,6 +6,7 @@ knows how records of its kind are compared; what follows from the numbers (gate,
 is the same for all.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from gan.gate import GateConfig, in_force
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from storage.records.modalities import MODALITIES, Modality, load_code
+from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
@@ -29,6 +31,10 @@ Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
 
 MIN_ROWS = 20
 """Fewest records of validation and of holdout."""
+ROOM = 1.4
+"""The fraction that is proposed gives so many times the fewest records, more or less, by hash."""
+MOST_OF_ALL = 0.45
+"""No larger fraction is proposed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,14 +239,17 @@ def comparable_rows(splits: Splits, cap: int) -> int:
     Raises:
         DataError: one of them is too small.
     """
-    check_rows("validation", splits.validation)
-    check_rows("holdout", splits.holdout)
+    seen = splits.train.num_rows + splits.validation.num_rows
+    check_rows("validation", splits.validation, of=seen)
+    check_rows("holdout", splits.holdout, of=seen + splits.holdout.num_rows)
     smaller: int = min(splits.validation.num_rows, splits.holdout.num_rows, cap)
     return smaller
 
 
-def check_rows(name: str, records: pa.Table) -> None:
+def check_rows(name: str, records: pa.Table, *, of: int = 0) -> None:
     """Refuse a split that is too small to compare anything.
+
+    Of so many records a larger fraction is proposed for it, where that can be enough.
 
     Raises:
         DataError: it is.
@@ -250,7 +259,10 @@ def check_rows(name: str, records: pa.Table) -> None:
             f"the {name} split has {records.num_rows} records and needs {MIN_ROWS}: "
             f"bring more records or raise source.split.{name}"
         )
-        raise DataError(msg)
+        fraction = math.ceil(100 * ROOM * MIN_ROWS / max(of, 1)) / 100
+        why = f"for at least {MIN_ROWS} records to compare with"
+        larger = Proposal(setting=f"source.split.{name}", value=fraction, why=why)
+        raise DataError(msg, proposals=(larger,) if fraction < MOST_OF_ALL else ())
 
 
 def check_candidate(rows: int, needed: int) -> None:

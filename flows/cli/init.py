@@ -168,19 +168,14 @@ def _described(recipe: Recipe) -> dict[str, Any]:
 
 def _surveyed(survey: Survey) -> list[Proposal]:
     label = Proposal(setting="source.label", value=survey.label, why=survey.label_why)
-    balance = "real" if survey.label is None or survey.columns else "equal"
-    shares = Proposal(setting="synthesis.balance", value=balance, why="")
-    return [label, shares, *survey.proposals]
+    return [label, *survey.proposals]
 
 
 def _unlabelled(survey: Survey) -> list[Proposal]:
     """Return what is tried when a refusal has no remedy: the guessed label may be its cause."""
     if survey.label is None:
         return []
-    return [
-        Proposal(setting="source.label", value=None, why=""),
-        Proposal(setting="synthesis.balance", value="real", why=""),
-    ]
+    return [Proposal(setting="source.label", value=None, why="")]
 
 
 def guess_name(uri: str, otherwise: str) -> str:
@@ -217,7 +212,7 @@ COMMENTS: Final = {
     "training.budget_samples": "real records shown; or budget_s",
     "training.device": "cuda when there is one, else cpu",
     "gate.on_reject": "when refused; or stop: publish nothing; or ask a person",
-    "synthesis.balance": "real | equal | fill (what each class lacks) | fractions",
+    "synthesis.balance": "auto | real | equal | fill (what each class lacks) | fractions",
     "synthesis.seed": "or night: the date, a new version every night",
     "output.lake": "or s3://bucket/prefix",
 }

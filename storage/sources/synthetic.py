@@ -1,13 +1,13 @@
 """Synthetic data as a source: refused where a mark shows them, unless the recipe allows them.
 
 A generator that is trained on another one's output imitates an imitation, and a report on it
-compares synthetic data with synthetic data. Marks are in the metadata of Parquet, in images, and
-in the manifest that lies beside published files; a CSV file that was taken away from its manifest
-says nothing of itself.
+compares synthetic data with synthetic data. Marks are in the metadata of Parquet and Arrow, in
+images, and in the manifest that lies beside published files; a CSV file that was taken away from
+its manifest says nothing of itself.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from storage.errors import LakeError, SettingsError, SourceError
@@ -38,8 +38,7 @@ def check_files(found: SourceFiles, profile: StorageProfile | None) -> None:
     """
     if found.kind is PARQUET_FILES:
         for key, footer in found.parquet.footers.items():
-            if is_marked_metadata(footer.metadata):
-                raise _refusal(found.uri, key, "its metadata says so")
+            check_metadata(found.uri, key, footer.metadata)
         return
     if found.kind is IMAGE_FILES:
         return
@@ -50,6 +49,16 @@ def check_files(found: SourceFiles, profile: StorageProfile | None) -> None:
             listed = names.get(name) if size is None else sizes.get((name, size))
             if listed is not None:
                 raise _refusal(found.uri, listed, f"{place} lists it")
+
+
+def check_metadata(uri: str, key: str, metadata: Mapping[bytes, bytes] | None) -> None:
+    """Check that a file's key-value metadata do not mark it as synthetic.
+
+    Raises:
+        SourceError: they do.
+    """
+    if is_marked_metadata(metadata):
+        raise _refusal(uri, key, "its metadata says so")
 
 
 def check_images(uri: str, names: Sequence[str], images: Any) -> None:

@@ -88,7 +88,7 @@ def test_the_recipe_of_a_table_says_what_was_found_and_passes_check(capsys, cust
         '#   date_format: "%d.%m.%Y"',
     ):
         assert line in text
-    assert recipe["synthesis"] == {"samples": 1000, "balance": "real", "seed": 0}
+    assert recipe["synthesis"] == {"samples": 1000, "balance": "auto", "seed": 0}
     assert execute(["check", "made.yaml"]) == 0
 
 

@@ -66,5 +66,16 @@ def test_150_defects_among_600_can_be_known(digits):
 def test_a_tiny_holdout_is_refused(digits):
     table = digits.table(digits.train[:15])
     splits = Splits(train=table, validation=table, holdout=table, label="label")
-    with pytest.raises(DataError, match="validation split has 15 records and needs 20"):
+    with pytest.raises(DataError, match="validation split has 15 records and needs 20") as caught:
         build_reference(splits, OPTIONS)
+    assert not caught.value.proposals, "of 30 records no fraction is enough"
+
+
+def test_a_small_split_of_many_records_proposes_a_larger_one(digits):
+    few, many = (digits.table(digits.train[:rows]) for rows in (15, 200))
+    splits = Splits(train=many, validation=few, holdout=many, label="label")
+    with pytest.raises(DataError) as caught:
+        build_reference(splits, OPTIONS)
+    [proposal] = caught.value.proposals
+    assert proposal.setting == "source.split.validation"
+    assert 20 < proposal.value * 215 < 40

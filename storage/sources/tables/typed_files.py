@@ -15,6 +15,7 @@ from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import ARROW_FILES, JSON_FILES, ORC_FILES, FileKind, SourceFiles
+from storage.sources.synthetic import check_metadata
 from storage.sources.tables.csv_encoding import unpack
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
 from storage.sources.tables.types import flat_table, plain_table, stored_types, unified
@@ -29,6 +30,7 @@ class TypedTable(FileSource, TableSource):
         super().__init__(found)
         self._dropped = unread_columns(config)
         self._split = config.split
+        self._allow_synthetic = config.allow_synthetic
 
     def path_parts(self) -> frozenset[str]:
         """Return what `split` names of the paths and no column or partition is called."""
@@ -99,6 +101,8 @@ class TypedTable(FileSource, TableSource):
                     "source.exclude."
                 )
                 raise SourceError(msg) from error
+            if not self._allow_synthetic:
+                check_metadata(self.uri, info.key, table.schema.metadata)
             if len(table):
                 tables[info.key] = flat_table(table)[0]
         if not tables:

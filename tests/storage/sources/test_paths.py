@@ -7,7 +7,8 @@ from pyarrow import csv
 
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
-from storage.sources.listing import find_files, open_source
+from storage.sources.listing import find_files
+from storage.sources.open import open_source
 from storage.sources.paths import (
     PATH_SPLIT,
     PathColumns,

@@ -184,8 +184,8 @@ def test_another_modality_than_the_recipe_says(
     assert "no column of encoded images" in refused(people(200), modality="images")
     root = make_folder([encode(picture) for picture in pictures[:3]])
     sentence = refused(root, modality="tables")
-    assert "holds no Parquet, CSV, JSON Lines, " in sentence
-    assert " file, only other files" in sentence
+    assert "no Parquet, CSV, JSON Lines, Arrow, ORC, Excel" in sentence
+    assert "file, only other files (3, one of them 'a/0000.png')" in sentence
     path = write_table(people(200), "people.csv")
     assert "the globs, or source.modality" in refused(path, modality="images")
     assert "holds tables and source.modality says 'images'" in refused(

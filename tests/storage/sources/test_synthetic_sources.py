@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +63,26 @@ def test_a_shard_is_refused_by_its_metadata(ready, tmp_path, rows):
     assert sum(ready(path.parent, allow=True).rows.values()) == ROWS
     with pytest.raises(SourceError, match="made by a trained generator"):
         ready(path.parent)  # what was prepared under leave is not taken without
+
+
+def test_a_shard_that_was_written_again_as_arrow_is_refused(ready, tmp_path):
+    shard = pq.read_table(io.BytesIO(load_format("table-parquet").encode(table(), MARK)))
+    path = tmp_path / "data" / "part.arrow"
+    path.parent.mkdir()
+    with pa.ipc.new_file(path, shard.schema) as file:
+        file.write_table(shard)
+    with pytest.raises(SourceError, match=r"part\.arrow.*source\.allow_synthetic"):
+        ready(path.parent)
+    assert sum(ready(path.parent, allow=True).rows.values()) == ROWS
+
+
+def test_pictures_of_a_shard_in_an_archive_are_refused(ready, tmp_path):
+    shard = pq.read_table(io.BytesIO(load_format("parquet").encode(images(), MARK)))
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for number, each in enumerate(shard.column("image").to_pylist()):
+            archive.writestr(f"{number}.png", each["bytes"])
+    with pytest.raises(SourceError, match="the image says so"):
+        ready(tmp_path / "data.zip")
 
 
 def test_pictures_out_of_a_shard_are_refused_wherever_they_lie(ready, tmp_path):

@@ -110,6 +110,8 @@ class TablesBuilder(Builder):
         later: dict[str, str] = (
             {} if config.label_nulls == "few" else {"label_nulls": config.label_nulls}
         )
+        if any(one.text != "refuse" and one.kind != "text" for one in config.columns):
+            later["text"] = "of every kind"  # which it was without effect on, once
         later |= {} if config.sheet is None else {"sheet": config.sheet}
         return {
             "modality": "tables",

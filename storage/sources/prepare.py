@@ -8,16 +8,9 @@ from typing import Any, Final
 
 from storage.digests import digest_json
 from storage.errors import SourceError
-from storage.sources.builder import (
-    Builder,
-    PrepareJob,
-    Progress,
-    Source,
-    advice,
-    check_classes,
-    load_builder,
-)
+from storage.sources.builder import Builder, PrepareJob, Progress, Source, load_builder
 from storage.sources.cache import obtain
+from storage.sources.checks import advice, check_classes
 from storage.sources.config import SourceConfig
 from storage.sources.open import open_source
 from storage.sources.prepared import Prepared, load_prepared, write_prepared

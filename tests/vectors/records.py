@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from storage.records.schema import count_classes
 from storage.shards.format import ParquetFormat
-from storage.sources import builder
+from storage.sources import builder, checks
 from storage.sources.files import PARQUET_FILES
 from storage.sources.split import as_digests
 from storage.sources.split_assignment import SplitInputs, assign_splits
@@ -39,7 +39,7 @@ class VectorsBuilder(builder.Builder):
     def build(self, job, folder):
         label, (source,) = job.config.label, job.sources
         table = source.read(["vector"] if label is None else ["vector", label])
-        builder.check_amount(job.config, len(table), "vectors")
+        checks.check_amount(job.config, len(table), "vectors")
         rows = pc.list_flatten(table["vector"]).to_numpy().reshape(len(table), -1)
         digests = as_digests(b"".join(blake2b(row, digest_size=16).digest() for row in rows))
         own = {"deciding": None, "held_out": np.zeros(len(table), dtype=bool)}
@@ -48,7 +48,7 @@ class VectorsBuilder(builder.Builder):
         )
         parts = builder.write_splits(folder, table, assigned.splits_N)
         counts = {name: count_classes(label and part[label]) for name, part in parts.items()}
-        builder.check_classes(job.config, counts, job.min_group, "vectors")
+        checks.check_classes(job.config, counts, job.min_group, "vectors")
         rows = {name: len(part) for name, part in parts.items()}
         found = {"rows": rows, "class_counts": counts, "skipped": (), "notes": assigned.notes}
         return builder.Built(split_rule=assigned.rule, **found)

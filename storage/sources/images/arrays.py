@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
-from storage.sources.builder import FileSource, SourceDescription, missing_column
+from storage.sources.builder import FileSource, SourceDescription
+from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
 from storage.sources.images.source import ImageSource, RawBatch, Read

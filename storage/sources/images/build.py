@@ -26,18 +26,13 @@ import pyarrow as pa
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, count_classes, with_class_names
-from storage.sources.builder import (
+from storage.sources.builder import Builder, Built, PrepareJob, Source, map_arrow, write_splits
+from storage.sources.checks import (
     MAX_SKIPPED_FRACTION,
     MIN_CLASS_RECORDS,
-    Builder,
-    Built,
-    PrepareJob,
-    Source,
     check_amount,
     check_classes,
     class_needs,
-    map_arrow,
-    write_splits,
 )
 from storage.sources.config import SourceConfig, parse_resize
 from storage.sources.files import ARRAY_FILES, IMAGE_FILES, PARQUET_FILES, SourceFiles

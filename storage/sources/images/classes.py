@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from storage.records.proposal import Proposal
 from storage.records.schema import Label
-from storage.sources.builder import listed
+from storage.sources.checks import listed
 from storage.sources.config import SourceConfig
 from storage.sources.images.folder import HOLDING_FOLDER
 from storage.sources.paths import path_selector

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from storage.errors import StorageError
 from storage.records.proposal import Proposal
-from storage.sources.builder import MIN_CLASS_RECORDS, listed
+from storage.sources.checks import MIN_CLASS_RECORDS, listed
 from storage.sources.config import SourceConfig
 from storage.sources.images.label_file import COMPANION_SUFFIXES, LABEL_FILE_SUFFIXES, LabelFile
 from storage.sources.paths import (

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.sources.builder import Source, SourceDescription, missing_column, scikit_learn_datasets
+from storage.sources.builder import Source, SourceDescription, scikit_learn_datasets
+from storage.sources.checks import missing_column
 from storage.sources.images.source import ImageSource, RawBatch, Read
 
 SKEWED_DIGITS: Final = (3, 5, 8)

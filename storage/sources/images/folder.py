@@ -11,12 +11,8 @@ import pyarrow as pa
 
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
-from storage.sources.builder import (
-    MAX_SKIPPED_FRACTION,
-    FileSource,
-    SourceDescription,
-    missing_column,
-)
+from storage.sources.builder import FileSource, SourceDescription
+from storage.sources.checks import MAX_SKIPPED_FRACTION, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import (
     CAMERA_RAW_SUFFIXES,

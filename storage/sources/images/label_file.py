@@ -26,7 +26,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.sources.builder import listed
+from storage.sources.checks import listed
 from storage.sources.paths import typed
 
 LABEL: Final = "label"

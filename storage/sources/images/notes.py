@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from storage.sources.builder import PrepareJob, Source, first_few
+from storage.sources.builder import PrepareJob, Source
+from storage.sources.checks import first_few
 from storage.sources.config import SourceConfig
 from storage.sources.images.decode import Reading
 from storage.sources.images.folder import ImageFolderSource

@@ -13,7 +13,8 @@ from PIL import Image
 
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
-from storage.sources.builder import ParquetSource, listed, missing_column
+from storage.sources.builder import ParquetSource
+from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.images.source import ImageSource, RawBatch, Read

@@ -19,11 +19,8 @@ from storage.records.schema import (
     TableMetadata,
     with_table_metadata,
 )
-from storage.sources.builder import (
-    Builder,
-    Built,
-    PrepareJob,
-    Source,
+from storage.sources.builder import Builder, Built, PrepareJob, Source, write_splits
+from storage.sources.checks import (
     advice,
     check_amount,
     check_classes,
@@ -31,7 +28,6 @@ from storage.sources.builder import (
     class_needs,
     first_few,
     listed,
-    write_splits,
 )
 from storage.sources.config import SourceConfig
 from storage.sources.files import (

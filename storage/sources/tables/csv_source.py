@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.builder import FileSource, SourceDescription, first_few, listed
+from storage.sources.builder import FileSource, SourceDescription
+from storage.sources.checks import first_few, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import EXCEL_FILES, SourceFiles
 from storage.sources.memory import TEXT_COPIES, amount, check_fits

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.records.schema import Column, Kind
-from storage.sources.builder import listed
+from storage.sources.checks import listed
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.csv_dates import find_format
 from storage.sources.tables.standards import standard_form

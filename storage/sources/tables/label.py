@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, Column, count_classes
-from storage.sources.builder import MAX_SKIPPED_FRACTION, MIN_CLASS_RECORDS
+from storage.sources.checks import MAX_SKIPPED_FRACTION, MIN_CLASS_RECORDS
 from storage.sources.config import SourceConfig
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.source import TableRead, no_label

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
-from storage.sources.builder import ParquetSource, Source, listed, missing_column
+from storage.sources.builder import ParquetSource, Source
+from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes

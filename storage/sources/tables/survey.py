@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from storage.records.forms import parse_form
 from storage.records.proposal import Proposal
 from storage.records.schema import Column
-from storage.sources.builder import MAX_SKIPPED_FRACTION
+from storage.sources.checks import MAX_SKIPPED_FRACTION
 from storage.sources.config import SourceConfig
 from storage.sources.survey import LABELS, Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.records.schema import Kind
-from storage.sources.builder import listed
+from storage.sources.checks import listed
 from storage.sources.config import SourceConfig
 from storage.sources.tables.csv_numbers import Distinct, Marks, decide_marks, distinct
 from storage.sources.tables.csv_types import READ_KINDS, AmbiguousDatesError, CsvRules, typed

@@ -12,7 +12,8 @@ import pyarrow.json as pa_json
 import pyarrow.orc as pa_orc
 
 from storage.errors import SourceError
-from storage.sources.builder import FileSource, SourceDescription, listed
+from storage.sources.builder import FileSource, SourceDescription
+from storage.sources.checks import listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import ARROW_FILES, JSON_FILES, ORC_FILES, FileKind, SourceFiles
 from storage.sources.synthetic import check_metadata

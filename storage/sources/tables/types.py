@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
-from storage.sources.builder import listed
+from storage.sources.checks import listed
 
 _DECIMAL_DIGITS = 38
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.records.modalities import MODALITIES
-from storage.sources.builder import class_needs
+from storage.sources.checks import class_needs
 from storage.sources.split import SplitConfig, as_digests, assign, units
 from storage.sources.split_assignment import SplitInputs, assign_splits
 from storage.sources.split_classes import ClassNeeds, Fractions, code_classes, own_fractions

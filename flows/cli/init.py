@@ -19,15 +19,19 @@ from flows.cli.output import Output
 from flows.errors import DONE, RecipeError
 from flows.job import opened
 from flows.nightly import prepare
+from flows.progress import make_reporter
 from flows.recipe import Recipe, apply_change, apply_proposal, parse_recipe
 from storage.errors import LakeError, SourceError
 from storage.records.proposal import Proposal
 from storage.records.schema import class_title
 from storage.sources.builder import load_builder
 from storage.sources.open import open_source
+from storage.sources.overlap import find_overlap
 from storage.sources.survey import Survey
 
 T = TypeVar("T")
+LAKES: Final = ("./lake", "./synthetic", "../lake", "../synthetic", "../../synthetic")
+"""Proposed for the lake, the first that the source does not overlap."""
 SHOWN_CLASSES: Final = 12
 NIGHTLY: Final = ("schedule.cron=0 3 * * *", "synthesis.seed=night")
 """Changes of a recipe that runs by itself, each night's version a new one."""
@@ -87,6 +91,7 @@ def draft_recipe(
     said = {change.partition("=")[0].strip() for change in changes}
     said |= {"source.label"} if label else set()
     attempt = _Attempt(asked=asked, said=frozenset(said))
+    attempt.propose(_lake_apart(uri))
     modality, survey = attempt.past_obstacles(_survey)
     if asked["name"] == "init":
         asked["name"] = guess_name(uri, modality)
@@ -156,6 +161,8 @@ class _Attempt:
 
 def _survey(recipe: Recipe) -> tuple[str, Survey]:
     source = open_source(recipe.source)
+    if source.announcement is not None:
+        make_reporter().say(source.announcement)
     builder = load_builder(source.modality)
     return source.modality, builder.survey(source, recipe.source, recipe.privacy.min_group)
 
@@ -169,6 +176,13 @@ def _described(recipe: Recipe) -> dict[str, Any]:
 def _surveyed(survey: Survey) -> list[Proposal]:
     label = Proposal(setting="source.label", value=survey.label, why=survey.label_why)
     return [label, *survey.proposals]
+
+
+def _lake_apart(uri: str) -> list[Proposal]:
+    """Propose another lake where the usual one would lie in the source, or around it."""
+    lake = next((one for one in LAKES if find_overlap(uri, one) is None), LAKES[0])
+    why = "apart from the source"
+    return [Proposal(setting="output.lake", value=lake, why=why)] if lake != LAKES[0] else []
 
 
 def _unlabelled(survey: Survey) -> list[Proposal]:

@@ -12,8 +12,10 @@ from typing import Any
 from storage.lake.synthesis import COUNTED, SynthesisConfig
 from storage.records.schema import ClassCounts, Label
 
+SHOWN_MOVES = 3
+"""As many classes as a sentence names whose share moves; those that move most come first."""
 SHOWN_CLASSES = 8
-"""As many classes as a sentence names; those whose share moves most come first."""
+"""As many classes as a sentence counts."""
 SAME = 0.005
 """Class shares that lie so near to each other are the same."""
 
@@ -83,8 +85,7 @@ class Composition:
         return (
             f"Re-weighted after the verdict (synthesis.balance: {balance}): the class shares lie "
             f"{distance:.2f} from the real ones (total variation distance; {self._moves()}), and "
-            f"what the verdict says of columns, pairs and models holds for {self.words} with the "
-            "real shares, not for these"
+            f"the verdict holds for {self.words} with the real shares, not for these"
         )
 
     def _moves(self) -> str:
@@ -92,9 +93,9 @@ class Composition:
         moved = sorted({**real, **made}, key=lambda one: -abs(made.get(one, 0) - real.get(one, 0)))
         shown = [
             f"{one}: {real.get(one, 0):.2f} became {made.get(one, 0):.2f}"
-            for one in moved[:SHOWN_CLASSES]
+            for one in moved[:SHOWN_MOVES]
         ]
-        return ", ".join(shown) + _more(len(moved))
+        return "most of all " + ", ".join(shown) if moved[SHOWN_MOVES:] else ", ".join(shown)
 
     def _together(self) -> list[str]:
         """Return how many of each class a reader has who adds the version to the real records."""
@@ -136,7 +137,3 @@ def _counts(counts: Sequence[tuple[Label, int]]) -> str:
         sizes = f"{most:,}" if least == most else f"{least:,} to {most:,}"
         return f"{sizes} of each of {len(counts):,} classes"
     return ", ".join(f"{count:,} of {one}" for one, count in shown)
-
-
-def _more(classes: int) -> str:
-    return f" and {classes - SHOWN_CLASSES} more" if classes > SHOWN_CLASSES else ""

@@ -242,8 +242,8 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
         ObjectNotFoundError: there is no such version.
         RetentionError: it is pinned or retired, or no person is named.
     """
-    if by.strip() in ("", RETENTION):
-        msg = f"the retraction is signed {by!r}: write the name of the person who decides"
+    if by.strip() == RETENTION:
+        msg = f"the retraction is signed {by!r}: sign it with a name and a reason of a person"
         raise RetentionError(msg)
 
     def check(log: Versions) -> bool:

@@ -124,6 +124,7 @@ def test_quick_run_asks_for_nothing_and_what_was_typed_stays(up, page, small_rec
     assert last["state"]["message"].startswith("nothing new, published before: stripes 20")
 
 
+@pytest.mark.full
 def test_two_fields_changed_and_followed_to_the_end(up, page, small_recipe, pictures):
     up.deploy(small_recipe | {"name": "clicked"})
     deployment = up.deployment("clicked (all settings)")

@@ -90,6 +90,7 @@ def undisturbed(up, recipe, tmp_path):
     return published(tmp_path / recipe["output"]["lake"])
 
 
+@pytest.mark.full
 def test_a_cancelled_training_keeps_its_checkpoint_and_run_again_continues(up, small_recipe):
     deployment, before = up.deploy(long_recipe(small_recipe, "cancelled")), local_checkpoints(up)
     run = up.ask(deployment)

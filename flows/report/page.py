@@ -227,11 +227,10 @@ def _row(row: MetricRow) -> Html:
 
 
 def _outcome(row: MetricRow) -> Html | str:
-    """Return what the gate says of a metric, or why it says nothing."""
+    """Return what the gate says of a metric; why it says nothing is in the list above, and here."""
     if row.outcome is None:
         return NOTHING
-    badge = element("span", row.word, class_=f"badge is-{row.outcome}")
-    return join(badge, element("small", f" {row.why}")) if row.why else badge
+    return element("span", row.word, class_=f"badge is-{row.outcome}", title=row.why or None)
 
 
 TITLES = {

@@ -19,7 +19,7 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
 from flows.report.page import render
-from flows.report.verdict import JUDGED
+from flows.report.verdict import JUDGED, LOSSES
 from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
 from gan.errors import DataError, OutdatedError, SnapshotError
 from gan.gate import Judgement, gate_record, in_force, judge
@@ -340,7 +340,6 @@ class Evaluator:
                 *public_notes(prepared),
                 *record.notes,
                 *evaluation.notes,
-                *evaluation.losses,
             ),
             facts={
                 "rows": dict(prepared.rows),
@@ -357,6 +356,7 @@ class Evaluator:
                 "candidate_rows": evaluation.candidate_rows,
                 "compared_rows": evaluation.n,
                 "evaluation_seed": evaluation.seed,
+                LOSSES: list(evaluation.losses),
                 JUDGED: evaluation.judged(words_of(prepared.modality).records),
                 "gate": gate_record(metrics, job.recipe.gate),
             },

@@ -59,6 +59,8 @@ def show_verdict(report: Report, output: Output, *, headline: str, reason: str =
         output.line(f"    {OUTCOMES[each.outcome][0]} {words(each.metric)}: not judged: {each.why}")
     for text in view.rows:
         output.line(f"    {text}")
+    for text in view.first_losses(SHOWN_REASONS):
+        output.line(f"    privacy takes: {text}")
 
 
 def _metric_cells(row: MetricRow) -> tuple[str, ...]:

@@ -138,6 +138,10 @@ def _reasons(view: VerdictView) -> str:
         f"- **not judged** {plain(words(reason.metric))}: {plain(reason.why, LONGEST_REASON)}"
         for reason in view.reported
     ]
+    lines += [
+        f"- **privacy takes** {plain(text, LONGEST_REASON)}"
+        for text in view.first_losses(SHOWN_REASONS)
+    ]
     return "\n".join(lines)
 
 

@@ -271,6 +271,7 @@ def verdict(view: VerdictView) -> Html:
         next_step if view.next_step else None,
         [element("p", f"{text}.", class_="meaning") for text in view.rows],
         _reasons((*view.deciding, *view.alarms)),
+        _losses(view.losses),
         _passes(view.passing, few=few),
         _unjudged(view.reported),
         class_=f"verdict is-{view.verdict}",
@@ -382,6 +383,15 @@ def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
         return _reasons(reasons)
     count = f"{len(reasons)} rules passed" if len(reasons) > 1 else "1 rule passed"
     return element("details", element("summary", count), _reasons(reasons))
+
+
+def _losses(texts: Sequence[str]) -> Html | None:
+    """Return what privacy takes from the records; open, as no metric shows it."""
+    if not texts:
+        return None
+    items = [element("li", _icon("alarm"), element("span", text)) for text in texts]
+    summary = element("summary", "What privacy takes from the records")
+    return element("details", summary, element("ul", items, class_="reasons"), open=True)
 
 
 def _unjudged(reasons: Sequence[Reason]) -> Html | None:

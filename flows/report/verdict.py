@@ -31,10 +31,10 @@ OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
 DECIDING: frozenset[Outcome] = frozenset({"block", "unknown", "warn"})
 UNJUDGED: frozenset[Outcome] = frozenset({"alarm", "reported"})
 
-JUDGED, PUBLISHED_ROWS = "judged", "published_rows"
+JUDGED, PUBLISHED_ROWS, LOSSES = "judged", "published_rows", "losses"
 """Facts of a report: of which records the verdict speaks; beside a published version, what was
 re-weighted after it."""
-SAID = frozenset({JUDGED, PUBLISHED_ROWS})
+SAID = frozenset({JUDGED, PUBLISHED_ROWS, LOSSES})
 """Facts that are said beside the verdict, and nowhere else."""
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     "higher": ("↑", "higher is better"),
@@ -118,6 +118,13 @@ class VerdictView:
     """What may change the verdict; empty when nothing has to."""
     rows: tuple[str, ...]
     """Of which records it speaks, and what was re-weighted since, a sentence each."""
+    losses: tuple[str, ...] = ()
+    """What privacy takes from the records, a sentence for each column: no metric shows it."""
+
+    def first_losses(self, most: int) -> tuple[str, ...]:
+        """Return so many of the sentences on what privacy takes, and how many more there are."""
+        more = len(self.losses) - most
+        return (*self.losses[:most], *((f"{more} more in the report",) if more > 0 else ()))
 
     @property
     def deciding(self) -> tuple[Reason, ...]:
@@ -187,6 +194,7 @@ def verdict_view(
         part=words_of(report.modality).part,
         next_step=NEXT_STEPS.get(report.verdict, ""),
         rows=(*[judged] * bool(judged), *map(str, report.facts.get(PUBLISHED_ROWS, ()))),
+        losses=tuple(map(str, report.facts.get(LOSSES, ()))),
     )
 
 

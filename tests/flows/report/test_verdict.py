@@ -134,3 +134,14 @@ def test_a_metric_that_no_rule_judges_has_passed_nowhere(make_report):
     report = make_report(metrics=[metric("b"), metric("c")], reasons=reasons)
     rows = verdict_view(report).overall
     assert [(row.outcome, row.why) for row in rows] == [("reported", "w"), ("reported", "w")]
+
+
+def test_what_privacy_takes_stands_in_every_renderer_beside_a_pass(make_report):
+    loss = "fraud: it loses all variation"
+    report = make_report(facts={"losses": [loss]})
+    judged = SimpleNamespace(version="v", report=report, judgement=SimpleNamespace(metrics=()))
+    assessed = Assessed(standing=SimpleNamespace(champion=None), challenger=judged, champion=None)
+    for text in (render(report), terminal(report), verdict_markdown(assessed, "report.html")):
+        assert loss in text
+    many = verdict_view(make_report(facts={"losses": [f"c{n}: less" for n in range(7)]}))
+    assert many.first_losses(3) == ("c0: less", "c1: less", "c2: less", "4 more in the report")

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from platform import node
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import anyio
 from anyio.abc import TaskStatus
@@ -31,6 +33,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from flows.cockpit.deployments import last_heartbeat
 from flows.cockpit.watchdog import Watchdog
 from flows.errors import DONE, TRAINING, RecipeError
+from flows.prefect_defaults import log_to_console
 from flows.tracked.process_lock import held, is_held, worker_lock
 from storage.stores.settings import load_settings
 
@@ -51,7 +54,7 @@ class WorkerOptions:
 
     pool: str
     name: str | None = None
-    """Of the worker at the API; None lets Prefect choose one, and there is no lock."""
+    """Of the worker at the API; None makes one of the machine's, and there is no lock."""
     limit: int | None = None
     """How many runs it does at once; None: as many as there are."""
     kind: str | None = None
@@ -163,6 +166,7 @@ def serve(options: WorkerOptions) -> int:
         RecipeError: there is no worker of that type.
         EngineError: one of that name is at work already.
     """
+    log_to_console()
     if options.name is None:
         return asyncio.run(_serve(options))
     lock = worker_lock(load_settings().work_folder, options.name, options.pool)
@@ -212,7 +216,8 @@ async def _pool_type(pool: str, stopping: asyncio.Event) -> str | None:
 
 
 def _make_worker(kind: str, options: WorkerOptions) -> "AnyWorker":
-    given = {"work_pool_name": options.pool, "name": options.name, "limit": options.limit}
+    name = options.name or f"ganmill {node()} {uuid4().hex[:8]}"
+    given = {"work_pool_name": options.pool, "name": name, "limit": options.limit}
     if kind == StoppingWorker.type:
         return StoppingWorker(**given)
     load_prefect_collections()

@@ -99,7 +99,7 @@ def test_a_schedule_makes_runs(up):
 def test_what_the_short_form_cannot_mean_fails_with_one_sentence(up):
     last = up.ended(up.ask(up.deployment("stripes"), budget_samples=None))
     assert last["state_type"] == "FAILED"
-    assert "are both null: set at least one" in last["state"]["message"]
+    assert "are all null: set at least one" in last["state"]["message"]
 
 
 @pytest.mark.full

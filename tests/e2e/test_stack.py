@@ -315,7 +315,7 @@ def test_two_runs_at_once_end_well_on_two_workers(stack, runs):
     assert states == ["COMPLETED", "COMPLETED"], "\n".join(row["message"] for row in said)
     logs = [stack.log(name) for name in ("worker-one", "worker-two")]
     took = [[run["id"] in log for log in logs] for run in runs]
-    assert sorted(took) == [[False, True], [True, False]], "each worker takes one run"
+    assert sorted(took) == [[False, True], [True, False]], logs
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -60,14 +60,15 @@ def deployed_recipe(name: str) -> Recipe:
     return _recipe(*known[name])
 
 
-def deployed_recipes() -> tuple[Recipe, ...]:
-    """Return every recipe that is deployed, by name.
-
-    Raises:
-        RecipeError: the parameters of a deployment are no recipe.
-    """
-    found = (_recipe(*each) for each in _deployed().values())
-    return tuple(sorted(found, key=lambda recipe: recipe.name))
+def deployed_recipes() -> tuple[list[Recipe], list[str]]:
+    """Return every recipe that is deployed, by name, and a sentence for each that is none."""
+    recipes, faults = list[Recipe](), list[str]()
+    for each in _deployed().values():
+        try:
+            recipes.append(_recipe(*each))
+        except RecipeError as error:
+            faults.append(f"left out: {error}")
+    return sorted(recipes, key=lambda recipe: recipe.name), faults
 
 
 def _deployed() -> dict[str, tuple[str, DeploymentResponse]]:
@@ -212,8 +213,8 @@ def maintain_flow(
         days: Runs that ended longer ago are deleted from Prefect's database, the last one of every
             deployment excepted.
     """
-    recipes = (deployed_recipe(recipe),) if recipe else deployed_recipes()
-    lines = [text for job in _lakes(recipes) for text in _maintain(job, apply=apply)]
+    recipes, lines = ([deployed_recipe(recipe)], []) if recipe else deployed_recipes()
+    lines += [text for job in _lakes(recipes) for text in _maintain(job, apply=apply)]
     if apply:
         tidied = tidy_prefect(days=days)
         more = "" if tidied.complete else "; there is more, run it again"

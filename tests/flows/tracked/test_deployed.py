@@ -34,7 +34,17 @@ def test_the_parameters_of_the_deployment_are_the_recipe(known):
     known["digits"] = {"recipe": {"name": "digits", "source": {"uri": "example:digits"}}}
     known["other"] = {"recipe": {"name": "other", "source": {"uri": "s3://bucket/x"}, "seed": 5}}
     assert on_demand.deployed_recipe("other").seed == 5
-    assert [recipe.name for recipe in on_demand.deployed_recipes()] == ["digits", "other"]
+    recipes, faults = on_demand.deployed_recipes()
+    assert ([recipe.name for recipe in recipes], faults) == (["digits", "other"], [])
+
+
+def test_one_wrong_deployment_keeps_no_other_from_being_looked_after(known):
+    known["a"] = {"recipe": {"name": "a", "source": {"uri": "example:digits"}, "sede": 1}}
+    known["b"] = {"recipe": {"name": "b", "source": {"uri": "example:digits"}}}
+    recipes, faults = on_demand.deployed_recipes()
+    assert [recipe.name for recipe in recipes] == ["b"]
+    (fault,) = faults
+    assert fault.startswith("left out: deployment run/a: the key `sede` is unknown")
 
 
 def test_an_unknown_name_lists_the_known_ones(known):
@@ -58,7 +68,7 @@ def test_what_was_changed_in_the_short_form_s_parameters_is_deployed(known):
     recipe = {"name": "a", "source": {"uri": "example:digits"}}
     known["a"] = {"recipe": recipe, "samples": 7, "approval": "always"}
     known["a (all settings)"] = {"recipe": recipe}
-    (found,) = on_demand.deployed_recipes()
+    ((found,), _) = on_demand.deployed_recipes()
     assert (found.synthesis.samples, found.gate.approval) == (7, "always")
 
 

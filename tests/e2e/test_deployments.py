@@ -69,6 +69,7 @@ def test_other_samples_by_the_short_form_make_a_version_and_train_nothing(up):
     assert up.deployment("stripes")["parameters"]["recipe"]["synthesis"]["samples"] == 600
 
 
+@pytest.mark.full
 def test_a_recipe_that_is_not_deployed_fails_with_one_sentence(demand):
     last = demand("verify", "nobody")
     assert last["state_type"] == "FAILED"

@@ -41,6 +41,7 @@ def _judged(digits, defects, total):
     return evaluation, judge(evaluation, METRICS, GateConfig())
 
 
+@pytest.mark.full
 def test_35_defects_among_600_cannot_be_known(digits):
     evaluation, judgement = _judged(digits, 35, 600)
     unknown = {reason.scope: reason.text for reason in judgement.reasons}

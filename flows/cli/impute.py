@@ -13,7 +13,7 @@ from flows.snapshots import local_snapshot
 from storage.lake import promotions
 from storage.records.durable import create_file
 from storage.shards.format import load_format
-from storage.sources.tables.known import read_like
+from storage.sources.tables.known_table import read_like
 
 FORMATS = {".parquet": "table-parquet", ".csv": "csv"}
 """Ending of OUTPUT → shard format that writes it."""

@@ -41,7 +41,7 @@ OWN = (StateType.RUNNING, StateType.CANCELLING)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
+class RunStart:
     """One start of a flow run of a deployment: the one that this process does."""
 
     run: UUID
@@ -61,7 +61,7 @@ def parse_beat(label: object) -> int | None:
 
 
 @contextmanager
-def beating() -> Iterator[Attempt | None]:
+def beating() -> Iterator[RunStart | None]:
     """Send heartbeats of the flow run of this process within the block.
 
     None, and no heartbeat, outside a run of a deployment, and when the API cannot be asked.
@@ -94,16 +94,16 @@ def _held_if_possible(lock: Path) -> Iterator[None]:
         yield
 
 
-def _this_attempt() -> Attempt | None:
+def _this_attempt() -> RunStart | None:
     run = runtime.flow_run.id
     if run is None or runtime.deployment.id is None:
         return None
     with get_client(sync_client=True) as client, suppress(HTTPError, ObjectNotFound):
-        return Attempt(run=UUID(run), number=client.read_flow_run(UUID(run)).run_count)
+        return RunStart(run=UUID(run), number=client.read_flow_run(UUID(run)).run_count)
     return None
 
 
-def _beat(attempt: Attempt, over: threading.Event) -> None:
+def _beat(attempt: RunStart, over: threading.Event) -> None:
     interval_s, count = load_settings().heartbeat_s, 0
     with get_client(sync_client=True) as client:
         while not over.is_set():
@@ -116,7 +116,7 @@ def _beat(attempt: Attempt, over: threading.Event) -> None:
             over.wait(interval_s)
 
 
-def is_own(run: FlowRun, attempt: Attempt) -> bool:
+def is_own(run: FlowRun, attempt: RunStart) -> bool:
     """Say whether a run is still this process's: nobody has taken it for lost or started it again.
 
     One that is cancelled, or about to wait for a person, is.
@@ -127,7 +127,7 @@ def is_own(run: FlowRun, attempt: Attempt) -> bool:
     return state.type in OWN or (state.type == StateType.PAUSED and state.name != LOST)
 
 
-def ends_quietly(attempt: Attempt | None) -> bool:
+def ends_quietly(attempt: RunStart | None) -> bool:
     """Hand a run that is to stop back to the workers, and say whether its process may just end.
 
     It may where the run is not this process's any more: it was started again, it waits for a

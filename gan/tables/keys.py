@@ -1,7 +1,7 @@
 """Keys and patterns: values of a form, made from the number of a row alone.
 
-Forms are those of `storage.records.forms`. A key of integers has digits and an optional leading `-`
-only; its first digit is no zero. Check digits are computed from all others.
+Forms are those of `storage.records.text_patterns`. A key of integers has digits and an optional
+leading `-` only; its first digit is no zero. Check digits are computed from all others.
 
 A key of row i is the i-th value of a keyed permutation of the form's values: a Feistel network on
 the smallest even number of bits that holds them, with cycle walking (Black and Rogaway 2002,
@@ -23,7 +23,14 @@ import pyarrow as pa
 
 from gan.errors import DataError
 from gan.randomness import derive
-from storage.records.forms import ALPHABETS, CHECKS, check_digits, parse_form, with_iban, with_luhn
+from storage.records.text_patterns import (
+    ALPHABETS,
+    CHECKS,
+    check_digits,
+    parse_form,
+    with_iban,
+    with_luhn,
+)
 
 Array = np.ndarray[Any, Any]
 

@@ -25,7 +25,7 @@ from storage.records.schema import (
     read_class_names,
 )
 from storage.shards.format import load_format
-from storage.synthetic import DIGITAL_SOURCE_TYPE
+from storage.synthetic_marks import DIGITAL_SOURCE_TYPE
 
 FORMAT = "ganmill-dataset/1"
 _PLAIN = (

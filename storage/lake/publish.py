@@ -38,7 +38,7 @@ from storage.lake.plan import Plan
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore, put_or_agree, read_agreed
-from storage.synthetic import marked_png
+from storage.synthetic_marks import marked_png
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:

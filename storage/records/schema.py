@@ -7,7 +7,7 @@ holds JSON:
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
      "constraints": [{"kind", "columns", "low", "high", "strict", maybe "whole_days"}]}
 
-`form` is the text pattern of keys and of replaced text, see `storage.records.forms`.
+`form` is the text pattern of keys and of replaced text, see `storage.records.text_patterns`.
 """
 
 import json

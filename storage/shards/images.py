@@ -25,7 +25,7 @@ from storage.shards.format import (
     write_parquet,
 )
 from storage.shards.png import decode_png, encode_png
-from storage.synthetic import PNG_MARK, is_marked_metadata
+from storage.synthetic_marks import PNG_MARK, is_marked_metadata
 
 IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 SHAPE_KEY = "image_shape"

@@ -15,7 +15,7 @@ from storage.sources.files import IMAGE_FILES, PARQUET_FILES, SourceFiles
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
-from storage.synthetic import is_marked_image, is_marked_metadata, marked_files
+from storage.synthetic_marks import is_marked_image, is_marked_metadata, marked_files
 
 _SIDECAR: Final = re.compile(r"(?:.*/)?_meta/[^/]+/(?:manifest|shards)\.json")
 _DOCUMENTS: Final = ("manifest.json", "shards.json")

@@ -16,7 +16,7 @@ from flows.tracked.heartbeat import (
     LABEL,
     LOST,
     STOPPED,
-    Attempt,
+    RunStart,
     beat_label,
     ends_quietly,
     is_own,
@@ -228,7 +228,7 @@ def test_that_somebody_watches_is_known_at_the_api(watched, monkeypatch):
 
 
 def attempt(watched, *, older=0):
-    return Attempt(
+    return RunStart(
         run=watched.run, number=watched.client.read_flow_run(watched.run).run_count - older
     )
 

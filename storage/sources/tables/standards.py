@@ -2,7 +2,7 @@ r"""Forms of values that follow a standard: what is made up of them is valid, to
 
 IP and MAC addresses, UUIDs, telephone numbers, IBANs, card numbers, US social security numbers and
 e-mail addresses. A column is of a standard when nine of ten of its values are; what all of them
-share, such as the prefix of a network, stays. Forms are those of `storage.records.forms`.
+share, such as the prefix of a network, stays. Forms are those of `storage.records.text_patterns`.
 """
 
 import ipaddress
@@ -23,8 +23,8 @@ _AREA: Final = r"\{2-9}"
 
 _UUID: Final = re.compile(r"\{?[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\}?", re.IGNORECASE)
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}", re.IGNORECASE)
-_SSN: Final = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
+SSN: Final = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
+EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2} ?[A-Z0-9 ]{11,42}")
 _CARD: Final = re.compile(r"[0-9]{4}([ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}")
 _PHONE: Final = re.compile(r"(\+|\(|0)[0-9 ()./-]{6,22}")
@@ -99,7 +99,7 @@ def is_iban(text: str) -> bool:
 def _is_ssn(text: str) -> bool:
     area, group, serial = [*text.split("-"), "", ""][:3]
     valid = area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
-    return _SSN.fullmatch(text) is not None and valid
+    return SSN.fullmatch(text) is not None and valid
 
 
 def _commonest(texts: Sequence[str]) -> str:
@@ -222,7 +222,7 @@ _STANDARDS: Final[Sequence[tuple[Callable[[str], object], Callable[[Sequence[str
     (_MAC.fullmatch, _mac),
     (is_ipv6, _ipv6),
     (_UUID.fullmatch, _uuid),
-    (_EMAIL.fullmatch, _email),
+    (EMAIL.fullmatch, _email),
     (is_iban, _iban),
     (is_card, _card),
     (_is_ssn, _ssn),

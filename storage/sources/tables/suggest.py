@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.records.schema import Column, Constraint
-from storage.sources.tables.standards import is_card, is_iban
+from storage.sources.tables.standards import EMAIL, SSN, is_card, is_iban
 from storage.sources.tables.text_patterns import words_of_name
 
 _SAMPLE_VALUES: Final = 2000
@@ -326,11 +326,9 @@ def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:
     return Constraint(kind=kind, columns=columns), why
 
 
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 _PHONE: Final = re.compile(r"(\+|00?|\()[0-9][0-9 ()/.-]{6,20}")
 _IPV4: Final = re.compile(r"([0-9]{1,3}\.){3}[0-9]{1,3}")
 _IPV6: Final = re.compile(r"(?=.*::|(.*:){7})[0-9A-Fa-f:]{3,39}")
-_SOCIAL: Final = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
 _STREET: Final = re.compile(
     r"(?i).*(stra(ß|ss)e|str\.|\bstreet|\bst\.?|\bavenue|\bave\.?|\broad|\brd\.?|\brue|\bcalle|\bvia)\b.*[0-9]"
     r"|[0-9]+[a-z]? .*(street|st\.?|avenue|ave\.?|road|rd\.?|lane|drive|rue)\b.*"
@@ -393,11 +391,11 @@ def _is_ip(text: str) -> bool:
 
 
 _TESTS: Final[Sequence[tuple[str, Callable[[str], object]]]] = (
-    ("e-mail addresses", _EMAIL.fullmatch),
+    ("e-mail addresses", EMAIL.fullmatch),
     ("bank accounts", is_iban),
     ("card numbers", is_card),
     ("addresses of machines", _is_ip),
-    ("official numbers of persons", _SOCIAL.fullmatch),
+    ("official numbers of persons", SSN.fullmatch),
     ("telephone numbers", _PHONE.fullmatch),
     ("addresses", _STREET.fullmatch),
 )

@@ -8,9 +8,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.records.forms import parse_form
 from storage.records.proposal import Proposal
 from storage.records.schema import Column
+from storage.records.text_patterns import parse_form
 from storage.sources.checks import MAX_SKIPPED_FRACTION
 from storage.sources.config import SourceConfig
 from storage.sources.survey import LABELS, Survey, SurveyedColumn

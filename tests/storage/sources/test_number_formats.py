@@ -13,7 +13,7 @@ from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
 from storage.sources.tables.csv_numbers import Marks
 from storage.sources.tables.dialect import dialect_of
-from storage.sources.tables.known import read_like
+from storage.sources.tables.known_table import read_like
 from storage.sources.tables.number_formats import Doubt, find_signed
 
 POINT, OPEN = Marks(), Marks(proven=False)

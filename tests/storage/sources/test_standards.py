@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from gan.tables.keys import Texts, form_pattern
-from storage.records.forms import with_iban, with_luhn
+from storage.records.text_patterns import with_iban, with_luhn
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
 from storage.sources.tables.standards import (

@@ -16,7 +16,7 @@ from storage.shards.png import encode_png
 from storage.sources.config import SourceConfig
 from storage.sources.open import open_source
 from storage.sources.prepare import prepare
-from storage.synthetic import (
+from storage.synthetic_marks import (
     DIGITAL_SOURCE_TYPE,
     PNG_MARK,
     is_marked_image,

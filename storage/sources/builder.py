@@ -78,8 +78,10 @@ class Source(ABC):
         """Columns that folders of the form `name=value` say."""
         return ()
 
-    listing_notes: tuple[str, ...] = ()
-    """Sentences on how the files were found."""
+    @property
+    def listing_notes(self) -> tuple[str, ...]:
+        """Sentences on how the files were found, and what they are taken for."""
+        return ()
 
     @property
     def announcement(self) -> str | None:
@@ -128,8 +130,12 @@ class FileSource(Source):
         self.uri = found.uri
         self.ignored_files = found.ignored
         self.left_out = found.left_out
-        self.listing_notes = found.notes
         self._found = found
+
+    @property
+    def listing_notes(self) -> tuple[str, ...]:
+        """Sentences on how the files were found."""
+        return self._found.notes
 
     @cached_property
     def _paths(self) -> PathColumns:

@@ -30,6 +30,7 @@ from storage.sources.builder import FileSource, SourceDescription
 from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import SourceFiles
+from storage.sources.images.pixels import WHITE, used_bits
 from storage.sources.images.source import ImageSource, RawBatch, Read
 from storage.sources.paths import split_by_column
 from storage.sources.split import SPLIT_VALUES
@@ -46,6 +47,7 @@ _PARTS: Final = {"t10k": "test"}
 """Words of MNIST's file names → the split they mean."""
 _CHANNELS: Final = (1, 3, 4)
 _LEAST_PIXELS: Final = 64
+_LARGEST: Final = 0xFFFF
 _IDX_TYPES: Final = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _DAMAGED: Final = (
     OSError, ValueError, EOFError, KeyError, struct.error, zlib.error, zipfile.BadZipFile,
@@ -102,6 +104,30 @@ class ArrayPart:
         return next((word for word in self.part.split("-") if word in SPLIT_VALUES), None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How the values of an array become bytes."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+    what: str = ""
+    """For a person; empty where they are bytes already."""
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return a block as bytes."""
+        if not self.what:
+            return block.astype(np.uint8, copy=False)
+        return np.rint(block.astype(np.float64) * self.factor + self.offset).astype(np.uint8)
+
+
+class Shift(Scale):
+    """Values of more than 8 bits, cut as those of 16-bit image files are."""
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the upper 8 of the bits that are used."""
+        return (block.astype(np.float64) // self.factor).astype(np.uint8)
+
+
 class ArrayImages(FileSource, ImageSource):
     """The images of array files, part after part, with the columns `label` and `split`."""
 
@@ -115,6 +141,7 @@ class ArrayImages(FileSource, ImageSource):
         """
         super().__init__(found)
         self._label = config.label
+        self._scales: dict[str, Scale] = {}
         arrays = [array for info in found.files for array in self._list(info.key)]
         self.parts = pair_arrays(arrays)
         if not self.parts:
@@ -173,8 +200,24 @@ class ArrayImages(FileSource, ImageSource):
             except _DAMAGED as error:
                 raise self._damaged(part.images.place, error) from error
 
+    @property
+    def listing_notes(self) -> tuple[str, ...]:
+        """Say how values that are no bytes are read."""
+        said = ((part.images.place, self._scale(part).what) for part in self.parts)
+        scaled = tuple(f"The values of {place}: {what}." for place, what in said if what)
+        return (*self._found.notes, *scaled)
+
+    def _scale(self, part: ArrayPart) -> Scale:
+        """Find the scale of a part once."""
+        if part.images.place not in self._scales:
+            try:
+                self._scales[part.images.place] = find_scale(part.images)
+            except _DAMAGED as error:
+                raise self._damaged(part.images.place, error) from error
+        return self._scales[part.images.place]
+
     def _part(self, part: ArrayPart, columns: Sequence[str]) -> Iterator[Read]:
-        scale = find_scale(part.images)
+        scale = self._scale(part)
         labels_N = None if part.labels is None else self._labels(part.labels)
         first = 0
         for block in part.images.blocks():
@@ -373,14 +416,14 @@ def as_images(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return block
 
 
-def find_scale(array: StoredArray) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+def find_scale(array: StoredArray) -> Scale:
     """Return what brings values to 0 … 255; where they are no bytes the range that is used decides.
 
     Raises:
         ValueError: values are infinite, missing, or of no range that pixels have.
     """
     if array.dtype == np.uint8:
-        return lambda block: block
+        return Scale()
     low = high = 0.0
     for block in array.blocks():
         if block.dtype.kind == "f" and not np.isfinite(block).all():
@@ -388,15 +431,14 @@ def find_scale(array: StoredArray) -> Callable[[NDArray[Any]], NDArray[np.uint8]
             raise ValueError(msg)
         low, high = min(low, float(block.min())), max(high, float(block.max()))
     if low >= 0 and high <= 1:
-        factor, offset = 255.0, 0.0
-    elif -1 <= low < 0 and high <= 1:
-        factor, offset = 127.5, 127.5
-    elif low >= 0 and high <= 255:
-        factor, offset = 1.0, 0.0
-    elif low >= 0 and high <= 0xFFFF:
-        bits = next(bits for bits in (10, 12, 14, 16) if high < 1 << bits)
-        factor, offset = 255.0 / ((1 << bits) - 1), 0.0
-    else:
-        msg = f"pixels from {low:g} to {high:g} have no 8-bit meaning; store 0 to 255 or 0 to 1"
-        raise ValueError(msg)
-    return lambda block: np.rint(block.astype(np.float64) * factor + offset).astype(np.uint8)
+        return Scale(factor=255.0, what="0 to 1 are read as 0 to 255")
+    if -1 <= low < 0 and high <= 1:
+        return Scale(factor=127.5, offset=127.5, what="-1 to 1 are read as 0 to 255")
+    if low >= 0 and high <= WHITE:
+        return Scale(what="0 to 255 are rounded to whole numbers")
+    if low >= 0 and high <= _LARGEST:
+        bits = used_bits(math.floor(high))
+        step = 1 << (bits - 8)
+        return Shift(factor=step, what=f"{bits} bits are cut to 8 (value // {step})")
+    msg = f"pixels from {low:g} to {high:g} have no 8-bit meaning; store 0 to 255 or 0 to 1"
+    raise ValueError(msg)

@@ -65,7 +65,7 @@ def idx(array):
         ({"image": GREY > 127, "classes": LABELS}, np.where(GREY > 127, 255, 0).astype(np.uint8)),
         ({"img": GREY.astype(np.int64), "label": LABELS}, GREY),
         ({"img": GREY.astype(np.uint16) * 16, "label": LABELS},
-         np.rint(GREY.astype(int) * 16 * (255 / 4095)).astype(np.uint8)),
+         GREY),
         ({"data": GREY[:, :, :10].reshape(ROWS, 100), "labels": LABELS}, GREY[:, :, :10]),
         ({"data": COLOUR[:, :, :10].transpose(0, 3, 1, 2).reshape(ROWS, 300), "labels": LABELS},
          COLOUR[:, :, :10]),
@@ -74,6 +74,15 @@ def idx(array):
 def test_arrays_of_every_layout_and_type_are_images(tmp_path, arrays, images):
     np.savez_compressed(tmp_path / "a.npz", **arrays)
     same(prepared(tmp_path / "a.npz", tmp_path), images, LABELS)
+
+
+def test_how_values_become_bytes_is_said_also_when_it_was_prepared_before(tmp_path):
+    np.savez(tmp_path / "a.npz", images=GREY.astype(np.uint16) * 16, labels=LABELS)
+    for _ in range(2):
+        notes = prepared(tmp_path / "a.npz", tmp_path).notes
+        assert "The values of a.npz:images: 12 bits are cut to 8 (value // 16)." in notes
+    np.savez(tmp_path / "b.npz", images=GREY, labels=LABELS)
+    assert not any("The values" in note for note in prepared(tmp_path / "b.npz", tmp_path).notes)
 
 
 def test_parts_of_a_split_go_together_and_say_the_split(tmp_path):

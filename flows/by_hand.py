@@ -84,6 +84,7 @@ def roll_back(
     by, reason = checked_signature(by, reason, must_say=True)
     _check_known(lake, name, version)
     target = rollback_target(name, promotions.standing(lake, name), version)
+    _check_known(lake, name, target)
     found = newest_report(lake, name, target)
     draft = PromotionDraft(
         kind="rollback",

@@ -216,6 +216,7 @@ def _find_finished(job: Job, stages: Stages) -> Outcome | None:
     assessed = stages.evaluate(prepared, candidate)
     choice = decide(stages, assessed)
     if choice.kind in NOBODY:
+        bring_up_hint(job)
         return outcome_of(job, choice)
     return publish_choice(stages, prepared, choice) if is_published(job, choice) else None
 

@@ -29,13 +29,12 @@ from flows.report.verdict import JUDGED, PUBLISHED_ROWS
 from flows.snapshots import local_snapshot
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
-from storage.errors import AccessDeniedError, NotWritableError
+from storage.errors import AccessDeniedError, NotWritableError, RetractedError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.composition import Composition
 from storage.lake.hint import refresh_hint
 from storage.lake.layout import generator_report_key
-from storage.lake.log import read_versions
 from storage.lake.manifest import FileEntry, ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.promotions import Promotion
@@ -57,7 +56,11 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         EngineError: the workers keep dying.
         LakeError: the lake failed.
     """
-    plan = agree(job.lake, propose_plan(job, prepared, choice))
+    try:
+        plan = agree(job.lake, propose_plan(job, prepared, choice))
+    except RetractedError:
+        bring_up_hint(job)  # the retraction may have been killed before it did
+        raise
     if any(one.version == plan.version for one in datasets.versions(job.lake, job.name)):
         job.reporter.say(f"Published before: {job.name}/{plan.version}")
         return SynthesisResult(plan=plan, committed=True)
@@ -119,9 +122,8 @@ def is_published(job: Job, choice: Choice) -> bool:
     modality = choice.judged.report.modality
     synthesis = resolve(job.recipe.synthesis, modality, job.scheduled)
     key = run_key(job.recipe, synthesis, choice.judged.snapshot_digest)
-    log = read_versions(job.lake, job.name)
-    made = any(one.version.endswith(f"-{key[:8]}") for one in log.visible)
-    return made and log.retracted(key) is None
+    found = datasets.versions(job.lake, job.name)
+    return any(one.version.endswith(f"-{key[:8]}") for one in found)
 
 
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:

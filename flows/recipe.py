@@ -226,6 +226,9 @@ def apply_proposal(raw: dict[str, Any], proposal: Proposal) -> None:
     for key in keys:
         place[key] = place.get(key) or {}
         place = place[key]
+    if last == "exclude":  # every proposal leaves out more
+        place[last] = list(dict.fromkeys([*(place.get(last) or ()), *proposal.value]))
+        return
     if last not in NAMED_LISTS:
         place[last] = proposal.value
         return

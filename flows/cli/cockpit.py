@@ -74,6 +74,7 @@ def _reports(cockpit: Cockpit, *, install: bool) -> Iterator[str]:
         write_address(file, usual)
         yield usual
     elif who_serves(known) == f"{SERVED} {cockpit.api}":
+        write_address(file, known)
         yield known
     else:
         with open_server(cockpit.reports_port, cockpit.api) as server:

@@ -259,7 +259,9 @@ def _settings(raw: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
     settings = [*SHOWN, *sorted(draft.said), *(one.setting for one in draft.proposals)]
     sections = list(dict.fromkeys(setting.partition(".")[0] for setting in settings))
     sections.sort(key=lambda name: [*raw].index(name) if name != "seed" else len(raw))
-    ordered = [one for name in sections for one in settings if one.partition(".")[0] == name]
+    places = list(dict.fromkeys(one.rpartition(".")[0] for one in settings))
+    together = [one for place in places for one in settings if one.rpartition(".")[0] == place]
+    ordered = [one for name in sections for one in together if one.partition(".")[0] == name]
     shown = {}
     for setting in dict.fromkeys(ordered):
         value: Any = raw

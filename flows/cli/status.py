@@ -45,7 +45,7 @@ STEP_ORDER: tuple[Step, ...] = get_args(Step)
 
 _PLAN = re.compile(r"runs/([0-9a-f]{8})[0-9a-f]*/plan(-\d+)?\.json")
 _NAME = re.compile(r"(?:generators|datasets)/([a-z0-9][a-z0-9-]*)/.+")
-_JUDGED = re.compile(r"generators/[^/]+/(\d{8}T\d{6}Z-[0-9a-f]{8})/reports/.+")
+_JUDGED = re.compile(r"generators/([^/]+)/(\d{8}T\d{6}Z-[0-9a-f]{8})/reports/.+")
 _CANDIDATE = re.compile(r"generators/([^/]+)/(\d{8}T\d{6}Z-[0-9a-f]{8})/snapshot\.json")
 
 
@@ -88,13 +88,13 @@ class NameStatus:
     """The page on the last attempt where it ended in a report, else on the latest version."""
 
 
-class Made(NamedTuple):
+class GeneratorsOfName(NamedTuple):
     """The generators of a name."""
 
     versions: Sequence[str]
     """In order of time."""
     judged: Set[str]
-    """Those that were evaluated, of this name and others."""
+    """Those that were evaluated."""
 
 
 def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
@@ -108,7 +108,7 @@ def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
     logs = {name: read_versions(lake, name) for name in found}
     candidates = [(match[1], match[2]) for match in map(_CANDIDATE.fullmatch, keys) if match]
     done = {version for _, version in candidates}
-    judged = {match[1] for match in map(_JUDGED.fullmatch, keys) if match}
+    judged = {(match[1], match[2]) for match in map(_JUDGED.fullmatch, keys) if match}
     for log in logs.values():
         done |= {commit.version for commit in log.commits} | log.abandoned
     begun = list(_unfinished(lake, done))
@@ -117,7 +117,8 @@ def read_status(lake: ObjectStore) -> tuple[NameStatus, ...]:
         log = logs.get(name) or Versions(commits=(), abandoned=frozenset())
         made = sorted(version for owner, version in candidates if owner == name)
         mine = [attempt for attempt in begun if attempt.name == name]
-        statuses.append(_status(lake, name, log, Made(made, judged), mine))
+        mine_judged = {version for owner, version in judged if owner == name}
+        statuses.append(_status(lake, name, log, GeneratorsOfName(made, mine_judged), mine))
     return tuple(statuses)
 
 
@@ -128,7 +129,7 @@ def unfinished_trainings(names: Sequence[NameStatus]) -> list[Attempt]:
 
 
 def _status(
-    lake: ObjectStore, name: str, log: Versions, made: Made, begun: Sequence[Attempt]
+    lake: ObjectStore, name: str, log: Versions, made: GeneratorsOfName, begun: Sequence[Attempt]
 ) -> NameStatus:
     standing = promotions.standing(lake, name)
     visible = log.visible
@@ -151,7 +152,11 @@ def _status(
 
 
 def _report_key(
-    lake: ObjectStore, name: str, newest: Commit | None, made: Made, last: Attempt | None
+    lake: ObjectStore,
+    name: str,
+    newest: Commit | None,
+    made: GeneratorsOfName,
+    last: Attempt | None,
 ) -> str | None:
     judged = [version for version in made.versions if version in made.judged]
     if judged and (newest is None or (last is not None and last.step in ("trained", "rejected"))):
@@ -177,7 +182,7 @@ def _published(
     yield Attempt(name=name, step="published", at=at, detail=detail)
 
 
-def _decided(name: str, standing: Standing, made: Made) -> Iterator[Attempt]:
+def _decided(name: str, standing: Standing, made: GeneratorsOfName) -> Iterator[Attempt]:
     """Yield the newest decision, and the newest generator that nobody has decided on."""
     if standing.records:
         last = standing.records[-1]

@@ -244,6 +244,17 @@ def api_url() -> str:
     return url
 
 
+def check_login(error: PrefectHTTPStatusError) -> None:
+    """Check that what the API answered is not that the login is wrong.
+
+    Raises:
+        RecipeError: it is.
+    """
+    if error.response.status_code in REFUSED:
+        msg = f"{api_url()} refuses the login: set PREFECT_API_AUTH_STRING to user:password"
+        raise RecipeError(msg) from error
+
+
 def check_api() -> None:
     """Ask the Prefect API for its version.
 
@@ -256,9 +267,7 @@ def check_api() -> None:
         with get_client(sync_client=True) as client:
             client.api_version()
     except PrefectHTTPStatusError as error:
-        if error.response.status_code in REFUSED:
-            msg = f"{url} refuses the login: set PREFECT_API_AUTH_STRING to user:password"
-            raise RecipeError(msg) from error
+        check_login(error)
         msg = f"{url} answers {error.response.status_code}: is it a Prefect API (…/api)?"
         raise EngineError(msg) from error
     except HTTPError as error:

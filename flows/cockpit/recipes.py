@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from flows.errors import RecipeError
+from flows.errors import RecipeError, one_line
 from flows.prefect_defaults import process_environment
 from flows.recipe import Recipe, load_recipe
 from storage.stores.open import open_store
@@ -252,7 +252,7 @@ def _sift(
 def _fault(path: Path, error: Exception, name: str | None) -> RecipeFault:
     if isinstance(error, RecipeError):
         return RecipeFault(sentence=str(error), name=name)
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error) or type(error).__name__
     sentence = f"the recipe {path} cannot be read ({reason}): correct the value"
     return RecipeFault(sentence=sentence, name=name)
 

@@ -24,13 +24,13 @@ from anyio.abc import TaskStatus
 from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.plugins import load_prefect_collections
 from prefect.utilities.dispatch import lookup_type
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
-from flows.cockpit.deployments import last_heartbeat
+from flows.cockpit.deployments import check_login, last_heartbeat
 from flows.cockpit.watchdog import Watchdog
 from flows.errors import DONE, TRAINING, RecipeError
 from flows.prefect_defaults import log_to_console
@@ -163,7 +163,7 @@ def serve(options: WorkerOptions) -> int:
     """Work until asked to stop.
 
     Raises:
-        RecipeError: there is no worker of that type.
+        RecipeError: there is no worker of that type, or the API refuses the login.
         EngineError: one of that name is at work already.
     """
     log_to_console()
@@ -209,7 +209,9 @@ async def _pool_type(pool: str, stopping: asyncio.Event) -> str | None:
                 return (await client.read_work_pool(pool)).type
         except ObjectNotFound:
             return ProcessWorker.type
-        except HTTPError:
+        except HTTPError as error:
+            if isinstance(error, PrefectHTTPStatusError):
+                check_login(error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), ASK_AGAIN_S)
     return None

@@ -494,7 +494,7 @@ def question_markdown(question: Question, judged: Judged, link: str | None = Non
     if len(reasons) > QUESTION_REASONS:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
     unjudged = judged.judgement.unjudged
-    lines += [f"- {reason.text}" for reason in unjudged if reason.outcome == "alarm"]
+    lines += [f"- {plain(one.text, LONGEST_REASON)}" for one in unjudged if one.outcome == "alarm"]
     listed = "\n".join([*lines, *([f"- [the whole report]({link})"] if link else [])])
     return (
         f"**{verdict.upper()}: generator {code(judged.version)} {heading}.** "

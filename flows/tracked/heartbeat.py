@@ -110,7 +110,7 @@ def _beat(attempt: RunStart, over: threading.Event) -> None:
             count += 1
             with suppress(HTTPError, ObjectNotFound):
                 client.update_flow_run_labels(attempt.run, {LABEL: beat_label(count, interval_s)})
-                if not is_own(client.read_flow_run(attempt.run), attempt):
+                if not is_own(client.read_flow_run(attempt.run), attempt) and not over.is_set():
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
             over.wait(interval_s)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from flows.by_hand import promote_by_hand, roll_back
 from flows.decision import LONGEST_REASON
-from flows.errors import BlockedError, RecipeError
+from flows.errors import BlockedError, RecipeError, bounded
 from flows.job import Job
 from flows.maintain import Kept, maintain_lake
 from flows.nightly import evaluate_alone, synthesize_alone, train_alone
@@ -188,7 +188,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
 
 
 ARTIFACT = "maintenance"
-LONGEST_SENTENCE = 500
+LONGEST_STATE = 500
 """Letters of a state's message; the artifact has the rest."""
 REMOVALS_SHOWN = 100
 """As many removals of a lake are listed in the artifact."""
@@ -223,7 +223,7 @@ def maintain_flow(
         lines.append(f"Prefect: runs that ended more than {days} days ago would be deleted")
     head = "# Done" if apply else "# Would be done: run it with *Apply*"
     create_markdown_artifact("\n".join([head, "", *(f"- {text}" for text in lines)]), key=ARTIFACT)
-    return f"{'done' if apply else 'would be done'}: {'; '.join(lines)[:LONGEST_SENTENCE]}"
+    return f"{'done' if apply else 'would be done'}: {bounded('; '.join(lines), LONGEST_STATE)}"
 
 
 def _lakes(recipes: Iterable[Recipe]) -> list[Job]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from flows.errors import EngineError
+from storage.records.durable import hold_lock
 
 
 def worker_lock(work_folder: Path, name: str, pool: str) -> Path:
@@ -20,14 +21,14 @@ def run_lock(work_folder: Path, run: UUID) -> Path:
 
 
 def is_held(lock: Path) -> bool | None:
-    """Say whether the process that locks the file lives; None where there is no such file."""
+    """Say whether the process that locks the file lives; None where no such file tells."""
     try:
-        with lock.open("rb") as file:
+        with lock.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # there is none, or its file system has no locks
+        return None
     return False
 
 
@@ -38,11 +39,10 @@ def held(lock: Path) -> Iterator[None]:
     Raises:
         EngineError: another process holds it.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            msg = f"another process is at work (it holds {lock}): stop it first"
-            raise EngineError(msg) from None
+
+    def refuse() -> None:
+        msg = f"another process is at work (it holds {lock}): stop it first"
+        raise EngineError(msg)
+
+    with hold_lock(lock, on_wait=refuse):
         yield

@@ -1,10 +1,8 @@
 """The flow runs that wait for a person's answer, as `ganmill status` shows them."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from httpx import HTTPError
@@ -19,7 +17,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectException
 
-from flows.errors import EngineError
+from flows.errors import EngineError, one_line
+from flows.report_links import is_local, lake_name
 from flows.tracked.approval import MOST_WAITING, SUSPENDED
 from flows.tracked.housekeeping import TAG
 from flows.tracked.messages import ANSWER_HERE, run_page
@@ -62,7 +61,7 @@ def read_waiting() -> tuple[WaitingRun, ...]:
                 flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=MOST_WAITING, offset=0
             )
     except (HTTPError, PrefectException, OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         msg = f"the Prefect API does not say which runs wait for an answer: {reason}"
         raise EngineError(msg) from error
     found = [one for run in runs for one in _waiting(run)]
@@ -90,4 +89,4 @@ def _waiting(run: FlowRun) -> list[WaitingRun]:
 
 def _same(lake: str) -> str:
     """Return a lake's URI so that two ways to write it are equal."""
-    return lake.rstrip("/") if "://" in lake else os.path.realpath(Path(lake).expanduser())
+    return lake_name(lake) if is_local(lake) else lake.rstrip("/")

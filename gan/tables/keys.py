@@ -77,7 +77,7 @@ class Texts:
                 left_N, digits_N = np.divmod(left_N, len(alphabet))
                 texts[:, position] = alphabet[digits_N]
         if self.check is not None:
-            place = self.characters.index(CHECKS[self.check])
+            place = next(i for i, part in enumerate(self.characters) if part is CHECKS[self.check])
             texts[:, place] = [_checked(row, place, self.check) for row in texts.tolist()]
         return _strings(texts)
 
@@ -197,7 +197,7 @@ def form_pattern(form: str) -> str:
 def _pattern(texts: Sequence[str]) -> str:
     if isinstance(texts, str):
         return f"[{texts}]" if len(texts) > 1 else re.escape(texts)
-    if texts in CHECKS.values():
+    if any(texts is one for one in CHECKS.values()):
         return f"[0-9]{{{len(texts[0])}}}"
     return f"(?:{'|'.join(map(re.escape, texts))})"
 

@@ -71,7 +71,7 @@ class Collector:
     now: datetime
 
     @cached_property
-    def store_now(self) -> datetime | None:
+    def store_now(self) -> datetime:
         """The time by the clock that stamps objects; this machine's where the store keeps none."""
         return self.lake.now() or self.now
 
@@ -160,7 +160,7 @@ class Collector:
         """Say whether a period is over since a time that was said, and since the store's own."""
         if stored is None:
             return said + period <= self.now
-        if self.store_now is None or stored + period > self.store_now:
+        if stored + period > self.store_now:
             return False
         return said > self.now or said + period <= self.now
 
@@ -215,9 +215,7 @@ def pin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> 
         RetentionError: it is retired.
     """
     record = _record("pin", version, by, reason, datetime.now(UTC))
-    done = _append(lake, name, record, lambda log: not _visible_commit(name, version, log).pinned)
-    refresh_hint(lake, name)
-    return done
+    return _decide(lake, name, record, lambda log: not _visible_commit(name, version, log).pinned)
 
 
 def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
@@ -228,9 +226,7 @@ def unpin(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -
         RetentionError: it is retired.
     """
     record = _record("unpin", version, by, reason, datetime.now(UTC))
-    done = _append(lake, name, record, lambda log: _visible_commit(name, version, log).pinned)
-    refresh_hint(lake, name)
-    return done
+    return _decide(lake, name, record, lambda log: _visible_commit(name, version, log).pinned)
 
 
 def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> None:
@@ -242,7 +238,7 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
         ObjectNotFoundError: there is no such version.
         RetentionError: it is pinned or retired, or no person is named.
     """
-    if by.strip() == RETENTION:
+    if one_line(by) == RETENTION:
         msg = f"the retraction is signed {by!r}: sign it with a name and a reason of a person"
         raise RetentionError(msg)
 
@@ -252,8 +248,7 @@ def retract(lake: ObjectStore, name: str, version: str, *, by: str, reason: str)
             raise RetentionError(msg)
         return True
 
-    _append(lake, name, _record("retire", version, by, reason, datetime.now(UTC)), check)
-    refresh_hint(lake, name)
+    _decide(lake, name, _record("retire", version, by, reason, datetime.now(UTC)), check)
 
 
 def permit(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) -> bool:
@@ -273,9 +268,7 @@ def permit(lake: ObjectStore, name: str, version: str, *, by: str, reason: str) 
             raise RetentionError(msg)
         return commit.is_retracted
 
-    done = _append(lake, name, _record("permit", version, by, reason, datetime.now(UTC)), check)
-    refresh_hint(lake, name)
-    return done
+    return _decide(lake, name, _record("permit", version, by, reason, datetime.now(UTC)), check)
 
 
 def _commit(name: str, version: str, facts: Versions) -> Commit:
@@ -305,6 +298,15 @@ def _record(kind: str, version: str, by: str, reason: str, at: datetime) -> Mapp
         raise RetentionError(msg)
     created = at.astimezone(UTC).isoformat(timespec="seconds")
     return {"kind": kind, "version": version, "created": created, "by": by, "reason": reason}
+
+
+def _decide(
+    lake: ObjectStore, name: str, record: Mapping[str, Any], is_due: Callable[[Versions], bool]
+) -> bool:
+    """Append a person's decision and bring the hint up to it; False when the log has it already."""
+    done = _append(lake, name, record, is_due)
+    refresh_hint(lake, name)
+    return done
 
 
 def _append(

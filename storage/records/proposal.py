@@ -15,3 +15,9 @@ class Proposal:
     which is merged with the entry of the same name."""
     why: str
     """A short phrase, for the comment beside the setting."""
+
+
+def left_out(name: str, why: str) -> Proposal:
+    """Return the proposal to leave a column of a table out."""
+    value = {"name": name, "kind": "text", "text": "drop"}
+    return Proposal(setting="source.columns", value=value, why=f"left out: {why}")

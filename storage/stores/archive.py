@@ -56,8 +56,8 @@ class _Member:
 class ArchiveStore(ObjectStore):
     """The members of some archives of a store; keys are their paths, which nothing can change.
 
-    With several archives a key begins with the archive's name. Members that lie outside (`..`),
-    links and folders are left out.
+    With several archives a key begins with the archive's name, without suffix where that is enough
+    to tell them apart. Members that lie outside (`..`), links and folders are left out.
     """
 
     def __init__(self, uri: str, store: ObjectStore, archives: Sequence[ObjectInfo]) -> None:
@@ -72,8 +72,10 @@ class ArchiveStore(ObjectStore):
         self._files = ExitStack()
         weakref.finalize(self, self._files.close)
         self._members: dict[str, _Member] = {}
-        for info in archives:
-            before = f"{_stem(info.key)}/" if len(archives) > 1 else ""
+        stems = [_stem(info.key) for info in archives]
+        for info, stem in zip(archives, stems, strict=True):
+            folder = stem if stems.count(stem) == 1 else info.key
+            before = f"{folder}/" if len(archives) > 1 else ""
             try:
                 members = _list_zip(self._open(info)) if _is_zip(info) else self._list_tar(info)
             except _DAMAGED as error:

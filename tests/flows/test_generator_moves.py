@@ -103,6 +103,14 @@ class TestPromote:
         with pytest.raises(RecipeError, match="are damaged: run its recipe"):
             promote_by_hand(job.lake, "n", NEW, **SIGNED)
 
+    def test_nobody_rolls_back_to_damaged_files(self, job):
+        for version in (OLD, NEW):
+            promote(job, version)
+        found = damage.Damage(reason="r", snapshot_digest="", found="")
+        damage.set_aside(job.lake, "n", OLD, found)
+        with pytest.raises(RecipeError, match="are damaged: run its recipe"):
+            roll_back(job.lake, "n", None, **SIGNED)
+
     def test_whoever_lost_against_the_champion_is_overridden_too(self, job):
         promote(job, OLD)
         report(job, judged(NEW, coverage=0.5))

@@ -11,6 +11,7 @@ import yaml
 
 import flows.cli.check
 from flows.cli.app import execute
+from flows.recipe import apply_proposal
 from storage.errors import SourceError
 from storage.records.proposal import Proposal
 from storage.sources.tables.kinds import infer_kind
@@ -312,3 +313,12 @@ def test_a_label_of_floats_and_amounts_of_money_come_with_their_kinds(capsys):
     }
     assert "numbers as '$9' in 'paid'" in text
     assert "2 classes: 0:" in text
+
+
+def test_settings_of_one_section_stand_together_and_globs_add_up(capsys, customers):
+    text, _ = printed(capsys, customers, "--set", "source.split.validation=0.25")
+    assert text.count("split:") == 1
+    raw = {"source": {"exclude": ["junk/"]}}
+    for globs in (["*.cr2"], ["masks/", "*.cr2"]):
+        apply_proposal(raw, Proposal(setting="source.exclude", value=globs, why=""))
+    assert raw == {"source": {"exclude": ["junk/", "*.cr2", "masks/"]}}

@@ -22,7 +22,7 @@ from gan.tables.columns.values import (
     plain,
     require_metadata,
 )
-from storage.records.proposal import Proposal
+from storage.records.proposal import Proposal, left_out
 from storage.records.schema import Column, TableMetadata
 
 Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
@@ -75,13 +75,8 @@ def _joined(fit: "_Fit", refused: Sequence[tuple[Column, DataError]]) -> DataErr
         elif isinstance(error.__cause__, NumberError):
             proposals.append(_as_names(column, fit.columns[column.name]))
         elif column.name not in fit.rules.joint:
-            proposals.append(_left_out(column.name, str(error).partition(": ")[0]))
+            proposals.append(left_out(column.name, str(error).partition(": ")[0]))
     return DataError("; ".join(str(error) for _, error in refused), proposals=proposals)
-
-
-def _left_out(name: str, why: str) -> Proposal:
-    value = {"name": name, "kind": "text", "text": "drop"}
-    return Proposal(setting="source.columns", value=value, why=f"left out: {why}")
 
 
 def _as_names(column: Column, values: Any) -> Proposal:
@@ -93,7 +88,7 @@ def _as_names(column: Column, values: Any) -> Proposal:
         return Proposal(setting="source.columns", value=_entry(column.name, "key"), why=why)
     if distinct <= len(values) / 2:
         return Proposal(setting="source.columns", value=_entry(column.name, "category"), why=why)
-    return _left_out(column.name, why)
+    return left_out(column.name, why)
 
 
 def _entry(name: str, kind: str) -> dict[str, str]:
@@ -135,7 +130,7 @@ def _plain_columns(records: pa.Table) -> dict[str, Any]:
     if empty:
         named = ", ".join(f"column {name!r}" for name in empty)
         msg = f"{named} is all null in train: leave it out"
-        proposals = [_left_out(name, "no row of train has a value") for name in empty]
+        proposals = [left_out(name, "no row of train has a value") for name in empty]
         raise DataError(msg, proposals=proposals)
     return columns
 

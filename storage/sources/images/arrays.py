@@ -48,6 +48,8 @@ _PARTS: Final = {"t10k": "test"}
 _CHANNELS: Final = (1, 3, 4)
 _LEAST_PIXELS: Final = 64
 _LARGEST: Final = 0xFFFF
+_PLAIN: Final = "buifUS"
+"""Kinds of NumPy's types that labels may have: truth, numbers, text."""
 _IDX_TYPES: Final = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _DAMAGED: Final = (
     OSError, ValueError, EOFError, KeyError, struct.error, zlib.error, zipfile.BadZipFile,
@@ -352,7 +354,8 @@ def pair_arrays(arrays: Sequence[StoredArray]) -> list[ArrayPart]:
     """Return the arrays of images in order, each with the labels whose name and length fit."""
     images = [array for array in arrays if _axes(array.shape, array.dtype) is not None]
     images = [a for a in images if _role(a.name) != "labels"]
-    labels = [a for a in arrays if len(_squeezed(a.shape)) == 1 and a not in images]
+    plain = [a for a in arrays if a.dtype.kind in _PLAIN]
+    labels = [a for a in plain if len(_squeezed(a.shape)) == 1 and a not in images]
     parts = []
     for image in images:
         part = _part_of(image.name)

@@ -15,6 +15,7 @@ below the file's own folder, with or without suffix, or by the file name where t
 import csv
 import io
 import json
+import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -67,6 +68,7 @@ class LabelFile:
         self._uri, self._keys = uri, keys
         self._name = listed(tuple(files))
         self._texts = True
+        self._made: dict[str, pa.Array] = {}
         self._rows_by_key: dict[str, list[Mapping[str, Any]]] = {}
         self._names: dict[str, None] = {}
         self.unknown = 0
@@ -167,6 +169,8 @@ class LabelFile:
         return {key: place for place, key in enumerate(self._keys)}
 
     def _column(self, name: str) -> pa.Array:
+        if name in self._made:
+            return self._made[name]
         column = self._one_hot if name == LABEL and LABEL not in self._names else None
         column = self._array(name) if column is None else column
         if column is None:
@@ -176,6 +180,7 @@ class LabelFile:
                 "another column."
             )
             raise SourceError(msg)
+        self._made[name] = column
         return column
 
     def _array(self, name: str) -> pa.Array | None:
@@ -188,16 +193,17 @@ class LabelFile:
             return typed(values)
         if all(isinstance(value, bool) for value in there):
             return pa.array(values, pa.bool_())
-        if all(isinstance(value, int | float) and value == int(value) for value in there):
+        if all(isinstance(value, int | float) and _is_whole(value) for value in there):
             whole = [None if value is None else int(value) for value in values]
             return pa.array(whole, pa.int64())
         if all(isinstance(value, int | float) for value in there):
-            return pa.array(values, pa.float64())
+            numbers = [None if value is None else float(value) for value in values]
+            return pa.array(numbers, pa.float64())
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
     def _value(self, key: str, name: str) -> Any:
         found = [row.get(name) for row in self._rows_by_key.get(key, ())]
-        found = [value for value in found if value not in (None, "")]
+        found = [value for value in found if not _is_nothing(value)]
         if any(value != found[0] for value in found):
             other = next(value for value in found if value != found[0])
             msg = (
@@ -244,6 +250,15 @@ class LabelFile:
                 f'({reason}); write JSON such as {{"labels": [[path, class], …]}}, or CSV.'
             )
             raise SourceError(msg) from error
+
+
+def _is_nothing(value: object) -> bool:
+    """Say whether a value stands for none, as JSON's NaN does."""
+    return value in (None, "") or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_whole(value: float) -> bool:
+    return value % 1 == 0 and abs(value) < 1 << 63
 
 
 class ImageIndex:
@@ -308,7 +323,7 @@ def _decoded(data: bytes) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return data.decode("cp1252")
+    return data.decode("cp1252", "replace")
 
 
 def _from_json(raw: Any, index: ImageIndex) -> Entries:

@@ -122,8 +122,9 @@ class TablesBuilder(Builder):
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""
-        surveyed = survey_table(_source(source), config, min_group)
-        split = source.evidence(config) or said_split(_source(source).read().table, config)
+        read = _source(source).read()
+        surveyed = survey_table(read, config, min_group)
+        split = source.evidence(config) or said_split(read.table, config)
         others = [one for one in surveyed.proposals if not (split and one.setting == GROUPED)]
         return replace(surveyed, proposals=(*split, *others))
 

@@ -24,7 +24,7 @@ _NUMBER: Final = re.compile(r"[-+(]?[$€£]?\s?[0-9][0-9.,:/%-]*\)?")
 _YEAR: Final = re.compile(r"(19|20)[0-9]{2}")
 _TOTAL: Final = re.compile(
     r"(?i)(grand |sub)?(totals?|sum|summe|gesamt|gesamtsumme|somme|totale|average|mean|mittelwert|"
-    r"durchschnitt|moyenne)\b.*"
+    r"durchschnitt|moyenne)\W*"
 )
 
 

@@ -74,6 +74,8 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         LakeError: the store fails.
     """
     _check_config(config)
+    if found.kind is EXCEL_FILES:  # cells that are numbers are written with a point
+        config = config.model_copy(update={"csv": config.csv.model_copy(update=PLAIN_CSV)})
     size = sum(info.size_bytes for info in found.files)
     note = f"The CSV files of the source {found.uri!r} hold {amount(size)} of text"
     check_fits(note, size * TEXT_COPIES)
@@ -128,7 +130,7 @@ def _parsed(found: SourceFiles, config: SourceConfig, key: str) -> ParsedFile:
     if found.kind is not EXCEL_FILES:
         return parse_file(data, config.csv, key)
     sheet = read_sheet(data, config.sheet, repr(key))
-    file = parse_file(sheet.data, config.csv.model_copy(update=PLAIN_CSV), key)
+    file = parse_file(sheet.data, config.csv, key)
     return replace(file, notes=(*sheet.notes, *file.notes))
 
 
@@ -138,10 +140,7 @@ def _locate(found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile
         if row < file.rows:
             raw, csv = found.store.get(info.key), config.csv
             if found.kind is EXCEL_FILES:
-                raw, csv = (
-                    read_sheet(raw, config.sheet, file.name).data,
-                    csv.model_copy(update=PLAIN_CSV),
-                )
+                raw = read_sheet(raw, config.sheet, file.name).data
             return f"line {find_line(raw, csv, file, row)} of {file.name}"
         row -= file.rows
     return f"row {row}"

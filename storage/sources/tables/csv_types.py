@@ -53,6 +53,7 @@ from storage.sources.tables.csv_words import (
 from storage.sources.tables.dialect import Style, in_words
 from storage.sources.tables.number_formats import Doubt, digits_of, find_signed
 from storage.sources.tables.text_patterns import shown_shape
+from storage.sources.tables.types import LARGEST_WHOLE
 
 BOOLEANS: Final = (
     ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
@@ -357,7 +358,10 @@ def signed_numbers(
         thousands=None if style.thousands == marks.thousands else style.thousands,
     )
     if kind is not None and values.type != kind:
-        values, style = values.cast(kind), replace(style, short=True)
+        try:
+            values, style = values.cast(kind), replace(style, short=True)
+        except pa.ArrowInvalid:
+            return None
     return words.typed(values, style)
 
 
@@ -375,6 +379,8 @@ def whole_floats(words: ColumnWords, rules: CsvRules) -> Typed | None:
         return None
     numbers = found.values_U
     if not pc.all(pc.equal(pc.floor(numbers), numbers), min_count=0).as_py():
+        return None
+    if (pc.max(pc.abs(numbers)).as_py() or 0) > LARGEST_WHOLE:
         return None
     style = replace(found.style, decimals=found.style.decimals or 1, stored=str(numbers.type))
     return replace(found, values_U=numbers.cast(pa.int64()), style=style)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from storage.errors import SourceError
 
-PLAIN_CSV: Final = {"delimiter": ",", "encoding": "utf-8"}
+PLAIN_CSV: Final = {"delimiter": ",", "encoding": "utf-8", "decimal": "."}
 """Settings of `source.csv` by which the result of `read_sheet` is read."""
 
 _ERRORS: Final = frozenset(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
+from storage.records.proposal import left_out
 from storage.records.schema import Column, Kind
 from storage.sources.checks import listed
 from storage.sources.config import ColumnConfig, SourceConfig
@@ -27,7 +28,6 @@ from storage.sources.tables.text_patterns import (
     shown_shape,
     words_of_name,
 )
-from storage.sources.tables.types import left_out
 
 MANY_LEVELS: Final = 100
 """A category with so many values is said to have many."""

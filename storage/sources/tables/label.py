@@ -18,6 +18,7 @@ from storage.sources.checks import MAX_SKIPPED_FRACTION, MIN_CLASS_RECORDS
 from storage.sources.config import SourceConfig
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.source import TableRead, no_label
+from storage.sources.tables.types import LARGEST_WHOLE
 
 MAX_CLASSES: Final = 50
 """A label of text or whole numbers with more values is a quantity or a name, not a class."""
@@ -53,6 +54,8 @@ def read_classes(read: TableRead, config: SourceConfig, min_group: int) -> Table
     counts = pc.value_counts(column.drop_null())
     values = counts.field("values")
     if not len(values) or not pc.all(pc.equal(pc.floor(values), values)).as_py():
+        return read
+    if pc.max(pc.abs(values)).as_py() > LARGEST_WHOLE:
         return read
     least = _SPARE * max(MIN_CLASS_RECORDS, min_group)
     rare = pc.min(counts.field("counts")).as_py() < least

@@ -29,7 +29,9 @@ from storage.sources.tables.csv_numbers import (
 from storage.sources.tables.csv_write import quote_regex, texts_of
 from storage.sources.tables.dialect import Dialect, Style
 
-_PARTS: Final = rf"^(?P<before>[^0-9.,]{{0,12}})(?P<digits>{DIGITS})(?P<after>[^0-9]{{0,16}}[23]?)$"
+_PARTS: Final = (
+    rf"^(?P<before>[^0-9.,\x00]{{0,12}})(?P<digits>{DIGITS})(?P<after>[^0-9\x00]{{0,16}}[23]?)$"
+)
 _MINUS: Final = re.compile(r"[-\u2212\u2013]")
 _CURRENCY: Final = (
     r"(?:[A-Z]{0,3}[$€£¥₹₽₩₺₪₫฿₴₦₱¢]|US\$|kr\.?|Kr\.?|Fr\.?|Ft|zł|Kč|lei|R|Rs\.?|"

@@ -15,18 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.records.proposal import Proposal
+from storage.records.proposal import Proposal, left_out
 from storage.sources.builder import ParquetSource, Source
 from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes
 from storage.sources.tables.types import (
+    add_stored,
     flat_schema,
     flat_table,
-    left_out,
     plain_table,
-    stored_types,
     unified,
 )
 
@@ -155,7 +154,7 @@ class ParquetTable(TableSource, ParquetSource):
             if footer.rows:
                 flat, more = flat_table(self._read(key, names))
                 flat = flat.drop_columns([n for n in flat.column_names if n in self._dropped])
-                stored = stored_types(flat.schema)
+                add_stored(stored, flat.schema, repr(key), self.uri)
                 table, others = plain_table(flat, self.uri)
                 tables.append(table)
                 places.append(repr(key))

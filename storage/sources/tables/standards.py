@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from storage.records.text_patterns import with_luhn
 from storage.sources.tables.text_patterns import literal, pattern_of
 
 _MOST: Final = 0.9
@@ -72,11 +73,7 @@ def _is_address(text: str, kind: Callable[[str], object]) -> bool:
 
 def passes_luhn(digits: str) -> bool:
     """Return whether a number has the check digit of payment cards (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        doubled = int(digit) * (1 + place % 2)
-        total += doubled - 9 * (doubled > 9)
-    return total % 10 == 0
+    return with_luhn(digits[:-1]) == digits[-1]
 
 
 def passes_iban(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.records.proposal import Proposal
+from storage.records.proposal import Proposal, left_out
 from storage.records.schema import Column
 from storage.records.text_patterns import parse_form
 from storage.sources.checks import MAX_SKIPPED_FRACTION
@@ -17,7 +17,7 @@ from storage.sources.survey import LABELS, Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
-from storage.sources.tables.source import TableSource, infinite_values
+from storage.sources.tables.source import TableRead, infinite_values
 from storage.sources.tables.suggest import (
     PersonalDataSuggestion,
     suggest_constraints,
@@ -25,7 +25,6 @@ from storage.sources.tables.suggest import (
 )
 from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.text_patterns import words_of_name
-from storage.sources.tables.types import left_out
 
 GROUPED: Final = "source.split.group_by"
 """What is proposed where rows belong to entities, and no column says the split itself."""
@@ -56,13 +55,13 @@ _ENTITIES: Final = (
 _ID_WORDS: Final = frozenset({"id", "no", "nr", "num", "number", "key", "uuid"})
 
 
-def survey_table(source: TableSource, config: SourceConfig, min_group: int) -> Survey:
-    """Read the table and say what it is taken for.
+def survey_table(read: TableRead, config: SourceConfig, min_group: int) -> Survey:
+    """Say what a table is taken for.
 
     Raises:
         SourceError: the table is unfit, or says something in two ways.
     """
-    read = read_text_columns(source.read(), config)
+    read = read_text_columns(read, config)
     dropped = _without_values(read.table)
     table = read.table.drop_columns(list(dropped))
     given = {one.name: one.asked_kind for one in config.columns if one.asked_kind != "auto"}

@@ -19,7 +19,7 @@ from storage.sources.files import ARROW_FILES, JSON_FILES, ORC_FILES, FileKind, 
 from storage.sources.synthetic import check_metadata
 from storage.sources.tables.csv_encoding import unpack
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
-from storage.sources.tables.types import flat_table, plain_table, stored_types, unified
+from storage.sources.tables.types import add_stored, flat_table, plain_table, unified
 
 _FEWEST_BLOCK_BYTES: Final = 1 << 20
 
@@ -68,7 +68,7 @@ class TypedTable(FileSource, TableSource):
                 )
                 raise SourceError(msg)
             chosen = table.select(kept)
-            stored = stored_types(chosen.schema)
+            add_stored(stored, chosen.schema, repr(key), self.uri)
             plain, more = plain_table(chosen, self.uri)
             tables.append(plain)
             notes += more

@@ -18,12 +18,13 @@ Whole numbers, floats, decimals, booleans, dates and times otherwise stay as the
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.records.proposal import Proposal
+from storage.records.proposal import left_out
 from storage.sources.checks import listed
 
 _DECIMAL_DIGITS = 38
@@ -55,6 +56,25 @@ _LIKE = {
     pa.time32("s"): pa.time32("ms"),
     pa.time64("ns"): pa.time64("us"),
 }
+
+
+LARGEST_WHOLE: Final = 2**53
+"""Up to here every whole number is a float of its own."""
+
+
+def add_stored(stored: dict[str, str], schema: pa.Schema, place: str, uri: str) -> None:
+    """Add the stored types of one more file.
+
+    Raises:
+        SourceError: a column is stored in two types.
+    """
+    for name, kind in stored_types(schema).items():
+        if stored.setdefault(name, kind) != kind:
+            msg = (
+                f"The column {name!r} of the source {uri!r} is {stored[name]} in one file and "
+                f"{kind} in {place}; give it one type everywhere."
+            )
+            raise SourceError(msg)
 
 
 def stored_types(schema: pa.Schema) -> dict[str, str]:
@@ -119,12 +139,6 @@ def _refusal(fields: Sequence[pa.Field], uri: str) -> SourceError:
         f"table: {shown}; leave them out with source.columns: [{entries}].",
         proposals=[left_out(f.name, f"of type {f.type}, no values of a table") for f in fields],
     )
-
-
-def left_out(name: str, why: str) -> Proposal:
-    """Return the proposal to leave a column out."""
-    value = {"name": name, "kind": "text", "text": "drop"}
-    return Proposal(setting="source.columns", value=value, why=f"left out: {why}")
 
 
 def unified(

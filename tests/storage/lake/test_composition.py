@@ -25,6 +25,11 @@ def test_real_shares_are_not_re_weighted():
     assert text.startswith("Nothing is re-weighted")
 
 
+def test_rounding_of_few_records_is_no_re_weighting():
+    (text,) = composed((("no", 9), ("yes", 1)), balance="real").sentences
+    assert text.startswith("Nothing is re-weighted")
+
+
 def test_rows_without_classes_are_as_the_generator_makes_them():
     (text,) = composed(splits={"train": ()}).sentences
     assert text.endswith("rows are published as the generator makes them")

@@ -293,6 +293,12 @@ def test_retention_decides_again_when_a_person_was_faster(lake):
     assert visible(lake) == versions[:1]
 
 
+def test_a_retraction_is_not_signed_as_retention_by_unseen_characters(lake):
+    version = publish(lake, "a")
+    with pytest.raises(RetentionError, match="of a person"):
+        retract(lake, toy.NAME, version, by="reten\u200etion", reason="x")
+
+
 @pytest.mark.parametrize("change", [pin, unpin, retract])
 def test_who_decides_signs_on_one_line_of_bounded_length(lake, change):
     version = publish(lake, "a")

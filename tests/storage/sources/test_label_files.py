@@ -206,3 +206,25 @@ def test_a_flat_folder_says_which_label_file_would_help(make_folder, pictures, e
     with pytest.raises(SourceError, match=r"set source\.labels: y\.json") as caught:
         open_source(SourceConfig(uri=str(root)))
     assert ("source.labels", "y.json") in [(o.setting, o.value) for o in caught.value.proposals]
+
+
+def test_numbers_of_json_that_are_none_are_missing_or_no_classes():
+    keys = [f"{n}.png" for n in range(4)]
+    data = b'{"0.png": NaN, "1.png": Infinity, "2.png": 1, "3.png": 1180591620717411303424}'
+    file = LabelFile("u", {"labels.json": data}, keys)
+    assert file.columns()["label"].to_pylist() == [None, float("inf"), 1.0, 2.0**70]
+
+
+def test_a_file_beside_an_image_in_any_encoding_is_no_traceback():
+    file = LabelFile("u", {"0.txt": b"\x81\x40", "1.txt": b"b"}, ["0.png", "1.png"])
+    assert file.absent == 0
+
+
+def test_a_column_is_made_once(monkeypatch):
+    keys = [f"{n}.png" for n in range(9)]
+    file = LabelFile(
+        "u", {"l.json": b"{%s}" % b",".join(b'"%d.png": 1' % n for n in range(9))}, keys
+    )
+    first = file.values("label", keys[:3])
+    monkeypatch.setattr(LabelFile, "_value", None)
+    assert file.values("label", keys[3:6]).type == first.type

@@ -112,3 +112,9 @@ def test_columns_take_the_form_of_their_standard():
     found = infer(table, SourceConfig(uri="x", label=None, columns=columns), 10).columns
     assert (found[0].kind, found[0].form) == ("key", r"\{1-223}.\{0-255}.\{0-255}.\{1-254}")
     assert (found[1].kind, found[1].form) == ("text", "aaaaaa9999@ex\\ample.\\{com|net|org}")
+
+
+def test_check_digits_stand_where_the_form_says_also_behind_zeros():
+    made = Texts(r"\{0}9999\{luhn}").make(0, 50, 7).to_pylist()
+    assert all(text.startswith("0") and passes_luhn(text) for text in made)
+    assert len({text[-1] for text in made}) > 3

@@ -77,6 +77,14 @@ def test_several_archives_lie_side_by_side():
     }
 
 
+def test_archives_of_one_stem_lie_apart_too():
+    _, archive = opened(one_tar=tar_of({"x": b"1"}), one_zip=zip_of({"x": b"2"}))
+    assert {info.key: archive.get(info.key) for info in archive.list()} == {
+        "one.tar/x": b"1",
+        "one.zip/x": b"2",
+    }
+
+
 def test_members_outside_and_links_are_left_out():
     data = tar_of({"./in.png": b"1", "../out.png": b"2", "/abs.png": b"3"}, links=[("l", "/etc")])
     _, archive = opened(x_tar=data)

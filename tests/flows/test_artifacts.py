@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -350,7 +351,10 @@ def test_a_question_shows_names_and_reasons_as_text():
     asked = Question(
         kind="override", why=hostile, default=hostile, champion=None, blocking_reason=hostile
     )
-    text = question_markdown(asked, judged(NEW, "block"))
+    loud = Reason(metric="m", scope="all", outcome="alarm", text=hostile)
+    one = judged(NEW, "block")
+    one = replace(one, judgement=replace(one.judgement, unjudged=(loud,)))
+    text = question_markdown(asked, one)
     for raw in ("<script", "hunter2", "[l](http", "\n# "):
         assert raw not in text
-    assert text.count("&lt;script&gt;") == 3
+    assert text.count("&lt;script&gt;") == 4

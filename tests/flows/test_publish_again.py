@@ -190,6 +190,20 @@ class TestRetracted:
         assert f"ganmill datasets permit n {version}" in str(refused.value)
         assert datasets.versions(job.lake, "n") == []
 
+    def test_a_retraction_that_was_killed_before_the_hint_is_followed_by_the_next_run(self, job):
+        first = nightly(job, stages(job)).published.version
+        synthesis = job.recipe.synthesis.model_copy(update={"seed": 1})
+        again = replace(job, recipe=job.recipe.model_copy(update={"synthesis": synthesis}))
+        newest = nightly(again, stages(again)).published.version
+        job.lake.kill_at = latest_key("n")
+        with pytest.raises(KilledError):
+            retract(job.lake, "n", newest, **WHO)
+        job.lake.kill_at = ""
+        assert hinted(job) == newest
+        with pytest.raises(RetractedError):
+            nightly(again, stages(again))
+        assert hinted(job) == first
+
     def test_a_person_may_permit_it(self, job):
         version = nightly(job, stages(job)).published.version
         retract(job.lake, "n", version, **WHO)

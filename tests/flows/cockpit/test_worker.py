@@ -6,11 +6,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.cockpit import worker
 from flows.cockpit.worker import StoppingWorker, is_at_work
-from flows.errors import EngineError
+from flows.errors import EngineError, RecipeError
 from flows.tracked.process_lock import held, is_held, worker_lock
 
 HOLD = """
@@ -112,3 +114,27 @@ def test_a_record_that_is_not_heard_again_is_of_a_dead_worker(tmp_path, record, 
 
 def test_the_name_of_a_lock_stays_in_its_folder(tmp_path):
     assert worker_lock(tmp_path, "a/../b", "p/q").parent == tmp_path / "cockpit"
+
+
+def test_a_refused_login_ends_the_worker_with_a_sentence(monkeypatch):
+    class Client:
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            return None
+
+        async def read_work_pool(self, _):
+            request = httpx.Request("GET", "http://here/api")
+            response = httpx.Response(401, request=request)
+            msg = "refused"
+            raise PrefectHTTPStatusError(msg, request=request, response=response)
+
+    monkeypatch.setattr(worker, "get_client", Client)
+    monkeypatch.setattr("flows.cockpit.deployments.api_url", lambda: "http://here/api")
+
+    async def ask():
+        return await asyncio.wait_for(worker._pool_type("pool", asyncio.Event()), 5)
+
+    with pytest.raises(RecipeError, match="refuses the login: set PREFECT_API_AUTH_STRING"):
+        asyncio.run(ask())

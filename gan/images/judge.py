@@ -18,10 +18,11 @@ from PIL import Image
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
 from gan.evaluation.foresight import Foreseen
-from gan.images import assess, evaluation, foresight
 from gan.images.codec import read_images
-from gan.images.evaluation import PerceptualReference
-from gan.images.evaluation import evaluate as measure
+from gan.images.evaluation import assess, foresight
+from gan.images.evaluation.evaluate import PerceptualReference
+from gan.images.evaluation.evaluate import build_reference as measure_reals
+from gan.images.evaluation.evaluate import evaluate as measure
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 
@@ -271,13 +272,13 @@ def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
 
 
 def foresee(splits: Splits, options: Options) -> Foreseen:
-    """Return what is known before there is a candidate; see `gan.images.foresight`."""
+    """Return what is known before there is a candidate; see `gan.images.evaluation.foresight`."""
     return foresight.foresee(splits, options)
 
 
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:
     """Train the feature nets on train and measure what real data reaches."""
-    return evaluation.build_reference(splits, options)
+    return measure_reals(splits, options)
 
 
 def evaluate(

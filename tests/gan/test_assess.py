@@ -7,8 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from gan.bounds import pass_bounds
 from gan.errors import DataError
-from gan.images.assess import ValidationAssess, rank
 from gan.images.codec import read_images, write_images
+from gan.images.evaluation.assess import ValidationAssess, rank
 from gan.images.judge import METRICS, build_assess
 
 PASSES = pass_bounds(METRICS)

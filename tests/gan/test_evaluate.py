@@ -11,8 +11,8 @@ from gan.bounds import entry_of
 from gan.errors import DataError
 from gan.gate import GateConfig, judge, real_pass_share
 from gan.images.codec import write_images
-from gan.images.compared import subset_rows
-from gan.images.evaluation import arrange
+from gan.images.evaluation.compared import subset_rows
+from gan.images.evaluation.evaluate import arrange
 from gan.images.judge import METRICS, build_reference, evaluate, foresee
 from gan.modalities import Options, Splits
 from gan.randomness import numpy_stream

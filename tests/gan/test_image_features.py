@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from gan.errors import DataError
-from gan.images import features
 from gan.images.codec import read_images
-from gan.images.features import fit_extractors
+from gan.images.evaluation import features
+from gan.images.evaluation.features import fit_extractors
 
 
 @pytest.fixture(scope="module")

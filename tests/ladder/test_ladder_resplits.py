@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan.gate import GateConfig, judge
-from gan.images import evaluation as reference_module
+from gan.images.evaluation import evaluate as reference_module
 from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options
 

@@ -10,7 +10,7 @@ import numpy as np
 from gan.evaluation.foresight import Foreseen, real_as_candidate
 from gan.evaluation.resampling import copies_ceiling
 from gan.images.codec import ImageCodec
-from gan.images.compared import candidate_sets, subset_rows, too_few_classes, wanted_rows
+from gan.images.evaluation.compared import candidate_sets, subset_rows, too_few_classes, wanted_rows
 from gan.metrics.copies import nominal_share
 from gan.modalities import Options, Splits, comparable_rows
 

@@ -19,15 +19,10 @@ import pyarrow as pa
 from gan.device import one_thread
 from gan.evaluation.resampling import compare_sets
 from gan.images.codec import ImageCodec
-from gan.images.compared import MIN_CLASS
-from gan.images.evaluation import (
-    TRAIN_ROWS,
-    class_ceiling,
-    pool_ceilings,
-    thin,
-    value_spread,
-)
-from gan.images.features import Extractor, fit_extractors
+from gan.images.evaluation.compared import MIN_CLASS
+from gan.images.evaluation.facts import SPREAD_ROWS, thin, value_spread
+from gan.images.evaluation.features import Extractor, fit_extractors
+from gan.images.evaluation.perceptual import TRAIN_ROWS, class_ceiling, pool_ceilings
 from gan.metrics.copies import (
     copies_share,
     nominal_share,
@@ -189,7 +184,7 @@ def build_assess(
         classes_N=unseen.labels_N,
         wanted=_wanted(codec, unseen),
         nominal=nominal,
-        spread=value_spread(thin(seen.values, TRAIN_ROWS)),
+        spread=value_spread(thin(seen.values, SPREAD_ROWS)),
         train_digests=frozenset(record_digests(seen.values)),
         seed=seed,
         passes=passes,

@@ -1,0 +1,1 @@
+"""How images are judged: feature nets, ceilings, neighbours, hard facts."""

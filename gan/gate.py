@@ -67,6 +67,9 @@ class GateConfig(FrozenModel):
     a person. A run in Prefect then waits without holding a process."""
     approval: Literal["never", "always"] = Field("never", title="Approval")
     """always: a person says yes to every generator before it publishes, even to one that passes."""
+    require_lift: Literal["no", "not-harmful", "positive"] = Field("no", title="Require lift")
+    """What downstream models must show before a generator is promoted: `not-harmful`, that training
+    with synthetic data was not measured to hurt; `positive`, that it was measured to help."""
     accept_unknown: bool = Field(False, title="Accept unknown")
     """Promote even where the holdout is too small to know coverage, copies or DCR share."""
     bounds: tuple[MetricBound, ...] = Field((), title="Bounds")

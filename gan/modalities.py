@@ -20,6 +20,7 @@ from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
 from gan.gate import GateConfig, in_force
+from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from storage.records.modalities import MODALITIES, Modality, load_code
@@ -199,6 +200,17 @@ class GanModality:
         judge = load_code(self.row.judge)
         assess: Assess = judge.build_assess(train, validation, label=label, seed=seed)
         return assess
+
+    def build_task(self, splits: Splits, *, seed: int) -> DownstreamTask | None:
+        """Return what downstream models learn from these records; None where there is nothing.
+
+        Raises:
+            DataError: a split is too small to learn or to score anything.
+        """
+        if self.row.downstream is None:
+            return None
+        task: DownstreamTask | None = load_code(self.row.downstream).build_task(splits, seed=seed)
+        return task
 
     def figures(self, evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         """Return the figures of the records of an evaluated candidate, for the report.

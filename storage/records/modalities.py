@@ -69,6 +69,8 @@ class Modality:
     """Module with `foresee`, `build_reference`, `evaluate`, `build_assess` and `figures`."""
     judged_class: JudgedClass = ANY_CLASS
     """How many records of a class the judge needs."""
+    downstream: str | None = None
+    """Module with `build_task`, what its users train; None where lift is not measured."""
     own_keys: tuple[str, ...] = ()
     """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
@@ -89,6 +91,7 @@ MODALITIES: dict[str, Modality] = {
         presets="gan.images.presets",
         judge="gan.images.judge",
         judged_class=JudgedClass(holdout=20, validation=20, alone=True),
+        downstream="gan.images.downstream",
         own_keys=(
             "source.label_from",
             "source.labels",
@@ -113,6 +116,7 @@ MODALITIES: dict[str, Modality] = {
         presets="gan.tables.presets",
         judge="gan.tables.judge",
         judged_class=JudgedClass(holdout=10),
+        downstream="gan.tables.downstream",
         own_keys=(
             "source.csv",
             "source.sheet",

@@ -1,0 +1,113 @@
+"""The answer to "does it help?" and everything it rests on, as plain frozen data."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Self
+
+SCHEMA = "ganmill-lift/1"
+
+Answer = Literal["helps", "no measurable effect", "hurts", "cannot be known"]
+"""helps, hurts: the whole interval of the effect is above, below zero. cannot be known: the
+smallest effect that could have been seen is larger than any that could be expected."""
+ArmKind = Literal["baseline", "synthetic", "free"]
+"""baseline: real records alone, with the usual augmentation. synthetic: with synthetic records,
+or of these alone. free: what a user can do without any generator."""
+
+
+class Interval(NamedTuple):
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """One way to train one downstream model, over all seeds."""
+
+    name: str
+    """For people, unique together with the model: `real`, `real + fill`, `oversampling`."""
+    kind: ArmKind
+    model: str
+    real_rows: int
+    synthetic_rows: int
+    validation: Mapping[str, Interval]
+    """Metric → mean over the seeds, on validation records: what choices are made by."""
+    holdout: Mapping[str, Interval] = field(default_factory=dict)
+    """The same on the holdout, only for the arms that were confirmed there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What one arm changes against the baseline, on the holdout, once."""
+
+    arm: str
+    model: str
+    metric: str
+    baseline: float
+    value: float
+    effect: Interval
+    """Difference, positive where the arm is better; hierarchical bootstrap of seeds and records."""
+    detectable: float
+    """Smallest effect that would have been told from zero in four of five cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift:
+    """Whether training on synthetic records beside real ones helps a downstream model."""
+
+    answer: Answer
+    text: str
+    """One or two sentences for people: effect, interval, price, and the best free remedy, which
+    comes first when it wins."""
+    task: str
+    """What is predicted, such as `class of label` or `value of price`."""
+    effect: Effect | None
+    """Of the synthetic arm that was best on validation; None when nothing could be trained."""
+    remedy: Effect | None
+    """Of the free remedy that was best on validation, with the same model; None without any."""
+    per_class: Sequence[tuple[str, float, float]] = ()
+    """Class, recall on the holdout of the baseline and of the confirmed synthetic arm."""
+    arms: Sequence[ArmResult] = ()
+    seeds: int = 0
+    cpu_s: float = 0.0
+    """What the answer cost, processor seconds."""
+    notes: Sequence[str] = ()
+    schema: str = SCHEMA
+
+    @property
+    def free_wins(self) -> bool:
+        """Whether a free remedy does at least as much as synthetic records."""
+        if self.remedy is None or self.effect is None or self.remedy.effect.value <= 0:
+            return False
+        return self.remedy.effect.value >= self.effect.effect.value
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read what `to_json` wrote."""
+        raw: dict[str, Any] = json.loads(data)
+        for name in ("effect", "remedy"):
+            raw[name] = None if raw[name] is None else _effect(raw[name])
+        raw["arms"] = tuple(_arm(one) for one in raw["arms"])
+        raw["per_class"] = tuple((str(a), float(b), float(c)) for a, b, c in raw["per_class"])
+        raw["notes"] = tuple(raw["notes"])
+        return cls(**raw)
+
+
+def _effect(raw: dict[str, Any]) -> Effect:
+    return Effect(**raw | {"effect": Interval(*raw["effect"])})
+
+
+def _arm(raw: dict[str, Any]) -> ArmResult:
+    intervals = {
+        split: {name: Interval(*value) for name, value in raw[split].items()}
+        for split in ("validation", "holdout")
+    }
+    return ArmResult(**raw | intervals)

@@ -1,0 +1,87 @@
+"""The seam of lift: what a modality brings so that downstream models can be trained and scored.
+
+Shapes: N rows to learn from, E rows of validation or holdout, C classes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from storage.records.schema import ClassCounts
+
+Array = np.ndarray[Any, Any]
+Split = Literal["validation", "holdout"]
+Goal = Literal["classes", "numbers"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingSet:
+    """What a downstream model learns from; the modality's usual augmentation is always on."""
+
+    real: pa.Table
+    synthetic: pa.Table | None = None
+    """With the real schema; soft labels in `probabilities_NC` where a teacher gave them."""
+    probabilities_NC: Array | None = None
+    """Of the synthetic rows; None: their label column counts."""
+    synthetic_weight: float = 1.0
+    """Of a synthetic row, where a real one weighs 1."""
+    copies: int = 1
+    """How often every real row is there."""
+    remedy: str = ""
+    """One of `DownstreamTask.remedies`, or empty."""
+
+
+class Made(NamedTuple):
+    """Synthetic records for a training set."""
+
+    records: pa.Table
+    probabilities_NC: Array | None = None
+    """A teacher's soft labels; None: the label column counts."""
+
+
+Make = Callable[[ClassCounts | int], Made]
+"""From rows of each class, or a number of rows as the generator makes them, to records: as the
+recipe's `synthesis` makes them, from a stream of their own."""
+
+
+class DownstreamTask(Protocol):
+    """One learning task on the real records of a modality.
+
+    Every fit takes equally many optimiser steps (or trees), whatever the size of its training set;
+    equal arguments give equal scores.
+    """
+
+    @property
+    def goal(self) -> Goal:
+        """Whether classes or numbers are predicted."""
+
+    @property
+    def what(self) -> str:
+        """What is predicted, for people."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes in the order of the columns of scores; empty for numbers."""
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """Name of each downstream model → one sentence on it; the first is the main one."""
+
+    def remedies(self, model: str) -> Mapping[str, str]:
+        """Return the free remedies that this model can take, each with one sentence.
+
+        Without threshold at the prior, which `gan.lift` does to the scores of any classifier.
+        """
+
+    def targets(self, split: Split) -> Array:
+        """Return class indexes, int64 (E,), or numbers, float64 (E,)."""
+
+    def scores(self, model: str, data: TrainingSet, seed: int) -> Mapping[Split, Array]:
+        """Train once and return probabilities (E, C), or predicted numbers (E,), of both splits.
+
+        Raises:
+            DataError: nothing can be learned from these rows, such as one class alone.
+        """

@@ -20,8 +20,8 @@ from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED, LOSSES
-from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
-from gan.errors import DataError, OutdatedError, SnapshotError
+from flows.snapshots import check_identity, load_sampler, seen_by_a_person, set_aside
+from gan.errors import DataError, OutdatedError
 from gan.gate import Judgement, gate_record, in_force, judge
 from gan.report import Evaluation, Event, Figure, Report
 from storage.digests import canonical_json
@@ -293,16 +293,7 @@ class Evaluator:
         )
 
     def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
-        from gan.device import choose_device
-        from gan.sample import Sampler
-
-        folder = local_snapshot(self.job, version, snapshot_digest)
-        try:
-            return Sampler.load(folder, choose_device(self.job.recipe.training.device))
-        except OutdatedError:
-            raise
-        except SnapshotError as error:  # its digests are right: it was stored like this
-            raise damaged(self.job, version, snapshot_digest, str(error)) from error
+        return load_sampler(self.job, version, snapshot_digest)
 
     def _report(
         self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement

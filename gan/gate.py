@@ -22,6 +22,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from gan.bounds import Bounds, MetricEntry, entry_of
 from gan.config import FrozenModel
 from gan.errors import ConfigError
+from gan.lift.result import Lift
 from gan.report import (
     Evaluation,
     Fact,
@@ -68,8 +69,9 @@ class GateConfig(FrozenModel):
     approval: Literal["never", "always"] = Field("never", title="Approval")
     """always: a person says yes to every generator before it publishes, even to one that passes."""
     require_lift: Literal["no", "not-harmful", "positive"] = Field("no", title="Require lift")
-    """What downstream models must show before a generator is promoted: `not-harmful`, that training
-    with synthetic data was not measured to hurt; `positive`, that it was measured to help."""
+    """What downstream models must show before a generator may publish. not-harmful: training with
+    synthetic data was not measured to hurt; where that cannot be known the verdict is warn.
+    positive: it was measured to help."""
     accept_unknown: bool = Field(False, title="Accept unknown")
     """Promote even where the holdout is too small to know coverage, copies or DCR share."""
     bounds: tuple[MetricBound, ...] = Field((), title="Bounds")
@@ -128,7 +130,9 @@ def _overridden(entry: MetricEntry, asked: Mapping[str, MetricBound]) -> MetricE
 
 def gate_record(metrics: Sequence[MetricEntry], config: GateConfig) -> dict[str, Any]:
     """Return everything that the verdict depends on, JSON-able: for report and manifest."""
+    lift = {} if config.require_lift == "no" else {"require_lift": config.require_lift}
     return {
+        **lift,
         "accept_unknown": config.accept_unknown,
         "real_pass_share": config.real_pass_share,
         "bounds": [
@@ -198,6 +202,35 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
         metrics=entries,
         unjudged=_unjudged(evaluation, entries),
     )
+
+
+LIFT = "lift"
+"""Metric of the reason that `gate.require_lift` gives."""
+_LIFT_OUTCOMES: Mapping[str, Mapping[str, Outcome]] = {
+    "not-harmful": {"hurts": "block", "cannot be known": "unknown"},
+    "positive": {"hurts": "block", "no measurable effect": "block", "cannot be known": "block"},
+}
+"""What is required → answer → what that means; every other answer passes."""
+
+
+def judge_lift(judgement: Judgement, lift: Lift, config: GateConfig) -> Judgement:
+    """Return a judgement with what `gate.require_lift` makes of lift; unchanged where it is `no`.
+
+    Of several models' answers it is the one that was confirmed on the holdout that counts.
+    """
+    required = config.require_lift
+    if required == "no":
+        return judgement
+    outcome = _LIFT_OUTCOMES[required].get(lift.answer, "pass")
+    said = "meets" if outcome == "pass" else "does not meet"
+    if outcome == "unknown":
+        said = "cannot be held against"
+    text = f"lift: {lift.answer}, which {said} gate.require_lift {required}. {lift.text}"
+    reason = Reason(metric=LIFT, scope="all", outcome=outcome, text=text)
+    verdicts: Mapping[Outcome, Verdict] = {"block": "block", "unknown": "warn", "pass": "pass"}
+    verdict = min(judgement.verdict, verdicts[outcome], key=SEVERITY.__getitem__)
+    reasons = sorted((*judgement.reasons, reason), key=lambda one: SEVERITY[one.outcome])
+    return replace(judgement, verdict=verdict, reasons=tuple(reasons))
 
 
 def _unjudged(evaluation: Evaluation, entries: Sequence[MetricEntry]) -> tuple[Reason, ...]:

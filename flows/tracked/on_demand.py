@@ -107,6 +107,7 @@ BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 BudgetSeconds = Annotated[float, Field(gt=0)] | None
 Samples = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+LiftWhen = Literal["changed", "always", "never"]
 OnReject = Literal["keep-champion", "stop", "ask"]
 Approval = Literal["never", "always"]
 
@@ -143,6 +144,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
     budget_samples: Annotated[BudgetSamples | AsRecipe, titled("Budget in samples")] = AS_RECIPE,
     budget_s: Annotated[BudgetSeconds | AsRecipe, titled("Budget in seconds")] = AS_RECIPE,
     seed: Annotated[Seed | AsRecipe, titled("Seed of training and evaluation")] = AS_RECIPE,
+    lift: Annotated[LiftWhen | AsRecipe, titled("Measure whether it helps")] = AS_RECIPE,
     on_reject: Annotated[OnReject | AsRecipe, titled("On reject")] = AS_RECIPE,
     approval: Annotated[Approval | AsRecipe, titled("Approval")] = AS_RECIPE,
     name: Annotated[str, titled("Name of generator and data set")] = AS_RECIPE,
@@ -163,6 +165,8 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
         budget_samples: Real records shown before training ends; `auto` lets the preset choose.
         budget_s: Seconds before training ends; with both budgets the first to run out ends it.
         seed: The root of all randomness of training and evaluation.
+        lift: Whether training on the synthetic data helps: measured when something changed, on
+            every run, or never.
         on_reject: When the new generator is not promoted: publish from the champion, publish
             nothing, or ask a person.
         approval: always: a person says yes to every generator before it publishes.
@@ -179,6 +183,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
         "budget_samples": budget_samples,
         "budget_s": budget_s,
         "seed": seed,
+        "lift": lift,
         "on_reject": on_reject,
         "approval": approval,
         "name": name,

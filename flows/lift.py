@@ -1,0 +1,286 @@
+"""The stage between evaluation and gate: does training on the synthetic records help?
+
+Downstream models are trained with and without them (`gan.lift`). The answer is kept with the
+generator, under the key of everything that decides it, and read from there on the nights on which
+nothing changed: so the report that holds it, to which decisions of people are bound, stays the same
+report. What cannot be measured is an answer too, and never ends a job.
+
+The candidate's lift is measured, and the champion's where it would publish in its place.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, Self
+
+from flows.decision import gate
+from flows.evaluate import splits_of
+from flows.job import Assessed, Job, Judged, now
+from flows.keys import lift_key, lift_seed
+from flows.report.page import render
+from flows.snapshots import load_sampler
+from gan.errors import ConfigError, DataError, OutdatedError
+from gan.gate import gate_record, judge_lift
+from gan.lift.result import Lift
+from gan.lift.task import DownstreamTask, Made
+from gan.report import Report
+from storage.digests import canonical_json, sha256_hex
+from storage.errors import ObjectNotFoundError
+from storage.lake import registry
+from storage.lake.layout import generator_internal_key, generator_report_key
+from storage.records.modalities import words_of
+from storage.records.schema import ClassCounts
+from storage.sources.prepared import Prepared
+
+if TYPE_CHECKING:
+    from gan.lift.measure import LiftRequest
+    from gan.sample import Sampler
+
+
+def lift(job: Job, prepared: Prepared, assessed: Assessed) -> Assessed:
+    """Return what was assessed, with reports that say whether it helps.
+
+    Raises:
+        ConfigError: `lift.models` names a downstream model that there is not.
+        SnapshotDamagedError: a generator's files are not those that were judged.
+        LakeError: the lake failed.
+    """
+    if job.recipe.lift.when == "never":
+        return assessed
+    lifter = Lifter(job=job, prepared=prepared)
+    found = dataclasses.replace(assessed, challenger=lifter.lifted(assessed.challenger))
+    if found.champion is None or not _may_step_in(job, found):
+        return found
+    return dataclasses.replace(found, champion=lifter.lifted(found.champion))
+
+
+def is_known(job: Job, prepared: Prepared, assessed: Assessed) -> bool:
+    """Say whether `lift` has nothing to measure; reads only."""
+    if job.recipe.lift.when == "never":
+        return True
+    lifter = Lifter(job=job, prepared=prepared)
+    kept = lifter.find(assessed.challenger)
+    if kept is None:
+        return False
+    found = dataclasses.replace(assessed, challenger=lifter.with_lift(assessed.challenger, kept))
+    if found.champion is None or not _may_step_in(job, found):
+        return True
+    return lifter.find(found.champion) is not None
+
+
+def _may_step_in(job: Job, assessed: Assessed) -> bool:
+    """Say whether the champion publishes in the candidate's place, or may when a person says so."""
+    choice = gate(job, assessed)
+    if choice.question is not None:
+        return choice.question.champion is not None
+    return choice.kind == "kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptLift:
+    """A measurement of lift as it lies beside its generator."""
+
+    measured: str
+    """When, UTC, ISO 8601."""
+    lift: Lift
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON."""
+        return canonical_json(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read what `to_json` wrote."""
+        raw = json.loads(data)
+        return cls(measured=raw["measured"], lift=Lift.from_json(json.dumps(raw["lift"]).encode()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifter:
+    """Measures the lift of generators on one source; what the lake holds is read."""
+
+    job: Job
+    prepared: Prepared
+    thorough: bool = False
+    """All arms at full size, whatever it costs."""
+    curve: bool = False
+    """Also with parts of the real records."""
+
+    @property
+    def request(self) -> "LiftRequest":
+        """How thoroughly it is measured."""
+        from gan.lift.measure import LiftRequest
+
+        recipe = self.job.recipe
+        return LiftRequest(
+            config=recipe.lift,
+            seed=lift_seed(recipe, self.job.scheduled),
+            label=self.prepared.label,
+            thorough=self.thorough,
+            curve=self.curve,
+        )
+
+    @cached_property
+    def task(self) -> DownstreamTask | None:
+        """What downstream models learn; None where there is nothing.
+
+        Raises:
+            DataError: a split is too small to learn or to score anything.
+            ConfigError: `lift.models` names a model that there is not.
+        """
+        from gan.modalities import load_modality
+
+        modality = load_modality(self.prepared.modality)
+        task = modality.build_task(splits_of(self.prepared), seed=self.request.seed)
+        if task is not None:
+            check_models(self.job.recipe.lift.models, task)
+        return task
+
+    def lifted(self, judged: Judged) -> Judged:
+        """Return a judged generator whose report says whether it helps; the report is stored."""
+        kept = self.find(judged) or self._keep(judged)
+        found = self.with_lift(judged, kept)
+        lake, name = self.job.lake, self.job.name
+        key = generator_report_key(name, judged.version, found.report_digest, "report.json")
+        if lake.stat(key) is None:
+            page = render(found.report).encode()
+            files = {"report.json": found.report.to_json(), "report.html": page}
+            registry.put_report(lake, name, judged.version, files)
+        return found
+
+    def find(self, judged: Judged) -> KeptLift | None:
+        """Return the measurement that the lake holds; None when there is none."""
+        try:
+            return KeptLift.from_json(self.job.lake.get(self._place(judged)))
+        except ObjectNotFoundError:
+            return None
+
+    def with_lift(self, judged: Judged, kept: KeptLift) -> Judged:
+        """Return a judged generator with report and judgement that know its lift; pure."""
+        config = self.job.recipe.gate
+        judgement = judge_lift(judged.judgement, kept.lift, config)
+        facts = {**judged.report.facts, "gate": gate_record(judgement.metrics, config)}
+        report = dataclasses.replace(
+            judged.report,
+            created=max(judged.report.created, kept.measured),
+            verdict=judgement.verdict,
+            reasons=(*judgement.reasons, *judgement.unjudged),
+            facts=facts,
+            lift=kept.lift,
+        )
+        return dataclasses.replace(
+            judged, judgement=judgement, report=report, report_digest=report_digest(report)
+        )
+
+    def _keep(self, judged: Judged) -> KeptLift:
+        found = KeptLift(measured=now().isoformat(), lift=self.measure(judged))
+        data = self.job.lake.put_or_adopt(self._place(judged), found.to_json())
+        return KeptLift.from_json(data)
+
+    def measure(self, judged: Judged) -> Lift:
+        """Measure the lift of a generator; what stands in the way of it is the answer.
+
+        Raises:
+            ConfigError: `lift.models` names a downstream model that there is not.
+            SnapshotDamagedError: the generator's files are not those that were judged.
+        """
+        try:
+            task = self.task
+        except DataError as error:
+            return cannot_be_known(str(error))
+        if task is None:
+            records = words_of(self.prepared.modality).records
+            return cannot_be_known(f"there is nothing to predict of these {records}")
+        try:
+            return self._measure(judged, task)
+        except (DataError, ConfigError, OutdatedError) as error:
+            return cannot_be_known(str(error))
+
+    def _measure(self, judged: Judged, task: DownstreamTask) -> Lift:
+        from gan.device import choose_device
+        from gan.lift.measure import estimate, measure_lift
+
+        job, real, request = self.job, self.prepared.records["train"], self.request
+        fits = estimate(task, real, request).fits
+        make = _Maker(job, judged, request.seed).make
+        with (
+            job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
+            job.spent.using(choose_device(job.recipe.training.device)),
+        ):
+            done = _Sum(meter.update)
+            return measure_lift(task, real, make, request, done.add)
+
+    def _place(self, judged: Judged) -> str:
+        key = lift_key(
+            self.job.recipe,
+            self.prepared,
+            judged.snapshot_digest,
+            self.job.scheduled,
+            thorough=self.thorough,
+            curve=self.curve,
+        )
+        return generator_internal_key(self.job.name, judged.version, f"lift-{key[:16]}.json")
+
+
+def report_digest(report: Report) -> str:
+    """Return the digest under which the lake keeps a report."""
+    return sha256_hex(report.to_json())
+
+
+def check_models(models: object, task: DownstreamTask) -> None:
+    """Refuse downstream models that there are not.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    if not isinstance(models, tuple):
+        return
+    unknown = [name for name in models if name not in task.models]
+    if unknown:
+        msg = (
+            f"lift.models names {unknown[0]!r}, which is no downstream model for these records; "
+            f"choose from {', '.join(task.models)}"
+        )
+        raise ConfigError(msg)
+
+
+def cannot_be_known(why: str) -> Lift:
+    """Return the answer where nothing could be measured."""
+    text = f"Whether synthetic data helps cannot be known: {why}"
+    return Lift(answer="cannot be known", text=text, task="", effect=None, remedy=None)
+
+
+@dataclass
+class _Sum:
+    """Adds up what is reported piece by piece."""
+
+    update: Callable[[int], None]
+    done: int = 0
+
+    def add(self, further: int) -> None:
+        self.done += further
+        self.update(self.done)
+
+
+@dataclass
+class _Maker:
+    """Makes the synthetic records of the arms; each call has a stream of its own."""
+
+    job: Job
+    judged: Judged
+    seed: int
+    calls: "count[int]" = field(default_factory=count)
+
+    @cached_property
+    def _sampler(self) -> "Sampler":
+        return load_sampler(self.job, self.judged.version, self.judged.snapshot_digest)
+
+    def make(self, rows: ClassCounts | int) -> Made:
+        """Return so many records, as the recipe's `synthesis` makes them."""
+        from gan.randomness import derive
+
+        given, seed = self.job.recipe.synthesis.given, derive(self.seed, "lift")
+        return Made(self._sampler.records(rows, seed=seed, index=next(self.calls), given=given))

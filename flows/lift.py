@@ -11,14 +11,15 @@ The candidate's lift is measured, and the champion's where it would publish in i
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from flows.decision import gate
 from flows.evaluate import splits_of
-from flows.job import Assessed, Job, Judged, now
+from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import lift_key, lift_seed
 from flows.report.page import render
 from flows.snapshots import load_sampler
@@ -36,7 +37,7 @@ from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
-    from gan.lift.measure import LiftRequest
+    from gan.lift.measure import Cost, LiftRequest
     from gan.sample import Sampler
 
 
@@ -136,13 +137,12 @@ class Lifter:
         modality = load_modality(self.prepared.modality)
         task = modality.build_task(splits_of(self.prepared), seed=self.request.seed)
         if task is not None:
-            check_models(self.job.recipe.lift.models, task)
+            _check_names(self.job.recipe.lift.models, task)
         return task
 
     def lifted(self, judged: Judged) -> Judged:
         """Return a judged generator whose report says whether it helps; the report is stored."""
-        kept = self.find(judged) or self._keep(judged)
-        found = self.with_lift(judged, kept)
+        found = self.with_lift(judged, self.kept(judged))
         lake, name = self.job.lake, self.job.name
         key = generator_report_key(name, judged.version, found.report_digest, "report.json")
         if lake.stat(key) is None:
@@ -151,10 +151,10 @@ class Lifter:
             registry.put_report(lake, name, judged.version, files)
         return found
 
-    def find(self, judged: Judged) -> KeptLift | None:
+    def find(self, generator: Candidate | Judged) -> KeptLift | None:
         """Return the measurement that the lake holds; None when there is none."""
         try:
-            return KeptLift.from_json(self.job.lake.get(self._place(judged)))
+            return KeptLift.from_json(self.job.lake.get(self._place(generator)))
         except ObjectNotFoundError:
             return None
 
@@ -175,12 +175,16 @@ class Lifter:
             judged, judgement=judgement, report=report, report_digest=report_digest(report)
         )
 
-    def _keep(self, judged: Judged) -> KeptLift:
-        found = KeptLift(measured=now().isoformat(), lift=self.measure(judged))
-        data = self.job.lake.put_or_adopt(self._place(judged), found.to_json())
+    def kept(self, generator: Candidate | Judged) -> KeptLift:
+        """Return the measurement that the lake holds; where there is none, measure and keep it."""
+        found = self.find(generator)
+        if found is not None:
+            return found
+        found = KeptLift(measured=now().isoformat(), lift=self.measure(generator))
+        data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
 
-    def measure(self, judged: Judged) -> Lift:
+    def measure(self, generator: Candidate | Judged) -> Lift:
         """Measure the lift of a generator; what stands in the way of it is the answer.
 
         Raises:
@@ -192,20 +196,19 @@ class Lifter:
         except DataError as error:
             return cannot_be_known(str(error))
         if task is None:
-            records = words_of(self.prepared.modality).records
-            return cannot_be_known(f"there is nothing to predict of these {records}")
+            return cannot_be_known(self._nothing)
         try:
-            return self._measure(judged, task)
+            return self._measure(generator, task)
         except (DataError, ConfigError, OutdatedError) as error:
             return cannot_be_known(str(error))
 
-    def _measure(self, judged: Judged, task: DownstreamTask) -> Lift:
+    def _measure(self, generator: Candidate | Judged, task: DownstreamTask) -> Lift:
         from gan.device import choose_device
-        from gan.lift.measure import estimate, measure_lift
+        from gan.lift.measure import measure_lift
 
         job, real, request = self.job, self.prepared.records["train"], self.request
-        fits = estimate(task, real, request).fits
-        make = _Maker(job, judged, request.seed).make
+        fits = self._cost.fits
+        make = _Maker(job, generator, request.seed).make
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
             job.spent.using(choose_device(job.recipe.training.device)),
@@ -213,16 +216,46 @@ class Lifter:
             done = _Sum(meter.update)
             return measure_lift(task, real, make, request, done.add)
 
-    def _place(self, judged: Judged) -> str:
+    def foresee(self) -> str:
+        """Return what measuring will do, and roughly what it costs, as a sentence.
+
+        Raises:
+            ConfigError: `lift.models` names a downstream model that there is not.
+        """
+        try:
+            task = self.task
+            if task is None:
+                return f"cannot be known: {self._nothing}"
+            cost = self._cost
+        except DataError as error:
+            return f"cannot be known: {error}"
+        models = self.job.recipe.lift.models
+        names = ", ".join(task.models if models == "auto" else models)
+        return f"{task.what}: {cost.fits:,} trainings of {names}, about {cost.cpu_s:,.0f} CPU-s"
+
+    @cached_property
+    def _cost(self) -> "Cost":
+        from gan.lift.measure import estimate
+
+        if self.task is None:
+            raise DataError(self._nothing)
+        return estimate(self.task, self.prepared.records["train"], self.request)
+
+    @property
+    def _nothing(self) -> str:
+        records = words_of(self.prepared.modality).records
+        return f"there is nothing to predict of these {records}"
+
+    def _place(self, generator: Candidate | Judged) -> str:
         key = lift_key(
             self.job.recipe,
             self.prepared,
-            judged.snapshot_digest,
+            generator.snapshot_digest,
             self.job.scheduled,
             thorough=self.thorough,
             curve=self.curve,
         )
-        return generator_internal_key(self.job.name, judged.version, f"lift-{key[:16]}.json")
+        return generator_internal_key(self.job.name, generator.version, f"lift-{key[:16]}.json")
 
 
 def report_digest(report: Report) -> str:
@@ -230,15 +263,18 @@ def report_digest(report: Report) -> str:
     return sha256_hex(report.to_json())
 
 
-def check_models(models: object, task: DownstreamTask) -> None:
-    """Refuse downstream models that there are not.
+def check_models(job: Job, prepared: Prepared) -> None:
+    """Refuse, before a training, downstream models that there are not.
 
     Raises:
-        ConfigError: a name is unknown.
+        ConfigError: `lift.models` names one.
     """
-    if not isinstance(models, tuple):
-        return
-    unknown = [name for name in models if name not in task.models]
+    with suppress(DataError):  # then there is no task, and that is the answer
+        _ = Lifter(job=job, prepared=prepared).task
+
+
+def _check_names(models: Literal["auto"] | tuple[str, ...], task: DownstreamTask) -> None:
+    unknown = [name for name in models if name not in task.models] if models != "auto" else []
     if unknown:
         msg = (
             f"lift.models names {unknown[0]!r}, which is no downstream model for these records; "
@@ -270,13 +306,13 @@ class _Maker:
     """Makes the synthetic records of the arms; each call has a stream of its own."""
 
     job: Job
-    judged: Judged
+    generator: Candidate | Judged
     seed: int
     calls: "count[int]" = field(default_factory=count)
 
     @cached_property
     def _sampler(self) -> "Sampler":
-        return load_sampler(self.job, self.judged.version, self.judged.snapshot_digest)
+        return load_sampler(self.job, self.generator.version, self.generator.snapshot_digest)
 
     def make(self, rows: ClassCounts | int) -> Made:
         """Return so many records, as the recipe's `synthesis` makes them."""

@@ -35,7 +35,7 @@ from flows.job import (
     outcome_of,
 )
 from flows.keys import train_key
-from flows.lift import is_known, lift
+from flows.lift import KeptLift, Lifter, is_known, lift
 from flows.publish import (
     announce,
     announce_blocked,
@@ -260,6 +260,34 @@ def evaluate_alone(job: Job, stages: Stages) -> Judged:
         )
         raise RecipeError(msg)
     return assess(stages, prepared, candidate).challenger
+
+
+def lift_alone(
+    job: Job, stages: Stages, *, thorough: bool = False, curve: bool = False
+) -> tuple[Candidate, KeptLift]:
+    """Measure the lift of the recipe's candidate, else of the champion; publishes nothing.
+
+    What it will cost is said first. As far as it is what a night measures, the night reads it.
+
+    Raises:
+        RecipeError: nothing was trained yet.
+        ConfigError: `lift.models` names a downstream model that there is not.
+    """
+    prepared = stages.prepare()
+    generator = find_candidate(job, train_key(job.recipe, prepared, job.scheduled))
+    champion = promotions.champion(job.lake, job.name)
+    if generator is None and champion is not None:
+        generator = Candidate(version=champion.version, snapshot_digest=champion.snapshot_digest)
+    if generator is None:
+        msg = (
+            f"no generator of recipe {job.name!r} lies in {job.recipe.output.lake}, so there is "
+            "nothing whose records could help: train it first"
+        )
+        raise RecipeError(msg)
+    lifter = Lifter(job=job, prepared=prepared, thorough=thorough, curve=curve)
+    if lifter.find(generator) is None:
+        job.reporter.say(f"To be measured: {lifter.foresee()}")
+    return generator, lifter.kept(generator)
 
 
 def synthesize_alone(job: Job, stages: Stages) -> Outcome:

@@ -213,15 +213,17 @@ _LIFT_OUTCOMES: Mapping[str, Mapping[str, Outcome]] = {
 """What is required → answer → what that means; every other answer passes."""
 
 
-def judge_lift(judgement: Judgement, lift: Lift, config: GateConfig) -> Judgement:
-    """Return a judgement with what `gate.require_lift` makes of lift; unchanged where it is `no`.
+def lift_outcome(lift: Lift, config: GateConfig) -> Outcome:
+    """Return what `gate.require_lift` makes of an answer; a pass where it is `no`."""
+    return _LIFT_OUTCOMES.get(config.require_lift, {}).get(lift.answer, "pass")
 
-    Of several models' answers it is the one that was confirmed on the holdout that counts.
-    """
+
+def judge_lift(judgement: Judgement, lift: Lift, config: GateConfig) -> Judgement:
+    """Return a judgement with what `gate.require_lift` makes of lift; with `no`, as it was."""
     required = config.require_lift
     if required == "no":
         return judgement
-    outcome = _LIFT_OUTCOMES[required].get(lift.answer, "pass")
+    outcome = lift_outcome(lift, config)
     said = "meets" if outcome == "pass" else "does not meet"
     if outcome == "unknown":
         said = "cannot be held against"

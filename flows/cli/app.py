@@ -145,6 +145,25 @@ def evaluate(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = F
 
 
 @app.command()
+def lift(
+    recipe: RecipePath,
+    *,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="All arms at full size with all models.")
+    ] = False,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also with parts of the real records.")
+    ] = False,
+    changes: Changes = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure whether training on the synthetic records helps; says its cost first."""
+    from flows.cli.lift import measure_lift_of
+
+    return measure_lift_of(recipe, changes or (), thorough=thorough, curve=curve, as_json=as_json)
+
+
+@app.command()
 def synthesize(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = False) -> int:
     """Publish a data set version from the champion; trains nothing."""
     from flows.cli.jobs import synthesize_only

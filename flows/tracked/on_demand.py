@@ -18,10 +18,11 @@ from flows.decision import LONGEST_REASON
 from flows.errors import BlockedError, RecipeError, bounded
 from flows.job import Job
 from flows.maintain import Kept, maintain_lake
-from flows.nightly import evaluate_alone, synthesize_alone, train_alone
+from flows.nightly import evaluate_alone, lift_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
-from flows.report.markdown import code
+from flows.report.lift import lift_view
+from flows.report.markdown import code, whole_lift_markdown
 from flows.tracked.housekeeping import TAG, read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
@@ -306,6 +307,28 @@ def evaluate_flow(recipe: RecipeName) -> str:
     return f"verdict {verdict} on {job.name}/{judged.version}; nothing is decided or published"
 
 
+@flow(name="lift", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
+def lift_flow(
+    recipe: RecipeName,
+    thorough: Annotated[bool, titled("Thorough")] = False,  # noqa: FBT002 - a field of the form
+    curve: Annotated[bool, titled("Curve")] = False,  # noqa: FBT002 - a field of the form
+) -> str:
+    """Measure whether training on the synthetic records of a recipe helps; publishes nothing.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+        thorough: All arms at full size with all downstream models, whatever it costs.
+        curve: Also with parts of the real records, for a learning curve.
+    """
+    job = open_named(recipe)
+    generator, kept = lift_alone(job, tracked_stages(job), thorough=thorough, curve=curve)
+    head = f"# Does `{job.name}/{generator.version}` help?"
+    text = f"{head}\n\n{whole_lift_markdown(lift_view(kept.lift))}\n"
+    create_markdown_artifact(text, key=f"{job.name}-lift")
+    return bounded(f"{kept.lift.answer}: {kept.lift.text}", LONGEST_STATE)
+
+
 @flow(name="synthesize", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
 def synthesize_flow(recipe: RecipeName) -> str:
@@ -396,6 +419,7 @@ def _show_champion(job: Job, record: Promotion) -> str:
 ON_DEMAND: tuple[Flow[Any, Any], ...] = (
     train_flow,
     evaluate_flow,
+    lift_flow,
     synthesize_flow,
     promote_flow,
     rollback_flow,

@@ -79,6 +79,12 @@ class GateConfig(FrozenModel):
     real_pass_share: float = Field(0.95, gt=0, le=1, title="Real data passes")
     """A pass counts only where real data itself would pass with at least this probability."""
 
+    @field_validator("require_lift", mode="before")
+    @classmethod
+    def _false_is_no(cls, value: object) -> object:
+        """Take `false`, and the `no` that some readers of YAML take for it."""
+        return "no" if value is False else value
+
     @field_validator("bounds")
     @classmethod
     def _each_metric_once(cls, bounds: tuple[MetricBound, ...]) -> tuple[MetricBound, ...]:

@@ -1,31 +1,41 @@
-"""Measure lift: arms, choice on validation, one comparison on the holdout."""
+"""Measure lift: arms, choice on validation, one comparison on the holdout.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+The main model is the one that does best on real records alone, on validation: not the one that
+synthetic records help most, which would be chance as often as not. For it the best synthetic arm,
+its weight, and the best free remedy are chosen on validation. These two and the baseline are then
+trained again with seeds that the choice has not seen, and compared on the holdout once.
+"""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import process_time
+
+import numpy as np
 import pyarrow as pa
 
-from gan.lift.config import LiftConfig
-from gan.lift.result import Lift
-from gan.lift.task import DownstreamTask, Make
+from gan.device import one_thread_everywhere
+from gan.errors import DataError
+from gan.lift.answer import Price, answer_of, text_of, unknown
+from gan.lift.arms import BASELINE, Arm, Supply
+from gan.lift.choice import Choice, Lab, choose, main_model
+from gan.lift.effect import difference, mean_over_seeds, over_seeds, resampled
+from gan.lift.plan import FIT_S, NIGHTLY_CPU_S, LiftRequest, Plan, fits_of, plan_lift, price
+from gan.lift.result import ArmResult, CurvePoint, Effect, Interval, Lift
+from gan.lift.scoring import Array, scoring_of, why_unknown
+from gan.lift.task import DownstreamTask, Made, Make, Priced
+from gan.randomness import numpy_stream
 
-NIGHTLY_CPU_S = 120.0
-"""Processor seconds that a nightly measurement may take; rows and steps are cut to fit."""
+__all__ = ["NIGHTLY_CPU_S", "Cost", "LiftRequest", "estimate", "measure_lift"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class LiftRequest:
-    """How thoroughly lift is measured."""
-
-    config: LiftConfig
-    seed: int
-    """Of the recipe."""
-    label: str | None
-    """Name of the label column."""
-    thorough: bool = False
-    """All arms at full size with all models, whatever it costs."""
-    curve: bool = False
-    """Also with parts of the real records, for a learning curve."""
+HOLDOUT_SEED = 1000
+"""Number of the first seed of the comparison: none that the choice has seen."""
+REPORTED_DRAWS = 200
+"""Resamples behind the intervals of what is only reported."""
+CURVE = (0.1, 0.2, 0.5, 1.0)
+"""Shares of the real records of the learning curve."""
+CURVE_SEEDS = 3
+FEW = 200
+"""Records of a first fit that is not timed: it loads libraries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +43,41 @@ class Cost:
     """What a measurement will take."""
 
     fits: int
-    """Trainings of a downstream model."""
+    """Trainings of a downstream model, at most."""
     cpu_s: float
     """Processor seconds, as a short trial on this machine says."""
 
 
 def estimate(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost:
-    """Return what `measure_lift` with these arguments will take."""
-    raise NotImplementedError
+    """Return what `measure_lift` with these arguments will take.
+
+    Every model is trained once on real records: how much longer or shorter that takes than its
+    constants say is what the machine makes of all of the plan.
+
+    Raises:
+        ConfigError: `lift.models` names a model that there is not.
+    """
+    plan = plan_lift(task, real, request)
+    supply = _supply(task, real, request, plan, _nothing)
+    if why_unknown(task, scoring_of(task)) is not None:
+        return Cost(fits=0, cpu_s=0.0)
+    planned_s = taken_s = 0.0
+    with one_thread_everywhere():
+        for model in plan.models:
+            try:
+                task.scores(model, supply.training_set(BASELINE, 0, real.slice(0, FEW)), seed=0)
+                started_s = process_time()
+                task.scores(model, supply.training_set(BASELINE, 0), seed=0)
+            except DataError:
+                continue
+            taken_s += process_time() - started_s
+            planned_s += _fit_s(task, model, plan.real_rows)
+    slower = taken_s / planned_s if planned_s else 1.0
+    fits, curve_s = fits_of(plan, task, _curve_fits(request)), 0.0
+    if request.curve:
+        longest = max(_fit_s(task, model, 5 * plan.real_rows) for model in plan.models)
+        curve_s = _curve_fits(request) * longest
+    return Cost(fits=fits, cpu_s=slower * (price(plan, task) + curve_s))
 
 
 def measure_lift(
@@ -58,5 +95,229 @@ def measure_lift(
         make: synthesizes.
         request: how thoroughly.
         progress: called with the number of further fits that are done.
+
+    Raises:
+        ConfigError: `lift.models` names a model that there is not, or that cannot be loaded.
     """
-    raise NotImplementedError
+    started_s = process_time()
+    plan, scoring = plan_lift(task, real, request), scoring_of(task)
+    if (why := why_unknown(task, scoring)) is not None:
+        return unknown(task.what, why)
+    with one_thread_everywhere():
+        lab = Lab(
+            task=task,
+            scoring=scoring,
+            plan=plan,
+            supply=_supply(task, real, request, plan, make),
+            seed=request.seed,
+            progress=progress,
+            is_cut=plan.real_rows < real.num_rows,
+        )
+        found = _measured(lab, request)
+    return replace(found, cpu_s=round(process_time() - started_s, 1))
+
+
+def _supply(
+    task: DownstreamTask, real: pa.Table, request: LiftRequest, plan: Plan, make: Make
+) -> Supply:
+    """Return the records of a plan, drawn from the real ones where it takes fewer."""
+    rows = real
+    if plan.real_rows < real.num_rows:
+        order = numpy_stream(request.seed, "lift-real").permutation(real.num_rows)
+        rows = real.take(pa.array(np.sort(order[: plan.real_rows])))
+    return Supply(
+        real=rows,
+        make=make,
+        missing=plan.missing,
+        most=plan.most_synthetic(task),
+        seed=request.seed,
+    )
+
+
+def _measured(lab: Lab, request: LiftRequest) -> Lift:
+    """Return the answer of a task that can be scored."""
+    try:
+        model = main_model(lab)
+    except DataError as error:
+        return unknown(lab.task.what, str(error))
+    chosen = choose(lab, model)
+    effects = _compare(lab, model, chosen)
+    effect, remedy = (
+        None if arm is None else effects.get(arm.name) for arm in (chosen.synthetic, chosen.remedy)
+    )
+    lift = Lift(
+        answer=answer_of(effect, is_cut=lab.is_cut),
+        text="",
+        task=lab.task.what,
+        effect=effect,
+        remedy=remedy,
+        per_class=_per_class(lab, model, chosen),
+        arms=_results(lab, model, chosen, effects),
+        curve=_curve(lab, model, chosen) if request.curve else (),
+        seeds=lab.plan.holdout_seeds,
+        notes=_notes(lab, model, request),
+    )
+    price = Price(made=lab.supply.rows_of(chosen.synthetic), real=lab.supply.real.num_rows)
+    return replace(lift, text=text_of(lift, lab.scoring.title, price))
+
+
+def _holdout_seeds(lab: Lab) -> range:
+    return range(HOLDOUT_SEED, HOLDOUT_SEED + lab.plan.holdout_seeds)
+
+
+def _compare(lab: Lab, model: str, chosen: Choice) -> dict[str, Effect]:
+    """Train what was chosen with fresh seeds and return what it changes on the holdout."""
+    seeds, targets = _holdout_seeds(lab), lab.task.targets("holdout")
+    found: dict[str, Array] = {}
+    for arm in chosen.compared:
+        try:
+            scores = [lab.scores(model, arm, index)["holdout"] for index in seeds]
+        except DataError as error:
+            lab.failed[arm.name] = str(error)
+            continue
+        found[arm.name] = resampled(lab.scoring.primary_of, targets, scores, lab.seed)
+    baseline_SB = found.get(BASELINE.name)
+    if baseline_SB is None:
+        return {}
+    effects = {}
+    for name, values_SB in found.items():
+        changed = difference(values_SB, baseline_SB, lab.seed)
+        effects[name] = Effect(
+            arm=name,
+            model=model,
+            metric=lab.scoring.primary,
+            baseline=float(baseline_SB[:, 0].mean()),
+            value=float(values_SB[:, 0].mean()),
+            effect=changed.interval,
+            detectable=changed.detectable,
+        )
+    return effects
+
+
+def _per_class(lab: Lab, model: str, chosen: Choice) -> tuple[tuple[str, float, float], ...]:
+    """Return class, and its mean recall of baseline and synthetic arm on the holdout."""
+    if lab.task.goal != "classes" or chosen.synthetic is None:
+        return ()
+    targets = lab.task.targets("holdout")
+    try:
+        both = [
+            np.mean(
+                [
+                    lab.scoring.recalls_of(targets, lab.scores(model, arm, index)["holdout"])
+                    for index in _holdout_seeds(lab)
+                ],
+                axis=0,
+            )
+            for arm in (BASELINE, chosen.synthetic)
+        ]
+    except DataError:
+        return ()
+    rows = zip(lab.task.classes, *(recalls.tolist() for recalls in both), strict=True)
+    return tuple((name, was, now) for name, was, now in rows if not np.isnan(was))
+
+
+def _results(
+    lab: Lab, model: str, chosen: Choice, effects: Mapping[str, Effect]
+) -> tuple[ArmResult, ...]:
+    """Return every arm that was trained, with all metrics."""
+    results = []
+    for one, arms in chosen.arms.items():
+        for arm in arms:
+            if not lab.values(one, arm):
+                continue
+            compared = one == model and arm.name in effects
+            result = ArmResult(
+                name=arm.name,
+                kind=arm.kind,
+                model=one,
+                real_rows=lab.supply.real.num_rows * arm.copies if arm.with_real else 0,
+                synthetic_rows=lab.supply.rows_of(arm),
+                validation=_over_seeds(lab, one, arm),
+                holdout=_on_holdout(lab, one, arm) if compared else {},
+            )
+            results.append(result)
+    return tuple(results)
+
+
+def _over_seeds(lab: Lab, model: str, arm: Arm) -> dict[str, Interval]:
+    """Return all metrics on validation, with intervals over the seeds alone."""
+    targets = lab.task.targets("validation")
+    ones = np.ones((1, len(targets)))
+    seeds = range(lab.plan.choice_seeds)
+    each = [
+        lab.scoring.all_of(targets, lab.scores(model, arm, index)["validation"], ones)
+        for index in seeds
+    ]
+    return {name: over_seeds([float(one[name][0]) for one in each]) for name in each[0]}
+
+
+def _on_holdout(lab: Lab, model: str, arm: Arm) -> dict[str, Interval]:
+    """Return all metrics on the holdout, with intervals over seeds and records."""
+    targets, draws = lab.task.targets("holdout"), REPORTED_DRAWS
+    scores = [lab.scores(model, arm, index)["holdout"] for index in _holdout_seeds(lab)]
+    found = {}
+    for name in lab.scoring.names:
+        values_SB = resampled(lab.scoring.metric(name), targets, scores, lab.seed, draws)
+        found[name] = mean_over_seeds(values_SB, lab.seed).interval
+    return found
+
+
+def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:
+    """Return the learning curve of the baseline and of the chosen synthetic arm."""
+    if chosen.synthetic is None:
+        return ()
+    rows = lab.supply.real.num_rows
+    targets = lab.task.targets("validation")
+    ones, points = np.ones((1, len(targets))), []
+    for share in CURVE:
+        count = max(1, round(share * rows))
+        both: list[list[float]] = [[], []]
+        try:
+            for index in range(CURVE_SEEDS):
+                order = numpy_stream(lab.seed, "lift-curve", index).permutation(rows)
+                real = lab.supply.real.take(pa.array(np.sort(order[:count])))
+                for values, arm in zip(both, (BASELINE, chosen.synthetic), strict=True):
+                    data = lab.supply.training_set(arm, index, real)
+                    scores = lab.task.scores(model, data, lab.fit_seed(index))["validation"]
+                    values.append(float(lab.scoring.primary_of(targets, scores, ones)[0]))
+                    lab.progress(1)
+        except DataError:
+            continue
+        points.append(
+            CurvePoint(real_rows=count, real=over_seeds(both[0]), best=over_seeds(both[1]))
+        )
+    return tuple(points)
+
+
+def _notes(lab: Lab, model: str, request: LiftRequest) -> tuple[str, ...]:
+    """Return what a reader must know besides."""
+    notes = [*lab.plan.notes]
+    if len(lab.plan.models) > 1:
+        notes.append(
+            f"{model} is compared because it is the best of {', '.join(lab.plan.models)} on real "
+            "records alone, on validation; not because synthetic ones change it most"
+        )
+    notes += [f"{name} could not be trained: {why}" for name, why in lab.failed.items()]
+    left = [lab.scoring.classes[c] for c in lab.scoring.unscored]
+    if left:
+        notes.append(f"too few records to score class {', '.join(repr(name) for name in left)}")
+    if request.curve:
+        notes.append(
+            "the generator of the learning curve's synthetic records has seen all real ones, also "
+            "where few of them are trained on"
+        )
+    return tuple(notes)
+
+
+def _curve_fits(request: LiftRequest) -> int:
+    return 2 * CURVE_SEEDS * len(CURVE) if request.curve else 0
+
+
+def _fit_s(task: DownstreamTask, model: str, rows: int) -> float:
+    return task.cost_s(model, rows) if isinstance(task, Priced) else FIT_S
+
+
+def _nothing(_: object) -> Made:
+    """Stand in for synthesis where none is needed."""
+    msg = "an estimate makes no records"
+    raise DataError(msg)

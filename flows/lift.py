@@ -10,12 +10,13 @@ The candidate's lift is measured, and the champion's where it would publish in i
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from flows.decision import gate
 from flows.evaluate import splits_of
@@ -25,13 +26,15 @@ from flows.report.page import render
 from flows.snapshots import load_sampler
 from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
-from gan.lift.result import Lift
+from gan.lift.answer import unknown
+from gan.lift.result import Effect, Lift
 from gan.lift.task import DownstreamTask, Made
 from gan.report import Report
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
 from storage.lake import registry
 from storage.lake.layout import generator_internal_key, generator_report_key
+from storage.lake.synthesis import apportion
 from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
@@ -132,12 +135,13 @@ class Lifter:
             DataError: a split is too small to learn or to score anything.
             ConfigError: `lift.models` names a model that there is not.
         """
+        from gan.lift.plan import models_of
         from gan.modalities import load_modality
 
         modality = load_modality(self.prepared.modality)
         task = modality.build_task(splits_of(self.prepared), seed=self.request.seed)
         if task is not None:
-            _check_names(self.job.recipe.lift.models, task)
+            models_of(task, self.job.recipe.lift)
         return task
 
     def lifted(self, judged: Judged) -> Judged:
@@ -180,7 +184,7 @@ class Lifter:
         found = self.find(generator)
         if found is not None:
             return found
-        found = KeptLift(measured=now().isoformat(), lift=self.measure(generator))
+        found = KeptLift(measured=now().isoformat(), lift=finite(self.measure(generator)))
         data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
 
@@ -194,13 +198,13 @@ class Lifter:
         try:
             task = self.task
         except DataError as error:
-            return cannot_be_known(str(error))
+            return unknown("", str(error).rstrip("."))
         if task is None:
-            return cannot_be_known(self._nothing)
+            return unknown("", self._nothing)
         try:
             return self._measure(generator, task)
         except (DataError, ConfigError, OutdatedError) as error:
-            return cannot_be_known(str(error))
+            return unknown("", str(error).rstrip("."))
 
     def _measure(self, generator: Candidate | Judged, task: DownstreamTask) -> Lift:
         from gan.device import choose_device
@@ -208,7 +212,7 @@ class Lifter:
 
         job, real, request = self.job, self.prepared.records["train"], self.request
         fits = self._cost.fits
-        make = _Maker(job, generator, request.seed).make
+        make = _Maker(job, self.prepared, generator, request.seed).make
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
             job.spent.using(choose_device(job.recipe.training.device)),
@@ -222,6 +226,8 @@ class Lifter:
         Raises:
             ConfigError: `lift.models` names a downstream model that there is not.
         """
+        from gan.lift.plan import models_of
+
         try:
             task = self.task
             if task is None:
@@ -229,9 +235,9 @@ class Lifter:
             cost = self._cost
         except DataError as error:
             return f"cannot be known: {error}"
-        models = self.job.recipe.lift.models
-        names = ", ".join(task.models if models == "auto" else models)
-        return f"{task.what}: {cost.fits:,} trainings of {names}, about {cost.cpu_s:,.0f} CPU-s"
+        names = ", ".join(models_of(task, self.job.recipe.lift))
+        fits, cpu_s = f"at most {cost.fits:,} trainings of {names}", f"{cost.cpu_s:,.0f} CPU-s"
+        return f"{task.what}: {fits}, about {cpu_s}"
 
     @cached_property
     def _cost(self) -> "Cost":
@@ -243,8 +249,9 @@ class Lifter:
 
     @property
     def _nothing(self) -> str:
-        records = words_of(self.prepared.modality).records
-        return f"there is nothing to predict of these {records}"
+        if self.prepared.label is None:
+            return "no label says what a downstream model predicts (source.label)"
+        return f"there is nothing to predict of {words_of(self.prepared.modality).records}"
 
     def _place(self, generator: Candidate | Judged) -> str:
         key = lift_key(
@@ -273,20 +280,30 @@ def check_models(job: Job, prepared: Prepared) -> None:
         _ = Lifter(job=job, prepared=prepared).task
 
 
-def _check_names(models: Literal["auto"] | tuple[str, ...], task: DownstreamTask) -> None:
-    unknown = [name for name in models if name not in task.models] if models != "auto" else []
-    if unknown:
-        msg = (
-            f"lift.models names {unknown[0]!r}, which is no downstream model for these records; "
-            f"choose from {', '.join(task.models)}"
+def finite(lift: Lift) -> Lift:
+    """Return lift without the numbers that are none, such as an interval that has no end."""
+    arms = [
+        dataclasses.replace(
+            arm,
+            validation={name: one for name, one in arm.validation.items() if _is_finite(*one)},
+            holdout={name: one for name, one in arm.holdout.items() if _is_finite(*one)},
         )
-        raise ConfigError(msg)
+        for arm in lift.arms
+    ]
+    curve = [one for one in lift.curve if _is_finite(*one.real, *one.best)]
+    effect, remedy = _known(lift.effect), _known(lift.remedy)
+    return dataclasses.replace(
+        lift, effect=effect, remedy=remedy, arms=tuple(arms), curve=tuple(curve)
+    )
 
 
-def cannot_be_known(why: str) -> Lift:
-    """Return the answer where nothing could be measured."""
-    text = f"Whether synthetic data helps cannot be known: {why}"
-    return Lift(answer="cannot be known", text=text, task="", effect=None, remedy=None)
+def _known(effect: Effect | None) -> Effect | None:
+    known = effect is not None and _is_finite(*effect.effect, effect.detectable)
+    return effect if known else None
+
+
+def _is_finite(*values: float) -> bool:
+    return all(map(math.isfinite, values))
 
 
 @dataclass
@@ -306,6 +323,7 @@ class _Maker:
     """Makes the synthetic records of the arms; each call has a stream of its own."""
 
     job: Job
+    prepared: Prepared
     generator: Candidate | Judged
     seed: int
     calls: "count[int]" = field(default_factory=count)
@@ -319,4 +337,14 @@ class _Maker:
         from gan.randomness import derive
 
         given, seed = self.job.recipe.synthesis.given, derive(self.seed, "lift")
-        return Made(self._sampler.records(rows, seed=seed, index=next(self.calls), given=given))
+        wanted = self._classes(rows) if isinstance(rows, int) else rows
+        made = self._sampler.records(wanted, seed=seed, index=next(self.calls), given=given)
+        return Made(made)
+
+    def _classes(self, rows: int) -> ClassCounts | int:
+        """Return rows with the shares of the real classes, where the generator draws no classes."""
+        codec, real = self._sampler.codec, self.prepared.class_counts["train"]
+        if not codec.classes or getattr(codec, "draws_classes", False):
+            return rows
+        counts = apportion([amount for _, amount in real], rows)
+        return tuple((one, n) for (one, _), n in zip(real, counts, strict=True) if n)

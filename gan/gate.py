@@ -22,7 +22,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from gan.bounds import Bounds, MetricEntry, entry_of
 from gan.config import FrozenModel
 from gan.errors import ConfigError
-from gan.lift.result import Lift
+from gan.lift.result import Answer, Lift
 from gan.report import (
     Evaluation,
     Fact,
@@ -70,8 +70,8 @@ class GateConfig(FrozenModel):
     """always: a person says yes to every generator before it publishes, even to one that passes."""
     require_lift: Literal["no", "not-harmful", "positive"] = Field("no", title="Require lift")
     """What downstream models must show before a generator may publish. not-harmful: training with
-    synthetic data was not measured to hurt; where that cannot be known the verdict is warn.
-    positive: it was measured to help."""
+    synthetic data was not measured to hurt, also where that cannot be known. positive: it was
+    measured to help."""
     accept_unknown: bool = Field(False, title="Accept unknown")
     """Promote even where the holdout is too small to know coverage, copies or DCR share."""
     bounds: tuple[MetricBound, ...] = Field((), title="Bounds")
@@ -211,33 +211,43 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
 
 
 LIFT = "lift"
-"""Metric of the reason that `gate.require_lift` gives."""
-_LIFT_OUTCOMES: Mapping[str, Mapping[str, Outcome]] = {
-    "not-harmful": {"hurts": "block", "cannot be known": "unknown"},
-    "positive": {"hurts": "block", "no measurable effect": "block", "cannot be known": "block"},
-}
-"""What is required → answer → what that means; every other answer passes."""
+"""Under this name the gate gives its reason."""
 
 
-def lift_outcome(lift: Lift, config: GateConfig) -> Outcome:
-    """Return what `gate.require_lift` makes of an answer; a pass where it is `no`."""
-    return _LIFT_OUTCOMES.get(config.require_lift, {}).get(lift.answer, "pass")
+def lift_reason(
+    lift: Lift | None, required: Literal["no", "not-harmful", "positive"]
+) -> Reason | None:
+    """Return what `gate.require_lift` makes of an answer; None where nothing is required.
+
+    `not-harmful` blocks what was measured to hurt, and lets pass what is not known: many holdouts
+    are too small to know it. `positive` lets pass only what was measured to help.
+
+    Args:
+        lift: the answer; None where it was not measured.
+        required: the recipe's `gate.require_lift`.
+    """
+    if required == "no":
+        return None
+    answer: Answer = "cannot be known" if lift is None else lift.answer
+    text = "lift was not measured" if lift is None else lift.text.rstrip(".")
+    outcome: Outcome = "pass" if answer == "helps" else "block"
+    if required == "not-harmful" and answer != "hurts":
+        outcome = "unknown" if lift is None else "pass"
+    return Reason(
+        metric=LIFT,
+        scope="all",
+        outcome=outcome,
+        text=f"{text}; required is {required!r} (gate.require_lift)",
+    )
 
 
 def judge_lift(judgement: Judgement, lift: Lift, config: GateConfig) -> Judgement:
     """Return a judgement with what `gate.require_lift` makes of lift; with `no`, as it was."""
-    required = config.require_lift
-    if required == "no":
+    reason = lift_reason(lift, config.require_lift)
+    if reason is None:
         return judgement
-    outcome = lift_outcome(lift, config)
-    said = "meets" if outcome == "pass" else "does not meet"
-    if outcome == "unknown":
-        said = "cannot be held against"
-    text = f"lift: {lift.answer}, which {said} gate.require_lift {required}. {lift.text}"
-    reason = Reason(metric=LIFT, scope="all", outcome=outcome, text=text)
-    verdicts: Mapping[Outcome, Verdict] = {"block": "block", "unknown": "warn", "pass": "pass"}
-    verdict = min(judgement.verdict, verdicts[outcome], key=SEVERITY.__getitem__)
     reasons = sorted((*judgement.reasons, reason), key=lambda one: SEVERITY[one.outcome])
+    verdict: Verdict = "block" if reason.outcome == "block" else judgement.verdict
     return replace(judgement, verdict=verdict, reasons=tuple(reasons))
 
 

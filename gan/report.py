@@ -15,10 +15,10 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 
 from gan.lift.result import Lift
+from gan.metrics.direction import Direction
 
 SCHEMA = "ganmill-report/1"
 
-Direction = Literal["higher", "lower", "target"]
 Verdict = Literal["pass", "warn", "block"]
 Outcome = Literal["pass", "warn", "block", "unknown", "alarm", "reported"]
 """What the gate says of one metric. `reported`: no rule judges it. `alarm`: nor this one, but its

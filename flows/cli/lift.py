@@ -11,7 +11,7 @@ from flows.job import opened
 from flows.nightly import lift_alone, plain_stages
 from flows.recipe import load_recipe
 from flows.report.lift import LiftView, lift_view
-from gan.gate import lift_outcome
+from gan.gate import lift_reason
 
 
 def measure_lift_of(
@@ -28,7 +28,8 @@ def measure_lift_of(
     else:
         output.line(f"Generator {recipe.name}/{generator.version}, measured {kept.measured}")
         show_whole_lift(lift_view(kept.lift), output)
-    return BLOCKED if lift_outcome(kept.lift, recipe.gate) == "block" else DONE
+    reason = lift_reason(kept.lift, recipe.gate.require_lift)
+    return BLOCKED if reason is not None and reason.outcome == "block" else DONE
 
 
 def show_whole_lift(view: LiftView, output: Output) -> None:
@@ -38,6 +39,7 @@ def show_whole_lift(view: LiftView, output: Output) -> None:
         (view.arm_columns, view.arms),
         (view.metric_columns, view.metrics),
         (view.class_columns, view.classes),
+        (view.curve_columns, view.curve),
     )
     for columns, rows in tables:
         if rows:

@@ -6,7 +6,8 @@ What a user can do for nothing stands first where it does at least as much as sy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.report.html import NOTHING, interval, number, words
+from flows.report.html import NOTHING, interval, number
+from gan.lift.answer import title_of
 from gan.lift.record import NOT_MEASURED
 from gan.lift.result import Answer, ArmKind, ArmResult, Effect, Interval, Lift
 from gan.report import Outcome
@@ -72,6 +73,9 @@ class LiftView:
     """Every metric of the confirmed arms on the holdout."""
     class_columns: tuple[str, ...] = ()
     classes: tuple[tuple[str, ...], ...] = ()
+    curve_columns: tuple[str, ...] = ()
+    curve: tuple[tuple[str, ...], ...] = ()
+    """The main metric from few real records to all."""
     notes: tuple[str, ...] = ()
 
 
@@ -89,13 +93,23 @@ def lift_view(lift: Lift | None) -> LiftView:
         effects=_effects(lift),
         subject="" if effect is None else _subject(effect, lift.task),
         price=_price(lift),
-        arm_columns=(*ARM_COLUMNS, f"{words(metric)}, validation", f"{words(metric)}, holdout"),
+        arm_columns=(
+            *ARM_COLUMNS,
+            f"{title_of(metric)}, validation",
+            f"{title_of(metric)}, holdout",
+        ),
         arms=tuple(_arm_row(arm, metric) for arm in lift.arms),
         metric_columns=("Metric", *(arm.name for arm in confirmed)),
         metrics=_metrics(confirmed),
         class_columns=("Class", "Recall, real alone", f"Recall, {effect.arm}" if effect else ""),
         classes=tuple(
             (label, number(before), number(after)) for label, before, after in lift.per_class
+        ),
+        curve_columns=("Real", f"{title_of(metric)}, real alone", f"With {effect.arm}")
+        if effect
+        else (),
+        curve=tuple(
+            (number(one.real_rows), _spread(one.real), _spread(one.best)) for one in lift.curve
         ),
         notes=tuple(lift.notes),
     )
@@ -124,7 +138,7 @@ def _effect_row(effect: Effect, kind: ArmKind) -> EffectRow:
 
 def _subject(effect: Effect, task: str) -> str:
     """Return what the numbers are."""
-    return f"{words(effect.metric)} of {effect.model} on the holdout, {task}"
+    return f"{title_of(effect.metric)} of {effect.model} on the holdout, {task}"
 
 
 def _price(lift: Lift) -> str:
@@ -140,7 +154,7 @@ def _main_metric(lift: Lift) -> str:
     """Return the metric that the answer is in, or the first that was measured."""
     if lift.effect is not None:
         return lift.effect.metric
-    return next((name for arm in lift.arms for name in arm.validation), "")
+    return next((name for arm in lift.arms for name in arm.validation), "accuracy")
 
 
 def _is_of(arm: ArmResult, effect: Effect | None) -> bool:
@@ -154,7 +168,7 @@ def _arm_row(arm: ArmResult, metric: str) -> tuple[str | int | None, ...]:
 
 def _metrics(arms: Sequence[ArmResult]) -> tuple[tuple[str, ...], ...]:
     names = dict.fromkeys(name for arm in arms for name in arm.holdout)
-    return tuple((words(one), *(_spread(arm.holdout.get(one)) for arm in arms)) for one in names)
+    return tuple((title_of(one), *(_spread(arm.holdout.get(one)) for arm in arms)) for one in names)
 
 
 def _spread(value: Interval | None) -> str:

@@ -26,6 +26,7 @@ def lift_panel(view: LiftView) -> Html:
         element("p", f"{view.price}.", class_="key") if view.price else None,
         _fold(view.class_columns, view.classes, "Recall of each class"),
         _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms"),
+        _fold(view.curve_columns, view.curve, "From few real records to all"),
         _fold(view.metric_columns, view.metrics, "All metrics of the arms on the holdout"),
         [element("p", note, class_="key") for note in view.notes],
         class_=f"verdict is-{view.outcome}",

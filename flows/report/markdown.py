@@ -121,6 +121,7 @@ def whole_lift_markdown(view: LiftView) -> str:
         (view.arm_columns, view.arms),
         (view.metric_columns, view.metrics),
         (view.class_columns, view.classes),
+        (view.curve_columns, view.curve),
     )
     shown = [table(columns, rows[:MAX_ROWS]) for columns, rows in tables if rows]
     notes = "\n".join(f"- {plain(note, LONGEST_REASON)}" for note in view.notes)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from flows.report.html import interval, number, words
 from gan.bounds import Bounds
-from gan.report import Direction, Metric, Outcome, Reason, Report, Verdict
+from gan.metrics.direction import Direction
+from gan.report import Metric, Outcome, Reason, Report, Verdict
 from storage.records.modalities import words_of
 
 VERDICTS: Mapping[Verdict, tuple[str, str]] = {

@@ -17,7 +17,7 @@ from flows.lift import Lifter, is_known, lift
 from flows.publish import synthesize
 from flows.recipe import parse_recipe
 from gan.errors import ConfigError, DataError
-from gan.gate import judge_lift, lift_outcome
+from gan.gate import judge_lift, lift_reason
 from gan.lift.measure import Cost
 from gan.lift.result import Effect, Interval, Lift
 from gan.modalities import GanModality
@@ -39,7 +39,7 @@ PREPARED = Prepared(
     records=dict.fromkeys(("train", "validation", "holdout"), RECORDS),
     label="y",
     schema=RECORDS.schema,
-    class_counts={},
+    class_counts={"train": (("a", 2), ("b", 1))},
     rows={},
     skipped=(),
     ignored_files=0,
@@ -78,6 +78,10 @@ class Measurer:
     task: object = field(default_factory=lambda: SimpleNamespace(models={"trees": "", "lines": ""}))
     seeds: list[int] = field(default_factory=list)
     made: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[object] = field(default_factory=list)
+    codec: object = field(
+        default_factory=lambda: SimpleNamespace(classes=("a", "b"), draws_classes=False)
+    )
 
     def build_task(self, *_, **__):
         if isinstance(self.task, Exception):
@@ -94,7 +98,8 @@ class Measurer:
             raise self.answer
         return self.answer
 
-    def records(self, _rows, *, seed, index, **_):
+    def records(self, rows, *, seed, index, **_):
+        self.asked.append(rows)
         self.made.append((seed, index))
         return RECORDS
 
@@ -154,6 +159,30 @@ def test_the_records_of_every_call_are_from_a_stream_of_their_own(lake, tmp_path
     assert (first[1], second[1]) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("codec", "asked"),
+    [
+        ({"classes": ("a", "b"), "draws_classes": False}, (("a", 2), ("b", 1))),
+        ({"classes": ("a", "b")}, (("a", 2), ("b", 1))),
+        ({"classes": ("a", "b"), "draws_classes": True}, 3),
+        ({"classes": ()}, 3),
+    ],
+)
+def test_a_mere_number_is_made_with_the_real_shares_where_classes_must_be_said(
+    lake, tmp_path, measurer, codec, asked
+):
+    measurer.codec = SimpleNamespace(**codec)
+    Lifter(job=job_on(lake, tmp_path), prepared=PREPARED).kept(judged(NEW))
+    assert measurer.asked == [asked, (("a", 2),)]
+
+
+def test_numbers_that_are_none_are_left_out_of_what_is_kept():
+    endless = replace(effect(0.1), detectable=float("inf"))
+    found = stage.finite(replace(answered("cannot be known", 0.1, 0.2), effect=endless))
+    assert (found.effect, found.remedy.effect.value) == (None, 0.2)
+    json.loads(found.to_json(), parse_constant=pytest.fail)
+
+
 def test_always_measures_every_night_anew_and_a_retry_of_the_night_reads(lake, tmp_path, measurer):
     for night in (NIGHT, NIGHT, NIGHT + timedelta(days=1)):
         job = job_on(lake, tmp_path, night, lift={"when": "always"})
@@ -173,7 +202,7 @@ def test_never_leaves_everything_as_it_was(lake, tmp_path, measurer):
 @pytest.mark.parametrize(
     ("task", "answer", "said"),
     [
-        (None, None, "there is nothing to predict of these rows"),
+        (None, None, "there is nothing to predict of rows"),
         (DataError("validation has 3 rows: bring more"), None, "validation has 3 rows"),
         (..., DataError("one class alone"), "one class alone"),
         (..., ConfigError("the generator does not know class 'b'"), "does not know class 'b'"),
@@ -231,7 +260,7 @@ def test_of_two_reports_of_one_second_the_one_that_knows_lift_is_the_newest(lake
 REQUIRED = [
     ("not-harmful", "helps", "pass", "pass"),
     ("not-harmful", "no measurable effect", "pass", "pass"),
-    ("not-harmful", "cannot be known", "unknown", "warn"),
+    ("not-harmful", "cannot be known", "pass", "pass"),
     ("not-harmful", "hurts", "block", "block"),
     ("positive", "helps", "pass", "pass"),
     ("positive", "no measurable effect", "block", "block"),
@@ -247,8 +276,8 @@ def test_what_the_gate_requires_of_lift(tmp_path, lake, required, answer, outcom
     after = judge_lift(before, answered(answer), config)
     reason = next(one for one in after.reasons if one.metric == "lift")
     assert (after.verdict, reason.outcome) == (verdict, outcome)
-    assert lift_outcome(answered(answer), config) == outcome
-    assert f"require_lift {required}" in reason.text
+    assert lift_reason(answered(answer), required) == reason
+    assert f"required is '{required}'" in reason.text
     assert [one for one in after.reasons if one is not reason] == list(before.reasons)
     blocked = judge_lift(replace(before, verdict="block"), answered("helps"), config)
     assert blocked.verdict == "block"
@@ -260,7 +289,7 @@ def test_a_generator_that_does_not_help_is_refused_where_that_is_required(lake, 
     found = lift(job, PREPARED, assessed_on(job, judged(NEW)))
     choice = gate(job, found)
     assert choice.kind == "blocked"
-    assert "lift: no measurable effect" in choice.reason
+    assert "Training with synthetic rows no measurable effect" in choice.reason
     report = found.challenger.report
     assert (report.verdict, report.facts["gate"]["require_lift"]) == ("block", "positive")
     allowed = job_on(lake, tmp_path, gate={"require_lift": "not-harmful"})

@@ -6,7 +6,7 @@ What a user can do for nothing stands first where it does at least as much as sy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.report.html import NOTHING, interval, number
+from flows.report.html import NOTHING, number
 from gan.lift.answer import title_of
 from gan.lift.record import NOT_MEASURED
 from gan.lift.result import Answer, ArmKind, ArmResult, Effect, Interval, Lift
@@ -46,8 +46,8 @@ class EffectRow:
     @property
     def cells(self) -> tuple[str, ...]:
         """The row of a table with `EFFECT_COLUMNS`."""
-        shown = (signed(self.change.value), interval(self.change.low, self.change.high))
-        return self.arm, self.needs, *shown, number(self.value), number(self.baseline)
+        shown = (signed(self.change.value), between(self.change))
+        return self.arm, self.needs, *shown, score(self.value), score(self.baseline)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def lift_view(lift: Lift | None) -> LiftView:
         metrics=_metrics(confirmed),
         class_columns=("Class", "Recall, real alone", f"Recall, {effect.arm}" if effect else ""),
         classes=tuple(
-            (label, number(before), number(after)) for label, before, after in lift.per_class
+            (label, score(before), score(after)) for label, before, after in lift.per_class
         ),
         curve_columns=("Real", f"{title_of(metric)}, real alone", f"With {effect.arm}")
         if effect
@@ -115,9 +115,23 @@ def lift_view(lift: Lift | None) -> LiftView:
     )
 
 
+_LARGE = 10.0
+"""From here on a value is no share, such as an error in the unit of the records."""
+
+
+def score(value: float) -> str:
+    """Return a score: three decimals for shares, so that those near 1 differ too."""
+    return f"{value:.3f}" if abs(value) < _LARGE else number(value)
+
+
+def between(interval: Interval) -> str:
+    """Return both ends of an interval."""
+    return f"{score(interval.low)} to {score(interval.high)}"
+
+
 def signed(value: float) -> str:
     """Return a change with its sign."""
-    return f"{'+' if value > 0 else ''}{number(value)}"
+    return f"{'+' if value > 0 else ''}{score(value)}"
 
 
 def _effects(lift: Lift) -> tuple[EffectRow, ...]:
@@ -144,7 +158,7 @@ def _subject(effect: Effect, task: str) -> str:
 def _price(lift: Lift) -> str:
     parts = [f"{lift.seeds} trainings of every arm"] if lift.seeds else []
     if lift.effect is not None:
-        parts.append(f"an effect of {number(lift.effect.detectable)} would have been seen")
+        parts.append(f"an effect of {score(lift.effect.detectable)} would have been seen")
     if lift.cpu_s:
         parts.append(f"measuring it took {number(round(lift.cpu_s, 1))} CPU-s")
     return "; ".join(parts)
@@ -174,4 +188,4 @@ def _metrics(arms: Sequence[ArmResult]) -> tuple[tuple[str, ...], ...]:
 def _spread(value: Interval | None) -> str:
     if value is None:
         return NOTHING
-    return f"{number(value.value)} ({interval(value.low, value.high)})"
+    return f"{score(value.value)} ({between(value)})"

@@ -321,8 +321,8 @@ def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
     found: list[tuple[str, Sequence[str]]] = [(gate["judged"], ())] if gate.get("judged") else []
     found += [(text, ()) for text in fields.composition.get("sentences", ())]
     if fields.lift_answer:
-        said = fields.lift.get("text", "")
-        found.append((f"Does it help? {fields.lift_answer.capitalize()}. {said}".strip(), ()))
+        said = fields.lift.get("text") or f"{fields.lift_answer.capitalize()}."
+        found.append((f"Does it help? {said}", ()))
     titled = (
         ("Measured and not judged", gate.get("not_judged", ())),
         ("What privacy takes from the columns", fields.losses),

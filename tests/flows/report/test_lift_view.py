@@ -78,10 +78,10 @@ def test_the_view_holds_effect_interval_price_and_every_arm():
     view = lift_view(measured())
     assert (view.word, view.outcome) == ("no measurable effect", "reported")
     best = view.effects[0].cells
-    assert best == ("oversampling", "no generator", "+0.0320", "0.0200 to 0.0440", "0.642", "0.610")
+    assert best == ("oversampling", "no generator", "+0.032", "0.020 to 0.044", "0.642", "0.610")
     assert "average precision of trees on the holdout" in view.subject
     assert view.price == (
-        "5 trainings of every arm; an effect of 0.0170 would have been seen; "
+        "5 trainings of every arm; an effect of 0.017 would have been seen; "
         "measuring it took 83.3 CPU-s"
     )
     assert [row[0] for row in view.arms] == [one.name for one in measured().arms]

@@ -1,0 +1,87 @@
+"""A teacher: what learned the label from real records, and says it of synthetic ones.
+
+A generator draws a record and its label together, and the label is only as good as a generator of
+whole records learned it. A model that learned nothing but the label knows it better, and its
+probabilities say more than a class: a model that learns from them on synthetic records is
+compressed from the teacher (Bucilă, Caruana & Niculescu-Mizil, "Model compression", KDD 2006).
+
+Shapes: N records, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from gan.randomness import stream
+from storage.records.schema import Label
+
+Array = np.ndarray[Any, Any]
+
+PURPOSE = "teacher"
+DECIMALS = 6
+"""Of probabilities as they are written."""
+
+
+class Teacher(Protocol):
+    """A fitted ensemble for one label; equal records give equal answers."""
+
+    @property
+    def label(self) -> str:
+        """The column that it predicts."""
+
+    @property
+    def classes(self) -> Sequence[Label]:
+        """Its classes, in the order of the columns of probabilities; empty for a number."""
+
+    def predict(self, records: pa.Table) -> Array:
+        """Return probabilities (N, C), or expected numbers (N,); float64.
+
+        Raises:
+            DataError: the records have other columns than those it learned from.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labeller:
+    """Writes beside every record of a shard what a teacher says of it."""
+
+    teacher: Teacher
+    columns: Sequence[str]
+    """Names for its probabilities, or for the expected number."""
+    relabels: bool
+    """Whether the label is drawn from the probabilities; else it stays."""
+    seed: int
+    """Of the synthesis."""
+
+    def __call__(self, records: pa.Table, index: int) -> pa.Table:
+        """Return the records of shard `index` with the teacher's columns behind their own.
+
+        Raises:
+            DataError: the records are of another kind than those the teacher learned from.
+        """
+        found = self.teacher.predict(records)
+        if self.relabels:
+            records = self._relabelled(records, found, index)
+        if self.teacher.classes:
+            found = np.round(found, DECIMALS)
+        for name, values_N in zip(self.columns, np.atleast_2d(found.T), strict=True):
+            records = records.append_column(pa.field(name, pa.float64()), pa.array(values_N))
+        return records
+
+    def _relabelled(self, records: pa.Table, probabilities_NC: Array, index: int) -> pa.Table:
+        """Return the records with a label drawn for each from its probabilities."""
+        numbers = stream(self.seed, PURPOSE, index)
+        uniform_N = torch.rand(len(records), generator=numbers, dtype=torch.float64).numpy()
+        ends_NC = probabilities_NC.cumsum(axis=1)
+        drawn_N = (uniform_N[:, None] * ends_NC[:, -1:] >= ends_NC).sum(axis=1)
+        last = probabilities_NC.shape[1] - 1
+        place = records.column_names.index(self.teacher.label)
+        field = records.schema.field(place)
+        plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        classes = pa.array(list(self.teacher.classes), type=plain)
+        labels = classes.take(pa.array(np.minimum(drawn_N, last))).cast(field.type)
+        return records.set_column(place, field, labels)

@@ -93,7 +93,11 @@ class Composition:
             decides = (
                 f"Nothing is re-weighted after the verdict: the {self.words} are published as "
             )
-            return "" if self.synthesis.given else f"{decides}the generator makes them"
+            return (
+                ""
+                if self.synthesis.given or self.relabelled
+                else f"{decides}the generator makes them"
+            )
         if balance == "real" or distance < SAME:  # of few records rounding moves the shares
             return (
                 f"Nothing is re-weighted after the verdict: the {self.words} have the class "

@@ -63,14 +63,21 @@ class Labeller:
         Raises:
             DataError: the records are of another kind than those the teacher learned from.
         """
-        found = self.teacher.predict(records)
-        if self.relabels:
-            records = self._relabelled(records, found, index)
+        records, found = self.label(records, index)
         if self.teacher.classes:
             found = np.round(found, DECIMALS)
         for name, values_N in zip(self.columns, np.atleast_2d(found.T), strict=True):
             records = records.append_column(pa.field(name, pa.float64()), pa.array(values_N))
         return records
+
+    def label(self, records: pa.Table, index: int) -> tuple[pa.Table, Array]:
+        """Return the records with the label they are published with, and the teacher's answer.
+
+        Raises:
+            DataError: the records are of another kind than those the teacher learned from.
+        """
+        found = self.teacher.predict(records)
+        return self._relabelled(records, found, index) if self.relabels else records, found
 
     def _relabelled(self, records: pa.Table, probabilities_NC: Array, index: int) -> pa.Table:
         """Return the records with a label drawn for each from its probabilities."""

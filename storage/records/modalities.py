@@ -127,6 +127,7 @@ MODALITIES: dict[str, Modality] = {
             "source.constraints",
             "source.sums",
             "synthesis.given",
+            "synthesis.labels",
             "output.csv",
         ),
     ),

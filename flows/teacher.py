@@ -8,6 +8,7 @@ it.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.job import Job
 from flows.recipe import Recipe
@@ -15,9 +16,13 @@ from storage.digests import sha256_file, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake.layout import generator_internal_key
 from storage.lake.plan import Plan, RecordKind, plan_teacher
+from storage.lake.synthesis import resolve_balance
 from storage.records.durable import replace_file
 from storage.sources.prepared import Prepared
 from storage.stores.interface import put_or_agree, read_agreed
+
+if TYPE_CHECKING:
+    from gan.teacher import Labeller
 
 FILE = "teacher"
 
@@ -32,13 +37,7 @@ def check_teacher(recipe: Recipe, prepared: Prepared) -> None:
     """
     from gan.modalities import load_modality
 
-    kind = RecordKind(
-        schema=prepared.schema,
-        label=prepared.label,
-        class_counts=prepared.class_counts["train"],
-        modality=prepared.modality,
-    )
-    if plan_teacher(recipe.synthesis, kind) is not None:
+    if plan_teacher(recipe.synthesis, record_kind(prepared)) is not None:
         load_modality(prepared.modality).check_teacher(
             prepared.records["train"], label=str(prepared.label), classes=classes_of(prepared)
         )
@@ -98,3 +97,39 @@ def local_teacher(job: Job, plan: Plan, version: str) -> Path | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, data)
     return path
+
+
+def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "Labeller | None":
+    """Return what labels a generator's records as the recipe asks, to measure what they are worth.
+
+    None with `labels: generator`. The teacher is fitted where there is none yet.
+
+    Raises:
+        PlanError, ConfigError, DataError: as `check_teacher`.
+        LakeError: the lake failed.
+    """
+    synthesis = resolve_balance(job.recipe.synthesis, prepared.modality)
+    planned = plan_teacher(synthesis, record_kind(prepared))
+    if planned is None:
+        return None
+    from gan.modalities import load_modality
+    from gan.teacher import Labeller
+
+    fit_teacher(job, prepared, version)
+    data = read_agreed(job.lake, generator_internal_key(job.name, version, FILE))
+    return Labeller(
+        teacher=load_modality(prepared.modality).load_teacher(data),
+        columns=planned.columns,
+        relabels=planned.relabels,
+        seed=seed,
+    )
+
+
+def record_kind(prepared: Prepared) -> RecordKind:
+    """Return what decides whether a teacher is possible, and for what."""
+    return RecordKind(
+        schema=prepared.schema,
+        label=prepared.label,
+        class_counts=prepared.class_counts["train"],
+        modality=prepared.modality,
+    )

@@ -79,6 +79,29 @@ class Labeller:
         found = self.teacher.predict(records)
         return self._relabelled(records, found, index) if self.relabels else records, found
 
+    def lesson(
+        self, records: pa.Table, index: int, classes: Sequence[str]
+    ) -> tuple[pa.Table, Array | None]:
+        """Return records as a downstream model learns from them, with their soft labels.
+
+        Where the label is a number, the expected number takes its place.
+
+        Args:
+            records: of one request.
+            index: of the request; equal arguments give equal labels.
+            classes: names of the classes in the order of the columns that are wanted; what the
+                teacher knows beyond them goes to the last.
+
+        Raises:
+            DataError: the records are of another kind than those the teacher learned from.
+        """
+        records, found = self.label(records, index)
+        if self.teacher.classes:
+            return records, _in_order(found, [str(one) for one in self.teacher.classes], classes)
+        place = records.column_names.index(self.teacher.label)
+        field = pa.field(self.teacher.label, pa.float64())
+        return records.set_column(place, field, pa.array(found)), None
+
     def _relabelled(self, records: pa.Table, probabilities_NC: Array, index: int) -> pa.Table:
         """Return the records with a label drawn for each from its probabilities."""
         numbers = stream(self.seed, PURPOSE, index)
@@ -92,3 +115,12 @@ class Labeller:
         classes = pa.array(list(self.teacher.classes), type=plain)
         labels = classes.take(pa.array(np.minimum(drawn_N, last))).cast(field.type)
         return records.set_column(place, field, labels)
+
+
+def _in_order(probabilities_NC: Array, names: Sequence[str], wanted: Sequence[str]) -> Array:
+    """Return the columns of `names` in the order of `wanted`, others added to the last."""
+    found = np.zeros((len(probabilities_NC), len(wanted)))
+    for column, name in enumerate(names):
+        place = wanted.index(name) if name in wanted else len(wanted) - 1
+        found[:, place] += probabilities_NC[:, column]
+    return found

@@ -1,6 +1,7 @@
 """Whoever makes a shard reads the planned teacher, and no other."""
 
 import dataclasses
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 
 from flows.engines.interface import SynthesisRequest
 from flows.engines.local import ShardMaker, _load_labeller
-from flows.teacher import local_teacher
+from flows.progress import SilentReporter
+from flows.recipe import parse_recipe
+from flows.teacher import labeller_of, local_teacher
 from gan.tables.teacher import TableTeacher
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError
 from storage.lake.layout import generator_internal_key
 from storage.lake.plan import Identity, RecordKind, propose
 from storage.lake.synthesis import SynthesisConfig
+from storage.records.schema import Column, TableMetadata, with_table_metadata
 from storage.stores.memory import MemoryStore
 
 VERSION = "20260101T000000Z-abababab"
@@ -24,8 +28,6 @@ DATA = TableTeacher(label="kind", classes=("a", "b"), columns=(), members=()).to
 
 @pytest.fixture
 def plan():
-    from datetime import UTC, datetime
-
     identity = Identity(
         name="tiny", run_key="ab" * 32, generator=f"tiny/{VERSION}", snapshot_digest="d" * 64
     )
@@ -55,6 +57,35 @@ def test_the_planned_teacher_is_fetched_once_and_whole(job, plan):
     assert local_teacher(job, plan, VERSION).read_bytes() == DATA
     bare = dataclasses.replace(plan, resolved={})
     assert local_teacher(job, bare, VERSION) is None
+
+
+def test_lift_gets_the_same_teacher_and_learns_it_where_there_is_none(job):
+    records = pa.table({"kind": ["a", "b"] * 60, "size": [float(i % 7) for i in range(120)]})
+    columns = (Column(name="kind", kind="category"), Column(name="size", kind="float"))
+    schema = with_table_metadata(records.schema, TableMetadata(columns=columns))
+    prepared = SimpleNamespace(
+        schema=schema,
+        label="kind",
+        class_counts={"train": (("a", 60), ("b", 60))},
+        modality="tables",
+        records={"train": records.cast(schema)},
+    )
+    job.recipe = parse_recipe(
+        {
+            "name": "tiny",
+            "source": {"uri": "x.csv", "label": "kind"},
+            "synthesis": {"labels": "teacher"},
+        }
+    )
+    job.reporter = SilentReporter()
+    kept = labeller_of(job, prepared, VERSION, seed=3)
+    assert (kept.teacher.label, kept.relabels, kept.seed) == ("kind", True, 3)
+    assert kept.teacher.members == ()
+    other = labeller_of(job, prepared, VERSION.replace("2026", "2027"), seed=3)
+    assert len(other.teacher.members) == 5
+    plain = job.recipe.model_copy(update={"synthesis": SynthesisConfig()})
+    job.recipe = plain
+    assert labeller_of(job, prepared, VERSION, seed=3) is None
 
 
 def test_another_teacher_than_the_planned_is_refused(job, plan):

@@ -148,3 +148,21 @@ def test_labels_that_were_asked_for_stay_and_types_too():
     place = records.column_names.index("bought")
     coded = records.set_column(place, "bought", records["bought"].dictionary_encode())
     assert labelled(records=coded).schema.field("bought").type == coded.schema.field("bought").type
+
+
+def test_a_lesson_has_its_classes_in_the_order_that_is_wanted():
+    labeller = Labeller(teacher=Sure(0.25), columns=(), relabels=False, seed=1)
+    records, soft = labeller.lesson(rows(5, 0), 0, ("yes", "no"))
+    assert records == rows(5, 0)
+    assert soft.tolist() == [[0.25, 0.75]] * 5
+    _, soft = labeller.lesson(rows(5, 0), 0, ("no", "all others"))
+    assert soft.tolist() == [[0.75, 0.25]] * 5
+
+
+def test_a_lesson_about_a_number_has_the_expected_one():
+    teacher_of_prices = TABLES.load_teacher(taught("price", (), drop=("bought",)))
+    labeller = Labeller(teacher=teacher_of_prices, columns=(), relabels=False, seed=1)
+    unseen = rows(20, 2)
+    records, soft = labeller.lesson(unseen, 0, ())
+    assert soft is None
+    assert records["price"].to_pylist() == teacher_of_prices.predict(unseen).tolist()

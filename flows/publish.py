@@ -125,6 +125,7 @@ def composition(prepared: Prepared, synthesis: SynthesisConfig, plan: Plan) -> C
         splits=prepared.class_counts,
         filled_up=read_class_counts(plan.resolved.get("filled_up", ())),
         relabelled=None if plan.teacher is None else plan.teacher.relabels,
+        picks=1 if plan.teacher is None else plan.teacher.picks,
         words=words_of(prepared.modality).records,
     )
 

@@ -122,6 +122,7 @@ def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "La
         columns=planned.columns,
         relabels=planned.relabels,
         seed=seed,
+        picks=planned.picks,
     )
 
 

@@ -17,13 +17,15 @@ import pyarrow as pa
 import torch
 
 from gan.randomness import stream
-from storage.records.schema import Label
+from storage.records.schema import ClassCounts, Label
 
 Array = np.ndarray[Any, Any]
 
 PURPOSE = "teacher"
 DECIMALS = 6
 """Of probabilities as they are written."""
+LEAST_WEIGHT = 1e-6
+"""Of a record whose class the teacher rules out: it is picked where there are no others."""
 
 
 class Teacher(Protocol):
@@ -56,38 +58,82 @@ class Labeller:
     """Whether the label is drawn from the probabilities; else it stays."""
     seed: int
     """Of the synthesis."""
+    picks: int = 1
+    """Records that are drawn for one of a class that was asked for."""
 
-    def __call__(self, records: pa.Table, index: int) -> pa.Table:
+    def draws(self, rows: ClassCounts | int) -> ClassCounts | int:
+        """Return what to draw so that so many rows of each class, or rows, can be picked."""
+        if isinstance(rows, int):
+            return rows
+        return tuple((label, count * self.picks) for label, count in rows)
+
+    def __call__(self, records: pa.Table, rows: ClassCounts | int, index: int) -> pa.Table:
         """Return the records of shard `index` with the teacher's columns behind their own.
+
+        Args:
+            records: so many as `draws` says.
+            rows: of each class, or their number, as they are wanted.
+            index: of the shard; equal arguments give equal records.
 
         Raises:
             DataError: the records are of another kind than those the teacher learned from.
         """
-        records, found = self.label(records, index)
+        records, found = self.label(records, rows, index)
         if self.teacher.classes:
             found = np.round(found, DECIMALS)
         for name, values_N in zip(self.columns, np.atleast_2d(found.T), strict=True):
             records = records.append_column(pa.field(name, pa.float64()), pa.array(values_N))
         return records
 
-    def label(self, records: pa.Table, index: int) -> tuple[pa.Table, Array]:
+    def label(
+        self, records: pa.Table, rows: ClassCounts | int, index: int
+    ) -> tuple[pa.Table, Array]:
         """Return the records with the label they are published with, and the teacher's answer.
+
+        Of a class that was asked for, one record of `picks` is left. Arguments as above.
 
         Raises:
             DataError: the records are of another kind than those the teacher learned from.
         """
         found = self.teacher.predict(records)
-        return self._relabelled(records, found, index) if self.relabels else records, found
+        if isinstance(rows, int):
+            return self._relabelled(records, found, index) if self.relabels else records, found
+        if self.picks > 1:
+            kept_M = self._picked(records[self.teacher.label], found, index)
+            return records.take(pa.array(kept_M)), found[kept_M]
+        return records, found
+
+    def _picked(self, labels: pa.ChunkedArray, probabilities_NC: Array, index: int) -> Array:
+        """Return the rows that are kept: one of `picks` of each class, drawn without replacement.
+
+        Their weights are the probabilities of their own class (sampling and importance resampling:
+        Rubin 1987; the draw: Efraimidis & Spirakis, "Weighted random sampling with a reservoir",
+        2006).
+        """
+        numbers = stream(self.seed, f"{PURPOSE}-picks", index)
+        uniform_N = torch.rand(len(labels), generator=numbers, dtype=torch.float64).numpy()
+        names = [str(one) for one in labels.to_pylist()]
+        own = {str(one): column for column, one in enumerate(self.teacher.classes)}
+        column_N = np.array([own[name] for name in names], dtype=np.int64)
+        weights_N = np.maximum(probabilities_NC[np.arange(len(names)), column_N], LEAST_WEIGHT)
+        keys_N = np.log(np.maximum(uniform_N, np.finfo(np.float64).tiny)) / weights_N
+        kept = []
+        for column in range(len(self.teacher.classes)):
+            rows = np.flatnonzero(column_N == column)
+            best = np.argsort(-keys_N[rows], kind="stable")[: len(rows) // self.picks]
+            kept.append(rows[best])
+        return np.sort(np.concatenate(kept))
 
     def lesson(
-        self, records: pa.Table, index: int, classes: Sequence[str]
+        self, records: pa.Table, rows: ClassCounts | int, index: int, classes: Sequence[str]
     ) -> tuple[pa.Table, Array | None]:
         """Return records as a downstream model learns from them, with their soft labels.
 
         Where the label is a number, the expected number takes its place.
 
         Args:
-            records: of one request.
+            records: of one request, so many as `draws` says.
+            rows: of each class, or their number, as they are wanted.
             index: of the request; equal arguments give equal labels.
             classes: names of the classes in the order of the columns that are wanted; what the
                 teacher knows beyond them goes to the last.
@@ -95,7 +141,7 @@ class Labeller:
         Raises:
             DataError: the records are of another kind than those the teacher learned from.
         """
-        records, found = self.label(records, index)
+        records, found = self.label(records, rows, index)
         if self.teacher.classes:
             return records, _in_order(found, [str(one) for one in self.teacher.classes], classes)
         place = records.column_names.index(self.teacher.label)

@@ -285,6 +285,7 @@ def _load_labeller(request: SynthesisRequest, modality: str) -> "Labeller | None
         columns=plan.teacher.columns,
         relabels=plan.teacher.relabels,
         seed=plan.seed,
+        picks=plan.teacher.picks,
     )
 
 
@@ -332,15 +333,16 @@ class ShardMaker:
         """Return the records of a shard."""
         plan = self.request.plan
         shard = plan.shards[index]
+        wanted = shard.class_counts or shard.rows
         records = self.sampler.records(
-            shard.class_counts or shard.rows,
+            wanted if self.labeller is None else self.labeller.draws(wanted),
             seed=plan.seed,
             index=index,
             given=plan.given,
             first_row=shard.first_id,
             shards=len(plan.shards),
         )
-        return records if self.labeller is None else self.labeller(records, index)
+        return records if self.labeller is None else self.labeller(records, wanted, index)
 
     def store(self, index: int, records: pa.Table) -> FileEntry:
         """Encode a shard in memory and put it once."""

@@ -34,6 +34,8 @@ class Composition:
     """With `balance: fill`: the real records that were counted."""
     relabelled: bool | None = None
     """Whether a teacher drew the labels, or wrote its probabilities beside them; None: neither."""
+    picks: int = 1
+    """Records of which the teacher picked one."""
     words: str = field(default="records")
     """What a person calls the records."""
 
@@ -81,6 +83,7 @@ class Composition:
             f"speaks of {self.words} with the generator's own labels"
             if self.relabelled
             else "the label itself stays the one that was asked for"
+            + (f", and it picked one of {self.picks} {self.words} by it" if self.picks > 1 else "")
         )
         return (
             "Labelled by a teacher (synthesis.labels: teacher): an ensemble that learned from the "

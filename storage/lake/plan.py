@@ -98,6 +98,8 @@ class TeacherPlan:
     """Where its probabilities stand, in the order of the classes; one column for a number."""
     relabels: bool
     """Whether the label is drawn from its probabilities; else it stays what was asked for."""
+    picks: int = 1
+    """So many records are drawn for one that is kept: those whose class the teacher believes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,13 +329,17 @@ def propose(
 
 MOST_TAUGHT = 100
 """Classes that a teacher can have; each is a column."""
+PICKS = 4
+"""Records drawn for one of a class that was asked for."""
 
 
 def plan_teacher(config: SynthesisConfig, kind: RecordKind) -> TeacherPlan | None:
     """Return what a teacher shall say of every record; None without one.
 
     It decides the label itself where nothing was asked of the label: `balance` is real, `given`
-    says nothing of it, and no constraint is about it. Else the label stays what was asked for.
+    says nothing of it, and no constraint is about it. Else the label stays what was asked for; and
+    where other shares of the classes were asked for than the real ones, it picks the records,
+    unless the table has keys or what must be unique, which are counted.
 
     Raises:
         PlanError: these records can have no teacher.
@@ -365,11 +371,15 @@ def plan_teacher(config: SynthesisConfig, kind: RecordKind) -> TeacherPlan | Non
     metadata = read_table_metadata(kind.schema)
     constraints = () if metadata is None else metadata.constraints
     bound = {each.column for each in config.given} | {n for c in constraints for n in c.columns}
+    columns = () if metadata is None else metadata.columns
+    counted = any(one.kind == "key" for one in columns)
+    counted |= any(one.kind == "unique" for one in constraints)
     asked = config.balance != "real" or not row.takes_conditions or kind.label in bound
     return TeacherPlan(
         sha256=kind.teacher,
         columns=soft_label_columns(kind.schema.names, kind.label, classes),
         relabels=bool(classes) and not asked,
+        picks=PICKS if classes and config.balance != "real" and not counted else 1,
     )
 
 

@@ -126,7 +126,8 @@ class Sure:
 def labelled(share=0.25, *, relabels=True, index=0, seed=1, records=None):
     columns = ("bought_probability_no", "bought_probability_yes")
     labeller = Labeller(teacher=Sure(share), columns=columns, relabels=relabels, seed=seed)
-    return labeller(rows(2000, 0) if records is None else records, index)
+    records = rows(2000, 0) if records is None else records
+    return labeller(records, len(records), index)
 
 
 def test_labels_are_drawn_from_the_probabilities():
@@ -150,12 +151,41 @@ def test_labels_that_were_asked_for_stay_and_types_too():
     assert labelled(records=coded).schema.field("bought").type == coded.schema.field("bought").type
 
 
+class Believer:
+    """A teacher that believes in the class `yes` where the size is above zero."""
+
+    label, classes = "bought", ("no", "yes")
+
+    def predict(self, records):
+        yes_N = np.where(records["size"].to_numpy(zero_copy_only=False) > 0, 0.99, 0.01)
+        return np.stack([1 - yes_N, yes_N], axis=1)
+
+
+def test_of_what_was_asked_for_the_teacher_picks_what_it_believes():
+    labeller = Labeller(
+        teacher=Believer(), columns=("p_no", "p_yes"), relabels=False, seed=1, picks=4
+    )
+    assert labeller.draws((("no", 3), ("yes", 2))) == (("no", 12), ("yes", 8))
+    assert labeller.draws(7) == 7
+    sizes = np.resize([1.0, 1.0, -1.0, -1.0], 800)
+    drawn = pa.table({"bought": ["no", "yes"] * 400, "size": sizes})
+    wanted = (("no", 100), ("yes", 100))
+    found = labeller(drawn, wanted, 0)
+    assert [found["bought"].to_pylist().count(one) for one in ("no", "yes")] == [100, 100]
+    by_class = found.group_by("bought").aggregate([("p_yes", "mean")]).to_pylist()
+    means = {one["bought"]: one["p_yes_mean"] for one in by_class}
+    assert means["no"] < 0.1 < 0.9 < means["yes"]
+    assert labeller(drawn, wanted, 0) == found
+    assert labeller(drawn, wanted, 1) != found
+    assert len(labeller(drawn, 800, 0)) == 800
+
+
 def test_a_lesson_has_its_classes_in_the_order_that_is_wanted():
     labeller = Labeller(teacher=Sure(0.25), columns=(), relabels=False, seed=1)
-    records, soft = labeller.lesson(rows(5, 0), 0, ("yes", "no"))
+    records, soft = labeller.lesson(rows(5, 0), 5, 0, ("yes", "no"))
     assert records == rows(5, 0)
     assert soft.tolist() == [[0.25, 0.75]] * 5
-    _, soft = labeller.lesson(rows(5, 0), 0, ("no", "all others"))
+    _, soft = labeller.lesson(rows(5, 0), 5, 0, ("no", "all others"))
     assert soft.tolist() == [[0.75, 0.25]] * 5
 
 
@@ -163,6 +193,6 @@ def test_a_lesson_about_a_number_has_the_expected_one():
     teacher_of_prices = TABLES.load_teacher(taught("price", (), drop=("bought",)))
     labeller = Labeller(teacher=teacher_of_prices, columns=(), relabels=False, seed=1)
     unseen = rows(20, 2)
-    records, soft = labeller.lesson(unseen, 0, ())
+    records, soft = labeller.lesson(unseen, 20, 0, ())
     assert soft is None
     assert records["price"].to_pylist() == teacher_of_prices.predict(unseen).tolist()

@@ -59,6 +59,19 @@ def test_a_label_that_was_asked_for_stays(asked):
     assert not planned(**asked).teacher.relabels
 
 
+def test_the_teacher_picks_where_other_shares_were_asked_for_and_nothing_is_counted():
+    assert planned().teacher.picks == 1
+    plan = planned(balance="equal")
+    assert plan.teacher.picks == 4
+    assert plan.class_counts == (("ant", 20), ("bee", 20))
+    assert Plan.from_json(plan.to_json()).teacher == plan.teacher
+    for legs, tied in (("key", ()), ("integer", (Constraint(kind="unique", columns=("legs",)),))):
+        columns = (Column(name="kind", kind="category"), Column(name="legs", kind=legs))
+        described = TableMetadata(columns=columns, constraints=tied)
+        schema = with_table_metadata(PLAIN, described)
+        assert planned(schema=schema, balance="equal").teacher.picks == 1
+
+
 def test_a_condition_on_another_column_leaves_the_label_to_the_teacher():
     assert planned(given=(Condition(column="legs", low="6"),)).teacher.relabels
 

@@ -86,6 +86,8 @@ def synthesis_part(
     left_out = set() if synthesis.given else {"given"}
     if synthesis.balance != "fill" or synthesis.fill_counts == "train":
         left_out.add("fill_counts")  # `fill` without it is what it was before it had a choice
+    if synthesis.labels == "generator":
+        left_out.add("labels")  # earlier keys stay
     escaped = {"escape_formulas": True} if recipe.output.csv.escape_formulas else {}
     return {
         "algorithm_version": ALGORITHM_VERSION,

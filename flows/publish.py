@@ -27,6 +27,7 @@ from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED, PUBLISHED_ROWS
 from flows.snapshots import local_snapshot
+from flows.teacher import fit_teacher, local_teacher
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
 from gan.lift.record import lift_record
@@ -57,8 +58,11 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         EngineError: the workers keep dying.
         LakeError: the lake failed.
     """
+    teacher = ""
+    if job.recipe.synthesis.labels == "teacher":
+        teacher = fit_teacher(job, prepared, choice.judged.version)
     try:
-        plan = agree(job.lake, propose_plan(job, prepared, choice))
+        plan = agree(job.lake, propose_plan(job, prepared, choice, teacher))
     except RetractedError:
         bring_up_hint(job)  # the retraction may have been killed before it did
         raise
@@ -78,8 +82,15 @@ def _say_what_is_free(job: Job, choice: Choice) -> None:
         job.reporter.say(f"Before records are made: {what}. {lift.text}")
 
 
-def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
-    """Return the plan of this version, if this run is the first to arrive."""
+def propose_plan(job: Job, prepared: Prepared, choice: Choice, teacher: str = "") -> Plan:
+    """Return the plan of this version, if this run is the first to arrive.
+
+    Args:
+        job: the run.
+        prepared: the real records.
+        choice: who synthesizes.
+        teacher: sha256 of the generator's teacher, for `labels: teacher`.
+    """
     recipe, judged = job.recipe, choice.judged
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     identity = Identity(
@@ -91,7 +102,7 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice) -> Plan:
     return propose(
         identity,
         synthesis,
-        record_kind(recipe, prepared),
+        replace(record_kind(recipe, prepared), teacher=teacher),
         format=format_for(prepared.modality, recipe.output.format),
         created=now(),
     )
@@ -123,6 +134,8 @@ def composition(prepared: Prepared, synthesis: SynthesisConfig, plan: Plan) -> C
         published=plan.class_counts,
         splits=prepared.class_counts,
         filled_up=read_class_counts(plan.resolved.get("filled_up", ())),
+        relabelled=None if plan.teacher is None else plan.teacher.relabels,
+        picks=1 if plan.teacher is None else plan.teacher.picks,
         words=words_of(prepared.modality).records,
     )
 
@@ -153,6 +166,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         lake_uri=job.lake_uri,
         profile=job.lake_profile,
         device=choose_device(job.recipe.training.device),
+        teacher=local_teacher(job, plan, choice.judged.version),
     )
     engine = make_engine(job.recipe.engine.kind, job.recipe.engine.workers)
     done = plan.rows - sum(rows[index] for index in missing)
@@ -218,6 +232,8 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
     recipe, judged = job.recipe, choice.judged
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     source: dict[str, Any] = {} if recipe.source.confidential else {"uri": recipe.source.uri}
+    taught = {} if plan.teacher is None else {"teacher": plan.teacher.sha256}
+    libraries = (*LIBRARIES, "lightgbm") if taught else LIBRARIES
     return ManifestFields(
         modality=judged.report.modality,
         real_class_counts=prepared.class_counts["train"],
@@ -231,7 +247,8 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
             "training": _trained_on(job, prepared, judged.version),
             "synthesis": synthesis_part(recipe, synthesis, judged.snapshot_digest),
             "algorithm_version": ALGORITHM_VERSION,
-            "libraries": {name: _installed(name) for name in LIBRARIES},
+            "libraries": {name: _installed(name) for name in libraries},
+            **taught,
         },
         gate={
             "verdict": judged.judgement.verdict,

@@ -29,6 +29,7 @@ from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.snapshots import damaged, set_aside
+from flows.teacher import check_teacher
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
 from storage.digests import sha256_file, sha256_hex
@@ -214,6 +215,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, recipe.synthesis.given, recipe.synthesis.samples)
+    check_teacher(recipe, prepared)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
     plan = registry.agree_training(job.lake, proposal)
     config = ResolvedConfig.model_validate(plan.resolved)

@@ -7,7 +7,7 @@ is the same for all.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,9 +23,10 @@ from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+from gan.teacher import Teacher
 from storage.records.modalities import MODALITIES, Modality, load_code
 from storage.records.proposal import Proposal
-from storage.records.schema import ClassCounts
+from storage.records.schema import ClassCounts, Label
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
 """Records in, log-likelihood of every row in nats out; None where a generator knows none."""
@@ -211,6 +212,51 @@ class GanModality:
             return None
         task: DownstreamTask | None = load_code(self.row.downstream).build_task(splits, seed=seed)
         return task
+
+    def check_teacher(self, train: pa.Table, *, label: str, classes: Sequence[Label]) -> None:
+        """Check that a teacher can learn the label from these records.
+
+        Raises:
+            ConfigError: these records have no teacher, or a library is missing.
+            DataError: nothing can be learned.
+        """
+        self._teacher().check(train, label=label, classes=classes)
+
+    def fit_teacher(
+        self, train: pa.Table, *, label: str, classes: Sequence[Label], seed: int
+    ) -> bytes:
+        """Return what learned the label from these records, as one file without code.
+
+        Equal arguments give equal bytes.
+
+        Args:
+            train: the records that it learns from.
+            label: the column to predict.
+            classes: its classes; empty for a number.
+            seed: root of all randoms.
+
+        Raises:
+            ConfigError: these records have no teacher, or a library is missing.
+            DataError: nothing can be learned.
+        """
+        fitted: bytes = self._teacher().fit(train, label=label, classes=classes, seed=seed)
+        return fitted
+
+    def load_teacher(self, data: bytes) -> Teacher:
+        """Return the teacher of a file that `fit_teacher` wrote.
+
+        Raises:
+            ConfigError: these records have no teacher, or a library is missing.
+            SnapshotError: these bytes are something else.
+        """
+        teacher: Teacher = self._teacher().load(data)
+        return teacher
+
+    def _teacher(self) -> Any:
+        if self.row.teacher is None:
+            msg = f"{self.row.words.records} have no teacher: set synthesis.labels to generator"
+            raise ConfigError(msg)
+        return load_code(self.row.teacher)
 
     def figures(self, evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         """Return the figures of the records of an evaluated candidate, for the report.

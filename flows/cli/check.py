@@ -16,6 +16,7 @@ from flows.nightly import check_name, prepare
 from flows.progress import records_word
 from flows.publish import composition, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
+from flows.teacher import check_teacher
 from flows.train import fit_and_resolve
 from flows.unused import unused_settings
 from gan.errors import GanError
@@ -188,6 +189,7 @@ def training_notes(
 
     codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, plan.given, plan.rows)
+    check_teacher(recipe, prepared)
     losses = losses_of(codec, prepared.records["train"])
     return (*codec.notes, *resolved.notes), losses
 

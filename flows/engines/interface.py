@@ -26,6 +26,8 @@ class SynthesisRequest:
     profile: StorageProfile | None
     """Credentials of the lake; they travel in memory only."""
     device: str = "cpu"
+    teacher: Path | None = None
+    """File of the teacher on this machine, where the plan has one."""
 
 
 class Engine(Protocol):

@@ -28,7 +28,8 @@ import pyarrow as pa
 from flows.engines.interface import SynthesisRequest
 from flows.errors import EngineError
 from gan.errors import GanError
-from storage.errors import StorageError
+from storage.digests import sha256_hex
+from storage.errors import IntegrityError, StorageError
 from storage.lake.manifest import FileEntry
 from storage.lake.publish import encode_shard, put_shard
 from storage.stores.interface import ObjectStore
@@ -36,6 +37,7 @@ from storage.stores.open import open_store
 
 if TYPE_CHECKING:
     from gan.sample import Sampler
+    from gan.teacher import Labeller
 
 PATIENCE_S = 10.0
 """Jobs that one process finishes in this time are not worth the start of workers."""
@@ -266,6 +268,27 @@ def _received(pipe: Connection) -> Iterator[int]:
             return
 
 
+def _load_labeller(request: SynthesisRequest, modality: str) -> "Labeller | None":
+    """Return what writes the labels of a plan's shards; None where the generator does."""
+    plan, path = request.plan, request.teacher
+    if plan.teacher is None or path is None:
+        return None
+    from gan.modalities import load_modality
+    from gan.teacher import Labeller
+
+    data = path.read_bytes()
+    if sha256_hex(data) != plan.teacher.sha256:
+        msg = f"{path} was changed since it was fetched; delete it and run again"
+        raise IntegrityError(msg)
+    return Labeller(
+        teacher=load_modality(modality).load_teacher(data),
+        columns=plan.teacher.columns,
+        relabels=plan.teacher.relabels,
+        seed=plan.seed,
+        picks=plan.teacher.picks,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShardMaker:
     """A loaded generator, the plan, and the lake: turns shard indices into objects."""
@@ -273,6 +296,7 @@ class ShardMaker:
     request: SynthesisRequest
     sampler: "Sampler"
     lake: ObjectStore
+    labeller: "Labeller | None" = None
 
     @classmethod
     def load(cls, request: SynthesisRequest, lake: ObjectStore | None = None) -> Self:
@@ -280,6 +304,7 @@ class ShardMaker:
 
         Raises:
             SnapshotError: the snapshot is damaged.
+            IntegrityError: the teacher is.
         """
         import torch
 
@@ -288,7 +313,8 @@ class ShardMaker:
         torch.set_num_threads(1)
         opened = lake or open_store(request.lake_uri, request.profile)
         sampler = Sampler.load(request.snapshot, request.device)
-        return cls(request=request, sampler=sampler, lake=opened)
+        labeller = _load_labeller(request, sampler.codec.modality)
+        return cls(request=request, sampler=sampler, lake=opened, labeller=labeller)
 
     def run(self, indices: Iterable[int], on_result: OnResult, encoders: int = 1) -> None:
         """Make these shards; `on_result` is called with every finished one, from a thread.
@@ -307,14 +333,16 @@ class ShardMaker:
         """Return the records of a shard."""
         plan = self.request.plan
         shard = plan.shards[index]
-        return self.sampler.records(
-            shard.class_counts or shard.rows,
+        wanted = shard.class_counts or shard.rows
+        records = self.sampler.records(
+            wanted if self.labeller is None else self.labeller.draws(wanted),
             seed=plan.seed,
             index=index,
             given=plan.given,
             first_row=shard.first_id,
             shards=len(plan.shards),
         )
+        return records if self.labeller is None else self.labeller(records, wanted, index)
 
     def store(self, index: int, records: pa.Table) -> FileEntry:
         """Encode a shard in memory and put it once."""

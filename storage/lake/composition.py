@@ -32,6 +32,10 @@ class Composition:
     """Split → class counts of its real records."""
     filled_up: ClassCounts = ()
     """With `balance: fill`: the real records that were counted."""
+    relabelled: bool | None = None
+    """Whether a teacher drew the labels, or wrote its probabilities beside them; None: neither."""
+    picks: int = 1
+    """Records of which the teacher picked one."""
     words: str = field(default="records")
     """What a person calls the records."""
 
@@ -53,6 +57,8 @@ class Composition:
                 f"Conditioned after the verdict (synthesis.given on {columns}): the verdict speaks "
                 f"of {self.words} without conditions, not of these"
             )
+        if self.relabelled is not None:
+            found.append(self._labelled())
         if self.filled_up:
             found += self._together()
         return tuple(text for text in found if text)
@@ -70,13 +76,31 @@ class Composition:
             found["filled_up"] = [list(pair) for pair in self.filled_up]
         return found
 
+    def _labelled(self) -> str:
+        """Return whose the labels are."""
+        drawn = (
+            f"the label of these {self.words} is drawn from its probabilities, and the verdict "
+            f"speaks of {self.words} with the generator's own labels"
+            if self.relabelled
+            else "the label itself stays the one that was asked for"
+            + (f", and it picked one of {self.picks} {self.words} by it" if self.picks > 1 else "")
+        )
+        return (
+            "Labelled by a teacher (synthesis.labels: teacher): an ensemble that learned from the "
+            f"real training {self.words} says what it expects in columns of its own; {drawn}"
+        )
+
     def _reweighted(self) -> str:
         balance, distance = self.synthesis.balance, self.share_distance
         if distance is None:
             decides = (
                 f"Nothing is re-weighted after the verdict: the {self.words} are published as "
             )
-            return "" if self.synthesis.given else f"{decides}the generator makes them"
+            return (
+                ""
+                if self.synthesis.given or self.relabelled
+                else f"{decides}the generator makes them"
+            )
         if balance == "real" or distance < SAME:  # of few records rounding moves the shares
             return (
                 f"Nothing is re-weighted after the verdict: the {self.words} have the class "

@@ -26,7 +26,15 @@ from storage.lake.synthesis import (
     plan_rows,
     resolve_balance,
 )
-from storage.records.schema import ClassCounts, Condition, Label, read_class_counts
+from storage.records.modalities import MODALITIES
+from storage.records.schema import (
+    ClassCounts,
+    Condition,
+    Label,
+    read_class_counts,
+    read_table_metadata,
+    soft_label_columns,
+)
 from storage.shards.format import SAMPLE_ID, load_format
 
 FORMAT = "ganmill-plan/1"
@@ -76,6 +84,22 @@ class RecordKind:
     """Encoded size of one record where it was measured; else the format's own guess."""
     split_counts: Mapping[str, ClassCounts] = field(default_factory=dict)
     """Split → class counts of its real records, for `balance: fill`."""
+    teacher: str = ""
+    """sha256 of the teacher, for `labels: teacher`; empty while there is none yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherPlan:
+    """What a teacher says of every record."""
+
+    sha256: str
+    """Of its file; empty in a plan that only foresees it."""
+    columns: tuple[str, ...]
+    """Where its probabilities stand, in the order of the classes; one column for a number."""
+    relabels: bool
+    """Whether the label is drawn from its probabilities; else it stays what was asked for."""
+    picks: int = 1
+    """So many records are drawn for one that is kept: those whose class the teacher believes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +124,13 @@ class Plan:
     """What every record must have."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
     """What every `auto` became; plain JSON values. `filled_up`: with `balance: fill`, pairs of
-    class and real records that were counted."""
+    class and real records that were counted. `teacher`: with `labels: teacher`."""
+
+    @property
+    def teacher(self) -> TeacherPlan | None:
+        """What a teacher says of every record; None without one."""
+        raw = self.resolved.get("teacher")
+        return None if raw is None else TeacherPlan(**raw | {"columns": tuple(raw["columns"])})
 
     @property
     def name(self) -> str:
@@ -267,25 +297,93 @@ def propose(
         msg = "synthesis.seed is still 'night'; resolve it to the scheduled date before planning"
         raise PlanError(msg)
     check_conditions(config.given, kind.schema, kind.modality)
+    teacher = plan_teacher(config, kind)
     counted = counted_records(config, kind.class_counts, kind.split_counts)
     class_counts = plan_classes(config, kind.class_counts, kind.label, counted)
+    if teacher is not None and teacher.relabels:
+        class_counts = ()  # the teacher decides
+    schema = kind.schema if teacher is None else with_soft_labels(kind.schema, teacher)
     rows = plan_rows(config, class_counts)
-    bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(kind.schema)
+    bytes_per_row = kind.bytes_per_row or load_format(format).bytes_per_row(schema)
     shards = plan_shards(class_counts, rows, bytes_per_row, config.shard_samples)
     stamp = created.astimezone(UTC).replace(microsecond=0)
     resolved: dict[str, Any] = {"shard_samples": shards[0].rows, "bytes_per_row": bytes_per_row}
     if config.balance == "fill":
         resolved["filled_up"] = [list(pair) for pair in counted]
+    if teacher is not None:
+        resolved["teacher"] = asdict(teacher) | {"columns": list(teacher.columns)}
     return Plan(
         identity=identity,
         version=layout.make_version(stamp, identity.run_key),
         created=stamp,
         attempt=1,
         format=format,
-        schema=kind.schema,
+        schema=schema,
         label=kind.label,
         seed=config.seed,
         shards=shards,
         given=config.given,
         resolved=resolved,
     )
+
+
+MOST_TAUGHT = 100
+"""Classes that a teacher can have; each is a column."""
+PICKS = 4
+"""Records drawn for one of a class that was asked for."""
+
+
+def plan_teacher(config: SynthesisConfig, kind: RecordKind) -> TeacherPlan | None:
+    """Return what a teacher shall say of every record; None without one.
+
+    It decides the label itself where nothing was asked of the label: `balance` is real, `given`
+    says nothing of it, and no constraint is about it. Else the label stays what was asked for; and
+    where other shares of the classes were asked for than the real ones, it picks the records,
+    unless the table has keys or what must be unique, which are counted.
+
+    Raises:
+        PlanError: these records can have no teacher.
+    """
+    if config.labels != "teacher":
+        return None
+    row = MODALITIES[kind.modality]
+    if row.teacher is None:
+        able = " and ".join(name for name, other in MODALITIES.items() if other.teacher)
+        msg = (
+            f"synthesis.labels is 'teacher', but the records are {kind.modality}: teachers are for "
+            f"{able}; set it to generator"
+        )
+        raise PlanError(msg)
+    if kind.label is None:
+        msg = (
+            "synthesis.labels is 'teacher', but the source has no label that it could learn; name "
+            "source.label, or set synthesis.labels to generator"
+        )
+        raise PlanError(msg)
+    if len(kind.class_counts) > MOST_TAUGHT:
+        msg = (
+            f"synthesis.labels is 'teacher', but the label {kind.label!r} has "
+            f"{len(kind.class_counts)} classes, each of which would be a column; at most "
+            f"{MOST_TAUGHT} are possible: set it to generator"
+        )
+        raise PlanError(msg)
+    classes = [one for one, _ in kind.class_counts]
+    metadata = read_table_metadata(kind.schema)
+    constraints = () if metadata is None else metadata.constraints
+    bound = {each.column for each in config.given} | {n for c in constraints for n in c.columns}
+    columns = () if metadata is None else metadata.columns
+    counted = any(one.kind == "key" for one in columns)
+    counted |= any(one.kind == "unique" for one in constraints)
+    asked = config.balance != "real" or not row.takes_conditions or kind.label in bound
+    return TeacherPlan(
+        sha256=kind.teacher,
+        columns=soft_label_columns(kind.schema.names, kind.label, classes),
+        relabels=bool(classes) and not asked,
+        picks=PICKS if classes and config.balance != "real" and not counted else 1,
+    )
+
+
+def with_soft_labels(schema: pa.Schema, teacher: TeacherPlan) -> pa.Schema:
+    """Return the schema with a teacher's columns behind the others; its metadata stays."""
+    fields_ = [*schema, *(pa.field(name, pa.float64()) for name in teacher.columns)]
+    return pa.schema(fields_, metadata=schema.metadata)

@@ -71,6 +71,8 @@ class Modality:
     """How many records of a class the judge needs."""
     downstream: str | None = None
     """Module with `build_task`, what its users train; None where lift is not measured."""
+    teacher: str | None = None
+    """Module with `fit` and `load`, what labels synthetic records; None where nothing does."""
     own_keys: tuple[str, ...] = ()
     """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
@@ -117,6 +119,7 @@ MODALITIES: dict[str, Modality] = {
         judge="gan.tables.judge",
         judged_class=JudgedClass(holdout=10),
         downstream="gan.tables.downstream",
+        teacher="gan.tables.teacher",
         own_keys=(
             "source.csv",
             "source.sheet",
@@ -124,6 +127,7 @@ MODALITIES: dict[str, Modality] = {
             "source.constraints",
             "source.sums",
             "synthesis.given",
+            "synthesis.labels",
             "output.csv",
         ),
     ),

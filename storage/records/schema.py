@@ -67,6 +67,32 @@ def class_title(names: Sequence[str], label: Label) -> str:
     return str(label)
 
 
+def soft_label_columns(
+    names: Sequence[str], label: str, classes: Sequence[Label]
+) -> tuple[str, ...]:
+    """Return the columns for what a teacher says: one per class, or one for a number.
+
+    Underscores are added to a name that a column has already.
+
+    Args:
+        names: of all columns.
+        label: the column that the teacher predicts.
+        classes: its classes, in the order of the columns; empty for a number.
+    """
+    wanted = [f"{label}_probability_{_class_text(one)}" for one in classes]
+    taken, found = set(names), list[str]()
+    for name in wanted or [f"{label}_expected"]:
+        while name in taken:
+            name += "_"  # noqa: PLW2901 - the wanted name is the first guess
+        found.append(name)
+        taken.add(name)
+    return tuple(found)
+
+
+def _class_text(label: Label) -> str:
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
 Kind = Literal[
     "integer",
     "float",

@@ -33,6 +33,7 @@ SYNTHESIS = [
     {"synthesis": {"samples": 5}},
     {"synthesis": {"balance": "real"}},
     {"synthesis": {"seed": 3}},
+    {"synthesis": {"labels": "teacher"}},
     {"output": {"format": "parquet-raw"}},
     {"output": {"csv": {"escape_formulas": True}}},
 ]

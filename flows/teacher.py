@@ -1,0 +1,136 @@
+"""The teacher of a generator: fitted once, kept beside it, read by whoever makes shards.
+
+    generators/<name>/<version>/internal/teacher       put once: who comes first decides
+
+It learned from the training records alone, so that validation and holdout records can still say
+what its labels are worth. A plan names its digest: shard i depends on the plan and i, whoever makes
+it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.job import Job
+from flows.recipe import Recipe
+from storage.digests import sha256_file, sha256_hex
+from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.lake.layout import generator_internal_key
+from storage.lake.plan import Plan, RecordKind, plan_teacher
+from storage.lake.synthesis import resolve_balance
+from storage.records.durable import replace_file
+from storage.sources.prepared import Prepared
+from storage.stores.interface import put_or_agree, read_agreed
+
+if TYPE_CHECKING:
+    from gan.teacher import Labeller
+
+FILE = "teacher"
+
+
+def check_teacher(recipe: Recipe, prepared: Prepared) -> None:
+    """Refuse `labels: teacher` before anything is trained, where it cannot be had.
+
+    Raises:
+        PlanError: the records can have no teacher.
+        ConfigError: a library is missing.
+        DataError: nothing can be learned from the training records.
+    """
+    from gan.modalities import load_modality
+
+    if plan_teacher(recipe.synthesis, record_kind(prepared)) is not None:
+        load_modality(prepared.modality).check_teacher(
+            prepared.records["train"], label=str(prepared.label), classes=classes_of(prepared)
+        )
+
+
+def classes_of(prepared: Prepared) -> tuple[str | int | bool, ...]:
+    """Return the classes that a teacher tells apart; empty where the label is a number."""
+    return tuple(one for one, _ in prepared.class_counts["train"])
+
+
+def fit_teacher(job: Job, prepared: Prepared, version: str) -> str:
+    """Return the sha256 of the teacher of a generator, which learns now where there is none yet.
+
+    Raises:
+        ConfigError, DataError: as `check_teacher`.
+        LakeError: the lake failed.
+    """
+    from gan.modalities import load_modality
+    from gan.randomness import derive
+
+    key = generator_internal_key(job.name, version, FILE)
+    try:
+        data = read_agreed(job.lake, key)
+    except ObjectNotFoundError:
+        train = prepared.records["train"]
+        job.reporter.say(f"Teaching {prepared.label!r} on {train.num_rows:,} real training rows")
+        fitted = load_modality(prepared.modality).fit_teacher(
+            train,
+            label=str(prepared.label),
+            classes=classes_of(prepared),
+            seed=derive(job.recipe.seed, "teacher"),
+        )
+        data = put_or_agree(job.lake, key, fitted)
+    return sha256_hex(data)
+
+
+def local_teacher(job: Job, plan: Plan, version: str) -> Path | None:
+    """Return the teacher of a plan as a file of this machine; None where the plan has none.
+
+    Raises:
+        IntegrityError: the lake holds another than the planned one.
+        ObjectNotFoundError: it is gone.
+    """
+    if plan.teacher is None:
+        return None
+    path = job.work / "teachers" / plan.teacher.sha256
+    if path.exists() and sha256_file(path) == plan.teacher.sha256:
+        return path
+    key = generator_internal_key(job.name, version, FILE)
+    data = read_agreed(job.lake, key)
+    if sha256_hex(data) != plan.teacher.sha256:
+        msg = (
+            f"{job.lake.uri}/{key} is not the teacher that version {plan.version} was planned "
+            "with; put it back, or choose another synthesis.seed"
+        )
+        raise IntegrityError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data)
+    return path
+
+
+def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "Labeller | None":
+    """Return what labels a generator's records as the recipe asks, to measure what they are worth.
+
+    None with `labels: generator`. The teacher is fitted where there is none yet.
+
+    Raises:
+        PlanError, ConfigError, DataError: as `check_teacher`.
+        LakeError: the lake failed.
+    """
+    synthesis = resolve_balance(job.recipe.synthesis, prepared.modality)
+    planned = plan_teacher(synthesis, record_kind(prepared))
+    if planned is None:
+        return None
+    from gan.modalities import load_modality
+    from gan.teacher import Labeller
+
+    fit_teacher(job, prepared, version)
+    data = read_agreed(job.lake, generator_internal_key(job.name, version, FILE))
+    return Labeller(
+        teacher=load_modality(prepared.modality).load_teacher(data),
+        columns=planned.columns,
+        relabels=planned.relabels,
+        seed=seed,
+        picks=planned.picks,
+    )
+
+
+def record_kind(prepared: Prepared) -> RecordKind:
+    """Return what decides whether a teacher is possible, and for what."""
+    return RecordKind(
+        schema=prepared.schema,
+        label=prepared.label,
+        class_counts=prepared.class_counts["train"],
+        modality=prepared.modality,
+    )

@@ -1,0 +1,122 @@
+"""Whoever makes a shard reads the planned teacher, and no other."""
+
+import dataclasses
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from flows.engines.interface import SynthesisRequest
+from flows.engines.local import ShardMaker, _load_labeller
+from flows.progress import SilentReporter
+from flows.recipe import parse_recipe
+from flows.teacher import labeller_of, local_teacher
+from gan.tables.teacher import TableTeacher
+from storage.digests import sha256_hex
+from storage.errors import IntegrityError
+from storage.lake.layout import generator_internal_key
+from storage.lake.plan import Identity, RecordKind, propose
+from storage.lake.synthesis import SynthesisConfig
+from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.stores.memory import MemoryStore
+
+VERSION = "20260101T000000Z-abababab"
+DATA = TableTeacher(label="kind", classes=("a", "b"), columns=(), members=()).to_bytes()
+
+
+@pytest.fixture
+def plan():
+    identity = Identity(
+        name="tiny", run_key="ab" * 32, generator=f"tiny/{VERSION}", snapshot_digest="d" * 64
+    )
+    kind = RecordKind(
+        schema=pa.schema([("kind", pa.string())]),
+        label="kind",
+        class_counts=(("a", 3), ("b", 5)),
+        modality="tables",
+        teacher=sha256_hex(DATA),
+    )
+    config = SynthesisConfig(samples=8, shard_samples=4, labels="teacher")
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    return propose(identity, config, kind, format="table-parquet", created=created)
+
+
+@pytest.fixture
+def job(tmp_path):
+    lake = MemoryStore()
+    lake.put_once(generator_internal_key("tiny", VERSION, "teacher"), DATA)
+    return SimpleNamespace(lake=lake, name="tiny", work=tmp_path)
+
+
+def test_the_planned_teacher_is_fetched_once_and_whole(job, plan):
+    path = local_teacher(job, plan, VERSION)
+    assert path.read_bytes() == DATA
+    path.write_bytes(b"cut")
+    assert local_teacher(job, plan, VERSION).read_bytes() == DATA
+    bare = dataclasses.replace(plan, resolved={})
+    assert local_teacher(job, bare, VERSION) is None
+
+
+def test_lift_gets_the_same_teacher_and_learns_it_where_there_is_none(job):
+    records = pa.table({"kind": ["a", "b"] * 60, "size": [float(i % 7) for i in range(120)]})
+    columns = (Column(name="kind", kind="category"), Column(name="size", kind="float"))
+    schema = with_table_metadata(records.schema, TableMetadata(columns=columns))
+    prepared = SimpleNamespace(
+        schema=schema,
+        label="kind",
+        class_counts={"train": (("a", 60), ("b", 60))},
+        modality="tables",
+        records={"train": records.cast(schema)},
+    )
+    job.recipe = parse_recipe(
+        {
+            "name": "tiny",
+            "source": {"uri": "x.csv", "label": "kind"},
+            "synthesis": {"labels": "teacher"},
+        }
+    )
+    job.reporter = SilentReporter()
+    kept = labeller_of(job, prepared, VERSION, seed=3)
+    assert (kept.teacher.label, kept.relabels, kept.seed) == ("kind", True, 3)
+    assert kept.teacher.members == ()
+    other = labeller_of(job, prepared, VERSION.replace("2026", "2027"), seed=3)
+    assert len(other.teacher.members) == 5
+    plain = job.recipe.model_copy(update={"synthesis": SynthesisConfig()})
+    job.recipe = plain
+    assert labeller_of(job, prepared, VERSION, seed=3) is None
+
+
+def test_another_teacher_than_the_planned_is_refused(job, plan):
+    job.lake.delete(generator_internal_key("tiny", VERSION, "teacher"))
+    job.lake.put_once(generator_internal_key("tiny", VERSION, "teacher"), b"other")
+    with pytest.raises(IntegrityError, match="not the teacher"):
+        local_teacher(job, plan, VERSION)
+    (job.work / "t").write_bytes(b"other")
+    request = SynthesisRequest(
+        plan=plan, snapshot=job.work, lake_uri="", profile=None, teacher=job.work / "t"
+    )
+    with pytest.raises(IntegrityError, match="changed since it was fetched"):
+        _load_labeller(request, "tables")
+
+
+def test_a_shard_carries_what_the_teacher_says(job, plan, monkeypatch):
+    monkeypatch.setattr(
+        TableTeacher, "predict", lambda _, records: np.tile([0.0, 1.0], (len(records), 1))
+    )
+    request = SynthesisRequest(
+        plan=plan,
+        snapshot=job.work,
+        lake_uri="",
+        profile=None,
+        teacher=local_teacher(job, plan, VERSION),
+    )
+    sampler = SimpleNamespace(records=lambda rows, **_: pa.table({"kind": ["a"] * rows}))
+    labeller = _load_labeller(request, "tables")
+    maker = ShardMaker(request=request, sampler=sampler, lake=job.lake, labeller=labeller)
+    records = maker.sample(0)
+    assert records.to_pylist() == 4 * [
+        {"kind": "b", "kind_probability_a": 0.0, "kind_probability_b": 1.0}
+    ]
+    assert maker.store(0, records).rows == 4

@@ -27,7 +27,15 @@ from flows.report.html import (
     words,
 )
 from flows.report.maps import heatmap, scatter
-from flows.report.verdict import DIRECTIONS, OUTCOMES, SAID, MetricRow, VerdictView, verdict_view
+from flows.report.verdict import (
+    DATA,
+    DIRECTIONS,
+    OUTCOMES,
+    SAID,
+    MetricRow,
+    VerdictView,
+    verdict_view,
+)
 from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report
 
 _PICTURE_WIDTH = 720
@@ -250,14 +258,16 @@ def header(report: Report, title: str) -> Html:
         "header",
         element("p", "Synthetic data report", class_="eyebrow"),
         element("h1", title),
-        element(
-            "p",
-            "Generator ",
-            element("code", report.generator),
-            f", evaluated {instant(report.created)}",
-            class_="about",
-        ),
+        element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
+
+
+def _subject(report: Report) -> Html:
+    """Return what was evaluated: a generator, or a data set as it is."""
+    if DATA in report.facts:
+        data = element("code", str(report.facts[DATA]))
+        return join("Data set ", data, ", judged as it is")
+    return join("Generator ", element("code", report.generator), ", evaluated")
 
 
 def verdict(view: VerdictView) -> Html:
@@ -351,6 +361,7 @@ def provenance(report: Report) -> Html:
     entries = [
         element("div", element("dt", words(str(key))), element("dd", fact(value)))
         for key, value in facts.items()
+        if value != ""
     ]
     return element("section", element("h2", "Provenance"), element("dl", entries, class_="facts"))
 

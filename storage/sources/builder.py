@@ -24,6 +24,7 @@ from storage.records.schema import ClassCounts
 from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
+from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS
 from storage.sources.survey import Survey, label_by_name
@@ -336,6 +337,15 @@ class Builder(ABC):
         Raises:
             SourceError: the source is unfit.
             LakeError: the store that holds it fails.
+        """
+
+    @abstractmethod
+    def read_given(self, request: GivenRequest) -> GivenRecords:
+        """Read records that somebody brings as records of a prepared source; no split, no mark.
+
+        Raises:
+            SourceError: they cannot be read, or lack what the known records have.
+            LakeError: the store that holds them fails.
         """
 
     def load(self, folder: Path, index: Mapping[str, Any]) -> Mapping[str, pa.Table]:

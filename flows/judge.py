@@ -28,7 +28,7 @@ from storage.stores.settings import StorageProfile
 
 if TYPE_CHECKING:
     from gan.evaluation.given import Drawn
-    from gan.modalities import Splits
+    from gan.modalities import Options, Splits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
             confidential=recipe.source.confidential,
         )
         evaluation, pictures = measured(modality, inputs)
-    judgement = judge(evaluation, modality.metrics, recipe.gate)
+    judgement = judge(_as_compared(evaluation, options), modality.metrics, recipe.gate)
     found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures)
     return JudgedData(
         uri=uri,
@@ -146,6 +146,12 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
         judgement=judgement,
         report=_report(job, prepared, found, evaluation, judgement),
     )
+
+
+def _as_compared(evaluation: Evaluation, options: "Options") -> Evaluation:
+    """Return what the gate reads: with few records, what cannot be known is for want of these."""
+    few = evaluation.n == options.cap and evaluation.n < evaluation.holdout_rows
+    return dataclasses.replace(evaluation, holdout_rows=evaluation.n) if few else evaluation
 
 
 def without(splits: "Splits", names: tuple[str, ...]) -> "Splits":
@@ -216,7 +222,10 @@ def _report(
 
 def _speaks_of(found: Found, evaluation: Evaluation, words: str) -> str:
     """Return of which records the verdict speaks."""
-    how = "".join(f"; {note}" for note in found.drawn.notes)
+    notes = list(found.drawn.notes)
+    if evaluation.n == found.given.records.num_rows < evaluation.holdout_rows:
+        notes.append("the data set has no more")
+    how = "".join(f"; {note}" for note in notes)
     return (
         f"The verdict speaks of {evaluation.candidate_rows:,} {words} of the data set "
         f"{found.uri!r} as it is, held against {evaluation.n:,} of {evaluation.holdout_rows:,} "

@@ -20,6 +20,11 @@ from gan.randomness import numpy_stream
 Array = np.ndarray[Any, Any]
 
 
+LACKING = 0.05
+"""Share of the records by which classes may miss the holdout's shares before it is said, and before
+fewer records are taken so that the shares are right."""
+
+
 class Drawn(NamedTuple):
     """Records of a data set that are judged."""
 
@@ -92,7 +97,7 @@ def _by_class(
     one_C = shares_C * n / shares_C.sum()
     asked = [np.maximum(np.round(sets * one_C), 1).astype(np.int64) for sets in range(1, most + 1)]
     lacking = [np.maximum(ask_C - held_C, 0).sum() / ask_C.sum() for ask_C in asked]
-    best = min(range(most), key=lambda index: (lacking[index], -index))
+    best = max(index for index in range(most) if lacking[index] <= min(lacking) + LACKING)
     ask_C, shuffled = asked[best], rng.permutation(len(classes_N))
     chosen = [
         shuffled[classes_N[shuffled] == index][:count] for index, count in enumerate(ask_C.tolist())
@@ -100,4 +105,5 @@ def _by_class(
     taken_M = np.concatenate(chosen)
     size = max(n, min(int(ask_C.sum()), len(classes_N)))
     rest = shuffled[~np.isin(shuffled, taken_M)][: max(size - len(taken_M), 0)]
-    return np.concatenate([taken_M, rest]), np.flatnonzero(held_C < ask_C).tolist()
+    short = np.flatnonzero(held_C < ask_C).tolist() if lacking[best] > LACKING else []
+    return np.concatenate([taken_M, rest]), short

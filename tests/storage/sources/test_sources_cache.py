@@ -16,8 +16,8 @@ import pytest
 from storage.errors import LakeFullError, NotWritableError, SourceError
 from storage.records import durable
 from storage.sources.cache import IDLE, obtain
-from storage.sources.images import staging as staging_module
 from storage.sources.images import staged
+from storage.sources.images import staging as staging_module
 from storage.sources.prepared import load_prepared
 
 

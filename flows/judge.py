@@ -27,7 +27,7 @@ from storage.sources.prepared import Prepared
 from storage.stores.settings import StorageProfile
 
 if TYPE_CHECKING:
-    from gan.evaluation.given import Drawn
+    from gan.given import Drawn
     from gan.modalities import Options, Splits
 
 
@@ -118,7 +118,7 @@ def read_given(
 
 
 def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> JudgedData:
-    from gan.evaluation.given import draw, options_for
+    from gan.given import draw, options_for
     from gan.modalities import load_modality
 
     recipe, modality = job.recipe, load_modality(prepared.modality)

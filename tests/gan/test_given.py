@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from gan.errors import DataError
-from gan.evaluation.given import draw, options_for
+from gan.given import draw, options_for
 from gan.modalities import Options, Splits
 
 HOLDOUT = {"a": 60, "b": 30, "c": 10}

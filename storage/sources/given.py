@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from storage.errors import SourceError
 from storage.sources.config import SourceConfig
+from storage.sources.split import SplitConfig
 from storage.stores.settings import StorageProfile
 
 
@@ -38,6 +39,18 @@ class GivenRequest:
     """Credentials of the data; None = those that `config.storage` names."""
     progress: Callable[[int, int], None] | None = None
     """Called with how far the reading is."""
+
+    def plain_config(self, **settings: Any) -> SourceConfig:
+        """Return how the data are read: the recipe's settings without what is about its files."""
+        update = {
+            "uri": self.uri,
+            "include": (),
+            "exclude": (),
+            "split": SplitConfig(),
+            "allow_synthetic": True,
+            **settings,
+        }
+        return self.config.model_copy(update=update)
 
 
 @dataclass(frozen=True, kw_only=True)

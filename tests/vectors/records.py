@@ -9,10 +9,7 @@ import pyarrow.compute as pc
 from storage.records.schema import count_classes
 from storage.shards.format import ParquetFormat
 from storage.sources import builder, checks
-from storage.sources.config import SourceConfig
 from storage.sources.files import PARQUET_FILES
-from storage.sources.given import GivenRecords
-from storage.sources.open import open_source
 from storage.sources.split import as_digests
 from storage.sources.split_assignment import SplitInputs, assign_splits
 
@@ -55,11 +52,6 @@ class VectorsBuilder(builder.Builder):
         rows = {name: len(part) for name, part in parts.items()}
         found = {"rows": rows, "class_counts": counts, "skipped": (), "notes": assigned.notes}
         return builder.Built(split_rule=assigned.rule, **found)
-
-    def read_given(self, request):
-        found = open_source(SourceConfig(uri=request.uri, label=None, allow_synthetic=True))
-        names = request.known.column_names
-        return GivenRecords(records=found.read(names), digest=found.digest)
 
 
 class VectorsParquet(ParquetFormat):

@@ -31,7 +31,6 @@ from storage.sources.images.source import ImageSource
 from storage.sources.images.staged import StagedImages, map_images, write_all
 from storage.sources.images.staging import staged_images
 from storage.sources.open import READ_BY_SOME, open_source
-from storage.sources.split import SplitConfig
 
 IMAGE: Final = "image"
 LABEL: Final = "label"
@@ -79,18 +78,11 @@ def _open(request: GivenRequest) -> tuple[ImageSource, SourceConfig]:
     Raises:
         SourceError: there are no images, or no classes where the recipe has a label.
     """
-    bare = request.config.model_copy(
-        update={
-            "uri": request.uri,
-            "label": None,
-            "label_from": None,
-            "label_nulls": "drop",
-            "include": (),
-            "exclude": (),
-            "split": SplitConfig(),
-            "allow_synthetic": True,
-            **{name: SourceConfig.model_fields[name].default for name in READ_BY_SOME},
-        }
+    bare = request.plain_config(
+        label=None,
+        label_from=None,
+        label_nulls="drop",
+        **{name: SourceConfig.model_fields[name].default for name in READ_BY_SOME},
     )
     source = open_source(bare, request.profile)
     if not isinstance(source, ImageSource):

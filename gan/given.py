@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
+from gan.lift.task import Made
 from gan.modalities import MIN_ROWS, Options, Reference, Splits, comparable_rows
 from gan.randomness import numpy_stream
+from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
@@ -107,3 +109,36 @@ def _by_class(
     rest = shuffled[~np.isin(shuffled, taken_M)][: max(size - len(taken_M), 0)]
     short = np.flatnonzero(held_C < ask_C).tolist() if lacking[best] > LACKING else []
     return np.concatenate([taken_M, rest]), short
+
+
+class GivenMake:
+    """Records of a data set where a generator would make some, as `gan.lift.task.Make`.
+
+    Every call draws afresh, without replacement within the call; what there is too little of, all
+    of it is taken.
+    """
+
+    def __init__(self, records: pa.Table, label: str | None, seed: int) -> None:
+        """Take the records, all that the data set has.
+
+        Args:
+            records: with the real schema.
+            label: name of the label column.
+            seed: of what is drawn.
+        """
+        self._records, self._label, self._seed, self._calls = records, label, seed, 0
+
+    def __call__(self, rows: ClassCounts | int) -> Made:
+        """Return so many records, or so many of each class."""
+        shuffled = numpy_stream(self._seed, "given-lift", self._calls).permutation(
+            self._records.num_rows
+        )
+        self._calls += 1
+        if isinstance(rows, int):
+            return Made(self._records.take(pa.array(shuffled[:rows])))
+        label = str(self._label)
+        known = pa.array([value for value, _ in rows], self._records[label].type)
+        found = pc.fill_null(pc.index_in(self._records[label], value_set=known), -1)
+        classes_N = found.to_numpy()[shuffled]
+        chosen = [shuffled[classes_N == index][:count] for index, (_, count) in enumerate(rows)]
+        return Made(self._records.take(pa.array(np.concatenate(chosen))))

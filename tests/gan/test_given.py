@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from gan.errors import DataError
-from gan.given import draw, options_for
+from gan.given import GivenMake, draw, options_for
 from gan.modalities import Options, Splits
 
 HOLDOUT = {"a": 60, "b": 30, "c": 10}
@@ -75,3 +75,14 @@ def test_few_records_are_compared_with_as_few():
     assert options_for(50, splits, Options(), "rows") == Options(cap=50)
     with pytest.raises(DataError, match="the data set has 19 rows and 20 are needed"):
         options_for(19, splits, Options(), "rows")
+
+
+def test_where_a_generator_would_make_records_the_data_set_gives_its_own():
+    make = GivenMake(data(a=50, b=20, c=5), "kind", 0)
+    once, again = (make((("a", 30), ("c", 9))).records for _ in range(2))
+    assert dict(Counter(once["kind"].to_pylist())) == {"a": 30, "c": 5}
+    assert len(set(once["place"].to_pylist())) == 35
+    assert not once.equals(again)
+    assert GivenMake(data(a=50, b=20, c=5), "kind", 0)((("a", 30), ("c", 9))).records.equals(once)
+    assert make(40).records.num_rows == 40
+    assert make(100).records.num_rows == 75

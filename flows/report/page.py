@@ -23,7 +23,15 @@ from flows.report.html import (
 )
 from flows.report.lift import lift_view
 from flows.report.lift_panel import lift_panel
-from flows.report.verdict import DIRECTIONS, OUTCOMES, SAID, MetricRow, VerdictView, verdict_view
+from flows.report.verdict import (
+    DATA,
+    DIRECTIONS,
+    OUTCOMES,
+    SAID,
+    MetricRow,
+    VerdictView,
+    verdict_view,
+)
 from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report
 
 _WORD_COLUMNS = ("Metric", "On", "Gate")
@@ -135,14 +143,16 @@ def header(report: Report, title: str) -> Html:
         "header",
         element("p", "Synthetic data report", class_="eyebrow"),
         element("h1", title),
-        element(
-            "p",
-            "Generator ",
-            element("code", report.generator),
-            f", evaluated {instant(report.created)}",
-            class_="about",
-        ),
+        element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
+
+
+def _subject(report: Report) -> Html:
+    """Return what was evaluated: a generator, or a data set as it is."""
+    if DATA in report.facts:
+        data = element("code", str(report.facts[DATA]))
+        return join("Data set ", data, ", judged as it is")
+    return join("Generator ", element("code", report.generator), ", evaluated")
 
 
 def verdict(view: VerdictView) -> Html:
@@ -223,6 +233,7 @@ def provenance(report: Report) -> Html:
     entries = [
         element("div", element("dt", words(str(key))), element("dd", fact(value)))
         for key, value in facts.items()
+        if value != ""
     ]
     return element("section", element("h2", "Provenance"), element("dl", entries, class_="facts"))
 

@@ -24,11 +24,12 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import lift_key, lift_seed
 from flows.report.page import render
 from flows.snapshots import load_sampler
+from flows.teacher import labeller_of
 from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
 from gan.lift.answer import unknown
 from gan.lift.result import Effect, Lift
-from gan.lift.task import DownstreamTask, Made
+from gan.lift.task import DownstreamTask, Made, Make
 from gan.report import Report
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
@@ -42,6 +43,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     from gan.lift.measure import Cost, LiftRequest
     from gan.sample import Sampler
+    from gan.teacher import Labeller
 
 
 def lift(job: Job, prepared: Prepared, assessed: Assessed) -> Assessed:
@@ -184,7 +186,7 @@ class Lifter:
         found = self.find(generator)
         if found is not None:
             return found
-        found = KeptLift(measured=now().isoformat(), lift=finite(self.measure(generator)))
+        found = KeptLift(measured=now().isoformat(), lift=self.measure(generator))
         data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
 
@@ -195,6 +197,14 @@ class Lifter:
             ConfigError: `lift.models` names a downstream model that there is not.
             SnapshotDamagedError: the generator's files are not those that were judged.
         """
+        return self.measure_made(_Maker(self, generator).make)
+
+    def measure_made(self, make: Make) -> Lift:
+        """Measure the lift of records that `make` returns; what stands in the way is the answer.
+
+        Raises:
+            ConfigError: `lift.models` names a downstream model that there is not.
+        """
         try:
             task = self.task
         except DataError as error:
@@ -202,17 +212,16 @@ class Lifter:
         if task is None:
             return unknown("", self._nothing)
         try:
-            return self._measure(generator, task)
+            return finite(self._measure(make, task))
         except (DataError, ConfigError, OutdatedError) as error:
             return unknown("", str(error).rstrip("."))
 
-    def _measure(self, generator: Candidate | Judged, task: DownstreamTask) -> Lift:
+    def _measure(self, make: Make, task: DownstreamTask) -> Lift:
         from gan.device import choose_device
         from gan.lift.measure import measure_lift
 
         job, real, request = self.job, self.prepared.records["train"], self.request
         fits = self._cost.fits
-        make = _Maker(job, self.prepared, generator, request.seed).make
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
             job.spent.using(choose_device(job.recipe.training.device)),
@@ -322,28 +331,43 @@ class _Sum:
 class _Maker:
     """Makes the synthetic records of the arms; each call has a stream of its own."""
 
-    job: Job
-    prepared: Prepared
+    lifter: Lifter
     generator: Candidate | Judged
-    seed: int
     calls: "count[int]" = field(default_factory=count)
 
     @cached_property
     def _sampler(self) -> "Sampler":
-        return load_sampler(self.job, self.generator.version, self.generator.snapshot_digest)
+        job, made = self.lifter.job, self.generator
+        return load_sampler(job, made.version, made.snapshot_digest)
+
+    @cached_property
+    def _seed(self) -> int:
+        from gan.randomness import derive
+
+        return derive(self.lifter.request.seed, "lift")
+
+    @cached_property
+    def _labeller(self) -> "Labeller | None":
+        lifter = self.lifter
+        return labeller_of(lifter.job, lifter.prepared, self.generator.version, seed=self._seed)
 
     def make(self, rows: ClassCounts | int) -> Made:
         """Return so many records, as the recipe's `synthesis` makes them."""
-        from gan.randomness import derive
-
-        given, seed = self.job.recipe.synthesis.given, derive(self.seed, "lift")
+        index, labeller, task = next(self.calls), self._labeller, self.lifter.task
         wanted = self._classes(rows) if isinstance(rows, int) else rows
-        made = self._sampler.records(wanted, seed=seed, index=next(self.calls), given=given)
-        return Made(made)
+        records = self._sampler.records(
+            wanted if labeller is None else labeller.draws(wanted),
+            seed=self._seed,
+            index=index,
+            given=self.lifter.job.recipe.synthesis.given,
+        )
+        if labeller is None or task is None:
+            return Made(records)
+        return Made(*labeller.lesson(records, wanted, index, task.classes))
 
     def _classes(self, rows: int) -> ClassCounts | int:
         """Return rows with the shares of the real classes, where the generator draws no classes."""
-        codec, real = self._sampler.codec, self.prepared.class_counts["train"]
+        codec, real = self._sampler.codec, self.lifter.prepared.class_counts["train"]
         if not codec.classes or getattr(codec, "draws_classes", False):
             return rows
         counts = apportion([amount for _, amount in real], rows)

@@ -176,6 +176,30 @@ def test_a_mere_number_is_made_with_the_real_shares_where_classes_must_be_said(
     assert measurer.asked == [asked, (("a", 2),)]
 
 
+def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, monkeypatch):
+    soft, asked = object(), []
+
+    class Labeller:
+        def draws(self, rows):
+            return ("more of", rows)
+
+        def lesson(self, records, rows, index, classes):
+            asked.append((rows, index, classes))
+            return records, soft
+
+    made = []
+    measurer.task.classes = ("a", "b")
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, seed: made.append(seed) or Labeller())
+    job = job_on(lake, tmp_path, synthesis={"labels": "teacher"})
+    make = stage._Maker(Lifter(job=job, prepared=PREPARED), judged(NEW)).make
+    found = make((("a", 2),))
+    assert (found.records, found.probabilities_NC) == (RECORDS, soft)
+    assert asked == [((("a", 2),), 0, ("a", "b"))]
+    assert measurer.asked == [("more of", (("a", 2),))]
+    make((("a", 2),))
+    assert made == [measurer.made[0][0]], "one teacher for all arms"
+
+
 def test_numbers_that_are_none_are_left_out_of_what_is_kept():
     endless = replace(effect(0.1), detectable=float("inf"))
     found = stage.finite(replace(answered("cannot be known", 0.1, 0.2), effect=endless))
@@ -334,7 +358,9 @@ def test_what_is_measured_on_demand_thoroughly_is_kept_under_another_key(lake, t
 
 def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monkeypatch):
     said: list[str] = []
-    job = SimpleNamespace(reporter=SimpleNamespace(say=said.append), lake=None, name="n")
+    recipe = SimpleNamespace(synthesis=SimpleNamespace(labels="generator"))
+    told = SimpleNamespace(say=said.append)
+    job = SimpleNamespace(reporter=told, lake=None, name="n", recipe=recipe)
     found = replace(judged(NEW).report, lift=answered("no measurable effect", 0.01, remedy=0.03))
     choice = SimpleNamespace(judged=replace(judged(NEW), report=found))
     plan = SimpleNamespace(version="v")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.lift.result import ArmKind
-from gan.lift.task import DownstreamTask, Made, Make, TrainingSet
+from gan.lift.task import Array, DownstreamTask, Made, Make, TrainingSet
 from gan.randomness import numpy_stream
 from storage.records.schema import ClassCounts, count_classes
 
@@ -19,9 +19,13 @@ RATIOS = (0.25, 1.0, 4.0)
 """Synthetic records for every real one."""
 WEIGHTS = (0.5, 0.2)
 """Weights of a synthetic record that the chosen arm is tried with besides 1."""
-BALANCED = 0.05
+BALANCED = 0.1
 """Classes that lack less than this share of all records are balanced: nothing is filled."""
+SPARE = 2
+"""So many times what `fill` takes is made for it, so that seeds can take different ones."""
 PRIOR = "threshold at the prior"
+PLAIN = ("real + fill", "real + 1x synthetic")
+"""What most do with synthetic records: the first of these that there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,8 @@ class Supply:
     """Real and synthetic records for every arm."""
 
     real: pa.Table
+    label: str | None
+    """Name of the label column."""
     make: Make
     missing: ClassCounts
     most: int
@@ -106,8 +112,8 @@ class Supply:
 
     @cached_property
     def filling(self) -> Made:
-        """What every class lacks."""
-        return self.make(self.missing)
+        """What every class lacks, `SPARE` times over."""
+        return self.make(tuple((value, SPARE * count) for value, count in self.missing))
 
     @cached_property
     def plain(self) -> Made:
@@ -138,15 +144,32 @@ class Supply:
         )
 
     def _made(self, arm: Arm, index: int) -> Made | None:
+        """Return the synthetic records of an arm; every seed takes others of them."""
+        numbers = numpy_stream(self.seed, "lift-part", index)
         if arm.fill:
-            return self.filling
+            return _of_every_class(self.filling, self.label, self.missing, numbers)
         wanted = self.rows_of(arm)
         if not wanted:
             return None
-        order = numpy_stream(self.seed, "lift-part", index).permutation(self.plain.records.num_rows)
-        chosen = np.sort(order[:wanted])
-        soft_NC = self.plain.probabilities_NC
-        return Made(
-            self.plain.records.take(pa.array(chosen)),
-            None if soft_NC is None else soft_NC[chosen],
-        )
+        order = numbers.permutation(self.plain.records.num_rows)
+        return _taken(self.plain, order[:wanted])
+
+
+def _of_every_class(
+    made: Made, label: str | None, wanted: ClassCounts, numbers: np.random.Generator
+) -> Made:
+    """Return so many records of every class, as far as there are."""
+    labels = np.array(made.records[label].to_pylist(), dtype=object)
+    chosen = [
+        numbers.permutation(np.flatnonzero(labels == value))[:count] for value, count in wanted
+    ]
+    return _taken(made, np.concatenate(chosen))
+
+
+def _taken(made: Made, chosen_M: Array) -> Made:
+    """Return some of the records, in the order in which they were made."""
+    chosen_M = np.sort(chosen_M)
+    soft_NC = made.probabilities_NC
+    return Made(
+        made.records.take(pa.array(chosen_M)), None if soft_NC is None else soft_NC[chosen_M]
+    )

@@ -1,5 +1,10 @@
 """Fits, each done once, and what is chosen by them on validation.
 
+The synthetic arm that does best is chosen where it beats real records alone by more than the spread
+of that difference. Where none does, the milder the arm the smaller the harm, and the best would be
+next to no synthetic records at all: then the plain arm is compared, which is what most who take the
+data would do, so that harm is said.
+
 Shapes: E records of a split, C classes.
 """
 
@@ -9,13 +14,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gan.errors import DataError
-from gan.lift.arms import BASELINE, WEIGHTS, Arm, Supply
+from gan.lift.arms import BASELINE, PLAIN, WEIGHTS, Arm, Supply
+from gan.lift.effect import difference, resampled
 from gan.lift.plan import FIRST_SEEDS, Plan
 from gan.lift.result import ArmKind
 from gan.lift.scoring import Array, Scoring
 from gan.lift.task import DownstreamTask, Split
 from gan.randomness import derive
 
+CHOICE_DRAWS = 200
+"""Resamples behind the spread of a difference on validation."""
 MOST_SEED = 2**31 - 1
 """What every library takes as a seed."""
 
@@ -80,6 +88,8 @@ class Choice:
     remedy: Arm | None
     arms: Mapping[str, tuple[Arm, ...]]
     """Model → its arms."""
+    is_plain: bool = False
+    """Whether no synthetic arm beat real records alone, so that the plain one is compared."""
 
     @property
     def compared(self) -> tuple[Arm, ...]:
@@ -110,14 +120,35 @@ def choose(lab: Lab, model: str) -> Choice:
     for one in models:
         for arm in arms[one]:
             lab.values(one, arm)
-    synthetic = _best(lab, model, arms[model], "synthetic")
+    synthetic, is_plain = _best(lab, model, arms[model], "synthetic"), False
     if synthetic is not None:
         others = tuple(synthetic.weighing(weight) for weight in WEIGHTS)
         arms[model] = (*arms[model], *others)
         synthetic = _best(lab, model, (synthetic, *others), "synthetic")
+    if synthetic is not None and not _beats_baseline(lab, model, synthetic):
+        plain = next((arm for arm in arms[model] if arm.name in PLAIN), None)
+        if plain is not None and lab.values(model, plain):
+            synthetic, is_plain = plain, True
     free = [arm for arm in arms[model] if lab.scoring.has_threshold or not arm.at_prior]
     remedy = _best(lab, model, free, "free")
-    return Choice(synthetic=synthetic, remedy=remedy, arms=arms)
+    return Choice(synthetic=synthetic, remedy=remedy, arms=arms, is_plain=is_plain)
+
+
+def _beats_baseline(lab: Lab, model: str, arm: Arm) -> bool:
+    """Return whether an arm is better on validation by more than one standard deviation."""
+    seeds = range(lab.plan.choice_seeds)
+    found = resampled(
+        {"primary": lab.scoring.primary_of},
+        lab.task.targets("validation"),
+        {
+            one.name: [lab.scores(model, one, index)["validation"] for index in seeds]
+            for one in (arm, BASELINE)
+        },
+        lab.seed,
+        CHOICE_DRAWS,
+    )
+    changed = difference(found[arm.name, "primary"], found[BASELINE.name, "primary"], lab.seed)
+    return changed.interval.value > changed.spread
 
 
 def _best(lab: Lab, model: str, arms: Sequence[Arm], kind: ArmKind) -> Arm | None:

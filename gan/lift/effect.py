@@ -10,7 +10,7 @@ Satterthwaite 1946 (Biometrics Bulletin 2, 110), to which the seeds alone contri
 Shapes: S seeds, E records of the holdout, C classes, B draws.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ Array = np.ndarray[Any, Any]
 Metric = Callable[[Array, Array, Array], Array]
 """Targets, scores and weights_BE in, one value per set of weights out."""
 
-DRAWS = 2000
 AT_ONCE = 250
 """Draws whose weights are in memory together."""
 Z_POWER = 0.8416212335729143
@@ -36,24 +35,43 @@ class Difference:
     """The mean over the seeds of arm - baseline."""
 
     interval: Interval
+    spread: float
+    """Its standard deviation."""
     detectable: float
     """Smallest difference that is told from zero with a power of 80 %."""
 
 
 def resampled(
-    metric: Metric, targets_E: Array, scores: Sequence[Array], seed: int, draws: int = DRAWS
-) -> Array:
-    """Return the metric of every seed's scores, first as they are, then resampled; (S, 1 + B).
+    metrics: Mapping[str, Metric],
+    targets_E: Array,
+    arms: Mapping[str, Sequence[Array]],
+    seed: int,
+    draws: int,
+) -> dict[tuple[str, str], Array]:
+    """Return (arm, metric) → the values of every seed, as it is and then resampled; (S, 1 + B).
 
-    Equal seeds draw the same records, so that what is paired stays paired.
+    All arms and seeds are scored on the same draws of the records: what is paired stays paired.
+
+    Args:
+        metrics: by name.
+        targets_E: what was.
+        arms: name → the scores of every seed.
+        seed: root of the draws.
+        draws: their number, B.
     """
     rng, rows = numpy_stream(seed, "lift-records"), len(targets_E)
-    parts = [_values(metric, targets_E, scores, np.ones((1, rows)))]
-    for start in range(0, draws, AT_ONCE):
-        count = min(AT_ONCE, draws - start)
+    parts: dict[tuple[str, str], list[Array]] = {
+        (arm, name): [] for arm in arms for name in metrics
+    }
+    for start in range(0, draws + 1, AT_ONCE):
+        count = min(AT_ONCE, draws + 1 - start)
         weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=count).astype(np.float64)
-        parts.append(_values(metric, targets_E, scores, weights))
-    return np.concatenate(parts, axis=1)
+        if start == 0:
+            weights[0] = 1.0
+        for arm, scores in arms.items():
+            for name, metric in metrics.items():
+                parts[arm, name].append(_values(metric, targets_E, scores, weights))
+    return {key: np.concatenate(found, axis=1) for key, found in parts.items()}
 
 
 def _values(metric: Metric, targets_E: Array, scores: Sequence[Array], weights_BE: Array) -> Array:
@@ -80,7 +98,8 @@ def mean_over_seeds(values_SB: Array, seed: int) -> Difference:
     again_SB = values_SB[:, 1:]
     again_SB = again_SB[:, np.isfinite(again_SB).all(axis=0)]
     if again_SB.shape[1] < 2:
-        return Difference(interval=Interval(point, -np.inf, np.inf), detectable=np.inf)
+        nothing = Interval(point, -np.inf, np.inf)
+        return Difference(interval=nothing, spread=np.inf, detectable=np.inf)
     mean_B = again_SB.mean(axis=0)
     rng = numpy_stream(seed, "lift-seeds")
     counts_BS = rng.multinomial(count, np.full(count, 1 / count), size=again_SB.shape[1])
@@ -91,7 +110,8 @@ def mean_over_seeds(values_SB: Array, seed: int) -> Difference:
     wide = _student(values_SB[:, 0], spread) / Z_95
     low, high = point + (np.quantile(moved_B, LEVELS) - point) * wide
     interval = Interval(point, min(point, float(low)), max(point, float(high)))
-    return Difference(interval=interval, detectable=spread * (wide * Z_95 + Z_POWER))
+    detectable = spread * (wide * Z_95 + Z_POWER)
+    return Difference(interval=interval, spread=spread, detectable=detectable)
 
 
 def over_seeds(values_S: Sequence[float]) -> Interval:

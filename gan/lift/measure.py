@@ -2,11 +2,12 @@
 
 The main model is the one that does best on real records alone, on validation: not the one that
 synthetic records help most, which would be chance as often as not. For it the best synthetic arm,
-its weight, and the best free remedy are chosen on validation. These two and the baseline are then
-trained again with seeds that the choice has not seen, and compared on the holdout once.
+its weight, and the best free remedy are chosen on validation (`gan.lift.choice`). These two and the
+baseline are then trained again with seeds that the choice has not seen, and compared on the holdout
+once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import process_time
 
@@ -29,6 +30,8 @@ __all__ = ["NIGHTLY_CPU_S", "Cost", "LiftRequest", "estimate", "measure_lift"]
 
 HOLDOUT_SEED = 1000
 """Number of the first seed of the comparison: none that the choice has seen."""
+DRAWS = 2000
+"""Resamples behind an effect."""
 REPORTED_DRAWS = 200
 """Resamples behind the intervals of what is only reported."""
 CURVE = (0.1, 0.2, 0.5, 1.0)
@@ -127,6 +130,7 @@ def _supply(
         rows = real.take(pa.array(np.sort(order[: plan.real_rows])))
     return Supply(
         real=rows,
+        label=request.label,
         make=make,
         missing=plan.missing,
         most=plan.most_synthetic(task),
@@ -141,7 +145,8 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
     except DataError as error:
         return unknown(lab.task.what, str(error))
     chosen = choose(lab, model)
-    effects = _compare(lab, model, chosen)
+    scores = _holdout_scores(lab, model, chosen)
+    effects = _compare(lab, model, scores)
     effect, remedy = (
         None if arm is None else effects.get(arm.name) for arm in (chosen.synthetic, chosen.remedy)
     )
@@ -151,41 +156,44 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
         task=lab.task.what,
         effect=effect,
         remedy=remedy,
-        per_class=_per_class(lab, model, chosen),
-        arms=_results(lab, model, chosen, effects),
+        per_class=_per_class(lab, chosen, scores),
+        arms=_results(lab, model, chosen, scores),
         curve=_curve(lab, model, chosen) if request.curve else (),
         seeds=lab.plan.holdout_seeds,
-        notes=_notes(lab, model, request),
+        notes=_notes(lab, model, chosen, request),
     )
     price = Price(made=lab.supply.rows_of(chosen.synthetic), real=lab.supply.real.num_rows)
     return replace(lift, text=text_of(lift, lab.scoring.title, price))
 
 
-def _holdout_seeds(lab: Lab) -> range:
-    return range(HOLDOUT_SEED, HOLDOUT_SEED + lab.plan.holdout_seeds)
-
-
-def _compare(lab: Lab, model: str, chosen: Choice) -> dict[str, Effect]:
-    """Train what was chosen with fresh seeds and return what it changes on the holdout."""
-    seeds, targets = _holdout_seeds(lab), lab.task.targets("holdout")
-    found: dict[str, Array] = {}
+def _holdout_scores(lab: Lab, model: str, chosen: Choice) -> dict[str, list[Array]]:
+    """Train what is compared with fresh seeds and return its scores; without what cannot be."""
+    found = {}
     for arm in chosen.compared:
         try:
-            scores = [lab.scores(model, arm, index)["holdout"] for index in seeds]
+            found[arm.name] = [
+                lab.scores(model, arm, HOLDOUT_SEED + index)["holdout"]
+                for index in range(lab.plan.holdout_seeds)
+            ]
         except DataError as error:
             lab.failed[arm.name] = str(error)
-            continue
-        found[arm.name] = resampled(lab.scoring.primary_of, targets, scores, lab.seed)
-    baseline_SB = found.get(BASELINE.name)
-    if baseline_SB is None:
+    return found if BASELINE.name in found else {}
+
+
+def _compare(lab: Lab, model: str, scores: Mapping[str, Sequence[Array]]) -> dict[str, Effect]:
+    """Return what each arm changes on the holdout."""
+    if not scores:
         return {}
-    effects = {}
-    for name, values_SB in found.items():
+    metric, targets = lab.scoring.primary, lab.task.targets("holdout")
+    found = resampled({metric: lab.scoring.primary_of}, targets, scores, lab.seed, DRAWS)
+    baseline_SB, effects = found[BASELINE.name, metric], {}
+    for name in scores:
+        values_SB = found[name, metric]
         changed = difference(values_SB, baseline_SB, lab.seed)
         effects[name] = Effect(
             arm=name,
             model=model,
-            metric=lab.scoring.primary,
+            metric=metric,
             baseline=float(baseline_SB[:, 0].mean()),
             value=float(values_SB[:, 0].mean()),
             effect=changed.interval,
@@ -194,38 +202,31 @@ def _compare(lab: Lab, model: str, chosen: Choice) -> dict[str, Effect]:
     return effects
 
 
-def _per_class(lab: Lab, model: str, chosen: Choice) -> tuple[tuple[str, float, float], ...]:
+def _per_class(
+    lab: Lab, chosen: Choice, scores: Mapping[str, Sequence[Array]]
+) -> tuple[tuple[str, float, float], ...]:
     """Return class, and its mean recall of baseline and synthetic arm on the holdout."""
-    if lab.task.goal != "classes" or chosen.synthetic is None:
+    arm = chosen.synthetic
+    if lab.task.goal != "classes" or arm is None or arm.name not in scores:
         return ()
     targets = lab.task.targets("holdout")
-    try:
-        both = [
-            np.mean(
-                [
-                    lab.scoring.recalls_of(targets, lab.scores(model, arm, index)["holdout"])
-                    for index in _holdout_seeds(lab)
-                ],
-                axis=0,
-            )
-            for arm in (BASELINE, chosen.synthetic)
-        ]
-    except DataError:
-        return ()
-    rows = zip(lab.task.classes, *(recalls.tolist() for recalls in both), strict=True)
+    both = [
+        np.mean([lab.scoring.recalls_of(targets, one) for one in scores[name]], axis=0).tolist()
+        for name in (BASELINE.name, arm.name)
+    ]
+    rows = zip(lab.task.classes, *both, strict=True)
     return tuple((name, was, now) for name, was, now in rows if not np.isnan(was))
 
 
 def _results(
-    lab: Lab, model: str, chosen: Choice, effects: Mapping[str, Effect]
+    lab: Lab, model: str, chosen: Choice, scores: Mapping[str, Sequence[Array]]
 ) -> tuple[ArmResult, ...]:
     """Return every arm that was trained, with all metrics."""
-    results = []
+    results, holdout = [], _on_holdout(lab, scores)
     for one, arms in chosen.arms.items():
         for arm in arms:
             if not lab.values(one, arm):
                 continue
-            compared = one == model and arm.name in effects
             result = ArmResult(
                 name=arm.name,
                 kind=arm.kind,
@@ -233,7 +234,7 @@ def _results(
                 real_rows=lab.supply.real.num_rows * arm.copies if arm.with_real else 0,
                 synthetic_rows=lab.supply.rows_of(arm),
                 validation=_over_seeds(lab, one, arm),
-                holdout=_on_holdout(lab, one, arm) if compared else {},
+                holdout=holdout.get(arm.name, {}) if one == model else {},
             )
             results.append(result)
     return tuple(results)
@@ -251,14 +252,15 @@ def _over_seeds(lab: Lab, model: str, arm: Arm) -> dict[str, Interval]:
     return {name: over_seeds([float(one[name][0]) for one in each]) for name in each[0]}
 
 
-def _on_holdout(lab: Lab, model: str, arm: Arm) -> dict[str, Interval]:
-    """Return all metrics on the holdout, with intervals over seeds and records."""
-    targets, draws = lab.task.targets("holdout"), REPORTED_DRAWS
-    scores = [lab.scores(model, arm, index)["holdout"] for index in _holdout_seeds(lab)]
-    found = {}
-    for name in lab.scoring.names:
-        values_SB = resampled(lab.scoring.metric(name), targets, scores, lab.seed, draws)
-        found[name] = mean_over_seeds(values_SB, lab.seed).interval
+def _on_holdout(lab: Lab, scores: Mapping[str, Sequence[Array]]) -> dict[str, dict[str, Interval]]:
+    """Return arm → all metrics on the holdout, with intervals over seeds and records."""
+    metrics = {name: lab.scoring.metric(name) for name in lab.scoring.names}
+    targets = lab.task.targets("holdout")
+    found: dict[str, dict[str, Interval]] = {arm: {} for arm in scores}
+    for (arm, name), values_SB in resampled(
+        metrics, targets, scores, lab.seed, REPORTED_DRAWS
+    ).items():
+        found[arm][name] = mean_over_seeds(values_SB, lab.seed).interval
     return found
 
 
@@ -289,13 +291,18 @@ def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:
     return tuple(points)
 
 
-def _notes(lab: Lab, model: str, request: LiftRequest) -> tuple[str, ...]:
+def _notes(lab: Lab, model: str, chosen: Choice, request: LiftRequest) -> tuple[str, ...]:
     """Return what a reader must know besides."""
     notes = [*lab.plan.notes]
     if len(lab.plan.models) > 1:
         notes.append(
             f"{model} is compared because it is the best of {', '.join(lab.plan.models)} on real "
             "records alone, on validation; not because synthetic ones change it most"
+        )
+    if chosen.is_plain and chosen.synthetic is not None:
+        notes.append(
+            "no arm with synthetic records did better on validation than real ones alone by more "
+            f"than chance: what most would do is compared, {chosen.synthetic.name}"
         )
     notes += [f"{name} could not be trained: {why}" for name, why in lab.failed.items()]
     left = [lab.scoring.classes[c] for c in lab.scoring.unscored]

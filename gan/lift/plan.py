@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from gan.errors import ConfigError
-from gan.lift.arms import BASELINE, WEIGHTS, Arm, arms_of, missing_rows, synthetic_rows
+from gan.lift.arms import (
+    BASELINE,
+    SPARE,
+    WEIGHTS,
+    Arm,
+    arms_of,
+    missing_rows,
+    synthetic_rows,
+)
 from gan.lift.config import LiftConfig
 from gan.lift.installed import installed_models
 from gan.lift.task import DownstreamTask, Priced
@@ -186,7 +194,7 @@ def price(plan: Plan, task: DownstreamTask) -> float:
     first = 0.0
     if not plan.all_models and len(plan.models) > 1:
         first = sum(FIRST_SEEDS * fit_s(plan, task, BASELINE, model) for model in plan.models)
-    made = plan.most_synthetic(task) + sum(count for _, count in plan.missing)
+    made = plan.most_synthetic(task) + SPARE * sum(count for _, count in plan.missing)
     making = made * (task.record_s if isinstance(task, Priced) else RECORD_S)
     return first + making + (sum(per_model) if plan.all_models else max(per_model))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.metrics.auc import weighted_auc
+from gan.metrics.auc import sum_groups, weighted_auc
 
 Array = np.ndarray[Any, Any]
 
@@ -35,8 +35,8 @@ def weighted_average_precision(scores_N: Array, positive_N: Array, weights_BN: A
     ordered = scores_N[order]
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     weights = weights_BN[:, order]
-    up_BG = np.add.reduceat(weights * positive_N[order].astype(np.float64), first, axis=1)
-    reached_BG = np.cumsum(np.add.reduceat(weights, first, axis=1), axis=1)
+    up_BG = sum_groups(weights * positive_N[order].astype(np.float64), first)
+    reached_BG = np.cumsum(sum_groups(weights, first), axis=1)
     found_BG = np.cumsum(up_BG, axis=1)
     precision_BG = np.divide(
         found_BG, reached_BG, out=np.zeros_like(found_BG), where=reached_BG > 0

@@ -41,7 +41,7 @@ from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
-    from gan.lift.measure import Cost, LiftRequest
+    from gan.lift.measure import LiftRequest
     from gan.sample import Sampler
     from gan.teacher import Labeller
 
@@ -218,10 +218,10 @@ class Lifter:
 
     def _measure(self, make: Make, task: DownstreamTask) -> Lift:
         from gan.device import choose_device
-        from gan.lift.measure import measure_lift
+        from gan.lift.measure import forecast, measure_lift
 
         job, real, request = self.job, self.prepared.records["train"], self.request
-        fits = self._cost.fits
+        fits = forecast(task, real, request).fits
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
             job.spent.using(choose_device(job.recipe.training.device)),
@@ -229,32 +229,29 @@ class Lifter:
             done = _Sum(meter.update)
             return measure_lift(task, real, make, request, done.add)
 
-    def foresee(self) -> str:
+    def foresee(self, *, timed: bool = False) -> str:
         """Return what measuring will do, and roughly what it costs, as a sentence.
+
+        Args:
+            timed: whether a short trial says how fast this machine is; else constants do.
 
         Raises:
             ConfigError: `lift.models` names a downstream model that there is not.
         """
+        from gan.lift.measure import estimate, forecast
         from gan.lift.plan import models_of
 
+        real = self.prepared.records["train"]
         try:
             task = self.task
             if task is None:
                 return f"cannot be known: {self._nothing}"
-            cost = self._cost
+            cost = (estimate if timed else forecast)(task, real, self.request)
         except DataError as error:
             return f"cannot be known: {error}"
         names = ", ".join(models_of(task, self.job.recipe.lift))
         fits, cpu_s = f"at most {cost.fits:,} trainings of {names}", f"{cost.cpu_s:,.0f} CPU-s"
         return f"{task.what}: {fits}, about {cpu_s}"
-
-    @cached_property
-    def _cost(self) -> "Cost":
-        from gan.lift.measure import estimate
-
-        if self.task is None:
-            raise DataError(self._nothing)
-        return estimate(self.task, self.prepared.records["train"], self.request)
 
     @property
     def _nothing(self) -> str:

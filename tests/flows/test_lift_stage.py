@@ -109,7 +109,8 @@ def measurer(monkeypatch) -> Measurer:
     made = Measurer()
     monkeypatch.setattr(GanModality, "build_task", lambda *_, **__: made.build_task())
     monkeypatch.setattr("gan.lift.measure.measure_lift", made.measure)
-    monkeypatch.setattr("gan.lift.measure.estimate", lambda *_: Cost(fits=10, cpu_s=2.0))
+    monkeypatch.setattr("gan.lift.measure.forecast", lambda *_: Cost(fits=10, cpu_s=2.0))
+    monkeypatch.setattr("gan.lift.measure.estimate", lambda *_: Cost(fits=10, cpu_s=7.0))
     monkeypatch.setattr(stage, "load_sampler", lambda *_: made)
     return made
 
@@ -371,6 +372,20 @@ def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monk
     synthesize(job, PREPARED, choice)
     assert len(said) == 1
     assert said[0].startswith("Before records are made: oversampling does at least as much")
+
+
+def test_what_measuring_will_cost_is_said_before(lake, tmp_path, measurer):
+    measurer.task.what = "class of y"
+    lifter = Lifter(job=job_on(lake, tmp_path), prepared=PREPARED)
+    said = "class of y: at most 10 trainings of trees, lines, about {} CPU-s"
+    assert lifter.foresee() == said.format(2)
+    assert lifter.foresee(timed=True) == said.format(7)
+    assert measurer.seeds == []
+    measurer.task = None
+    nothing = Lifter(job=job_on(lake, tmp_path), prepared=replace(PREPARED, label=None)).foresee()
+    assert (
+        nothing == "cannot be known: no label says what a downstream model predicts (source.label)"
+    )
 
 
 def test_a_kept_measurement_is_itself_when_read(lake, tmp_path, measurer):

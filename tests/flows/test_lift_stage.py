@@ -12,8 +12,10 @@ from deciding import NEW, OLD, judged, promote, snapshot
 import flows.lift as stage
 from flows.by_hand import newest_report
 from flows.decision import gate
-from flows.job import Assessed, Job
+from flows.errors import RecipeError
+from flows.job import Assessed, Candidate, Job
 from flows.lift import Lifter, is_known, lift
+from flows.nightly import lift_alone
 from flows.publish import synthesize
 from flows.recipe import parse_recipe
 from gan.errors import ConfigError, DataError
@@ -372,6 +374,27 @@ def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monk
     synthesize(job, PREPARED, choice)
     assert len(said) == 1
     assert said[0].startswith("Before records are made: oversampling does at least as much")
+
+
+def test_by_hand_the_candidate_is_measured_else_the_champion_and_else_nobody(
+    lake, tmp_path, measurer, monkeypatch
+):
+    job = job_on(lake, tmp_path, lift={"when": "never"})
+    stages = SimpleNamespace(prepare=lambda: PREPARED)
+    found: list[Candidate | None] = [None]
+    monkeypatch.setattr("flows.nightly.train_key", lambda *_: "key")
+    monkeypatch.setattr("flows.nightly.find_candidate", lambda *_: found[0])
+    measurer.task.what = "class of y"
+    with pytest.raises(RecipeError, match="so there is nothing whose records could help: train"):
+        lift_alone(job, stages)
+    promote(job, OLD)
+    generator, kept = lift_alone(job, stages)
+    assert (generator.version, kept.lift) == (OLD, measurer.answer)
+    found[0] = Candidate(version=NEW, snapshot_digest="d")
+    assert lift_alone(job, stages, thorough=True)[0].version == NEW
+    assert len(measurer.seeds) == 2
+    assert lift_alone(job, stages, thorough=True)[1].lift == measurer.answer
+    assert len(measurer.seeds) == 2, "it was read"
 
 
 def test_what_measuring_will_cost_is_said_before(lake, tmp_path, measurer):

@@ -56,6 +56,17 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """One point of the learning curve: the primary metric on validation, mean over the seeds."""
+
+    real_rows: int
+    real: Interval
+    """Of the baseline."""
+    best: Interval
+    """Of the chosen synthetic arm, with the same synthetic records at every point."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lift:
     """Whether training on synthetic records beside real ones helps a downstream model."""
 
@@ -72,6 +83,8 @@ class Lift:
     per_class: Sequence[tuple[str, float, float]] = ()
     """Class, recall on the holdout of the baseline and of the confirmed synthetic arm."""
     arms: Sequence[ArmResult] = ()
+    curve: Sequence[CurvePoint] = ()
+    """From few real rows to all, where it was asked for."""
     seeds: int = 0
     cpu_s: float = 0.0
     """What the answer cost, processor seconds."""
@@ -80,10 +93,10 @@ class Lift:
 
     @property
     def free_wins(self) -> bool:
-        """Whether a free remedy does at least as much as synthetic records."""
-        if self.remedy is None or self.effect is None or self.remedy.effect.value <= 0:
+        """Whether a free remedy was measured to help, and at least as much as synthetic records."""
+        if self.remedy is None or self.remedy.effect.low <= 0:
             return False
-        return self.remedy.effect.value >= self.effect.effect.value
+        return self.effect is None or self.remedy.effect.value >= self.effect.effect.value
 
     def to_json(self) -> bytes:
         """Return canonical JSON."""
@@ -97,6 +110,7 @@ class Lift:
             raw[name] = None if raw[name] is None else _effect(raw[name])
         raw["arms"] = tuple(_arm(one) for one in raw["arms"])
         raw["per_class"] = tuple((str(a), float(b), float(c)) for a, b, c in raw["per_class"])
+        raw["curve"] = tuple(_point(one) for one in raw.get("curve", ()))
         raw["notes"] = tuple(raw["notes"])
         return cls(**raw)
 
@@ -111,3 +125,9 @@ def _arm(raw: dict[str, Any]) -> ArmResult:
         for split in ("validation", "holdout")
     }
     return ArmResult(**raw | intervals)
+
+
+def _point(raw: dict[str, Any]) -> CurvePoint:
+    return CurvePoint(
+        real_rows=raw["real_rows"], real=Interval(*raw["real"]), best=Interval(*raw["best"])
+    )

@@ -5,7 +5,7 @@ Shapes: N rows to learn from, E rows of validation or holdout, C classes.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ class TrainingSet:
     """What a downstream model learns from; the modality's usual augmentation is always on."""
 
     real: pa.Table
+    """May have no rows, where synthetic ones alone are learned from."""
     synthetic: pa.Table | None = None
     """With the real schema; soft labels in `probabilities_NC` where a teacher gave them."""
     probabilities_NC: Array | None = None
@@ -85,3 +86,18 @@ class DownstreamTask(Protocol):
         Raises:
             DataError: nothing can be learned from these rows, such as one class alone.
         """
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A task that says what a fit takes, so that a nightly measurement can be cut to its budget.
+
+    By constants, never by the clock: equal records give equal plans on any machine.
+    """
+
+    @property
+    def record_s(self) -> float:
+        """Processor seconds that making one synthetic record takes, roughly."""
+
+    def cost_s(self, model: str, rows: int, remedy: str = "") -> float:
+        """Return the processor seconds of one fit on so many rows, with scoring both splits."""

@@ -75,8 +75,8 @@ def weighted_auc(scores_R: Array, positive_R: Array, weights_BR: Array) -> Array
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     positive = positive_R[order].astype(np.float64)
     weights = weights_BR[:, order]
-    up_BG = np.add.reduceat(weights * positive, first, axis=1)
-    down_BG = np.add.reduceat(weights * (1 - positive), first, axis=1)
+    up_BG = sum_groups(weights * positive, first)
+    down_BG = sum_groups(weights * (1 - positive), first)
     below_BG = np.cumsum(down_BG, axis=1) - 0.5 * down_BG
     sides_B = up_BG.sum(axis=1) * down_BG.sum(axis=1)
     areas_B: Array = np.divide(
@@ -86,3 +86,11 @@ def weighted_auc(scores_R: Array, positive_R: Array, weights_BR: Array) -> Array
         where=sides_B > 0,
     )
     return areas_B
+
+
+def sum_groups(values_BR: Array, first_G: Array) -> Array:
+    """Return the sums of runs of columns, given where each begins; the same where all are alone."""
+    if len(first_G) == values_BR.shape[1]:
+        return values_BR
+    sums_BG: Array = np.add.reduceat(values_BR, first_G, axis=1)
+    return sums_BG

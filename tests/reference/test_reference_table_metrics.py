@@ -20,7 +20,8 @@ from gan.metrics.marginals import (
     pair_counts,
     pair_errors,
 )
-from gan.tables.evaluation.usefulness import cramers_v, mean_auc, r_squared
+from gan.metrics.prediction import r_squared
+from gan.tables.evaluation.usefulness import cramers_v, mean_auc
 
 SIZES = (3, 5, 2)
 

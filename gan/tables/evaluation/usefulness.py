@@ -25,6 +25,7 @@ import pyarrow as pa
 from gan.evaluation.resampling import summarise
 from gan.metrics.auc import weighted_auc
 from gan.metrics.intervals import LEVELS
+from gan.metrics.prediction import r_squared
 from gan.metrics.trees import MOST_LEVELS, class_probabilities, predictions
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric, TooFew
@@ -173,20 +174,6 @@ def mean_auc(classes_N: Array, probabilities_NC: Array, weights_BN: Array) -> Ar
     ]
     mean_B: Array = np.mean(areas_CB, axis=0)
     return mean_B
-
-
-def r_squared(values_N: Array, predicted_N: Array, weights_BN: Array) -> Array:
-    """Return the share of the variance that is explained, under each set of weights.
-
-    0 where there is no variance.
-    """
-    total_B = weights_BN.sum(axis=1)
-    mean_B = weights_BN @ values_N / total_B
-    spread_B = weights_BN @ (values_N * values_N) / total_B - mean_B * mean_B
-    error_B = weights_BN @ np.square(values_N - predicted_N) / total_B
-    least = np.finfo(np.float64).eps * np.maximum(1.0, mean_B * mean_B)
-    found_B: Array = np.where(spread_B > least, 1 - error_B / np.maximum(spread_B, least), 0.0)
-    return found_B
 
 
 def find_targets(context: EvaluationContext) -> tuple[Target, ...]:

@@ -1,0 +1,235 @@
+"""What is measured within a budget: arms, seeds and rows, from constants and never from the clock.
+
+A nightly measurement is cut in a fixed order until its price by the task's constants fits; what was
+left out is said. Real rows are cut last and at a cost: the generator has seen them all, so that
+synthetic records would bring what the cut baseline lacks. Then nothing can be said to help.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from gan.errors import ConfigError
+from gan.lift.arms import (
+    BASELINE,
+    SPARE,
+    WEIGHTS,
+    Arm,
+    arms_of,
+    missing_rows,
+    synthetic_rows,
+)
+from gan.lift.config import LiftConfig
+from gan.lift.installed import installed_models
+from gan.lift.task import DownstreamTask, Priced
+from storage.records.schema import ClassCounts
+
+NIGHTLY_CPU_S = 120.0
+"""Processor seconds that a nightly measurement may take."""
+ROOM = 0.8
+"""Share of them that fits and synthesis are planned for; the bootstrap takes the rest."""
+FIRST_SEEDS = 2
+"""Fits of every model on real records alone, by which the main one is chosen."""
+CHOICE_SEEDS = 3
+"""Most seeds by which a nightly measurement chooses an arm."""
+LEAST_SEEDS = 3
+"""Fewest seeds of the comparison on the holdout."""
+FEWEST_ROWS = 500
+"""Real rows are never cut below this."""
+LEFT_OUT = ("real + 4x synthetic", "real twice", "synthetic alone", "real + 0.25x synthetic")
+"""Arms that are left out first, in this order."""
+DEAR = 3.0
+"""A remedy that costs more fits of the baseline than this is left out after them."""
+FIT_S, RECORD_S = 2.0, 0.001
+"""Processor seconds of a fit and of a synthetic record, for a task that does not say."""
+CONFIRMED = 3
+"""Arms that are compared on the holdout: baseline, synthetic, free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiftRequest:
+    """How thoroughly lift is measured."""
+
+    config: LiftConfig
+    seed: int
+    """Of the recipe."""
+    label: str | None
+    """Name of the label column."""
+    thorough: bool = False
+    """All arms at full size with all models, whatever it costs."""
+    curve: bool = False
+    """Also with parts of the real records, for a learning curve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be trained."""
+
+    models: tuple[str, ...]
+    """Candidates for the main model, or all that are measured."""
+    all_models: bool
+    """Whether the arms are measured with every model, not with the main one alone."""
+    missing: ClassCounts
+    """What `fill` makes; empty where classes are balanced or no classes."""
+    left_out: tuple[str, ...]
+    """Arms that do not fit into the budget."""
+    choice_seeds: int
+    holdout_seeds: int
+    real_rows: int
+    """Of them all, or fewer."""
+    notes: tuple[str, ...] = ()
+
+    def arms(self, task: DownstreamTask, model: str) -> tuple[Arm, ...]:
+        """Return the arms of a model."""
+        return tuple(
+            arm for arm in arms_of(task, model, self.missing) if arm.name not in self.left_out
+        )
+
+    def most_synthetic(self, task: DownstreamTask) -> int:
+        """Return how many records the largest arm takes, as the generator makes them."""
+        found = (self.arms(task, model) for model in self.models)
+        plain = [arm for arms in found for arm in arms if not arm.fill]
+        return max(synthetic_rows(arm, self.real_rows, self.missing) for arm in plain)
+
+
+def models_of(task: DownstreamTask, config: LiftConfig) -> tuple[str, ...]:
+    """Return the models that are measured; `auto` leaves out those of installed packages.
+
+    Raises:
+        ConfigError: `lift.models` names one that there is not.
+    """
+    if config.models == "auto":
+        of_others = installed_models()
+        return tuple(name for name in task.models if name not in of_others)
+    for name in config.models:
+        if name not in task.models:
+            msg = (
+                f"lift.models names {name!r}, which is no downstream model of these records; "
+                f"choose from {', '.join(task.models)}"
+            )
+            raise ConfigError(msg)
+    if not config.models:
+        msg = f"lift.models is empty: name some of {', '.join(task.models)}, or say auto"
+        raise ConfigError(msg)
+    return config.models
+
+
+def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Plan:
+    """Return what will be trained, cut to the budget unless it is thorough.
+
+    Raises:
+        ConfigError: `lift.models` names one that there is not.
+    """
+    missing, seeds = missing_rows(real, request.label, task), request.config.seeds
+    plan = Plan(
+        models=models_of(task, request.config),
+        all_models=request.thorough,
+        missing=missing,
+        left_out=(),
+        choice_seeds=seeds if request.thorough else min(seeds, CHOICE_SEEDS),
+        holdout_seeds=seeds,
+        real_rows=real.num_rows,
+    )
+    if task.goal == "classes" and not missing:
+        plan = replace(plan, notes=("the classes are balanced: there is nothing to fill",))
+    return plan if request.thorough else _cut(plan, task)
+
+
+def _cut(plan: Plan, task: DownstreamTask) -> Plan:
+    """Return the plan cut until it fits, with a note on each cut."""
+    for cut in _ever_smaller(plan, _dear(plan, task)):
+        if price(cut, task) <= ROOM * NIGHTLY_CPU_S:
+            break
+    notes = []
+    if cut.left_out:
+        notes.append(f"left out to fit into the night: {', '.join(cut.left_out)}")
+    if len(cut.models) < len(plan.models):
+        notes.append(f"only {cut.models[0]} is trained, to fit into the night")
+    if cut.holdout_seeds < plan.holdout_seeds:
+        notes.append(f"{cut.holdout_seeds} seeds instead of {plan.holdout_seeds}")
+    if cut.real_rows < plan.real_rows:
+        notes.append(
+            f"trained on {cut.real_rows} of {plan.real_rows} real records, while the generator has "
+            "seen them all: that synthetic ones help can be known from a thorough measurement only"
+        )
+    return replace(cut, notes=(*plan.notes, *notes))
+
+
+def _dear(plan: Plan, task: DownstreamTask) -> tuple[str, ...]:
+    """Return the remedies that cost many times what the baseline does, with any model."""
+    found = [
+        arm.name
+        for model in plan.models
+        for arm in plan.arms(task, model)
+        if arm.remedy and fit_s(plan, task, arm, model) > DEAR * fit_s(plan, task, BASELINE, model)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _ever_smaller(plan: Plan, dear: tuple[str, ...]) -> Iterator[Plan]:
+    """Yield the plan, then what is left of it after one cut more each time."""
+    yield plan
+    names = (*LEFT_OUT, *dear)
+    for count in range(1, len(names) + 1):
+        smaller = replace(plan, left_out=names[:count])
+        yield smaller
+    smaller = replace(smaller, choice_seeds=2)
+    yield smaller
+    smaller = replace(smaller, models=plan.models[:1])
+    yield smaller
+    for seeds in range(plan.holdout_seeds - 1, LEAST_SEEDS - 1, -1):
+        smaller = replace(smaller, holdout_seeds=seeds)
+        yield smaller
+    rows = plan.real_rows
+    while rows > FEWEST_ROWS:
+        rows = max(FEWEST_ROWS, int(0.8 * rows))
+        lacking = tuple((c, round(rows / plan.real_rows * n)) for c, n in plan.missing)
+        yield replace(smaller, real_rows=rows, missing=lacking)
+
+
+def price(plan: Plan, task: DownstreamTask) -> float:
+    """Return the processor seconds of a plan, by the task's constants."""
+    per_model = [_model_price(plan, task, model) for model in plan.models]
+    first = 0.0
+    if not plan.all_models and len(plan.models) > 1:
+        first = sum(FIRST_SEEDS * fit_s(plan, task, BASELINE, model) for model in plan.models)
+    made = plan.most_synthetic(task) + SPARE * sum(count for _, count in plan.missing)
+    making = made * (task.record_s if isinstance(task, Priced) else RECORD_S)
+    return first + making + (sum(per_model) if plan.all_models else max(per_model))
+
+
+def _model_price(plan: Plan, task: DownstreamTask, model: str) -> float:
+    costs = [fit_s(plan, task, arm, model) for arm in plan.arms(task, model)]
+    compared = plan.holdout_seeds * CONFIRMED + plan.choice_seeds * len(WEIGHTS)
+    return plan.choice_seeds * sum(costs) + compared * max(costs)
+
+
+def fits_of(plan: Plan, task: DownstreamTask, curve_fits: int) -> int:
+    """Return the number of fits, at most."""
+    arms = [len(_trained(plan.arms(task, model))) for model in plan.models]
+    first = 0 if plan.all_models or len(plan.models) == 1 else FIRST_SEEDS * (len(arms) - 1)
+    choice = plan.choice_seeds * (sum(arms) if plan.all_models else max(arms))
+    tuned = plan.choice_seeds * len(WEIGHTS)
+    return first + choice + tuned + plan.holdout_seeds * CONFIRMED + curve_fits
+
+
+def _trained(arms: Sequence[Arm]) -> list[Arm]:
+    return [arm for arm in arms if not arm.at_prior]
+
+
+def fit_s(plan: Plan, task: DownstreamTask, arm: Arm, model: str) -> float:
+    """Return the processor seconds of one fit."""
+    if arm.at_prior:
+        return 0.0
+    rows = arm_rows(plan, arm)
+    return task.cost_s(model, rows, arm.remedy) if isinstance(task, Priced) else FIT_S
+
+
+def arm_rows(plan: Plan, arm: Arm) -> int:
+    """Return the rows that an arm learns from; a remedy makes at most so many of every class."""
+    rows = arm.copies * plan.real_rows if arm.with_real else 0
+    rows += synthetic_rows(arm, plan.real_rows, plan.missing)
+    if arm.remedy:
+        rows += sum(count for _, count in plan.missing)
+    return rows

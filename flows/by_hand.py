@@ -102,7 +102,8 @@ def newest_report(
 ) -> tuple[str, Report] | None:
     """Return digest and report of a generator's last evaluation; None when there was none.
 
-    With a snapshot digest only reports on these very files count.
+    With a snapshot digest only reports on these very files count. Of two that were made in the same
+    second, the one that also says whether it helps is the later one.
     """
     stored = [
         lake.get(info.key)
@@ -112,7 +113,9 @@ def newest_report(
     found = [(sha256_hex(data), Report.from_json(data)) for data in stored]
     if snapshot_digest is not None:
         found = [pair for pair in found if pair[1].snapshot_digest == snapshot_digest]
-    return max(found, key=lambda pair: (pair[1].created, pair[0]), default=None)
+    return max(
+        found, key=lambda pair: (pair[1].created, pair[1].lift is not None, pair[0]), default=None
+    )
 
 
 def _check_known(lake: ObjectStore, name: str, version: str | None) -> None:

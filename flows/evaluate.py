@@ -20,8 +20,8 @@ from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED, LOSSES
-from flows.snapshots import check_identity, damaged, local_snapshot, seen_by_a_person, set_aside
-from gan.errors import DataError, OutdatedError, SnapshotError
+from flows.snapshots import check_identity, load_sampler, seen_by_a_person, set_aside
+from gan.errors import DataError, OutdatedError
 from gan.gate import Judgement, gate_record, in_force, judge
 from gan.report import Evaluation, Event, Figure, Report
 from storage.digests import canonical_json
@@ -35,7 +35,8 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import ObjectStore
 
 if TYPE_CHECKING:
-    from gan.modalities import GanModality, Options, Reference, Splits
+    from gan.modalities import GanModality, Likelihood, Options, Reference, Splits
+    from gan.report import ReportInputs
     from gan.sample import Sampler
 
 
@@ -182,6 +183,25 @@ def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
     )
 
 
+def measured(
+    modality: "GanModality", inputs: "ReportInputs", log_likelihood: "Likelihood | None" = None
+) -> tuple[Evaluation, tuple[Figure, ...]]:
+    """Measure records against the real side, whatever made them, and draw them.
+
+    Args:
+        modality: of the records.
+        inputs: the records as the candidate, and the real side.
+        log_likelihood: of their generator, where there is one that knows it.
+
+    Raises:
+        DataError: they are too few, or of another shape or type than the training records.
+    """
+    evaluation = modality.evaluate(
+        inputs.candidate, inputs.reference, log_likelihood=log_likelihood
+    )
+    return evaluation, modality.figures(evaluation, inputs)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluator:
     """Evaluates generators on one holdout; the real side is measured once, and only if needed."""
@@ -274,11 +294,7 @@ class Evaluator:
             seed = derive(recipe.seed, "evaluation")
             fakes = sampler.records(reference.wanted, seed=seed, index=0)
             meter.update(fakes.num_rows)
-            evaluation = self._modality.evaluate(
-                fakes, reference, log_likelihood=sampler.log_likelihood
-            )
             losses = losses_of(sampler.codec, self.prepared.records["train"])
-            evaluation = dataclasses.replace(evaluation, losses=losses)
             inputs = ReportInputs(
                 candidate=fakes,
                 reference=reference,
@@ -286,23 +302,15 @@ class Evaluator:
                 confidential=recipe.source.confidential,
                 codec=sampler.codec,
             )
-            pictures = self._modality.figures(evaluation, inputs)
+            evaluation, pictures = measured(self._modality, inputs, sampler.log_likelihood)
+            evaluation = dataclasses.replace(evaluation, losses=losses)
         record = read_training_record(job.lake, job.name, version)
         return Measurement(
             evaluation=evaluation, pictures=pictures, split_digest=record.split_digest
         )
 
     def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
-        from gan.device import choose_device
-        from gan.sample import Sampler
-
-        folder = local_snapshot(self.job, version, snapshot_digest)
-        try:
-            return Sampler.load(folder, choose_device(self.job.recipe.training.device))
-        except OutdatedError:
-            raise
-        except SnapshotError as error:  # its digests are right: it was stored like this
-            raise damaged(self.job, version, snapshot_digest, str(error)) from error
+        return load_sampler(self.job, version, snapshot_digest)
 
     def _report(
         self, version: str, snapshot_digest: str, measurement: Measurement, judgement: Judgement

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flows.errors import BlockedError
 from flows.evaluate import options_of, splits_of
 from flows.job import Job
+from flows.lift import check_models
 from flows.recipe import Recipe
 from storage.errors import LakeError
 from storage.lake import promotions
@@ -44,7 +45,8 @@ def look_ahead(job: Job, prepared: Prepared) -> Outlook:
     """Return what a run of this job will not be able to know or to publish.
 
     Raises:
-        ConfigError: a bound of the gate does not fit the metrics of these records.
+        ConfigError: a bound of the gate does not fit the metrics of these records, or
+            `lift.models` names a downstream model that there is not.
         DataError: validation or holdout is too small to compare anything.
     """
     if find_spec("torch") is None:
@@ -52,6 +54,8 @@ def look_ahead(job: Job, prepared: Prepared) -> Outlook:
     from gan.modalities import load_modality
 
     recipe = job.recipe
+    if recipe.lift.when != "never" and recipe.lift.models != "auto":
+        check_models(job, prepared)
     found = load_modality(prepared.modality).foresee(
         splits_of(prepared), options_of(recipe, prepared), recipe.gate
     )

@@ -18,6 +18,8 @@ from flows.errors import RecipeError
 from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
 from flows.recipe import Recipe
 from gan.gate import Judgement
+from gan.lift.record import lift_record
+from gan.lift.result import Lift
 from gan.report import Evaluation, Report, Verdict
 from storage.lake import datasets, layout
 from storage.lake.manifest import FileEntry, Manifest
@@ -54,6 +56,11 @@ class Judged:
     judgement: Judgement
     report: Report
     report_digest: str
+
+    @property
+    def lift(self) -> Lift | None:
+        """Whether its records help a downstream model; None where that was not measured."""
+        return self.report.lift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -362,6 +369,7 @@ class Outcome:
             "verdict": self.verdict,
             "reasons": [dataclasses.asdict(reason) for reason in self.report.reasons],
             "metrics": [dataclasses.asdict(metric) for metric in self.report.metrics],
+            "lift": lift_record(self.report.lift),
             "report": self.report_page,
             "published": None if self.published is None else dataclasses.asdict(self.published),
             "cost": dict(self.cost),
@@ -376,6 +384,7 @@ class Stages:
     watch: Callable[[Prepared], Candidate | None]
     train: Callable[[Prepared], Candidate]
     evaluate: Callable[[Prepared, Candidate], Assessed]
+    lift: Callable[[Prepared, Assessed], Assessed]
     gate: Callable[[Assessed], Choice]
     ask: Callable[[Assessed, Choice], Choice]
     promote: Callable[[Assessed, Choice], Choice]

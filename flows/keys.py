@@ -1,7 +1,8 @@
 """What a training, an evaluation and a data set version are, as digests.
 
 Equal keys mean equal results, whoever computes them, and where. Lake, engine, workers, device,
-owner and the time to train are in no key; the gate is in that of a verdict alone.
+owner and the time to train are in no key; the gate is in that of a verdict alone, and what `lift`
+says in that of the answer to "does it help?".
 """
 
 from datetime import date
@@ -10,6 +11,7 @@ from typing import Any
 from flows.recipe import Recipe
 from gan.config import ALGORITHM_VERSION
 from gan.gate import GATE_VERSION
+from gan.lift.config import LIFT_VERSION
 from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
 from storage.sources.builder import load_builder
@@ -18,8 +20,10 @@ from storage.sources.prepared import Prepared
 NO_WEIGHTS = {"device", "when", "interval_days"}
 """What `training` says besides the weights: where and when."""
 
-NOT_JUDGED = {"on_reject", "approval"}
-"""Fields of the gate that say what happens after the verdict: in no key."""
+NOT_JUDGED = {"on_reject", "approval", "require_lift"}
+"""Fields of the gate that say what happens after the verdict on the records: in no key."""
+NOT_IN_LIFT = {"samples", "balance", "fill_counts", "class_fractions", "seed", "shard_samples"}
+"""What `synthesis` says of how many records are made: lift asks for its own, of every arm."""
 
 
 def source_part(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
@@ -112,6 +116,54 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             **reading_part(prepared),
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
+        }
+    )
+
+
+def lift_seed(recipe: Recipe, night: date) -> int:
+    """Return the seed of a measurement of lift: the recipe's, or one of its own for every night.
+
+    With `lift.when: always` a retry of the same night reads what the first try measured.
+    """
+    if recipe.lift.when != "always":
+        return recipe.seed
+    return int(digest_json([recipe.seed, "lift", night.isoformat()])[:16], 16) >> 1
+
+
+def lift_key(
+    recipe: Recipe,
+    prepared: Prepared,
+    snapshot_digest: str,
+    night: date,
+    *,
+    thorough: bool = False,
+    curve: bool = False,
+) -> str:
+    """Return the identity of a measurement of lift: generator, real records, seed, how thoroughly.
+
+    Args:
+        recipe: of the job; of its synthesis only what changes a record counts.
+        prepared: its source.
+        snapshot_digest: of the generator.
+        night: the run's scheduled date; it counts with `lift.when: always` only.
+        thorough: all arms at full size, as `ganmill lift --thorough` measures them.
+        curve: also with parts of the real records.
+    """
+    made = recipe.synthesis.model_dump(mode="json", exclude=NOT_IN_LIFT, exclude_defaults=True)
+    extent = {"thorough": thorough, "curve": curve}
+    return digest_json(
+        {
+            "lift_version": LIFT_VERSION,
+            "algorithm_version": ALGORITHM_VERSION,
+            "snapshot_digest": snapshot_digest,
+            "source_digest": prepared.source_digest,
+            "split_digest": prepared.split_digest,
+            "source": source_part(recipe, prepared),
+            **reading_part(prepared),
+            "lift": recipe.lift.model_dump(mode="json", exclude={"when"}),
+            "synthesis": made,
+            "seed": lift_seed(recipe, night),
+            **{name: True for name, is_on in extent.items() if is_on},
         }
     )
 

@@ -4,6 +4,7 @@ prepare      source → decoded, split records in the work folder
 watch        champion, where training is not due → it goes on, or it fails on today's records
 train        records → candidate in the lake
 evaluate     candidate (and champion) on the holdout → verdict and report
+lift         downstream models with and without synthetic records → does it help, in the report
 gate         verdicts → who synthesizes, or what a person is asked
 ask          question → a person's answer, where one can be had
 promote      that decision → the log of promotions
@@ -34,6 +35,7 @@ from flows.job import (
     outcome_of,
 )
 from flows.keys import train_key
+from flows.lift import KeptLift, Lifter, is_known, lift
 from flows.publish import (
     announce,
     announce_blocked,
@@ -102,6 +104,7 @@ def plain_stages(job: Job) -> Stages:
         watch=partial(watch, job),
         train=partial(train, job),
         evaluate=partial(evaluate, job),
+        lift=partial(lift, job),
         gate=partial(gate, job),
         ask=partial(ask, job),
         promote=partial(promote, job),
@@ -125,7 +128,7 @@ NOBODY = ("blocked", "asked")
 
 
 def nightly(job: Job, stages: Stages) -> Outcome:
-    """Prepare, train, evaluate, gate, promote, synthesize, publish; each reuses what is there.
+    """Do every stage in its order; each reuses what is there.
 
     Where training is not due, the champion is watched instead: it is the candidate as long as it
     does on today's records. A generator whose files turn out to be damaged is set aside, and
@@ -162,8 +165,13 @@ def agree_on_choice(stages: Stages, prepared: Prepared, candidate: Candidate) ->
     """
     for _ in range(ATTEMPTS - 1):
         with suppress(PromotionConflictError):
-            return decide(stages, stages.evaluate(prepared, candidate))
-    return decide(stages, stages.evaluate(prepared, candidate))
+            return decide(stages, assess(stages, prepared, candidate))
+    return decide(stages, assess(stages, prepared, candidate))
+
+
+def assess(stages: Stages, prepared: Prepared, candidate: Candidate) -> Assessed:
+    """Measure the candidate, and whether its records help."""
+    return stages.lift(prepared, stages.evaluate(prepared, candidate))
 
 
 def decide(stages: Stages, assessed: Assessed) -> Choice:
@@ -214,7 +222,9 @@ def _find_finished(job: Job, stages: Stages) -> Outcome | None:
     if not all(evaluator.is_judged(version, digest) for version, digest in rivals):
         return None
     assessed = stages.evaluate(prepared, candidate)
-    choice = decide(stages, assessed)
+    if not is_known(job, prepared, assessed):
+        return None
+    choice = decide(stages, stages.lift(prepared, assessed))
     if choice.kind in NOBODY:
         bring_up_hint(job)
         return outcome_of(job, choice)
@@ -249,7 +259,35 @@ def evaluate_alone(job: Job, stages: Stages) -> Judged:
             "train it first"
         )
         raise RecipeError(msg)
-    return stages.evaluate(prepared, candidate).challenger
+    return assess(stages, prepared, candidate).challenger
+
+
+def lift_alone(
+    job: Job, stages: Stages, *, thorough: bool = False, curve: bool = False
+) -> tuple[Candidate, KeptLift]:
+    """Measure the lift of the recipe's candidate, else of the champion; publishes nothing.
+
+    What it will cost is said first. As far as it is what a night measures, the night reads it.
+
+    Raises:
+        RecipeError: nothing was trained yet.
+        ConfigError: `lift.models` names a downstream model that there is not.
+    """
+    prepared = stages.prepare()
+    generator = find_candidate(job, train_key(job.recipe, prepared, job.scheduled))
+    champion = promotions.champion(job.lake, job.name)
+    if generator is None and champion is not None:
+        generator = Candidate(version=champion.version, snapshot_digest=champion.snapshot_digest)
+    if generator is None:
+        msg = (
+            f"no generator of recipe {job.name!r} lies in {job.recipe.output.lake}, so there is "
+            "nothing whose records could help: train it first"
+        )
+        raise RecipeError(msg)
+    lifter = Lifter(job=job, prepared=prepared, thorough=thorough, curve=curve)
+    if lifter.find(generator) is None:
+        job.reporter.say(f"To be measured: {lifter.foresee()}")
+    return generator, lifter.kept(generator)
 
 
 def synthesize_alone(job: Job, stages: Stages) -> Outcome:
@@ -265,7 +303,7 @@ def synthesize_alone(job: Job, stages: Stages) -> Outcome:
         raise BlockedError(msg)
     prepared = stages.prepare()
     candidate = Candidate(version=champion.version, snapshot_digest=champion.snapshot_digest)
-    assessed = stages.evaluate(prepared, candidate)
+    assessed = assess(stages, prepared, candidate)
     choice = stages.ask(assessed, stages.gate(assessed))
     if choice.kind != "champion":
         raise BlockedError(choice.reason)

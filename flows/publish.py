@@ -30,6 +30,7 @@ from flows.snapshots import local_snapshot
 from flows.teacher import fit_teacher, local_teacher
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
+from gan.lift.record import lift_record
 from storage.errors import AccessDeniedError, NotWritableError, RetractedError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
@@ -69,7 +70,16 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         job.reporter.say(f"Published before: {job.name}/{plan.version}")
         return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
+    _say_what_is_free(job, choice)
     return SynthesisResult(plan=plan, entries=_make(job, choice, plan, missing))
+
+
+def _say_what_is_free(job: Job, choice: Choice) -> None:
+    """Say, before records are made, that something does at least as much without them."""
+    lift = choice.judged.lift
+    if lift is not None and lift.remedy is not None and lift.free_wins:
+        what = f"{lift.remedy.arm} does at least as much and needs no generator"
+        job.reporter.say(f"Before records are made: {what}. {lift.text}")
 
 
 def propose_plan(job: Job, prepared: Prepared, choice: Choice, teacher: str = "") -> Plan:
@@ -253,6 +263,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
         cost=job.spent.so_far(),
         composition=composition(prepared, synthesis, plan).to_json(),
         losses=judged.evaluation.losses,
+        lift=lift_record(judged.lift),
     )
 
 

@@ -12,15 +12,23 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from flows.errors import RecipeError, bounded
 from flows.recipe_yaml import MOST_LETTERS, parse_yaml
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.gate import GateConfig
+from gan.lift.config import LiftConfig
 from storage.lake.synthesis import SynthesisConfig
 from storage.masking import MASK, NO_LOGIN, check_no_secret, masked
 from storage.records.proposal import Proposal
@@ -152,6 +160,8 @@ class Recipe(BaseModel):
     """How long and on what to train."""
     gate: GateConfig = Field(GateConfig(), title="Gate")
     """What the candidate must reach, and what happens when it does not."""
+    lift: LiftConfig = Field(LiftConfig(), title="Lift")
+    """Whether training a downstream model on the synthetic data helps, measured before the gate."""
     privacy: PrivacyConfig = Field(PrivacyConfig(), title="Privacy")
     """What is too rare to be shown."""
     synthesis: SynthesisConfig = Field(SynthesisConfig(), title="Synthesis")
@@ -166,6 +176,16 @@ class Recipe(BaseModel):
     """When it runs by itself, once it is deployed."""
     seed: int = Field(0, title="Seed", ge=0, lt=2**63)
     """The root of all randomness of training and evaluation."""
+
+    @model_validator(mode="after")
+    def _lift_that_is_required_is_measured(self) -> Self:
+        if self.gate.require_lift != "no" and self.lift.when == "never":
+            msg = (
+                f"gate.require_lift is {self.gate.require_lift!r} and lift.when 'never', so that "
+                "no generator could show it; set lift.when to changed, or gate.require_lift to no"
+            )
+            raise ValueError(msg)
+        return self
 
 
 def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:

@@ -7,8 +7,10 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.job import Candidate, Job, now
+from gan.errors import OutdatedError, SnapshotError
 from gan.report import Report
 from storage.digests import sha256_file
 from storage.errors import IntegrityError, ObjectNotFoundError, SnapshotDamagedError
@@ -18,6 +20,9 @@ from storage.lake.damage import set_aside as record_damage
 from storage.lake.layout import generator_report_key
 from storage.lake.promotions import GATE, Promotion, Standing
 from storage.records.durable import move_folder
+
+if TYPE_CHECKING:
+    from gan.sample import Sampler
 
 
 def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
@@ -42,6 +47,25 @@ def local_snapshot(job: Job, version: str, snapshot_digest: str) -> Path:
             raise damaged(job, version, snapshot_digest, why)
         move_folder(staged, folder)
     return folder
+
+
+def load_sampler(job: Job, version: str, snapshot_digest: str) -> "Sampler":
+    """Return a generator of the lake, ready to make records on the job's device.
+
+    Raises:
+        SnapshotDamagedError: the lake does not hold it, whole and under that version.
+        OutdatedError: it is of an algorithm version that cannot be run any more.
+    """
+    from gan.device import choose_device
+    from gan.sample import Sampler
+
+    folder = local_snapshot(job, version, snapshot_digest)
+    try:
+        return Sampler.load(folder, choose_device(job.recipe.training.device))
+    except OutdatedError:
+        raise
+    except SnapshotError as error:  # its digests are right: it was stored like this
+        raise damaged(job, version, snapshot_digest, str(error)) from error
 
 
 def _is_whole(folder: Path, snapshot_digest: str) -> bool:

@@ -20,6 +20,8 @@ ELSEWHERE: Final = frozenset(
 )
 """Settings of the source that act on something else than the records' content."""
 
+NOT_BY_ITSELF: Final = "lift.when is never (it is for what ganmill lift measures)"
+
 RULES: Final[dict[str, tuple[Callable[[Recipe], bool], str]]] = {
     "source.storage": (
         lambda recipe: recipe.source.storage is not None and not _remote(recipe.source.uri),
@@ -53,6 +55,14 @@ RULES: Final[dict[str, tuple[Callable[[Recipe], bool], str]]] = {
         lambda recipe: _said(recipe, "timezone") and recipe.schedule.cron is None,
         "there is no schedule.cron",
     ),
+    "lift.seeds": (
+        lambda recipe: _said(recipe, "seeds") and recipe.lift.when == "never",
+        NOT_BY_ITSELF,
+    ),
+    "lift.models": (
+        lambda recipe: _said(recipe, "models") and recipe.lift.when == "never",
+        NOT_BY_ITSELF,
+    ),
     "synthesis.samples": (
         lambda recipe: _said(recipe, "samples") and recipe.synthesis.balance == "fill",
         "synthesis.balance: fill counts for itself",
@@ -85,6 +95,12 @@ def _remote(uri: str) -> bool:
 
 def _said(recipe: Recipe, name: str) -> bool:
     """Whether a setting, whose last name is unique, differs from its default."""
-    sections = (recipe.source.split, recipe.training, recipe.schedule, recipe.synthesis)
+    sections = (
+        recipe.source.split,
+        recipe.training,
+        recipe.schedule,
+        recipe.synthesis,
+        recipe.lift,
+    )
     owner = next(one for one in sections if name in type(one).model_fields)
     return bool(getattr(owner, name) != type(owner).model_fields[name].default)

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gan.report import Direction, Metric
+from gan.metrics.direction import Direction
+from gan.report import Metric
 
 
 @dataclass(frozen=True, kw_only=True)

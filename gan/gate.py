@@ -22,6 +22,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from gan.bounds import Bounds, MetricEntry, entry_of
 from gan.config import FrozenModel
 from gan.errors import ConfigError
+from gan.lift.result import Answer, Lift
 from gan.report import (
     Evaluation,
     Fact,
@@ -68,14 +69,21 @@ class GateConfig(FrozenModel):
     approval: Literal["never", "always"] = Field("never", title="Approval")
     """always: a person says yes to every generator before it publishes, even to one that passes."""
     require_lift: Literal["no", "not-harmful", "positive"] = Field("no", title="Require lift")
-    """What downstream models must show before a generator is promoted: `not-harmful`, that training
-    with synthetic data was not measured to hurt; `positive`, that it was measured to help."""
+    """What downstream models must show before a generator may publish. not-harmful: training with
+    synthetic data was not measured to hurt, also where that cannot be known. positive: it was
+    measured to help."""
     accept_unknown: bool = Field(False, title="Accept unknown")
     """Promote even where the holdout is too small to know coverage, copies or DCR share."""
     bounds: tuple[MetricBound, ...] = Field((), title="Bounds")
     """Bounds in place of the default ones, by the name of the metric."""
     real_pass_share: float = Field(0.95, gt=0, le=1, title="Real data passes")
     """A pass counts only where real data itself would pass with at least this probability."""
+
+    @field_validator("require_lift", mode="before")
+    @classmethod
+    def _false_is_no(cls, value: object) -> object:
+        """Take `false`, and the `no` that some readers of YAML take for it."""
+        return "no" if value is False else value
 
     @field_validator("bounds")
     @classmethod
@@ -128,7 +136,9 @@ def _overridden(entry: MetricEntry, asked: Mapping[str, MetricBound]) -> MetricE
 
 def gate_record(metrics: Sequence[MetricEntry], config: GateConfig) -> dict[str, Any]:
     """Return everything that the verdict depends on, JSON-able: for report and manifest."""
+    lift = {} if config.require_lift == "no" else {"require_lift": config.require_lift}
     return {
+        **lift,
         "accept_unknown": config.accept_unknown,
         "real_pass_share": config.real_pass_share,
         "bounds": [
@@ -198,6 +208,47 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
         metrics=entries,
         unjudged=_unjudged(evaluation, entries),
     )
+
+
+LIFT = "lift"
+"""Under this name the gate gives its reason."""
+
+
+def lift_reason(
+    lift: Lift | None, required: Literal["no", "not-harmful", "positive"]
+) -> Reason | None:
+    """Return what `gate.require_lift` makes of an answer; None where nothing is required.
+
+    `not-harmful` blocks what was measured to hurt, and lets pass what is not known: many holdouts
+    are too small to know it. `positive` lets pass only what was measured to help.
+
+    Args:
+        lift: the answer; None where it was not measured.
+        required: the recipe's `gate.require_lift`.
+    """
+    if required == "no":
+        return None
+    answer: Answer = "cannot be known" if lift is None else lift.answer
+    text = "lift was not measured" if lift is None else lift.text.rstrip(".")
+    outcome: Outcome = "pass" if answer == "helps" else "block"
+    if required == "not-harmful" and answer != "hurts":
+        outcome = "unknown" if lift is None else "pass"
+    return Reason(
+        metric=LIFT,
+        scope="all",
+        outcome=outcome,
+        text=f"{text}; required is {required!r} (gate.require_lift)",
+    )
+
+
+def judge_lift(judgement: Judgement, lift: Lift, config: GateConfig) -> Judgement:
+    """Return a judgement with what `gate.require_lift` makes of lift; with `no`, as it was."""
+    reason = lift_reason(lift, config.require_lift)
+    if reason is None:
+        return judgement
+    reasons = sorted((*judgement.reasons, reason), key=lambda one: SEVERITY[one.outcome])
+    verdict: Verdict = "block" if reason.outcome == "block" else judgement.verdict
+    return replace(judgement, verdict=verdict, reasons=tuple(reasons))
 
 
 def _unjudged(evaluation: Evaluation, entries: Sequence[MetricEntry]) -> tuple[Reason, ...]:

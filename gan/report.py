@@ -14,9 +14,11 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 
+from gan.lift.result import Lift
+from gan.metrics.direction import Direction
+
 SCHEMA = "ganmill-report/1"
 
-Direction = Literal["higher", "lower", "target"]
 Verdict = Literal["pass", "warn", "block"]
 Outcome = Literal["pass", "warn", "block", "unknown", "alarm", "reported"]
 """What the gate says of one metric. `reported`: no rule judges it. `alarm`: nor this one, but its
@@ -140,6 +142,8 @@ class Report:
     """Plain sentences about data and set-up, such as what `auto` picked."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Numbers and names beside the metrics: counts per split, seconds, samples_seen, seed."""
+    lift: Lift | None = None
+    """Whether its records help a downstream model; None where that was not measured."""
     schema: str = SCHEMA
 
     def to_json(self) -> bytes:
@@ -164,6 +168,8 @@ class Report:
         raw["events"] = tuple(Event(**item) for item in raw["events"])
         raw["figures"] = tuple(Figure(**item) for item in raw["figures"])
         raw["notes"] = tuple(raw["notes"])
+        lift = raw.get("lift")
+        raw["lift"] = None if lift is None else Lift.from_json(json.dumps(lift).encode())
         return cls(**raw)
 
 

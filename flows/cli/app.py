@@ -145,6 +145,51 @@ def evaluate(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = F
 
 
 @app.command()
+def lift(
+    recipe: RecipePath,
+    *,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="All arms at full size with all models.")
+    ] = False,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also with parts of the real records.")
+    ] = False,
+    changes: Changes = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure whether training on the synthetic records helps; says its cost first."""
+    from flows.cli.lift import measure_lift_of
+
+    return measure_lift_of(recipe, changes or (), thorough=thorough, curve=curve, as_json=as_json)
+
+
+@app.command()
+def judge(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="What a source can be.", show_default=False)
+    ],
+    recipe: Annotated[
+        Path, typer.Option("--recipe", metavar="RECIPE", help="YAML file.", show_default=False)
+    ],
+    *,
+    changes: Changes = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Storage profile of DATA; else the source's."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="The page; else NAME-judge.html, here."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Judge any data set as a candidate of a recipe, whoever made it; publishes nothing."""
+    from flows.cli.judge import judge_given
+
+    return judge_given(data, recipe, changes or (), storage=storage, page=report, as_json=as_json)
+
+
+@app.command()
 def synthesize(recipe: RecipePath, *, changes: Changes = None, as_json: AsJson = False) -> int:
     """Publish a data set version from the champion; trains nothing."""
     from flows.cli.jobs import synthesize_only

@@ -11,6 +11,7 @@ from flows.cli.output import Output
 from flows.errors import DONE, BlockedError
 from flows.foresight import look_ahead
 from flows.job import Job, now, opened
+from flows.lift import Lifter
 from flows.nightly import check_name, prepare
 from flows.progress import records_word
 from flows.publish import composition, record_kind
@@ -128,6 +129,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
             *outlook.notes,
         ],
         "losses": list(losses),
+        "lift": lift_note(job, prepared),
         "obstacle": outlook.obstacle,
         "plan": {
             "rows": plan.rows,
@@ -192,6 +194,21 @@ def training_notes(
     return (*codec.notes, *resolved.notes), losses
 
 
+def lift_note(job: Job, prepared: Prepared) -> str:
+    """Return what measuring whether it helps will do, and roughly what it costs.
+
+    Raises:
+        ConfigError: `lift.models` names a downstream model that there is not.
+    """
+    when = job.recipe.lift.when
+    if when == "never":
+        return "not measured, as lift.when is never"
+    if find_spec("torch") is None:
+        return 'what it costs is known with pip install "ganmill[jobs]"'
+    times = "on every run" if when == "always" else "when something changed"
+    return f"{times}, {Lifter(job=job, prepared=prepared).foresee()}"
+
+
 def write_check(found: dict[str, Any], output: Output) -> None:
     """Write counts, notes and plan for a person."""
     owner = f", of {found['owner']}" if found["owner"] else ""
@@ -222,6 +239,7 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     )
     for text in plan["composition"]:
         output.line(f"          {text}")
+    output.line(f"Lift      {found['lift']}")
     for loss in found["losses"]:
         output.line(f"Loss      {loss}")
     for note in found["notes"]:

@@ -19,7 +19,10 @@ from flows.prefect_defaults import apply_defaults
 from flows.progress import records_word
 from flows.recipe import Recipe, load_recipe
 from flows.report.html import words
+from flows.report.lift import EFFECT_COLUMNS, TITLE, LiftView, lift_view
 from flows.report.verdict import NEXT_STEPS, OUTCOMES, MetricRow, verdict_view
+from gan.lift.record import lift_record
+from gan.report import Outcome as GateOutcome
 from gan.report import Report, Verdict
 from storage.lake.announce import has_pending
 
@@ -54,6 +57,8 @@ def show_verdict(report: Report, output: Output, *, headline: str, reason: str =
     if len(judged) > SHOWN_REASONS:
         output.line(f"      and {len(judged) - SHOWN_REASONS} more in the report")
     output.line()
+    show_lift(lift_view(report.lift), output)
+    output.line()
     output.table(METRIC_COLUMNS, [_metric_cells(row) for row in view.overall])
     for each in view.reported:
         output.line(f"    {OUTCOMES[each.outcome][0]} {words(each.metric)}: not judged: {each.why}")
@@ -61,6 +66,24 @@ def show_verdict(report: Report, output: Output, *, headline: str, reason: str =
         output.line(f"    {text}")
     for text in view.first_losses(SHOWN_REASONS):
         output.line(f"    privacy takes: {text}")
+
+
+LIFT_STYLES: dict[GateOutcome, str] = {
+    "pass": "bold green",
+    "block": "bold red",
+    "unknown": "bold yellow",
+    "reported": "bold",
+}
+
+
+def show_lift(view: LiftView, output: Output) -> None:
+    """Write whether the records help, with the best free remedy first where it wins."""
+    style = None if view.outcome is None else LIFT_STYLES[view.outcome]
+    output.line(f"{TITLE}  {view.word.upper()}", style)
+    output.line(f"      {view.text}")
+    if view.effects:
+        output.table(EFFECT_COLUMNS, [row.cells for row in view.effects])
+        output.line(f"    {view.subject}; {view.price}")
 
 
 def _metric_cells(row: MetricRow) -> tuple[str, ...]:
@@ -142,6 +165,7 @@ def evaluate_only(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
                 "version": judged.version,
                 "verdict": verdict,
                 "reasons": [reason.text for reason in judged.judgement.reasons],
+                "lift": lift_record(judged.lift),
                 "report_digest": judged.report_digest,
             }
         )

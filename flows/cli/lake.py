@@ -109,10 +109,11 @@ def datasets_list(*, lake: Lake = None, storage: Storage = None, as_json: AsJson
                 f"{manifest.rows:,}",
                 str(len(manifest.files)),
                 verdict_text(manifest.fields.gate),
+                manifest.fields.lift_answer or "-",
             )
             for one, manifest in found
         ]
-        columns = ("data set", "version", "rows", "shards", "verdict")
+        columns = ("data set", "version", "rows", "shards", "verdict", "helps")
         output.table(*with_owners(columns, rows, owners))
     return DONE
 
@@ -366,6 +367,7 @@ def _summary(ref: LakeRef, one: "Commit", manifest: "Manifest") -> dict[str, Any
         "bytes": manifest.total_bytes,
         "class_counts": [list(pair) for pair in manifest.class_counts],
         "verdict": manifest.fields.gate.get("verdict"),
+        "lift": dict(manifest.fields.lift),
         "composition": manifest.fields.composition,
         "override": manifest.fields.gate.get("override"),
         "approval": manifest.fields.gate.get("approval"),

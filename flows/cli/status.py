@@ -253,7 +253,9 @@ STEPS: Mapping[str, str] = {"training": "training begun", "synthesizing": "synth
 
 AGES: Mapping[str, int] = {"day": 86_400, "hour": 3_600, "minute": 60}
 """Unit → its seconds, the largest first."""
-COLUMNS = ("name", "champion", "latest version", "rows", "verdict", "published", "last attempt")
+COLUMNS = (
+    "name", "champion", "latest version", "rows", "verdict", "helps", "published", "last attempt",
+)  # fmt: skip
 
 
 Waiting = Sequence["WaitingRun"]
@@ -351,6 +353,7 @@ def _name_json(ref: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
         "age_s": None if latest is None else _age_s(latest.created, at),
         "rows": None if one.manifest is None else one.manifest.rows,
         "verdict": gate.get("verdict"),
+        "lift": None if one.manifest is None else dict(one.manifest.fields.lift),
         "override": gate.get("override"),
         "path": None if folder is None else f"{ref.path(folder)}/",
         "last_success": success
@@ -377,6 +380,7 @@ def _write_names(names: Sequence[NameStatus], output: Output, at: datetime) -> N
             "-" if one.latest is None else one.latest.version,
             "-" if one.manifest is None else str(one.manifest.rows),
             "-" if one.manifest is None else verdict_text(one.manifest.fields.gate),
+            "-" if one.manifest is None else one.manifest.fields.lift_answer or "-",
             "-" if one.last_success is None else _ago(one.last_success.created, at),
             "-" if one.last_attempt is None else _tried(one.last_attempt, at),
         )

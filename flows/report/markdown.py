@@ -18,6 +18,7 @@ from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question
 from flows.progress import records_word
 from flows.report.charts import BOX, curve_path, x_scale, y_scale
 from flows.report.html import NOTHING, Html, Scale, compact, element, finite, number, words
+from flows.report.lift import EFFECT_COLUMNS, NOBODY_KNOWS, TITLE, LiftView, lift_view
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
 from gan.bounds import bounds_of
 from gan.report import Event, Figure, Report
@@ -62,6 +63,7 @@ SHOWN_REASONS = 8
 SHOWN_EVENTS = 12
 SHOWN_PARTS = 5
 LONGEST_REASON = 400
+LONGEST_ANSWER = 800
 LEGEND = (
     f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}. "
     "↑ is the upper end of the interval."
@@ -88,6 +90,8 @@ def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = No
         " ".join(f"{plain(text)}." for text in view.rows),
         _reasons(view),
         f"Next: {plain(view.next_step)}." if view.next_step else "",
+        f"## {TITLE}",
+        lift_markdown(lift_view(report.lift)),
         "## Metrics",
         _metrics(view, has_champion=champion is not None),
         _worst_parts(view),
@@ -96,6 +100,32 @@ def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = No
         f"Report: {linked(report_page, link)}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def lift_markdown(view: LiftView) -> str:
+    """Return whether the records help, and what the best free remedy does."""
+    if view.outcome is None:
+        return NOBODY_KNOWS
+    said = f"**{plain(view.word).upper()}** {plain(view.text, LONGEST_ANSWER)}"
+    if not view.effects:
+        return said
+    rows = [row.cells for row in view.effects]
+    shown = table(EFFECT_COLUMNS, rows, right=range(2, len(EFFECT_COLUMNS)))
+    below = f"{plain(view.subject, LONGEST_REASON)}; {plain(view.price, LONGEST_REASON)}."
+    return f"{said}\n\n{shown}\n\n{below}"
+
+
+def whole_lift_markdown(view: LiftView) -> str:
+    """Return the answer with everything that it rests on."""
+    tables = (
+        (view.arm_columns, view.arms),
+        (view.metric_columns, view.metrics),
+        (view.class_columns, view.classes),
+        (view.curve_columns, view.curve),
+    )
+    shown = [table(columns, rows[:MAX_ROWS]) for columns, rows in tables if rows]
+    notes = "\n".join(f"- {plain(note, LONGEST_REASON)}" for note in view.notes)
+    return "\n\n".join([lift_markdown(view), *shown, *([notes] if notes else [])])
 
 
 def verdict_line(report: Report) -> str:
@@ -493,6 +523,8 @@ def question_markdown(question: Question, judged: Judged, link: str | None = Non
     lines = [f"- {plain(one.text, LONGEST_REASON)}" for one in reasons[:QUESTION_REASONS]]
     if len(reasons) > QUESTION_REASONS:
         lines.append(f"- and {len(reasons) - QUESTION_REASONS} more in the report")
+    if judged.lift is not None:
+        lines.append(f"- {TITLE} {plain(judged.lift.text, LONGEST_ANSWER)}")
     unjudged = judged.judgement.unjudged
     lines += [f"- {plain(one.text, LONGEST_REASON)}" for one in unjudged if one.outcome == "alarm"]
     listed = "\n".join([*lines, *([f"- [the whole report]({link})"] if link else [])])

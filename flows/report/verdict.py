@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from flows.report.html import interval, number, words
 from gan.bounds import Bounds
-from gan.report import Direction, Metric, Outcome, Reason, Report, Verdict
+from gan.metrics.direction import Direction
+from gan.report import Metric, Outcome, Reason, Report, Verdict
 from storage.records.modalities import words_of
 
 VERDICTS: Mapping[Verdict, tuple[str, str]] = {
@@ -34,6 +35,8 @@ UNJUDGED: frozenset[Outcome] = frozenset({"alarm", "reported"})
 JUDGED, PUBLISHED_ROWS, LOSSES = "judged", "published_rows", "losses"
 """Facts of a report: of which records the verdict speaks; beside a published version, what was
 re-weighted after it."""
+DATA = "data"
+"""A fact of a report: the data set that was judged as it is, where there is no generator."""
 SAID = frozenset({JUDGED, PUBLISHED_ROWS, LOSSES})
 """Facts that are said beside the verdict, and nowhere else."""
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
@@ -176,6 +179,8 @@ def verdict_view(
         for metric in report.metrics
     ]
     word, headline = VERDICTS[report.verdict]
+    if DATA in report.facts:
+        headline = headline.replace("this generator", "this data set")
     alarms = sum(reason.outcome == "alarm" for reason in report.reasons)
     if alarms:
         many = f"{alarms} values that no rule judges stand" if alarms > 1 else ALONE
@@ -192,7 +197,7 @@ def verdict_view(
         overall=tuple(row for row in rows if not row.part),
         of_parts=tuple(row for row in rows if row.part),
         part=words_of(report.modality).part,
-        next_step=NEXT_STEPS.get(report.verdict, ""),
+        next_step="" if DATA in report.facts else NEXT_STEPS.get(report.verdict, ""),
         rows=(*[judged] * bool(judged), *map(str, report.facts.get(PUBLISHED_ROWS, ()))),
         losses=tuple(map(str, report.facts.get(LOSSES, ()))),
     )

@@ -92,12 +92,6 @@ def tracked_stages(job: Job) -> Stages:
     def train(prepared: Prepared) -> Candidate:
         return run_cancellable(job.stop, lambda: plain.train(prepared))
 
-    @task(name="evaluate", **QUIET)
-    def evaluate(prepared: Prepared, candidate: Candidate) -> Assessed:
-        assessed = plain.evaluate(prepared, candidate)
-        show_verdict(job, assessed)
-        return assessed
-
     @task(name="gate", **QUIET)
     def gate(assessed: Assessed) -> Choice:
         return plain.gate(assessed)
@@ -116,11 +110,13 @@ def tracked_stages(job: Job) -> Stages:
 
     last: list[Any] = []
     may_watch = job.recipe.training.when == "interval"
+    measures_lift = job.recipe.lift.when != "never"
     return Stages(
         prepare=in_sequence(prepare, last),
         watch=in_sequence(_watch_task(plain), last) if may_watch else plain.watch,
         train=in_sequence(train, last),
-        evaluate=in_sequence(evaluate, last),
+        evaluate=in_sequence(_evaluate_task(job, plain), last),
+        lift=in_sequence(_lift_task(job, plain), last) if measures_lift else plain.lift,
         gate=in_sequence(gate, last),
         ask=plain.ask,
         promote=in_sequence(promote, last),
@@ -135,6 +131,29 @@ def _watch_task(plain: Stages) -> Callable[[Prepared], Candidate | None]:
         return plain.watch(prepared)
 
     return watch
+
+
+def _evaluate_task(job: Job, plain: Stages) -> Callable[[Prepared, Candidate], Assessed]:
+    """Return the task that evaluates; the last task that adds to the verdict shows it."""
+
+    @task(name="evaluate", **QUIET)
+    def evaluate(prepared: Prepared, candidate: Candidate) -> Assessed:
+        assessed = plain.evaluate(prepared, candidate)
+        if job.recipe.lift.when == "never":
+            show_verdict(job, assessed)
+        return assessed
+
+    return evaluate
+
+
+def _lift_task(job: Job, plain: Stages) -> Callable[[Prepared, Assessed], Assessed]:
+    @task(name="lift", **QUIET)
+    def lift(prepared: Prepared, assessed: Assessed) -> Assessed:
+        found = plain.lift(prepared, assessed)
+        show_verdict(job, found)
+        return found
+
+    return lift
 
 
 def run_tracked(job: Job) -> Outcome:

@@ -18,10 +18,11 @@ from flows.decision import LONGEST_REASON
 from flows.errors import BlockedError, RecipeError, bounded
 from flows.job import Job
 from flows.maintain import Kept, maintain_lake
-from flows.nightly import evaluate_alone, synthesize_alone, train_alone
+from flows.nightly import evaluate_alone, lift_alone, synthesize_alone, train_alone
 from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
-from flows.report.markdown import code
+from flows.report.lift import lift_view
+from flows.report.markdown import code, whole_lift_markdown
 from flows.tracked.housekeeping import TAG, read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
@@ -107,6 +108,7 @@ BudgetSamples = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 BudgetSeconds = Annotated[float, Field(gt=0)] | None
 Samples = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+LiftWhen = Literal["changed", "always", "never"]
 OnReject = Literal["keep-champion", "stop", "ask"]
 Approval = Literal["never", "always"]
 
@@ -143,6 +145,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
     budget_samples: Annotated[BudgetSamples | AsRecipe, titled("Budget in samples")] = AS_RECIPE,
     budget_s: Annotated[BudgetSeconds | AsRecipe, titled("Budget in seconds")] = AS_RECIPE,
     seed: Annotated[Seed | AsRecipe, titled("Seed of training and evaluation")] = AS_RECIPE,
+    lift: Annotated[LiftWhen | AsRecipe, titled("Measure whether it helps")] = AS_RECIPE,
     on_reject: Annotated[OnReject | AsRecipe, titled("On reject")] = AS_RECIPE,
     approval: Annotated[Approval | AsRecipe, titled("Approval")] = AS_RECIPE,
     name: Annotated[str, titled("Name of generator and data set")] = AS_RECIPE,
@@ -163,6 +166,8 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
         budget_samples: Real records shown before training ends; `auto` lets the preset choose.
         budget_s: Seconds before training ends; with both budgets the first to run out ends it.
         seed: The root of all randomness of training and evaluation.
+        lift: Whether training on the synthetic data helps: measured when something changed, on
+            every run, or never.
         on_reject: When the new generator is not promoted: publish from the champion, publish
             nothing, or ask a person.
         approval: always: a person says yes to every generator before it publishes.
@@ -179,6 +184,7 @@ def adjust_flow(  # noqa: PLR0913 - the fields of the form
         "budget_samples": budget_samples,
         "budget_s": budget_s,
         "seed": seed,
+        "lift": lift,
         "on_reject": on_reject,
         "approval": approval,
         "name": name,
@@ -301,6 +307,28 @@ def evaluate_flow(recipe: RecipeName) -> str:
     return f"verdict {verdict} on {job.name}/{judged.version}; nothing is decided or published"
 
 
+@flow(name="lift", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
+def lift_flow(
+    recipe: RecipeName,
+    thorough: Annotated[bool, titled("Thorough")] = False,  # noqa: FBT002 - a field of the form
+    curve: Annotated[bool, titled("Curve")] = False,  # noqa: FBT002 - a field of the form
+) -> str:
+    """Measure whether training on the synthetic records of a recipe helps; publishes nothing.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+        thorough: All arms at full size with all downstream models, whatever it costs.
+        curve: Also with parts of the real records, for a learning curve.
+    """
+    job = open_named(recipe)
+    generator, kept = lift_alone(job, tracked_stages(job), thorough=thorough, curve=curve)
+    head = f"# Does `{job.name}/{generator.version}` help?"
+    text = f"{head}\n\n{whole_lift_markdown(lift_view(kept.lift))}\n"
+    create_markdown_artifact(text, key=f"{job.name}-lift")
+    return bounded(f"{kept.lift.answer}: {kept.lift.text}", LONGEST_STATE)
+
+
 @flow(name="synthesize", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
 def synthesize_flow(recipe: RecipeName) -> str:
@@ -391,6 +419,7 @@ def _show_champion(job: Job, record: Promotion) -> str:
 ON_DEMAND: tuple[Flow[Any, Any], ...] = (
     train_flow,
     evaluate_flow,
+    lift_flow,
     synthesize_flow,
     promote_flow,
     rollback_flow,

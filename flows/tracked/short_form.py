@@ -38,6 +38,7 @@ KNOBS: Mapping[str, Knob] = {
     "budget_samples": Knob("training.budget_samples"),
     "budget_s": Knob("training.budget_s"),
     "seed": Knob("seed", "Seed of training and evaluation"),
+    "lift": Knob("lift.when", "Measure whether it helps"),
     "on_reject": Knob("gate.on_reject"),
     "approval": Knob("gate.approval"),
     "name": Knob("name", "Name of generator and data set"),

@@ -1,10 +1,9 @@
-"""From effects to an answer, its sentences, and what a gate makes of it. Pure functions."""
+"""From effects to an answer and its sentences. Pure functions."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from gan.lift.result import Answer, Effect, Lift
 from gan.lift.scoring import TITLES
-from gan.report import Outcome, Reason
 
 EXPECTED = 0.1
 """No effect is expected to be larger, in the unit of every primary metric (from 0 to 1): published
@@ -113,37 +112,6 @@ def _short(effect: Effect) -> str:
 def _interval(effect: Effect) -> str:
     value, low, high = effect.effect
     return f"{value:+.{DIGITS}f}, 95 % interval {low:+.{DIGITS}f} to {high:+.{DIGITS}f}"
-
-
-METRIC = "lift"
-"""Under this name the gate gives its reason."""
-
-
-def lift_reason(
-    lift: Lift | None, required: Literal["no", "not-harmful", "positive"]
-) -> Reason | None:
-    """Return what `gate.require_lift` makes of an answer; None where nothing is required.
-
-    `not-harmful` blocks what was measured to hurt, and lets pass what is not known: many holdouts
-    are too small to know it. `positive` lets pass only what was measured to help.
-
-    Args:
-        lift: the answer; None where it was not measured.
-        required: the recipe's `gate.require_lift`.
-    """
-    if required == "no":
-        return None
-    answer: Answer = "cannot be known" if lift is None else lift.answer
-    text = "lift was not measured" if lift is None else lift.text.rstrip(".")
-    outcome: Outcome = "pass" if answer == "helps" else "block"
-    if required == "not-harmful" and answer != "hurts":
-        outcome = "unknown" if lift is None else "pass"
-    return Reason(
-        metric=METRIC,
-        scope="all",
-        outcome=outcome,
-        text=f"{text}; required is {required!r} (gate.require_lift)",
-    )
 
 
 def title_of(metric: str) -> str:

@@ -6,6 +6,9 @@ from pydantic import ConfigDict, Field
 
 from gan.config import FrozenModel
 
+LIFT_VERSION = 1
+"""Raised when a kept answer no longer holds: other arms, models, statistics or another form."""
+
 
 class LiftConfig(FrozenModel):
     """Whether synthetic data helps a downstream model: measured between evaluation and gate."""

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan.metrics.direction import Direction
 from gan.metrics.distances import squared_distances
 from gan.metrics.distribution import frechet_distance, kernel_distance, moments
-from gan.report import Direction
 
 Array = np.ndarray[Any, Any]
 

@@ -46,8 +46,8 @@ class Announcement:
     """`ganmill.dataset.<name>` or `ganmill.generator.<name>`."""
     payload: Mapping[str, str]
     """Always name, version, verdict, reason, by, number, created and report (a page to open).
-    Of a data set also path, manifest, manifest_sha256, rows and generator; of a generator also kind
-    and snapshot_digest."""
+    Of a data set also path, manifest, manifest_sha256, rows, generator and lift; of a generator
+    also kind and snapshot_digest."""
 
 
 Emit = Callable[[Announcement], None]
@@ -138,6 +138,7 @@ def _of_version(lake: ObjectStore, version: Commit) -> Announcement:
         "rows": str(manifest.rows),
         "generator": manifest.generator,
         "verdict": str(gate.get("verdict", "")),
+        "lift": manifest.fields.lift_answer,
         "reason": str(override.get("reason", "")) or "; ".join(map(str, gate.get("reasons", ()))),
         "by": str(override.get("by", "")) or "gate",
         "report": f"{lake.uri}/{meta_key(version.name, version.version, 'report.html')}",

@@ -97,6 +97,14 @@ class ManifestFields:
     where an older version of ganmill wrote it."""
     losses: Sequence[str] = ()
     """What privacy takes from the columns, a sentence each."""
+    lift: Mapping[str, Any] = field(default_factory=dict)
+    """Whether training on the records helps: answer, text, effect, remedy (what could be done for
+    nothing); answer alone where it was not measured; empty where an older version wrote it."""
+
+    @property
+    def lift_answer(self) -> str:
+        """The answer to "does it help?" in a word or two; empty where nothing is said."""
+        return str(self.lift.get("answer", ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +190,7 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         cost=raw.get("cost"),
         composition=raw.get("composition", {}),
         losses=tuple(raw.get("losses", ())),
+        lift=raw.get("lift", {}),
     )
     return {
         **{name: raw[name] for name in _PLAIN},
@@ -311,6 +320,9 @@ def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
     gate, fields = manifest.fields.gate, manifest.fields
     found: list[tuple[str, Sequence[str]]] = [(gate["judged"], ())] if gate.get("judged") else []
     found += [(text, ()) for text in fields.composition.get("sentences", ())]
+    if fields.lift_answer:
+        said = fields.lift.get("text") or f"{fields.lift_answer.capitalize()}."
+        found.append((f"Does it help? {said}", ()))
     titled = (
         ("Measured and not judged", gate.get("not_judged", ())),
         ("What privacy takes from the columns", fields.losses),

@@ -12,7 +12,7 @@ holds JSON:
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
@@ -227,6 +227,16 @@ def read_table_metadata(schema: pa.Schema) -> TableMetadata | None:
         raise ValueError(msg)
     constraints = tuple(Constraint(**item) for item in raw["constraints"])
     return TableMetadata(columns=columns, constraints=constraints, min_group=raw["min_group"])
+
+
+def without_columns(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Return the schema without some columns; what it says of the others stays."""
+    kept = pa.schema([field for field in schema if field.name not in names], schema.metadata)
+    described = read_table_metadata(schema)
+    if described is None or not names:
+        return kept
+    columns = tuple(column for column in described.columns if column.name not in names)
+    return with_table_metadata(kept, replace(described, columns=columns))
 
 
 class Condition(BaseModel):

@@ -24,9 +24,12 @@ from storage.records.schema import ClassCounts
 from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
+from storage.sources.given import GivenRecords, GivenRequest, said_of_data
+from storage.sources.listing import find_files
 from storage.sources.paths import PathColumns, split_by_path
 from storage.sources.split import SPLITS
 from storage.sources.survey import Survey, label_by_name
+from storage.stores.settings import load_profile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +340,39 @@ class Builder(ABC):
             SourceError: the source is unfit.
             LakeError: the store that holds it fails.
         """
+
+    def read_given(self, request: GivenRequest) -> GivenRecords:
+        """Read records that somebody brings as records of a prepared source; no split, no mark.
+
+        Here: what `build` makes of them, whose checks are those of a source.
+
+        Raises:
+            SourceError: they cannot be read, or lack what the known records have.
+            LakeError: the store that holds them fails.
+        """
+        with said_of_data():
+            config = request.plain_config(label=request.config.label)
+            profile = request.profile or load_profile(config.storage)
+            files = find_files(config, profile, known=self.files, wanted=self.files)
+            source = self.open(config, files)
+            if source is None:
+                msg = f"The source {request.uri!r} holds other {files.kind.name} files; correct it."
+                raise SourceError(msg)
+            source.check(config)
+            job = PrepareJob(
+                config=config, sources=(source,), min_group=1, progress=request.progress
+            )
+            built = self.build(job, request.folder)
+            source.verify_unchanged()
+        splits = {name: {"rows": built.rows[name]} for name in SPLITS}
+        index = {"label": config.label, "details": built.details, "splits": splits}
+        parts = self.load(request.folder, index).values()
+        known, found = request.known.schema, source.description.columns
+        lacking = [n for n in known.names if any(n not in part.column_names for part in parts)]
+        if lacking:
+            raise missing_column(request.uri, lacking[0], found, place="the source's columns")
+        records = pa.concat_tables([part.select(known.names).cast(known) for part in parts])
+        return GivenRecords(records=records, digest=source.digest, notes=built.notes)
 
     def load(self, folder: Path, index: Mapping[str, Any]) -> Mapping[str, pa.Table]:
         """Map the records of every split; nothing is read yet. Here: what `write_splits` wrote.

@@ -11,6 +11,7 @@ from storage.records.modalities import MODALITIES
 from storage.shards.format import load_format
 from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
+from storage.sources.given import GivenRequest
 from storage.sources.open import open_source
 from storage.sources.prepare import prepare
 from storage.sources.prepared import load_prepared
@@ -55,6 +56,23 @@ def test_records_are_split_and_come_back(modality, config, tmp_path):
     assert elsewhere.split_digest == prepared.split_digest
     assert all(elsewhere.records[name].equals(prepared.records[name]) for name in SPLITS)
     assert MODALITIES[modality].words.records in load_builder(modality).describe(prepared.schema)
+
+
+def test_what_is_published_can_be_given_back(modality, config, tmp_path):
+    prepared = prepare(config, folder=tmp_path / "cache", min_group=10)
+    (tmp_path / "given").mkdir()
+    request = GivenRequest(
+        uri=config.uri,
+        config=config,
+        known=prepared.records["train"],
+        min_group=10,
+        folder=tmp_path / "given",
+    )
+    given = load_builder(modality).read_given(request)
+    assert given.records.num_rows == ROWS
+    assert given.records.schema.equals(prepared.schema)
+    assert given.absent == ()
+    assert given.digest == open_source(config).digest
 
 
 def test_settings_are_json_and_name_the_modality(modality, config):

@@ -15,6 +15,7 @@ TINY = (
     "generator.width=32",
     "synthesis.samples=400",
     "engine.workers=1",
+    "lift.when=never",
     "gate.accept_unknown=true",
     "gate.bounds=[{metric: coverage, pass: 0, block: 0}, {metric: density_low, block: 0},"
     "{metric: density_high, block: 1000}, {metric: fd, block: 1.0e+9},"

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 import yaml
 from pytest_examples import CodeExample, EvalExample, find_examples
@@ -118,6 +119,19 @@ def test_cheap_commands_run(words, project, tmp_path, monkeypatch, capfd):
     if words[:2] == ["datasets", "permit"]:  # only what was retracted is permitted
         assert execute(["datasets", "retract", *words[2:]]) == 0
     assert execute(words) == 0, capfd.readouterr().err
+
+
+@pytest.mark.full
+def test_a_data_set_is_judged_as_the_concepts_say(project, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(shutil.copytree(project, tmp_path / "project"))
+    lines = [item.values[0] for item in commands() if item.id.startswith("concepts.md")]
+    (words,) = [words for words in lines if words[0] == "judge"]
+    rows = pd.read_csv("customers.csv", dtype={"zip": str})
+    rows.sample(frac=1, random_state=0).drop(columns="customer_id").to_parquet(words[1])
+    assert execute(words) == 3
+    shown = capsys.readouterr().out
+    assert "rows equal a training row in all columns" in shown
+    assert Path("customers-judge.html").exists()
 
 
 def test_pages_name_only_commands_that_exist():

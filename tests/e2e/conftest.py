@@ -115,6 +115,7 @@ def make_recipe() -> dict[str, Any]:
         "source": {"uri": "stripes.parquet", "label": "kind"},
         "training": {"budget_samples": 12_000, "batch_size": 32, "device": "cpu"},
         "gate": LENIENT,
+        "lift": {"when": "never"},  # tests/e2e/test_table_job.py has it
         "synthesis": {"samples": 600, "shard_samples": 100},
         "engine": {"workers": 1},
     }

@@ -76,6 +76,7 @@ def job(tmp_path_factory, make_place):
         },
         "training": {"budget_samples": 20_000, "device": "cpu"},
         "gate": LENIENT,
+        "lift": {"seeds": 2, "models": ["linear"]},
         "synthesis": {"samples": SYNTHETIC, "balance": "real", "shard_samples": 160},
         "output": {"format": "csv"},
         "engine": {"workers": 1},

@@ -2,21 +2,24 @@
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.evaluate import Evaluator, TrainingRecord, processor_facts
-from flows.job import Job
+from flows.evaluate import Evaluator, TrainingRecord, evaluate, processor_facts
+from flows.job import Candidate, Job
 from flows.recipe import parse_recipe
 from flows.report.verdict import verdict_view
 from gan.errors import ConfigError
 from gan.images.codec import write_images
 from gan.report import Report
-from storage.lake.layout import generator_key
+from storage.digests import sha256_hex
+from storage.lake import promotions
+from storage.lake.layout import generator_key, snapshot_key
+from storage.lake.promotions import PromotionDraft
 from storage.sources.prepared import Prepared
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy
@@ -88,9 +91,8 @@ def lake() -> RetryingStore:
 
 
 def evaluator(lake, tmp_path, prepared=PREPARED, **gate) -> Evaluator:
-    raw = {"name": "mine", "source": {"uri": "x", "label": "kind"}, "gate": gate}
     job = Job(
-        recipe=parse_recipe(raw),
+        recipe=parse_recipe(RECIPE | {"gate": gate}),
         lake=lake,
         lake_profile=None,
         work=tmp_path,
@@ -99,6 +101,7 @@ def evaluator(lake, tmp_path, prepared=PREPARED, **gate) -> Evaluator:
     return Evaluator(job=job, prepared=prepared)
 
 
+RECIPE = {"name": "mine", "source": {"uri": "x", "label": "kind"}}
 BLOCKING = {"bounds": [{"metric": "fd", "pass": 1e-6, "block": 1e-6}]}
 
 
@@ -138,6 +141,43 @@ def test_what_was_judged_is_read(lake, tmp_path, sampler):
     assert evaluator(lake, tmp_path, **BLOCKING).judged(VERSION, DIGEST) == before
     kept = evaluator(lake, tmp_path, on_reject="ask", approval="always", **BLOCKING)
     assert kept.judged(VERSION, DIGEST) == before
+
+
+def test_the_next_night_measures_neither_candidate_nor_champion_again(
+    lake, tmp_path, sampler, monkeypatch
+):
+    """Unchanged generators on an unchanged source: their verdicts are read, with no real side."""
+    measurement = evaluator(lake, tmp_path)._measurement(VERSION, DIGEST)
+    own, files = RetryingStore(MemoryStore(), RetryPolicy()), b"the champion's"
+    champion = ("20251201T000000Z-cccccccc", sha256_hex(files))
+    own.put_once(snapshot_key("mine", champion[0]), files)
+    draft = PromotionDraft(
+        kind="promote",
+        version=champion[0],
+        snapshot_digest=champion[1],
+        report_digest="r" * 64,
+        by="gate",
+        reason="test",
+    )
+    read = promotions.standing(own, "mine")
+    promotions.decide(own, "mine", draft, read=read, created=datetime.now(UTC))
+    measured = []
+
+    def measure(_, *generator):
+        measured.append(generator)
+        return measurement
+
+    monkeypatch.setattr(Evaluator, "_measure", measure)
+    nights = []
+    for day in (1, 2, 3):
+        recipe = parse_recipe(RECIPE | {"synthesis": {"seed": "night"}})
+        night = date(2026, 1, day)
+        job = Job(recipe=recipe, lake=own, lake_profile=None, work=tmp_path, scheduled=night)
+        nights.append(evaluate(job, PREPARED, Candidate(version=VERSION, snapshot_digest=DIGEST)))
+        assert measured == [(VERSION, DIGEST), champion]
+    first, second, third = nights
+    assert first == second == third
+    assert (first.challenger.version, first.champion.version) == (VERSION, champion[0])
 
 
 def test_another_source_is_measured(lake, tmp_path, sampler):

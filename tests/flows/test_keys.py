@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pytest
 
-from flows.keys import evaluation_key, run_key, train_key, training_part, verdict_key
+from flows.keys import evaluation_key, lift_key, run_key, train_key, training_part, verdict_key
 from flows.recipe import parse_recipe
 from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
@@ -41,7 +41,9 @@ PLACE = [
     {"output": {"lake": "s3://elsewhere/lake", "storage": "minio"}},
     {"engine": {"workers": 5}},
     {"report": {"artifacts": "numbers"}},
-    {"gate": {"on_reject": "ask", "approval": "always"}},
+    {"gate": {"on_reject": "ask", "approval": "always", "require_lift": "positive"}},
+    {"lift": {"when": "never"}},
+    {"lift": {"seeds": 3, "models": ["linear"]}},
     {"training": {"device": "cpu"}},
     {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
@@ -171,7 +173,8 @@ def test_bounds_change_the_verdict_but_not_what_is_measured():
         other = both({"gate": gate})
         assert other[0] == measured
         assert other[1] != verdict
-    assert both({"gate": {"on_reject": "ask", "approval": "always"}}) == [measured, verdict]
+    later = {"on_reject": "ask", "approval": "always", "require_lift": "positive"}
+    assert both({"gate": later}) == [measured, verdict]
     assert not {measured, verdict} & set(both({"seed": 1}))
 
 
@@ -179,3 +182,40 @@ def test_what_a_report_may_show_is_part_of_the_evaluation():
     shown = MINIMAL | {"source": {"uri": "example:digits", "confidential": False}}
     keys = [evaluation_key(parse_recipe(one), prepared(), "snapshot") for one in (MINIMAL, shown)]
     assert keys[0] != keys[1]
+
+
+SAME_LIFT = [
+    {"gate": {"require_lift": "positive"}},
+    {"lift": {"when": "never"}},
+    {"synthesis": {"samples": 5, "balance": "real", "seed": 3, "shard_samples": 10}},
+    {"source": {"uri": "example:digits", "confidential": False}},
+    {"output": {"format": "parquet-raw"}},
+    {"training": {"when": "always"}},
+]
+OTHER_LIFT = [
+    {"lift": {"seeds": 3}},
+    {"lift": {"models": ["linear"]}},
+    {"synthesis": {"given": [{"column": "sex", "values": ["f"]}]}},
+    {"source": {"uri": "example:digits", "resize": "16"}},
+    {"seed": 1},
+]
+
+
+def lift_of(change, night=NIGHT, **extent):
+    return lift_key(parse_recipe(MINIMAL | change), prepared(), "snapshot", night, **extent)
+
+
+@pytest.mark.parametrize("change", SAME_LIFT, ids=str)
+def test_what_changes_neither_records_nor_models_leaves_lift_as_it_was_measured(change):
+    assert lift_of(change) == lift_of({}) == lift_of({}, NEXT)
+
+
+@pytest.mark.parametrize("change", OTHER_LIFT, ids=str)
+def test_what_changes_records_or_models_is_another_lift(change):
+    assert lift_of(change) != lift_of({})
+
+
+def test_lift_that_is_always_measured_is_another_every_night_and_a_thorough_one_is_its_own():
+    always = {"lift": {"when": "always"}}
+    keys = [lift_of(always), lift_of(always, NEXT), lift_of({}, thorough=True)]
+    assert len({*keys, lift_of({}), lift_of({}, curve=True)}) == 5

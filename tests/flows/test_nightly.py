@@ -38,6 +38,7 @@ class Notes:
             watch=self._note("watch", self.fresh),
             train=self._note("train", "candidate"),
             evaluate=self._note("evaluate", "assessed"),
+            lift=self._note("lift", "assessed"),
             gate=self._note("gate", choice),
             ask=self._note("ask", choice),
             promote=self._note("promote", choice),
@@ -53,7 +54,10 @@ JOB = SimpleNamespace(
     recipe=SimpleNamespace(output=SimpleNamespace(lake="./lake")),
     spent=Spending(),
 )
-WHOLE = ["prepare", "watch", "train", "evaluate", "gate", "ask", "promote", "synthesize", "publish"]
+WHOLE = [
+    "prepare", "watch", "train", "evaluate", "lift", "gate", "ask", "promote", "synthesize",
+    "publish",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["promoted", "champion", "kept"])
@@ -69,7 +73,7 @@ def test_a_champion_that_needs_no_successor_is_judged_and_nothing_is_trained():
     stages = replace(notes.stages(), evaluate=lambda _, candidate: seen.append(candidate))
     assert nightly(JOB, stages) == "outcome"
     assert seen == ["champion"]
-    assert notes.calls == ["prepare", "watch", "gate", "ask", "promote", "synthesize", "publish"]
+    assert notes.calls == ["prepare", "watch", *WHOLE[4:]]
 
 
 @pytest.mark.parametrize("kind", ["blocked", "asked"])
@@ -85,13 +89,13 @@ def test_a_block_or_an_open_question_ends_the_job_before_anything_is_made(kind):
     assert outcome.status == "blocked"
     assert outcome.published is None
     assert outcome.report_page.startswith("lake/generators/n/20260101T000000Z-0123abcd/reports/")
-    assert notes.calls == ["prepare", "watch", "train", "evaluate", "gate", "ask"]
+    assert notes.calls == WHOLE[:7]
 
 
 def test_a_champion_that_changed_meanwhile_is_judged_again():
     notes = Notes(faults={"promote": [PromotionConflictError(), PromotionConflictError()]})
     assert nightly(JOB, notes.stages()) == "outcome"
-    assert notes.calls == [*WHOLE[:3], *WHOLE[3:7] * 3, *WHOLE[7:]]
+    assert notes.calls == [*WHOLE[:3], *WHOLE[3:8] * 3, *WHOLE[8:]]
 
 
 def test_a_champion_that_keeps_changing_ends_the_job():

@@ -87,6 +87,7 @@ def job(tmp_path, monkeypatch):
     recipe = {
         "name": "n",
         "source": {"uri": "example:digits"},
+        "lift": {"when": "never"},
         "synthesis": {"samples": 20, "shard_samples": 10},
     }
     return Job(

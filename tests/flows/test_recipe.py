@@ -26,6 +26,19 @@ def test_name_and_source_are_all_it_takes():
     assert (recipe.output.lake, recipe.privacy.min_group) == ("./lake", 10)
 
 
+@pytest.mark.parametrize("text", ["no", "false", "'no'"])
+def test_nothing_is_required_of_lift_by_no_and_by_false(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\nsource: {{uri: x}}\ngate: {{require_lift: {text}}}\n")
+    assert load_recipe(path).gate.require_lift == "no"
+
+
+def test_what_is_required_of_lift_is_measured():
+    raw = MINIMAL | {"gate": {"require_lift": "positive"}, "lift": {"when": "never"}}
+    with pytest.raises(RecipeError, match="so that no generator could show it; set"):
+        parse_recipe(raw)
+
+
 def test_a_recipe_is_itself_when_written_out_in_full():
     for gate in ({}, {"bounds": [{"metric": "fd", "pass": 3}]}):
         recipe = parse_recipe(MINIMAL | {"gate": gate})

@@ -71,7 +71,9 @@ def publish(lake, key: str, at: datetime, **gate) -> str:
         run_key=key,
         generator="digits/x",
         parent_version=None,
-        fields=ManifestFields(modality="tables", gate={"verdict": "pass"} | gate),
+        fields=ManifestFields(
+            modality="tables", gate={"verdict": "pass"} | gate, lift={"answer": "hurts"}
+        ),
         shard_format="parquet",
         schema=pa.schema([]),
         rows=600,
@@ -119,7 +121,7 @@ def test_a_published_version_is_success_and_attempt(lake, shown):
     assert (digits.last_attempt.step, digits.last_attempt.at) == ("published", T0 + HOUR)
     assert unfinished_trainings(read_status(lake)) == []
     printed = shown()
-    for text in (digits.champion, version, "600", "pass", "published", "days ago"):
+    for text in (digits.champion, version, "600", "pass", "hurts", "published", "days ago"):
         assert text in printed
 
 
@@ -134,6 +136,7 @@ def test_ages_are_seconds_in_json(lake):
     assert (digits["age_s"], digits["last_attempt"]["age_s"]) == (7200, 7200)
     assert digits["path"] == f"lake/datasets/digits/{version}/"
     assert (digits["verdict"], digits["override"], digits["rows"]) == ("pass", None, 600)
+    assert digits["lift"] == {"answer": "hurts"}
 
 
 def test_a_rejected_candidate_is_the_last_attempt_with_its_reason(lake, shown):

@@ -30,7 +30,7 @@ def uris(tmp_path_factory):
 
 
 def unused(uri, label, *changes):
-    raw = {"name": "t", "source": {"uri": uri, "label": label}}
+    raw = {"name": "t", "source": {"uri": uri, "label": label}, "lift": {"when": "never"}}
     for change in changes:
         apply_change(raw, change)
     with opened(parse_recipe(raw)) as job:
@@ -61,6 +61,8 @@ def unused(uri, label, *changes):
         ("csv", ["training.interval_days=3", "schedule.timezone=Europe/Berlin"],
          ["schedule.timezone", "training.interval_days"]),
         ("csv", ["training.interval_days=3", "training.when=interval"], []),
+        ("csv", ["lift.when=never", "lift.seeds=3", "lift.models=[linear]"],
+         ["lift.models", "lift.seeds"]),
         ("images", ["synthesis.balance=fill", "synthesis.samples=7"], ["synthesis.samples"]),
     ],
 )  # fmt: skip

@@ -9,10 +9,8 @@ decides the split.
 Shape legend: N records, H height, W width, C channels.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -24,11 +22,9 @@ import PIL
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, count_classes, with_class_names
 from storage.sources.builder import Builder, Built, PrepareJob, Source, map_arrow, write_splits
 from storage.sources.checks import (
-    MAX_SKIPPED_FRACTION,
     MIN_CLASS_RECORDS,
     check_amount,
     check_classes,
@@ -36,21 +32,17 @@ from storage.sources.checks import (
 )
 from storage.sources.config import SourceConfig, parse_resize
 from storage.sources.files import ARRAY_FILES, IMAGE_FILES, PARQUET_FILES, SourceFiles
+from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.images.arrays import ArrayImages
-from storage.sources.images.classes import GLOB_MARKS, merged, remedies_for_small
-from storage.sources.images.decode import (
-    ImageSizeError,
-    Reading,
-    decoded_batches,
-)
+from storage.sources.images.classes import merged, remedies_for_small
 from storage.sources.images.examples import IMAGE_EXAMPLES
 from storage.sources.images.folder import ImageFolderSource
-from storage.sources.images.notes import ABSENT, notes_on, unusual
+from storage.sources.images.given import read_given_images
+from storage.sources.images.notes import notes_on, unusual
 from storage.sources.images.parquet import ParquetImages, find_image_columns
-from storage.sources.images.pixels import used_bits
-from storage.sources.images.sizes import propose_resize
 from storage.sources.images.source import ImageSource
-from storage.sources.images.staged import StagedImages
+from storage.sources.images.staged import StagedImages, map_images
+from storage.sources.images.staging import staged_images
 from storage.sources.images.survey import survey_images
 from storage.sources.split import SPLITS, SplitConfig
 from storage.sources.split_assignment import SplitInputs, assign_splits
@@ -59,15 +51,6 @@ from storage.sources.survey import Survey
 
 IMAGE: Final = "image"
 """Name of the image column, whatever the source calls it."""
-
-MAX_IMAGELESS_FRACTION: Final = 0.5
-"""Of the records, that may have no image: they are left out, which is said."""
-MOST_SKIPPED: Final = 1000
-"""With more images that cannot be read the rest is not looked at, where that is too many."""
-MOST_EXCLUDED: Final = 100
-"""So many files are proposed to be left out by their names."""
-FEW_TRANSPARENT: Final = 0.05
-"""Up to this share of transparent images does not make all images transparent."""
 
 
 class ImagesBuilder(Builder):
@@ -124,7 +107,7 @@ class ImagesBuilder(Builder):
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Decode into `folder`, decide the splits, and write the images of each."""
         label, words = job.config.label, "images"
-        with _staged(job, folder) as (staged, reading):
+        with staged_images(job, folder) as (staged, reading):
             check_amount(job.config, staged.rows, words)
             stored = None if label is None else staged.column(label)
             labels, merges = (None, []) if stored is None else merged(stored)
@@ -158,6 +141,10 @@ class ImagesBuilder(Builder):
             },
         )
 
+    def read_given(self, request: GivenRequest) -> GivenRecords:
+        """Decode images and bring them to the known size, channels and classes."""
+        return read_given_images(request)
+
     def load(self, folder: Path, index: Mapping[str, Any]) -> dict[str, pa.Table]:
         """Map pixels and labels; the column `image` has the fixed shape (H, W, C)."""
         shape, label = tuple(index["details"]["shape"]), index["label"]
@@ -177,113 +164,6 @@ class ImagesBuilder(Builder):
 BUILDER = ImagesBuilder()
 
 
-@contextmanager
-def _staged(job: PrepareJob, folder: Path) -> Iterator[tuple["StagedImages", Reading]]:
-    """Decode every image; once more where what all of them are changes how they are read.
-
-    Raises:
-        SourceError: too many cannot be read, or their sizes differ and there is no `resize`.
-    """
-    reading = Reading.of(job.config)
-    while True:
-        with StagedImages(folder) as staged:
-            try:
-                _decode(job, staged, reading)
-            except ImageSizeError as error:
-                raise _no_size(job, error) from error
-            better = _adjusted(reading, job.config, staged)
-            if better == reading:
-                yield staged, reading
-                return
-        reading = better
-
-
-def _adjusted(reading: Reading, config: SourceConfig, staged: "StagedImages") -> Reading:
-    found = staged.found
-    bits = used_bits(found.largest) if found.largest and config.bits is None else reading.bits
-    few = 0 < found.transparent <= FEW_TRANSPARENT * staged.rows
-    return replace(reading, bits=bits, compose=reading.compose or few)
-
-
-def _no_size(job: PrepareJob, error: ImageSizeError) -> SourceError:
-    proposals = [
-        propose_resize(source) for source in job.sources if isinstance(source, ImageSource)
-    ]
-    found = [proposal for proposal in proposals if proposal is not None]
-    example = found[0].value if found else "32"
-    msg = f"{error}; set source.resize, for instance to {example}."
-    return SourceError(msg, proposals=tuple(found[:1]))
-
-
-def _decode(job: PrepareJob, staged: "StagedImages", reading: Reading) -> None:
-    """Stage every image.
-
-    Raises:
-        ImageSizeError: they differ in size, or are too large or too small.
-        SourceError: too many cannot be read, or most have no image or no label.
-    """
-    total = sum(source.description.rows for source in job.sources)
-    for number, source in enumerate(job.sources):
-        if not isinstance(source, ImageSource):
-            raise TypeError(source.modality)
-        for batch in decoded_batches(source, reading, _columns(job.config, number)):
-            staged.append(batch)
-            unreadable = len(staged.skipped) - staged.absent.total()
-            if unreadable > max(MOST_SKIPPED, MAX_SKIPPED_FRACTION * total):
-                raise _unreadable(job, staged, total)
-            if job.progress is not None:
-                done = min(staged.rows + len(staged.skipped), total)
-                job.progress(done, total)
-        staged.own_rows = staged.own_rows or staged.rows
-    if len(staged.skipped) - staged.absent.total() > MAX_SKIPPED_FRACTION * total:
-        raise _unreadable(job, staged, total)
-    _check_absent(job.config, staged, total)
-
-
-def _unreadable(job: PrepareJob, staged: StagedImages, total: int) -> SourceError:
-    """Make the error for too many images that cannot be read; it proposes to leave out a few."""
-    broken = [one for one in staged.skipped if not one.endswith(ABSENT)]
-    msg = (
-        f"More than {MAX_SKIPPED_FRACTION:.0%} of the {total} images of {job.config.uri!r} cannot "
-        f"be read ({len(broken)}), among them {'; '.join(broken[:3])}; repair or exclude them."
-    )
-    source = job.sources[0]
-    keys = frozenset(source.keys if isinstance(source, ImageFolderSource) else ())
-    cuts = [(one, [m.start() for m in re.finditer(r" \(", one)]) for one in broken]
-    names = [next((one[:cut] for cut in at if one[:cut] in keys), None) for one, at in cuts]
-    globs = [name for name in names if name is not None and not GLOB_MARKS & {*name}]
-    if len(globs) < len(broken) or len(broken) > MOST_EXCLUDED:
-        return SourceError(msg)
-    why = f"these {len(globs)} files cannot be read"
-    value = [*job.config.exclude, *globs]
-    return SourceError(msg, proposals=(Proposal(setting="source.exclude", value=value, why=why),))
-
-
-def _check_absent(config: SourceConfig, staged: StagedImages, total: int) -> None:
-    """Check that not too many records have no image or no label.
-
-    Raises:
-        SourceError: more than half have no image, or more than a few no label that must have one.
-    """
-    images, labels = staged.absent["image"], staged.absent["label"]
-    if images > MAX_IMAGELESS_FRACTION * total:
-        msg = (
-            f"Of the {total} records of the source {config.uri!r}, {images} have no image, more "
-            f"than {MAX_IMAGELESS_FRACTION:.0%}; fill the column of images or remove these records."
-        )
-        raise SourceError(msg)
-    if labels > MAX_SKIPPED_FRACTION * total and config.label_nulls != "drop":
-        msg = (
-            f"The label {config.label!r} of the source {config.uri!r} is null in {labels} of "
-            f"{total} records, more than {MAX_SKIPPED_FRACTION:.0%}; set source.label_nulls to "
-            "drop to leave these records out, label them, or set source.label to null."
-        )
-        why = f"{labels} of {total} records have no label"
-        drop = Proposal(setting="source.label_nulls", value="drop", why=why)
-        without = Proposal(setting="source.label", value=None, why=why)
-        raise SourceError(msg, proposals=(without if 2 * labels > total else drop,))
-
-
 def _check_classes(job: PrepareJob, counts: Mapping[str, ClassCounts]) -> None:
     try:
         check_classes(job.config, counts, job.min_group, "images")
@@ -301,14 +181,6 @@ def _class_names(job: PrepareJob) -> list[str]:
     if label is None or not isinstance(source, ImageSource):
         return []
     return list(source.class_names(label))
-
-
-def _columns(config: SourceConfig, number: int) -> list[str]:
-    """Return the columns to read: the deciding one only of the first source."""
-    names = [config.label]
-    if number == 0:
-        names += [config.split.column, config.split.group_by]
-    return list(dict.fromkeys(name for name in names if name is not None))
 
 
 def _collected(config: SourceConfig, staged: StagedImages) -> tuple[SplitConfig, SplitInputs]:
@@ -332,13 +204,7 @@ def _collected(config: SourceConfig, staged: StagedImages) -> tuple[SplitConfig,
 
 
 def _table(folder: Path, name: str, shape: tuple[int, int, int, int], label: str | None) -> Any:
-    rows, height, width, channels = shape
-    type_ = pa.fixed_shape_tensor(pa.uint8(), (height, width, channels))
-    pixels = pa.memory_map(str(folder / f"{name}.u8")).read_buffer()
-    values = pa.Array.from_buffers(pa.uint8(), len(pixels), [None, pixels])
-    size = height * width * channels
-    images = pa.ExtensionArray.from_storage(type_, pa.FixedSizeListArray.from_arrays(values, size))
-    columns = {IMAGE: images.slice(0, rows)}
+    columns = {IMAGE: map_images(folder / f"{name}.u8", shape)}
     if label is not None:
         columns[label] = map_arrow(folder / f"{name}.arrow").column(0)
     return pa.table(columns)

@@ -50,6 +50,7 @@ UNREADABLE: Final = (
 WIDTHS: Final = (8, 10, 12, 14, 16)
 """How many bits the values of a 16-bit image may use."""
 WHITE: Final = 255
+_RGBA: Final = 4
 OPAQUE: Final = "Opaque everywhere, so without alpha"
 """Of images, by how many there are."""
 
@@ -270,6 +271,17 @@ def widened(images_NHWC: Pixels, channels: int) -> Pixels:
     wide = np.full((*images_NHWC.shape[:3], channels), 255, np.uint8)
     wide[..., :3] = images_NHWC
     return wide
+
+
+def with_channels(images_NHWC: Pixels, channels: int) -> Pixels | None:
+    """Return the images with so many channels, alpha laid on white; None where colour is lost."""
+    if images_NHWC.shape[3] <= channels:
+        return widened(images_NHWC, channels)
+    if images_NHWC.shape[3] == _RGBA:
+        images_NHWC = composed(images_NHWC)
+    if channels > 1 or (images_NHWC == images_NHWC[..., :1]).all():
+        return images_NHWC[..., :channels]
+    return None
 
 
 def as_pixels(image: Image.Image) -> Pixels:

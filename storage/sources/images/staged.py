@@ -4,11 +4,11 @@ Shape legend: N records, B of a block, H height, W width, C channels.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -100,19 +100,24 @@ class StagedImages:
 
     def write_splits(self, splits_N: NDArray[np.uint8], paths: Mapping[str, Path]) -> None:
         """Write the raw file of every split: uint8 (rows, H, W, C), in the order of the source."""
-        height, width, channels = self.shape
-        channels_N = np.concatenate([batch.channels_K for batch in self.batches])
-        step = max(_BLOCK_BYTES // (height * width * channels), 1)
         with ExitStack() as stack:
             outputs = [stack.enter_context(paths[name].open("xb", buffering=0)) for name in SPLITS]
-            inputs = {c: stack.enter_context(self._path(c).open("rb")) for c in self._files}
-            for start in range(0, self.rows, step):
-                block = self._block(inputs, channels_N[start : start + step])
-                splits_B = splits_N[start : start + step]
+            for start, block in self.blocks():
+                splits_B = splits_N[start : start + len(block)]
                 for number, output in enumerate(outputs):
                     write_all(output, block[splits_B == number])
         for path in paths.values():
             sync_file(path)
+
+    def blocks(self) -> Iterator[tuple[int, Pixels]]:
+        """Yield consecutive images of the common form, each block with the place of its first."""
+        height, width, channels = self.shape
+        channels_N = np.concatenate([batch.channels_K for batch in self.batches])
+        step = max(_BLOCK_BYTES // (height * width * channels), 1)
+        with ExitStack() as stack:
+            inputs = {c: stack.enter_context(self._path(c).open("rb")) for c in self._files}
+            for start in range(0, self.rows, step):
+                yield start, self._block(inputs, channels_N[start : start + step])
 
     def counts_by_channels(self) -> dict[int, int]:
         """Return how many images there are of each number of channels."""
@@ -156,3 +161,14 @@ def write_all(file: BinaryIO, array: Pixels) -> None:
     view = np.ascontiguousarray(array).reshape(-1).data
     while view:
         view = view[file.write(view) :]
+
+
+def map_images(path: Path, shape: tuple[int, int, int, int]) -> Any:
+    """Map a raw file of (N, H, W, C) images as an Arrow array of fixed-shape tensors."""
+    rows, height, width, channels = shape
+    type_ = pa.fixed_shape_tensor(pa.uint8(), (height, width, channels))
+    pixels = pa.memory_map(str(path)).read_buffer()
+    values = pa.Array.from_buffers(pa.uint8(), len(pixels), [None, pixels])
+    size = height * width * channels
+    images = pa.ExtensionArray.from_storage(type_, pa.FixedSizeListArray.from_arrays(values, size))
+    return images.slice(0, rows)

@@ -39,6 +39,7 @@ from storage.sources.files import (
     PARQUET_FILES,
     SourceFiles,
 )
+from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.paths import is_text, names_splits, split_by_column
 from storage.sources.split import SPLITS, TRAIN, row_digests
 from storage.sources.split_assignment import SplitAssignment, SplitInputs, assign_splits
@@ -47,6 +48,7 @@ from storage.sources.survey import Survey
 from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.examples import TABLE_EXAMPLES
+from storage.sources.tables.given import read_given_rows
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.label import (
     MAX_CLASSES,
@@ -135,6 +137,10 @@ class TablesBuilder(Builder):
     def describe(self, schema: pa.Schema) -> str:
         """Return the width of the table."""
         return f"rows of {len(schema)} columns"
+
+    def read_given(self, request: GivenRequest) -> GivenRecords:
+        """Read rows and bring them to the known columns and types."""
+        return read_given_rows(request)
 
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, understand, decide the splits, and write one file per split."""

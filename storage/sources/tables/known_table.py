@@ -38,6 +38,34 @@ def read_like(
         SourceError: there are no such rows, a column is missing, or a value is of another type.
         SettingsError, LakeError: as `open_source`.
     """
+    source, wanted = open_rows(config, uri, schema, profile)
+    read = source.read()
+    check_distinct_names(uri, read.table.column_names)
+    absent = [name for name in schema.names if name not in read.table.column_names]
+    if absent:
+        msg = (
+            f"The source {uri!r} lacks the column {absent[0]!r} of the known table; add it, empty "
+            "where it is not known."
+        )
+        raise SourceError(msg)
+    read = typed_rows(read, wanted)
+    table = read.table
+    for place, name in enumerate(table.column_names):
+        if name in schema.names:
+            kind = schema.field(name).type
+            table = table.set_column(place, name, _cast(table[name], kind, name, uri))
+    return replace(read, table=table, metadata=_with_known_styles(read.metadata, schema))
+
+
+def open_rows(
+    config: SourceConfig, uri: str, schema: pa.Schema, profile: StorageProfile | None = None
+) -> tuple[TableSource, SourceConfig]:
+    """Return a source of rows, and how it is read so that the known columns get their types.
+
+    Raises:
+        SourceError: there are no rows.
+        SettingsError, LakeError: as `open_source`.
+    """
     columns = tuple(_column_config(field) for field in schema)
     try:
         check_no_secret(uri, "The URI of the rows")
@@ -57,24 +85,13 @@ def read_like(
     if not isinstance(source, TableSource):
         msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
         raise SourceError(msg)
-    read = source.read()
-    check_distinct_names(uri, read.table.column_names)
-    absent = [name for name in schema.names if name not in read.table.column_names]
-    if absent:
-        msg = (
-            f"The source {uri!r} lacks the column {absent[0]!r} of the known table; add it, empty "
-            "where it is not known."
-        )
-        raise SourceError(msg)
-    table, notes = plain_table(read.table, uri)
-    read = replace(read, table=table, notes=(*read.notes, *notes))
-    read = read_text_columns(read, wanted)
-    table = read.table
-    for place, name in enumerate(table.column_names):
-        if name in schema.names:
-            kind = schema.field(name).type
-            table = table.set_column(place, name, _cast(table[name], kind, name, uri))
-    return replace(read, table=table, metadata=_with_known_styles(read.metadata, schema))
+    return source, wanted
+
+
+def typed_rows(read: TableRead, wanted: SourceConfig) -> TableRead:
+    """Return the rows with plain types, and values in place of texts that hold them."""
+    table, notes = plain_table(read.table, wanted.uri)
+    return read_text_columns(replace(read, table=table, notes=(*read.notes, *notes)), wanted)
 
 
 def _with_known_styles(metadata: Mapping[bytes, bytes], schema: pa.Schema) -> Mapping[bytes, bytes]:

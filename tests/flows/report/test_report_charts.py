@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.report.charts import bars, bars_key, lines
+from flows.report.figures import figure, picture, table
 from flows.report.html import (
     Html,
     compact,
@@ -21,7 +22,6 @@ from flows.report.html import (
     number,
     thin,
 )
-from flows.report.page import figure, picture, table
 from gan.report import Figure
 
 FINITE = st.floats(-1e9, 1e9)

@@ -7,8 +7,8 @@ import pytest
 
 from flows.report import render
 from flows.report.charts import panels
+from flows.report.figures import figure, table
 from flows.report.maps import heatmap, level_of, scatter
-from flows.report.page import figure, table
 from gan.report import Figure
 
 BINS = {

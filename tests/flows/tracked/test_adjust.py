@@ -27,8 +27,9 @@ def test_an_untouched_form_is_the_recipe():
 
 def test_what_is_changed_changes_and_the_rest_stays():
     recipe = parse_recipe(RAW)
-    changes = knob_values(recipe) | {"samples": 7, "budget_samples": 50, "seed": 4}
-    found = adjusted(recipe, changes)
+    changes = {"samples": 7, "budget_samples": 50, "seed": 4, "lift": "never"}
+    found = adjusted(recipe, knob_values(recipe) | changes)
+    assert (recipe.lift.when, found.lift.when) == ("changed", "never")
     assert (found.synthesis.samples, found.training.budget_samples, found.seed) == (7, 50, 4)
     assert found.training.batch_size == 64
     assert found.synthesis.seed == "night"

@@ -74,6 +74,7 @@ class Place:
             watch=lambda _: None,
             train=train,
             evaluate=lambda *_: assessed(self.job, self.challenger, self.champion),
+            lift=lambda _, both: both,
             gate=lambda both: gate(self.job, both),
             ask=lambda _, choice: replace(choice, reason="plain"),
             promote=None,

@@ -43,6 +43,7 @@ def test_every_flow_of_the_design_is_deployed():
             for flow in (
                 "train",
                 "evaluate",
+                "lift",
                 "synthesize",
                 "promote",
                 "rollback",

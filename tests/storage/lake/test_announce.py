@@ -48,6 +48,7 @@ def test_every_committed_version_once(lake):
         (PUBLISHED, version) for version in versions
     ]
     assert [event.payload["version"] for event in events] == versions
+    assert {event.payload["lift"] for event in events} == {"no measurable effect"}
     assert not has_pending(lake, toy.NAME)
     assert announce_pending(lake, toy.NAME, events.append) == []
     assert len(events) == 2

@@ -37,6 +37,14 @@ def test_the_card_shows_verdict_rows_classes_and_how_to_read(manifest):
     assert f"datasets/toy/{manifest.version}/" in text
 
 
+def test_the_card_says_whether_it_helps(manifest):
+    line = "- Does it help? Oversampling adds .032 for nothing."
+    assert line in version_readme(manifest).decode().splitlines()
+    unknown = dataclasses.replace(manifest.fields, lift={"answer": "not measured"})
+    text = version_readme(dataclasses.replace(manifest, fields=unknown)).decode()
+    assert "- Does it help? Not measured." in text.splitlines()
+
+
 def test_classes_that_have_names_are_shown_with_them(manifest):
     schema = with_class_names(manifest.schema, "label", ["ant", "bee"])
     named = dataclasses.replace(manifest, schema=schema, class_counts=((0, 5), (1, 6), (2, 7)))
@@ -83,9 +91,11 @@ def test_the_card_says_of_which_rows_the_verdict_speaks_and_what_is_lost(manifes
 
 def test_a_manifest_of_an_older_version_says_none_of_it(manifest):
     raw = json.loads(manifest.to_json())
-    del raw["composition"], raw["losses"]
+    del raw["composition"], raw["losses"], raw["lift"]
     older = Manifest.from_json(json.dumps(raw).encode())
     assert (older.fields.composition, older.fields.losses) == ({}, ())
+    assert (older.fields.lift, older.fields.lift_answer) == ({}, "")
+    assert "Does it help?" not in version_readme(older).decode()
     assert "not judged" not in version_readme(older).decode()
 
 

@@ -71,6 +71,7 @@ def fields() -> ManifestFields:
         real_class_counts=tuple((name, 20) for name in CLASSES),
         provenance={"source_digest": "5" * 64},
         gate={"verdict": "pass", "reasons": ["coverage .97 of the ceiling"], "override": None},
+        lift={"answer": "no measurable effect", "text": "Oversampling adds .032 for nothing."},
     )
 
 

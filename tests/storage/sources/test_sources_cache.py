@@ -16,8 +16,8 @@ import pytest
 from storage.errors import LakeFullError, NotWritableError, SourceError
 from storage.records import durable
 from storage.sources.cache import IDLE, obtain
-from storage.sources.images import build as build_module
 from storage.sources.images import staged
+from storage.sources.images import staging as staging_module
 from storage.sources.prepared import load_prepared
 
 
@@ -254,5 +254,5 @@ def test_settings_have_entries_of_their_own(prepared) -> None:
 
 def test_a_reused_entry_decodes_nothing(prepared, monkeypatch) -> None:
     first = prepared("example:digits")
-    monkeypatch.delattr(build_module, "decoded_batches")
+    monkeypatch.delattr(staging_module, "decoded_batches")
     assert prepared("example:digits") == first

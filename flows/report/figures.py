@@ -1,0 +1,134 @@
+"""The figures of a report as HTML: pictures, tables, and charts by their kind."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flows.report.charts import bars, bars_key, lines, panels
+from flows.report.html import Html, element, escape, join, number
+from flows.report.maps import heatmap, scatter
+from gan.report import Figure
+
+_PICTURE_WIDTH = 720
+"""Small pictures are magnified by a whole factor to about this many CSS pixels."""
+_MOST_LABELS = 24
+"""More labels than this along one side of a picture are left to the caption."""
+
+
+def figure(item: Figure) -> Html:
+    """Return one figure with its caption.
+
+    Raises:
+        ValueError: the kind is unknown, or a picture is not base64 text.
+    """
+    if item.kind not in KINDS:
+        msg = f"figure {item.id!r} has kind {item.kind!r}; known are {', '.join(sorted(KINDS))}"
+        raise ValueError(msg)
+    return element(
+        "figure",
+        KINDS[item.kind](item.data, item.alt),
+        element("figcaption", item.caption),
+        class_=f"figure-{item.kind}",
+    )
+
+
+def picture(data: Mapping[str, Any], alt: str) -> Html:
+    """Return a PNG as a data URI, with the names of its columns and rows beside it.
+
+    Raises:
+        ValueError: `png` is not base64 text.
+    """
+    try:
+        base64.b64decode(data["png"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        msg = f"a picture's png is not base64 text: {error}"
+        raise ValueError(msg) from error
+    width, height = int(data["width"]), int(data["height"])
+    shown = width * max(1, round(_PICTURE_WIDTH / max(width, 1)))
+    image = element(
+        "img",
+        src=f"data:image/png;base64,{data['png']}",
+        alt=alt,
+        width=width,
+        height=height,
+        class_="magnified" if shown > width else None,
+    )
+    columns = _labels(data.get("columns", ()), "columns")
+    rows = _labels(data.get("rows", ()), "rows")
+    corner = element("span") if rows and columns else None
+    inner = join(corner, columns, rows, element("div", image, class_="picture-image"))
+    names = " with-rows" if rows else ""
+    return element("div", inner, class_=f"picture{names}", style=f"max-width:{shown}px")
+
+
+def table(data: Mapping[str, Any], alt: str) -> Html:
+    """Return a table; the first column names the row, numbers stand at the right."""
+    rows: Sequence[Sequence[Any]] = data["rows"]
+    right = set(data.get("right", ()))
+    texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
+    head = [
+        element("th", str(name), scope="col", class_=_side(left=index in texts - right))
+        for index, name in enumerate(data["columns"])
+    ]
+    body = [element("tr", _cells(row, right, texts)) for row in rows]
+    dense = "dense" if data.get("dense") else None
+    inner = join(element("thead", element("tr", head)), element("tbody", body))
+    return wide(inner, alt, class_=dense)
+
+
+def wide(rows: Html, label: str, class_: str | None = None) -> Html:
+    """Return a table that scrolls by itself where the page is narrower than it."""
+    inner = element("table", rows, class_=class_)
+    return element("div", inner, class_="wide", role="region", aria_label=label, tabindex="0")
+
+
+def _cells(row: Sequence[Any], right: set[int], texts: set[int]) -> list[Html]:
+    """Return the cells of a row; one without a value stands as the texts of its column do."""
+    first, *rest = row
+    lefts = [
+        index not in right and (isinstance(value, str) or (value is None and index in texts))
+        for index, value in enumerate(rest, start=1)
+    ]
+    return [element("th", _cell(first), scope="row")] + [
+        element("td", _cell(value), class_=_side(left=left))
+        for value, left in zip(rest, lefts, strict=True)
+    ]
+
+
+def _side(*, left: bool) -> str | None:
+    return None if left else "number"
+
+
+def _cell(value: Any) -> Html:
+    return escape(value if isinstance(value, str) else number(value))
+
+
+def _labels(names: Sequence[str], side: str) -> Html | None:
+    if not names or len(names) > _MOST_LABELS:
+        return None
+    return element("div", [element("span", str(name)) for name in names], class_=side)
+
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any], str], Html]] = {
+    "image": picture,
+    "lines": lines,
+    "bars": bars,
+    "table": table,
+    "panels": panels,
+    "heatmap": heatmap,
+    "scatter": scatter,
+}
+
+
+def arranged(items: Sequence[Figure]) -> Html:
+    """Return figures, curves side by side where there is room; the key of bars below the last."""
+    if not items:
+        return Html("")
+    bars_at = [index for index, item in enumerate(items) if item.kind == "bars"]
+    if not bars_at:
+        return element("div", [figure(item) for item in items], class_="figures")
+    shown, others = items[: bars_at[-1] + 1], items[bars_at[-1] + 1 :]
+    key = bars_key([items[index].data for index in bars_at])
+    rest = arranged(others) if others else None
+    return join(element("div", [figure(item) for item in shown], class_="figures"), key, rest)

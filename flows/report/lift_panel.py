@@ -1,0 +1,65 @@
+"""The part of the page that says whether synthetic records help."""
+
+from collections.abc import Sequence
+
+from flows.report.charts import bars
+from flows.report.figures import table
+from flows.report.html import Html, element, join
+from flows.report.lift import EFFECT_COLUMNS, TITLE, EffectRow, LiftView
+from flows.report.verdict import OUTCOMES
+
+
+def lift_panel(view: LiftView) -> Html:
+    """Return answer, effects, and below them what they rest on."""
+    if view.outcome is None:
+        said = element("p", view.text, class_="meaning")
+        return element("section", element("h2", TITLE), said)
+    icon = element(
+        "span", OUTCOMES[view.outcome][0], class_=f"icon is-{view.outcome}", aria_hidden="true"
+    )
+    return element(
+        "section",
+        element("h2", TITLE, id="lift"),
+        element("p", icon, f" {view.word}", class_="answer"),
+        element("p", view.text, class_="meaning"),
+        _effects(view),
+        element("p", f"{view.price}.", class_="key") if view.price else None,
+        _fold(view.class_columns, view.classes, "Recall of each class"),
+        _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms"),
+        _fold(view.curve_columns, view.curve, "From few real records to all"),
+        _fold(view.metric_columns, view.metrics, "All metrics of the arms on the holdout"),
+        [element("p", note, class_="key") for note in view.notes],
+        class_=f"verdict is-{view.outcome}",
+        aria_labelledby="lift",
+    )
+
+
+def _effects(view: LiftView) -> Html | None:
+    if not view.effects:
+        return None
+    rows = [_bar(row) for row in view.effects]
+    reference = {"value": 0.0, "text": "real records alone"}
+    data = {"unit": "change", "bars": rows, "reference": reference}
+    alt = "; ".join(", ".join(row.cells) for row in view.effects)
+    columns = [name.capitalize() for name in EFFECT_COLUMNS]
+    cells = [row.cells for row in view.effects]
+    numbers = {"columns": columns, "rows": cells, "right": list(range(2, len(columns)))}
+    caption = f"Change of {view.subject}; the long line is training on real records alone."
+    return join(
+        element("figure", bars(data, alt), element("figcaption", caption), class_="figure-bars"),
+        table(numbers, alt),
+    )
+
+
+def _bar(row: EffectRow) -> dict[str, object]:
+    change = row.change
+    label = f"{row.arm} ({row.needs})"
+    return {"label": label, "value": change.value, "low": change.low, "high": change.high}
+
+
+def _fold(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> Html | None:
+    """Return a table that opens at a click; nothing without rows."""
+    if not rows:
+        return None
+    shown = table({"columns": columns, "rows": rows}, title)
+    return element("details", element("summary", title), shown)

@@ -45,7 +45,6 @@ from gan.sample import Sampler
 from gan.teacher import Labeller
 from gan.training.loop import train
 from storage.lake.plan import PICKS, plan_teacher
-from storage.lake.synthesis import resolve_balance
 from storage.records.schema import ClassCounts
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
@@ -128,7 +127,7 @@ def train_generator(recipe: Recipe, prepared: Prepared, folder: Path) -> Sampler
 
 def fit_labeller(recipe: Recipe, prepared: Prepared) -> Labeller | None:
     """Return what labels synthetic records as the recipe asks; None where the generator does."""
-    synthesis = resolve_balance(recipe.synthesis, prepared.modality)
+    synthesis = recipe.synthesis.model_copy(update={"balance": "real"})
     planned = plan_teacher(synthesis, record_kind(prepared))
     if planned is None:
         return None

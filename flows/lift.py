@@ -24,6 +24,7 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import lift_key, lift_seed
 from flows.report.page import render
 from flows.snapshots import load_sampler
+from flows.teacher import labeller_of
 from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
 from gan.lift.answer import unknown
@@ -42,6 +43,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     from gan.lift.measure import Cost, LiftRequest
     from gan.sample import Sampler
+    from gan.teacher import Labeller
 
 
 def lift(job: Job, prepared: Prepared, assessed: Assessed) -> Assessed:
@@ -212,7 +214,7 @@ class Lifter:
 
         job, real, request = self.job, self.prepared.records["train"], self.request
         fits = self._cost.fits
-        make = _Maker(job, self.prepared, generator, request.seed).make
+        make = _Maker(job, self.prepared, generator, request.seed, task).make
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
             job.spent.using(choose_device(job.recipe.training.device)),
@@ -326,20 +328,34 @@ class _Maker:
     prepared: Prepared
     generator: Candidate | Judged
     seed: int
+    task: DownstreamTask
     calls: "count[int]" = field(default_factory=count)
 
     @cached_property
     def _sampler(self) -> "Sampler":
         return load_sampler(self.job, self.generator.version, self.generator.snapshot_digest)
 
-    def make(self, rows: ClassCounts | int) -> Made:
-        """Return so many records, as the recipe's `synthesis` makes them."""
+    @cached_property
+    def _labeller(self) -> "Labeller | None":
+        version = self.generator.version
+        return labeller_of(self.job, self.prepared, version, seed=self._stream)
+
+    @property
+    def _stream(self) -> int:
         from gan.randomness import derive
 
-        given, seed = self.job.recipe.synthesis.given, derive(self.seed, "lift")
+        return derive(self.seed, "lift")
+
+    def make(self, rows: ClassCounts | int) -> Made:
+        """Return so many records, as the recipe's `synthesis` makes and labels them."""
+        given, index = self.job.recipe.synthesis.given, next(self.calls)
         wanted = self._classes(rows) if isinstance(rows, int) else rows
-        made = self._sampler.records(wanted, seed=seed, index=next(self.calls), given=given)
-        return Made(made)
+        labeller = self._labeller
+        drawn = wanted if labeller is None else labeller.draws(wanted)
+        made = self._sampler.records(drawn, seed=self._stream, index=index, given=given)
+        if labeller is None:
+            return Made(made)
+        return Made(*labeller.lesson(made, wanted, index, self.task.classes))
 
     def _classes(self, rows: int) -> ClassCounts | int:
         """Return rows with the shares of the real classes, where the generator draws no classes."""

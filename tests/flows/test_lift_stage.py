@@ -176,6 +176,23 @@ def test_a_mere_number_is_made_with_the_real_shares_where_classes_must_be_said(
     assert measurer.asked == [asked, (("a", 2),)]
 
 
+def test_with_a_teacher_models_learn_from_its_answers(lake, tmp_path, measurer, monkeypatch):
+    class Labeller:
+        def draws(self, rows):
+            return rows if isinstance(rows, int) else tuple((one, 4 * n) for one, n in rows)
+
+        def lesson(self, records, rows, index, classes):
+            return records, (rows, index, classes)
+
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, **__: Labeller())
+    measurer.codec = SimpleNamespace(classes=("a", "b"), draws_classes=True)
+    task = SimpleNamespace(classes=("b", "a"))
+    maker = stage._Maker(job_on(lake, tmp_path), PREPARED, judged(NEW), 3, task)
+    assert maker.make(3).probabilities_NC == (3, 0, ("b", "a"))
+    assert maker.make((("a", 2),)).probabilities_NC == ((("a", 2),), 1, ("b", "a"))
+    assert measurer.asked == [3, (("a", 8),)], "of one class four are drawn for one"
+
+
 def test_numbers_that_are_none_are_left_out_of_what_is_kept():
     endless = replace(effect(0.1), detectable=float("inf"))
     found = stage.finite(replace(answered("cannot be known", 0.1, 0.2), effect=endless))

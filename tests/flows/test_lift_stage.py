@@ -351,7 +351,9 @@ def test_what_is_measured_on_demand_thoroughly_is_kept_under_another_key(lake, t
 
 def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monkeypatch):
     said: list[str] = []
-    job = SimpleNamespace(reporter=SimpleNamespace(say=said.append), lake=None, name="n")
+    recipe = parse_recipe({"name": "n", "source": {"uri": "x", "label": "y"}})
+    reporter = SimpleNamespace(say=said.append)
+    job = SimpleNamespace(recipe=recipe, reporter=reporter, lake=None, name="n")
     found = replace(judged(NEW).report, lift=answered("no measurable effect", 0.01, remedy=0.03))
     choice = SimpleNamespace(judged=replace(judged(NEW), report=found))
     plan = SimpleNamespace(version="v")

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.demo_quality import judge, summary
 
-SHORT = 250_000
-"""Samples seen by the generator that `make test` trains: a third of the demo's budget."""
+SHORT = 120_000
+"""Samples seen by the generator that `make test` trains: a sixth of the demo's budget."""
 
 
 @pytest.fixture(scope="module")

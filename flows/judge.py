@@ -1,4 +1,4 @@
-"""Judge any data set as a candidate: the recipe's source, splits, metrics and gate, and no lake.
+"""Judge any data set as a candidate: the recipe's source, splits, metrics, lift, gate; no lake.
 
 What made the data does not matter: a folder of somebody's, a version of ours, what another tool
 wrote. It is read as records of the recipe's source, measured as a generator's records are, and
@@ -6,17 +6,20 @@ judged by the recipe's gate. Nothing is decided, stored or published.
 """
 
 import dataclasses
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import measured, options_of, public_notes, splits_of
-from flows.job import Job, now
+from flows.job import Job, judges_folder, now
+from flows.lift import Lifter, check_models
 from flows.nightly import prepare
 from flows.report.page import render
 from flows.report.verdict import DATA, JUDGED
-from gan.gate import Judgement, gate_record, in_force, judge
+from gan.gate import Judgement, gate_record, in_force, judge, judge_lift
+from gan.lift.result import Lift
 from gan.report import Evaluation, Figure, Report, ReportInputs
 from storage.masking import masked
 from storage.records.modalities import words_of
@@ -59,6 +62,7 @@ class JudgedData:
             "verdict": report.verdict,
             "reasons": [dataclasses.asdict(reason) for reason in report.reasons],
             "metrics": [dataclasses.asdict(metric) for metric in report.metrics],
+            "lift": None if report.lift is None else json.loads(report.lift.to_json()),
             "rows": self.rows,
             "judged_rows": evaluation.candidate_rows,
             "compared_rows": evaluation.n,
@@ -84,6 +88,7 @@ def judge_data(job: Job, uri: str, profile: StorageProfile | None = None) -> Jud
 
     prepared = prepare(job)
     in_force(load_modality(prepared.modality).metrics, job.recipe.gate)
+    check_models(job, prepared)
     job.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="judge-", dir=job.work) as folder:
         given = read_given(job, prepared, uri, Path(folder), profile)
@@ -124,7 +129,7 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
     recipe, modality = job.recipe, load_modality(prepared.modality)
     words, rows = words_of(prepared.modality).records, given.records.num_rows
     splits = without(splits_of(prepared), given.absent)
-    options = options_for(rows, splits, options_of(recipe, prepared), words)
+    options = options_for(rows, splits, options_of(recipe, prepared, judges_folder(job)), words)
     with job.reporter.meter(f"Judging {masked(uri)} on the holdout", words) as meter:
         reference = modality.build_reference(splits, options)
         drawn = draw(given.records, reference, splits.label, words)
@@ -137,7 +142,10 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
         )
         evaluation, pictures = measured(modality, inputs)
     judgement = judge(_as_compared(evaluation, options), modality.metrics, recipe.gate)
-    found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures)
+    lift = _lift(job, prepared, given)
+    if lift is not None:
+        judgement = judge_lift(judgement, lift, recipe.gate)
+    found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures, lift=lift)
     return JudgedData(
         uri=uri,
         digest=given.digest,
@@ -146,6 +154,16 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
         judgement=judgement,
         report=_report(job, prepared, found, evaluation, judgement),
     )
+
+
+def _lift(job: Job, prepared: Prepared, given: GivenRecords) -> Lift | None:
+    """Measure whether training on the data helps; None where the recipe never asks."""
+    from gan.given import GivenMake
+
+    if job.recipe.lift.when == "never":
+        return None
+    make = GivenMake(given.records, prepared.label, job.recipe.seed)
+    return Lifter(job=job, prepared=prepared).measure_made(make)
 
 
 def _as_compared(evaluation: Evaluation, options: "Options") -> Evaluation:
@@ -174,6 +192,7 @@ class Found:
     given: GivenRecords
     drawn: "Drawn"
     pictures: tuple[Figure, ...]
+    lift: Lift | None
 
 
 def _report(
@@ -217,6 +236,7 @@ def _report(
             JUDGED: _speaks_of(found, evaluation, words),
             "gate": gate_record(judgement.metrics, job.recipe.gate),
         },
+        lift=found.lift,
     )
 
 

@@ -9,7 +9,7 @@ by the chance of each image and augmented.
 Shapes: N images, B images of a batch, H height, W width, C channels, K classes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan.device import fast_bfloat16, one_thread
+from gan.images.examples import Examples, plain_examples
 from gan.randomness import numpy_stream, stream
 
 Array = np.ndarray[Any, Any]
@@ -43,6 +44,12 @@ SMOOTHING = 0.1
 """Of targets: Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
 FILTER_RATE, MOMENTUM, RATE, DECAY = 0.24, 0.6, 5e-3, 0.01
 PROBE_GRID, PROBE_FILTERS = 3, 128
+SHIFT = 20
+"""The usual augmentation moves images by up to a 20th of their sides, and at least by a pixel."""
+STOP_FRACTION = 0.2
+"""Part of train that decides on mirror images."""
+RECOGNISED = 0.9
+"""Mirror images are usual where this share of the accuracy is left on images never seen so."""
 PREDICTED = 512
 """Images that are predicted at once."""
 
@@ -60,20 +67,6 @@ class Augmentation:
     mixup: float = 0.0
     """Parameter of the beta distribution by which pairs and their targets are blended, Zhang et
     al. 2018 (arXiv:1710.09412), section 2; 0: none."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Examples:
-    """What is learnt from."""
-
-    pixels_NCHW: Tensor
-    """In [-1, 1]."""
-    targets_NK: Tensor
-    """Probabilities of the classes."""
-    chance_N: Tensor
-    """Of being drawn, up to a factor."""
-    weight_N: Tensor
-    """Of the loss."""
 
 
 class ConvNet(nn.Module):
@@ -97,7 +90,7 @@ class ConvNet(nn.Module):
         logits_NK: Tensor = self.head(maps.amax(dim=(2, 3)))
         return logits_NK
 
-    def filters(self) -> list[nn.Parameter]:
+    def filters(self) -> list[Tensor]:
         """Return the parameters whose steps are orthogonalised."""
         return [self.first.weight, self.second.weight]
 
@@ -128,7 +121,7 @@ class LinearProbe(nn.Module):
         logits_NK: Tensor = self.head(features_NF)
         return logits_NK
 
-    def filters(self) -> list[nn.Parameter]:
+    def filters(self) -> list[Tensor]:
         """Return nothing: the filters stay as they are."""
         return []
 
@@ -161,9 +154,23 @@ def _places(height: int, width: int) -> int:
 
 @one_thread()
 def train_classifier(
-    name: str, examples: Examples, augmentation: Augmentation, seed: int, purpose: str
+    name: str,
+    examples: Examples,
+    augmentation: Augmentation,
+    seed: int,
+    purpose: str,
+    length: int = 1,
 ) -> nn.Module:
-    """Return a network of CLASSIFIERS that has learnt the examples, in a fixed number of steps."""
+    """Return a network of CLASSIFIERS that has learnt the examples, in a fixed number of steps.
+
+    Args:
+        name: of the network.
+        examples: what it learns from.
+        augmentation: of every image.
+        seed: of its weights and batches.
+        purpose: of the streams of randoms.
+        length: times the usual number of steps.
+    """
     random = stream(seed, f"{purpose}-weights")
     net = CLASSIFIERS[name](examples.pixels_NCHW, examples.targets_NK.shape[1], random)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -173,7 +180,7 @@ def train_classifier(
     ]
     optimiser = torch.optim.AdamW(rest, lr=RATE, weight_decay=DECAY)
     batches = _Batches(examples, augmentation, seed, purpose)
-    steps = count_steps(examples.pixels_NCHW.shape[2], examples.pixels_NCHW.shape[3])
+    steps = length * count_steps(examples.pixels_NCHW.shape[2], examples.pixels_NCHW.shape[3])
     for step in range(steps):
         pixels_BCHW, targets_BK, weight_B = batches.draw()
         loss = _loss(_logits(net, pixels_BCHW), targets_BK, weight_B)
@@ -193,11 +200,30 @@ def predict(net: nn.Module, pixels_NCHW: Tensor, *, flips: bool) -> Tensor:
     parts = []
     with torch.inference_mode():
         for batch in pixels_NCHW.split(PREDICTED):
-            probabilities_BK = _logits(net, batch).softmax(1)
+            probabilities_BK = net(batch).softmax(1)
             if flips:
-                probabilities_BK = (probabilities_BK + _logits(net, batch.flip(3)).softmax(1)) / 2
+                probabilities_BK = (probabilities_BK + net(batch.flip(3)).softmax(1)) / 2
             parts.append(probabilities_BK)
     return torch.cat(parts)
+
+
+def usual_augmentation(pixels_NCHW: Tensor, classes_N: Array, K: int, seed: int) -> Augmentation:
+    """Return small shifts, and mirror images where they still look like their class.
+
+    A linear probe that saw no mirror image says so, of a part of these images that it did not see.
+    """
+    usual = Augmentation(shift=max(1, min(pixels_NCHW.shape[2:]) // SHIFT))
+    order = numpy_stream(seed, "usual-augmentation").permutation(len(classes_N))
+    part, rest = np.split(order, [max(1, round(STOP_FRACTION * len(order)))])
+    if len(rest) == 0:
+        return usual
+    examples = plain_examples(pixels_NCHW[rest], classes_N[rest], K)
+    net = train_classifier("linear-probe", examples, usual, seed, "usual-augmentation")
+    seen, mirrored = (
+        (predict(net, pixels, flips=False).argmax(1).numpy() == classes_N[part]).mean()
+        for pixels in (pixels_NCHW[part], pixels_NCHW[part].flip(3))
+    )
+    return replace(usual, flips=bool(mirrored >= RECOGNISED * seen))
 
 
 class _Batches:
@@ -262,7 +288,7 @@ def _cropped(pixels_BCHW: Tensor, smallest: float, random: torch.Generator) -> T
 
 def _logits(net: nn.Module, pixels_NCHW: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
-        logits_NK = net(pixels_NCHW.contiguous(memory_format=torch.channels_last))
+        logits_NK: Tensor = net(pixels_NCHW.contiguous(memory_format=torch.channels_last))
     return logits_NK.float()
 
 
@@ -273,7 +299,7 @@ def _loss(logits_BK: Tensor, targets_BK: Tensor, weight_B: Tensor) -> Tensor:
     return -((smoothed_BK * logits_BK.log_softmax(1)).sum(1) * weight_B).mean()
 
 
-def _orthogonal_step(filters: nn.Parameter, momentum: Tensor, rate: float) -> None:
+def _orthogonal_step(filters: Tensor, momentum: Tensor, rate: float) -> None:
     """Step by the orthogonalised momentum; the filters keep their size.
 
     Newton-Schulz iteration with Muon's coefficients: Jordan, "Muon", 2024.

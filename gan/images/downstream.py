@@ -9,39 +9,31 @@ Shapes: N images, E images of a split, K classes.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, one_hot
 
 from gan.errors import DataError
 from gan.images.classifiers import (
     Augmentation,
-    Examples,
     predict,
     train_classifier,
     training_cost_s,
+    usual_augmentation,
 )
 from gan.images.codec import ImageCodec
+from gan.images.examples import Examples, equalised, joined, plain_examples, shrunken
 from gan.lift.task import DownstreamTask, Goal, Split, TrainingSet
 from gan.modalities import Splits
-from gan.randomness import derive, numpy_stream
+from gan.randomness import derive
 
 Array = np.ndarray[Any, Any]
 
-SIDE = 24
-"""Larger images are averaged down to about this many pixels a side."""
-SHIFT = 20
-"""The usual augmentation moves images by up to a 20th of their sides, and at least by a pixel."""
 UNEQUAL = 1.5
 """Remedies for rare classes are there from this ratio of the largest to the smallest class on."""
-STOP_FRACTION = 0.2
-"""Part of train that decides on mirror images."""
-RECOGNISED = 0.9
-"""Mirror images are usual where this share of the accuracy is left on images never seen so."""
 RECORD_S = 0.001
 """Processor seconds of a synthetic image, roughly."""
 MODELS = {
@@ -52,6 +44,10 @@ CLASS_REMEDIES = {
     "class weights": "Errors of rare classes weigh more, as if all classes were equally large.",
     "oversampling": "Images of rare classes are drawn more often, until all classes are equal.",
     "SMOTE": "Rare classes are filled with blends of neighbouring images (imbalanced-learn).",
+}
+EQUALISED_BY: dict[str, Literal["chance", "weight"]] = {
+    "oversampling": "chance",
+    "class weights": "weight",
 }
 AUGMENTATIONS = {
     "flips": "Half of the images are mirrored.",
@@ -141,31 +137,13 @@ class ImageTask:
 
     @cached_property
     def _usual(self) -> Augmentation:
-        """The baseline's augmentation, mirrored where a mirror image still looks like its class.
-
-        A linear probe that saw no mirror image says so, of a part of train that it did not see.
-        Elsewhere they are a remedy to be tried.
-        """
         pixels_NCHW, classes_N = self._read(self._splits.train)
-        usual = Augmentation(shift=max(1, min(pixels_NCHW.shape[2:]) // SHIFT))
-        order = numpy_stream(self._seed, "lift-flips").permutation(len(classes_N))
-        part, rest = np.split(order, [max(1, round(STOP_FRACTION * len(order)))])
-        if len(rest) == 0:
-            return usual
-        examples = _plain(pixels_NCHW[rest], classes_N[rest], len(self._codec.classes))
-        net = train_classifier("linear-probe", examples, usual, self._seed, "flips")
-        seen, mirrored = (
-            (predict(net, pixels, flips=False).argmax(1).numpy() == classes_N[part]).mean()
-            for pixels in (pixels_NCHW[part], pixels_NCHW[part].flip(3))
-        )
-        return replace(usual, flips=bool(mirrored >= RECOGNISED * seen))
+        return usual_augmentation(pixels_NCHW, classes_N, len(self._codec.classes), self._seed)
 
     def _read(self, records: pa.Table) -> tuple[Tensor, Array]:
         """Return `pixels_NCHW` in [-1, 1], averaged down, and class indexes."""
         images_NHWC, classes_N = self._codec.encode(records)
-        pixels_NCHW = self._codec.to_samples(torch.from_numpy(np.array(images_NHWC)))
-        factor = max(1, round(min(pixels_NCHW.shape[2:]) / SIDE))
-        return avg_pool2d(pixels_NCHW, factor) if factor > 1 else pixels_NCHW, classes_N
+        return shrunken(self._codec, images_NHWC), classes_N
 
     def _examples(self, data: TrainingSet, seed: int) -> Examples:
         """Return everything that is learnt from, with its chances and weights."""
@@ -174,10 +152,10 @@ class ImageTask:
         if data.remedy == "SMOTE":
             random_state = derive(self._seed, "lift-smote", seed) % 2**32
             pixels_NCHW, classes_N = _smote(pixels_NCHW, classes_N, random_state)
-        examples = _plain(pixels_NCHW, classes_N, K)
+        examples = plain_examples(pixels_NCHW, classes_N, K)
         examples = replace(examples, chance_N=examples.chance_N * data.copies)
         if data.synthetic is not None and data.synthetic.num_rows:
-            examples = _joined(examples, self._synthetic(data))
+            examples = joined(examples, self._synthetic(data))
         held_K = (examples.targets_NK * examples.chance_N[:, None]).sum(0) > 0
         if int(held_K.sum()) < 2:
             found = ", ".join(name for name, held in zip(self.classes, held_K, strict=True) if held)
@@ -186,12 +164,13 @@ class ImageTask:
                 f"({found or 'there is none'}): bring images of two classes or more"
             )
             raise DataError(msg)
-        return _equalised(examples, data.remedy)
+        by = EQUALISED_BY.get(data.remedy)
+        return examples if by is None else equalised(examples, by)
 
     def _synthetic(self, data: TrainingSet) -> Examples:
         """Return the synthetic images with their labels, or a teacher's."""
         pixels_NCHW, classes_N = self._read(data.synthetic)
-        made = _plain(pixels_NCHW, classes_N, len(self._codec.classes))
+        made = plain_examples(pixels_NCHW, classes_N, len(self._codec.classes))
         targets_NK = made.targets_NK
         if data.probabilities_NC is not None:
             targets_NK = torch.from_numpy(np.asarray(data.probabilities_NC, dtype=np.float32))
@@ -205,36 +184,6 @@ def _augmentation(usual: Augmentation, remedy: str) -> Augmentation:
     if remedy == "crops":
         return replace(usual, smallest_crop=CROP)
     return replace(usual, mixup=MIXUP) if remedy == "mixup" else usual
-
-
-def _plain(pixels_NCHW: Tensor, classes_N: Array, K: int) -> Examples:
-    """Return examples that all count alike."""
-    ones_N = torch.ones(len(pixels_NCHW))
-    targets_NK = one_hot(torch.from_numpy(classes_N), K).float()
-    return Examples(
-        pixels_NCHW=pixels_NCHW, targets_NK=targets_NK, chance_N=ones_N, weight_N=ones_N
-    )
-
-
-def _joined(real: Examples, synthetic: Examples) -> Examples:
-    return Examples(
-        pixels_NCHW=torch.cat([real.pixels_NCHW, synthetic.pixels_NCHW]),
-        targets_NK=torch.cat([real.targets_NK, synthetic.targets_NK]),
-        chance_N=torch.cat([real.chance_N, synthetic.chance_N]),
-        weight_N=torch.cat([real.weight_N, synthetic.weight_N]),
-    )
-
-
-def _equalised(examples: Examples, remedy: str) -> Examples:
-    """Return examples of which all classes count alike, by their chance or by their weight."""
-    if remedy not in {"oversampling", "class weights"}:
-        return examples
-    masses_K = (examples.targets_NK * examples.chance_N[:, None]).sum(0).clamp(min=1e-9)
-    factor_N = examples.targets_NK @ (1 / masses_K)
-    if remedy == "oversampling":
-        return replace(examples, chance_N=examples.chance_N * factor_N)
-    mean = (factor_N * examples.chance_N).sum() / examples.chance_N.sum()
-    return replace(examples, weight_N=factor_N / mean)
 
 
 def _smote(pixels_NCHW: Tensor, classes_N: Array, random_state: int) -> tuple[Tensor, Array]:

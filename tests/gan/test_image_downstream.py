@@ -139,6 +139,7 @@ def test_smote_leaves_a_class_of_one_image_alone(digits: pa.Table) -> None:
     assert len(set(counts.tolist())) == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["flips", "crops", "mixup"])
 def test_augmentation_can_be_a_remedy(
     task: ImageTask, digits: pa.Table, probed: np.ndarray, name: str
@@ -158,6 +159,7 @@ def _stripes(turned: Callable[[np.ndarray], np.ndarray]) -> pa.Table:
     return _table(turned(noise.astype(np.uint8)), classes_N)
 
 
+@pytest.mark.full
 def test_mirror_images_are_usual_only_where_they_keep_the_class() -> None:
     upright = _stripes(lambda images: images)
     assert "flips" not in _task(upright, upright).remedies("convnet")

@@ -10,6 +10,8 @@ from gan.images.codec import write_images
 
 DIGITS = tuple(range(10))
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def fitted(digits: pa.Table) -> bytes:

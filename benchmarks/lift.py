@@ -6,8 +6,9 @@
 
 For each split the rows are cut at random into a training part and a holdout; `--rows` keeps so many
 of the former, `--thin` so large a share of a class there, while the holdout stays as it is. The
-generator trains as users train it. `--set training.budget_samples=100000` changes the recipe. A
-result is one line of JSON; all of them are stored with `--store NAME`.
+generator trains as users train it. `--set training.budget_samples=100000` changes the recipe, and
+`--set synthesis.labels=teacher` has a teacher say what synthetic rows are. A result is one line of
+JSON; all of them are stored with `--store NAME`.
 """
 
 import argparse
@@ -31,6 +32,7 @@ import yaml
 from benchmarks.against_ctgan import breast_cancer
 from benchmarks.timing import RESULTS, machine
 from flows.recipe import Recipe
+from flows.teacher import classes_of, record_kind
 from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.lift.config import LiftConfig
@@ -40,7 +42,9 @@ from gan.lift.task import Made, Make
 from gan.modalities import Splits, load_modality
 from gan.protocols import Hooks
 from gan.sample import Sampler
+from gan.teacher import Labeller
 from gan.training.loop import train
+from storage.lake.plan import PICKS, plan_teacher
 from storage.records.schema import ClassCounts
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
@@ -121,7 +125,28 @@ def train_generator(recipe: Recipe, prepared: Prepared, folder: Path) -> Sampler
     return Sampler.load(result.snapshot)
 
 
-def maker(sampler: Sampler, counts: ClassCounts) -> Make:
+def fit_labeller(recipe: Recipe, prepared: Prepared) -> Labeller | None:
+    """Return what labels synthetic records as the recipe asks; None where the generator does."""
+    synthesis = recipe.synthesis.model_copy(update={"balance": "real"})
+    planned = plan_teacher(synthesis, record_kind(prepared))
+    if planned is None:
+        return None
+    modality, train = load_modality(prepared.modality), prepared.records["train"]
+    data = modality.fit_teacher(
+        train, label=str(prepared.label), classes=classes_of(prepared), seed=recipe.seed
+    )
+    return Labeller(
+        teacher=modality.load_teacher(data),
+        columns=planned.columns,
+        relabels=planned.relabels,
+        seed=SYNTHESIS_SEED,
+        picks=PICKS,
+    )
+
+
+def maker(
+    sampler: Sampler, counts: ClassCounts, labeller: Labeller | None, classes: Sequence[str]
+) -> Make:
     """Return what makes records, of every class its share where only their number is given.
 
     Each request has a stream of its own.
@@ -129,6 +154,10 @@ def maker(sampler: Sampler, counts: ClassCounts) -> Make:
     total, asked = sum(count for _, count in counts), iter(range(10_000))
 
     def make(wanted: ClassCounts | int) -> Made:
+        if labeller is not None:
+            index, drawn = next(asked), labeller.draws(wanted)
+            records = sampler.records(drawn, seed=SYNTHESIS_SEED, index=index)
+            return Made(*labeller.lesson(records, wanted, index, classes))
         if isinstance(wanted, int) and counts:
             ends = np.cumsum([count for _, count in counts]) * wanted // total
             each = np.diff(ends, prepend=0).tolist()
@@ -158,7 +187,8 @@ def measure(trial: Trial, split: int) -> tuple[Lift, dict[str, Any]]:
         request = LiftRequest(
             config=trial.lift, seed=recipe.seed, label=prepared.label, thorough=trial.thorough
         )
-        made = maker(sampler, prepared.class_counts["train"])
+        labeller = fit_labeller(recipe, prepared)
+        made = maker(sampler, prepared.class_counts["train"], labeller, task.classes)
         lift = measure_lift(task, splits.train, made, request)
     cost = {"split": split, "train_rows": prepared.rows["train"], "training_cpu_s": trained_s}
     return lift, cost

@@ -16,7 +16,6 @@ from storage.digests import sha256_file, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake.layout import generator_internal_key
 from storage.lake.plan import Plan, RecordKind, plan_teacher
-from storage.lake.synthesis import resolve_balance
 from storage.records.durable import replace_file
 from storage.sources.prepared import Prepared
 from storage.stores.interface import put_or_agree, read_agreed
@@ -100,17 +99,20 @@ def local_teacher(job: Job, plan: Plan, version: str) -> Path | None:
 
 
 def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "Labeller | None":
-    """Return what labels a generator's records as the recipe asks, to measure what they are worth.
+    """Return what labels a generator's records, to measure what they are worth.
 
-    None with `labels: generator`. The teacher is fitted where there is none yet.
+    A mere number of them is labelled as with `balance: real`, rows of classes as with `fill`,
+    whichever the recipe publishes. None with `labels: generator`. The teacher is fitted where there
+    is none yet.
 
     Raises:
         PlanError, ConfigError, DataError: as `check_teacher`.
         LakeError: the lake failed.
     """
-    synthesis = resolve_balance(job.recipe.synthesis, prepared.modality)
-    planned = plan_teacher(synthesis, record_kind(prepared))
-    if planned is None:
+    kind, synthesis = record_kind(prepared), job.recipe.synthesis
+    free = plan_teacher(synthesis.model_copy(update={"balance": "real"}), kind)
+    filled = plan_teacher(synthesis.model_copy(update={"balance": "fill"}), kind)
+    if free is None or filled is None:
         return None
     from gan.modalities import load_modality
     from gan.teacher import Labeller
@@ -119,10 +121,10 @@ def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "La
     data = read_agreed(job.lake, generator_internal_key(job.name, version, FILE))
     return Labeller(
         teacher=load_modality(prepared.modality).load_teacher(data),
-        columns=planned.columns,
-        relabels=planned.relabels,
+        columns=free.columns,
+        relabels=free.relabels,
         seed=seed,
-        picks=planned.picks,
+        picks=filled.picks,
     )
 
 

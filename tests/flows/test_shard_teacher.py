@@ -79,7 +79,7 @@ def test_lift_gets_the_same_teacher_and_learns_it_where_there_is_none(job):
     )
     job.reporter = SilentReporter()
     kept = labeller_of(job, prepared, VERSION, seed=3)
-    assert (kept.teacher.label, kept.relabels, kept.seed) == ("kind", True, 3)
+    assert (kept.teacher.label, kept.relabels, kept.picks, kept.seed) == ("kind", True, 4, 3)
     assert kept.teacher.members == ()
     other = labeller_of(job, prepared, VERSION.replace("2026", "2027"), seed=3)
     assert len(other.teacher.members) == 5

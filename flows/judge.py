@@ -1,4 +1,4 @@
-"""Judge any data set as a candidate: the recipe's source, splits, metrics, lift, gate; no lake.
+"""Judge any data set as a candidate: the recipe's source, splits, metrics and gate, and no lake.
 
 What made the data does not matter: a folder of somebody's, a version of ours, what another tool
 wrote. It is read as records of the recipe's source, measured as a generator's records are, and
@@ -6,7 +6,6 @@ judged by the recipe's gate. Nothing is decided, stored or published.
 """
 
 import dataclasses
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from flows.nightly import prepare
 from flows.report.page import render
 from flows.report.verdict import DATA, JUDGED
 from gan.gate import Judgement, gate_record, in_force, judge, judge_lift
+from gan.lift.record import lift_record
 from gan.lift.result import Lift
 from gan.report import Evaluation, Figure, Report, ReportInputs
 from storage.masking import masked
@@ -62,7 +62,7 @@ class JudgedData:
             "verdict": report.verdict,
             "reasons": [dataclasses.asdict(reason) for reason in report.reasons],
             "metrics": [dataclasses.asdict(metric) for metric in report.metrics],
-            "lift": None if report.lift is None else json.loads(report.lift.to_json()),
+            "lift": lift_record(report.lift),
             "rows": self.rows,
             "judged_rows": evaluation.candidate_rows,
             "compared_rows": evaluation.n,
@@ -142,28 +142,32 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
         )
         evaluation, pictures = measured(modality, inputs)
     judgement = judge(_as_compared(evaluation, options), modality.metrics, recipe.gate)
-    lift = _lift(job, prepared, given)
+    lift = _lift(job, prepared, splits, given)
     if lift is not None:
         judgement = judge_lift(judgement, lift, recipe.gate)
-    found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures, lift=lift)
+    found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures)
     return JudgedData(
         uri=uri,
         digest=given.digest,
         rows=rows,
         evaluation=evaluation,
         judgement=judgement,
-        report=_report(job, prepared, found, evaluation, judgement),
+        report=dataclasses.replace(_report(job, prepared, found, evaluation, judgement), lift=lift),
     )
 
 
-def _lift(job: Job, prepared: Prepared, given: GivenRecords) -> Lift | None:
-    """Measure whether training on the data helps; None where the recipe never asks."""
+def _lift(job: Job, prepared: Prepared, splits: "Splits", given: GivenRecords) -> Lift | None:
+    """Return whether training on the data helps; None where the recipe says never.
+
+    Raises:
+        ConfigError: `lift.models` names a downstream model that there is not.
+    """
     from gan.given import GivenMake
 
     if job.recipe.lift.when == "never":
         return None
-    make = GivenMake(given.records, prepared.label, job.recipe.seed)
-    return Lifter(job=job, prepared=prepared).measure_made(make)
+    lifter = Lifter(job=job, prepared=prepared, splits=splits)
+    return lifter.measure_made(GivenMake(given.records, splits.label, job.recipe.seed))
 
 
 def _as_compared(evaluation: Evaluation, options: "Options") -> Evaluation:
@@ -192,7 +196,6 @@ class Found:
     given: GivenRecords
     drawn: "Drawn"
     pictures: tuple[Figure, ...]
-    lift: Lift | None
 
 
 def _report(
@@ -236,7 +239,6 @@ def _report(
             JUDGED: _speaks_of(found, evaluation, words),
             "gate": gate_record(judgement.metrics, job.recipe.gate),
         },
-        lift=found.lift,
     )
 
 

@@ -42,6 +42,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.lift.measure import LiftRequest
+    from gan.modalities import Splits
     from gan.sample import Sampler
     from gan.teacher import Labeller
 
@@ -114,6 +115,12 @@ class Lifter:
     """All arms at full size, whatever it costs."""
     curve: bool = False
     """Also with parts of the real records."""
+    splits: "Splits | None" = None
+    """The real records, where not all of their columns are learned from."""
+
+    @property
+    def _splits(self) -> "Splits":
+        return splits_of(self.prepared) if self.splits is None else self.splits
 
     @property
     def request(self) -> "LiftRequest":
@@ -141,7 +148,7 @@ class Lifter:
         from gan.modalities import load_modality
 
         modality = load_modality(self.prepared.modality)
-        task = modality.build_task(splits_of(self.prepared), seed=self.request.seed)
+        task = modality.build_task(self._splits, seed=self.request.seed)
         if task is not None:
             models_of(task, self.job.recipe.lift)
         return task
@@ -220,7 +227,7 @@ class Lifter:
         from gan.device import choose_device
         from gan.lift.measure import forecast, measure_lift
 
-        job, real, request = self.job, self.prepared.records["train"], self.request
+        job, real, request = self.job, self._splits.train, self.request
         fits = forecast(task, real, request).fits
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
@@ -241,7 +248,7 @@ class Lifter:
         from gan.lift.measure import estimate, forecast
         from gan.lift.plan import models_of
 
-        real = self.prepared.records["train"]
+        real = self._splits.train
         try:
             task = self.task
             if task is None:

@@ -164,7 +164,7 @@ def test_a_wrong_recipe_gets_one_sentence(job, change, code, words, monkeypatch,
         assert word in written.splitlines()[-1]
 
 
-def test_whether_it_helps_is_measured_kept_and_said_everywhere(job):
+def test_whether_it_helps_is_measured_kept_and_said_everywhere(job, monkeypatch, capsys):
     place, done = job
     lift = done.json["lift"]
     assert lift["answer"] in ("helps", "no measurable effect", "hurts", "cannot be known")
@@ -179,10 +179,12 @@ def test_whether_it_helps_is_measured_kept_and_said_everywhere(job):
     assert json.loads((meta.parent / "report.json").read_bytes())["lift"] == measured
     assert "Does it help?" in (meta.parent / "README.md").read_text()
     assert "Measuring whether it helps" in done.err
-    assert lift["answer"] in place.run("status").out
-    again = place.run("lift", "orders.yaml", "--json")
-    assert (again.code, again.json["lift"]) == (0, measured), "it was read, not measured again"
+    monkeypatch.chdir(place.folder)
+    assert execute(["status"]) == 0
+    assert lift["answer"] in capsys.readouterr().out
+    assert execute(["lift", "orders.yaml", "--json"]) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out)["lift"] == measured, "it was read, not measured again"
     assert "Measuring" not in again.err
-    refused = place.run("lift", "orders.yaml", "--set", "lift.models=[forest]")
-    assert refused.code == 2
-    assert "choose from lightgbm, linear" in refused.err
+    assert execute(["lift", "orders.yaml", "--set", "lift.models=[forest]"]) == 2
+    assert "choose from lightgbm, linear" in capsys.readouterr().err

@@ -42,8 +42,12 @@ def place(tmp_path, monkeypatch):
         ("stripes", {"uri": "stripes.npz", "label": "label"}),
         ("shop", {"uri": "shop.csv", "label": "stays"}),
     ):
-        recipe = {"name": name, "source": source, "output": {"lake": "lake"}}
-        recipe["lift"] = {"when": "never"}
+        recipe = {
+            "name": name,
+            "source": source,
+            "lift": {"when": "never"},
+            "output": {"lake": "lake"},
+        }
         Path(f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     return tmp_path
 
@@ -56,9 +60,9 @@ def judge(capsys, *arguments):
 def test_unseen_real_images_pass_and_the_page_says_what_was_judged(place, capsys):
     np.savez("unseen.npz", **stripes(300, 1))
     code, found = judge(capsys, "unseen.npz", "--recipe", "stripes.yaml")
-    assert found["lift"] is None
     assert code == 0, found["reasons"]
     assert found["verdict"] != "block"
+    assert found["lift"] == {"answer": "not measured"}
     assert (found["data"], found["rows"], found["report"]) == (
         "unseen.npz",
         300,
@@ -78,26 +82,22 @@ def test_damaged_rows_of_a_peer_block_and_their_ids_are_not_asked_for(place, cap
     damaged = customers(300, 1).drop(columns="id")
     damaged["spent"] = (damaged["spent"] * 3).sample(frac=1, random_state=0).to_numpy()
     damaged.to_parquet("peer.parquet")
-    arguments = ("--recipe", "shop.yaml", "--report", "peer.html")
-    measured = (
-        "--set",
-        "lift.when=changed",
-        "--set",
-        "lift.seeds=2",
-        "--set",
-        "lift.models=[linear]",
+    changes = ("lift.when=changed", "lift.seeds=2", "lift.models=[linear]")
+    arguments = [word for change in changes for word in ("--set", change)]
+    code, found = judge(
+        capsys, "peer.parquet", "--recipe", "shop.yaml", "--report", "peer.html", *arguments
     )
-    code, found = judge(capsys, "peer.parquet", *arguments, *measured)
     assert code == 3
+    assert found["lift"]["task"] == "class of stays"
+    assert found["lift"]["effect"]["model"] == "linear"
+    assert found["lift"]["text"].split(":")[0] in (place / "peer.html").read_text()
     assert found["verdict"] == "block"
     assert {one["metric"] for one in found["reasons"] if one["outcome"] == "block"} & {
         "one_way",
         "c2st",
     }
     assert any("lacks 'id'" in note for note in found["notes"])
-    assert found["lift"]["answer"] in {"no measurable effect", "hurts", "cannot be known", "helps"}
-    assert {one["kind"] for one in found["lift"]["arms"]} == {"baseline", "synthetic", "free"}
-    assert "Does it help?" in (place / "peer.html").read_text()
+    assert (place / "peer.html").exists()
     assert not (place / "lake").exists()
 
 

@@ -11,6 +11,8 @@ from gan.randomness import stream
 FEATURES = 64
 """Units of the penultimate layer."""
 WIDTHS = (32, 64, 128)
+SMALL_WIDTHS = (16, 32, 64)
+"""Of images up to FULL_SIDE."""
 RANDOM_WIDTHS = (64, 128, 128)
 RANDOM_STRIDES = (2, 2, 1)
 FULL_SIDE = 16
@@ -31,14 +33,16 @@ class TrainedNet(FeatureNet):
     def __init__(self, height: int, width: int, channels: int, classes: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
+        small = min(height, width) <= FULL_SIDE
+        widths = SMALL_WIDTHS if small else WIDTHS
         wide = channels
-        for place, wider in enumerate(WIDTHS):
+        for place, wider in enumerate(widths):
             layers += [
                 nn.Conv2d(wide, wider, 3, padding=1, bias=False),
                 nn.BatchNorm2d(wider),
                 nn.ReLU(),
             ]
-            if 0 < place < len(WIDTHS) - 1 or (place == 0 and min(height, width) > FULL_SIDE):
+            if place == 1 or (place == 0 and not small):
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
             wide = wider
         layers += [nn.AdaptiveMaxPool2d(2), nn.Flatten()]

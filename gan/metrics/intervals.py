@@ -58,8 +58,8 @@ CHANCE = 0.001
 """Probability at which what is seen is no longer put down to chance."""
 
 
-def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
-    """Return whether a share lies above the real one by more than chance (one-sided, 0.1 %).
+def more_often(hits: int, rows: int, own_hits: int, own_rows: int, chance: float = CHANCE) -> bool:
+    """Return whether a share lies above the real one by more than chance (one-sided).
 
     Fisher's exact test (Fisher 1935, Journal of the Royal Statistical Society 98, 39): given all
     hits, how probable are so many among these rows.
@@ -69,11 +69,12 @@ def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
         rows: of the candidate.
         own_hits: real rows in which it happens, of `own_rows`.
         own_rows: real rows that were not trained on.
+        chance: probability below which it is no longer put down to chance.
     """
     from scipy.stats import hypergeom
 
     as_many = hypergeom.sf(hits - 1, rows + own_rows, hits + own_hits, rows)
-    return bool(as_many < CHANCE)
+    return bool(as_many < chance)
 
 
 def difference_half_width(

@@ -11,7 +11,6 @@ Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamp
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 from typing import Any
@@ -117,18 +116,18 @@ class RowIdentity:
 
     def digests(self, records: pa.Table) -> list[bytes]:
         """Return a digest of every row; a value that no real row has makes it equal to none."""
+        return record_digests(self.codes(records))
+
+    def codes(self, records: pa.Table) -> Array:
+        """Return the place of every value among the distinct ones, -1 for another; (N, D)."""
         columns = [
             pc.fill_null(
                 pc.index_in(plain(records[name]), value_set=known, skip_nulls=False), -1
             ).to_numpy(zero_copy_only=False)
             for name, known in self.values.items()
         ]
-        return record_digests(np.stack(columns, axis=1).astype(np.int32))
-
-
-def repeated(digests: Sequence[bytes]) -> int:
-    """Return how many rows have an equal one among them."""
-    return sum(count for count in Counter(digests).values() if count > 1)
+        codes_ND: Array = np.stack(columns, axis=1).astype(np.int32)
+        return codes_ND
 
 
 def first_of_each(digests: Sequence[bytes]) -> Array:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from gan.metrics.distances import SAME, squared_block
+from gan.metrics.distances import SAME, Nearest, squared_block
 from gan.metrics.pool import K_COVERAGE, K_PRECISION
 
 Array = np.ndarray[Any, Any]
@@ -60,9 +60,7 @@ def screen(features_NF: Array, centre_F: Array) -> Screen:
     left, right = (np.ones((n, width + 2), dtype=np.float32) for _ in range(2))
     left[:, :width], left[:, width] = -2.0 * centred, norms_N
     right[:, :width], right[:, width + 1] = centred, norms_N
-    return Screen(
-        torch.from_numpy(left), torch.from_numpy(right), norms_N, ERROR * (width + 8)
-    )
+    return Screen(torch.from_numpy(left), torch.from_numpy(right), norms_N, ERROR * (width + 8))
 
 
 class Block(NamedTuple):
@@ -132,7 +130,7 @@ def smallest(a_NF: Array, b_MF: Array, k: int, *, within: bool = False) -> Small
     squared_NK, index_NK = np.empty((len(a_NF), k)), np.empty((len(a_NF), k), dtype=np.int64)
     for rows in row_blocks(len(a_NF)):
         kept = min(others, k + SPARE)
-        screened_RK, index_RK = _screened(a, b, rows, kept, within)
+        screened_RK, index_RK = _screened(a, b, rows, kept, within=within)
         exact_RK = exact_squared(a_NF[rows][:, None, :], b_MF[index_RK])
         order = np.lexsort((index_RK, exact_RK), axis=1)[:, :k]
         squared_NK[rows] = np.take_along_axis(exact_RK, order, axis=1)
@@ -143,12 +141,12 @@ def smallest(a_NF: Array, b_MF: Array, k: int, *, within: bool = False) -> Small
             unsure = rows.start + np.flatnonzero(~sure_R)
             for start in range(0, len(unsure), EXACT_ROWS):
                 again = unsure[start : start + EXACT_ROWS]
-                found = _exactly(a_NF, b_MF, again, k, within)
+                found = _exactly(a_NF, b_MF, again, k, within=within)
                 squared_NK[again], index_NK[again] = found.squared_NK, found.index_NK
     return Smallest(squared_NK, index_NK)
 
 
-def _screened(a: Screen, b: Screen, rows: slice, kept: int, within: bool) -> tuple[Array, Array]:
+def _screened(a: Screen, b: Screen, rows: slice, kept: int, *, within: bool) -> tuple[Array, Array]:
     """Return distances and places of the nearest by the screen; (R, K)."""
     shape = (rows.stop - rows.start, kept)
     best_RK, index_RK = np.full(shape, np.inf, dtype=np.float32), np.zeros(shape, dtype=np.int64)
@@ -181,19 +179,35 @@ def _merge(best_RK: Array, index_RK: Array, at_P: Array, values_P: Array, index_
     best_RK[touched], index_RK[touched] = values[chosen], index[chosen]
 
 
-def _exactly(a_NF: Array, b_MF: Array, rows: Array, k: int, within: bool) -> Smallest:
+def _exactly(a_NF: Array, b_MF: Array, rows: Array, k: int, *, within: bool) -> Smallest:
     """Return the k nearest in double precision throughout; (R, k)."""
     squared_RM = squared_block(a_NF[rows], b_MF)
     if within:
         squared_RM[np.arange(len(rows)), rows] = np.inf
+    if k == 1:
+        close_RM = squared_RM <= squared_RM.min(axis=1, keepdims=True) + SAME
+        first = close_RM.argmax(axis=1)[:, None]
+        return Smallest(exact_squared(a_NF[rows], b_MF[first[:, 0]])[:, None], first)
     farthest_R = np.partition(squared_RM, k - 1, axis=1)[:, k - 1]
     index = np.empty((len(rows), k), dtype=np.int64)
     for place, limit in enumerate(farthest_R):
         close = np.flatnonzero(squared_RM[place] <= limit + SAME)
         exact = exact_squared(a_NF[rows[place]], b_MF[close])
-        nearest = np.lexsort((close, np.round(exact / SAME)))[:k]
-        index[place], squared_RM[place, :k] = close[nearest], exact[nearest]
+        order = np.lexsort((close, np.round(exact / SAME)))[:k]
+        index[place], squared_RM[place, :k] = close[order], exact[order]
     return Smallest(squared_RM[:, :k], index)
+
+
+def nearest(a_NF: Array, b_MF: Array) -> Nearest:
+    """Return squared distance and index of the nearest row of `b` for every row of `a`."""
+    found = smallest(a_NF, b_MF, 1)
+    return Nearest(found.squared_NK[:, 0], found.index_NK[:, 0])
+
+
+def nearest_distances(a_NF: Array, b_MF: Array) -> Array:
+    """Return the distance of every row of `a` to its nearest row of `b`, float64."""
+    distances_N: Array = np.sqrt(nearest(a_NF, b_MF).squared_N)
+    return distances_N
 
 
 def all_radii(features_NF: Array, *ks: int) -> tuple[Array, ...]:

@@ -189,8 +189,8 @@ def test_one_exact_copy_blocks_where_nothing_comes_near_anything(reference, spli
     blocking = [r.text for r in judgement.reasons if r.metric == "exact_copies"]
     assert blocking == [
         "1 of 60 records equal a training record exactly (1.67%): 1 of 120 distinct training "
-        "records are hit and 0 of 120 unseen ones, but no real record even comes near another one, so that "
-        "it is no chance"
+        "records are hit and 0 of 120 unseen ones, but no real record even comes near another "
+        "one, so that it is no chance"
     ]
 
 

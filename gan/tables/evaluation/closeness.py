@@ -25,12 +25,11 @@ from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import (
     closest_share,
     nearer,
-    nearest,
-    nearest_distances,
     owners,
     resampled_shares,
 )
 from gan.metrics.intervals import Z_95, random_half, spread_interval
+from gan.metrics.neighbours import nearest, nearest_distances
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import Likelihood

@@ -4,7 +4,8 @@
 
 Nothing of the project is imported here. prdc gives density and coverage at k = 5 (and precision and
 recall at the same k, which are left out), torch-fidelity precision and recall at k = 3, and KID of
-the first rows as one block, in double precision (in single its fifth decimal differs). prdc keeps all distances at once, so it is asked up to 20,000 rows.
+the first rows as one block, in double precision: in single its fifth decimal differs. prdc keeps
+all distances at once, so it is asked up to 20,000 rows.
 """
 
 import contextlib

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.intervals import wilson
+from gan.metrics.intervals import Z_95, wilson
 
 Array = np.ndarray[Any, Any]
 
@@ -82,14 +82,21 @@ def owners(to_train: Nearest, to_holdout: Nearest, rows: int) -> Array:
     return owners_M
 
 
-def closest_share(hits_M: Array, owners_M: Array, reals: int) -> Closest:
-    """Return the share of `hits_M` with its interval; `reals` rows are on both sides together."""
+def closest_share(hits_M: Array, owners_M: Array, reals: int, z: float = Z_95) -> Closest:
+    """Return the share of `hits_M` with its interval, `z` standard deviations wide.
+
+    Args:
+        hits_M: 1 where train is nearer.
+        owners_M: which real row is nearest.
+        reals: rows on both sides together, equally many or not.
+        z: normal quantile of the interval.
+    """
     share = float(hits_M.mean())
     m = len(hits_M)
     counts_P = np.bincount(owners_M, minlength=reals)
     spread = float(np.square(counts_P - m / reals).sum()) * reals / (reals - 1)
     effective = min(float(m), m * m / max(spread, 1e-12))
-    low, high = wilson(share, effective)
+    low, high = wilson(share, effective, z)
     return Closest(share, low, high, effective)
 
 

@@ -46,11 +46,11 @@ def spread_interval(
     )
 
 
-def wilson(share: float, n: float) -> Interval:
-    """Return the 95 % interval of a share of n: Wilson 1927 (JASA 22, 209)."""
-    square = Z_95 * Z_95
+def wilson(share: float, n: float, z: float = Z_95) -> Interval:
+    """Return the interval of a share of n, of 95 % by default: Wilson 1927 (JASA 22, 209)."""
+    square = z * z
     centre = (share + square / (2 * n)) / (1 + square / n)
-    half = Z_95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     return Interval(min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
 
 

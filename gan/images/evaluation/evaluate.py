@@ -27,6 +27,7 @@ from gan.images.evaluation.perceptual import (
     NetReference,
     measure_net,
 )
+from gan.images.evaluation.pixels import PixelReference
 from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
@@ -63,6 +64,8 @@ class PerceptualReference:
             NetReference(net, train, (holdout, validation), halves, seed) for net in nets
         )
         self.facts = RealFacts(self.codec, splits, train, overlap_expected=options.overlap_expected)
+        unseen = np.concatenate([holdout.values, validation.values])
+        self.pixels = PixelReference(train.values, unseen, seed, options.replicates)
         self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
         self.holdout_classes_N = holdout.labels_N
@@ -138,7 +141,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
         replicates=reference.replicates,
         seed=reference.options.seed,
     )
-    measured = [measure_spread(encoded, reference.facts)]
+    measured = [measure_spread(encoded, reference.facts), *reference.pixels.measure(encoded.values)]
     for net in reference.nets:
         measured += measure_net(net, comparison)
     counts = Counter(encoded.labels_N.tolist())

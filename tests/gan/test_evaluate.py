@@ -128,7 +128,7 @@ def test_unlabelled_records_are_judged_on_the_random_net_alone(splits, unseen):
     drop = {name: getattr(splits, name).select(["image"]) for name in _NAMES}
     reference = build_reference(Splits(**drop), OPTIONS)
     evaluation = evaluate(unseen.select(["image"]), reference)
-    assert {m.scope for m in evaluation.metrics} == {"all", "random"}
+    assert {m.scope for m in evaluation.metrics} == {"all", "random", "pixels", "pixels/near"}
     assert reference.wanted == 240
     assert evaluation.too_few == ()
     assert evaluation.candidate_class_counts == ()

@@ -372,7 +372,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         2,
-        "fa8be659",
+        "fa8be6590d4746a81d51c5daa96b77804cc4c6e8714a5de602a5febc61fd248c",
     )
 
 

@@ -158,6 +158,14 @@ METRICS = (
         curve="copies",
     ),
     MetricEntry(
+        name="near_copies",
+        meaning="Share of synthetic images whose nearest real one, mirrored or shifted, is of "
+        "train and not unseen, as if both were equally many; of real ones half.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.55, blocks=0.5, relation="fixed"),),
+        benefit_of_doubt=True,
+    ),
+    MetricEntry(
         name="spread",
         meaning="Spread of every pixel over synthetic images, as a share of that over real ones.",
         unit="share",

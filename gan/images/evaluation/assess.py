@@ -31,7 +31,7 @@ from gan.metrics.copies import (
     record_digests,
     threshold,
 )
-from gan.metrics.distances import nearest_distances
+from gan.metrics.neighbours import nearest_distances
 from gan.metrics.pool import FeaturePool, make_pool, measure, measure_coverage
 from gan.modalities import check_rows
 from gan.protocols import Assessment, Codec, Encoded, SampleFn

@@ -1,0 +1,253 @@
+"""Whether a classifier tells a candidate's images from real ones (C2ST), and by what.
+
+Lopez-Paz & Oquab 2017 (arXiv:1610.06545), as the area under the ROC curve of out-of-fold scores.
+Two classifiers look: gradient-boosted trees on the plain statistics of every image, which can say
+what gives a candidate away, and a small convolutional net on the pixels.
+
+Real data as the candidate reaches one half, with the spread of the area between two samples of one
+distribution (`gan.metrics.auc.null_spread`) times `TRAINING_NOISE`, which was measured: classifiers
+of several folds have their own errors.
+
+Shapes: N reals, M fakes, P images of both, C channels, H height, W width, S statistics.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gan.evaluation.resampling import Real, summarise
+from gan.images.evaluation.plain_statistics import plain_statistics
+from gan.metrics.auc import auc, delong, null_spread
+from gan.metrics.intervals import Z_95, random_half
+from gan.metrics.trees import Scores, out_of_fold_scores
+from gan.randomness import numpy_stream, stream
+from gan.report import Measured, Metric
+
+Array = np.ndarray[Any, Any]
+
+ROWS = {"statistics": 2000, "network": 1500}
+"""Most images of each side that each classifier sees."""
+TRAINING_NOISE = {"statistics": 1.1, "network": 1.2}
+"""Spread of the area over real halves, as a multiple of that of fixed scores."""
+DRAWS = 200
+TELLING = 0.55
+"""Area of a single statistic from which it is named as what gives a candidate away."""
+MOST_NAMED = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RealSide:
+    """The holdout's images as both classifiers take them."""
+
+    images_NHWC: Array
+    statistics_NS: Array
+    names: tuple[str, ...]
+    """What each statistic is about."""
+    replicates: int
+    seed: int
+
+
+def real_side(images_NHWC: Array, replicates: int, seed: int) -> RealSide:
+    """Return the holdout's images, their statistics computed once for every candidate."""
+    names, statistics_NS = plain_statistics(_some(images_NHWC, "statistics", "holdout", seed))
+    return RealSide(
+        images_NHWC=_some(images_NHWC, "network", "holdout", seed),
+        statistics_NS=statistics_NS,
+        names=names,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def c2st(fakes_MHWC: Array, side: RealSide) -> Iterator[Measured]:
+    """Yield `c2st` of the trees and of the net; as many fakes as reals are compared.
+
+    Args:
+        fakes_MHWC: uint8, one set of the holdout's size and class shares.
+        side: the real side.
+    """
+    seed = side.seed
+    _, fakes_MS = plain_statistics(_some(fakes_MHWC, "statistics", "candidate", seed))
+    scores = out_of_fold_scores(
+        side.statistics_NS,
+        fakes_MS,
+        np.zeros(fakes_MS.shape[1], dtype=bool),
+        numpy_stream(seed, "c2st-folds"),
+    )
+    because = by_what(side.names, side.statistics_NS, fakes_MS)
+    yield _measured("statistics", scores, side, because)
+    fakes = _some(fakes_MHWC, "network", "candidate", seed)
+    yield _measured("network", network_scores(side.images_NHWC, fakes, seed), side, "")
+
+
+def _some(images_NHWC: Array, scope: str, side: str, seed: int) -> Array:
+    """Return the images that one classifier sees, in their order."""
+    most = ROWS[scope]
+    if len(images_NHWC) <= most:
+        return images_NHWC
+    rows = numpy_stream(seed, f"c2st-{scope}-{side}").permutation(len(images_NHWC))[:most]
+    return images_NHWC[np.sort(rows)]
+
+
+def c2st_of_reals(scope: str, n: int) -> Real:
+    """Return the ceiling of n images a side, and the upper ends that real images reach."""
+    spread = null_spread(n, n) * TRAINING_NOISE[scope]
+    normal = NormalDist(0.5, spread)
+    draws = [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
+    upper = Z_95 * null_spread(n, n)
+    return Real(summarise(draws, value=0.5).ceiling, tuple(draw + upper for draw in draws))
+
+
+def _measured(scope: str, scores: Scores, side: RealSide, because: str) -> Measured:
+    """Return the area of some scores beside what real images reach."""
+    found = delong(scores.fakes_M, scores.reals_N)
+    n, m = len(scores.reals_N), len(scores.fakes_M)
+    real = c2st_of_reals(scope, min(n, m))
+    metric = Metric(
+        name="c2st",
+        scope=scope,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        n=min(n, m),
+        ceiling=real.ceiling,
+        direction="lower",
+    )
+    replicates = []
+    for r in range(side.replicates):
+        reals_N = random_half(n, numpy_stream(side.seed, "holdout-half", r))
+        fakes_M = random_half(m, numpy_stream(side.seed, "candidate-half", r))
+        replicates.append(auc(scores.fakes_M[fakes_M], scores.reals_N[reals_N]))
+    return Measured(
+        metric=metric, reals=real.draws, replicates=tuple(replicates), because=because
+    )
+
+
+def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
+    """Return which statistics alone tell the two sides apart best, half a sentence; "" if none."""
+    best: dict[str, float] = {}
+    for index, name in enumerate(names):
+        area = auc(fakes_MS[:, index], reals_NS[:, index])
+        best[name] = max(best.get(name, 0.5), area, 1 - area)
+    spread = null_spread(len(reals_NS), len(fakes_MS))
+    least = max(TELLING, 0.5 + NormalDist().inv_cdf(1 - 0.001 / len(names)) * spread)
+    telling = sorted((name for name in best if best[name] >= least), key=lambda name: -best[name])
+    if not telling:
+        return ""
+    found = [f"{name}, alone {best[name]:.3f}" for name in telling[:MOST_NAMED]]
+    return f"given away mostly by {'; '.join(found)}"
+
+
+# --- the network
+
+FOLDS = 2
+BATCH, STEPS, LOOK, PATIENCE = 64, 300, 25, 4
+CERTAIN = 0.02
+"""Loss below which there is nothing left to learn."""
+HELD = 0.15
+"""Share of a fold's training images that says when to stop."""
+SHIFT = 2
+"""Most pixels that an image is moved while training, so that the net does not learn it by heart."""
+FULL_SIDE = 32
+"""Larger images are halved by the first convolution, not averaged: grain stays visible."""
+SLOPE = 0.2
+
+
+class TellingNet(nn.Module):
+    """Three convolutions, mean and maximum of every map, one logit: high for synthetic."""
+
+    def __init__(self, channels: int, side: int, numbers: torch.Generator) -> None:
+        super().__init__()
+        stride = 1 if side <= FULL_SIDE else 2
+        self.maps = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, stride=stride, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE),
+        )
+        self.head = nn.Linear(128, 1)
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                nn.init.kaiming_normal_(parameter, a=SLOPE, generator=numbers)
+            else:
+                nn.init.zeros_(parameter)
+
+    def forward(self, pixels_PCHW: Tensor) -> Tensor:
+        """Return `logits_P`."""
+        maps = self.maps(pixels_PCHW).flatten(2)
+        logits_P: Tensor = self.head(torch.cat([maps.mean(2), maps.amax(2)], 1)).squeeze(1)
+        return logits_P
+
+
+def network_scores(reals_NHWC: Array, fakes_MHWC: Array, seed: int) -> Scores:
+    """Return how synthetic each image looks to a net that was not trained on it."""
+    n, m = len(reals_NHWC), len(fakes_MHWC)
+    values = np.concatenate([reals_NHWC, fakes_MHWC]).transpose(0, 3, 1, 2)
+    pixels_PCHW = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)) / 127.5 - 1.0
+    fake_P = torch.from_numpy((np.arange(n + m) >= n).astype(np.float32))
+    rng = numpy_stream(seed, "c2st-network-folds")
+    fold_P = np.concatenate([rng.permutation(side) % FOLDS for side in (n, m)])
+    scores_P = np.zeros(n + m)
+    for fold in range(FOLDS):
+        held, rest = np.flatnonzero(fold_P == fold), np.flatnonzero(fold_P != fold)
+        net = _train(pixels_PCHW, fake_P, rest, seed, fold)
+        scores_P[held] = _logits(net, pixels_PCHW[held]).numpy()
+    return Scores(scores_P[:n], scores_P[n:])
+
+
+def _train(pixels_PCHW: Tensor, fake_P: Tensor, rows: Array, seed: int, fold: int) -> TellingNet:
+    """Train on most of the rows and keep the weights that were best on the others."""
+    rng = numpy_stream(seed, "c2st-network-order", fold)
+    net = TellingNet(
+        pixels_PCHW.shape[1], min(pixels_PCHW.shape[2:]), stream(seed, "c2st-network", fold)
+    )
+    order = rng.permutation(rows)
+    cut = max(2, round(HELD * len(order)))
+    part, rest = torch.from_numpy(order[:cut]), order[cut:]
+    sides = [rest[fake_P[rest].numpy() == side] for side in (0, 1)]
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
+    best, best_state, waited = math.inf, _state(net), 0
+    for step in range(1, STEPS + 1):
+        batch = torch.from_numpy(
+            np.concatenate([side[rng.integers(len(side), size=BATCH // 2)] for side in sides])
+        )
+        moved = _moved(pixels_PCHW[batch], rng)
+        optimiser.zero_grad(set_to_none=True)
+        nn.functional.binary_cross_entropy_with_logits(net(moved), fake_P[batch]).backward()
+        optimiser.step()
+        if step % LOOK:
+            continue
+        logits = _logits(net, pixels_PCHW[part])
+        loss = float(nn.functional.binary_cross_entropy_with_logits(logits, fake_P[part]))
+        waited += 1
+        if loss < best:
+            best, best_state, waited = loss, _state(net), 0
+        if waited == PATIENCE or best < CERTAIN:
+            break
+    net.load_state_dict(best_state)
+    return net
+
+
+def _moved(pixels_PCHW: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return a batch moved by a few pixels; what is moved in repeats the border."""
+    down, right = rng.integers(0, 2 * SHIFT + 1, size=2).tolist()
+    height, width = pixels_PCHW.shape[2:]
+    padded = nn.functional.pad(pixels_PCHW, (SHIFT, SHIFT, SHIFT, SHIFT), mode="replicate")
+    return padded[:, :, down : down + height, right : right + width]
+
+
+def _logits(net: TellingNet, pixels_PCHW: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([net(part) for part in pixels_PCHW.split(512)])
+
+
+def _state(net: nn.Module) -> Mapping[str, Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}

@@ -144,6 +144,35 @@ METRICS = (
         figures=("ratios",),
     ),
     MetricEntry(
+        name="c2st",
+        scope="statistics",
+        meaning="How well trees tell synthetic images from real ones by plain statistics of each: "
+        "grain, sharpness, spectrum, histogram, stripes, colour; at one half they cannot.",
+        unit="AUC",
+        limits=(Limit(side="high", passes=0.75, blocks=1.0, relation="fixed"),),
+        upper_end=True,
+        figures=("telling",),
+    ),
+    MetricEntry(
+        name="c2st",
+        scope="network",
+        meaning="How well a small convolutional net tells synthetic images from real ones; at one "
+        "half it cannot.",
+        unit="AUC",
+        limits=(Limit(side="high", passes=0.80, blocks=1.0, relation="fixed"),),
+        upper_end=True,
+        figures=("telling",),
+    ),
+    MetricEntry(
+        name="tstr_gap",
+        meaning="Accuracy that a classifier loses when it learns from synthetic instead of real "
+        "images.",
+        unit="loss of accuracy",
+        limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="fixed"),),
+        upper_end=True,
+        figures=("usefulness",),
+    ),
+    MetricEntry(
         name="copies",
         meaning="Share of synthetic images nearer to a training image than unseen real ones are.",
         unit="share",
@@ -162,6 +191,20 @@ METRICS = (
         unit="share",
         direction="target",
         limits=(Limit(side="low", passes=0.10, blocks=0.10),),
+    ),
+    MetricEntry(
+        name="trtr",
+        meaning="Accuracy of a classifier that learned from real images.",
+        unit="share",
+        direction="higher",
+        not_judged="it is of real images alone, what tstr is held against",
+    ),
+    MetricEntry(
+        name="tstr",
+        meaning="Accuracy of a classifier that learned from synthetic images.",
+        unit="share",
+        direction="higher",
+        not_judged="the gap to trtr is judged in its place",
     ),
     MetricEntry(
         name="kid",
@@ -208,6 +251,19 @@ BARS = (
     BarGroup(id="ratios", caption="Metrics against what real data reaches."),
     BarGroup(id="fd-ratio", caption="Fréchet distance against that of real data."),
     BarGroup(id="copies-ratio", caption="Calibrated copies against nominal."),
+    BarGroup(
+        id="telling",
+        caption="How well trees on plain statistics, and a convolutional net, tell synthetic "
+        "images from real ones; at one half they cannot.",
+        unit="AUC",
+        reference=(0.5, "one half"),
+    ),
+    BarGroup(
+        id="usefulness",
+        caption="What a classifier loses when it learns from synthetic instead of real images.",
+        unit="loss of accuracy",
+        reference=(0.0, "no loss"),
+    ),
     BarGroup(
         id="class-coverage",
         caption="Coverage within each class, on the worse feature net.",

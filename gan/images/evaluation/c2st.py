@@ -11,22 +11,21 @@ of several folds have their own errors.
 Shapes: N reals, M fakes, P images of both, C channels, H height, W width, S statistics.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from gan.evaluation.resampling import Real, summarise
+from gan.images.evaluation.learner import Lesson, as_pixels, learn, logits
 from gan.images.evaluation.plain_statistics import plain_statistics
 from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.intervals import Z_95, random_half
 from gan.metrics.trees import Scores, out_of_fold_scores
-from gan.randomness import numpy_stream, stream
+from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 
 Array = np.ndarray[Any, Any]
@@ -124,9 +123,7 @@ def _measured(scope: str, scores: Scores, side: RealSide, because: str) -> Measu
         reals_N = random_half(n, numpy_stream(side.seed, "holdout-half", r))
         fakes_M = random_half(m, numpy_stream(side.seed, "candidate-half", r))
         replicates.append(auc(scores.fakes_M[fakes_M], scores.reals_N[reals_N]))
-    return Measured(
-        metric=metric, reals=real.draws, replicates=tuple(replicates), because=because
-    )
+    return Measured(metric=metric, reals=real.draws, replicates=tuple(replicates), because=because)
 
 
 def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
@@ -144,110 +141,27 @@ def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
     return f"given away mostly by {'; '.join(found)}"
 
 
-# --- the network
-
 FOLDS = 2
-BATCH, STEPS, LOOK, PATIENCE = 64, 300, 25, 4
-CERTAIN = 0.02
-"""Loss below which there is nothing left to learn."""
-HELD = 0.15
-"""Share of a fold's training images that says when to stop."""
-SHIFT = 2
-"""Most pixels that an image is moved while training, so that the net does not learn it by heart."""
-FULL_SIDE = 32
-"""Larger images are halved by the first convolution, not averaged: grain stays visible."""
-SLOPE = 0.2
-
-
-class TellingNet(nn.Module):
-    """Three convolutions, mean and maximum of every map, one logit: high for synthetic."""
-
-    def __init__(self, channels: int, side: int, numbers: torch.Generator) -> None:
-        super().__init__()
-        stride = 1 if side <= FULL_SIDE else 2
-        self.maps = nn.Sequential(
-            nn.Conv2d(channels, 16, 3, stride=stride, padding=1),
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1),
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
-            nn.LeakyReLU(SLOPE),
-        )
-        self.head = nn.Linear(128, 1)
-        for parameter in self.parameters():
-            if parameter.ndim > 1:
-                nn.init.kaiming_normal_(parameter, a=SLOPE, generator=numbers)
-            else:
-                nn.init.zeros_(parameter)
-
-    def forward(self, pixels_PCHW: Tensor) -> Tensor:
-        """Return `logits_P`."""
-        maps = self.maps(pixels_PCHW).flatten(2)
-        logits_P: Tensor = self.head(torch.cat([maps.mean(2), maps.amax(2)], 1)).squeeze(1)
-        return logits_P
 
 
 def network_scores(reals_NHWC: Array, fakes_MHWC: Array, seed: int) -> Scores:
     """Return how synthetic each image looks to a net that was not trained on it."""
     n, m = len(reals_NHWC), len(fakes_MHWC)
-    values = np.concatenate([reals_NHWC, fakes_MHWC]).transpose(0, 3, 1, 2)
-    pixels_PCHW = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)) / 127.5 - 1.0
-    fake_P = torch.from_numpy((np.arange(n + m) >= n).astype(np.float32))
+    pixels_PCHW = as_pixels(np.concatenate([reals_NHWC, fakes_MHWC]))
+    fake_P = torch.from_numpy((np.arange(n + m) >= n).astype(np.int64))
     rng = numpy_stream(seed, "c2st-network-folds")
     fold_P = np.concatenate([rng.permutation(side) % FOLDS for side in (n, m)])
     scores_P = np.zeros(n + m)
     for fold in range(FOLDS):
-        held, rest = np.flatnonzero(fold_P == fold), np.flatnonzero(fold_P != fold)
-        net = _train(pixels_PCHW, fake_P, rest, seed, fold)
-        scores_P[held] = _logits(net, pixels_PCHW[held]).numpy()
-    return Scores(scores_P[:n], scores_P[n:])
-
-
-def _train(pixels_PCHW: Tensor, fake_P: Tensor, rows: Array, seed: int, fold: int) -> TellingNet:
-    """Train on most of the rows and keep the weights that were best on the others."""
-    rng = numpy_stream(seed, "c2st-network-order", fold)
-    net = TellingNet(
-        pixels_PCHW.shape[1], min(pixels_PCHW.shape[2:]), stream(seed, "c2st-network", fold)
-    )
-    order = rng.permutation(rows)
-    cut = max(2, round(HELD * len(order)))
-    part, rest = torch.from_numpy(order[:cut]), order[cut:]
-    sides = [rest[fake_P[rest].numpy() == side] for side in (0, 1)]
-    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
-    best, best_state, waited = math.inf, _state(net), 0
-    for step in range(1, STEPS + 1):
-        batch = torch.from_numpy(
-            np.concatenate([side[rng.integers(len(side), size=BATCH // 2)] for side in sides])
+        held, rest = (torch.from_numpy(np.flatnonzero((fold_P == fold) == side)) for side in (1, 0))
+        lesson = Lesson(
+            pixels_PCHW=pixels_PCHW[rest],
+            targets_P=fake_P[rest],
+            classes=2,
+            seed=seed,
+            purpose=f"c2st-network-{fold}",
+            stops_early=True,
         )
-        moved = _moved(pixels_PCHW[batch], rng)
-        optimiser.zero_grad(set_to_none=True)
-        nn.functional.binary_cross_entropy_with_logits(net(moved), fake_P[batch]).backward()
-        optimiser.step()
-        if step % LOOK:
-            continue
-        logits = _logits(net, pixels_PCHW[part])
-        loss = float(nn.functional.binary_cross_entropy_with_logits(logits, fake_P[part]))
-        waited += 1
-        if loss < best:
-            best, best_state, waited = loss, _state(net), 0
-        if waited == PATIENCE or best < CERTAIN:
-            break
-    net.load_state_dict(best_state)
-    return net
-
-
-def _moved(pixels_PCHW: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return a batch moved by a few pixels; what is moved in repeats the border."""
-    down, right = rng.integers(0, 2 * SHIFT + 1, size=2).tolist()
-    height, width = pixels_PCHW.shape[2:]
-    padded = nn.functional.pad(pixels_PCHW, (SHIFT, SHIFT, SHIFT, SHIFT), mode="replicate")
-    return padded[:, :, down : down + height, right : right + width]
-
-
-def _logits(net: TellingNet, pixels_PCHW: Tensor) -> Tensor:
-    with torch.inference_mode():
-        return torch.cat([net(part) for part in pixels_PCHW.split(512)])
-
-
-def _state(net: nn.Module) -> Mapping[str, Tensor]:
-    return {name: value.clone() for name, value in net.state_dict().items()}
+        found_HK = logits(learn(lesson), pixels_PCHW[held])
+        scores_P[held.numpy()] = (found_HK[:, 1] - found_HK[:, 0]).numpy()
+    return Scores(scores_P[:n], scores_P[n:])

@@ -140,8 +140,10 @@ def _spectrum(grey_NHW: Array) -> Iterator[Named]:
     radius = np.sqrt((up * up + along * along) / 2)
     ring = np.minimum((radius * RINGS).astype(np.int64), RINGS - 1)
     top = 1 - 2 / min(height, width)
-    masks = [("power of fine detail" if i >= RINGS // 2 else "power of coarse shapes", ring == i)
-             for i in range(RINGS)]
+    masks = [
+        ("power of fine detail" if i >= RINGS // 2 else "power of coarse shapes", ring == i)
+        for i in range(RINGS)
+    ]
     masks += [
         ("a pattern of single pixels, as a chessboard", (up >= top) & (along >= top)),
         ("a pattern of single rows", (up >= top) & (along < 0.5)),

@@ -47,7 +47,7 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
 
 def _c2st(scope: str, n: int) -> Measured:
     """Return the area of real images as the candidate, known from their number alone."""
-    real = c2st_of_reals(scope, n)
+    real = c2st_of_reals(n)
     return real_as_candidate("c2st", n, real.ceiling, real.draws, scope=scope)
 
 

@@ -24,9 +24,9 @@ FULL_SIDE = 32
 GRID = 2
 """Every map ends as its mean in so many places a side, and its maximum."""
 SLOPE = 0.2
-BATCH, STEPS, RATE = 64, 300, 3e-3
+BATCH, STEPS, RATE = 64, 240, 3e-3
 SHIFT = 2
-LOOK, PATIENCE, HELD = 25, 4, 0.15
+LOOK, PATIENCE, HELD = 20, 4, 0.15
 """Steps between looks at the part of the images that says when to stop; looks without improvement
 before stopping; that part's share."""
 CERTAIN = 0.02

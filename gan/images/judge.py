@@ -8,6 +8,7 @@ import io
 import math
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -348,8 +349,15 @@ def evaluate(
 
 
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+    train: pa.Table,
+    validation: pa.Table,
+    *,
+    label: str | None,
+    seed: int,
+    cache: Path | None = None,
 ) -> assess.ValidationAssess:
     """Train other feature nets than the final evaluation's, for the choice of the snapshot."""
     passes = pass_bounds(METRICS)
-    return assess.build_assess(train, validation, label=label, seed=seed, passes=passes)
+    return assess.build_assess(
+        train, validation, label=label, seed=seed, passes=passes, cache=cache
+    )

@@ -1,6 +1,7 @@
 """The judge of tables: errors of columns and pairs, neighbours, trees; its metrics and figures."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -317,7 +318,12 @@ def evaluate(
 
 @one_thread_everywhere()
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+    train: pa.Table,
+    validation: pa.Table,
+    *,
+    label: str | None,
+    seed: int,
+    cache: Path | None = None,  # noqa: ARG001 - nothing is learned that is worth keeping
 ) -> assess.TableAssess:
     """Code the validation rows, for the choice of the snapshot."""
     passes = pass_bounds(METRICS)

@@ -59,7 +59,9 @@ class PerceptualReference:
         holdout = _subset(self.codec, splits.holdout, n, seed, "holdout")
         validation = _subset(self.codec, splits.validation, n, seed, "validation")
         classes_N = train.labels_N if self.codec.classes else None
-        nets = fit_extractors(train.values, classes_N, derive(seed, "judging-features"))
+        nets = fit_extractors(
+            train.values, classes_N, derive(seed, "judging-features"), cache=options.cache
+        )
         halves = options.halves if n < LARGE else min(options.halves, FEW)
         self.nets = tuple(
             NetReference(net, train, (holdout, validation), halves, seed) for net in nets

@@ -14,16 +14,16 @@ Shapes: N reals, M fakes, P images of both, C channels, H height, W width, S sta
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from gan.evaluation.resampling import Real, summarise
 from gan.images.evaluation.learner import Lesson, as_pixels, learn, logits
-from gan.images.evaluation.plain_statistics import plain_statistics
+from gan.images.evaluation.plain_statistics import MEANINGS, VAGUE, plain_statistics
 from gan.metrics.auc import auc, delong, null_spread
-from gan.metrics.intervals import Z_95, random_half
+from gan.metrics.intervals import CHANCE, Z_95, random_half
 from gan.metrics.trees import Scores
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
@@ -38,7 +38,7 @@ for trees, 1.0 to 1.4 for the net."""
 DRAWS = 200
 TELLING = 0.55
 """Area of a single statistic from which it is named as what gives a candidate away."""
-MOST_NAMED = 2
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,19 +122,42 @@ def _measured(scope: str, scores: Scores, side: RealSide, because: str) -> Measu
     return Measured(metric=metric, reals=real.draws, replicates=tuple(replicates), because=because)
 
 
+class Clue(NamedTuple):
+    """What one kind of statistic says on its own; larger tells more."""
+
+    area: float
+    is_clear: bool
+    apart: float
+    """Difference of the means, in the spread of both sides."""
+    is_more: bool
+
+
 def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
     """Return which statistics alone tell the two sides apart best, half a sentence; "" if none."""
-    best: dict[str, float] = {}
+    best: dict[str, Clue] = {}
     for index, name in enumerate(names):
-        area = auc(fakes_MS[:, index], reals_NS[:, index])
-        best[name] = max(best.get(name, 0.5), area, 1 - area)
-    spread = null_spread(len(reals_NS), len(fakes_MS))
-    least = max(TELLING, 0.5 + NormalDist().inv_cdf(1 - 0.001 / len(names)) * spread)
-    telling = sorted((name for name in best if best[name] >= least), key=lambda name: -best[name])
+        reals_N, fakes_M = reals_NS[:, index], fakes_MS[:, index]
+        area = auc(fakes_M, reals_N)
+        spread = float(reals_N.std() + fakes_M.std()) + 1e-6
+        shift = float(fakes_M.mean() - reals_N.mean())
+        area, is_more = round(max(area, 1 - area), 2), area > 0.5
+        clue = Clue(area, name not in VAGUE, abs(shift) / spread, is_more)
+        best[name] = max(best.get(name, clue), clue)
+    chance = NormalDist().inv_cdf(1 - CHANCE / len(names))
+    least = max(TELLING, 0.5 + chance * null_spread(len(reals_NS), len(fakes_MS)))
+    telling = [name for name in best if best[name].area >= least]
+    telling.sort(key=lambda name: best[name], reverse=True)
     if not telling:
         return ""
-    found = [f"{name}, alone {best[name]:.3f}" for name in telling[:MOST_NAMED]]
-    return f"given away mostly by {'; '.join(found)}"
+    found = [_in_words(name, best[name]) for name in telling[:MOST_NAMED]]
+    return f"given away by {'; '.join(found)}"
+
+
+def _in_words(name: str, clue: Clue) -> str:
+    """Return what gives a candidate away, and how well it does so alone."""
+    side = "another" if name in VAGUE or name == "colour" else "more" if clue.is_more else "less"
+    meaning = f" ({MEANINGS[name]})" if name in MEANINGS else ""
+    return f"{side} {name}{meaning}, {clue.area:.2f} alone"
 
 
 FOLDS = 3

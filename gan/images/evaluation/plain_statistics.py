@@ -22,6 +22,14 @@ Array = np.ndarray[Any, Any]
 Named = tuple[str, Array]
 """What a person calls it, and its value of every image; (N,)."""
 
+MEANINGS = {
+    "grain": "variance among neighbouring pixels",
+    "sharpness": "steps from pixel to pixel",
+    "pattern of single pixels": "as of a chessboard",
+}
+"""Some names in other words."""
+VAGUE = frozenset({"histogram", "brightness", "contrast", "border", "place of the light"})
+"""Names that say less than others do which tell as well."""
 CHUNK_VALUES = 2**21
 """About so many values are in work at once: memory, not results."""
 RINGS = 8
@@ -93,7 +101,7 @@ def _histogram(images_NHWC: Array, grey_NHW: Array) -> Iterator[Named]:
 
 def _grain(grey_NHW: Array) -> Iterator[Named]:
     """Yield how much a pixel differs from those around it, also where the image is flat."""
-    name = "grain (variance among neighbouring pixels)"
+    name = "grain"
     across = grey_NHW[:, :, 2:] - 2 * grey_NHW[:, :, 1:-1] + grey_NHW[:, :, :-2]
     both = across[:, 2:] - 2 * across[:, 1:-1] + across[:, :-2]
     response_NP = np.abs(both).reshape(len(both), -1)
@@ -109,12 +117,12 @@ def _grain(grey_NHW: Array) -> Iterator[Named]:
     ordered_NP = np.partition(local_NP, places, axis=1)
     for place in places:
         yield name, ordered_NP[:, place]
-    yield name, (local_NP < 1).mean(axis=1)
+    yield name, (local_NP >= 1).mean(axis=1)
 
 
 def _sharpness(grey_NHW: Array) -> Iterator[Named]:
-    """Yield sizes of steps from pixel to pixel; blur takes the largest, and makes many small."""
-    name = "sharpness (steps from pixel to pixel)"
+    """Yield sizes of steps from pixel to pixel; blur takes the largest, grain adds small ones."""
+    name = "sharpness"
     steps = [np.abs(np.diff(grey_NHW, axis=axis)).reshape(len(grey_NHW), -1) for axis in (1, 2)]
     for one_NP in steps:
         yield name, one_NP.mean(axis=1)
@@ -123,8 +131,8 @@ def _sharpness(grey_NHW: Array) -> Iterator[Named]:
     yield name, both_NP.max(axis=1)
     place = round(0.9 * (both_NP.shape[1] - 1))
     yield name, np.partition(both_NP, place, axis=1)[:, place]
-    yield name, np.sqrt((both_NP * both_NP).mean(axis=1)) / (mean_N + SMALL)
-    yield name, (both_NP == 0).mean(axis=1)
+    yield "edges that stand out", np.sqrt((both_NP * both_NP).mean(axis=1)) / (mean_N + SMALL)
+    yield "edges that stand out", (both_NP == 0).mean(axis=1)
     for axis in (1, 2):
         curved = np.abs(np.diff(grey_NHW, n=2, axis=axis)).reshape(len(grey_NHW), -1)
         yield name, curved.mean(axis=1) / (mean_N + SMALL)
@@ -145,9 +153,9 @@ def _spectrum(grey_NHW: Array) -> Iterator[Named]:
         for i in range(RINGS)
     ]
     masks += [
-        ("a pattern of single pixels, as a chessboard", (up >= top) & (along >= top)),
-        ("a pattern of single rows", (up >= top) & (along < 0.5)),
-        ("a pattern of single columns", (along >= top) & (up < 0.5)),
+        ("pattern of single pixels", (up >= top) & (along >= top)),
+        ("pattern of single rows", (up >= top) & (along < 0.5)),
+        ("pattern of single columns", (along >= top) & (up < 0.5)),
     ]
     flat_NP = power_NHW.reshape(len(power_NHW), -1)
     for name, mask in masks:
@@ -174,8 +182,8 @@ def _places(grey_NHW: Array) -> Iterator[Named]:
     """Yield the brightness of the border, and where the light lies."""
     sides = (grey_NHW[:, 0], grey_NHW[:, -1], grey_NHW[:, :, 0], grey_NHW[:, :, -1])
     border_NP = np.concatenate(sides, axis=1)
-    yield "the border", border_NP.mean(axis=1)
-    yield "the border", border_NP.std(axis=1)
+    yield "border", border_NP.mean(axis=1)
+    yield "border", border_NP.std(axis=1)
     total_N = grey_NHW.sum(axis=(1, 2)) + SMALL
     for axis, name in ((2, "place of the light"), (1, "place of the light")):
         profile_NL = grey_NHW.sum(axis=axis)

@@ -126,7 +126,7 @@ METRICS = (
         name="fd",
         meaning="Fréchet distance between the features of real and of synthetic images.",
         unit="distance",
-        limits=(Limit(side="high", passes=10.0, blocks=50.0),),
+        limits=(Limit(side="high", passes=5.0, blocks=25.0),),
         upper_end=True,
         is_primary=True,
         figures=("fd-ratio",),
@@ -234,16 +234,8 @@ METRICS = (
         meaning="Share of real images that lie among synthetic ones.",
         unit="share",
         direction="higher",
-        not_judged="coverage judges the same, and one outlier moves it less",
-        alarms=(
-            Alarm(
-                side="low",
-                bound=0.5,
-                relation="ratio",
-                meaning="less than half of what real images reach: many kinds of real images are "
-                "never made",
-            ),
-        ),
+        limits=(Limit(side="low", passes=0.5, blocks=0.2),),
+        figures=("ratios",),
     ),
 )
 """Each is measured on both feature nets, `coverage` also in every class."""

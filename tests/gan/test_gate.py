@@ -223,21 +223,36 @@ def test_what_chance_may_explain_does_not_stand_out(name, value, interval):
     assert reason.outcome == "reported"
 
 
-def test_recall_far_below_its_ceiling_stands_out_and_each_metric_is_named_once_otherwise():
+def test_precision_far_below_its_ceiling_stands_out_and_each_metric_is_named_once_otherwise():
     items = (
-        measured("recall", 0.35, 0.3, 0.4, scope="classifier", ceiling=0.91),
-        measured("recall", 0.8, 0.7, 0.9, scope="random", ceiling=0.91),
-        measured("precision", 0.8, 0.7, 0.9, scope="classifier", ceiling=0.91),
-        measured("precision", 0.7, 0.6, 0.8, scope="random", ceiling=0.91),
+        measured("precision", 0.35, 0.3, 0.4, scope="classifier", ceiling=0.91),
+        measured("precision", 0.8, 0.7, 0.9, scope="random", ceiling=0.91),
+        measured("kid", 0.8, 0.7, 0.9, scope="classifier", ceiling=0.91),
+        measured("kid", 0.7, 0.6, 0.8, scope="random", ceiling=0.91),
     )
     found = judge(evaluation(*items), IMAGES, GateConfig()).unjudged
     assert [(one.outcome, one.metric, one.scope) for one in found] == [
-        ("alarm", "recall", "classifier"),
-        ("reported", "recall", "random"),
-        ("reported", "precision", "classifier"),
+        ("alarm", "precision", "classifier"),
+        ("reported", "precision", "random"),
+        ("reported", "kid", "classifier"),
     ]
     assert "real data 0.91" in found[0].text
-    assert "never made" in found[0].text
+    assert "look like no real one" in found[0].text
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.5, "pass"), (0.3, "warn"), (0.13, "block")])
+def test_recall_far_below_its_ceiling_is_judged(value, expected):
+    item = measured("recall", value, value - 0.02, value + 0.02)
+    assert outcome(item) == expected
+
+
+@pytest.mark.parametrize(("high", "expected"), [(0.74, "pass"), (0.99, "warn"), (1.0, "warn")])
+def test_a_reason_names_what_gives_a_candidate_away_where_it_does_not_pass(high, expected):
+    item = measured("c2st", 0.73, 0.72, high, scope="statistics", ceiling=0.5, direction="lower")
+    item = replace(item, because="given away by more grain, 0.99 alone")
+    (reason,) = judge(evaluation(item), IMAGES, GateConfig()).reasons
+    assert reason.outcome == expected
+    assert reason.text.endswith("; given away by more grain, 0.99 alone") == (expected == "warn")
 
 
 def test_too_few_rows_for_a_rule_are_counted():

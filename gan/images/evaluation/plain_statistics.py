@@ -46,7 +46,7 @@ def plain_statistics(images_NHWC: Array) -> tuple[tuple[str, ...], Array]:
     Several statistics share a name. The numbers of an image do not depend on the others.
 
     Args:
-        images_NHWC: uint8, any size from 3 pixels a side, any number of channels.
+        images_NHWC: uint8, any size from 5 pixels a side, any number of channels.
     """
     rows = max(1, CHUNK_VALUES // max(1, int(np.prod(images_NHWC.shape[1:]))))
     parts = [

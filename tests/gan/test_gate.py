@@ -87,7 +87,7 @@ def test_density_is_bounded_on_both_sides(value, low, high, expected):
 
 @pytest.mark.parametrize(
     ("value", "low", "high", "expected"),
-    [(5, 3, 10, "pass"), (5, 3, 11, "warn"), (60, 40, 80, "warn"), (70, 51, 90, "block")],
+    [(3, 2, 5, "pass"), (3, 2, 5.5, "warn"), (30, 20, 40, "warn"), (35, 26, 45, "block")],
 )
 def test_fd_passes_by_the_upper_end(value, low, high, expected):
     assert outcome(measured("fd", value, low, high, direction="lower")) == expected
@@ -304,7 +304,8 @@ def test_the_end_that_lets_copies_pass_is_named():
 def test_every_bound_on_an_upper_end_says_so_when_it_is_missed():
     for entry in (*IMAGES, *TABLES):
         if entry.upper_end:
-            item = measured(entry.name, 0.0, -1.0, 1e9, ceiling=0.5, scope="all", reals=())
+            scope = entry.scope or "all"
+            item = measured(entry.name, 0.0, -1.0, 1e9, ceiling=0.5, scope=scope, reals=())
             (reason,) = judge(evaluation(item), (entry,), GateConfig()).reasons
             assert reason.text.startswith("upper end 1e+09 of "), entry.key
 
@@ -343,7 +344,7 @@ def test_the_mean_of_columns_and_one_column_have_their_own_bounds():
         (IMAGES, {"metric": "density", "pass": 1}, "density_low"),
         (IMAGES, {"metric": "kid", "pass": 1}, "'kid'"),
         (IMAGES, {"metric": "coverage", "block": 0.8}, "coverage with pass 0.75 and block 0.8"),
-        (IMAGES, {"metric": "fd", "pass": 60}, "fd with pass 60 and block 50"),
+        (IMAGES, {"metric": "fd", "pass": 60}, "fd with pass 60 and block 25"),
         (IMAGES, {"metric": "label_accuracy", "pass": 0.6}, "what passes would be blocked"),
         (TABLES, {"metric": "c2st", "block": 0.6}, "c2st with pass 0.65 and block 0.6"),
     ],
@@ -386,8 +387,8 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
         for entry in (*IMAGES, *TABLES)
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
-        1,
-        "d2123facc7d6449d6ab3c6c6fc57073e33c76249403b978189d3b5b50b0dafe8",
+        2,
+        "d2a664ca6cd13b86652902515d1982bd0c7d8b1d975ed21eacd3674095b9b6bf",
     )
 
 

@@ -51,6 +51,8 @@ def test_every_section_of_the_frame_has_its_figures(figures):
         "samples",
         "ratios",
         "fd-ratio",
+        "telling",
+        "usefulness",
         "copies-ratio",
         "metrics-meaning",
         "training-quality",

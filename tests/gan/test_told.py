@@ -87,8 +87,8 @@ def test_real_images_are_not_told_and_nothing_gives_them_away(scenes, reals):
 
 
 def test_the_net_tells_a_chessboard_on_single_pixels(monkeypatch, scenes):
-    monkeypatch.setattr("gan.images.evaluation.learner.STEPS", 30)
-    reals, others = (images[:, ::2, ::2] for images in scenes[:2])
+    monkeypatch.setattr("gan.images.evaluation.learner.STEPS", 80)
+    reals, others = (images[:, ::4, ::4] for images in scenes[:2])
     scores = network_scores(reals, FAULTS["chessboard 20"][0](others), 0)
     assert auc(scores.fakes_M, scores.reals_N) > 0.9
 
@@ -116,14 +116,14 @@ def test_from_how_many_images_real_ones_pass_for_certain():
 def test_wrong_labels_teach_a_classifier_little(monkeypatch, scenes):
     monkeypatch.setattr("gan.images.evaluation.learner.STEPS", 30)
     monkeypatch.setattr("gan.images.evaluation.usefulness.BOOTSTRAPS", 30)
-    one, two = (images[:, ::2, ::2] for images in scenes[:2])
-    kinds = scenes[2]
-    usefulness = Usefulness(Encoded(one, kinds[:N]), Encoded(two, kinds[N:]), 8, seed=0)
+    one, two = (images[:, ::4, ::4] for images in scenes[:2])
+    light = [(images.mean(axis=(1, 2, 3)) > 90).astype(np.int64) for images in (one, two)]
+    usefulness = Usefulness(Encoded(one, light[0]), Encoded(two, light[1]), 2, seed=0)
     right, wrong = (
         {item.metric.name: item for item in usefulness.measure(Encoded(one, labels))}
-        for labels in (kinds[:N], (kinds[:N] + 1) % 8)
+        for labels in (light[0], 1 - light[0])
     )
-    assert right["tstr"].metric.value > 0.3 > 0.15 > wrong["tstr"].metric.value
+    assert right["tstr"].metric.value > 0.7 > 0.3 > wrong["tstr"].metric.value
     assert wrong["tstr_gap"].metric.low > right["tstr_gap"].metric.high
     trtr = right["trtr"].metric.value
     assert right["tstr_gap"].metric.value == pytest.approx(trtr - right["tstr"].metric.value)

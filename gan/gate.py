@@ -192,6 +192,8 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
             bounds = entry.bounds(ceiling.value)
             outcome = _outcome(item, bounds, config)
             text = _sentence(item, bounds, outcome, entry.real, evaluation.holdout_rows)
+            if item.because and outcome in {"warn", "block"}:
+                text = f"{text}; {item.because}"
             metric = item.metric
             reasons.append(
                 Reason(metric=metric.name, scope=metric.scope, outcome=outcome, text=text)

@@ -188,6 +188,8 @@ class Measured:
     replicates: tuple[float, ...] = ()
     """The candidate's metric on paired resamples: entry r of two candidates used the same
     holdout records."""
+    because: str = ""
+    """What the value comes from, half a sentence, where the measurement knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

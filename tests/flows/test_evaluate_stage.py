@@ -120,6 +120,7 @@ def test_other_bounds_are_judged_without_measuring_again(lake, tmp_path, sampler
     bounds = {one["metric"]: one for one in blocked.report.facts["gate"]["bounds"]}
     assert bounds["fd"] == {"metric": "fd", "pass": 1e-6, "block": 1e-6}
     assert bounds["coverage"] == {"metric": "coverage", "pass": 0.75, "block": 0.5}
+    assert bounds["c2st/network"] == {"metric": "c2st/network", "pass": 0.8, "block": 1.0}
     assert not set(bounds) & {"c2st", "dcr_share", "one_way"}
 
 
@@ -128,7 +129,7 @@ def test_every_metric_has_a_verdict_or_a_reason_and_the_rows_are_named(lake, tmp
     view = verdict_view(report)
     assert all(row.outcome is not None for row in (*view.overall, *view.of_parts))
     unjudged = {row.name for row in view.overall if row.why}
-    assert unjudged == {"kid", "precision", "recall"}
+    assert unjudged == {"kid", "precision", "trtr", "tstr"}
     (rows,) = view.rows
     assert "with the class shares of the holdout" in rows
     assert rows.endswith("of 80 real images that training has not seen")

@@ -87,7 +87,7 @@ def test_density_is_bounded_on_both_sides(value, low, high, expected):
 
 @pytest.mark.parametrize(
     ("value", "low", "high", "expected"),
-    [(5, 3, 10, "pass"), (5, 3, 11, "warn"), (60, 40, 80, "warn"), (70, 51, 90, "block")],
+    [(3, 2, 5, "pass"), (3, 2, 5.5, "warn"), (30, 20, 40, "warn"), (35, 26, 45, "block")],
 )
 def test_fd_passes_by_the_upper_end(value, low, high, expected):
     assert outcome(measured("fd", value, low, high, direction="lower")) == expected
@@ -223,21 +223,36 @@ def test_what_chance_may_explain_does_not_stand_out(name, value, interval):
     assert reason.outcome == "reported"
 
 
-def test_recall_far_below_its_ceiling_stands_out_and_each_metric_is_named_once_otherwise():
+def test_precision_far_below_its_ceiling_stands_out_and_each_metric_is_named_once_otherwise():
     items = (
-        measured("recall", 0.35, 0.3, 0.4, scope="classifier", ceiling=0.91),
-        measured("recall", 0.8, 0.7, 0.9, scope="random", ceiling=0.91),
-        measured("precision", 0.8, 0.7, 0.9, scope="classifier", ceiling=0.91),
-        measured("precision", 0.7, 0.6, 0.8, scope="random", ceiling=0.91),
+        measured("precision", 0.35, 0.3, 0.4, scope="classifier", ceiling=0.91),
+        measured("precision", 0.8, 0.7, 0.9, scope="random", ceiling=0.91),
+        measured("kid", 0.8, 0.7, 0.9, scope="classifier", ceiling=0.91),
+        measured("kid", 0.7, 0.6, 0.8, scope="random", ceiling=0.91),
     )
     found = judge(evaluation(*items), IMAGES, GateConfig()).unjudged
     assert [(one.outcome, one.metric, one.scope) for one in found] == [
-        ("alarm", "recall", "classifier"),
-        ("reported", "recall", "random"),
-        ("reported", "precision", "classifier"),
+        ("alarm", "precision", "classifier"),
+        ("reported", "precision", "random"),
+        ("reported", "kid", "classifier"),
     ]
     assert "real data 0.91" in found[0].text
-    assert "never made" in found[0].text
+    assert "look like no real one" in found[0].text
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.5, "pass"), (0.3, "warn"), (0.13, "block")])
+def test_recall_far_below_its_ceiling_is_judged(value, expected):
+    item = measured("recall", value, value - 0.02, value + 0.02)
+    assert outcome(item) == expected
+
+
+@pytest.mark.parametrize(("high", "expected"), [(0.74, "pass"), (0.99, "warn"), (1.0, "warn")])
+def test_a_reason_names_what_gives_a_candidate_away_where_it_does_not_pass(high, expected):
+    item = measured("c2st", 0.73, 0.72, high, scope="statistics", ceiling=0.5, direction="lower")
+    item = replace(item, because="given away by more grain, 0.99 alone")
+    (reason,) = judge(evaluation(item), IMAGES, GateConfig()).reasons
+    assert reason.outcome == expected
+    assert reason.text.endswith("; given away by more grain, 0.99 alone") == (expected == "warn")
 
 
 def test_too_few_rows_for_a_rule_are_counted():
@@ -289,7 +304,8 @@ def test_the_end_that_lets_copies_pass_is_named():
 def test_every_bound_on_an_upper_end_says_so_when_it_is_missed():
     for entry in (*IMAGES, *TABLES):
         if entry.upper_end:
-            item = measured(entry.name, 0.0, -1.0, 1e9, ceiling=0.5, scope="all", reals=())
+            scope = entry.scope or "all"
+            item = measured(entry.name, 0.0, -1.0, 1e9, ceiling=0.5, scope=scope, reals=())
             (reason,) = judge(evaluation(item), (entry,), GateConfig()).reasons
             assert reason.text.startswith("upper end 1e+09 of "), entry.key
 
@@ -328,7 +344,7 @@ def test_the_mean_of_columns_and_one_column_have_their_own_bounds():
         (IMAGES, {"metric": "density", "pass": 1}, "density_low"),
         (IMAGES, {"metric": "kid", "pass": 1}, "'kid'"),
         (IMAGES, {"metric": "coverage", "block": 0.8}, "coverage with pass 0.75 and block 0.8"),
-        (IMAGES, {"metric": "fd", "pass": 60}, "fd with pass 60 and block 50"),
+        (IMAGES, {"metric": "fd", "pass": 60}, "fd with pass 60 and block 25"),
         (IMAGES, {"metric": "label_accuracy", "pass": 0.6}, "what passes would be blocked"),
         (TABLES, {"metric": "c2st", "block": 0.6}, "c2st with pass 0.65 and block 0.6"),
     ],
@@ -372,7 +388,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         2,
-        "fa8be6590d4746a81d51c5daa96b77804cc4c6e8714a5de602a5febc61fd248c",
+        "5568338c1090f5051952fbdeb3dce2f14d9e31d029b547ee16290f29c646ffda",
     )
 
 

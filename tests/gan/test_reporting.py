@@ -51,6 +51,8 @@ def test_every_section_of_the_frame_has_its_figures(figures):
         "samples",
         "ratios",
         "fd-ratio",
+        "telling",
+        "usefulness",
         "copies-ratio",
         "metrics-meaning",
         "training-quality",
@@ -105,15 +107,21 @@ def test_only_this_modalitys_metrics_are_explained(figures):
         "density_high",
         "fd",
         "label_accuracy",
+        "c2st/statistics",
+        "c2st/network",
+        "tstr_gap",
         "copies",
         "spread",
+        "trtr",
+        "tstr",
         "kid",
         "precision",
         "recall",
     ]
     assert shown["coverage"] == ["≥ 0.75 times real data", "< 0.5 times real data"]
-    assert shown["fd"][0] == "≤ 10 times real data (upper end)"
+    assert shown["fd"][0] == "≤ 5 times real data (upper end)"
     assert shown["label_accuracy"] == ["≥ real data - 0.1", "< 0.5 times real data"]
+    assert shown["c2st/statistics"] == ["≤ 0.75 (upper end)", "> 1"]
     assert shown["kid"] == ["not judged: fd judges the distance of the same features", None]
 
 

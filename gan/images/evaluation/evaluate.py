@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from gan.device import one_thread
 from gan.images.codec import ImageCodec
+from gan.images.evaluation.c2st import c2st, real_side
 from gan.images.evaluation.compared import (
     candidate_sets,
     subset_rows,
@@ -28,6 +29,7 @@ from gan.images.evaluation.perceptual import (
     NetReference,
     measure_net,
 )
+from gan.images.evaluation.usefulness import Usefulness
 from gan.modalities import Options, Splits, check_candidate, comparable_rows
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
@@ -70,6 +72,13 @@ class PerceptualReference:
         self.pixels = PixelReference(train.values, unseen, seed, options.replicates)
         self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
+        self.told = real_side(holdout.values, self.replicates, seed)
+        """The holdout as classifiers take it that tell synthetic from real."""
+        many = len(self.codec.classes) > 1
+        self.usefulness = (
+            Usefulness(train, holdout, len(self.codec.classes), seed) if many else None
+        )
+        """What real images teach; None without classes."""
         self.holdout_classes_N = holdout.labels_N
         self.holdout_rows: int = splits.holdout.num_rows
         """All records of the holdout."""
@@ -146,6 +155,9 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
     measured = [measure_spread(encoded, reference.facts), *reference.pixels.measure(encoded.values)]
     for net in reference.nets:
         measured += measure_net(net, comparison)
+    measured += c2st(encoded.values[sets.whole[0]], reference.told)
+    if reference.usefulness is not None:
+        measured += reference.usefulness.measure(encoded)
     counts = Counter(encoded.labels_N.tolist())
     return Evaluation(
         measured=tuple(measured),

@@ -10,9 +10,11 @@ import numpy as np
 from gan.evaluation.foresight import Foreseen, real_as_candidate
 from gan.evaluation.resampling import copies_ceiling
 from gan.images.codec import ImageCodec
+from gan.images.evaluation.c2st import ROWS, c2st_of_reals
 from gan.images.evaluation.compared import candidate_sets, subset_rows, too_few_classes, wanted_rows
 from gan.metrics.copies import nominal_share
 from gan.modalities import Options, Splits, comparable_rows
+from gan.report import Measured
 
 Array = np.ndarray[Any, Any]
 
@@ -38,8 +40,15 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
     return Foreseen(
         holdout_rows=holdout_rows,
         too_few=too_few_classes(codec.classes, compared_N),
+        reals=tuple(_c2st(scope, min(n, most)) for scope, most in ROWS.items()),
         sampled=(real_as_candidate("copies", rows, copies.ceiling, copies.draws),),
     )
+
+
+def _c2st(scope: str, n: int) -> Measured:
+    """Return the area of real images as the candidate, known from their number alone."""
+    real = c2st_of_reals(n)
+    return real_as_candidate("c2st", n, real.ceiling, real.draws, scope=scope)
 
 
 def _classes(splits: Splits, codec: ImageCodec) -> Array:

@@ -1,0 +1,221 @@
+"""Whether a classifier tells a candidate's images from real ones (C2ST), and by what.
+
+Lopez-Paz & Oquab 2017 (arXiv:1610.06545), as the area under the ROC curve of out-of-fold scores.
+Two classifiers look: gradient-boosted trees on the plain statistics of every image, which can say
+what gives a candidate away, and a small convolutional net on the pixels.
+
+Real data as the candidate reaches one half, with the spread of the area between two samples of one
+distribution (`gan.metrics.auc.null_spread`) times `TRAINING_NOISE`, which was measured: classifiers
+of several folds have their own errors.
+
+Shapes: N reals, M fakes, P images of both, C channels, H height, W width, S statistics.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from gan.evaluation.resampling import Real, summarise
+from gan.images.evaluation.learner import Lesson, as_pixels, learn, logits
+from gan.images.evaluation.plain_statistics import MEANINGS, VAGUE, plain_statistics
+from gan.metrics.auc import auc, delong, null_spread
+from gan.metrics.intervals import CHANCE, Z_95, random_half
+from gan.metrics.trees import Scores
+from gan.randomness import numpy_stream
+from gan.report import Measured, Metric
+
+Array = np.ndarray[Any, Any]
+
+ROWS = {"statistics": 2000, "network": 1500}
+"""Most images of each side that each classifier sees."""
+TRAINING_NOISE = 1.4
+"""Spread of the area over real halves, as a multiple of that of fixed scores: measured 1.2 to 1.4
+for trees, 1.0 to 1.4 for the net."""
+DRAWS = 200
+TELLING = 0.55
+"""Area of a single statistic from which it is named as what gives a candidate away."""
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RealSide:
+    """The holdout's images as both classifiers take them."""
+
+    images_NHWC: Array
+    statistics_NS: Array
+    names: tuple[str, ...]
+    """What each statistic is about."""
+    replicates: int
+    seed: int
+
+
+def real_side(images_NHWC: Array, replicates: int, seed: int) -> RealSide:
+    """Return the holdout's images, their statistics computed once for every candidate."""
+    names, statistics_NS = plain_statistics(_some(images_NHWC, "statistics", "holdout", seed))
+    return RealSide(
+        images_NHWC=_some(images_NHWC, "network", "holdout", seed),
+        statistics_NS=statistics_NS,
+        names=names,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def c2st(fakes_MHWC: Array, side: RealSide) -> Iterator[Measured]:
+    """Yield `c2st` of the trees and of the net; as many fakes as reals are compared.
+
+    Args:
+        fakes_MHWC: uint8, one set of the holdout's size and class shares.
+        side: the real side.
+    """
+    seed = side.seed
+    _, fakes_MS = plain_statistics(_some(fakes_MHWC, "statistics", "candidate", seed))
+    scores = tree_scores(side.statistics_NS, fakes_MS, seed)
+    because = by_what(side.names, side.statistics_NS, fakes_MS)
+    yield _measured("statistics", scores, side, because)
+    fakes = _some(fakes_MHWC, "network", "candidate", seed)
+    yield _measured("network", network_scores(side.images_NHWC, fakes, seed), side, "")
+
+
+def _some(images_NHWC: Array, scope: str, side: str, seed: int) -> Array:
+    """Return the images that one classifier sees, in their order."""
+    most = ROWS[scope]
+    if len(images_NHWC) <= most:
+        return images_NHWC
+    rows = numpy_stream(seed, f"c2st-{scope}-{side}").permutation(len(images_NHWC))[:most]
+    return images_NHWC[np.sort(rows)]
+
+
+def c2st_of_reals(n: int) -> Real:
+    """Return the ceiling of n images a side, and the upper ends that real images reach."""
+    spread = null_spread(n, n) * TRAINING_NOISE
+    normal = NormalDist(0.5, spread)
+    draws = [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
+    upper = Z_95 * null_spread(n, n)
+    return Real(summarise(draws, value=0.5).ceiling, tuple(draw + upper for draw in draws))
+
+
+def _measured(scope: str, scores: Scores, side: RealSide, because: str) -> Measured:
+    """Return the area of some scores beside what real images reach."""
+    found = delong(scores.fakes_M, scores.reals_N)
+    n, m = len(scores.reals_N), len(scores.fakes_M)
+    real = c2st_of_reals(min(n, m))
+    metric = Metric(
+        name="c2st",
+        scope=scope,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        n=min(n, m),
+        ceiling=real.ceiling,
+        direction="lower",
+    )
+    replicates = []
+    for r in range(side.replicates):
+        reals_N = random_half(n, numpy_stream(side.seed, "holdout-half", r))
+        fakes_M = random_half(m, numpy_stream(side.seed, "candidate-half", r))
+        replicates.append(auc(scores.fakes_M[fakes_M], scores.reals_N[reals_N]))
+    return Measured(metric=metric, reals=real.draws, replicates=tuple(replicates), because=because)
+
+
+class Clue(NamedTuple):
+    """What one kind of statistic says on its own; larger tells more."""
+
+    area: float
+    is_clear: bool
+    apart: float
+    """Difference of the means, in the spread of both sides."""
+    is_more: bool
+
+
+def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
+    """Return which statistics alone tell the two sides apart best, half a sentence; "" if none."""
+    best: dict[str, Clue] = {}
+    for index, name in enumerate(names):
+        reals_N, fakes_M = reals_NS[:, index], fakes_MS[:, index]
+        area = auc(fakes_M, reals_N)
+        spread = float(reals_N.std() + fakes_M.std()) + 1e-6
+        shift = float(fakes_M.mean() - reals_N.mean())
+        area, is_more = round(max(area, 1 - area), 2), area > 0.5
+        clue = Clue(area, name not in VAGUE, abs(shift) / spread, is_more)
+        best[name] = max(best.get(name, clue), clue)
+    chance = NormalDist().inv_cdf(1 - CHANCE / len(names))
+    least = max(TELLING, 0.5 + chance * null_spread(len(reals_NS), len(fakes_MS)))
+    telling = [name for name in best if best[name].area >= least]
+    telling.sort(key=lambda name: best[name], reverse=True)
+    if not telling:
+        return ""
+    found = [_in_words(name, best[name]) for name in telling[:MOST_NAMED]]
+    return f"given away by {'; '.join(found)}"
+
+
+def _in_words(name: str, clue: Clue) -> str:
+    """Return what gives a candidate away, and how well it does so alone."""
+    side = "another" if name in VAGUE or name == "colour" else "more" if clue.is_more else "less"
+    meaning = f" ({MEANINGS[name]})" if name in MEANINGS else ""
+    return f"{side} {name}{meaning}, {clue.area:.2f} alone"
+
+
+FOLDS = 3
+TREES: Mapping[str, Any] = {
+    "objective": "binary",
+    "num_leaves": 8,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+    "seed": 0,
+}
+"""LightGBM's, Ke et al. 2017 (NeurIPS 30): small ones, which on a thousand images of sixty numbers
+tell as well as larger ones."""
+ROUNDS = 60
+
+
+def tree_scores(reals_NS: Array, fakes_MS: Array, seed: int) -> Scores:
+    """Return how synthetic each image looks to trees that were not grown on it."""
+    import lightgbm
+
+    n, m = len(reals_NS), len(fakes_MS)
+    rows_PS, fake_P = np.concatenate([reals_NS, fakes_MS]), np.arange(n + m) >= n
+    fold_P = _folds(n, m, FOLDS, numpy_stream(seed, "c2st-folds"))
+    scores_P = np.zeros(n + m)
+    for fold in range(FOLDS):
+        held = fold_P == fold
+        data = lightgbm.Dataset(rows_PS[~held], fake_P[~held].astype(np.float64))
+        trees = lightgbm.train(dict(TREES), data, ROUNDS)
+        scores_P[held] = trees.predict(rows_PS[held], num_threads=1)
+    return Scores(scores_P[:n], scores_P[n:])
+
+
+def _folds(n: int, m: int, folds: int, rng: np.random.Generator) -> Array:
+    """Return the fold of every image; each holds its share of both sides."""
+    return np.concatenate([rng.permutation(side) % folds for side in (n, m)])
+
+
+HALVES = 2
+
+
+def network_scores(reals_NHWC: Array, fakes_MHWC: Array, seed: int) -> Scores:
+    """Return how synthetic each image looks to a net that was not trained on it."""
+    n, m = len(reals_NHWC), len(fakes_MHWC)
+    pixels_PCHW = as_pixels(np.concatenate([reals_NHWC, fakes_MHWC]))
+    fake_P = torch.from_numpy((np.arange(n + m) >= n).astype(np.int64))
+    fold_P = _folds(n, m, HALVES, numpy_stream(seed, "c2st-network-folds"))
+    scores_P = np.zeros(n + m)
+    for fold in range(HALVES):
+        held, rest = (torch.from_numpy(np.flatnonzero((fold_P == fold) == side)) for side in (1, 0))
+        lesson = Lesson(
+            pixels_PCHW=pixels_PCHW[rest],
+            targets_P=fake_P[rest],
+            classes=2,
+            seed=seed,
+            purpose=f"c2st-network-{fold}",
+            stops_early=True,
+        )
+        found_HK = logits(learn(lesson), pixels_PCHW[held])
+        scores_P[held.numpy()] = (found_HK[:, 1] - found_HK[:, 0]).numpy()
+    return Scores(scores_P[:n], scores_P[n:])

@@ -37,7 +37,7 @@ def _judge_resplits(digits, seeds, monkeypatch):
     nets = reference_module.fit_extractors(
         digits.images[digits.train], digits.labels[digits.train], 0
     )
-    monkeypatch.setattr(reference_module, "fit_extractors", lambda *_: nets)
+    monkeypatch.setattr(reference_module, "fit_extractors", lambda *_, **__: nets)
     blocked = Counter()
     for seed in seeds:
         cut = digits.reshuffled(seed)

@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
-from flows.job import Assessed, Candidate, Job, Judged, now
+from flows.job import Assessed, Candidate, Job, Judged, judges_folder, now
 from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
 from flows.report.page import render
@@ -136,12 +137,12 @@ def splits_of(prepared: Prepared) -> "Splits":
     )
 
 
-def options_of(recipe: Recipe, prepared: Prepared) -> "Options":
-    """Return how generators of a recipe are evaluated."""
+def options_of(recipe: Recipe, prepared: Prepared, cache: Path | None = None) -> "Options":
+    """Return how generators of a recipe are evaluated; `cache` holds what the judge learned."""
     from gan.modalities import Options
 
     repeated = prepared.split_rule["rows"] == "occurrence"
-    return Options(seed=recipe.seed, overlap_expected=repeated)
+    return Options(seed=recipe.seed, overlap_expected=repeated, cache=cache)
 
 
 def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:
@@ -212,7 +213,8 @@ class Evaluator:
     @cached_property
     def reference(self) -> "Reference":
         """The real side."""
-        splits, options = splits_of(self.prepared), options_of(self.job.recipe, self.prepared)
+        splits = splits_of(self.prepared)
+        options = options_of(self.job.recipe, self.prepared, judges_folder(self.job))
         return self._modality.build_reference(splits, options)
 
     @cached_property

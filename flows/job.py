@@ -300,6 +300,14 @@ def opened(recipe: Recipe) -> Iterator[Job]:
         yield open_job(recipe, reporter=make_reporter(), stop=stop)
 
 
+def judges_folder(job: Job) -> Path:
+    """Return where this machine keeps what judges learned of real records; it may go at any time.
+
+    It lies beside the records themselves, and is as confidential as they are.
+    """
+    return job.work / "judges"
+
+
 def now() -> datetime:
     """Return the time, UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)

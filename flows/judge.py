@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import measured, options_of, public_notes, splits_of
-from flows.job import Job, now
+from flows.job import Job, judges_folder, now
+from flows.lift import Lifter, check_models
 from flows.nightly import prepare
 from flows.report.page import render
 from flows.report.verdict import DATA, JUDGED
-from gan.gate import Judgement, gate_record, in_force, judge
+from gan.gate import Judgement, gate_record, in_force, judge, judge_lift
+from gan.lift.record import lift_record
+from gan.lift.result import Lift
 from gan.report import Evaluation, Figure, Report, ReportInputs
 from storage.masking import masked
 from storage.records.modalities import words_of
@@ -59,6 +62,7 @@ class JudgedData:
             "verdict": report.verdict,
             "reasons": [dataclasses.asdict(reason) for reason in report.reasons],
             "metrics": [dataclasses.asdict(metric) for metric in report.metrics],
+            "lift": lift_record(report.lift),
             "rows": self.rows,
             "judged_rows": evaluation.candidate_rows,
             "compared_rows": evaluation.n,
@@ -84,6 +88,7 @@ def judge_data(job: Job, uri: str, profile: StorageProfile | None = None) -> Jud
 
     prepared = prepare(job)
     in_force(load_modality(prepared.modality).metrics, job.recipe.gate)
+    check_models(job, prepared)
     job.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="judge-", dir=job.work) as folder:
         given = read_given(job, prepared, uri, Path(folder), profile)
@@ -124,7 +129,7 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
     recipe, modality = job.recipe, load_modality(prepared.modality)
     words, rows = words_of(prepared.modality).records, given.records.num_rows
     splits = without(splits_of(prepared), given.absent)
-    options = options_for(rows, splits, options_of(recipe, prepared), words)
+    options = options_for(rows, splits, options_of(recipe, prepared, judges_folder(job)), words)
     with job.reporter.meter(f"Judging {masked(uri)} on the holdout", words) as meter:
         reference = modality.build_reference(splits, options)
         drawn = draw(given.records, reference, splits.label, words)
@@ -137,6 +142,9 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
         )
         evaluation, pictures = measured(modality, inputs)
     judgement = judge(_as_compared(evaluation, options), modality.metrics, recipe.gate)
+    lift = _lift(job, prepared, splits, given)
+    if lift is not None:
+        judgement = judge_lift(judgement, lift, recipe.gate)
     found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures)
     return JudgedData(
         uri=uri,
@@ -144,8 +152,22 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
         rows=rows,
         evaluation=evaluation,
         judgement=judgement,
-        report=_report(job, prepared, found, evaluation, judgement),
+        report=dataclasses.replace(_report(job, prepared, found, evaluation, judgement), lift=lift),
     )
+
+
+def _lift(job: Job, prepared: Prepared, splits: "Splits", given: GivenRecords) -> Lift | None:
+    """Return whether training on the data helps; None where the recipe says never.
+
+    Raises:
+        ConfigError: `lift.models` names a downstream model that there is not.
+    """
+    from gan.given import GivenMake
+
+    if job.recipe.lift.when == "never":
+        return None
+    lifter = Lifter(job=job, prepared=prepared, splits=splits)
+    return lifter.measure_made(GivenMake(given.records, splits.label, job.recipe.seed))
 
 
 def _as_compared(evaluation: Evaluation, options: "Options") -> Evaluation:

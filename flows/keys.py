@@ -149,7 +149,10 @@ def lift_key(
         thorough: all arms at full size, as `ganmill lift --thorough` measures them.
         curve: also with parts of the real records.
     """
-    made = recipe.synthesis.model_dump(mode="json", exclude=NOT_IN_LIFT, exclude_defaults=True)
+    left_out = NOT_IN_LIFT
+    if recipe.synthesis.labels == "teacher":  # a teacher's labels are another's where it re-weights
+        left_out = NOT_IN_LIFT - {"balance"}
+    made = recipe.synthesis.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     extent = {"thorough": thorough, "curve": curve}
     return digest_json(
         {

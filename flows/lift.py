@@ -29,7 +29,7 @@ from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
 from gan.lift.answer import unknown
 from gan.lift.result import Effect, Lift
-from gan.lift.task import DownstreamTask, Made
+from gan.lift.task import DownstreamTask, Made, Make
 from gan.report import Report
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
@@ -41,7 +41,8 @@ from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
-    from gan.lift.measure import Cost, LiftRequest
+    from gan.lift.measure import LiftRequest
+    from gan.modalities import Splits
     from gan.sample import Sampler
     from gan.teacher import Labeller
 
@@ -114,6 +115,12 @@ class Lifter:
     """All arms at full size, whatever it costs."""
     curve: bool = False
     """Also with parts of the real records."""
+    splits: "Splits | None" = None
+    """The real records, where not all of their columns are learned from."""
+
+    @property
+    def _splits(self) -> "Splits":
+        return splits_of(self.prepared) if self.splits is None else self.splits
 
     @property
     def request(self) -> "LiftRequest":
@@ -141,7 +148,7 @@ class Lifter:
         from gan.modalities import load_modality
 
         modality = load_modality(self.prepared.modality)
-        task = modality.build_task(splits_of(self.prepared), seed=self.request.seed)
+        task = modality.build_task(self._splits, seed=self.request.seed)
         if task is not None:
             models_of(task, self.job.recipe.lift)
         return task
@@ -186,7 +193,7 @@ class Lifter:
         found = self.find(generator)
         if found is not None:
             return found
-        found = KeptLift(measured=now().isoformat(), lift=finite(self.measure(generator)))
+        found = KeptLift(measured=now().isoformat(), lift=self.measure(generator))
         data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
 
@@ -197,6 +204,14 @@ class Lifter:
             ConfigError: `lift.models` names a downstream model that there is not.
             SnapshotDamagedError: the generator's files are not those that were judged.
         """
+        return self.measure_made(_Maker(self, generator).make)
+
+    def measure_made(self, make: Make) -> Lift:
+        """Measure the lift of records that `make` returns; what stands in the way is the answer.
+
+        Raises:
+            ConfigError: `lift.models` names a downstream model that there is not.
+        """
         try:
             task = self.task
         except DataError as error:
@@ -204,17 +219,16 @@ class Lifter:
         if task is None:
             return unknown("", self._nothing)
         try:
-            return self._measure(generator, task)
+            return finite(self._measure(make, task))
         except (DataError, ConfigError, OutdatedError) as error:
             return unknown("", str(error).rstrip("."))
 
-    def _measure(self, generator: Candidate | Judged, task: DownstreamTask) -> Lift:
+    def _measure(self, make: Make, task: DownstreamTask) -> Lift:
         from gan.device import choose_device
-        from gan.lift.measure import measure_lift
+        from gan.lift.measure import forecast, measure_lift
 
-        job, real, request = self.job, self.prepared.records["train"], self.request
-        fits = self._cost.fits
-        make = _Maker(job, self.prepared, generator, request.seed, task).make
+        job, real, request = self.job, self._splits.train, self.request
+        fits = forecast(task, real, request).fits
         with (
             job.reporter.meter("Measuring whether it helps", "fits", fits) as meter,
             job.spent.using(choose_device(job.recipe.training.device)),
@@ -222,32 +236,29 @@ class Lifter:
             done = _Sum(meter.update)
             return measure_lift(task, real, make, request, done.add)
 
-    def foresee(self) -> str:
+    def foresee(self, *, timed: bool = False) -> str:
         """Return what measuring will do, and roughly what it costs, as a sentence.
+
+        Args:
+            timed: whether a short trial says how fast this machine is; else constants do.
 
         Raises:
             ConfigError: `lift.models` names a downstream model that there is not.
         """
+        from gan.lift.measure import estimate, forecast
         from gan.lift.plan import models_of
 
+        real = self._splits.train
         try:
             task = self.task
             if task is None:
                 return f"cannot be known: {self._nothing}"
-            cost = self._cost
+            cost = (estimate if timed else forecast)(task, real, self.request)
         except DataError as error:
             return f"cannot be known: {error}"
         names = ", ".join(models_of(task, self.job.recipe.lift))
         fits, cpu_s = f"at most {cost.fits:,} trainings of {names}", f"{cost.cpu_s:,.0f} CPU-s"
         return f"{task.what}: {fits}, about {cpu_s}"
-
-    @cached_property
-    def _cost(self) -> "Cost":
-        from gan.lift.measure import estimate
-
-        if self.task is None:
-            raise DataError(self._nothing)
-        return estimate(self.task, self.prepared.records["train"], self.request)
 
     @property
     def _nothing(self) -> str:
@@ -324,42 +335,43 @@ class _Sum:
 class _Maker:
     """Makes the synthetic records of the arms; each call has a stream of its own."""
 
-    job: Job
-    prepared: Prepared
+    lifter: Lifter
     generator: Candidate | Judged
-    seed: int
-    task: DownstreamTask
     calls: "count[int]" = field(default_factory=count)
 
     @cached_property
     def _sampler(self) -> "Sampler":
-        return load_sampler(self.job, self.generator.version, self.generator.snapshot_digest)
+        job, made = self.lifter.job, self.generator
+        return load_sampler(job, made.version, made.snapshot_digest)
+
+    @cached_property
+    def _seed(self) -> int:
+        from gan.randomness import derive
+
+        return derive(self.lifter.request.seed, "lift")
 
     @cached_property
     def _labeller(self) -> "Labeller | None":
-        version = self.generator.version
-        return labeller_of(self.job, self.prepared, version, seed=self._stream)
-
-    @property
-    def _stream(self) -> int:
-        from gan.randomness import derive
-
-        return derive(self.seed, "lift")
+        lifter = self.lifter
+        return labeller_of(lifter.job, lifter.prepared, self.generator.version, seed=self._seed)
 
     def make(self, rows: ClassCounts | int) -> Made:
-        """Return so many records, as the recipe's `synthesis` makes and labels them."""
-        given, index = self.job.recipe.synthesis.given, next(self.calls)
+        """Return so many records, as the recipe's `synthesis` makes them."""
+        index, labeller, task = next(self.calls), self._labeller, self.lifter.task
         wanted = self._classes(rows) if isinstance(rows, int) else rows
-        labeller = self._labeller
-        drawn = wanted if labeller is None else labeller.draws(wanted)
-        made = self._sampler.records(drawn, seed=self._stream, index=index, given=given)
-        if labeller is None:
-            return Made(made)
-        return Made(*labeller.lesson(made, wanted, index, self.task.classes))
+        records = self._sampler.records(
+            wanted if labeller is None else labeller.draws(wanted),
+            seed=self._seed,
+            index=index,
+            given=self.lifter.job.recipe.synthesis.given,
+        )
+        if labeller is None or task is None:
+            return Made(records)
+        return Made(*labeller.lesson(records, wanted, index, task.classes))
 
     def _classes(self, rows: int) -> ClassCounts | int:
         """Return rows with the shares of the real classes, where the generator draws no classes."""
-        codec, real = self._sampler.codec, self.prepared.class_counts["train"]
+        codec, real = self._sampler.codec, self.lifter.prepared.class_counts["train"]
         if not codec.classes or getattr(codec, "draws_classes", False):
             return rows
         counts = apportion([amount for _, amount in real], rows)

@@ -286,7 +286,7 @@ def lift_alone(
         raise RecipeError(msg)
     lifter = Lifter(job=job, prepared=prepared, thorough=thorough, curve=curve)
     if lifter.find(generator) is None:
-        job.reporter.say(f"To be measured: {lifter.foresee()}")
+        job.reporter.say(f"To be measured: {lifter.foresee(timed=True)}")
     return generator, lifter.kept(generator)
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.foresight import check_outlook
-from flows.job import Candidate, Job, now
+from flows.job import Candidate, Job, judges_folder, now
 from flows.keys import train_key, training_part, training_seed
 from flows.progress import Meter
 from flows.recipe import Recipe
@@ -227,7 +227,11 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.reporter.say(f"Continuing at {seen:,} samples")
     with job.reporter.meter("Preparing the assessment", "records"):
         assess = load_modality(prepared.modality).build_assess(
-            records["train"], records["validation"], label=prepared.label, seed=recipe.seed
+            records["train"],
+            records["validation"],
+            label=prepared.label,
+            seed=recipe.seed,
+            cache=judges_folder(job),
         )
     device = choose_device(recipe.training.device)
     with (

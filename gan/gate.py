@@ -34,7 +34,7 @@ from gan.report import (
     Verdict,
 )
 
-GATE_VERSION = 1
+GATE_VERSION = 2
 """Raised when a kept verdict no longer holds: other default bounds, another rule, another form."""
 
 

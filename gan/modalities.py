@@ -9,6 +9,7 @@ is the same for all.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,6 +66,8 @@ class Options:
     """Most records compared on each side."""
     overlap_expected: bool = False
     """True where splits are by occurrence, because most records repeat."""
+    cache: Path | None = None
+    """Folder of this machine in which a judge may keep what it learned of the real records."""
 
 
 class Reference(Protocol):
@@ -191,15 +194,28 @@ class GanModality:
         return found
 
     def build_assess(
-        self, train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+        self,
+        train: pa.Table,
+        validation: pa.Table,
+        *,
+        label: str | None,
+        seed: int,
+        cache: Path | None = None,
     ) -> Assess:
         """Return what measures a generator at a tick of its training; the holdout stays unseen.
+
+        Args:
+            train: records that the generator learns from.
+            validation: records that it is measured on.
+            label: name of the label column; None when unconditional.
+            seed: of everything random.
+            cache: folder of this machine in which a judge may keep what it learned of them.
 
         Raises:
             DataError: validation is too small to compare anything, or does not fit train.
         """
         judge = load_code(self.row.judge)
-        assess: Assess = judge.build_assess(train, validation, label=label, seed=seed)
+        assess: Assess = judge.build_assess(train, validation, label=label, seed=seed, cache=cache)
         return assess
 
     def build_task(self, splits: Splits, *, seed: int) -> DownstreamTask | None:

@@ -13,7 +13,7 @@ def lift_panel(view: LiftView) -> Html:
     """Return answer, effects, and below them what they rest on."""
     if view.outcome is None:
         said = element("p", view.text, class_="meaning")
-        return element("section", element("h2", TITLE), said)
+        return element("section", element("h2", TITLE, id="lift"), said)
     icon = element(
         "span", OUTCOMES[view.outcome][0], class_=f"icon is-{view.outcome}", aria_hidden="true"
     )
@@ -25,7 +25,7 @@ def lift_panel(view: LiftView) -> Html:
         _effects(view),
         element("p", f"{view.price}.", class_="key") if view.price else None,
         _fold(view.class_columns, view.classes, "Recall of each class"),
-        _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms"),
+        _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms", texts=3),
         _fold(view.curve_columns, view.curve, "From few real records to all"),
         _fold(view.metric_columns, view.metrics, "All metrics of the arms on the holdout"),
         [element("p", note, class_="key") for note in view.notes],
@@ -57,9 +57,12 @@ def _bar(row: EffectRow) -> dict[str, object]:
     return {"label": label, "value": change.value, "low": change.low, "high": change.high}
 
 
-def _fold(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> Html | None:
-    """Return a table that opens at a click; nothing without rows."""
+def _fold(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], title: str, texts: int = 1
+) -> Html | None:
+    """Return a table that opens at a click, its first columns texts; nothing without rows."""
     if not rows:
         return None
-    shown = table({"columns": columns, "rows": rows}, title)
+    right = list(range(texts, len(columns)))
+    shown = table({"columns": columns, "rows": rows, "right": right}, title)
     return element("details", element("summary", title), shown)

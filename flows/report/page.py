@@ -21,7 +21,7 @@ from flows.report.html import (
     number,
     words,
 )
-from flows.report.lift import lift_view
+from flows.report.lift import TITLE, LiftView, lift_view
 from flows.report.lift_panel import lift_panel
 from flows.report.verdict import (
     DATA,
@@ -155,7 +155,7 @@ def _subject(report: Report) -> Html:
     return join("Generator ", element("code", report.generator), ", evaluated")
 
 
-def verdict(view: VerdictView) -> Html:
+def verdict(view: VerdictView, lift: LiftView) -> Html:
     """Return the verdict and its reasons, those that decided first, passes last."""
     few = not view.deciding and len(view.passing) <= _FEW
     next_step = element("p", f"Next: {view.next_step}.", class_="meaning")
@@ -165,6 +165,7 @@ def verdict(view: VerdictView) -> Html:
         element("p", view.headline, class_="meaning"),
         next_step if view.next_step else None,
         [element("p", f"{text}.", class_="meaning") for text in view.rows],
+        element("p", f"{TITLE} ", element("a", lift.word, href="#lift"), ".", class_="meaning"),
         _reasons((*view.deciding, *view.alarms)),
         _losses(view.losses),
         _passes(view.passing, few=few),
@@ -303,14 +304,14 @@ def render(report: Report, *, title: str | None = None) -> str:
     Raises:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
     """
-    heading, view = title or report.name, verdict_view(report)
+    heading, view, lift = title or report.name, verdict_view(report), lift_view(report.lift)
     body = element(
         "body",
         element(
             "main",
             header(report, heading),
-            verdict(view),
-            lift_panel(lift_view(report.lift)),
+            verdict(view, lift),
+            lift_panel(lift),
             drawn(report, "samples"),
             metrics(report, view),
             drawn(report, "columns"),

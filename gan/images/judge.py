@@ -8,6 +8,7 @@ import io
 import math
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,14 @@ METRICS = (
         curve="copies",
     ),
     MetricEntry(
+        name="near_copies",
+        meaning="Share of synthetic images whose nearest real one, mirrored or shifted, is of "
+        "train and not unseen, as if both were equally many; of real ones half.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.55, blocks=0.5, relation="fixed"),),
+        benefit_of_doubt=True,
+    ),
+    MetricEntry(
         name="spread",
         meaning="Spread of every pixel over synthetic images, as a share of that over real ones.",
         unit="share",
@@ -292,8 +301,15 @@ def evaluate(
 
 
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+    train: pa.Table,
+    validation: pa.Table,
+    *,
+    label: str | None,
+    seed: int,
+    cache: Path | None = None,
 ) -> assess.ValidationAssess:
     """Train other feature nets than the final evaluation's, for the choice of the snapshot."""
     passes = pass_bounds(METRICS)
-    return assess.build_assess(train, validation, label=label, seed=seed, passes=passes)
+    return assess.build_assess(
+        train, validation, label=label, seed=seed, passes=passes, cache=cache
+    )

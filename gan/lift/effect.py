@@ -1,11 +1,14 @@
 """What an arm changes against the baseline: a paired hierarchical bootstrap of seeds and records.
 
 Both arms are scored on the same records by models of the same seeds. A draw takes the records with
-replacement and then the seeds: the spread of a mean over S seeds is (S - 1) / S of what it should
-be, so the seeds' part is scaled by the root of S / (S - 1) (Davison & Hinkley 1997, "Bootstrap
-methods and their application", section 3.8). With few seeds the spread itself is uncertain: the
-interval is as much wider as Student's quantile is than the normal one, at the degrees of freedom of
-Satterthwaite 1946 (Biometrics Bulletin 2, 110), to which the seeds alone contribute.
+replacement, and then the seeds. What single records make of single seeds is in the spread over the
+records already, and would be counted again in that over the seeds (Owen 2007, Annals of Applied
+Statistics 1, 386, theorem 4): it is taken out there. The spread of a mean over S seeds is
+(S - 1) / S of what it should be, so the seeds' part is scaled by the root of S / (S - 1) (Davison &
+Hinkley 1997, "Bootstrap methods and their application", section 3.8). With few seeds that spread is
+itself uncertain: the interval is as much wider as Student's quantile is than the normal one, at the
+degrees of freedom of Satterthwaite 1946 (Biometrics Bulletin 2, 110), to which the seeds alone
+contribute.
 
 Shapes: S seeds, E records of the holdout, C classes, B draws.
 """
@@ -101,13 +104,10 @@ def mean_over_seeds(values_SB: Array, seed: int) -> Difference:
         nothing = Interval(point, -np.inf, np.inf)
         return Difference(interval=nothing, spread=np.inf, detectable=np.inf)
     mean_B = again_SB.mean(axis=0)
-    rng = numpy_stream(seed, "lift-seeds")
-    counts_BS = rng.multinomial(count, np.full(count, 1 / count), size=again_SB.shape[1])
-    drawn_B = (counts_BS / count * again_SB.T).sum(axis=1)
-    scale = np.sqrt(count / (count - 1)) if count > 1 else 1.0
-    moved_B = mean_B + scale * (drawn_B - mean_B)
+    of_seeds = _variance_of_seeds(values_SB[:, 0], again_SB - mean_B)
+    moved_B = mean_B + _moves_of_seeds(values_SB[:, 0], of_seeds, len(mean_B), seed)
     spread = float(moved_B.std(ddof=1))
-    wide = _student(values_SB[:, 0], spread) / Z_95
+    wide = _student(of_seeds / count, count, spread) / Z_95
     low, high = point + (np.quantile(moved_B, LEVELS) - point) * wide
     interval = Interval(point, min(point, float(low)), max(point, float(high)))
     detectable = spread * (wide * Z_95 + Z_POWER)
@@ -126,14 +126,37 @@ def over_seeds(values_S: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def _student(values_S: Array, spread: float) -> float:
-    """Return Student's 97.5 % quantile at Satterthwaite's degrees of freedom."""
+def _variance_of_seeds(values_S: Array, away_SB: Array) -> float:
+    """Return the variance between seeds, without what single records make of single seeds."""
+    count = len(values_S)
+    if count < 2:
+        return 0.0
+    again = float(away_SB.var(axis=1, ddof=1).mean()) * count / (count - 1)
+    return max(0.0, float(values_S.var(ddof=1)) - again)
+
+
+def _moves_of_seeds(values_S: Array, variance: float, draws: int, seed: int) -> Array:
+    """Return what drawing the seeds does to their mean; float64 (B,)."""
+    count, rng = len(values_S), numpy_stream(seed, "lift-seeds")
+    if variance == 0.0:
+        return np.zeros(draws)
+    away_S = (values_S - values_S.mean()) * np.sqrt(variance / values_S.var(ddof=1))
+    counts_BS = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    moves_B: Array = np.sqrt(count / (count - 1)) * (counts_BS / count) @ away_S
+    return moves_B
+
+
+def _student(of_seeds: float, count: int, spread: float) -> float:
+    """Return Student's 97.5 % quantile at Satterthwaite's degrees of freedom.
+
+    Args:
+        of_seeds: variance of the mean that comes of the seeds.
+        count: seeds.
+        spread: standard deviation of the mean, of seeds and records together.
+    """
     from scipy.stats import t
 
-    if len(values_S) < 2 or spread == 0.0:
+    if of_seeds == 0.0 or spread == 0.0:
         return Z_95
-    of_seeds = float(values_S.var(ddof=1)) / len(values_S)
-    if of_seeds == 0.0:
-        return Z_95
-    freedom = (len(values_S) - 1) * (spread**2 / of_seeds) ** 2
-    return float(t.ppf(LEVELS[1], max(freedom, len(values_S) - 1)))
+    freedom = (count - 1) * (spread**2 / of_seeds) ** 2
+    return float(t.ppf(LEVELS[1], max(freedom, count - 1)))

@@ -26,7 +26,7 @@ from gan.lift.scoring import Array, scoring_of, why_unknown
 from gan.lift.task import DownstreamTask, Made, Make, Priced
 from gan.randomness import numpy_stream
 
-__all__ = ["NIGHTLY_CPU_S", "Cost", "LiftRequest", "estimate", "measure_lift"]
+__all__ = ["NIGHTLY_CPU_S", "Cost", "LiftRequest", "estimate", "forecast", "measure_lift"]
 
 HOLDOUT_SEED = 1000
 """Number of the first seed of the comparison: none that the choice has seen."""
@@ -48,7 +48,7 @@ class Cost:
     fits: int
     """Trainings of a downstream model, at most."""
     cpu_s: float
-    """Processor seconds, as a short trial on this machine says."""
+    """Processor seconds, as a short trial on this machine says, or the task's constants."""
 
 
 def estimate(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost:
@@ -76,11 +76,25 @@ def estimate(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost
             taken_s += process_time() - started_s
             planned_s += _fit_s(task, model, plan.real_rows)
     slower = taken_s / planned_s if planned_s else 1.0
-    fits, curve_s = fits_of(plan, task, _curve_fits(request)), 0.0
+    cost = forecast(task, real, request)
+    return replace(cost, cpu_s=slower * cost.cpu_s)
+
+
+def forecast(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost:
+    """Return the same by the task's constants alone, at once: nothing is trained.
+
+    Raises:
+        ConfigError: `lift.models` names a model that there is not.
+    """
+    plan = plan_lift(task, real, request)
+    if why_unknown(task, scoring_of(task)) is not None:
+        return Cost(fits=0, cpu_s=0.0)
+    curve_s = 0.0
     if request.curve:
         longest = max(_fit_s(task, model, 5 * plan.real_rows) for model in plan.models)
         curve_s = _curve_fits(request) * longest
-    return Cost(fits=fits, cpu_s=slower * (price(plan, task) + curve_s))
+    fits = fits_of(plan, task, _curve_fits(request))
+    return Cost(fits=fits, cpu_s=price(plan, task) + curve_s)
 
 
 def measure_lift(

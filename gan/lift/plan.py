@@ -40,7 +40,7 @@ FEWEST_ROWS = 500
 LEFT_OUT = ("real + 4x synthetic", "real twice", "synthetic alone", "real + 0.25x synthetic")
 """Arms that are left out first, in this order."""
 DEAR = 3.0
-"""A remedy that costs more fits of the baseline than this is left out after them."""
+"""A remedy that costs more fits of the baseline than this is left out after the first of them."""
 FIT_S, RECORD_S = 2.0, 0.001
 """Processor seconds of a fit and of a synthetic record, for a task that does not say."""
 CONFIRMED = 3
@@ -170,7 +170,7 @@ def _dear(plan: Plan, task: DownstreamTask) -> tuple[str, ...]:
 def _ever_smaller(plan: Plan, dear: tuple[str, ...]) -> Iterator[Plan]:
     """Yield the plan, then what is left of it after one cut more each time."""
     yield plan
-    names = (*LEFT_OUT, *dear)
+    names = (LEFT_OUT[0], *dear, *LEFT_OUT[1:])
     for count in range(1, len(names) + 1):
         smaller = replace(plan, left_out=names[:count])
         yield smaller

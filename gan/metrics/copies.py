@@ -12,6 +12,8 @@ the level 1 - .05 / 2 (Bonferroni), and together they err in at most 5 %.
 
 import hashlib
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,3 +76,8 @@ def record_digests(values: Array) -> list[bytes]:
     """Return a 16-byte digest of every record's bytes."""
     rows = np.ascontiguousarray(values).reshape(len(values), -1)
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+
+def repeated(digests: Sequence[bytes]) -> int:
+    """Return how many records have an equal one among them."""
+    return sum(count for count in Counter(digests).values() if count > 1)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.intervals import wilson
+from gan.metrics.intervals import Z_95, wilson
 
 Array = np.ndarray[Any, Any]
 
@@ -36,32 +36,10 @@ def squared_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) ->
 
 
 class Nearest(NamedTuple):
-    """The nearest row of the other side."""
+    """The nearest row of the other side; see `gan.metrics.neighbours.nearest`."""
 
     squared_N: Array
     index_N: Array
-
-
-def nearest(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) -> Nearest:
-    """Return squared distance and index of the nearest row of `b` for every row of `a`."""
-    squared_N = np.full(len(a_NF), np.inf)
-    index_N = np.zeros(len(a_NF), dtype=np.int64)
-    for start in range(0, len(a_NF), chunk_rows):
-        rows = slice(start, start + chunk_rows)
-        for column in range(0, len(b_MF), chunk_rows):
-            block = squared_block(a_NF[rows], b_MF[column : column + chunk_rows])
-            found = block.argmin(axis=1)
-            distance = block[np.arange(len(block)), found]
-            better = distance < squared_N[rows]
-            squared_N[rows] = np.where(better, distance, squared_N[rows])
-            index_N[rows] = np.where(better, found + column, index_N[rows])
-    return Nearest(squared_N, index_N)
-
-
-def nearest_distances(a_NF: Array, b_MF: Array, chunk_rows: int = CHUNK_ROWS) -> Array:
-    """Return the distance of every row of `a` to its nearest row of `b`, float64."""
-    distances_N: Array = np.sqrt(nearest(a_NF, b_MF, chunk_rows).squared_N)
-    return distances_N
 
 
 def squared_block(a_NF: Array, b_MF: Array) -> Array:
@@ -104,14 +82,21 @@ def owners(to_train: Nearest, to_holdout: Nearest, rows: int) -> Array:
     return owners_M
 
 
-def closest_share(hits_M: Array, owners_M: Array, reals: int) -> Closest:
-    """Return the share of `hits_M` with its interval; `reals` rows are on both sides together."""
+def closest_share(hits_M: Array, owners_M: Array, reals: int, z: float = Z_95) -> Closest:
+    """Return the share of `hits_M` with its interval, `z` standard deviations wide.
+
+    Args:
+        hits_M: 1 where train is nearer.
+        owners_M: which real row is nearest.
+        reals: rows on both sides together, equally many or not.
+        z: normal quantile of the interval.
+    """
     share = float(hits_M.mean())
     m = len(hits_M)
     counts_P = np.bincount(owners_M, minlength=reals)
     spread = float(np.square(counts_P - m / reals).sum()) * reals / (reals - 1)
     effective = min(float(m), m * m / max(spread, 1e-12))
-    low, high = wilson(share, effective)
+    low, high = wilson(share, effective, z)
     return Closest(share, low, high, effective)
 
 

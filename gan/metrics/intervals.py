@@ -46,11 +46,11 @@ def spread_interval(
     )
 
 
-def wilson(share: float, n: float) -> Interval:
-    """Return the 95 % interval of a share of n: Wilson 1927 (JASA 22, 209)."""
-    square = Z_95 * Z_95
+def wilson(share: float, n: float, z: float = Z_95) -> Interval:
+    """Return the interval of a share of n, of 95 % by default: Wilson 1927 (JASA 22, 209)."""
+    square = z * z
     centre = (share + square / (2 * n)) / (1 + square / n)
-    half = Z_95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     return Interval(min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
 
 
@@ -58,8 +58,8 @@ CHANCE = 0.001
 """Probability at which what is seen is no longer put down to chance."""
 
 
-def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
-    """Return whether a share lies above the real one by more than chance (one-sided, 0.1 %).
+def more_often(hits: int, rows: int, own_hits: int, own_rows: int, chance: float = CHANCE) -> bool:
+    """Return whether a share lies above the real one by more than chance (one-sided).
 
     Fisher's exact test (Fisher 1935, Journal of the Royal Statistical Society 98, 39): given all
     hits, how probable are so many among these rows.
@@ -69,11 +69,12 @@ def more_often(hits: int, rows: int, own_hits: int, own_rows: int) -> bool:
         rows: of the candidate.
         own_hits: real rows in which it happens, of `own_rows`.
         own_rows: real rows that were not trained on.
+        chance: probability below which it is no longer put down to chance.
     """
     from scipy.stats import hypergeom
 
     as_many = hypergeom.sf(hits - 1, rows + own_rows, hits + own_hits, rows)
-    return bool(as_many < CHANCE)
+    return bool(as_many < chance)
 
 
 def difference_half_width(

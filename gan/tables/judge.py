@@ -1,6 +1,7 @@
 """The judge of tables: errors of columns and pairs, neighbours, trees; its metrics and figures."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -19,7 +20,7 @@ from gan.report import (
 )
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation import assess, foresight
-from gan.tables.evaluation.closeness import LEAST_CLOSEST, NOTABLE_MEMBERSHIP
+from gan.tables.evaluation.closeness import FEW_ROWS, LEAST_CLOSEST, NOTABLE_MEMBERSHIP
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
 from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
@@ -105,6 +106,15 @@ METRICS = (
         ),
         is_primary=True,
         must_be_known=True,
+        figures=("attacks",),
+    ),
+    MetricEntry(
+        name="dcr_share",
+        scope=FEW_ROWS,
+        meaning="The same of few rows: only an interval that is past the bound as a whole blocks.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.55, blocks=0.55, relation="fixed"),),
+        benefit_of_doubt=True,
         figures=("attacks",),
     ),
     MetricEntry(
@@ -317,7 +327,12 @@ def evaluate(
 
 @one_thread_everywhere()
 def build_assess(
-    train: pa.Table, validation: pa.Table, *, label: str | None, seed: int
+    train: pa.Table,
+    validation: pa.Table,
+    *,
+    label: str | None,
+    seed: int,
+    cache: Path | None = None,  # noqa: ARG001 - nothing is learned that is worth keeping
 ) -> assess.TableAssess:
     """Code the validation rows, for the choice of the snapshot."""
     passes = pass_bounds(METRICS)

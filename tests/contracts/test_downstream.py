@@ -9,7 +9,12 @@ from gan.lift.task import DownstreamTask, Priced, TrainingSet
 from gan.modalities import Splits, load_modality
 from storage.records.modalities import MODALITIES
 
-NAMES = [name for name, row in MODALITIES.items() if row.downstream is not None]
+REPRESENTATIVE = "tables"
+NAMES = [
+    name if name == REPRESENTATIVE else pytest.param(name, marks=pytest.mark.full)
+    for name, row in MODALITIES.items()
+    if row.downstream is not None
+]
 
 
 @pytest.fixture(scope="module")

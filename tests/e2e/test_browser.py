@@ -99,6 +99,7 @@ def test_an_untouched_form_stores_what_the_recipe_says(up, page, small_recipe, p
     assert Recipe.model_validate(stored["recipe"]) == Recipe.model_validate(written)
 
 
+@pytest.mark.full
 def test_quick_run_asks_for_nothing_and_what_was_typed_stays(up, page, small_recipe):
     short = up.deploy(small_recipe | {"name": "quick"})
     for name in ("quick", "quick (all settings)"):

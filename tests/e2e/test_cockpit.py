@@ -74,9 +74,6 @@ def test_a_run_asked_for_by_the_form_is_done_by_the_worker(up):
 def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe):
     recipe = small_recipe | {"name": "paused", "schedule": {"cron": "0 3 * * *"}}
     known = up.deploy(recipe)
-    words = ("deploy", "--recipes", "paused.yaml")
-    assert "paused: " not in up.place.run(*words, "--check").out
-
     up.client.post(f"/deployments/{known['id']}/pause_deployment").raise_for_status()
     (schedule,) = known["schedules"]
     place_of = f"/deployments/{known['id']}/schedules/{schedule['id']}"
@@ -85,12 +82,19 @@ def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe
     assert later["paused"]
     assert [one["active"] for one in later["schedules"]] == [False]
 
-    drifted = up.place.run(*words, "--check")
+
+@pytest.mark.full
+def test_a_check_says_what_a_person_paused_and_what_a_recipe_changed(up, small_recipe):
+    known = up.deploy(small_recipe | {"name": "checked", "schedule": {"cron": "0 3 * * *"}})
+    words = ("deploy", "--recipes", "checked.yaml", "--check")
+    assert "checked: " not in up.place.run(*words).out
+    up.client.post(f"/deployments/{known['id']}/pause_deployment").raise_for_status()
+    drifted = up.place.run(*words)
     assert drifted.code == 1
-    assert "paused: is paused in Prefect" in drifted.out
-    path = up.place.folder / "paused.yaml"
+    assert "checked: is paused in Prefect" in drifted.out
+    path = up.place.folder / "checked.yaml"
     path.write_text(path.read_text().replace("samples: 600", "samples: 700"))
-    assert "paused: `recipe.synthesis.samples`" in up.place.run(*words, "--check").out
+    assert "checked: `recipe.synthesis.samples`" in up.place.run(*words).out
 
 
 @pytest.mark.full

@@ -111,6 +111,7 @@ def test_a_cancelled_training_keeps_its_checkpoint_and_run_again_continues(up, s
     assert published(lake)
 
 
+@pytest.mark.full
 def test_a_killed_run_starts_again_by_itself_and_publishes_the_same(up, small_recipe, tmp_path):
     recipe = long_recipe(small_recipe, "killed", seed=1)
     deployment, before = up.deploy(recipe), local_checkpoints(up)

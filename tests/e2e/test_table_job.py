@@ -162,3 +162,29 @@ def test_a_wrong_recipe_gets_one_sentence(job, change, code, words, monkeypatch,
     assert "Traceback" not in written
     for word in words:
         assert word in written.splitlines()[-1]
+
+
+def test_whether_it_helps_is_measured_kept_and_said_everywhere(job, monkeypatch, capsys):
+    place, done = job
+    lift = done.json["lift"]
+    assert lift["answer"] in ("helps", "no measurable effect", "hurts", "cannot be known")
+    effect = lift["effect"]
+    assert (effect["model"], lift["task"], lift["seeds"]) == ("linear", "class of returned", 2)
+    assert effect["low"] <= effect["change"] <= effect["high"]
+    (kept,) = place.lake.glob("generators/orders/*/internal/lift-*.json")
+    measured = json.loads(kept.read_bytes())["lift"]
+    assert {"real", "synthetic alone"} <= {arm["name"] for arm in measured["arms"]}
+    (meta,) = place.lake.glob("datasets/orders/_meta/*/manifest.json")
+    assert json.loads(meta.read_bytes())["lift"] == lift
+    assert json.loads((meta.parent / "report.json").read_bytes())["lift"] == measured
+    assert "Does it help?" in (meta.parent / "README.md").read_text()
+    assert "Measuring whether it helps" in done.err
+    monkeypatch.chdir(place.folder)
+    assert execute(["status"]) == 0
+    assert lift["answer"] in capsys.readouterr().out
+    assert execute(["lift", "orders.yaml", "--json"]) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out)["lift"] == measured, "it was read, not measured again"
+    assert "Measuring" not in again.err
+    assert execute(["lift", "orders.yaml", "--set", "lift.models=[forest]"]) == 2
+    assert "choose from lightgbm, linear" in capsys.readouterr().err

@@ -42,7 +42,12 @@ def place(tmp_path, monkeypatch):
         ("stripes", {"uri": "stripes.npz", "label": "label"}),
         ("shop", {"uri": "shop.csv", "label": "stays"}),
     ):
-        recipe = {"name": name, "source": source, "output": {"lake": "lake"}}
+        recipe = {
+            "name": name,
+            "source": source,
+            "lift": {"when": "never"},
+            "output": {"lake": "lake"},
+        }
         Path(f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     return tmp_path
 
@@ -57,6 +62,7 @@ def test_unseen_real_images_pass_and_the_page_says_what_was_judged(place, capsys
     code, found = judge(capsys, "unseen.npz", "--recipe", "stripes.yaml")
     assert code == 0, found["reasons"]
     assert found["verdict"] != "block"
+    assert found["lift"] == {"answer": "not measured"}
     assert (found["data"], found["rows"], found["report"]) == (
         "unseen.npz",
         300,
@@ -76,8 +82,15 @@ def test_damaged_rows_of_a_peer_block_and_their_ids_are_not_asked_for(place, cap
     damaged = customers(300, 1).drop(columns="id")
     damaged["spent"] = (damaged["spent"] * 3).sample(frac=1, random_state=0).to_numpy()
     damaged.to_parquet("peer.parquet")
-    code, found = judge(capsys, "peer.parquet", "--recipe", "shop.yaml", "--report", "peer.html")
+    changes = ("lift.when=changed", "lift.seeds=2", "lift.models=[linear]")
+    arguments = [word for change in changes for word in ("--set", change)]
+    code, found = judge(
+        capsys, "peer.parquet", "--recipe", "shop.yaml", "--report", "peer.html", *arguments
+    )
     assert code == 3
+    assert found["lift"]["task"] == "class of stays"
+    assert found["lift"]["effect"]["model"] == "linear"
+    assert found["lift"]["text"].split(":")[0] in (place / "peer.html").read_text()
     assert found["verdict"] == "block"
     assert {one["metric"] for one in found["reasons"] if one["outcome"] == "block"} & {
         "one_way",

@@ -196,6 +196,7 @@ OTHER_LIFT = [
     {"lift": {"seeds": 3}},
     {"lift": {"models": ["linear"]}},
     {"synthesis": {"given": [{"column": "sex", "values": ["f"]}]}},
+    {"synthesis": {"labels": "teacher"}},
     {"source": {"uri": "example:digits", "resize": "16"}},
     {"seed": 1},
 ]
@@ -219,3 +220,5 @@ def test_lift_that_is_always_measured_is_another_every_night_and_a_thorough_one_
     always = {"lift": {"when": "always"}}
     keys = [lift_of(always), lift_of(always, NEXT), lift_of({}, thorough=True)]
     assert len({*keys, lift_of({}), lift_of({}, curve=True)}) == 5
+    taught = [{"synthesis": {"labels": "teacher", "balance": one}} for one in ("real", "equal")]
+    assert lift_of(taught[0]) != lift_of(taught[1])

@@ -12,8 +12,10 @@ from deciding import NEW, OLD, judged, promote, snapshot
 import flows.lift as stage
 from flows.by_hand import newest_report
 from flows.decision import gate
-from flows.job import Assessed, Job
+from flows.errors import RecipeError
+from flows.job import Assessed, Candidate, Job
 from flows.lift import Lifter, is_known, lift
+from flows.nightly import lift_alone
 from flows.publish import synthesize
 from flows.recipe import parse_recipe
 from gan.errors import ConfigError, DataError
@@ -109,7 +111,8 @@ def measurer(monkeypatch) -> Measurer:
     made = Measurer()
     monkeypatch.setattr(GanModality, "build_task", lambda *_, **__: made.build_task())
     monkeypatch.setattr("gan.lift.measure.measure_lift", made.measure)
-    monkeypatch.setattr("gan.lift.measure.estimate", lambda *_: Cost(fits=10, cpu_s=2.0))
+    monkeypatch.setattr("gan.lift.measure.forecast", lambda *_: Cost(fits=10, cpu_s=2.0))
+    monkeypatch.setattr("gan.lift.measure.estimate", lambda *_: Cost(fits=10, cpu_s=7.0))
     monkeypatch.setattr(stage, "load_sampler", lambda *_: made)
     return made
 
@@ -176,21 +179,28 @@ def test_a_mere_number_is_made_with_the_real_shares_where_classes_must_be_said(
     assert measurer.asked == [asked, (("a", 2),)]
 
 
-def test_with_a_teacher_models_learn_from_its_answers(lake, tmp_path, measurer, monkeypatch):
+def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, monkeypatch):
+    soft, asked = object(), []
+
     class Labeller:
         def draws(self, rows):
-            return rows if isinstance(rows, int) else tuple((one, 4 * n) for one, n in rows)
+            return ("more of", rows)
 
         def lesson(self, records, rows, index, classes):
-            return records, (rows, index, classes)
+            asked.append((rows, index, classes))
+            return records, soft
 
-    monkeypatch.setattr(stage, "labeller_of", lambda *_, **__: Labeller())
-    measurer.codec = SimpleNamespace(classes=("a", "b"), draws_classes=True)
-    task = SimpleNamespace(classes=("b", "a"))
-    maker = stage._Maker(job_on(lake, tmp_path), PREPARED, judged(NEW), 3, task)
-    assert maker.make(3).probabilities_NC == (3, 0, ("b", "a"))
-    assert maker.make((("a", 2),)).probabilities_NC == ((("a", 2),), 1, ("b", "a"))
-    assert measurer.asked == [3, (("a", 8),)], "of one class four are drawn for one"
+    made = []
+    measurer.task.classes = ("a", "b")
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, seed: made.append(seed) or Labeller())
+    job = job_on(lake, tmp_path, synthesis={"labels": "teacher"})
+    make = stage._Maker(Lifter(job=job, prepared=PREPARED), judged(NEW)).make
+    found = make((("a", 2),))
+    assert (found.records, found.probabilities_NC) == (RECORDS, soft)
+    assert asked == [((("a", 2),), 0, ("a", "b"))]
+    assert measurer.asked == [("more of", (("a", 2),))]
+    make((("a", 2),))
+    assert made == [measurer.made[0][0]], "one teacher for all arms"
 
 
 def test_numbers_that_are_none_are_left_out_of_what_is_kept():
@@ -351,9 +361,9 @@ def test_what_is_measured_on_demand_thoroughly_is_kept_under_another_key(lake, t
 
 def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monkeypatch):
     said: list[str] = []
-    recipe = parse_recipe({"name": "n", "source": {"uri": "x", "label": "y"}})
-    reporter = SimpleNamespace(say=said.append)
-    job = SimpleNamespace(recipe=recipe, reporter=reporter, lake=None, name="n")
+    recipe = SimpleNamespace(synthesis=SimpleNamespace(labels="generator"))
+    told = SimpleNamespace(say=said.append)
+    job = SimpleNamespace(reporter=told, lake=None, name="n", recipe=recipe)
     found = replace(judged(NEW).report, lift=answered("no measurable effect", 0.01, remedy=0.03))
     choice = SimpleNamespace(judged=replace(judged(NEW), report=found))
     plan = SimpleNamespace(version="v")
@@ -364,6 +374,41 @@ def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monk
     synthesize(job, PREPARED, choice)
     assert len(said) == 1
     assert said[0].startswith("Before records are made: oversampling does at least as much")
+
+
+def test_by_hand_the_candidate_is_measured_else_the_champion_and_else_nobody(
+    lake, tmp_path, measurer, monkeypatch
+):
+    job = job_on(lake, tmp_path, lift={"when": "never"})
+    stages = SimpleNamespace(prepare=lambda: PREPARED)
+    found: list[Candidate | None] = [None]
+    monkeypatch.setattr("flows.nightly.train_key", lambda *_: "key")
+    monkeypatch.setattr("flows.nightly.find_candidate", lambda *_: found[0])
+    measurer.task.what = "class of y"
+    with pytest.raises(RecipeError, match="so there is nothing whose records could help: train"):
+        lift_alone(job, stages)
+    promote(job, OLD)
+    generator, kept = lift_alone(job, stages)
+    assert (generator.version, kept.lift) == (OLD, measurer.answer)
+    found[0] = Candidate(version=NEW, snapshot_digest="d")
+    assert lift_alone(job, stages, thorough=True)[0].version == NEW
+    assert len(measurer.seeds) == 2
+    assert lift_alone(job, stages, thorough=True)[1].lift == measurer.answer
+    assert len(measurer.seeds) == 2, "it was read"
+
+
+def test_what_measuring_will_cost_is_said_before(lake, tmp_path, measurer):
+    measurer.task.what = "class of y"
+    lifter = Lifter(job=job_on(lake, tmp_path), prepared=PREPARED)
+    said = "class of y: at most 10 trainings of trees, lines, about {} CPU-s"
+    assert lifter.foresee() == said.format(2)
+    assert lifter.foresee(timed=True) == said.format(7)
+    assert measurer.seeds == []
+    measurer.task = None
+    nothing = Lifter(job=job_on(lake, tmp_path), prepared=replace(PREPARED, label=None)).foresee()
+    assert (
+        nothing == "cannot be known: no label says what a downstream model predicts (source.label)"
+    )
 
 
 def test_a_kept_measurement_is_itself_when_read(lake, tmp_path, measurer):

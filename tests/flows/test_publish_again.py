@@ -16,10 +16,12 @@ from flows.cli.app import execute
 from flows.errors import BLOCKED, exit_code
 from flows.evaluate import Evaluator, evaluate
 from flows.job import Candidate, Job
+from flows.lift import Lifter
 from flows.nightly import find_finished, nightly, plain_stages
 from flows.progress import SilentReporter
 from flows.recipe import parse_recipe
 from gan.images.codec import write_images
+from gan.lift.answer import unknown
 from storage.errors import NotWritableError, RetractedError, SnapshotDamagedError
 from storage.lake import datasets
 from storage.lake.damage import read_damage
@@ -298,3 +300,19 @@ def test_what_is_finished_is_not_finished_any_more_when_it_was_retracted(job, mo
     assert find_finished(job, made).published.version == version
     retract(job.lake, "n", version, **WHO)
     assert find_finished(job, made) is None
+
+
+def test_what_is_published_is_not_finished_before_it_is_known_whether_it_helps(job, monkeypatch):
+    made = stages(job)
+    version = nightly(job, made).published.version
+    monkeypatch.setattr("flows.nightly._candidate", lambda *_: made.train(None))
+    monkeypatch.setattr(Evaluator, "is_judged", lambda *_: True)
+    wanted = parse_recipe(job.recipe.model_dump(mode="json") | {"lift": {"when": "changed"}})
+    measuring = replace(job, recipe=wanted)
+    assert find_finished(measuring, stages(measuring)) is None
+    monkeypatch.setattr(Lifter, "measure", lambda *_: unknown("", "one class alone"))
+    assert nightly(measuring, stages(measuring)).published.version == version
+    keys = [info.key for info in job.lake.list()]
+    found = find_finished(measuring, stages(measuring))
+    assert (found.published.version, found.report.lift.answer) == (version, "cannot be known")
+    assert [info.key for info in job.lake.list()] == keys, "it reads only"

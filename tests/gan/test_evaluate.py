@@ -128,7 +128,7 @@ def test_unlabelled_records_are_judged_on_the_random_net_alone(splits, unseen):
     drop = {name: getattr(splits, name).select(["image"]) for name in _NAMES}
     reference = build_reference(Splits(**drop), OPTIONS)
     evaluation = evaluate(unseen.select(["image"]), reference)
-    assert {m.scope for m in evaluation.metrics} == {"all", "random"}
+    assert {m.scope for m in evaluation.metrics} == {"all", "random", "pixels", "pixels/near"}
     assert reference.wanted == 240
     assert evaluation.too_few == ()
     assert evaluation.candidate_class_counts == ()
@@ -183,12 +183,14 @@ def test_splits_that_overlap_block_unless_it_is_expected(splits, unseen):
     assert not [r for r in judgement.reasons if r.outcome == "block" and r.metric == "overlap"]
 
 
-def test_one_exact_copy_blocks_where_the_holdout_has_none(reference, splits, unseen):
+def test_one_exact_copy_blocks_where_nothing_comes_near_anything(reference, splits, unseen):
     mixed = pa.concat_tables([unseen.slice(0, 59), splits.train.slice(0, 1)])
     judgement = judge(evaluate(mixed, reference), METRICS, GateConfig())
     blocking = [r.text for r in judgement.reasons if r.metric == "exact_copies"]
     assert blocking == [
-        "1 of 60 records equal a training record exactly (1.67%; of the holdout 0.00% do)"
+        "1 of 60 records equal a training record exactly (1.67%): 1 of 120 distinct training "
+        "records are hit and 0 of 120 unseen ones, but no real record even comes near another "
+        "one, so that it is no chance"
     ]
 
 

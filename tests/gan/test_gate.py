@@ -371,8 +371,8 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
         for entry in (*IMAGES, *TABLES)
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
-        1,
-        "d2123facc7d6449d6ab3c6c6fc57073e33c76249403b978189d3b5b50b0dafe8",
+        2,
+        "fa8be6590d4746a81d51c5daa96b77804cc4c6e8714a5de602a5febc61fd248c",
     )
 
 

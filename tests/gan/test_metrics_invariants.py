@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gan.evaluation.resampling import compare_sets
 from gan.metrics.copies import copies, nominal_share, order, record_digests, threshold
-from gan.metrics.distances import nearest_distances, squared_distances
+from gan.metrics.distances import squared_distances
 from gan.metrics.distribution import frechet_distance, moments
 from gan.metrics.intervals import random_half, spread_interval, wilson
 from gan.metrics.pool import make_pool, measure, measure_coverage, radii
@@ -23,7 +23,6 @@ def test_chunking_changes_nothing():
     a, b = rng.normal(size=(70, 9)), rng.normal(size=(40, 9))
     for rows in (1, 7, 64, 1000):
         assert np.allclose(squared_distances(a, b, rows), squared_distances(a, b), rtol=1e-6)
-        assert np.allclose(nearest_distances(a, b, rows), nearest_distances(a, b), rtol=1e-12)
 
 
 def test_order_changes_nothing(pool):

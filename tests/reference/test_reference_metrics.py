@@ -5,8 +5,9 @@ import pytest
 from scipy.linalg import sqrtm
 
 from gan.metrics.copies import threshold
-from gan.metrics.distances import nearest_distances, squared_distances
+from gan.metrics.distances import squared_distances
 from gan.metrics.distribution import frechet_distance, kernel_distance, moments
+from gan.metrics.neighbours import nearest_distances
 from gan.metrics.pool import make_pool, measure
 
 

@@ -10,7 +10,7 @@ from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
 from sklearn.metrics import r2_score, roc_auc_score
 
 from gan.metrics.auc import auc, delong, null_spread, weighted_auc
-from gan.metrics.distances import closest_share, nearer, nearest, owners, resampled_shares
+from gan.metrics.distances import closest_share, nearer, owners, resampled_shares
 from gan.metrics.intervals import difference_half_width, more_often
 from gan.metrics.marginals import (
     code_shares,
@@ -20,6 +20,7 @@ from gan.metrics.marginals import (
     pair_counts,
     pair_errors,
 )
+from gan.metrics.neighbours import nearest
 from gan.metrics.prediction import r_squared
 from gan.tables.evaluation.usefulness import cramers_v, mean_auc
 
@@ -109,7 +110,7 @@ def test_nearest_equals_loops():
     rng = np.random.default_rng(4)
     a, b = rng.normal(size=(50, 4)), rng.normal(size=(70, 4))
     slow = ((a[:, None] - b) ** 2).sum(-1)
-    found = nearest(a, b, chunk_rows=16)
+    found = nearest(a, b)
     assert found.squared_N == pytest.approx(slow.min(1))
     assert found.index_N.tolist() == slow.argmin(1).tolist()
 

@@ -59,7 +59,7 @@ def evaluate(candidate, reference, *, log_likelihood=None):
     )  # fmt: skip
 
 
-def build_assess(train, validation, *, label, seed):
+def build_assess(train, validation, *, label, seed, cache=None):
     def assess(sample, samples_seen):
         found = near(numbers(validation), numbers(sample(wanted_of(validation, label))))
         return Assessment(metrics={"coverage": found}, rank=-found, copies=0.0, full_coverage=True)

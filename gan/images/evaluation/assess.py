@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,14 @@ from gan.images.evaluation.compared import MIN_CLASS
 from gan.images.evaluation.facts import SPREAD_ROWS, thin, value_spread
 from gan.images.evaluation.features import Extractor, fit_extractors
 from gan.images.evaluation.perceptual import TRAIN_ROWS, class_ceiling, pool_ceilings
+from gan.images.evaluation.trained import ASSESSING
 from gan.metrics.copies import (
     copies_share,
     nominal_share,
     record_digests,
     threshold,
 )
-from gan.metrics.distances import nearest_distances
+from gan.metrics.neighbours import nearest_distances
 from gan.metrics.pool import FeaturePool, make_pool, measure, measure_coverage
 from gan.modalities import check_rows
 from gan.protocols import Assessment, Codec, Encoded, SampleFn
@@ -163,6 +165,7 @@ def build_assess(
     label: str | None,
     seed: int,
     passes: Mapping[str, float],
+    cache: Path | None = None,
 ) -> ValidationAssess:
     """Train the feature nets on train and keep what is needed of both splits.
 
@@ -177,7 +180,8 @@ def build_assess(
         chosen = np.sort(numpy_stream(seed, "assess-subset").permutation(len(unseen.values))[:CAP])
         unseen = Encoded(unseen.values[chosen], unseen.labels_N[chosen])
     classes_N = seen.labels_N if codec.classes else None
-    nets = fit_extractors(seen.values, classes_N, derive(seed, "assessing-features"))
+    seed_of_nets = derive(seed, "assessing-features")
+    nets = fit_extractors(seen.values, classes_N, seed_of_nets, effort=ASSESSING, cache=cache)
     return ValidationAssess(
         codec=codec,
         nets=tuple(_net_assess(net, seen, unseen, nominal, seed) for net in nets),

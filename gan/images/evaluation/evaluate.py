@@ -20,6 +20,7 @@ from gan.images.evaluation.compared import (
 )
 from gan.images.evaluation.facts import RealFacts, find_facts, measure_spread
 from gan.images.evaluation.features import fit_extractors
+from gan.images.evaluation.near_copies import PixelReference
 from gan.images.evaluation.perceptual import (
     TRAIN_ROWS,
     CandidateSets,
@@ -57,12 +58,16 @@ class PerceptualReference:
         holdout = _subset(self.codec, splits.holdout, n, seed, "holdout")
         validation = _subset(self.codec, splits.validation, n, seed, "validation")
         classes_N = train.labels_N if self.codec.classes else None
-        nets = fit_extractors(train.values, classes_N, derive(seed, "judging-features"))
+        nets = fit_extractors(
+            train.values, classes_N, derive(seed, "judging-features"), cache=options.cache
+        )
         halves = options.halves if n < LARGE else min(options.halves, FEW)
         self.nets = tuple(
             NetReference(net, train, (holdout, validation), halves, seed) for net in nets
         )
         self.facts = RealFacts(self.codec, splits, train, overlap_expected=options.overlap_expected)
+        unseen = np.concatenate([holdout.values, validation.values])
+        self.pixels = PixelReference(train.values, unseen, seed, options.replicates)
         self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
         self.holdout_classes_N = holdout.labels_N
@@ -138,7 +143,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
         replicates=reference.replicates,
         seed=reference.options.seed,
     )
-    measured = [measure_spread(encoded, reference.facts)]
+    measured = [measure_spread(encoded, reference.facts), *reference.pixels.measure(encoded.values)]
     for net in reference.nets:
         measured += measure_net(net, comparison)
     counts = Counter(encoded.labels_N.tolist())

@@ -1,7 +1,7 @@
 """Hard facts about a candidate's images, and the spread of their values.
 
-A fact holds or does not, decided on the point. Records that do not have the type and shape of the
-training records never get here: encoding them raises `DataError`.
+A fact holds or does not: exact copies by a comparison, all else on the point. Records that do not
+have the type and shape of the training records never get here: encoding them raises `DataError`.
 
 Shapes: N images.
 """
@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gan.metrics.copies import record_digests
+from gan.evaluation.exact_copies import Chance, exact_copies, find_chance
+from gan.metrics.copies import record_digests, repeated
+from gan.metrics.equality import count_equals
 from gan.modalities import Splits
 from gan.protocols import Codec, Encoded
 from gan.report import Ceiling, Fact, Measured, Metric
@@ -35,14 +37,15 @@ class RealFacts:
         """Compare the splits with each other byte for byte."""
         self.overlap_expected = overlap_expected
         """Whether records may be in two splits, because most of the source repeat."""
+        self.codec, self.splits = codec, splits
         digests = [
             record_digests(codec.encode(records).values)
             for records in (splits.train, splits.validation, splits.holdout)
         ]
         seen, validation, holdout = (frozenset(part) for part in digests)
-        self.train_digests = seen
-        self.holdout_copies = sum(digest in seen for digest in digests[2]) / len(digests[2])
-        """Share of the holdout that equals a training record."""
+        self.train_digests, self.unseen_digests = seen, validation | holdout
+        self.repeats = repeated(digests[0])
+        """Training records that equal another one."""
         self.overlaps = len(seen & validation) + len(seen & holdout) + len(validation & holdout)
         """Records that two splits share."""
         self.spread = value_spread(thin(train.values, SPREAD_ROWS))
@@ -122,15 +125,17 @@ def _classes(candidate: Encoded, codec: Codec, facts: RealFacts) -> Fact:
 
 def _exact_copies(candidate: Encoded, facts: RealFacts) -> Fact:
     digests = record_digests(candidate.values)
-    hits = sum(digest in facts.train_digests for digest in digests)
-    share, own = hits / len(digests), facts.holdout_copies
-    return Fact(
-        name="exact_copies",
-        holds=share <= own,
-        value=share,
-        text=f"{hits:,} of {len(digests):,} records equal a training record exactly "
-        f"({share:.2%}; of the holdout {own:.2%} do)",
-    )
+    equals = count_equals(digests, facts.train_digests, facts.unseen_digests)
+
+    def chance() -> Chance:
+        train, validation, holdout = (
+            facts.codec.encode(records).values
+            for records in (facts.splits.train, facts.splits.validation, facts.splits.holdout)
+        )
+        unseen = np.concatenate([validation, holdout])
+        return find_chance(candidate.values, train, unseen, facts.repeats)
+
+    return exact_copies(equals, chance, "records equal a training record exactly")
 
 
 def _overlap(facts: RealFacts) -> Fact:

@@ -26,8 +26,8 @@ from gan.images.evaluation.compared import judged_classes
 from gan.images.evaluation.facts import thin
 from gan.images.evaluation.features import Extractor
 from gan.metrics.copies import nominal_share
-from gan.metrics.distances import nearest_distances
 from gan.metrics.intervals import spread_interval, wilson
+from gan.metrics.neighbours import nearest_distances
 from gan.metrics.pool import KINDS, FeaturePool, make_pool, measure, measure_coverage
 from gan.protocols import Encoded
 from gan.randomness import numpy_stream

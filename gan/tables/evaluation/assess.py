@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from gan.device import one_thread_everywhere
 from gan.metrics.copies import copies_share, nominal_share, threshold
-from gan.metrics.distances import nearer, nearest, nearest_distances
+from gan.metrics.distances import nearer
 from gan.metrics.intervals import random_half
+from gan.metrics.neighbours import nearest, nearest_distances
 from gan.metrics.pool import make_pool, measure_coverage
 from gan.modalities import check_rows
 from gan.protocols import Assessment, SampleFn

@@ -11,7 +11,6 @@ Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamp
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 from typing import Any
@@ -26,12 +25,11 @@ from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import (
     closest_share,
     nearer,
-    nearest,
-    nearest_distances,
     owners,
     resampled_shares,
 )
 from gan.metrics.intervals import Z_95, random_half, spread_interval
+from gan.metrics.neighbours import nearest, nearest_distances
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import Likelihood
@@ -117,18 +115,18 @@ class RowIdentity:
 
     def digests(self, records: pa.Table) -> list[bytes]:
         """Return a digest of every row; a value that no real row has makes it equal to none."""
+        return record_digests(self.codes(records))
+
+    def codes(self, records: pa.Table) -> Array:
+        """Return the place of every value among the distinct ones, -1 for another; (N, D)."""
         columns = [
             pc.fill_null(
                 pc.index_in(plain(records[name]), value_set=known, skip_nulls=False), -1
             ).to_numpy(zero_copy_only=False)
             for name, known in self.values.items()
         ]
-        return record_digests(np.stack(columns, axis=1).astype(np.int32))
-
-
-def repeated(digests: Sequence[bytes]) -> int:
-    """Return how many rows have an equal one among them."""
-    return sum(count for count in Counter(digests).values() if count > 1)
+        codes_ND: Array = np.stack(columns, axis=1).astype(np.int32)
+        return codes_ND
 
 
 def first_of_each(digests: Sequence[bytes]) -> Array:
@@ -144,7 +142,9 @@ NEIGHBOUR_ROWS = 2500
 CLOSEST_ROWS = 10_000
 """Most training and most holdout rows between which the nearest is sought."""
 LEAST_CLOSEST = 5000
-"""Rows of both sides from which `dcr_share` is judged; with fewer, calibrated copies are."""
+"""Rows of both sides from which `dcr_share` must be known; with fewer, calibrated copies must."""
+FEW_ROWS = "few rows"
+"""Scope of `dcr_share` with fewer: only what is past its bound beyond doubt blocks."""
 COPY_ROWS = 50_000
 """Most training rows among which near copies are sought."""
 DRAWS = 200
@@ -179,7 +179,7 @@ class Closeness:
         yield from self._neighbours(fakes_MF, sets)
         share = self._dcr_share(fakes_MF)
         yield share
-        if share.metric.ceiling is None:
+        if share.metric.scope == FEW_ROWS:
             yield from self._copies(candidate, fakes_MF)
 
     def _neighbours(self, fakes_MF: Array, sets: Sequence[Array]) -> Iterator[Measured]:
@@ -205,9 +205,11 @@ class Closeness:
             yield Measured(metric=metric, reals=reals, replicates=values)
 
     def _dcr_share(self, fakes_MF: Array) -> Measured:
-        """Return the share of fakes that are nearer to train, judged only with enough rows.
+        """Return the share of fakes that are nearer to train; of few rows in its own scope.
 
-        Of real rows it is one half, with the spread that so many effective rows have.
+        Of real rows it is one half, with the spread that so many effective rows have. With few rows
+        that spread is wider than the bounds, so only an interval that is past them as a whole
+        counts, and real rows as the candidate are not asked whether they would pass.
         """
         rows = len(self.train_PF)
         to_train, to_holdout = nearest(fakes_MF, self.train_PF), nearest(fakes_MF, self.distinct_PF)
@@ -224,15 +226,16 @@ class Closeness:
         ceiling = summarise(draws, value=0.5).ceiling
         metric = Metric(
             name="dcr_share",
-            scope="all",
+            scope="all" if n >= LEAST_CLOSEST else FEW_ROWS,
             value=found.share,
             low=found.low,
             high=found.high,
             n=n,
-            ceiling=ceiling if n >= LEAST_CLOSEST else None,
+            ceiling=ceiling,
             direction="lower",
         )
-        return Measured(metric=metric, reals=tuple(draws), replicates=tuple(again_B.tolist()))
+        reals = tuple(draws) if n >= LEAST_CLOSEST else ()
+        return Measured(metric=metric, reals=reals, replicates=tuple(again_B.tolist()))
 
     def _copies(self, candidate: pa.Table, fakes_MF: Array) -> Iterator[Measured]:
         """Yield near copies; rows that equal one of train are judged as exact copies.

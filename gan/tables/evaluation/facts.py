@@ -2,7 +2,8 @@
 
 A hard fact holds or does not. What real rows do themselves cannot be held against a generator:
 where unseen real rows have levels or numbers that train has not, or repeat one another, a candidate
-may as often, up to chance. Where no real row equals one of train, a single copy is one too many.
+may as often, up to chance; rows that equal one of train are held against those that equal unseen
+ones (`gan.evaluation.exact_copies`).
 
 Shapes: N rows, D columns with nulls, B draws.
 """
@@ -16,13 +17,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gan.evaluation.exact_copies import Chance, exact_copies, find_chance
 from gan.evaluation.resampling import summarise
+from gan.metrics.copies import repeated
+from gan.metrics.equality import count_equals
 from gan.metrics.intervals import difference_half_width, more_often
 from gan.randomness import numpy_stream
 from gan.report import Fact, Measured, Metric
 from gan.tables.columns.values import plain
 from gan.tables.constraints import describe, violations
-from gan.tables.evaluation.closeness import RowIdentity, repeated
+from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import (
     EvaluationContext,
     as_levels,
@@ -202,10 +206,9 @@ class HardFacts:
         )
         seen, choosing = frozenset(train), frozenset(validation)
         self.validity, self.train_digests = Validity(context), seen
+        self.unseen_digests = choosing | frozenset(holdout)
         self.repeats = repeated(train)
         """Rows of train that another one equals."""
-        self.holdout_copies = sum(digest in seen for digest in holdout)
-        """Rows of the holdout that equal one of train."""
         self.overlaps = sum(digest in seen for digest in validation) + sum(
             digest in seen or digest in choosing for digest in holdout
         )
@@ -292,29 +295,19 @@ class HardFacts:
         )
 
     def _exact_copies(self, candidate: pa.Table) -> Fact:
-        """Judge rows that equal one of train, against unseen rows and train's own repeats.
+        identity, splits = self.identity, self.context.splits
+        digests = identity.digests(candidate)
+        equals = count_equals(digests, self.train_digests, self.unseen_digests)
 
-        Equal rows of the source lie in one split, so the holdout alone would say that rows never
-        repeat: of a new row, train's repeats say how often it equals one of train.
-        """
-        digests = self.identity.digests(candidate)
-        hits = sum(digest in self.train_digests for digest in digests)
-        share, (own, own_rows) = hits / len(digests), self._own_copies()
-        return Fact(
-            name="exact_copies",
-            holds=hits == 0 or (own > 0 and not more_often(hits, len(digests), own, own_rows)),
-            value=share,
-            text=f"{hits:,} of {len(digests):,} rows equal a training row in all columns "
-            f"({share:.2%}; of real rows {own / own_rows:.2%} do)",
-        )
+        def chance() -> Chance:
+            fakes, train, validation, holdout = (
+                identity.codes(rows)
+                for rows in (candidate, splits.train, splits.validation, splits.holdout)
+            )
+            unseen = np.concatenate([validation, holdout])
+            return find_chance(fakes, train, unseen, self.repeats)
 
-    def _own_copies(self) -> tuple[int, int]:
-        splits = self.context.splits
-        found = (
-            (self.holdout_copies, splits.holdout.num_rows),
-            (self.repeats, splits.train.num_rows),
-        )
-        return max(found, key=lambda item: item[0] / item[1])
+        return exact_copies(equals, chance, "rows equal a training row in all columns")
 
     def _overlap(self) -> Fact:
         splits, overlaps = self.context.splits, self.overlaps

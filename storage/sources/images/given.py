@@ -64,9 +64,11 @@ def read_given_images(request: GivenRequest) -> GivenRecords:
                 columns[label], more = _known_classes(request, staged.column(config.label))
                 notes += more
         source.verify_unchanged()
-    except ImageSizeError as error:
+    except SourceError as error:
+        if not _is_of_size(error):
+            raise
         msg = f"{str(error).partition(';')[0]}; {_remedy(shape)}."
-        raise ImageSizeError(msg) from error
+        raise SourceError(msg) from error
     if label != config.label:
         notes.append(f"the column {config.label!r} is taken for {label!r}")
     return GivenRecords(records=pa.table(columns), digest=source.digest, notes=tuple(notes))
@@ -127,7 +129,14 @@ def _check_size(
             f"The images of the data set {request.uri!r} have {found[0]}x{found[1]} pixels and "
             f"those of the source {known[0]}x{known[1]}; {_remedy(known)}."
         )
-        raise ImageSizeError(msg)
+        raise SourceError(msg)
+
+
+def _is_of_size(error: BaseException | None) -> bool:
+    """Say whether images of several sizes, or of one that is not read, are behind an error."""
+    while error is not None and not isinstance(error, ImageSizeError):
+        error = error.__cause__
+    return error is not None
 
 
 def _remedy(known: tuple[int, int, int]) -> str:

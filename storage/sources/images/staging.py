@@ -59,14 +59,14 @@ def _adjusted(reading: Reading, config: SourceConfig, staged: StagedImages) -> R
     return replace(reading, bits=bits, compose=reading.compose or few)
 
 
-def _no_size(job: PrepareJob, error: ImageSizeError) -> ImageSizeError:
+def _no_size(job: PrepareJob, error: ImageSizeError) -> SourceError:
     proposals = [
         propose_resize(source) for source in job.sources if isinstance(source, ImageSource)
     ]
     found = [proposal for proposal in proposals if proposal is not None]
     example = found[0].value if found else "32"
     msg = f"{error}; set source.resize, for instance to {example}."
-    return ImageSizeError(msg, proposals=tuple(found[:1]))
+    return SourceError(msg, proposals=tuple(found[:1]))
 
 
 def _decode(job: PrepareJob, staged: StagedImages, reading: Reading) -> None:

@@ -5,6 +5,7 @@
 | floats that are whole, as pandas makes them of integers with nulls | whole numbers |
 | other widths of integers and floats, decimals, dates or text for any of these | the known type |
 | numbers where the known column holds text | their text |
+| text that is the source's word for a missing value, such as `?` | null, which is said |
 | more decimals than the known column | rounded, which is said |
 | more columns, such as an id of the row | left out, which is said |
 | no key, constant or replaced text | left out on the real side too, which is said |
@@ -22,6 +23,7 @@ from storage.records.schema import read_table_metadata, without_columns
 from storage.sources.checks import MAX_SKIPPED_FRACTION, first_few, listed
 from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.given import GivenRecords, GivenRequest, said_of_data
+from storage.sources.tables.dialect import KEY, dialect_of
 from storage.sources.tables.known_table import open_rows, typed_rows
 from storage.sources.tables.source import TableRead, check_distinct_names
 
@@ -54,7 +56,8 @@ def _read(request: GivenRequest, config: SourceConfig) -> GivenRecords:
         present = [name for name in schema.names if name in found]
         absent = [name for name in schema.names if name not in found]
         _check_present(request, absent, raw.table.column_names)
-        read = typed_rows(_selected(raw, present), wanted)
+        known_nulls = _without_null_words(_selected(raw, present), schema)
+        read = typed_rows(known_nulls, wanted)
         source.verify_unchanged()
     digest = source.digest
     known = without_columns(schema, absent)
@@ -89,6 +92,33 @@ def _read(request: GivenRequest, config: SourceConfig) -> GivenRecords:
 def _selected(read: TableRead, names: Sequence[str]) -> TableRead:
     stored = {name: kind for name, kind in read.stored.items() if name in names}
     return replace(read, table=read.table.select(list(names)), stored=stored)
+
+
+def _without_null_words(read: TableRead, schema: pa.Schema) -> TableRead:
+    """Return the rows with nulls where a text is what the source writes for a missing value.
+
+    Who read the source's CSV with another reader has such words as values, and writes them so.
+    """
+    dialect, table, changed = dialect_of(schema), read.table, []
+    for place, name in enumerate(table.column_names):
+        style, column = dialect.style(name), table.column(name)
+        words = {style.null, *style.nulls} - {""}
+        words |= {""} if KEY in (schema.metadata or {}) and dialect.csv else set()
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if not words or not (
+            pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        ):
+            continue
+        stands = pc.is_in(column, value_set=pa.array(sorted(words), column.type))
+        if pc.any(stands).as_py():
+            changed.append(name)
+            column = pc.if_else(stands, pa.scalar(None, column.type), column)
+            table = table.set_column(place, name, column)
+    if not changed:
+        return read
+    note = f"read as missing values, as the source writes them: in {listed(changed)}"
+    return replace(read, table=table, notes=(*read.notes, note))
 
 
 def _check_present(request: GivenRequest, absent: Sequence[str], found: Sequence[str]) -> None:

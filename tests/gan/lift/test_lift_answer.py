@@ -2,7 +2,8 @@
 
 import pytest
 
-from gan.lift.answer import Price, answer_of, lift_reason, no_label, text_of, title_of, unknown
+from gan.gate import lift_reason
+from gan.lift.answer import Price, answer_of, no_label, text_of, title_of, unknown
 from gan.lift.result import CurvePoint, Effect, Interval, Lift
 
 PRICE = Price(made=500, real=1000)

@@ -177,23 +177,30 @@ def test_a_model_of_an_installed_package_is_offered_last_and_trained(monkeypatch
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["unseen", "shuffled"])
-def test_with_real_models_unseen_rows_help_and_shuffled_labels_hurt(kind):
-    train, source = table(60, 1), table(3000, 4)
-    if kind == "shuffled":
-        train = table(600, 1)
-        labels = np.random.default_rng(0).permutation(source["kind"].to_pylist())
-        source = replaced(source, "kind", labels)
-    task = task_of(train, validation=table(2000, 2), holdout=table(3000, 3))
-    numbers = np.random.default_rng(5)
+@pytest.mark.parametrize(
+    ("kind", "model", "rows", "answer"),
+    [
+        ("unseen", "mlp", 60, "helps"),
+        ("shuffled", "lightgbm", 600, "hurts"),
+        ("copies", "linear", 600, "no measurable effect"),
+    ],
+)
+def test_with_real_models_the_answer_is_what_is_known_by_construction(kind, model, rows, answer):
+    train = table(rows, 1)
+    source = train if kind == "copies" else table(2000, 4)
     labels = np.array(source["kind"].to_pylist())
+    if kind == "shuffled":
+        labels = np.random.default_rng(0).permutation(labels)
+        source = replaced(source, "kind", labels)
+    numbers = np.random.default_rng(5)
 
     def make(wanted):
         if isinstance(wanted, int):
-            return Made(source.take(pa.array(numbers.choice(3000, wanted))))
+            return Made(source.take(pa.array(numbers.choice(len(labels), wanted))))
         parts = [numbers.choice(np.flatnonzero(labels == c), n) for c, n in wanted]
         return Made(source.take(pa.array(np.concatenate(parts))))
 
-    config = LiftConfig(seeds=5, models=("lightgbm",))
+    task = task_of(train, validation=table(1000, 2), holdout=table(1500, 3))
+    config = LiftConfig(seeds=3, models=(model,))
     lift = measure_lift(task, train, make, LiftRequest(config=config, seed=0, label="kind"))
-    assert lift.answer == {"unseen": "helps", "shuffled": "hurts"}[kind]
+    assert lift.answer == answer

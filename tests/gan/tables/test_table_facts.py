@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pytest
-from judged_tables import OPTIONS, cut, replaced, shop
+from judged_tables import OPTIONS, cancer, cut, replaced, shop
 from small_tables import with_meaning
 
 from gan.gate import GateConfig, judge
@@ -77,12 +77,32 @@ def test_a_class_that_never_comes_is_missing(unseen, reference):
     assert found.text == "missing class True: no row among 300"
 
 
-def test_one_exact_copy_is_one_too_many_where_rows_never_repeat(made, reference):
+def test_one_exact_copy_is_chance_where_rows_come_near_one_another(made, reference):
+    """Rows of the table that differ in their day alone show that chance may hit one."""
     splits, unseen = made
     mixed = pa.concat_tables([unseen.slice(0, 299), splits.train.slice(0, 1)])
     found = fact("exact_copies", mixed, reference)
+    assert found.holds
+    assert found.text == (
+        "1 of 300 rows equal a training row in all columns (0.33%): 1 of 500 distinct training "
+        "records are hit and 0 of 400 unseen ones, as chance explains"
+    )
+
+
+def test_ten_of_train_and_none_of_what_is_unseen_are_no_chance(made, reference):
+    splits, unseen = made
+    mixed = pa.concat_tables([unseen.slice(0, 290), splits.train.slice(0, 10)])
+    found = fact("exact_copies", mixed, reference)
     assert not found.holds
-    assert found.text.startswith("1 of 300 rows equal a training row in all columns (0.33%")
+    assert "10 of 500 distinct training records are hit and 0 of 400 unseen ones" in found.text
+
+
+def test_one_exact_copy_is_one_too_many_where_nothing_comes_near_anything():
+    splits, unseen = cut(cancer(), (228, 113, 114), "diagnosis", 0)
+    mixed = pa.concat_tables([unseen.slice(0, 113), splits.train.slice(0, 1)])
+    found = fact("exact_copies", mixed, build_reference(splits, OPTIONS))
+    assert not found.holds
+    assert found.text.startswith("1 of 114 rows equal a training row in all columns (0.88%")
 
 
 def test_keys_do_not_make_rows_differ(made, reference):
@@ -122,7 +142,7 @@ def test_repeats_within_train_allow_for_repeats_where_splits_are_by_content():
     splits, _ = cut(table, (10, 10, 10), None)
     splits = dataclasses.replace(splits, train=parts[0], validation=parts[1], holdout=parts[2])
     facts = build_reference(splits, OPTIONS).facts
-    assert facts.holdout_copies == 0
+    assert not facts.train_digests & facts.unseen_digests
     found = {one.name: one for one in facts.find(few_values(300, 9))}
     assert found["overlap"].value == 0
     assert 0.2 < found["exact_copies"].value < 0.5

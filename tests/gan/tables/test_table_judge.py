@@ -62,7 +62,7 @@ def test_every_metric_with_interval(evaluation, reference):
         ("two_way", "all"),
         ("coverage", "all"),
         ("density", "all"),
-        ("dcr_share", "all"),
+        ("dcr_share", "few rows"),
         ("copies", "all"),
         ("c2st", "all"),
         ("tstr_gap", LABEL),
@@ -93,7 +93,7 @@ def test_unseen_real_rows_are_like_real_rows(evaluation):
     assert judgement.verdict != "block"
     found = values(evaluation)
     assert found["c2st", "all"] < 0.58
-    assert abs(found["dcr_share", "all"] - 0.5) < 0.12
+    assert abs(found["dcr_share", "few rows"] - 0.5) < 0.12
     ratios = {m.name: m.ratio for m in evaluation.metrics if m.scope == "all" and m.ceiling}
     assert ratios["one_way"] == pytest.approx(1, abs=0.5)
     assert ratios["two_way"] == pytest.approx(1, abs=0.2)
@@ -157,7 +157,7 @@ def test_copied_rows_block_and_other_rows_do_not(splits, unseen, reference):
 def test_near_copies_block(splits, reference):
     price = splits.train["price"].to_numpy() + 0.01
     near = replaced(splits.train, "price", price)
-    assert blocked(near, reference) == {"copies"}
+    assert blocked(near, reference) == {"copies", "dcr_share"}
 
 
 def test_likelihoods_that_know_train_are_told(splits, unseen, reference):
@@ -247,3 +247,15 @@ def test_a_table_of_keys_alone_is_refused(splits):
     alone = dataclasses.replace(splits, train=rows, validation=rows, holdout=rows, label=None)
     with pytest.raises(DataError, match="none of the 1 columns can be compared"):
         build_reference(alone, OPTIONS)
+
+
+def test_few_rows_are_blocked_by_their_dcr_share_only_beyond_doubt(splits, unseen, reference):
+    near = pa.concat_tables([splits.train.slice(0, 300)] * 2)
+    price = near["price"].to_numpy() + 0.01
+    day = pa.array(near["day"].to_numpy() + np.timedelta64(1, "D"))
+    far = replaced(replaced(near, "price", price), "day", day)
+    (item,) = [m for m in evaluate(far, reference).metrics if m.name == "dcr_share"]
+    assert item.scope == "few rows"
+    assert item.low > 0.55
+    assert "dcr_share" in blocked(far, reference)
+    assert "dcr_share" in {r.metric for r in reasons(unseen, reference) if r.outcome == "pass"}

@@ -18,6 +18,7 @@ from storage.records.schema import (
 from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.given import GivenRequest
+from storage.sources.tables.dialect import Dialect, Style, with_dialect
 
 KINDS = {
     "id": "key",
@@ -107,6 +108,17 @@ def test_what_pandas_writes_gets_the_known_types(tmp_path, write, suffix):
     assert any("left out: 'sample_id', 'p_yes'" in note for note in given.notes)
     assert given.absent == ()
     assert not any("rounded" in note for note in given.notes)
+
+
+def test_the_source_s_words_for_missing_values_are_nulls(tmp_path):
+    dialect = Dialect(styles={"city": Style(null="?", nulls=("?", "n/a"))})
+    table = known().cast(with_dialect(known().schema, dialect))
+    rows = ROWS.assign(city=["?", "Rome", "n/a", "Oslo"], code="?").astype({"city": "category"})
+    as_parquet(rows, tmp_path / "given.parquet")
+    given = read(tmp_path / "given.parquet", tmp_path, table, label=None)
+    assert given.records["city"].to_pylist() == [None, "Rome", None, "Oslo"]
+    assert given.records["code"].to_pylist() == ["?"] * 4
+    assert "read as missing values, as the source writes them: in 'city'" in given.notes
 
 
 def test_more_decimals_are_rounded_and_said(tmp_path):

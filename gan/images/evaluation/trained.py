@@ -1,0 +1,227 @@
+"""How a feature net learns: to tell classes, or where there are none to tell transformations.
+
+A short cycle says how hard the images are and whether a mirrored image keeps its class; the second
+one is as long as they are hard. Both end at a learning rate of zero, so there is a usable net after
+either, and the one that was better on a part of train is kept. Everything is counted in images
+shown, never in time.
+
+Shapes: N images, H height, W width, C channels, K classes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gan.device import fast_bfloat16
+from gan.images.evaluation.feature_nets import TrainedNet
+from gan.images.evaluation.pixels import BATCH, Shifts, pixels
+from gan.randomness import numpy_stream
+
+Array = np.ndarray[Any, Any]
+
+TRAIN_ROWS = 20_000
+"""Most training images that a net learns from."""
+TRAIN_BATCH = 64
+LEARNING_RATE = 1e-2
+WARM_UP = 0.25
+"""Part of a cycle in which the learning rate rises."""
+WEIGHT_DECAY = 5e-4
+SMOOTHING = 0.1
+"""Label smoothing: Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
+STOP_FRACTION = 0.1
+"""Part of train on which the cycles are compared."""
+KEEPS_CLASS = 0.9
+"""Mirrored images keep their class where a net that saw none knows so much of what it knows."""
+MOST_EPOCHS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How many images a net is shown."""
+
+    first: int
+    """In the first cycle."""
+    least: int
+    """In the second where it makes no mistake after the first."""
+    hard: int
+    """More in the second where HARD of its answers are wrong, less where fewer are."""
+    epochs: float
+    """Times that every image is shown in the second at least, up to `most`."""
+    most: int
+
+    def second(self, wrong: float, rows: int) -> int:
+        """Return the length of the second cycle."""
+        easy = min(max(self.least, round(self.epochs * rows)), self.most)
+        return min(easy + round(self.hard * min(1.0, wrong / HARD)), MOST_EPOCHS * rows)
+
+
+HARD = 0.6
+"""Share of mistakes from which images are as hard as can be."""
+JUDGING = Effort(first=6_000, least=8_000, hard=60_000, epochs=2.0, most=30_000)
+"""Of the nets that judge a candidate."""
+ASSESSING = Effort(first=4_000, least=4_000, hard=12_000, epochs=0.5, most=8_000)
+"""Of the nets that choose a snapshot."""
+
+
+class Task(Protocol):
+    """What a net learns to tell."""
+
+    classes: int
+
+    def draw(
+        self, shifts: Shifts, rows_N: Array, rng: np.random.Generator, *, mirror: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return `pixels_NCHW` of some rows and `targets_N`."""
+
+    def whole(self, pixels_NCHW: Tensor, rows_N: Array) -> tuple[Tensor, Tensor]:
+        """Return what a net is scored on: inputs and targets, always the same."""
+
+    mirrors: bool
+    """Whether a mirrored image may keep its class."""
+
+
+class Classes:
+    """The classes of the images."""
+
+    mirrors = True
+
+    def __init__(self, classes_N: Array) -> None:
+        """Keep the class of every image."""
+        self.classes = int(classes_N.max()) + 1
+        self._targets_N = torch.from_numpy(classes_N.astype(np.int64))
+
+    def draw(
+        self, shifts: Shifts, rows_N: Array, rng: np.random.Generator, *, mirror: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return shifted images and their classes."""
+        return shifts.draw(rows_N, rng, mirror=mirror), self._targets_N[rows_N]
+
+    def whole(self, pixels_NCHW: Tensor, rows_N: Array) -> tuple[Tensor, Tensor]:
+        """Return the images as they are."""
+        return pixels_NCHW, self._targets_N[rows_N]
+
+
+class Transformations:
+    """How an image was turned: Gidaris et al. 2018 (arXiv:1803.07728), and which half is where.
+
+    Images that are not square are mirrored in the place of a quarter turn.
+    """
+
+    mirrors = False
+    classes = 8
+
+    def draw(
+        self,
+        shifts: Shifts,
+        rows_N: Array,
+        rng: np.random.Generator,
+        *,
+        mirror: bool,  # noqa: ARG002 - a mirrored image is one of the answers
+    ) -> tuple[Tensor, Tensor]:
+        """Return shifted images, each transformed at random."""
+        kinds = torch.from_numpy(rng.integers(self.classes, size=len(rows_N)))
+        shown_NCHW = shifts.draw(rows_N, rng, mirror=False)
+        return _transformed(shown_NCHW, kinds), kinds
+
+    def whole(self, pixels_NCHW: Tensor, rows_N: Array) -> tuple[Tensor, Tensor]:
+        """Return the images, each under the transformation that its row says."""
+        kinds = torch.from_numpy(rows_N % self.classes)
+        return _transformed(pixels_NCHW, kinds), kinds
+
+
+def _transformed(pixels_NCHW: Tensor, kinds_N: Tensor) -> Tensor:
+    height, width = pixels_NCHW.shape[2:]
+    turned_NCHW = pixels_NCHW.clone(memory_format=torch.contiguous_format)
+    for kind in range(Transformations.classes):
+        part = pixels_NCHW[kinds_N == kind]
+        if height == width:
+            part = part.rot90(kind % 4, (2, 3))
+        else:
+            part = part.flip([axis for axis, bit in ((2, 1), (3, 2)) if kind & bit])
+        if kind & 4:
+            part = part.roll(width // 2, 3)
+        turned_NCHW[kinds_N == kind] = part
+    return turned_NCHW
+
+
+def train(net: TrainedNet, images_NHWC: Array, task: Task, effort: Effort, seed: int) -> None:
+    """Train on train without a part, and keep the weights that were better on that part."""
+    rng = numpy_stream(seed, f"{type(task).__name__}-order")
+    order = rng.permutation(len(images_NHWC))[:TRAIN_ROWS]
+    held = max(1, round(STOP_FRACTION * len(order)))
+    part_N, rest_N = np.sort(order[:held]), np.sort(order[held:])
+    inputs, targets = task.whole(pixels(images_NHWC[part_N]), part_N)
+    lesson = Lesson(net=net, task=task, shifts=Shifts(pixels(images_NHWC)), rows_N=rest_N, rng=rng)
+    lesson.learn(min(effort.first, MOST_EPOCHS * len(rest_N)), mirror=False)
+    first, kept = _score(net, inputs, targets), _state(net)
+    mirrored = _score(net, inputs.flip(3), targets)
+    mirror = task.mirrors and mirrored.right >= KEEPS_CLASS * first.right
+    lesson.learn(effort.second(1.0 - first.right, len(rest_N)), mirror=mirror)
+    if _score(net, inputs, targets).loss > first.loss:
+        net.load_state_dict(kept)
+    net.eval()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """A net, what it learns, and from which images."""
+
+    net: TrainedNet
+    task: Task
+    shifts: Shifts
+    rows_N: Array
+    """Rows of the images that it may see."""
+    rng: np.random.Generator
+
+    def learn(self, images: int, *, mirror: bool) -> None:
+        """Show so many images in one cycle of the learning rate.
+
+        One cycle, from low over high to zero: Smith & Topin 2018 (arXiv:1708.07120).
+        """
+        steps = max(1, round(images / TRAIN_BATCH))
+        optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, LEARNING_RATE, steps, pct_start=WARM_UP
+        )
+        self.net.train()
+        for rows_N in self._batches(steps):
+            inputs, targets = self.task.draw(self.shifts, rows_N, self.rng, mirror=mirror)
+            with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
+                logits = self.net(inputs)
+            loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=SMOOTHING)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        self.net.eval()
+
+    def _batches(self, steps: int) -> Iterator[Array]:
+        """Yield rows; all are shown before one is shown again."""
+        waiting = np.empty(0, dtype=np.int64)
+        for _ in range(steps):
+            while len(waiting) < TRAIN_BATCH:
+                waiting = np.concatenate([waiting, self.rng.permutation(self.rows_N)])
+            yield waiting[:TRAIN_BATCH]
+            waiting = waiting[TRAIN_BATCH:]
+
+
+class Score(NamedTuple):
+    """What a net makes of images that it has not learned from."""
+
+    loss: float
+    right: float
+
+
+def _score(net: TrainedNet, pixels_NCHW: Tensor, targets_N: Tensor) -> Score:
+    with torch.inference_mode():
+        logits = torch.cat([net(part) for part in pixels_NCHW.split(BATCH)])
+        loss = float(nn.functional.cross_entropy(logits, targets_N))
+        return Score(loss, float((logits.argmax(1) == targets_N).double().mean()))
+
+
+def _state(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}

@@ -14,7 +14,7 @@ from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options
 
 RESPLITS = 100
-SOME = 6
+SOME = 3
 """How many `make test` draws; `make test-full` draws all."""
 PASSED = {"c2st", "tstr_gap", "recall"}
 """What real data passes, and is not merely unblocked by."""

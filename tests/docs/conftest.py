@@ -20,7 +20,8 @@ TINY = (
     "gate.bounds=[{metric: coverage, pass: 0, block: 0}, {metric: density_low, block: 0},"
     "{metric: density_high, block: 1000}, {metric: fd, block: 1.0e+9},"
     "{metric: label_accuracy, block: 0}, {metric: copies, pass: 1000, block: 1000},"
-    "{metric: spread, pass: 0, block: 0}]",
+    "{metric: spread, pass: 0, block: 0}, {metric: recall, block: 0},"
+    "{metric: tstr_gap, block: 1}]",
 )
 """A job in seconds whose generator no gate would let pass at the default bounds."""
 

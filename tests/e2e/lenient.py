@@ -12,6 +12,10 @@ def bounds(fd: float = 1e9) -> list[dict[str, object]]:
         {"metric": "fd", "pass": fd, "block": fd},
         {"metric": "label_accuracy", "pass": 1.0, "block": 0.0},
         {"metric": "copies", "pass": 1e9},
+        {"metric": "c2st/statistics", "pass": 1.0},
+        {"metric": "c2st/network", "pass": 1.0},
+        {"metric": "recall", "pass": 0.0, "block": 0.0},
+        {"metric": "tstr_gap", "pass": 1.0, "block": 1.0},
         {"metric": "spread", "pass": 0.0, "block": 0.0},
     ]
 

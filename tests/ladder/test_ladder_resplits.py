@@ -1,4 +1,7 @@
-"""Real digits as the candidate, cut anew again and again: blocked in at most 5 % of the cuts."""
+"""Real digits as the candidate, cut anew again and again: blocked in at most 5 % of the cuts.
+
+What says whether they can be told, learned from, and are all made passes in 95 %.
+"""
 
 from collections import Counter
 
@@ -11,8 +14,10 @@ from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options
 
 RESPLITS = 100
-SOME = 20
+SOME = 3
 """How many `make test` draws; `make test-full` draws all."""
+PASSED = {"c2st", "tstr_gap", "recall"}
+"""What real data passes, and is not merely unblocked by."""
 QUICK = Options(halves=20, replicates=20)
 """The fewest halves the design allows."""
 
@@ -38,12 +43,14 @@ def _judge_resplits(digits, seeds, monkeypatch):
         digits.images[digits.train], digits.labels[digits.train], 0
     )
     monkeypatch.setattr(reference_module, "fit_extractors", lambda *_, **__: nets)
-    blocked = Counter()
+    blocked, missed = Counter(), Counter()
     for seed in seeds:
         cut = digits.reshuffled(seed)
         reference = build_reference(cut.splits(), QUICK)
         judgement = judge(evaluate(cut.table(cut.unseen), reference), METRICS, GateConfig())
+        missed.update({r.metric for r in judgement.reasons if r.outcome != "pass"} & PASSED)
         if judgement.verdict == "block":
             blocked.update({r.metric for r in judgement.reasons if r.outcome == "block"})
             blocked["any"] += 1
     assert blocked["any"] <= 0.05 * len(seeds), blocked
+    assert all(missed[name] <= 0.05 * len(seeds) for name in PASSED), missed

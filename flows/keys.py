@@ -12,6 +12,7 @@ from flows.recipe import Recipe
 from gan.config import ALGORITHM_VERSION
 from gan.gate import GATE_VERSION
 from gan.lift.config import LIFT_VERSION
+from gan.report import EVALUATION_VERSION
 from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
 from storage.sources.builder import load_builder
@@ -109,6 +110,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
     return digest_json(
         {
             "algorithm_version": ALGORITHM_VERSION,
+            "evaluation_version": EVALUATION_VERSION,
             "snapshot_digest": snapshot_digest,
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,

@@ -26,10 +26,10 @@ Array = np.ndarray[Any, Any]
 TRAIN_ROWS = 20_000
 """Most training images that a net learns from."""
 TRAIN_BATCH = 64
-LEARNING_RATE = 1e-2
+LEARNING_RATE = 4e-3
 WARM_UP = 0.25
 """Part of a cycle in which the learning rate rises."""
-WEIGHT_DECAY = 5e-4
+WEIGHT_DECAY = 1e-2
 SMOOTHING = 0.1
 """Label smoothing: Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
 STOP_FRACTION = 0.1
@@ -61,7 +61,7 @@ class Effort:
 
 HARD = 0.6
 """Share of mistakes from which images are as hard as can be."""
-JUDGING = Effort(first=6_000, least=8_000, hard=60_000, epochs=2.0, most=30_000)
+JUDGING = Effort(first=6_000, least=8_000, hard=160_000, epochs=2.0, most=30_000)
 """Of the nets that judge a candidate."""
 ASSESSING = Effort(first=4_000, least=4_000, hard=12_000, epochs=0.5, most=8_000)
 """Of the nets that choose a snapshot."""

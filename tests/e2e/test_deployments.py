@@ -54,6 +54,7 @@ def test_other_samples_by_the_short_form_make_a_version_and_train_nothing(up):
         "seed": 0,
         "on_reject": "keep-champion",
         "approval": "never",
+        "lift": "never",
         "name": "stripes",
     }
     assert [one["schedules"] for one in (short, whole)][1] == []

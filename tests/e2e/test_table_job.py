@@ -171,10 +171,12 @@ def test_whether_it_helps_is_measured_kept_and_said_everywhere(job, monkeypatch,
     effect = lift["effect"]
     assert (effect["model"], lift["task"], lift["seeds"]) == ("linear", "class of returned", 2)
     assert effect["low"] <= effect["change"] <= effect["high"]
-    (kept,) = place.lake.glob("generators/orders/*/internal/lift-*.json")
-    measured = json.loads(kept.read_bytes())["lift"]
+    files = place.lake.glob("generators/orders/*/internal/lift-*.json")
+    kept = [json.loads(file.read_bytes())["lift"] for file in files]
+    (measured,) = [one for one in kept if one["text"] == lift["text"]]
     assert {"real", "synthetic alone"} <= {arm["name"] for arm in measured["arms"]}
-    (meta,) = place.lake.glob("datasets/orders/_meta/*/manifest.json")
+    version = done.json["published"]["version"]
+    meta = place.lake / f"datasets/orders/_meta/{version}/manifest.json"
     assert json.loads(meta.read_bytes())["lift"] == lift
     assert json.loads((meta.parent / "report.json").read_bytes())["lift"] == measured
     assert "Does it help?" in (meta.parent / "README.md").read_text()

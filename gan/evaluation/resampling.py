@@ -12,8 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.copies import copies, copies_share, threshold
+from gan.metrics.copies import (
+    Hit,
+    beyond_baseline,
+    copies,
+    copies_share,
+    excess,
+    record_digests,
+    threshold,
+)
 from gan.metrics.intervals import LEVELS, random_half
+from gan.metrics.neighbours import nearest
 from gan.metrics.pool import FeaturePool, make_pool
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
@@ -84,7 +93,8 @@ def copies_ceiling(unseen_N: Array, rows: int, nominal: float, seed: int) -> Rea
     """Return nominal, with the shares that `rows` real records would show.
 
     Calibration and candidate are both drawn with replacement from the unseen records' distances
-    to train: a share is linear in its records, so this bootstrap is unbiased.
+    to train: a share is linear in its records, so this bootstrap is unbiased. Real records are
+    granted no baseline of their own, so they are not said to pass more often than they do.
     """
     rng = numpy_stream(seed, "ceiling-copies")
     draws = []
@@ -92,6 +102,24 @@ def copies_ceiling(unseen_N: Array, rows: int, nominal: float, seed: int) -> Rea
         limit = threshold(rng.choice(unseen_N, len(unseen_N)), nominal)
         draws.append(copies_share(rng.choice(unseen_N, rows), limit))
     return summarise(draws, value=nominal)
+
+
+class RealSides:
+    """Distinct real records, trained on or unseen, in random order: ties favour no side."""
+
+    def __init__(self, train_NF: Array, unseen_NF: Array, seed: int) -> None:
+        """Mix both; what is in both counts as trained on."""
+        both_PF = np.concatenate([train_NF, unseen_NF])
+        first = np.unique(np.array(record_digests(both_PF)), return_index=True)[1]
+        order = numpy_stream(seed, "copies-sides").permutation(first)
+        self.points_PF, self.trained_P = both_PF[order], order < len(train_NF)
+
+    def hits(self, fakes_MF: Array) -> Hit | None:
+        """Return the nearest real record of every fake; None where none of them is unseen."""
+        if self.trained_P.all():
+            return None
+        found = nearest(fakes_MF, self.points_PF)
+        return Hit(np.sqrt(found.squared_N), found.index_N, self.trained_P)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,22 +134,34 @@ class Calibration:
     seed: int
 
 
-def measure_copies(fakes_M: Array, calibration: Calibration, scope: str) -> Measured:
+def measure_copies(
+    fakes_M: Array, hits: Hit | None, calibration: Calibration, scope: str
+) -> Measured:
     """Return the metric `copies`; resamples resample both the calibration and the fakes.
 
     Args:
         fakes_M: distance to train of every fake.
+        hits: the nearest real record of every fake, trained on or not, see `RealSides`.
         calibration: the real side.
         scope: where distances were measured.
     """
     unseen_N, nominal, seed = calibration.unseen_N, calibration.nominal, calibration.seed
     found = copies(fakes_M, unseen_N, nominal)
+    if hits is not None:
+        found = beyond_baseline(found, hits, threshold(unseen_N, nominal), nominal)
     real = copies_ceiling(unseen_N, len(fakes_M), nominal, seed)
     replicates = []
     for r in range(calibration.replicates):
         calibration_N = numpy_stream(seed, "calibration", r).choice(unseen_N, len(unseen_N))
-        redrawn_M = numpy_stream(seed, "candidate-copies", r).choice(fakes_M, len(fakes_M))
-        replicates.append(copies_share(redrawn_M, threshold(calibration_N, nominal)))
+        drawn_M = numpy_stream(seed, "candidate-copies", r).integers(
+            len(fakes_M), size=len(fakes_M)
+        )
+        limit = threshold(calibration_N, nominal)
+        share = copies_share(fakes_M[drawn_M], limit)
+        if hits is not None:
+            again = Hit(hits.distance_M[drawn_M], hits.owner_M[drawn_M], hits.trained_P)
+            share = max(0.0, min(share, nominal + excess(again, limit)))
+        replicates.append(share)
     metric = Metric(
         name="copies",
         scope=scope,

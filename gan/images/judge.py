@@ -193,6 +193,7 @@ METRICS = (
         unit="share",
         limits=(Limit(side="high", passes=0.55, blocks=0.5, relation="fixed"),),
         benefit_of_doubt=True,
+        figures=("near-copies",),
     ),
     MetricEntry(
         name="spread",
@@ -252,6 +253,12 @@ BARS = (
     BarGroup(id="ratios", caption="Metrics against what real data reaches."),
     BarGroup(id="fd-ratio", caption="Fréchet distance against that of real data."),
     BarGroup(id="copies-ratio", caption="Calibrated copies against nominal."),
+    BarGroup(
+        id="near-copies",
+        caption="Share of synthetic images whose nearest real one is of train and not unseen.",
+        unit="share",
+        reference=(0.5, "one half"),
+    ),
     BarGroup(
         id="telling",
         caption="How well trees on plain statistics, and a convolutional net, tell synthetic "

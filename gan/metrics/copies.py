@@ -4,6 +4,13 @@ A fake counts as a copy when it lies nearer to a training record than all but a 
 unseen real records do. Of other real data that share is nominal by construction, whatever the
 features, so twice nominal means the same on every data set.
 
+Smooth or typical fakes come near to everything, trained on or not, and copy nothing by that. So
+hits on unseen records are the candidate's own baseline: of the fakes within the limit of a real
+record, the nearest of all real ones is a training record in as many cases as chance gives, which
+decided what was trained on. `excess` is the share above that. A baseline above nominal is taken
+off: the share is at most nominal and the excess, and its interval lies below both of theirs (to
+block, both must be past the bound: an intersection-union test, Berger 1982, Technometrics 24, 295).
+
 Interval of share ÷ nominal: log of a ratio of two proportions, Katz et al. 1978 (Biometrics 34,
 469), each count with one half added, Walter 1975 (Biometrika 62, 371): it holds the noise of the
 threshold beside that of the fakes. Two feature nets look and the worse decides, so each looks at
@@ -70,6 +77,54 @@ def copies(fakes_M: Array, unseen_N: Array, nominal: float) -> Copies:
     low = min(share, middle * math.exp(-spread))
     high = max(share, min(1.0, middle * math.exp(spread)))
     return Copies(share, low, high)
+
+
+class Hit(NamedTuple):
+    """The nearest of all distinct real records, trained on or not, of every fake."""
+
+    distance_M: Array
+    owner_M: Array
+    """Its index among the real ones."""
+    trained_P: Array
+    """Which real ones were trained on."""
+
+
+def excess(hits: Hit, limit: float) -> float:
+    """Return the share of fakes near to training records above what is due to chance.
+
+    A hit on one of U unseen records stands for T / U hits on the T training records.
+    """
+    near_M = hits.distance_M <= limit
+    seen_M = hits.trained_P[hits.owner_M] & near_M
+    return float(seen_M.mean() - (near_M & ~seen_M).mean() * _odds(hits))
+
+
+def excess_spread(hits: Hit, limit: float) -> float:
+    """Return the standard deviation of the excess, had chance decided who was trained on.
+
+    It decides for a record, so all fakes near the same one count as a whole.
+    """
+    counts_P = np.bincount(hits.owner_M[hits.distance_M <= limit], minlength=len(hits.trained_P))
+    squares = float(np.square(counts_P, dtype=np.float64).sum())
+    return math.sqrt(_odds(hits) * squares) / len(hits.distance_M)
+
+
+def beyond_baseline(found: Copies, hits: Hit, limit: float, nominal: float) -> Copies:
+    """Return the share with the candidate's own baseline taken off where it is above nominal."""
+    middle = nominal + excess(hits, limit)
+    room = Z_TWO_NETS * excess_spread(hits, limit)
+    share = max(0.0, min(found.share, middle))
+    return Copies(
+        share,
+        max(0.0, min(found.low, middle - room)),
+        max(share, min(found.high, middle + room)),
+    )
+
+
+def _odds(hits: Hit) -> float:
+    """Return how many training records there are per unseen one."""
+    trained = float(hits.trained_P.mean())
+    return trained / (1.0 - trained)
 
 
 def record_digests(values: Array) -> list[bytes]:

@@ -17,6 +17,7 @@ import numpy as np
 from gan.evaluation.resampling import (
     Calibration,
     Real,
+    RealSides,
     Trial,
     compare_sets,
     measure_copies,
@@ -60,6 +61,7 @@ class NetReference:
         self.holdout_NF = pool.features_PF[:n]
         self.unseen_N = nearest_distances(pool.features_PF, self.train_NF)
         """Distance to train of every validation and holdout record."""
+        self.sides = RealSides(self.train_NF, pool.features_PF, seed)
         self.ceilings = pool_ceilings(pool, classes_P, halves, seed)
         self.class_ceilings = {
             index: class_ceiling(pool, np.flatnonzero(classes_P == index), halves, seed)
@@ -154,7 +156,8 @@ def measure_net(net: NetReference, comparison: Comparison) -> Iterator[Measured]
         replicates=count,
         seed=seed,
     )
-    yield measure_copies(nearest_distances(fakes_MF, net.train_NF), calibration, name)
+    to_train_M = nearest_distances(fakes_MF, net.train_NF)
+    yield measure_copies(to_train_M, net.sides.hits(fakes_MF), calibration, name)
     predicted_M = net.net.predict(candidate.values)
     if predicted_M is not None and net.accuracy is not None:
         yield _label_accuracy(predicted_M == candidate.labels_N, net.accuracy, name)

@@ -19,7 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.evaluation.resampling import Calibration, Real, compare_sets, measure_copies, summarise
+from gan.evaluation.resampling import (
+    Calibration,
+    Real,
+    RealSides,
+    compare_sets,
+    measure_copies,
+    summarise,
+)
 from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.copies import nominal_share, record_digests
 from gan.metrics.distances import (
@@ -170,8 +177,12 @@ class Closeness:
         self.copied_NF = self.space.points(some(splits.train, COPY_ROWS, seed, "copies"))
         """Rows of train among which near copies are sought."""
         few = len(self.train_PF) < LEAST_CLOSEST
-        self.unseen_N = self._unseen_distances() if few else np.zeros(0)
-        """Distance to them of every unseen row that equals none of train."""
+        self.unseen_NF = self._unseen() if few else self.copied_NF[:0]
+        """Unseen rows that equal none of train."""
+        self.unseen_digests = self._unseen_digests() if few else frozenset()
+        self.unseen_N = nearest_distances(self.unseen_NF, self.copied_NF) if few else np.zeros(0)
+        """Their distance to the rows of train."""
+        self.sides = RealSides(self.copied_NF, self.unseen_NF, seed)
 
     def measure(self, candidate: pa.Table, sets: Sequence[Array]) -> Iterator[Measured]:
         """Yield `coverage`, `density`, `dcr_share`, and `copies` where rows are too few for it."""
@@ -238,11 +249,12 @@ class Closeness:
         return Measured(metric=metric, reals=reals, replicates=tuple(again_B.tolist()))
 
     def _copies(self, candidate: pa.Table, fakes_MF: Array) -> Iterator[Measured]:
-        """Yield near copies; rows that equal one of train are judged as exact copies.
+        """Yield near copies; rows that equal a real one are judged as exact copies.
 
         Nothing where so few unseen rows differ from train's that none is the nominal share.
         """
-        exact = _known(self.identity.digests(candidate), self.train_digests)
+        known = self.train_digests | self.unseen_digests
+        exact = _known(self.identity.digests(candidate), known)
         nominal = nominal_share(self.context.splits.holdout.num_rows)
         if exact.all() or len(self.unseen_N) * nominal < 1:
             return
@@ -252,8 +264,9 @@ class Closeness:
             replicates=self.context.replicates,
             seed=self.context.seed,
         )
-        distances_M = nearest_distances(fakes_MF[~exact], self.copied_NF)
-        yield measure_copies(distances_M, calibration, "all")
+        new_MF = fakes_MF[~exact]
+        distances_M = nearest_distances(new_MF, self.copied_NF)
+        yield measure_copies(distances_M, self.sides.hits(new_MF), calibration, "all")
 
     def _distinct(self) -> tuple[Array, Array]:
         """Return equally many distinct rows of train and of the holdout.
@@ -274,14 +287,20 @@ class Closeness:
         )
         return train, holdout
 
-    def _unseen_distances(self) -> Array:
-        """Return the distance to `copied_NF` of unseen rows that equal none of train."""
+    def _unseen(self) -> Array:
+        """Return the points of unseen rows that equal none of train."""
         parts, context = [], self.context
         for records in (context.splits.holdout, context.splits.validation):
             rows = some(records, context.options.cap, context.seed, "unseen")
             fresh = ~_known(self.identity.digests(rows), self.train_digests)
-            parts.append(nearest_distances(self.space.points(rows)[fresh], self.copied_NF))
+            parts.append(self.space.points(rows)[fresh])
         return np.concatenate(parts)
+
+    def _unseen_digests(self) -> frozenset[bytes]:
+        """Return the digests of all unseen rows."""
+        splits = self.context.splits
+        found = (self.identity.digests(part) for part in (splits.holdout, splits.validation))
+        return frozenset(digest for part in found for digest in part)
 
 
 def normal_draws(mean: float, spread: float) -> list[float]:

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan.evaluation.resampling import compare_sets
-from gan.metrics.copies import copies, nominal_share, order, record_digests, threshold
+from gan.metrics.copies import (
+    Hit,
+    beyond_baseline,
+    copies,
+    excess,
+    nominal_share,
+    order,
+    record_digests,
+    threshold,
+)
 from gan.metrics.distances import squared_distances
 from gan.metrics.distribution import frechet_distance, moments
 from gan.metrics.intervals import random_half, spread_interval, wilson
@@ -122,6 +131,44 @@ def test_twice_nominal_is_seen_with_four_sets():
         fakes = np.where(rng.random(1440) < 0.0526, 0.0, rng.random(1440))
         seen += copies(fakes, rng.random(720), 0.05).low > 0.05
     assert seen / 300 > 0.9
+
+
+def judged_copies(near, copied, seed, trained=720, unseen=480, rows=360):
+    """Copies of fakes of which `near` are near any real record and `copied` were copied."""
+    rng = np.random.default_rng(seed)
+    owners = rng.integers(trained + unseen, size=rows)
+    owners = np.where(rng.random(rows) < copied, rng.integers(trained, size=rows), owners)
+    distances = np.where(rng.random(rows) < max(near, copied), 0.0, 1e9)
+    found = copies(distances, np.arange(1.0, unseen + 1), 0.05)
+    hits = Hit(distances, owners, np.arange(trained + unseen) < trained)
+    return beyond_baseline(found, hits, 1.0, 0.05), found
+
+
+def test_what_is_as_near_to_unseen_records_copies_nothing():
+    wrong = [judged_copies(0.8, 0.0, seed) for seed in range(500)]
+    assert all(before.low > 0.3 for _, before in wrong)
+    assert np.mean([found.low > 0.05 and found.share > 0.075 for found, _ in wrong]) <= 0.025
+    assert np.mean([found.share for found, _ in wrong]) == pytest.approx(0.05, abs=0.01)
+
+
+def test_copies_show_although_all_is_near():
+    found = [judged_copies(1.0, 0.4, seed)[0] for seed in range(100)]
+    assert np.mean([one.low > 0.05 and one.share > 0.075 for one in found]) > 0.9
+    assert all(0 <= one.low <= one.share <= one.high <= 1 for one in found)
+
+
+def test_one_unseen_record_stands_for_as_many_training_records_as_there_are_per_unseen_one():
+    hits = Hit(np.zeros(4), np.array([0, 1, 2, 3]), np.array([True, True, True, False]))
+    assert excess(hits, 1.0) == 0.0
+    assert excess(hits._replace(owner_M=np.zeros(4, dtype=int)), 1.0) == 1.0
+    assert excess(hits._replace(distance_M=np.full(4, 2.0)), 1.0) == 0.0
+
+
+def test_a_baseline_below_nominal_changes_nothing():
+    fakes = np.where(np.arange(300) < 30, 0.0, 1e9)
+    found = copies(fakes, np.arange(1.0, 721), 0.05)
+    hits = Hit(fakes, np.arange(300), np.arange(1200) < 720)
+    assert beyond_baseline(found, hits, 1.0, 0.05).share == pytest.approx(found.share)
 
 
 def test_digests_see_every_byte():

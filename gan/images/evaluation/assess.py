@@ -48,7 +48,8 @@ CAP = 1000
 """Most validation records compared at a tick."""
 HALVES = 20
 EXACT_COPIES_RANK = 10.0
-"""Added to the rank when a sample equals a training record, because the gate blocks that."""
+"""Added to the rank when samples equal training records more often than validation ones, per record
+held: the gate compares the two, and blocks what chance does not explain."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +81,7 @@ class ValidationAssess:
     nominal: float
     spread: float
     train_digests: frozenset[bytes]
+    validation_digests: frozenset[bytes]
     seed: int
     passes: Mapping[str, float]
     """Name → default pass bound of the gate."""
@@ -95,7 +97,7 @@ class ValidationAssess:
             "fd_ratio": max(one["fd"] for one in found),
             "density_ratio": max((one["density"] for one in found), key=_distance),
             "copies_share": max(one["copies"] for one in found),
-            "exact_copies": _exact_copies(fakes, self.train_digests),
+            "exact_copies": _exact_copies(fakes, self.train_digests, self.validation_digests),
             "spread": value_spread(fakes.values) / self.spread if self.spread > 0 else 1.0,
         }
         return Assessment(
@@ -175,6 +177,7 @@ def build_assess(
     check_rows("validation", validation)
     codec = ImageCodec.fit(train, label)
     seen, unseen = codec.encode(train), codec.encode(validation)
+    validation_digests = frozenset(record_digests(unseen.values))
     nominal = nominal_share(validation.num_rows)
     if validation.num_rows > CAP:
         chosen = np.sort(numpy_stream(seed, "assess-subset").permutation(len(unseen.values))[:CAP])
@@ -190,6 +193,7 @@ def build_assess(
         nominal=nominal,
         spread=value_spread(thin(seen.values, SPREAD_ROWS)),
         train_digests=frozenset(record_digests(seen.values)),
+        validation_digests=validation_digests,
         seed=seed,
         passes=passes,
     )
@@ -241,6 +245,13 @@ def _coverage_of(pool: FeaturePool, mask_N: Array, seed: int) -> float:
     return class_ceiling(pool, np.flatnonzero(mask_N), HALVES, seed).ceiling.value
 
 
-def _exact_copies(fakes: Encoded, train_digests: frozenset[bytes]) -> float:
+def _exact_copies(fakes: Encoded, seen: frozenset[bytes], unseen: frozenset[bytes]) -> float:
+    """Return the share of samples that equal a training record, above what chance explains.
+
+    One that equals one of U validation records stands for T / U that equal one of T training ones.
+    """
     digests = record_digests(fakes.values)
-    return sum(digest in train_digests for digest in digests) / len(digests)
+    copied = sum(digest in seen for digest in digests)
+    fresh = unseen - seen
+    chance = sum(digest in fresh for digest in digests) * len(seen) / max(len(fresh), 1)
+    return max(0.0, copied - chance) / len(digests)

@@ -130,11 +130,15 @@ def test_a_subset_keeps_classes_that_can_be_judged():
     np.testing.assert_array_equal(subset_rows(plenty, 600, 1, "holdout"), expected)
 
 
-def test_unlabelled_records_are_judged_on_the_random_net_alone(splits, unseen):
+def test_unlabelled_records_are_judged_by_nets_that_need_no_label(splits, unseen):
     drop = {name: getattr(splits, name).select(["image"]) for name in _NAMES}
     reference = build_reference(Splits(**drop), OPTIONS)
     evaluation = evaluate(unseen.select(["image"]), reference)
-    assert {m.scope for m in evaluation.metrics} == {"all", "random", "pixels", "pixels/near"}
+    scopes = {m.scope for m in evaluation.metrics if m.name == "coverage"}
+    assert scopes == {"self-supervised", "random"}
+    assert evaluation.find("c2st", "network") is not None
+    assert evaluation.find("label_accuracy", "self-supervised") is None
+    assert evaluation.find("tstr_gap", "classes") is None
     assert reference.wanted == 240
     assert evaluation.too_few == ()
     assert evaluation.candidate_class_counts == ()

@@ -111,12 +111,13 @@ def test_only_this_modalitys_metrics_are_explained(figures):
         "c2st/network",
         "tstr_gap",
         "copies",
+        "near_copies",
         "spread",
+        "recall",
         "trtr",
         "tstr",
         "kid",
         "precision",
-        "recall",
     ]
     assert shown["coverage"] == ["≥ 0.75 times real data", "< 0.5 times real data"]
     assert shown["fd"][0] == "≤ 5 times real data (upper end)"

@@ -113,11 +113,11 @@ def test_only_this_modalitys_metrics_are_explained(figures):
         "copies",
         "near_copies",
         "spread",
-        "recall",
         "trtr",
         "tstr",
         "kid",
         "precision",
+        "recall",
     ]
     assert shown["coverage"] == ["≥ 0.75 times real data", "< 0.5 times real data"]
     assert shown["fd"][0] == "≤ 5 times real data (upper end)"

@@ -150,6 +150,8 @@ def gate_record(metrics: Sequence[MetricEntry], config: GateConfig) -> dict[str,
 
 
 NO_CEILING = "what real data reaches could not be measured"
+CERTAIN = 0.95
+"""Lower end of an area under the ROC curve from which what it is told by is plain to see."""
 SEVERITY: Mapping[str, int] = {"block": 0, "unknown": 1, "warn": 2, "pass": 3}
 
 
@@ -377,9 +379,12 @@ def too_few_reason(item: TooFew) -> Reason:
 
 
 def _worst_first(reasons: list[Reason], evaluation: Evaluation) -> tuple[Reason, ...]:
-    """Return all that is not a pass, worst first, then one pass per metric: its worse scope."""
+    """Return all that is not a pass, worst first, then one pass per metric: its worse scope.
+
+    Of equally bad ones that comes first which says what gives a candidate away for certain.
+    """
     failing = [reason for reason in reasons if reason.outcome != "pass"]
-    failing.sort(key=lambda reason: SEVERITY[reason.outcome])
+    failing.sort(key=lambda reason: (SEVERITY[reason.outcome], not _is_certain(reason, evaluation)))
     named = {reason.metric for reason in failing}
     passing: dict[str, Reason] = {}
     for reason in reasons:
@@ -389,6 +394,12 @@ def _worst_first(reasons: list[Reason], evaluation: Evaluation) -> tuple[Reason,
         if held is None or _badness(reason, evaluation) > _badness(held, evaluation):
             passing[reason.metric] = reason
     return (*failing, *passing.values())
+
+
+def _is_certain(reason: Reason, evaluation: Evaluation) -> bool:
+    """Return whether classifiers tell a candidate beyond doubt, and the reason names by what."""
+    item = evaluation.find(reason.metric, reason.scope)
+    return item is not None and bool(item.because) and item.metric.low >= CERTAIN
 
 
 def _badness(reason: Reason, evaluation: Evaluation) -> float:

@@ -115,7 +115,7 @@ METRICS = (
         unit="ratio",
         direction="target",
         limits=(
-            Limit(side="low", passes=0.6, blocks=0.3),
+            Limit(side="low", passes=0.6, blocks=0.4),
             Limit(side="high", passes=1.5, blocks=2.0),
         ),
         figures=("ratios",),

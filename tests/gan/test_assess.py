@@ -102,7 +102,7 @@ def test_rank_is_zero_for_real_data_and_one_per_measure_at_its_pass_bound():
     assert rank(PERFECT, 0.05, PASSES) == 0
     assert rank(PERFECT | {"coverage_ratio": 0.75}, 0.05, PASSES) == pytest.approx(1)
     assert rank(PERFECT | {"worst_class_ratio": 0.75}, 0.05, PASSES) == pytest.approx(1)
-    assert rank(PERFECT | {"fd_ratio": 10.0}, 0.05, PASSES) == pytest.approx(1)
+    assert rank(PERFECT | {"fd_ratio": PASSES["fd"]}, 0.05, PASSES) == pytest.approx(1)
     assert rank(PERFECT | {"density_ratio": 1.5}, 0.05, PASSES) == pytest.approx(1)
     assert rank(PERFECT | {"density_ratio": 0.6}, 0.05, PASSES) == pytest.approx(1)
     assert rank(PERFECT | {"copies_share": 0.075}, 0.05, PASSES) == pytest.approx(1)

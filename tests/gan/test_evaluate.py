@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -11,14 +12,27 @@ from gan.bounds import entry_of
 from gan.errors import DataError
 from gan.gate import GateConfig, judge, real_pass_share
 from gan.images.codec import write_images
-from gan.images.evaluation.compared import subset_rows
+from gan.images.evaluation.compared import compared_rows, subset_rows
 from gan.images.evaluation.evaluate import arrange
+from gan.images.evaluation.features import fit_extractors
+from gan.images.evaluation.trained import Effort
 from gan.images.judge import METRICS, build_reference, evaluate, foresee
 from gan.modalities import Options, Splits
 from gan.randomness import numpy_stream
 from gan.report import Evaluation
 
 OPTIONS = Options(halves=20, replicates=6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Few steps of all nets: what they find is checked where they are."""
+    short = Effort(first=1_000, least=1_000, hard=0, epochs=0.0, most=1_000)
+    fit = functools.partial(fit_extractors, effort=short)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gan.images.evaluation.evaluate.fit_extractors", fit)
+        patch.setattr("gan.images.evaluation.learner.STEPS", 20)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +144,15 @@ def test_a_subset_keeps_classes_that_can_be_judged():
     np.testing.assert_array_equal(subset_rows(plenty, 600, 1, "holdout"), expected)
 
 
-def test_unlabelled_records_are_judged_on_the_random_net_alone(splits, unseen):
+def test_unlabelled_records_are_judged_by_nets_that_need_no_label(splits, unseen):
     drop = {name: getattr(splits, name).select(["image"]) for name in _NAMES}
     reference = build_reference(Splits(**drop), OPTIONS)
     evaluation = evaluate(unseen.select(["image"]), reference)
-    assert {m.scope for m in evaluation.metrics} == {"all", "random", "pixels", "pixels/near"}
+    scopes = {m.scope for m in evaluation.metrics if m.name == "coverage"}
+    assert scopes == {"self-supervised", "random"}
+    assert evaluation.find("c2st", "network") is not None
+    assert evaluation.find("label_accuracy", "self-supervised") is None
+    assert evaluation.find("tstr_gap", "classes") is None
     assert reference.wanted == 240
     assert evaluation.too_few == ()
     assert evaluation.candidate_class_counts == ()
@@ -164,6 +182,15 @@ def test_another_shape_is_refused(reference):
     table = pa.table({"image": write_images(images), "digit": np.zeros(60, dtype=np.int64)})
     with pytest.raises(DataError, match="shape"):
         evaluate(table, reference)
+
+
+def test_many_images_are_compared_in_part(monkeypatch, splits):
+    monkeypatch.setattr("gan.images.evaluation.compared.MOST", 50)
+    assert [compared_rows(splits, dataclasses.replace(OPTIONS, cap=cap)) for cap in (40, 70)] == [
+        40,
+        50,
+    ]
+    assert foresee(splits, OPTIONS).sampled[0].metric.n == 4 * 50
 
 
 def test_a_capped_evaluation_says_so(splits, unseen):

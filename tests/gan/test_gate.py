@@ -255,6 +255,15 @@ def test_a_reason_names_what_gives_a_candidate_away_where_it_does_not_pass(high,
     assert reason.text.endswith("; given away by more grain, 0.99 alone") == (expected == "warn")
 
 
+@pytest.mark.parametrize(("low", "first"), [(0.96, "c2st"), (0.9, "coverage")])
+def test_what_is_plain_to_see_comes_first_among_equally_bad_reasons(low, first):
+    seen = measured("c2st", 0.98, low, 0.99, scope="statistics", ceiling=0.5, direction="lower")
+    seen = replace(seen, because="given away by more grain, 0.99 alone")
+    reasons = judge(evaluation(measured("coverage", 0.7, 0.6, 0.8), seen), IMAGES, GateConfig())
+    assert [reason.outcome for reason in reasons.reasons] == ["warn", "warn"]
+    assert reasons.reasons[0].metric == first
+
+
 def test_too_few_rows_for_a_rule_are_counted():
     (reason,) = judge(
         evaluation(without_ceiling("dcr_share", 0.5, 0.45, 0.55)), TABLES, GateConfig()
@@ -388,7 +397,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         2,
-        "5568338c1090f5051952fbdeb3dce2f14d9e31d029b547ee16290f29c646ffda",
+        "04fdbdca278512c359d29e457d3a807658772e2a81b95cc4232bce44225d8d9d",
     )
 
 

@@ -13,7 +13,7 @@ from gan.images.evaluation.feature_nets import FEATURES, RANDOM_WIDTHS, TrainedN
 from gan.images.evaluation.features import fit_extractors
 from gan.images.evaluation.trained import ASSESSING, JUDGING, Classes, Effort, train
 
-QUICK = Effort(first=1_000, least=1_000, hard=0, epochs=0.0, most=1_000)
+QUICK = Effort(first=2_000, least=3_000, hard=0, epochs=0.0, most=3_000)
 FLASH = Effort(first=64, least=64, hard=0, epochs=0.0, most=64)
 
 

@@ -32,8 +32,10 @@ def figures(digits):
         label="digit",
     )
     candidate = digits.slice(220, 80)
-    reference = build_reference(splits, Options(halves=20, replicates=4))
-    evaluation = evaluate(candidate, reference)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gan.images.evaluation.learner.STEPS", 20)
+        reference = build_reference(splits, Options(halves=20, replicates=4))
+        evaluation = evaluate(candidate, reference)
     inputs = ReportInputs(candidate=candidate, reference=reference, label="digit")
     judgement = judge(evaluation, METRICS, GateConfig())
     counts = {"train": [(digit, 10) for digit in range(10)]}
@@ -111,6 +113,7 @@ def test_only_this_modalitys_metrics_are_explained(figures):
         "c2st/network",
         "tstr_gap",
         "copies",
+        "near_copies",
         "spread",
         "trtr",
         "tstr",

@@ -70,7 +70,7 @@ def digits() -> Digits:
 
 @pytest.fixture(scope="session")
 def digits_reference(digits: Digits) -> Reference:
-    return build_reference(digits.splits(), Options())
+    return build_reference(digits.splits(), Options(halves=20, replicates=20))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.modalities import Options
+from gan.modalities import Options, Splits, comparable_rows
 from gan.randomness import numpy_stream
 from gan.report import TooFew
 from storage.records.modalities import MODALITIES
@@ -19,6 +19,20 @@ Array = np.ndarray[Any, Any]
 
 MIN_CLASS = MODALITIES["images"].judged_class.holdout
 """Holdout records of a class below which its coverage is not judged."""
+
+
+MOST = 2500
+"""Most images compared on each side: the cost of neighbours grows with their square, and a share of
+so many is known to two points."""
+
+
+def compared_rows(splits: Splits, options: Options) -> int:
+    """Return how many images are compared on each side.
+
+    Raises:
+        DataError: validation or holdout is too small to compare anything.
+    """
+    return comparable_rows(splits, min(options.cap, MOST))
 
 
 def candidate_sets(options: Options, n: int) -> int:

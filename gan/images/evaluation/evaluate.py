@@ -15,6 +15,7 @@ from gan.images.codec import ImageCodec
 from gan.images.evaluation.c2st import c2st, real_side
 from gan.images.evaluation.compared import (
     candidate_sets,
+    compared_rows,
     subset_rows,
     too_few_classes,
     wanted_rows,
@@ -30,7 +31,7 @@ from gan.images.evaluation.perceptual import (
     measure_net,
 )
 from gan.images.evaluation.usefulness import Usefulness
-from gan.modalities import Options, Splits, check_candidate, comparable_rows
+from gan.modalities import Options, Splits, check_candidate
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
 from gan.report import AS_MADE, Evaluation
@@ -54,7 +55,7 @@ class PerceptualReference:
         """Train the feature nets on train and measure what real data reaches."""
         self.options, seed = options, options.seed
         self.codec: Codec = ImageCodec.fit(splits.train, splits.label)
-        self.n = n = comparable_rows(splits, options.cap)
+        self.n = n = compared_rows(splits, options)
         """Records on each side of a comparison."""
         train = self.codec.encode(splits.train)
         holdout = _subset(self.codec, splits.holdout, n, seed, "holdout")

@@ -11,9 +11,15 @@ from gan.evaluation.foresight import Foreseen, real_as_candidate
 from gan.evaluation.resampling import copies_ceiling
 from gan.images.codec import ImageCodec
 from gan.images.evaluation.c2st import ROWS, c2st_of_reals
-from gan.images.evaluation.compared import candidate_sets, subset_rows, too_few_classes, wanted_rows
+from gan.images.evaluation.compared import (
+    candidate_sets,
+    compared_rows,
+    subset_rows,
+    too_few_classes,
+    wanted_rows,
+)
 from gan.metrics.copies import nominal_share
-from gan.modalities import Options, Splits, comparable_rows
+from gan.modalities import Options, Splits
 from gan.report import Measured
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +34,7 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
     Raises:
         DataError: validation or holdout is too small to compare anything.
     """
-    n = comparable_rows(splits, options.cap)
+    n = compared_rows(splits, options)
     codec = ImageCodec.fit(splits.train, splits.label)
     holdout_N = _classes(splits, codec)
     compared_N = holdout_N[subset_rows(holdout_N, n, options.seed, "holdout")]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan.device import fast_bfloat16
 from gan.randomness import numpy_stream, stream
 
 Array = np.ndarray[Any, Any]
@@ -105,7 +106,9 @@ def learn(lesson: Lesson) -> LearnerNet:
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * (step - 1) / STEPS))
         optimiser.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(net(moved), targets_P[batch]).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
+            found = net(moved)
+        nn.functional.cross_entropy(found.float(), targets_P[batch]).backward()
         optimiser.step()
         if step % LOOK or not lesson.stops_early:
             continue

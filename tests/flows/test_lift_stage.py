@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from types import MappingProxyType, SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from deciding import NEW, OLD, judged, promote, snapshot
@@ -205,6 +206,37 @@ def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, m
     assert measurer.asked == [("more of", (("a", 2),))]
     make((("a", 2),))
     assert made == [measurer.made[0][0]], "one teacher for all arms"
+
+
+class Knows:
+    """A teacher that says `b` of everything."""
+
+    label, classes = "y", ("a", "b")
+
+    def predict(self, records):
+        return np.tile([0.0, 1.0], (records.num_rows, 1))
+
+
+@pytest.mark.parametrize("labels", ["generator", "teacher"])
+def test_a_teacher_on_real_records_is_measured_where_one_labels_or_thoroughly(
+    lake, tmp_path, measurer, monkeypatch, labels
+):
+    job = job_on(lake, tmp_path, synthesis={"labels": labels})
+    lifter = Lifter(job=job, prepared=PREPARED)
+    assert lifter.request.labels == labels
+    assert lifter.request.has_teacher == (labels == "teacher")
+    assert replace(lifter, thorough=True).request.has_teacher
+    unlabelled = replace(PREPARED, label=None, class_counts={"train": ()})
+    assert not Lifter(job=job, prepared=unlabelled, thorough=True).request.has_teacher
+
+    measurer.task.classes = ("b", "a")
+    kept, anew = [], []
+    labeller = SimpleNamespace(teacher=Knows()) if labels == "teacher" else None
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, seed: kept.append(seed) or labeller)
+    monkeypatch.setattr(stage, "teacher_of", lambda *_: anew.append(1) or Knows())
+    maker = stage._Maker(lifter, judged(NEW))
+    assert maker.teach(RECORDS).tolist() == [[1.0, 0.0]] * RECORDS.num_rows
+    assert len(anew) == (labels == "generator"), "the teacher that labels is the one that is asked"
 
 
 def test_numbers_that_are_none_are_left_out_of_what_is_kept():

@@ -24,12 +24,12 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import lift_key, lift_seed
 from flows.report.page import render
 from flows.snapshots import load_sampler
-from flows.teacher import labeller_of
+from flows.teacher import can_teach, labeller_of, teacher_of
 from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
 from gan.lift.answer import unknown
 from gan.lift.result import Effect, Lift
-from gan.lift.task import DownstreamTask, Made, Make
+from gan.lift.task import Array, DownstreamTask, Made, Make, Teach
 from gan.report import Report
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
@@ -41,10 +41,12 @@ from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gan.lift.measure import LiftRequest
     from gan.modalities import Splits
     from gan.sample import Sampler
-    from gan.teacher import Labeller
+    from gan.teacher import Labeller, Teacher
 
 
 def lift(job: Job, prepared: Prepared, assessed: Assessed) -> Assessed:
@@ -134,6 +136,9 @@ class Lifter:
             label=self.prepared.label,
             thorough=self.thorough,
             curve=self.curve,
+            labels=recipe.synthesis.labels,
+            has_teacher=(self.thorough or recipe.synthesis.labels == "teacher")
+            and can_teach(recipe, self.prepared),
         )
 
     @cached_property
@@ -204,10 +209,15 @@ class Lifter:
             ConfigError: `lift.models` names a downstream model that there is not.
             SnapshotDamagedError: the generator's files are not those that were judged.
         """
-        return self.measure_made(_Maker(self, generator).make)
+        maker = _Maker(self, generator)
+        return self.measure_made(maker.make, maker.teach)
 
-    def measure_made(self, make: Make) -> Lift:
+    def measure_made(self, make: Make, teach: Teach | None = None) -> Lift:
         """Measure the lift of records that `make` returns; what stands in the way is the answer.
+
+        Args:
+            make: makes or takes them.
+            teach: what says the class of real records; without it a teacher learns for this alone.
 
         Raises:
             ConfigError: `lift.models` names a downstream model that there is not.
@@ -219,11 +229,22 @@ class Lifter:
         if task is None:
             return unknown("", self._nothing)
         try:
-            return finite(self._measure(make, task))
+            return finite(self._measure(make, task, teach or self.teach_anew))
         except (DataError, ConfigError, OutdatedError) as error:
             return unknown("", str(error).rstrip("."))
 
-    def _measure(self, make: Make, task: DownstreamTask) -> Lift:
+    def teach_anew(self, real: "pa.Table") -> Array:
+        """Return what a teacher says of real records that learned from them just now."""
+        seed, train = self.job.recipe.seed, self._splits.train
+        return self.taught_by(teacher_of(self.prepared, train, seed), real)
+
+    def taught_by(self, teacher: "Teacher", real: "pa.Table") -> Array:
+        """Return what a teacher says of real records, in the order of the task's classes."""
+        from gan.teacher import soft_labels
+
+        return soft_labels(teacher, real, () if self.task is None else self.task.classes)
+
+    def _measure(self, make: Make, task: DownstreamTask, teach: Teach) -> Lift:
         from gan.device import choose_device
         from gan.lift.measure import forecast, measure_lift
 
@@ -234,7 +255,7 @@ class Lifter:
             job.spent.using(choose_device(job.recipe.training.device)),
         ):
             done = _Sum(meter.update)
-            return measure_lift(task, real, make, request, done.add)
+            return measure_lift(task, real, make, request, done.add, teach)
 
     def foresee(self, *, timed: bool = False) -> str:
         """Return what measuring will do, and roughly what it costs, as a sentence.
@@ -257,8 +278,11 @@ class Lifter:
         except DataError as error:
             return f"cannot be known: {error}"
         names = ", ".join(models_of(task, self.job.recipe.lift))
-        fits, cpu_s = f"at most {cost.fits:,} trainings of {names}", f"{cost.cpu_s:,.0f} CPU-s"
-        return f"{task.what}: {fits}, about {cpu_s}"
+        said = f"{task.what}: at most {cost.fits:,} trainings of {names}, about"
+        least, most = (f"{one:,.0f}" for one in (cost.least_cpu_s, cost.cpu_s))
+        if least == most:
+            return f"{said} {most} CPU-s"
+        return f"{said} {least} to {most} CPU-s, by which of them is best on real records"
 
     @property
     def _nothing(self) -> str:
@@ -368,6 +392,12 @@ class _Maker:
         if labeller is None or task is None:
             return Made(records)
         return Made(*labeller.lesson(records, wanted, index, task.classes))
+
+    def teach(self, real: "pa.Table") -> Array:
+        """Return what the teacher of its labels says of real records, or one for this alone."""
+        if self._labeller is None:
+            return self.lifter.teach_anew(real)
+        return self.lifter.taught_by(self._labeller.teacher, real)
 
     def _classes(self, rows: int) -> ClassCounts | int:
         """Return rows with the shares of the real classes, where the generator draws no classes."""

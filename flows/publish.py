@@ -233,7 +233,11 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
     source: dict[str, Any] = {} if recipe.source.confidential else {"uri": recipe.source.uri}
     taught = {} if plan.teacher is None else {"teacher": plan.teacher.sha256}
-    libraries = (*LIBRARIES, "lightgbm") if taught else LIBRARIES
+    libraries: tuple[str, ...] = LIBRARIES
+    if taught:
+        from gan.modalities import load_modality
+
+        libraries = (*libraries, *load_modality(prepared.modality).teacher_libraries)
     return ManifestFields(
         modality=judged.report.modality,
         real_class_counts=prepared.class_counts["train"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flows.job import Job
 from flows.recipe import Recipe
 from storage.digests import sha256_file, sha256_hex
-from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.errors import IntegrityError, ObjectNotFoundError, PlanError
 from storage.lake.layout import generator_internal_key
 from storage.lake.plan import Plan, RecordKind, plan_teacher
 from storage.records.durable import replace_file
@@ -21,7 +21,9 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import put_or_agree, read_agreed
 
 if TYPE_CHECKING:
-    from gan.teacher import Labeller
+    import pyarrow as pa
+
+    from gan.teacher import Labeller, Teacher
 
 FILE = "teacher"
 
@@ -71,6 +73,34 @@ def fit_teacher(job: Job, prepared: Prepared, version: str) -> str:
         )
         data = put_or_agree(job.lake, key, fitted)
     return sha256_hex(data)
+
+
+def can_teach(recipe: Recipe, prepared: Prepared) -> bool:
+    """Say whether a teacher could tell the classes of these records apart."""
+    try:
+        synthesis = recipe.synthesis.model_copy(update={"labels": "teacher"})
+        return bool(classes_of(prepared)) and bool(plan_teacher(synthesis, record_kind(prepared)))
+    except PlanError:
+        return False
+
+
+def teacher_of(prepared: Prepared, train: "pa.Table", seed: int) -> "Teacher":
+    """Return a teacher that is kept nowhere, to measure what it is worth by itself.
+
+    Raises:
+        ConfigError, DataError: as `check_teacher`.
+    """
+    from gan.modalities import load_modality
+    from gan.randomness import derive
+
+    modality = load_modality(prepared.modality)
+    fitted = modality.fit_teacher(
+        train,
+        label=str(prepared.label),
+        classes=classes_of(prepared),
+        seed=derive(seed, "teacher"),
+    )
+    return modality.load_teacher(fitted)
 
 
 def local_teacher(job: Job, plan: Plan, version: str) -> Path | None:

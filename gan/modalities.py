@@ -268,6 +268,16 @@ class GanModality:
         teacher: Teacher = self._teacher().load(data)
         return teacher
 
+    @property
+    def teacher_libraries(self) -> tuple[str, ...]:
+        """Return the packages that a teacher's answers rest on, beyond those of every job.
+
+        Raises:
+            ConfigError: these records have no teacher.
+        """
+        libraries: tuple[str, ...] = self._teacher().LIBRARIES
+        return libraries
+
     def _teacher(self) -> Any:
         if self.row.teacher is None:
             msg = f"{self.row.words.records} have no teacher: set synthesis.labels to generator"

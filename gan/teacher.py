@@ -143,7 +143,7 @@ class Labeller:
         """
         records, found = self.label(records, rows, index)
         if self.teacher.classes:
-            return records, _in_order(found, [str(one) for one in self.teacher.classes], classes)
+            return records, _in_order(found, self.teacher, classes)
         place = records.column_names.index(self.teacher.label)
         field = pa.field(self.teacher.label, pa.float64())
         return records.set_column(place, field, pa.array(found)), None
@@ -163,10 +163,21 @@ class Labeller:
         return records.set_column(place, field, labels)
 
 
-def _in_order(probabilities_NC: Array, names: Sequence[str], wanted: Sequence[str]) -> Array:
-    """Return the columns of `names` in the order of `wanted`, others added to the last."""
+def soft_labels(teacher: Teacher, records: pa.Table, classes: Sequence[str]) -> Array:
+    """Return what a teacher of classes says of records, in the order of `classes`; (N, C).
+
+    What it knows beyond them goes to the last.
+
+    Raises:
+        DataError: the records are of another kind than those the teacher learned from.
+    """
+    return _in_order(teacher.predict(records), teacher, classes)
+
+
+def _in_order(probabilities_NC: Array, teacher: Teacher, wanted: Sequence[str]) -> Array:
+    """Return the teacher's columns in the order of `wanted`, others added to the last."""
     found = np.zeros((len(probabilities_NC), len(wanted)))
-    for column, name in enumerate(names):
+    for column, name in enumerate(str(one) for one in teacher.classes):
         place = wanted.index(name) if name in wanted else len(wanted) - 1
         found[:, place] += probabilities_NC[:, column]
     return found

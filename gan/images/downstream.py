@@ -152,7 +152,7 @@ class ImageTask:
         if data.remedy == "SMOTE":
             random_state = derive(self._seed, "lift-smote", seed) % 2**32
             pixels_NCHW, classes_N = _smote(pixels_NCHW, classes_N, random_state)
-        examples = plain_examples(pixels_NCHW, classes_N, K)
+        examples = _softened(plain_examples(pixels_NCHW, classes_N, K), data.real_probabilities_NC)
         examples = replace(examples, chance_N=examples.chance_N * data.copies)
         if data.synthetic is not None and data.synthetic.num_rows:
             examples = joined(examples, self._synthetic(data))
@@ -171,10 +171,15 @@ class ImageTask:
         """Return the synthetic images with their labels, or a teacher's."""
         pixels_NCHW, classes_N = self._read(data.synthetic)
         made = plain_examples(pixels_NCHW, classes_N, len(self._codec.classes))
-        targets_NK = made.targets_NK
-        if data.probabilities_NC is not None:
-            targets_NK = torch.from_numpy(np.asarray(data.probabilities_NC, dtype=np.float32))
-        return replace(made, targets_NK=targets_NK, chance_N=made.chance_N * data.synthetic_weight)
+        made = _softened(made, data.probabilities_NC)
+        return replace(made, chance_N=made.chance_N * data.synthetic_weight)
+
+
+def _softened(examples: Examples, soft_NK: Array | None) -> Examples:
+    """Return examples with a teacher's labels, where there are any."""
+    if soft_NK is None:
+        return examples
+    return replace(examples, targets_NK=torch.from_numpy(np.asarray(soft_NK, dtype=np.float32)))
 
 
 def _augmentation(usual: Augmentation, remedy: str) -> Augmentation:

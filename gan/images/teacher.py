@@ -40,6 +40,8 @@ from storage.records.schema import Label
 Array = np.ndarray[Any, Any]
 
 SCHEMA = "ganmill-image-teacher/1"
+LIBRARIES = ()
+"""Packages that its answers rest on, beyond those that every job needs."""
 MEMBERS = 3
 LENGTH = 2
 """Times the steps of a downstream model."""

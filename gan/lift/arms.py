@@ -10,8 +10,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from gan.errors import DataError
 from gan.lift.result import ArmKind
-from gan.lift.task import Array, DownstreamTask, Made, Make, TrainingSet
+from gan.lift.scoring import Threshold
+from gan.lift.task import Array, DownstreamTask, Made, Make, Teach, TrainingSet
 from gan.randomness import numpy_stream
 from storage.records.schema import ClassCounts, count_classes
 
@@ -23,7 +25,11 @@ BALANCED = 0.1
 """Classes that lack less than this share of all records are balanced: nothing is filled."""
 SPARE = 2
 """So many times what `fill` takes is made for it, so that seeds can take different ones."""
-PRIOR = "threshold at the prior"
+MANY = 8.0
+"""The ratio that is measured besides where a teacher labels, thoroughly: what small models gained
+most from."""
+TRAINED, PRIOR, CHOSEN = "threshold as trained", "threshold at the prior", "threshold by validation"
+TAUGHT = "teacher on real records"
 PLAIN = ("real + fill", "real + 1x synthetic")
 """What most do with synthetic records: the first of these that there is."""
 
@@ -43,13 +49,15 @@ class Arm:
     """Of a synthetic record."""
     copies: int = 1
     remedy: str = ""
-    at_prior: bool = False
-    """The baseline's scores, each class over its prior: trains nothing."""
+    threshold: Threshold | None = None
+    """The baseline's scores with another threshold: trains nothing."""
+    taught: bool = False
+    """Whether real records have a teacher's soft labels, without any generator."""
 
     @property
     def may_be_chosen(self) -> bool:
         """Whether it is what a user would do: synthetic records alone are only for comparison."""
-        return self.kind != "baseline" and self.with_real
+        return self.kind != "baseline" and self.with_real and self.threshold is None
 
     def weighing(self, weight: float) -> "Arm":
         """Return the same with another weight of synthetic records."""
@@ -59,25 +67,41 @@ class Arm:
 BASELINE = Arm(name="real", kind="baseline")
 
 
-def arms_of(task: DownstreamTask, model: str, missing: ClassCounts) -> tuple[Arm, ...]:
-    """Return every arm for a model, the baseline first.
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """Which arms there are."""
 
-    Args:
-        task: what is learned.
-        model: its name.
-        missing: what every class lacks; empty where nothing is filled.
-    """
-    arms = [BASELINE]
+    missing: ClassCounts
+    """What every class lacks; empty where nothing is filled."""
+    ratios: tuple[float, ...] = RATIOS
+    """Synthetic records for every real one."""
+    has_teacher: bool = False
+    """Whether a teacher can answer of real records."""
+    has_threshold: bool = False
+    """Whether the primary metric asks for the predicted class: every arm is compared with the
+    threshold that validation says, and the baseline is shown with others too."""
+
+
+def arms_of(task: DownstreamTask, model: str, offer: Offer) -> tuple[Arm, ...]:
+    """Return every arm for a model, the baseline first."""
+    arms, missing = [BASELINE], offer.missing
     if missing:
         arms.append(Arm(name="real + fill", kind="synthetic", fill=True))
     arms += [
-        Arm(name=f"real + {ratio:g}x synthetic", kind="synthetic", ratio=ratio) for ratio in RATIOS
+        Arm(name=f"real + {ratio:g}x synthetic", kind="synthetic", ratio=ratio)
+        for ratio in offer.ratios
     ]
     arms.append(Arm(name="synthetic alone", kind="synthetic", ratio=1.0, with_real=False))
     arms.append(Arm(name="real twice", kind="free", copies=2))
     arms += [Arm(name=name, kind="free", remedy=name) for name in task.remedies(model)]
     if task.goal == "classes":
-        arms.append(Arm(name=PRIOR, kind="free", at_prior=True))
+        if offer.has_teacher:
+            arms.append(Arm(name=TAUGHT, kind="free", taught=True))
+        arms.append(Arm(name=PRIOR, kind="free", threshold="prior"))
+        other: tuple[str, Threshold] = (
+            (TRAINED, "trained") if offer.has_threshold else (CHOSEN, "chosen")
+        )
+        arms.append(Arm(name=other[0], kind="free", threshold=other[1]))
     return tuple(arms)
 
 
@@ -109,6 +133,8 @@ class Supply:
     most: int
     """Synthetic records that the largest arm takes, as the generator makes them."""
     seed: int
+    teach: Teach | None = None
+    """What a teacher says of real records; None without one."""
 
     @cached_property
     def filling(self) -> Made:
@@ -136,12 +162,29 @@ class Supply:
         made = self._made(arm, index)
         return TrainingSet(
             real=rows if arm.with_real else rows.slice(0, 0),
+            real_probabilities_NC=self._taught(rows) if arm.taught else None,
             synthetic=None if made is None else made.records,
             probabilities_NC=None if made is None else made.probabilities_NC,
             synthetic_weight=arm.weight,
             copies=arm.copies,
             remedy=arm.remedy,
         )
+
+    def _taught(self, rows: pa.Table) -> Array:
+        """Return what the teacher says of real records; asked once for all of them."""
+        if rows is not self.real:
+            return self._answers(rows)
+        return self._all_taught
+
+    @cached_property
+    def _all_taught(self) -> Array:
+        return self._answers(self.real)
+
+    def _answers(self, rows: pa.Table) -> Array:
+        if self.teach is None:
+            msg = "there is no teacher"
+            raise DataError(msg)
+        return self.teach(rows)
 
     def _made(self, arm: Arm, index: int) -> Made | None:
         """Return the synthetic records of an arm; every seed takes others of them."""

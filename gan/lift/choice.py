@@ -5,6 +5,9 @@ of that difference. Where none does, the milder the arm the smaller the harm, an
 next to no synthetic records at all: then the plain arm is compared, which is what most who take the
 data would do, so that harm is said.
 
+Where the primary metric asks for the predicted class, every arm has the threshold that does best on
+validation. It is free, and most of what filling a rare class changes is the threshold.
+
 Shapes: E records of a split, C classes.
 """
 
@@ -12,15 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from gan.errors import DataError
 from gan.lift.arms import BASELINE, PLAIN, WEIGHTS, Arm, Supply
 from gan.lift.effect import difference, resampled
-from gan.lift.plan import FIRST_SEEDS, Plan
+from gan.lift.plan import FIRST_SEEDS, LiftRequest, Plan
 from gan.lift.result import ArmKind
-from gan.lift.scoring import Array, Scoring
-from gan.lift.task import DownstreamTask, Split
-from gan.randomness import derive
+from gan.lift.scoring import Array, Scoring, Threshold
+from gan.lift.task import DownstreamTask, Make, Split, Teach
+from gan.randomness import derive, numpy_stream
 
 CHOICE_DRAWS = 200
 """Resamples behind the spread of a difference on validation."""
@@ -41,6 +45,8 @@ class Lab:
     is_cut: bool = False
     """Whether fewer real records are trained on than the generator has seen."""
     done: dict[tuple[str, str, int], Mapping[Split, Array]] = field(default_factory=dict)
+    tuned: dict[tuple[str, str, int], Mapping[Split, Array]] = field(default_factory=dict)
+    """The same with the threshold that validation says."""
     failed: dict[str, str] = field(default_factory=dict)
     """Arm → why it cannot be trained."""
 
@@ -50,15 +56,38 @@ class Lab:
         Raises:
             DataError: nothing can be learned from these rows.
         """
-        if arm.at_prior:
+        if arm.threshold is not None:
             found = self.scores(model, BASELINE, index)
-            return {split: self.scoring.at_prior(scores) for split, scores in found.items()}
+            return self.at_threshold(found, arm.threshold)
         key = (model, arm.name, index)
         if key not in self.done:
             data = self.supply.training_set(arm, index)
             self.done[key] = self.task.scores(model, data, self.fit_seed(index))
             self.progress(1)
         return self.done[key]
+
+    def decided(self, model: str, arm: Arm, index: int) -> Mapping[Split, Array]:
+        """Return the scores of one fit by which arms are compared.
+
+        Where the predicted class counts, its threshold is chosen on validation, for every arm
+        alike: else an arm that only says rare classes more often would seem to know them better.
+
+        Raises:
+            DataError: nothing can be learned from these rows.
+        """
+        found = self.scores(model, arm, index)
+        if not self.scoring.has_threshold or arm.threshold is not None:
+            return found
+        key = (model, arm.name, index)
+        if key not in self.tuned:
+            self.tuned[key] = self.at_threshold(found, "chosen")
+        return self.tuned[key]
+
+    def at_threshold(
+        self, scores: Mapping[Split, Array], threshold: Threshold
+    ) -> Mapping[Split, Array]:
+        """Return scores with another threshold."""
+        return self.scoring.at_threshold(scores, self.task.targets("validation"), threshold)
 
     def fit_seed(self, index: int) -> int:
         """Return the seed of a fit: the same in every arm, so that arms are paired."""
@@ -71,7 +100,7 @@ class Lab:
         """
         seeds = range(self.plan.choice_seeds) if seeds is None else seeds
         try:
-            found = [self.scores(model, arm, index)["validation"] for index in seeds]
+            found = [self.decided(model, arm, index)["validation"] for index in seeds]
         except DataError as error:
             self.failed[arm.name] = str(error)
             return []
@@ -129,8 +158,7 @@ def choose(lab: Lab, model: str) -> Choice:
         plain = next((arm for arm in arms[model] if arm.name in PLAIN), None)
         if plain is not None and lab.values(model, plain):
             synthetic, is_plain = plain, True
-    free = [arm for arm in arms[model] if lab.scoring.has_threshold or not arm.at_prior]
-    remedy = _best(lab, model, free, "free")
+    remedy = _best(lab, model, arms[model], "free")
     return Choice(synthetic=synthetic, remedy=remedy, arms=arms, is_plain=is_plain)
 
 
@@ -141,7 +169,7 @@ def _beats_baseline(lab: Lab, model: str, arm: Arm) -> bool:
         {"primary": lab.scoring.primary_of},
         lab.task.targets("validation"),
         {
-            one.name: [lab.scores(model, one, index)["validation"] for index in seeds]
+            one.name: [lab.decided(model, one, index)["validation"] for index in seeds]
             for one in (arm, BASELINE)
         },
         lab.seed,
@@ -162,3 +190,27 @@ def _best(lab: Lab, model: str, arms: Sequence[Arm], kind: ArmKind) -> Arm | Non
         return None
     best = max(means, key=lambda name: means[name])
     return next(arm for arm in arms if arm.name == best)
+
+
+def supply_of(
+    task: DownstreamTask,
+    real: pa.Table,
+    request: LiftRequest,
+    plan: Plan,
+    make: Make,
+    teach: Teach | None = None,
+) -> Supply:
+    """Return the records of a plan, drawn from the real ones where it takes fewer."""
+    rows = real
+    if plan.real_rows < real.num_rows:
+        order = numpy_stream(request.seed, "lift-real").permutation(real.num_rows)
+        rows = real.take(pa.array(np.sort(order[: plan.real_rows])))
+    return Supply(
+        real=rows,
+        label=request.label,
+        make=make,
+        missing=plan.missing,
+        most=plan.most_synthetic(task),
+        seed=request.seed,
+        teach=teach,
+    )

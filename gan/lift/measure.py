@@ -8,7 +8,8 @@ once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from statistics import fmean
 from time import process_time
 
 import numpy as np
@@ -17,13 +18,20 @@ import pyarrow as pa
 from gan.device import one_thread_everywhere
 from gan.errors import DataError
 from gan.lift.answer import Price, answer_of, text_of, unknown
-from gan.lift.arms import BASELINE, Arm, Supply
-from gan.lift.choice import Choice, Lab, choose, main_model
+from gan.lift.arms import BASELINE, PRIOR, TRAINED, Arm
+from gan.lift.choice import Choice, Lab, choose, main_model, supply_of
+from gan.lift.cost import Cost, estimate, forecast
 from gan.lift.effect import difference, mean_over_seeds, over_seeds, resampled
-from gan.lift.plan import FIT_S, NIGHTLY_CPU_S, LiftRequest, Plan, fits_of, plan_lift, price
+from gan.lift.plan import (
+    CURVE,
+    CURVE_SEEDS,
+    NIGHTLY_CPU_S,
+    LiftRequest,
+    plan_lift,
+)
 from gan.lift.result import ArmResult, CurvePoint, Effect, Interval, Lift
 from gan.lift.scoring import Array, scoring_of, why_unknown
-from gan.lift.task import DownstreamTask, Made, Make, Priced
+from gan.lift.task import DownstreamTask, Make, Teach
 from gan.randomness import numpy_stream
 
 __all__ = ["NIGHTLY_CPU_S", "Cost", "LiftRequest", "estimate", "forecast", "measure_lift"]
@@ -34,67 +42,8 @@ DRAWS = 2000
 """Resamples behind an effect."""
 REPORTED_DRAWS = 200
 """Resamples behind the intervals of what is only reported."""
-CURVE = (0.1, 0.2, 0.5, 1.0)
-"""Shares of the real records of the learning curve."""
-CURVE_SEEDS = 3
-FEW = 200
-"""Records of a first fit that is not timed: it loads libraries."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a measurement will take."""
-
-    fits: int
-    """Trainings of a downstream model, at most."""
-    cpu_s: float
-    """Processor seconds, as a short trial on this machine says, or the task's constants."""
-
-
-def estimate(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost:
-    """Return what `measure_lift` with these arguments will take.
-
-    Every model is trained once on real records: how much longer or shorter that takes than its
-    constants say is what the machine makes of all of the plan.
-
-    Raises:
-        ConfigError: `lift.models` names a model that there is not.
-    """
-    plan = plan_lift(task, real, request)
-    supply = _supply(task, real, request, plan, _nothing)
-    if why_unknown(task, scoring_of(task)) is not None:
-        return Cost(fits=0, cpu_s=0.0)
-    planned_s = taken_s = 0.0
-    with one_thread_everywhere():
-        for model in plan.models:
-            try:
-                task.scores(model, supply.training_set(BASELINE, 0, real.slice(0, FEW)), seed=0)
-                started_s = process_time()
-                task.scores(model, supply.training_set(BASELINE, 0), seed=0)
-            except DataError:
-                continue
-            taken_s += process_time() - started_s
-            planned_s += _fit_s(task, model, plan.real_rows)
-    slower = taken_s / planned_s if planned_s else 1.0
-    cost = forecast(task, real, request)
-    return replace(cost, cpu_s=slower * cost.cpu_s)
-
-
-def forecast(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost:
-    """Return the same by the task's constants alone, at once: nothing is trained.
-
-    Raises:
-        ConfigError: `lift.models` names a model that there is not.
-    """
-    plan = plan_lift(task, real, request)
-    if why_unknown(task, scoring_of(task)) is not None:
-        return Cost(fits=0, cpu_s=0.0)
-    curve_s = 0.0
-    if request.curve:
-        longest = max(_fit_s(task, model, 5 * plan.real_rows) for model in plan.models)
-        curve_s = _curve_fits(request) * longest
-    fits = fits_of(plan, task, _curve_fits(request))
-    return Cost(fits=fits, cpu_s=price(plan, task) + curve_s)
+Scores = Mapping[Arm, Sequence[Array]]
+"""Of every arm that is compared, those of the holdout with every seed."""
 
 
 def measure_lift(
@@ -103,6 +52,7 @@ def measure_lift(
     make: Make,
     request: LiftRequest,
     progress: Callable[[int], None] = lambda _: None,
+    teach: Teach | None = None,
 ) -> Lift:
     """Return whether synthetic records help.
 
@@ -112,6 +62,7 @@ def measure_lift(
         make: synthesizes.
         request: how thoroughly.
         progress: called with the number of further fits that are done.
+        teach: what a teacher says of real records, where the request says that there is one.
 
     Raises:
         ConfigError: `lift.models` names a model that there is not, or that cannot be loaded.
@@ -125,31 +76,13 @@ def measure_lift(
             task=task,
             scoring=scoring,
             plan=plan,
-            supply=_supply(task, real, request, plan, make),
+            supply=supply_of(task, real, request, plan, make, teach),
             seed=request.seed,
             progress=progress,
             is_cut=plan.real_rows < real.num_rows,
         )
         found = _measured(lab, request)
     return replace(found, cpu_s=round(process_time() - started_s, 1))
-
-
-def _supply(
-    task: DownstreamTask, real: pa.Table, request: LiftRequest, plan: Plan, make: Make
-) -> Supply:
-    """Return the records of a plan, drawn from the real ones where it takes fewer."""
-    rows = real
-    if plan.real_rows < real.num_rows:
-        order = numpy_stream(request.seed, "lift-real").permutation(real.num_rows)
-        rows = real.take(pa.array(np.sort(order[: plan.real_rows])))
-    return Supply(
-        real=rows,
-        label=request.label,
-        make=make,
-        missing=plan.missing,
-        most=plan.most_synthetic(task),
-        seed=request.seed,
-    )
 
 
 def _measured(lab: Lab, request: LiftRequest) -> Lift:
@@ -160,7 +93,8 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
         return unknown(lab.task.what, str(error))
     chosen = choose(lab, model)
     scores = _holdout_scores(lab, model, chosen)
-    effects = _compare(lab, model, scores)
+    decided = _decided(lab, model, scores)
+    effects = _compare(lab, model, decided)
     effect, remedy = (
         None if arm is None else effects.get(arm.name) for arm in (chosen.synthetic, chosen.remedy)
     )
@@ -170,8 +104,8 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
         task=lab.task.what,
         effect=effect,
         remedy=remedy,
-        per_class=_per_class(lab, chosen, scores),
-        arms=_results(lab, model, chosen, scores),
+        per_class=_per_class(lab, chosen, decided),
+        arms=_results(lab, model, chosen, scores, decided),
         curve=_curve(lab, model, chosen) if request.curve else (),
         seeds=lab.plan.holdout_seeds,
         notes=_notes(lab, model, chosen, request),
@@ -180,18 +114,29 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
     return replace(lift, text=text_of(lift, lab.scoring.title, price))
 
 
-def _holdout_scores(lab: Lab, model: str, chosen: Choice) -> dict[str, list[Array]]:
+def _holdout_scores(lab: Lab, model: str, chosen: Choice) -> Scores:
     """Train what is compared with fresh seeds and return its scores; without what cannot be."""
-    found = {}
+    found: dict[Arm, list[Array]] = {}
     for arm in chosen.compared:
         try:
-            found[arm.name] = [
+            found[arm] = [
                 lab.scores(model, arm, HOLDOUT_SEED + index)["holdout"]
                 for index in range(lab.plan.holdout_seeds)
             ]
         except DataError as error:
             lab.failed[arm.name] = str(error)
-    return found if BASELINE.name in found else {}
+    return found if BASELINE in found else {}
+
+
+def _decided(lab: Lab, model: str, scores: Scores) -> Mapping[str, Sequence[Array]]:
+    """Return the same scores by which arms are compared; see `Lab.decided`."""
+    return {
+        arm.name: [
+            lab.decided(model, arm, HOLDOUT_SEED + index)["holdout"]
+            for index in range(len(of_seeds))
+        ]
+        for arm, of_seeds in scores.items()
+    }
 
 
 def _compare(lab: Lab, model: str, scores: Mapping[str, Sequence[Array]]) -> dict[str, Effect]:
@@ -233,10 +178,14 @@ def _per_class(
 
 
 def _results(
-    lab: Lab, model: str, chosen: Choice, scores: Mapping[str, Sequence[Array]]
+    lab: Lab,
+    model: str,
+    chosen: Choice,
+    scores: Scores,
+    decided: Mapping[str, Sequence[Array]],
 ) -> tuple[ArmResult, ...]:
     """Return every arm that was trained, with all metrics."""
-    results, holdout = [], _on_holdout(lab, scores)
+    results, holdout = [], _on_holdout(lab, scores, decided)
     for one, arms in chosen.arms.items():
         for arm in arms:
             if not lab.values(one, arm):
@@ -259,22 +208,38 @@ def _over_seeds(lab: Lab, model: str, arm: Arm) -> dict[str, Interval]:
     targets = lab.task.targets("validation")
     ones = np.ones((1, len(targets)))
     seeds = range(lab.plan.choice_seeds)
-    each = [
-        lab.scoring.all_of(targets, lab.scores(model, arm, index)["validation"], ones)
-        for index in seeds
-    ]
+    each = []
+    for index in seeds:
+        both = (of(model, arm, index)["validation"] for of in (lab.scores, lab.decided))
+        plain, decided = (lab.scoring.all_of(targets, one, ones) for one in both)
+        each.append({name: (decided if _decides(name) else plain)[name] for name in plain})
     return {name: over_seeds([float(one[name][0]) for one in each]) for name in each[0]}
 
 
-def _on_holdout(lab: Lab, scores: Mapping[str, Sequence[Array]]) -> dict[str, dict[str, Interval]]:
+def _decides(name: str) -> bool:
+    """Return whether a metric goes with the threshold that every arm is compared with."""
+    return name == "balanced_accuracy" or name.startswith("recall/")
+
+
+def _on_holdout(
+    lab: Lab, scores: Scores, decided: Mapping[str, Sequence[Array]]
+) -> dict[str, dict[str, Interval]]:
     """Return arm → all metrics on the holdout, with intervals over seeds and records."""
-    metrics = {name: lab.scoring.metric(name) for name in lab.scoring.names}
     targets = lab.task.targets("holdout")
-    found: dict[str, dict[str, Interval]] = {arm: {} for arm in scores}
-    for (arm, name), values_SB in resampled(
-        metrics, targets, scores, lab.seed, REPORTED_DRAWS
-    ).items():
-        found[arm][name] = mean_over_seeds(values_SB, lab.seed).interval
+    found: dict[str, dict[str, Interval]] = {name: {} for name in decided}
+    plain = {arm.name: of_seeds for arm, of_seeds in scores.items()}
+    for decides, of_arms in ((False, plain), (True, decided)):
+        metrics = {
+            name: lab.scoring.metric(name)
+            for name in lab.scoring.names
+            if _decides(name) == decides
+        }
+        if not metrics:
+            continue
+        for (arm, name), values_SB in resampled(
+            metrics, targets, of_arms, lab.seed, REPORTED_DRAWS
+        ).items():
+            found[arm][name] = mean_over_seeds(values_SB, lab.seed).interval
     return found
 
 
@@ -294,8 +259,11 @@ def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:
                 real = lab.supply.real.take(pa.array(np.sort(order[:count])))
                 for values, arm in zip(both, (BASELINE, chosen.synthetic), strict=True):
                     data = lab.supply.training_set(arm, index, real)
-                    scores = lab.task.scores(model, data, lab.fit_seed(index))["validation"]
-                    values.append(float(lab.scoring.primary_of(targets, scores, ones)[0]))
+                    scores = lab.task.scores(model, data, lab.fit_seed(index))
+                    if lab.scoring.has_threshold:
+                        scores = lab.at_threshold(scores, "chosen")
+                    value = lab.scoring.primary_of(targets, scores["validation"], ones)[0]
+                    values.append(float(value))
                     lab.progress(1)
         except DataError:
             continue
@@ -318,6 +286,7 @@ def _notes(lab: Lab, model: str, chosen: Choice, request: LiftRequest) -> tuple[
             "no arm with synthetic records did better on validation than real ones alone by more "
             f"than chance: what most would do is compared, {chosen.synthetic.name}"
         )
+    notes += _threshold_note(lab, model)
     notes += [f"{name} could not be trained: {why}" for name, why in lab.failed.items()]
     left = [lab.scoring.classes[c] for c in lab.scoring.unscored]
     if left:
@@ -330,15 +299,17 @@ def _notes(lab: Lab, model: str, chosen: Choice, request: LiftRequest) -> tuple[
     return tuple(notes)
 
 
-def _curve_fits(request: LiftRequest) -> int:
-    return 2 * CURVE_SEEDS * len(CURVE) if request.curve else 0
-
-
-def _fit_s(task: DownstreamTask, model: str, rows: int) -> float:
-    return task.cost_s(model, rows) if isinstance(task, Priced) else FIT_S
-
-
-def _nothing(_: object) -> Made:
-    """Stand in for synthesis where none is needed."""
-    msg = "an estimate makes no records"
-    raise DataError(msg)
+def _threshold_note(lab: Lab, model: str) -> list[str]:
+    """Return what the threshold alone does, where every arm has it chosen on validation."""
+    if not lab.scoring.has_threshold:
+        return []
+    arms = {arm.name: arm for arm in lab.plan.arms(lab.task, model)}
+    trained, prior, chosen = (
+        fmean(lab.values(model, arm)) for arm in (arms[TRAINED], arms[PRIOR], BASELINE)
+    )
+    return [
+        "every arm is compared with the threshold that does best on validation, which is free: "
+        f"with real records alone {lab.scoring.title} on validation is {trained:.3f} as trained, "
+        f"{prior:.3f} at the prior, {chosen:.3f} so; most of what filling rare classes changes is "
+        "the threshold"
+    ]

@@ -7,21 +7,28 @@ synthetic records would bring what the cut baseline lacks. Then nothing can be s
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
 
 import pyarrow as pa
 
 from gan.errors import ConfigError
 from gan.lift.arms import (
     BASELINE,
+    MANY,
+    RATIOS,
     SPARE,
+    TAUGHT,
     WEIGHTS,
     Arm,
+    Offer,
     arms_of,
     missing_rows,
     synthetic_rows,
 )
 from gan.lift.config import LiftConfig
 from gan.lift.installed import installed_models
+from gan.lift.scoring import scoring_of
 from gan.lift.task import DownstreamTask, Priced
 from storage.records.schema import ClassCounts
 
@@ -38,7 +45,11 @@ LEAST_SEEDS = 3
 FEWEST_ROWS = 500
 """Real rows are never cut below this."""
 LEFT_OUT = ("real + 4x synthetic", "real twice", "synthetic alone", "real + 0.25x synthetic")
-"""Arms that are left out first, in this order."""
+"""Arms that are left out first, in this order; at last a teacher on real records, which is what
+records with a teacher's labels have to beat."""
+CURVE = (0.1, 0.2, 0.5, 1.0)
+"""Shares of the real records of the learning curve."""
+CURVE_SEEDS = 3
 DEAR = 3.0
 """A remedy that costs more fits of the baseline than this is left out after the first of them."""
 FIT_S, RECORD_S = 2.0, 0.001
@@ -60,6 +71,10 @@ class LiftRequest:
     """All arms at full size with all models, whatever it costs."""
     curve: bool = False
     """Also with parts of the real records, for a learning curve."""
+    labels: Literal["generator", "teacher"] = "generator"
+    """Who says the label of synthetic records."""
+    has_teacher: bool = False
+    """Whether a teacher can answer of real records, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +93,23 @@ class Plan:
     holdout_seeds: int
     real_rows: int
     """Of them all, or fewer."""
+    ratios: tuple[float, ...] = RATIOS
+    """Synthetic records for every real one."""
+    has_teacher: bool = False
+    """Whether real records can have a teacher's labels."""
+    has_threshold: bool = False
+    """Whether every arm is compared with the threshold that validation says."""
     notes: tuple[str, ...] = ()
 
     def arms(self, task: DownstreamTask, model: str) -> tuple[Arm, ...]:
         """Return the arms of a model."""
-        return tuple(
-            arm for arm in arms_of(task, model, self.missing) if arm.name not in self.left_out
+        offer = Offer(
+            missing=self.missing,
+            ratios=self.ratios,
+            has_teacher=self.has_teacher,
+            has_threshold=self.has_threshold,
         )
+        return tuple(arm for arm in arms_of(task, model, offer) if arm.name not in self.left_out)
 
     def most_synthetic(self, task: DownstreamTask) -> int:
         """Return how many records the largest arm takes, as the generator makes them."""
@@ -130,6 +155,9 @@ def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Pla
         choice_seeds=seeds if request.thorough else min(seeds, CHOICE_SEEDS),
         holdout_seeds=seeds,
         real_rows=real.num_rows,
+        ratios=(*RATIOS, MANY) if request.thorough and request.labels == "teacher" else RATIOS,
+        has_teacher=request.has_teacher,
+        has_threshold=scoring_of(task).has_threshold,
     )
     if task.goal == "classes" and not missing:
         plan = replace(plan, notes=("the classes are balanced: there is nothing to fill",))
@@ -170,7 +198,7 @@ def _dear(plan: Plan, task: DownstreamTask) -> tuple[str, ...]:
 def _ever_smaller(plan: Plan, dear: tuple[str, ...]) -> Iterator[Plan]:
     """Yield the plan, then what is left of it after one cut more each time."""
     yield plan
-    names = (LEFT_OUT[0], *dear, *LEFT_OUT[1:])
+    names = (LEFT_OUT[0], *dear, *LEFT_OUT[1:], *((TAUGHT,) * plan.has_teacher))
     for count in range(1, len(names) + 1):
         smaller = replace(plan, left_out=names[:count])
         yield smaller
@@ -205,6 +233,27 @@ def _model_price(plan: Plan, task: DownstreamTask, model: str) -> float:
     return plan.choice_seeds * sum(costs) + compared * max(costs)
 
 
+def expected_s(plan: Plan, task: DownstreamTask, main: str) -> float:
+    """Return the processor seconds of a plan whose main model turns out to be this one.
+
+    Without the first fits of the other models. Of the arms that are compared at last nobody knows
+    which they will be: the mean of their kind.
+    """
+    made = plan.most_synthetic(task) + SPARE * sum(count for _, count in plan.missing)
+    total_s = made * (task.record_s if isinstance(task, Priced) else RECORD_S)
+    for model in plan.models if plan.all_models else (main,):
+        arms = _trained(plan.arms(task, model))
+        costs = {
+            kind: [fit_s(plan, task, arm, model) for arm in arms if arm.kind == kind]
+            for kind in ("baseline", "synthetic", "free")
+        }
+        total_s += plan.choice_seeds * sum(map(sum, costs.values()))
+        total_s += plan.choice_seeds * len(WEIGHTS) * fmean(costs["synthetic"])
+        if model == main:
+            total_s += plan.holdout_seeds * sum(fmean(found) for found in costs.values() if found)
+    return total_s
+
+
 def fits_of(plan: Plan, task: DownstreamTask, curve_fits: int) -> int:
     """Return the number of fits, at most."""
     arms = [len(_trained(plan.arms(task, model))) for model in plan.models]
@@ -215,12 +264,12 @@ def fits_of(plan: Plan, task: DownstreamTask, curve_fits: int) -> int:
 
 
 def _trained(arms: Sequence[Arm]) -> list[Arm]:
-    return [arm for arm in arms if not arm.at_prior]
+    return [arm for arm in arms if arm.threshold is None]
 
 
 def fit_s(plan: Plan, task: DownstreamTask, arm: Arm, model: str) -> float:
     """Return the processor seconds of one fit."""
-    if arm.at_prior:
+    if arm.threshold is not None:
         return 0.0
     rows = arm_rows(plan, arm)
     return task.cost_s(model, rows, arm.remedy) if isinstance(task, Priced) else FIT_S

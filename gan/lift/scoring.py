@@ -10,7 +10,7 @@ Shapes: S seeds, E records of a split, C classes, B sets of weights.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from gan.lift.task import DownstreamTask, Split
 from gan.metrics import prediction
 
 Array = np.ndarray[Any, Any]
+Threshold = Literal["trained", "prior", "chosen"]
+"""By which scores become a predicted class: as trained, each class over its prior, or by what does
+best on validation."""
 
 LEAST = 10
 """Records of a class, in validation and in the holdout each, below which it is not scored."""
@@ -36,6 +39,10 @@ TITLES: Mapping[str, str] = {
     "mae": "mean absolute error",
 }
 """Metric → how a person calls it; recalls are `recall/<class>`."""
+SCALES = tuple(step / 8 for step in range(17))
+"""Powers of the prior, 0 to 2, among which validation chooses for more than two classes."""
+MOST_THRESHOLDS = 200
+"""Among which it chooses for two."""
 OF_NUMBERS = ("r2", "mae")
 OF_CLASSES = tuple(name for name in TITLES if name not in OF_NUMBERS)
 
@@ -100,15 +107,45 @@ class Scoring:
         recalls_C: Array = _recalls(targets_E, scores_EC, np.ones((1, len(targets_E))))[0]
         return recalls_C
 
-    def at_prior(self, scores_EC: Array) -> Array:
-        """Return probabilities as if all classes were equally common: each over its prior.
+    def at_threshold(
+        self, scores: Mapping[Split, Array], targets_E: Array, threshold: Threshold
+    ) -> dict[Split, Array]:
+        """Return the scores of one fit with another threshold; the order within a class stays.
 
-        Saerens et al. 2002 (Neural Computation 14, 21), equation 2.4.
+        At the prior all classes count as if they were equally common: Saerens et al. 2002 (Neural
+        Computation 14, 21), equation 2.4.
+        Chosen is what gives the highest balanced accuracy on validation: of two classes their
+        boundary, of more a power of the prior by which all are divided (0: as trained; 1: as if
+        all were equally common). One number, so that few records can say it.
+
+        Args:
+            scores: probabilities of both splits.
+            targets_E: class indexes of validation.
+            threshold: by what they become a class.
         """
-        raised_EC = scores_EC / np.maximum(self.prior_C, 1e-9)
-        total_E = np.maximum(raised_EC.sum(axis=1, keepdims=True), 1e-300)
-        balanced_EC: Array = raised_EC / total_E
-        return balanced_EC
+        if threshold == "trained":
+            return dict(scores)
+        divisor_C = self.prior_C
+        if threshold == "chosen":
+            divisor_C = self._best_divisor(scores["validation"], targets_E)
+        return {split: _divided(scores_EC, divisor_C) for split, scores_EC in scores.items()}
+
+    def _best_divisor(self, scores_EC: Array, targets_E: Array) -> Array:
+        """Return what divides probabilities for the highest balanced accuracy; the mildest."""
+        prior_C, ones_1E = np.maximum(self.prior_C, 1e-9), np.ones((1, len(targets_E)))
+        if len(prior_C) == 2:
+            candidates = _boundaries(scores_EC)
+        else:
+            candidates = [prior_C**scale for scale in SCALES]
+        values = [
+            float(
+                self._metric(
+                    "balanced_accuracy", targets_E, _divided(scores_EC, divisor_C), ones_1E
+                )[0]
+            )
+            for divisor_C in candidates
+        ]
+        return candidates[int(np.argmax(values))]
 
     def _metric(self, name: str, targets_E: Array, scores: Array, weights_BE: Array) -> Array:
         if name == "r2":
@@ -121,6 +158,26 @@ class Scoring:
         if name == "balanced_accuracy":
             return prediction.mean_present(_recalls(targets_E, scores, weights_BE)[:, self.scored])
         return PLAIN[name](scores, targets_E, weights_BE)
+
+
+def _divided(scores_EC: Array, divisor_C: Array) -> Array:
+    """Return scores over a number for each class, as probabilities again."""
+    raised_EC = scores_EC / np.maximum(divisor_C, 1e-9)
+    divided_EC: Array = raised_EC / np.maximum(raised_EC.sum(axis=1, keepdims=True), 1e-300)
+    return divided_EC
+
+
+def _boundaries(scores_EC: Array) -> list[Array]:
+    """Return divisors that put the boundary of two classes between validation's scores.
+
+    The boundary as trained is the first.
+    """
+    values = np.unique(scores_EC[:, 1])
+    between = (values[1:] + values[:-1]) / 2
+    if len(between) > MOST_THRESHOLDS:
+        at = np.linspace(0, len(between) - 1, MOST_THRESHOLDS)
+        between = between[np.round(at).astype(np.int64)]
+    return [np.array([1 - one, one]) for one in (0.5, *between.tolist())]
 
 
 def _accuracy(scores_EC: Array, targets_E: Array, weights_BE: Array) -> Array:

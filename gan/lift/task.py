@@ -23,6 +23,8 @@ class TrainingSet:
 
     real: pa.Table
     """May have no rows, where synthetic ones alone are learned from."""
+    real_probabilities_NC: Array | None = None
+    """Of the real rows, by a teacher; None: their label column counts."""
     synthetic: pa.Table | None = None
     """With the real schema; soft labels in `probabilities_NC` where a teacher gave them."""
     probabilities_NC: Array | None = None
@@ -46,6 +48,10 @@ class Made(NamedTuple):
 Make = Callable[[ClassCounts | int], Made]
 """From rows of each class, or a number of rows as the generator makes them, to records: as the
 recipe's `synthesis` makes them, from a stream of their own."""
+
+
+Teach = Callable[[pa.Table], Array]
+"""From real records to a teacher's soft labels (N, C), in the order of the task's classes."""
 
 
 class DownstreamTask(Protocol):

@@ -164,9 +164,9 @@ class TableTask:
 
     def _learning(self, data: TrainingSet, seed: int) -> Learning:
         """Return rows, answers and weights, with the remedy done."""
-        rows_NF, targets_N = self._known(data.real)
+        rows_NF, targets_N, weights_N = self._real(data)
         rows_NF, targets_N = np.tile(rows_NF, (data.copies, 1)), np.tile(targets_N, data.copies)
-        weights_N = np.ones(len(rows_NF))
+        weights_N = np.tile(weights_N, data.copies)
         if data.synthetic is not None:
             more = self._synthetic(data)
             rows_NF = np.concatenate([rows_NF, more[0]])
@@ -193,6 +193,13 @@ class TableTask:
         self._last = (records, rows_NF, targets_N)
         return rows_NF, targets_N
 
+    def _real(self, data: TrainingSet) -> tuple[Array, Array, Array]:
+        """Return rows, targets and weights of the real rows."""
+        if data.real_probabilities_NC is not None and self.goal == "classes":
+            return self._soft(data.real, data.real_probabilities_NC)
+        rows_NF, targets_N = self._known(data.real)
+        return rows_NF, targets_N, np.ones(len(rows_NF))
+
     def _synthetic(self, data: TrainingSet) -> tuple[Array, Array, Array]:
         """Return rows, targets and weights of the synthetic rows."""
         records, soft_NC = data.synthetic, data.probabilities_NC
@@ -200,9 +207,13 @@ class TableTask:
             known_N, targets_N = self._answers.of(records)
             rows_NF = self._features.of(records)[known_N]
             return rows_NF, targets_N, np.full(len(targets_N), data.synthetic_weight)
+        rows_NF, classes_N, weights_N = self._soft(records, soft_NC)
+        return rows_NF, classes_N, weights_N * data.synthetic_weight
+
+    def _soft(self, records: pa.Table, soft_NC: Array) -> tuple[Array, Array, Array]:
+        """Return a row for every class of a record that is not next to impossible."""
         rows_N, classes_N = np.nonzero(soft_NC > LEAST_SOFT)
-        weights_N = soft_NC[rows_N, classes_N]
-        return self._features.of(records)[rows_N], classes_N, weights_N * data.synthetic_weight
+        return self._features.of(records)[rows_N], classes_N, soft_NC[rows_N, classes_N]
 
 
 def build_task(splits: Splits, *, seed: int) -> DownstreamTask | None:

@@ -40,6 +40,8 @@ from storage.records.schema import Label
 Array = np.ndarray[Any, Any]
 
 SCHEMA = "ganmill-table-teacher/1"
+LIBRARIES = ("lightgbm",)
+"""Packages that its answers rest on, beyond those that every job needs."""
 MEMBERS = 5
 MIN_LEAF = 20
 MOST_TREES, PATIENCE_TREES = 400, 40

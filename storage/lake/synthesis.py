@@ -50,10 +50,11 @@ class SynthesisConfig(BaseModel):
     """Tables: what every row must have, such as `{column: sex, values: [Female]}`. The others
     follow as they do in real rows of that kind."""
     labels: Literal["generator", "teacher"] = Field(default="generator", title="Labels")
-    """Tables with a label: who says what a row's label is. generator: the generator, as it draws
-    the row. teacher: an ensemble of boosted trees that learned from the real training rows alone;
-    its probabilities stand in columns of their own, `<label>_probability_<class>` (of a number:
-    what it expects, `<label>_expected`). For models that learn from them; needs LightGBM."""
+    """Records with a label: who says what it is. generator: the generator, as it draws the record.
+    teacher: an ensemble that learned from the real training records alone, of boosted trees for
+    tables (needs LightGBM), of small networks for images; its probabilities stand in columns of
+    their own, `<label>_probability_<class>` (of a number: what it expects, `<label>_expected`), for
+    models that learn from them."""
     seed: int | Literal["night"] = Field(default=0, title="Seed")
     """Root of all randoms of the synthesis. `night` takes the scheduled date: a retry continues,
     and the next night is new."""

@@ -72,7 +72,8 @@ class Modality:
     downstream: str | None = None
     """Module with `build_task`, what its users train; None where lift is not measured."""
     teacher: str | None = None
-    """Module with `fit` and `load`, what labels synthetic records; None where nothing does."""
+    """Module with `check`, `fit`, `load` and `LIBRARIES`, what labels synthetic records; None where
+    nothing does."""
     own_keys: tuple[str, ...] = ()
     """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
@@ -94,6 +95,7 @@ MODALITIES: dict[str, Modality] = {
         judge="gan.images.judge",
         judged_class=JudgedClass(holdout=20, validation=20, alone=True),
         downstream="gan.images.downstream",
+        teacher="gan.images.teacher",
         own_keys=(
             "source.label_from",
             "source.labels",
@@ -102,6 +104,7 @@ MODALITIES: dict[str, Modality] = {
             "source.bits",
             "source.resize",
             "generator.augment",
+            "synthesis.labels",
         ),
         preview="gan.images.judge:preview",
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from types import MappingProxyType, SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from deciding import NEW, OLD, judged, promote, snapshot
@@ -72,6 +73,10 @@ def answered(answer: str, value: float = 0.0, remedy: float | None = None) -> Li
     )
 
 
+COSTS = [Cost(fits=10, cpu_s=most, least_cpu_s=least) for most, least in ((20.0, 2.0), (7.0, 7.0))]
+"""By constants, and by a trial."""
+
+
 @dataclass
 class Measurer:
     """What `gan` measures, as told, and how often and with what it was asked."""
@@ -90,7 +95,7 @@ class Measurer:
             raise self.task
         return self.task
 
-    def measure(self, _task, _real, make, request, progress):
+    def measure(self, _task, _real, make, request, progress, _teach):
         self.seeds.append(request.seed)
         make(3)
         make((("a", 2),))
@@ -111,8 +116,8 @@ def measurer(monkeypatch) -> Measurer:
     made = Measurer()
     monkeypatch.setattr(GanModality, "build_task", lambda *_, **__: made.build_task())
     monkeypatch.setattr("gan.lift.measure.measure_lift", made.measure)
-    monkeypatch.setattr("gan.lift.measure.forecast", lambda *_: Cost(fits=10, cpu_s=2.0))
-    monkeypatch.setattr("gan.lift.measure.estimate", lambda *_: Cost(fits=10, cpu_s=7.0))
+    monkeypatch.setattr("gan.lift.measure.forecast", lambda *_: COSTS[0])
+    monkeypatch.setattr("gan.lift.measure.estimate", lambda *_: COSTS[1])
     monkeypatch.setattr(stage, "load_sampler", lambda *_: made)
     return made
 
@@ -201,6 +206,37 @@ def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, m
     assert measurer.asked == [("more of", (("a", 2),))]
     make((("a", 2),))
     assert made == [measurer.made[0][0]], "one teacher for all arms"
+
+
+class Knows:
+    """A teacher that says `b` of everything."""
+
+    label, classes = "y", ("a", "b")
+
+    def predict(self, records):
+        return np.tile([0.0, 1.0], (records.num_rows, 1))
+
+
+@pytest.mark.parametrize("labels", ["generator", "teacher"])
+def test_a_teacher_on_real_records_is_measured_where_one_labels_or_thoroughly(
+    lake, tmp_path, measurer, monkeypatch, labels
+):
+    job = job_on(lake, tmp_path, synthesis={"labels": labels})
+    lifter = Lifter(job=job, prepared=PREPARED)
+    assert lifter.request.labels == labels
+    assert lifter.request.has_teacher == (labels == "teacher")
+    assert replace(lifter, thorough=True).request.has_teacher
+    unlabelled = replace(PREPARED, label=None, class_counts={"train": ()})
+    assert not Lifter(job=job, prepared=unlabelled, thorough=True).request.has_teacher
+
+    measurer.task.classes = ("b", "a")
+    kept, anew = [], []
+    labeller = SimpleNamespace(teacher=Knows()) if labels == "teacher" else None
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, seed: kept.append(seed) or labeller)
+    monkeypatch.setattr(stage, "teacher_of", lambda *_: anew.append(1) or Knows())
+    maker = stage._Maker(lifter, judged(NEW))
+    assert maker.teach(RECORDS).tolist() == [[1.0, 0.0]] * RECORDS.num_rows
+    assert len(anew) == (labels == "generator"), "the teacher that labels is the one that is asked"
 
 
 def test_numbers_that_are_none_are_left_out_of_what_is_kept():
@@ -400,9 +436,10 @@ def test_by_hand_the_candidate_is_measured_else_the_champion_and_else_nobody(
 def test_what_measuring_will_cost_is_said_before(lake, tmp_path, measurer):
     measurer.task.what = "class of y"
     lifter = Lifter(job=job_on(lake, tmp_path), prepared=PREPARED)
-    said = "class of y: at most 10 trainings of trees, lines, about {} CPU-s"
-    assert lifter.foresee() == said.format(2)
-    assert lifter.foresee(timed=True) == said.format(7)
+    said = "class of y: at most 10 trainings of trees, lines, about {}"
+    dearest = "2 to 20 CPU-s, by which of them is best on real records"
+    assert lifter.foresee() == said.format(dearest)
+    assert lifter.foresee(timed=True) == said.format("7 CPU-s")
     assert measurer.seeds == []
     measurer.task = None
     nothing = Lifter(job=job_on(lake, tmp_path), prepared=replace(PREPARED, label=None)).foresee()

@@ -103,6 +103,8 @@ def test_a_teachers_labels_go_before_the_label_column(task: ImageTask, digits: p
     # weight 0 is not there; without soft labels the column is believed
     held = task._examples(replace(data, real=real, synthetic_weight=0.0), 0)
     assert held.chance_N[200:].sum() == 0
+    taught = TrainingSet(real=wrong, real_probabilities_NC=soft_NK, copies=2)
+    assert task._examples(taught, 0).targets_NK.numpy() == pytest.approx(soft_NK)
     plain = task._examples(replace(data, probabilities_NC=None), 0)
     assert np.array_equal(plain.targets_NK.argmax(1).numpy(), wrong["digit"].to_numpy())
 

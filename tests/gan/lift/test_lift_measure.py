@@ -8,7 +8,7 @@ import pytest
 from toy_task import MeansTask, drawing, indexes, request, rows, shuffled, swapped
 
 from gan.lift.arms import BASELINE
-from gan.lift.measure import estimate, measure_lift
+from gan.lift.measure import estimate, forecast, measure_lift
 from gan.lift.result import Lift
 from gan.lift.task import Made
 
@@ -127,6 +127,20 @@ def test_it_costs_at_most_what_was_said_and_equal_arguments_give_equal_answers()
     two = measured(train, source)
     assert dataclasses.replace(one, cpu_s=0.0) == dataclasses.replace(two, cpu_s=0.0)
     assert Lift.from_json(one.to_json()) == one
+
+
+def test_the_price_is_that_of_the_main_model_or_spans_all_of_them():
+    class Unequal(MeansTask):
+        def cost_s(self, model, rows, remedy=""):
+            return (100 if model == "coin" else 1) * super().cost_s(model, rows, remedy)
+
+    task, train = Unequal(VALIDATION, HOLDOUT, models=("coin", "means")), balanced(60, 7)
+    said = forecast(task, train, request())
+    assert task.fits == []
+    assert said.cpu_s > 10 * said.least_cpu_s
+    timed = estimate(task, train, request())
+    assert {model for model, *_ in task.fits} == {"coin", "means"}
+    assert timed.cpu_s == timed.least_cpu_s < said.least_cpu_s, "means is the better one, and fast"
 
 
 def test_where_nothing_can_be_trained_it_says_why():

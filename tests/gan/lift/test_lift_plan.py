@@ -4,6 +4,7 @@ import pytest
 from toy_task import MeansTask, request, rows
 
 from gan.errors import ConfigError
+from gan.lift.arms import CHOSEN, PRIOR
 from gan.lift.config import LiftConfig
 from gan.lift.plan import FEWEST_ROWS, LEFT_OUT, NIGHTLY_CPU_S, ROOM, plan_lift, price
 
@@ -24,7 +25,7 @@ def test_what_is_cheap_is_not_cut():
     assert plan.notes == ()
     names = [arm.name for arm in plan.arms(task, "one")]
     assert names[:2] == ["real", "real + fill"]
-    assert {*LEFT_OUT, "class weights", "threshold at the prior"} <= set(names)
+    assert {*LEFT_OUT, "class weights", PRIOR, CHOSEN} <= set(names)
 
 
 def test_the_dearer_a_fit_the_less_is_trained_and_the_night_is_kept():

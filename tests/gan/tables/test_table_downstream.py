@@ -129,9 +129,11 @@ def test_soft_labels_outweigh_the_label_column():
         synthetic=replaced(train, "kind", wrong),
         probabilities_NC=np.array(own),
     )
+    taught = TrainingSet(real=data.synthetic, real_probabilities_NC=data.probabilities_NC)
     for model in task.models:
         found = fitted(task, model, data)["holdout"]
         assert (found.argmax(axis=1) == task.targets("holdout")).mean() > 0.6, model
+        assert np.array_equal(fitted(task, model, taught)["holdout"], found)
 
 
 def test_remedies_make_classes_equal_and_smote_needs_numbers_and_two_rows():

@@ -1,5 +1,7 @@
 """What a plan says of a teacher: its columns, whose the label is, and where there can be none."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,7 +9,14 @@ import toy
 
 from storage.errors import PlanError
 from storage.lake.composition import Composition
-from storage.lake.plan import Plan, RecordKind, TeacherPlan, propose
+from storage.lake.plan import (
+    Plan,
+    RecordKind,
+    TeacherPlan,
+    plan_teacher,
+    propose,
+    with_soft_labels,
+)
 from storage.lake.publish import Publisher, encode_shard
 from storage.lake.synthesis import SynthesisConfig
 from storage.lake.verify import verify
@@ -96,7 +105,9 @@ def test_no_column_of_the_source_is_overwritten():
     )
 
 
-def test_records_without_a_teacher_or_a_label_are_refused():
+def test_records_without_a_teacher_or_a_label_are_refused(monkeypatch):
+    untaught = dataclasses.replace(MODALITIES["images"], teacher=None)
+    monkeypatch.setitem(MODALITIES, "images", untaught)
     with pytest.raises(PlanError, match="teachers are for tables; set it to generator"):
         toy.proposal(labels="teacher")
     for wrong, text in (
@@ -125,6 +136,22 @@ def test_every_format_holds_probabilities(shard_format):
         assert load_format(shard_format).decode(data, plan.record_schema).equals(records)
     publisher.commit(toy.fields(), {})
     assert not verify(lake, toy.NAME)
+
+
+@pytest.mark.parametrize("shard_format", ["parquet", "parquet-raw"])
+def test_shards_of_images_hold_probabilities(shard_format):
+    teacher = TeacherPlan(sha256=SHA, columns=COLUMNS, relabels=False, picks=4)
+    pixels = np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8, 1)
+    shares = np.array([0.25, 0.5, 1.0])
+    columns = [pa.FixedShapeTensorArray.from_numpy_ndarray(pixels), ["ant", "bee", "bee"]]
+    records = pa.table([*columns, shares, 1 - shares], names=["image", "kind", *COLUMNS])
+    schema = with_soft_labels(records.schema.remove(3).remove(2), teacher)
+    assert schema.equals(records.schema)
+    code = load_format(shard_format)
+    assert code.decode(code.encode(records, {})).equals(records)
+    kind = RecordKind(schema=schema, label="kind", class_counts=REAL, modality="images")
+    found = plan_teacher(SynthesisConfig(labels="teacher", balance="real"), kind)
+    assert not found.relabels, "images are made of the class that was asked for"
 
 
 def test_the_card_says_whose_the_labels_are():

@@ -397,7 +397,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         2,
-        "04fdbdca278512c359d29e457d3a807658772e2a81b95cc4232bce44225d8d9d",
+        "a06faeedced2787c352b16b85e6eb4d1dbb2e06a2ac7d40c1d1153dc4b7494ce",
     )
 
 

@@ -1,4 +1,4 @@
-"""Typical candidates lie near everything and copy nothing; copies of train are seen all the same."""
+"""Typical candidates lie near everything and copy nothing; copies among them are seen."""
 
 import numpy as np
 

@@ -310,6 +310,5 @@ def _threshold_note(lab: Lab, model: str) -> list[str]:
     return [
         "every arm is compared with the threshold that does best on validation, which is free: "
         f"with real records alone {lab.scoring.title} on validation is {trained:.3f} as trained, "
-        f"{prior:.3f} at the prior, {chosen:.3f} so; most of what filling rare classes changes is "
-        "the threshold"
+        f"{prior:.3f} at the prior, {chosen:.3f} so"
     ]

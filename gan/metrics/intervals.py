@@ -9,6 +9,7 @@ halves' own mean is not used, because FD depends on n.
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,15 @@ def wilson(share: float, n: float, z: float = Z_95) -> Interval:
     centre = (share + square / (2 * n)) / (1 + square / n)
     half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     return Interval(min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+
+
+NORMAL_DRAWS = 200
+
+
+def normal_draws(mean: float, spread: float) -> list[float]:
+    """Return evenly spaced quantiles of a normal distribution, as draws of real data."""
+    normal = NormalDist(mean, max(spread, 1e-12))
+    return [normal.inv_cdf((i + 0.5) / NORMAL_DRAWS) for i in range(NORMAL_DRAWS)]
 
 
 CHANCE = 0.001

@@ -12,7 +12,6 @@ Shapes: N real rows, M fakes, F coordinates, P real rows of both sides, B resamp
 
 import math
 from collections.abc import Iterator, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from gan.metrics.distances import (
     owners,
     resampled_shares,
 )
-from gan.metrics.intervals import Z_95, random_half, spread_interval
+from gan.metrics.intervals import Z_95, normal_draws, random_half, spread_interval
 from gan.metrics.neighbours import nearest, nearest_distances
 from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.metrics.trees import out_of_fold_scores
@@ -154,7 +153,6 @@ FEW_ROWS = "few rows"
 """Scope of `dcr_share` with fewer: only what is past its bound beyond doubt blocks."""
 COPY_ROWS = 50_000
 """Most training rows among which near copies are sought."""
-DRAWS = 200
 
 
 class Closeness:
@@ -301,12 +299,6 @@ class Closeness:
         splits = self.context.splits
         found = (self.identity.digests(part) for part in (splits.holdout, splits.validation))
         return frozenset(digest for part in found for digest in part)
-
-
-def normal_draws(mean: float, spread: float) -> list[float]:
-    """Return evenly spaced quantiles of a normal distribution, as draws of real data."""
-    normal = NormalDist(mean, max(spread, 1e-12))
-    return [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
 
 
 def c2st_of_reals(n: int) -> Real:

@@ -27,6 +27,8 @@ class Bounds:
     """The upper end of the interval, not the point, must be inside the pass bound."""
     benefit_of_doubt: bool = False
     """Passes also when the interval reaches back over the block bound."""
+    doubt: float | None = None
+    """Passes also when the interval reaches back to here."""
 
 
 Relation = Literal["ratio", "above", "below", "fixed"]
@@ -106,6 +108,8 @@ class MetricEntry:
     benefit_of_doubt: bool = False
     """Passes also when the interval reaches back over the block bound, which may therefore lie
     inside the pass bound."""
+    doubt: float | None = None
+    """Passes also when the interval reaches back to this value: chance alone explains the rest."""
     is_primary: bool = False
     """A challenger must not lose it against the champion."""
     must_be_known: bool = False
@@ -136,7 +140,12 @@ class MetricEntry:
         found: dict[str, float] = {}
         for limit in self.limits:
             found[f"pass_{limit.side}"], found[f"block_{limit.side}"] = limit.at(ceiling)
-        return Bounds(**found, upper_end=self.upper_end, benefit_of_doubt=self.benefit_of_doubt)
+        return Bounds(
+            **found,
+            upper_end=self.upper_end,
+            benefit_of_doubt=self.benefit_of_doubt,
+            doubt=self.doubt,
+        )
 
 
 def pass_bounds(metrics: Sequence[MetricEntry]) -> Mapping[str, float]:

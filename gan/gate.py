@@ -294,6 +294,8 @@ def _inside(metric: Metric, bounds: Bounds) -> bool:
     judged = metric.high if bounds.upper_end else metric.value
     if bounds.pass_low <= judged <= bounds.pass_high:
         return True
+    if bounds.doubt is not None and metric.low <= bounds.doubt:
+        return True
     return bounds.benefit_of_doubt and bounds.block_low <= metric.low <= bounds.block_high
 
 
@@ -328,9 +330,10 @@ def _sentence(
     if outcome == "warn":
         return f"{found}{ceiling}: the value is not {wanted}"
     if not bounds.pass_low <= metric.value <= bounds.pass_high:
+        end = bounds.block_high if bounds.doubt is None else bounds.doubt
         return (
             f"{found}{ceiling}: the value is not {wanted}, but the lower end {metric.low:.4g} is "
-            f"not above {bounds.block_high:.4g}, so that it passes"
+            f"not above {end:.4g}, so that it passes"
         )
     return f"{found}{ceiling}: within the pass bound"
 

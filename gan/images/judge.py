@@ -192,6 +192,7 @@ METRICS = (
         "train and not unseen, as if both were equally many; of real ones half.",
         unit="share",
         limits=(Limit(side="high", passes=0.55, blocks=0.60, relation="fixed"),),
+        doubt=0.5,
         figures=("near-copies",),
     ),
     MetricEntry(

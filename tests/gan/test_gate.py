@@ -397,7 +397,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         2,
-        "a06faeedced2787c352b16b85e6eb4d1dbb2e06a2ac7d40c1d1153dc4b7494ce",
+        "3c54e9182d7862cfe5e41c27f7a078e4240e2f91fd6b2e47363268d4829d835f",
     )
 
 
@@ -553,3 +553,20 @@ def test_a_share_nearer_to_train_that_cannot_be_known_is_not_promoted():
     )
     refused = compare(contender("a", item, metrics=TABLES), None, GateConfig())
     assert "dcr_share of a cannot be known" in refused.reason
+
+
+def test_a_value_past_its_bound_passes_where_the_interval_reaches_back_to_chance():
+    entry = next(entry for entry in IMAGES if entry.key == "near_copies")
+    bounds = entry.bounds(0.5)
+    assert (bounds.doubt, bounds.pass_high, bounds.block_high) == (0.5, 0.55, 0.6)
+    found = {
+        name: judge(evaluation(measured("near_copies", *values, ceiling=0.5)), IMAGES, GateConfig())
+        for name, values in {
+            "chance": (0.56, 0.49, 0.63),
+            "some": (0.58, 0.54, 0.63),
+            "many": (0.75, 0.7, 0.8),
+        }.items()
+    }
+    assert [found[name].verdict for name in found] == ["pass", "warn", "block"]
+    (reason,) = found["chance"].reasons
+    assert "the lower end 0.49 is not above 0.5, so that it passes" in reason.text

@@ -23,7 +23,7 @@ from gan.evaluation.resampling import Real, summarise
 from gan.images.evaluation.learner import Lesson, as_pixels, learn, logits
 from gan.images.evaluation.plain_statistics import MEANINGS, VAGUE, plain_statistics
 from gan.metrics.auc import auc, delong, null_spread
-from gan.metrics.intervals import CHANCE, Z_95, random_half
+from gan.metrics.intervals import CHANCE, Z_95, normal_draws, random_half
 from gan.metrics.trees import Scores
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
@@ -35,7 +35,6 @@ ROWS = {"statistics": 2000, "network": 1500}
 TRAINING_NOISE = 1.4
 """Spread of the area over real halves, as a multiple of that of fixed scores: measured 1.2 to 1.4
 for trees, 1.0 to 1.4 for the net."""
-DRAWS = 200
 TELLING = 0.55
 """Area of a single statistic from which it is named as what gives a candidate away."""
 MOST_NAMED = 3
@@ -93,8 +92,7 @@ def _some(images_NHWC: Array, scope: str, side: str, seed: int) -> Array:
 def c2st_of_reals(n: int) -> Real:
     """Return the ceiling of n images a side, and the upper ends that real images reach."""
     spread = null_spread(n, n) * TRAINING_NOISE
-    normal = NormalDist(0.5, spread)
-    draws = [normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)]
+    draws = normal_draws(0.5, spread)
     upper = Z_95 * null_spread(n, n)
     return Real(summarise(draws, value=0.5).ceiling, tuple(draw + upper for draw in draws))
 

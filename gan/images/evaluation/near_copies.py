@@ -15,7 +15,6 @@ real image than all but 5 % of real images are to one another, where few copies 
 Shapes: N images, H height, W width, C channels, K close ones, P real images, F cells.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ import numpy as np
 from gan.images.evaluation.facts import thin
 from gan.metrics.copies import record_digests
 from gan.metrics.distances import Nearest, closest_share
-from gan.metrics.intervals import normal_draws, random_half
+from gan.metrics.intervals import random_half
 from gan.metrics.neighbours import smallest
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
@@ -132,7 +131,7 @@ class PixelReference:
         """Return the share of train among the nearest real images, as if both sides were equal."""
         reals, trained_P = len(self.trained_P), self.trained_P
         if not len(owners_M):
-            return self._measured(scope, (0.5, 0.0, 1.0), 0, (), ())
+            return self._measured(scope, (0.5, 0.0, 1.0), 0, ())
         hits_M = trained_P[owners_M].astype(np.float64)
         found = closest_share(hits_M, owners_M, reals, Z_NEAR)
         ends = tuple(self._of_equal_sides(one) for one in (found.share, found.low, found.high))
@@ -143,15 +142,7 @@ class PixelReference:
             rows = counts_P[half].sum()
             share = counts_P[half] @ trained_P[half] / rows if rows else found.share
             again.append(self._of_equal_sides(float(share)))
-        return self._measured(
-            scope, ends, len(owners_M), self._real_draws(found.effective), tuple(again)
-        )
-
-    def _real_draws(self, effective: float) -> tuple[float, ...]:
-        """Return what so many independent real images would show: about one half."""
-        trained = float(self.trained_P.mean())
-        spread = 0.25 / math.sqrt(trained * (1.0 - trained) * effective)
-        return tuple(normal_draws(0.5, spread))
+        return self._measured(scope, ends, len(owners_M), tuple(again))
 
     def _of_equal_sides(self, share: float) -> float:
         """Return what a share would be, were as many real images unseen as trained on."""
@@ -164,7 +155,6 @@ class PixelReference:
         scope: str,
         ends: tuple[float, ...],
         n: int,
-        reals: tuple[float, ...],
         replicates: tuple[float, ...],
     ) -> Measured:
         value, low, high = ends
@@ -178,4 +168,4 @@ class PixelReference:
             ceiling=Ceiling(value=0.5, low=0.5, high=0.5),
             direction="lower",
         )
-        return Measured(metric=metric, reals=reals, replicates=replicates)
+        return Measured(metric=metric, replicates=replicates)

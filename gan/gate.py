@@ -330,10 +330,10 @@ def _sentence(
     if outcome == "warn":
         return f"{found}{ceiling}: the value is not {wanted}"
     if not bounds.pass_low <= metric.value <= bounds.pass_high:
-        end = bounds.block_high if bounds.doubt is None else bounds.doubt
+        reached = bounds.block_high if bounds.doubt is None else bounds.doubt
         return (
             f"{found}{ceiling}: the value is not {wanted}, but the lower end {metric.low:.4g} is "
-            f"not above {end:.4g}, so that it passes"
+            f"not above {reached:.4g}, so that it passes"
         )
     return f"{found}{ceiling}: within the pass bound"
 

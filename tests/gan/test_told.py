@@ -119,7 +119,9 @@ def test_wrong_labels_teach_a_classifier_little(monkeypatch, scenes):
     monkeypatch.setattr("gan.images.evaluation.usefulness.BOOTSTRAPS", 30)
     one, two = (images[:, ::4, ::4] for images in scenes[:2])
     light = [(images.mean(axis=(1, 2, 3)) > 90).astype(np.int64) for images in (one, two)]
-    usefulness = Usefulness(Encoded(one, light[0]), Encoded(two, light[1]), 2, seed=0)
+    usefulness = Usefulness(
+        Encoded(one, light[0]), Encoded(two, light[1]), classes=2, rows=len(one), seed=0
+    )
     right, wrong = (
         {item.metric.name: item for item in usefulness.measure(Encoded(one, labels))}
         for labels in (light[0], 1 - light[0])

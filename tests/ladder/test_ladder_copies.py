@@ -166,3 +166,8 @@ def test_nothing_near_anything_says_nothing(digits, pixels):
     near = list(pixels.measure(noise))[1].metric
     assert (near.scope, near.n) == ("pixels/near", 0)
     assert (near.low, near.high) == (0.0, 1.0)
+
+
+def test_where_all_real_images_are_on_one_side_nothing_is_said(digits):
+    train = digits.images[digits.train]
+    assert not list(PixelReference(train, train[:50], 0, 5).measure(train[:20]))

@@ -5,6 +5,7 @@ Shapes: N reals, M fakes.
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from gan.images.evaluation.usefulness import Usefulness
 from gan.modalities import Options, Splits, check_candidate
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
-from gan.report import AS_MADE, Evaluation
+from gan.report import AS_MADE, Evaluation, Measured
 from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
@@ -70,14 +71,22 @@ class PerceptualReference:
         )
         self.facts = RealFacts(self.codec, splits, train, overlap_expected=options.overlap_expected)
         unseen = np.concatenate([holdout.values, validation.values])
-        self.pixels = PixelReference(train.values, unseen, seed, options.replicates)
+        self.pixels = None
+        """Where near copies are sought; nowhere where equal images are in several splits, because
+        then chance did not decide which side holds what."""
+        if not options.overlap_expected:
+            self.pixels = PixelReference(train.values, unseen, seed, options.replicates)
         self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
         self.told = real_side(holdout.values, self.replicates, seed)
         """The holdout as classifiers take it that tell synthetic from real."""
         many = len(self.codec.classes) > 1
         self.usefulness = (
-            Usefulness(train, holdout, len(self.codec.classes), seed) if many else None
+            Usefulness(
+                train, holdout, classes=len(self.codec.classes), rows=self.sets * n, seed=seed
+            )
+            if many
+            else None
         )
         """What real images teach; None without classes."""
         self.holdout_classes_N = holdout.labels_N
@@ -122,7 +131,7 @@ def _notes(splits: Splits, n: int) -> tuple[str, ...]:
         )
     if splits.train.num_rows > TRAIN_ROWS:
         notes.append(
-            f"near copies were looked for among {TRAIN_ROWS:,} of "
+            f"copies in the features of the nets were looked for among at most {TRAIN_ROWS:,} of "
             f"{splits.train.num_rows:,} training records, exact copies among all"
         )
     return tuple(notes)
@@ -153,7 +162,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
         replicates=reference.replicates,
         seed=reference.options.seed,
     )
-    measured = [measure_spread(encoded, reference.facts), *reference.pixels.measure(encoded.values)]
+    measured = [measure_spread(encoded, reference.facts), *_near_copies(encoded, reference)]
     for net in reference.nets:
         measured += measure_net(net, comparison)
     measured += c2st(encoded.values[sets.whole[0]], reference.told)
@@ -175,6 +184,12 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
         notes=reference.notes,
         seconds=time.perf_counter() - started,
     )
+
+
+def _near_copies(candidate: Encoded, reference: PerceptualReference) -> Iterator[Measured]:
+    """Yield the share of near copies, where it means something."""
+    if reference.pixels is not None:
+        yield from reference.pixels.measure(candidate.values)
 
 
 def arrange(labels_M: Array, reference: PerceptualReference) -> CandidateSets:

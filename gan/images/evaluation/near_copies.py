@@ -73,8 +73,9 @@ class Grid:
         _, height, width = grey_NHW.shape
         for seen in (grey_NHW, grey_NHW[:, :, ::-1]):
             padded = np.pad(seen, ((0, 0), (self.cell,) * 2, (self.cell,) * 2), mode="edge")
-            for down in range(0, 2 * self.cell + 1, step):
-                for right in range(0, 2 * self.cell + 1, step):
+            offsets = sorted({*range(0, 2 * self.cell + 1, step), self.cell})
+            for down in offsets:
+                for right in offsets:
                     yield self.points(padded[:, down : down + height, right : right + width])
 
     def nearest(self, grey_NHW: Array, reals_PF: Array) -> Nearest:
@@ -115,14 +116,27 @@ class PixelReference:
         placed = [self.grid.points(grey(part)) for part in (seen, unseen)]
         self.reals_PF, self.trained_P = np.concatenate(placed)[order], order < len(seen)
         self.seed, self.replicates = seed, replicates
+        self.limit = 0.0
+        """Squared distance below which `NEAR` of real images have another real one."""
         among = min(REALS, len(order) // 4)
+        if not self._both_sides or among == 0:
+            return
         chosen = [seen[i] if i < len(seen) else unseen[i - len(seen)] for i in order[:among]]
         found = self.grid.nearest(grey(np.stack(chosen)), self.reals_PF[among:])
         self.limit = float(np.quantile(found.squared_N, NEAR))
-        """Squared distance below which `NEAR` of real images have another real one."""
+
+    @property
+    def _both_sides(self) -> bool:
+        """Whether there are images of train, and others."""
+        return bool(self.trained_P.any() and not self.trained_P.all())
 
     def measure(self, fakes_NHWC: Array) -> Iterator[Measured]:
-        """Yield `near_copies` of all fakes, and of those that are near a real image."""
+        """Yield `near_copies` of all fakes, and of those that are near a real image.
+
+        Nothing where all distinct real images are on one side.
+        """
+        if not self._both_sides:
+            return
         found = self.grid.nearest(grey(thin(fakes_NHWC, FAKES)), self.reals_PF)
         yield self._share(found.index_N, "pixels")
         yield self._share(found.index_N[found.squared_N < self.limit], "pixels/near")

@@ -66,13 +66,14 @@ def net_key(ingredients: Ingredients) -> str:
         NETS_VERSION,
         torch.__version__,
         fast_bfloat16("cpu"),
+        torch.backends.cpu.get_cpu_capability(),
         images_NHWC.shape,
         seed,
         dataclasses.astuple(effort),
         classes_N is None,
     )
     digest = hashlib.blake2b(repr(what).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(images_NHWC).tobytes())
+    digest.update(np.ascontiguousarray(images_NHWC))
     if classes_N is not None:
         digest.update(np.ascontiguousarray(classes_N, dtype=np.int64).tobytes())
     return digest.hexdigest()

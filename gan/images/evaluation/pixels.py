@@ -47,8 +47,14 @@ def _factor(height: int, width: int) -> int:
 class Shifts:
     """Images that are shown shifted, and mirrored where that is asked for."""
 
-    def __init__(self, pixels_NCHW: Tensor) -> None:
-        """Keep them with a border that repeats their edges."""
+    def __init__(self, pixels_NCHW: Tensor, shown_N: Array) -> None:
+        """Keep them with a border that repeats their edges.
+
+        Args:
+            pixels_NCHW: the images.
+            shown_N: number of each among all images, ascending; `draw` asks for them by it.
+        """
+        self._shown_N = shown_N
         self.height, self.width = pixels_NCHW.shape[2:]
         self._reach = max(1, min(self.height, self.width) // SHIFT)
         border = (self._reach,) * 4
@@ -65,6 +71,6 @@ class Shifts:
             across_NW = np.where(turned_N1, across_NW[:, ::-1], across_NW)
         lines = torch.from_numpy(down_N1 + np.arange(self.height))
         columns = torch.from_numpy(right_N1 + across_NW)
-        rows = torch.from_numpy(rows_N)
+        rows = torch.from_numpy(np.searchsorted(self._shown_N, rows_N))
         shown = self._padded_NHWC[rows[:, None, None], lines[:, :, None], columns[:, None, :]]
         return shown.permute(0, 3, 1, 2)

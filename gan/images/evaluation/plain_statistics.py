@@ -174,8 +174,9 @@ def _stripes(grey_NHW: Array) -> Iterator[Named]:
         yield name, size_NL.max(axis=1)
         power_NB = np.square(np.abs(fft.rfft(bend_NL, axis=1)))[:, 1:]
         yield name, power_NB.max(axis=1) / (power_NB.mean(axis=1) + SMALL)
-        yield name, profile_NL.max(axis=1)
-        yield name, profile_NL.min(axis=1)
+        middle_N = profile_NL.mean(axis=1)
+        yield name, profile_NL.max(axis=1) - middle_N
+        yield name, profile_NL.min(axis=1) - middle_N
 
 
 def _places(grey_NHW: Array) -> Iterator[Named]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gan.device import fast_bfloat16
 from gan.images.evaluation.feature_nets import TrainedNet
-from gan.images.evaluation.pixels import BATCH, Shifts, pixels
+from gan.images.evaluation.pixels import BATCH, Shifts, batches, pixels
 from gan.randomness import numpy_stream
 
 Array = np.ndarray[Any, Any]
@@ -155,13 +155,15 @@ def train(net: TrainedNet, images_NHWC: Array, task: Task, effort: Effort, seed:
     held = max(1, round(STOP_FRACTION * len(order)))
     part_N, rest_N = np.sort(order[:held]), np.sort(order[held:])
     inputs, targets = task.whole(pixels(images_NHWC[part_N]), part_N)
-    lesson = Lesson(net=net, task=task, shifts=Shifts(pixels(images_NHWC)), rows_N=rest_N, rng=rng)
+    shown_N = np.sort(order)
+    shifts = Shifts(torch.cat(list(batches(images_NHWC[shown_N]))), shown_N)
+    lesson = Lesson(net=net, task=task, shifts=shifts, rows_N=rest_N, rng=rng)
     lesson.learn(min(effort.first, MOST_EPOCHS * len(rest_N)), mirror=False)
     first, kept = _score(net, inputs, targets), _state(net)
     mirrored = _score(net, inputs.flip(3), targets)
     mirror = task.mirrors and mirrored.right >= KEEPS_CLASS * first.right
     lesson.learn(effort.second(1.0 - first.right, len(rest_N)), mirror=mirror)
-    if _score(net, inputs, targets).loss > first.loss:
+    if not _score(net, inputs, targets).loss <= first.loss:  # of a net that diverged it is NaN
         net.load_state_dict(kept)
     net.eval()
 

@@ -32,10 +32,12 @@ SCOPE = "classes"
 class Usefulness:
     """What real images teach, measured once for every candidate."""
 
-    def __init__(self, train: Encoded, holdout: Encoded, classes: int, seed: int) -> None:
-        """Learn from two halves of train, and resample the holdout."""
+    def __init__(
+        self, train: Encoded, holdout: Encoded, *, classes: int, rows: int, seed: int
+    ) -> None:
+        """Learn from two parts of train of as many images as a candidate has, `rows`."""
         self.classes, self.seed, self.holdout = classes, seed, holdout
-        self.n = min(ROWS, len(train.labels_N) // 2)
+        self.n = min(ROWS, len(train.labels_N) // 2, rows)
         """Images that each net learns from."""
         rng = numpy_stream(seed, "tstr-halves")
         order = rng.permutation(len(train.labels_N))
@@ -53,7 +55,9 @@ class Usefulness:
         """How far apart nets lie that learned from different real images, either way."""
 
     def measure(self, candidate: Encoded) -> Iterator[Measured]:
-        """Yield `tstr_gap` and both accuracies behind it."""
+        """Yield `tstr_gap` and both accuracies; nothing of a candidate with fewer images."""
+        if len(candidate.labels_N) < self.n:
+            return
         order = numpy_stream(self.seed, "tstr-rows").permutation(len(candidate.labels_N))
         rows = np.sort(order[: self.n])
         learned_N = self._correct(candidate.values[rows], candidate.labels_N[rows])

@@ -155,8 +155,10 @@ def choose(lab: Lab, model: str) -> Choice:
         arms[model] = (*arms[model], *others)
         synthetic = _best(lab, model, (synthetic, *others), "synthetic")
     if synthetic is not None and not _beats_baseline(lab, model, synthetic):
-        plain = next((arm for arm in arms[model] if arm.name in PLAIN), None)
-        if plain is not None and lab.values(model, plain):
+        plain = next(
+            (arm for arm in arms[model] if arm.name in PLAIN and lab.values(model, arm)), None
+        )
+        if plain is not None:
             synthetic, is_plain = plain, True
     remedy = _best(lab, model, arms[model], "free")
     return Choice(synthetic=synthetic, remedy=remedy, arms=arms, is_plain=is_plain)

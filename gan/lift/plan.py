@@ -126,7 +126,7 @@ def models_of(task: DownstreamTask, config: LiftConfig) -> tuple[str, ...]:
     """
     if config.models == "auto":
         of_others = installed_models()
-        return tuple(name for name in task.models if name not in of_others)
+        return tuple(name for name, why in task.models.items() if of_others.get(name) != why)
     for name in config.models:
         if name not in task.models:
             msg = (

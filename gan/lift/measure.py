@@ -42,6 +42,8 @@ DRAWS = 2000
 """Resamples behind an effect."""
 REPORTED_DRAWS = 200
 """Resamples behind the intervals of what is only reported."""
+LEAST_DRAWS, RESAMPLED = 40, 10_000_000
+"""Fewest of these; and records times classes times draws that fit into a night."""
 Scores = Mapping[Arm, Sequence[Array]]
 """Of every arm that is compared, those of the holdout with every seed."""
 
@@ -237,10 +239,16 @@ def _on_holdout(
         if not metrics:
             continue
         for (arm, name), values_SB in resampled(
-            metrics, targets, of_arms, lab.seed, REPORTED_DRAWS
+            metrics, targets, of_arms, lab.seed, _reported_draws(lab)
         ).items():
             found[arm][name] = mean_over_seeds(values_SB, lab.seed).interval
     return found
+
+
+def _reported_draws(lab: Lab) -> int:
+    """Return the resamples of what is only reported: fewer of many records and classes."""
+    cells = len(lab.task.targets("holdout")) * max(1, len(lab.task.classes))
+    return max(min(LEAST_DRAWS, REPORTED_DRAWS), min(REPORTED_DRAWS, RESAMPLED // cells))
 
 
 def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:

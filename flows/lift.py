@@ -24,7 +24,7 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import lift_key, lift_seed
 from flows.report.page import render
 from flows.snapshots import load_sampler
-from flows.teacher import can_teach, labeller_of, teacher_of
+from flows.teacher import can_teach, labeller_of, picks_of, teacher_of
 from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
 from gan.lift.answer import unknown
@@ -139,6 +139,7 @@ class Lifter:
             labels=recipe.synthesis.labels,
             has_teacher=(self.thorough or recipe.synthesis.labels == "teacher")
             and can_teach(recipe, self.prepared),
+            picks=picks_of(recipe, self.prepared),
         )
 
     @cached_property

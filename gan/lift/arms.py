@@ -1,7 +1,8 @@
 """The arms of a comparison: real records alone, with synthetic ones, and with what is free.
 
 Synthetic records are made once for each size that is needed; arms of less take a part, another one
-for every seed, so that the luck of a draw is part of the spread between seeds.
+for every seed, so that the luck of a draw is part of the spread between seeds. Only the largest arm
+takes all of them with every seed: twice as many would double what synthesis costs.
 """
 
 from dataclasses import dataclass, field, replace
@@ -154,6 +155,10 @@ class Supply:
         if arm is None:
             return 0
         return self.taken.get(arm.name, synthetic_rows(arm, self.real.num_rows, self.missing))
+
+    def is_whole(self, arm: Arm) -> bool:
+        """Return whether an arm takes all records that are made, with every seed the same."""
+        return not arm.fill and 0 < self.most <= self.rows_of(arm)
 
     def training_set(self, arm: Arm, index: int, real: pa.Table | None = None) -> TrainingSet:
         """Return what an arm learns from.

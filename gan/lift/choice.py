@@ -47,8 +47,8 @@ class Lab:
     done: dict[tuple[str, str, int], Mapping[Split, Array]] = field(default_factory=dict)
     tuned: dict[tuple[str, str, int], Mapping[Split, Array]] = field(default_factory=dict)
     """The same with the threshold that validation says."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Arm → why it cannot be trained."""
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Model and arm → why it cannot be trained."""
 
     def scores(self, model: str, arm: Arm, index: int) -> Mapping[Split, Array]:
         """Return the scores of one fit.
@@ -102,7 +102,7 @@ class Lab:
         try:
             found = [self.decided(model, arm, index)["validation"] for index in seeds]
         except DataError as error:
-            self.failed[arm.name] = str(error)
+            self.failed[model, arm.name] = str(error)
             return []
         targets = self.task.targets("validation")
         ones = np.ones((1, len(targets)))
@@ -138,7 +138,7 @@ def main_model(lab: Lab) -> str:
     found = {model: lab.values(model, BASELINE, seeds) for model in lab.plan.models}
     means = {model: float(np.mean(values)) for model, values in found.items() if values}
     if not means:
-        raise DataError(lab.failed[BASELINE.name])
+        raise DataError("; ".join(dict.fromkeys(lab.failed.values())))
     return max(means, key=lambda model: means[model])
 
 

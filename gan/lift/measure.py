@@ -126,7 +126,7 @@ def _holdout_scores(lab: Lab, model: str, chosen: Choice) -> Scores:
                 for index in range(lab.plan.holdout_seeds)
             ]
         except DataError as error:
-            lab.failed[arm.name] = str(error)
+            lab.failed[model, arm.name] = str(error)
     return found if BASELINE in found else {}
 
 
@@ -295,7 +295,14 @@ def _notes(lab: Lab, model: str, chosen: Choice, request: LiftRequest) -> tuple[
             f"than chance: what most would do is compared, {chosen.synthetic.name}"
         )
     notes += _threshold_note(lab, model)
-    notes += [f"{name} could not be trained: {why}" for name, why in lab.failed.items()]
+    notes += [
+        f"{name} with {one} could not be trained: {why}" for (one, name), why in lab.failed.items()
+    ]
+    if chosen.synthetic is not None and lab.supply.is_whole(chosen.synthetic):
+        notes.append(
+            f"every seed of {chosen.synthetic.name} learns from the same synthetic records, all "
+            "that were made: the luck of making them is not in its interval"
+        )
     left = [lab.scoring.classes[c] for c in lab.scoring.unscored]
     if left:
         notes.append(f"too few records to score class {', '.join(repr(name) for name in left)}")

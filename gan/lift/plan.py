@@ -80,6 +80,8 @@ class LiftRequest:
     """Who says the label of synthetic records."""
     has_teacher: bool = False
     """Whether a teacher can answer of real records, too."""
+    picks: int = 1
+    """Records that are made for each that is kept, where a teacher labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,8 @@ class Plan:
     """Whether real records can have a teacher's labels."""
     has_threshold: bool = False
     """Whether every arm is compared with the threshold that validation says."""
+    picks: int = 1
+    """Records that are made for each that is kept where a class is asked for."""
     notes: tuple[str, ...] = ()
 
     def arms(self, task: DownstreamTask, model: str) -> tuple[Arm, ...]:
@@ -162,6 +166,7 @@ def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Pla
         real_rows=real.num_rows,
         ratios=(*RATIOS, MANY) if request.thorough and request.labels == "teacher" else RATIOS,
         has_teacher=request.has_teacher,
+        picks=request.picks,
         has_threshold=scoring_of(task).has_threshold,
     )
     if task.goal == "classes" and not missing:
@@ -249,7 +254,7 @@ def price(plan: Plan, task: DownstreamTask) -> float:
 def made_records(plan: Plan, task: DownstreamTask) -> int:
     """Return how many records the generator makes for all arms."""
     fill = 0 if FILL in plan.left_out else SPARE * sum(count for _, count in plan.missing)
-    return plan.most_synthetic(task) + fill
+    return plan.most_synthetic(task) + plan.picks * fill
 
 
 def _model_price(plan: Plan, task: DownstreamTask, model: str) -> float:

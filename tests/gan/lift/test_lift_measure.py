@@ -160,7 +160,7 @@ def test_an_arm_that_cannot_be_trained_is_left_out_with_a_note():
 
     lift = measure_lift(MeansTask(VALIDATION, HOLDOUT), train, make, request())
     assert "synthetic alone" not in {arm.name for arm in lift.arms}
-    assert "synthetic alone could not be trained: one class alone" in lift.notes
+    assert "synthetic alone with means could not be trained: one class alone" in lift.notes
     assert lift.effect is not None
 
 

@@ -96,4 +96,5 @@ def test_a_fill_of_many_times_the_real_rows_is_left_out_before_real_rows_are_cut
     without = next(one for one in found if FILL in one.left_out)
     assert without.real_rows == 2000
     assert price(without, task) < price(found[0], task)
+    assert price(replace(most, picks=4), task) > price(most, task)
     assert FILL not in [arm.name for arm in without.arms(task, "one")]

@@ -10,8 +10,8 @@ SCHEMA = "ganmill-lift/1"
 
 Answer = Literal["helps", "no measurable effect", "hurts", "cannot be known"]
 """helps, hurts: the whole interval of the effect is above, below zero, and the effect at least
-.001. cannot be known: the smallest effect that could have been seen is larger than any that could be
-expected, nothing could be learnt, or it would help, but on fewer real records than the generator
+.001. cannot be known: the smallest effect that could have been seen is larger than any that could
+be expected, nothing could be learnt, or it would help, but on fewer real records than the generator
 has seen."""
 ArmKind = Literal["baseline", "synthetic", "free"]
 """baseline: real records alone, with the usual augmentation. synthetic: with synthetic records,

@@ -199,3 +199,11 @@ def test_images_are_averaged_down_in_parts_as_they_are_at_once(monkeypatch):
     parts = shrunken(codec, images)
     assert torch.equal(parts, whole)
     assert parts.stride() == whole.stride()
+
+
+def test_of_many_images_a_seeded_part_is_scored(monkeypatch, digits: pa.Table) -> None:
+    monkeypatch.setattr(downstream, "MOST_SCORED", 30)
+    first, again = (_task(digits.slice(0, 60), digits.slice(200)) for _ in range(2))
+    for split in ("validation", "holdout"):
+        assert len(first.targets(split)) == 30
+        assert np.array_equal(first.targets(split), again.targets(split))

@@ -12,6 +12,7 @@ from flows.recipe import Recipe
 from gan.config import ALGORITHM_VERSION
 from gan.gate import GATE_VERSION
 from gan.lift.config import LIFT_VERSION
+from gan.lift.installed import origins
 from gan.report import EVALUATION_VERSION
 from storage.digests import digest_json
 from storage.lake.synthesis import SynthesisConfig
@@ -132,6 +133,12 @@ def lift_seed(recipe: Recipe, night: date) -> int:
     return int(digest_json([recipe.seed, "lift", night.isoformat()])[:16], 16) >> 1
 
 
+def _models_part(recipe: Recipe) -> dict[str, Any]:
+    """Return which packages bring the named downstream models, nothing where none does."""
+    found = {} if recipe.lift.models == "auto" else origins(recipe.lift.models)
+    return {"packages": found} if found else {}
+
+
 def lift_key(
     recipe: Recipe,
     prepared: Prepared,
@@ -166,6 +173,7 @@ def lift_key(
             "source": source_part(recipe, prepared),
             **reading_part(prepared),
             "lift": recipe.lift.model_dump(mode="json", exclude={"when"}),
+            **_models_part(recipe),
             "synthesis": made,
             "seed": lift_seed(recipe, night),
             **{name: True for name, is_on in extent.items() if is_on},

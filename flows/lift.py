@@ -24,7 +24,7 @@ from flows.job import Assessed, Candidate, Job, Judged, now
 from flows.keys import lift_key, lift_seed
 from flows.report.page import render
 from flows.snapshots import load_sampler
-from flows.teacher import can_teach, labeller_of, teacher_of
+from flows.teacher import can_teach, labeller_of, picks_of, teacher_of
 from gan.errors import ConfigError, DataError, OutdatedError
 from gan.gate import gate_record, judge_lift
 from gan.lift.answer import unknown
@@ -139,6 +139,7 @@ class Lifter:
             labels=recipe.synthesis.labels,
             has_teacher=(self.thorough or recipe.synthesis.labels == "teacher")
             and can_teach(recipe, self.prepared),
+            picks=picks_of(recipe, self.prepared),
         )
 
     @cached_property
@@ -380,15 +381,22 @@ class _Maker:
         return labeller_of(lifter.job, lifter.prepared, self.generator.version, seed=self._seed)
 
     def make(self, rows: ClassCounts | int) -> Made:
-        """Return so many records, as the recipe's `synthesis` makes them."""
+        """Return so many records, as the recipe's `synthesis` makes them.
+
+        Raises:
+            DataError: the generator cannot make these.
+        """
         index, labeller, task = next(self.calls), self._labeller, self.lifter.task
         wanted = self._classes(rows) if isinstance(rows, int) else rows
-        records = self._sampler.records(
-            wanted if labeller is None else labeller.draws(wanted),
-            seed=self._seed,
-            index=index,
-            given=self.lifter.job.recipe.synthesis.given,
-        )
+        try:
+            records = self._sampler.records(
+                wanted if labeller is None else labeller.draws(wanted),
+                seed=self._seed,
+                index=index,
+                given=self.lifter.job.recipe.synthesis.given,
+            )
+        except ConfigError as error:  # what cannot be made fails the arms that ask for it, alone
+            raise DataError(str(error)) from error
         if labeller is None or task is None:
             return Made(records)
         return Made(*labeller.lesson(records, wanted, index, task.classes))

@@ -158,6 +158,16 @@ def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "La
     )
 
 
+def picks_of(recipe: Recipe, prepared: Prepared) -> int:
+    """Return how many records are made for one of a class, as the recipe's labels ask."""
+    filled = recipe.synthesis.model_copy(update={"balance": "fill"})
+    try:
+        teacher = plan_teacher(filled, record_kind(prepared))
+    except PlanError:  # said where records are made
+        return 1
+    return 1 if teacher is None else teacher.picks
+
+
 def record_kind(prepared: Prepared) -> RecordKind:
     """Return what decides whether a teacher is possible, and for what."""
     return RecordKind(

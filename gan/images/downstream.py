@@ -28,12 +28,14 @@ from gan.images.codec import ImageCodec
 from gan.images.examples import Examples, equalised, joined, plain_examples, shrunken
 from gan.lift.task import DownstreamTask, Goal, Split, TrainingSet
 from gan.modalities import Splits
-from gan.randomness import derive
+from gan.randomness import derive, numpy_stream
 
 Array = np.ndarray[Any, Any]
 
 UNEQUAL = 1.5
 """Remedies for rare classes are there from this ratio of the largest to the smallest class on."""
+MOST_SCORED = 4000
+"""Images of validation, and of the holdout, that are scored; of more a part is drawn."""
 RECORD_S = 0.001
 """Processor seconds of a synthetic image, roughly."""
 MODELS = {
@@ -76,7 +78,9 @@ class ImageTask:
             "validation": splits.validation,
             "holdout": splits.holdout,
         }
-        self._scored = {split: self._read(one) for split, one in records.items()}
+        self._scored = {
+            split: self._read(_some(one, seed, split)) for split, one in records.items()
+        }
         counts = np.bincount(self._read(splits.train)[1], minlength=len(codec.classes))
         self._unequal = bool(counts.max() >= UNEQUAL * counts.min())
 
@@ -173,6 +177,14 @@ class ImageTask:
         made = plain_examples(pixels_NCHW, classes_N, len(self._codec.classes))
         made = _softened(made, data.probabilities_NC)
         return replace(made, chance_N=made.chance_N * data.synthetic_weight)
+
+
+def _some(records: pa.Table, seed: int, split: Split) -> pa.Table:
+    """Return at most `MOST_SCORED` records, drawn from the seed."""
+    if records.num_rows <= MOST_SCORED:
+        return records
+    order = numpy_stream(seed, f"lift-{split}").permutation(records.num_rows)
+    return records.take(pa.array(np.sort(order[:MOST_SCORED])))
 
 
 def _softened(examples: Examples, soft_NK: Array | None) -> Examples:

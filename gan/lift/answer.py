@@ -86,7 +86,7 @@ def text_of(lift: Lift, metric: str, price: Price) -> str:
 
 
 def _why_unknown(effect: Effect) -> str:
-    if effect.detectable > EXPECTED:
+    if effect.effect.low <= 0 and effect.detectable > EXPECTED:
         return (
             f"only an effect of {effect.detectable:.{DIGITS}f} or more could have been seen: "
             "bring more holdout records"

@@ -1,10 +1,11 @@
 """The arms of a comparison: real records alone, with synthetic ones, and with what is free.
 
 Synthetic records are made once for each size that is needed; arms of less take a part, another one
-for every seed, so that the luck of a draw is part of the spread between seeds.
+for every seed, so that the luck of a draw is part of the spread between seeds. Only the largest arm
+takes all of them with every seed: twice as many would double what synthesis costs.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,7 +31,8 @@ MANY = 8.0
 most from."""
 TRAINED, PRIOR, CHOSEN = "threshold as trained", "threshold at the prior", "threshold by validation"
 TAUGHT = "teacher on real records"
-PLAIN = ("real + fill", "real + 1x synthetic")
+FILL = "real + fill"
+PLAIN = (FILL, "real + 1x synthetic")
 """What most do with synthetic records: the first of these that there is."""
 
 
@@ -86,7 +88,7 @@ def arms_of(task: DownstreamTask, model: str, offer: Offer) -> tuple[Arm, ...]:
     """Return every arm for a model, the baseline first."""
     arms, missing = [BASELINE], offer.missing
     if missing:
-        arms.append(Arm(name="real + fill", kind="synthetic", fill=True))
+        arms.append(Arm(name=FILL, kind="synthetic", fill=True))
     arms += [
         Arm(name=f"real + {ratio:g}x synthetic", kind="synthetic", ratio=ratio)
         for ratio in offer.ratios
@@ -135,6 +137,8 @@ class Supply:
     seed: int
     teach: Teach | None = None
     """What a teacher says of real records; None without one."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Arm → synthetic records that it was trained on."""
 
     @cached_property
     def filling(self) -> Made:
@@ -147,8 +151,14 @@ class Supply:
         return self.make(self.most)
 
     def rows_of(self, arm: Arm | None) -> int:
-        """Return how many synthetic records an arm takes."""
-        return 0 if arm is None else synthetic_rows(arm, self.real.num_rows, self.missing)
+        """Return how many synthetic records an arm takes: before it is trained as planned."""
+        if arm is None:
+            return 0
+        return self.taken.get(arm.name, synthetic_rows(arm, self.real.num_rows, self.missing))
+
+    def is_whole(self, arm: Arm) -> bool:
+        """Return whether an arm takes all records that are made, with every seed the same."""
+        return not arm.fill and 0 < self.most <= self.rows_of(arm)
 
     def training_set(self, arm: Arm, index: int, real: pa.Table | None = None) -> TrainingSet:
         """Return what an arm learns from.
@@ -160,6 +170,7 @@ class Supply:
         """
         rows = self.real if real is None else real
         made = self._made(arm, index)
+        self.taken[arm.name] = 0 if made is None else made.records.num_rows
         return TrainingSet(
             real=rows if arm.with_real else rows.slice(0, 0),
             real_probabilities_NC=self._taught(rows) if arm.taught else None,
@@ -191,7 +202,7 @@ class Supply:
         numbers = numpy_stream(self.seed, "lift-part", index)
         if arm.fill:
             return _of_every_class(self.filling, self.label, self.missing, numbers)
-        wanted = self.rows_of(arm)
+        wanted = synthetic_rows(arm, self.real.num_rows, self.missing)
         if not wanted:
             return None
         order = numbers.permutation(self.plain.records.num_rows)

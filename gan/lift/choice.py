@@ -47,8 +47,8 @@ class Lab:
     done: dict[tuple[str, str, int], Mapping[Split, Array]] = field(default_factory=dict)
     tuned: dict[tuple[str, str, int], Mapping[Split, Array]] = field(default_factory=dict)
     """The same with the threshold that validation says."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Arm → why it cannot be trained."""
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Model and arm → why it cannot be trained."""
 
     def scores(self, model: str, arm: Arm, index: int) -> Mapping[Split, Array]:
         """Return the scores of one fit.
@@ -102,7 +102,7 @@ class Lab:
         try:
             found = [self.decided(model, arm, index)["validation"] for index in seeds]
         except DataError as error:
-            self.failed[arm.name] = str(error)
+            self.failed[model, arm.name] = str(error)
             return []
         targets = self.task.targets("validation")
         ones = np.ones((1, len(targets)))
@@ -138,7 +138,7 @@ def main_model(lab: Lab) -> str:
     found = {model: lab.values(model, BASELINE, seeds) for model in lab.plan.models}
     means = {model: float(np.mean(values)) for model, values in found.items() if values}
     if not means:
-        raise DataError(lab.failed[BASELINE.name])
+        raise DataError("; ".join(dict.fromkeys(lab.failed.values())))
     return max(means, key=lambda model: means[model])
 
 
@@ -155,8 +155,10 @@ def choose(lab: Lab, model: str) -> Choice:
         arms[model] = (*arms[model], *others)
         synthetic = _best(lab, model, (synthetic, *others), "synthetic")
     if synthetic is not None and not _beats_baseline(lab, model, synthetic):
-        plain = next((arm for arm in arms[model] if arm.name in PLAIN), None)
-        if plain is not None and lab.values(model, plain):
+        plain = next(
+            (arm for arm in arms[model] if arm.name in PLAIN and lab.values(model, arm)), None
+        )
+        if plain is not None:
             synthetic, is_plain = plain, True
     remedy = _best(lab, model, arms[model], "free")
     return Choice(synthetic=synthetic, remedy=remedy, arms=arms, is_plain=is_plain)

@@ -42,6 +42,8 @@ DRAWS = 2000
 """Resamples behind an effect."""
 REPORTED_DRAWS = 200
 """Resamples behind the intervals of what is only reported."""
+LEAST_DRAWS, RESAMPLED = 40, 10_000_000
+"""Fewest of these; and records times classes times draws that fit into a night."""
 Scores = Mapping[Arm, Sequence[Array]]
 """Of every arm that is compared, those of the holdout with every seed."""
 
@@ -124,7 +126,7 @@ def _holdout_scores(lab: Lab, model: str, chosen: Choice) -> Scores:
                 for index in range(lab.plan.holdout_seeds)
             ]
         except DataError as error:
-            lab.failed[arm.name] = str(error)
+            lab.failed[model, arm.name] = str(error)
     return found if BASELINE in found else {}
 
 
@@ -237,10 +239,16 @@ def _on_holdout(
         if not metrics:
             continue
         for (arm, name), values_SB in resampled(
-            metrics, targets, of_arms, lab.seed, REPORTED_DRAWS
+            metrics, targets, of_arms, lab.seed, _reported_draws(lab)
         ).items():
             found[arm][name] = mean_over_seeds(values_SB, lab.seed).interval
     return found
+
+
+def _reported_draws(lab: Lab) -> int:
+    """Return the resamples of what is only reported: fewer of many records and classes."""
+    cells = len(lab.task.targets("holdout")) * max(1, len(lab.task.classes))
+    return max(min(LEAST_DRAWS, REPORTED_DRAWS), min(REPORTED_DRAWS, RESAMPLED // cells))
 
 
 def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:
@@ -287,7 +295,14 @@ def _notes(lab: Lab, model: str, chosen: Choice, request: LiftRequest) -> tuple[
             f"than chance: what most would do is compared, {chosen.synthetic.name}"
         )
     notes += _threshold_note(lab, model)
-    notes += [f"{name} could not be trained: {why}" for name, why in lab.failed.items()]
+    notes += [
+        f"{name} with {one} could not be trained: {why}" for (one, name), why in lab.failed.items()
+    ]
+    if chosen.synthetic is not None and lab.supply.is_whole(chosen.synthetic):
+        notes.append(
+            f"every seed of {chosen.synthetic.name} learns from the same synthetic records, all "
+            "that were made: the luck of making them is not in its interval"
+        )
     left = [lab.scoring.classes[c] for c in lab.scoring.unscored]
     if left:
         notes.append(f"too few records to score class {', '.join(repr(name) for name in left)}")

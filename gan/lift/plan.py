@@ -15,6 +15,7 @@ import pyarrow as pa
 from gan.errors import ConfigError
 from gan.lift.arms import (
     BASELINE,
+    FILL,
     MANY,
     RATIOS,
     SPARE,
@@ -47,6 +48,10 @@ FEWEST_ROWS = 500
 LEFT_OUT = ("real + 4x synthetic", "real twice", "synthetic alone", "real + 0.25x synthetic")
 """Arms that are left out first, in this order; at last a teacher on real records, which is what
 records with a teacher's labels have to beat."""
+MOST_FILL = 4
+"""Times the real rows: `fill` that makes more is left out before real rows are cut."""
+SAVING = 0.9
+"""Real rows are cut only where that takes the price below this share of it."""
 CURVE = (0.1, 0.2, 0.5, 1.0)
 """Shares of the real records of the learning curve."""
 CURVE_SEEDS = 3
@@ -75,6 +80,8 @@ class LiftRequest:
     """Who says the label of synthetic records."""
     has_teacher: bool = False
     """Whether a teacher can answer of real records, too."""
+    picks: int = 1
+    """Records that are made for each that is kept, where a teacher labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +106,8 @@ class Plan:
     """Whether real records can have a teacher's labels."""
     has_threshold: bool = False
     """Whether every arm is compared with the threshold that validation says."""
+    picks: int = 1
+    """Records that are made for each that is kept where a class is asked for."""
     notes: tuple[str, ...] = ()
 
     def arms(self, task: DownstreamTask, model: str) -> tuple[Arm, ...]:
@@ -126,7 +135,7 @@ def models_of(task: DownstreamTask, config: LiftConfig) -> tuple[str, ...]:
     """
     if config.models == "auto":
         of_others = installed_models()
-        return tuple(name for name in task.models if name not in of_others)
+        return tuple(name for name, why in task.models.items() if of_others.get(name) != why)
     for name in config.models:
         if name not in task.models:
             msg = (
@@ -157,6 +166,7 @@ def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Pla
         real_rows=real.num_rows,
         ratios=(*RATIOS, MANY) if request.thorough and request.labels == "teacher" else RATIOS,
         has_teacher=request.has_teacher,
+        picks=request.picks,
         has_threshold=scoring_of(task).has_threshold,
     )
     if task.goal == "classes" and not missing:
@@ -166,7 +176,7 @@ def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Pla
 
 def _cut(plan: Plan, task: DownstreamTask) -> Plan:
     """Return the plan cut until it fits, with a note on each cut."""
-    for cut in _ever_smaller(plan, _dear(plan, task)):
+    for cut in _ever_smaller(plan, task, _dear(plan, task)):
         if price(cut, task) <= ROOM * NIGHTLY_CPU_S:
             break
     notes = []
@@ -180,6 +190,11 @@ def _cut(plan: Plan, task: DownstreamTask) -> Plan:
         notes.append(
             f"trained on {cut.real_rows} of {plan.real_rows} real records, while the generator has "
             "seen them all: that synthetic ones help can be known from a thorough measurement only"
+        )
+    if (cost_s := price(cut, task)) > NIGHTLY_CPU_S:
+        notes.append(
+            f"even so it takes about {cost_s:.0f} CPU-s, more than the {NIGHTLY_CPU_S:.0f} of a "
+            "night"
         )
     return replace(cut, notes=(*plan.notes, *notes))
 
@@ -195,7 +210,7 @@ def _dear(plan: Plan, task: DownstreamTask) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _ever_smaller(plan: Plan, dear: tuple[str, ...]) -> Iterator[Plan]:
+def _ever_smaller(plan: Plan, task: DownstreamTask, dear: tuple[str, ...]) -> Iterator[Plan]:
     """Yield the plan, then what is left of it after one cut more each time."""
     yield plan
     names = (LEFT_OUT[0], *dear, *LEFT_OUT[1:], *((TAUGHT,) * plan.has_teacher))
@@ -209,11 +224,21 @@ def _ever_smaller(plan: Plan, dear: tuple[str, ...]) -> Iterator[Plan]:
     for seeds in range(plan.holdout_seeds - 1, LEAST_SEEDS - 1, -1):
         smaller = replace(smaller, holdout_seeds=seeds)
         yield smaller
+    if sum(count for _, count in plan.missing) > MOST_FILL * plan.real_rows:
+        smaller = replace(smaller, left_out=(*smaller.left_out, FILL))
+        yield smaller
+    if price(_of_rows(smaller, FEWEST_ROWS), task) > SAVING * price(smaller, task):
+        return  # fits take equally long whatever they learn from
     rows = plan.real_rows
     while rows > FEWEST_ROWS:
         rows = max(FEWEST_ROWS, int(0.8 * rows))
-        lacking = tuple((c, round(rows / plan.real_rows * n)) for c, n in plan.missing)
-        yield replace(smaller, real_rows=rows, missing=lacking)
+        yield _of_rows(smaller, rows)
+
+
+def _of_rows(plan: Plan, rows: int) -> Plan:
+    """Return a plan with so many real rows, and as many fewer to fill."""
+    lacking = tuple((c, round(rows / plan.real_rows * n)) for c, n in plan.missing)
+    return replace(plan, real_rows=rows, missing=lacking)
 
 
 def price(plan: Plan, task: DownstreamTask) -> float:
@@ -222,9 +247,14 @@ def price(plan: Plan, task: DownstreamTask) -> float:
     first = 0.0
     if not plan.all_models and len(plan.models) > 1:
         first = sum(FIRST_SEEDS * fit_s(plan, task, BASELINE, model) for model in plan.models)
-    made = plan.most_synthetic(task) + SPARE * sum(count for _, count in plan.missing)
-    making = made * (task.record_s if isinstance(task, Priced) else RECORD_S)
+    making = made_records(plan, task) * (task.record_s if isinstance(task, Priced) else RECORD_S)
     return first + making + (sum(per_model) if plan.all_models else max(per_model))
+
+
+def made_records(plan: Plan, task: DownstreamTask) -> int:
+    """Return how many records the generator makes for all arms."""
+    fill = 0 if FILL in plan.left_out else SPARE * sum(count for _, count in plan.missing)
+    return plan.most_synthetic(task) + plan.picks * fill
 
 
 def _model_price(plan: Plan, task: DownstreamTask, model: str) -> float:
@@ -239,8 +269,7 @@ def expected_s(plan: Plan, task: DownstreamTask, main: str) -> float:
     Without the first fits of the other models. Of the arms that are compared at last nobody knows
     which they will be: the mean of their kind.
     """
-    made = plan.most_synthetic(task) + SPARE * sum(count for _, count in plan.missing)
-    total_s = made * (task.record_s if isinstance(task, Priced) else RECORD_S)
+    total_s = made_records(plan, task) * (task.record_s if isinstance(task, Priced) else RECORD_S)
     for model in plan.models if plan.all_models else (main,):
         arms = _trained(plan.arms(task, model))
         costs = {

@@ -9,8 +9,10 @@ from typing import Any, Literal, NamedTuple, Self
 SCHEMA = "ganmill-lift/1"
 
 Answer = Literal["helps", "no measurable effect", "hurts", "cannot be known"]
-"""helps, hurts: the whole interval of the effect is above, below zero. cannot be known: the
-smallest effect that could have been seen is larger than any that could be expected."""
+"""helps, hurts: the whole interval of the effect is above, below zero, and the effect at least
+.001. cannot be known: the smallest effect that could have been seen is larger than any that could
+be expected, nothing could be learnt, or it would help, but on fewer real records than the generator
+has seen."""
 ArmKind = Literal["baseline", "synthetic", "free"]
 """baseline: real records alone, with the usual augmentation. synthetic: with synthetic records,
 or of these alone. free: what a user can do without any generator."""

@@ -60,7 +60,8 @@ class Scoring:
     positive: int | None
     """Of two classes the rarer one; None otherwise."""
     prior_C: Array
-    """Shares of the classes in validation."""
+    """Shares of the classes in validation, smoothed; of one that is not scored the largest, so that
+    no threshold says it more often."""
 
     @property
     def title(self) -> str:
@@ -214,7 +215,8 @@ def scoring_of(task: DownstreamTask) -> Scoring:
         )
     counts = {split: _counts(task, split) for split in ("validation", "holdout")}
     enough = (counts["validation"] >= LEAST) & (counts["holdout"] >= LEAST)
-    prior_C = counts["validation"] / max(1, counts["validation"].sum())
+    smoothed_C = counts["validation"] + 1.0  # Laplace
+    prior_C = smoothed_C / smoothed_C.sum()
     primary, positive = "balanced_accuracy", None
     if len(task.classes) == 2:
         positive = int(np.argmin(prior_C))
@@ -225,7 +227,7 @@ def scoring_of(task: DownstreamTask) -> Scoring:
         primary=primary,
         scored=np.flatnonzero(enough),
         positive=positive,
-        prior_C=prior_C,
+        prior_C=np.where(enough, prior_C, prior_C.max()),
     )
 
 

@@ -155,8 +155,8 @@ class TableTask:
         """Train once and return the scores of both splits.
 
         Raises:
-            DataError: too few rows, one class alone, or a remedy that cannot be had.
-            ConfigError: a model of an installed package cannot be loaded.
+            DataError: too few rows, one class alone, a remedy that cannot be had, or a model of an
+                installed package that fails.
         """
         learning = self._learning(data, seed)
         fit = FITS.get(model) or fit_of_package(model)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan.lift.installed import class_scores, fit_installed
+from gan.lift.installed import class_scores, class_scores_of, fit_installed, number_scores_of
 from gan.lift.task import Split
 from gan.randomness import numpy_stream, stream
 from gan.tables.evaluation.usefulness import Features
@@ -231,12 +231,11 @@ def fit_of_package(name: str) -> Fit:
         designs = {split: learning.design.of(part) for split, part in rows.items()}
         if learning.classes:
             return {
-                split: class_scores(model, design_ED, learning.classes)
+                split: class_scores_of(name, model, design_ED, learning.classes)
                 for split, design_ED in designs.items()
             }
         return {
-            split: np.asarray(model.predict(design_ED), dtype=np.float64)
-            for split, design_ED in designs.items()
+            split: number_scores_of(name, model, design_ED) for split, design_ED in designs.items()
         }
 
     return fit

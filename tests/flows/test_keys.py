@@ -222,3 +222,14 @@ def test_lift_that_is_always_measured_is_another_every_night_and_a_thorough_one_
     assert len({*keys, lift_of({}), lift_of({}, curve=True)}) == 5
     taught = [{"synthesis": {"labels": "teacher", "balance": one}} for one in ("real", "equal")]
     assert lift_of(taught[0]) != lift_of(taught[1])
+
+
+def test_another_version_of_the_package_of_a_named_model_is_another_measurement(monkeypatch):
+    named = {"lift": {"models": ["mine", "linear"]}}
+    keys = []
+    for found in ({}, {"mine": ["a:build", "1.0"]}, {"mine": ["a:build", "1.1"]}):
+        monkeypatch.setattr("flows.keys.origins", lambda _, found=found: found)
+        keys.append(lift_of(named))
+        keys.append(lift_of({}))
+    assert len(set(keys[::2])) == 3
+    assert len(set(keys[1::2])) == 1

@@ -1,5 +1,7 @@
 """Downstream models of images: what they learn from, and that equal steps mean equal steps."""
 
+import functools
+import types
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,8 +13,9 @@ import torch
 from gan.errors import DataError
 from gan.images import downstream
 from gan.images.classifiers import CLASSIFIERS, count_steps, training_cost_s
-from gan.images.codec import write_images
+from gan.images.codec import ImageCodec, write_images
 from gan.images.downstream import ImageTask, build_task
+from gan.images.examples import shrunken
 from gan.lift.task import TrainingSet
 from gan.modalities import Splits
 
@@ -186,3 +189,21 @@ def test_it_says_what_a_fit_costs_by_constants(task: ImageTask) -> None:
     assert task.cost_s("convnet", 200) == task.cost_s("convnet", 5000, "SMOTE")
     assert task.cost_s("linear-probe", 200) < task.cost_s("convnet", 200) < 1
     assert task.record_s == downstream.RECORD_S
+
+
+def test_images_are_averaged_down_in_parts_as_they_are_at_once(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
+    codec = types.SimpleNamespace(to_samples=functools.partial(ImageCodec.to_samples, None))
+    whole = shrunken(codec, images)
+    monkeypatch.setattr("gan.images.examples.AT_ONCE", 3)
+    parts = shrunken(codec, images)
+    assert torch.equal(parts, whole)
+    assert parts.stride() == whole.stride()
+
+
+def test_of_many_images_a_seeded_part_is_scored(monkeypatch, digits: pa.Table) -> None:
+    monkeypatch.setattr(downstream, "MOST_SCORED", 30)
+    first, again = (_task(digits.slice(0, 60), digits.slice(200)) for _ in range(2))
+    for split in ("validation", "holdout"):
+        assert len(first.targets(split)) == 30
+        assert np.array_equal(first.targets(split), again.targets(split))

@@ -73,6 +73,8 @@ def test_a_free_remedy_that_wins_comes_first():
 def test_what_cannot_be_known_says_what_is_missing():
     assert "bring more holdout records" in text_of(lift_of(UNSEEN), "AUC", PRICE)
     assert "measure thoroughly" in text_of(lift_of(HELPS, is_cut=True), "AUC", PRICE)
+    surely = effect(0.3, 0.1, 0.5, detectable=0.3)
+    assert "measure thoroughly" in text_of(lift_of(surely, is_cut=True), "AUC", PRICE)
     assert no_label().text == (
         "Whether synthetic data helps cannot be known: no label says what a downstream model "
         "predicts (source.label)."

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from toy_task import MeansTask, drawing, indexes, request, rows, shuffled, swapped
 
+from gan.errors import DataError
 from gan.lift.arms import BASELINE
 from gan.lift.measure import estimate, forecast, measure_lift
 from gan.lift.result import Lift
@@ -160,7 +161,7 @@ def test_an_arm_that_cannot_be_trained_is_left_out_with_a_note():
 
     lift = measure_lift(MeansTask(VALIDATION, HOLDOUT), train, make, request())
     assert "synthetic alone" not in {arm.name for arm in lift.arms}
-    assert "synthetic alone could not be trained: one class alone" in lift.notes
+    assert "synthetic alone with means could not be trained: one class alone" in lift.notes
     assert lift.effect is not None
 
 
@@ -179,3 +180,20 @@ def test_what_is_known_by_construction_is_found_over_many_draws(kind, often, sel
         found.append(lift.answer.split()[0])
     assert found.count(often) >= 18
     assert found.count(seldom) <= 3
+
+
+def test_what_the_generator_cannot_fill_fails_that_arm_alone():
+    made = drawing(rows(300, 6, share=0.2))
+
+    def make(wanted):
+        if not isinstance(wanted, int):
+            message = "the generator knows no class 'yes'"
+            raise DataError(message)
+        return made(wanted)
+
+    task = MeansTask(rows(200, 1, share=0.2), rows(200, 2, share=0.2))
+    lift = measure_lift(task, rows(100, 5, share=0.2), make, request())
+    assert lift.effect is not None
+    assert "synthetic" in lift.effect.arm
+    said = "real + fill with means could not be trained: the generator knows no class 'yes'"
+    assert said in lift.notes

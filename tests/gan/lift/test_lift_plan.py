@@ -1,12 +1,22 @@
 """What is trained within a budget: cut in a fixed order, by constants, and said."""
 
+from dataclasses import replace
+
 import pytest
 from toy_task import MeansTask, request, rows
 
 from gan.errors import ConfigError
-from gan.lift.arms import CHOSEN, PRIOR
+from gan.lift.arms import CHOSEN, FILL, PRIOR
 from gan.lift.config import LiftConfig
-from gan.lift.plan import FEWEST_ROWS, LEFT_OUT, NIGHTLY_CPU_S, ROOM, plan_lift, price
+from gan.lift.plan import (
+    FEWEST_ROWS,
+    LEFT_OUT,
+    NIGHTLY_CPU_S,
+    ROOM,
+    _ever_smaller,
+    plan_lift,
+    price,
+)
 
 SMALL = rows(60, 1)
 REAL = rows(2000, 2, share=0.2)
@@ -62,3 +72,29 @@ def test_models_are_chosen_by_name_and_an_unknown_one_lists_the_known():
     with pytest.raises(ConfigError, match="empty"):
         plan_lift(task, REAL, request(models=()))
     assert LiftConfig().seeds == 5
+
+
+def test_real_rows_stay_where_cutting_them_saves_nothing_and_what_does_not_fit_is_said():
+    class Steps(MeansTask):
+        def cost_s(self, model, rows, remedy=""):  # noqa: ARG002
+            return 50.0
+
+    task = Steps(SMALL, SMALL, models=("one", "two"))
+    plan = plan_lift(task, REAL, request(seeds=5))
+    assert (plan.real_rows, plan.holdout_seeds, plan.models) == (2000, 3, ("one",))
+    assert price(plan, task) > NIGHTLY_CPU_S
+    assert plan.notes[-1].startswith("even so it takes about")
+
+
+def test_a_fill_of_many_times_the_real_rows_is_left_out_before_real_rows_are_cut():
+    task = MeansTask(SMALL, SMALL, models=("one",), fit_s=0.0)
+    task.record_s = 0.004
+    plan = plan_lift(task, REAL, request(seeds=5))
+    assert FILL not in plan.left_out
+    most = replace(plan, missing=(("yes", 5 * 2000),))
+    found = list(_ever_smaller(most, task, ()))
+    without = next(one for one in found if FILL in one.left_out)
+    assert without.real_rows == 2000
+    assert price(without, task) < price(found[0], task)
+    assert price(replace(most, picks=4), task) > price(most, task)
+    assert FILL not in [arm.name for arm in without.arms(task, "one")]

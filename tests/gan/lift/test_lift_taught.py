@@ -39,7 +39,7 @@ def test_without_a_teacher_there_is_no_such_arm_and_one_that_fails_is_said():
     assert TAUGHT not in {arm.name for arm in lift.arms}
     asked = replace(request(), has_teacher=True)
     lift = measure_lift(task, train, drawing(rows(900, 6)), asked)
-    assert f"{TAUGHT} could not be trained: there is no teacher" in lift.notes
+    assert f"{TAUGHT} with means could not be trained: there is no teacher" in lift.notes
 
 
 def test_eight_times_as_many_are_measured_thoroughly_where_a_teacher_labels():

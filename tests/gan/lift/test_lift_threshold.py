@@ -104,3 +104,17 @@ def test_the_boundary_of_two_classes_is_shown_and_never_compared():
     assert better > 0.05
     assert values[CHOSEN]["average_precision"] == values["real"]["average_precision"]
     assert lift.remedy.arm in ("real twice", "class weights")
+
+
+def test_a_class_without_validation_records_is_never_favoured():
+    task = Rare()
+    for split, (classes, values) in task.splits.items():
+        kept = classes != 2
+        task.splits[split] = classes[kept], values[kept]
+    scoring = scoring_of(task)
+    assert scoring.scored.tolist() == [0, 1]
+    count = len(task.targets("validation"))
+    scores = {split: np.tile([0.6, 0.2, 0.2], (count, 1)) for split in ("validation", "holdout")}
+    for threshold in ("prior", "chosen"):
+        found = scoring.at_threshold(scores, task.targets("validation"), threshold)
+        assert found["holdout"][0, 2] <= 0.2

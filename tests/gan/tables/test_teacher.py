@@ -80,6 +80,28 @@ def test_what_is_no_teacher_is_refused(wrong):
         TABLES.load_teacher(wrong)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": None, "classes": None},
+        {"members": []},
+        {"columns": []},
+        {"classes": ["no", "yes", "maybe"]},
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(data, change):
+    with pytest.raises(SnapshotError, match="delete it and run again"):
+        TABLES.load_teacher(json.dumps(json.loads(data) | change).encode())
+    kept = {name: one for name, one in json.loads(data).items() if name not in change}
+    with pytest.raises(SnapshotError, match="delete it and run again"):
+        TABLES.load_teacher(json.dumps(kept).encode())
+
+
+def test_text_without_classes_is_refused_before_anything_learns():
+    with pytest.raises(DataError, match="more than 50 classes; set synthesis.labels to generator"):
+        TABLES.check_teacher(rows(100, 0), label="bought", classes=())
+
+
 def test_levels_that_were_never_seen_and_nulls_are_answered(data):
     odd = pa.table({"size": pa.array([None, 0.1], pa.float64()), "town": ["Rom", None]})
     assert np.isfinite(TABLES.load_teacher(data).predict(odd)).all()

@@ -194,11 +194,19 @@ class Lifter:
         )
 
     def kept(self, generator: Candidate | Judged) -> KeptLift:
-        """Return the measurement that the lake holds; where there is none, measure and keep it."""
+        """Return the measurement that the lake holds; where there is none, measure and keep it.
+
+        What only this machine or the recipe stands in the way of is measured again next time.
+        """
         found = self.find(generator)
         if found is not None:
             return found
-        found = KeptLift(measured=now().isoformat(), lift=self.measure(generator))
+        maker = _Maker(self, generator)
+        lift, lasts = self._answer(maker.make, maker.teach)
+        if not lasts:  # at the time of the report, so that it stays the same report
+            known = generator.report.created if isinstance(generator, Judged) else None
+            return KeptLift(measured=known or now().isoformat(), lift=lift)
+        found = KeptLift(measured=now().isoformat(), lift=lift)
         data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
 
@@ -222,16 +230,20 @@ class Lifter:
         Raises:
             ConfigError: `lift.models` names a downstream model that there is not.
         """
+        return self._answer(make, teach)[0]
+
+    def _answer(self, make: Make, teach: Teach | None) -> tuple[Lift, bool]:
+        """Return the lift, and whether it lasts: another machine would say the same."""
         try:
             task = self.task
         except DataError as error:
-            return unknown("", str(error).rstrip("."))
+            return unknown("", str(error).rstrip(".")), True
         if task is None:
-            return unknown("", self._nothing)
+            return unknown("", self._nothing), True
         try:
-            return finite(self._measure(make, task, teach or self.teach_anew))
+            return finite(self._measure(make, task, teach or self.teach_anew)), True
         except (DataError, ConfigError, OutdatedError) as error:
-            return unknown("", str(error).rstrip("."))
+            return unknown("", str(error).rstrip(".")), not isinstance(error, ConfigError)
 
     def teach_anew(self, real: "pa.Table") -> Array:
         """Return what a teacher says of real records that learned from them just now."""

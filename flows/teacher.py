@@ -3,9 +3,9 @@
     generators/<name>/<version>/internal/teacher-<key>    put once: who comes first decides
 
 The key says what it learned: a generator that is kept while its source, split or label changes gets
-another teacher, whose classes are those of today. It learned from the training records alone, so that validation and holdout records can still say
-what its labels are worth. A plan names its digest: shard i depends on the plan and i, whoever makes
-it.
+another teacher, whose classes are those of today. It learned from the training records alone, so
+that validation and holdout records can still say what its labels are worth. A plan names its file
+and digest: shard i depends on the plan and i, whoever makes it.
 """
 
 from pathlib import Path

@@ -150,9 +150,9 @@ class TableTeacher:
             label, classes = str(raw["label"]), tuple(raw["classes"])
             answers, features = _answers(len(classes)), {len(columns)}
             if not members or {one.num_feature() for one in members} != features:
-                raise ValueError("members")  # noqa: TRY301
+                raise ValueError(features)  # noqa: TRY301
             if {one.num_model_per_iteration() for one in members} != {answers}:
-                raise ValueError("classes")  # noqa: TRY301
+                raise ValueError(classes)  # noqa: TRY301
         except (ValueError, KeyError, TypeError, trees.basic.LightGBMError) as error:
             msg = f"this is no {SCHEMA} teacher ({error!r}); delete it and run again"
             raise SnapshotError(msg) from error

@@ -98,7 +98,7 @@ def test_a_file_whose_parts_do_not_fit_is_refused(data, change):
 
 
 def test_text_without_classes_is_refused_before_anything_learns():
-    with pytest.raises(DataError, match="more than 50 classes; set synthesis.labels to generator"):
+    with pytest.raises(DataError, match="text with more than 50 classes"):
         TABLES.check_teacher(rows(100, 0), label="bought", classes=())
 
 

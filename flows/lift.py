@@ -35,7 +35,7 @@ from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
 from storage.lake import registry
 from storage.lake.layout import generator_internal_key, generator_report_key
-from storage.lake.synthesis import apportion
+from storage.lake.synthesis import apportion, resolve_balance
 from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
@@ -209,16 +209,6 @@ class Lifter:
         found = KeptLift(measured=now().isoformat(), lift=lift)
         data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
-
-    def measure(self, generator: Candidate | Judged) -> Lift:
-        """Measure the lift of a generator; what stands in the way of it is the answer.
-
-        Raises:
-            ConfigError: `lift.models` names a downstream model that there is not.
-            SnapshotDamagedError: the generator's files are not those that were judged.
-        """
-        maker = _Maker(self, generator)
-        return self.measure_made(maker.make, maker.teach)
 
     def measure_made(self, make: Make, teach: Teach | None = None) -> Lift:
         """Measure the lift of records that `make` returns; what stands in the way is the answer.
@@ -395,6 +385,8 @@ class _Maker:
         """Return so many records, as the recipe's `synthesis` makes them."""
         index, labeller, task = next(self.calls), self._labeller, self.lifter.task
         wanted = self._classes(rows) if isinstance(rows, int) else rows
+        if labeller is not None and isinstance(rows, int) and self._keeps_shares:
+            labeller = dataclasses.replace(labeller, picks=1)  # as they are published
         records = self._sampler.records(
             wanted if labeller is None else labeller.draws(wanted),
             seed=self._seed,
@@ -410,6 +402,12 @@ class _Maker:
         if self._labeller is None:
             return self.lifter.teach_anew(real)
         return self.lifter.taught_by(self._labeller.teacher, real)
+
+    @property
+    def _keeps_shares(self) -> bool:
+        lifter = self.lifter
+        synthesis = resolve_balance(lifter.job.recipe.synthesis, lifter.prepared.modality)
+        return synthesis.balance == "real"
 
     def _classes(self, rows: int) -> ClassCounts | int:
         """Return rows with the shares of the real classes, where the generator draws no classes."""

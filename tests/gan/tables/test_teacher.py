@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -221,3 +222,10 @@ def test_a_lesson_about_a_number_has_the_expected_one():
     records, soft = labeller.lesson(unseen, 20, 0, ())
     assert soft is None
     assert records["price"].to_pylist() == teacher_of_prices.predict(unseen).tolist()
+
+
+def test_a_number_is_no_lesson_where_classes_are_learned():
+    numbers = SimpleNamespace(label="price", classes=())
+    labeller = Labeller(teacher=numbers, columns=("price_expected",), relabels=False, seed=0)
+    with pytest.raises(DataError, match="learned 'price' as a number"):
+        labeller.lesson(rows(3, 0), 3, 0, ("1.0", "2.0"))

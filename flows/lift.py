@@ -35,7 +35,7 @@ from storage.digests import canonical_json, sha256_hex
 from storage.errors import ObjectNotFoundError
 from storage.lake import registry
 from storage.lake.layout import generator_internal_key, generator_report_key
-from storage.lake.synthesis import apportion
+from storage.lake.synthesis import apportion, resolve_balance
 from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts
 from storage.sources.prepared import Prepared
@@ -195,23 +195,21 @@ class Lifter:
         )
 
     def kept(self, generator: Candidate | Judged) -> KeptLift:
-        """Return the measurement that the lake holds; where there is none, measure and keep it."""
+        """Return the measurement that the lake holds; where there is none, measure and keep it.
+
+        What only this machine or the recipe stands in the way of is measured again next time.
+        """
         found = self.find(generator)
         if found is not None:
             return found
-        found = KeptLift(measured=now().isoformat(), lift=self.measure(generator))
+        maker = _Maker(self, generator)
+        lift, lasts = self._answer(maker.make, maker.teach)
+        if not lasts:  # at the time of the report, so that it stays the same report
+            known = generator.report.created if isinstance(generator, Judged) else None
+            return KeptLift(measured=known or now().isoformat(), lift=lift)
+        found = KeptLift(measured=now().isoformat(), lift=lift)
         data = self.job.lake.put_or_adopt(self._place(generator), found.to_json())
         return KeptLift.from_json(data)
-
-    def measure(self, generator: Candidate | Judged) -> Lift:
-        """Measure the lift of a generator; what stands in the way of it is the answer.
-
-        Raises:
-            ConfigError: `lift.models` names a downstream model that there is not.
-            SnapshotDamagedError: the generator's files are not those that were judged.
-        """
-        maker = _Maker(self, generator)
-        return self.measure_made(maker.make, maker.teach)
 
     def measure_made(self, make: Make, teach: Teach | None = None) -> Lift:
         """Measure the lift of records that `make` returns; what stands in the way is the answer.
@@ -223,16 +221,20 @@ class Lifter:
         Raises:
             ConfigError: `lift.models` names a downstream model that there is not.
         """
+        return self._answer(make, teach)[0]
+
+    def _answer(self, make: Make, teach: Teach | None) -> tuple[Lift, bool]:
+        """Return the lift, and whether it lasts: another machine would say the same."""
         try:
             task = self.task
         except DataError as error:
-            return unknown("", str(error).rstrip("."))
+            return unknown("", str(error).rstrip(".")), True
         if task is None:
-            return unknown("", self._nothing)
+            return unknown("", self._nothing), True
         try:
-            return finite(self._measure(make, task, teach or self.teach_anew))
+            return finite(self._measure(make, task, teach or self.teach_anew)), True
         except (DataError, ConfigError, OutdatedError) as error:
-            return unknown("", str(error).rstrip("."))
+            return unknown("", str(error).rstrip(".")), not isinstance(error, ConfigError)
 
     def teach_anew(self, real: "pa.Table") -> Array:
         """Return what a teacher says of real records that learned from them just now."""
@@ -388,6 +390,8 @@ class _Maker:
         """
         index, labeller, task = next(self.calls), self._labeller, self.lifter.task
         wanted = self._classes(rows) if isinstance(rows, int) else rows
+        if labeller is not None and isinstance(rows, int) and self._keeps_shares:
+            labeller = dataclasses.replace(labeller, picks=1)  # as they are published
         try:
             records = self._sampler.records(
                 wanted if labeller is None else labeller.draws(wanted),
@@ -406,6 +410,12 @@ class _Maker:
         if self._labeller is None:
             return self.lifter.teach_anew(real)
         return self.lifter.taught_by(self._labeller.teacher, real)
+
+    @property
+    def _keeps_shares(self) -> bool:
+        lifter = self.lifter
+        synthesis = resolve_balance(lifter.job.recipe.synthesis, lifter.prepared.modality)
+        return synthesis.balance == "real"
 
     def _classes(self, rows: int) -> ClassCounts | int:
         """Return rows with the shares of the real classes, where the generator draws no classes."""

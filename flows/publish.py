@@ -27,7 +27,7 @@ from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED, PUBLISHED_ROWS
 from flows.snapshots import local_snapshot
-from flows.teacher import fit_teacher, local_teacher
+from flows.teacher import fit_teacher, local_teacher, teacher_file
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
 from gan.lift.record import lift_record
@@ -93,6 +93,7 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice, teacher: str = ""
     """
     recipe, judged = job.recipe, choice.judged
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
+    file = teacher_file(recipe, prepared) if teacher else ""
     identity = Identity(
         name=recipe.name,
         run_key=run_key(recipe, synthesis, judged.snapshot_digest),
@@ -102,7 +103,7 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice, teacher: str = ""
     return propose(
         identity,
         synthesis,
-        replace(record_kind(recipe, prepared), teacher=teacher),
+        replace(record_kind(recipe, prepared), teacher=teacher, teacher_file=file),
         format=format_for(prepared.modality, recipe.output.format),
         created=now(),
     )

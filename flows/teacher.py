@@ -1,21 +1,23 @@
 """The teacher of a generator: fitted once, kept beside it, read by whoever makes shards.
 
-    generators/<name>/<version>/internal/teacher       put once: who comes first decides
+    generators/<name>/<version>/internal/teacher-<key>    put once: who comes first decides
 
-It learned from the training records alone, so that validation and holdout records can still say
-what its labels are worth. A plan names its digest: shard i depends on the plan and i, whoever makes
-it.
+The key says what it learned: a generator that is kept while its source, split or label changes gets
+another teacher, whose classes are those of today. It learned from the training records alone, so
+that validation and holdout records can still say what its labels are worth. A plan names its file
+and digest: shard i depends on the plan and i, whoever makes it.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.job import Job
+from flows.keys import reading_part, source_part
 from flows.recipe import Recipe
-from storage.digests import sha256_file, sha256_hex
+from storage.digests import digest_json, sha256_file, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError, PlanError
 from storage.lake.layout import generator_internal_key
-from storage.lake.plan import Plan, RecordKind, plan_teacher
+from storage.lake.plan import Plan, RecordKind, plan_teacher, schema_text
 from storage.records.durable import replace_file
 from storage.sources.prepared import Prepared
 from storage.stores.interface import put_or_agree, read_agreed
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from gan.teacher import Labeller, Teacher
-
-FILE = "teacher"
 
 
 def check_teacher(recipe: Recipe, prepared: Prepared) -> None:
@@ -49,6 +49,28 @@ def classes_of(prepared: Prepared) -> tuple[str | int | bool, ...]:
     return tuple(one for one, _ in prepared.class_counts["train"])
 
 
+def teacher_file(recipe: Recipe, prepared: Prepared) -> str:
+    """Return the name of the teacher's file, which says all that it learned from.
+
+    Raises:
+        ConfigError: these records have no teacher.
+    """
+    from gan.modalities import load_modality
+
+    learned = {
+        "schema": load_modality(prepared.modality).teacher_schema,
+        "source_digest": prepared.source_digest,
+        "split_digest": prepared.split_digest,
+        "source": source_part(recipe, prepared),
+        **reading_part(prepared),
+        "columns": schema_text(prepared.schema),
+        "label": prepared.label,
+        "classes": list(classes_of(prepared)),
+        "seed": recipe.seed,
+    }
+    return f"teacher-{digest_json(learned)[:16]}"
+
+
 def fit_teacher(job: Job, prepared: Prepared, version: str) -> str:
     """Return the sha256 of the teacher of a generator, which learns now where there is none yet.
 
@@ -59,7 +81,7 @@ def fit_teacher(job: Job, prepared: Prepared, version: str) -> str:
     from gan.modalities import load_modality
     from gan.randomness import derive
 
-    key = generator_internal_key(job.name, version, FILE)
+    key = generator_internal_key(job.name, version, teacher_file(job.recipe, prepared))
     try:
         data = read_agreed(job.lake, key)
     except ObjectNotFoundError:
@@ -115,7 +137,7 @@ def local_teacher(job: Job, plan: Plan, version: str) -> Path | None:
     path = job.work / "teachers" / plan.teacher.sha256
     if path.exists() and sha256_file(path) == plan.teacher.sha256:
         return path
-    key = generator_internal_key(job.name, version, FILE)
+    key = generator_internal_key(job.name, version, plan.teacher.file)
     data = read_agreed(job.lake, key)
     if sha256_hex(data) != plan.teacher.sha256:
         msg = (
@@ -148,7 +170,8 @@ def labeller_of(job: Job, prepared: Prepared, version: str, *, seed: int) -> "La
     from gan.teacher import Labeller
 
     fit_teacher(job, prepared, version)
-    data = read_agreed(job.lake, generator_internal_key(job.name, version, FILE))
+    name = teacher_file(job.recipe, prepared)
+    data = read_agreed(job.lake, generator_internal_key(job.name, version, name))
     return Labeller(
         teacher=load_modality(prepared.modality).load_teacher(data),
         columns=free.columns,

@@ -269,6 +269,16 @@ class GanModality:
         return teacher
 
     @property
+    def teacher_schema(self) -> str:
+        """Return the name of the format and method of its teachers.
+
+        Raises:
+            ConfigError: these records have no teacher.
+        """
+        schema: str = self._teacher().SCHEMA
+        return schema
+
+    @property
     def teacher_libraries(self) -> tuple[str, ...]:
         """Return the packages that a teacher's answers rest on, beyond those of every job.
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.errors import DataError
 from gan.randomness import stream
 from storage.records.schema import ClassCounts, Label
 
@@ -139,8 +140,16 @@ class Labeller:
                 teacher knows beyond them goes to the last.
 
         Raises:
-            DataError: the records are of another kind than those the teacher learned from.
+            DataError: the records are of another kind than those the teacher learned from, or it
+                learned a number and classes are wanted.
         """
+        if classes and not self.teacher.classes:
+            msg = (
+                f"the teacher learned {self.teacher.label!r} as a number, and downstream models "
+                "learn its classes; give it another kind in source.columns, or set "
+                "synthesis.labels to generator"
+            )
+            raise DataError(msg)
         records, found = self.label(records, rows, index)
         if self.teacher.classes:
             return records, _in_order(found, self.teacher, classes)

@@ -32,6 +32,7 @@ from storage.digests import sha256_hex
 from storage.errors import IntegrityError, StorageError
 from storage.lake.manifest import FileEntry
 from storage.lake.publish import encode_shard, put_shard
+from storage.records.schema import soft_label_columns
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 
@@ -280,8 +281,17 @@ def _load_labeller(request: SynthesisRequest, modality: str) -> "Labeller | None
     if sha256_hex(data) != plan.teacher.sha256:
         msg = f"{path} was changed since it was fetched; delete it and run again"
         raise IntegrityError(msg)
+    teacher = load_modality(modality).load_teacher(data)
+    own = plan.schema.names[: -len(plan.teacher.columns)]
+    said = soft_label_columns(own, teacher.label, teacher.classes)
+    if teacher.label != plan.label or said != plan.teacher.columns:
+        msg = (
+            f"the teacher says {', '.join(said)}, and version {plan.version} was planned with "
+            f"{', '.join(plan.teacher.columns)}; choose another synthesis.seed"
+        )
+        raise IntegrityError(msg)
     return Labeller(
-        teacher=load_modality(modality).load_teacher(data),
+        teacher=teacher,
         columns=plan.teacher.columns,
         relabels=plan.teacher.relabels,
         seed=plan.seed,

@@ -147,22 +147,24 @@ class TableTeacher:
                 TaughtColumn(**one | {"levels": tuple(one["levels"])}) for one in raw["columns"]
             ]
             members = [trees.Booster(model_str=text) for text in raw["members"]]
+            label, classes = str(raw["label"]), tuple(raw["classes"])
+            answers, features = _answers(len(classes)), {len(columns)}
+            if not members or {one.num_feature() for one in members} != features:
+                raise ValueError(features)  # noqa: TRY301
+            if {one.num_model_per_iteration() for one in members} != {answers}:
+                raise ValueError(classes)  # noqa: TRY301
         except (ValueError, KeyError, TypeError, trees.basic.LightGBMError) as error:
             msg = f"this is no {SCHEMA} teacher ({error!r}); delete it and run again"
             raise SnapshotError(msg) from error
-        return cls(
-            label=raw["label"],
-            classes=tuple(raw["classes"]),
-            columns=tuple(columns),
-            members=tuple(members),
-        )
+        return cls(label=label, classes=classes, columns=tuple(columns), members=tuple(members))
 
 
 def check(train: pa.Table, *, label: str, classes: Sequence[Label]) -> None:
     """Check that a teacher can learn the label from these rows.
 
     Raises:
-        DataError: there are too few rows, a single class, or no column to learn from.
+        DataError: there are too few rows, a single class or too many of text, or no column to learn
+            from.
         ConfigError: LightGBM is not installed.
     """
     _lightgbm()
@@ -171,6 +173,8 @@ def check(train: pa.Table, *, label: str, classes: Sequence[Label]) -> None:
         problem = f"there are {rows} training rows with a label, and it needs {FEWEST_ROWS}"
     elif len(classes) == 1:
         problem = f"{label!r} has the single class {classes[0]!r} in the training rows"
+    elif not classes and _is_text(train[label]):
+        problem = "the label is text with more than 50 classes"
     elif not taught_columns(train, label):
         problem = "no column is left beside the label, keys, constants and text"
     if problem:
@@ -276,6 +280,16 @@ def _grow(
 def _texts(column: Any) -> Any:
     """Return levels as text; booleans as `true` and `false`."""
     return pc.cast(plain(column), pa.string())
+
+
+def _is_text(column: Any) -> bool:
+    type_ = plain(column).type
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _answers(classes: int) -> int:
+    """Return the trees of one round: one per class, where there are more than two."""
+    return classes if classes > 2 else 1
 
 
 def _lightgbm() -> ModuleType:

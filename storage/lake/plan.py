@@ -86,6 +86,8 @@ class RecordKind:
     """Split → class counts of its real records, for `balance: fill`."""
     teacher: str = ""
     """sha256 of the teacher, for `labels: teacher`; empty while there is none yet."""
+    teacher_file: str = ""
+    """Its name among the generator's internal files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,8 @@ class TeacherPlan:
     """Whether the label is drawn from its probabilities; else it stays what was asked for."""
     picks: int = 1
     """So many records are drawn for one that is kept: those whose class the teacher believes."""
+    file: str = "teacher"
+    """Its name among the generator's internal files; early plans do not say it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -368,6 +372,12 @@ def plan_teacher(config: SynthesisConfig, kind: RecordKind) -> TeacherPlan | Non
         )
         raise PlanError(msg)
     classes = [one for one, _ in kind.class_counts]
+    if not classes and _is_text(kind.schema.field(kind.label).type):
+        msg = (
+            f"synthesis.labels is 'teacher', but the label {kind.label!r} is text with too many "
+            "classes to tell apart (more than 50): set it to generator"
+        )
+        raise PlanError(msg)
     metadata = read_table_metadata(kind.schema)
     constraints = () if metadata is None else metadata.constraints
     bound = {each.column for each in config.given} | {n for c in constraints for n in c.columns}
@@ -380,7 +390,13 @@ def plan_teacher(config: SynthesisConfig, kind: RecordKind) -> TeacherPlan | Non
         columns=soft_label_columns(kind.schema.names, kind.label, classes),
         relabels=bool(classes) and not asked,
         picks=PICKS if classes and config.balance != "real" and not counted else 1,
+        **({"file": kind.teacher_file} if kind.teacher_file else {}),
     )
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    plain = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
 
 
 def with_soft_labels(schema: pa.Schema, teacher: TeacherPlan) -> pa.Schema:

@@ -78,7 +78,7 @@ def test_card_and_manifest_say_whose_the_labels_are(place, published):
         if one.startswith("Labelled by a teacher")
     ]
     assert "it picked one of 4 images" in said
-    (stored,) = (place.folder / "lake/generators/digits").glob("*/internal/teacher")
+    (stored,) = (place.folder / "lake/generators/digits").glob("*/internal/teacher-*")
     assert b"ganmill-image-teacher/1" in stored.read_bytes()
 
 
@@ -92,4 +92,4 @@ def test_two_workers_make_the_same_images_and_raw_pixels_carry_the_same_answers(
         assert done.json["published"]["path"] != published["path"]
         same = ["label", *PROBABILITIES]
         assert after.select(same).equals(before.select(same))
-    assert len(list((place.folder / "lake/generators/digits").glob("*/internal/teacher"))) == 1
+    assert len(list((place.folder / "lake/generators/digits").glob("*/internal/teacher-*"))) == 1

@@ -25,6 +25,7 @@ from gan.lift.measure import Cost
 from gan.lift.result import Effect, Interval, Lift
 from gan.modalities import GanModality
 from gan.report import Report
+from gan.teacher import Labeller
 from storage.lake.layout import generator_internal_key, generator_report_key, snapshot_key
 from storage.lake.promotions import standing
 from storage.sources.prepared import Prepared
@@ -184,10 +185,30 @@ def test_a_mere_number_is_made_with_the_real_shares_where_classes_must_be_said(
     assert measurer.asked == [asked, (("a", 2),)]
 
 
+@pytest.mark.parametrize(("balance", "drawn"), [("real", 1), ("fill", 4)])
+def test_the_teacher_picks_of_a_mere_number_only_where_a_night_does(
+    lake, tmp_path, measurer, monkeypatch, balance, drawn
+):
+    teacher = SimpleNamespace(
+        classes=("a", "b"),
+        label="y",
+        predict=lambda records: np.tile([1.0, 0.0], (len(records), 1)),
+    )
+    labeller = Labeller(teacher=teacher, columns=("pa", "pb"), relabels=False, seed=0, picks=4)
+    measurer.task.classes = ("a", "b")
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, **__: labeller)
+    job = job_on(lake, tmp_path, synthesis={"labels": "teacher", "balance": balance})
+    make = stage._Maker(Lifter(job=job, prepared=PREPARED), judged(NEW)).make
+    make(3)
+    make((("a", 2),))
+    real = (("a", 2 * drawn), ("b", drawn))
+    assert measurer.asked == [real, (("a", 8),)], "of a class that is asked for it always picks"
+
+
 def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, monkeypatch):
     soft, asked = object(), []
 
-    class Labeller:
+    class Says:
         def draws(self, rows):
             return ("more of", rows)
 
@@ -197,7 +218,7 @@ def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, m
 
     made = []
     measurer.task.classes = ("a", "b")
-    monkeypatch.setattr(stage, "labeller_of", lambda *_, seed: made.append(seed) or Labeller())
+    monkeypatch.setattr(stage, "labeller_of", lambda *_, seed: made.append(seed) or Says())
     job = job_on(lake, tmp_path, synthesis={"labels": "teacher"})
     make = stage._Maker(Lifter(job=job, prepared=PREPARED), judged(NEW)).make
     found = make((("a", 2),))
@@ -281,6 +302,12 @@ def test_what_cannot_be_measured_is_an_answer_and_ends_no_night(
     assert found.lift.answer == "cannot be known"
     assert said in found.lift.text
     assert found.judgement.verdict == "pass"
+    if isinstance(measurer.answer, ConfigError):
+        again = lift(job, PREPARED, assessed_on(job, judged(NEW))).challenger
+        assert again.report_digest == found.report_digest
+        measurer.answer = answered("helps", 0.05)
+        again = lift(job, PREPARED, assessed_on(job, judged(NEW))).challenger
+        assert again.lift.answer == "helps", "it was not kept, as another machine may measure it"
     assert is_known(job, PREPARED, assessed_on(job, judged(NEW)))
 
 

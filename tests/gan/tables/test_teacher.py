@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -78,6 +79,28 @@ def test_the_file_is_json_with_trees_as_text_and_no_keys(data):
 def test_what_is_no_teacher_is_refused(wrong):
     with pytest.raises(SnapshotError, match="no ganmill-table-teacher/1"):
         TABLES.load_teacher(wrong)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": None, "classes": None},
+        {"members": []},
+        {"columns": []},
+        {"classes": ["no", "yes", "maybe"]},
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(data, change):
+    with pytest.raises(SnapshotError, match="delete it and run again"):
+        TABLES.load_teacher(json.dumps(json.loads(data) | change).encode())
+    kept = {name: one for name, one in json.loads(data).items() if name not in change}
+    with pytest.raises(SnapshotError, match="delete it and run again"):
+        TABLES.load_teacher(json.dumps(kept).encode())
+
+
+def test_text_without_classes_is_refused_before_anything_learns():
+    with pytest.raises(DataError, match="text with more than 50 classes"):
+        TABLES.check_teacher(rows(100, 0), label="bought", classes=())
 
 
 def test_levels_that_were_never_seen_and_nulls_are_answered(data):
@@ -199,3 +222,10 @@ def test_a_lesson_about_a_number_has_the_expected_one():
     records, soft = labeller.lesson(unseen, 20, 0, ())
     assert soft is None
     assert records["price"].to_pylist() == teacher_of_prices.predict(unseen).tolist()
+
+
+def test_a_number_is_no_lesson_where_classes_are_learned():
+    numbers = SimpleNamespace(label="price", classes=())
+    labeller = Labeller(teacher=numbers, columns=("price_expected",), relabels=False, seed=0)
+    with pytest.raises(DataError, match="learned 'price' as a number"):
+        labeller.lesson(rows(3, 0), 3, 0, ("1.0", "2.0"))

@@ -113,6 +113,7 @@ def test_records_without_a_teacher_or_a_label_are_refused(monkeypatch):
     for wrong, text in (
         ({"label": None, "class_counts": ()}, "no label that it could learn"),
         ({"class_counts": tuple((str(i), 2) for i in range(101))}, "101 classes"),
+        ({"class_counts": ()}, r"'kind' is text with .* \(more than 50\): set it to generator"),
     ):
         kind = RecordKind(
             **{"schema": PLAIN, "label": "kind", "class_counts": REAL, "modality": "tables"} | wrong

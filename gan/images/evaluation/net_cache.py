@@ -73,7 +73,7 @@ def net_key(ingredients: Ingredients) -> str:
         classes_N is None,
     )
     digest = hashlib.blake2b(repr(what).encode(), digest_size=16)
-    digest.update(memoryview(np.ascontiguousarray(images_NHWC)).cast("B"))
+    digest.update(np.ascontiguousarray(images_NHWC).data)
     if classes_N is not None:
         digest.update(np.ascontiguousarray(classes_N, dtype=np.int64).tobytes())
     return digest.hexdigest()

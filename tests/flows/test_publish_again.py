@@ -310,7 +310,8 @@ def test_what_is_published_is_not_finished_before_it_is_known_whether_it_helps(j
     wanted = parse_recipe(job.recipe.model_dump(mode="json") | {"lift": {"when": "changed"}})
     measuring = replace(job, recipe=wanted)
     assert find_finished(measuring, stages(measuring)) is None
-    monkeypatch.setattr(Lifter, "measure", lambda *_: unknown("", "one class alone"))
+    kept = (unknown("", "one class alone"), True)
+    monkeypatch.setattr(Lifter, "_answer", lambda *_: kept)
     assert nightly(measuring, stages(measuring)).published.version == version
     keys = [info.key for info in job.lake.list()]
     found = find_finished(measuring, stages(measuring))

@@ -157,7 +157,7 @@ def maker(
         if labeller is not None:
             index, drawn = next(asked), labeller.draws(wanted)
             records = sampler.records(drawn, seed=SYNTHESIS_SEED, index=index)
-            return Made(*labeller.lesson(records, wanted, index, classes))
+            return Made(*labeller.taught(records, wanted, index, classes))
         if isinstance(wanted, int) and counts:
             ends = np.cumsum([count for _, count in counts]) * wanted // total
             each = np.diff(ends, prepend=0).tolist()

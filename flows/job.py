@@ -18,8 +18,7 @@ from flows.errors import RecipeError
 from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
 from flows.recipe import Recipe
 from gan.gate import Judgement
-from gan.lift.record import lift_record
-from gan.lift.result import Lift
+from gan.lift.result import Lift, lift_record
 from gan.report import Evaluation, Report, Verdict
 from storage.lake import datasets, layout
 from storage.lake.manifest import FileEntry, Manifest

@@ -18,8 +18,7 @@ from flows.nightly import prepare
 from flows.report.page import render
 from flows.report.verdict import DATA, JUDGED
 from gan.gate import Judgement, gate_record, in_force, judge, judge_lift
-from gan.lift.record import lift_record
-from gan.lift.result import Lift
+from gan.lift.result import Lift, lift_record
 from gan.report import Evaluation, Figure, Report, ReportInputs
 from storage.masking import masked
 from storage.records.modalities import words_of
@@ -145,7 +144,7 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
     lift = _lift(job, prepared, splits, given)
     if lift is not None:
         judgement = judge_lift(judgement, lift, recipe.gate)
-    found = Found(uri=masked(uri), given=given, drawn=drawn, pictures=pictures)
+    found = JudgedInputs(uri=masked(uri), given=given, drawn=drawn, pictures=pictures)
     return JudgedData(
         uri=uri,
         digest=given.digest,
@@ -189,7 +188,7 @@ def without(splits: "Splits", names: tuple[str, ...]) -> "Splits":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class JudgedInputs:
     """What the report says besides the numbers."""
 
     uri: str
@@ -199,7 +198,7 @@ class Found:
 
 
 def _report(
-    job: Job, prepared: Prepared, found: Found, evaluation: Evaluation, judgement: Judgement
+    job: Job, prepared: Prepared, found: JudgedInputs, evaluation: Evaluation, judgement: Judgement
 ) -> Report:
     from gan.evaluation.reporting import class_table, metric_figures
     from gan.modalities import load_modality
@@ -242,7 +241,7 @@ def _report(
     )
 
 
-def _speaks_of(found: Found, evaluation: Evaluation, words: str) -> str:
+def _speaks_of(found: JudgedInputs, evaluation: Evaluation, words: str) -> str:
     """Return of which records the verdict speaks."""
     notes = list(found.drawn.notes)
     if evaluation.n == found.given.records.num_rows < evaluation.holdout_rows:

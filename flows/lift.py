@@ -403,7 +403,7 @@ class _Maker:
             raise DataError(str(error)) from error
         if labeller is None or task is None:
             return Made(records)
-        return Made(*labeller.lesson(records, wanted, index, task.classes))
+        return Made(*labeller.taught(records, wanted, index, task.classes))
 
     def teach(self, real: "pa.Table") -> Array:
         """Return what the teacher of its labels says of real records, or one for this alone."""

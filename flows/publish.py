@@ -30,7 +30,7 @@ from flows.snapshots import local_snapshot
 from flows.teacher import fit_teacher, local_teacher, teacher_file
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
-from gan.lift.record import lift_record
+from gan.lift.result import lift_record
 from storage.errors import AccessDeniedError, NotWritableError, RetractedError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending

@@ -125,7 +125,7 @@ class Labeller:
             kept.append(rows[best])
         return np.sort(np.concatenate(kept))
 
-    def lesson(
+    def taught(
         self, records: pa.Table, rows: ClassCounts | int, index: int, classes: Sequence[str]
     ) -> tuple[pa.Table, Array | None]:
         """Return records as a downstream model learns from them, with their soft labels.

@@ -21,7 +21,7 @@ from flows.recipe import Recipe, load_recipe
 from flows.report.html import words
 from flows.report.lift import EFFECT_COLUMNS, TITLE, LiftView, lift_view
 from flows.report.verdict import NEXT_STEPS, OUTCOMES, MetricRow, verdict_view
-from gan.lift.record import lift_record
+from gan.lift.result import lift_record
 from gan.report import Outcome as GateOutcome
 from gan.report import Report, Verdict
 from storage.lake.announce import has_pending

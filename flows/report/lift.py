@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from flows.report.html import NOTHING, number
 from gan.lift.answer import title_of
-from gan.lift.record import NOT_MEASURED
-from gan.lift.result import Answer, ArmKind, ArmResult, Effect, Interval, Lift
+from gan.lift.result import NOT_MEASURED, Answer, ArmKind, ArmResult, Effect, Estimate, Lift
 from gan.report import Outcome
 
 TITLE = "Does it help?"
@@ -39,7 +38,7 @@ class EffectRow:
     arm: str
     needs: str
     """`synthetic`, or `no generator`."""
-    change: Interval
+    change: Estimate
     value: float
     baseline: float
 
@@ -124,7 +123,7 @@ def score(value: float) -> str:
     return f"{value:.3f}" if abs(value) < _LARGE else number(value)
 
 
-def between(interval: Interval) -> str:
+def between(interval: Estimate) -> str:
     """Return both ends of an interval."""
     return f"{score(interval.low)} to {score(interval.high)}"
 
@@ -185,7 +184,7 @@ def _metrics(arms: Sequence[ArmResult]) -> tuple[tuple[str, ...], ...]:
     return tuple((title_of(one), *(_spread(arm.holdout.get(one)) for arm in arms)) for one in names)
 
 
-def _spread(value: Interval | None) -> str:
+def _spread(value: Estimate | None) -> str:
     if value is None:
         return NOTHING
     return f"{score(value.value)} ({between(value)})"

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from gan.device import fast_bfloat16, one_thread
 from gan.images.examples import Examples, plain_examples
+from gan.images.pixels import AT_ONCE, moved
 from gan.randomness import numpy_stream, stream
 
 Array = np.ndarray[Any, Any]
@@ -50,8 +51,6 @@ STOP_FRACTION = 0.2
 """Part of train that decides on mirror images."""
 RECOGNISED = 0.9
 """Mirror images are usual where this share of the accuracy is left on images never seen so."""
-PREDICTED = 512
-"""Images that are predicted at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +198,7 @@ def predict(net: nn.Module, pixels_NCHW: Tensor, *, flips: bool) -> Tensor:
     """Return `probabilities_NK`; with `flips` the mean of those of image and mirror image."""
     parts = []
     with torch.inference_mode():
-        for batch in pixels_NCHW.split(PREDICTED):
+        for batch in pixels_NCHW.split(AT_ONCE):
             probabilities_BK = net(batch).softmax(1)
             if flips:
                 probabilities_BK = (probabilities_BK + net(batch.flip(3)).softmax(1)) / 2
@@ -243,7 +242,7 @@ class _Batches:
         at_B = torch.rand(BATCH, generator=random, dtype=torch.float64) * self._sums_N[-1]
         chosen_B = torch.searchsorted(self._sums_N, at_B, right=True)
         chosen_B = chosen_B.clamp_(max=len(self._sums_N) - 1)
-        pixels_BCHW = _moved(examples.pixels_NCHW[chosen_B], how, random)
+        pixels_BCHW = _shown(examples.pixels_NCHW[chosen_B], how, random)
         if how.smallest_crop < 1:
             pixels_BCHW = _cropped(pixels_BCHW, how.smallest_crop, random)
         targets_BK, weight_B = examples.targets_NK[chosen_B], examples.weight_N[chosen_B]
@@ -260,18 +259,13 @@ def _blend(values: Tensor, other_B: Tensor, share: Tensor) -> Tensor:
     return share * values + (1 - share) * values[other_B]
 
 
-def _moved(pixels_BCHW: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
+def _shown(pixels_BCHW: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
     """Return shifted and, where it is said, mirrored images."""
-    B, _, H, W = pixels_BCHW.shape
-    down_B1 = torch.randint(-how.shift, how.shift + 1, (B, 1), generator=random)
-    right_B1 = torch.randint(-how.shift, how.shift + 1, (B, 1), generator=random)
-    mirrored_B1 = (torch.rand(B, 1, generator=random) < 0.5) & how.flips
-    columns_BW = torch.arange(W).expand(B, W) + right_B1
-    columns_BW = torch.where(mirrored_B1, W - 1 - columns_BW, columns_BW).clamp(0, W - 1)
-    rows_BH = (torch.arange(H) + down_B1).clamp(0, H - 1)
-    at_B = torch.arange(B)[:, None, None]
-    moved_BHWC = pixels_BCHW.movedim(1, -1)[at_B, rows_BH[:, :, None], columns_BW[:, None]]
-    return moved_BHWC.movedim(-1, 1)
+    B = len(pixels_BCHW)
+    down_B = torch.randint(-how.shift, how.shift + 1, (B, 1), generator=random)[:, 0]
+    right_B = torch.randint(-how.shift, how.shift + 1, (B, 1), generator=random)[:, 0]
+    mirrored_B = (torch.rand(B, 1, generator=random)[:, 0] < 0.5) & how.flips
+    return moved(pixels_BCHW, down_B, torch.where(mirrored_B, -right_B, right_B), mirrored_B)
 
 
 def _cropped(pixels_BCHW: Tensor, smallest: float, random: torch.Generator) -> Tensor:

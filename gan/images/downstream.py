@@ -25,7 +25,8 @@ from gan.images.classifiers import (
     usual_augmentation,
 )
 from gan.images.codec import ImageCodec
-from gan.images.examples import Examples, equalised, joined, plain_examples, shrunken
+from gan.images.examples import SIDE, Examples, equalised, joined, plain_examples
+from gan.images.pixels import shrunken
 from gan.lift.task import DownstreamTask, Goal, Split, TrainingSet
 from gan.modalities import Splits
 from gan.randomness import derive, numpy_stream
@@ -147,7 +148,7 @@ class ImageTask:
     def _read(self, records: pa.Table) -> tuple[Tensor, Array]:
         """Return `pixels_NCHW` in [-1, 1], averaged down, and class indexes."""
         images_NHWC, classes_N = self._codec.encode(records)
-        return shrunken(self._codec, images_NHWC), classes_N
+        return shrunken(images_NHWC, SIDE), classes_N
 
     def _examples(self, data: TrainingSet, seed: int) -> Examples:
         """Return everything that is learnt from, with its chances and weights."""

@@ -9,17 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, one_hot
-
-from gan.images.codec import ImageCodec
+from torch.nn.functional import one_hot
 
 Array = np.ndarray[Any, Any]
 
 SIDE = 24
 """Larger images are averaged down to about this many pixels a side."""
-
-AT_ONCE = 512
-"""Images that are floats at full size together."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,28 +29,6 @@ class Examples:
     """Of being drawn, up to a factor."""
     weight_N: Tensor
     """Of the loss."""
-
-
-def shrunken(codec: ImageCodec, images_NHWC: Array) -> Tensor:
-    """Return `pixels_NCHW` in [-1, 1], averaged down."""
-    factor = max(1, round(min(images_NHWC.shape[1:3]) / SIDE))
-    if factor == 1:
-        return codec.to_samples(torch.from_numpy(np.array(images_NHWC)))
-    first_NCHW = _averaged(codec, images_NHWC[:AT_ONCE], factor)
-    if len(images_NHWC) <= AT_ONCE:
-        return first_NCHW
-    pixels_NCHW = first_NCHW.new_empty((len(images_NHWC), *first_NCHW.shape[1:]))
-    if not first_NCHW.is_contiguous():  # the same order in memory, so the same sums later
-        pixels_NCHW = pixels_NCHW.to(memory_format=torch.channels_last)
-    for start in range(0, len(images_NHWC), AT_ONCE):
-        part_NHWC = images_NHWC[start : start + AT_ONCE]
-        pixels_NCHW[start : start + AT_ONCE] = _averaged(codec, part_NHWC, factor)
-    return pixels_NCHW
-
-
-def _averaged(codec: ImageCodec, images_NHWC: Array, factor: int) -> Tensor:
-    """Return `pixels_NCHW` in [-1, 1], so many pixels a side averaged to one."""
-    return avg_pool2d(codec.to_samples(torch.from_numpy(np.array(images_NHWC))), factor)
 
 
 def plain_examples(pixels_NCHW: Tensor, classes_N: Array, K: int) -> Examples:

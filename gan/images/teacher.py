@@ -33,7 +33,8 @@ from gan.images.classifiers import (
     usual_augmentation,
 )
 from gan.images.codec import ImageCodec
-from gan.images.examples import equalised, plain_examples, shrunken
+from gan.images.examples import SIDE, equalised, plain_examples
+from gan.images.pixels import shrunken
 from gan.randomness import derive, stream
 from storage.records.schema import Label
 
@@ -75,7 +76,7 @@ class ImageTeacher:
             DataError: the images are of another size than those it learned from.
         """
         unlabelled = replace(self.codec, label=None)
-        pixels_NCHW = shrunken(self.codec, unlabelled.encode(records).values)
+        pixels_NCHW = shrunken(unlabelled.encode(records).values, SIDE)
         if len(pixels_NCHW) == 0:
             return np.empty((0, len(self.classes)))
         found = [predict(net, pixels_NCHW, flips=self.flips).double() for net in self.members]
@@ -137,7 +138,7 @@ def fit(train: pa.Table, *, label: str, classes: Sequence[Label], seed: int) -> 
     check(train, label=label, classes=classes)
     codec = replace(ImageCodec.fit(train, label), classes=tuple(classes))
     images_NHWC, classes_N = codec.encode(train)
-    pixels_NCHW, K = shrunken(codec, images_NHWC), len(classes)
+    pixels_NCHW, K = shrunken(images_NHWC, SIDE), len(classes)
     usual = usual_augmentation(pixels_NCHW, classes_N, K, seed)
     examples = equalised(plain_examples(pixels_NCHW, classes_N, K), "weight")
     members = tuple(
@@ -159,7 +160,7 @@ def _metadata(data: bytes) -> dict[str, Any]:
 
 def _load(codec: ImageCodec, tensors: dict[str, Tensor], index: int) -> nn.Module:
     blank = np.zeros((2, codec.height, codec.width, codec.channels), dtype=np.uint8)
-    net = ConvNet(shrunken(codec, blank), len(codec.classes), stream(0, PURPOSE))
+    net = ConvNet(shrunken(blank, SIDE), len(codec.classes), stream(0, PURPOSE))
     prefix = f"{index}."
     found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     net.load_state_dict(found)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from gan.errors import DataError
 from gan.lift.arms import BASELINE, PLAIN, WEIGHTS, Arm, Supply
 from gan.lift.effect import difference, resampled
-from gan.lift.plan import FIRST_SEEDS, LiftRequest, Plan
+from gan.lift.plan import FIRST_SEEDS, LiftPlan, LiftRequest
 from gan.lift.result import ArmKind
 from gan.lift.scoring import Array, Scoring, Threshold
 from gan.lift.task import DownstreamTask, Make, Split, Teach
@@ -38,7 +38,7 @@ class Lab:
 
     task: DownstreamTask
     scoring: Scoring
-    plan: Plan
+    plan: LiftPlan
     supply: Supply
     seed: int
     progress: Callable[[int], None]
@@ -110,7 +110,7 @@ class Lab:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ArmChoice:
     """What is compared on the holdout, and all arms that were trained for it."""
 
     synthetic: Arm | None
@@ -142,7 +142,7 @@ def main_model(lab: Lab) -> str:
     return max(means, key=lambda model: means[model])
 
 
-def choose(lab: Lab, model: str) -> Choice:
+def choose(lab: Lab, model: str) -> ArmChoice:
     """Return the synthetic arm, with its weight, and the free remedy that do best on validation."""
     models = lab.plan.models if lab.plan.all_models else (model,)
     arms = {one: lab.plan.arms(lab.task, one) for one in models}
@@ -161,7 +161,7 @@ def choose(lab: Lab, model: str) -> Choice:
         if plain is not None:
             synthetic, is_plain = plain, True
     remedy = _best(lab, model, arms[model], "free")
-    return Choice(synthetic=synthetic, remedy=remedy, arms=arms, is_plain=is_plain)
+    return ArmChoice(synthetic=synthetic, remedy=remedy, arms=arms, is_plain=is_plain)
 
 
 def _beats_baseline(lab: Lab, model: str, arm: Arm) -> bool:
@@ -198,7 +198,7 @@ def supply_of(
     task: DownstreamTask,
     real: pa.Table,
     request: LiftRequest,
-    plan: Plan,
+    plan: LiftPlan,
     make: Make,
     teach: Teach | None = None,
 ) -> Supply:

@@ -15,8 +15,8 @@ from gan.lift.plan import (
     CURVE_SEEDS,
     FIRST_SEEDS,
     FIT_S,
+    LiftPlan,
     LiftRequest,
-    Plan,
     expected_s,
     fits_of,
     plan_lift,
@@ -99,7 +99,7 @@ def forecast(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Cost
     return Cost(fits=fits, cpu_s=max(each_s), least_cpu_s=min(each_s))
 
 
-def _whole_s(plan: Plan, task: DownstreamTask, main: str, request: LiftRequest) -> float:
+def _whole_s(plan: LiftPlan, task: DownstreamTask, main: str, request: LiftRequest) -> float:
     """Return the processor seconds after the first fits, if this is the main model."""
     rows = round(fmean(CURVE) * plan.real_rows * (2 + fmean(plan.ratios)) / 2)
     return expected_s(plan, task, main) + curve_fits(request) * _fit_s(task, main, rows)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.lift.result import Interval
+from gan.lift.result import Estimate
 from gan.metrics.intervals import LEVELS, Z_95
 from gan.randomness import numpy_stream
 
@@ -37,7 +37,7 @@ Z_POWER = 0.8416212335729143
 class Difference:
     """The mean over the seeds of arm - baseline."""
 
-    interval: Interval
+    interval: Estimate
     spread: float
     """Its standard deviation."""
     detectable: float
@@ -101,7 +101,7 @@ def mean_over_seeds(values_SB: Array, seed: int) -> Difference:
     again_SB = values_SB[:, 1:]
     again_SB = again_SB[:, np.isfinite(again_SB).all(axis=0)]
     if again_SB.shape[1] < 2:
-        nothing = Interval(point, -np.inf, np.inf)
+        nothing = Estimate(point, -np.inf, np.inf)
         return Difference(interval=nothing, spread=np.inf, detectable=np.inf)
     mean_B = again_SB.mean(axis=0)
     of_seeds = _variance_of_seeds(values_SB[:, 0], again_SB - mean_B)
@@ -109,21 +109,21 @@ def mean_over_seeds(values_SB: Array, seed: int) -> Difference:
     spread = float(moved_B.std(ddof=1))
     wide = _student(of_seeds / count, count, spread) / Z_95
     low, high = point + (np.quantile(moved_B, LEVELS) - point) * wide
-    interval = Interval(point, min(point, float(low)), max(point, float(high)))
+    interval = Estimate(point, min(point, float(low)), max(point, float(high)))
     detectable = spread * (wide * Z_95 + Z_POWER)
     return Difference(interval=interval, spread=spread, detectable=detectable)
 
 
-def over_seeds(values_S: Sequence[float]) -> Interval:
+def over_seeds(values_S: Sequence[float]) -> Estimate:
     """Return the mean with Student's interval over the seeds alone."""
     values = np.asarray(values_S, dtype=np.float64)
     mean = float(values.mean())
     if len(values) < 2:
-        return Interval(mean, mean, mean)
+        return Estimate(mean, mean, mean)
     from scipy.stats import t
 
     half = float(t.ppf(LEVELS[1], len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return Interval(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half, mean + half)
 
 
 def _variance_of_seeds(values_S: Array, away_SB: Array) -> float:

@@ -19,7 +19,7 @@ from gan.device import one_thread_everywhere
 from gan.errors import DataError
 from gan.lift.answer import Price, answer_of, text_of, unknown
 from gan.lift.arms import BASELINE, PRIOR, TRAINED, Arm
-from gan.lift.choice import Choice, Lab, choose, main_model, supply_of
+from gan.lift.choice import ArmChoice, Lab, choose, main_model, supply_of
 from gan.lift.cost import Cost, estimate, forecast
 from gan.lift.effect import difference, mean_over_seeds, over_seeds, resampled
 from gan.lift.plan import (
@@ -29,7 +29,7 @@ from gan.lift.plan import (
     LiftRequest,
     plan_lift,
 )
-from gan.lift.result import ArmResult, CurvePoint, Effect, Interval, Lift
+from gan.lift.result import ArmResult, CurvePoint, Effect, Estimate, Lift
 from gan.lift.scoring import Array, scoring_of, why_unknown
 from gan.lift.task import DownstreamTask, Make, Teach
 from gan.randomness import numpy_stream
@@ -116,7 +116,7 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
     return replace(lift, text=text_of(lift, lab.scoring.title, price))
 
 
-def _holdout_scores(lab: Lab, model: str, chosen: Choice) -> Scores:
+def _holdout_scores(lab: Lab, model: str, chosen: ArmChoice) -> Scores:
     """Train what is compared with fresh seeds and return its scores; without what cannot be."""
     found: dict[Arm, list[Array]] = {}
     for arm in chosen.compared:
@@ -164,7 +164,7 @@ def _compare(lab: Lab, model: str, scores: Mapping[str, Sequence[Array]]) -> dic
 
 
 def _per_class(
-    lab: Lab, chosen: Choice, scores: Mapping[str, Sequence[Array]]
+    lab: Lab, chosen: ArmChoice, scores: Mapping[str, Sequence[Array]]
 ) -> tuple[tuple[str, float, float], ...]:
     """Return class, and its mean recall of baseline and synthetic arm on the holdout."""
     arm = chosen.synthetic
@@ -182,7 +182,7 @@ def _per_class(
 def _results(
     lab: Lab,
     model: str,
-    chosen: Choice,
+    chosen: ArmChoice,
     scores: Scores,
     decided: Mapping[str, Sequence[Array]],
 ) -> tuple[ArmResult, ...]:
@@ -205,7 +205,7 @@ def _results(
     return tuple(results)
 
 
-def _over_seeds(lab: Lab, model: str, arm: Arm) -> dict[str, Interval]:
+def _over_seeds(lab: Lab, model: str, arm: Arm) -> dict[str, Estimate]:
     """Return all metrics on validation, with intervals over the seeds alone."""
     targets = lab.task.targets("validation")
     ones = np.ones((1, len(targets)))
@@ -225,10 +225,10 @@ def _decides(name: str) -> bool:
 
 def _on_holdout(
     lab: Lab, scores: Scores, decided: Mapping[str, Sequence[Array]]
-) -> dict[str, dict[str, Interval]]:
+) -> dict[str, dict[str, Estimate]]:
     """Return arm → all metrics on the holdout, with intervals over seeds and records."""
     targets = lab.task.targets("holdout")
-    found: dict[str, dict[str, Interval]] = {name: {} for name in decided}
+    found: dict[str, dict[str, Estimate]] = {name: {} for name in decided}
     plain = {arm.name: of_seeds for arm, of_seeds in scores.items()}
     for decides, of_arms in ((False, plain), (True, decided)):
         metrics = {
@@ -251,7 +251,7 @@ def _reported_draws(lab: Lab) -> int:
     return max(min(LEAST_DRAWS, REPORTED_DRAWS), min(REPORTED_DRAWS, RESAMPLED // cells))
 
 
-def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:
+def _curve(lab: Lab, model: str, chosen: ArmChoice) -> tuple[CurvePoint, ...]:
     """Return the learning curve of the baseline and of the chosen synthetic arm."""
     if chosen.synthetic is None:
         return ()
@@ -281,7 +281,7 @@ def _curve(lab: Lab, model: str, chosen: Choice) -> tuple[CurvePoint, ...]:
     return tuple(points)
 
 
-def _notes(lab: Lab, model: str, chosen: Choice, request: LiftRequest) -> tuple[str, ...]:
+def _notes(lab: Lab, model: str, chosen: ArmChoice, request: LiftRequest) -> tuple[str, ...]:
     """Return what a reader must know besides."""
     notes = [*lab.plan.notes]
     if len(lab.plan.models) > 1:

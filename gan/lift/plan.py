@@ -85,7 +85,7 @@ class LiftRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class LiftPlan:
     """What will be trained."""
 
     models: tuple[str, ...]
@@ -149,14 +149,14 @@ def models_of(task: DownstreamTask, config: LiftConfig) -> tuple[str, ...]:
     return config.models
 
 
-def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Plan:
+def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> LiftPlan:
     """Return what will be trained, cut to the budget unless it is thorough.
 
     Raises:
         ConfigError: `lift.models` names one that there is not.
     """
     missing, seeds = missing_rows(real, request.label, task), request.config.seeds
-    plan = Plan(
+    plan = LiftPlan(
         models=models_of(task, request.config),
         all_models=request.thorough,
         missing=missing,
@@ -174,7 +174,7 @@ def plan_lift(task: DownstreamTask, real: pa.Table, request: LiftRequest) -> Pla
     return plan if request.thorough else _cut(plan, task)
 
 
-def _cut(plan: Plan, task: DownstreamTask) -> Plan:
+def _cut(plan: LiftPlan, task: DownstreamTask) -> LiftPlan:
     """Return the plan cut until it fits, with a note on each cut."""
     for cut in _ever_smaller(plan, task, _dear(plan, task)):
         if price(cut, task) <= ROOM * NIGHTLY_CPU_S:
@@ -199,7 +199,7 @@ def _cut(plan: Plan, task: DownstreamTask) -> Plan:
     return replace(cut, notes=(*plan.notes, *notes))
 
 
-def _dear(plan: Plan, task: DownstreamTask) -> tuple[str, ...]:
+def _dear(plan: LiftPlan, task: DownstreamTask) -> tuple[str, ...]:
     """Return the remedies that cost many times what the baseline does, with any model."""
     found = [
         arm.name
@@ -210,7 +210,9 @@ def _dear(plan: Plan, task: DownstreamTask) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _ever_smaller(plan: Plan, task: DownstreamTask, dear: tuple[str, ...]) -> Iterator[Plan]:
+def _ever_smaller(
+    plan: LiftPlan, task: DownstreamTask, dear: tuple[str, ...]
+) -> Iterator[LiftPlan]:
     """Yield the plan, then what is left of it after one cut more each time."""
     yield plan
     names = (LEFT_OUT[0], *dear, *LEFT_OUT[1:], *((TAUGHT,) * plan.has_teacher))
@@ -235,13 +237,13 @@ def _ever_smaller(plan: Plan, task: DownstreamTask, dear: tuple[str, ...]) -> It
         yield _of_rows(smaller, rows)
 
 
-def _of_rows(plan: Plan, rows: int) -> Plan:
+def _of_rows(plan: LiftPlan, rows: int) -> LiftPlan:
     """Return a plan with so many real rows, and as many fewer to fill."""
     lacking = tuple((c, round(rows / plan.real_rows * n)) for c, n in plan.missing)
     return replace(plan, real_rows=rows, missing=lacking)
 
 
-def price(plan: Plan, task: DownstreamTask) -> float:
+def price(plan: LiftPlan, task: DownstreamTask) -> float:
     """Return the processor seconds of a plan, by the task's constants."""
     per_model = [_model_price(plan, task, model) for model in plan.models]
     first = 0.0
@@ -251,19 +253,19 @@ def price(plan: Plan, task: DownstreamTask) -> float:
     return first + making + (sum(per_model) if plan.all_models else max(per_model))
 
 
-def made_records(plan: Plan, task: DownstreamTask) -> int:
+def made_records(plan: LiftPlan, task: DownstreamTask) -> int:
     """Return how many records the generator makes for all arms."""
     fill = 0 if FILL in plan.left_out else SPARE * sum(count for _, count in plan.missing)
     return plan.most_synthetic(task) + plan.picks * fill
 
 
-def _model_price(plan: Plan, task: DownstreamTask, model: str) -> float:
+def _model_price(plan: LiftPlan, task: DownstreamTask, model: str) -> float:
     costs = [fit_s(plan, task, arm, model) for arm in plan.arms(task, model)]
     compared = plan.holdout_seeds * CONFIRMED + plan.choice_seeds * len(WEIGHTS)
     return plan.choice_seeds * sum(costs) + compared * max(costs)
 
 
-def expected_s(plan: Plan, task: DownstreamTask, main: str) -> float:
+def expected_s(plan: LiftPlan, task: DownstreamTask, main: str) -> float:
     """Return the processor seconds of a plan whose main model turns out to be this one.
 
     Without the first fits of the other models. Of the arms that are compared at last nobody knows
@@ -283,7 +285,7 @@ def expected_s(plan: Plan, task: DownstreamTask, main: str) -> float:
     return total_s
 
 
-def fits_of(plan: Plan, task: DownstreamTask, curve_fits: int) -> int:
+def fits_of(plan: LiftPlan, task: DownstreamTask, curve_fits: int) -> int:
     """Return the number of fits, at most."""
     arms = [len(_trained(plan.arms(task, model))) for model in plan.models]
     first = 0 if plan.all_models or len(plan.models) == 1 else FIRST_SEEDS * (len(arms) - 1)
@@ -296,7 +298,7 @@ def _trained(arms: Sequence[Arm]) -> list[Arm]:
     return [arm for arm in arms if arm.threshold is None]
 
 
-def fit_s(plan: Plan, task: DownstreamTask, arm: Arm, model: str) -> float:
+def fit_s(plan: LiftPlan, task: DownstreamTask, arm: Arm, model: str) -> float:
     """Return the processor seconds of one fit."""
     if arm.threshold is not None:
         return 0.0
@@ -304,7 +306,7 @@ def fit_s(plan: Plan, task: DownstreamTask, arm: Arm, model: str) -> float:
     return task.cost_s(model, rows, arm.remedy) if isinstance(task, Priced) else FIT_S
 
 
-def arm_rows(plan: Plan, arm: Arm) -> int:
+def arm_rows(plan: LiftPlan, arm: Arm) -> int:
     """Return the rows that an arm learns from; a remedy makes at most so many of every class."""
     rows = arm.copies * plan.real_rows if arm.with_real else 0
     rows += synthetic_rows(arm, plan.real_rows, plan.missing)

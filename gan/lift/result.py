@@ -18,7 +18,7 @@ ArmKind = Literal["baseline", "synthetic", "free"]
 or of these alone. free: what a user can do without any generator."""
 
 
-class Interval(NamedTuple):
+class Estimate(NamedTuple):
     """A value with its 95 % interval."""
 
     value: float
@@ -36,9 +36,9 @@ class ArmResult:
     model: str
     real_rows: int
     synthetic_rows: int
-    validation: Mapping[str, Interval]
+    validation: Mapping[str, Estimate]
     """Metric → mean over the seeds, on validation records: what choices are made by."""
-    holdout: Mapping[str, Interval] = field(default_factory=dict)
+    holdout: Mapping[str, Estimate] = field(default_factory=dict)
     """The same on the holdout, only for the arms that were confirmed there."""
 
 
@@ -51,7 +51,7 @@ class Effect:
     metric: str
     baseline: float
     value: float
-    effect: Interval
+    effect: Estimate
     """Difference, positive where the arm is better; hierarchical bootstrap of seeds and records."""
     detectable: float
     """Smallest effect that would have been told from zero in four of five cases."""
@@ -62,9 +62,9 @@ class CurvePoint:
     """One point of the learning curve: the primary metric on validation, mean over the seeds."""
 
     real_rows: int
-    real: Interval
+    real: Estimate
     """Of the baseline."""
-    best: Interval
+    best: Estimate
     """Of the chosen synthetic arm, with the same synthetic records at every point."""
 
 
@@ -118,12 +118,12 @@ class Lift:
 
 
 def _effect(raw: dict[str, Any]) -> Effect:
-    return Effect(**raw | {"effect": Interval(*raw["effect"])})
+    return Effect(**raw | {"effect": Estimate(*raw["effect"])})
 
 
 def _arm(raw: dict[str, Any]) -> ArmResult:
     intervals = {
-        split: {name: Interval(*value) for name, value in raw[split].items()}
+        split: {name: Estimate(*value) for name, value in raw[split].items()}
         for split in ("validation", "holdout")
     }
     return ArmResult(**raw | intervals)
@@ -131,5 +131,41 @@ def _arm(raw: dict[str, Any]) -> ArmResult:
 
 def _point(raw: dict[str, Any]) -> CurvePoint:
     return CurvePoint(
-        real_rows=raw["real_rows"], real=Interval(*raw["real"]), best=Interval(*raw["best"])
+        real_rows=raw["real_rows"], real=Estimate(*raw["real"]), best=Estimate(*raw["best"])
     )
+
+
+NOT_MEASURED = "not measured"
+"""In place of an answer, where `lift.when` is never or an older version of ganmill published."""
+
+
+def lift_record(lift: Lift | None) -> dict[str, Any]:
+    """Return the answer with what it rests on, JSON-able; of the arms only those confirmed."""
+    if lift is None:
+        return {"answer": NOT_MEASURED}
+    return {
+        "answer": lift.answer,
+        "text": lift.text,
+        "task": lift.task,
+        "effect": _effect_record(lift.effect),
+        "remedy": _effect_record(lift.remedy),
+        "free_wins": lift.free_wins,
+        "seeds": lift.seeds,
+        "cpu_s": round(lift.cpu_s, 3),
+    }
+
+
+def _effect_record(effect: Effect | None) -> dict[str, Any] | None:
+    if effect is None:
+        return None
+    return {
+        "arm": effect.arm,
+        "model": effect.model,
+        "metric": effect.metric,
+        "baseline": effect.baseline,
+        "value": effect.value,
+        "change": effect.effect.value,
+        "low": effect.effect.low,
+        "high": effect.effect.high,
+        "detectable": effect.detectable,
+    }

@@ -22,7 +22,7 @@ from flows.recipe import parse_recipe
 from gan.errors import ConfigError, DataError
 from gan.gate import judge_lift, lift_reason
 from gan.lift.measure import Cost
-from gan.lift.result import Effect, Interval, Lift
+from gan.lift.result import Effect, Estimate, Lift
 from gan.modalities import GanModality
 from gan.report import Report
 from gan.teacher import Labeller
@@ -58,7 +58,7 @@ def effect(value: float, arm: str = "real + fill") -> Effect:
         metric="auc",
         baseline=0.8,
         value=0.8 + value,
-        effect=Interval(value, value - 0.01, value + 0.01),
+        effect=Estimate(value, value - 0.01, value + 0.01),
         detectable=0.02,
     )
 
@@ -212,7 +212,7 @@ def test_a_teacher_s_labels_are_what_is_learned_from(lake, tmp_path, measurer, m
         def draws(self, rows):
             return ("more of", rows)
 
-        def lesson(self, records, rows, index, classes):
+        def taught(self, records, rows, index, classes):
             asked.append((rows, index, classes))
             return records, soft
 

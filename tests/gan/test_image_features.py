@@ -11,7 +11,7 @@ from gan.images.codec import read_images
 from gan.images.evaluation import pixels
 from gan.images.evaluation.feature_nets import FEATURES, RANDOM_WIDTHS, TrainedNet, initialise
 from gan.images.evaluation.features import fit_extractors
-from gan.images.evaluation.trained import ASSESSING, JUDGING, Classes, Effort, train
+from gan.images.evaluation.trained import ASSESSING, JUDGING, ClassTask, Effort, train
 
 QUICK = Effort(first=2_000, least=3_000, hard=0, epochs=0.0, most=3_000)
 FLASH = Effort(first=64, least=64, hard=0, epochs=0.0, most=64)
@@ -123,7 +123,7 @@ def test_mirrored_images_are_shown_where_they_keep_their_class(turned, expected,
     monkeypatch.setattr(pixels.Shifts, "draw", spy)
     net = TrainedNet(8, 8, 1, 2)
     initialise(net, 0, "classifier")
-    train(net, images, Classes(classes), QUICK, seed=0)
+    train(net, images, ClassTask(classes), QUICK, seed=0)
     assert shown[0] is False
     assert shown[-1] is expected
 

@@ -13,7 +13,7 @@ from gan.images.evaluation.c2st import (
     tree_scores,
 )
 from gan.images.evaluation.plain_statistics import plain_statistics
-from gan.images.evaluation.usefulness import Usefulness
+from gan.images.evaluation.usefulness import ImageUsefulness
 from gan.metrics.auc import auc
 from gan.protocols import Encoded
 from tests.ladder.faults import FAULTS
@@ -119,7 +119,7 @@ def test_wrong_labels_teach_a_classifier_little(monkeypatch, scenes):
     monkeypatch.setattr("gan.images.evaluation.usefulness.BOOTSTRAPS", 30)
     one, two = (images[:, ::4, ::4] for images in scenes[:2])
     light = [(images.mean(axis=(1, 2, 3)) > 90).astype(np.int64) for images in (one, two)]
-    usefulness = Usefulness(
+    usefulness = ImageUsefulness(
         Encoded(one, light[0]), Encoded(two, light[1]), classes=2, rows=len(one), seed=0
     )
     right, wrong = (

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from gan.evaluation.resampling import Real, summarise
-from gan.images.evaluation.learner import Lesson, as_pixels, learn, logits
+from gan.images.evaluation.learner import LearnerInputs, learn, logits
 from gan.images.evaluation.plain_statistics import MEANINGS, VAGUE, plain_statistics
+from gan.images.pixels import floats
 from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.intervals import CHANCE, Z_95, normal_draws, random_half
 from gan.metrics.trees import Scores
@@ -200,13 +201,13 @@ HALVES = 2
 def network_scores(reals_NHWC: Array, fakes_MHWC: Array, seed: int) -> Scores:
     """Return how synthetic each image looks to a net that was not trained on it."""
     n, m = len(reals_NHWC), len(fakes_MHWC)
-    pixels_PCHW = as_pixels(np.concatenate([reals_NHWC, fakes_MHWC]))
+    pixels_PCHW = floats(np.concatenate([reals_NHWC, fakes_MHWC]))
     fake_P = torch.from_numpy((np.arange(n + m) >= n).astype(np.int64))
     fold_P = _folds(n, m, HALVES, numpy_stream(seed, "c2st-network-folds"))
     scores_P = np.zeros(n + m)
     for fold in range(HALVES):
         held, rest = (torch.from_numpy(np.flatnonzero((fold_P == fold) == side)) for side in (1, 0))
-        lesson = Lesson(
+        inputs = LearnerInputs(
             pixels_PCHW=pixels_PCHW[rest],
             targets_P=fake_P[rest],
             classes=2,
@@ -214,6 +215,6 @@ def network_scores(reals_NHWC: Array, fakes_MHWC: Array, seed: int) -> Scores:
             purpose=f"c2st-network-{fold}",
             stops_early=True,
         )
-        found_HK = logits(learn(lesson), pixels_PCHW[held])
+        found_HK = logits(learn(inputs), pixels_PCHW[held])
         scores_P[held.numpy()] = (found_HK[:, 1] - found_HK[:, 0]).numpy()
     return Scores(scores_P[:n], scores_P[n:])

@@ -27,11 +27,11 @@ from gan.images.evaluation.near_copies import PixelReference
 from gan.images.evaluation.perceptual import (
     TRAIN_ROWS,
     CandidateSets,
-    Comparison,
+    HoldoutComparison,
     NetReference,
     measure_net,
 )
-from gan.images.evaluation.usefulness import Usefulness
+from gan.images.evaluation.usefulness import ImageUsefulness
 from gan.modalities import Options, Splits, check_candidate
 from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
@@ -82,7 +82,7 @@ class PerceptualReference:
         """The holdout as classifiers take it that tell synthetic from real."""
         many = len(self.codec.classes) > 1
         self.usefulness = (
-            Usefulness(
+            ImageUsefulness(
                 train, holdout, classes=len(self.codec.classes), rows=self.sets * n, seed=seed
             )
             if many
@@ -153,7 +153,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
     rows = len(encoded.values)
     check_candidate(rows, reference.n)
     sets = arrange(encoded.labels_N, reference)
-    comparison = Comparison(
+    comparison = HoldoutComparison(
         candidate=encoded,
         sets=sets,
         classes=reference.codec.classes,

@@ -15,6 +15,8 @@ FEATURES = 64
 WIDTHS = (32, 64, 64)
 RANDOM_WIDTHS = (64, 128, 128)
 RANDOM_STRIDES = (2, 2, 1)
+SIDE = 32
+"""Larger images are averaged down to about this many pixels a side before a net sees them."""
 FULL_SIDE = 16
 """An image up to this side keeps its size in the first stage, so that there is something left."""
 

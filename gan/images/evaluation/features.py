@@ -16,18 +16,18 @@ import numpy as np
 import torch
 
 from gan.errors import DataError
-from gan.images.evaluation.feature_nets import FeatureNet, RandomNet, TrainedNet, initialise
+from gan.images.evaluation.feature_nets import SIDE, FeatureNet, RandomNet, TrainedNet, initialise
 from gan.images.evaluation.net_cache import cached
-from gan.images.evaluation.pixels import batches, small_shape
 from gan.images.evaluation.trained import (
     JUDGING,
     TRAIN_ROWS,
-    Classes,
+    ClassTask,
     Effort,
     Task,
-    Transformations,
+    TransformationTask,
     train,
 )
+from gan.images.pixels import batches, shrunken_shape
 
 Array = np.ndarray[Any, Any]
 
@@ -66,7 +66,9 @@ class Extractor:
 
     def _raw(self, images_NHWC: Array) -> Array:
         with torch.inference_mode():
-            parts = [self._net.features(batch).double().numpy() for batch in batches(images_NHWC)]
+            parts = [
+                self._net.features(batch).double().numpy() for batch in batches(images_NHWC, SIDE)
+            ]
         return np.concatenate(parts)
 
 
@@ -81,7 +83,7 @@ class Classifier(Extractor):
     def predict(self, images_NHWC: Array) -> Array | None:
         """Return the index of the most likely class of every image."""
         with torch.inference_mode():
-            parts = [self._classifier(batch).argmax(1) for batch in batches(images_NHWC)]
+            parts = [self._classifier(batch).argmax(1) for batch in batches(images_NHWC, SIDE)]
         predicted: Array = torch.cat(parts).numpy()
         return predicted
 
@@ -106,14 +108,14 @@ def fit_extractors(
     Raises:
         DataError: all images give the same features.
     """
-    height, width, channels = small_shape(images_NHWC)
+    height, width, channels = shrunken_shape(images_NHWC, SIDE)
     random = RandomNet(height, width, channels)
     initialise(random, seed, "random-features")
     last = Extractor("random", random, images_NHWC)
-    task: Task = Transformations()
+    task: Task = TransformationTask()
     if classes_N is not None and int(classes_N.max()) > 0:
-        task = Classes(classes_N)
-    labelled = isinstance(task, Classes)
+        task = ClassTask(classes_N)
+    labelled = isinstance(task, ClassTask)
     net = TrainedNet(height, width, channels, task.classes)
 
     def learn() -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.device import fast_bfloat16
+from gan.images.pixels import AT_ONCE, moved
 from gan.randomness import numpy_stream, stream
 
 Array = np.ndarray[Any, Any]
@@ -32,8 +33,6 @@ LOOK, PATIENCE, HELD = 20, 4, 0.15
 before stopping; that part's share."""
 CERTAIN = 0.02
 """Loss below which there is nothing left to learn."""
-SCORED = 512
-"""Images at once when nothing is learned."""
 
 
 class LearnerNet(nn.Module):
@@ -66,7 +65,7 @@ class LearnerNet(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lesson:
+class LearnerInputs:
     """What a net learns, and how."""
 
     pixels_PCHW: Tensor
@@ -80,37 +79,31 @@ class Lesson:
     """Whether a part is kept back that says when to stop; else all is learned in `STEPS` steps."""
 
 
-def as_pixels(images_NHWC: Array) -> Tensor:
-    """Return network inputs in [-1, 1], (N, C, H, W)."""
-    values = np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2), dtype=np.float32)
-    return torch.from_numpy(values) / 127.5 - 1.0
-
-
-def learn(lesson: Lesson) -> LearnerNet:
+def learn(inputs: LearnerInputs) -> LearnerNet:
     """Return a trained net; every class has the same share of every batch."""
-    pixels_PCHW, targets_P, seed = lesson.pixels_PCHW, lesson.targets_P, lesson.seed
-    rng = numpy_stream(seed, f"{lesson.purpose}-order")
-    numbers = stream(seed, f"{lesson.purpose}-weights")
+    pixels_PCHW, targets_P, seed = inputs.pixels_PCHW, inputs.targets_P, inputs.seed
+    rng = numpy_stream(seed, f"{inputs.purpose}-order")
+    numbers = stream(seed, f"{inputs.purpose}-weights")
     side = min(pixels_PCHW.shape[2:])
-    net = LearnerNet(pixels_PCHW.shape[1], side, lesson.classes, numbers)
+    net = LearnerNet(pixels_PCHW.shape[1], side, inputs.classes, numbers)
     order = rng.permutation(len(targets_P))
-    cut = max(2, round(HELD * len(order))) if lesson.stops_early else 0
+    cut = max(2, round(HELD * len(order))) if inputs.stops_early else 0
     part, rest = torch.from_numpy(order[:cut]), order[cut:]
-    members = [rest[targets_P[rest].numpy() == k] for k in range(lesson.classes)]
+    members = [rest[targets_P[rest].numpy() == k] for k in range(inputs.classes)]
     members = [rows for rows in members if len(rows)]
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-2)
     best, best_state, waited = math.inf, _state(net), 0
     for step in range(1, STEPS + 1):
         batch = _balanced(members, rng)
-        moved = _moved(pixels_PCHW[batch], rng)
+        shown = _shifted(pixels_PCHW[batch], rng)
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * (step - 1) / STEPS))
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
-            found = net(moved)
+            found = net(shown)
         nn.functional.cross_entropy(found.float(), targets_P[batch]).backward()
         optimiser.step()
-        if step % LOOK or not lesson.stops_early:
+        if step % LOOK or not inputs.stops_early:
             continue
         held = nn.functional.cross_entropy(logits(net, pixels_PCHW[part]), targets_P[part])
         waited += 1
@@ -118,7 +111,7 @@ def learn(lesson: Lesson) -> LearnerNet:
             best, best_state, waited = float(held), _state(net), 0
         if waited == PATIENCE or best < CERTAIN:
             break
-    if lesson.stops_early:
+    if inputs.stops_early:
         net.load_state_dict(best_state)
     return net
 
@@ -126,7 +119,7 @@ def learn(lesson: Lesson) -> LearnerNet:
 def logits(net: LearnerNet, pixels_PCHW: Tensor) -> Tensor:
     """Return `logits_PK` of any number of images."""
     with torch.inference_mode():
-        return torch.cat([net(part) for part in pixels_PCHW.split(SCORED)])
+        return torch.cat([net(part) for part in pixels_PCHW.split(AT_ONCE)])
 
 
 def _balanced(members: list[Array], rng: np.random.Generator) -> Tensor:
@@ -141,13 +134,12 @@ def _balanced(members: list[Array], rng: np.random.Generator) -> Tensor:
     )
 
 
-def _moved(pixels_PCHW: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return a batch moved by a few pixels; what is moved in repeats the border."""
-    height, width = pixels_PCHW.shape[2:]
-    most = min(SHIFT, min(height, width) // 8)
-    down, right = rng.integers(0, 2 * most + 1, size=2).tolist()
-    padded = nn.functional.pad(pixels_PCHW, (most, most, most, most), mode="replicate")
-    return padded[:, :, down : down + height, right : right + width]
+def _shifted(pixels_PCHW: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return a batch moved by a few pixels, all images alike."""
+    most, count = min(SHIFT, min(pixels_PCHW.shape[2:]) // 8), len(pixels_PCHW)
+    down, right = (rng.integers(0, 2 * most + 1, size=2) - most).tolist()
+    alike = torch.full((count,), down), torch.full((count,), right)
+    return moved(pixels_PCHW, *alike, torch.zeros(count, dtype=torch.bool))
 
 
 def _state(net: nn.Module) -> Mapping[str, Tensor]:

@@ -122,7 +122,7 @@ class CandidateSets(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Comparison:
+class HoldoutComparison:
     """One candidate, cut into sets, and the holdout that it is compared with."""
 
     candidate: Encoded
@@ -136,7 +136,7 @@ class Comparison:
     seed: int
 
 
-def measure_net(net: NetReference, comparison: Comparison) -> Iterator[Measured]:
+def measure_net(net: NetReference, comparison: HoldoutComparison) -> Iterator[Measured]:
     """Yield every metric in one feature space."""
     candidate, sets = comparison.candidate, comparison.sets
     fakes_MF = net.net(candidate.values)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.device import fast_bfloat16
-from gan.images.evaluation.feature_nets import TrainedNet
-from gan.images.evaluation.pixels import BATCH, Shifts, batches, pixels
+from gan.images.evaluation.feature_nets import SIDE, TrainedNet
+from gan.images.pixels import AT_ONCE, moved, shrunken
 from gan.randomness import numpy_stream
 
 Array = np.ndarray[Any, Any]
@@ -67,10 +67,39 @@ ASSESSING = Effort(first=4_000, least=4_000, hard=12_000, epochs=0.5, most=8_000
 """Of the nets that choose a snapshot."""
 
 
+SHIFT = 12
+"""An image is shifted by up to its side over this, at least a pixel."""
+
+
+class Shifts:
+    """Images that are shown shifted, and mirrored where that is asked for."""
+
+    def __init__(self, pixels_NCHW: Tensor, shown_N: Array) -> None:
+        """Keep the images.
+
+        Args:
+            pixels_NCHW: the images.
+            shown_N: number of each among all images, ascending; `draw` asks for them by it.
+        """
+        self._pixels_NCHW, self._shown_N = pixels_NCHW, shown_N
+        self._reach = max(1, min(pixels_NCHW.shape[2:]) // SHIFT)
+
+    def draw(self, rows_N: Array, rng: np.random.Generator, *, mirror: bool) -> Tensor:
+        """Return `pixels_NCHW` of some rows, each shifted at random, each second one mirrored."""
+        n = len(rows_N)
+        down_N, right_N = rng.integers(0, 2 * self._reach + 1, (2, n, 1))[:, :, 0] - self._reach
+        mirrored_N = rng.random((n, 1))[:, 0] < 0.5 if mirror else np.zeros(n, dtype=bool)
+        rows = torch.from_numpy(np.searchsorted(self._shown_N, rows_N))
+        ways = (torch.from_numpy(way_N) for way_N in (down_N, right_N, mirrored_N))
+        return moved(self._pixels_NCHW[rows], *ways)
+
+
 class Task(Protocol):
     """What a net learns to tell."""
 
     classes: int
+    purpose: str
+    """Names the stream of what is drawn."""
 
     def draw(
         self, shifts: Shifts, rows_N: Array, rng: np.random.Generator, *, mirror: bool
@@ -84,10 +113,11 @@ class Task(Protocol):
     """Whether a mirrored image may keep its class."""
 
 
-class Classes:
+class ClassTask:
     """The classes of the images."""
 
     mirrors = True
+    purpose = "Classes"
 
     def __init__(self, classes_N: Array) -> None:
         """Keep the class of every image."""
@@ -105,7 +135,7 @@ class Classes:
         return pixels_NCHW, self._targets_N[rows_N]
 
 
-class Transformations:
+class TransformationTask:
     """How an image was turned: Gidaris et al. 2018 (arXiv:1803.07728), and which half is where.
 
     Images that are not square are mirrored in the place of a quarter turn.
@@ -113,6 +143,7 @@ class Transformations:
 
     mirrors = False
     classes = 8
+    purpose = "Transformations"
 
     def draw(
         self,
@@ -136,7 +167,7 @@ class Transformations:
 def _transformed(pixels_NCHW: Tensor, kinds_N: Tensor) -> Tensor:
     height, width = pixels_NCHW.shape[2:]
     turned_NCHW = pixels_NCHW.clone(memory_format=torch.contiguous_format)
-    for kind in range(Transformations.classes):
+    for kind in range(TransformationTask.classes):
         part = pixels_NCHW[kinds_N == kind]
         if height == width:
             part = part.rot90(kind % 4, (2, 3))
@@ -150,26 +181,26 @@ def _transformed(pixels_NCHW: Tensor, kinds_N: Tensor) -> Tensor:
 
 def train(net: TrainedNet, images_NHWC: Array, task: Task, effort: Effort, seed: int) -> None:
     """Train on train without a part, and keep the weights that were better on that part."""
-    rng = numpy_stream(seed, f"{type(task).__name__}-order")
+    rng = numpy_stream(seed, f"{task.purpose}-order")
     order = rng.permutation(len(images_NHWC))[:TRAIN_ROWS]
     held = max(1, round(STOP_FRACTION * len(order)))
     part_N, rest_N = np.sort(order[:held]), np.sort(order[held:])
-    inputs, targets = task.whole(pixels(images_NHWC[part_N]), part_N)
+    inputs, targets = task.whole(shrunken(images_NHWC[part_N], SIDE), part_N)
     shown_N = np.sort(order)
-    shifts = Shifts(torch.cat(list(batches(images_NHWC[shown_N]))), shown_N)
-    lesson = Lesson(net=net, task=task, shifts=shifts, rows_N=rest_N, rng=rng)
-    lesson.learn(min(effort.first, MOST_EPOCHS * len(rest_N)), mirror=False)
+    shifts = Shifts(shrunken(images_NHWC[shown_N], SIDE), shown_N)
+    training = NetTraining(net=net, task=task, shifts=shifts, rows_N=rest_N, rng=rng)
+    training.learn(min(effort.first, MOST_EPOCHS * len(rest_N)), mirror=False)
     first, kept = _score(net, inputs, targets), _state(net)
     mirrored = _score(net, inputs.flip(3), targets)
     mirror = task.mirrors and mirrored.right >= KEEPS_CLASS * first.right
-    lesson.learn(effort.second(1.0 - first.right, len(rest_N)), mirror=mirror)
+    training.learn(effort.second(1.0 - first.right, len(rest_N)), mirror=mirror)
     if not _score(net, inputs, targets).loss <= first.loss:  # of a net that diverged it is NaN
         net.load_state_dict(kept)
     net.eval()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lesson:
+class NetTraining:
     """A net, what it learns, and from which images."""
 
     net: TrainedNet
@@ -220,7 +251,7 @@ class Score(NamedTuple):
 
 def _score(net: TrainedNet, pixels_NCHW: Tensor, targets_N: Tensor) -> Score:
     with torch.inference_mode():
-        logits = torch.cat([net(part) for part in pixels_NCHW.split(BATCH)])
+        logits = torch.cat([net(part) for part in pixels_NCHW.split(AT_ONCE)])
         loss = float(nn.functional.cross_entropy(logits, targets_N))
         return Score(loss, float((logits.argmax(1) == targets_N).double().mean()))
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from gan.evaluation.resampling import summarise
-from gan.images.evaluation.learner import Lesson, as_pixels, learn, logits
+from gan.images.evaluation.learner import LearnerInputs, learn, logits
+from gan.images.pixels import floats
 from gan.metrics.intervals import LEVELS, wilson
 from gan.protocols import Encoded
 from gan.randomness import numpy_stream
@@ -29,7 +30,7 @@ BOOTSTRAPS = 200
 SCOPE = "classes"
 
 
-class Usefulness:
+class ImageUsefulness:
     """What real images teach, measured once for every candidate."""
 
     def __init__(
@@ -87,15 +88,15 @@ class Usefulness:
 
     def _correct(self, images_NHWC: Array, classes_N: Array) -> Array:
         """Return 1 where a net that learned from these images names the holdout's class, else 0."""
-        lesson = Lesson(
-            pixels_PCHW=as_pixels(images_NHWC),
+        inputs = LearnerInputs(
+            pixels_PCHW=floats(images_NHWC),
             targets_P=torch.from_numpy(np.ascontiguousarray(classes_N)),
             classes=self.classes,
             seed=self.seed,
             purpose="tstr",
             stops_early=False,
         )
-        found_N = logits(learn(lesson), as_pixels(self.holdout.values)).argmax(1).numpy()
+        found_N = logits(learn(inputs), floats(self.holdout.values)).argmax(1).numpy()
         correct_N: Array = (found_N == self.holdout.labels_N).astype(np.float64)
         return correct_N
 

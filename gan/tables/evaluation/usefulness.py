@@ -257,7 +257,7 @@ class BootstrapScore(NamedTuple):
     again_B: Array
 
 
-class DownstreamTask:
+class TstrTask:
     """One target to predict, with what real rows teach about it."""
 
     def __init__(
@@ -308,7 +308,7 @@ class Usefulness:
         """Learn from real rows what synthetic ones will be measured by."""
         self.context, targets = context, find_targets(context)
         most = MOST_ROWS if len(targets) == 1 else MOST_ROWS_CHOSEN
-        tasks = [DownstreamTask(context, features, target, most) for target in targets]
+        tasks = [TstrTask(context, features, target, most) for target in targets]
         self.tasks = tuple(task for task in tasks if np.isfinite(task.real.point))
         self.names = tuple(task.target.column.name for task in self.tasks)
 

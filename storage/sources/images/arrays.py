@@ -107,7 +107,7 @@ class ArrayPart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class PixelScale:
     """How the values of an array become bytes."""
 
     factor: float = 1.0
@@ -122,7 +122,7 @@ class Scale:
         return np.rint(block.astype(np.float64) * self.factor + self.offset).astype(np.uint8)
 
 
-class Shift(Scale):
+class Shift(PixelScale):
     """Values of more than 8 bits, cut as those of 16-bit image files are."""
 
     def __call__(self, block: NDArray[Any]) -> NDArray[np.uint8]:
@@ -143,7 +143,7 @@ class ArrayImages(FileSource, ImageSource):
         """
         super().__init__(found)
         self._label = config.label
-        self._scales: dict[str, Scale] = {}
+        self._scales: dict[str, PixelScale] = {}
         arrays = [array for info in found.files for array in self._list(info.key)]
         self.parts = pair_arrays(arrays)
         if not self.parts:
@@ -209,7 +209,7 @@ class ArrayImages(FileSource, ImageSource):
         scaled = tuple(f"The values of {place}: {what}." for place, what in said if what)
         return (*self._found.notes, *scaled)
 
-    def _scale(self, part: ArrayPart) -> Scale:
+    def _scale(self, part: ArrayPart) -> PixelScale:
         """Find the scale of a part once."""
         if part.images.place not in self._scales:
             try:
@@ -419,14 +419,14 @@ def as_images(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return block
 
 
-def find_scale(array: StoredArray) -> Scale:
+def find_scale(array: StoredArray) -> PixelScale:
     """Return what brings values to 0 … 255; where they are no bytes the range that is used decides.
 
     Raises:
         ValueError: values are infinite, missing, or of no range that pixels have.
     """
     if array.dtype == np.uint8:
-        return Scale()
+        return PixelScale()
     low = high = 0.0
     for block in array.blocks():
         if block.dtype.kind == "f" and not np.isfinite(block).all():
@@ -434,11 +434,11 @@ def find_scale(array: StoredArray) -> Scale:
             raise ValueError(msg)
         low, high = min(low, float(block.min())), max(high, float(block.max()))
     if low >= 0 and high <= 1:
-        return Scale(factor=255.0, what="0 to 1 are read as 0 to 255")
+        return PixelScale(factor=255.0, what="0 to 1 are read as 0 to 255")
     if -1 <= low < 0 and high <= 1:
-        return Scale(factor=127.5, offset=127.5, what="-1 to 1 are read as 0 to 255")
+        return PixelScale(factor=127.5, offset=127.5, what="-1 to 1 are read as 0 to 255")
     if low >= 0 and high <= WHITE:
-        return Scale(what="0 to 255 are rounded to whole numbers")
+        return PixelScale(what="0 to 255 are rounded to whole numbers")
     if low >= 0 and high <= _LARGEST:
         bits = used_bits(math.floor(high))
         step = 1 << (bits - 8)

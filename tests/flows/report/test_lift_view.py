@@ -12,14 +12,13 @@ from flows.report.lift import lift_view
 from flows.report.lift_panel import lift_panel
 from flows.report.markdown import lift_markdown, whole_lift_markdown
 from flows.report.page import render
-from gan.lift.record import lift_record
-from gan.lift.result import ArmResult, Effect, Interval, Lift
+from gan.lift.result import ArmResult, Effect, Estimate, Lift, lift_record
 
 NASTY = "<b>a|b</b>"
 
 
 def arm(name: str, kind: str, value: float, *, confirmed: bool = False) -> ArmResult:
-    scores = {"average_precision": Interval(value, value - 0.02, value + 0.02)}
+    scores = {"average_precision": Estimate(value, value - 0.02, value + 0.02)}
     return ArmResult(
         name=name,
         kind=kind,
@@ -38,7 +37,7 @@ def effect(name: str, change: float) -> Effect:
         metric="average_precision",
         baseline=0.61,
         value=0.61 + change,
-        effect=Interval(change, change - 0.012, change + 0.012),
+        effect=Estimate(change, change - 0.012, change + 0.012),
         detectable=0.017,
     )
 

@@ -4,7 +4,7 @@ import pytest
 
 from gan.gate import lift_reason
 from gan.lift.answer import Price, answer_of, no_label, text_of, title_of, unknown
-from gan.lift.result import CurvePoint, Effect, Interval, Lift
+from gan.lift.result import CurvePoint, Effect, Estimate, Lift
 
 PRICE = Price(made=500, real=1000)
 
@@ -16,7 +16,7 @@ def effect(value, low, high, *, arm="real + fill", detectable=0.02):
         metric="auc",
         baseline=0.9,
         value=0.9 + value,
-        effect=Interval(value, low, high),
+        effect=Estimate(value, low, high),
         detectable=detectable,
     )
 
@@ -106,7 +106,7 @@ def test_what_was_not_measured_is_unknown_or_blocks():
 
 
 def test_json_holds_everything():
-    point = CurvePoint(real_rows=10, real=Interval(1, 2, 3), best=Interval(4, 5, 6))
+    point = CurvePoint(real_rows=10, real=Estimate(1, 2, 3), best=Estimate(4, 5, 6))
     lift = Lift(**{**vars(lift_of(HELPS, NOTHING)), "curve": (point,), "notes": ("é",)})
     assert Lift.from_json(lift.to_json()) == lift
     assert Lift.from_json(unknown("nothing", "why").to_json()).effect is None

@@ -206,26 +206,26 @@ def test_of_what_was_asked_for_the_teacher_picks_what_it_believes():
     assert len(labeller(drawn, 800, 0)) == 800
 
 
-def test_a_lesson_has_its_classes_in_the_order_that_is_wanted():
+def test_what_is_taught_has_its_classes_in_the_order_that_is_wanted():
     labeller = Labeller(teacher=Sure(0.25), columns=(), relabels=False, seed=1)
-    records, soft = labeller.lesson(rows(5, 0), 5, 0, ("yes", "no"))
+    records, soft = labeller.taught(rows(5, 0), 5, 0, ("yes", "no"))
     assert records == rows(5, 0)
     assert soft.tolist() == [[0.25, 0.75]] * 5
-    _, soft = labeller.lesson(rows(5, 0), 5, 0, ("no", "all others"))
+    _, soft = labeller.taught(rows(5, 0), 5, 0, ("no", "all others"))
     assert soft.tolist() == [[0.75, 0.25]] * 5
 
 
-def test_a_lesson_about_a_number_has_the_expected_one():
+def test_what_is_taught_about_a_number_has_the_expected_one():
     teacher_of_prices = TABLES.load_teacher(taught("price", (), drop=("bought",)))
     labeller = Labeller(teacher=teacher_of_prices, columns=(), relabels=False, seed=1)
     unseen = rows(20, 2)
-    records, soft = labeller.lesson(unseen, 20, 0, ())
+    records, soft = labeller.taught(unseen, 20, 0, ())
     assert soft is None
     assert records["price"].to_pylist() == teacher_of_prices.predict(unseen).tolist()
 
 
-def test_a_number_is_no_lesson_where_classes_are_learned():
+def test_a_number_is_not_taught_where_classes_are_learned():
     numbers = SimpleNamespace(label="price", classes=())
     labeller = Labeller(teacher=numbers, columns=("price_expected",), relabels=False, seed=0)
     with pytest.raises(DataError, match="learned 'price' as a number"):
-        labeller.lesson(rows(3, 0), 3, 0, ("1.0", "2.0"))
+        labeller.taught(rows(3, 0), 3, 0, ("1.0", "2.0"))

@@ -141,8 +141,13 @@ def options_of(recipe: Recipe, prepared: Prepared, cache: Path | None = None) ->
     """Return how generators of a recipe are evaluated; `cache` holds what the judge learned."""
     from gan.modalities import Options
 
-    repeated = prepared.split_rule["rows"] == "occurrence"
-    return Options(seed=recipe.seed, overlap_expected=repeated, cache=cache)
+    rule = prepared.split_rule
+    return Options(
+        seed=recipe.seed,
+        sides_by_chance=rule["by"] == "content" and rule["holdout_uri_digest"] is None,
+        overlap_expected=rule["rows"] == "occurrence",
+        cache=cache,
+    )
 
 
 def evaluate(job: Job, prepared: Prepared, candidate: Candidate) -> Assessed:

@@ -64,6 +64,9 @@ class Options:
     """Resamples behind every interval."""
     cap: int = 5000
     """Most records compared on each side."""
+    sides_by_chance: bool = True
+    """Whether chance alone put each record into train or among the unseen; not so where groups stay
+    together, or where the user's own split decides."""
     overlap_expected: bool = False
     """True where splits are by occurrence, because most records repeat."""
     cache: Path | None = None

@@ -32,8 +32,8 @@ from prefect.utilities.context import get_task_and_flow_run_ids
 from flows.errors import UnsentError
 from flows.job import Assessed, Job, Judged, Outcome, in_lake, report_page
 from flows.progress import LineMeter, Meter, Reporter
+from flows.report.curves import curves_markdown
 from flows.report.markdown import (
-    curves_markdown,
     outcome_line,
     outcome_markdown,
     samples_markdown,

@@ -95,6 +95,17 @@ def _png(image_HWC: Pixels) -> bytes:
 PER_CLASS = 12
 """Samples of each class in the grid; without classes the grid is so wide and high."""
 
+NOT_BY_CHANCE = (
+    "groups or the user's own split decided which images were trained on, so that unseen real ones "
+    "may lie nearer to these, too"
+)
+ALARM_OF_COPIES = Alarm(
+    side="high",
+    bound=0.58,
+    meaning="many synthetic images lie nearer to a training image than to any unseen one, as near "
+    "copies do",
+)
+
 METRICS = (
     MetricEntry(
         name="coverage",
@@ -193,6 +204,8 @@ METRICS = (
         unit="share",
         limits=(Limit(side="high", passes=0.55, blocks=0.58, relation="fixed"),),
         doubt=0.5,
+        not_judged=NOT_BY_CHANCE,
+        alarms=(ALARM_OF_COPIES,),
         figures=("near-copies",),
     ),
     MetricEntry(
@@ -203,6 +216,8 @@ METRICS = (
         unit="share",
         limits=(Limit(side="high", passes=0.55, blocks=0.55, relation="fixed"),),
         benefit_of_doubt=True,
+        not_judged=NOT_BY_CHANCE,
+        alarms=(ALARM_OF_COPIES,),
         figures=("near-copies",),
     ),
     MetricEntry(

@@ -13,12 +13,11 @@ from PIL import Image
 
 from flows.evaluate import public_notes
 from flows.job import Outcome, Published
+from flows.report.curves import curves_markdown, curves_svg
 from flows.report.markdown import (
     MAX_BYTES,
     MAX_PNG_BYTES,
     MIN_WIDTH,
-    curves_markdown,
-    curves_svg,
     outcome_line,
     outcome_markdown,
     samples_markdown,

@@ -3,13 +3,13 @@
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.evaluate import Evaluator, TrainingRecord, evaluate, processor_facts
+from flows.evaluate import Evaluator, TrainingRecord, evaluate, options_of, processor_facts
 from flows.job import Candidate, Job
 from flows.recipe import parse_recipe
 from flows.report.verdict import verdict_view
@@ -49,7 +49,7 @@ PREPARED = Prepared(
     modality="images",
     folder=None,
     source_digest="s",
-    split_rule=MappingProxyType({"rows": "content"}),
+    split_rule=MappingProxyType({"by": "content", "rows": "distinct", "holdout_uri_digest": None}),
     split_digest="p",
     records=RECORDS,
     label="kind",
@@ -219,3 +219,18 @@ def test_a_report_says_what_share_of_the_processor_the_training_had():
     found = processor_facts(TrainingRecord.from_json(record.to_json()))
     assert found == {"training_cpu_s": 7.5, "training_cores": 0.12, "training_threads": 1}
     assert processor_facts(TrainingRecord(train_key="k", split_digest="p")) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "by_chance"),
+    [
+        ({}, True),
+        ({"by": "group"}, False),
+        ({"by": "column"}, False),
+        ({"holdout_uri_digest": "ab"}, False),
+    ],
+)
+def test_copies_are_judged_where_chance_alone_put_records_on_their_sides(rule, by_chance):
+    split = {"by": "content", "rows": "distinct", "holdout_uri_digest": None} | rule
+    options = options_of(SimpleNamespace(seed=0), SimpleNamespace(split_rule=split))
+    assert options.sides_by_chance is by_chance

@@ -61,7 +61,9 @@ def prepared(make, modality, **parts):
         modality=modality,
         folder=None,
         source_digest="s",
-        split_rule=MappingProxyType({"rows": "distinct"}),
+        split_rule=MappingProxyType(
+            {"by": "content", "rows": "distinct", "holdout_uri_digest": None}
+        ),
         split_digest="p",
         records=records,
         label="kind",

@@ -171,3 +171,16 @@ def test_nothing_near_anything_says_nothing(digits, pixels):
 def test_where_all_real_images_are_on_one_side_nothing_is_said(digits):
     train = digits.images[digits.train]
     assert not list(PixelReference(train, train[:50], 0, 5).measure(train[:20]))
+
+
+def test_where_the_users_split_decides_copies_stand_out_and_block_nothing(digits, judged):
+    unseen = np.concatenate([digits.validation, digits.holdout])
+    theirs = PixelReference(
+        digits.images[digits.train], digits.images[unseen], 0, 20, by_chance=False
+    )
+    fakes = mixed(digits, mirrored, 0.5, np.random.default_rng(7))
+    judgement = judged(theirs.measure(fakes))
+    assert blocking(judgement) == set()
+    (alarm, *_) = [one for one in judgement.unjudged if one.metric == "near_copies"]
+    assert alarm.outcome == "alarm"
+    assert "the user's own split decided" in alarm.text

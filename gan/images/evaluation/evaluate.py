@@ -75,7 +75,13 @@ class PerceptualReference:
         """Where near copies are sought; nowhere where equal images are in several splits, because
         then chance did not decide which side holds what."""
         if not options.overlap_expected:
-            self.pixels = PixelReference(train.values, unseen, seed, options.replicates)
+            self.pixels = PixelReference(
+                train.values,
+                unseen,
+                seed,
+                options.replicates,
+                by_chance=options.sides_by_chance,
+            )
         self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
         self.told = real_side(holdout.values, self.replicates, seed)
@@ -92,7 +98,7 @@ class PerceptualReference:
         self.holdout_classes_N = holdout.labels_N
         self.holdout_rows: int = splits.holdout.num_rows
         """All records of the holdout."""
-        self.notes = _notes(splits, n)
+        self.notes = _notes(splits, n, options)
 
     @property
     def wanted(self) -> ClassCounts | int:
@@ -120,7 +126,7 @@ def _subset(codec: Codec, records: pa.Table, n: int, seed: int, purpose: str) ->
     return Encoded(encoded.values[chosen], encoded.labels_N[chosen])
 
 
-def _notes(splits: Splits, n: int) -> tuple[str, ...]:
+def _notes(splits: Splits, n: int, options: Options) -> tuple[str, ...]:
     """Return what a reader should know of the records that are compared."""
     notes = []
     most = max(splits.holdout.num_rows, splits.validation.num_rows)
@@ -133,6 +139,10 @@ def _notes(splits: Splits, n: int) -> tuple[str, ...]:
         notes.append(
             f"copies in the features of the nets were looked for among at most {TRAIN_ROWS:,} of "
             f"{splits.train.num_rows:,} training records, exact copies among all"
+        )
+    if options.overlap_expected:
+        notes.append(
+            "near copies were not looked for: most images repeat, so equal ones are on both sides"
         )
     return tuple(notes)
 

@@ -106,8 +106,20 @@ def grey(images_NHWC: Array) -> Array:
 class PixelReference:
     """The real images on the coarse grid, and how near they are to one another."""
 
-    def __init__(self, train: Array, unseen: Array, seed: int, replicates: int) -> None:
-        """Place the distinct real images, in random order, so that ties favour no side."""
+    def __init__(
+        self, train: Array, unseen: Array, seed: int, replicates: int, *, by_chance: bool = True
+    ) -> None:
+        """Place the distinct real images, in random order, so that ties favour no side.
+
+        Args:
+            train: the training images.
+            unseen: those of validation and holdout.
+            seed: of order and resamples.
+            replicates: resamples of a share.
+            by_chance: whether chance alone decided on the side of each image; else a share is
+                given without what real images reach, because nobody knows it.
+        """
+        self.ceiling = Ceiling(value=0.5, low=0.5, high=0.5) if by_chance else None
         seen = thin(train, TRAIN_ROWS)
         digests = np.array([*record_digests(seen), *record_digests(unseen)])
         first = np.unique(digests, return_index=True)[1]
@@ -164,8 +176,8 @@ class PixelReference:
         seen, unseen = share / trained, (1.0 - share) / (1.0 - trained)
         return seen / (seen + unseen)
 
-    @staticmethod
     def _measured(
+        self,
         scope: str,
         ends: tuple[float, ...],
         n: int,
@@ -179,7 +191,7 @@ class PixelReference:
             low=low,
             high=high,
             n=n,
-            ceiling=Ceiling(value=0.5, low=0.5, high=0.5),
+            ceiling=self.ceiling,
             direction="lower",
         )
         return Measured(metric=metric, replicates=replicates)

@@ -1,7 +1,5 @@
 """Downstream models of images: what they learn from, and that equal steps mean equal steps."""
 
-import functools
-import types
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,9 +11,10 @@ import torch
 from gan.errors import DataError
 from gan.images import downstream
 from gan.images.classifiers import CLASSIFIERS, count_steps, training_cost_s
-from gan.images.codec import ImageCodec, write_images
+from gan.images.codec import write_images
 from gan.images.downstream import ImageTask, build_task
-from gan.images.examples import shrunken
+from gan.images.examples import SIDE
+from gan.images.pixels import shrunken
 from gan.lift.task import TrainingSet
 from gan.modalities import Splits
 
@@ -193,10 +192,9 @@ def test_it_says_what_a_fit_costs_by_constants(task: ImageTask) -> None:
 
 def test_images_are_averaged_down_in_parts_as_they_are_at_once(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3), dtype=np.uint8)
-    codec = types.SimpleNamespace(to_samples=functools.partial(ImageCodec.to_samples, None))
-    whole = shrunken(codec, images)
-    monkeypatch.setattr("gan.images.examples.AT_ONCE", 3)
-    parts = shrunken(codec, images)
+    whole = shrunken(images, SIDE)
+    monkeypatch.setattr("gan.images.pixels.AT_ONCE", 3)
+    parts = shrunken(images, SIDE)
     assert torch.equal(parts, whole)
     assert parts.stride() == whole.stride()
 

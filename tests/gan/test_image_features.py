@@ -7,10 +7,17 @@ from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
 
 from gan.errors import DataError
+from gan.images import pixels
 from gan.images.codec import read_images
-from gan.images.evaluation import pixels
-from gan.images.evaluation.feature_nets import FEATURES, RANDOM_WIDTHS, TrainedNet, initialise
-from gan.images.evaluation.features import fit_extractors
+from gan.images.evaluation import trained
+from gan.images.evaluation.feature_nets import (
+    FEATURES,
+    RANDOM_WIDTHS,
+    FeatureNet,
+    TrainedNet,
+    initialise,
+)
+from gan.images.evaluation.features import Extractor, fit_extractors
 from gan.images.evaluation.trained import ASSESSING, JUDGING, ClassTask, Effort, train
 
 QUICK = Effort(first=2_000, least=3_000, hard=0, epochs=0.0, most=3_000)
@@ -52,7 +59,7 @@ def test_batch_size_and_order_change_nothing(nets, images, monkeypatch):
     for net in nets:
         whole = net(images)
         assert np.allclose(net(images[::-1])[::-1], whole, atol=1e-3)
-        monkeypatch.setattr(pixels, "BATCH", 7)
+        monkeypatch.setattr(pixels, "AT_ONCE", 7)
         assert np.allclose(net(images), whole, atol=1e-3)
         monkeypatch.undo()
 
@@ -114,13 +121,13 @@ def test_mirrored_images_are_shown_where_they_keep_their_class(turned, expected,
     if turned:
         images = images.transpose(0, 2, 1, 3).copy()
     shown = []
-    draw = pixels.Shifts.draw
+    draw = trained.Shifts.draw
 
     def spy(self, rows_N, rng, *, mirror):
         shown.append(mirror)
         return draw(self, rows_N, rng, mirror=mirror)
 
-    monkeypatch.setattr(pixels.Shifts, "draw", spy)
+    monkeypatch.setattr(trained.Shifts, "draw", spy)
     net = TrainedNet(8, 8, 1, 2)
     initialise(net, 0, "classifier")
     train(net, images, ClassTask(classes), QUICK, seed=0)
@@ -142,6 +149,26 @@ def test_constant_columns_are_dropped(images):
     for net in fit_extractors(dark, None, 0, effort=FLASH):
         assert np.isfinite(net(images)).all()
         assert np.abs(net(images)).max() < 1e3
+
+
+class Bright(FeatureNet):
+    """Brightness, and whether an image is nearly white."""
+
+    def features(self, pixels_NCHW):
+        mean_N = pixels_NCHW.mean((1, 2, 3))
+        return torch.stack([mean_N, torch.relu(mean_N - 0.98)], 1)
+
+
+def test_a_column_that_answers_to_a_handful_of_images_is_dropped():
+    """Its spread says nothing, and a few images more would move any distance."""
+    draw = np.random.default_rng(0)
+    levels = draw.integers(0, 240, 1000)
+    levels[:3] = 255
+    some = np.broadcast_to(levels[:, None, None, None], (1000, 8, 8, 1)).astype(np.uint8)
+    assert Extractor("bright", Bright(), some)(some).shape == (1000, 1)
+    levels[:30] = 255
+    more = np.broadcast_to(levels[:, None, None, None], (1000, 8, 8, 1)).astype(np.uint8)
+    assert Extractor("bright", Bright(), more)(more).shape == (1000, 2)
 
 
 def test_equal_images_are_refused():

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -32,7 +33,7 @@ import yaml
 from benchmarks.against_ctgan import breast_cancer
 from benchmarks.timing import RESULTS, machine
 from flows.recipe import Recipe
-from flows.teacher import classes_of, record_kind
+from flows.teacher import can_teach, picks_of, record_kind, teacher_of
 from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
 from gan.lift.config import LiftConfig
@@ -42,9 +43,9 @@ from gan.lift.task import Made, Make
 from gan.modalities import Splits, load_modality
 from gan.protocols import Hooks
 from gan.sample import Sampler
-from gan.teacher import Labeller
+from gan.teacher import Labeller, Teacher, soft_labels
 from gan.training.loop import train
-from storage.lake.plan import PICKS, plan_teacher
+from storage.lake.plan import plan_teacher
 from storage.records.schema import ClassCounts
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
@@ -125,22 +126,18 @@ def train_generator(recipe: Recipe, prepared: Prepared, folder: Path) -> Sampler
     return Sampler.load(result.snapshot)
 
 
-def fit_labeller(recipe: Recipe, prepared: Prepared) -> Labeller | None:
+def labeller_with(teacher: Teacher, recipe: Recipe, prepared: Prepared) -> Labeller | None:
     """Return what labels synthetic records as the recipe asks; None where the generator does."""
     synthesis = recipe.synthesis.model_copy(update={"balance": "real"})
     planned = plan_teacher(synthesis, record_kind(prepared))
     if planned is None:
         return None
-    modality, train = load_modality(prepared.modality), prepared.records["train"]
-    data = modality.fit_teacher(
-        train, label=str(prepared.label), classes=classes_of(prepared), seed=recipe.seed
-    )
     return Labeller(
-        teacher=modality.load_teacher(data),
+        teacher=teacher,
         columns=planned.columns,
         relabels=planned.relabels,
         seed=SYNTHESIS_SEED,
-        picks=PICKS,
+        picks=picks_of(recipe, prepared),
     )
 
 
@@ -184,12 +181,22 @@ def measure(trial: Trial, split: int) -> tuple[Lift, dict[str, Any]]:
         if task is None:
             msg = f"nothing can be predicted from {trial.label!r}: name another label"
             raise SystemExit(msg)
+        labels = recipe.synthesis.labels
+        asked = can_teach(recipe, prepared) and (trial.thorough or labels == "teacher")
+        teacher = teacher_of(prepared, splits.train, recipe.seed) if asked else None
         request = LiftRequest(
-            config=trial.lift, seed=recipe.seed, label=prepared.label, thorough=trial.thorough
+            config=trial.lift,
+            seed=recipe.seed,
+            label=prepared.label,
+            thorough=trial.thorough,
+            labels=labels,
+            has_teacher=teacher is not None,
+            picks=picks_of(recipe, prepared),
         )
-        labeller = fit_labeller(recipe, prepared)
+        labeller = None if teacher is None else labeller_with(teacher, recipe, prepared)
         made = maker(sampler, prepared.class_counts["train"], labeller, task.classes)
-        lift = measure_lift(task, splits.train, made, request)
+        teach = None if teacher is None else partial(soft_labels, teacher, classes=task.classes)
+        lift = measure_lift(task, splits.train, made, request, teach=teach)
     cost = {"split": split, "train_rows": prepared.rows["train"], "training_cpu_s": trained_s}
     return lift, cost
 

@@ -5,7 +5,7 @@ holds JSON:
 
     {"schema": "ganmill-table/1", "min_group": 10,
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
-     "constraints": [{"kind", "columns", "low", "high", "strict", maybe "whole_days"}]}
+     "constraints": [{"kind", "columns", "low", "high", "strict", others where they are used}]}
 
 `form` is the text pattern of keys and of replaced text, see `storage.records.text_patterns`.
 """
@@ -123,15 +123,72 @@ class Column:
     """The text pattern of keys and of replaced text, see above."""
 
 
+LEAST_COLUMNS: Final = {
+    "range": 1,
+    "inequality": 2,
+    "combinations": 2,
+    "sum": 2,
+    "unique": 1,
+    "product": 3,
+    "ratio": 3,
+    "linear": 2,
+    "difference": 3,
+    "band": 2,
+    "lookup": 2,
+    "one_of": 3,
+    "conditional": 2,
+}
+"""Kind of constraint → fewest columns that it names."""
+MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2}
+"""Kind of constraint → most columns, where there is a limit."""
+FIELDS: Final = {
+    "strict": ("inequality",),
+    "whole_days": ("inequality",),
+    "low": ("range",),
+    "high": ("range",),
+    "weights": ("linear",),
+    "offset": ("linear",),
+    "unit": ("difference",),
+    "cuts": ("band",),
+    "levels": ("band",),
+    "value": ("conditional",),
+    "when": ("conditional",),
+    "exactly": ("conditional",),
+}
+"""Field of a constraint → the kinds that it is for."""
+FIRST_FIELDS: Final = frozenset({"kind", "columns", "low", "high", "strict"})
+"""Those that JSON always has; a later one is there where it is used."""
+
+
 class Constraint(BaseModel):
     """Something that holds in every real row and must hold in every synthetic one."""
 
     model_config = FROZEN
 
-    kind: Literal["range", "inequality", "combinations", "sum", "unique"] = Field(title="Kind")
+    kind: Literal[
+        "range",
+        "inequality",
+        "combinations",
+        "sum",
+        "unique",
+        "product",
+        "ratio",
+        "linear",
+        "difference",
+        "band",
+        "lookup",
+        "one_of",
+        "conditional",
+    ] = Field(title="Kind")
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
-    of the others. unique: no two rows agree in these columns."""
+    of the others. unique: no two rows agree in these columns. product: columns[0] is the product of
+    the others. ratio: columns[0] is columns[1] divided by all others. linear: columns[0] is offset
+    plus weights times the others. difference: columns[0] is columns[1] minus columns[2], moments,
+    in the unit. band: columns[0] is the level of the interval that columns[1] lies in. lookup:
+    columns[0] is decided by the others together. one_of: exactly one of the columns is 1 or true.
+    conditional: columns[0] is the value where columns[1] is one of when. Numbers are rounded as
+    columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)
     """The columns it is about."""
     low: float | None = Field(None, title="Low")
@@ -143,14 +200,31 @@ class Constraint(BaseModel):
     whole_days: bool = Field(False, title="Whole days")
     """inequality of timestamps only: their days are compared, as they always are where one of two
     columns holds dates."""
+    weights: tuple[float, ...] = Field((), title="Weights")
+    """linear only: one for each column but the first."""
+    offset: float = Field(0.0, title="Offset")
+    """linear only: what is added."""
+    unit: Literal["days", "hours", "minutes", "seconds"] | None = Field(None, title="Unit")
+    """difference only."""
+    cuts: tuple[float, ...] = Field((), title="Cuts")
+    """band only: ascending; each is the smallest value of the next level."""
+    levels: tuple[str, ...] = Field((), title="Levels")
+    """band only: one more than cuts, as text."""
+    value: str | None = Field(None, title="Value")
+    """conditional only: of columns[0], as text; `null` for none."""
+    when: tuple[str, ...] = Field((), title="When")
+    """conditional only: values of columns[1], as text; `null` for none."""
+    exactly: bool = Field(True, title="Exactly")
+    """conditional only: nowhere else, too."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        least = {"range": 1, "inequality": 2, "combinations": 2, "sum": 2, "unique": 1}[self.kind]
-        if len(self.columns) < least or (self.kind == "range" and len(self.columns) > 1):
+        least, most = LEAST_COLUMNS[self.kind], MOST_COLUMNS.get(self.kind, len(self.columns))
+        if not least <= len(self.columns) <= most:
+            takes = f"exactly {least}" if most == least else least
             msg = (
                 f"a constraint of kind {self.kind!r} names {len(self.columns)} columns "
-                f"({', '.join(self.columns)}); it takes {'exactly 1' if least == 1 else least}"
+                f"({', '.join(self.columns)}); it takes {takes}"
             )
             raise ValueError(msg)
         if (self.kind == "range") != (self.low is not None or self.high is not None):
@@ -159,19 +233,47 @@ class Constraint(BaseModel):
                 "give low, high or both exactly when the kind is range"
             )
             raise ValueError(msg)
-        said = [name for name in ("strict", "whole_days") if getattr(self, name)]
-        if said and self.kind != "inequality":
-            msg = (
-                f"a constraint of kind {self.kind!r} says {said[0]}, which only an inequality can; "
-                "leave it out"
-            )
+        for name, kinds in FIELDS.items():
+            if getattr(self, name) != type(self).model_fields[name].default and (
+                self.kind not in kinds
+            ):
+                msg = (
+                    f"a constraint of kind {self.kind!r} says {name}, which only "
+                    f"{' or '.join(kinds)} can; leave it out"
+                )
+                raise ValueError(msg)
+        if (wrong := self._incomplete()) is not None:
+            msg = f"a constraint of kind {self.kind!r} on {', '.join(self.columns)} {wrong}"
             raise ValueError(msg)
         return self
 
+    def _incomplete(self) -> str | None:
+        """Return what is missing or does not fit together, with the remedy."""
+        if self.kind == "linear" and len(self.weights) != len(self.columns) - 1:
+            return f"has {len(self.weights)} weights; give one for each column but the first"
+        if self.kind == "difference" and self.unit is None:
+            return "has no unit; give days, hours, minutes or seconds"
+        if self.kind == "band":
+            if not self.cuts or len(self.levels) != len(self.cuts) + 1:
+                return (
+                    f"has {len(self.cuts)} cuts and {len(self.levels)} levels; give one level "
+                    "more than cuts"
+                )
+            if list(self.cuts) != sorted(set(self.cuts)):
+                return "has cuts that do not rise; sort them"
+        if self.kind == "conditional" and (self.value is None or not self.when):
+            return "needs value and when; give both"
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """Return what it says, for schemas and keys; a later field is there where it is used."""
+        fields = type(self).model_fields
         plain = self.model_dump(mode="json")
-        return plain if self.whole_days else {k: v for k, v in plain.items() if k != "whole_days"}
+        return {
+            name: value
+            for name, value in plain.items()
+            if name in FIRST_FIELDS or getattr(self, name) != fields[name].default
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

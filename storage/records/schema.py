@@ -142,20 +142,18 @@ LEAST_COLUMNS: Final = {
 MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2}
 """Kind of constraint → most columns, where there is a limit."""
 FIELDS: Final = {
-    "strict": ("inequality",),
-    "whole_days": ("inequality",),
-    "low": ("range",),
-    "high": ("range",),
-    "weights": ("linear",),
-    "offset": ("linear",),
-    "unit": ("difference",),
-    "cuts": ("band",),
-    "levels": ("band",),
-    "value": ("conditional",),
-    "when": ("conditional",),
-    "exactly": ("conditional",),
+    "strict": "inequality",
+    "whole_days": "inequality",
+    "weights": "linear",
+    "offset": "linear",
+    "unit": "difference",
+    "cuts": "band",
+    "levels": "band",
+    "value": "conditional",
+    "when": "conditional",
+    "exactly": "conditional",
 }
-"""Field of a constraint → the kinds that it is for."""
+"""Field of a constraint → the kind that it is for; low and high are those of a range."""
 FIRST_FIELDS: Final = frozenset({"kind", "columns", "low", "high", "strict"})
 """Those that JSON always has; a later one is there where it is used."""
 
@@ -233,13 +231,13 @@ class Constraint(BaseModel):
                 "give low, high or both exactly when the kind is range"
             )
             raise ValueError(msg)
-        for name, kinds in FIELDS.items():
-            if getattr(self, name) != type(self).model_fields[name].default and (
-                self.kind not in kinds
-            ):
+        for name, kind in FIELDS.items():
+            said = getattr(self, name) != type(self).model_fields[name].default
+            if said and self.kind != kind:
+                article = "an" if kind[0] in "aeiou" else "a"
                 msg = (
-                    f"a constraint of kind {self.kind!r} says {name}, which only "
-                    f"{' or '.join(kinds)} can; leave it out"
+                    f"a constraint of kind {self.kind!r} says {name}, which only {article} "
+                    f"{kind} can; leave it out"
                 )
                 raise ValueError(msg)
         if (wrong := self._incomplete()) is not None:

@@ -28,6 +28,7 @@ from torch import Tensor
 from gan.errors import ConfigError, DataError
 from gan.protocols import Encoded
 from gan.tables.columns.derived import DerivedColumn, Key
+from gan.tables.columns.grouping import label_groups
 from gan.tables.columns.values import Modelled, require_metadata
 from storage.records.schema import Condition, Label, TableMetadata
 
@@ -101,9 +102,19 @@ class Vocabularies:
         """
         self._check(records)
         cells_ND = np.empty((records.num_rows, len(self.columns)), dtype=np.int32)
+        groups_N = self._label_groups(records)
         for index, column in enumerate(self.columns):
-            cells_ND[:, index] = column.encode(records)
+            cells_ND[:, index] = column.encode_beside(records, groups_N)
         return Encoded(cells_ND, self._labels(cells_ND))
+
+    def _label_groups(self, records: pa.Table) -> Array:
+        """Return the group of every row's label; zeros without one."""
+        index = self.label_column
+        if index is None:
+            return np.zeros(records.num_rows, dtype=np.int64)
+        column = self.columns[index]
+        codes_N = column.code_of_cell[column.encode(records)]
+        return label_groups(codes_N, column.codes, ordered=column.kind == "numeric")
 
     def to_samples(self, values: Tensor) -> Tensor:
         """Return cells as `codes_ND` int64."""

@@ -1,6 +1,7 @@
 """Which columns of a table are modelled, which are derived, and how each is fitted."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
+from gan.tables.columns.grouping import label_groups
 from gan.tables.columns.groups import GroupRules, Limits, read_rules
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
@@ -40,6 +42,7 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
         raise DataError(msg)
     fit = _Fit(_plain_columns(records), metadata, read_rules(metadata, label), label)
     _check_label(fit, label)
+    fit.group_label(records)
     refused: list[tuple[Column, DataError]] = []
     for column in metadata.columns:
         try:
@@ -166,6 +169,17 @@ class _Fit:
     def __post_init__(self) -> None:
         self.modelled: list[Modelled] = []
         self.derived: list[DerivedColumn] = []
+        self.groups_N: np.ndarray[Any, Any] | None = None
+
+    def group_label(self, records: pa.Table) -> None:
+        """Keep the group of every row's label; what is wrong with the label is told in its turn."""
+        column = None if self.label is None else self.metadata.column(self.label)
+        if column is None or column.name in self.rules.joint or column.name in self.rules.totals:
+            return
+        with suppress(DataError, NumberError):
+            fitted = self._single(column)
+            codes_N = fitted.code_of_cell[fitted.encode(records)]
+            self.groups_N = label_groups(codes_N, fitted.codes, ordered=fitted.kind == "numeric")
 
     def group(self, column: Column) -> int:
         """Return how many rows must hold a value of the column that is shown."""
@@ -219,7 +233,11 @@ class _Fit:
                     f"{limits[1]} of its constraint: correct the constraint"
                 )
                 raise DataError(msg)
-            return Levels.fit(column.name, kept, g, pool=column.name != self.label)
+            whole = len(kept) == len(values) and column.name != self.label
+            groups_N = self.groups_N if whole else None
+            return Levels.fit(
+                column.name, kept, g, pool=column.name != self.label, groups_N=groups_N
+            )
         whole = (
             column.name == self.label
             and pa.types.is_integer(values.type)

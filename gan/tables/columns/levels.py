@@ -5,7 +5,9 @@ of rows: their shares stay, their dependence on other columns does not. Null's c
 level that fewer than `g` rows hold does not leave the codec, nor does one that train never had: it
 becomes a kept level, chosen by a hash of the value in proportion to the rows of the kept levels. So
 every kept level keeps its share among the others, no null is added, equal values become equal
-levels, and nothing of the rare value is stored.
+levels, and nothing of the rare value is stored. Where levels tell the label, they lie in the order
+of what they say of it, so that networks let neighbours share strength, and a rare level becomes a
+kept one in proportion to the rows with the same label (`gan.tables.columns.grouping`).
 
 Joint. Columns whose combinations are fixed are one, so that the rule holds in every row. A
 combination that fewer than `g` rows hold, or that train never had, becomes the kept combination
@@ -26,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
+from gan.tables.columns.grouping import LabelShares, label_order, label_shares, weights_of
 from gan.tables.columns.values import Modelled, from_plain, parse_type, plain, to_plain
 
 Array = np.ndarray[Any, Any]
@@ -48,9 +51,25 @@ class Levels(Modelled):
     """Rows of train that hold each level, null too."""
     pooled: int
     """How many of the levels share codes, the last ones before null."""
+    by_label: LabelShares = ()
+    """Of each group of the label its share in each level, in eighths; empty where levels do not
+    tell the label."""
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether neighbouring codes are alike: they say alike things of the label."""
+        return bool(self.by_label)
 
     @classmethod
-    def fit(cls, name: str, column: Any, g: int, *, pool: bool = True) -> Self:
+    def fit(
+        cls,
+        name: str,
+        column: Any,
+        g: int,
+        *,
+        pool: bool = True,
+        groups_N: Array | None = None,
+    ) -> Self:
         """Learn the levels.
 
         Args:
@@ -58,6 +77,7 @@ class Levels(Modelled):
             column: Arrow, without dictionary, some of it not null.
             g: a level that fewer rows hold is not kept.
             pool: whether levels may share a code.
+            groups_N: the group of each row's label; None without a label.
 
         Raises:
             DataError: no level is held by so many rows.
@@ -73,8 +93,15 @@ class Levels(Modelled):
                 "vocabulary to public"
             )
             raise DataError(msg)
+        found = None if groups_N is None else label_order(encoded, kept, groups_N)
+        if found is not None:
+            kept = kept[found]
         rare = np.argsort(-counts[kept], kind="stable")[MOST_LEVELS if pool else len(kept) :]
+        rare = rare if found is None else np.sort(rare)
         kept = np.concatenate([np.delete(kept, rare), kept[rare]])
+        by_label = (
+            () if found is None or groups_N is None else label_shares(encoded, kept, groups_N)
+        )
         levels = encoded.dictionary.take(pa.array(kept))
         rows = counts[kept].tolist()
         if column.null_count:
@@ -82,11 +109,17 @@ class Levels(Modelled):
             rows.append(column.null_count)
         became = "became other levels, in proportion to their rows"
         notes = _rare_notes(name, counts[counts > 0], g, "level", became)
-        return cls._build(name, levels, rows, len(rare), notes)
+        return cls._build(name, levels, rows, len(rare), notes, by_label)
 
     @classmethod
     def _build(
-        cls, name: str, levels: Any, rows: list[int], pooled: int, notes: tuple[str, ...]
+        cls,
+        name: str,
+        levels: Any,
+        rows: list[int],
+        pooled: int,
+        notes: tuple[str, ...],
+        by_label: LabelShares = (),
     ) -> Self:
         single = len(levels) - levels.null_count - pooled
         shared = [min(POOL, pooled - start) for start in range(0, pooled, POOL)]
@@ -100,6 +133,7 @@ class Levels(Modelled):
             notes=notes,
             rows=tuple(rows),
             pooled=pooled,
+            by_label=by_label,
         )
 
     def encode(self, records: pa.Table) -> Array:
@@ -110,6 +144,26 @@ class Levels(Modelled):
         cells = np.append(found, np.int32(null))
         indices = encoded.indices.fill_null(len(found))
         cells_N: Array = cells[indices.to_numpy()]
+        return cells_N
+
+    def encode_beside(self, records: pa.Table, groups_N: Array) -> Array:
+        """Return `cells_N` where the label's group of each row is known.
+
+        A rare level becomes a kept one in proportion to the rows of train with that group: equal
+        values of equal groups become equal levels.
+        """
+        cells_N = self.encode(records)
+        values = plain(records[self.name])
+        known = pc.is_in(values, value_set=self.vocabularies[0].drop_null())
+        rare = np.flatnonzero(pc.and_not(values.is_valid(), known).to_numpy(zero_copy_only=False))
+        if self.by_label and len(rare):
+            rows = self.rows[: len(self.by_label[0])]
+            shares = [np.cumsum(weights_of(rows, each)) for each in self.by_label]
+            texts = values.take(pa.array(rare)).to_pylist()
+            for row, text in zip(rare.tolist(), texts, strict=True):
+                of_group = shares[min(int(groups_N[row]), len(shares) - 1)]
+                drawn = _fraction((text, int(groups_N[row]))) * of_group[-1]
+                cells_N[row] = np.searchsorted(of_group, drawn, side="right")
         return cells_N
 
     def find(self, values: Any) -> Array:
@@ -134,6 +188,7 @@ class Levels(Modelled):
             "rows": list(self.rows),
             "pooled": self.pooled,
             "notes": list(self.notes),
+            "by_label": [list(rows) for rows in self.by_label],
         }
 
     @classmethod
@@ -141,7 +196,8 @@ class Levels(Modelled):
         """Rebuild the column."""
         levels = from_plain(data["levels"], parse_type(data["type"]))
         rows, pooled = list(data["rows"]), data["pooled"]
-        return cls._build(data["name"], levels, rows, pooled, tuple(data["notes"]))
+        by_label = tuple(tuple(rows) for rows in data["by_label"])
+        return cls._build(data["name"], levels, rows, pooled, tuple(data["notes"]), by_label)
 
 
 def _fraction(value: Any) -> float:

@@ -287,6 +287,15 @@ class Modelled:
         """The code of every cell, int64."""
         return np.repeat(np.arange(self.codes), np.diff(self.first_cells))
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether neighbouring codes are alike, so that networks let them share strength."""
+        return self.kind == "numeric"
+
+    def encode_beside(self, records: pa.Table, groups_N: Array) -> Array:  # noqa: ARG002
+        """Return `cells_N` of records whose label's groups are known; most columns do without."""
+        return self.encode(records)
+
     def positions(self, cells_N: Array) -> Array:
         """Return the position of cells inside their code, in (0, 1)."""
         codes_N = self.code_of_cell[cells_N]

@@ -87,8 +87,8 @@ class Basis(nn.Module):
         codes: list[list[Node]] = []
         columns: list[int] = []
         apart: list[int] = []
-        for column, (single, ordered) in enumerate(zip(layout.single, layout.ordered, strict=True)):
-            nodes, spacings = place_nodes(single, len(columns), ordered=ordered)
+        for column, (single, smooth) in enumerate(zip(layout.single, layout.smooth, strict=True)):
+            nodes, spacings = place_nodes(single, len(columns), smooth=smooth)
             codes += nodes
             apart += spacings
             columns += [column] * len(spacings)
@@ -147,7 +147,7 @@ def _starts(keys_M: Tensor, keys: int) -> Tensor:
 
 
 def place_nodes(
-    single: tuple[bool, ...], first: int, *, ordered: bool
+    single: tuple[bool, ...], first: int, *, smooth: bool
 ) -> tuple[list[list[Node]], list[int]]:
     """Return the nodes of every code of a column, and of each new row how far its nodes lie apart.
 
@@ -156,7 +156,7 @@ def place_nodes(
     Args:
         single: whether each code is one value; of a category all are.
         first: the first free row.
-        ordered: whether neighbouring codes mean neighbouring values.
+        smooth: whether neighbouring codes are alike.
     """
     codes = len(single)
     column: list[list[Node]] = [[] for _ in single]
@@ -166,7 +166,7 @@ def place_nodes(
             column[code].append(Node(first + len(spacings), 1.0))
             spacings.append(COARSE)
     apart = SPACING
-    while ordered and apart < codes:
+    while smooth and apart < codes:
         start = first + len(spacings)
         for code, nodes in enumerate(column):
             node, beyond = divmod(code, apart)

@@ -51,6 +51,10 @@ class CodedColumn(Protocol):
         """`category` or `numeric`."""
 
     @property
+    def is_smooth(self) -> bool:
+        """Whether neighbouring codes are alike."""
+
+    @property
     def codes(self) -> int:
         """How many codes it has."""
 
@@ -80,6 +84,8 @@ class UnitLayout(NamedTuple):
     """Codes of each column."""
     ordered: tuple[bool, ...]
     """Whether neighbouring codes mean neighbouring values."""
+    smooth: tuple[bool, ...]
+    """Whether neighbouring codes are alike: these, and levels in the order of the label."""
     single: tuple[tuple[bool, ...], ...]
     """Whether each code of each column is one value, not a range of them."""
     widths: tuple[int, ...]
@@ -107,6 +113,7 @@ def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> Unit
         order=tuple(order),
         counts=tuple(columns[index].codes for index in order),
         ordered=tuple(columns[index].kind == "numeric" for index in order),
+        smooth=tuple(columns[index].is_smooth for index in order),
         single=tuple(
             tuple(bool(cells == 1) for cells in np.diff(columns[index].first_cells))
             for index in order

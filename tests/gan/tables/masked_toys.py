@@ -18,6 +18,10 @@ class ToyColumn:
     cells: int = 1
 
     @property
+    def is_smooth(self):
+        return self.kind == "numeric"
+
+    @property
     def first_cells(self):
         return np.arange(self.codes + 1) * self.cells
 

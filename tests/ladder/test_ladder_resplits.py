@@ -67,6 +67,5 @@ def _judge_resplits(digits, seeds, monkeypatch):
         if judgement.verdict == "block":
             blocked.update({r.metric for r in judgement.reasons if r.outcome == "block"})
             blocked["any"] += 1
-    print(f"blocked {dict(blocked)}, missed {dict(missed)}")
     assert blocked["any"] <= 0.05 * len(seeds), blocked
     assert all(missed[name] <= 0.05 * len(seeds) for name in PASSED), missed

@@ -1,4 +1,4 @@
-"""Real digits as the candidate, cut anew again and again: blocked in at most 5 % of the cuts.
+"""Real images as the candidate, cut anew again and again: blocked in at most 5 % of the cuts.
 
 What says whether they can be told, learned from, and are all made passes in 95 %.
 """
@@ -13,8 +13,11 @@ from gan.images.evaluation import evaluate as reference_module
 from gan.images.evaluation import usefulness
 from gan.images.judge import METRICS, build_reference, evaluate
 from gan.modalities import Options
+from tests.ladder.scenes import draw_scenes
 
 RESPLITS = 100
+SCENES, SCENES_HELD, SCENE_RESPLITS = 700, 280, 20
+"""Scenes of train, and of validation, holdout and unseen each; cuts."""
 PASSED = {"c2st", "tstr_gap", "recall"}
 """What real data passes, and is not merely unblocked by."""
 QUICK = Options(halves=20, replicates=20)
@@ -35,6 +38,14 @@ def test_the_same_with_other_training_records(digits, seed, monkeypatch):
     parts = np.split(order, np.cumsum([len(digits.train), 359, 359]))
     other = type(digits)(digits.images, digits.labels, *parts)
     _judge_resplits(other, range(RESPLITS), monkeypatch)
+
+
+def test_real_scenes_are_blocked_in_at_most_5_percent_of_resplits(digits, monkeypatch):
+    """In colour, of 32 x 32 pixels."""
+    images, kinds = draw_scenes(SCENES + 3 * SCENES_HELD, 0)
+    rows = np.arange(len(images))
+    parts = np.split(rows, SCENES + SCENES_HELD * np.arange(3))
+    _judge_resplits(type(digits)(images, kinds, *parts), range(SCENE_RESPLITS), monkeypatch)
 
 
 def learn_once():

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.metrics.intervals import LEVELS, random_half, spread_interval
+from gan.metrics.intervals import random_half, spread_interval
 from gan.randomness import numpy_stream
-from gan.report import Ceiling, Measured, Metric
 
 Array = np.ndarray[Any, Any]
 
@@ -86,31 +85,3 @@ def candidate_repeats(shares: Sequence[ShareFn], n: int, replicates: int, seed: 
         again.append(shares[r % len(shares)](half))
     low, high = spread_interval(value, again, 0.0, 1.0)
     return Repeats(value, low, high, tuple(again))
-
-
-def measured_repeats(
-    real: RealRepeats, found: Repeats, n: int, scope: str, because: str
-) -> Measured:
-    """Return the metric of a candidate.
-
-    Args:
-        real: what real records reach.
-        found: what the candidate has.
-        n: records that are compared.
-        scope: where it was measured.
-        because: the counts in words.
-    """
-    low, high = np.quantile(real.draws, LEVELS)
-    metric = Metric(
-        name="repeats",
-        scope=scope,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        n=n,
-        ceiling=Ceiling(
-            value=real.value, low=min(real.value, float(low)), high=max(real.value, float(high))
-        ),
-        direction="lower",
-    )
-    return Measured(metric=metric, reals=real.draws, replicates=found.replicates, because=because)

@@ -12,13 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from gan.evaluation.repeats import measured_repeats
 from gan.images.evaluation.near_copies import Grid, grey
-from gan.metrics.repeats import (
-    candidate_repeats,
-    measured_repeats,
-    real_repeats,
-    share_of_pairs,
-)
+from gan.metrics.repeats import candidate_repeats, real_repeats, share_of_pairs
 from gan.report import Measured
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.metrics.repeats import candidate_repeats, measured_repeats, real_repeats, share_of_codes
+from gan.evaluation.repeats import measured_repeats
+from gan.metrics.repeats import candidate_repeats, real_repeats, share_of_codes
 from gan.report import Measured
 from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import EvaluationContext, some

@@ -65,6 +65,20 @@ def screen(features_NF: Array, centre_F: Array) -> Screen:
     return Screen(torch.from_numpy(left), torch.from_numpy(right), norms_N, ERROR * (width + 8))
 
 
+class Scratch:
+    """Memory of one block, taken once: fresh pages for every block cost as much as a comparison."""
+
+    def __init__(self, rows: int, columns: int, masks: int) -> None:
+        """Take it for so many records on both sides, with so many masks."""
+        size = min(rows, ROWS) * min(columns, COLUMNS)
+        self.squared = torch.empty(size)
+        self._masks = np.empty((masks, size), dtype=bool)
+
+    def masks(self, squared_RC: Array) -> list[Array]:
+        """Return the masks in the shape of a block."""
+        return [mask[: squared_RC.size].reshape(squared_RC.shape) for mask in self._masks]
+
+
 class Block(NamedTuple):
     """Squared distances in single precision, and where they stand."""
 
@@ -73,12 +87,12 @@ class Block(NamedTuple):
     squared_RC: Array
 
 
-def blocks(a: Screen, b: Screen, rows: slice) -> Iterator[Block]:
+def blocks(a: Screen, b: Screen, rows: slice, scratch: Scratch) -> Iterator[Block]:
     """Yield the distances of some rows to all records of the other side; each overwrites the last.
 
     On one thread, as everything is judged.
     """
-    left, buffer = a.rows(rows), torch.empty((rows.stop - rows.start) * COLUMNS)
+    left, buffer = a.rows(rows), scratch.squared
     for start in range(0, len(b.right), COLUMNS):
         right = b.right[start : start + COLUMNS]
         out = buffer[: len(left) * len(right)].view(len(left), len(right))
@@ -128,11 +142,11 @@ def smallest(a_NF: Array, b_MF: Array, k: int, *, within: bool = False) -> Small
     centre_F = np.asarray(b_MF, dtype=np.float64).mean(axis=0)
     b = screen(b_MF, centre_F)
     a = b if within else screen(a_NF, centre_F)
-    others = len(b_MF) - within
+    others, scratch = len(b_MF) - within, Scratch(len(a_NF), len(b_MF), masks=1)
     squared_NK, index_NK = np.empty((len(a_NF), k)), np.empty((len(a_NF), k), dtype=np.int64)
     for rows in row_blocks(len(a_NF)):
         kept = min(others, k + SPARE)
-        screened_RK, index_RK = _screened(a, b, rows, kept, within=within)
+        screened_RK, index_RK = _screened(a, b, rows, kept, scratch, within=within)
         exact_RK = exact_squared(a_NF[rows][:, None, :], b_MF[index_RK])
         order = np.lexsort((index_RK, exact_RK), axis=1)[:, :k]
         squared_NK[rows] = np.take_along_axis(exact_RK, order, axis=1)
@@ -148,18 +162,19 @@ def smallest(a_NF: Array, b_MF: Array, k: int, *, within: bool = False) -> Small
     return Smallest(squared_NK, index_NK)
 
 
-def _screened(a: Screen, b: Screen, rows: slice, kept: int, *, within: bool) -> tuple[Array, Array]:
+def _screened(
+    a: Screen, b: Screen, rows: slice, kept: int, scratch: Scratch, *, within: bool
+) -> tuple[Array, Array]:
     """Return distances and places of the nearest by the screen; (R, K)."""
     shape = (rows.stop - rows.start, kept)
     best_RK, index_RK = np.full(shape, np.inf, dtype=np.float32), np.zeros(shape, dtype=np.int64)
-    mask = np.empty(shape[0] * COLUMNS, dtype=bool)
-    for block in blocks(a, b, rows):
+    for block in blocks(a, b, rows, scratch):
         squared_RC, start = block.squared_RC, block.columns.start
         if within:
             own = np.arange(max(rows.start, start), min(rows.stop, block.columns.stop))
             squared_RC[own - rows.start, own - start] = np.inf
         limit_R = best_RK[:, -1] if start else _first_limits(squared_RC, kept)
-        near_RC = mask[: squared_RC.size].reshape(squared_RC.shape)
+        (near_RC,) = scratch.masks(squared_RC)
         places = where(np.less(squared_RC, limit_R[:, None], out=near_RC))
         if len(places):
             at_R, column = np.divmod(places, squared_RC.shape[1])
@@ -276,13 +291,11 @@ def _across(reals: Sides, fakes_MF: Array, fake_M: Array) -> dict[str, float]:
     precise_M = np.zeros(m, dtype=bool)
     rows_N = (wide_N + slack_N).astype(np.float32)[:, None]
     columns_M = (fake_M + slack_M).astype(np.float32)[None, :]
-    masks = np.empty((2, ROWS * COLUMNS), dtype=bool)
+    scratch = Scratch(n, m, masks=2)
     for rows in row_blocks(n):
-        for block in blocks(a, b, rows):
+        for block in blocks(a, b, rows, scratch):
             squared_RC = block.squared_RC
-            in_row_RC, in_column_RC = (
-                mask[: squared_RC.size].reshape(squared_RC.shape) for mask in masks
-            )
+            in_row_RC, in_column_RC = scratch.masks(squared_RC)
             np.less_equal(squared_RC, rows_N[rows], out=in_row_RC)
             np.less_equal(squared_RC, columns_M[:, block.columns], out=in_column_RC)
             at = where(np.logical_or(in_row_RC, in_column_RC, out=in_row_RC))

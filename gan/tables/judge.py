@@ -140,6 +140,13 @@ METRICS = (
         limits=(Limit(side="high", passes=0.005, blocks=0.01, relation="fixed"),),
     ),
     MetricEntry(
+        name="repeats",
+        meaning="Share of synthetic rows that equal another synthetic one, beside the same share "
+        "among as many real rows.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="above"),),
+    ),
+    MetricEntry(
         name="validation_nll",
         meaning="Negative log-likelihood of validation rows, while training only.",
         unit="nats per row",

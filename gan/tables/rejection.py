@@ -5,8 +5,10 @@ is done a bounded number of times. Then values move to the nearest that are allo
 row that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes
 a free one (`gan.tables.unique`). No value leaves the codec's vocabularies.
 
-Ranges, combinations and sums hold by the codec's construction; but a range or an inequality on a
-total, which is a sum of values drawn one by one, is a rule here.
+Ranges, combinations and formulas hold by the codec's construction; but a range or an inequality on
+a column that is computed from values drawn one by one is a rule here. A condition overwrites its
+column, and is a rule where it is exact: a row that drew the value though the condition does not
+hold is drawn again, and at last takes another value.
 
 Inequalities are repaired from the lowest columns upwards. Each column takes the smallest allowed
 value that is at least those below it, but never one so large that a column above it has no value
@@ -16,14 +18,21 @@ Shapes: N rows, M rows that are drawn again, D modelled columns.
 """
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.constraints import Step, by_day, describe, ordered, violations
+from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.moments import by_day
+from gan.tables.columns.ruled import Conditional
+from gan.tables.columns.rules import describe
+from gan.tables.constraints import violations
+from gan.tables.contradictions import Step, ordered
 from gan.tables.ordering import common_ranks, value_days
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
 from storage.records.schema import Constraint, TableMetadata
@@ -87,15 +96,31 @@ class RowRules:
         self.codec, self.request = codec, request
         partial = () if request.exact else partial_codes(codec, request)
         self.partial: tuple[PartialCodes, ...] = partial
-        self.rows: tuple[Constraint, ...] = row_rules(metadata)
+        self.rows: tuple[Constraint, ...] = row_rules(codec)
         self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, request)
-        self._makers = {maker.name: maker for maker in codec.derived}
-        self._needed = _with_parts(self.rows, metadata)
+        self._given = {condition.column for condition in request.given}
+        self.conditions: tuple[Conditional, ...] = tuple(
+            maker
+            for maker in codec.derived
+            if isinstance(maker, Conditional)
+            if maker.rule.exactly or maker.name in self._given
+        )
+        named = {name for each in self.rows for name in each.columns}
+        self._needed = _with_inputs(named | {maker.name for maker in self.conditions}, codec)
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to satisfy."""
-        return not (self.partial or self.rows or self.uniques)
+        return not (self.partial or self.rows or self.uniques or self.conditions)
+
+    @property
+    def named(self) -> str:
+        """The rules on single rows, in words."""
+        return "; ".join(describe(each) for each in (*self.rows, *self._conditional))
+
+    @property
+    def _conditional(self) -> tuple[Constraint, ...]:
+        return tuple(maker.rule for maker in self.conditions)
 
     def choose_cells(self, cells_MD: Array) -> Mask:
         """Choose among equally likely cells, in place; return rows to be drawn again."""
@@ -109,10 +134,34 @@ class RowRules:
     def out_of_rule(self, cells_MD: Array) -> Mask:
         """Return the rows that break a rule that concerns them alone."""
         broken_M = np.zeros(len(cells_MD), dtype=bool)
-        if self.rows and len(cells_MD):
-            for mask_M in violations(self._decode(cells_MD), self.rows):
-                broken_M |= mask_M
+        if not (self.rows or self.conditions) or not len(cells_MD):
+            return broken_M
+        found = self._drawn(cells_MD)
+        for maker, _ in self._made(found, len(cells_MD)):
+            if maker in self.conditions:
+                broken_M |= maker.strays(found, all_kinds=maker.name in self._given)
+        for mask_M in violations(pa.table(found), self.rows):
+            broken_M |= mask_M
         return broken_M
+
+    def settle(self, cells_ND: Array) -> None:
+        """Give rows that a condition overwrites the cells of what they become, in place."""
+        if not self.conditions:
+            return
+        masks = allowed_cells(self.codec, ShardRequest(given=self.request.given))
+        found = self._drawn(cells_ND)
+        for maker, values in self._made(found, len(cells_ND)):
+            if maker not in self.conditions:
+                continue
+            for index, column in enumerate(self.codec.columns):
+                if maker.name in column.fields:
+                    cells = np.flatnonzero(masks[index])
+                    known = column.vocabulary(maker.name).take(pa.array(cells))
+                    places = pc.index_in(values, value_set=known, skip_nulls=False)
+                    stray_N = maker.strays(found, all_kinds=maker.name in self._given)
+                    stray_N &= places.is_valid().to_numpy(zero_copy_only=False)
+                    cells_N = cells[places.fill_null(0).to_numpy()]
+                    cells_ND[stray_N, index] = cells_N[stray_N]
 
     def repeated(self, cells_ND: Array, trusted_N: Mask) -> Mask:
         """Return the rows whose combination is another's; of two, the one that is not trusted."""
@@ -121,26 +170,31 @@ class RowRules:
             broken_N |= unique.broken(cells_ND, trusted_N)
         return broken_N
 
-    def _decode(self, cells_MD: Array) -> pa.Table:
-        """Return the columns that the rules are about."""
+    def _drawn(self, cells_MD: Array) -> dict[str, Any]:
+        """Return the columns that the rules are about, as they were drawn."""
         found: dict[str, Any] = {}
         for column, cells_M in zip(self.codec.columns, cells_MD.T, strict=True):
             for name in column.fields:
                 if name in self._needed:
                     found[name] = column.vocabulary(name).take(pa.array(cells_M))
-        for name, maker in self._makers.items():
-            if name in self._needed:
-                found[name] = maker.make(len(cells_MD), 0, found)
-        return pa.table(found)
+        return found
+
+    def _made(self, found: dict[str, Any], rows: int) -> Iterator[tuple[DerivedColumn, Any]]:
+        """Yield what makes each column that the rules are about, with its values; then add them."""
+        for maker in self.codec.derived:
+            if maker.name in self._needed:
+                values = maker.make(rows, 0, found)
+                yield maker, values
+                found[maker.name] = values
 
 
-def row_rules(metadata: TableMetadata) -> tuple[Constraint, ...]:
+def row_rules(codec: "Vocabularies") -> tuple[Constraint, ...]:
     """Return the constraints on single rows that are not met by construction."""
-    totals = {each.columns[0] for each in metadata.constraints if each.kind == "sum"}
+    computed = {maker.name for maker in codec.derived if maker.inputs}
     return tuple(
         each
-        for each in metadata.constraints
-        if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in totals)
+        for each in codec.metadata.constraints
+        if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in computed)
     )
 
 
@@ -165,13 +219,13 @@ def unique_rules(
     return found
 
 
-def _with_parts(rules: Sequence[Constraint], metadata: TableMetadata) -> set[str]:
-    """Return the columns of the rules, and those that their totals are made of."""
-    names = {name for each in rules for name in each.columns}
-    for each in metadata.constraints:
-        if each.kind == "sum" and each.columns[0] in names:
-            names |= set(each.columns)
-    return names
+def _with_inputs(names: AbstractSet[str], codec: "Vocabularies") -> set[str]:
+    """Return columns and all that they are computed from."""
+    found = set(names)
+    for maker in reversed(codec.derived):
+        if maker.name in found:
+            found.update(maker.inputs)
+    return found
 
 
 def _resample(rules: RowRules, cells_ND: Array, resample: Resample) -> tuple[Mask, int]:
@@ -231,7 +285,7 @@ class Chains:
         Steps from or to a derived column, and steps between columns that are drawn together,
         are left out: repair cannot help there.
         """
-        derived = {maker.name for maker in codec.derived}
+        derived = {each.name for each in codec.derived if not isinstance(each, Conditional)}
         where = {
             name: index
             for index, each in enumerate(codec.columns)
@@ -350,6 +404,7 @@ def _repair(rules: RowRules, cells_ND: Array) -> None:
     Raises:
         ConfigError: that does not help.
     """
+    rules.settle(cells_ND)
     chains = Chains(rules.codec, rules.rows)
     broken_N = rules.out_of_rule(cells_ND)
     for rows_M, allowed in _groups(rules, chains, np.flatnonzero(broken_N)):
@@ -396,9 +451,8 @@ def _replace(rules: RowRules, cells_ND: Array) -> None:
         rows = np.flatnonzero(broken_N & (classes_N == one))
         donors = np.flatnonzero(~broken_N & (classes_N == one))
         if not len(donors):
-            names = "; ".join(describe(each) for each in rules.rows)
             msg = (
-                f"no row was found that keeps {names}, in {TURNS} draws of {len(rows)} rows: "
+                f"no row was found that keeps {rules.named}, in {TURNS} draws of {len(rows)} rows: "
                 "correct the constraints, or synthesis.given"
             )
             raise ConfigError(msg)
@@ -429,6 +483,8 @@ def _make_unique(rules: RowRules, unique: Unique, cells_ND: Array) -> None:
         rows = rows[rules.out_of_rule(cells_ND[rows])]
         if not len(rows):
             return
-    others = "; ".join(describe(each) for each in rules.rows)
-    msg = f"{describe(unique.constraint)} and {others} cannot be met together: remove one of them"
+    msg = (
+        f"{describe(unique.constraint)} and {rules.named} cannot be met together: remove one of "
+        "them"
+    )
     raise ConfigError(msg)

@@ -24,8 +24,9 @@ from gan.metrics.equality import count_equals
 from gan.metrics.intervals import difference_half_width, more_often
 from gan.randomness import numpy_stream
 from gan.report import Fact, Measured, Metric
+from gan.tables.columns.rules import describe
 from gan.tables.columns.values import plain
-from gan.tables.constraints import describe, violations
+from gan.tables.constraints import violations
 from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import (
     EvaluationContext,

@@ -3,7 +3,7 @@
 import pytest
 
 from gan.errors import ConfigError
-from gan.tables.constraints import check_constraints
+from gan.tables.contradictions import check_constraints
 from storage.records.schema import Column, Constraint, TableMetadata
 
 KINDS = {

@@ -121,7 +121,8 @@ def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
                 f"columns are {', '.join(known)}"
             )
             raise ConfigError(msg)
-        if name in names[:position] and not (constraint.kind in REPEATING and position):
+        before = names[: min(position, 1)] if constraint.kind in REPEATING else names[:position]
+        if name in before:
             msg = f"{describe(constraint)} names column {name!r} twice: name it once"
             raise ConfigError(msg)
     _check_kinds(constraint, known)

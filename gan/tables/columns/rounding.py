@@ -1,7 +1,7 @@
 """How a computed column is rounded: learnt from the real rows, so that every one is met exactly.
 
-Two programs round the same product differently: 2.675 * 100 is 267.49999999999997 in floats, which
-`numpy.round` makes 267, and a database that counts in decimals makes 268. So the ways are tried one
+Two programs round the same product differently: 1.005 * 100 is 100.49999999999999 in floats, which
+`numpy.round` makes 100, and a database that counts in decimals makes 101. So the ways are tried one
 after another, and the first that gives every real value is the column's. Ways that go to the
 nearest value differ in ties only: where none of them explains every tie, any value within half a
 step is accepted.

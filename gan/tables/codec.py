@@ -19,7 +19,7 @@ from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.ruled import Band, Conditional, Lookup
+from gan.tables.columns.ruled import Band, Conditional, Lookup, check_texts
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
@@ -74,6 +74,8 @@ class TableCodec(Vocabularies):
         """
         metadata = require_metadata(records.schema)
         check_constraints(metadata)
+        for each in metadata.constraints:
+            check_texts(each, records.schema)
         check_real(records, [each for each in metadata.constraints if each.kind != "range"])
         columns, derived = fit_columns(records, label)
         arrow = records.schema.metadata or {}

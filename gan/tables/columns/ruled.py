@@ -39,8 +39,12 @@ Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def check_texts(rule: Constraint, records: Mapping[str, Any]) -> None:
+def check_texts(rule: Constraint, schema: Any) -> None:
     """Check that the values that a rule names are values of their columns.
+
+    Args:
+        rule: of any kind.
+        schema: Arrow's, of the records.
 
     Raises:
         DataError: one is none.
@@ -51,7 +55,8 @@ def check_texts(rule: Constraint, records: Mapping[str, Any]) -> None:
     elif rule.kind == "conditional":
         said = [(rule.columns[0], [str(rule.value)]), (rule.columns[1], rule.when)]
     for name, texts in said:
-        kind = records[name].type
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         for text in texts:
             if not is_readable(text, kind):
                 msg = (
@@ -74,7 +79,6 @@ class Band(DerivedColumn):
     @classmethod
     def fit(cls, rule: Constraint, records: Mapping[str, Any], g: int) -> Self:
         """Learn what stands where the number is null: the commonest value that g rows hold."""
-        check_texts(rule, records)
         column, number = (records[name] for name in rule.columns)
         return cls(
             name=rule.columns[0],
@@ -247,7 +251,6 @@ class Conditional(DerivedColumn):
         Raises:
             DataError: an exact rule leaves the column no value.
         """
-        check_texts(rule, records)
         column = records[rule.columns[0]]
         none_N = np.zeros(len(shown), dtype=bool)
         taken_N = np.any([none_N, *(equals(shown, text) for text in taken)], axis=0)

@@ -1,4 +1,4 @@
-"""Rules between columns: rows are drawn again until they keep them, and reports say who does not."""
+"""Rules between columns: rows are drawn again until they keep them; reports say who breaks one."""
 
 import dataclasses
 

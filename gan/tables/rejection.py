@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.formulas import Formula
 from gan.tables.columns.moments import by_day
 from gan.tables.columns.ruled import Conditional
 from gan.tables.columns.rules import describe
@@ -99,28 +100,24 @@ class RowRules:
         self.rows: tuple[Constraint, ...] = row_rules(codec)
         self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, request)
         self._given = {condition.column for condition in request.given}
-        self.conditions: tuple[Conditional, ...] = tuple(
+        self.refusing: tuple[DerivedColumn, ...] = tuple(
             maker
             for maker in codec.derived
-            if isinstance(maker, Conditional)
-            if maker.rule.exactly or maker.name in self._given
+            if maker.refuses or (isinstance(maker, Conditional) and maker.name in self._given)
         )
         named = {name for each in self.rows for name in each.columns}
-        self._needed = _with_inputs(named | {maker.name for maker in self.conditions}, codec)
+        self._needed = _with_inputs(named | {maker.name for maker in self.refusing}, codec)
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to satisfy."""
-        return not (self.partial or self.rows or self.uniques or self.conditions)
+        return not (self.partial or self.rows or self.uniques or self.refusing)
 
     @property
     def named(self) -> str:
         """The rules on single rows, in words."""
-        return "; ".join(describe(each) for each in (*self.rows, *self._conditional))
-
-    @property
-    def _conditional(self) -> tuple[Constraint, ...]:
-        return tuple(maker.rule for maker in self.conditions)
+        made = [maker.rule for maker in self.refusing if isinstance(maker, Conditional | Formula)]
+        return "; ".join(describe(each) for each in (*self.rows, *made))
 
     def choose_cells(self, cells_MD: Array) -> Mask:
         """Choose among equally likely cells, in place; return rows to be drawn again."""
@@ -134,11 +131,11 @@ class RowRules:
     def out_of_rule(self, cells_MD: Array) -> Mask:
         """Return the rows that break a rule that concerns them alone."""
         broken_M = np.zeros(len(cells_MD), dtype=bool)
-        if not (self.rows or self.conditions) or not len(cells_MD):
+        if not (self.rows or self.refusing) or not len(cells_MD):
             return broken_M
         found = self._drawn(cells_MD)
         for maker, _ in self._made(found, len(cells_MD)):
-            if maker in self.conditions:
+            if maker in self.refusing:
                 broken_M |= maker.strays(found, all_kinds=maker.name in self._given)
         for mask_M in violations(pa.table(found), self.rows):
             broken_M |= mask_M
@@ -146,12 +143,12 @@ class RowRules:
 
     def settle(self, cells_ND: Array) -> None:
         """Give rows that a condition overwrites the cells of what they become, in place."""
-        if not self.conditions:
+        if not self.refusing:
             return
         masks = allowed_cells(self.codec, ShardRequest(given=self.request.given))
         found = self._drawn(cells_ND)
         for maker, values in self._made(found, len(cells_ND)):
-            if maker not in self.conditions:
+            if maker not in self.refusing or not isinstance(maker, Conditional):
                 continue
             for index, column in enumerate(self.codec.columns):
                 if maker.name in column.fields:

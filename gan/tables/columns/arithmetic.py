@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from gan.errors import DataError
 from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
 from gan.tables.columns.rounding import Rounding, as_floats, noise_of
+from gan.tables.columns.values import NumberError
 from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
@@ -79,10 +81,17 @@ def learn_rounding(rule: Constraint, columns: Mapping[str, Any], name: str) -> R
         rule: the formula.
         columns: plain Arrow columns of real rows.
         name: of the column; infinite values in it are not compared.
+
+    Raises:
+        DataError: its numbers are too large.
     """
     numbers_N, involved = compute(rule, columns).numbers_N, {n: columns[n] for n in rule.columns}
     column = columns[name]
     if pa.types.is_floating(column.type):
         values = column.to_numpy(zero_copy_only=False)
         column = pa.array(values, type=column.type, mask=~np.isfinite(values))
-    return Rounding.learn(numbers_N, column, noise_of(involved))
+    try:
+        return Rounding.learn(numbers_N, column, noise_of(involved))
+    except NumberError as error:
+        msg = f"column {name!r} {error}"
+        raise DataError(msg) from error

@@ -19,6 +19,7 @@ from gan.tables.columns.values import from_plain, from_units, parse_type, to_pla
 from gan.tables.keys import Integers, Texts, read_form
 
 Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +44,20 @@ class DerivedColumn:
             return np.ones(rows, dtype=bool)
         present_N: Array = decoded[self.name].is_valid().to_numpy(zero_copy_only=False)
         return present_N
+
+    @property
+    def refuses(self) -> bool:
+        """Whether there are rows that it refuses: they must be drawn again."""
+        return False
+
+    def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
+        """Return the rows that must be drawn again; bool (N,).
+
+        Args:
+            decoded: the columns by name, this one as it was drawn, if it was.
+            all_kinds: also those that would be overwritten.
+        """
+        raise NotImplementedError
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the column's values.

@@ -55,8 +55,9 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
     if len(fit.modelled) < 2:
         left = ", ".join(column.name for column in fit.modelled) or "none"
         msg = (
-            "a table needs two columns or more that are not constant, keys or replaced text, and "
-            f"there are {len(fit.modelled)} ({left}) of {records.num_columns}: add columns"
+            "a table needs two columns or more that are not constant, keys, replaced text or "
+            f"computed from others, and there are {len(fit.modelled)} ({left}) of "
+            f"{records.num_columns}: add columns"
         )
         raise DataError(msg)
     if label is not None and not any(label in column.fields for column in fit.modelled):

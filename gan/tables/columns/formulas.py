@@ -3,7 +3,7 @@
 A formula is computed as the source computes it, rounded as the real rows are (`rounding`), in the
 column's own type. It is null where an input is, unless the real rows show that a null counts as
 nothing, and where the column has nulls of its own. Where a ratio divides by zero it is what the
-real rows have there.
+real rows have there. A row whose number the type is too narrow for is drawn again.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,9 @@ from gan.tables.columns.values import parse_type
 from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+DOUBLE_BITS = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,15 +96,23 @@ class Formula(DerivedColumn):
         if self.at_zero is not None:
             numbers_N = np.where(_valueless(found), self.at_zero, numbers_N)
         valid_N = np.isfinite(numbers_N) & self.present(decoded, len(numbers_N))
-        try:
-            values = self.rounding.typed(np.where(valid_N, numbers_N, 0.0), kind)
-        except pa.ArrowInvalid as error:
-            msg = (
-                f"{describe(self.rule)} gives numbers that do not fit column {self.name!r} of type "
-                f"{kind}: give the column a wider type"
-            )
-            raise DataError(msg) from error
+        valid_N &= self.rounding.fits(numbers_N, kind)
+        values = self.rounding.typed(np.where(valid_N, numbers_N, 0.0), kind)
         return pc.if_else(pa.array(valid_N), values, pa.scalar(None, kind))
+
+    @property
+    def refuses(self) -> bool:
+        """Whether its type is so narrow that numbers may not fit."""
+        kind = parse_type(self.kind_name)
+        return bool(pa.types.is_decimal(kind)) or int(kind.bit_width) < DOUBLE_BITS
+
+    def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
+        """Return the rows whose number the type is too narrow for; they would be null."""
+        del all_kinds
+        numbers_N = compute(self.rule, decoded, skips_null=self.skips_null).numbers_N
+        narrow_N = ~self.rounding.fits(numbers_N, parse_type(self.kind_name))
+        stray_N: Mask = np.isfinite(numbers_N) & narrow_N & self.present(decoded, len(numbers_N))
+        return stray_N
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""

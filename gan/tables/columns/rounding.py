@@ -116,14 +116,14 @@ class Rounding:
             column: Arrow numbers of the same rows, without dictionary; nulls are not compared.
             size_N: of the terms that were added, where they may cancel out.
         """
-        if self.way in NEAREST:
-            values_N, compared_N = _known(computed_N, column)
-            scaled_N = computed_N * 10.0**self.decimals
-            allowed_N = 0.5 + 1e-6 + self.noise * np.abs(scaled_N)
-            with np.errstate(invalid="ignore"):
-                far_N: Mask = np.abs(values_N * 10.0**self.decimals - scaled_N) > allowed_N
-            return far_N & compared_N
-        return ~self.met(computed_N, column, size_N)
+        if self.way not in NEAREST:
+            return ~self.met(computed_N, column, size_N)
+        values_N, compared_N = _known(computed_N, column)
+        size_N = np.abs(computed_N) if size_N is None else size_N
+        with np.errstate(invalid="ignore"):
+            steps_N = np.abs(values_N - computed_N) * 10.0**self.decimals
+            far_N: Mask = steps_N > 0.5 + 1e-6 + self.noise * size_N * 10.0**self.decimals
+        return far_N & compared_N
 
     def met(self, computed_N: Array, column: Any, size_N: Array | None = None) -> Mask:
         """Return which values are exactly those that are made of the computed numbers."""
@@ -144,12 +144,28 @@ class Rounding:
         scaled_N = np.where(np.isfinite(computed_N), computed_N, 0.0) * 10.0**self.decimals
         return np.clip(WAYS[self.way](scaled_N), -float(LARGEST), float(LARGEST))
 
-    def typed(self, computed_N: Array, kind: Any) -> Any:
-        """Return computed numbers as an Arrow array of a column's type.
+    def fits(self, computed_N: Array, kind: Any) -> Mask:
+        """Return which computed numbers a type is wide enough for; bool (N,)."""
+        if pa.types.is_integer(kind):
+            limits = np.iinfo(kind.to_pandas_dtype())
+            low, high = float(limits.min), float(limits.max)
+        elif pa.types.is_decimal(kind):
+            high = 10.0 ** (kind.precision - kind.scale) - 10.0**-kind.scale
+            low = -high
+        else:
+            high = float(np.finfo(kind.to_pandas_dtype()).max)
+            low = -high
+        rounded_N = computed_N
+        if self.way != UNROUNDED:
+            rounded_N = WAYS[self.way](computed_N * 10.0**self.decimals) / 10.0**self.decimals
+        with np.errstate(invalid="ignore"):
+            inside_N: Mask = (rounded_N >= low) & (rounded_N <= high)
+        if self.way == UNROUNDED:
+            return inside_N
+        return inside_N & (np.abs(rounded_N) * 10.0 ** max(self.decimals, 0) <= float(LARGEST))
 
-        Raises:
-            pa.ArrowInvalid: the type is too narrow for one of them.
-        """
+    def typed(self, computed_N: Array, kind: Any) -> Any:
+        """Return computed numbers, for which the type is wide enough, as an Arrow array of it."""
         if self.way == UNROUNDED:
             finite_N = np.where(np.isfinite(computed_N), computed_N, 0.0)
             return from_units(finite_N, None, kind)

@@ -274,13 +274,13 @@ class Conditional(DerivedColumn):
         """The column whose values decide."""
         return (self.rule.columns[1],)
 
-    def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
-        """Return the rows that must be drawn again: with the value though the condition fails.
+    @property
+    def refuses(self) -> bool:
+        """Whether the value is forbidden where the condition fails."""
+        return self.rule.exactly
 
-        Args:
-            decoded: the columns by name, this one as it was drawn.
-            all_kinds: also those that would be overwritten.
-        """
+    def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
+        """Return the rows with the value though the condition fails."""
         has_N = equals(decoded[self.name], str(self.rule.value))
         when_N = _met(self.rule, decoded[self.rule.columns[1]])
         stray_N: Mask = ~when_N & has_N & self.rule.exactly

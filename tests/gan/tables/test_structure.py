@@ -8,6 +8,7 @@ import pytest
 from judged_tables import cut
 from small_tables import RowSampler, with_meaning
 from test_rejection import broken, repaired
+from typed_tables import described
 
 from gan.modalities import Options
 from gan.tables.columns.values import require_metadata
@@ -78,6 +79,25 @@ def test_a_condition_that_is_asked_for_is_not_overwritten():
     assert set(records["days"].to_pylist()) == {5}
     assert 0 not in records["seen"].to_pylist()
     assert found.redrawn > 50
+
+
+def test_numbers_that_a_type_is_too_narrow_for_are_drawn_again():
+    numbers = np.random.default_rng(2)
+    left, right = numbers.integers(1, 40, (2, ROWS))
+    keep = left * right < 128
+    columns = {
+        "area": pa.array((left * right)[keep].astype(np.int8)),
+        "left": left[keep],
+        "right": right[keep],
+    }
+    rule = {"kind": "product", "columns": ["area", "left", "right"]}
+    sampler = RowSampler(described(columns, constraints=[rule], min_group=1)).shuffled()
+    drawn = sampler.codec.decode(sampler.draw(1000), np.zeros(1000, dtype=np.int64))
+    assert drawn["area"].null_count > 50
+    found, records = repaired(sampler, 1000)
+    assert found.redrawn > 50
+    assert records["area"].null_count == 0
+    assert broken(sampler, records) == 0
 
 
 def test_ranges_and_inequalities_on_what_is_computed():

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
+from gan.tables.chains import Chains
 from gan.tables.columns.derived import Constant, Key, Sum
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.formulas import Formula, LaterMoment
@@ -24,7 +25,7 @@ from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
 from gan.tables.losses import Loss, table_losses
-from gan.tables.rejection import Chains, repair, row_rules, unique_rules
+from gan.tables.rejection import repair, row_rules, unique_rules
 from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
 from storage.records.schema import Condition

@@ -25,7 +25,7 @@ from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
 from gan.tables.losses import Loss, table_losses
-from gan.tables.rejection import repair, row_rules, unique_rules
+from gan.tables.rejection import check_given, repair, row_rules, unique_rules
 from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
 from storage.records.schema import Condition
@@ -109,6 +109,7 @@ class TableCodec(Vocabularies):
         check_constraints(self.metadata)
         masks = allowed_cells(self, request)
         Chains(self, row_rules(self)).allowed_values(masks)
+        check_given(self, masks, given)
         for unique in unique_rules(self, self.metadata, request):
             unique.check(rows)
         for name, room in self.capacities.items():

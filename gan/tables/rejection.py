@@ -14,7 +14,7 @@ hold is drawn again, and at last takes another value.
 Shapes: N rows, M rows that are drawn again, D modelled columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,10 @@ from gan.tables.columns.derived import DerivedColumn
 from gan.tables.columns.formulas import Formula
 from gan.tables.columns.ruled import Conditional
 from gan.tables.columns.rules import describe
+from gan.tables.columns.texts import equals
 from gan.tables.constraints import violations
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
-from storage.records.schema import Constraint, TableMetadata
+from storage.records.schema import Condition, Constraint, TableMetadata
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies
@@ -188,6 +189,40 @@ def row_rules(codec: "Vocabularies") -> tuple[Constraint, ...]:
         for each in codec.metadata.constraints
         if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in computed)
     )
+
+
+def check_given(codec: "Vocabularies", masks: Sequence[Mask], given: Sequence[Condition]) -> None:
+    """Check that what is asked of a column is not overwritten in every row.
+
+    Args:
+        codec: of the records.
+        masks: the cells that may be chosen, of every modelled column.
+        given: what is asked for.
+
+    Raises:
+        ConfigError: it is.
+    """
+    columns = {name: (c, m) for c, m in zip(codec.columns, masks, strict=True) for name in c.fields}
+    for maker in codec.derived:
+        asked = maker.name in {condition.column for condition in given}
+        if not (asked and isinstance(maker, Conditional) and maker.inputs[0] in columns):
+            continue
+        left = []
+        for name, texts in (
+            (maker.name, [str(maker.rule.value)]),
+            (*maker.inputs, maker.rule.when),
+        ):
+            column, mask = columns[name]
+            values = column.vocabulary(name).filter(pa.array(mask))
+            left.append(np.any([equals(values, text) for text in texts], axis=0))
+        has, when = left
+        never = when.all() and not has.any()
+        if never or (maker.rule.exactly and not when.any() and has.all()):
+            msg = (
+                f"synthesis.given asks for values of {maker.name!r} that {describe(maker.rule)} "
+                "forbids: correct one of them"
+            )
+            raise ConfigError(msg)
 
 
 def unique_rules(

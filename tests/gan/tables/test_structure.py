@@ -10,6 +10,7 @@ from small_tables import RowSampler, with_meaning
 from test_rejection import broken, repaired
 from typed_tables import described
 
+from gan.errors import ConfigError
 from gan.modalities import Options
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.closeness import RowIdentity
@@ -79,6 +80,20 @@ def test_a_condition_that_is_asked_for_is_not_overwritten():
     assert set(records["days"].to_pylist()) == {5}
     assert 0 not in records["seen"].to_pylist()
     assert found.redrawn > 50
+
+
+def test_what_is_asked_for_and_always_overwritten_is_refused():
+    codec = RowSampler(visits()).codec
+    days = Condition(column="days", values=("5",))
+    codec.check((days, Condition(column="seen", values=("0", "1"))), 100)
+    codec.check((Condition(column="days", values=("-1",)), Condition(column="seen", low="0")), 100)
+    with pytest.raises(
+        ConfigError, match="asks for values of 'days' that the constraint condition"
+    ):
+        codec.check((days, Condition(column="seen", values=("0",))), 100)
+    never = Condition(column="days", values=("-1",))
+    with pytest.raises(ConfigError, match="forbids: correct one of them"):
+        codec.check((never, Condition(column="seen", low="1")), 100)
 
 
 def test_numbers_that_a_type_is_too_narrow_for_are_drawn_again():

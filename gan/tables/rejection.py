@@ -208,10 +208,8 @@ def check_given(codec: "Vocabularies", masks: Sequence[Mask], given: Sequence[Co
         if not (asked and isinstance(maker, Conditional) and maker.inputs[0] in columns):
             continue
         left = []
-        for name, texts in (
-            (maker.name, [str(maker.rule.value)]),
-            (*maker.inputs, maker.rule.when),
-        ):
+        said = {maker.name: (str(maker.rule.value),), maker.inputs[0]: maker.rule.when}
+        for name, texts in said.items():
             column, mask = columns[name]
             values = column.vocabulary(name).filter(pa.array(mask))
             left.append(np.any([equals(values, text) for text in texts], axis=0))

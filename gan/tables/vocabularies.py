@@ -1,8 +1,9 @@
 """A table as cells and codes: what a fitted codec knows, and which cells meet a condition.
 
 Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`).
-Decoding is one `take` per column. Derived columns (constants, keys, replaced text, sums) are added
-when decoding.
+Decoding is one `take` per column. Derived columns (constants, keys, replaced text, what rules
+compute) are added when decoding. A condition on one that a single modelled column decides, such as
+a band, is one on that column's cells.
 
 A condition says what a synthesized record must have in one column. Its values are text, read as the
 column's type: `3`, `2.50`, `true`, `>50K`, `2026-01-31`, `2026-01-31T12:00:00`, `12:30:00`; a time

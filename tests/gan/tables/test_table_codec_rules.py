@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typed_tables import cycle, decoded, described, shuffled
 
-from gan.errors import ConfigError, DataError
+from gan.errors import ConfigError, DataError, SnapshotError
 from gan.tables.codec import TableCodec
 from gan.tables.constraints import violations
 from storage.records.schema import Condition
@@ -417,5 +417,5 @@ def test_json_of_another_kind_is_refused():
     for made in data["made"]:
         if "rounding" in made:
             made["rounding"]["way"] = "__import__('os')"
-    with pytest.raises(Exception, match="no way of rounding"):
+    with pytest.raises(SnapshotError, match="no way of rounding"):
         TableCodec.from_json(data)

@@ -29,7 +29,7 @@ def days(column: Any) -> Any:
         column = pc.local_timestamp(column)
     if pa.types.is_timestamp(column.type):
         column = pc.floor_temporal(column, unit="day")
-    return column.cast(pa.date32())
+    return column.cast(pa.date32(), safe=False)
 
 
 def finest(*kinds: Any) -> int:
@@ -47,7 +47,7 @@ def instants(column: Any, per_second: int) -> tuple[Array, Array]:
     """
     valid_N = column.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_date(column.type):
-        numbers = column.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
+        numbers = column.cast(pa.date32(), safe=False).cast(pa.int32()).cast(pa.int64())
         factor = DAY * per_second
     else:
         numbers, factor = column.cast(pa.int64()), per_second // PER_SECOND[column.type.unit]

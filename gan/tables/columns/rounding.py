@@ -155,14 +155,13 @@ class Rounding:
         else:
             high = float(np.finfo(kind.to_pandas_dtype()).max)
             low = -high
-        rounded_N = computed_N
+        rounded_N = np.where(np.isfinite(computed_N), computed_N, 0.0)
         if self.way != UNROUNDED:
-            rounded_N = WAYS[self.way](computed_N * 10.0**self.decimals) / 10.0**self.decimals
-        with np.errstate(invalid="ignore"):
-            inside_N: Mask = (rounded_N >= low) & (rounded_N <= high)
-        if self.way == UNROUNDED:
-            return inside_N
-        return inside_N & (np.abs(rounded_N) * 10.0 ** max(self.decimals, 0) <= float(LARGEST))
+            rounded_N = WAYS[self.way](rounded_N * 10.0**self.decimals) / 10.0**self.decimals
+            high = min(high, LARGEST / 10.0 ** max(self.decimals, 0))
+            low = max(low, -high - 1)
+        inside_N: Mask = (rounded_N >= low) & (rounded_N <= high) & np.isfinite(computed_N)
+        return inside_N
 
     def typed(self, computed_N: Array, kind: Any) -> Any:
         """Return computed numbers, for which the type is wide enough, as an Arrow array of it."""

@@ -212,10 +212,12 @@ BERLIN = pa.timestamp("s", "Europe/Berlin")
 STAY = {"kind": "difference", "columns": ("nights", "out", "in"), "unit": "days"}
 
 
-def test_the_later_moment_is_the_earlier_and_the_time_between():
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64()], ids=str)
+def test_the_later_moment_is_the_earlier_and_the_time_between(kind):
     nights = NUMBERS.integers(1, 15, ROWS)
     out = [day + timedelta(days=int(more)) for day, more in zip(DAYS, nights, strict=True)]
-    codec, records = fit({"out": out, "nights": nights, "in": DAYS}, STAY)
+    columns = {"out": pa.array(out, kind), "nights": nights, "in": pa.array(DAYS, kind)}
+    codec, records = fit(columns, STAY)
     assert learnt(codec) == ["nights", "in"]
     found = random_rows(codec)
     assert broken(codec, found, records) == [0]

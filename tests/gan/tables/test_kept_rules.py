@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from judged_tables import cut
-from small_tables import RowSampler, with_meaning
-from test_rejection import broken, repaired
+from small_tables import RowSampler, broken, repaired, with_meaning
 from typed_tables import described
 
 from gan.errors import ConfigError

@@ -221,6 +221,13 @@ METRICS = (
         figures=("near-copies",),
     ),
     MetricEntry(
+        name="repeats",
+        meaning="Share of synthetic images that look like another synthetic one, beside the same "
+        "share among as many real images.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="above"),),
+    ),
+    MetricEntry(
         name="spread",
         meaning="Spread of every pixel over synthetic images, as a share of that over real ones.",
         unit="share",

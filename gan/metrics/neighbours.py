@@ -22,8 +22,10 @@ from gan.metrics.pool import K_COVERAGE, K_PRECISION
 
 Array = np.ndarray[Any, Any]
 
-ROWS, COLUMNS = 512, 2048
+ROWS, COLUMNS = 256, 4096
 """Of a block; they change memory and speed, not results."""
+FOLDS = 5
+"""Times that the columns of the first block are halved, for a first bound of what is near."""
 SPARE = 4
 """Neighbours that the screen keeps beyond those asked for."""
 ERROR = 2.0**-23
@@ -63,6 +65,20 @@ def screen(features_NF: Array, centre_F: Array) -> Screen:
     return Screen(torch.from_numpy(left), torch.from_numpy(right), norms_N, ERROR * (width + 8))
 
 
+class Scratch:
+    """Memory of one block, taken once: fresh pages for every block cost as much as a comparison."""
+
+    def __init__(self, rows: int, columns: int, masks: int) -> None:
+        """Take it for so many records on both sides, with so many masks."""
+        size = min(rows, ROWS) * min(columns, COLUMNS)
+        self.squared = torch.empty(size)
+        self._masks = np.empty((masks, size), dtype=bool)
+
+    def masks(self, squared_RC: Array) -> list[Array]:
+        """Return the masks in the shape of a block."""
+        return [mask[: squared_RC.size].reshape(squared_RC.shape) for mask in self._masks]
+
+
 class Block(NamedTuple):
     """Squared distances in single precision, and where they stand."""
 
@@ -71,12 +87,12 @@ class Block(NamedTuple):
     squared_RC: Array
 
 
-def blocks(a: Screen, b: Screen, rows: slice) -> Iterator[Block]:
+def blocks(a: Screen, b: Screen, rows: slice, scratch: Scratch) -> Iterator[Block]:
     """Yield the distances of some rows to all records of the other side; each overwrites the last.
 
     On one thread, as everything is judged.
     """
-    left, buffer = a.rows(rows), torch.empty((rows.stop - rows.start) * COLUMNS)
+    left, buffer = a.rows(rows), scratch.squared
     for start in range(0, len(b.right), COLUMNS):
         right = b.right[start : start + COLUMNS]
         out = buffer[: len(left) * len(right)].view(len(left), len(right))
@@ -126,11 +142,11 @@ def smallest(a_NF: Array, b_MF: Array, k: int, *, within: bool = False) -> Small
     centre_F = np.asarray(b_MF, dtype=np.float64).mean(axis=0)
     b = screen(b_MF, centre_F)
     a = b if within else screen(a_NF, centre_F)
-    others = len(b_MF) - within
+    others, scratch = len(b_MF) - within, Scratch(len(a_NF), len(b_MF), masks=1)
     squared_NK, index_NK = np.empty((len(a_NF), k)), np.empty((len(a_NF), k), dtype=np.int64)
     for rows in row_blocks(len(a_NF)):
         kept = min(others, k + SPARE)
-        screened_RK, index_RK = _screened(a, b, rows, kept, within=within)
+        screened_RK, index_RK = _screened(a, b, rows, kept, scratch, within=within)
         exact_RK = exact_squared(a_NF[rows][:, None, :], b_MF[index_RK])
         order = np.lexsort((index_RK, exact_RK), axis=1)[:, :k]
         squared_NK[rows] = np.take_along_axis(exact_RK, order, axis=1)
@@ -146,24 +162,42 @@ def smallest(a_NF: Array, b_MF: Array, k: int, *, within: bool = False) -> Small
     return Smallest(squared_NK, index_NK)
 
 
-def _screened(a: Screen, b: Screen, rows: slice, kept: int, *, within: bool) -> tuple[Array, Array]:
+def _screened(
+    a: Screen, b: Screen, rows: slice, kept: int, scratch: Scratch, *, within: bool
+) -> tuple[Array, Array]:
     """Return distances and places of the nearest by the screen; (R, K)."""
     shape = (rows.stop - rows.start, kept)
     best_RK, index_RK = np.full(shape, np.inf, dtype=np.float32), np.zeros(shape, dtype=np.int64)
-    for block in blocks(a, b, rows):
+    for block in blocks(a, b, rows, scratch):
         squared_RC, start = block.squared_RC, block.columns.start
         if within:
             own = np.arange(max(rows.start, start), min(rows.stop, block.columns.stop))
             squared_RC[own - rows.start, own - start] = np.inf
-        limit_R = best_RK[:, -1]
-        if start == 0 and kept < squared_RC.shape[1]:
-            limit_R = np.partition(squared_RC, kept - 1, axis=1)[:, kept - 1]
-            limit_R = np.nextafter(limit_R, np.float32(np.inf))
-        places = where(squared_RC < limit_R[:, None])
+        limit_R = best_RK[:, -1] if start else _first_limits(squared_RC, kept)
+        (near_RC,) = scratch.masks(squared_RC)
+        places = where(np.less(squared_RC, limit_R[:, None], out=near_RC))
         if len(places):
             at_R, column = np.divmod(places, squared_RC.shape[1])
-            _merge(best_RK, index_RK, at_R, squared_RC[at_R, column], column + start)
+            _merge(best_RK, index_RK, at_R, squared_RC.reshape(-1)[places], column + start)
     return best_RK, index_RK
+
+
+def _first_limits(squared_RC: Array, kept: int) -> Array:
+    """Return for every row what at least `kept` of its distances lie below.
+
+    The columns are folded, the smaller one kept: the smallest of what is left are distances, too.
+    """
+    left = torch.from_numpy(squared_RC)
+    for _ in range(FOLDS):
+        half = left.shape[1] // 2
+        if half < kept:
+            break
+        left = torch.minimum(left[:, :half], left[:, half : 2 * half])
+    if left.shape[1] <= kept:
+        return np.full(len(squared_RC), np.inf, dtype=np.float32)
+    limit_R = np.partition(left.numpy(), kept - 1, axis=1)[:, kept - 1]
+    above_R: Array = np.nextafter(limit_R, np.float32(np.inf))
+    return above_R
 
 
 def _merge(best_RK: Array, index_RK: Array, at_P: Array, values_P: Array, index_P: Array) -> None:
@@ -173,8 +207,11 @@ def _merge(best_RK: Array, index_RK: Array, at_P: Array, values_P: Array, index_
     rows = np.concatenate([np.repeat(touched, width), at_P])
     values = np.concatenate([best_RK[touched].ravel(), values_P])
     index = np.concatenate([index_RK[touched].ravel(), index_P])
-    order = np.lexsort((values, rows))
-    starts = np.searchsorted(rows[order], touched)
+    # Floats that are not negative are in the order of their bits.
+    bits = np.maximum(values, np.float32(0)).view(np.int32)
+    keys = rows << 32 | bits
+    order = np.argsort(keys)
+    starts = np.searchsorted(keys[order], touched << 32)
     chosen = order[starts[:, None] + np.arange(width)]
     best_RK[touched], index_RK[touched] = values[chosen], index[chosen]
 
@@ -254,30 +291,28 @@ def _across(reals: Sides, fakes_MF: Array, fake_M: Array) -> dict[str, float]:
     precise_M = np.zeros(m, dtype=bool)
     rows_N = (wide_N + slack_N).astype(np.float32)[:, None]
     columns_M = (fake_M + slack_M).astype(np.float32)[None, :]
-
-    def decided(block: Block, near_RC: Array) -> tuple[Array, Array, Array]:
-        """Return the records of close pairs and their distances, exact where it matters."""
-        at, squared = where(near_RC), block.squared_RC.reshape(-1)
-        row_P, column_P = np.divmod(at, near_RC.shape[1])
-        row_P, column_P = row_P + block.rows.start, column_P + block.columns.start
-        squared_P = squared[at].astype(np.float64)
-        doubtful = np.abs(squared_P - wide_N[row_P]) <= slack_N[row_P]
-        doubtful |= np.abs(squared_P - near_N[row_P]) <= slack_N[row_P]
-        doubtful |= np.abs(squared_P - fake_M[column_P]) <= slack_M[column_P]
-        pairs = features_NF[row_P[doubtful]], fakes_MF[column_P[doubtful]]
-        squared_P[doubtful] = exact_squared(*pairs)
-        return row_P, column_P, squared_P
-
+    scratch = Scratch(n, m, masks=2)
     for rows in row_blocks(n):
-        for block in blocks(a, b, rows):
-            row_P, column_P, squared_P = decided(block, block.squared_RC <= rows_N[rows])
-            in_wide = squared_P <= wide_N[row_P] + SAME
+        for block in blocks(a, b, rows, scratch):
+            squared_RC = block.squared_RC
+            in_row_RC, in_column_RC = scratch.masks(squared_RC)
+            np.less_equal(squared_RC, rows_N[rows], out=in_row_RC)
+            np.less_equal(squared_RC, columns_M[:, block.columns], out=in_column_RC)
+            at = where(np.logical_or(in_row_RC, in_column_RC, out=in_row_RC))
+            row_P, column_P = np.divmod(at, squared_RC.shape[1])
+            row_P, column_P = row_P + rows.start, column_P + block.columns.start
+            squared_P = squared_RC.reshape(-1)[at].astype(np.float64)
+            wide_P, near_P, fake_P = wide_N[row_P], near_N[row_P], fake_M[column_P]
+            doubtful = np.abs(squared_P - wide_P) <= slack_N[row_P]
+            doubtful |= np.abs(squared_P - near_P) <= slack_N[row_P]
+            doubtful |= np.abs(squared_P - fake_P) <= slack_M[column_P]
+            pairs = features_NF[row_P[doubtful]], fakes_MF[column_P[doubtful]]
+            squared_P[doubtful] = exact_squared(*pairs)
+            in_wide = squared_P <= wide_P + SAME
             inside += int(in_wide.sum())
             covered_N[row_P[in_wide]] = True
-            precise_M[column_P[squared_P <= near_N[row_P] + SAME]] = True
-            near_RC = block.squared_RC <= columns_M[:, block.columns]
-            row_P, column_P, squared_P = decided(block, near_RC)
-            recalled_N[row_P[squared_P <= fake_M[column_P] + SAME]] = True
+            precise_M[column_P[squared_P <= near_P + SAME]] = True
+            recalled_N[row_P[squared_P <= fake_P + SAME]] = True
     return {
         "precision": float(precise_M.mean()),
         "recall": float(recalled_N.mean()),

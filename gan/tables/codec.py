@@ -14,26 +14,35 @@ import pyarrow as pa
 
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.columns.derived import DERIVED
+from gan.tables.chains import Chains
+from gan.tables.columns.derived import Constant, Key, Sum
 from gan.tables.columns.fit import fit_columns, label_classes
+from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.ruled import Band, Conditional, Lookup, check_texts
 from gan.tables.columns.values import parse_type, require_metadata
-from gan.tables.constraints import check_constraints, check_real
+from gan.tables.constraints import check_real
+from gan.tables.contradictions import check_constraints
 from gan.tables.losses import Loss, table_losses
-from gan.tables.rejection import Chains, repair, row_rules, unique_rules
+from gan.tables.rejection import check_given, repair, row_rules, unique_rules
 from gan.tables.unique import allowed_cells
 from gan.tables.vocabularies import Vocabularies
 from storage.records.schema import Condition
 
 Array = np.ndarray[Any, Any]
 
-VERSION = "ganmill-table-codec/1"
+VERSION = "ganmill-table-codec/2"
 KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 
 MODELLED: Mapping[str, type[Any]] = {
     kind.type_name: kind for kind in (Joint, Levels, Numeric, Presence)
+}
+"""Name in JSON → class."""
+DERIVED: Mapping[str, type[Any]] = {
+    kind.type_name: kind
+    for kind in (Constant, Key, Sum, Formula, LaterMoment, Band, Lookup, Conditional)
 }
 """Name in JSON → class."""
 
@@ -66,6 +75,8 @@ class TableCodec(Vocabularies):
         """
         metadata = require_metadata(records.schema)
         check_constraints(metadata)
+        for each in metadata.constraints:
+            check_texts(each, records.schema)
         check_real(records, [each for each in metadata.constraints if each.kind != "range"])
         columns, derived = fit_columns(records, label)
         arrow = records.schema.metadata or {}
@@ -97,7 +108,8 @@ class TableCodec(Vocabularies):
         request = ShardRequest(given=tuple(given))
         check_constraints(self.metadata)
         masks = allowed_cells(self, request)
-        Chains(self, row_rules(self.metadata)).allowed_values(masks)
+        Chains(self, row_rules(self)).allowed_values(masks)
+        check_given(self, masks, given)
         for unique in unique_rules(self, self.metadata, request):
             unique.check(rows)
         for name, room in self.capacities.items():

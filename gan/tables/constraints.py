@@ -1,23 +1,27 @@
-"""What must hold in every row: which records break it, and which constraints cannot hold together.
+"""What must hold in every row: which records break it.
 
-A null satisfies a range, an inequality and a sum, and rows with a null in the columns of `unique`
-are not compared, as in SQL. Contradictions are found before anything is trained.
+A null satisfies a range, an inequality and every formula (sum, product, ratio, linear, difference),
+a band, a lookup and exactly one of; so does a formula without a value, such as a division by zero.
+For a condition null is a value like others. Rows with a null in the columns of `unique` are not
+compared, as in SQL. Formulas are met up to the rounding of the column (`columns.rounding`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
-from graphlib import CycleError, TopologicalSorter
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.errors import ConfigError, DataError
+from gan.errors import DataError
+from gan.tables.columns.arithmetic import compute, learn_rounding
+from gan.tables.columns.moments import by_day, days
+from gan.tables.columns.rules import NUMERIC, describe
+from gan.tables.columns.texts import equals, read_values
 from gan.tables.columns.values import plain
-from storage.records.schema import Constraint, TableMetadata
+from storage.records.schema import Constraint, read_table_metadata
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -25,25 +29,6 @@ Array = np.ndarray[Any, Any]
 
 TOLERANCE = 1e-6
 """Relative difference up to which a sum of floats is met."""
-
-
-def describe(constraint: Constraint) -> str:
-    """Return the constraint in a few words that name its columns, such as for an error."""
-    names = [repr(name) for name in constraint.columns]
-    sign = " < " if constraint.strict else " <= "
-    texts = {
-        "range": f"range of {names[0]} from {_bound(constraint.low)} to {_bound(constraint.high)}",
-        "inequality": f"inequality {sign.join(names)}{' by day' if constraint.whole_days else ''}",
-        "combinations": f"combinations of {', '.join(names)}",
-        "sum": f"sum {names[0]} = {' + '.join(names[1:])}",
-        "unique": f"unique {', '.join(names)}",
-    }
-    return f"the constraint {texts[constraint.kind]}"
-
-
-def _bound(value: float | None) -> str:
-    """Return a bound as a person writes it."""
-    return str(value) if value is None else f"{value:.15g}"
 
 
 def violations(
@@ -54,11 +39,14 @@ def violations(
     Args:
         records: to be judged.
         constraints: on columns of theirs.
-        real: the records whose combinations are allowed; without them `combinations` is not
-            judged. Of rows that agree in `unique` columns, all but the first break it.
+        real: the records whose combinations, lookups and rounding count; without them
+            `combinations` is not judged, and lookups and rounding as the records agree among
+            themselves. Of rows that agree in `unique` columns, all but the first break it.
     """
     return tuple(
-        CHECKS[each.kind](records, each) if each.kind in CHECKS else _new(records, each, real)
+        CHECKS[each.kind](records, each)
+        if each.kind in CHECKS
+        else AGAINST_REAL[each.kind](records, each, real)
         for each in constraints
     )
 
@@ -113,21 +101,6 @@ def comparable(low: Any, high: Any, *, whole_days: bool) -> tuple[Any, Any]:
     return _without_zone(low), _without_zone(high)
 
 
-def by_day(low: Any, high: Any) -> bool:
-    """Say whether columns of two types are compared by whole days: one of dates, one of moments."""
-    types = low, high
-    return any(map(pa.types.is_date, types)) and any(map(pa.types.is_timestamp, types))
-
-
-def days(column: Any) -> Any:
-    """Return dates and timestamps as dates, in the column's own zone."""
-    if pa.types.is_timestamp(column.type) and column.type.tz:
-        column = pc.local_timestamp(column)
-    if pa.types.is_timestamp(column.type):
-        column = pc.floor_temporal(column, unit="day")
-    return column.cast(pa.date32())
-
-
 def _without_zone(column: Any) -> Any:
     zoned = pa.types.is_timestamp(column.type) and column.type.tz
     return column.cast(pa.timestamp(column.type.unit)) if zoned else column
@@ -152,11 +125,50 @@ def _repeated(records: pa.Table, constraint: Constraint) -> Mask:
     return mask
 
 
+def _not_one(records: pa.Table, constraint: Constraint) -> Mask:
+    """Return where other than one column is 1 or true."""
+    ones_N = np.zeros(records.num_rows, dtype=np.int64)
+    null_N = np.zeros(records.num_rows, dtype=bool)
+    for name in constraint.columns:
+        column = plain(records[name])
+        texts = ("true",) if pa.types.is_boolean(column.type) else ("1", "true")
+        ones_N += np.any([equals(column, text) for text in texts], axis=0)
+        null_N |= column.is_null().to_numpy(zero_copy_only=False)
+    mask: Mask = (ones_N != 1) & ~null_N
+    return mask
+
+
+def _off_condition(records: pa.Table, constraint: Constraint) -> Mask:
+    """Return where a condition holds without its value, or, if exact, the value without it."""
+    target, decides = (plain(records[name]) for name in constraint.columns)
+    has_N = equals(target, str(constraint.value))
+    when_N = np.any([equals(decides, text) for text in constraint.when], axis=0)
+    mask: Mask = (when_N & ~has_N) | (~when_N & has_N & constraint.exactly)
+    return mask
+
+
+def _off_band(records: pa.Table, constraint: Constraint) -> Mask:
+    """Return where the level is not that of the interval."""
+    column = plain(records[constraint.columns[0]])
+    numbers_N = _floats(records, constraint.columns[1])
+    levels = read_values(constraint.levels, column.type)
+    expected = levels.take(
+        pa.array(np.searchsorted(constraint.cuts, numbers_N, side="right") * ~np.isnan(numbers_N))
+    )
+    equal = pc.fill_null(pc.equal(column, expected), fill_value=False)
+    wrong_N = ~np.asarray(equal.to_numpy(zero_copy_only=False), dtype=bool)
+    mask: Mask = wrong_N & ~np.isnan(numbers_N) & _valid(column)
+    return mask
+
+
 CHECKS: dict[str, Callable[[pa.Table, Constraint], Mask]] = {
     "range": _outside,
     "inequality": _out_of_order,
     "sum": _unsummed,
     "unique": _repeated,
+    "one_of": _not_one,
+    "conditional": _off_condition,
+    "band": _off_band,
 }
 """Kind of constraint → which records break it, whatever the real ones are."""
 
@@ -169,6 +181,53 @@ def _new(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Ma
     both = pa.concat_tables([real.select(names), records.select(names)])
     ids = combination_ids([both[name] for name in names])
     return ~np.isin(ids[real.num_rows :], ids[: real.num_rows])
+
+
+def _miscomputed(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
+    """Return where the first column is not what the others give, up to its rounding."""
+    name, names = constraint.columns[0], dict.fromkeys(constraint.columns)
+    known = {each: plain((records if real is None else real)[each]) for each in names}
+    rounding = learn_rounding(constraint, known, name)
+    columns = {each: plain(records[each]) for each in names}
+    computed = compute(constraint, columns)
+    return rounding.missed(computed.numbers_N, columns[name], computed.size_N)
+
+
+def _another_answer(records: pa.Table, constraint: Constraint, real: pa.Table | None) -> Mask:
+    """Return which rows have another answer than the rows of their combination.
+
+    That is the answer of the real rows where as many have it as must hold a value that is shown,
+    else the commonest.
+    """
+    names, shown = list(dict.fromkeys(constraint.columns)), records.num_rows
+    parts = [records.select(names)]
+    if real is not None:
+        described = read_table_metadata(real.schema)
+        parts.append(real.select(names))
+        least = 1 if described is None else described.min_group
+    both = pa.concat_tables([part.replace_schema_metadata(None) for part in parts])
+    keys = combination_ids([both[name] for name in names[1:]])
+    answers = combination_ids([both[names[0]]])
+    valid = np.all([_valid(plain(both[name])) for name in names], axis=0)
+    right = np.full(int(keys.max(initial=-1)) + 1, -1, dtype=np.int64)
+    own, others = np.arange(len(keys)) < shown, np.arange(len(keys)) >= shown
+    for rows, enough in [(own & valid, 1)] + ([] if real is None else [(others & valid, least)]):
+        pairs, counts = np.unique(
+            np.stack([keys[rows], answers[rows]], axis=1), axis=0, return_counts=True
+        )
+        order = np.argsort(counts, kind="stable")
+        order = order[counts[order] >= enough]
+        right[pairs[order, 0]] = pairs[order, 1]
+    mask: Mask = (valid & (answers != right[keys]))[:shown]
+    return mask
+
+
+AGAINST_REAL: dict[str, Callable[[pa.Table, Constraint, pa.Table | None], Mask]] = {
+    "combinations": _new,
+    "lookup": _another_answer,
+    **dict.fromkeys(NUMERIC, _miscomputed),
+}
+"""Kind of constraint → which records break it, held against the real ones."""
 
 
 def combination_ids(columns: Sequence[Any]) -> Array:
@@ -189,207 +248,6 @@ def _floats(records: pa.Table, name: str) -> Array:
     return values
 
 
-NUMBERS = frozenset({"integer", "float", "decimal"})
-MOMENTS = frozenset({"date", "timestamp"})
-TIMES = frozenset({"time"})
-
-FITTING = {
-    "range": (NUMBERS,),
-    "sum": (NUMBERS,),
-    "inequality": (NUMBERS, MOMENTS, TIMES),
-}
-"""Kind of constraint → families of columns, of which all its columns must be of one."""
-
-DERIVED = frozenset({"key", "text"})
-"""Kinds of columns that are not learnt: they can only be constrained to be unique."""
-
-Bound = tuple[float, Constraint | None]
-"""A limit and the constraint that it comes from."""
-
-Step = tuple[str, str, Constraint]
-"""`below, above` and the inequality that puts one below the other."""
-
-
-def check_constraints(metadata: TableMetadata) -> None:
-    """Check that the constraints name columns of fitting kinds and do not contradict each other.
-
-    Raises:
-        ConfigError: they do; the sentence names both.
-    """
-    constraints = metadata.constraints
-    for each in constraints:
-        _check_columns(each, metadata)
-    _check_ownership(constraints)
-    bounds = ValueBounds()
-    for each in constraints:
-        if each.kind == "range":
-            bounds.narrow(each)
-    for step in ordered(constraints):
-        bounds.follow(*step)
-    for each in constraints:
-        if each.kind == "sum":
-            bounds.meet(each)
-
-
-def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
-    """Check that columns exist, appear once, and are of kinds that the constraint is for."""
-    names = constraint.columns
-    known = {column.name: column.kind for column in metadata.columns}
-    for position, name in enumerate(names):
-        if name not in known:
-            msg = (
-                f"{describe(constraint)} names column {name!r}, which the table does not have; its "
-                f"columns are {', '.join(known)}"
-            )
-            raise ConfigError(msg)
-        if name in names[:position]:
-            msg = f"{describe(constraint)} names column {name!r} twice: name it once"
-            raise ConfigError(msg)
-    families = FITTING.get(constraint.kind)
-    if families and not any(all(known[name] in family for name in names) for family in families):
-        kinds = ", ".join(f"{name!r} is of kind {known[name]}" for name in names)
-        texts = [" or ".join(sorted(family)) for family in families]
-        msg = (
-            f"{describe(constraint)} is for columns of kind {'; '.join(texts)}, but {kinds}: "
-            "remove it, or correct the kinds in source.columns"
-        )
-        raise ConfigError(msg)
-    if constraint.whole_days and not all(known[name] in MOMENTS for name in names):
-        other = next(name for name in names if known[name] not in MOMENTS)
-        msg = (
-            f"{describe(constraint)} says whole_days, and column {other!r} is of kind "
-            f"{known[other]}: it is for dates and timestamps, leave it out"
-        )
-        raise ConfigError(msg)
-    wrong = [name for name in names if known[name] in DERIVED]
-    names_a_row = constraint.kind == "unique" and "key" in {known[name] for name in names}
-    if wrong and not names_a_row:
-        msg = (
-            f"{describe(constraint)} constrains column {wrong[0]!r}, whose values are not learnt "
-            f"because its kind is {known[wrong[0]]}: remove it, or declare another kind"
-        )
-        raise ConfigError(msg)
-
-
-def _check_ownership(constraints: Sequence[Constraint]) -> None:
-    """Check that a total is the sum of one constraint, and that no other one decides it."""
-    totals = {each.columns[0]: each for each in constraints if each.kind == "sum"}
-    for each in constraints:
-        mine = totals.get(each.columns[0]) is each
-        for name in each.columns[1 if mine else 0 :]:
-            other = totals.get(name)
-            if other is not None and each.kind in ("sum", "combinations", "unique"):
-                msg = (
-                    f"{describe(each)} and {describe(other)} both decide column {name!r}: keep "
-                    "one of them"
-                )
-                raise ConfigError(msg)
-    joined = [each for each in constraints if each.kind == "combinations"]
-    for one, other in combinations(joined, 2):
-        shared = sorted(set(one.columns) & set(other.columns))
-        if shared:
-            msg = (
-                f"{describe(one)} and {describe(other)} share column {shared[0]!r}: name all "
-                "their columns in one"
-            )
-            raise ConfigError(msg)
-
-
-def ordered(constraints: Sequence[Constraint]) -> list[Step]:
-    """Return every step of the inequalities, from the lowest columns upwards.
-
-    Raises:
-        ConfigError: following them leads in a circle.
-    """
-    steps = [
-        (below, above, each)
-        for each in constraints
-        if each.kind == "inequality"
-        for below, above in pairwise(each.columns)
-    ]
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    for below, above, _ in steps:
-        sorter.add(above, below)
-    try:
-        rank = {name: number for number, name in enumerate(sorter.static_order())}
-    except CycleError as error:
-        raise ConfigError(_circle(steps, error.args[1])) from error
-    return sorted(steps, key=lambda step: rank[step[1]])
-
-
-def _circle(steps: Sequence[Step], names: Sequence[str]) -> str:
-    """Return the sentence on inequalities that lead in a circle."""
-    pairs = {frozenset(pair) for pair in pairwise(names)}
-    involved = {describe(each): None for below, above, each in steps if {below, above} in pairs}
-    return (
-        f"{' and '.join(involved)} lead in a circle through {', '.join(map(repr, names[:-1]))}: "
-        "turn one of them round or remove it"
-    )
-
-
-@dataclass(kw_only=True)
-class ValueBounds:
-    """The smallest and largest value that each column may have, and why."""
-
-    lows: dict[str, Bound] = field(default_factory=dict)
-    highs: dict[str, Bound] = field(default_factory=dict)
-
-    def low(self, name: str) -> Bound:
-        """Return the lower limit of a column."""
-        return self.lows.get(name, (float("-inf"), None))
-
-    def high(self, name: str) -> Bound:
-        """Return the upper limit of a column."""
-        return self.highs.get(name, (float("inf"), None))
-
-    def narrow(self, constraint: Constraint) -> None:
-        """Add a range.
-
-        Raises:
-            ConfigError: it is empty, or does not meet another range of the column.
-        """
-        name = constraint.columns[0]
-        if constraint.low is not None and constraint.low > self.low(name)[0]:
-            self.lows[name] = (constraint.low, constraint)
-        if constraint.high is not None and constraint.high < self.high(name)[0]:
-            self.highs[name] = (constraint.high, constraint)
-        self._meets(self.low(name), self.high(name), constraint, strict=False)
-
-    def follow(self, below: str, above: str, constraint: Constraint) -> None:
-        """Add a step of an inequality: what is above is at least as large.
-
-        Raises:
-            ConfigError: ranges leave no room for it.
-        """
-        low, high = self.low(below), self.high(above)
-        self._meets(low, high, constraint, strict=constraint.strict)
-        if low[0] > self.low(above)[0]:
-            self.lows[above] = low
-
-    def meet(self, constraint: Constraint) -> None:
-        """Check a sum against the ranges of total and parts.
-
-        Raises:
-            ConfigError: the ranges of the parts and of the total do not meet.
-        """
-        total, *parts = constraint.columns
-        least = sum(self.low(part)[0] for part in parts)
-        most = sum(self.high(part)[0] for part in parts)
-        if least > self.high(total)[0]:
-            self._refuse(constraint, self.high(total)[1], f"the parts are at least {_bound(least)}")
-        if most < self.low(total)[0]:
-            self._refuse(constraint, self.low(total)[1], f"the parts are at most {_bound(most)}")
-
-    def _meets(self, low: Bound, high: Bound, constraint: Constraint, *, strict: bool) -> None:
-        if low[0] < high[0] or (low[0] == high[0] and not strict):
-            return
-        others = [each for _, each in (low, high) if each is not None and each is not constraint]
-        if not others:
-            msg = f"{describe(constraint)} is empty: its low must be at most its high"
-            raise ConfigError(msg)
-        self._refuse(constraint, others[0], f"{_bound(low[0])} is not below {_bound(high[0])}")
-
-    def _refuse(self, one: Constraint, other: Constraint | None, why: str) -> None:
-        which = describe(one) if other is None else f"{describe(one)} and {describe(other)}"
-        msg = f"{which} contradict each other ({why}): correct or remove one of them"
-        raise ConfigError(msg)
+def _valid(column: Any) -> Mask:
+    """Return where a column has a value."""
+    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)

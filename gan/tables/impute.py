@@ -15,7 +15,7 @@ from gan.errors import ConfigError, DataError
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
-from gan.tables.columns.derived import Constant, Sum
+from gan.tables.columns.derived import Key, Sum
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
@@ -24,6 +24,8 @@ Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 PURPOSE = "impute"
+DRAWN_AGAIN = frozenset({"inequality", "range", "conditional"})
+"""Kinds of constraints that rows are filled again for."""
 TURNS = 50
 """Rounds in which rows that break a constraint are filled again, at most."""
 
@@ -34,7 +36,7 @@ def impute(
     """Return the records with nulls filled; whatever was there is there, bit for bit.
 
     A value that train never had stays and counts as the nearest one that it had. Keys and texts
-    are not learnt and never filled; a total is filled with the sum of its parts.
+    are not learnt and never filled; a column that a rule computes is computed from the others.
 
     Args:
         sampler: of a generator of tables.
@@ -58,7 +60,7 @@ def impute(
     for name in {name for each in codec.columns for name in each.fields} & set(missing):
         any_N |= missing[name]
     size = sampler.snapshot.config.sampling_batch
-    rules = [each for each in codec.metadata.constraints if each.kind in ("inequality", "range")]
+    rules = [each for each in codec.metadata.constraints if each.kind in DRAWN_AGAIN]
     rows_M = np.flatnonzero(any_N)
     for turn in range(TURNS if len(rows_M) else 0):
         for number, start in enumerate(range(0, len(rows_M), size)):
@@ -89,7 +91,7 @@ def _fillable(
         )
         raise DataError(msg)
     known = [name for each in codec.columns for name in each.fields]
-    known += [each.name for each in codec.derived if isinstance(each, Constant | Sum)]
+    known += [each.name for each in codec.derived if not isinstance(each, Key)]
     if columns is None:
         return tuple(name for name in codec.schema.names if name in known)
     for name in columns:
@@ -169,26 +171,40 @@ def _finish(
     }
     for each in codec.derived:
         if isinstance(each, Sum):
-            _complete_sum(codec, each, records[each.name], whole, missing)
+            _complete_sum(codec, each, records, whole, missing)
+    columns = {name: plain(whole.get(name, records[name])) for name in codec.schema.names}
     for each in codec.derived:
         if each.name in missing:
-            values = each.make(records.num_rows, 0, {**found, **whole})
+            drawn = {name: one for name, one in columns.items() if name != each.name}
+            drawn |= {each.name: found[each.name]} if each.name in found else {}
+            values = each.make(records.num_rows, 0, drawn)
             whole[each.name] = _put(records[each.name], values, missing[each.name])
+            columns[each.name] = plain(whole[each.name])
     arrays = [whole.get(name, records[name]) for name in records.column_names]
     return pa.Table.from_arrays(arrays, schema=records.schema)
 
 
 def _complete_sum(
-    codec: TableCodec, total: Sum, known: Any, whole: dict[str, Any], missing: Mapping[str, Mask]
+    codec: TableCodec,
+    total: Sum,
+    records: pa.Table,
+    whole: dict[str, Any],
+    missing: Mapping[str, Mask],
 ) -> None:
-    """Where a total is known, fill the last missing part with the rest of it, in place."""
+    """Where a total is known, fill the last missing part with the rest of it, in place.
+
+    Not where a part that is computed itself is missing.
+    """
+    known = records[total.name]
     known_N = plain(known).is_valid().to_numpy(zero_copy_only=False)
+    for name in set(total.parts) & set(missing) - set(whole):
+        known_N &= ~missing[name]
     for index, name in enumerate(total.parts):
         later = [missing[part] for part in total.parts[index + 1 :] if part in missing]
         if name not in missing or not isinstance(whole.get(name), pa.ChunkedArray):
             continue
         last_N = np.logical_and.reduce([missing[name], known_N, *(~gap for gap in later)])
-        others = [plain(whole[part]) for part in total.parts if part != name]
+        others = [plain(whole.get(part, records[part])) for part in total.parts if part != name]
         whole[name] = _put(whole[name], _rest(codec, name, plain(known), others), last_N)
 
 

@@ -26,6 +26,7 @@ from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
 from gan.tables.figures.pairs import pair_map, plane
 from gan.tables.figures.rows import ten_rows, worst_columns
+from gan.tables.figures.structure import structure
 from gan.tables.losses import losses_figure
 
 METRICS = (
@@ -138,6 +139,13 @@ METRICS = (
         meaning="How far the share of nulls lies from train's in the worst column.",
         unit="share",
         limits=(Limit(side="high", passes=0.005, blocks=0.01, relation="fixed"),),
+    ),
+    MetricEntry(
+        name="repeats",
+        meaning="Share of synthetic rows that equal another synthetic one, beside the same share "
+        "among as many real rows.",
+        unit="share",
+        limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="above"),),
     ),
     MetricEntry(
         name="validation_nll",
@@ -290,6 +298,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         ten_rows(fakes),
         overlays(columns, train, fakes, errors),
         worst_columns(columns, train, fakes, errors),
+        structure(metadata, train, splits.holdout, fakes, group),
         pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
         plane(columns, train, fakes, group, seed),
         None if inputs.codec is None else losses_figure(inputs.codec, train, fakes),

@@ -1,32 +1,38 @@
 """What holds in every row: rejection sampling, and repair of the few rows that are left.
 
 Drawing a row again until it is valid gives exactly the generator's distribution under the rules. It
-is done a bounded number of times. Then values move to the nearest that are allowed (`Chains`), a
-row that still breaks a rule becomes a copy of one that does not, and a repeated combination becomes
-a free one (`gan.tables.unique`). No value leaves the codec's vocabularies.
+is done a bounded number of times. Then values move to the nearest that are allowed
+(`gan.tables.chains`), a row that still breaks a rule becomes a copy of one that does not, and a
+repeated combination becomes a free one (`gan.tables.unique`). No value leaves the codec's
+vocabularies.
 
-Ranges, combinations and sums hold by the codec's construction; but a range or an inequality on a
-total, which is a sum of values drawn one by one, is a rule here.
-
-Inequalities are repaired from the lowest columns upwards. Each column takes the smallest allowed
-value that is at least those below it, but never one so large that a column above it has no value
-left: what is that large is taken out first, from the top downwards. So every column finds a value.
+Ranges, combinations and formulas hold by the codec's construction; but a range or an inequality on
+a column that is computed from values drawn one by one is a rule here. A condition overwrites its
+column, and is a rule where it is exact: a row that drew the value though the condition does not
+hold is drawn again, and at last takes another value.
 
 Shapes: N rows, M rows that are drawn again, D modelled columns.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
-from gan.tables.constraints import Step, by_day, describe, ordered, violations
-from gan.tables.ordering import common_ranks, value_days
+from gan.tables.chains import AllowedValues, Chains
+from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.formulas import Formula
+from gan.tables.columns.ruled import Conditional
+from gan.tables.columns.rules import describe
+from gan.tables.columns.texts import equals
+from gan.tables.constraints import violations
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
-from storage.records.schema import Constraint, TableMetadata
+from storage.records.schema import Condition, Constraint, TableMetadata
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies
@@ -87,15 +93,27 @@ class RowRules:
         self.codec, self.request = codec, request
         partial = () if request.exact else partial_codes(codec, request)
         self.partial: tuple[PartialCodes, ...] = partial
-        self.rows: tuple[Constraint, ...] = row_rules(metadata)
+        self.rows: tuple[Constraint, ...] = row_rules(codec)
         self.uniques: tuple[Unique, ...] = unique_rules(codec, metadata, request)
-        self._makers = {maker.name: maker for maker in codec.derived}
-        self._needed = _with_parts(self.rows, metadata)
+        self._given = {condition.column for condition in request.given}
+        self.refusing: tuple[DerivedColumn, ...] = tuple(
+            maker
+            for maker in codec.derived
+            if maker.refuses or (isinstance(maker, Conditional) and maker.name in self._given)
+        )
+        named = {name for each in self.rows for name in each.columns}
+        self._needed = _with_inputs(named | {maker.name for maker in self.refusing}, codec)
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to satisfy."""
-        return not (self.partial or self.rows or self.uniques)
+        return not (self.partial or self.rows or self.uniques or self.refusing)
+
+    @property
+    def named(self) -> str:
+        """The rules on single rows, in words."""
+        made = [maker.rule for maker in self.refusing if isinstance(maker, Conditional | Formula)]
+        return "; ".join(describe(each) for each in (*self.rows, *made))
 
     def choose_cells(self, cells_MD: Array) -> Mask:
         """Choose among equally likely cells, in place; return rows to be drawn again."""
@@ -109,10 +127,34 @@ class RowRules:
     def out_of_rule(self, cells_MD: Array) -> Mask:
         """Return the rows that break a rule that concerns them alone."""
         broken_M = np.zeros(len(cells_MD), dtype=bool)
-        if self.rows and len(cells_MD):
-            for mask_M in violations(self._decode(cells_MD), self.rows):
-                broken_M |= mask_M
+        if not (self.rows or self.refusing) or not len(cells_MD):
+            return broken_M
+        found = self._drawn(cells_MD)
+        for maker, _ in self._made(found, len(cells_MD)):
+            if maker in self.refusing:
+                broken_M |= maker.strays(found, all_kinds=maker.name in self._given)
+        for mask_M in violations(pa.table(found), self.rows):
+            broken_M |= mask_M
         return broken_M
+
+    def settle(self, cells_ND: Array) -> None:
+        """Give rows that a condition overwrites the cells of what they become, in place."""
+        if not self.refusing:
+            return
+        masks = allowed_cells(self.codec, ShardRequest(given=self.request.given))
+        found = self._drawn(cells_ND)
+        for maker, values in self._made(found, len(cells_ND)):
+            if maker not in self.refusing or not isinstance(maker, Conditional):
+                continue
+            for index, column in enumerate(self.codec.columns):
+                if maker.name in column.fields:
+                    cells = np.flatnonzero(masks[index])
+                    known = column.vocabulary(maker.name).take(pa.array(cells))
+                    places = pc.index_in(values, value_set=known, skip_nulls=False)
+                    stray_N = maker.strays(found, all_kinds=maker.name in self._given)
+                    stray_N &= places.is_valid().to_numpy(zero_copy_only=False)
+                    cells_N = cells[places.fill_null(0).to_numpy()]
+                    cells_ND[stray_N, index] = cells_N[stray_N]
 
     def repeated(self, cells_ND: Array, trusted_N: Mask) -> Mask:
         """Return the rows whose combination is another's; of two, the one that is not trusted."""
@@ -121,27 +163,64 @@ class RowRules:
             broken_N |= unique.broken(cells_ND, trusted_N)
         return broken_N
 
-    def _decode(self, cells_MD: Array) -> pa.Table:
-        """Return the columns that the rules are about."""
+    def _drawn(self, cells_MD: Array) -> dict[str, Any]:
+        """Return the columns that the rules are about, as they were drawn."""
         found: dict[str, Any] = {}
         for column, cells_M in zip(self.codec.columns, cells_MD.T, strict=True):
             for name in column.fields:
                 if name in self._needed:
                     found[name] = column.vocabulary(name).take(pa.array(cells_M))
-        for name, maker in self._makers.items():
-            if name in self._needed:
-                found[name] = maker.make(len(cells_MD), 0, found)
-        return pa.table(found)
+        return found
+
+    def _made(self, found: dict[str, Any], rows: int) -> Iterator[tuple[DerivedColumn, Any]]:
+        """Yield what makes each column that the rules are about, with its values; then add them."""
+        for maker in self.codec.derived:
+            if maker.name in self._needed:
+                values = maker.make(rows, 0, found)
+                yield maker, values
+                found[maker.name] = values
 
 
-def row_rules(metadata: TableMetadata) -> tuple[Constraint, ...]:
+def row_rules(codec: "Vocabularies") -> tuple[Constraint, ...]:
     """Return the constraints on single rows that are not met by construction."""
-    totals = {each.columns[0] for each in metadata.constraints if each.kind == "sum"}
+    computed = {maker.name for maker in codec.derived if maker.inputs}
     return tuple(
         each
-        for each in metadata.constraints
-        if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in totals)
+        for each in codec.metadata.constraints
+        if each.kind == "inequality" or (each.kind == "range" and each.columns[0] in computed)
     )
+
+
+def check_given(codec: "Vocabularies", masks: Sequence[Mask], given: Sequence[Condition]) -> None:
+    """Check that what is asked of a column is not overwritten in every row.
+
+    Args:
+        codec: of the records.
+        masks: the cells that may be chosen, of every modelled column.
+        given: what is asked for.
+
+    Raises:
+        ConfigError: it is.
+    """
+    columns = {name: (c, m) for c, m in zip(codec.columns, masks, strict=True) for name in c.fields}
+    for maker in codec.derived:
+        asked = maker.name in {condition.column for condition in given}
+        if not (asked and isinstance(maker, Conditional) and maker.inputs[0] in columns):
+            continue
+        left = []
+        said = {maker.name: (str(maker.rule.value),), maker.inputs[0]: maker.rule.when}
+        for name, texts in said.items():
+            column, mask = columns[name]
+            values = column.vocabulary(name).filter(pa.array(mask))
+            left.append(np.any([equals(values, text) for text in texts], axis=0))
+        has, when = left
+        never = when.all() and not has.any()
+        if never or (maker.rule.exactly and not when.any() and has.all()):
+            msg = (
+                f"synthesis.given asks for values of {maker.name!r} that {describe(maker.rule)} "
+                "forbids: correct one of them"
+            )
+            raise ConfigError(msg)
 
 
 def unique_rules(
@@ -165,13 +244,13 @@ def unique_rules(
     return found
 
 
-def _with_parts(rules: Sequence[Constraint], metadata: TableMetadata) -> set[str]:
-    """Return the columns of the rules, and those that their totals are made of."""
-    names = {name for each in rules for name in each.columns}
-    for each in metadata.constraints:
-        if each.kind == "sum" and each.columns[0] in names:
-            names |= set(each.columns)
-    return names
+def _with_inputs(names: AbstractSet[str], codec: "Vocabularies") -> set[str]:
+    """Return columns and all that they are computed from."""
+    found = set(names)
+    for maker in reversed(codec.derived):
+        if maker.name in found:
+            found.update(maker.inputs)
+    return found
 
 
 def _resample(rules: RowRules, cells_ND: Array, resample: Resample) -> tuple[Mask, int]:
@@ -202,154 +281,13 @@ def _best_of(rules: RowRules, resample: Resample, rows_M: Array, turn: int) -> t
     return drawn.reshape(len(rows_M), copies, -1)[every_M, first_M], refused[every_M, first_M]
 
 
-class ColumnRanks(NamedTuple):
-    """A column of the table among the modelled ones, with its cells' ranks."""
-
-    modelled: int
-    """Index of the modelled column."""
-    ranks: Array
-    """int64, one per cell: its rank among all values of all these columns; -1 for null."""
-    days: Array
-    """int64, one per cell: its day where these are dates or timestamps, 0 for all others."""
-    kind: Any
-    """The Arrow type of the values."""
-
-
-class AllowedValues(NamedTuple):
-    """The values that a column may take, ascending."""
-
-    ranks: Array
-    cells: Array
-
-
-class Chains:
-    """The inequalities between columns that a generator draws."""
-
-    def __init__(self, codec: "Vocabularies", constraints: Sequence[Constraint]) -> None:
-        """Order the columns.
-
-        Steps from or to a derived column, and steps between columns that are drawn together,
-        are left out: repair cannot help there.
-        """
-        derived = {maker.name for maker in codec.derived}
-        where = {
-            name: index
-            for index, each in enumerate(codec.columns)
-            for name in each.fields
-            if name not in derived
-        }
-        self.steps = [
-            (below, above, each)
-            for below, above, each in ordered(constraints)
-            if where.get(below) is not None
-            and where.get(above) is not None
-            and where[below] != where[above]
-        ]
-        names = dict.fromkeys(name for below, above, _ in self.steps for name in (below, above))
-        values = {name: codec.columns[where[name]].vocabulary(name) for name in names}
-        self.columns = {
-            name: ColumnRanks(where[name], ranks, value_days(values[name]), values[name].type)
-            for name, ranks in zip(values, common_ranks(list(values.values())), strict=True)
-        }
-
-    def allowed_values(self, masks: Sequence[Mask]) -> dict[str, AllowedValues]:
-        """Return the values of each column that leave something to every column above it.
-
-        Args:
-            masks: the cells that may be chosen, of every modelled column.
-
-        Raises:
-            ConfigError: nothing is left of a column.
-        """
-        found = {}
-        for name, column in self.columns.items():
-            cells = np.flatnonzero(masks[column.modelled] & (column.ranks >= 0))
-            order = np.argsort(column.ranks[cells], kind="stable")
-            found[name] = AllowedValues(column.ranks[cells][order], cells[order])
-        for step in reversed(self.steps):
-            below, above, each = step
-            pool, top = found[below], found[above]
-            if len(top.ranks):
-                of_pool, of_top = self._places(step, pool.cells, top.cells)
-                keep = of_pool <= int(of_top[-1]) - each.strict
-                found[below] = AllowedValues(pool.ranks[keep], pool.cells[keep])
-        self._check(found, masks)
-        return found
-
-    def _places(self, step: Step, below_cells: Array, above_cells: Array) -> tuple[Array, Array]:
-        """Return where cells of both columns stand by what the step compares: ranks, or days."""
-        below, above = self.columns[step[0]], self.columns[step[1]]
-        if self._compares_days(step):
-            return below.days[below_cells], above.days[above_cells]
-        return below.ranks[below_cells], above.ranks[above_cells]
-
-    def _compares_days(self, step: Step) -> bool:
-        kinds = self.columns[step[0]].kind, self.columns[step[1]].kind
-        return step[2].whole_days or by_day(*kinds)
-
-    def _check(self, allowed: dict[str, AllowedValues], masks: Sequence[Mask]) -> None:
-        """Refuse conditions under which no row without nulls keeps an inequality."""
-        for below, above, each in self.steps:
-            empty = [name for name in (below, above) if not len(allowed[name].ranks)]
-            if empty and not self._may_be_null(empty[0], masks):
-                msg = (
-                    f"{describe(each)} cannot be met: no value of column {empty[0]!r} that is "
-                    "allowed fits the others; correct the constraint, or synthesis.given"
-                )
-                raise ConfigError(msg)
-
-    def _may_be_null(self, name: str, masks: Sequence[Mask]) -> bool:
-        column = self.columns[name]
-        return bool(np.any(masks[column.modelled] & (column.ranks < 0)))
-
-    def repair(self, cells_ND: Array, allowed: dict[str, AllowedValues]) -> None:
-        """Move values of these rows so that every step holds, in place."""
-        before: dict[str, list[Step]] = {name: [] for name in self.columns}
-        for step in self.steps:
-            before[step[1]].append(step)
-        bottom = [name for name in self.columns if not before[name]]
-        upwards = dict.fromkeys([*bottom, *(above for _, above, _ in self.steps)])
-        for name in upwards:
-            lowest_N = np.full(len(cells_ND), -1, dtype=np.int64)
-            for step in before[name]:
-                found_N = self._lowest(cells_ND, step, allowed[name])
-                lowest_N = np.maximum(lowest_N, found_N)
-            self._raise(cells_ND, name, lowest_N, allowed[name])
-
-    def _lowest(self, cells_ND: Array, step: Step, pool: AllowedValues) -> Array:
-        """Return the rank that the upper column of a step has at least in each row; -1 for any."""
-        below, strict = self.columns[step[0]], step[2].strict
-        cells_N = cells_ND[:, below.modelled]
-        ranks_N = self._ranks(cells_ND, step[0])
-        lowest_N = ranks_N + strict
-        if self._compares_days(step) and len(pool.ranks):
-            days_N, of_pool = self._places(step, cells_N, pool.cells)
-            places_N = np.searchsorted(of_pool, days_N + strict)
-            lowest_N = pool.ranks[np.minimum(places_N, len(of_pool) - 1)]
-        return np.where(ranks_N < 0, -1, lowest_N)
-
-    def _ranks(self, cells_ND: Array, name: str) -> Array:
-        column = self.columns[name]
-        ranks_N: Array = column.ranks[cells_ND[:, column.modelled]]
-        return ranks_N
-
-    def _raise(self, cells_ND: Array, name: str, lowest_N: Array, pool: AllowedValues) -> None:
-        """Move one column to at least the given ranks, and into its pool, where it is not null."""
-        if not len(pool.ranks):
-            return
-        ranks_N = self._ranks(cells_ND, name)
-        wanted_N = np.clip(ranks_N, lowest_N, pool.ranks[-1])
-        move_N = (ranks_N >= 0) & (wanted_N != ranks_N)
-        found_N = np.minimum(np.searchsorted(pool.ranks, wanted_N[move_N]), len(pool.ranks) - 1)
-        cells_ND[move_N, self.columns[name].modelled] = pool.cells[found_N]
-
-
 def _repair(rules: RowRules, cells_ND: Array) -> None:
     """Alter the rows that still break a rule, in place.
 
     Raises:
         ConfigError: that does not help.
     """
+    rules.settle(cells_ND)
     chains = Chains(rules.codec, rules.rows)
     broken_N = rules.out_of_rule(cells_ND)
     for rows_M, allowed in _groups(rules, chains, np.flatnonzero(broken_N)):
@@ -396,9 +334,8 @@ def _replace(rules: RowRules, cells_ND: Array) -> None:
         rows = np.flatnonzero(broken_N & (classes_N == one))
         donors = np.flatnonzero(~broken_N & (classes_N == one))
         if not len(donors):
-            names = "; ".join(describe(each) for each in rules.rows)
             msg = (
-                f"no row was found that keeps {names}, in {TURNS} draws of {len(rows)} rows: "
+                f"no row was found that keeps {rules.named}, in {TURNS} draws of {len(rows)} rows: "
                 "correct the constraints, or synthesis.given"
             )
             raise ConfigError(msg)
@@ -429,6 +366,8 @@ def _make_unique(rules: RowRules, unique: Unique, cells_ND: Array) -> None:
         rows = rows[rules.out_of_rule(cells_ND[rows])]
         if not len(rows):
             return
-    others = "; ".join(describe(each) for each in rules.rows)
-    msg = f"{describe(unique.constraint)} and {others} cannot be met together: remove one of them"
+    msg = (
+        f"{describe(unique.constraint)} and {rules.named} cannot be met together: remove one of "
+        "them"
+    )
     raise ConfigError(msg)

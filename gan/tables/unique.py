@@ -26,7 +26,8 @@ import pyarrow as pa
 
 from gan.errors import ConfigError
 from gan.protocols import ShardRequest
-from gan.tables.constraints import combination_ids, describe
+from gan.tables.columns.rules import describe
+from gan.tables.constraints import combination_ids
 from storage.records.schema import Constraint
 
 if TYPE_CHECKING:

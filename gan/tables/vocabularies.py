@@ -1,8 +1,9 @@
 """A table as cells and codes: what a fitted codec knows, and which cells meet a condition.
 
 Every modelled column is a vocabulary of cells, and a code owns a range of them (`columns`).
-Decoding is one `take` per column. Derived columns (constants, keys, replaced text, sums) are added
-when decoding.
+Decoding is one `take` per column. Derived columns (constants, keys, replaced text, what rules
+compute) are added when decoding. A condition on one that a single modelled column decides, such as
+a band, is one on that column's cells.
 
 A condition says what a synthesized record must have in one column. Its values are text, read as the
 column's type: `3`, `2.50`, `true`, `>50K`, `2026-01-31`, `2026-01-31T12:00:00`, `12:30:00`; a time
@@ -12,10 +13,8 @@ a level of that name. A range keeps low <= value <= high and excludes null.
 Shapes: N rows, D modelled columns, K_j codes of column j, K their sum, C classes.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any
 
@@ -29,15 +28,13 @@ from gan.errors import ConfigError, DataError
 from gan.protocols import Encoded
 from gan.tables.columns.derived import DerivedColumn, Key
 from gan.tables.columns.grouping import label_groups
+from gan.tables.columns.ruled import Conditional
+from gan.tables.columns.texts import NULL, read_value
 from gan.tables.columns.values import Modelled, require_metadata
 from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
 
-NULL = "null"
-OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
-WHOLE = re.compile(r"(?<=\d)\.0+$")
-"""What floats that are whole have behind the number."""
 MOST_NAMED = 12
 """Most levels that a message names."""
 
@@ -201,8 +198,8 @@ class Vocabularies:
         """
         masks = {column.name: np.ones(column.cells, dtype=bool) for column in self.columns}
         for condition in given:
-            column = _modelled(condition.column, self.columns, self.derived)
-            masks[column.name] &= _meets(condition, column)
+            column, values = self._stands_for(condition.column)
+            masks[column.name] &= _meets(condition, values)
             if not masks[column.name].any():
                 msg = (
                     f"synthesis.given leaves no value of column {condition.column!r}: the "
@@ -211,6 +208,41 @@ class Vocabularies:
                 )
                 raise ConfigError(msg)
         return list(masks.values())
+
+    def _stands_for(self, name: str) -> tuple[Modelled, Any]:
+        """Return the modelled column that decides a column of the table, and its cells' values.
+
+        Raises:
+            ConfigError: there is none, or several decide it together.
+        """
+        known = {field: column for column in self.columns for field in column.fields}
+        makers = {maker.name: maker for maker in self.derived}
+        drawn = not makers.keys() & {name} or isinstance(makers[name], Conditional)
+        if name in known and drawn:
+            return known[name], known[name].vocabulary(name)
+        if name not in makers:
+            msg = (
+                f"synthesis.given names column {name!r}, which the table does not have: it has "
+                f"{', '.join(known)}"
+            )
+            raise ConfigError(msg)
+        needed = {name}
+        for maker in reversed(self.derived):
+            needed |= set(maker.inputs) if maker.name in needed else set()
+        sources = {known[each].name: known[each] for each in needed if each in known}
+        if len(sources) != 1 or not makers[name].inputs:
+            kind = makers[name].type_name
+            msg = (
+                f"synthesis.given names column {name!r}, which is a {kind} and not learnt: remove "
+                "the condition"
+            )
+            raise ConfigError(msg)
+        (column,) = sources.values()
+        found = dict(zip(column.fields, column.vocabularies, strict=True))
+        for maker in self.derived:
+            if maker.name in needed:
+                found[maker.name] = maker.make(column.cells, 0, found)
+        return column, found[name]
 
     def classes_of(self, values: Array, given: Sequence[Condition], *, per_class: bool) -> Array:
         """Return the class index of `cells_ND`, -1 where they do not meet the conditions.
@@ -272,26 +304,8 @@ def _as_field(values: Any, field: pa.Field) -> Any:
     return values
 
 
-def _modelled(name: str, columns: Sequence[Modelled], derived: Sequence[DerivedColumn]) -> Modelled:
-    """Return the modelled column that stands for a column of the table."""
-    for maker in derived:
-        if maker.name == name:
-            msg = (
-                f"synthesis.given names column {name!r}, which is a {maker.type_name} and not "
-                "learnt: remove the condition"
-            )
-            raise ConfigError(msg)
-    for column in columns:
-        if name in column.fields:
-            return column
-    known = ", ".join(name for column in columns for name in column.fields)
-    msg = f"synthesis.given names column {name!r}, which the table does not have: it has {known}"
-    raise ConfigError(msg)
-
-
-def _meets(condition: Condition, column: Modelled) -> Array:
-    """Return which cells of a column meet one condition."""
-    values = column.vocabulary(condition.column)
+def _meets(condition: Condition, values: Any) -> Array:
+    """Return which cells meet one condition, of which this is the value of each."""
     meets = np.ones(len(values), dtype=bool)
     if condition.values:
         meets &= np.any([_equals(values, text, condition) for text in condition.values], axis=0)
@@ -319,7 +333,7 @@ def _meets(condition: Condition, column: Modelled) -> Array:
 
 def _equals(values: Any, text: str, condition: Condition) -> Array:
     """Return which values a text means."""
-    scalar = _read(text, values.type)
+    scalar = read_value(text, values.type)
     if scalar is not None:
         equal = _array(pc.equal(values, scalar))
         if equal.any():
@@ -348,9 +362,9 @@ def _known(values: Any) -> str:
 
 def _bounded(values: Any, text: str, compare: Any, name: str) -> Array:
     """Return which values lie on the right side of a bound."""
-    scalar = _read(text, values.type)
+    scalar = read_value(text, values.type)
     if scalar is None and not pa.types.is_temporal(values.type):
-        values, scalar = values.cast(pa.float64()), _read(text, pa.float64())
+        values, scalar = values.cast(pa.float64()), read_value(text, pa.float64())
     if scalar is None:
         msg = (
             f"synthesis.given has the bound {text!r} on column {name!r}, which cannot be read as "
@@ -358,28 +372,6 @@ def _bounded(values: Any, text: str, compare: Any, name: str) -> Array:
         )
         raise ConfigError(msg)
     return _array(compare(values, scalar))
-
-
-def _read(text: str, kind: Any) -> Any:
-    """Return a text as a value of a type; None when it is none."""
-    try:
-        if pa.types.is_decimal(kind):
-            return pa.scalar(Decimal(text), kind)
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
-            return _read_zoned(text, kind)
-        if pa.types.is_integer(kind):
-            text = WHOLE.sub("", text)
-        return pa.scalar(text).cast(kind)
-    except (pa.ArrowException, InvalidOperation, ValueError):
-        return None
-
-
-def _read_zoned(text: str, kind: Any) -> Any:
-    """Return a moment; without an offset it is of the column's zone."""
-    if OFFSET.search(text) and ":" in text:
-        return pa.scalar(text).cast(kind)
-    naive = pa.array([text]).cast(pa.timestamp(kind.unit))
-    return pc.assume_timezone(naive, kind.tz, ambiguous="earliest", nonexistent="latest")[0]
 
 
 def _is_text(kind: Any) -> bool:

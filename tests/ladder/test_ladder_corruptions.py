@@ -91,7 +91,7 @@ LADDER = {
     "one class in disguise": (_disguise(1), {"coverage"}, {"classes", "exact_copies", "density"}),
     "five classes in disguise": (_disguise(5), {"coverage"}, {"classes", "exact_copies"}),
     "wrong labels": (_mislabel, {"coverage", "label_accuracy"}, {"classes", "copies", "density"}),
-    "collapse": (_collapse, {"coverage"}, {"copies", "exact_copies", "classes"}),
+    "collapse": (_collapse, {"coverage", "repeats"}, {"copies", "exact_copies", "classes"}),
     "copies": (_copy(1.0), {"copies", "exact_copies"}, {"coverage", "classes", "density"}),
     "half copies": (_copy(0.5), {"copies", "exact_copies"}, {"coverage", "classes", "density"}),
     "near copies": (_near_copy, {"copies"}, {"exact_copies", "coverage", "density"}),

@@ -111,7 +111,7 @@ EVERYWHERE = {
     "label swapped": (swap_label, {"tstr_gap"}, {"exact_copies", "copies", "classes"}),
     "label permuted": (permute_label, {"tstr_gap"}, {"exact_copies", "copies", "classes"}),
     "class lost": (lose_class, {"classes", "one_way", "tstr_gap"}, {"exact_copies", "copies"}),
-    "collapse": (collapse, {"c2st", "one_way"}, {"exact_copies", "copies"}),
+    "collapse": (collapse, {"c2st", "one_way", "repeats"}, {"exact_copies", "copies"}),
     "noise": (noise, {"coverage"}, {"exact_copies", "copies", "classes"}),
 }
 """Name → how it is made, the metrics that must block it, the metrics that must not."""
@@ -124,7 +124,7 @@ OF_CUSTOMERS = {
         {"one_way", "c2st", "coverage", "tstr_gap"},
         {"exact_copies", "copies", "classes"},
     ),
-    "collapse": (collapse, {"c2st", "coverage"}, {"exact_copies", "copies"}),
+    "collapse": (collapse, {"c2st", "coverage", "repeats"}, {"exact_copies", "copies"}),
     "noise": (noise, {"c2st"}, {"exact_copies", "copies", "classes"}),
     "nulls filled": (fill_nulls, {"null_rate"}, {"exact_copies", "copies", "two_way"}),
 }

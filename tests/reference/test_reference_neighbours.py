@@ -89,7 +89,8 @@ def test_the_screen_is_off_by_no_more_than_it_says():
         left, right = module.screen(a, b.mean(axis=0)), module.screen(b, b.mean(axis=0))
         squared = squared_block(a, b)
         bound = left.error * (left.norms_N[:, None] + right.norms_N[None, :])
-        for block in module.blocks(left, right, slice(0, 200)):
+        scratch = module.Scratch(200, 300, masks=0)
+        for block in module.blocks(left, right, slice(0, 200), scratch):
             off = np.abs(block.squared_RC - squared[:, block.columns])
             assert (off <= bound[:, block.columns]).all()
 

@@ -23,6 +23,7 @@ from gan.images.evaluation.compared import (
 )
 from gan.images.evaluation.facts import RealFacts, find_facts, measure_spread
 from gan.images.evaluation.features import fit_extractors
+from gan.images.evaluation.image_repeats import ImageRepeats
 from gan.images.evaluation.near_copies import PixelReference
 from gan.images.evaluation.perceptual import (
     TRAIN_ROWS,
@@ -84,6 +85,13 @@ class PerceptualReference:
             )
         self.sets = candidate_sets(options, n)
         self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
+        self.repeats = ImageRepeats(
+            (holdout.values, validation.values),
+            0.0 if self.pixels is None else self.pixels.limit,
+            draws=halves,
+            replicates=self.replicates,
+            seed=seed,
+        )
         self.told = real_side(holdout.values, self.replicates, seed)
         """The holdout as classifiers take it that tell synthetic from real."""
         many = len(self.codec.classes) > 1
@@ -173,6 +181,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
         seed=reference.options.seed,
     )
     measured = [measure_spread(encoded, reference.facts), *_near_copies(encoded, reference)]
+    measured.append(reference.repeats.measure(encoded.values, sets.whole))
     for net in reference.nets:
         measured += measure_net(net, comparison)
     measured += c2st(encoded.values[sets.whole[0]], reference.told)

@@ -1,7 +1,8 @@
 """Derived columns, which no network sees: the codec adds them when it decodes.
 
 A constant has one value; a key names the row and is fresh; a pattern replaces free text by letters
-and digits of the same form; a sum is the sum of other columns, exactly, in its own type.
+and digits of the same form; a sum is the sum of other columns, exactly, in its own type. What other
+formulas and rules give is in `formulas` and `ruled`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,9 @@ from gan.randomness import derive
 from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
 from gan.tables.keys import Integers, Texts, read_form
 
+Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DerivedColumn:
@@ -28,6 +32,32 @@ class DerivedColumn:
     name: str
     kind_name: str
     """Arrow type of the column, without dictionary."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that it is computed from."""
+        return ()
+
+    def present(self, decoded: Mapping[str, Any], rows: int) -> Array:
+        """Return where the column has a value, if its presence was decoded; else everywhere."""
+        if self.name not in decoded:
+            return np.ones(rows, dtype=bool)
+        present_N: Array = decoded[self.name].is_valid().to_numpy(zero_copy_only=False)
+        return present_N
+
+    @property
+    def refuses(self) -> bool:
+        """Whether there are rows that it refuses: they must be drawn again."""
+        return False
+
+    def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
+        """Return the rows that must be drawn again; bool (N,).
+
+        Args:
+            decoded: the columns by name, this one as it was drawn, if it was.
+            all_kinds: also those that would be overwritten.
+        """
+        raise NotImplementedError
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the column's values.
@@ -141,6 +171,11 @@ class Sum(DerivedColumn):
             skips_null=bool(with_null.any() and present[with_null].mean() > 1 / 2),
         )
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Its parts."""
+        return self.parts
+
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the sums of the decoded parts; null where its presence was decoded as null."""
         del first_row
@@ -150,8 +185,7 @@ class Sum(DerivedColumn):
         for part in parts:
             valid = part.is_valid().to_numpy(zero_copy_only=False)
             valid_N = valid_N | valid if self.skips_null else valid_N & valid
-        if self.name in decoded:
-            valid_N &= decoded[self.name].is_valid().to_numpy(zero_copy_only=False)
+        valid_N &= self.present(decoded, rows)
         total = parts[0].fill_null(0)
         for part in parts[1:]:
             total = pc.add(total, part.fill_null(0))
@@ -196,7 +230,3 @@ def _addable(values: Any, total: Any) -> Any:
         wide = pa.decimal128(19, 0) if pa.types.is_decimal(total) else pa.int64()
         return values.cast(wide)
     return values.cast(pa.float64()) if pa.types.is_floating(values.type) else values
-
-
-DERIVED: Mapping[str, type[Any]] = {kind.type_name: kind for kind in (Constant, Key, Sum)}
-"""Name in JSON → class."""

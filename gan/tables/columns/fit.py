@@ -11,10 +11,13 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
+from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.grouping import label_groups
 from gan.tables.columns.groups import GroupRules, Limits, read_rules
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
+from gan.tables.columns.ruled import Band, Conditional, Lookup
+from gan.tables.columns.rules import Decided, describe, find_decided, in_turn
 from gan.tables.columns.values import (
     Modelled,
     NumberError,
@@ -25,7 +28,7 @@ from gan.tables.columns.values import (
     require_metadata,
 )
 from storage.records.proposal import Proposal, left_out
-from storage.records.schema import Column, TableMetadata
+from storage.records.schema import Column, Constraint, TableMetadata
 
 Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
 
@@ -51,12 +54,13 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
             refused.append((column, error))
     if refused:
         raise _joined(fit, refused)
-    fit.add_sums()
+    fit.add_decided()
     if len(fit.modelled) < 2:
         left = ", ".join(column.name for column in fit.modelled) or "none"
         msg = (
-            "a table needs two columns or more that are not constant, keys or replaced text, and "
-            f"there are {len(fit.modelled)} ({left}) of {records.num_columns}: add columns"
+            "a table needs two columns or more that are not constant, keys, replaced text or "
+            f"computed from others, and there are {len(fit.modelled)} ({left}) of "
+            f"{records.num_columns}: add columns"
         )
         raise DataError(msg)
     if label is not None and not any(label in column.fields for column in fit.modelled):
@@ -151,6 +155,13 @@ def _check_label(fit: "_Fit", label: str | None) -> None:
             f"label column {label!r} is a column of kind {kind}: choose one with classes or numbers"
         )
         raise DataError(msg)
+    for name, rule in fit.decided:
+        if name == label:
+            msg = (
+                f"{describe(rule)} decides the label column {label!r}, which then cannot be "
+                "learnt: remove the constraint, or choose another label"
+            )
+            raise DataError(msg)
     nulls = fit.columns[label].null_count
     if nulls:
         msg = f"label column {label!r} has {nulls} nulls: label every record, or leave them out"
@@ -170,16 +181,26 @@ class _Fit:
         self.modelled: list[Modelled] = []
         self.derived: list[DerivedColumn] = []
         self.groups_N: np.ndarray[Any, Any] | None = None
+        constraints = self.metadata.constraints
+        found = [self._by_data(*each) for each in find_decided(constraints, self.label)]
+        self.decided: list[Decided] = in_turn(found, constraints)
+        """Columns that a rule decides, in the order in which they are computed."""
+        self.computed = {name for name, rule in self.decided if rule.kind != "conditional"}
 
     def group_label(self, records: pa.Table) -> None:
         """Keep the group of every row's label; what is wrong with the label is told in its turn."""
         column = None if self.label is None else self.metadata.column(self.label)
-        if column is None or column.name in self.rules.joint or column.name in self.rules.totals:
+        if column is None or column.name in self.rules.joint or column.name in self.computed:
             return
         with suppress(DataError, NumberError):
             fitted = self._single(column)
             codes_N = fitted.code_of_cell[fitted.encode(records)]
             self.groups_N = label_groups(codes_N, fitted.codes, ordered=fitted.kind == "numeric")
+
+    def _by_data(self, name: str, rule: Constraint) -> Decided:
+        """Return which column of a difference is computed: the number where it is no exact one."""
+        exact = rule.kind != "difference" or LaterMoment.fit(rule, self.columns) is not None
+        return (name if exact else rule.columns[0]), rule
 
     def group(self, column: Column) -> int:
         """Return how many rows must hold a value of the column that is shown."""
@@ -187,30 +208,59 @@ class _Fit:
 
     def add(self, column: Column) -> None:
         """Fit one column, or the joint column that it is the first of."""
+        if column.name in self.computed:
+            return
         if column.kind in ("key", "text"):
             self._add_key(column)
         elif column.kind == "constant":
             self._append(self._constant(column))
         elif column.name in self.rules.joint:
             self._add_joint(column)
-        elif column.name not in self.rules.totals:
+        else:
             try:
                 self._append(self._single(column))
             except NumberError as error:
                 msg = f"column {column.name!r} {error}"
                 raise DataError(msg) from error
 
-    def add_sums(self) -> None:
-        """Add the totals, each after its parts."""
-        for total, parts in self.rules.totals.items():
-            decimals = find_decimals(self.columns[total])
-            maker = Sum.fit(self.columns, (total, *parts), decimals)
-            others = {name: each for name, each in self.columns.items() if name != total}
-            again = maker.make(len(self.columns[total]), 0, others)
-            gaps = pc.and_(self.columns[total].is_null(), again.is_valid())
-            if pc.sum(gaps).as_py() >= self.metadata.min_group:
-                self.modelled.append(Presence.of(total))
+    def add_decided(self) -> None:
+        """Add the columns that a rule decides, each after those it is computed from."""
+        for name, rule in self.decided:
+            maker = self._maker(name, rule)
+            if rule.kind != "conditional":
+                others = {one: each for one, each in self.columns.items() if one != name}
+                again = maker.make(len(self.columns[name]), 0, others)
+                gaps = pc.and_(self.columns[name].is_null(), again.is_valid())
+                if pc.sum(gaps).as_py() >= self.metadata.min_group:
+                    self.modelled.append(Presence.of(name))
             self.derived.append(maker)
+
+    def _maker(self, name: str, rule: Constraint) -> DerivedColumn:
+        """Return what computes a column by its rule."""
+        columns, group = self.columns, max(map(self._group_of, dict.fromkeys(rule.columns)))
+        if rule.kind == "sum":
+            return Sum.fit(columns, rule.columns, find_decimals(columns[name]))
+        if rule.kind == "band":
+            return Band.fit(rule, columns, group)
+        if rule.kind == "lookup":
+            return Lookup.fit(rule, columns, group)
+        if rule.kind == "conditional":
+            taken = [str(r.value) for n, r in self.decided if n == name and r.exactly]
+            return Conditional.fit(rule, columns, self._shown(name), taken)
+        later = LaterMoment.fit(rule, columns) if rule.kind == "difference" else None
+        if later is not None and later.name == name:
+            return later
+        return Formula.fit(name, rule, columns, group)
+
+    def _group_of(self, name: str) -> int:
+        return self.group(self.metadata.column(name))
+
+    def _shown(self, name: str) -> Any:
+        """Return the values that a learnt column may show."""
+        for column in self.modelled:
+            if name in column.fields:
+                return column.vocabulary(name)
+        return next(m.value for m in self.derived if isinstance(m, Constant) and m.name == name)
 
     def _append(self, fitted: Modelled) -> None:
         """Keep a fitted column; as constants when it has one value only."""

@@ -222,7 +222,7 @@ def read_rules(metadata: TableMetadata, label: str | None) -> GroupRules:
             limits[first] = _narrow(limits.get(first, (None, None)), constraint)
         elif constraint.kind == "sum":
             totals[first] = tuple(rest)
-        elif constraint.kind == "combinations":
+        elif constraint.kind in ("combinations", "one_of"):
             names = _in_order(constraint.columns, metadata)
             joint |= dict.fromkeys(names, names)
     if label in totals:

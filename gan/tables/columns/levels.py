@@ -255,6 +255,11 @@ class Joint(Modelled):
         return cls._build(tuple(columns), vocabularies, counts[kept].tolist(), notes)
 
     @classmethod
+    def of(cls, columns: Mapping[str, Any], rows: Sequence[int]) -> Self:
+        """Return given combinations: Arrow columns by name, and the rows that hold each."""
+        return cls._build(tuple(columns), tuple(columns.values()), list(rows), ())
+
+    @classmethod
     def _build(
         cls,
         fields: tuple[str, ...],

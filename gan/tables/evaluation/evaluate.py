@@ -19,6 +19,7 @@ from gan.tables.evaluation.closeness import (
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
 from gan.tables.evaluation.errors import DistributionErrors, error_notes
 from gan.tables.evaluation.facts import HardFacts, NullRates
+from gan.tables.evaluation.row_repeats import RowRepeats
 from gan.tables.evaluation.usefulness import (
     Usefulness,
     fit_features,
@@ -38,6 +39,7 @@ class TableReference:
     usefulness: Usefulness
     facts: HardFacts
     nulls: NullRates
+    repeats: RowRepeats
 
     @property
     def options(self) -> Options:
@@ -88,6 +90,7 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
         usefulness=Usefulness(context, features),
         facts=HardFacts(context, identity),
         nulls=NullRates(context),
+        repeats=RowRepeats(context, identity),
     )
 
 
@@ -128,6 +131,7 @@ def evaluate_table(
         *reference.attacks.measure(records, sets),
         *reference.usefulness.measure(records),
         *reference.nulls.measure(records),
+        reference.repeats.measure(records, sets),
         *_changed(records),
     ]
     notes = [*reference.notes]

@@ -24,8 +24,9 @@ from gan.metrics.equality import count_equals
 from gan.metrics.intervals import difference_half_width, more_often
 from gan.randomness import numpy_stream
 from gan.report import Fact, Measured, Metric
+from gan.tables.columns.rules import describe
 from gan.tables.columns.values import plain
-from gan.tables.constraints import describe, violations
+from gan.tables.constraints import violations
 from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import (
     EvaluationContext,
@@ -42,6 +43,8 @@ Array = np.ndarray[Any, Any]
 DRAWS = 400
 LEVEL = 0.01
 """Probability that any interval of the shares of nulls misses its difference."""
+MOST_BROKEN = 3
+"""As many broken constraints are named."""
 EXPECTED_OF_A_CLASS = math.log(1000)
 """A class is missing when it has no row although so many were expected: by chance that happens
 once in a thousand."""
@@ -256,8 +259,14 @@ class HardFacts:
         share = float(np.logical_or.reduce(broken).mean())
         text = f"all {len(constraints)} constraints hold in every row"
         if failing:
-            each, count = max(failing, key=lambda item: item[1])
-            text = f"{describe(each)} does not hold in {count:,} of {rows:,} rows"
+            worst = sorted(failing, key=lambda item: -item[1])
+            said = [
+                f"{describe(each)} does not hold in {count:,} of {rows:,} rows"
+                for each, count in worst[:MOST_BROKEN]
+            ]
+            more = len(worst) - len(said)
+            said += [f"{more} more {'does' if more == 1 else 'do'} not either"] * (more > 0)
+            text = "; ".join(said)
         elif share:
             text = (
                 f"combinations that train does not have are as rare as in the holdout ({share:.2%})"

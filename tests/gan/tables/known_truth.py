@@ -16,16 +16,18 @@ def truth(rows, seed=0):
     """Rows of which every conditional distribution is known.
 
     kind is x (.5), y (.3) or z (.2); size is normal around 0, 10 and 20; works is true in .9, .5
-    and .1 of the rows; low <= high = low + 0 to 4; total = low + high; city fixes land.
+    and .1 of the rows; low <= high = low + 0 to 4; total = low + high, area = total * high; city
+    fixes land; large is whether size is 15 or more.
     """
     numbers = np.random.default_rng(seed)
     kind = numbers.choice(3, rows, p=[0.5, 0.3, 0.2])
     low = numbers.integers(0, 5, rows)
     high = low + numbers.integers(0, 5, rows)
     city = numbers.choice(list(LANDS), rows)
+    size = (10 * kind + numbers.normal(0, 1, rows)).round(2)
     return {
         "kind": np.array(["x", "y", "z"])[kind],
-        "size": (10 * kind + numbers.normal(0, 1, rows)).round(2),
+        "size": size,
         "works": numbers.random(rows) < np.array([0.9, 0.5, 0.1])[kind],
         "low": low,
         "high": high,
@@ -33,6 +35,8 @@ def truth(rows, seed=0):
         "city": city,
         "land": [LANDS[one] for one in city],
         "id": [f"K{n:05}" for n in range(rows)],
+        "area": (low + high) * high,
+        "large": np.where(size >= 15, "yes", "no"),
     }
 
 
@@ -40,6 +44,8 @@ RULES = [
     {"kind": "inequality", "columns": ["low", "high"]},
     {"kind": "sum", "columns": ["total", "low", "high"]},
     {"kind": "combinations", "columns": ["city", "land"]},
+    {"kind": "product", "columns": ["area", "total", "high"]},
+    {"kind": "band", "columns": ["large", "size"], "cuts": [15.0], "levels": ["no", "yes"]},
 ]
 
 

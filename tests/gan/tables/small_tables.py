@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pyarrow as pa
 
+from gan.protocols import ShardRequest
 from gan.tables.codec import TableCodec
+from gan.tables.constraints import violations
+from gan.tables.rejection import repair
 from storage.records.schema import KEY, SCHEMA
 
 KINDS = {
@@ -57,3 +60,15 @@ class RowSampler:
     def resample(self, rows_M, _):
         self.asked += len(rows_M)
         return self.draw(len(rows_M))
+
+
+def repaired(sampler, rows, **wanted):
+    """Return what a repair of drawn rows gives, and the rows."""
+    found = repair(sampler.codec, sampler.draw(rows), ShardRequest(**wanted), sampler.resample)
+    return found, sampler.codec.decode(found.values, np.zeros(0, dtype=np.int64))
+
+
+def broken(sampler, records):
+    """Return how often records break a constraint of the sampler's table."""
+    constraints = sampler.codec.metadata.constraints
+    return sum(int(mask.sum()) for mask in violations(records, constraints))

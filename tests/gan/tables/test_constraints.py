@@ -116,3 +116,91 @@ def test_real_records_must_keep_what_is_asked():
     wrong = Constraint(kind="inequality", columns=("a", "b"))
     with pytest.raises(DataError, match=r"inequality 'a' <= 'b' does not hold in 3 of 30 real"):
         check_real(records, [fine, wrong])
+
+
+def test_formulas_hold_up_to_the_rounding_of_their_column():
+    product = Constraint(kind="product", columns=("t", "n", "p"))
+    ratio = Constraint(kind="ratio", columns=("bmi", "w", "h", "h"))
+    linear = Constraint(kind="linear", columns=("f", "c"), weights=(1.8,), offset=32.0)
+    assert broken(
+        product, t=[7.5, 7.49, 3.33, 9.0], n=[3, 3, 3, None], p=[2.5, 2.5, 1.11, 1.0]
+    ) == [False, True, False, False]
+    assert broken(ratio, bmi=[24.2, 25.2, 24.2, 1.0], w=[70.0] * 4, h=[1.7, 1.7, 1.7, 0.0]) == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert broken(linear, f=[32, 34, 36, 50], c=[0, 1, 2, 11]) == [False, False, False, True]
+
+
+def test_a_candidate_is_held_against_the_rounding_of_real_rows():
+    product = Constraint(kind="product", columns=("t", "n", "p"))
+    prices = np.arange(1, 200) / 8
+    real = pa.table({"t": np.floor(3 * prices), "n": [3] * 199, "p": prices})
+    made = {"t": np.rint(3 * prices), "n": [3] * 199, "p": prices}
+    assert sum(broken(product, real, **made)) > 80
+    assert not any(broken(product, **made))
+
+
+def test_differences_count_from_one_moment_to_the_other():
+    def rule(unit):
+        return Constraint(kind="difference", columns=("n", "end", "start"), unit=unit)
+
+    start = pa.array([date(2024, 1, 1), date(2024, 1, 1), None])
+    end = pa.array([date(2024, 1, 8), date(2024, 1, 7), date(2024, 1, 7)])
+    assert broken(rule("days"), n=[7, 7, 7], end=end, start=start) == [False, True, False]
+    at = pa.array([datetime(2024, 1, 1, 23, 30, tzinfo=UTC)] * 3, ZONED)
+    until = pa.array([datetime(2024, 1, 2, 5, tzinfo=UTC)] * 3, pa.timestamp("s", "UTC"))
+    assert broken(rule("hours"), n=[5.5, 5.4, None], end=until, start=at) == [False, True, False]
+    day = pa.array([date(2024, 1, 4)] * 3)
+    assert broken(rule("days"), n=[2, 3, None], end=day, start=at) == [False, True, False], (
+        "it is the 2nd there"
+    )
+
+
+def test_bands_begin_at_their_cuts():
+    bands = Constraint(
+        kind="band", columns=("band", "age"), cuts=(18.0, 65.0), levels=("young", "adult", "old")
+    )
+    ages = [17.9, 18.0, 65.0, 64.0, None, 3.0]
+    names = ["young", "adult", "adult", "adult", "old", None]
+    assert broken(bands, age=ages, band=names) == [False, False, True, False, False, False]
+    codes = Constraint(kind="band", columns=("band", "age"), cuts=(18.0,), levels=("0", "1"))
+    assert broken(codes, age=[1, 20, 20], band=[0, 1, 0]) == [False, False, True]
+
+
+def test_lookups_agree_among_themselves_and_with_what_many_real_rows_say():
+    lookup = Constraint(kind="lookup", columns=("land", "city", "year"))
+    made = {
+        "city": ["Bonn", "Bonn", "Bonn", "Oslo", None, "Bonn"],
+        "year": [1, 1, 1, 1, 1, 2],
+        "land": ["DE", "DE", "NO", "NO", "XX", "NO"],
+    }
+    assert broken(lookup, **made) == [False, False, True, False, False, False]
+    real = pa.table({"city": ["Bonn"] * 3, "year": [2] * 3, "land": ["DE"] * 3})
+    assert broken(lookup, real, **made) == [False, False, True, False, False, True]
+
+
+def test_exactly_one_is_neither_none_nor_two():
+    one = Constraint(kind="one_of", columns=("a", "b", "c"))
+    assert broken(one, a=[1, 0, 1, 1], b=[0, 0, 1, None], c=[False] * 4) == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_conditions_hold_one_way_or_both():
+    def rule(**said):
+        return Constraint(
+            kind="conditional", columns=("days", "seen"), value="-1", when=("0", "null"), **said
+        )
+
+    columns = {"days": [-1, 5, -1, 5, -1], "seen": [0, 0, 3, 3, None]}
+    assert broken(rule(), **columns) == [False, True, True, False, False]
+    assert broken(rule(exactly=False), **columns) == [False, True, False, False, False]
+    gone = Constraint(kind="conditional", columns=("why", "late"), value="null", when=("false",))
+    why, late = ["bank", None, None, "mail"], [True, True, False, False]
+    assert broken(gone, why=why, late=late) == [False, True, False, True]

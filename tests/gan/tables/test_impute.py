@@ -80,6 +80,21 @@ def test_constraints_hold_in_what_is_filled(truth_sampler):
     np.testing.assert_array_equal(low[sure], whole["low"].to_numpy()[sure])
 
 
+def test_what_is_computed_is_computed_from_what_is_known_and_filled(truth_sampler):
+    gaps = {"high": 0.3, "total": 0.3, "area": 0.4, "size": 0.2, "large": 0.5}
+    records, whole = with_gaps(1000, gaps)
+    filled = impute(truth_sampler, records, seed=3)
+    high, total, area, size = (
+        filled[name].to_numpy() for name in ("high", "total", "area", "size")
+    )
+    made = records["area"].is_null().to_numpy()
+    np.testing.assert_array_equal(area[made], (total * high)[made])
+    np.testing.assert_array_equal(area[~made], whole["area"].to_numpy()[~made])
+    made = records["large"].is_null().to_numpy()
+    large = np.array(filled["large"].to_pylist())
+    np.testing.assert_array_equal(large[made], np.where(size >= 15, "yes", "no")[made])
+
+
 def test_only_the_columns_that_are_asked_for(truth_sampler):
     records, _ = with_gaps(300, {"kind": 0.5, "works": 0.5})
     filled = impute(truth_sampler, records, seed=3, columns=["works"])

@@ -5,25 +5,14 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_tables import RowSampler, with_meaning
+from small_tables import RowSampler, broken, repaired, with_meaning
 
 from gan.errors import ConfigError
 from gan.protocols import ShardRequest
-from gan.tables.constraints import violations
 from gan.tables.rejection import repair
 from storage.records.schema import Condition
 
 NONE = np.zeros(0, dtype=np.int64)
-
-
-def repaired(sampler, rows, **wanted):
-    found = repair(sampler.codec, sampler.draw(rows), ShardRequest(**wanted), sampler.resample)
-    return found, sampler.codec.decode(found.values, NONE)
-
-
-def broken(sampler, records):
-    constraints = sampler.codec.metadata.constraints
-    return sum(int(mask.sum()) for mask in violations(records, constraints))
 
 
 def steps(rows=3000, *, strict=False, nulls=True):

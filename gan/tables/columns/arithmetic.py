@@ -1,0 +1,97 @@
+"""What formulas say of the columns that they name: numbers of every row, before rounding.
+
+    product     columns[1] · columns[2] · …
+    ratio       columns[1] / (columns[2] · columns[3] · …)
+    linear      offset + Σ weights · columns[1:]
+    difference  columns[1] - columns[2], moments, in the unit
+
+A null among the inputs gives none. A null that counts as nothing is 0 in a linear formula and 1 in
+a product and among the divisors.
+
+Shapes: N rows.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from gan.errors import DataError
+from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
+from gan.tables.columns.rounding import Rounding, as_floats, noise_of
+from gan.tables.columns.values import NumberError
+from storage.records.schema import Constraint
+
+Array = np.ndarray[Any, Any]
+
+
+class Computed(NamedTuple):
+    """What a formula gives."""
+
+    numbers_N: Array
+    """float64; NaN where an input is null or the formula has no value."""
+    size_N: Array
+    """float64: the size of its largest term, for what floats lose when terms cancel out."""
+    known_N: Array
+    """bool: whether no input is null."""
+
+
+def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = False) -> Computed:
+    """Return the numbers of a formula.
+
+    Args:
+        rule: of a kind above.
+        columns: plain Arrow columns by name.
+        skips_null: whether a null among the inputs counts as nothing.
+    """
+    if rule.kind == "difference":
+        later, earlier = (columns[name] for name in rule.columns[1:])
+        seconds_N, known_N = seconds_between(later, earlier)
+        numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
+        return Computed(numbers_N, np.abs(numbers_N), known_N)
+    inputs = [as_floats(columns[name]) for name in rule.columns[1:]]
+    known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
+    if skips_null:
+        neutral = 0.0 if rule.kind == "linear" else 1.0
+        first = 1 if rule.kind == "ratio" else 0
+        none_N = np.all([np.isnan(each) for each in inputs], axis=0)
+        inputs = [
+            *inputs[:first],
+            *(np.where(np.isnan(each) & ~none_N, neutral, each) for each in inputs[first:]),
+        ]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if rule.kind == "product":
+            numbers_N = reduce(np.multiply, inputs)
+        elif rule.kind == "ratio":
+            numbers_N = inputs[0] / reduce(np.multiply, inputs[1:])
+        else:
+            terms = [weight * each for weight, each in zip(rule.weights, inputs, strict=True)]
+            numbers_N = reduce(np.add, terms) + rule.offset
+            size_N = np.max(np.abs([*terms, np.full(len(terms[0]), rule.offset)]), axis=0)
+            return Computed(numbers_N, size_N, known_N)
+    return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
+def learn_rounding(rule: Constraint, columns: Mapping[str, Any], name: str) -> Rounding:
+    """Return how a formula's numbers become the values of one of its columns.
+
+    Args:
+        rule: the formula.
+        columns: plain Arrow columns of real rows.
+        name: of the column; infinite values in it are not compared.
+
+    Raises:
+        DataError: its numbers are too large.
+    """
+    numbers_N, involved = compute(rule, columns).numbers_N, {n: columns[n] for n in rule.columns}
+    column = columns[name]
+    if pa.types.is_floating(column.type):
+        values = column.to_numpy(zero_copy_only=False)
+        column = pa.array(values, type=column.type, mask=~np.isfinite(values))
+    try:
+        return Rounding.learn(numbers_N, column, noise_of(involved))
+    except NumberError as error:
+        msg = f"column {name!r} {error}"
+        raise DataError(msg) from error

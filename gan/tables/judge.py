@@ -27,6 +27,7 @@ from gan.tables.figures.columns import drawn_columns, overlays
 from gan.tables.figures.pairs import pair_map, plane
 from gan.tables.figures.rows import ten_rows, worst_columns
 from gan.tables.figures.structure import structure
+from gan.tables.figures.tails import tails
 from gan.tables.losses import losses_figure
 
 METRICS = (
@@ -298,6 +299,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         ten_rows(fakes),
         overlays(columns, train, fakes, errors),
         worst_columns(columns, train, fakes, errors),
+        tails(columns, train, fakes),
         structure(metadata, train, splits.holdout, fakes, group),
         pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
         plane(columns, train, fakes, group, seed),

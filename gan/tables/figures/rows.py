@@ -118,17 +118,17 @@ def _number_summary(column: DrawnColumn, values: Array) -> str:
 
 
 def _mean_text(kind: str, mean: float) -> str:
-    return place_text(kind, mean) if kind in _DATED else _digits(mean, 4)
+    return place_text(kind, mean) if kind in _DATED else number_text(mean, 4)
 
 
 def _spread_text(kind: str, spread: float) -> str:
     if kind not in _SPANS:
-        return _digits(spread, 3)
+        return number_text(spread, 3)
     size, unit = _SPANS[kind]
-    return f"{_digits(spread / size, 3)} {unit}"
+    return f"{number_text(spread / size, 3)} {unit}"
 
 
-def _digits(value: float, digits: int) -> str:
+def number_text(value: float, digits: int = 4) -> str:
     """Return a number with about so many significant digits, without an exponent where possible."""
     size = abs(value)
     if size and not 1e-4 <= size < 1e12:

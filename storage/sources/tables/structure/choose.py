@@ -1,0 +1,156 @@
+"""Which of the rules that hold are kept: one for a derived column, none in a circle.
+
+Rules come in the order of their simplicity, kind by kind. Within a kind those go first whose inputs
+no rule derives. What another rule already tells is left out silently; what cannot be kept for a
+reason that a person should know is named.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from storage.records.schema import Column, Constraint
+from storage.sources.tables.structure.rule import (
+    FoundRule,
+    deciding_columns,
+    derived_columns,
+    listed_names,
+)
+
+_OF_LABEL: Final = "the label is never made from others"
+
+
+class Chosen:
+    """The rules that are kept so far, and those that are only named."""
+
+    def __init__(self, constraints: Sequence[Constraint], label: str | None) -> None:
+        """Begin with what the recipe says.
+
+        Args:
+            constraints: of the recipe, which come first.
+            label: it is never derived.
+        """
+        self.kept: list[FoundRule] = []
+        self.named: list[FoundRule] = []
+        self._label = label
+        self._said = {_meaning(one) for one in constraints}
+        self._spoken = {name for one in constraints for name in one.columns}
+        self._inputs: dict[str, set[str]] = {}
+        for one in constraints:
+            for name in derived_columns(one):
+                self._inputs.setdefault(name, set()).update(deciding_columns(one))
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """The columns that have a rule."""
+        return frozenset(self._inputs)
+
+    def take(self, rules: Iterable[FoundRule]) -> None:
+        """Keep the rules that fit to those that are kept, those without derived inputs first."""
+        waiting = list(rules)
+        for plain in (True, False):
+            for rule in list(waiting):
+                inputs = deciding_columns(rule.constraint)
+                if not plain or self.derived.isdisjoint(inputs):
+                    self._consider(rule)
+                    waiting.remove(rule)
+
+    def _consider(self, rule: FoundRule) -> None:
+        constraint = rule.constraint
+        derived, inputs = derived_columns(constraint), deciding_columns(constraint)
+        if _meaning(constraint) in self._said or self._implied(rule):
+            return
+        if rule.left_out is None:
+            rule = self._objected(rule, derived)
+        if rule.left_out is not None:
+            self.named.append(rule)
+            return
+        for name in derived:
+            self._inputs.setdefault(name, set()).update(inputs)
+        self.kept.append(rule)
+
+    def _implied(self, rule: FoundRule) -> bool:
+        """Whether a kept rule decides one of its columns already, or would in a circle."""
+        derived = set(derived_columns(rule.constraint))
+        if any(derived & set(derived_columns(one.constraint)) for one in (*self.kept, *self.named)):
+            return True
+        inputs = set(deciding_columns(rule.constraint))
+        return bool(derived & self._sources(inputs))
+
+    def _sources(self, names: Collection[str]) -> set[str]:
+        """Return the columns and all that they are derived from."""
+        found, waiting = set[str](), list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self._inputs.get(name, ())
+        return found
+
+    def _objected(self, rule: FoundRule, derived: Sequence[str]) -> FoundRule:
+        """Return the rule, with the reason why it is not kept where there is one."""
+        if self._label in derived:
+            return rule.unkept(_OF_LABEL)
+        spoken = [name for name in derived if name in self._spoken]
+        if spoken:
+            which = listed_names(spoken)
+            return rule.unkept(f"source.constraints speaks of {which}, and that comes first")
+        return rule
+
+
+def _meaning(constraint: Constraint) -> tuple[str, tuple[str, ...]]:
+    """Return what is equal for constraints that say the same; sums do not depend on the order."""
+    if constraint.kind in ("sum", "product", "one_of", "combinations"):
+        first = constraint.columns[:1] if constraint.kind in ("sum", "product") else ()
+        rest = constraint.columns[len(first) :]
+        return constraint.kind, (*first, *sorted(rest))
+    return constraint.kind, constraint.columns
+
+
+def told_by_lookups(rule: FoundRule, lookups: Iterable[FoundRule]) -> bool:
+    """Whether one column outside a block decides all columns of it."""
+    block = set(rule.constraint.columns)
+    told: dict[str, set[str]] = {}
+    for one in lookups:
+        result, *deciding = one.constraint.columns
+        if len(deciding) == 1 and deciding[0] not in block:
+            told.setdefault(deciding[0], set()).add(result)
+    return any(block <= decided for decided in told.values())
+
+
+def joined(
+    rules: Sequence[FoundRule], columns: Sequence[Column], label: str | None
+) -> tuple[FoundRule, ...]:
+    """Return the rules with categories that decide others told as combinations.
+
+    A city, its region and its country are one column then; that takes categories alone, of which
+    the first is derived from nothing else.
+    """
+    categories = {one.name for one in columns if one.kind == "category"} - {label}
+    derived = {name for one in rules for name in derived_columns(one.constraint)}
+    simple = {
+        one.constraint.columns[0]: one
+        for one in rules
+        if one.constraint.kind == "lookup"
+        and len(one.constraint.columns) == 2
+        and categories.issuperset(one.constraint.columns)
+    }
+    roots: dict[str, list[FoundRule]] = {}
+    for name, rule in simple.items():
+        root = rule.constraint.columns[1]
+        while root in simple:
+            root = simple[root].constraint.columns[1]
+        if root not in derived:
+            roots.setdefault(root, []).append(simple[name])
+    gone = {id(rule) for group in roots.values() for rule in group}
+    return (
+        *(_combination(root, group) for root, group in roots.items()),
+        *(rule for rule in rules if id(rule) not in gone),
+    )
+
+
+def _combination(root: str, group: Sequence[FoundRule]) -> FoundRule:
+    decided = [one.constraint.columns[0] for one in group]
+    constraint = Constraint(kind="combinations", columns=(root, *decided))
+    why = f"every value of {root} has one of {listed_names(decided)}"
+    return replace(group[0], constraint=constraint, why=why)

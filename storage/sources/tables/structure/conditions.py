@@ -1,0 +1,161 @@
+"""Conditions: a column is missing, or one value, where another one has certain values.
+
+`exactly` says that it is so nowhere else: joint gaps, implied gaps, -1 for "never". Without it, the
+value may occur elsewhere, too. An atom is a column and one of its values; in what share of the rows
+of every level of another column it holds is one product of matrices.
+
+N rows, S of the sample, A atoms, L levels.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from storage.records.schema import Constraint
+from storage.sources.tables.structure.columns import LEAST_SHARE, Ints, Mask, TableColumns, as_text
+from storage.sources.tables.structure.rule import FoundRule, listed_names
+
+_MOST_LEVELS: Final = 30
+_MOST_SPIKES: Final = 3
+_LEAST_BROKEN: Final = 50
+_SHARED: Final = frozenset({"category", "boolean", "integer"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atom:
+    """A column and one of its values."""
+
+    column: str
+    code: int
+    text: str
+    count: int
+    """Rows that hold it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """Levels of a column, of which every other one is told apart, or none is."""
+
+    column: str
+    codes: tuple[int, ...]
+    """Codes that have a level of their own; all others share the last one."""
+    level_of_L: Ints
+    """The level of each code of the column."""
+
+
+def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
+    """Return conditions: the exact ones first, then by how many rows they decide.
+
+    Args:
+        columns: of the table.
+        skipped: columns that are not looked at, as other rules tell them.
+    """
+    names = [name for name in columns.names if name not in skipped]
+    atoms = [atom for name in names for atom in _atoms(columns, name)]
+    if not atoms:
+        return ()
+    holds_SA = np.stack([_holds(columns, atom, columns.sample_S) for atom in atoms], axis=1)
+    rules = []
+    for name in names:
+        conditions = _conditions(columns, name)
+        if conditions is not None:
+            rules += list(_under(columns, conditions, atoms, holds_SA.astype(np.float32)))
+    return tuple(sorted(rules, key=lambda r: (not r.constraint.exactly, -r.support)))
+
+
+def _atoms(columns: TableColumns, name: str) -> Iterator[Atom]:
+    """Return the values of a column that stand out: what is missing, and the spikes of numbers."""
+    levels = columns.levels(name)
+    if len(levels.values) < 3:
+        return
+    least = max(LEAST_SHARE * columns.rows, columns.least_shown)
+    order = np.argsort(-levels.counts_L, kind="stable")[:_MOST_SPIKES].tolist()
+    null = levels.null
+    for code in dict.fromkeys([*([] if null is None else [null]), *order]):
+        count = int(levels.counts_L[code])
+        if least <= count <= columns.rows - least and columns.may_show(name)[code]:
+            text = as_text(levels.values[code].as_py())
+            if code == null or text != "null":
+                yield Atom(column=name, code=code, text=text, count=count)
+
+
+def _conditions(columns: TableColumns, name: str) -> Conditions | None:
+    """Return the levels of a column that may decide another: all of few, the commonest of many."""
+    levels = columns.levels(name)
+    common = np.flatnonzero(columns.may_show(name))
+    order = common[np.argsort(-levels.counts_L[common], kind="stable")]
+    few = columns.kinds[name] in _SHARED and len(levels.values) <= _MOST_LEVELS
+    chosen = order[:_MOST_LEVELS] if few else order[:_MOST_SPIKES]
+    least = 0 if few else LEAST_SHARE * columns.rows
+    codes = [code for code in chosen.tolist() if levels.counts_L[code] >= least]
+    if levels.null is not None and levels.null not in codes and levels.null in common:
+        codes.append(levels.null)
+    if not codes:
+        return None
+    level_of_L = np.full(len(levels.values), len(codes), dtype=np.int64)
+    level_of_L[codes] = np.arange(len(codes))
+    return Conditions(column=name, codes=tuple(codes), level_of_L=level_of_L)
+
+
+def _holds(columns: TableColumns, atom: Atom, rows: Ints) -> Mask:
+    holds: Mask = columns.levels(atom.column).codes_N[rows] == atom.code
+    return holds
+
+
+def _under(
+    columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], holds_SA: np.ndarray
+) -> Iterator[FoundRule]:
+    levels = conditions.level_of_L[columns.levels(conditions.column).codes_N]
+    count = len(conditions.codes) + 1
+    onehot_SL = (levels[columns.sample_S][:, None] == np.arange(count)).astype(np.float32)
+    held_LA, rows_L = onehot_SL.T @ holds_SA, onehot_SL.sum(axis=0)
+    full_LA = (held_LA == rows_L[:, None]) & (rows_L[:, None] > 0)
+    for place in np.flatnonzero(full_LA[:-1].any(axis=0)).tolist():
+        atom = atoms[place]
+        if atom.column != conditions.column:
+            rule = _verified(columns, conditions, atom, levels)
+            if rule is not None:
+                yield rule
+
+
+def _verified(
+    columns: TableColumns, conditions: Conditions, atom: Atom, levels_N: Ints
+) -> FoundRule | None:
+    holds_N = columns.levels(atom.column).codes_N == atom.code
+    count = len(conditions.codes) + 1
+    rows_L = np.bincount(levels_N, minlength=count)
+    held_L = np.bincount(levels_N[holds_N], minlength=count)
+    full_L = (held_L == rows_L) & (rows_L > 0)
+    full_L[-1] = False
+    exactly = bool((full_L | (held_L == 0)).all())
+    told = int(rows_L[full_L].sum())
+    share = atom.count / columns.rows
+    if told < LEAST_SHARE * columns.rows or told * (1 - share) < _LEAST_BROKEN:
+        return None
+    codes = [code for code, full in zip(conditions.codes, full_L[:-1], strict=True) if full]
+    values = columns.levels(conditions.column).values
+    texts = tuple(as_text(values[code].as_py()) for code in codes)
+    if "null" in [t for t, code in zip(texts, codes, strict=True) if values[code].is_valid]:
+        return None
+    constraint = Constraint(
+        kind="conditional",
+        columns=(atom.column, conditions.column),
+        value=atom.text,
+        when=texts,
+        exactly=exactly,
+    )
+    return FoundRule(constraint=constraint, why=_sentence(constraint), support=told)
+
+
+def _sentence(constraint: Constraint) -> str:
+    name, other = constraint.columns
+    is_, where = _is(constraint.value or "null"), _is(listed_names(constraint.when, "or"))
+    if constraint.exactly:
+        return f"{name} {is_} exactly where {other} {where}, in all rows"
+    return f"{name} {is_} in all rows where {other} {where}"
+
+
+def _is(text: str) -> str:
+    return "is missing" if text == "null" else f"is {text}"

@@ -20,6 +20,9 @@ from storage.sources.tables.structure.rule import FoundRule, listed_names
 _MOST_LEVELS: Final = 30
 _MOST_SPIKES: Final = 3
 _LEAST_BROKEN: Final = 50
+_BROKEN_OF_LEVEL: Final = 20
+"""Of a level in which the value merely never fails, so many rows would break it by chance."""
+
 _SHARED: Final = frozenset({"category", "boolean", "integer"})
 
 
@@ -56,12 +59,13 @@ def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[Fo
     atoms = [atom for name in names for atom in _atoms(columns, name)]
     if not atoms:
         return ()
-    holds_SA = np.stack([_holds(columns, atom, columns.sample_S) for atom in atoms], axis=1)
+    sampled = [_holds(columns, atom, columns.sample_S) for atom in atoms]
+    holds_SA = np.stack(sampled, axis=1).astype(np.float32)
     rules = []
     for name in names:
         conditions = _conditions(columns, name)
         if conditions is not None:
-            rules += list(_under(columns, conditions, atoms, holds_SA.astype(np.float32)))
+            rules += list(_under(columns, conditions, atoms, holds_SA))
     return tuple(sorted(rules, key=lambda r: (not r.constraint.exactly, -r.support)))
 
 
@@ -87,7 +91,8 @@ def _conditions(columns: TableColumns, name: str) -> Conditions | None:
     common = np.flatnonzero(columns.may_show(name))
     order = common[np.argsort(-levels.counts_L[common], kind="stable")]
     few = columns.kinds[name] in _SHARED and len(levels.values) <= _MOST_LEVELS
-    chosen = order[:_MOST_LEVELS] if few else order[:_MOST_SPIKES]
+    spikes = columns.kinds[name] != "category"
+    chosen = order if few else order[: _MOST_SPIKES * spikes]
     least = 0 if few else LEAST_SHARE * columns.rows
     codes = [code for code in chosen.tolist() if levels.counts_L[code] >= least]
     if levels.null is not None and levels.null not in codes and levels.null in common:
@@ -130,8 +135,10 @@ def _verified(
     full_L = (held_L == rows_L) & (rows_L > 0)
     full_L[-1] = False
     exactly = bool((full_L | (held_L == 0)).all())
-    told = int(rows_L[full_L].sum())
     share = atom.count / columns.rows
+    if not exactly:
+        full_L &= rows_L * (1 - share) >= _BROKEN_OF_LEVEL
+    told = int(rows_L[full_L].sum())
     if told < LEAST_SHARE * columns.rows or told * (1 - share) < _LEAST_BROKEN:
         return None
     codes = [code for code, full in zip(conditions.codes, full_L[:-1], strict=True) if full]

@@ -1,7 +1,6 @@
 """Whether rows tell a rule, or chance, zeros or a simpler rule do.
 
-A formula is told by the rows in which its result is none of its inputs: `0 = 0 + 0` and
-`5 = 5 * 1` tell nothing. There must be enough of them, and the formula must break in a share of
+A formula is told by the rows in which something happens: `0 = 0 + 0` and `5 = 5 * 1` tell nothing. There must be enough of them, and the formula must break in a share of
 them once the results are shuffled (a permutation test whose statistic is the share of broken rows;
 as a found rule breaks in none, what counts is how many a shuffled one would break).
 """
@@ -22,26 +21,46 @@ from storage.sources.tables.structure.columns import (
 _BROKEN_SHARE: Final = 0.2
 """Of the rows that tell a formula, so many must break it once shuffled."""
 
+_TERM_ROWS: Final = 30
+_TERM_SHARE: Final = 0.01
+"""In so many of the rows the second most frequent term of a sum is not zero."""
+
 _BROKEN_ROWS: Final = 50
 """Of a rule on levels, so many rows would break it once shuffled."""
 
 
-def formula_support(result: Quantity, computed_N: Floats, inputs: Sequence[Quantity]) -> int | None:
+def formula_support(
+    result: Quantity,
+    computed_N: Floats,
+    terms: Sequence[Floats] = (),
+    factors: Sequence[Quantity] = (),
+) -> int | None:
     """Return how many rows tell a formula; None where it does not hold or too few do.
+
+    It does not hold either where the column has values though the formula gives none.
 
     Args:
         result: the column that the formula gives.
-        computed_N: what it gives, before it is rounded.
-        inputs: the columns that it is computed from.
+        computed_N: what it gives, before it is rounded; NaN where an input is missing.
+        terms: what it adds; two of them at least must count in many rows.
+        factors: what it multiplies or divides; a row in which one of them is the result tells
+            nothing.
     """
-    known_N = ~(np.isnan(result.values_N) | np.isnan(computed_N))
+    lacking_N = np.isnan(computed_N)
+    known_N = ~(lacking_N | np.isnan(result.values_N))
     known = int(known_N.sum())
-    if known < LEAST_ROWS or result.differs(computed_N)[known_N].any():
+    if known < LEAST_ROWS or not np.isnan(result.values_N[lacking_N]).all():
+        return None
+    if result.differs(computed_N)[known_N].any():
         return None
     told_N = known_N
-    if len(inputs) > 1:
-        for each in inputs:
-            told_N = told_N & (each.values_N != result.values_N)
+    for each in factors:
+        told_N = told_N & (each.values_N != result.values_N)
+    if len(terms) > 1:
+        counts = sorted(int((known_N & (term_N != 0)).sum()) for term_N in terms)
+        told_N = told_N & (result.values_N != 0)
+        if counts[-2] < max(_TERM_ROWS, _TERM_SHARE * known):
+            return None
     told = int(told_N.sum())
     if told < max(LEAST_ROWS, LEAST_SHARE * known):
         return None

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from storage.records.schema import Constraint
-from storage.sources.tables.structure.columns import Floats, Ints, TableColumns
+from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.rule import FoundRule, listed_names
 
@@ -72,13 +72,24 @@ def verify_linear(columns: TableColumns, constraint: Constraint) -> FoundRule | 
     """Return a sum or a linear formula as a rule where it holds in all rows and they tell it."""
     total, *parts = (columns.quantities[name] for name in constraint.columns)
     weights = constraint.weights or (1.0,) * len(parts)
-    computed_N = np.full(columns.rows, constraint.offset)
-    for weight, part in zip(weights, parts, strict=True):
-        computed_N = computed_N + weight * part.values_N
-    support = formula_support(total, computed_N, parts)
+    terms = [w * part.values_N for w, part in zip(weights, parts, strict=True)]
+    computed_N = constraint.offset + np.sum(terms, axis=0)
+    gaps = not np.isnan(total.values_N[np.isnan(computed_N)]).all()
+    if gaps and constraint.kind == "sum":
+        computed_N = _without_gaps(total, terms)
+    support = formula_support(total, computed_N, terms)
     if support is None:
         return None
     return FoundRule(constraint=constraint, why=_sentence(constraint), support=support)
+
+
+def _without_gaps(total: Quantity, terms: Sequence[Floats]) -> Floats:
+    """Return a sum that counts a missing part as 0, where most rows that lack a part have one."""
+    missing_N = np.isnan(terms).any(axis=0)
+    computed_N: Floats = np.nansum(terms, axis=0)
+    if np.isnan(total.values_N[missing_N]).mean() >= 1 / 2:
+        computed_N[missing_N] = np.nan
+    return computed_N
 
 
 def _sentence(constraint: Constraint) -> str:
@@ -137,7 +148,7 @@ def _exact(columns: TableColumns, complete: Complete, never: Collection[str]) ->
     """Return the exact relations of the sample, each solved for one of its columns."""
     centre_P, scale_P = complete.values_SP.mean(axis=0), complete.values_SP.std(axis=0)
     scaled_SP = (complete.values_SP - centre_P) / scale_P
-    _, singular_P, right_PP = np.linalg.svd(scaled_SP, full_matrices=False)
+    _, singular_P, right_PP = np.linalg.svd(np.linalg.qr(scaled_SP, mode="r"))
     null_KP = right_PP[singular_P <= _EXACT * singular_P[0]]
     found: dict[tuple[int, ...], Constraint] = {}
     for relation_P in _circuits(null_KP):

@@ -127,7 +127,7 @@ def verify_product(columns: TableColumns, constraint: Constraint) -> FoundRule |
                 computed_N = computed_N * each.values_N
             else:
                 computed_N = np.where(each.values_N == 0, np.nan, computed_N / each.values_N)
-    support = formula_support(result, computed_N, [first, *others])
+    support = formula_support(result, computed_N, [], [first, *others])
     if support is None:
         return None
     return FoundRule(constraint=constraint, why=_sentence(constraint, result), support=support)

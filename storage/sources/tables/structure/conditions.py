@@ -23,6 +23,11 @@ _LEAST_BROKEN: Final = 50
 _BROKEN_OF_LEVEL: Final = 20
 """Of a level in which the value merely never fails, so many rows would break it by chance."""
 
+_SURE_ROWS: Final = 400
+"""Of a value that occurs elsewhere, too: no exception in so many rows makes one in a hundred
+improbable, unless the condition covers most of the value's rows."""
+
+_COVERED: Final = 0.8
 _SHARED: Final = frozenset({"category", "boolean", "integer"})
 
 
@@ -140,6 +145,8 @@ def _verified(
         full_L &= rows_L * (1 - share) >= _BROKEN_OF_LEVEL
     told = int(rows_L[full_L].sum())
     if told < LEAST_SHARE * columns.rows or told * (1 - share) < _LEAST_BROKEN:
+        return None
+    if not exactly and told < _SURE_ROWS and told < _COVERED * atom.count:
         return None
     codes = [code for code, full in zip(conditions.codes, full_L[:-1], strict=True) if full]
     values = columns.levels(conditions.column).values

@@ -1,8 +1,9 @@
 """Whether rows tell a rule, or chance, zeros or a simpler rule do.
 
-A formula is told by the rows in which something happens: `0 = 0 + 0` and `5 = 5 * 1` tell nothing. There must be enough of them, and the formula must break in a share of
-them once the results are shuffled (a permutation test whose statistic is the share of broken rows;
-as a found rule breaks in none, what counts is how many a shuffled one would break).
+A formula is told by the rows in which something happens: `0 = 0 + 0` and `5 = 5 * 1` tell nothing.
+There must be enough of them, and the formula must break in a share of them once the results are
+shuffled (a permutation test whose statistic is the share of broken rows; as a found rule breaks in
+none, what counts is how many a shuffled one would break).
 """
 
 from collections.abc import Sequence

@@ -117,6 +117,7 @@ UNBOUNDED = {
     "recipe.synthesis.class_fractions.label",
     "recipe.source.constraints.low",
     "recipe.source.constraints.high",
+    "recipe.source.constraints.offset",
 }
 """Any whole number is a seed, a class may be called by any, and a column may hold any."""
 

@@ -15,6 +15,7 @@ from storage.sources.tables.kinds import infer
 from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.columns import TableColumns
 from storage.sources.tables.structure.find import Structure, find_structure
+from storage.sources.tables.structure.notes import structure_notes
 
 ROWS = 1500
 
@@ -156,7 +157,7 @@ KINDS = [name for name in vars(Made) if not name.startswith("_")]
 
 
 def broken(columns: dict) -> dict:
-    """Return the columns with the largest other result in the first row that has the commonest one."""
+    """Return the columns with another result in one of the rows that have the commonest one."""
     total = pa.array(columns["total"])
     values = total.to_pylist()
     commonest, _ = Counter(values).most_common(1)[0]
@@ -285,11 +286,21 @@ def orders(draw, rows):
     return {"net": net, "tax": np.round(net * draw.uniform(0.05, 0.2, rows), 2)}
 
 
+def few_points(draw, rows):
+    level = draw.integers(0, 5, rows)
+    return {"level": level, "root": np.round(50 * np.sqrt(level)), "other": level**3}
+
+
 @pytest.mark.parametrize("make", [independent, correlated, by_chance, orders])
 @pytest.mark.parametrize("rows", [150, ROWS])
 def test_tables_without_rules_have_none(make, rows):
     found = search(make(np.random.default_rng(rows), rows))
     assert [rule.why for rule in (*found.kept, *found.named)] == []
+
+
+def test_few_points_make_no_formula():
+    found = kept(few_points(np.random.default_rng(3), ROWS))
+    assert found == [("lookup", ("root", "level")), ("lookup", ("other", "level"))]
 
 
 def test_values_that_few_rows_hold_are_named_nowhere():
@@ -358,6 +369,19 @@ def test_whole_days_between_moments_are_named_and_not_kept():
     assert [rule.why for rule in found.named] == ["stay is the days from start to end in all rows"]
 
 
+def test_what_is_said_alike_of_several_columns_is_one_sentence():
+    draw = np.random.default_rng(2)
+    gone, plan = draw.random(ROWS) < 0.4, draw.integers(0, 5, ROWS)
+    columns = {n: pa.array(draw.normal(size=ROWS), mask=gone) for n in ("a", "b", "c")}
+    columns |= {"plan": plan, "fee": 1.5 * plan**3, "limit": plan**2}
+    notes = structure_notes(search(columns), kept=True)
+    assert notes[:2] == (
+        "kept in every synthetic row: plan decides fee and limit in all rows (1,495 rows tell).",
+        "kept in every synthetic row: b and c are missing exactly where a is missing, in all rows "
+        f"({gone.sum():,} rows tell).",
+    )
+
+
 def invoices(path, rows, *, wrong=0):
     draw = np.random.default_rng(1)
     net, tax = draw.integers(1, 500, rows), draw.integers(1, 90, rows)
@@ -379,7 +403,7 @@ def test_what_is_found_is_prepared_and_said(tmp_path):
     uri = invoices(tmp_path / "t.parquet", 500)
     found, notes = constraints(tmp_path / "cache", uri)
     assert found == [("sum", ["total", "net", "tax"])]
-    said = "total is net plus tax in all rows (500 rows tell): it is kept in every synthetic row."
+    said = "kept in every synthetic row: total is net plus tax in all rows (500 rows tell)."
     assert said in notes
     assert any("`source.structure: named`" in note and "`off`" in note for note in notes)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import LEAST_SHARE, Ints, Mask, TableColumns, as_text
-from storage.sources.tables.structure.rule import FoundRule, listed_names
+from storage.sources.tables.structure.rule import FoundRule, condition_sentence
 
 _MOST_LEVELS: Final = 30
 _MOST_SPIKES: Final = 3
@@ -160,16 +160,6 @@ def _verified(
         when=texts,
         exactly=exactly,
     )
-    return FoundRule(constraint=constraint, why=_sentence(constraint), support=told)
-
-
-def _sentence(constraint: Constraint) -> str:
-    name, other = constraint.columns
-    is_, where = _is(constraint.value or "null"), _is(listed_names(constraint.when, "or"))
-    if constraint.exactly:
-        return f"{name} {is_} exactly where {other} {where}, in all rows"
-    return f"{name} {is_} in all rows where {other} {where}"
-
-
-def _is(text: str) -> str:
-    return "is missing" if text == "null" else f"is {text}"
+    return FoundRule(
+        constraint=constraint, why=condition_sentence([atom.column], constraint), support=told
+    )

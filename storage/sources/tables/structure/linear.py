@@ -78,9 +78,23 @@ def verify_linear(columns: TableColumns, constraint: Constraint) -> FoundRule | 
     if gaps and constraint.kind == "sum":
         computed_N = _without_gaps(total, terms)
     support = formula_support(total, computed_N, terms)
-    if support is None:
+    if support is None or not _has_points(columns, constraint, total, computed_N):
         return None
     return FoundRule(constraint=constraint, why=_sentence(constraint), support=support)
+
+
+def _has_points(
+    columns: TableColumns, constraint: Constraint, total: Quantity, computed_N: Floats
+) -> bool:
+    """Whether the inputs have points enough: any formula runs through few, or near a few more."""
+    if all(abs(weight) == 1 for weight in constraint.weights):
+        return True
+    rows = columns.sample_S
+    inputs = [columns.quantities[name].values_N[rows] for name in constraint.columns[1:]]
+    points = len(np.unique(np.stack(inputs, axis=1), axis=0))
+    off_S = np.abs(total.values_N - computed_N)[rows]
+    exact = not (off_S > 10 * total.noise * np.abs(computed_N[rows]) + 1e-12).any()
+    return points >= (len(inputs) + 3 if exact else 10 * (len(inputs) + 1))
 
 
 def _without_gaps(total: Quantity, terms: Sequence[Floats]) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import TableColumns
 from storage.sources.tables.structure.evidence import levels_support
-from storage.sources.tables.structure.rule import FoundRule, listed_names
+from storage.sources.tables.structure.rule import FoundRule, lookup_sentence
 
 _DECIDES: Final = frozenset({"category", "boolean", "integer"})
 _MOST_LEVELS: Final = 5000
@@ -88,9 +88,7 @@ def _decided_by(
         if support is None:
             continue
         constraint = Constraint(kind="lookup", columns=(name, *group))
-        why = (
-            f"{listed_names(group)} {'decide' if len(group) > 1 else 'decides'} {name} in all rows"
-        )
+        why = lookup_sentence([name], group)
         rule = FoundRule(constraint=constraint, why=why, support=support)
         yield rule if shown >= _LEAST_SHOWN else rule.unkept(_RARE)
 

@@ -50,3 +50,24 @@ def listed_names(names: Sequence[str], word: str = "and") -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     *first, last = names
     return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def lookup_sentence(names: Sequence[str], deciding: Sequence[str]) -> str:
+    """Return the sentence on columns that others decide."""
+    verb = "decides" if len(deciding) == 1 else "decide"
+    return f"{listed_names(deciding)} {verb} {listed_names(names)} in all rows"
+
+
+def condition_sentence(names: Sequence[str], constraint: Constraint) -> str:
+    """Return the sentence on columns that are one value under a condition."""
+    other = constraint.columns[1]
+    verb = "is" if len(names) == 1 else "are"
+    held = f"{listed_names(names)} {verb} {_value(constraint.value or 'null')}"
+    where = f"{other} is {_value(listed_names(constraint.when, 'or'))}"
+    if constraint.exactly:
+        return f"{held} exactly where {where}, in all rows"
+    return f"{held} in all rows where {where}"
+
+
+def _value(text: str) -> str:
+    return "missing" if text == "null" else text

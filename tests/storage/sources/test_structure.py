@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -230,6 +231,15 @@ def test_one_rule_for_a_column_and_none_in_a_circle():
     ]
 
 
+def test_the_computed_one_of_three_columns_is_derived():
+    draw = np.random.default_rng(2)
+    part, total = draw.integers(1, 40, ROWS), draw.integers(50, 400, ROWS)
+    columns = {"part": part, "total": total, "share": np.round(part / total, 4)}
+    assert kept(columns) == [("ratio", ("share", "part", "total"))]
+    exact = {"part": part, "total": part * total, "share": total}
+    assert kept(exact) == [("product", ("total", "part", "share"))]
+
+
 def test_flags_of_a_column_follow_from_it_alone():
     which = np.random.default_rng(2).integers(0, 4, ROWS)
     columns = {"colour": [f"c{n}" for n in which]}
@@ -367,6 +377,29 @@ def test_whole_days_between_moments_are_named_and_not_kept():
     found = search({"start": seconds(start), "end": seconds(end), "stay": whole})
     assert found.kept == ()
     assert [rule.why for rule in found.named] == ["stay is the days from start to end in all rows"]
+
+
+def test_what_no_constraint_can_say_is_named_and_not_kept():
+    draw = np.random.default_rng(2)
+    total, part = draw.integers(50, 999, ROWS), draw.integers(1, 50, ROWS)
+    day = draw.integers(0, 4000, ROWS)
+    moment, net = days(day), np.round(draw.gamma(3, 50, ROWS), 2)
+    columns = {"total": total, "part": part, "percent": np.round(100 * part / total, 1)}
+    columns |= {"net": net, "rate": draw.integers(5, 25, ROWS)}
+    columns["tax"] = np.round(columns["net"] * columns["rate"] / 100, 2)
+    columns |= {"invoiced": moment, "due": days(day + 30)}
+    columns |= {"year": pc.year(moment), "weekday": pc.day_of_week(moment, count_from_zero=False)}
+    found = search(columns)
+    factor = "no constraint has such a factor"
+    assert {rule.why: rule.left_out for rule in found.named} == {
+        "percent is 100 times part divided by total, in all rows": factor,
+        "tax is 0.01 times net times rate, in all rows": factor,
+        "due is a constant time from invoiced in all rows": "no constraint adds a constant time",
+        "year is the year of invoiced in all rows": "no constraint takes a part of a moment",
+        "weekday is the day of the week of invoiced in all rows": "no constraint takes a part of a "
+        "moment",
+    }
+    assert found.kept == ()
 
 
 def test_what_is_said_alike_of_several_columns_is_one_sentence():

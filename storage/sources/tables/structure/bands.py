@@ -27,6 +27,7 @@ from storage.sources.tables.structure.rule import FoundRule
 
 _DECIDED: Final = frozenset({"category", "boolean", "integer", "float", "decimal"})
 _MOST_LEVELS: Final = 60
+_HEAD: Final = 100
 _FINER: Final = 2
 """The column that is cut has so many values for every level, or the two only rename each other."""
 
@@ -58,9 +59,12 @@ def _bands(columns: TableColumns, name: str, skipped: Collection[str]) -> Iterat
     alike = np.zeros(known, dtype=np.int32)
     support = levels_support(levels.codes_N[known_N], alike, levels.counts_L)
     for other, quantity in columns.quantities.items() if support is not None else ():
-        if other in (name, *skipped) or _limits(columns, name, quantity, columns.sample_S) is None:
+        if other in (name, *skipped):
             continue
-        limits = _limits(columns, name, quantity, np.arange(columns.rows))
+        for rows in (columns.spread(_HEAD), columns.sample_S, np.arange(columns.rows)):
+            limits = _limits(columns, name, quantity, rows)
+            if limits is None:
+                break
         if limits is None:
             continue
         codes_L, low_L, high_L = limits

@@ -71,7 +71,9 @@ class Chosen:
 
     def _implied(self, rule: FoundRule) -> bool:
         """Whether a kept rule decides one of its columns already, or would in a circle."""
-        derived = set(derived_columns(rule.constraint))
+        derived, names = set(derived_columns(rule.constraint)), set(rule.constraint.columns)
+        if rule.left_out and any(names == set(one.constraint.columns) for one in self.named):
+            return True
         if any(derived & set(derived_columns(one.constraint)) for one in (*self.kept, *self.named)):
             return True
         inputs = set(deciding_columns(rule.constraint))

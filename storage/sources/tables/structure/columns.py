@@ -77,7 +77,7 @@ class LevelCodes:
     shown_L: Ints
     """In the rows that count for privacy."""
 
-    @property
+    @cached_property
     def null(self) -> int | None:
         """The code of what is missing."""
         place = pc.index(self.values.is_null(), True).as_py()
@@ -107,8 +107,7 @@ class TableColumns:
         self.least_shown = min_group if train_N is not None else ceil(min_group / _TRAIN_SHARE)
         self._table, self._train_N = table, train_N
         self._levels: dict[str, LevelCodes] = {}
-        spread = np.linspace(0, max(self.rows - 1, 0), min(self.rows, SAMPLE_ROWS))
-        self.sample_S = np.unique(spread.astype(np.int64))
+        self.sample_S = self.spread(SAMPLE_ROWS)
 
     @property
     def names(self) -> list[str]:
@@ -127,6 +126,15 @@ class TableColumns:
         """Dates and timestamps in seconds, NaN where there is none."""
         names = [name for name in self.names if self.kinds[name] in ("date", "timestamp")]
         return {name: _seconds(self._table.column(name)) for name in names}
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column as it is."""
+        return self._table.column(name)
+
+    def spread(self, rows: int) -> Ints:
+        """Return so many rows, or all of fewer, evenly spread."""
+        places = np.linspace(0, max(self.rows - 1, 0), min(self.rows, rows))
+        return np.unique(places.astype(np.int64))
 
     def levels(self, name: str) -> LevelCodes:
         """Return the levels of a column."""

@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.records.schema import Constraint
-from storage.sources.tables.structure.columns import LEAST_SHARE, Ints, Mask, TableColumns, as_text
+from storage.sources.tables.structure.columns import LEAST_SHARE, Ints, TableColumns, as_text
 from storage.sources.tables.structure.rule import FoundRule, condition_sentence
 
 _MOST_LEVELS: Final = 30
 _MOST_SPIKES: Final = 3
 _LEAST_BROKEN: Final = 50
+_MANY: Final = 200
+_HEAD: Final = 400
+"""Rows that are looked at first, where there are many atoms."""
+
 _BROKEN_OF_LEVEL: Final = 20
 """Of a level in which the value merely never fails, so many rows would break it by chance."""
 
@@ -53,6 +58,15 @@ class Conditions:
     """The level of each code of the column."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """The rows that are looked at first."""
+
+    rows: Ints
+    holds_SA: NDArray[np.float32]
+    """1 where an atom holds."""
+
+
 def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
     """Return conditions: the exact ones first, then by how many rows they decide.
 
@@ -64,13 +78,14 @@ def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[Fo
     atoms = [atom for name in names for atom in _atoms(columns, name)]
     if not atoms:
         return ()
-    sampled = [_holds(columns, atom, columns.sample_S) for atom in atoms]
-    holds_SA = np.stack(sampled, axis=1).astype(np.float32)
+    rows = columns.sample_S if len(atoms) <= _MANY else columns.spread(_HEAD)
+    sampled = [columns.levels(atom.column).codes_N[rows] == atom.code for atom in atoms]
+    screen = Screen(rows=rows, holds_SA=np.stack(sampled, axis=1).astype(np.float32))
     rules = []
     for name in names:
         conditions = _conditions(columns, name)
         if conditions is not None:
-            rules += list(_under(columns, conditions, atoms, holds_SA))
+            rules += list(_under(columns, conditions, atoms, screen))
     return tuple(sorted(rules, key=lambda r: (not r.constraint.exactly, -r.support)))
 
 
@@ -109,18 +124,13 @@ def _conditions(columns: TableColumns, name: str) -> Conditions | None:
     return Conditions(column=name, codes=tuple(codes), level_of_L=level_of_L)
 
 
-def _holds(columns: TableColumns, atom: Atom, rows: Ints) -> Mask:
-    holds: Mask = columns.levels(atom.column).codes_N[rows] == atom.code
-    return holds
-
-
 def _under(
-    columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], holds_SA: np.ndarray
+    columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], screen: Screen
 ) -> Iterator[FoundRule]:
     levels = conditions.level_of_L[columns.levels(conditions.column).codes_N]
     count = len(conditions.codes) + 1
-    onehot_SL = (levels[columns.sample_S][:, None] == np.arange(count)).astype(np.float32)
-    held_LA, rows_L = onehot_SL.T @ holds_SA, onehot_SL.sum(axis=0)
+    onehot_SL = (levels[screen.rows][:, None] == np.arange(count)).astype(np.float32)
+    held_LA, rows_L = onehot_SL.T @ screen.holds_SA, onehot_SL.sum(axis=0)
     full_LA = (held_LA == rows_L[:, None]) & (rows_L[:, None] > 0)
     for place in np.flatnonzero(full_LA[:-1].any(axis=0)).tolist():
         atom = atoms[place]

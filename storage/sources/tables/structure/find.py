@@ -21,6 +21,7 @@ from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
 from storage.sources.tables.structure.products import find_products
 from storage.sources.tables.structure.rule import FoundRule
+from storage.sources.tables.structure.unsaid import find_unsaid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ def find_structure(
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "ratio")
     chosen.take(find_differences(view, flags))
+    chosen.take(find_unsaid(view, flags))
     chosen.take(find_bands(view, flags))
     chosen.take(decided)
     chosen.take(find_conditions(view, flags))

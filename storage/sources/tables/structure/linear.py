@@ -80,7 +80,9 @@ def verify_linear(columns: TableColumns, constraint: Constraint) -> FoundRule | 
     support = formula_support(total, computed_N, terms)
     if support is None or not _has_points(columns, constraint, total, computed_N):
         return None
-    return FoundRule(constraint=constraint, why=_sentence(constraint), support=support)
+    coarse = any(total.step > part.step for part in parts)
+    why = f"{_sentence(constraint)}, rounded" if coarse else _sentence(constraint)
+    return FoundRule(constraint=constraint, why=why, support=support)
 
 
 def _has_points(
@@ -250,9 +252,13 @@ def _linear(names: Sequence[str], weights: Floats, place: int, centre: Floats) -
     if rounded is None:
         return None
     ordered = (names[place], *(names[p] for p in others))
-    if set(known) == {1.0} and rounded == 0:
-        return Constraint(kind="sum", columns=ordered)
-    return Constraint(kind="linear", columns=ordered, weights=tuple(known), offset=rounded)
+    return _constraint(ordered, known, rounded)
+
+
+def _constraint(names: Sequence[str], weights: Sequence[float], offset: float) -> Constraint:
+    if set(weights) == {1.0} and offset == 0:
+        return Constraint(kind="sum", columns=tuple(names))
+    return Constraint(kind="linear", columns=tuple(names), weights=tuple(weights), offset=offset)
 
 
 def simple_number(value: float, error: float) -> float | None:
@@ -348,4 +354,4 @@ def _regressed(
     rounded = simple_number(offset, step / 4)
     if rounded is not None:
         ordered = (complete.names[place], *(complete.names[column] for column in kept))
-        yield Constraint(kind="linear", columns=ordered, weights=tuple(known), offset=rounded)
+        yield _constraint(ordered, known, rounded)

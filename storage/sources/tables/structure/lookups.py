@@ -46,12 +46,19 @@ def find_lookups(columns: TableColumns, skipped: Collection[str] = ()) -> tuple[
     deciding.sort(key=lambda name: len(columns.levels(name).values))
     rules: list[FoundRule] = []
     sizes = [1, 2] + ([3] if len(deciding) <= _MOST_OF_THREE else [])
+    head_S = columns.spread(_HEAD)
     for size in sizes:
         told = {rule.constraint.columns[0] for rule in rules}
         open_ = decided if size == 1 else [name for name in decided if name not in told]
         some = deciding if size == 1 else deciding[:MOST_COLUMNS]
+        if not open_:
+            break
+        codes_SD = np.stack([columns.levels(name).codes_N[head_S] for name in open_], axis=1)
         for group in combinations(some, size):
-            rules += _decided_by(columns, group, [name for name in open_ if name not in group])
+            coded_S = _together(columns, group, head_S)
+            left = np.flatnonzero((codes_SD[_first(coded_S)] == codes_SD).all(axis=0)).tolist()
+            others = [open_[place] for place in left if open_[place] not in group]
+            rules += _decided_by(columns, group, others) if others else ()
     return tuple(rules)
 
 
@@ -70,11 +77,11 @@ def _repeats(columns: TableColumns, name: str) -> bool:
 def _decided_by(
     columns: TableColumns, group: Sequence[str], others: Sequence[str]
 ) -> Iterator[FoundRule]:
-    for rows in (columns.sample_S[:: max(len(columns.sample_S) // _HEAD, 1)], columns.sample_S):
-        coded = _together(columns, group, rows)
-        others = [name for name in others if _decides(coded, columns.levels(name).codes_N[rows])]
-        if not others:
-            return
+    rows = columns.sample_S
+    coded = _together(columns, group, rows)
+    others = [name for name in others if _decides(coded, columns.levels(name).codes_N[rows])]
+    if not others:
+        return
     coded_N = _together(columns, group, np.arange(columns.rows))
     counts = np.bincount(coded_N)
     if len(counts) * _ROWS_PER_LEVEL > columns.rows:
@@ -90,7 +97,10 @@ def _decided_by(
         constraint = Constraint(kind="lookup", columns=(name, *group))
         why = lookup_sentence([name], group)
         rule = FoundRule(constraint=constraint, why=why, support=support)
-        yield rule if shown >= _LEAST_SHOWN else rule.unkept(_RARE)
+        if shown >= _LEAST_SHOWN:
+            yield rule
+        elif len(group) == 1:  # two together may merely name the entity of several rows
+            yield rule.unkept(_RARE)
 
 
 def _together(columns: TableColumns, group: Sequence[str], rows: NDArray[np.int64]) -> Codes32:
@@ -105,8 +115,13 @@ def _together(columns: TableColumns, group: Sequence[str], rows: NDArray[np.int6
     return coded.astype(np.int32)
 
 
+def _first(coded: Codes32) -> NDArray[np.int64]:
+    """Return for every row the first one of its combination."""
+    first = np.empty(int(coded.max()) + 1, dtype=np.int64)
+    first[coded[::-1]] = np.arange(len(coded))[::-1]
+    return first[coded]
+
+
 def _decides(coded: Codes32, other: Codes32) -> bool:
     """Whether rows of one combination have one value of another column."""
-    first = np.empty(int(coded.max()) + 1, dtype=np.int32)
-    first[coded[::-1]] = other[::-1]
-    return bool((first[coded] == other).all())
+    return bool((other[_first(coded)] == other).all())

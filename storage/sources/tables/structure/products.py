@@ -7,10 +7,10 @@ on; what is left is verified on all rows. The rows are such in which the result 
 P columns, C combinations of them, N rows.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Final
+from typing import Final, Literal, Self
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.rule import FoundRule, listed_names
+
+Operation = Literal["product", "ratio"]
 
 MOST_COLUMNS: Final = 120
 """Of more columns, products and ratios are looked for among the first."""
@@ -48,10 +50,12 @@ class Combinations:
             given_C: Floats = top_C / factor_C if self.divides else top_C * factor_C
         return given_C
 
-    def uses(self, place: int) -> Ints:
+    def without(self, place: int) -> Self:
         """Return those that do not use a column."""
         used_C = (self.over_C == place) | (self.first_C == place) | (self.second_C == place)
-        return np.flatnonzero(~used_C)
+        left = (array_C[~used_C] for array_C in (self.over_C, self.first_C, self.second_C))
+        over_C, first_C, second_C = left
+        return replace(self, over_C=over_C, first_C=first_C, second_C=second_C)
 
 
 def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
@@ -61,23 +65,62 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
     """
+    rules = []
+    for kind, chosen in candidates(columns, columns.quantities, skipped):
+        result, *inputs = (columns.quantities[name] for name in chosen)
+        support = formula_support(result, computed(kind, inputs), [], inputs)
+        if support is not None:
+            constraint = Constraint(kind=kind, columns=chosen)
+            why = _sentence(constraint, result)
+            rules.append(FoundRule(constraint=constraint, why=why, support=support))
+    return likeliest(rules, columns, columns.quantities)
+
+
+def likeliest(
+    rules: Iterable[FoundRule], columns: TableColumns, results: Mapping[str, Quantity]
+) -> tuple[FoundRule, ...]:
+    """Return of the rules on the same columns the one that was computed; products come first.
+
+    That is the one that needs no rounding, or else the one whose result has the most decimals:
+    where shares have three, a count is a share times the total by rounding alone.
+    """
+    best: dict[frozenset[str], tuple[bool, int, bool, FoundRule]] = {}
+    for rule in rules:
+        kind: Operation = "product" if rule.constraint.kind == "product" else "ratio"
+        name, *others = rule.constraint.columns
+        given_N = computed(kind, [columns.quantities[other] for other in others])
+        size_N = np.abs(given_N)
+        off_N = np.abs(results[name].values_N - given_N)
+        rounds = bool((off_N > 10 * results[name].noise * size_N + 1e-12).any())
+        ranked = (rounds, -(columns.quantities[name].decimals or 0), kind == "ratio", rule)
+        place = frozenset(rule.constraint.columns)
+        best[place] = min(best.get(place, ranked), ranked, key=lambda one: one[:3])
+    chosen = [rule for *_, rule in best.values()]
+    return tuple(sorted(chosen, key=lambda r: (r.constraint.kind, len(r.constraint.columns))))
+
+
+def candidates(
+    columns: TableColumns, results: Mapping[str, Quantity], skipped: Collection[str]
+) -> Iterator[tuple[Operation, tuple[str, ...]]]:
+    """Return products and ratios that hold in some rows of the sample.
+
+    Args:
+        columns: of the table.
+        results: its columns of numbers, or the same in other units, that the formulas give.
+        skipped: columns that are not looked at, as other rules tell them.
+    """
     names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
     if len(names) < 3:
-        return ()
-    sample_SP = np.stack([columns.quantities[n].values_N[columns.sample_S] for n in names], axis=1)
-    rules: list[FoundRule] = []
+        return
+    rows = columns.sample_S
+    sample_SP = np.stack([columns.quantities[name].values_N[rows] for name in names], axis=1)
     for combined in _ways(len(names)):
+        kind: Operation = "ratio" if combined.divides else "product"
         for place, name in enumerate(names):
-            if len(np.unique(sample_SP[:, place])) < _FEWEST_VALUES:
-                continue
-            for inputs in _left(columns.quantities[name], sample_SP, place, combined):
-                kind = "ratio" if combined.divides else "product"
-                chosen = (name, *(names[p] for p in inputs))
-                rule = verify_product(columns, Constraint(kind=kind, columns=chosen))
-                rules += [] if rule is None else [rule]
-    order = {"product": 0, "ratio": 1}
-    rules.sort(key=lambda r: (order[r.constraint.kind], len(r.constraint.columns)))
-    return tuple(rules)
+            values_S = results[name].values_N[rows]
+            if len(np.unique(values_S)) >= _FEWEST_VALUES:
+                left = _left(results[name], values_S, sample_SP, combined.without(place))
+                yield from ((kind, (name, *(names[p] for p in used))) for used in left)
 
 
 def _ways(count: int) -> Iterator[Combinations]:
@@ -99,13 +142,12 @@ def _combined(over_C: Ints, first_C: Ints, second_C: Ints, *, divides: bool) -> 
 
 
 def _left(
-    result: Quantity, sample_SP: Floats, place: int, combined: Combinations
+    result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
 ) -> Iterator[tuple[int, ...]]:
     """Return the combinations that give the result in all probed rows."""
-    values_S = sample_SP[:, place]
     telling = np.flatnonzero(~np.isnan(values_S) & (values_S != 0))
     probes = telling[np.linspace(0, len(telling) - 1, min(_PROBES, len(telling))).astype(int)]
-    chosen = combined.uses(place)
+    chosen = np.arange(len(combined.over_C))
     for row in probes.tolist() if len(telling) else []:
         given_C = combined.at(np.append(sample_SP[row], 1.0), chosen)
         slack = result.step * (0.5 + 1e-6) + result.noise * abs(values_S[row]) + 1e-12
@@ -117,20 +159,13 @@ def _left(
         yield tuple(int(p) for p in used if p >= 0)
 
 
-def verify_product(columns: TableColumns, constraint: Constraint) -> FoundRule | None:
-    """Return a product or a ratio as a rule where it holds in all rows and they tell it."""
-    result, first, *others = (columns.quantities[name] for name in constraint.columns)
-    computed_N = first.values_N.copy()
+def computed(kind: Operation, inputs: Sequence[Quantity]) -> Floats:
+    """Return what a product or a ratio gives; NaN where it divides by zero."""
+    first, *others = (one.values_N for one in inputs)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for each in others:
-            if constraint.kind == "product":
-                computed_N = computed_N * each.values_N
-            else:
-                computed_N = np.where(each.values_N == 0, np.nan, computed_N / each.values_N)
-    support = formula_support(result, computed_N, [], [first, *others])
-    if support is None:
-        return None
-    return FoundRule(constraint=constraint, why=_sentence(constraint, result), support=support)
+        for each_N in others:
+            first = first * each_N if kind == "product" else first / each_N
+    return np.where(np.isfinite(first), first, np.nan)
 
 
 def _sentence(constraint: Constraint, result: Quantity) -> str:
@@ -139,6 +174,10 @@ def _sentence(constraint: Constraint, result: Quantity) -> str:
         formula = " times ".join([first, *others])
     else:
         formula = f"{first} divided by {listed_names(others)}"
-    digits = result.decimals
-    rounded = "" if digits is None else f", rounded to {digits} decimals" if digits else ", rounded"
-    return f"{name} is {formula}{rounded}, in all rows"
+    return f"{name} is {formula}{_rounding(result.decimals)}, in all rows"
+
+
+def _rounding(decimals: int | None) -> str:
+    if not decimals:
+        return "" if decimals is None else ", rounded"
+    return f", rounded to {decimals} decimal{'s' if decimals > 1 else ''}"

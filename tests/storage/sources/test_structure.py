@@ -240,6 +240,14 @@ def test_the_computed_one_of_three_columns_is_derived():
     assert kept(exact) == [("product", ("total", "part", "share"))]
 
 
+def test_a_total_of_rare_things_is_a_total_and_one_of_next_to_nothing_is_none():
+    draw = np.random.default_rng(2)
+    for share, rules in ((0.1, [("sum", ("all", "lost", "late"))]), (0.005, [])):
+        lost, late = (np.where(draw.random(4000) < share, 1, 0) for _ in range(2))
+        columns = {"lost": lost, "late": late, "all": lost + late}
+        assert kept({**columns, "other": draw.normal(size=4000)}) == rules
+
+
 def test_flags_of_a_column_follow_from_it_alone():
     which = np.random.default_rng(2).integers(0, 4, ROWS)
     columns = {"colour": [f"c{n}" for n in which]}

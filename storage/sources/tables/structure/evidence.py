@@ -19,8 +19,8 @@ from storage.sources.tables.structure.columns import (
     Quantity,
 )
 
-_BROKEN_SHARE: Final = 0.2
-"""Of the rows that tell a formula, so many must break it once shuffled."""
+_BROKEN_SHARE: Final = 0.1
+"""Of the rows, or of those that tell a product, so many must break a formula once shuffled."""
 
 _TERM_ROWS: Final = 30
 _TERM_SHARE: Final = 0.01
@@ -65,7 +65,7 @@ def formula_support(
     told = int(told_N.sum())
     if told < max(LEAST_ROWS, LEAST_SHARE * known):
         return None
-    rows = np.flatnonzero(told_N)
+    rows = np.flatnonzero(told_N if factors else known_N)
     mixed_N = computed_N[np.random.default_rng(0).permutation(rows)]
     broken = np.abs(result.values_N[rows] - mixed_N) > max(result.step / 2, 1e-12)
     return told if broken.mean() >= _BROKEN_SHARE else None

@@ -57,13 +57,13 @@ def find_structure(
     """
     view = TableColumns(table, columns, min_group, train_N)
     decided = find_lookups(view)
-    blocks = [rule for rule in find_blocks(view) if not told_by_lookups(rule, decided)]
+    blocks = find_blocks(view)
     flags = {name for rule in blocks for name in rule.constraint.columns}
     never = {label} if label is not None else set[str]()
     formulas = find_linear(view, flags, never)
     multiplied = find_products(view, flags)
     chosen = Chosen(constraints, label)
-    chosen.take(blocks)
+    chosen.take(rule for rule in blocks if not told_by_lookups(rule, decided))
     chosen.take(rule for rule in formulas if rule.constraint.kind == "sum")
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "product")
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")

@@ -369,6 +369,16 @@ def test_the_label_and_columns_of_constraints_are_left_alone_and_named():
     assert search(columns, constraints=[same]) == Structure()
 
 
+def test_categories_of_a_constraint_are_not_joined_with_others():
+    city = np.random.default_rng(2).integers(0, 12, ROWS)
+    columns = {"city": [f"c{n}" for n in city], "region": [f"r{n % 4}" for n in city]}
+    columns["country"] = [f"l{n % 2}" for n in city]
+    said = Constraint(kind="combinations", columns=("city", "region"))
+    assert kept(columns) == [("combinations", ("city", "region", "country"))]
+    assert kept(columns, constraints=[said]) == [("lookup", ("country", "region"))]
+    assert search(columns, constraints=[said]).named == ()
+
+
 def test_a_rule_whose_input_a_constraint_makes_of_its_result_is_left_out():
     draw = np.random.default_rng(2)
     one, other = draw.integers(1, 99, ROWS), draw.integers(1, 99, ROWS)

@@ -34,6 +34,7 @@ class Chosen:
         self.named: list[FoundRule] = []
         self._label = label
         self._said = {_meaning(one) for one in constraints}
+        self._combined = [set(one.columns) for one in constraints if one.kind == "combinations"]
         self._spoken = {name for one in constraints for name in one.columns}
         self._inputs: dict[str, set[str]] = {}
         for one in constraints:
@@ -58,7 +59,7 @@ class Chosen:
     def _consider(self, rule: FoundRule) -> None:
         constraint = rule.constraint
         derived, inputs = derived_columns(constraint), deciding_columns(constraint)
-        if _meaning(constraint) in self._said or self._implied(rule):
+        if self._is_said(constraint) or self._implied(rule):
             return
         if rule.left_out is None:
             rule = self._objected(rule, derived)
@@ -68,6 +69,14 @@ class Chosen:
         for name in derived:
             self._inputs.setdefault(name, set()).update(inputs)
         self.kept.append(rule)
+
+    def _is_said(self, constraint: Constraint) -> bool:
+        """Whether the recipe says it already."""
+        names = set(constraint.columns)
+        lookup = constraint.kind == "lookup"
+        return _meaning(constraint) in self._said or (
+            lookup and any(names <= combined for combined in self._combined)
+        )
 
     def _implied(self, rule: FoundRule) -> bool:
         """Whether a kept rule decides one of its columns already, or would in a circle."""
@@ -121,14 +130,20 @@ def told_by_lookups(rule: FoundRule, lookups: Iterable[FoundRule]) -> bool:
 
 
 def joined(
-    rules: Sequence[FoundRule], columns: Sequence[Column], label: str | None
+    rules: Sequence[FoundRule], columns: Sequence[Column], apart: Collection[str | None]
 ) -> tuple[FoundRule, ...]:
     """Return the rules with categories that decide others told as combinations.
 
     A city, its region and its country are one column then; that takes categories alone, of which
     the first is derived from nothing else.
+
+    Args:
+        rules: one for a derived column.
+        columns: what the columns are.
+        apart: columns that cannot be one with others: the label, and those of the recipe's
+            constraints.
     """
-    categories = {one.name for one in columns if one.kind == "category"} - {label}
+    categories = {one.name for one in columns if one.kind == "category"}.difference(apart)
     derived = {name for one in rules for name in derived_columns(one.constraint)}
     simple = {
         one.constraint.columns[0]: one
@@ -137,6 +152,11 @@ def joined(
         and len(one.constraint.columns) == 2
         and categories.issuperset(one.constraint.columns)
     }
+    order = [one.name for one in columns]
+
+    def place(rule: FoundRule) -> int:
+        return order.index(rule.constraint.columns[0])
+
     roots: dict[str, list[FoundRule]] = {}
     for name, rule in simple.items():
         root = rule.constraint.columns[1]
@@ -146,7 +166,7 @@ def joined(
             roots.setdefault(root, []).append(simple[name])
     gone = {id(rule) for group in roots.values() for rule in group}
     return (
-        *(_combination(root, group) for root, group in roots.items()),
+        *(_combination(root, sorted(group, key=place)) for root, group in roots.items()),
         *(rule for rule in rules if id(rule) not in gone),
     )
 

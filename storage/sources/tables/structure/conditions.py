@@ -92,7 +92,8 @@ def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[Fo
 def _atoms(columns: TableColumns, name: str) -> Iterator[Atom]:
     """Return the values of a column that stand out: what is missing, and the spikes of numbers."""
     levels = columns.levels(name)
-    if len(levels.values) < 3:
+    shown = columns.may_show(name) if columns.kinds[name] == "category" else levels.counts_L > 0
+    if len(levels.values) < 3 or shown.sum() < 2:
         return
     least = max(LEAST_SHARE * columns.rows, columns.least_shown)
     order = np.argsort(-levels.counts_L, kind="stable")[:_MOST_SPIKES].tolist()

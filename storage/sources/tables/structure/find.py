@@ -74,7 +74,9 @@ def find_structure(
     chosen.take(decided)
     chosen.take(find_conditions(view, flags))
     return Structure(
-        kept=joined(chosen.kept, columns, label),
+        kept=joined(
+            chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}
+        ),
         named=tuple(chosen.named),
         unsearched=_unsearched(view),
     )

@@ -73,10 +73,8 @@ class Chosen:
     def _is_said(self, constraint: Constraint) -> bool:
         """Whether the recipe says it already."""
         names = set(constraint.columns)
-        lookup = constraint.kind == "lookup"
-        return _meaning(constraint) in self._said or (
-            lookup and any(names <= combined for combined in self._combined)
-        )
+        combined = any(names <= one for one in self._combined)
+        return combined or _meaning(constraint) in self._said
 
     def _implied(self, rule: FoundRule) -> bool:
         """Whether a kept rule decides one of its columns already, or would in a circle."""

@@ -379,6 +379,35 @@ def test_categories_of_a_constraint_are_not_joined_with_others():
     assert search(columns, constraints=[said]).named == ()
 
 
+def test_gaps_of_few_rows_are_joint_where_they_are_the_same_rows():
+    draw = np.random.default_rng(2)
+    gone = draw.permutation(ROWS) < 40
+    first, second = (draw.normal(size=ROWS) for _ in range(2))
+    columns = {"first": pa.array(first, mask=gone), "second": pa.array(second, mask=gone)}
+    assert kept(columns) == [("conditional", ("second", "first"))]
+    columns["second"] = pa.array(second, mask=gone & (np.arange(ROWS) != np.argmax(gone)))
+    assert kept(columns) == []
+
+
+def test_one_value_of_many_that_goes_with_one_of_another_column_is_no_rule():
+    draw = np.random.default_rng(2)
+    wage = np.round(draw.choice([*np.arange(10, 90, 0.5), *[50.0] * 6], ROWS), 1)
+    assert search({"wage": wage, "log": np.log(wage)}) == Structure()
+
+
+def test_a_value_that_a_condition_implies_and_that_others_have_too():
+    draw = np.random.default_rng(2)
+    plan = draw.random(ROWS) < 0.4
+    calls = np.where(plan, draw.poisson(3, ROWS), 0)
+    calls[: ROWS // 2] = np.maximum(calls[: ROWS // 2], plan[: ROWS // 2])
+    columns = {"plan": ["yes" if one else "no" for one in plan], "calls": calls}
+    (rule,) = search(columns).kept
+    said = rule.constraint
+    assert (said.columns, said.value, said.when) == (("calls", "plan"), "0", ("no",))
+    assert not said.exactly
+    assert rule.why == "calls is 0 in all rows where plan is no"
+
+
 def test_a_rule_whose_input_a_constraint_makes_of_its_result_is_left_out():
     draw = np.random.default_rng(2)
     one, other = draw.integers(1, 99, ROWS), draw.integers(1, 99, ROWS)

@@ -15,24 +15,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.records.schema import Constraint
-from storage.sources.tables.structure.columns import LEAST_SHARE, Ints, TableColumns, as_text
+from storage.sources.tables.structure.columns import (
+    LEAST_SHARE,
+    Ints,
+    LevelCodes,
+    TableColumns,
+    as_text,
+)
 from storage.sources.tables.structure.rule import FoundRule, condition_sentence
 
 _MOST_LEVELS: Final = 30
 _MOST_SPIKES: Final = 3
+_LEAST_ROWS: Final = 30
 _LEAST_BROKEN: Final = 50
+"""So many rows would break a condition by chance that is no equivalence."""
+
 _MANY: Final = 200
 _HEAD: Final = 400
 """Rows that are looked at first, where there are many atoms."""
 
 _BROKEN_OF_LEVEL: Final = 20
-"""Of a level in which the value merely never fails, so many rows would break it by chance."""
+"""The same of an equivalence, and of every single level in which the value merely never fails."""
 
 _SURE_ROWS: Final = 400
 """Of a value that occurs elsewhere, too: no exception in so many rows makes one in a hundred
 improbable, unless the condition covers most of the value's rows."""
 
 _COVERED: Final = 0.8
+_FAR_MORE: Final = 5
 _SHARED: Final = frozenset({"category", "boolean", "integer"})
 
 
@@ -95,28 +105,39 @@ def _atoms(columns: TableColumns, name: str) -> Iterator[Atom]:
     shown = columns.may_show(name) if columns.kinds[name] == "category" else levels.counts_L > 0
     if len(levels.values) < 3 or shown.sum() < 2:
         return
-    least = max(LEAST_SHARE * columns.rows, columns.least_shown)
-    order = np.argsort(-levels.counts_L, kind="stable")[:_MOST_SPIKES].tolist()
-    null = levels.null
-    for code in dict.fromkeys([*([] if null is None else [null]), *order]):
+    for code in dict.fromkeys([*([] if levels.null is None else [levels.null]), *_spikes(levels)]):
         count = int(levels.counts_L[code])
-        if least <= count <= columns.rows - least and columns.may_show(name)[code]:
+        if count <= columns.rows - _LEAST_ROWS and columns.may_show(name)[code]:
             text = as_text(levels.values[code].as_py())
-            if code == null or text != "null":
+            if count >= _LEAST_ROWS and (code == levels.null or text != "null"):
                 yield Atom(column=name, code=code, text=text, count=count)
+
+
+def _spikes(levels: LevelCodes) -> list[int]:
+    """Return the values that stand out: the commonest of few; of many those of a large share.
+
+    So does one that is far more common than all others. That one value of many goes with one of
+    another column tells little: both columns may say the same.
+    """
+    order = np.argsort(-levels.counts_L, kind="stable").tolist()
+    order = [code for code in order if code != levels.null]
+    counts = levels.counts_L[order]
+    if len(order) <= _MOST_LEVELS:
+        return order[:_MOST_SPIKES]
+    large = int((counts[:_MOST_SPIKES] >= LEAST_SHARE * levels.counts_L.sum()).sum())
+    alone = counts[0] >= _FAR_MORE * counts[1]
+    return order[: max(large, int(alone))]
 
 
 def _conditions(columns: TableColumns, name: str) -> Conditions | None:
     """Return the levels of a column that may decide another: all of few, the commonest of many."""
     levels = columns.levels(name)
-    common = np.flatnonzero(columns.may_show(name))
-    order = common[np.argsort(-levels.counts_L[common], kind="stable")]
+    common = columns.may_show(name)
     few = columns.kinds[name] in _SHARED and len(levels.values) <= _MOST_LEVELS
-    spikes = columns.kinds[name] != "category"
-    chosen = order if few else order[: _MOST_SPIKES * spikes]
-    least = 0 if few else LEAST_SHARE * columns.rows
-    codes = [code for code in chosen.tolist() if levels.counts_L[code] >= least]
-    if levels.null is not None and levels.null not in codes and levels.null in common:
+    many = [] if columns.kinds[name] == "category" else _spikes(levels)
+    chosen = np.argsort(-levels.counts_L, kind="stable").tolist() if few else many
+    codes = [code for code in chosen if common[code]]
+    if levels.null is not None and levels.null not in codes and common[levels.null]:
         codes.append(levels.null)
     if not codes:
         return None
@@ -155,9 +176,7 @@ def _verified(
     if not exactly:
         full_L &= rows_L * (1 - share) >= _BROKEN_OF_LEVEL
     told = int(rows_L[full_L].sum())
-    if told < LEAST_SHARE * columns.rows or told * (1 - share) < _LEAST_BROKEN:
-        return None
-    if not exactly and told < _SURE_ROWS and told < _COVERED * atom.count:
+    if not _is_told(columns, atom, told, exactly=exactly):
         return None
     codes = [code for code, full in zip(conditions.codes, full_L[:-1], strict=True) if full]
     values = columns.levels(conditions.column).values
@@ -174,3 +193,12 @@ def _verified(
     return FoundRule(
         constraint=constraint, why=condition_sentence([atom.column], constraint), support=told
     )
+
+
+def _is_told(columns: TableColumns, atom: Atom, told: int, *, exactly: bool) -> bool:
+    """Whether so many rows tell a condition: more where the value occurs elsewhere, too."""
+    expected = told * (1 - atom.count / columns.rows)
+    if exactly:
+        return told >= _LEAST_ROWS and expected >= _BROKEN_OF_LEVEL
+    sure = told >= _SURE_ROWS or told >= _COVERED * atom.count
+    return sure and told >= LEAST_SHARE * columns.rows and expected >= _LEAST_BROKEN

@@ -73,13 +73,18 @@ def find_structure(
     chosen.take(find_bands(view, flags))
     chosen.take(decided)
     chosen.take(find_conditions(view, flags))
+    told = {_columns(rule) for rule in chosen.kept}
     return Structure(
         kept=joined(
             chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}
         ),
-        named=tuple(chosen.named),
+        named=tuple(rule for rule in chosen.named if _columns(rule) not in told),
         unsearched=_unsearched(view),
     )
+
+
+def _columns(rule: FoundRule) -> frozenset[str]:
+    return frozenset(rule.constraint.columns)
 
 
 def _unsearched(view: TableColumns) -> tuple[str, ...]:

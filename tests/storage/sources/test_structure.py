@@ -416,14 +416,54 @@ def test_a_rule_whose_input_a_constraint_makes_of_its_result_is_left_out():
     assert kept(columns, constraints=[back]) == []
 
 
-def test_whole_days_between_moments_are_named_and_not_kept():
+def test_numbers_that_are_rounded_down_and_the_whole_days_between_moments():
     draw = np.random.default_rng(2)
     start = draw.integers(0, 10**7, ROWS)
     end = start + draw.integers(1, 10**6, ROWS)
-    whole = (end - start) // 86_400
-    found = search({"start": seconds(start), "end": seconds(end), "stay": whole})
-    assert found.kept == ()
-    assert [rule.why for rule in found.named] == ["stay is the days from start to end in all rows"]
+    columns = {"start": seconds(start), "end": seconds(end), "stay": (end - start) // 86_400}
+    (stay,) = search(columns).kept
+    assert stay.constraint == Constraint(
+        kind="difference", columns=("stay", "end", "start"), unit="days"
+    )
+    assert stay.inexact
+    assert kept(columns, label="end") == [("difference", ("stay", "end", "start"))]
+    assert kept(columns, label="stay") == []
+    total, parts = draw.integers(100, 9000, ROWS), draw.integers(2, 12, ROWS)
+    assert kept({"total": total, "parts": parts, "each": total // parts}) == [
+        ("ratio", ("each", "total", "parts"))
+    ]
+    (dozens,) = search({"eggs": total, "dozens": total // 12}).kept
+    assert dozens.constraint == Constraint(
+        kind="linear", columns=("dozens", "eggs"), weights=(1 / 12,)
+    )
+    one_less = {"a": parts, "b": total, "c": parts + total - draw.integers(0, 2, ROWS)}
+    assert kept(one_less) == []
+
+
+def test_two_differences_to_one_moment_and_what_a_ratio_is_without_a_divisor():
+    draw = np.random.default_rng(2)
+    start, stay, lead = draw.integers(0, 900, ROWS), *draw.integers(1, 30, (2, ROWS))
+    columns = {"asked": days(start - lead), "start": days(start), "end": days(start + stay)}
+    columns |= {"stay": stay, "all": stay + lead, "lead": lead}
+    assert kept(columns) == [  # what is left to hold, stay, follows
+        ("sum", ("all", "stay", "lead")),
+        ("difference", ("lead", "start", "asked")),
+        ("difference", ("all", "end", "asked")),
+    ]
+    del columns["all"]
+    assert kept(columns) == [
+        ("difference", ("lead", "start", "asked")),
+        ("difference", ("stay", "end", "start")),
+    ]
+    spent, visits = draw.integers(1, 900, ROWS), np.maximum(draw.integers(-3, 9, ROWS), 0)
+    spent = np.where(visits == 0, 0, spent)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(visits == 0, 0, np.round(spent / visits, 2))
+    columns = {"spent": spent, "visits": visits, "each": each}
+    assert ("ratio", ("each", "spent", "visits")) in kept(columns)
+    assert ("ratio", ("each", "spent", "visits")) not in kept(
+        columns | {"each": np.where(visits == 0, draw.integers(0, 2, ROWS), each)}
+    )
 
 
 def test_what_no_constraint_can_say_is_named_and_not_kept():

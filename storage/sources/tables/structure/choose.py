@@ -33,6 +33,7 @@ class Chosen:
         self.kept: list[FoundRule] = []
         self.named: list[FoundRule] = []
         self._label = label
+        self._taken = set[str]()
         self._said = {_meaning(one) for one in constraints}
         self._combined = [set(one.columns) for one in constraints if one.kind == "combinations"]
         self._spoken = {name for one in constraints for name in one.columns}
@@ -58,11 +59,12 @@ class Chosen:
 
     def _consider(self, rule: FoundRule) -> None:
         constraint = rule.constraint
-        derived, inputs = derived_columns(constraint), deciding_columns(constraint)
+        derived, inputs = self._sides(rule)
         if self._is_said(constraint) or self._implied(rule):
             return
         if rule.left_out is None:
             rule = self._objected(rule, derived)
+        self._taken.update(derived)
         if rule.left_out is not None:
             self.named.append(rule)
             return
@@ -78,13 +80,26 @@ class Chosen:
 
     def _implied(self, rule: FoundRule) -> bool:
         """Whether a kept rule decides one of its columns already, or would in a circle."""
-        derived, names = set(derived_columns(rule.constraint)), set(rule.constraint.columns)
+        names = set(rule.constraint.columns)
         if rule.left_out and any(names == set(one.constraint.columns) for one in self.named):
             return True
-        if any(derived & set(derived_columns(one.constraint)) for one in (*self.kept, *self.named)):
+        derived, inputs = self._sides(rule)
+        if not self._taken.isdisjoint(derived):
             return True
-        inputs = set(deciding_columns(rule.constraint))
-        return bool(derived & self._sources(inputs))
+        return not self._sources(inputs).isdisjoint(derived)
+
+    def _sides(self, rule: FoundRule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the columns that a rule derives, and those that it derives them from.
+
+        Of a difference it is the later moment, or the number where that is free only.
+        """
+        derived = derived_columns(rule.constraint)
+        if rule.constraint.kind == "difference":
+            number, later, earlier = rule.constraint.columns
+            bound = later == self._label or later in self._spoken or later in self._taken
+            if rule.inexact or bound:
+                return (number,), (later, earlier)
+        return derived, deciding_columns(rule.constraint)
 
     def _sources(self, names: Collection[str]) -> set[str]:
         """Return the columns and all that they are derived from."""

@@ -33,6 +33,7 @@ LEAST_SHARE: Final = 0.05
 
 _MOST_DECIMALS: Final = 8
 _TRAIN_SHARE: Final = 0.6
+_FEW_TIES: Final = 0.02
 _FLOAT_NOISE: Final = 1e-9
 _FLOAT32_NOISE: Final = 1e-6
 NUMBERS: Final = frozenset({"integer", "float", "decimal"})
@@ -63,6 +64,20 @@ class Quantity:
         slack_N = self.noise * np.maximum(np.abs(values_N), np.abs(computed_N)) + 1e-12
         differs: Mask = np.abs(values_N - computed_N) > self.step * (0.5 + 1e-6) + slack_N
         return differs
+
+    def is_rounded_from(self, computed_N: Floats, rows: Any = slice(None)) -> bool:
+        """Whether all values are computed ones, rounded to the nearest, or all down, or all up."""
+        if not self.step:
+            return not self.differs(computed_N, rows).any()
+        steps_N = computed_N / self.step
+        if not self.differs(computed_N, rows).any():
+            return _ties_agree(self.values_N[rows] / self.step, steps_N)
+        room_N = 1e-6 + self.noise * np.abs(steps_N)
+        down_N, up_N = np.floor(steps_N + room_N), np.ceil(steps_N - room_N)
+        ways = (down_N * self.step, up_N * self.step)
+        return any(
+            not (np.abs(self.values_N[rows] - one_N) > self.step / 4).any() for one_N in ways
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +175,18 @@ class TableColumns:
             counts_L=counts_L,
             shown_L=np.bincount(counted_N, minlength=count),
         )
+
+
+def _ties_agree(values_N: Floats, computed_N: Floats) -> bool:
+    """Whether halves are rounded in one way, up or down or to even; few of them need not be."""
+    off_N = values_N - computed_N
+    tie_N = np.abs(np.abs(off_N) - 0.5) <= 1e-5
+    if tie_N.mean() <= _FEW_TIES:
+        return True
+    up_N = (off_N > 0)[tie_N]
+    away_N = up_N == (computed_N > 0)[tie_N]
+    even_N = np.abs(np.remainder(values_N[tie_N] + 0.5, 2) - 0.5) < 0.5
+    return any(bool(one_N.all()) for one_N in (up_N, ~up_N, away_N, ~away_N, even_N))
 
 
 def read_quantity(column: pa.ChunkedArray) -> Quantity:

@@ -52,7 +52,7 @@ def formula_support(
     known = int(known_N.sum())
     if known < LEAST_ROWS or not np.isnan(result.values_N[lacking_N]).all():
         return None
-    if result.differs(computed_N)[known_N].any():
+    if not result.is_rounded_from(computed_N):
         return None
     told_N = known_N
     for each in factors:

@@ -64,7 +64,8 @@ def find_linear(
 
 def _simplicity(rule: FoundRule) -> tuple[int, int, int]:
     constraint = rule.constraint
-    digits = sum(len(f"{abs(weight):.10g}") for weight in constraint.weights)
+    numbers = (*constraint.weights, constraint.offset)
+    digits = sum(len(f"{abs(number):.10g}") for number in numbers)
     return (constraint.kind != "sum", len(constraint.columns), digits)
 
 
@@ -351,7 +352,8 @@ def _regressed(
     if len(known) < len(plain):
         return
     offset = float((values_SP[:, place] - values_SP[:, kept] @ known).mean())
-    rounded = simple_number(offset, step / 4)
-    if rounded is not None:
-        ordered = (complete.names[place], *(complete.names[column] for column in kept))
-        yield _constraint(ordered, known, rounded)
+    ordered = (complete.names[place], *(complete.names[column] for column in kept))
+    for shift in (0, step / 2, -step / 2):  # rounded to the nearest, down, up
+        rounded = simple_number(offset + shift, step / 8)
+        if rounded is not None:
+            yield _constraint(ordered, known, rounded)

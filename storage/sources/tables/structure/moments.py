@@ -18,14 +18,13 @@ MOST_COLUMNS: Final = 24
 
 _SECONDS: Final[dict[Unit, int]] = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 _PROBED: Final = 200
-_INEXACT: Final = "the number is rounded, so that no moment can be made from it"
 
 
 def find_differences(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
-    """Return numbers that are a difference of two moments of one kind, exactly.
+    """Return numbers that are a difference of two moments of one kind.
 
-    One that is rounded, or the whole units that have passed, is found and not kept, as the later
-    moment does not follow from the earlier one and the number.
+    The later moment is made from the earlier one and the number where this is exact. Where it is
+    rounded, or says whole units that have passed, the number is made from both moments.
     """
     found = []
     for end, start in permutations(list(columns.moments)[:MOST_COLUMNS], 2):
@@ -49,16 +48,14 @@ def _differences(
 ) -> list[FoundRule]:
     sample = columns.sample_S[:: max(len(columns.sample_S) // _PROBED, 1)]
     for unit, length in _SECONDS.items():
-        for computed_N in (seconds_N / length, np.floor(seconds_N / length)):
-            if quantity.differs(computed_N[sample], sample).any():
-                continue
-            support = formula_support(quantity, computed_N, [])
-            if support is None:
-                continue
+        computed_N = seconds_N / length
+        if not quantity.is_rounded_from(computed_N[sample], sample):
+            continue
+        support = formula_support(quantity, computed_N)
+        if support is not None:
             constraint = Constraint(kind="difference", columns=(name, *moments), unit=unit)
-            off_N = np.abs(quantity.values_N - seconds_N / length)
-            exact = not (off_N > 1e-6).any()
-            why = f"{name} is the {unit} from {moments[1]} to {moments[0]} in all rows"
-            rule = FoundRule(constraint=constraint, why=why, support=support)
-            return [rule if exact else rule.unkept(_INEXACT)]
+            inexact = bool((np.abs(quantity.values_N - computed_N) > 1e-6).any())
+            said = f"{name} is the {unit} from {moments[1]} to {moments[0]}"
+            why = f"{said}, rounded, in all rows" if inexact else f"{said} in all rows"
+            return [FoundRule(constraint=constraint, why=why, support=support, inexact=inexact)]
     return []

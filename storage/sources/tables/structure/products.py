@@ -68,7 +68,8 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
     rules = []
     for kind, chosen in candidates(columns, columns.quantities, skipped):
         result, *inputs = (columns.quantities[name] for name in chosen)
-        support = formula_support(result, computed(kind, inputs), [], inputs)
+        given_N = _at_zero(columns, result, computed(kind, inputs), inputs)
+        support = formula_support(result, given_N, [], inputs)
         if support is not None:
             constraint = Constraint(kind=kind, columns=chosen)
             why = _sentence(constraint, result)
@@ -82,9 +83,10 @@ def likeliest(
     """Return of the rules on the same columns the one that was computed; products come first.
 
     That is the one that needs no rounding, or else the one whose result has the most decimals:
-    where shares have three, a count is a share times the total by rounding alone.
+    where shares have three, a count is a share times the total by rounding alone. Of equal ones the
+    result is the column that comes last.
     """
-    best: dict[frozenset[str], tuple[bool, int, bool, FoundRule]] = {}
+    best: dict[frozenset[str], tuple[bool, int, bool, int, FoundRule]] = {}
     for rule in rules:
         kind: Operation = "product" if rule.constraint.kind == "product" else "ratio"
         name, *others = rule.constraint.columns
@@ -92,9 +94,10 @@ def likeliest(
         size_N = np.abs(given_N)
         off_N = np.abs(results[name].values_N - given_N)
         rounds = bool((off_N > 10 * results[name].noise * size_N + 1e-12).any())
-        ranked = (rounds, -(columns.quantities[name].decimals or 0), kind == "ratio", rule)
+        decimals = columns.quantities[name].decimals or 0
+        ranked = (rounds, -decimals, kind == "ratio", -columns.names.index(name), rule)
         place = frozenset(rule.constraint.columns)
-        best[place] = min(best.get(place, ranked), ranked, key=lambda one: one[:3])
+        best[place] = min(best.get(place, ranked), ranked, key=lambda one: one[:-1])
     chosen = [rule for *_, rule in best.values()]
     return tuple(sorted(chosen, key=lambda r: (r.constraint.kind, len(r.constraint.columns))))
 
@@ -150,7 +153,7 @@ def _left(
     chosen = np.arange(len(combined.over_C))
     for row in probes.tolist() if len(telling) else []:
         given_C = combined.at(np.append(sample_SP[row], 1.0), chosen)
-        slack = result.step * (0.5 + 1e-6) + result.noise * abs(values_S[row]) + 1e-12
+        slack = result.step * (1 + 1e-6) + result.noise * abs(values_S[row]) + 1e-12
         chosen = chosen[~(np.abs(given_C - values_S[row]) > slack)]
         if not len(chosen):
             return
@@ -166,6 +169,18 @@ def computed(kind: Operation, inputs: Sequence[Quantity]) -> Floats:
         for each_N in others:
             first = first * each_N if kind == "product" else first / each_N
     return np.where(np.isfinite(first), first, np.nan)
+
+
+def _at_zero(
+    columns: TableColumns, result: Quantity, given_N: Floats, inputs: Sequence[Quantity]
+) -> Floats:
+    """Return what a formula gives, where it divides by zero the one value that all rows have."""
+    known_N = np.all([~np.isnan(one.values_N) for one in inputs], axis=0)
+    zero_N = known_N & np.isnan(given_N)
+    values = np.unique(result.values_N[zero_N])
+    if len(values) != 1 or zero_N.sum() < columns.least_shown:
+        return given_N
+    return np.where(zero_N, values[0], given_N)
 
 
 def _sentence(constraint: Constraint, result: Quantity) -> str:

@@ -22,6 +22,9 @@ class FoundRule:
     left_out: str | None = None
     """Why it is not kept, where it cannot be; a sentence without its end."""
 
+    inexact: bool = False
+    """Of a difference: the number is rounded, so that no moment can be made from it."""
+
     def unkept(self, reason: str) -> Self:
         """Return the rule as one that is named and not kept."""
         return replace(self, left_out=reason)

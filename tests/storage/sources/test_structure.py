@@ -355,16 +355,22 @@ def test_only_rows_of_train_count_for_what_may_be_shown():
 
 
 def test_the_label_and_columns_of_constraints_are_left_alone_and_named():
-    columns, _ = Made().cents()
+    columns, rule = Made().cents()
     found = search(columns, label="total")
     assert found.kept == ()
     assert [one.left_out for one in found.named] == ["the label is never made from others"]
-    said = Constraint(kind="inequality", columns=("tip", "total"))
-    found = search(columns, constraints=[said])
-    assert found.kept == ()
-    assert [one.left_out for one in found.named] == [
-        "source.constraints speaks of total, and that comes first"
-    ]
+    for said in (
+        Constraint(kind="unique", columns=("total",)),
+        Constraint(kind="conditional", columns=("total", "tip"), value="0", when=("0",)),
+    ):
+        found = search(columns, constraints=[said])
+        assert found.kept == ()
+        assert [one.left_out for one in found.named] == [
+            "source.constraints decides total, and that comes first"
+        ]
+    bounds = Constraint(kind="range", columns=("total",), low=0)
+    order = Constraint(kind="inequality", columns=("tip", "total"))
+    assert kept(columns, constraints=[bounds, order]) == [rule]
     same = Constraint(kind="sum", columns=("total", "tip", "net"))
     assert search(columns, constraints=[same]) == Structure()
 
@@ -553,7 +559,10 @@ def test_one_exception_an_objection_or_the_label_leave_it(tmp_path, rows, wrong,
 
 def test_a_named_constraint_comes_first(tmp_path):
     uri = invoices(tmp_path / "t.parquet", 500)
-    named = {"kind": "inequality", "columns": ["net", "total"]}
+    named = {"kind": "unique", "columns": ["net", "total"]}
     found, notes = constraints(tmp_path / "cache", uri, constraints=[named])
-    assert found == [("inequality", ["net", "total"])]
-    assert any("source.constraints speaks of total" in note for note in notes)
+    assert found == [("unique", ["net", "total"])]
+    assert any("source.constraints decides total" in note for note in notes)
+    named = {"kind": "inequality", "columns": ["net", "total"]}
+    found, _ = constraints(tmp_path / "cache", uri, constraints=[named])
+    assert found == [("inequality", ["net", "total"]), ("sum", ["total", "net", "tax"])]

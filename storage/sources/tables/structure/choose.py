@@ -36,7 +36,7 @@ class Chosen:
         self._taken = set[str]()
         self._said = {_meaning(one) for one in constraints}
         self._combined = [set(one.columns) for one in constraints if one.kind == "combinations"]
-        self._spoken = {name for one in constraints for name in one.columns}
+        self._spoken = {name for one in constraints for name in _owned(one)}
         self._inputs: dict[str, set[str]] = {}
         for one in constraints:
             for name in derived_columns(one):
@@ -118,8 +118,15 @@ class Chosen:
         spoken = [name for name in derived if name in self._spoken]
         if spoken:
             which = listed_names(spoken)
-            return rule.unkept(f"source.constraints speaks of {which}, and that comes first")
+            return rule.unkept(f"source.constraints decides {which}, and that comes first")
         return rule
+
+
+def _owned(constraint: Constraint) -> tuple[str, ...]:
+    """Return the columns that no other rule may decide; ranges and orders go with any."""
+    if constraint.kind in ("combinations", "one_of", "unique"):
+        return constraint.columns
+    return derived_columns(constraint)
 
 
 def _meaning(constraint: Constraint) -> tuple[str, tuple[str, ...]]:

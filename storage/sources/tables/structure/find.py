@@ -51,7 +51,7 @@ def find_structure(
         table: N rows.
         columns: what its columns are.
         label: it is never derived.
-        constraints: of the recipe; a rule on a column of which they speak gives way.
+        constraints: of the recipe; a rule on a column that they decide gives way.
         min_group: a value that fewer rows hold is not named.
         train_N: the rows that count for that; None = all, and more of them must hold it.
     """

@@ -248,6 +248,15 @@ def test_a_total_of_rare_things_is_a_total_and_one_of_next_to_nothing_is_none():
         assert kept({**columns, "other": draw.normal(size=4000)}) == rules
 
 
+def test_cents_of_large_numbers_count():
+    draw = np.random.default_rng(2)
+    cost, gain = (np.round(draw.lognormal(17, 1, ROWS), 2) for _ in range(2))
+    columns = {"cost": cost, "gain": gain, "income": np.round(cost + gain, 2)}
+    assert kept(columns) == [("sum", ("income", "cost", "gain"))]
+    columns["income"] = np.round(columns["income"] + 0.01 * (np.arange(ROWS) == 5), 2)
+    assert kept(columns) == []
+
+
 def test_flags_of_a_column_follow_from_it_alone():
     which = np.random.default_rng(2).integers(0, 4, ROWS)
     columns = {"colour": [f"c{n}" for n in which]}

@@ -34,6 +34,9 @@ LEAST_SHARE: Final = 0.05
 _MOST_DECIMALS: Final = 8
 _TRAIN_SHARE: Final = 0.6
 _MOST_TIES: Final = 0.6
+_LEAST_STEP: Final = 1e-3
+"""Noise is never taken for more than this share of a column's step."""
+
 _FLOAT_NOISE: Final = 1e-9
 _FLOAT32_NOISE: Final = 1e-6
 NUMBERS: Final = frozenset({"integer", "float", "decimal"})
@@ -55,24 +58,37 @@ class Quantity:
         """The distance of two neighbouring values on the column's grid; 0 without decimals."""
         return 0.0 if self.decimals is None else 10.0**-self.decimals
 
-    def differs(self, computed_N: Floats, rows: Any = slice(None)) -> Mask:
+    def differs(
+        self, computed_N: Floats, rows: Any = slice(None), size_N: Floats | None = None
+    ) -> Mask:
         """Whether what a rule computes is another number than the column's, once rounded as it is.
 
         A missing number differs from none.
+
+        Args:
+            computed_N: what the rule computes.
+            rows: the rows of the column that it is for.
+            size_N: of the terms of a sum, whose noise it has; None = its own.
         """
         values_N = self.values_N[rows]
-        slack_N = self.noise * np.maximum(np.abs(values_N), np.abs(computed_N)) + 1e-12
+        size_N = np.abs(computed_N) if size_N is None else size_N
+        slack_N = self.noise * np.fmax(np.abs(values_N), size_N) + 1e-12
+        if self.step:
+            slack_N = np.minimum(slack_N, _LEAST_STEP * self.step)
         differs: Mask = np.abs(values_N - computed_N) > self.step * (0.5 + 1e-6) + slack_N
         return differs
 
-    def is_rounded_from(self, computed_N: Floats, rows: Any = slice(None)) -> bool:
+    def is_rounded_from(
+        self, computed_N: Floats, rows: Any = slice(None), size_N: Floats | None = None
+    ) -> bool:
         """Whether all values are computed ones, rounded to the nearest, or all down, or all up."""
+        differs_N = self.differs(computed_N, rows, size_N)
         if not self.step:
-            return not self.differs(computed_N, rows).any()
+            return not differs_N.any()
         steps_N = computed_N / self.step
-        if not self.differs(computed_N, rows).any():
+        if not differs_N.any():
             return _ties_agree(self.values_N[rows] / self.step, steps_N)
-        room_N = 1e-6 + self.noise * np.abs(steps_N)
+        room_N = np.minimum(1e-6 + self.noise * np.abs(steps_N), _LEAST_STEP)
         down_N, up_N = np.floor(steps_N + room_N), np.ceil(steps_N - room_N)
         ways = (down_N * self.step, up_N * self.step)
         return any(

@@ -52,7 +52,8 @@ def formula_support(
     known = int(known_N.sum())
     if known < LEAST_ROWS or not np.isnan(result.values_N[lacking_N]).all():
         return None
-    if not result.is_rounded_from(computed_N):
+    size_N = np.nansum(np.abs(terms), axis=0) if len(terms) else None
+    if not result.is_rounded_from(computed_N, size_N=size_N):
         return None
     told_N = known_N
     for each in factors:

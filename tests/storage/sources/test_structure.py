@@ -248,6 +248,21 @@ def test_a_total_of_rare_things_is_a_total_and_one_of_next_to_nothing_is_none():
         assert kept({**columns, "other": draw.normal(size=4000)}) == rules
 
 
+def test_factors_and_means_as_people_write_them():
+    draw = np.random.default_rng(2)
+    km = np.round(draw.gamma(2, 50, ROWS), 1)
+    (miles,) = search({"km": km, "miles": np.round(km / 1.609344, 1)}).kept
+    (weight,) = miles.constraint.weights
+    assert miles.constraint.columns == ("miles", "km")
+    assert abs(weight - 1 / 1.609344) < 1e-4
+    marks = {name: draw.integers(0, 101, ROWS) for name in "abc"}
+    grade = np.round(0.3 * marks["a"] + 0.3 * marks["b"] + 0.4 * marks["c"], 1)
+    (rule,) = search({**marks, "grade": grade}).kept
+    assert rule.why == "grade is 0.3 times a + 0.3 times b + 0.4 times c in all rows"
+    mean = np.round(sum(marks.values()) / 3, 2)
+    assert kept({**marks, "mean": mean}) == [("linear", ("mean", "a", "b", "c"))]
+
+
 def test_cents_of_large_numbers_count():
     draw = np.random.default_rng(2)
     cost, gain = (np.round(draw.lognormal(17, 1, ROWS), 2) for _ in range(2))

@@ -1,8 +1,8 @@
 """Which of the rules that hold are kept: one for a derived column, none in a circle.
 
-Rules come in the order of their simplicity, kind by kind. Within a kind those go first whose inputs
-no rule derives. What another rule already tells is left out silently; what cannot be kept for a
-reason that a person should know is named.
+Rules come in the order of their simplicity, kind by kind. Of those for one column the ones go first
+whose inputs no rule derives. What another rule already tells is left out silently; what cannot be
+kept for a reason that a person should know is named.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -42,20 +42,27 @@ class Chosen:
             for name in derived_columns(one):
                 self._inputs.setdefault(name, set()).update(deciding_columns(one))
 
-    @property
-    def derived(self) -> frozenset[str]:
-        """The columns that have a rule."""
-        return frozenset(self._inputs)
-
     def take(self, rules: Iterable[FoundRule]) -> None:
-        """Keep the rules that fit to those that are kept, those without derived inputs first."""
-        waiting = list(rules)
-        for plain in (True, False):
-            for rule in list(waiting):
-                inputs = deciding_columns(rule.constraint)
-                if not plain or self.derived.isdisjoint(inputs):
-                    self._consider(rule)
-                    waiting.remove(rule)
+        """Keep the rules that fit to those that are kept.
+
+        Of several for one column those go first whose inputs no rule derives.
+        """
+        waiting: dict[tuple[str, ...], list[FoundRule]] = {}
+        ordered, late = list(rules), list[FoundRule]()
+        for rule in ordered:
+            waiting.setdefault(derived_columns(rule.constraint), []).append(rule)
+        for rule in ordered:
+            others = waiting[derived_columns(rule.constraint)]
+            others.remove(rule)
+            if not self._is_plain(rule) and any(map(self._is_plain, others)):
+                late.append(rule)
+            else:
+                self._consider(rule)
+        for rule in late:
+            self._consider(rule)
+
+    def _is_plain(self, rule: FoundRule) -> bool:
+        return not any(name in self._inputs for name in deciding_columns(rule.constraint))
 
     def _consider(self, rule: FoundRule) -> None:
         constraint = rule.constraint

@@ -9,7 +9,7 @@ weights must be numbers that people write. All are then verified on all rows.
 N rows, S of the sample, P columns, K relations.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -59,14 +59,38 @@ def find_linear(
         for constraint in (*_exact(columns, complete, never), *_rounded(columns, complete, never)):
             if constraint not in found and (rule := verify_linear(columns, constraint)):
                 found[constraint] = rule
-    return tuple(sorted(found.values(), key=_simplicity))
+    return _likeliest(columns, found.values())
 
 
-def _simplicity(rule: FoundRule) -> tuple[int, int, int]:
+def _likeliest(columns: TableColumns, rules: Iterable[FoundRule]) -> tuple[FoundRule, ...]:
+    """Return of the rules on the same columns the one that was computed; the simplest come first.
+
+    That is a sum, or the one whose result has the most decimals, such as a mean; of equal ones that
+    of the simplest numbers, or the one whose result is the column that comes last.
+    """
+
+    def rank(rule: FoundRule) -> tuple[bool, int, int, int]:
+        name = rule.constraint.columns[0]
+        plain, _, digits = _simplicity(rule)
+        decimals = columns.quantities[name].decimals or 0
+        return plain, -decimals, digits, -columns.names.index(name)
+
+    best: dict[frozenset[str], FoundRule] = {}
+    for rule in sorted(rules, key=rank):
+        best.setdefault(frozenset(rule.constraint.columns), rule)
+    return tuple(
+        sorted(
+            best.values(),
+            key=lambda rule: (*_simplicity(rule), columns.names.index(rule.constraint.columns[0])),
+        )
+    )
+
+
+def _simplicity(rule: FoundRule) -> tuple[bool, int, int]:
     constraint = rule.constraint
     numbers = (*constraint.weights, constraint.offset)
     digits = sum(len(f"{abs(number):.10g}") for number in numbers)
-    return (constraint.kind != "sum", len(constraint.columns), digits)
+    return constraint.kind != "sum", len(constraint.columns), digits
 
 
 def verify_linear(columns: TableColumns, constraint: Constraint) -> FoundRule | None:
@@ -302,6 +326,7 @@ def _rounded(
         bound = 4 * noise_P[place] + 1e-12
         single = np.flatnonzero(left_PP[place] <= bound)
         for other in single[single != place].tolist():
+            yield from _proportional(columns, names[place], names[other])
             yield from _regressed(complete, place, [other], steps_P[place])
         if not (single != place).any() and rest_P[place] <= bound:
             others = [p for p in independent if p != place]
@@ -321,6 +346,22 @@ def _independent(scaled_SP: Floats) -> list[int]:
             kept.append(place)
             basis_SK = np.column_stack([basis_SK, rest_S / size])
     return kept
+
+
+def _proportional(columns: TableColumns, name: str, other: str) -> Iterator[Constraint]:
+    """Return one column as a multiple of another, by a factor that fits in all rows.
+
+    Each row allows the factors that give its value once rounded; the simplest number is taken that
+    all rows allow, such as 0.621371 miles for a kilometre.
+    """
+    result, values_N = columns.quantities[name], columns.quantities[other].values_N
+    rows = np.flatnonzero(~np.isnan(values_N * result.values_N) & (values_N != 0))
+    ends = result.values_N[rows] + np.array([[-0.5], [0.5]]) * result.step
+    limits = np.sort(ends / values_N[rows], axis=0)
+    low, high = float(limits[0].max()), float(limits[1].min())
+    factor = simple_number((low + high) / 2, (high - low) / 2) if low < high else None
+    if factor:
+        yield _constraint((name, other), (factor,), 0.0)
 
 
 def _regressed(

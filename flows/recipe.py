@@ -312,6 +312,8 @@ def _suggest(path: str, owner: type[BaseModel]) -> str:
     near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, n=1, cutoff=0.5)
     if owner is GateConfig and _FLAT_BOUND.search(path):
         return "write bounds as a list: bounds: [{metric: fd, pass: 10, block: 50}]"
+    if path == "source.sums":
+        return "`source.structure` says it now: found, named or off"
     if near:
         parent = path.rpartition(".")[0]
         return f"did you mean `{f'{parent}.' if parent else ''}{near[0]}`?"

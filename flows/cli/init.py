@@ -331,8 +331,7 @@ def _likely_lines(survey: Survey) -> list[str]:
         return []
     lines = ["  # constraints:    # these hold in all rows; uncomment what must hold in new ones"]
     for constraint, why in survey.likely:
-        keys: dict[str, Any] = {"kind": constraint.kind, "columns": list(constraint.columns)}
-        keys |= {"whole_days": True} if constraint.whole_days else {}
+        keys = constraint.model_dump(mode="json", exclude_defaults=True)
         lines.append(f"  #   - {_flow(keys)}    # {why}")
     return lines
 

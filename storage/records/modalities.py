@@ -128,7 +128,7 @@ MODALITIES: dict[str, Modality] = {
             "source.sheet",
             "source.columns",
             "source.constraints",
-            "source.sums",
+            "source.structure",
             "synthesis.given",
             "synthesis.labels",
             "output.csv",

@@ -124,9 +124,10 @@ class SourceConfig(BaseModel):
     """Tables: what columns are, where that shall not be inferred."""
     constraints: tuple[Constraint, ...] = Field(default=(), title="Constraints")
     """Tables: what holds in every real row and must hold in every synthetic one."""
-    sums: Literal["found", "named"] = Field(default="found", title="Sums")
-    """Tables: `found` also makes a column from two others when it is their sum in every one of a
-    thousand rows or more; `named` leaves that to `constraints`."""
+    structure: Literal["found", "named", "off"] = Field(default="found", title="Structure")
+    """Tables: what holds between columns in all rows, such as sums, products, bands and joint gaps.
+    `found` keeps it in every synthetic row; `named` states it, to be put into `constraints`; `off`
+    does not look for it."""
     allow_synthetic: bool = Field(default=False, title="Allow synthetic data")
     """Also read files that are marked as made by a generator; by default they are refused, as a
     generator of generated data imitates an imitation."""
@@ -150,6 +151,12 @@ class SourceConfig(BaseModel):
             )
             raise ValueError(message)
         return value
+
+    @field_validator("structure", mode="before")
+    @classmethod
+    def _off_as_text(cls, value: object) -> object:
+        """Accept `structure: off`, which YAML reads as false."""
+        return "off" if value is False else value
 
     @field_validator("resize", mode="before")
     @classmethod

@@ -84,13 +84,20 @@ def test_the_recipe_of_a_table_says_what_was_found_and_passes_check(capsys, cust
         "{name: Vorname, kind: category}    # 3 values in 400 rows; may be personal: names",
         "{name: Nr, kind: key}    # texts of one form, all different, new ones of the form K-999",
         "{name: empty, kind: text, text: drop}    # left out: no value in any row",
-        "#   - {kind: combinations, columns: [city, region]}    # every value of city has one",
+        "# kept in every synthetic row: every value of city has one of region (396 rows tell)",
         "#   - {kind: inequality, columns: [start, end]}    # start is at most end",
         '#   date_format: "%d.%m.%Y"',
     ):
         assert line in text
     assert recipe["synthesis"] == {"samples": 1000, "balance": "auto", "seed": 0}
     assert execute(["check", "made.yaml"]) == 0
+
+
+def test_structure_that_is_only_named_is_proposed(capsys, customers):
+    text, recipe = printed(capsys, customers, "--set", "source.structure=named")
+    assert recipe["source"]["structure"] == "named"
+    assert "#   - {kind: combinations, columns: [city, region]}    # every value of city" in text
+    assert "kept in every synthetic row" not in text
 
 
 def test_what_is_commented_out_can_be_uncommented(capsys, customers):
@@ -102,10 +109,7 @@ def test_what_is_commented_out_can_be_uncommented(capsys, customers):
     Path("all.yaml").write_text("\n".join(lines).replace("csv:    #", "csv:    #"))
     recipe = yaml.safe_load(Path("all.yaml").read_text())
     assert recipe["source"]["csv"]["delimiter"] == ";"
-    assert [one["kind"] for one in recipe["source"]["constraints"]] == [
-        "combinations",
-        "inequality",
-    ]
+    assert [one["kind"] for one in recipe["source"]["constraints"]] == ["inequality"]
     assert execute(["check", "all.yaml"]) == 0
 
 

@@ -69,7 +69,8 @@ from storage.sources.tables.source import (
     check_values,
     dropped_columns,
 )
-from storage.sources.tables.suggest import Suggestion, certain_sums
+from storage.sources.tables.structure.find import Structure, find_structure
+from storage.sources.tables.structure.notes import structure_notes
 from storage.sources.tables.survey import GROUPED, survey_table
 from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.typed_files import READERS, TypedTable
@@ -116,7 +117,7 @@ class TablesBuilder(Builder):
             "label": config.label,
             **later,
             "min_group": min_group,
-            "sums": config.sums,
+            "structure": config.structure,
             "csv": config.csv.to_json(),
             "columns": [column.model_dump(mode="json") for column in config.columns],
             "constraints": [one.to_json() for one in config.constraints],
@@ -154,14 +155,11 @@ class TablesBuilder(Builder):
         check_label_kind(job.config, inferred.columns)
         classes = _label_classes(job, table, inferred.columns)
         assignment = _assign_splits(job.config, rows, table, inferred, classes)
-        sums = _found_sums(job.config, table, inferred.columns)
-        sum_notes = [
-            f"{why}, so it is made from them; `source.sums: named` leaves it alone."
-            for _, why in sums
-        ]
+        structure = _structure(job, table, inferred.columns, assignment.splits_N)
+        kept = structure.kept if job.config.structure == "found" else ()
         metadata = TableMetadata(
             columns=tuple(inferred.columns),
-            constraints=(*job.config.constraints, *(constraint for constraint, _ in sums)),
+            constraints=(*job.config.constraints, *(rule.constraint for rule in kept)),
             min_group=job.min_group,
         )
         schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
@@ -183,7 +181,7 @@ class TablesBuilder(Builder):
                 *rows.notes,
                 *map(advice, unused),
                 *inferred.notes,
-                *sum_notes,
+                *structure_notes(structure, kept=job.config.structure == "found"),
                 *assignment.notes,
             ),
             details=_reading(job.sources[0]),
@@ -377,11 +375,17 @@ def _label_classes(job: PrepareJob, table: pa.Table, columns: Sequence[Column]) 
     return code_classes(table.column(job.config.label), class_needs("tables", train=train))
 
 
-def _found_sums(
-    config: SourceConfig, table: pa.Table, columns: Sequence[Column]
-) -> tuple[Suggestion, ...]:
-    """Return the sums to keep though nobody named them; the label is never made from others."""
-    if config.sums == "named":
-        return ()
-    taken = {name for constraint in config.constraints for name in constraint.columns}
-    return certain_sums(table, columns, taken | ({config.label} if config.label else set()))
+def _structure(
+    job: PrepareJob, table: pa.Table, columns: Sequence[Column], splits_N: NDArray[np.uint8]
+) -> Structure:
+    """Return what holds between the columns, unless nobody wants to know."""
+    if job.config.structure == "off":
+        return Structure()
+    return find_structure(
+        table,
+        columns,
+        label=job.config.label,
+        constraints=job.config.constraints,
+        min_group=job.min_group,
+        train_N=splits_N == SPLITS.index(TRAIN),
+    )

@@ -2,7 +2,8 @@
 
 Only suggestions: a person decides. Personal data is looked for in the names of columns and in the
 shapes of their values, by a small set of rules, so what is not found here may be personal all the
-same. Constraints are found on a sample of rows and verified on all of them. N rows.
+same. Constraints are found on a sample of rows and verified on all of them; what columns make of
+each other is found elsewhere, and kept (`storage.sources.tables.structure`). N rows.
 """
 
 import itertools
@@ -33,15 +34,9 @@ MOST_SHOWN: Final = 12
 
 _SAMPLE_ROWS: Final = 2000
 _MOST_COLUMNS: Final = 60
-_MOST_ADDENDS: Final = 25
-_HEAD_ROWS: Final = 40
-_MOST_LEVELS: Final = 5000
 _FEWEST_ROWS: Final = 100
 _SURE_ROWS: Final = 1000
-_PER_LEVEL: Final = 3
-_COMMONEST: Final = 0.95
 _OVERLAP: Final = 0.05
-_EXACT: Final = 1e-9
 _HINTS: Final = (
     ("start", "end"), ("begin", "end"), ("from", "to"), ("min", "max"), ("low", "high"),
     ("lower", "upper"), ("first", "last"), ("net", "gross"), ("birth", "death"), ("open", "close"),
@@ -80,130 +75,21 @@ def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]
     return tuple(found)
 
 
-def suggest_constraints(table: pa.Table, columns: Sequence[Column]) -> tuple[Suggestion, ...]:
-    """Return what holds in every row and would hardly do so by chance."""
+def suggest_constraints(
+    table: pa.Table, columns: Sequence[Column], derived: Collection[str] = ()
+) -> tuple[Suggestion, ...]:
+    """Return orders and keys that hold in every row and would hardly do so by chance.
+
+    Args:
+        table: of all rows.
+        columns: what its columns are.
+        derived: columns that rules between columns make; their order follows from these.
+    """
     kinds = {column.name: column.kind for column in columns if column.name in table.column_names}
-    numbers = [n for n, kind in kinds.items() if kind in ("integer", "float", "decimal")]
-    sums = _sums(table, numbers)
-    sums += _sums_of_three(table, numbers, {total.columns[0] for total, _ in sums})
-    totals = {total.columns[0] for total, _ in sums}
     return (
-        *_combinations(table, [n for n, kind in kinds.items() if kind == "category"]),
-        *sums,
-        *_inequalities(table, {n: kind for n, kind in kinds.items() if n not in totals}),
+        *_inequalities(table, {n: kind for n, kind in kinds.items() if n not in derived}),
         *_unique(table, [n for n, kind in kinds.items() if kind == "integer"]),
     )
-
-
-def certain_sums(
-    table: pa.Table, columns: Sequence[Column], taken: Collection[str]
-) -> tuple[Suggestion, ...]:
-    """Return totals that no chance explains: they hold in a thousand rows or more, and in all.
-
-    A column is in one sum at most, and in none when it is `taken`, as other rules speak of it.
-    """
-    kinds = {column.name: column.kind for column in columns if column.name not in taken}
-    names = [name for name, kind in kinds.items() if kind in ("integer", "float", "decimal")]
-    used: set[str] = set()
-    found = []
-    for constraint, why in _sums(table, names) if len(table) >= _SURE_ROWS else []:
-        if used.isdisjoint(constraint.columns):
-            used.update(constraint.columns)
-            found.append((constraint, why))
-    return tuple(found)
-
-
-def _combinations(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
-    """Return categories that decide others: a city has one region."""
-    codes = {name: _codes(table.column(name)) for name in names[:_MOST_COLUMNS]}
-    levels = {name: int(code.max()) + 1 for name, code in codes.items()}
-    usable = [n for n in codes if 2 <= levels[n] <= min(_MOST_LEVELS, len(table) // _PER_LEVEL)]
-    usable.sort(key=lambda name: -levels[name])
-    used: set[str] = set()
-    found = []
-    for place, name in enumerate(usable):
-        if name in used:
-            continue
-        decided = [
-            other
-            for other in usable[place + 1 :]
-            if other not in used
-            and np.bincount(codes[other]).max() / len(table) <= _COMMONEST
-            and _decides(codes[name], codes[other], levels[other])
-        ]
-        if decided:
-            used |= {name, *decided}
-            why = f"every value of {name} has one of {' and '.join(decided)}"
-            found.append(_suggestion("combinations", (name, *decided), why))
-    return found[:MOST_SHOWN]
-
-
-def _decides(codes_N: NDArray[np.int64], other_N: NDArray[np.int64], levels: int) -> bool:
-    for rows in (slice(0, _SAMPLE_ROWS), slice(None)):
-        pairs = np.unique(codes_N[rows] * levels + other_N[rows])
-        if len(pairs) != len(np.unique(codes_N[rows])):
-            return False
-    return True
-
-
-def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return a number per value, the missing one among them."""
-    indices = column.dictionary_encode(null_encoding="encode").combine_chunks().indices
-    codes: NDArray[np.int64] = indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def _sums(table: pa.Table, names: Sequence[str]) -> list[Suggestion]:
-    """Return totals of two other columns."""
-    values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
-    values = {
-        n: v for n, v in values.items() if np.nanstd(v) > 0 and np.nanmean(v != 0) >= _OVERLAP
-    }
-    found = []
-    for total in values:
-        for one, other in itertools.combinations([name for name in values if name != total], 2):
-            if _adds_up(values[total], values[one], values[other]):
-                why = f"{total} is {one} plus {other} in all rows"
-                found.append(_suggestion("sum", (total, one, other), why))
-    return found[:MOST_SHOWN]
-
-
-def _sums_of_three(
-    table: pa.Table, names: Sequence[str], known: Collection[str]
-) -> list[Suggestion]:
-    """Return totals of three other columns, for columns that are no total of two."""
-    values = {name: _numbers(table.column(name)) for name in names[:_MOST_ADDENDS]}
-    values = {
-        n: v for n, v in values.items() if np.nanstd(v) > 0 and np.nanmean(v != 0) >= _OVERLAP
-    }
-    if len(values) < 4:
-        return []
-    head = np.stack([column[:_HEAD_ROWS] for column in values.values()])
-    order, found = list(values), []
-    for place, total in enumerate(order):
-        parts = [number for number in range(len(order)) if number != place]
-        for one, other in itertools.combinations([] if total in known else parts, 2):
-            rest = head[place] - head[one] - head[other]
-            last = head[other + 1 :]
-            error = np.abs(last - rest) > _EXACT * (1 + np.abs(head[place]))
-            for third in (np.flatnonzero(~error.any(axis=1)) + other + 1).tolist():
-                addends = [order[number] for number in (one, other, third)]
-                if third != place and _adds_up(values[total], *(values[n] for n in addends)):
-                    why = (
-                        f"{total} is {', '.join(addends[:2])} and {addends[2]} together in all rows"
-                    )
-                    found.append(_suggestion("sum", (total, *addends), why))
-    return found[:MOST_SHOWN]
-
-
-def _adds_up(total_N: NDArray[np.float64], *parts: NDArray[np.float64]) -> bool:
-    for rows in (slice(0, _FEWEST_ROWS), slice(0, _SAMPLE_ROWS), slice(None)):
-        error = total_N[rows] - sum(part[rows] for part in parts)
-        known = ~np.isnan(error)
-        scale = 1 + np.abs(total_N[rows][known])
-        if not known.any() or (np.abs(error[known]) > _EXACT * scale).any():
-            return False
-    return bool(known.sum() >= _FEWEST_ROWS)
 
 
 def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]:

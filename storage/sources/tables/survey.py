@@ -18,8 +18,11 @@ from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
 from storage.sources.tables.source import TableRead, infinite_values
+from storage.sources.tables.structure.find import Structure, find_structure
+from storage.sources.tables.structure.rule import derived_columns
 from storage.sources.tables.suggest import (
     PersonalDataSuggestion,
+    Suggestion,
     suggest_constraints,
     suggest_personal_data,
 )
@@ -97,8 +100,24 @@ def survey_table(read: TableRead, config: SourceConfig, min_group: int) -> Surve
         facts=_facts(dialect, personal, entity),
         columns=tuple(_surveyed(column, remarks) for column in columns),
         detected=_detected(dialect) if dialect is not None and dialect.csv else {},
-        likely=suggest_constraints(table, columns),
+        likely=_likely(read.table, columns, told, min_group),
         formats="or csv: written as the source is",
+    )
+
+
+def _likely(
+    table: pa.Table, columns: Sequence[Column], config: SourceConfig, min_group: int
+) -> tuple[Suggestion, ...]:
+    """Return what seems to hold and is not kept unasked."""
+    structure = Structure()
+    if config.structure != "off":
+        structure = find_structure(table, columns, label=config.label, min_group=min_group)
+    rules = [rule.constraint for rule in structure.kept]
+    derived = {name for constraint in rules for name in derived_columns(constraint)}
+    stated = structure.kept if config.structure == "named" else ()
+    return (
+        *((rule.constraint, rule.why) for rule in stated),
+        *suggest_constraints(table, columns, derived),
     )
 
 

@@ -117,6 +117,7 @@ UNBOUNDED = {
     "recipe.synthesis.class_fractions.label",
     "recipe.source.constraints.low",
     "recipe.source.constraints.high",
+    "recipe.source.constraints.offset",
 }
 """Any whole number is a seed, a class may be called by any, and a column may hold any."""
 
@@ -184,7 +185,7 @@ def test_a_form_shows_what_fits_its_kind_of_records():
         ({"modality": "tables"}, "tables"),
         ({"columns": [{"name": "a", "kind": "float"}]}, "tables"),
         ({"resize": "32"}, "images"),
-        ({"resize": "32", "sums": "named"}, None),
+        ({"resize": "32", "structure": "named"}, None),
         ({}, None),
     ],
 )
@@ -208,10 +209,10 @@ def test_a_setting_that_says_it_is_of_one_kind_is_in_that_row(modality):
 
 
 def test_what_a_recipe_says_is_shown_whatever_its_kind():
-    raw = {"name": "odd", "source": {"uri": "example:digits", "sums": "named"}}
+    raw = {"name": "odd", "source": {"uri": "example:digits", "structure": "named"}}
     (_, whole), *_ = [of_recipe(parse_recipe(raw))]
     shown = {path for path, _ in fields(whole.form)}
-    assert "recipe.source.sums" in shown
+    assert "recipe.source.structure" in shown
     assert "recipe.source.columns" not in shown
 
 

@@ -81,26 +81,6 @@ def likely(columns: dict) -> list[tuple[str, tuple[str, ...]]]:
     return [(constraint.kind, constraint.columns) for constraint, _ in found]
 
 
-def test_categories_that_decide_others():
-    city = DRAW.integers(0, 12, ROWS)
-    zips = city * 10 + DRAW.integers(0, 5, ROWS)
-    columns = {
-        "zip": [f"z{n}" for n in zips],
-        "city": [f"c{n}" for n in city],
-        "region": [f"r{n % 3}" for n in city],
-        "colour": DRAW.choice(["red", "blue", "green"], ROWS),
-        "rare": np.where(np.arange(ROWS) == 7, "odd", "even"),
-    }
-    assert likely(columns) == [("combinations", ("zip", "city", "region"))]
-    columns["city"][3] = "elsewhere"
-    assert likely(columns) == [("combinations", ("zip", "region"))]
-
-
-def test_values_that_hardly_repeat_decide_nothing():
-    codes = [f"k{n}" for n in np.arange(ROWS) // 2]
-    assert likely({"code": codes, "colour": DRAW.choice(["red", "blue"], ROWS)}) == []
-
-
 def test_pairs_of_which_one_is_never_larger():
     start = DRAW.integers(0, 400, ROWS)
     span = DRAW.integers(0, 30, ROWS)
@@ -145,29 +125,6 @@ def test_one_row_against_it_is_enough():
     end = start + DRAW.integers(0, 30, ROWS)
     end[-1] = start[-1] - 1
     assert likely({"start": start, "end": end}) == []
-
-
-def test_totals():
-    net = np.round(DRAW.gamma(3, 50, ROWS), 2)
-    tax = np.round(net * DRAW.choice([0.07, 0.19], ROWS), 2)
-    columns = {
-        "net": net,
-        "gross": np.round(net + tax, 2),
-        "tax": tax,
-        "size": DRAW.normal(size=ROWS),
-    }
-    assert likely(columns)[0] == ("sum", ("gross", "net", "tax"))
-    columns["gross"] = columns["gross"] + (np.arange(ROWS) == ROWS - 1)
-    assert ("sum", ("gross", "net", "tax")) not in likely(columns)
-    assert likely({"a": np.zeros(ROWS, int), "b": tax, "c": tax + 0.0}) == []
-
-
-def test_totals_of_three():
-    parts = {name: DRAW.integers(0, 9, ROWS) for name in ("kids", "adults", "seniors")}
-    other = {"other": DRAW.integers(0, 9, ROWS), "gap": DRAW.normal(size=ROWS)}
-    found = likely({**parts, "household": sum(parts.values()), **other})
-    assert ("sum", ("household", "kids", "adults", "seniors")) in found
-    assert [kind for kind, _ in found].count("sum") == 1
 
 
 def test_whole_numbers_without_repetition():

@@ -28,7 +28,7 @@ from storage.records.schema import Condition
 
 Array = np.ndarray[Any, Any]
 
-VERSION = "ganmill-table-codec/1"
+VERSION = "ganmill-table-codec/2"
 KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 

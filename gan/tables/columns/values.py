@@ -140,6 +140,11 @@ def from_plain(values: list[Any], kind: Any) -> Any:
     return pa.array(values, type=kind)
 
 
+def per_second(kind: Any) -> int:
+    """Return how many units of a type of moments or times make a second."""
+    return {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[str(kind.unit)]
+
+
 MOST_DECIMALS = 9
 LARGEST = 2**61
 """Largest unit: differences of two fit 64 bits."""

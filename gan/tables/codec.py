@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
+from gan.tables.columns.beside import Beside, find_neighbours
 from gan.tables.columns.derived import DERIVED
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Joint, Levels, Presence
@@ -33,7 +34,7 @@ KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 
 MODELLED: Mapping[str, type[Any]] = {
-    kind.type_name: kind for kind in (Joint, Levels, Numeric, Presence)
+    kind.type_name: kind for kind in (Beside, Joint, Levels, Numeric, Presence)
 }
 """Name in JSON → class."""
 
@@ -68,6 +69,10 @@ class TableCodec(Vocabularies):
         check_constraints(metadata)
         check_real(records, [each for each in metadata.constraints if each.kind != "range"])
         columns, derived = fit_columns(records, label)
+        fixed = [
+            name for each in metadata.constraints if each.kind == "unique" for name in each.columns
+        ]
+        columns = find_neighbours(columns, records, metadata.min_group, [*fixed, str(label)])
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}
         fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]

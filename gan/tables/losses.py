@@ -113,13 +113,10 @@ def table_losses(codec: Vocabularies, records: pa.Table) -> tuple[Loss, ...]:
 
 def shown_columns(codec: Vocabularies, records: pa.Table) -> dict[str, Any]:
     """Return the records' columns as the codec shows them; not those that are made afresh."""
-    found: dict[str, Any] = {}
-    for column in codec.columns:
-        if isinstance(column, Presence):
-            continue
-        cells = pa.array(column.encode(records))
-        for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
-            found[name] = vocabulary.take(cells)
+    cells_ND = codec.encode(records).values
+    shown = codec.modelled_values(cells_ND)
+    made = {column.name for column in codec.columns if isinstance(column, Presence)}
+    found = {name: values for name, values in shown.items() if name not in made}
     present = {column.name: column for column in codec.columns if isinstance(column, Presence)}
     for maker in codec.derived:
         if isinstance(maker, Key):

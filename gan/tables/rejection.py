@@ -123,11 +123,7 @@ class RowRules:
 
     def _decode(self, cells_MD: Array) -> pa.Table:
         """Return the columns that the rules are about."""
-        found: dict[str, Any] = {}
-        for column, cells_M in zip(self.codec.columns, cells_MD.T, strict=True):
-            for name in column.fields:
-                if name in self._needed:
-                    found[name] = column.vocabulary(name).take(pa.array(cells_M))
+        found = self.codec.modelled_values(cells_MD, self._needed)
         for name, maker in self._makers.items():
             if name in self._needed:
                 found[name] = maker.make(len(cells_MD), 0, found)

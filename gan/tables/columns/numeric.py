@@ -123,6 +123,7 @@ class Numeric(Modelled):
     def _build(
         cls, name: str, kind: Any, curve: "Curve", notes: tuple[str, ...], *, null: bool
     ) -> Self:
+        """Return the column of a curve."""
         cells, sizes = make_cells(curve.pieces, curve.sizes, curve.habits, kind), curve.sizes
         values = from_units(cells, curve.decimals, kind)
         if null:
@@ -141,6 +142,13 @@ class Numeric(Modelled):
     def decimals(self) -> int | None:
         """Of floats; None = floats without a step. 0 for all other types."""
         return self.curve.decimals
+
+    @cached_property
+    def widths(self) -> Array:
+        """Distance of the first and the last cell of every code, in units; 0 for atoms and null."""
+        units, _ = to_units(self.vocabularies[0], self.decimals)
+        widths: Array = units[self.first_cells[1:] - 1] - units[self.first_cells[:-1]]
+        return widths
 
     @cached_property
     def _bounds(self) -> tuple[Array, Array]:
@@ -314,16 +322,66 @@ def _codes(
     gap |= wide_gaps(units, max(g, 1))[first]
     offsets = (distinct - distinct[0]).astype(np.float64)
     offered = Shown(offsets, counts, held, gap, number)
+    if units.dtype.kind == "i":
+        offered = _fill_between(offered, units - distinct[0], atom, g)
     pieces = with_units(thin(draw_pieces(offered, g, bounds)), distinct[0], distinct[held])
-    sizes = [
-        1
-        if end - start == 1 and held[start]
-        else CELLS
-        if not held[start:end].all()
-        else min(CELLS, int(counts[start:end].sum()))
-        for start, end in slices
-    ]
+    sizes = [1 if len(part.rows_P) == 1 and part.held_P[0] else CELLS for part in pieces.of_bins()]
     return pieces, sizes, [bool(atom[start]) for start, _ in slices]
+
+
+def _fill_between(shown: Shown, offsets: Array, atom: Array, g: int) -> Shown:
+    """Return what is shown, with the rare values that lie among common ones.
+
+    Where fewer than g rows lie between two values that g rows hold each, they took one of these.
+    So many such intervals side by side that g rows lie in them share those rows by their lengths,
+    whichever of them the rows lie in.
+
+    Args:
+        shown: whole numbers.
+        offsets: the sorted values, less the same base.
+        atom: which of the shown values are atoms.
+        g: rows of the smallest group.
+    """
+    real, rows = np.unique(offsets, return_counts=True)
+    step = int(np.gcd.reduce(np.diff(real[rows < g]), initial=0)) or 1
+    values = shown.values_V.astype(np.int64)
+    starts = np.searchsorted(offsets, values, side="right")
+    ends = np.searchsorted(offsets, values[1:])
+    lengths = np.diff(values) // step - 1
+    both = shown.held_V[:-1] & shown.held_V[1:] & ~(atom[:-1] & atom[1:]) & (lengths > 0)
+    usual = float(np.median(lengths[both])) if both.any() else 0.0
+    between = np.flatnonzero(both & (lengths <= WIDE * usual))
+    inside = (ends - starts[:-1])[between].astype(np.float64)
+    if inside.sum() < g:
+        return shown
+    zone = _zones(inside.tolist(), g)
+    total, whole = (np.bincount(zone, weights=w) for w in (inside, lengths[between]))
+    shared = total[zone] * lengths[between] / whole[zone]
+    counts = shown.counts_V.astype(np.float64)
+    counts[shown.held_V] = rows[np.searchsorted(real, values[shown.held_V])]
+    where = between + 1
+    middle = (shown.values_V[between] + shown.values_V[where]) / 2
+    bins = np.where(atom[between], shown.bin_V[where], shown.bin_V[between])
+    return Shown(
+        np.insert(shown.values_V, where, middle),
+        np.insert(counts, where, shared),
+        np.insert(shown.held_V, where, False),
+        np.insert(shown.gap_V, where, False),
+        np.insert(shown.bin_V, where, bins),
+    )
+
+
+def _zones(rows: list[float], g: int) -> Array:
+    """Return a number for each interval: neighbours share it until g rows lie in them."""
+    zone, number, reached = np.empty(len(rows), dtype=np.int64), 0, 0.0
+    for index, count in enumerate(rows):
+        zone[index] = number
+        reached += count
+        if reached >= g:
+            number, reached = number + 1, 0.0
+    if reached:
+        zone[zone == number] = number - 1
+    return np.minimum(zone, number - 1)
 
 
 def _half_bin(rows: int) -> int:

@@ -13,6 +13,7 @@ Shapes: N rows, K_j codes of column j.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -298,6 +299,32 @@ class Modelled:
         start_N, end_N = self.first_cells[codes_N], self.first_cells[codes_N + 1]
         positions_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
         return positions_N
+
+    @property
+    def has_null(self) -> bool:
+        """Whether some cell is null."""
+        return any(vocabulary.null_count for vocabulary in self.vocabularies)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Columns that must be decoded before."""
+        return ()
+
+    @cached_property
+    def relative(self) -> Array:
+        """Which cells have no value of their own, bool: it follows from another column's."""
+        return np.zeros(self.cells, dtype=bool)
+
+    def decode(self, cells_N: Array, found: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the values of cells in each of `fields`.
+
+        Args:
+            cells_N: contiguous.
+            found: the values of `parents`, by name.
+        """
+        del found
+        indices = pa.array(cells_N)
+        return tuple(vocabulary.take(indices) for vocabulary in self.vocabularies)
 
     def vocabulary(self, column: str) -> Any:
         """Return the values of the cells in one column of the table."""

@@ -102,13 +102,16 @@ def test_nothing_of_fifty_unique_rows_comes_out():
         assert not set(found[name].to_pylist()) & set(rows[name].to_pylist()), name
 
 
-@pytest.mark.parametrize("column", ["planted", "amounts", "tens", "days"])
+@pytest.mark.parametrize("column", ["planted", "amounts", "tens", "days", "between"])
 def test_a_lone_value_is_shown_no_more_often_than_if_its_row_held_another(column):
     numbers, step = np.random.default_rng(15), 10 if column == "tens" else 1
     units = {
         "planted": lambda: planted_table()[0]["day"].cast(pa.int32()).to_numpy(),
         "amounts": lambda: numbers.lognormal(9, 1.5, 800).astype(np.int64),
         "tens": lambda: numbers.integers(0, 60_000, 800) * 10,
+        "between": lambda: np.concatenate(
+            [np.arange(200).repeat(15) * 7, numbers.choice(1400, 150, replace=False)]
+        ),
         "days": lambda: (19_000 - numbers.exponential(900, 800)).astype(np.int64),
     }[column]()
     _, first, counts = np.unique(units, return_index=True, return_counts=True)

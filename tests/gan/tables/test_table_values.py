@@ -116,6 +116,19 @@ def test_what_constraints_types_and_signs_exclude_is_not_drawn():
     assert 18 < cells.max() <= 20
 
 
+def test_rare_values_among_common_ones_are_drawn_as_often_as_they_are():
+    numbers = np.random.default_rng(27)
+    days = 18_000 + numbers.integers(0, 600, 12_000)
+    days = days[((days + 3) % 7 < 5) | (numbers.random(12_000) < 0.15)]
+    common = np.unique(days, return_counts=True)
+    assert (common[1] < 10).mean() > 0.2
+    found = synthesize(pa.array(days.astype(np.int32)).cast(pa.date32()), len(days))
+    found = found.cast(pa.int32()).to_numpy()
+    weekends = [np.mean((each + 3) % 7 >= 5) for each in (days, found)]
+    assert weekends[1] == pytest.approx(weekends[0], rel=0.2)
+    assert len(np.unique(found)) > 0.95 * len(common[0])
+
+
 def test_cells_of_a_bin_never_reach_a_value_that_has_cells_of_its_own():
     numbers = np.random.default_rng(26)
     values = np.where(numbers.random(6000) < 0.3, 5000, numbers.integers(0, 10_000, 6000))

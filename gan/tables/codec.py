@@ -15,6 +15,7 @@ import pyarrow as pa
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.columns.beside import Beside, find_neighbours
+from gan.tables.columns.closeness import closest_columns
 from gan.tables.columns.derived import DERIVED
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Joint, Levels, Presence
@@ -69,10 +70,10 @@ class TableCodec(Vocabularies):
         check_constraints(metadata)
         check_real(records, [each for each in metadata.constraints if each.kind != "range"])
         columns, derived = fit_columns(records, label)
-        fixed = [
-            name for each in metadata.constraints if each.kind == "unique" for name in each.columns
-        ]
-        columns = find_neighbours(columns, records, metadata.min_group, [*fixed, str(label)])
+        uniques = [each for each in metadata.constraints if each.kind == "unique"]
+        fixed = [str(label), *(name for each in uniques for name in each.columns)]
+        columns = find_neighbours(columns, records, metadata.min_group, fixed)
+        cells_ND = np.stack([column.encode(records) for column in columns], axis=1)
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}
         fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]
@@ -80,6 +81,7 @@ class TableCodec(Vocabularies):
             schema=pa.schema(fields, metadata=kept),
             columns=columns,
             derived=derived,
+            closest=closest_columns(columns, cells_ND),
             label=label,
             classes=label_classes(columns, label),
         )
@@ -129,6 +131,7 @@ class TableCodec(Vocabularies):
             "metadata": {key.decode(): text.decode() for key, text in arrow.items()},
             "columns": [column.to_json() for column in self.columns],
             "made": [column.to_json() for column in self.derived],
+            "closest": [list(each) for each in self.closest],
         }
 
     @classmethod
@@ -150,6 +153,7 @@ class TableCodec(Vocabularies):
                 schema=pa.schema(fields, metadata=data["metadata"]),
                 columns=tuple(MODELLED[item["column"]].from_json(item) for item in data["columns"]),
                 derived=tuple(DERIVED[item["column"]].from_json(item) for item in data["made"]),
+                closest=tuple(tuple(each) for each in data["closest"]),
                 label=data["label"],
                 classes=tuple(data["classes"]),
             )

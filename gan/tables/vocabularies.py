@@ -54,6 +54,8 @@ class Vocabularies:
     """The other columns, in the order in which they can be derived."""
     label: str | None = None
     """Name of the label column."""
+    closest: tuple[tuple[int, ...], ...] = ()
+    """For each modelled column the indexes of those that say most of it, the closest first."""
     classes: tuple[Label, ...] = ()
     """Sorted values of a label of categories; empty for numbers."""
 

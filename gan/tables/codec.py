@@ -15,11 +15,11 @@ import pyarrow as pa
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.columns.beside import Beside, find_neighbours
-from gan.tables.columns.closeness import closest_columns
 from gan.tables.columns.derived import DERIVED
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.partners import closest_columns
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_constraints, check_real
 from gan.tables.losses import Loss, table_losses

@@ -8,7 +8,7 @@ Shapes: N values, P pieces, C cells.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,9 @@ Array = np.ndarray[Any, Any]
 
 RANGE_ROWS, MOST_RANGES = 500, 16
 """Habits are learnt in ranges of about so many rows, and in so many at most."""
+MOST_POINTS = 10**7
+CLUMPED = 0.8
+"""Values of a range are clumped if so much fewer are seen than were all its points alike."""
 GOLDEN = 0.6180339887498949
 """Multiples of it, less whole numbers, fill [0, 1) evenly however many there are."""
 
@@ -78,15 +81,14 @@ def _type_ends(kind: Any, decimals: int | None) -> tuple[float, float]:
 
 
 def with_units(pieces: Pieces, base: Any, held: Array) -> Pieces:
-    """Return pieces whose values are units, and whose rows are shares of their bin's.
+    """Return pieces whose values are units, and whose rows are shares of the column's.
 
     Args:
         pieces: values as differences to the base.
         base: in units; whole, or a float.
         held: the real values among those shown, sorted.
     """
-    rows = np.bincount(pieces.bin_P, weights=pieces.rows_P)
-    shares_P = np.round(pieces.rows_P / rows[pieces.bin_P], 9)
+    shares_P = np.round(pieces.rows_P / pieces.rows_P.sum(), 12)
     if held.dtype.kind == "f":
         low_P, high_P = (base + each for each in (pieces.low_P, pieces.high_P))
     else:
@@ -103,14 +105,23 @@ def with_units(pieces: Pieces, base: Any, held: Array) -> Pieces:
     return pieces._replace(rows_P=shares_P, low_P=low_P, high_P=high_P)
 
 
+class Range(NamedTuple):
+    """What is known of the values of one range that are not held."""
+
+    points: int
+    """How many different ones there are to draw from, all equally often."""
+    habits: tuple[Habit, ...]
+
+
 def learn_in_ranges(
-    units: Array, pieces: Pieces, g: int, kind: Any
-) -> tuple[tuple[Habit, ...], ...]:
+    units: Array, pieces: Pieces, sizes: Sequence[int], g: int, kind: Any
+) -> tuple[Range, ...]:
     """Return the habits of each range of the values that are not held; extremes say nothing.
 
     Args:
         units: sorted.
         pieces: in units.
+        sizes: cells of each bin.
         g: a habit of fewer rows is none.
         kind: the column's type.
     """
@@ -119,20 +130,50 @@ def learn_in_ranges(
     loose = inner[~np.isin(inner, pieces.low_P[pieces.held_P])]
     count = int(np.clip(len(loose) // RANGE_ROWS, 1, MOST_RANGES))
     parts = [part for part in np.array_split(loose, count) if len(part)]
-    return tuple(learn_habits(part, g, kind) for part in parts)
+    found = [Range(MOST_POINTS, learn_habits(part, g, kind)) for part in parts]
+    cells_C, loose_C, range_C = _rounded(pieces, sizes, found, kind)
+    for number, part in enumerate(parts):
+        _, counts = np.unique(cells_C[loose_C[range_C == number]], return_counts=True)
+        shares = counts / max(counts.sum(), 1)
+        expected = float(-np.expm1(len(part) * np.log1p(-np.minimum(shares, 0.999))).sum())
+        seen = len(np.unique(part))
+        if g <= seen < CLUMPED * expected:
+            found[number] = found[number]._replace(points=_points(len(part), seen))
+    return tuple(found)
 
 
-def make_cells(
-    pieces: Pieces, sizes: Sequence[int], habits: Sequence[Sequence[Habit]], kind: Any
-) -> Array:
+def _points(rows: int, seen: int) -> int:
+    """Return of how many equally common values so many rows show so many different ones.
+
+    Of K values n rows show K (1 - (1 - 1/K)^n), and K is sought.
+    """
+    low, high = float(seen), float(MOST_POINTS)
+    while high - low > 0.5:
+        middle = (low + high) / 2
+        shown = -middle * np.expm1(rows * np.log1p(-1 / max(middle, 1.001)))
+        low, high = (middle, high) if shown < seen else (low, middle)
+    return round(high)
+
+
+def make_cells(pieces: Pieces, sizes: Sequence[int], ranges: Sequence[Range], kind: Any) -> Array:
     """Return the units of all cells, rising within each bin.
 
     Args:
         pieces: in units.
         sizes: cells of each bin.
-        habits: of each range.
+        ranges: of the values that are not held; none for numbers without a step.
         kind: the column's type.
     """
+    cells_C, _, _ = _rounded(pieces, sizes, ranges, kind)
+    codes_C = np.repeat(np.arange(len(sizes)), sizes)
+    found: Array = cells_C[np.lexsort((cells_C, codes_C))]
+    return found
+
+
+def _rounded(
+    pieces: Pieces, sizes: Sequence[int], ranges: Sequence[Range], kind: Any
+) -> tuple[Array, Array, Array]:
+    """Return the units of all cells, which of them are not held, and the range of each of these."""
     which_C, inside_C = spread(pieces, sizes)
     low_P, high_P = pieces.low_P, pieces.high_P
     start_C = low_P[which_C]
@@ -142,19 +183,37 @@ def make_cells(
         cells_C = start_C + rise_C
     else:
         cells_C = start_C + np.rint(rise_C).astype(np.int64)
-    if habits and len(loose_C):
+    range_C = _ranges(pieces, len(ranges))[which_C[loose_C]]
+    if ranges and len(loose_C):
         lowest_P, highest_P = _room(pieces)
-        range_P = _ranges(pieces, len(habits))
         turns_C = (np.arange(len(loose_C)) + 1) * GOLDEN % 1
-        for number, each in enumerate(habits):
-            mine = range_P[which_C[loose_C]] == number
-            rows = loose_C[mine]
+        for number, each in enumerate(ranges):
+            mine = range_C == number
+            own = loose_C[mine]
+            rows = _thinned(own, pieces.bin_P[which_C[own]], each.points)
             bounds = lowest_P[which_C[rows]], highest_P[which_C[rows]]
             values = start_C[rows] + rise_C[rows]
+            turns = turns_C[np.searchsorted(loose_C, rows)]
             day = day_units(kind)
-            cells_C[rows] = round_to_habits(values, *bounds, turns_C[mine], each, day)
-    codes_C = np.repeat(np.arange(len(sizes)), sizes)
-    found: Array = cells_C[np.lexsort((cells_C, codes_C))]
+            cells_C[own] = round_to_habits(values, *bounds, turns, each.habits, day)
+    return cells_C, loose_C, range_C
+
+
+def _thinned(cells: Array, bins: Array, points: int) -> Array:
+    """Return for each cell the one whose value it takes, so that there are so many of them.
+
+    Args:
+        cells: of one range, rising.
+        bins: of each; none takes its value from another bin.
+        points: at least one for each bin.
+    """
+    sizes = np.diff(np.append(np.flatnonzero(np.diff(bins, prepend=-1)), len(bins)))
+    inside = np.arange(len(cells)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    many = np.maximum(np.rint(points * sizes / max(len(cells), 1)), 1)
+    block = inside * np.repeat(many, sizes) // np.repeat(sizes, sizes)
+    first = np.flatnonzero((np.diff(block, prepend=-1) != 0) | (inside == 0))
+    last = np.append(first[1:], len(cells)) - 1
+    found: Array = cells[np.repeat((first + last) // 2, last - first + 1)]
     return found
 
 

@@ -38,6 +38,8 @@ NEAR_END = 0.9
 """A tail that ends does not pass a round value of which its rows come so near: 100 percent."""
 MOST_PIECES = 64
 """Of one bin."""
+USUAL_TIMES = 4.0
+"""A gap between common values that is so many times as long as most are is no such gap."""
 
 
 class Shown(NamedTuple):
@@ -70,7 +72,7 @@ class Pieces(NamedTuple):
     """Straight parts of a quantile function."""
 
     rows_P: Array
-    """float64: rows of each piece, or their share of the bin's rows."""
+    """float64: rows of each piece, or their share of all rows."""
     low_P: Array
     high_P: Array
     """The values at its ends."""
@@ -113,6 +115,61 @@ class Tail(NamedTuple):
             if known >= NEAR_END * end:
                 values = np.minimum(values, end - bounds.base)
         return values
+
+
+def fill_between(shown: Shown, offsets: Array, atom: Array, g: int) -> Shown:
+    """Return what is shown, with the rare values that lie among common ones.
+
+    Where fewer than g rows lie between two values that g rows hold each, they took one of these.
+    So many such intervals side by side that g rows lie in them share those rows by their lengths,
+    whichever of them the rows lie in.
+
+    Args:
+        shown: whole numbers.
+        offsets: the sorted values, less the same base.
+        atom: which of the shown values are atoms.
+        g: rows of the smallest group.
+    """
+    real, rows = np.unique(offsets, return_counts=True)
+    step = int(np.gcd.reduce(np.diff(real[rows < g]), initial=0)) or 1
+    values = shown.values_V.astype(np.int64)
+    starts = np.searchsorted(offsets, values, side="right")
+    ends = np.searchsorted(offsets, values[1:])
+    lengths = np.diff(values) // step - 1
+    both = shown.held_V[:-1] & shown.held_V[1:] & ~(atom[:-1] & atom[1:]) & (lengths > 0)
+    usual = float(np.median(lengths[both])) if both.any() else 0.0
+    between = np.flatnonzero(both & (lengths <= USUAL_TIMES * usual))
+    inside = (ends - starts[:-1])[between].astype(np.float64)
+    if inside.sum() < g:
+        return shown
+    zone = _zones(inside.tolist(), g)
+    total, whole = (np.bincount(zone, weights=w) for w in (inside, lengths[between]))
+    shared = total[zone] * lengths[between] / whole[zone]
+    counts = shown.counts_V.astype(np.float64)
+    counts[shown.held_V] = rows[np.searchsorted(real, values[shown.held_V])]
+    where = between + 1
+    middle = (shown.values_V[between] + shown.values_V[where]) / 2
+    bins = np.where(atom[between], shown.bin_V[where], shown.bin_V[between])
+    return Shown(
+        np.insert(shown.values_V, where, middle),
+        np.insert(counts, where, shared),
+        np.insert(shown.held_V, where, False),
+        np.insert(shown.gap_V, where, False),
+        np.insert(shown.bin_V, where, bins),
+    )
+
+
+def _zones(rows: list[float], g: int) -> Array:
+    """Return a number for each interval: neighbours share it until g rows lie in them."""
+    zone, number, reached = np.empty(len(rows), dtype=np.int64), 0, 0.0
+    for index, count in enumerate(rows):
+        zone[index] = number
+        reached += count
+        if reached >= g:
+            number, reached = number + 1, 0.0
+    if reached:
+        zone[zone == number] = number - 1
+    return np.minimum(zone, number - 1)
 
 
 def draw_pieces(shown: Shown, g: int, bounds: Bounds) -> Pieces:

@@ -154,8 +154,9 @@ def _days(units_N: Array, kind: Any, g: int) -> list[Habit]:
 
 
 def _endings(units_N: Array, steps: Sequence[Habit], g: int) -> list[Habit]:
-    """Return remainders that are much commoner than chance makes them."""
+    """Return remainders that are much commoner than chance makes them, among different values."""
     found: list[Habit] = []
+    units_N = np.unique(units_N)
     for modulus in ENDINGS:
         rests_N = units_N % modulus
         counts = np.bincount(rests_N, minlength=modulus)

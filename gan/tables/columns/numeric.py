@@ -23,8 +23,14 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError
-from gan.tables.columns.cells import learn_in_ranges, make_cells, producible, with_units
-from gan.tables.columns.curve import Bounds, Pieces, Shown, draw_pieces, thin
+from gan.tables.columns.cells import (
+    Range,
+    learn_in_ranges,
+    make_cells,
+    producible,
+    with_units,
+)
+from gan.tables.columns.curve import Bounds, Pieces, Shown, draw_pieces, fill_between, thin
 from gan.tables.columns.groups import Limits, shown_values, wide_gaps
 from gan.tables.columns.habits import Habit
 from gan.tables.columns.values import (
@@ -70,8 +76,8 @@ class Curve(NamedTuple):
     """Whether each code is an atom."""
     decimals: int | None
     """Of floats; None = floats without a step. 0 for all other types."""
-    habits: tuple[tuple[Habit, ...], ...]
-    """How values are rounded, in ranges of about equal numbers of rows; none without a step."""
+    ranges: tuple[Range, ...]
+    """How many values there are and how they are rounded, in ranges; none without a step."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,8 +121,8 @@ class Numeric(Modelled):
         kind = column.type
         bounds = producible(units, g, ends, kind, decimals)
         pieces, sizes, flags = _codes(units, shown, atoms, g, bounds)
-        habits = () if decimals is None else learn_in_ranges(units, pieces, g, kind)
-        curve = Curve(pieces, tuple(sizes), tuple(flags), decimals, habits)
+        ranges = () if decimals is None else learn_in_ranges(units, pieces, sizes, g, kind)
+        curve = Curve(pieces, tuple(sizes), tuple(flags), decimals, ranges)
         return cls._build(name, kind, curve, notes, null=not valid_N.all())
 
     @classmethod
@@ -124,7 +130,7 @@ class Numeric(Modelled):
         cls, name: str, kind: Any, curve: "Curve", notes: tuple[str, ...], *, null: bool
     ) -> Self:
         """Return the column of a curve."""
-        cells, sizes = make_cells(curve.pieces, curve.sizes, curve.habits, kind), curve.sizes
+        cells, sizes = make_cells(curve.pieces, curve.sizes, curve.ranges, kind), curve.sizes
         values = from_units(cells, curve.decimals, kind)
         if null:
             values, sizes = pa.concat_arrays([values, pa.nulls(1, kind)]), (*sizes, 1)
@@ -193,7 +199,8 @@ class Numeric(Modelled):
             "shares": pieces.rows_P.tolist(),
             **dict(zip(("low", "high"), ends, strict=True)),
             "held": pieces.held_P.astype(int).tolist(),
-            "habits": [[list(habit) for habit in each] for each in self.curve.habits],
+            "points": [each.points for each in self.curve.ranges],
+            "habits": [[list(habit) for habit in each.habits] for each in self.curve.ranges],
             "notes": list(self.notes),
         }
 
@@ -216,7 +223,10 @@ class Numeric(Modelled):
             tuple(data["sizes"]),
             tuple(bool(atom) for atom in data["atoms"]),
             decimals,
-            tuple(tuple(Habit(*habit) for habit in each) for each in data["habits"]),
+            tuple(
+                Range(points, tuple(Habit(*habit) for habit in habits))
+                for points, habits in zip(data["points"], data["habits"], strict=True)
+            ),
         )
         return cls._build(data["name"], kind, curve, tuple(data["notes"]), null=data["null"])
 
@@ -323,65 +333,10 @@ def _codes(
     offsets = (distinct - distinct[0]).astype(np.float64)
     offered = Shown(offsets, counts, held, gap, number)
     if units.dtype.kind == "i":
-        offered = _fill_between(offered, units - distinct[0], atom, g)
+        offered = fill_between(offered, units - distinct[0], atom, g)
     pieces = with_units(thin(draw_pieces(offered, g, bounds)), distinct[0], distinct[held])
     sizes = [1 if len(part.rows_P) == 1 and part.held_P[0] else CELLS for part in pieces.of_bins()]
     return pieces, sizes, [bool(atom[start]) for start, _ in slices]
-
-
-def _fill_between(shown: Shown, offsets: Array, atom: Array, g: int) -> Shown:
-    """Return what is shown, with the rare values that lie among common ones.
-
-    Where fewer than g rows lie between two values that g rows hold each, they took one of these.
-    So many such intervals side by side that g rows lie in them share those rows by their lengths,
-    whichever of them the rows lie in.
-
-    Args:
-        shown: whole numbers.
-        offsets: the sorted values, less the same base.
-        atom: which of the shown values are atoms.
-        g: rows of the smallest group.
-    """
-    real, rows = np.unique(offsets, return_counts=True)
-    step = int(np.gcd.reduce(np.diff(real[rows < g]), initial=0)) or 1
-    values = shown.values_V.astype(np.int64)
-    starts = np.searchsorted(offsets, values, side="right")
-    ends = np.searchsorted(offsets, values[1:])
-    lengths = np.diff(values) // step - 1
-    both = shown.held_V[:-1] & shown.held_V[1:] & ~(atom[:-1] & atom[1:]) & (lengths > 0)
-    usual = float(np.median(lengths[both])) if both.any() else 0.0
-    between = np.flatnonzero(both & (lengths <= WIDE * usual))
-    inside = (ends - starts[:-1])[between].astype(np.float64)
-    if inside.sum() < g:
-        return shown
-    zone = _zones(inside.tolist(), g)
-    total, whole = (np.bincount(zone, weights=w) for w in (inside, lengths[between]))
-    shared = total[zone] * lengths[between] / whole[zone]
-    counts = shown.counts_V.astype(np.float64)
-    counts[shown.held_V] = rows[np.searchsorted(real, values[shown.held_V])]
-    where = between + 1
-    middle = (shown.values_V[between] + shown.values_V[where]) / 2
-    bins = np.where(atom[between], shown.bin_V[where], shown.bin_V[between])
-    return Shown(
-        np.insert(shown.values_V, where, middle),
-        np.insert(counts, where, shared),
-        np.insert(shown.held_V, where, False),
-        np.insert(shown.gap_V, where, False),
-        np.insert(shown.bin_V, where, bins),
-    )
-
-
-def _zones(rows: list[float], g: int) -> Array:
-    """Return a number for each interval: neighbours share it until g rows lie in them."""
-    zone, number, reached = np.empty(len(rows), dtype=np.int64), 0, 0.0
-    for index, count in enumerate(rows):
-        zone[index] = number
-        reached += count
-        if reached >= g:
-            number, reached = number + 1, 0.0
-    if reached:
-        zone[zone == number] = number - 1
-    return np.minimum(zone, number - 1)
 
 
 def _half_bin(rows: int) -> int:

@@ -116,6 +116,15 @@ def test_what_constraints_types_and_signs_exclude_is_not_drawn():
     assert 18 < cells.max() <= 20
 
 
+def test_values_that_come_in_clumps_stay_as_few():
+    numbers = np.random.default_rng(28)
+    offered = numbers.choice(100_000, 800, replace=False)
+    real = numbers.choice(offered, ROWS)
+    assert np.median(np.unique(real, return_counts=True)[1]) < 10
+    found = synthesize(real, ROWS).to_numpy()
+    assert len(np.unique(found)) == pytest.approx(len(np.unique(real)), rel=0.3)
+
+
 def test_rare_values_among_common_ones_are_drawn_as_often_as_they_are():
     numbers = np.random.default_rng(27)
     days = 18_000 + numbers.integers(0, 600, 12_000)

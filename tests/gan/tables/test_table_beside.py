@@ -11,6 +11,7 @@ from typed_tables import cycle, decoded, described
 from gan.protocols import ShardRequest
 from gan.tables.codec import TableCodec
 from gan.tables.columns.beside import Beside
+from gan.tables.impute import _allowed, _finish
 from storage.records.schema import Condition
 
 ROWS = 3000
@@ -135,3 +136,23 @@ def test_an_inequality_holds_in_what_is_decoded(holes):
     pairs = zip(made["below"].to_pylist(), made["above"].to_pylist(), strict=True)
     assert all(a is None or b is None or a <= b for a, b in pairs)
     assert (made["above"].null_count > 0) == holes
+
+
+def test_what_is_filled_beside_a_known_neighbour_follows_from_it():
+    records = described({**bills(), "other": cycle(["p", "q"], ROWS)})
+    codec = TableCodec.fit(records, None)
+    cells_ND = codec.encode(records).values
+    (name, column), *_ = [each for each in beside(codec).items() if each[1].reach == 0]
+    index = [each.name for each in codec.columns].index(name)
+    rows = np.flatnonzero(column.relative[cells_ND[:, index]])[:50]
+    known = records.take(pa.array(rows))
+    moved = pa.array(np.arange(50) * 7 + 3000)
+    known = known.set_column(
+        known.schema.get_field_index(column.neighbour), column.neighbour, moved
+    )
+    gaps = {name: np.ones(50, dtype=bool)}
+    filled = _finish(codec, known, gaps, cells_ND[rows])
+    assert filled[name].to_pylist() == moved.to_pylist()
+    allowed = _allowed(codec, known, gaps, cells_ND[rows])
+    first = sum(codec.code_counts[:index])
+    assert allowed[:, first : first + codec.code_counts[index]].all()

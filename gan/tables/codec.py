@@ -15,11 +15,13 @@ import pyarrow as pa
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import Chains
+from gan.tables.columns.beside import Beside, find_neighbours
 from gan.tables.columns.derived import Constant, Key, Sum
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.partners import closest_columns
 from gan.tables.columns.ruled import Band, Conditional, Lookup, check_texts
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
@@ -37,7 +39,7 @@ KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 
 MODELLED: Mapping[str, type[Any]] = {
-    kind.type_name: kind for kind in (Joint, Levels, Numeric, Presence)
+    kind.type_name: kind for kind in (Beside, Joint, Levels, Numeric, Presence)
 }
 """Name in JSON → class."""
 DERIVED: Mapping[str, type[Any]] = {
@@ -79,6 +81,10 @@ class TableCodec(Vocabularies):
             check_texts(each, records.schema)
         check_real(records, [each for each in metadata.constraints if each.kind != "range"])
         columns, derived = fit_columns(records, label)
+        uniques = [each for each in metadata.constraints if each.kind == "unique"]
+        fixed = [str(label), *(name for each in uniques for name in each.columns)]
+        columns = find_neighbours(columns, records, metadata.min_group, fixed)
+        cells_ND = np.stack([column.encode(records) for column in columns], axis=1)
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}
         fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]
@@ -86,6 +92,7 @@ class TableCodec(Vocabularies):
             schema=pa.schema(fields, metadata=kept),
             columns=columns,
             derived=derived,
+            closest=closest_columns(columns, cells_ND),
             label=label,
             classes=label_classes(columns, label),
         )
@@ -136,6 +143,7 @@ class TableCodec(Vocabularies):
             "metadata": {key.decode(): text.decode() for key, text in arrow.items()},
             "columns": [column.to_json() for column in self.columns],
             "made": [column.to_json() for column in self.derived],
+            "closest": [list(each) for each in self.closest],
         }
 
     @classmethod
@@ -157,6 +165,7 @@ class TableCodec(Vocabularies):
                 schema=pa.schema(fields, metadata=data["metadata"]),
                 columns=tuple(MODELLED[item["column"]].from_json(item) for item in data["columns"]),
                 derived=tuple(DERIVED[item["column"]].from_json(item) for item in data["made"]),
+                closest=tuple(tuple(each) for each in data["closest"]),
                 label=data["label"],
                 classes=tuple(data["classes"]),
             )

@@ -15,6 +15,7 @@ from gan.errors import ConfigError, DataError
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
+from gan.tables.columns.beside import Beside
 from gan.tables.columns.derived import Key, Sum
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
@@ -120,7 +121,7 @@ def _allowed(codec: TableCodec, known: pa.Table, gaps: Mapping[str, Mask], cells
     parts = []
     for column, cells_B in zip(codec.columns, cells_BD.T, strict=True):
         allowed_BJ = column.code_of_cell[cells_B][:, None] == np.arange(column.codes)
-        if not any(vocabulary.null_count for vocabulary in column.vocabularies):
+        if not column.has_null:
             # A null that is to stay where train had none says nothing of the other columns.
             for name in column.fields:
                 allowed_BJ[_nulls(known[name])] = True
@@ -142,7 +143,7 @@ def _fitting_codes(column: Modelled, known: pa.Table, gaps: Mapping[str, Mask]) 
     filled_FJ = np.ones((known.num_rows, column.codes), dtype=bool)
     agrees_FJ = filled_FJ.copy()
     for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
-        present = vocabulary.is_valid().to_numpy(zero_copy_only=False)
+        present = vocabulary.is_valid().to_numpy(zero_copy_only=False) | column.relative
         counts_J = np.bincount(column.code_of_cell[present], minlength=column.codes)
         filled_FJ[gaps[name]] &= counts_J > 0
         if len(column.fields) > 1:
@@ -159,16 +160,16 @@ def _finish(
     codec: TableCodec, records: pa.Table, missing: Mapping[str, Mask], cells_ND: Array
 ) -> pa.Table:
     """Return the records with cells in the gaps, sums that are met, and constants."""
-    found: dict[str, Any] = {}
-    for column, cells_N in zip(codec.columns, cells_ND.T, strict=True):
-        for name in column.fields:
-            found[name] = column.vocabulary(name).take(pa.array(np.ascontiguousarray(cells_N)))
     derived = {each.name for each in codec.derived}
-    whole = {
-        name: _put(records[name], values, missing.get(name))
-        for name, values in found.items()
-        if name not in derived
-    }
+    found: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
+    for index in codec.decoding_order:
+        column = codec.columns[index]
+        cells_N = np.ascontiguousarray(cells_ND[:, index])
+        for name, values in zip(column.fields, column.decode(cells_N, whole), strict=True):
+            found[name] = values
+            if name not in derived:
+                whole[name] = _put(records[name], values, missing.get(name))
     for each in codec.derived:
         if isinstance(each, Sum):
             _complete_sum(codec, each, records, whole, missing)
@@ -219,7 +220,7 @@ def _rest(codec: TableCodec, name: str, total: Any, others: Sequence[Any]) -> An
     rest = total.cast(wide)
     for other in others:
         rest = pc.subtract(rest, pc.fill_null(other.cast(wide), 0)).cast(wide)
-    decimals = column.decimals if isinstance(column, Numeric) else None
+    decimals = column.decimals if isinstance(column, Numeric | Beside) else None
     if pa.types.is_floating(kind):
         units, valid = to_units(rest, decimals)
         return pc.if_else(pa.array(valid), from_units(units, decimals, kind), None)

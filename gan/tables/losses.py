@@ -1,9 +1,9 @@
 """What a table loses before anything is learned: the training rows as the codec shows them.
 
-A rare level becomes a common one, extremes are cut, values become the means of small groups
-(`columns.levels`, `columns.groups`). Here real columns are held against what is shown of them, or
-against synthetic ones: levels, sums, quantiles, extremes, distinct values. What is said may be
-published, so no sentence names a value:
+A rare level becomes a common one, extremes become a fitted tail, values become points of a curve
+through means of small groups (`columns.levels`, `columns.groups`, `columns.curve`). Here real
+columns are held against what is shown of them, or against synthetic ones: levels, sums, quantiles,
+extremes, distinct values. What is said may be published, so no sentence names a value:
 
 - Changes are rounded to two digits. Where one row makes more than half of a change (the dominance
   rule of statistical disclosure control: Hundepool et al. 2012, Statistical Disclosure Control,
@@ -113,13 +113,10 @@ def table_losses(codec: Vocabularies, records: pa.Table) -> tuple[Loss, ...]:
 
 def shown_columns(codec: Vocabularies, records: pa.Table) -> dict[str, Any]:
     """Return the records' columns as the codec shows them; not those that are made afresh."""
-    found: dict[str, Any] = {}
-    for column in codec.columns:
-        if isinstance(column, Presence):
-            continue
-        cells = pa.array(column.encode(records))
-        for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
-            found[name] = vocabulary.take(cells)
+    cells_ND = codec.encode(records).values
+    shown = codec.modelled_values(cells_ND)
+    made = {column.name for column in codec.columns if isinstance(column, Presence)}
+    found = {name: values for name, values in shown.items() if name not in made}
     present = {column.name: column for column in codec.columns if isinstance(column, Presence)}
     for maker in codec.derived:
         if isinstance(maker, Key):
@@ -306,7 +303,7 @@ def _other_columns(kept: Mapping[str, float], group: int) -> list[Loss]:
     more = f" and {len(kept) - MOST_NAMED} more" if len(kept) > MOST_NAMED else ""
     shares = sorted({_percent(min(kept.values())), _percent(max(kept.values()))}, key=len)
     text = (
-        f"{named}{more}: the {group} smallest and largest rows count as the next ones, and "
+        f"{named}{more}: values come from a curve through means of {group} rows or more, and "
         f"{' to '.join(sorted(shares, key=_leading))} of the distinct values are left, sums and "
         f"quantiles as they are (privacy.min_group {group})"
     )

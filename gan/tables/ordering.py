@@ -19,19 +19,21 @@ def common_ranks(vocabularies: Sequence[Any]) -> list[Array]:
     Numbers are compared with numbers, and dates with timestamps; those with other than their own
     kind of value never meet.
     """
-    values = [_sortable(each) for each in vocabularies]
+    encoded = [each.dictionary_encode() for each in vocabularies]
+    values = [_sortable(each.dictionary) for each in encoded]
     order: dict[type, list[Any]] = {}
     for each in values:
         for value in each:
-            if value is not None:
-                order.setdefault(_family(value), []).append(value)
+            order.setdefault(_family(value), []).append(value)
     ranks = {
         family: {value: rank for rank, value in enumerate(sorted(set(found)))}
         for family, found in order.items()
     }
     return [
-        np.array([-1 if v is None else ranks[_family(v)][v] for v in each], dtype=np.int64)
-        for each in values
+        np.array([*(ranks[_family(value)][value] for value in distinct), -1], dtype=np.int64)[
+            each.indices.fill_null(len(distinct)).to_numpy()
+        ]
+        for each, distinct in zip(encoded, values, strict=True)
     ]
 
 

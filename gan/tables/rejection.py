@@ -148,7 +148,7 @@ class RowRules:
                 continue
             for index, column in enumerate(self.codec.columns):
                 if maker.name in column.fields:
-                    cells = np.flatnonzero(masks[index])
+                    cells = np.flatnonzero(masks[index] & ~column.relative)
                     known = column.vocabulary(maker.name).take(pa.array(cells))
                     places = pc.index_in(values, value_set=known, skip_nulls=False)
                     stray_N = maker.strays(found, all_kinds=maker.name in self._given)
@@ -165,12 +165,7 @@ class RowRules:
 
     def _drawn(self, cells_MD: Array) -> dict[str, Any]:
         """Return the columns that the rules are about, as they were drawn."""
-        found: dict[str, Any] = {}
-        for column, cells_M in zip(self.codec.columns, cells_MD.T, strict=True):
-            for name in column.fields:
-                if name in self._needed:
-                    found[name] = column.vocabulary(name).take(pa.array(cells_M))
-        return found
+        return self.codec.modelled_values(cells_MD, self._needed)
 
     def _made(self, found: dict[str, Any], rows: int) -> Iterator[tuple[DerivedColumn, Any]]:
         """Yield what makes each column that the rules are about, with its values; then add them."""

@@ -14,6 +14,7 @@ Shapes: N rows, D modelled columns, K_j codes of column j, K their sum, C classe
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,6 +52,8 @@ class Vocabularies:
     """The other columns, in the order in which they can be derived."""
     label: str | None = None
     """Name of the label column."""
+    closest: tuple[tuple[int, ...], ...] = ()
+    """For each modelled column the indexes of those that say most of it, the closest first."""
     classes: tuple[Label, ...] = ()
     """Sorted values of a label of categories; empty for numbers."""
 
@@ -101,7 +104,7 @@ class Vocabularies:
         cells_ND = np.empty((records.num_rows, len(self.columns)), dtype=np.int32)
         groups_N = self._label_groups(records)
         for index, column in enumerate(self.columns):
-            cells_ND[:, index] = column.encode_beside(records, groups_N)
+            cells_ND[:, index] = column.encode_with_label(records, groups_N)
         return Encoded(cells_ND, self._labels(cells_ND))
 
     def _label_groups(self, records: pa.Table) -> Array:
@@ -156,15 +159,50 @@ class Vocabularies:
         Raises:
             DataError: a key's form has fewer values than rows.
         """
-        found: dict[str, Any] = {}
-        for cells_N, column in zip(np.ascontiguousarray(values.T), self.columns, strict=True):
-            indices = pa.array(cells_N)
-            for name, vocabulary in zip(column.fields, column.vocabularies, strict=True):
-                found[name] = vocabulary.take(indices)
+        found = self.modelled_values(values)
         for maker in self.derived:
             found[maker.name] = maker.make(len(values), first_row, found)
         arrays = [_as_field(found[field.name], field) for field in self.schema]
         return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def modelled_values(
+        self, cells_ND: Array, names: AbstractSet[str] | None = None
+    ) -> dict[str, Any]:
+        """Return the values of cells by column of the table.
+
+        Args:
+            cells_ND: int32.
+            names: the columns that are needed; None for all.
+        """
+        if names is not None:
+            names = self._with_parents(names)
+        found: dict[str, Any] = {}
+        for index in self.decoding_order:
+            column = self.columns[index]
+            if names is None or names & set(column.fields):
+                cells_N = np.ascontiguousarray(cells_ND[:, index])
+                found |= zip(column.fields, column.decode(cells_N, found), strict=True)
+        return found
+
+    @cached_property
+    def decoding_order(self) -> tuple[int, ...]:
+        """Indexes of the modelled columns, each after those that its values follow from."""
+        names = {name: index for index, each in enumerate(self.columns) for name in each.fields}
+        order: dict[int, None] = {}
+        for index in range(len(self.columns)):
+            chain = [index]
+            while parents := self.columns[chain[-1]].parents:
+                chain.append(names[parents[0]])
+            order |= dict.fromkeys(reversed(chain))
+        return tuple(order)
+
+    def _with_parents(self, names: AbstractSet[str]) -> set[str]:
+        """Return columns and those that their values follow from."""
+        found = set(names)
+        for index in reversed(self.decoding_order):
+            if found & set(self.columns[index].fields):
+                found |= set(self.columns[index].parents)
+        return found
 
     def allowed(self, given: Sequence[Condition], *, per_class: bool) -> Array | None:
         """Return which codes a record may have: bool (C or 1, K); None when all.
@@ -199,7 +237,7 @@ class Vocabularies:
         masks = {column.name: np.ones(column.cells, dtype=bool) for column in self.columns}
         for condition in given:
             column, values = self._stands_for(condition.column)
-            masks[column.name] &= _meets(condition, values)
+            masks[column.name] &= _meets(condition, values) & ~column.relative
             if not masks[column.name].any():
                 msg = (
                     f"synthesis.given leaves no value of column {condition.column!r}: the "
@@ -251,10 +289,26 @@ class Vocabularies:
             ConfigError: as `allowed`.
         """
         labels_N = self._labels(values) if per_class else np.zeros(len(values), dtype=np.int64)
-        for cells_N, mask in zip(values.T, self.cell_masks(given), strict=True):
+        for index, mask in enumerate(self.cell_masks(given)):
             if not mask.all():
-                labels_N = np.where(mask[cells_N], labels_N, -1)
+                meets_N = mask[values[:, index]] | self._relative_meets(index, values, given)
+                labels_N = np.where(meets_N, labels_N, -1)
         return labels_N
+
+    def _relative_meets(self, index: int, cells_ND: Array, given: Sequence[Condition]) -> Array:
+        """Return the rows whose value in a column follows from another's and meets conditions."""
+        column = self.columns[index]
+        meets_N: Array = column.relative[cells_ND[:, index]].copy()
+        rows_M = np.flatnonzero(meets_N)
+        if len(rows_M):
+            found = self.modelled_values(cells_ND[rows_M], set(column.fields))
+            for maker in self.derived:
+                if maker.name not in found and maker.inputs and found.keys() >= set(maker.inputs):
+                    found[maker.name] = maker.make(len(rows_M), 0, found)
+            for condition in given:
+                if self._stands_for(condition.column)[0] is column:
+                    meets_N[rows_M] &= _holds(condition, found[condition.column])
+        return meets_N
 
     def _codes(self, mask: Array) -> Array:
         """Return which codes have a cell of the mask."""
@@ -328,6 +382,19 @@ def _meets(condition: Condition, values: Any) -> Array:
             f"generator knows {found['min']} to {found['max']}"
         )
         raise ConfigError(msg)
+    return meets
+
+
+def _holds(condition: Condition, values: Any) -> Array:
+    """Return which values meet a condition that is known to be one on this column."""
+    meets: Array = values.is_valid().to_numpy(zero_copy_only=False).copy()
+    if condition.values:
+        scalars = [read_value(text, values.type) for text in condition.values]
+        equal = [_array(pc.equal(values, each)) for each in scalars if each is not None]
+        meets &= np.any([np.zeros(len(values), dtype=bool), *equal], axis=0)
+    for text, compare in ((condition.low, pc.greater_equal), (condition.high, pc.less_equal)):
+        if text is not None:
+            meets &= _bounded(values, text, compare, condition.column)
     return meets
 
 

@@ -146,7 +146,7 @@ class Levels(Modelled):
         cells_N: Array = cells[indices.to_numpy()]
         return cells_N
 
-    def encode_beside(self, records: pa.Table, groups_N: Array) -> Array:
+    def encode_with_label(self, records: pa.Table, groups_N: Array) -> Array:
         """Return `cells_N` where the label's group of each row is known.
 
         A rare level becomes a kept one in proportion to the rows of train with that group: equal

@@ -3,7 +3,9 @@
 The values are first made such that every one may be shown (`groups`). A value with a fixed share of
 the rows is an atom, a code of its own; in a column with few distinct values all are. The rest is
 cut, between the atoms and at wide gaps, into bins of about equal numbers of rows. Each bin has up
-to `GRID` cells, the quantiles of its rows, all equally likely. The null's code comes last.
+to `CELLS` cells, all equally likely: points of a quantile function that passes through what may be
+shown (`curve`), rounded as the values of that range are (`habits`, `cells`). The null's code comes
+last.
 
 Encoding: an atom's value is that atom; another value goes to the nearest cell of the bins between
 the two atoms around it, or to the nearer atom where no bin lies between; what is outside, to the
@@ -15,13 +17,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError
+from gan.tables.columns.cells import (
+    Range,
+    learn_in_ranges,
+    make_cells,
+    producible,
+    with_units,
+)
+from gan.tables.columns.curve import Bounds, Pieces, Shown, draw_pieces, fill_between, thin
 from gan.tables.columns.groups import Limits, shown_values, wide_gaps
+from gan.tables.columns.habits import Habit
 from gan.tables.columns.values import (
     LARGEST,
     Modelled,
@@ -48,10 +59,25 @@ many rows each: inside a bin a value depends on no other column, so that wide bi
 networks share strength between narrow ones."""
 WIDE = 4.0
 """A bin that spans so many times what most bins do is cut, as far as its rows suffice."""
-GRID = 32
-"""Most cells of one bin."""
+CELLS = 1024
+"""Cells of one bin, at most."""
 LABEL_CLASSES = 50
 """An integer label with more distinct values is a number, not a class."""
+
+
+class Curve(NamedTuple):
+    """All that is stored of a column's values, the null apart."""
+
+    pieces: Pieces
+    """The quantile function; atoms and bins are its bins."""
+    sizes: tuple[int, ...]
+    """Cells of every code."""
+    atoms: tuple[bool, ...]
+    """Whether each code is an atom."""
+    decimals: int | None
+    """Of floats; None = floats without a step. 0 for all other types."""
+    ranges: tuple[Range, ...]
+    """How many values there are and how they are rounded, in ranges; none without a step."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,10 +86,7 @@ class Numeric(Modelled):
 
     type_name: ClassVar[str] = "numeric"
 
-    decimals: int | None
-    """Of floats; None = floats without a step. 0 for all other types."""
-    atoms: tuple[bool, ...]
-    """For every code except the null's: whether it is an atom."""
+    curve: "Curve"
 
     @classmethod
     def fit(cls, name: str, column: Any, g: int, *, limits: Limits, whole: bool) -> Self:
@@ -82,7 +105,8 @@ class Numeric(Modelled):
         decimals = find_decimals(column)
         units_N, valid_N = to_units(column, decimals)
         scale = column.type.scale if pa.types.is_decimal(column.type) else decimals or 0
-        units = np.sort(_within(name, units_N[valid_N], limits, scale))
+        ends = _in_units(limits, scale, whole=units_N.dtype.kind == "i")
+        units = np.sort(_within(name, units_N[valid_N], ends, limits))
         if len(units) < g:
             msg = (
                 f"column {name!r} has {len(units)} values in train, fewer than privacy.min_group "
@@ -94,22 +118,22 @@ class Numeric(Modelled):
             shown = shown_values(units, g)
             found = _atoms(units, shown, len(units_N)), shown, ()
         atoms, shown, notes = found
-        cells, sizes, flags = _codes(shown, atoms)
-        values = from_units(cells, decimals, column.type)
-        if not valid_N.all():
-            values, sizes = pa.concat_arrays([values, pa.nulls(1, column.type)]), [*sizes, 1]
-        return cls._build(name, values, sizes, flags, decimals, notes)
+        kind = column.type
+        bounds = producible(units, g, ends, kind, decimals)
+        pieces, sizes, flags = _codes(units, shown, atoms, g, bounds)
+        ranges = () if decimals is None else learn_in_ranges(units, pieces, sizes, g, kind)
+        curve = Curve(pieces, tuple(sizes), tuple(flags), decimals, ranges)
+        return cls._build(name, kind, curve, notes, null=not valid_N.all())
 
     @classmethod
     def _build(
-        cls,
-        name: str,
-        values: Any,
-        sizes: list[int],
-        atoms: list[bool],
-        decimals: int | None,
-        notes: tuple[str, ...],
+        cls, name: str, kind: Any, curve: "Curve", notes: tuple[str, ...], *, null: bool
     ) -> Self:
+        """Return the column of a curve."""
+        cells, sizes = make_cells(curve.pieces, curve.sizes, curve.ranges, kind), curve.sizes
+        values = from_units(cells, curve.decimals, kind)
+        if null:
+            values, sizes = pa.concat_arrays([values, pa.nulls(1, kind)]), (*sizes, 1)
         return cls(
             name=name,
             kind="numeric",
@@ -117,16 +141,27 @@ class Numeric(Modelled):
             vocabularies=(values,),
             first_cells=np.cumsum([0, *sizes], dtype=np.int32),
             notes=notes,
-            decimals=decimals,
-            atoms=tuple(atoms),
+            curve=curve,
         )
+
+    @property
+    def decimals(self) -> int | None:
+        """Of floats; None = floats without a step. 0 for all other types."""
+        return self.curve.decimals
+
+    @cached_property
+    def widths(self) -> Array:
+        """Distance of the first and the last cell of every code, in units; 0 for atoms and null."""
+        units, _ = to_units(self.vocabularies[0], self.decimals)
+        widths: Array = units[self.first_cells[1:] - 1] - units[self.first_cells[:-1]]
+        return widths
 
     @cached_property
     def _bounds(self) -> tuple[Array, Array]:
         """Return the smallest value of each distinct cell (from the second), and the cells."""
         units, _ = to_units(self.vocabularies[0].drop_null(), self.decimals)
         distinct, first = np.unique(units, return_index=True)
-        atom = np.array(self.atoms)[self.code_of_cell[first]]
+        atom = np.array(self.curve.atoms)[self.code_of_cell[first]]
         below, above = distinct[:-1], distinct[1:]
         if units.dtype.kind == "f":
             middle, next_up = below + (above - below) / 2, np.nextafter(below, np.inf)
@@ -150,35 +185,72 @@ class Numeric(Modelled):
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
+        kind, pieces = self.vocabularies[0].type, self.curve.pieces
+        ends = (to_plain(from_units(e, self.decimals, kind)) for e in (pieces.low_P, pieces.high_P))
         return {
             "column": self.type_name,
             "name": self.name,
-            "type": str(self.vocabularies[0].type),
+            "type": str(kind),
             "decimals": self.decimals,
-            "sizes": np.diff(self.first_cells).tolist(),
-            "atoms": [int(atom) for atom in self.atoms],
-            "cells": to_plain(self.vocabularies[0]),
+            "null": self.vocabularies[0].null_count > 0,
+            "sizes": list(self.curve.sizes),
+            "atoms": [int(atom) for atom in self.curve.atoms],
+            "pieces": np.bincount(pieces.bin_P).tolist(),
+            "shares": pieces.rows_P.tolist(),
+            **dict(zip(("low", "high"), ends, strict=True)),
+            "held": pieces.held_P.astype(int).tolist(),
+            "points": [each.points for each in self.curve.ranges],
+            "habits": [[list(habit) for habit in each.habits] for each in self.curve.ranges],
             "notes": list(self.notes),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
-        values = from_plain(data["cells"], parse_type(data["type"]))
-        atoms = [bool(atom) for atom in data["atoms"]]
-        notes = tuple(data["notes"])
-        return cls._build(data["name"], values, data["sizes"], atoms, data["decimals"], notes)
+        kind, decimals = parse_type(data["type"]), data["decimals"]
+        low_P, high_P = (
+            to_units(from_plain(data[end], kind), decimals)[0] for end in ("low", "high")
+        )
+        pieces = Pieces(
+            np.array(data["shares"], dtype=np.float64),
+            low_P,
+            high_P,
+            np.array(data["held"], dtype=bool),
+            np.repeat(np.arange(len(data["pieces"])), data["pieces"]),
+        )
+        curve = Curve(
+            pieces,
+            tuple(data["sizes"]),
+            tuple(bool(atom) for atom in data["atoms"]),
+            decimals,
+            tuple(
+                Range(points, tuple(Habit(*habit) for habit in habits))
+                for points, habits in zip(data["points"], data["habits"], strict=True)
+            ),
+        )
+        return cls._build(data["name"], kind, curve, tuple(data["notes"]), null=data["null"])
 
 
-def _within(name: str, units: Array, limits: Limits, scale: int) -> Array:
-    """Return the values within a range constraint; the units are 10^-scale."""
+def _in_units(limits: Limits, scale: int, *, whole: bool) -> tuple[float | None, float | None]:
+    """Return the bounds of a range constraint in units, which are 10^-scale."""
     low, high = (None if limit is None else limit.scaleb(scale) for limit in limits)
+    if whole:
+        return (
+            None if low is None else _clamped(math.ceil(low)),
+            None if high is None else _clamped(math.floor(high)),
+        )
+    return None if low is None else float(low), None if high is None else float(high)
+
+
+def _within(
+    name: str, units: Array, ends: tuple[float | None, float | None], limits: Limits
+) -> Array:
+    """Return the values within a range constraint."""
     keep = np.ones(len(units), dtype=bool)
-    whole = units.dtype.kind == "i"
-    if low is not None:
-        keep &= units >= (_clamped(math.ceil(low)) if whole else float(low))
-    if high is not None:
-        keep &= units <= (_clamped(math.floor(high)) if whole else float(high))
+    if ends[0] is not None:
+        keep &= units >= ends[0]
+    if ends[1] is not None:
+        keep &= units <= ends[1]
     if not keep.any():
         msg = (
             f"no value of column {name!r} in train lies in the range {limits[0]} to {limits[1]} of "
@@ -238,25 +310,33 @@ def _wanted_bins(rows: int) -> float:
     return float(np.clip(min(np.sqrt(rows), rows / FEWEST_ROWS), FEWEST_BINS, MOST_BINS))
 
 
-def _codes(shown: Array, atoms: Array) -> tuple[Array, list[int], list[bool]]:
-    """Return cells, cells per code, and whether each code is an atom.
+def _codes(
+    units: Array, shown: Array, atoms: Array, g: int, bounds: Bounds
+) -> tuple[Pieces, list[int], list[bool]]:
+    """Return the quantile function, cells per code, and whether each code is an atom.
 
     Args:
-        shown: sorted values, all of which may be shown.
-        atoms: those of them that have a code of their own.
+        units: sorted values.
+        shown: what they are shown as, sorted.
+        atoms: those of the shown values that have a code of their own.
+        g: rows of the smallest group.
+        bounds: what may be produced.
     """
     distinct, first, counts = np.unique(shown, return_index=True, return_counts=True)
+    real, rows = np.unique(units, return_counts=True)
+    held = np.isin(distinct, real[rows >= g]) | np.isin(distinct, atoms)
     atom = np.isin(distinct, atoms)
-    bin_of = _bins(distinct, atom, counts, wide_gaps(shown, _half_bin(len(shown)))[first])
-    cells: list[Array] = []
-    sizes: list[int] = []
-    for start, end in _slices(bin_of):
-        bin_rows = shown[first[start] : first[end - 1] + counts[end - 1]]
-        many = 1 if end - start == 1 else min(GRID, len(bin_rows))
-        middles = (2 * np.arange(many) + 1) * len(bin_rows) // (2 * many)
-        cells.append(bin_rows[middles])
-        sizes.append(many)
-    return np.concatenate(cells), sizes, [bool(atom[start]) for start, _ in _slices(bin_of)]
+    gap = wide_gaps(shown, _half_bin(len(shown)))[first]
+    slices = _slices(_bins(distinct, atom, counts, gap))
+    number = np.repeat(np.arange(len(slices)), [end - start for start, end in slices])
+    gap |= wide_gaps(units, max(g, 1))[first]
+    offsets = (distinct - distinct[0]).astype(np.float64)
+    offered = Shown(offsets, counts, held, gap, number)
+    if units.dtype.kind == "i":
+        offered = fill_between(offered, units - distinct[0], atom, g)
+    pieces = with_units(thin(draw_pieces(offered, g, bounds)), distinct[0], distinct[held])
+    sizes = [1 if len(part.rows_P) == 1 and part.held_P[0] else CELLS for part in pieces.of_bins()]
+    return pieces, sizes, [bool(atom[start]) for start, _ in slices]
 
 
 def _half_bin(rows: int) -> int:

@@ -13,6 +13,7 @@ Shapes: N rows, K_j codes of column j.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -138,6 +139,11 @@ def from_plain(values: list[Any], kind: Any) -> Any:
     if pa.types.is_float16(kind):
         return pa.array(values, type=pa.float32()).cast(kind)
     return pa.array(values, type=kind)
+
+
+def per_second(kind: Any) -> int:
+    """Return how many units of a type of moments or times make a second."""
+    return {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[str(kind.unit)]
 
 
 MOST_DECIMALS = 9
@@ -292,7 +298,7 @@ class Modelled:
         """Whether neighbouring codes are alike, so that networks let them share strength."""
         return self.kind == "numeric"
 
-    def encode_beside(self, records: pa.Table, groups_N: Array) -> Array:  # noqa: ARG002
+    def encode_with_label(self, records: pa.Table, groups_N: Array) -> Array:  # noqa: ARG002
         """Return `cells_N` of records whose label's groups are known; most columns do without."""
         return self.encode(records)
 
@@ -302,6 +308,32 @@ class Modelled:
         start_N, end_N = self.first_cells[codes_N], self.first_cells[codes_N + 1]
         positions_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
         return positions_N
+
+    @property
+    def has_null(self) -> bool:
+        """Whether some cell is null."""
+        return any(vocabulary.null_count for vocabulary in self.vocabularies)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Columns that must be decoded before."""
+        return ()
+
+    @cached_property
+    def relative(self) -> Array:
+        """Which cells have no value of their own, bool: it follows from another column's."""
+        return np.zeros(self.cells, dtype=bool)
+
+    def decode(self, cells_N: Array, found: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the values of cells in each of `fields`.
+
+        Args:
+            cells_N: contiguous.
+            found: the values of `parents`, by name.
+        """
+        del found
+        indices = pa.array(cells_N)
+        return tuple(vocabulary.take(indices) for vocabulary in self.vocabularies)
 
     def vocabulary(self, column: str) -> Any:
         """Return the values of the cells in one column of the table."""

@@ -13,12 +13,17 @@ distance: a piecewise linear function of the code, and a bin is seen through its
 Codes of one value, such as zero or null, and those of short columns and categories have a vector of
 their own.
 
+Partners. Two columns that say much of each other lie on a narrow band of pairs of codes, and hidden
+units, which all columns share, blur it. So each column has a partner, the closest of the columns
+before it, and the product of two vectors of their codes is added to its logits.
+
 Shapes: N rows, D columns in the network's order, K codes of all columns side by side, H hidden
-units sorted by degree, B rows of the basis, G units of the condition, C conditions, M pairs of code
-and row of the basis, or given values of a batch.
+units sorted by degree, R entries of a partner's vector, B rows of the basis, G units of the
+condition, C conditions, M pairs of code and row of the basis, or given values of a batch.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +58,8 @@ SHORT = 24
 BIAS_SCALE = 8.0
 """Parameters of single codes are multiplied by this: Adam moves all parameters by equal steps,
 and the logarithm of a rare code's frequency is far away."""
+PAIR_RANK, PAIR_SPREAD = 32, 0.3
+"""Length of the vectors by whose products a column's partner counts; their first spread."""
 CONDITION_UNITS = 128
 """Length of the vector that encodes the condition, before it goes to every hidden unit."""
 
@@ -207,6 +214,8 @@ class MaskedAutoregressive(Generator):
         self.hidden_bias_H = nn.ParameterList(torch.empty(H) for _ in range(L))
         self.outputs_BH = nn.Parameter(torch.empty(B, H))
         self.bias_K = nn.Parameter(torch.empty(K))
+        self.pair_inputs_BR = nn.Parameter(torch.empty(B, PAIR_RANK))
+        self.pair_outputs_BR = nn.Parameter(torch.empty(B, PAIR_RANK))
         column_B1, damping_B1 = self.basis.column_B[:, None], self.basis.damping_B[:, None]
         degree_H = torch.repeat_interleave(
             torch.arange(len(layout.widths)), torch.tensor(layout.widths)
@@ -236,8 +245,10 @@ class MaskedAutoregressive(Generator):
         for weight_HH in self.hidden_HH:
             weight_HH.normal_(generator=stream)
             weight_HH.mul_(self.hidden_mask_HH.sum(1, keepdim=True).rsqrt())
-        for zeros in (self.bias_H, *self.hidden_bias_H, self.outputs_BH, self.bias_K, self.pool_K):
-            zeros.zero_()
+        self.pair_inputs_BR.normal_(std=PAIR_SPREAD, generator=stream)
+        zeros = (self.bias_H, *self.hidden_bias_H, self.outputs_BH, self.bias_K, self.pool_K)
+        for each in (*zeros, self.pair_outputs_BR):
+            each.zero_()
 
     def weights(self) -> Weights:
         """Return the weights as products use them."""
@@ -251,6 +262,8 @@ class MaskedAutoregressive(Generator):
             tuple(self.hidden_bias_H),
             self.basis.expand(self.outputs_BH * self.output_mask_BH),
             self.bias_K * BIAS_SCALE,
+            self.basis.expand(self.pair_inputs_BR),
+            self.basis.expand(self.pair_outputs_BR),
         )
 
     def logits(
@@ -269,7 +282,19 @@ class MaskedAutoregressive(Generator):
         for weight_HH, bias_H in zip(weights.hidden_HH, weights.hidden_bias_H, strict=True):
             inner_NH = functional.relu(units_NH @ weight_HH.T + bias_H)
             units_NH = units_NH + drop(inner_NH)
-        return units_NH @ weights.outputs_KH.T + weights.bias_K
+        logits_NK = units_NH @ weights.outputs_KH.T + weights.bias_K
+        return logits_NK + self._pairs(codes_ND, weights)
+
+    def _pairs(self, codes_ND: Tensor, weights: Weights) -> Tensor:
+        """Return what each column's partner adds to its logits, (N, K)."""
+        parts, ends = [], self.layout.ends
+        for (first, end), partner in zip(pairwise(ends), self.layout.partners, strict=True):
+            if partner is None:
+                parts.append(weights.bias_K.new_zeros(len(codes_ND), end - first))
+                continue
+            inputs_NR = weights.pair_inputs_KR[codes_ND[:, partner] + ends[partner]]
+            parts.append(inputs_NR @ weights.pair_outputs_KR[first:end].T)
+        return torch.cat(parts, dim=1)
 
     def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean negative log likelihood in nats, under conditions that are drawn here.

@@ -74,6 +74,10 @@ class CodecShape(Protocol):
     def label_column(self) -> int | None:
         """Which of them is the label."""
 
+    @property
+    def closest(self) -> Sequence[Sequence[int]]:
+        """For each of them the others that say most of it, the closest first; empty: not known."""
+
 
 class UnitLayout(NamedTuple):
     """Columns in the network's order, and how many units may see the first so many of them."""
@@ -90,8 +94,15 @@ class UnitLayout(NamedTuple):
     """Whether each code of each column is one value, not a range of them."""
     widths: tuple[int, ...]
     """Hidden units of each degree, 0 to D - 1."""
+    partners: tuple[int | None, ...]
+    """Which of the columns before each says most of it."""
     label_units: int
     """Of the last degree, when the last column is the label; else 0."""
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """First code of each column among all of them, and how many there are."""
+        return (0, *itertools.accumulate(self.counts))
 
 
 def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> UnitLayout:
@@ -119,7 +130,17 @@ def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> Unit
             for index in order
         ),
         widths=tuple(widths),
+        partners=_partners(codec.closest, order),
         label_units=widths[-1] if labelled else 0,
+    )
+
+
+def _partners(closest: Sequence[Sequence[int]], order: Sequence[int]) -> tuple[int | None, ...]:
+    """Return the place of the closest column before each; None where none of the named ones is."""
+    place = {index: at for at, index in enumerate(order)}
+    named = ([place[other] for other in closest[index]] if closest else [] for index in order)
+    return tuple(
+        next((other for other in others if other < at), None) for at, others in enumerate(named)
     )
 
 
@@ -143,6 +164,8 @@ class Weights(NamedTuple):
     hidden_bias_H: tuple[Tensor, ...]
     outputs_KH: Tensor
     bias_K: Tensor
+    pair_inputs_KR: Tensor
+    pair_outputs_KR: Tensor
 
 
 class Step(NamedTuple):
@@ -161,6 +184,9 @@ class Step(NamedTuple):
     outputs_HJ: Tensor
     bias_CJ: Tensor
     """Minus infinity where a code is not allowed."""
+    partner: int | None
+    """Which of the columns before adds to the logits."""
+    pair_outputs_RJ: Tensor
 
 
 class MaskedSampler:
@@ -179,6 +205,7 @@ class MaskedSampler:
         self.conditions, self.layers = len(allowed_CK), len(weights.hidden_HH) + 1
         units = [0, *itertools.accumulate(layout.widths)]
         self.units = units[-1] - self.trunk
+        self.pair_inputs_KR = weights.pair_inputs_KR
         self.steps = list(self._prepare(weights, layout, allowed_CK, units))
 
     def _prepare(
@@ -198,7 +225,7 @@ class MaskedSampler:
         codes_CK = units_CT @ weights.outputs_KH[:, :trunk].T + weights.bias_K
         codes_CK = codes_CK.masked_fill(~allowed_CK, -torch.inf)
         columns = zip(itertools.pairwise(self.first), itertools.pairwise(units), strict=True)
-        for (first, end), (begin, stop) in columns:
+        for ((first, end), (begin, stop)), partner in zip(columns, layout.partners, strict=True):
             codes, own = slice(first, end), slice(begin, stop)
             seen = slice(trunk, max(own.stop, trunk))
             yield Step(
@@ -209,6 +236,8 @@ class MaskedSampler:
                 tuple(bias_CH[:, own].contiguous() for bias_CH in hidden),
                 weights.outputs_KH[codes, seen].T.contiguous(),
                 codes_CK[:, codes].contiguous(),
+                partner,
+                weights.pair_outputs_KR[codes].T.contiguous(),
             )
 
     def __call__(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
@@ -229,6 +258,9 @@ class MaskedSampler:
             logits_NJ = layers[-1, :, : step.units.stop] @ step.outputs_HJ + _rows(
                 step.bias_CJ, rows_N
             )
+            if step.partner is not None:
+                inputs_NR = self.pair_inputs_KR[codes_ND[:, step.partner]]
+                logits_NJ = logits_NJ + inputs_NR @ step.pair_outputs_RJ
             codes_N, position_N = invert(logits_NJ, z_NZ[:, column])
             codes_ND[:, column] = codes_N + self.first[column]
             samples_ND[:, self.order[column]] = codes_N + position_N.double()

@@ -32,6 +32,7 @@ class ToyCodec:
 
     columns: tuple[ToyColumn, ...]
     label_column: int | None = None
+    closest: tuple[tuple[int, ...], ...] = ()
     code_counts: tuple[int, ...] = field(init=False)
 
     def __post_init__(self):
@@ -47,6 +48,7 @@ MIXED = ToyCodec(
         ToyColumn(3),
     ),
     label_column=2,
+    closest=((3, 4), (3, 0), (1,), (0, 4), (2,)),
 )
 
 
@@ -66,6 +68,7 @@ def make(codec, *, seed=0, width=64, label_width=24, depth=2, dropout=0.0, vivid
         with torch.no_grad():
             made.outputs_BH.normal_(std=0.3, generator=numbers)
             made.bias_K.normal_(std=0.1, generator=numbers)
+            made.pair_outputs_BR.normal_(std=0.3, generator=numbers)
     return made
 
 

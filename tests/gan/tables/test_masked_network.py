@@ -169,3 +169,29 @@ def test_only_fine_nodes_are_damped_and_the_label_sees_them_least():
     own = network.layout.label_units
     torch.testing.assert_close(seen[fine, -own:], (damping**2)[fine, None].expand(-1, own))
     assert (network.layout.label_units, network.layout.widths[-1]) == (40, 40)
+
+
+def test_each_columns_partner_is_the_closest_of_those_before_it():
+    layout = make(MIXED).layout
+    assert layout.order == (0, 4, 3, 1, 2)
+    assert layout.partners == (None, None, 0, 2, 3)
+    unknown = ToyCodec(MIXED.columns, MIXED.label_column)
+    assert make(unknown).layout.partners == (None,) * 5
+
+
+def test_a_partner_adds_the_product_of_both_codes_vectors_to_the_logits():
+    network, codes = make(MIXED), random_codes(MIXED, 50)
+    before = network.log_likelihood(codes)
+    weights, ends = network.weights(), network.layout.ends
+    with torch.no_grad():
+        network.pair_outputs_BR.zero_()
+    found = network.weights()
+    codes_ND = codes[:, list(network.layout.order)]
+    logits_NK = network.logits(codes_ND, 0.0, found, lambda units: units)
+    for column, partner in enumerate(network.layout.partners):
+        if partner is not None:
+            own = slice(ends[column], ends[column + 1])
+            inputs_NR = weights.pair_inputs_KR[ends[partner] + codes_ND[:, partner]]
+            logits_NK[:, own] += inputs_NR @ weights.pair_outputs_KR[own].T
+    expected = log_probabilities(logits_NK, codes_ND, network.layout.counts).double().sum(1)
+    torch.testing.assert_close(before, expected, rtol=1e-5, atol=1e-5)

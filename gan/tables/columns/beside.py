@@ -1,0 +1,304 @@
+"""A number beside another: equal to it, so much more or less, or by itself.
+
+Amounts that move together, such as the bills of following months, agree to a fraction of a bin;
+some payments equal a bill exactly. Codes of either column alone say neither. So such a column has
+the codes of its own values, and codes of how much it differs from one other column, its neighbour:
+an atom for equal, atoms of common differences, bins of the others. Decoded, it is the neighbour's
+value plus the difference. Both are drawn as one code of the column, so nothing else changes: which
+rows are beside their neighbour follows the other columns as every code does.
+
+A row is beside its neighbour if the difference is no wider than `reach` times the bin that the
+value itself lies in. Differences are numbers like others: what is shown of them are values and
+means that `g` rows hold (`numeric`). A value with a large share, such as zero, stays a code of its
+own: that two zeros are equal is no relation.
+
+A pair is found if far more rows are beside each other than after shuffling one of the two.
+
+Shapes: N rows, C cells.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.values import Modelled, from_units, plain, to_units
+
+Array = np.ndarray[Any, Any]
+
+REACH = 3
+"""Bins' widths that a value may differ from its neighbour's."""
+NEAR_SHARE, NEAR_TIMES, NEAR_ROWS = 0.15, 2.0, 200
+"""Both move as one if so many rows are beside each other, so many times as many as by chance."""
+EQUAL_SHARE, EQUAL_TIMES = 0.01, 3.0
+"""The same where only equal values count; of these there are 3 g rows at least."""
+LARGE_SHARE = 0.05
+"""A value that so many rows hold stays a code of its own."""
+SAMPLE = 8_000
+"""Pairs are looked for in so many rows."""
+MOST_COLUMNS = 60
+"""Pairs are looked for among so many columns, the first ones."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Beside(Modelled):
+    """A column of numbers that often lies beside another."""
+
+    type_name: ClassVar[str] = "beside"
+
+    own: Numeric
+    offsets: Numeric
+    """Differences to the neighbour, in units."""
+    neighbour: str
+    """Name of the other column."""
+    reach: int
+    """0 = only equal values are beside each other."""
+    kept: tuple[int, ...]
+    """The codes of `own` that stay its own even where both are equal."""
+
+    @classmethod
+    def of(
+        cls, own: Numeric, offsets: Numeric, neighbour: str, reach: int, kept: tuple[int, ...]
+    ) -> Self:
+        """Put the codes of differences behind the column's own, before null."""
+        kind, null = own.vocabularies[0].type, own.has_null
+        values = own.vocabularies[0].slice(0, own.cells - null)
+        cells = [values, pa.nulls(offsets.cells + null, kind)]
+        sizes = np.diff(own.first_cells)
+        split = len(sizes) - null
+        both = [sizes[:split], np.diff(offsets.first_cells), sizes[split:]]
+        return cls(
+            name=own.name,
+            kind="numeric",
+            fields=own.fields,
+            vocabularies=(pa.concat_arrays(cells),),
+            first_cells=np.cumsum([0, *np.concatenate(both)], dtype=np.int32),
+            notes=own.notes,
+            own=own,
+            offsets=offsets,
+            neighbour=neighbour,
+            reach=reach,
+            kept=kept,
+        )
+
+    @property
+    def decimals(self) -> int | None:
+        """Of floats, see `Numeric`."""
+        return self.own.decimals
+
+    @property
+    def has_null(self) -> bool:
+        """Whether the last cell is null."""
+        return self.own.has_null
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The neighbour."""
+        return (self.neighbour,)
+
+    @cached_property
+    def relative(self) -> Array:
+        """Which cells are differences, bool (C,)."""
+        cells = np.arange(self.cells)
+        first = self.own.cells - self.has_null
+        found: Array = (cells >= first) & (cells < first + self.offsets.cells)
+        return found
+
+    def encode(self, records: pa.Table) -> Array:
+        """Return `cells_N`: beside the neighbour where it is, else by the value itself."""
+        cells_N = self.own.encode(records)
+        apart_N, beside_N = apart(
+            self.own, self.kept, records[self.neighbour], records[self.name], self.reach
+        )
+        first = self.own.cells - self.has_null
+        null_N = plain(records[self.name]).is_null().to_numpy(zero_copy_only=False)
+        if self.has_null:
+            cells_N = np.where(null_N, self.cells - 1, cells_N)
+        wanted = pa.table({self.offsets.name: pa.array(apart_N[beside_N])})
+        if beside_N.any():
+            cells_N[beside_N] = first + self.offsets.encode(wanted)
+        return cells_N.astype(np.int32)
+
+    def decode(self, cells_N: Array, found: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the column's values.
+
+        A value that no cell of its own would reach becomes the outermost; beside a null it is the
+        one in the middle.
+        """
+        (values,) = super().decode(cells_N, found)
+        rows_M = np.flatnonzero(self.relative[cells_N])
+        if not len(rows_M):
+            return (values,)
+        units, _ = to_units(values, self.decimals)
+        there_N, valid_N = to_units(found[self.neighbour], self.decimals)
+        offsets, _ = to_units(self.offsets.vocabularies[0], 0)
+        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
+        first = self.own.cells - self.has_null
+        near_M = there_N[rows_M] + offsets[cells_N[rows_M] - first]
+        middle = known[len(known) // 2]
+        units[rows_M] = np.where(valid_N[rows_M], np.clip(near_M, known.min(), known.max()), middle)
+        valid = values.is_valid().to_numpy(zero_copy_only=False).copy()
+        valid[rows_M] = True
+        made = from_units(units, self.decimals, values.type)
+        if valid.all():
+            return (made,)
+        mask = pa.array(valid)
+        return (pc.if_else(mask, made, pa.scalar(None, values.type)),)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        return {
+            "column": self.type_name,
+            "own": self.own.to_json(),
+            "offsets": self.offsets.to_json(),
+            "neighbour": self.neighbour,
+            "reach": self.reach,
+            "kept": list(self.kept),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild the column."""
+        own, offsets = (Numeric.from_json(data[part]) for part in ("own", "offsets"))
+        return cls.of(own, offsets, data["neighbour"], data["reach"], tuple(data["kept"]))
+
+
+def apart(
+    own: Numeric, kept: Sequence[int], there: Any, here: Any, reach: int
+) -> tuple[Array, Array]:
+    """Return how much more the values are than the neighbour's, and which are beside them.
+
+    Args:
+        own: the column's own codes.
+        kept: those of them that stay.
+        there: the neighbour's values.
+        here: the values.
+        reach: bins' widths that they may differ.
+    """
+    here_N, valid_N = to_units(here, own.decimals)
+    there_N, known_N = to_units(there, own.decimals)
+    cells_N = own.encode(pa.table({own.name: here}))
+    codes_N = own.code_of_cell[cells_N]
+    apart_N = here_N - there_N
+    near_N = np.abs(apart_N) <= reach * own.widths[codes_N]
+    return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, kept)
+
+
+class Pair(NamedTuple):
+    """A column and a neighbour that it could be beside."""
+
+    score: float
+    """Share of the rows, less that after shuffling."""
+    column: int
+    neighbour: int
+    reach: int
+
+
+def find_neighbours(
+    columns: Sequence[Modelled], records: pa.Table, group: int, fixed: Sequence[str]
+) -> tuple[Modelled, ...]:
+    """Return the columns, those that often lie beside another with codes for that.
+
+    Args:
+        columns: as fitted.
+        records: the training records.
+        group: a difference that fewer rows have is not shown.
+        fixed: names of columns that stay as they are.
+    """
+    offered = [
+        index
+        for index, column in enumerate(columns)
+        if isinstance(column, Numeric)
+        and column.decimals is not None
+        and column.codes < column.cells
+    ][:MOST_COLUMNS]
+    step = max(records.num_rows // SAMPLE, 1)
+    some = records.take(pa.array(np.arange(0, records.num_rows, step)))
+    pairs = [
+        found
+        for index in offered
+        if columns[index].name not in fixed
+        for found in _pairs(columns, index, offered, some, group)
+    ]
+    chosen: dict[int, Pair] = {}
+    for pair in sorted(pairs, reverse=True):
+        if pair.column not in chosen and not _leads_to(chosen, pair.neighbour, pair.column):
+            chosen[pair.column] = pair
+    return tuple(
+        _fit(columns, chosen[index], records, group) if index in chosen else column
+        for index, column in enumerate(columns)
+    )
+
+
+def _leads_to(chosen: Mapping[int, Pair], start: int, end: int) -> bool:
+    """Say whether a column's neighbours lead to another column."""
+    while start in chosen:
+        start = chosen[start].neighbour
+        if start == end:
+            return True
+    return start == end
+
+
+def _pairs(
+    columns: Sequence[Modelled], index: int, offered: Sequence[int], some: pa.Table, group: int
+) -> list[Pair]:
+    """Return the neighbours that a column could have."""
+    own = columns[index]
+    if not isinstance(own, Numeric):
+        return []
+    here = plain(some[own.name])
+    kept = _large(own, here)
+    found = []
+    for neighbour in offered:
+        other = columns[neighbour]
+        same = isinstance(other, Numeric) and other.decimals == own.decimals
+        there = plain(some[other.name])
+        if neighbour == index or not same or not _comparable(here.type, there.type):
+            continue
+        shuffled = there.take(pa.array(np.random.default_rng(0).permutation(len(there))))
+        shares = {
+            reach: tuple(
+                float(apart(own, kept, each, here, reach)[1].mean()) for each in (there, shuffled)
+            )
+            for reach in (REACH, 0)
+        }
+        (near, by_chance), (equal, equal_by_chance) = shares[REACH], shares[0]
+        if near >= max(NEAR_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(here)):
+            found.append(Pair(near - by_chance, index, neighbour, REACH))
+        elif equal >= max(EQUAL_SHARE, EQUAL_TIMES * equal_by_chance, 3 * group / len(here)):
+            found.append(Pair(equal - equal_by_chance, index, neighbour, 0))
+    return found
+
+
+def _comparable(one: Any, other: Any) -> bool:
+    """Say whether the units of two types are the same."""
+    return bool(one == other or (pa.types.is_integer(one) and pa.types.is_integer(other)))
+
+
+def _large(own: Numeric, here: Any) -> tuple[int, ...]:
+    """Return the atoms of a column that a large share of the rows hold, and its null."""
+    codes_N = own.code_of_cell[own.encode(pa.table({own.name: here}))]
+    shares = np.bincount(codes_N, minlength=own.codes) / len(codes_N)
+    single = np.diff(own.first_cells) == 1
+    return tuple(np.flatnonzero(single & (shares >= LARGE_SHARE)).tolist())
+
+
+def _fit(columns: Sequence[Modelled], pair: Pair, records: pa.Table, group: int) -> Modelled:
+    """Return the column of a pair with codes for differences."""
+    own, other = columns[pair.column], columns[pair.neighbour]
+    if not isinstance(own, Numeric):
+        return own
+    here, there = plain(records[own.name]), plain(records[other.name])
+    kept = _large(own, here)
+    apart_N, beside_N = apart(own, kept, there, here, pair.reach)
+    if np.count_nonzero(beside_N) < max(group, 2):
+        return own
+    name = f"{own.name} less {other.name}"
+    found = pa.array(apart_N[beside_N])
+    offsets = Numeric.fit(name, found, group, limits=(None, None), whole=False)
+    return Beside.of(own, offsets, other.name, pair.reach, kept)

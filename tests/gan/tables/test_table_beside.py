@@ -1,0 +1,158 @@
+"""Numbers beside another: equal ones, close ones; found, coded, decoded, kept apart from chance."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_tables import RowSampler, with_meaning
+from typed_tables import cycle, decoded, described
+
+from gan.protocols import ShardRequest
+from gan.tables.codec import TableCodec
+from gan.tables.columns.beside import Beside
+from gan.tables.impute import _allowed, _finish
+from storage.records.schema import Condition
+
+ROWS = 3000
+
+
+def bills(seed=30):
+    """Return a bill, the next one, which is close to it, and a payment that often equals it."""
+    numbers = np.random.default_rng(seed)
+    first = numbers.lognormal(9, 1, ROWS).round()
+    later = first + numbers.normal(0, 40, ROWS).round()
+    some = numbers.random(ROWS)
+    paid = np.where(some < 0.15, first, np.where(some < 0.5, 0, numbers.lognormal(7, 1, ROWS)))
+    return {
+        name: pa.array(np.rint(each).clip(0).astype(np.int64))
+        for name, each in (("first", first), ("later", later), ("paid", paid))
+    }
+
+
+def beside(codec):
+    return {column.name: column for column in codec.columns if isinstance(column, Beside)}
+
+
+def drawn(codec, records, rows=ROWS, seed=0):
+    """Return rows whose neighbours' values are drawn by themselves, a row's codes together."""
+    cells_ND = codec.encode(records).values
+    numbers = np.random.default_rng(seed)
+    return codec.decode(cells_ND[numbers.integers(0, len(cells_ND), rows)], None)
+
+
+def test_columns_that_lie_beside_another_are_found_and_keep_their_distance():
+    records = described({**bills(), "other": cycle(["p", "q"], ROWS)})
+    codec = TableCodec.fit(records, None)
+    found = beside(codec)
+    pairs = {tuple(sorted((name, each.neighbour))): each for name, each in found.items()}
+    assert pairs["first", "later"].reach > 0
+    assert found["paid"].reach == 0
+    fakes = drawn(codec, records)
+    equal = [
+        np.mean(
+            np.any(
+                [
+                    (t["paid"].to_numpy() == t[name].to_numpy()) & (t["paid"].to_numpy() > 0)
+                    for name in ("first", "later")
+                ],
+                axis=0,
+            )
+        )
+        for t in (records, fakes)
+    ]
+    assert abs(equal[0] - equal[1]) < 0.02
+    apart = [np.abs(t["later"].to_numpy() - t["first"].to_numpy()) for t in (records, fakes)]
+    np.testing.assert_allclose(*(np.quantile(each, [0.25, 0.5, 0.75]) for each in apart), atol=5)
+    again = TableCodec.from_json(json.loads(json.dumps(codec.to_json())))
+    assert again == codec
+    assert decoded(again, records).equals(decoded(codec, records))
+
+
+def test_differences_hold_when_the_neighbour_has_another_value():
+    records = described({**bills(), "other": cycle(["p", "q"], ROWS)})
+    codec = TableCodec.fit(records, None)
+    names = [column.name for column in codec.columns]
+    cells_ND = codec.encode(records).values
+    (name, column), *_ = [each for each in beside(codec).items() if each[1].reach == 0]
+    rows = np.flatnonzero(column.relative[cells_ND[:, names.index(name)]])
+    moved = cells_ND[rows].copy()
+    moved[:, names.index("first")] = np.random.default_rng(1).permutation(
+        moved[:, names.index("first")]
+    )
+    made = codec.decode(moved, None)
+    assert made[name].equals(made[column.neighbour])
+
+
+def test_what_is_equal_by_chance_or_through_a_common_atom_is_no_relation():
+    numbers = np.random.default_rng(31)
+    zeros = [np.where(numbers.random(ROWS) < 0.6, 0, numbers.integers(1, 5000, ROWS)) for _ in "ab"]
+    columns = {"a": zeros[0], "b": zeros[1], "small": numbers.integers(0, 300, ROWS)}
+    columns["other"] = numbers.integers(0, 300, ROWS)
+    assert not beside(TableCodec.fit(described(columns), None))
+
+
+def test_a_neighbour_is_never_followed_in_a_circle():
+    numbers = np.random.default_rng(32)
+    base = numbers.integers(0, 100_000, ROWS)
+    columns = {f"c{i}": base + numbers.integers(-3, 4, ROWS) for i in range(5)}
+    codec = TableCodec.fit(described(columns), None)
+    assert len(beside(codec)) == 4
+    assert sorted(codec.decoding_order) == list(range(5))
+    place = {codec.columns[index].name: at for at, index in enumerate(codec.decoding_order)}
+    for name, column in beside(codec).items():
+        assert place[column.neighbour] < place[name]
+
+
+def test_conditions_are_met_by_what_is_decoded():
+    records = described({**bills(), "other": cycle(["p", "q"], ROWS)})
+    codec = TableCodec.fit(records, None)
+    cells_ND = codec.encode(records).values
+    made = codec.decode(cells_ND, None)
+    for name, column in beside(codec).items():
+        given = (Condition(column=name, low="4000", high="9000"),)
+        classes_N = codec.classes_of(cells_ND, given, per_class=False)
+        values = made[name].to_numpy()
+        np.testing.assert_array_equal(classes_N >= 0, (values >= 4000) & (values <= 9000))
+        masks = codec.cell_masks(given)
+        index = [each.name for each in codec.columns].index(name)
+        assert not (masks[index] & column.relative).any()
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_an_inequality_holds_in_what_is_decoded(holes):
+    columns = bills()
+    low, high = (np.minimum, np.maximum)
+    first, later = (columns[name].to_numpy() for name in ("first", "later"))
+    columns = {"below": low(first, later), "above": high(first, later)}
+    if holes:
+        columns["above"] = pa.array(columns["above"], mask=np.arange(ROWS) % 10 == 3)
+    rule = {"kind": "inequality", "columns": ["below", "above"]}
+    records = with_meaning(columns, constraints=[rule], min_group=10)
+    sampler = RowSampler(records).shuffled()
+    assert beside(sampler.codec)
+    repaired = sampler.codec.repair(sampler.draw(500), ShardRequest(), sampler.resample)
+    made = sampler.codec.decode(repaired.values, None)
+    pairs = zip(made["below"].to_pylist(), made["above"].to_pylist(), strict=True)
+    assert all(a is None or b is None or a <= b for a, b in pairs)
+    assert (made["above"].null_count > 0) == holes
+
+
+def test_what_is_filled_beside_a_known_neighbour_follows_from_it():
+    records = described({**bills(), "other": cycle(["p", "q"], ROWS)})
+    codec = TableCodec.fit(records, None)
+    cells_ND = codec.encode(records).values
+    (name, column), *_ = [each for each in beside(codec).items() if each[1].reach == 0]
+    index = [each.name for each in codec.columns].index(name)
+    rows = np.flatnonzero(column.relative[cells_ND[:, index]])[:50]
+    known = records.take(pa.array(rows))
+    moved = pa.array(np.arange(50) * 7 + 3000)
+    known = known.set_column(
+        known.schema.get_field_index(column.neighbour), column.neighbour, moved
+    )
+    gaps = {name: np.ones(50, dtype=bool)}
+    filled = _finish(codec, known, gaps, cells_ND[rows])
+    assert filled[name].to_pylist() == moved.to_pylist()
+    allowed = _allowed(codec, known, gaps, cells_ND[rows])
+    first = sum(codec.code_counts[:index])
+    assert allowed[:, first : first + codec.code_counts[index]].all()

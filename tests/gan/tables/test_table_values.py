@@ -1,0 +1,155 @@
+"""Values of numeric columns: as many, as large and as round as real ones, and nobody's own."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from typed_tables import cycle, described, every_cell
+
+from gan.tables.codec import TableCodec
+from gan.tables.columns.habits import learn_habits
+
+ROWS = 4000
+
+DRAWS = {
+    "amounts": lambda r, n: r.lognormal(8, 1.3, n).round(),
+    "heavy tail": lambda r, n: (r.pareto(2, n) * 1000).round(),
+    "cents": lambda r, n: r.lognormal(3, 0.8, n).round(2),
+    "without a step": lambda r, n: r.normal(0, 1, n),
+    "mostly zero": lambda r, n: np.where(r.random(n) < 0.6, 0, r.exponential(500, n)).round(),
+}
+
+
+def fitted(values):
+    records = described({"it": values, "other": cycle(["p", "q"], len(values))})
+    return TableCodec.fit(records, None), records
+
+
+def synthesize(values, rows, seed=0):
+    """Return values drawn as a perfect generator would: a real row's code, any place in it."""
+    codec, records = fitted(values)
+    numbers = np.random.default_rng(seed)
+    samples = codec.to_samples(torch.from_numpy(codec.encode(records).values)).double()
+    samples = samples[torch.from_numpy(numbers.integers(0, len(samples), rows))]
+    samples += torch.from_numpy(numbers.random(samples.shape))
+    return codec.decode(codec.to_values(samples), np.zeros(rows, dtype=np.int64))["it"]
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_sums_distinct_values_and_tails_are_within_those_of_real_resamples(name):
+    numbers = np.random.default_rng(20)
+    real = DRAWS[name](numbers, ROWS)
+    fakes = synthesize(real, ROWS).to_numpy()
+    resamples = [numbers.choice(real, ROWS) for _ in range(200)]
+    low, high = np.quantile([each.mean() for each in resamples], [0.001, 0.999])
+    assert low <= fakes.mean() <= high
+    others = [DRAWS[name](numbers, ROWS).std() for _ in range(200)]
+    assert np.quantile(others, 0.001) <= fakes.std() <= np.quantile(others, 0.999)
+    fresh = [len(np.unique(DRAWS[name](numbers, ROWS))) for _ in range(5)]
+    assert 0.9 * min(fresh) <= len(np.unique(fakes)) <= 1.1 * max(fresh)
+    largest = np.sort([DRAWS[name](numbers, ROWS).max() for _ in range(40)])
+    assert largest[0] / 2 <= fakes.max() <= 2 * largest[-1]
+
+
+def test_thousands_endings_and_days_are_as_common_as_they_were():
+    numbers, some = np.random.default_rng(21), np.random.default_rng(22).random((3, ROWS))
+    amounts = numbers.lognormal(9, 1, ROWS).round()
+    amounts = np.where(some[0] < 0.3, np.rint(amounts / 1000) * 1000, amounts)
+    found = synthesize(amounts, ROWS).to_numpy()
+    assert abs(np.mean(found % 1000 == 0) - np.mean(amounts % 1000 == 0)) < 0.04
+    prices = np.where(some[0] < 0.5, numbers.integers(3, 300, ROWS) + 0.99, 300 * some[1]).round(2)
+    cents = np.rint(synthesize(prices, ROWS).to_numpy() * 100) % 100
+    assert abs(np.mean(cents == 99) - np.mean(np.rint(prices * 100) % 100 == 99)) < 0.04
+    days = 19_000 - numbers.exponential(900, ROWS).astype(np.int64)
+    days -= ((days + 3) % 7 >= 5) * (1 + (days + 3) % 7 - 5) * (some[2] < 0.9)
+    firsts = days.astype("datetime64[D]").astype("datetime64[M]").astype("datetime64[D]")
+    days = np.where(some[1] < 0.2, firsts.astype(np.int64), days)
+    column = pa.array(days.astype(np.int32)).cast(pa.date32())
+    found = synthesize(column, ROWS).cast(pa.int32()).to_numpy()
+    weekends = [np.mean((each.astype(np.int64) + 3) % 7 >= 5) for each in (days, found)]
+    assert abs(weekends[0] - weekends[1]) < 0.04
+    starts = [
+        np.mean([str(day)[8:] == "01" for day in each.astype("datetime64[D]")])
+        for each in (days, found)
+    ]
+    assert abs(starts[0] - starts[1]) < 0.04
+
+
+def test_lattices_that_hold_points_of_finer_ones_get_the_share_that_is_theirs():
+    numbers = np.random.default_rng(23)
+    tens = numbers.integers(0, 10_000, 20_000) * 10
+    hundreds = numbers.integers(0, 1000, 10_000) * 100
+    habits = {(each.step, each.rest): each.share for each in _learn(tens, hundreds)}
+    assert abs(habits[10, 0] - 2 / 3) < 0.03
+    assert abs(habits[100, 0] - 1 / 3) < 0.03
+    assert sum(habits.values()) > 0.99
+    assert _learn(np.array([3, 17, 1000])) == _learn(np.array([4, 18, 2001]))
+
+
+def _learn(*parts):
+    return learn_habits(np.sort(np.concatenate(parts)), 10, pa.int64())
+
+
+@pytest.mark.parametrize("name", ["amounts", "heavy tail", "without a step"])
+def test_who_lies_at_the_end_does_not_move_the_tail(name):
+    real = np.sort(DRAWS[name](np.random.default_rng(24), 2000))
+    moved = real.copy()
+    moved[-9:] = np.rint(moved[-9:] * np.linspace(1.5, 1e6, 9))
+    cells = [every_cell(fitted(values)[0])["it"] for values in (real, moved)]
+    assert cells[0].equals(cells[1])
+
+
+def test_what_constraints_types_and_signs_exclude_is_not_drawn():
+    numbers = np.random.default_rng(25)
+    percent = (100 * numbers.beta(6, 1.1, 2000)).round(1)
+    positive = numbers.lognormal(0, 2, 2000).round(2) + 0.01
+    small = pa.array(numbers.binomial(250, 0.97, 2000).clip(0, 255), pa.uint8())
+    narrow = described(
+        {"it": positive, "other": cycle(["p", "q"], 2000)},
+        constraints=[{"kind": "range", "columns": ["it"], "low": 0.5, "high": 20}],
+    )
+    assert every_cell(fitted(percent)[0])["it"].to_numpy().max() <= 100
+    assert every_cell(fitted(positive)[0])["it"].to_numpy().min() > 0
+    assert every_cell(fitted(small)[0])["it"].to_numpy().max() <= 255
+    cells = every_cell(TableCodec.fit(narrow, None))["it"].to_numpy()
+    assert 0.5 <= cells.min() < 0.6
+    assert 18 < cells.max() <= 20
+
+
+def test_values_that_come_in_clumps_stay_as_few():
+    numbers = np.random.default_rng(28)
+    offered = numbers.choice(100_000, 800, replace=False)
+    real = numbers.choice(offered, ROWS)
+    assert np.median(np.unique(real, return_counts=True)[1]) < 10
+    found = synthesize(real, ROWS).to_numpy()
+    assert len(np.unique(found)) == pytest.approx(len(np.unique(real)), rel=0.3)
+
+
+def test_rare_values_among_common_ones_are_drawn_as_often_as_they_are():
+    numbers = np.random.default_rng(27)
+    days = 18_000 + numbers.integers(0, 600, 12_000)
+    days = days[((days + 3) % 7 < 5) | (numbers.random(12_000) < 0.15)]
+    common = np.unique(days, return_counts=True)
+    assert (common[1] < 10).mean() > 0.2
+    found = synthesize(pa.array(days.astype(np.int32)).cast(pa.date32()), len(days))
+    found = found.cast(pa.int32()).to_numpy()
+    weekends = [np.mean((each + 3) % 7 >= 5) for each in (days, found)]
+    assert weekends[1] == pytest.approx(weekends[0], rel=0.2)
+    assert len(np.unique(found)) > 0.95 * len(common[0])
+
+
+def test_cells_of_a_bin_never_reach_a_value_that_has_cells_of_its_own():
+    numbers = np.random.default_rng(26)
+    values = np.where(numbers.random(6000) < 0.3, 5000, numbers.integers(0, 10_000, 6000))
+    values[:15], values[15:30] = 7000, 7001
+    codec, _ = fitted(values)
+    column = codec.columns[0]
+    cells = column.vocabularies[0].to_numpy()
+    codes = column.code_of_cell[cells == 5000]
+    assert len(codes) == 1
+    expected = 15 / (6000 * np.mean(values != 5000))
+    shares = [np.mean(cells[cells != 5000] == value) for value in (7000, 7001)]
+    np.testing.assert_allclose(shares, expected, rtol=0.5)
+    starts = cells[column.first_cells[:-1]]
+    assert (np.diff(cells)[np.diff(column.code_of_cell) > 0] > 0).all()
+    assert (np.diff(starts) > 0).all()

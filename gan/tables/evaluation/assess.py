@@ -4,6 +4,7 @@ The holdout stays unseen. With many rows, a generator that knows likelihoods is 
 the mean over validation rows hardly swings. With few rows its first minimum comes long before
 samples are good (codes of 30 columns are known too surely), so there, and without likelihoods, the
 gate's own measures rank: each is 0 where real data is and 1 at its pass bound, `rank` is their sum.
+Either way, what models that learn from samples miss of the label counts besides (`label_score`).
 
 Shapes: N validation rows, M samples, F coordinates.
 """
@@ -29,6 +30,7 @@ from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.closeness import Space
 from gan.tables.evaluation.columns import conform, judged_columns, some
 from gan.tables.evaluation.errors import PAIR_COLUMNS, Coded, ErrorCodes
+from gan.tables.evaluation.label_score import LabelScore
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +45,8 @@ NEAR_ROWS = 500
 TRAIN_ROWS = 2000
 """Most training rows among which copies are sought."""
 HALVES = 20
+LABEL_NATS = 10.0
+"""Nats of likelihood that a whole AUC or R² is worth: .01 of it .1 nats."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +78,7 @@ class TableAssess:
     """As many rows of train as of validation."""
     validation_NF: Array
     real: RealTicks
+    label: LabelScore | None
     by_likelihood: bool
     """Whether likelihoods rank, where there are any."""
     passes: Mapping[str, float]
@@ -97,12 +102,21 @@ class TableAssess:
         if likelihood_N is not None:
             found["validation_nll"] = -float(np.mean(likelihood_N))
             score = found["validation_nll"] if by_likelihood else score
+        if self.label is not None:
+            found["tstr_gap"] = self.label.gap(fakes)
+            score += found["tstr_gap"] * (LABEL_NATS if by_likelihood else 1 / self.label_pass)
         return Assessment(
             metrics=found,
             rank=score if math.isfinite(score) else math.inf,
             copies=max(found["copies_share"], self.real.nominal),
             full_coverage=False,
         )
+
+    @property
+    def label_pass(self) -> float:
+        """What the gate lets models lose of the label, in the unit of its score."""
+        number = self.label is not None and self.label.target.task == "number"
+        return self.passes["tstr_gap_r2" if number else "tstr_gap"]
 
     def _errors(self, fakes: pa.Table) -> dict[str, float]:
         coded, n = self.codes.code(fakes), len(self.coded.columns_ND)
@@ -180,6 +194,7 @@ def build_assess(
         train_NF=train_NF,
         equal_NF=space.points(some(train, near.num_rows, seed, "assess-equal")),
         validation_NF=validation_NF,
+        label=None if label is None else LabelScore.build(train, compared, columns, label),
         real=_real_ticks(codes, coded, validation_NF, train_NF, seed),
         by_likelihood=validation.num_rows >= FEW_ROWS,
         passes=passes,

@@ -181,7 +181,11 @@ def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
     label = context.splits.label
     column = None if label is None else context.column(label)
     if column is not None:
-        return (_target(context, column, "classes" if column.form == "levels" else "number"),)
+        return (
+            make_target(
+                context.splits.train, column, "classes" if column.form == "levels" else "number"
+            ),
+        )
     if len(context.columns) < 2:
         return ()
     rows = some(context.splits.train, CHOICE_ROWS, context.seed, "targets")
@@ -189,7 +193,8 @@ def find_targets(context: EvaluationContext) -> tuple[Target, ...]:
     order = np.argsort(-dependence(codes, rows), kind="stable")[:CHOSEN]
     chosen = [context.columns[index] for index in sorted(order.tolist())]
     return tuple(
-        _target(context, one, "classes" if one.form == "levels" else "above") for one in chosen
+        make_target(context.splits.train, one, "classes" if one.form == "levels" else "above")
+        for one in chosen
     )
 
 
@@ -199,7 +204,7 @@ def unscored_classes(context: EvaluationContext) -> tuple[TooFew, ...]:
     column = None if label is None else context.column(label)
     if column is None or column.form != "levels":
         return ()
-    target = _target(context, column, "classes")
+    target = make_target(context.splits.train, column, "classes")
     _, values = target.of(context.holdout)
     counts = np.bincount(values, minlength=target.classes)
     return tuple(
@@ -209,11 +214,11 @@ def unscored_classes(context: EvaluationContext) -> tuple[TooFew, ...]:
     )
 
 
-def _target(
-    context: EvaluationContext, column: JudgedColumn, task: Literal["classes", "above", "number"]
+def make_target(
+    train: pa.Table, column: JudgedColumn, task: Literal["classes", "above", "number"]
 ) -> Target:
     """Return a column as a target: train's classes, or its median."""
-    values = context.splits.train[column.name]
+    values = train[column.name]
     if task == "classes":
         levels = levels_by_count(values)[0].slice(0, MOST_CLASSES)
         return Target(column=column, task=task, levels=levels)

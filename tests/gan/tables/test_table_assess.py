@@ -7,7 +7,7 @@ from judged_tables import cut, replaced, shop
 
 from gan.bounds import pass_bounds
 from gan.errors import DataError
-from gan.tables.evaluation.assess import RealTicks, rank
+from gan.tables.evaluation.assess import LABEL_NATS, RealTicks, rank
 from gan.tables.judge import METRICS, build_assess
 
 
@@ -69,9 +69,10 @@ def test_with_many_rows_likelihood_ranks_and_with_few_the_gates_measures(assess,
     splits, unseen = made
     many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0)
     good, bad = Fixed(unseen, likelihood=-20.0), Fixed(unseen, likelihood=-25.0)
-    assert many(good, 0).rank == 20.0 < many(bad, 0).rank
-    assert many(good, 0).metrics["validation_nll"] == 20.0
-    assert assess(good, 0).rank == assess(bad, 0).rank < 1
+    found = many(good, 0)
+    assert found.rank == 20.0 + LABEL_NATS * found.metrics["tstr_gap"] < many(bad, 0).rank
+    assert found.metrics["validation_nll"] == 20.0
+    assert assess(good, 0).rank == assess(bad, 0).rank < 2
     assert assess(bad, 0).metrics["validation_nll"] == 25.0
 
 
@@ -113,3 +114,16 @@ def test_a_tiny_validation_is_refused(made):
     splits = made[0]
     with pytest.raises(DataError, match="the validation split has 5 records"):
         build_assess(splits.train, splits.validation.slice(0, 5), label="back", seed=0)
+
+
+def test_samples_that_say_nothing_of_the_label_rank_behind_though_all_else_is_right(made):
+    splits, unseen = made
+    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0)
+    order = np.random.default_rng(0).permutation(unseen.num_rows)
+    place = unseen.column_names.index("back")
+    mixed = unseen.set_column(place, unseen.schema.field(place), unseen["back"].take(order))
+    right, wrong = (many(Fixed(each, likelihood=-20.0), 0) for each in (unseen, mixed))
+    assert right.metrics["tstr_gap"] < 0.1 < 0.2 < wrong.metrics["tstr_gap"]
+    assert wrong.rank > right.rank + 1
+    plain = build_assess(splits.train, splits.validation, label=None, seed=0)
+    assert "tstr_gap" not in plain(Fixed(unseen), 0).metrics

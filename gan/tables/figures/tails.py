@@ -117,4 +117,4 @@ def _tail(values_N: Array, group: int, *, lowest: bool = False) -> Estimate | No
     farthest = np.partition(sign * values_N, len(values_N) - count)[-count:]
     mean, limit = float(farthest.mean()), float(farthest.min())
     inner = (1 - count / len(values_N)) * (mean - limit) ** 2
-    return Estimate(sign * mean, math.sqrt((float(farthest.var()) + inner) / count))
+    return Estimate(sign * mean + 0.0, math.sqrt((float(farthest.var()) + inner) / count))

@@ -46,6 +46,7 @@ def test_no_value_of_few_rows_is_shown():
     cells = shown(real, np.full(ROWS, 1.0), group=40)
     assert cells[3] == f"{real[np.argsort(real)[-40:]].mean():,.0f} → 1.000"
     assert not any("9,000,000,000" in cell for cell in cells)
+    assert shown(np.zeros(ROWS), np.zeros(ROWS))[2] == "0 → 0"
     assert shown(np.arange(12.0), np.arange(12.0), group=10)[2:4] == ["too few rows"] * 2
 
 

@@ -237,7 +237,9 @@ class Vocabularies:
         masks = {column.name: np.ones(column.cells, dtype=bool) for column in self.columns}
         for condition in given:
             column, values = self._stands_for(condition.column)
-            masks[column.name] &= _meets(condition, values) & ~column.relative
+            own = pa.array(~column.relative)
+            masks[column.name][~column.relative] &= _meets(condition, values.filter(own))
+            masks[column.name] &= ~column.relative
             if not masks[column.name].any():
                 msg = (
                     f"synthesis.given leaves no value of column {condition.column!r}: the "

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gan.tables.columns.habits import day_units
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
 
@@ -41,6 +42,8 @@ LARGE_SHARE = 0.05
 """A value that so many rows hold stays a code of its own."""
 SAMPLE = 8_000
 """Pairs are looked for in so many rows."""
+LEAST_LOST = 0.05
+"""A habit of rounding that so much of the rows would lose keeps a column from a neighbour."""
 MOST_COLUMNS = 60
 """Pairs are looked for among so many columns, the first ones."""
 
@@ -253,6 +256,11 @@ def _pairs(
         return []
     here = plain(some[own.name])
     kept = _large(own, here)
+    here_N, valid_N = to_units(here, own.decimals)
+    codes_N = own.code_of_cell[own.encode(pa.table({own.name: here}))]
+    open_N, widths_N = valid_N & ~np.isin(codes_N, kept), own.widths[codes_N]
+    every = np.arange(len(here))
+    order = np.random.default_rng(0).permutation(len(here))
     found = []
     for neighbour in offered:
         other = columns[neighbour]
@@ -260,19 +268,39 @@ def _pairs(
         there = plain(some[other.name])
         if neighbour == index or not same or not _comparable(here.type, there.type):
             continue
-        shuffled = there.take(pa.array(np.random.default_rng(0).permutation(len(there))))
+        there_N, known_N = to_units(there, own.decimals)
         shares = {
             reach: tuple(
-                float(apart(own, kept, each, here, reach)[1].mean()) for each in (there, shuffled)
+                _share(here_N - there_N[rows], reach * widths_N, known_N[rows] & open_N)
+                for rows in (every, order)
             )
             for reach in (REACH, 0)
         }
         (near, by_chance), (equal, equal_by_chance) = shares[REACH], shares[0]
-        if near >= max(NEAR_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(here)):
+        moves = near >= max(NEAR_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(here))
+        if moves and not _breaks_habits(own, kept, there, here):
             found.append(Pair(near - by_chance, index, neighbour, REACH))
         elif equal >= max(EQUAL_SHARE, EQUAL_TIMES * equal_by_chance, 3 * group / len(here)):
             found.append(Pair(equal - equal_by_chance, index, neighbour, 0))
     return found
+
+
+def _share(apart_N: Array, widths_N: Array, known_N: Array) -> float:
+    """Return the share of rows that lie beside each other."""
+    return float(np.mean(known_N & (np.abs(apart_N) <= widths_N)))
+
+
+def _breaks_habits(own: Numeric, kept: Sequence[int], there: Any, here: Any) -> bool:
+    """Say whether the neighbour's value plus a difference is seldom as round as the values are."""
+    apart_N, near_N = apart(own, kept, there, here, REACH)
+    here_M, apart_M = to_units(here, own.decimals)[0][near_N], apart_N[near_N]
+    again_M = here_M - apart_M + np.random.default_rng(0).permutation(apart_M)
+    day = day_units(here.type)
+    habits = {habit[:2]: habit for each in own.curve.ranges for habit in each.habits}.values()
+    return any(
+        habit.holds(here_M, day).mean() - habit.holds(again_M, day).mean() > LEAST_LOST
+        for habit in habits
+    )
 
 
 def _comparable(one: Any, other: Any) -> bool:

@@ -30,6 +30,7 @@ GOLDEN = 0.6180339887498949
 
 def producible(
     units: Array,
+    base: float,
     g: int,
     ends: tuple[float | None, float | None],
     kind: Any,
@@ -39,6 +40,7 @@ def producible(
 
     Args:
         units: sorted values.
+        base: what the pieces of the curve are counted from.
         g: what holds for all but so many rows at an end holds for all that is produced.
         ends: of a range constraint, in units.
         kind: the column's type.
@@ -54,7 +56,6 @@ def producible(
         high = min(high, -1.0 if whole and highest < 0 else 0.0)
     low = low if ends[0] is None else max(low, ends[0])
     high = high if ends[1] is None else min(high, ends[1])
-    base = float(units[0])
     amounts = not pa.types.is_temporal(kind)
     unit = 1.0 if whole else 0.0
     return Bounds(low - base, high - base, unit, base if amounts else None)
@@ -80,17 +81,23 @@ def _type_ends(kind: Any, decimals: int | None) -> tuple[float, float]:
     return -most, most
 
 
-def with_units(pieces: Pieces, base: Any, held: Array) -> Pieces:
+def with_units(
+    pieces: Pieces, base: Any, held: Array, ends: tuple[float | None, float | None]
+) -> Pieces:
     """Return pieces whose values are units, and whose rows are shares of the column's.
 
     Args:
         pieces: values as differences to the base.
         base: in units; whole, or a float.
         held: the real values among those shown, sorted.
+        ends: of a range constraint, in units; sums of floats may miss them by a hair.
     """
     shares_P = np.round(pieces.rows_P / pieces.rows_P.sum(), 12)
     if held.dtype.kind == "f":
-        low_P, high_P = (base + each for each in (pieces.low_P, pieces.high_P))
+        low_P, high_P = (
+            (float(base) + each).astype(held.dtype) for each in (pieces.low_P, pieces.high_P)
+        )
+        low_P, high_P = (_clipped(each, ends) for each in (low_P, high_P))
     else:
         low_P, high_P = (
             base + np.floor(each).astype(np.int64) for each in (pieces.low_P, pieces.high_P)
@@ -103,6 +110,11 @@ def with_units(pieces: Pieces, base: Any, held: Array) -> Pieces:
         exact = held[np.where(nearer, before, index)]
         low_P[pieces.held_P] = high_P[pieces.held_P] = exact
     return pieces._replace(rows_P=shares_P, low_P=low_P, high_P=high_P)
+
+
+def _clipped(values_P: Array, ends: tuple[float | None, float | None]) -> Array:
+    """Return floats within a range."""
+    return values_P if ends == (None, None) else np.clip(values_P, *ends)
 
 
 class Range(NamedTuple):
@@ -176,11 +188,13 @@ def _rounded(
     """Return the units of all cells, which of them are not held, and the range of each of these."""
     which_C, inside_C = spread(pieces, sizes)
     low_P, high_P = pieces.low_P, pieces.high_P
+    if low_P.dtype.kind == "f":
+        low_P, high_P = low_P.astype(np.float64), high_P.astype(np.float64)
     start_C = low_P[which_C]
     rise_C = inside_C * (high_P - low_P)[which_C]
     loose_C = np.flatnonzero(~pieces.held_P[which_C])
     if low_P.dtype.kind == "f":
-        cells_C = start_C + rise_C
+        cells_C = np.minimum(start_C + rise_C, high_P[which_C])
     else:
         cells_C = start_C + np.rint(rise_C).astype(np.int64)
     range_C = _ranges(pieces, len(ranges))[which_C[loose_C]]

@@ -36,8 +36,8 @@ SHRINK = 0.6
 ROUND_ENDS = np.array([d * 10.0**power for power in range(-6, 15) for d in (1, 2, 5)])
 NEAR_END = 0.9
 """A tail that ends does not pass a round value of which its rows come so near: 100 percent."""
-MOST_PIECES = 64
-"""Of one bin."""
+MOST_PIECES, MOST_HELD = 64, 512
+"""Of one bin; of one whose values are all held by rows enough."""
 USUAL_TIMES = 4.0
 """A gap between common values that is so many times as long as most are is no such gap."""
 
@@ -117,7 +117,7 @@ class Tail(NamedTuple):
         return values
 
 
-def fill_between(shown: Shown, offsets: Array, atom: Array, g: int) -> Shown:
+def fill_between(shown: Shown, values: Array, offsets: Array, atom: Array, g: int) -> Shown:
     """Return what is shown, with the rare values that lie among common ones.
 
     Where fewer than g rows lie between two values that g rows hold each, they took one of these.
@@ -126,13 +126,13 @@ def fill_between(shown: Shown, offsets: Array, atom: Array, g: int) -> Shown:
 
     Args:
         shown: whole numbers.
+        values: the shown ones, exactly.
         offsets: the sorted values, less the same base.
         atom: which of the shown values are atoms.
         g: rows of the smallest group.
     """
     real, rows = np.unique(offsets, return_counts=True)
     step = int(np.gcd.reduce(np.diff(real[rows < g]), initial=0)) or 1
-    values = shown.values_V.astype(np.int64)
     starts = np.searchsorted(offsets, values, side="right")
     ends = np.searchsorted(offsets, values[1:])
     lengths = np.diff(values) // step - 1
@@ -283,14 +283,15 @@ def thin(pieces: Pieces, most: int = MOST_PIECES) -> Pieces:
     found: list[Pieces] = []
     for part in pieces.of_bins():
         rows_P = part.rows_P
+        flat = bool(part.held_P.all())
+        many = MOST_HELD if flat else most
         middle = (np.cumsum(rows_P) - rows_P / 2) / rows_P.sum()
-        group = np.floor(middle * most)
+        group = np.floor(middle * many)
         cuts = np.flatnonzero(np.diff(group, prepend=-1))
-        if len(rows_P) <= most or len(cuts) == len(rows_P):
+        if len(rows_P) <= many or len(cuts) == len(rows_P):
             found.append(part)
             continue
         ends = np.append(cuts[1:], len(rows_P)) - 1
-        flat = bool(part.held_P.all())
         low = part.low_P[(cuts + ends) // 2 if flat else cuts]
         found.append(
             Pieces(

@@ -119,8 +119,8 @@ class Numeric(Modelled):
             found = _atoms(units, shown, len(units_N)), shown, ()
         atoms, shown, notes = found
         kind = column.type
-        bounds = producible(units, g, ends, kind, decimals)
-        pieces, sizes, flags = _codes(units, shown, atoms, g, bounds)
+        bounds = producible(units, float(shown[0]), g, ends, kind, decimals)
+        pieces, sizes, flags = _codes(units, shown, atoms, g, bounds, ends)
         ranges = () if decimals is None else learn_in_ranges(units, pieces, sizes, g, kind)
         curve = Curve(pieces, tuple(sizes), tuple(flags), decimals, ranges)
         return cls._build(name, kind, curve, notes, null=not valid_N.all())
@@ -311,7 +311,12 @@ def _wanted_bins(rows: int) -> float:
 
 
 def _codes(
-    units: Array, shown: Array, atoms: Array, g: int, bounds: Bounds
+    units: Array,
+    shown: Array,
+    atoms: Array,
+    g: int,
+    bounds: Bounds,
+    ends: tuple[float | None, float | None],
 ) -> tuple[Pieces, list[int], list[bool]]:
     """Return the quantile function, cells per code, and whether each code is an atom.
 
@@ -321,20 +326,26 @@ def _codes(
         atoms: those of the shown values that have a code of their own.
         g: rows of the smallest group.
         bounds: what may be produced.
+        ends: of a range constraint, in units.
     """
     distinct, first, counts = np.unique(shown, return_index=True, return_counts=True)
     real, rows = np.unique(units, return_counts=True)
     held = np.isin(distinct, real[rows >= g]) | np.isin(distinct, atoms)
     atom = np.isin(distinct, atoms)
-    gap = wide_gaps(shown, _half_bin(len(shown)))[first]
+    gap = wide_gaps(units, max(_half_bin(len(units)), g))[first]
     slices = _slices(_bins(distinct, atom, counts, gap))
     number = np.repeat(np.arange(len(slices)), [end - start for start, end in slices])
     gap |= wide_gaps(units, max(g, 1))[first]
-    offsets = (distinct - distinct[0]).astype(np.float64)
+    whole = units.dtype.kind == "i"
+    offsets = (
+        (distinct - distinct[0]).astype(np.float64)
+        if whole
+        else distinct.astype(np.float64) - float(distinct[0])
+    )
     offered = Shown(offsets, counts, held, gap, number)
-    if units.dtype.kind == "i":
-        offered = fill_between(offered, units - distinct[0], atom, g)
-    pieces = with_units(thin(draw_pieces(offered, g, bounds)), distinct[0], distinct[held])
+    if whole:
+        offered = fill_between(offered, distinct - distinct[0], units - distinct[0], atom, g)
+    pieces = with_units(thin(draw_pieces(offered, g, bounds)), distinct[0], distinct[held], ends)
     sizes = [1 if len(part.rows_P) == 1 and part.held_P[0] else CELLS for part in pieces.of_bins()]
     return pieces, sizes, [bool(atom[start]) for start, _ in slices]
 

@@ -87,8 +87,7 @@ class TableAssess:
     @property
     def wanted(self) -> int:
         """How many rows a tick takes."""
-        rows = len(self.coded.columns_ND)
-        return rows * max(1, min(SETS, SAMPLES // rows))
+        return ticked_rows(len(self.coded.columns_ND))
 
     @one_thread_everywhere()
     def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
@@ -149,6 +148,11 @@ class TableAssess:
         }
 
 
+def ticked_rows(validation_rows: int) -> int:
+    """Return how many rows a tick takes, of so many to compare them with."""
+    return validation_rows * max(1, min(SETS, SAMPLES // validation_rows))
+
+
 def rank(found: Mapping[str, float], real: RealTicks, passes: Mapping[str, float]) -> float:
     """Return how far samples are from real rows: the sum over the measures, lower is better."""
     parts = [
@@ -194,7 +198,16 @@ def build_assess(
         train_NF=train_NF,
         equal_NF=space.points(some(train, near.num_rows, seed, "assess-equal")),
         validation_NF=validation_NF,
-        label=None if label is None else LabelScore.build(train, compared, columns, label),
+        label=None
+        if label is None
+        else LabelScore.build(
+            train,
+            compared,
+            columns,
+            label,
+            rows=ticked_rows(compared.num_rows),
+            seed=seed,
+        ),
         real=_real_ticks(codes, coded, validation_NF, train_NF, seed),
         by_likelihood=validation.num_rows >= FEW_ROWS,
         passes=passes,

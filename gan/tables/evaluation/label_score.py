@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from gan.tables.evaluation.columns import JudgedColumn
+from gan.tables.evaluation.columns import JudgedColumn, some
 from gan.tables.evaluation.usefulness import (
     FEWEST_ROWS,
     Features,
@@ -37,14 +37,32 @@ class LabelScore:
     target: Target
     test_NF: Array
     values_N: Array
+    rows: int
+    """Trees learn from so many."""
     real: float = 0.0
-    """AUC or R² of trees that learned from training rows."""
+    """AUC or R² of trees that learned from as many training rows."""
 
     @classmethod
     def build(
-        cls, train: pa.Table, validation: pa.Table, columns: Sequence[JudgedColumn], label: str
+        cls,
+        train: pa.Table,
+        validation: pa.Table,
+        columns: Sequence[JudgedColumn],
+        label: str,
+        *,
+        rows: int,
+        seed: int,
     ) -> Self | None:
-        """Keep the validation rows; None where their label cannot be scored."""
+        """Keep the validation rows; None where their label cannot be scored.
+
+        Args:
+            train: the training rows.
+            validation: rows that score what trees know of the label.
+            columns: that trees see.
+            label: what they predict.
+            rows: trees learn from so many samples, and from as many real ones.
+            seed: chooses these.
+        """
         column = next((each for each in columns if each.name == label), None)
         if column is None or len(columns) < 2:
             return None
@@ -57,8 +75,10 @@ class LabelScore:
             target=target,
             test_NF=features.of(validation)[known_N],
             values_N=values_N,
+            rows=min(rows, train.num_rows, MOST_ROWS),
         )
-        real = found.learn(train) if len(known_N) else None
+        reals = some(train, found.rows, seed, "assess-label")
+        real = found.learn(reals) if len(known_N) else None
         return None if real is None else replace(found, real=real)
 
     def gap(self, samples: pa.Table) -> float:
@@ -68,7 +88,7 @@ class LabelScore:
 
     def learn(self, samples: pa.Table) -> float | None:
         """Return AUC or R² of trees that learn from samples; None where it cannot be scored."""
-        samples = samples.slice(0, MOST_ROWS)
+        samples = samples.slice(0, self.rows)
         known_N, values_N = self.target.of(samples)
         if len(known_N) < FEWEST_ROWS:
             return 0.0

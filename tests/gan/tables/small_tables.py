@@ -12,7 +12,10 @@ from gan.tables.rejection import repair
 from storage.records.schema import KEY, SCHEMA
 
 KINDS = {
+    "int8": "integer",
     "int64": "integer",
+    "halffloat": "float",
+    "float": "float",
     "double": "float",
     "bool": "boolean",
     "string": "category",

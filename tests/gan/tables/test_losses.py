@@ -63,15 +63,15 @@ def test_levels_that_share_codes_are_counted():
 def heavy_tail():
     numbers = np.random.default_rng(8)
     claim = np.where(numbers.random(ROWS) < 0.7, 0.0, numbers.lognormal(6, 1.2, ROWS)).round(2)
-    claim[:3] = (20_000.5, 18_000.25, 16_000.75)
+    claim[:6] = (90_000.5, 80_000.25, 70_000.75, 60_000.5, 55_000.25, 50_000.75)
     return claim
 
 
 def test_a_heavy_tail_says_how_sum_extremes_and_distinct_values_change():
     claim = heavy_tail()
     text = losses({"claim": claim})["claim"]
-    assert re.search(r"its sum falls by \d+ %", text)
-    assert re.search(r"its largest value falls to less than (a|half)", text)
+    assert re.search(r"its sum falls by [^,]*\d+ %", text)
+    assert re.search(r"its largest value falls to less than (a|half|two thirds)", text)
     assert re.search(r"[\d.]+ % of its distinct values are left", text)
     for value in np.sort(claim)[-20:]:
         assert f"{value:g}" not in text
@@ -129,8 +129,8 @@ def test_a_total_loses_what_its_parts_lose():
     rule = {"kind": "sum", "columns": ["total", "part", "rest"]}
     columns = {"part": part, "rest": rest, "total": (part + rest).round(2)}
     found = losses(columns, constraints=[rule])
-    assert re.search(r"its sum falls by \d+ %", found["part"])
-    assert re.search(r"its sum falls by \d+ %", found["total"])
+    assert re.search(r"its sum falls by [^,]*\d+ %", found["part"])
+    assert re.search(r"its sum falls by [^,]*\d+ %", found["total"])
 
 
 def test_rows_beyond_a_range_are_named():

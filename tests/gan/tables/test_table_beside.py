@@ -156,3 +156,13 @@ def test_what_is_filled_beside_a_known_neighbour_follows_from_it():
     allowed = _allowed(codec, known, gaps, cells_ND[rows])
     first = sum(codec.code_counts[:index])
     assert allowed[:, first : first + codec.code_counts[index]].all()
+
+
+def test_a_column_keeps_its_own_rounding_rather_than_a_neighbour():
+    numbers = np.random.default_rng(0)
+    amount = numbers.integers(1000, 90_000, 3000)
+    rounded = np.round(amount, -2)
+    codec = TableCodec.fit(with_meaning({"amount": amount, "rounded": rounded}, min_group=10), None)
+    column = next(each for each in codec.columns if each.name == "rounded")
+    assert not isinstance(column, Beside)
+    assert (column.vocabulary("rounded").to_numpy() % 100 == 0).mean() > 0.99

@@ -1,9 +1,12 @@
 """Values of numeric columns: as many, as large and as round as real ones, and nobody's own."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from small_tables import with_meaning
 from typed_tables import cycle, described, every_cell
 
 from gan.tables.codec import TableCodec
@@ -153,3 +156,48 @@ def test_cells_of_a_bin_never_reach_a_value_that_has_cells_of_its_own():
     starts = cells[column.first_cells[:-1]]
     assert (np.diff(cells)[np.diff(column.code_of_cell) > 0] > 0).all()
     assert (np.diff(starts) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_range_holds_in_every_cell_also_of_floats_without_a_step(seed):
+    numbers = np.random.default_rng(seed)
+    for values in (numbers.lognormal(5, 1, 1200), np.round(numbers.lognormal(5, 1, 1200), 2)):
+        high = float(np.quantile(values, 0.99))
+        rule = {"kind": "range", "columns": ["x"], "low": 1.0, "high": high}
+        table = with_meaning(
+            {"x": values, "y": numbers.integers(0, 9, 1200)}, min_group=10, constraints=[rule]
+        )
+        cells = TableCodec.fit(table, None).columns[0].vocabulary("x").to_numpy()
+        assert cells.min() >= 1.0
+        assert cells.max() <= high
+
+
+def test_the_tails_of_small_tables_are_those_of_the_real_rows():
+    errors = []
+    for seed in range(12):
+        numbers = np.random.default_rng(seed)
+        values = np.round(numbers.lognormal(5, 1, 700), 2)
+        table = with_meaning({"x": values, "y": numbers.integers(0, 9, 700)}, min_group=10)
+        codec = TableCodec.fit(table, None)
+        column = codec.columns[0]
+        weights = 1 / np.diff(column.first_cells)[column.code_of_cell]
+        shares = np.bincount(column.code_of_cell[column.encode(table)], minlength=column.codes)
+        mean = np.average(column.vocabulary("x"), weights=weights * shares[column.code_of_cell])
+        errors.append(mean / values.mean() - 1)
+    assert abs(np.mean(errors)) < 0.04
+
+
+def test_numbers_of_64_bits_and_single_floats_come_back_from_json_as_they_were():
+    numbers = np.random.default_rng(0)
+    columns = {
+        "wide": numbers.integers(-(2**60), 2**60, 1500),
+        "single": numbers.lognormal(3, 1, 1500).astype(np.float32),
+        "half": numbers.normal(0, 20_000, 1500).clip(-60_000, 60_000).astype(np.float16),
+        "byte": numbers.integers(-128, 128, 1500).astype(np.int8),
+    }
+    table = with_meaning(columns, min_group=1)
+    codec = TableCodec.fit(table, None)
+    again = TableCodec.from_json(json.loads(json.dumps(codec.to_json())))
+    cells = codec.encode(table).values
+    assert again.decode(cells, None).equals(codec.decode(cells, None))
+    np.testing.assert_array_equal(again.encode(table).values, cells)

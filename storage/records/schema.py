@@ -5,7 +5,8 @@ holds JSON:
 
     {"schema": "ganmill-table/1", "min_group": 10,
      "columns": [{"name", "kind", "why", "vocabulary", "form"}],      in the order of the table
-     "constraints": [{"kind", "columns", "low", "high", "strict", others where they are used}]}
+     "constraints": [{"kind", "columns", "low", "high", "strict", others where they are used}],
+     "named": how many of them a person named, where others were found}
 
 `form` is the text pattern of keys and of replaced text, see `storage.records.text_patterns`.
 """
@@ -283,6 +284,14 @@ class TableMetadata:
     constraints: tuple[Constraint, ...] = ()
     min_group: int = 10
     """A value that fewer rows hold is not shown."""
+    named: int | None = None
+    """How many of the constraints a person named, the first ones; the others were found in the
+    data. None = all."""
+
+    @property
+    def named_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints that a person named."""
+        return self.constraints[: self.named]
 
     def column(self, name: str) -> Column:
         """Return the column of that name.
@@ -304,6 +313,8 @@ def with_table_metadata(schema: pa.Schema, metadata: TableMetadata) -> pa.Schema
         "columns": [asdict(column) for column in metadata.columns],
         "constraints": [constraint.to_json() for constraint in metadata.constraints],
     }
+    if metadata.named is not None and metadata.named < len(metadata.constraints):
+        described["named"] = metadata.named
     text = json.dumps(described, ensure_ascii=False, sort_keys=True).encode()
     return schema.with_metadata({**(schema.metadata or {}), KEY: text})
 
@@ -326,7 +337,12 @@ def read_table_metadata(schema: pa.Schema) -> TableMetadata | None:
         )
         raise ValueError(msg)
     constraints = tuple(Constraint(**item) for item in raw["constraints"])
-    return TableMetadata(columns=columns, constraints=constraints, min_group=raw["min_group"])
+    return TableMetadata(
+        columns=columns,
+        constraints=constraints,
+        min_group=raw["min_group"],
+        named=raw.get("named"),
+    )
 
 
 def without_columns(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:

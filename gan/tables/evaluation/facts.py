@@ -251,11 +251,14 @@ class HardFacts:
             return None
         splits, rows = self.context.splits, candidate.num_rows
         broken = violations(candidate, constraints, splits.train)
-        failing = [
-            (each, int(mask.sum()))
-            for each, mask in zip(constraints, broken, strict=True)
+        named = len(self.context.metadata.named_constraints)
+        unkept = [
+            (each, int(mask.sum()), place < named)
+            for place, (each, mask) in enumerate(zip(constraints, broken, strict=True))
             if self._breaks(each, int(mask.sum()), rows)
         ]
+        failing = [(each, count) for each, count, is_named in unkept if is_named]
+        found = [(each, count) for each, count, is_named in unkept if not is_named]
         share = float(np.logical_or.reduce(broken).mean())
         text = f"all {len(constraints)} constraints hold in every row"
         if failing:
@@ -267,6 +270,15 @@ class HardFacts:
             more = len(worst) - len(said)
             said += [f"{more} more {'does' if more == 1 else 'do'} not either"] * (more > 0)
             text = "; ".join(said)
+        elif found:
+            worst_rule, most = max(found, key=lambda item: item[1])
+            text = (
+                f"{describe(worst_rule)}, which was found in the real rows, does not hold in "
+                f"{most:,} of {rows:,} rows"
+            )
+            others = len(found) - 1
+            text += f", and {others} more found {'rule' if others == 1 else 'rules'}" * (others > 0)
+            text += "; only constraints that the recipe names can block"
         elif share:
             text = (
                 f"combinations that train does not have are as rare as in the holdout ({share:.2%})"

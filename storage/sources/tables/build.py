@@ -161,6 +161,7 @@ class TablesBuilder(Builder):
             columns=tuple(inferred.columns),
             constraints=(*job.config.constraints, *(rule.constraint for rule in kept)),
             min_group=job.min_group,
+            named=len(job.config.constraints),
         )
         schema = with_table_metadata(table.schema.with_metadata(dict(rows.metadata)), metadata)
         table = table.replace_schema_metadata(schema.metadata)

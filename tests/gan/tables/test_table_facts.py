@@ -9,8 +9,10 @@ from judged_tables import OPTIONS, cancer, cut, replaced, shop
 from small_tables import with_meaning
 
 from gan.gate import GateConfig, judge
+from gan.modalities import Splits
 from gan.tables.judge import METRICS, build_reference, evaluate
 from gan.tables.keys import form_pattern
+from storage.records.schema import read_table_metadata, with_table_metadata
 
 LABEL = "back"
 
@@ -172,3 +174,26 @@ def test_forms_as_patterns():
     assert form_pattern(
         "A-99\\9f"
     ) == "^[ABCDEFGHIJKLMNOPQRSTUVWXYZ]\\-[0123456789][0123456789]9" + ("[0123456789abcdef]$")
+
+
+def test_a_rule_that_was_found_is_told_and_blocks_nothing():
+    numbers = np.random.default_rng(0)
+    one, other = (numbers.integers(0, 50, 900) for _ in range(2))
+    rule = {"kind": "sum", "columns": ["total", "one", "other"]}
+    real = {"one": one, "other": other, "total": one + other}
+    table = with_meaning(real, constraints=[rule], min_group=10)
+    metadata = read_table_metadata(table.schema)
+    wrong = pa.table({**real, "total": numbers.permutation(one + other)})
+    found = {}
+    for named in (0, None):
+        schema = with_table_metadata(table.schema, dataclasses.replace(metadata, named=named))
+        parts = [
+            table.replace_schema_metadata(schema.metadata).slice(i * 300, 300) for i in range(3)
+        ]
+        splits = Splits(train=parts[0], validation=parts[1], holdout=parts[2], label=None)
+        reference = build_reference(splits, OPTIONS)
+        evaluation = evaluate(wrong.slice(0, reference.wanted), reference)
+        found[named] = next(fact for fact in evaluation.facts if fact.name == "constraints")
+    assert found[0].holds
+    assert "which was found in the real rows, does not hold in" in found[0].text
+    assert not found[None].holds

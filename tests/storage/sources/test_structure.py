@@ -21,8 +21,12 @@ from storage.sources.tables.structure.notes import structure_notes
 ROWS = 1500
 
 
-def search(columns: dict, label=None, constraints=()) -> Structure:
+def search(columns: dict, label=None, constraints=(), *, free=True) -> Structure:
+    """Look for rules; beside a column that has none, so that enough is left to learn."""
     table = pa.table(columns)
+    if free:
+        noise = np.random.default_rng(99).normal(size=len(table))
+        table = table.append_column("free", pa.array(noise))
     config = SourceConfig(
         uri="x",
         label=None,
@@ -590,3 +594,68 @@ def test_a_named_constraint_comes_first(tmp_path):
     named = {"kind": "inequality", "columns": ["net", "total"]}
     found, _ = constraints(tmp_path / "cache", uri, constraints=[named])
     assert found == [("inequality", ["net", "total"]), ("sum", ["total", "net", "tax"])]
+
+
+def test_a_sum_that_is_rounded_is_a_linear_formula():
+    one, other = (np.random.default_rng(seed).integers(100, 9999, ROWS) / 100 for seed in (0, 1))
+    (rule,) = search({"one": one, "other": other, "total": np.round(one + other)}).kept
+    assert (rule.constraint.kind, rule.constraint.weights) == ("linear", (1.0, 1.0))
+
+
+def test_an_invoice_is_its_product_and_what_is_taken_off():
+    draw = np.random.default_rng(0)
+    number, price = draw.integers(1, 30, ROWS), draw.integers(100, 9999, ROWS) / 100
+    gross, off = np.round(number * price, 2), draw.integers(0, 99, ROWS) / 100
+    found = kept(
+        {
+            "number": number,
+            "price": price,
+            "gross": gross,
+            "off": off,
+            "net": (gross - off).round(2),
+        }
+    )
+    assert ("product", ("gross", "number", "price")) in found
+    assert {columns[0] for _, columns in found} == {"gross", "net"}
+
+
+def test_a_difference_that_may_be_negative_is_what_is_computed():
+    won, lost = (np.random.default_rng(seed).poisson(20, ROWS) for seed in (0, 1))
+    (rule,) = search({"won": won, "lost": lost, "ahead": won - lost}).kept
+    assert rule.constraint.columns[0] == "ahead"
+
+
+def test_two_columns_are_left_to_learn():
+    age = np.random.default_rng(0).integers(18, 80, ROWS)
+    found = search({"age": age, "birth": 2024 - age}, free=False)
+    assert found.kept == ()
+    assert found.named[0].left_out == "too few columns would be left to learn"
+    assert len(search({"age": age, "birth": 2024 - age}).kept) == 1
+
+
+def test_a_whole_quotient_of_amounts_is_named_and_not_kept():
+    draw = np.random.default_rng(0)
+    price, net = draw.integers(100, 999, ROWS) / 100, draw.integers(100, 99_999, ROWS) / 100
+    found = search({"price": price, "net": net, "about": np.round(net / price).astype(int)})
+    assert found.kept == ()
+    assert any("the same whole one" in str(rule.left_out) for rule in found.named)
+
+
+def test_the_end_of_a_slope_is_no_condition():
+    draw = np.random.default_rng(0)
+    grade = draw.integers(0, 8, 5000)
+    paid = np.where(draw.random(5000) < grade / 8 + 0.2, 0, draw.integers(1, 50, 5000))
+    found = search({"grade": pa.array([f"g{each}" for each in grade]), "paid": paid})
+    assert found.kept == ()
+
+
+def test_a_condition_out_of_the_range_that_the_recipe_gives_is_not_kept():
+    draw = np.random.default_rng(0)
+    previous = np.where(draw.random(ROWS) < 0.7, 0, draw.integers(1, 6, ROWS))
+    days_ = np.where(previous == 0, -1, draw.integers(1, 400, ROWS))
+    columns = {"previous": previous, "days": days_}
+    assert kept(columns) == [("conditional", ("days", "previous"))]
+    rule = Constraint(kind="range", columns=("days",), low=0.0)
+    found = search(columns, constraints=[rule])
+    assert found.kept == ()
+    assert "range" in str(found.named[0].left_out)

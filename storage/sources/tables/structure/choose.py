@@ -18,6 +18,7 @@ from storage.sources.tables.structure.rule import (
 )
 
 _OF_LABEL: Final = "the label is never made from others"
+_OUT_OF_RANGE: Final = "source.constraints gives a column of it a range that it does not keep"
 
 
 class Chosen:
@@ -37,6 +38,7 @@ class Chosen:
         self._said = {_meaning(one) for one in constraints}
         self._combined = [set(one.columns) for one in constraints if one.kind == "combinations"]
         self._spoken = {name for one in constraints for name in _owned(one)}
+        self._ranges = [one for one in constraints if one.kind == "range"]
         self._inputs: dict[str, set[str]] = {}
         for one in constraints:
             for name in derived_columns(one):
@@ -126,6 +128,12 @@ class Chosen:
         if spoken:
             which = listed_names(spoken)
             return rule.unkept(f"source.constraints decides {which}, and that comes first")
+        ranged = {one.columns[0] for one in self._ranges}
+        inputs = deciding_columns(rule.constraint)
+        if rule.constraint.kind == "conditional":
+            return rule.unkept(_OUT_OF_RANGE) if ranged & {*derived, *inputs} else rule
+        if ranged & set(derived) and ranged & set(inputs):
+            return rule.unkept(_OUT_OF_RANGE)
         return rule
 
 

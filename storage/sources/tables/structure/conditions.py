@@ -41,6 +41,12 @@ _SURE_ROWS: Final = 400
 """Of a value that occurs elsewhere, too: no exception in so many rows makes one in a hundred
 improbable, unless the condition covers most of the value's rows."""
 
+_SLOPE: Final = 0.9
+"""Where another level has the value in more of its rows, the levels with all of them may be the end
+of a slope."""
+
+_BY_CHANCE: Final = "the value occurs under other levels, too, so that these may have it by chance"
+
 _COVERED: Final = 0.8
 _FAR_MORE: Final = 5
 _SHARED: Final = frozenset({"category", "boolean", "integer"})
@@ -190,9 +196,13 @@ def _verified(
         when=texts,
         exactly=exactly,
     )
-    return FoundRule(
+    rule = FoundRule(
         constraint=constraint, why=condition_sentence([atom.column], constraint), support=told
     )
+    others_L = ~full_L & (rows_L >= _LEAST_ROWS)
+    slopes = bool((held_L[others_L] > _SLOPE * rows_L[others_L]).any())
+    chance = not exactly and (len(codes) > 1 or slopes)
+    return rule.unkept(_BY_CHANCE) if chance else rule
 
 
 def _is_told(columns: TableColumns, atom: Atom, told: int, *, exactly: bool) -> bool:

@@ -4,7 +4,7 @@ Everything is looked for on a sample of rows, verified on all of them, and must 
 nothing simpler explains. N rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,13 +15,17 @@ from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.choose import Chosen, joined, told_by_lookups
 from storage.sources.tables.structure.columns import Mask, TableColumns
 from storage.sources.tables.structure.conditions import find_conditions
-from storage.sources.tables.structure.linear import find_linear
+from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
 from storage.sources.tables.structure.products import find_products
-from storage.sources.tables.structure.rule import FoundRule
+from storage.sources.tables.structure.rule import FoundRule, derived_columns
 from storage.sources.tables.structure.unsaid import find_unsaid
+
+FEWEST_LEARNT = 2
+"""Columns that a generator needs beside what is computed."""
+_LOSSY = "many numbers divided give the same whole one, so that other columns may decide it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +68,71 @@ def find_structure(
     multiplied = find_products(view, flags)
     chosen = Chosen(constraints, label)
     chosen.take(rule for rule in blocks if not told_by_lookups(rule, decided))
+    made = {rule.constraint.columns[0] for rule in multiplied if rule.constraint.kind == "product"}
+    formulas = tuple(_turned(view, rule, made, never) for rule in formulas)
     chosen.take(rule for rule in formulas if rule.constraint.kind == "sum")
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "product")
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")
-    chosen.take(rule for rule in multiplied if rule.constraint.kind == "ratio")
+    chosen.take(_unless_lossy(view, r) for r in multiplied if r.constraint.kind == "ratio")
     chosen.take(find_differences(view, flags))
     chosen.take(find_unsaid(view, flags))
     chosen.take(find_bands(view, flags))
     chosen.take(decided)
     chosen.take(find_conditions(view, flags))
-    told = {_columns(rule) for rule in chosen.kept}
+    kept, left = _enough_learnt(
+        joined(chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}),
+        columns,
+    )
+    told = {_columns(rule) for rule in kept}
     return Structure(
-        kept=joined(
-            chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}
-        ),
-        named=tuple(rule for rule in chosen.named if _columns(rule) not in told),
+        kept=kept,
+        named=(*(rule for rule in chosen.named if _columns(rule) not in told), *left),
         unsearched=_unsearched(view),
     )
+
+
+def _turned(
+    view: TableColumns, rule: FoundRule, made: Collection[str], never: Collection[str]
+) -> FoundRule:
+    """Return a sum of which a product makes the total solved for its last part that none makes."""
+    total, *parts = rule.constraint.columns
+    free = [name for name in parts if name not in made and name not in never]
+    if rule.constraint.kind != "sum" or total not in made or len(parts) < 2 or not free:
+        return rule
+    others = [name for name in parts if name != free[-1]]
+    columns = (free[-1], total, *others)
+    weights = (1.0, *(-1.0 for _ in others))
+    return verify_linear(view, Constraint(kind="linear", columns=columns, weights=weights)) or rule
+
+
+def _unless_lossy(view: TableColumns, rule: FoundRule) -> FoundRule:
+    """Return a ratio; not kept where it is whole and what is divided is not: many give the same."""
+    result, *parts = (view.quantities[name] for name in rule.constraint.columns)
+    lossy = result.step >= 1 and any(part.step < 1 for part in parts)
+    return rule.unkept(_LOSSY) if lossy else rule
+
+
+def _enough_learnt(
+    rules: Sequence[FoundRule], columns: Sequence[Column]
+) -> tuple[tuple[FoundRule, ...], tuple[FoundRule, ...]]:
+    """Return the rules that leave two columns or more to learn, and those that are given up."""
+    kept, left = list(rules), list[FoundRule]()
+    free = {one.name for one in columns if one.kind not in ("key", "text", "constant")}
+    while kept and len(free) - _decided(kept) < FEWEST_LEARNT:
+        left.append(kept.pop().unkept("too few columns would be left to learn"))
+    return tuple(kept), tuple(left)
+
+
+def _decided(rules: Sequence[FoundRule]) -> int:
+    """Return how many columns fewer are learnt; of a block or combinations one is."""
+    names = {
+        name
+        for rule in rules
+        if rule.constraint.kind not in ("conditional", "one_of")
+        for name in derived_columns(rule.constraint)
+    }
+    blocks = [rule.constraint.columns for rule in rules if rule.constraint.kind == "one_of"]
+    return len(names) + sum(len(block) - 1 for block in blocks)
 
 
 def _columns(rule: FoundRule) -> frozenset[str]:

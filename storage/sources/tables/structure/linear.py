@@ -96,6 +96,9 @@ def _simplicity(rule: FoundRule) -> tuple[bool, int, int]:
 def verify_linear(columns: TableColumns, constraint: Constraint) -> FoundRule | None:
     """Return a sum or a linear formula as a rule where it holds in all rows and they tell it."""
     total, *parts = (columns.quantities[name] for name in constraint.columns)
+    if constraint.kind == "sum" and any(total.step > part.step for part in parts):
+        ones = (1.0,) * len(parts)  # a sum is exact; a linear formula is rounded as its column is
+        constraint = Constraint(kind="linear", columns=constraint.columns, weights=ones)
     weights = constraint.weights or (1.0,) * len(parts)
     terms = [w * part.values_N for w, part in zip(weights, parts, strict=True)]
     computed_N = constraint.offset + np.sum(terms, axis=0)
@@ -247,8 +250,12 @@ def _solve(
     lone = [p for p in range(len(names)) if (signs == signs[p]).sum() == 1]
     steps = np.array([columns.quantities[name].step for name in names])
     offset_free = abs(float(weights @ centre)) <= 1e-6 * float(np.abs(weights) @ np.abs(centre))
-    if alike and len(lone) and (len(names) > 2 or offset_free):
-        place = lone[-1]
+    signed = {p for p, name in enumerate(names) if np.nanmin(columns.quantities[name].values_N) < 0}
+    plain = [p for p in lone if not signed - {p}]
+    if alike and len(lone) and (len(names) > 2 or offset_free) and (plain or not signed):
+        place = (plain or lone)[-1]
+    elif alike and len(signed) == 1 and offset_free and names[min(signed)] not in never:
+        place = min(signed)  # a difference, such as a profit: no part of it leaves its range
     else:
         free = [p for p in range(len(names)) if names[p] not in never]
         fits = [p for p in free if _on_grid(weights / weights[p], steps, p)]

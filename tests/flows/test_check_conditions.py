@@ -98,7 +98,8 @@ def test_a_rule_that_real_rows_break_is_the_sources_fault(place, capsys):
 def test_init_and_check_name_what_privacy_takes(place, capsys):
     rows = pd.read_csv("rows.csv")
     rows["fraud"] = ["yes"] * 8 + ["no"] * (len(rows) - 8)
-    rows["claim"] = np.random.default_rng(2).lognormal(5, 2, len(rows)).round(2)
+    rows["claim"] = np.random.default_rng(2).lognormal(5, 1, len(rows)).round(2)
+    rows.loc[:4, "claim"] = [50_000.5, 40_000.25, 30_000.75, 30_000.5, 20_000.25]
     rows.sample(frac=1, random_state=1).to_csv("rare.csv", index=False)
     assert execute(["init", "rare.csv"]) == 0
     printed = capsys.readouterr().out

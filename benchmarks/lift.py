@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -164,17 +164,30 @@ def maker(
     return make
 
 
+class Trained(NamedTuple):
+    """A generator of one split."""
+
+    recipe: Recipe
+    prepared: Prepared
+    sampler: Sampler
+    cpu_s: float
+
+
+def trained(trial: Trial, split: int, folder: Path) -> Trained:
+    """Prepare a split and train its generator as users train it."""
+    recipe = recipe_of(trial, split, folder)
+    prepared = prepare(
+        recipe.source, folder=folder / "prepared", min_group=recipe.privacy.min_group
+    )
+    started_s = process_time()
+    sampler = train_generator(recipe, prepared, folder / "work")
+    return Trained(recipe, prepared, sampler, process_time() - started_s)
+
+
 def measure(trial: Trial, split: int) -> tuple[Lift, dict[str, Any]]:
     """Return the lift of one split, and what it took."""
     with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        recipe = recipe_of(trial, split, folder)
-        prepared = prepare(
-            recipe.source, folder=folder / "prepared", min_group=recipe.privacy.min_group
-        )
-        started_s = process_time()
-        sampler = train_generator(recipe, prepared, folder / "work")
-        trained_s = process_time() - started_s
+        recipe, prepared, sampler, trained_s = trained(trial, split, Path(text))
         modality = load_modality(prepared.modality)
         splits = Splits(**prepared.records, label=prepared.label)
         task = modality.build_task(splits, seed=recipe.seed)

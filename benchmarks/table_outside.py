@@ -32,10 +32,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.against_ctgan import breast_cancer
-from benchmarks.lift import Trial, recipe_of, train_generator
+from benchmarks.lift import Trial, trained
 from benchmarks.timing import RESULTS, machine
 from gan.tables.columns.values import require_metadata
-from storage.sources.prepare import prepare
 
 TREES: dict[str, Any] = {
     "n_jobs": 1,
@@ -114,14 +113,7 @@ def closest_share(train: pa.Table, test: pa.Table, fake: pa.Table) -> float:
 def measure(trial: Trial, cut: int) -> dict[str, Any]:
     """Return the numbers of one cut."""
     with TemporaryDirectory() as text:
-        folder = Path(text)
-        recipe = recipe_of(trial, cut, folder)
-        prepared = prepare(
-            recipe.source, folder=folder / "prepared", min_group=recipe.privacy.min_group
-        )
-        started_s = process_time()
-        sampler = train_generator(recipe, prepared, folder / "work")
-        trained_s = process_time() - started_s
+        _, prepared, sampler, trained_s = trained(trial, cut, Path(text))
         train, holdout = prepared.records["train"], prepared.records["holdout"]
         rows = max(train.num_rows, holdout.num_rows)
         started_s = process_time()

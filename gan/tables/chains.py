@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan.errors import ConfigError
+from gan.tables.columns.discrete_rules import Conditional
 from gan.tables.columns.moments import by_day
-from gan.tables.columns.ruled import Conditional
 from gan.tables.columns.rules import describe
 from gan.tables.contradictions import Step, ordered
 from gan.tables.ordering import common_ranks, value_days

@@ -15,14 +15,14 @@ import pyarrow as pa
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import Chains
-from gan.tables.columns.beside import Beside, find_neighbours
 from gan.tables.columns.derived import Constant, Key, Sum
+from gan.tables.columns.discrete_rules import Band, Conditional, Lookup, check_texts
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.partners import closest_columns
-from gan.tables.columns.ruled import Band, Conditional, Lookup, check_texts
+from gan.tables.columns.relative import RelativeNumeric, find_neighbours
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
@@ -39,7 +39,7 @@ KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 
 MODELLED: Mapping[str, type[Any]] = {
-    kind.type_name: kind for kind in (Beside, Joint, Levels, Numeric, Presence)
+    kind.type_name: kind for kind in (RelativeNumeric, Joint, Levels, Numeric, Presence)
 }
 """Name in JSON → class."""
 DERIVED: Mapping[str, type[Any]] = {

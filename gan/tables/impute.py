@@ -15,9 +15,9 @@ from gan.errors import ConfigError, DataError
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
-from gan.tables.columns.beside import Beside
 from gan.tables.columns.derived import Key, Sum
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
 
@@ -220,7 +220,7 @@ def _rest(codec: TableCodec, name: str, total: Any, others: Sequence[Any]) -> An
     rest = total.cast(wide)
     for other in others:
         rest = pc.subtract(rest, pc.fill_null(other.cast(wide), 0)).cast(wide)
-    decimals = column.decimals if isinstance(column, Numeric | Beside) else None
+    decimals = column.decimals if isinstance(column, Numeric | RelativeNumeric) else None
     if pa.types.is_floating(kind):
         units, valid = to_units(rest, decimals)
         return pc.if_else(pa.array(valid), from_units(units, decimals, kind), None)

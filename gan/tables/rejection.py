@@ -26,8 +26,8 @@ from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import AllowedValues, Chains
 from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.discrete_rules import Conditional
 from gan.tables.columns.formulas import Formula
-from gan.tables.columns.ruled import Conditional
 from gan.tables.columns.rules import describe
 from gan.tables.columns.texts import equals
 from gan.tables.constraints import violations

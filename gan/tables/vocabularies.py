@@ -28,8 +28,8 @@ from torch import Tensor
 from gan.errors import ConfigError, DataError
 from gan.protocols import Encoded
 from gan.tables.columns.derived import DerivedColumn, Key
-from gan.tables.columns.grouping import label_groups
-from gan.tables.columns.ruled import Conditional
+from gan.tables.columns.discrete_rules import Conditional
+from gan.tables.columns.label_order import label_groups
 from gan.tables.columns.texts import NULL, read_value
 from gan.tables.columns.values import Modelled, require_metadata
 from storage.records.schema import Condition, Label, TableMetadata

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gan.tables.columns.curve import Bounds, Pieces, spread
+from gan.tables.columns.curve import Pieces, ProducibleRange, spread
 from gan.tables.columns.habits import Habit, day_units, learn_habits, round_to_habits
 from gan.tables.columns.values import EXACT, LARGEST, per_second
 
@@ -35,7 +35,7 @@ def producible(
     ends: tuple[float | None, float | None],
     kind: Any,
     decimals: int | None,
-) -> Bounds:
+) -> ProducibleRange:
     """Return what may be produced: what the type holds, constraints allow, and the sign says.
 
     Args:
@@ -58,7 +58,7 @@ def producible(
     high = high if ends[1] is None else min(high, ends[1])
     amounts = not pa.types.is_temporal(kind)
     unit = 1.0 if whole else 0.0
-    return Bounds(low - base, high - base, unit, base if amounts else None)
+    return ProducibleRange(low - base, high - base, unit, base if amounts else None)
 
 
 def _type_ends(kind: Any, decimals: int | None) -> tuple[float, float]:

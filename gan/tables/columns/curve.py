@@ -42,7 +42,7 @@ USUAL_TIMES = 4.0
 """A gap between common values that is so many times as long as most are is no such gap."""
 
 
-class Shown(NamedTuple):
+class ShownValues(NamedTuple):
     """The distinct values that a column shows, sorted."""
 
     values_V: Array
@@ -57,7 +57,7 @@ class Shown(NamedTuple):
     """Number of its bin, from 0."""
 
 
-class Bounds(NamedTuple):
+class ProducibleRange(NamedTuple):
     """What a column may take, less the base."""
 
     low: float
@@ -103,7 +103,7 @@ class Tail(NamedTuple):
     """Of the generalised Pareto distribution; below 0 it ends."""
     upper: bool
 
-    def at(self, ranks: Array, bounds: Bounds) -> Array:
+    def at(self, ranks: Array, bounds: ProducibleRange) -> Array:
         """Return the values at these ranks."""
         beyond = self.scale * (_pareto(ranks, self.shape) - _pareto(self.rank, self.shape))
         values: Array = self.value + (beyond if self.upper else -beyond)
@@ -117,7 +117,9 @@ class Tail(NamedTuple):
         return values
 
 
-def fill_between(shown: Shown, values: Array, offsets: Array, atom: Array, g: int) -> Shown:
+def fill_between(
+    shown: ShownValues, values: Array, offsets: Array, atom: Array, g: int
+) -> ShownValues:
     """Return what is shown, with the rare values that lie among common ones.
 
     Where fewer than g rows lie between two values that g rows hold each, they took one of these.
@@ -150,7 +152,7 @@ def fill_between(shown: Shown, values: Array, offsets: Array, atom: Array, g: in
     where = between + 1
     middle = (shown.values_V[between] + shown.values_V[where]) / 2
     bins = np.where(atom[between], shown.bin_V[where], shown.bin_V[between])
-    return Shown(
+    return ShownValues(
         np.insert(shown.values_V, where, middle),
         np.insert(counts, where, shared),
         np.insert(shown.held_V, where, False),
@@ -172,7 +174,7 @@ def _zones(rows: list[float], g: int) -> Array:
     return np.minimum(zone, number - 1)
 
 
-def draw_pieces(shown: Shown, g: int, bounds: Bounds) -> Pieces:
+def draw_pieces(shown: ShownValues, g: int, bounds: ProducibleRange) -> Pieces:
     """Return the pieces of what is shown.
 
     Args:
@@ -203,7 +205,7 @@ def draw_pieces(shown: Shown, g: int, bounds: Bounds) -> Pieces:
     return join(parts)
 
 
-def _ends(shown: Shown, unit: float) -> tuple[Array, Array]:
+def _ends(shown: ShownValues, unit: float) -> tuple[Array, Array]:
     """Return where the piece of each value begins and ends.
 
     It ends between two means where their lines meet; beside a gap or a held value as far from the
@@ -224,7 +226,7 @@ def _ends(shown: Shown, unit: float) -> tuple[Array, Array]:
     return low, high
 
 
-def _tail(shown: Shown, g: int, *, upper: bool) -> Tail | None:
+def _tail(shown: ShownValues, g: int, *, upper: bool) -> Tail | None:
     """Return the tail beyond the last mean; None where it cannot be told."""
     way = slice(None, None, -1) if upper else slice(None)
     values, counts = shown.values_V[way], shown.counts_V[way]
@@ -266,7 +268,7 @@ def _fit(apart: Array, ranks: Array, weights: Array) -> tuple[float, float]:
     return best[1], best[2]
 
 
-def _outermost(tail: Tail, rows: float, bounds: Bounds) -> tuple[Array, Array]:
+def _outermost(tail: Tail, rows: float, bounds: ProducibleRange) -> tuple[Array, Array]:
     """Return rows of the outermost group's pieces and the values between them, rising."""
     steps = int(np.log(LAST / rows) / np.log(SHRINK))
     ranks = np.append(rows * SHRINK ** np.arange(steps + 1), LAST)

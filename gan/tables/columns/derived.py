@@ -2,7 +2,7 @@
 
 A constant has one value; a key names the row and is fresh; a pattern replaces free text by letters
 and digits of the same form; a sum is the sum of other columns, exactly, in its own type. What other
-formulas and rules give is in `formulas` and `ruled`.
+formulas and rules give is in `formulas` and `discrete_rules`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from gan.errors import DataError
 from gan.randomness import derive
 from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
 from gan.tables.keys import Integers, Texts, read_form
+from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -72,6 +73,17 @@ class DerivedColumn:
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
         return {"column": self.type_name, "name": self.name, "type": self.kind_name}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RuleColumn(DerivedColumn):
+    """A column that a constraint decides."""
+
+    rule: Constraint
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        return {**super().to_json(), "rule": self.rule.to_json()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

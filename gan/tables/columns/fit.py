@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
+from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
-from gan.tables.columns.grouping import label_groups
 from gan.tables.columns.groups import GroupRules, Limits, read_rules
+from gan.tables.columns.label_order import label_groups
 from gan.tables.columns.levels import Joint, Levels, Presence
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
-from gan.tables.columns.ruled import Band, Conditional, Lookup
 from gan.tables.columns.rules import Decided, describe, find_decided, in_turn
 from gan.tables.columns.values import (
     Modelled,

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.arithmetic import compute, learn_rounding
-from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.derived import RuleColumn
 from gan.tables.columns.moments import (
     UNIT_SECONDS,
     by_day,
@@ -38,12 +38,11 @@ DOUBLE_BITS = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Formula(DerivedColumn):
+class Formula(RuleColumn):
     """A column that a formula gives."""
 
     type_name: ClassVar[str] = "formula"
 
-    rule: Constraint
     rounding: Rounding
     skips_null: bool
     """Whether a null among the inputs counts as nothing; else it gives null."""
@@ -117,7 +116,6 @@ class Formula(DerivedColumn):
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
         own = {
-            "rule": self.rule.to_json(),
             "rounding": self.rounding.to_json(),
             "skips_null": self.skips_null,
             "at_zero": self.at_zero,
@@ -172,13 +170,11 @@ def _at_zero(values: Any, column: Any, g: int) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LaterMoment(DerivedColumn):
+class LaterMoment(RuleColumn):
     """The later of two moments: the earlier one and the time between them."""
 
     type_name: ClassVar[str] = "later"
-
-    rule: Constraint
-    """number, later, earlier."""
+    """Its rule names the number, the later moment, the earlier one."""
 
     @classmethod
     def fit(cls, rule: Constraint, records: Mapping[str, Any]) -> Self | None:
@@ -220,10 +216,6 @@ class LaterMoment(DerivedColumn):
         return pc.if_else(
             pa.array(valid_N), from_instants(ends_N, per_second, kind), pa.scalar(None, kind)
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the column as JSON."""
-        return {**super().to_json(), "rule": self.rule.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -7,7 +7,7 @@ becomes a kept level, chosen by a hash of the value in proportion to the rows of
 every kept level keeps its share among the others, no null is added, equal values become equal
 levels, and nothing of the rare value is stored. Where levels tell the label, they lie in the order
 of what they say of it, so that networks let neighbours share strength, and a rare level becomes a
-kept one in proportion to the rows with the same label (`gan.tables.columns.grouping`).
+kept one in proportion to the rows with the same label (`gan.tables.columns.label_order`).
 
 Joint. Columns whose combinations are fixed are one, so that the rule holds in every row. A
 combination that fewer than `g` rows hold, or that train never had, becomes the kept combination
@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
-from gan.tables.columns.grouping import LabelShares, label_order, label_shares, weights_of
+from gan.tables.columns.label_order import LabelShares, label_order, label_shares, weights_of
 from gan.tables.columns.values import Modelled, from_plain, parse_type, plain, to_plain
 
 Array = np.ndarray[Any, Any]

@@ -30,7 +30,14 @@ from gan.tables.columns.cells import (
     producible,
     with_units,
 )
-from gan.tables.columns.curve import Bounds, Pieces, Shown, draw_pieces, fill_between, thin
+from gan.tables.columns.curve import (
+    Pieces,
+    ProducibleRange,
+    ShownValues,
+    draw_pieces,
+    fill_between,
+    thin,
+)
 from gan.tables.columns.groups import Limits, shown_values, wide_gaps
 from gan.tables.columns.habits import Habit
 from gan.tables.columns.values import (
@@ -65,7 +72,7 @@ LABEL_CLASSES = 50
 """An integer label with more distinct values is a number, not a class."""
 
 
-class Curve(NamedTuple):
+class QuantileCurve(NamedTuple):
     """All that is stored of a column's values, the null apart."""
 
     pieces: Pieces
@@ -86,7 +93,7 @@ class Numeric(Modelled):
 
     type_name: ClassVar[str] = "numeric"
 
-    curve: "Curve"
+    curve: "QuantileCurve"
 
     @classmethod
     def fit(cls, name: str, column: Any, g: int, *, limits: Limits, whole: bool) -> Self:
@@ -122,12 +129,12 @@ class Numeric(Modelled):
         bounds = producible(units, float(shown[0]), g, ends, kind, decimals)
         pieces, sizes, flags = _codes(units, shown, atoms, g, bounds, ends)
         ranges = () if decimals is None else learn_in_ranges(units, pieces, sizes, g, kind)
-        curve = Curve(pieces, tuple(sizes), tuple(flags), decimals, ranges)
+        curve = QuantileCurve(pieces, tuple(sizes), tuple(flags), decimals, ranges)
         return cls._build(name, kind, curve, notes, null=not valid_N.all())
 
     @classmethod
     def _build(
-        cls, name: str, kind: Any, curve: "Curve", notes: tuple[str, ...], *, null: bool
+        cls, name: str, kind: Any, curve: "QuantileCurve", notes: tuple[str, ...], *, null: bool
     ) -> Self:
         """Return the column of a curve."""
         cells, sizes = make_cells(curve.pieces, curve.sizes, curve.ranges, kind), curve.sizes
@@ -218,7 +225,7 @@ class Numeric(Modelled):
             np.array(data["held"], dtype=bool),
             np.repeat(np.arange(len(data["pieces"])), data["pieces"]),
         )
-        curve = Curve(
+        curve = QuantileCurve(
             pieces,
             tuple(data["sizes"]),
             tuple(bool(atom) for atom in data["atoms"]),
@@ -315,7 +322,7 @@ def _codes(
     shown: Array,
     atoms: Array,
     g: int,
-    bounds: Bounds,
+    bounds: ProducibleRange,
     ends: tuple[float | None, float | None],
 ) -> tuple[Pieces, list[int], list[bool]]:
     """Return the quantile function, cells per code, and whether each code is an atom.
@@ -342,7 +349,7 @@ def _codes(
         if whole
         else distinct.astype(np.float64) - float(distinct[0])
     )
-    offered = Shown(offsets, counts, held, gap, number)
+    offered = ShownValues(offsets, counts, held, gap, number)
     if whole:
         offered = fill_between(offered, distinct - distinct[0], units - distinct[0], atom, g)
     pieces = with_units(thin(draw_pieces(offered, g, bounds)), distinct[0], distinct[held], ends)

@@ -29,7 +29,7 @@ MOST_COLUMNS = 40
 QUANTITIES = frozenset({"integer", "float", "decimal"})
 
 
-class Estimate(NamedTuple):
+class MeanEstimate(NamedTuple):
     """A mean and its standard error."""
 
     mean: float
@@ -76,7 +76,7 @@ def tails(columns: Sequence[DrawnColumn], real: pa.Table, fakes: pa.Table) -> Fi
 def _row(column: DrawnColumn, real_N: Array, fake_M: Array) -> list[str]:
     """Return one line of the table."""
     cells, off = [column.name], list[str]()
-    pairs: dict[str, tuple[Estimate | None, Estimate | None]] = {
+    pairs: dict[str, tuple[MeanEstimate | None, MeanEstimate | None]] = {
         "mean": (_mean(real_N), _mean(fake_M)),
         "lowest": (
             _tail(real_N, column.group, lowest=True),
@@ -104,11 +104,11 @@ def _spread(rows: int, wanted: int) -> Array:
     return np.arange(wanted) * rows // wanted
 
 
-def _mean(values_N: Array) -> Estimate:
-    return Estimate(float(values_N.mean()), float(values_N.std()) / math.sqrt(len(values_N)))
+def _mean(values_N: Array) -> MeanEstimate:
+    return MeanEstimate(float(values_N.mean()), float(values_N.std()) / math.sqrt(len(values_N)))
 
 
-def _tail(values_N: Array, group: int, *, lowest: bool = False) -> Estimate | None:
+def _tail(values_N: Array, group: int, *, lowest: bool = False) -> MeanEstimate | None:
     """Return the mean of the highest values, or lowest; None where fewer than `group` are half."""
     sign = -1.0 if lowest else 1.0
     count = max(round(TAIL * len(values_N)), group, 2)
@@ -117,4 +117,4 @@ def _tail(values_N: Array, group: int, *, lowest: bool = False) -> Estimate | No
     farthest = np.partition(sign * values_N, len(values_N) - count)[-count:]
     mean, limit = float(farthest.mean()), float(farthest.min())
     inner = (1 - count / len(values_N)) * (mean - limit) ** 2
-    return Estimate(sign * mean + 0.0, math.sqrt((float(farthest.var()) + inner) / count))
+    return MeanEstimate(sign * mean + 0.0, math.sqrt((float(farthest.var()) + inner) / count))

@@ -75,7 +75,7 @@ class Conditions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Screen:
+class ScreenedRows:
     """The rows that are looked at first."""
 
     rows: Ints
@@ -96,7 +96,7 @@ def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[Fo
         return ()
     rows = columns.sample_S if len(atoms) <= _MANY else columns.spread(_HEAD)
     sampled = [columns.levels(atom.column).codes_N[rows] == atom.code for atom in atoms]
-    screen = Screen(rows=rows, holds_SA=np.stack(sampled, axis=1).astype(np.float32))
+    screen = ScreenedRows(rows=rows, holds_SA=np.stack(sampled, axis=1).astype(np.float32))
     rules = []
     for name in names:
         conditions = _conditions(columns, name)
@@ -153,7 +153,7 @@ def _conditions(columns: TableColumns, name: str) -> Conditions | None:
 
 
 def _under(
-    columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], screen: Screen
+    columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], screen: ScreenedRows
 ) -> Iterator[FoundRule]:
     levels = conditions.level_of_L[columns.levels(conditions.column).codes_N]
     count = len(conditions.codes) + 1

@@ -8,7 +8,7 @@ import pytest
 from small_tables import with_meaning
 
 from gan.tables.codec import TableCodec
-from gan.tables.columns.grouping import FEWEST_LEVELS, label_groups
+from gan.tables.columns.label_order import FEWEST_LEVELS, label_groups
 
 ROWS, TEACHERS, G = 3000, 60, 10
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
-from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.derived import DerivedColumn, RuleColumn
 from gan.tables.columns.levels import Joint
 from gan.tables.columns.rounding import as_floats
 from gan.tables.columns.rules import describe
@@ -67,12 +67,11 @@ def check_texts(rule: Constraint, schema: Any) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Band(DerivedColumn):
+class Band(RuleColumn):
     """The level of the interval that a number lies in."""
 
     type_name: ClassVar[str] = "band"
 
-    rule: Constraint
     at_null: Any
     """Where the number is null: an Arrow array of one value or null."""
 
@@ -105,8 +104,7 @@ class Band(DerivedColumn):
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        own = {"rule": self.rule.to_json(), "at_null": to_plain(self.at_null)}
-        return {**super().to_json(), **own}
+        return {**super().to_json(), "at_null": to_plain(self.at_null)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -227,12 +225,11 @@ def _sorted_numbers(known: Any) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Conditional(DerivedColumn):
+class Conditional(RuleColumn):
     """A column that is learnt, and has one value where another column has one of some."""
 
     type_name: ClassVar[str] = "conditional"
 
-    rule: Constraint
     otherwise: Any
     """What else it is where an exact rule forbids the value: an Arrow array of one value."""
 
@@ -298,8 +295,7 @@ class Conditional(DerivedColumn):
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        own = {"rule": self.rule.to_json(), "otherwise": to_plain(self.otherwise)}
-        return {**super().to_json(), **own}
+        return {**super().to_json(), "otherwise": to_plain(self.otherwise)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

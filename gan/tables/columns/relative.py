@@ -49,10 +49,10 @@ MOST_COLUMNS = 60
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Beside(Modelled):
+class RelativeNumeric(Modelled):
     """A column of numbers that often lies beside another."""
 
-    type_name: ClassVar[str] = "beside"
+    type_name: ClassVar[str] = "relative"
 
     own: Numeric
     offsets: Numeric
@@ -329,4 +329,4 @@ def _fit(columns: Sequence[Modelled], pair: Pair, records: pa.Table, group: int)
     name = f"{own.name} less {other.name}"
     found = pa.array(apart_N[beside_N])
     offsets = Numeric.fit(name, found, group, limits=(None, None), whole=False)
-    return Beside.of(own, offsets, other.name, pair.reach, kept)
+    return RelativeNumeric.of(own, offsets, other.name, pair.reach, kept)

@@ -10,7 +10,7 @@ from typed_tables import cycle, decoded, described
 
 from gan.protocols import ShardRequest
 from gan.tables.codec import TableCodec
-from gan.tables.columns.beside import Beside
+from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.impute import _allowed, _finish
 from storage.records.schema import Condition
 
@@ -31,7 +31,7 @@ def bills(seed=30):
 
 
 def beside(codec):
-    return {column.name: column for column in codec.columns if isinstance(column, Beside)}
+    return {column.name: column for column in codec.columns if isinstance(column, RelativeNumeric)}
 
 
 def drawn(codec, records, rows=ROWS, seed=0):
@@ -164,5 +164,5 @@ def test_a_column_keeps_its_own_rounding_rather_than_a_neighbour():
     rounded = np.round(amount, -2)
     codec = TableCodec.fit(with_meaning({"amount": amount, "rounded": rounded}, min_group=10), None)
     column = next(each for each in codec.columns if each.name == "rounded")
-    assert not isinstance(column, Beside)
+    assert not isinstance(column, RelativeNumeric)
     assert (column.vocabulary("rounded").to_numpy() % 100 == 0).mean() > 0.99

@@ -232,7 +232,6 @@ def _decimals(values_N: Floats, noise: float) -> int | None:
 
 
 def _seconds(column: pa.ChunkedArray) -> Floats:
-    per_second = 1.0
     if pa.types.is_date(column.type):
         days_N = np.asarray(pc.cast(pc.cast(column, pa.date32()), pa.int32()).to_numpy(), float)
         return days_N * 86_400

@@ -1,0 +1,84 @@
+"""What networks for images share: how classes enter, how features become a logit, first weights.
+
+Both generators take the class as a learnt vector beside the latent; both discriminators project:
+logit = w·h + b + v_class·h (Miyato & Koyama, "cGANs with projection discriminator", 2018, eq. 3).
+
+Shapes: N images, Z latent, F features of the discriminator.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+SLOPE = 0.2
+"""Of the leaky ReLU, for negative inputs."""
+
+
+class Initialisable(nn.Module):
+    """A module that is not initialised in the common way."""
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Draw its weights, in place."""
+        raise NotImplementedError
+
+
+class Conditioner(Initialisable):
+    """Puts the learnt vector of the class beside the latent."""
+
+    def __init__(self, latent: int, classes: int) -> None:
+        super().__init__()
+        self.size = 2 * latent if classes else latent
+        self.embedding = nn.Embedding(classes, latent) if classes else None
+
+    def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return (N, size)."""
+        if self.embedding is None:
+            return z_NZ
+        return torch.cat([z_NZ, self.embedding(labels_N)], dim=1)
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Draw the classes' vectors like latents: standard normal."""
+        if self.embedding is not None:
+            self.embedding.weight.normal_(generator=stream)
+
+
+class ProjectionHead(Initialisable):
+    """The logit of features, with a learnt direction for each class."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 1)
+        self.directions = nn.Embedding(classes, features) if classes else None
+
+    def forward(self, features_NF: Tensor, labels_N: Tensor) -> Tensor:
+        """Return `logits_N`."""
+        logits_N: Tensor = self.linear(features_NF).squeeze(1)
+        if self.directions is None:
+            return logits_N
+        projected_N: Tensor = (features_NF * self.directions(labels_N)).sum(1)
+        return logits_N + projected_N
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Draw the classes' directions: normal, of about unit length."""
+        if self.directions is not None:
+            std = self.directions.embedding_dim**-0.5
+            self.directions.weight.normal_(std=std, generator=stream)
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, stream: torch.Generator) -> None:
+    """Draw every weight from the stream.
+
+    Linear layers and convolutions: uniform in ±1/√inputs, biases too (LeCun et al., "Efficient
+    backprop", 1998, section 4.6, times 1/√3). A `Initialisable` module then draws its own.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            module.weight.uniform_(-bound, bound, generator=stream)
+            if module.bias is not None:
+                module.bias.uniform_(-bound, bound, generator=stream)
+    for module in network.modules():
+        if isinstance(module, Initialisable):
+            module.draw(stream)

@@ -197,19 +197,9 @@ def _check_knobs(generator: GeneratorConfig, name: str, preset: Preset) -> None:
     Raises:
         ConfigError: naming the knob and the presets that have it.
     """
-    missing = {
-        "gamma": preset.gamma is None,
-        "width": "width" not in preset.network,
-    }
-    having = {
-        "gamma": "adversarial and ctgan",
-        "width": "autoregressive, adversarial and ctgan",
-    }
-    for knob, absent in missing.items():
-        value = getattr(generator, knob)
-        if absent and value != "auto":
-            msg = (
-                f"generator.{knob} is {value:g}, and preset {name!r} has no such thing: "
-                f"leave it at auto, {having[knob]} have it"
-            )
-            raise ConfigError(msg)
+    if "width" not in preset.network and generator.width != "auto":
+        msg = (
+            f"generator.width is {generator.width}, and preset {name!r} has no such thing: leave "
+            "it at auto, autoregressive, adversarial and ctgan have it"
+        )
+        raise ConfigError(msg)

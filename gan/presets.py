@@ -1,7 +1,7 @@
 """Presets: the numbers that a modality proposes, and the complete configuration made of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -60,6 +60,18 @@ class Preset:
     threads: int = 1
     notes: tuple[str, ...] = ()
     """Why these numbers, one plain sentence each."""
+
+
+class PresetEntry(NamedTuple):
+    """One line of a modality's `PRESETS`."""
+
+    summary: str
+    source: str
+    """Paper and section."""
+    example: Callable[[], Preset] | None = None
+    """Its numbers for records of a usual size; None where they all follow the records."""
+    example_of: str = ""
+    """What that size is."""
 
 
 class ChosenPreset(NamedTuple):

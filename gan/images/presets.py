@@ -1,5 +1,6 @@
 """Presets for images: what `auto` picks from size, channels, number of images and device."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -8,14 +9,7 @@ from gan.device import choose_device, fast_bfloat16, usable_cores
 from gan.errors import ConfigError
 from gan.images.classic_presets import CLASSIC
 from gan.images.codec import ImageCodec
-from gan.presets import ChosenPreset, Preset, complete
-
-PRESETS: Mapping[str, str] = {
-    "modern": "Relativistic, R1 and R2, norm-free (R3GAN, 2024): `mlp` or `resnet` by size.",
-    "mlp": "Dense layers; the quickest by far for small images, and the choice without a GPU.",
-    "resnet": "Residual convolutions without normalisation; for larger images, and with a GPU.",
-    **{name: f"{each.summary} {each.source}." for name, each in CLASSIC.items()},
-}
+from gan.presets import ChosenPreset, Preset, PresetEntry, complete
 
 LARGEST_TICK_SAMPLES = 50_000
 
@@ -95,6 +89,35 @@ BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
     "resnet": resnet,
     **{name: each.build for name, each in CLASSIC.items()},
 }
+
+
+MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
+
+_SUMMARIES = {
+    "modern": ("Relativistic, R1 and R2, norm-free: `mlp` or `resnet` by size.", MODERN),
+    "mlp": (
+        "Dense layers; the quickest by far for small images, and without a GPU.",
+        MODERN,
+    ),
+    "resnet": ("Residual convolutions; for larger images, and with a GPU.", MODERN),
+    **{name: (each.summary, each.source) for name, each in CLASSIC.items()},
+}
+
+EXAMPLE = ImageCodec(
+    height=32, width=32, channels=3, label="class", label_type="int64", classes=tuple(range(10))
+)
+"""Images of a usual size."""
+
+PRESETS: Mapping[str, PresetEntry] = {
+    name: PresetEntry(
+        summary,
+        source,
+        functools.partial(BUILDERS[name], EXAMPLE, "cpu", PLENTIFUL_ROWS),
+        f"{PLENTIFUL_ROWS:,} images of 32 x 32 x 3 in ten classes, on a processor",
+    )
+    for name, (summary, source) in _SUMMARIES.items()
+}
+"""What a recipe may name."""
 
 
 def resolve(

@@ -77,7 +77,7 @@ def interpolated(inputs: PenaltyInputs) -> Tensor:
 
 
 def normalize_gradient(judge: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
-    """Return D(x) / (||∇ D(x)|| + |D(x)|): at most 1 in size, and nowhere steeper than 1.
+    """Return D(x) / (||∇ D(x)|| + |D(x)|): at most 1, and where D is linear no steeper than 1.
 
     Args:
         judge: samples to logits.

@@ -107,7 +107,7 @@ LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate
 class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
-    objective: Literal["adversarial", "likelihood"]
+    objective: Literal["adversarial", "likelihood", "fitted"]
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
@@ -192,6 +192,11 @@ class ResolvedConfig(FrozenModel):
     """Steps of the discriminator, each on its own batch, for one of the generator."""
     discriminator_rate: float = Field(1.0, gt=0)
     """The discriminator's learning rate, in learning rates (two time scales)."""
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the generator is complete before the first step."""
+        return all(phase.objective == "fitted" for phase in self.phases)
 
     @property
     def is_timed(self) -> bool:

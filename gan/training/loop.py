@@ -94,7 +94,7 @@ def train(
         # Continue from the newest checkpoint, or write the one that repairs can go back to.
         state = TrainState(config, codec, context)
         if not checkpoints.restore(state):
-            checkpoints.save(state)
+            checkpoints.save(state.fitted(batches.encoded))
         write_stats(folder, state.progress)
         pulse = Pulse(checkpoints, hooks)
 

@@ -15,6 +15,11 @@ GAMMAS = {"interpolated": 20.0, "r1": 1.0, "r2": 1.0, "r1-r2": 1.0}
 
 ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps")
 """Choices that nothing reads without a discriminator."""
+TRAINED_ONLY = (*ADVERSARIAL_ONLY, "optimizer", "learning_rate", "latent")
+"""Choices that nothing reads where a generator is fitted at once."""
+
+NUMBERS = ("gamma", "learning_rate", "latent")
+"""Of these, those that are told as numbers."""
 
 UNSOUND: Mapping[tuple[str, str], str] = {}
 """Loss and penalty → why a training with both goes wrong."""
@@ -71,11 +76,11 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     Raises:
         ConfigError: there is no such part, the preset has no use for it, or two do not go together.
     """
-    wanted = {part: getattr(generator, part) for part in (*ADVERSARIAL_ONLY, "optimizer")}
+    wanted = {part: getattr(generator, part) for part in TRAINED_ONLY}
     set_here = {part: value for part, value in wanted.items() if value != "auto"}
     _check_names(set_here)
     if preset.objective != "adversarial":
-        _refuse_adversarial(set_here, name)
+        _refuse(set_here, name, fitted=preset.objective == "fitted")
         return Parts(
             preset.loss,
             preset.penalty,
@@ -89,7 +94,8 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     penalty = set_here.get("penalty", preset.penalty)
     terms = set_here.get("terms", preset.terms)
     _check_pair(loss, penalty, terms)
-    changed = ", ".join(f"{part} {value}" for part, value in set_here.items() if part != "gamma")
+    named = {part: value for part, value in set_here.items() if part not in NUMBERS}
+    changed = ", ".join(f"{part} {value}" for part, value in named.items())
     return Parts(
         loss,
         penalty,
@@ -117,13 +123,14 @@ def _check_names(set_here: Mapping[str, Any]) -> None:
                 raise ConfigError(msg)
 
 
-def _refuse_adversarial(set_here: Mapping[str, Any], name: str) -> None:
-    """Refuse what a training without a discriminator would not read."""
-    for part in ADVERSARIAL_ONLY:
+def _refuse(set_here: Mapping[str, Any], name: str, *, fitted: bool) -> None:
+    """Refuse what a training without a discriminator, or without steps, would not read."""
+    why = "is fitted at once" if fitted else "has no discriminator"
+    for part in TRAINED_ONLY if fitted else ADVERSARIAL_ONLY:
         if part in set_here:
             msg = (
                 f"generator.{part} is {set_here[part]}, and preset {name!r} has no such thing, for "
-                "it has no discriminator: leave it at auto, or choose an adversarial preset"
+                f"it {why}: leave it at auto, or choose another preset"
             )
             raise ConfigError(msg)
 

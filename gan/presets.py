@@ -138,6 +138,7 @@ def complete(
         optimizer=parts.optimizer,
         discriminator_steps=parts.discriminator_steps,
         discriminator_rate=preset.discriminator_rate,
+        truncation=generator.truncation,
     )
 
 

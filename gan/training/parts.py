@@ -13,7 +13,7 @@ from gan.training.techniques import TECHNIQUES
 GAMMAS = {"interpolated": 20.0, "r1": 1.0, "r2": 1.0, "r1-r2": 1.0}
 """Gamma of a penalty that a recipe puts in the place of the preset's; twice the published λ."""
 
-ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps")
+ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps", "truncation")
 """Choices that nothing reads without a discriminator."""
 TRAINED_ONLY = (*ADVERSARIAL_ONLY, "optimizer", "learning_rate", "latent")
 """Choices that nothing reads where a generator is fitted at once."""
@@ -21,7 +21,17 @@ TRAINED_ONLY = (*ADVERSARIAL_ONLY, "optimizer", "learning_rate", "latent")
 NUMBERS = ("gamma", "learning_rate", "latent")
 """Of these, those that are told as numbers."""
 
-UNSOUND: Mapping[tuple[str, str], str] = {}
+UNSOUND: Mapping[tuple[str, str], str] = {
+    **{
+        (loss, "weight-clipping"): "clipped weights keep the logits near 0, and this loss needs "
+        "them apart (of eight Gaussians on a ring it finds two at most)"
+        for loss in ADVERSARIAL
+        if loss != "wasserstein"
+    },
+    ("wasserstein", "none"): "without a bound on its slope the critic grows without limit",
+    ("least-squares", "gradient-normalization"): "normalised logits stay short of the 1 that "
+    "the loss asks for (of eight Gaussians on a ring it finds five)",
+}
 """Loss and penalty → why a training with both goes wrong."""
 
 
@@ -77,7 +87,7 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
         ConfigError: there is no such part, the preset has no use for it, or two do not go together.
     """
     wanted = {part: getattr(generator, part) for part in TRAINED_ONLY}
-    set_here = {part: value for part, value in wanted.items() if value != "auto"}
+    set_here = {part: value for part, value in wanted.items() if value not in ("auto", None)}
     _check_names(set_here)
     if preset.objective != "adversarial":
         _refuse(set_here, name, fitted=preset.objective == "fitted")

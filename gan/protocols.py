@@ -108,9 +108,20 @@ class Generator(nn.Module):
         """Return the log-likelihood of each sample in nats, shape (N,)."""
         raise NotImplementedError
 
-    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
-        """Return what training by likelihood minimises: mean nats per sample, with gradients."""
+    def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
+        """Return what training without a discriminator minimises, with gradients.
+
+        Mean nats per sample by likelihood, the mean error of a pixel by denoising.
+        """
         raise NotImplementedError
+
+    def begin(self, objective: str) -> None:
+        """Change what has to be changed before the first step of a phase with this objective."""
+        del objective
+
+    def seen(self, samples: Tensor) -> Tensor:
+        """Return samples as the discriminator sees them."""
+        return samples
 
 
 class Discriminator(nn.Module):

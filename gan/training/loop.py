@@ -23,7 +23,6 @@ from gan.training.state import (
     is_spent,
     outlasts_tick,
     phase_at,
-    used_share,
 )
 from gan.training.watch import Pulse, curves, record_tick, write_stats
 
@@ -102,7 +101,7 @@ def train(
             # One step on one batch by the objective of the phase.
             if hooks.should_stop():
                 watch.interrupt(state, checkpoints, hooks)
-            share = used_share(config, progress.spent)
+            share = state.begin_step()
             batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
             with watch.memory_trouble() as trouble:
                 state.after_step(

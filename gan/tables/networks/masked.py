@@ -296,11 +296,17 @@ class MaskedAutoregressive(Generator):
             parts.append(inputs_NR @ weights.pair_outputs_KR[first:end].T)
         return torch.cat(parts, dim=1)
 
-    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        samples: Tensor,
+        labels_N: Tensor,  # noqa: ARG002 - the label is a column
+        stream: torch.Generator,
+    ) -> Tensor:
         """Return the mean negative log likelihood in nats, under conditions that are drawn here.
 
         Args:
             samples: codes, int64 (N, D), in the codec's order.
+            labels_N: classes, not read.
             stream: of this step, on the processor.
         """
         codes_ND = samples[:, self.order_D]

@@ -14,6 +14,7 @@ Shapes: N images, C channels, H height, W width, D coordinates, c bands, h and w
 
 import copy
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -139,8 +140,8 @@ class MixtureGanGenerator(Generator, Initialisable):
         nothing = noisy_ND.new_zeros(len(noisy_ND), *self.noise_shape)
         images = self.denoiser(self._draw(noisy_ND, place), place.group_N, level_N, nothing)
         clean_ND = self._coordinates(images.float(), place)
-        noise_ND = (noisy_ND - (1 - level**2) ** 0.5 * clean_ND) / level
-        return (1 - lower**2) ** 0.5 * clean_ND + lower * noise_ND
+        noise_ND = (noisy_ND - math.sqrt(1 - level**2) * clean_ND) / level
+        return math.sqrt(1 - lower**2) * clean_ND + lower * noise_ND
 
     def _coordinates(self, images_NCHW: Tensor, place: Place) -> Tensor:
         """Return whitened coordinates; those longer than a Gaussian's typical ones are cut back."""

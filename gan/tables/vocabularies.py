@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from gan.errors import ConfigError, DataError
-from gan.protocols import Encoded
+from gan.protocols import CodeStrata, Encoded
 from gan.tables.columns.derived import DerivedColumn, Key
 from gan.tables.columns.discrete_rules import Conditional
 from gan.tables.columns.label_order import label_groups
 from gan.tables.columns.texts import NULL, read_value
 from gan.tables.columns.values import Modelled, require_metadata
+from gan.tables.strata import ConditionStrata
 from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
@@ -216,9 +217,27 @@ class Vocabularies:
                 range.
         """
         index = self.label_column
+        if not given and (not per_class or not self.classes or index is None):
+            return None
+        return self._allowed(self.cell_masks(given), per_class=per_class)
+
+    def strata(self, given: Sequence[Condition], *, per_class: bool) -> CodeStrata:
+        """Return the ways in which records meet conditions; the arguments are those of `allowed`.
+
+        The first is by values of the columns' own, which is `allowed` itself.
+
+        Raises:
+            ConfigError: as `allowed`.
+        """
+        found = ConditionStrata.of(self, given)
+        allowed = tuple(self._allowed(each, per_class=per_class) for each in found.masks)
+        return CodeStrata(allowed, found.of_rows)
+
+    def _allowed(self, masks: Sequence[Array], *, per_class: bool) -> Array:
+        """Return which codes have a cell that is allowed: bool (C or 1, K)."""
+        index, mask = self.label_column, np.concatenate(masks)
         if not per_class or not self.classes or index is None:
-            return self._codes(np.concatenate(self.cell_masks(given)))[None] if given else None
-        mask = np.concatenate(self.cell_masks(given))
+            return self._codes(mask)[None]
         start = sum(column.cells for column in self.columns[:index])
         own = slice(start, start + self.columns[index].cells)
         rows = []
@@ -236,7 +255,7 @@ class Vocabularies:
         """
         masks = {column.name: np.ones(column.cells, dtype=bool) for column in self.columns}
         for condition in given:
-            column, values = self._stands_for(condition.column)
+            column, values = self.decided_by(condition.column)
             own = pa.array(~column.relative)
             masks[column.name][~column.relative] &= _meets(condition, values.filter(own))
             masks[column.name] &= ~column.relative
@@ -249,7 +268,7 @@ class Vocabularies:
                 raise ConfigError(msg)
         return list(masks.values())
 
-    def _stands_for(self, name: str) -> tuple[Modelled, Any]:
+    def decided_by(self, name: str) -> tuple[Modelled, Any]:
         """Return the modelled column that decides a column of the table, and its cells' values.
 
         Raises:
@@ -308,7 +327,7 @@ class Vocabularies:
                 if maker.name not in found and maker.inputs and found.keys() >= set(maker.inputs):
                     found[maker.name] = maker.make(len(rows_M), 0, found)
             for condition in given:
-                if self._stands_for(condition.column)[0] is column:
+                if self.decided_by(condition.column)[0] is column:
                     meets_N[rows_M] &= _holds(condition, found[condition.column])
         return meets_N
 

@@ -105,6 +105,12 @@ class RelativeNumeric(Modelled):
         return (self.neighbour,)
 
     @cached_property
+    def middle(self) -> Any:
+        """The value beside a null, in units."""
+        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
+        return known[len(known) // 2]
+
+    @cached_property
     def relative(self) -> Array:
         """Which cells are differences, bool (C,)."""
         cells = np.arange(self.cells)
@@ -143,8 +149,8 @@ class RelativeNumeric(Modelled):
         known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
         first = self.own.cells - self.has_null
         near_M = there_N[rows_M] + offsets[cells_N[rows_M] - first]
-        middle = known[len(known) // 2]
-        units[rows_M] = np.where(valid_N[rows_M], np.clip(near_M, known.min(), known.max()), middle)
+        near_M = np.clip(near_M, known.min(), known.max())
+        units[rows_M] = np.where(valid_N[rows_M], near_M, self.middle)
         valid = values.is_valid().to_numpy(zero_copy_only=False).copy()
         valid[rows_M] = True
         made = from_units(units, self.decimals, values.type)

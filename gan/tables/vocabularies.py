@@ -101,7 +101,7 @@ class Vocabularies:
         Raises:
             DataError: columns are missing or of other types.
         """
-        self._check(records)
+        self.check_types(records)
         cells_ND = np.empty((records.num_rows, len(self.columns)), dtype=np.int32)
         groups_N = self._label_groups(records)
         for index, column in enumerate(self.columns):
@@ -337,7 +337,12 @@ class Vocabularies:
         allowed_K: Array = np.logical_or.reduceat(mask, np.cumsum(counts) - counts)
         return allowed_K
 
-    def _check(self, records: pa.Table) -> None:
+    def check_types(self, records: pa.Table) -> None:
+        """Check that records have the columns, of the types, that the codec was fitted on.
+
+        Raises:
+            DataError: they do not.
+        """
         for field in self.schema:
             index = records.schema.get_field_index(field.name)
             if index < 0 or records.schema.field(index).type != field.type:

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
+from row_generator import sampler_of
 from typed_tables import described
 
 from gan.errors import ConfigError
-from gan.protocols import Generator
-from gan.sample import Sampler
 from gan.selection import LEAST_SHARE
 from gan.tables.codec import TableCodec
 from gan.tables.columns.relative import RelativeNumeric
@@ -15,66 +13,6 @@ from gan.tables.strata import MOST_STRATA, ConditionStrata
 from storage.records.schema import Condition
 
 ROWS = 40_000
-SIZE = 4096
-
-
-class RowsOfTable(Generator):
-    """Draws encoded rows of a table, at random among those that the conditions allow."""
-
-    def __init__(self, codec, records):
-        super().__init__()
-        self.codec = codec
-        self.packed = torch.from_numpy(codec.encode(records).values.astype(np.float64))
-        self.codes = codec.to_samples(self.packed.long()).numpy()
-        self.packed = torch.from_numpy(
-            self.codes
-            + np.stack(
-                [
-                    c.positions(cells)
-                    for c, cells in zip(codec.columns, self.packed.long().numpy().T, strict=True)
-                ],
-                axis=1,
-            )
-        )
-
-    def conditioned(self, allowed_CK):
-        first = np.cumsum([0, *self.codec.code_counts[:-1]])
-        rows = [np.arange(len(self.codes))]
-        if allowed_CK is not None:
-            rows = [np.flatnonzero(each[self.codes + first].all(axis=1)) for each in allowed_CK]
-
-        ends = np.cumsum([0, *(len(each) for each in rows)])
-        every = np.concatenate(rows)
-
-        def draw(z_NZ, labels_N):
-            places = labels_N.numpy() if len(rows) > 1 else np.zeros(len(z_NZ), dtype=int)
-            uniform = torch.rand(len(z_NZ), generator=self.numbers).numpy()
-            sizes = ends[places + 1] - ends[places]
-            return self.packed[every[ends[places] + (uniform * sizes).astype(int)]]
-
-        return draw
-
-    def latents(self, rows, numbers):
-        self.numbers = numbers
-        return torch.zeros(rows, 1)
-
-
-class Plain:
-    """A device that does nothing of its own."""
-
-    def configured(self):
-        return torch.inference_mode()
-
-
-def sampler_of(records, label=None):
-    """Return a sampler whose generator knows the rows themselves."""
-    codec = TableCodec.fit(records, label)
-    sampler = Sampler.__new__(Sampler)
-    config = type("Config", (), {"sampling_batch": SIZE, "latent": 1, "latent_spread": 1.0})()
-    sampler.snapshot = type("Snapshot", (), {"codec": codec, "config": config})()
-    sampler.generator, sampler.context = RowsOfTable(codec, records), Plain()
-    sampler._shares, sampler._strata = {}, {}
-    return sampler
 
 
 @pytest.fixture(scope="module")

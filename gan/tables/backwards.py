@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.tables.columns.arithmetic import compute
-from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
+from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum, as_numbers
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.moments import UNIT_SECONDS, finest, from_instants, instants
@@ -176,8 +176,8 @@ class Backwards:
         for name, mine_N in solved.items():
             column = self._column(name)
             if column is not None and mine_N.any():
-                low, high = (_numbers(each) for each in _ends(column.vocabulary(name)))
-                values_N = _numbers(columns[name])
+                low, high = (as_numbers(each) for each in _ends(column.vocabulary(name)))
+                values_N = as_numbers(columns[name])
                 beyond_N |= mine_N & ((values_N < low) | (values_N > high))
         return beyond_N
 
@@ -236,7 +236,7 @@ class Backwards:
             made = from_units(units, None if decimals == UNROUNDED else decimals, kind)
             return pc.if_else(pa.array(valid), made, pa.scalar(None, kind))
         scale = kind.scale if pa.types.is_decimal(kind) else 0
-        numbers_N = _numbers(values) * 10.0**scale
+        numbers_N = as_numbers(values) * 10.0**scale
         most = LARGEST if scale or kind.bit_width == 64 else 2 ** (kind.bit_width - 1) - 1
         valid_N = np.abs(numbers_N) <= most
         if pa.types.is_unsigned_integer(kind):
@@ -411,11 +411,3 @@ def _ends(values: Any) -> tuple[Any, Any]:
     """Return the smallest and the largest of some values, as Arrow arrays of one."""
     found = pc.min_max(values)
     return tuple(pa.array([found[end]], type=values.type) for end in ("min", "max"))  # type: ignore[return-value]
-
-
-def _numbers(values: Any) -> Array:
-    """Return an Arrow array of numbers or moments as floats, NaN where null."""
-    if pa.types.is_temporal(values.type):
-        units, valid = to_units(values, None)
-        return np.where(valid, units.astype(np.float64), np.nan)
-    return as_floats(values)

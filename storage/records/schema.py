@@ -183,12 +183,12 @@ class Constraint(BaseModel):
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
     of the others. unique: no two rows agree in these columns. product: columns[0] is the product of
-    the others, times scale. ratio: columns[0] is columns[1] divided by all others, times scale. linear: columns[0] is offset
-    plus weights times the others. difference: columns[0] is columns[1] minus columns[2], moments,
-    in the unit. band: columns[0] is the level of the interval that columns[1] lies in. lookup:
-    columns[0] is decided by the others together. one_of: exactly one of the columns is 1 or true.
-    conditional: columns[0] is the value where columns[1] is one of when. Numbers are rounded as
-    columns[0] is."""
+    the others, times scale. ratio: columns[0] is columns[1] divided by all others, times scale.
+    linear: columns[0] is offset plus weights times the others. difference: columns[0] is columns[1]
+    minus columns[2], moments, in the unit. band: columns[0] is the level of the interval that
+    columns[1] lies in. lookup: columns[0] is decided by the others together. one_of: exactly one of
+    the columns is 1 or true. conditional: columns[0] is the value where columns[1] is one of when.
+    Numbers are rounded as columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)
     """The columns it is about."""
     low: float | None = Field(None, title="Low")

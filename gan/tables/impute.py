@@ -246,7 +246,7 @@ def _allowed(codec: TableCodec, known: pa.Table, gaps: Mapping[str, Mask], cells
     backwards = Backwards(codec=codec, missing=gaps, rows=known.num_rows)
     columns = {name: plain(known[name]) for name in codec.schema.names}
     for column, cells_B in zip(codec.columns, cells_BD.T, strict=True):
-        allowed_BJ = column.code_of_cell[cells_B][:, None] == np.arange(column.codes)
+        allowed_BJ = column.codes_of(cells_B)[:, None] == np.arange(column.codes)
         if not column.has_null:
             # A null that is to stay where train had none says nothing of the other columns.
             for name in column.fields:

@@ -167,7 +167,7 @@ class ConditionStrata:
 
 def _groups(column: Modelled, count: int) -> Array:
     """Return the group of differences of every cell, from 1; 0 = no difference."""
-    codes = column.code_of_cell[column.relative]
+    codes = column.codes_of(np.flatnonzero(column.relative))
     places = (codes - codes[0]) * count // (codes[-1] - codes[0] + 1) + 1
     groups = np.zeros(column.cells, dtype=np.int64)
     groups[column.relative] = places

@@ -114,14 +114,16 @@ class Vocabularies:
         if index is None:
             return np.zeros(records.num_rows, dtype=np.int64)
         column = self.columns[index]
-        codes_N = column.code_of_cell[column.encode(records)]
+        codes_N = column.codes_of(column.encode(records))
         return label_groups(codes_N, column.codes, ordered=column.kind == "numeric")
 
     def to_samples(self, values: Tensor) -> Tensor:
         """Return cells as `codes_ND` int64."""
-        starts, codes = self._code_tables
-        codes_ND: Tensor = codes[values.long().cpu() + starts]
-        return codes_ND.to(values.device)
+        cells_ND = values.cpu().numpy()
+        codes_ND = np.empty(cells_ND.shape, dtype=np.int64)
+        for index, column in enumerate(self.columns):
+            codes_ND[:, index] = column.code_of_cell[cells_ND[:, index]]
+        return torch.from_numpy(codes_ND).to(values.device)
 
     def to_values(self, samples: Tensor) -> Array:
         """Return `cells_ND` int32 of codes plus positions.
@@ -368,13 +370,6 @@ class Vocabularies:
         vocabulary = column.vocabulary(str(self.label))
         numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in vocabulary.to_pylist()], dtype=np.int64)
-
-    @cached_property
-    def _code_tables(self) -> tuple[Tensor, Tensor]:
-        """Return where each column's cells start, and the code of every cell."""
-        counts = [column.cells for column in self.columns]
-        starts = torch.tensor([0, *counts[:-1]]).cumsum(0)
-        return starts, torch.from_numpy(np.concatenate([c.code_of_cell for c in self.columns]))
 
 
 def _as_field(values: Any, field: pa.Field) -> Any:

@@ -194,7 +194,7 @@ class _Fit:
             return
         with suppress(DataError, NumberError):
             fitted = self._single(column)
-            codes_N = fitted.code_of_cell[fitted.encode(records)]
+            codes_N = fitted.codes_of(fitted.encode(records))
             self.groups_N = label_groups(codes_N, fitted.codes, ordered=fitted.kind == "numeric")
 
     def _by_data(self, name: str, rule: Constraint) -> Decided:

@@ -192,7 +192,7 @@ def apart(
     here_N, valid_N = to_units(here, own.decimals)
     there_N, known_N = to_units(there, own.decimals)
     cells_N = own.encode(pa.table({own.name: here}))
-    codes_N = own.code_of_cell[cells_N]
+    codes_N = own.codes_of(cells_N)
     apart_N = here_N - there_N
     near_N = np.abs(apart_N) <= reach * own.widths[codes_N]
     return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, kept)
@@ -263,7 +263,7 @@ def _pairs(
     here = plain(some[own.name])
     kept = _large(own, here)
     here_N, valid_N = to_units(here, own.decimals)
-    codes_N = own.code_of_cell[own.encode(pa.table({own.name: here}))]
+    codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
     open_N, widths_N = valid_N & ~np.isin(codes_N, kept), own.widths[codes_N]
     every = np.arange(len(here))
     order = np.random.default_rng(0).permutation(len(here))
@@ -316,7 +316,7 @@ def _comparable(one: Any, other: Any) -> bool:
 
 def _large(own: Numeric, here: Any) -> tuple[int, ...]:
     """Return the atoms of a column that a large share of the rows hold, and its null."""
-    codes_N = own.code_of_cell[own.encode(pa.table({own.name: here}))]
+    codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
     shares = np.bincount(codes_N, minlength=own.codes) / len(codes_N)
     single = np.diff(own.first_cells) == 1
     return tuple(np.flatnonzero(single & (shares >= LARGE_SHARE)).tolist())

@@ -410,4 +410,4 @@ def _equal(values: Any, scalar: Any) -> Mask:
 def _ends(values: Any) -> tuple[Any, Any]:
     """Return the smallest and the largest of some values, as Arrow arrays of one."""
     found = pc.min_max(values)
-    return tuple(pa.array([found[end]], type=values.type) for end in ("min", "max"))  # type: ignore[return-value]
+    return tuple(pa.array([found[end]], type=values.type) for end in ("min", "max"))

@@ -11,18 +11,14 @@ Shapes: N rows, S strata, I intervals.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.values import Modelled, to_units
-from storage.records.schema import Condition
-
-if TYPE_CHECKING:
-    from gan.tables.vocabularies import Vocabularies
 
 Array = np.ndarray[Any, Any]
 
@@ -53,16 +49,16 @@ class Chain:
     """Groups."""
 
     @classmethod
-    def of(cls, codec: "Vocabularies", index: int, most: int) -> Self:
+    def of(cls, modelled: Sequence[Modelled], index: int, most: int) -> Self:
         """Return the chain of a column that has so many ways at most."""
-        places = {name: p for p, each in enumerate(codec.columns) for name in each.fields}
+        places = {name: p for p, each in enumerate(modelled) for name in each.fields}
         chain = [index]
-        while (parents := codec.columns[chain[-1]].parents) and len(chain) < most:
+        while (parents := modelled[chain[-1]].parents) and len(chain) < most:
             chain.append(places[parents[0]])
         count = MOST_GROUPS
         while count > 1 and sum(count**step for step in range(len(chain))) > most:
             count -= 1
-        columns = tuple((place, codec.columns[place]) for place in chain)
+        columns = tuple((place, modelled[place]) for place in chain)
         groups = tuple(_groups(column, count) for _, column in columns[:-1])
         return cls(columns=columns, groups=groups, count=count)
 
@@ -107,7 +103,8 @@ class Chain:
     def _key(self, number: int, index: int) -> int:
         """Return the key of a way that ends beside a column: what is further counts 0."""
         place = [each for each, _ in self.columns].index(index)
-        return number * (self.count + 1) ** (len(self.groups) - 1 - place)
+        key: int = number * (self.count + 1) ** (len(self.groups) - 1 - place)
+        return key
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,21 +119,23 @@ class ConditionStrata:
     """S times: the cells that each column may have."""
 
     @classmethod
-    def of(cls, codec: "Vocabularies", given: Sequence[Condition]) -> Self:
+    def of(
+        cls, columns: Sequence[Modelled], masks: Sequence[Array], asked: Collection[str]
+    ) -> Self:
         """Return the strata of conditions; one where none is on a column beside another.
 
-        Raises:
-            ConfigError: as `Vocabularies.allowed`.
+        Args:
+            columns: of the codec.
+            masks: the cells of each that meet the conditions by values of their own.
+            asked: names of the columns that have conditions.
         """
-        masks = codec.cell_masks(given)
-        asked = {codec.decided_by(each.column)[0].name for each in given}
         targets = [
             index
-            for index, column in enumerate(codec.columns)
+            for index, column in enumerate(columns)
             if column.name in asked and isinstance(column, RelativeNumeric)
         ]
         most = int(MOST_STRATA ** (1 / max(len(targets), 1)) + 1e-9)
-        chains = tuple(Chain.of(codec, index, most) for index in targets)
+        chains = tuple(Chain.of(columns, index, most) for index in targets)
         ways = [chain.ways(masks[chain.columns[0][0]]) for chain in chains]
         keys, found = [], []
         for chosen in itertools.product(*ways):

@@ -231,7 +231,8 @@ class Vocabularies:
         Raises:
             ConfigError: as `allowed`.
         """
-        found = ConditionStrata.of(self, given)
+        asked = {self.decided_by(each.column)[0].name for each in given}
+        found = ConditionStrata.of(self.columns, self.cell_masks(given), asked)
         allowed = tuple(self._allowed(each, per_class=per_class) for each in found.masks)
         return CodeStrata(allowed, found.of_rows)
 

@@ -99,7 +99,7 @@ def test_every_row_that_meets_a_condition_is_in_one_stratum():
             for name, width in (("c0", 9_000), ("c3", 10_000))
         )
         met_N = codec.classes_of(cells_ND, given, per_class=False) == 0
-        strata = ConditionStrata.of(codec, given)
+        strata = ConditionStrata.of(codec.columns, codec.cell_masks(given), ["c0", "c3"])
         assert len(strata.masks) <= MOST_STRATA
         found_N = strata.of_rows(cells_ND)[met_N]
         assert met_N.sum() > 50

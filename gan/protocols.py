@@ -256,6 +256,15 @@ class Codec(Protocol):
         """
 
 
+class CodeStrata(NamedTuple):
+    """The ways in which records meet conditions, such that each has one of them."""
+
+    allowed: tuple[np.ndarray[Any, np.dtype[np.bool_]], ...]
+    """For each, codes as `ConditionalCodec.allowed` returns them."""
+    of: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, np.dtype[np.int64]]]
+    """From stored values that meet the conditions to the number of their way; -1: of none."""
+
+
 @runtime_checkable
 class ConditionalCodec(Codec, Protocol):
     """A codec whose records can be made under conditions and constraints, and have keys."""
@@ -290,6 +299,12 @@ class ConditionalCodec(Codec, Protocol):
         Raises:
             ConfigError: the records have no such column or value, or cannot be made without
                 saying how many of each class.
+        """
+
+    def strata(self, given: Sequence[Condition], *, per_class: bool) -> CodeStrata:
+        """Return the ways in which records meet conditions; the arguments are those of `allowed`.
+
+        Together they allow every record that meets them, and some that does not.
         """
 
     def classes_of(

@@ -42,9 +42,10 @@ class TrainedNet(FeatureNet):
         small = min(height, width) <= FULL_SIDE
         wide = channels
         for place, wider in enumerate(WIDTHS):
-            layers += [nn.Conv2d(wide, wider, 3, padding=1), nn.ReLU()]
+            layers.append(nn.Conv2d(wide, wider, 3, padding=1))
             if place == 1 or (place == 0 and not small):
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            layers.append(nn.ReLU())  # after the maximum: the same numbers, a quarter of them
             wide = wider
         layers += [nn.AdaptiveMaxPool2d(2), nn.Flatten()]
         self.trunk = nn.Sequential(*layers, nn.Linear(4 * wide, FEATURES), nn.ReLU())

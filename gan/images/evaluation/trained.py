@@ -41,8 +41,10 @@ MOST_EPOCHS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How many images a net is shown."""
+    """How many nets there are of one kind, and how many images each of them is shown."""
 
+    members: int = 1
+    """Nets that differ in their seed alone."""
     first: int
     """In the first cycle."""
     least: int
@@ -61,7 +63,7 @@ class Effort:
 
 HARD = 0.6
 """Share of mistakes from which images are as hard as can be."""
-JUDGING = Effort(first=6_000, least=8_000, hard=160_000, epochs=2.0, most=30_000)
+JUDGING = Effort(members=2, first=6_000, least=8_000, hard=80_000, epochs=1.0, most=15_000)
 """Of the nets that judge a candidate."""
 ASSESSING = Effort(first=4_000, least=4_000, hard=12_000, epochs=0.5, most=8_000)
 """Of the nets that choose a snapshot."""

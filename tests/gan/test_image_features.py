@@ -213,9 +213,7 @@ def test_trained_nets_are_read_again(images, labels, tmp_path, monkeypatch):
     again = fit_extractors(images[:60], labels[:60], **arguments)[0]
     assert not calls
     assert np.array_equal(first(images), again(images))
-    assert np.array_equal(
-        first.see(images).probabilities_NK, again.see(images).probabilities_NK
-    )
+    assert np.array_equal(first.see(images).probabilities_NK, again.see(images).probabilities_NK)
     others = (
         (images[1:61], labels[:60], arguments),
         (images[:60], labels[1:61], arguments),

@@ -51,6 +51,11 @@ class TrainedNet(FeatureNet):
         self.trunk = nn.Sequential(*layers, nn.Linear(4 * wide, FEATURES), nn.ReLU())
         self.head = nn.Linear(FEATURES, classes)
 
+    def filters(self) -> list[Tensor]:
+        """Return the weights whose steps are orthogonalised: all but the first and the head's."""
+        layers = [layer for layer in self.trunk if isinstance(layer, (nn.Conv2d, nn.Linear))]
+        return [layer.weight for layer in layers[1:]]
+
     def features(self, pixels_NCHW: Tensor) -> Tensor:
         """Return `features_NF`: the penultimate layer."""
         features_NF: Tensor = self.trunk(pixels_NCHW)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gan.device import fast_bfloat16
 from gan.images.evaluation.feature_nets import SIDE, TrainedNet
+from gan.images.orthogonal import OrthogonalSteps
 from gan.images.pixels import AT_ONCE, moved, shrunken
 from gan.randomness import numpy_stream
 
@@ -27,6 +28,9 @@ TRAIN_ROWS = 20_000
 """Most training images that a net learns from."""
 TRAIN_BATCH = 64
 LEARNING_RATE = 4e-3
+FILTER_RATE = 0.06
+"""Of the filters, whose steps are orthogonalised (`gan.images.orthogonal`): in half of the steps a
+net tells more images rightly than by Adam alone, and hardly a unit falls silent."""
 WARM_UP = 0.25
 """Part of a cycle in which the learning rate rises."""
 WEIGHT_DECAY = 1e-2
@@ -218,7 +222,10 @@ class NetTraining:
         One cycle, from low over high to zero: Smith & Topin 2018 (arXiv:1708.07120).
         """
         steps = max(1, round(images / TRAIN_BATCH))
-        optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=WEIGHT_DECAY)
+        filters = self.net.filters()
+        orthogonal = OrthogonalSteps(filters)
+        rest = [one for one in self.net.parameters() if all(one is not each for each in filters)]
+        optimiser = torch.optim.AdamW(rest, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, LEARNING_RATE, steps, pct_start=WARM_UP
         )
@@ -228,8 +235,9 @@ class NetTraining:
             with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
                 logits = self.net(inputs)
             loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=SMOOTHING)
-            optimiser.zero_grad(set_to_none=True)
+            self.net.zero_grad(set_to_none=True)
             loss.backward()
+            orthogonal.step(FILTER_RATE * float(schedule.get_last_lr()[0]) / LEARNING_RATE)
             optimiser.step()
             schedule.step()
         self.net.eval()

@@ -67,7 +67,7 @@ class Effort:
 
 HARD = 0.6
 """Share of mistakes from which images are as hard as can be."""
-JUDGING = Effort(members=2, first=6_000, least=8_000, hard=80_000, epochs=1.0, most=15_000)
+JUDGING = Effort(members=2, first=6_000, least=8_000, hard=60_000, epochs=1.0, most=15_000)
 """Of the nets that judge a candidate."""
 ASSESSING = Effort(first=4_000, least=4_000, hard=12_000, epochs=0.5, most=8_000)
 """Of the nets that choose a snapshot."""

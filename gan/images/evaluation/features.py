@@ -4,7 +4,7 @@ A classifier where there are labels, a net that learned to tell transformations 
 none, and a random one always. Weak features flatter: a classifier that errs where a user's would
 not, or a projection that averages grain away, finds bad images nearly real. What a trained net says
 depends on its seed as well, so it has members of several seeds, of one name, whose numbers are
-averaged (`gan.images.evaluation.perceptual`). The nets are trained on train alone. Columns that
+averaged (`gan.images.evaluation.members`). The nets are trained on train alone. Columns that
 train does not vary are dropped before standardising, because an unseen record that differs there
 would lie at any distance.
 

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-ALGORITHM_VERSION = 3
+ALGORITHM_VERSION = 4
 """Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
 
 

@@ -87,6 +87,17 @@ class Generator(nn.Module):
         """Return the log-likelihood of each sample in nats, shape (N,)."""
         raise NotImplementedError
 
+    def finish(self, samples: Callable[[], Tensor], seed: int) -> None:
+        """Change the weights that were chosen a last time, in place, before they are shipped.
+
+        What comes out depends on the weights, the samples and the seed alone.
+
+        Args:
+            samples: returns all training samples, in tensor form.
+            seed: of the training.
+        """
+        del samples, seed
+
     def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
         """Return what training by likelihood minimises: mean nats per sample, with gradients."""
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """The training loop: one function for every modality and objective."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ def train(
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
 
-    return _ship(state, codec, folder)
+    return _ship(state, batches, pulse, folder)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
@@ -146,14 +147,19 @@ def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
     )
 
 
-def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
-    """Write the snapshot of the best average and return the result."""
-    progress, config = state.progress, state.config
+def _ship(state: TrainState, batches: Batches, pulse: Pulse, folder: Path) -> TrainResult:
+    """Finish the best average, write it as the snapshot and return the result."""
+    progress, config, codec = state.progress, state.config, batches.codec
+    generator = copy.deepcopy(state.generator)
+    generator.load_state_dict(state.best)
+    with batches.context.configured(), batches.context.measuring(), watch.memory_limit():
+        generator.finish(batches.everything, config.seed)
+    pulse.charge(progress, config.threads)
     save_snapshot(
         folder / SNAPSHOT,
         config=config,
         codec=codec,
-        weights={name: tensor.contiguous() for name, tensor in state.best.items()},
+        weights={name: tensor.contiguous() for name, tensor in generator.state_dict().items()},
         facts={
             "samples_seen": progress.samples_seen,
             "best_samples_seen": progress.best_samples_seen,

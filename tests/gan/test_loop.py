@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gan.device import find_device
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Hooks
+from gan.protocols import Assessment, Generator, Hooks
 from gan.sample import Sampler, average_sampler
 from gan.snapshot import load_snapshot, snapshot_digest
 from gan.training import watch
@@ -510,3 +510,28 @@ def test_lazy_penalty_is_as_strong_on_average(tiny, codec, digits, monkeypatch):
         state.progress.samples_seen = step * config.batch_size
         Adversarial(config, place).step(state, batch, 0.0)
     assert strengths == [2.0, 0, 0, 0, 2.0, 0, 0, 0]
+
+
+def test_the_best_weights_are_finished_before_they_are_shipped(
+    tiny, codec, digits, tmp_path, monkeypatch
+):
+    """All samples and the seed reach `finish`; what it changes is shipped, and nothing else."""
+    seen = []
+
+    def finish(self, samples, seed):
+        seen.append((len(samples()), seed))
+        with torch.no_grad():
+            next(self.parameters()).add_(1.0)
+
+    plain = train(tiny, codec, digits, tmp_path / "plain", device="cpu")
+    monkeypatch.setattr(Generator, "finish", finish)
+    found = train(tiny, codec, digits, tmp_path / "finished", device="cpu")
+    again = train(tiny, codec, digits, tmp_path / "finished", device="cpu")
+    assert seen == 2 * [(digits.num_rows, tiny.seed)]
+    before, after, once_more = (
+        load_snapshot(each.snapshot).weights for each in (plain, found, again)
+    )
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert len(changed) == 1
+    torch.testing.assert_close(after[changed[0]], before[changed[0]] + 1.0)
+    assert torch.equal(once_more[changed[0]], after[changed[0]]), "finished once, not twice"

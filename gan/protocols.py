@@ -87,16 +87,19 @@ class Generator(nn.Module):
         """Return the log-likelihood of each sample in nats, shape (N,)."""
         raise NotImplementedError
 
-    def finish(self, samples: Callable[[], Tensor], seed: int) -> None:
-        """Change the weights that were chosen a last time, in place, before they are shipped.
+    def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:
+        """Change the weights that were chosen a last time, in place; return whether it did.
 
-        What comes out depends on the weights, the samples and the seed alone.
+        Training ships them, unless its assessment finds them worse than they were. What comes out
+        depends on the weights and the arguments alone.
 
         Args:
             samples: returns all training samples, in tensor form.
             seed: of the training.
+            most: samples that may be learnt from, counted as often as they are.
         """
-        del samples, seed
+        del samples, seed, most
+        return False
 
     def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
         """Return what training by likelihood minimises: mean nats per sample, with gradients."""

@@ -512,26 +512,34 @@ def test_lazy_penalty_is_as_strong_on_average(tiny, codec, digits, monkeypatch):
     assert strengths == [2.0, 0, 0, 0, 2.0, 0, 0, 0]
 
 
-def test_the_best_weights_are_finished_before_they_are_shipped(
-    tiny, codec, digits, tmp_path, monkeypatch
+@pytest.mark.parametrize("rank", [0.5, 0.7])
+def test_the_best_weights_are_finished_unless_that_is_worse(
+    tiny, codec, digits, tmp_path, monkeypatch, rank
 ):
     """All samples and the seed reach `finish`; what it changes is shipped, and nothing else."""
     seen = []
 
-    def finish(self, samples, seed):
-        seen.append((len(samples()), seed))
+    def finish(self, samples, seed, most):
+        seen.append((len(samples()), seed, most))
         with torch.no_grad():
             next(self.parameters()).add_(1.0)
+        return True
 
-    plain = train(tiny, codec, digits, tmp_path / "plain", device="cpu")
+    def trained(folder, last):
+        ranks = itertools.chain([0.9, 0.6], itertools.repeat(0.8, ticks - 2), last)
+        hooks = Hooks(assess=assessor(ranks))
+        return train(tiny, codec, digits, tmp_path / folder, hooks=hooks, device="cpu")
+
+    ticks = tiny.budget_samples // tiny.tick_samples
+    plain = trained("plain", [])
     monkeypatch.setattr(Generator, "finish", finish)
-    found = train(tiny, codec, digits, tmp_path / "finished", device="cpu")
-    again = train(tiny, codec, digits, tmp_path / "finished", device="cpu")
-    assert seen == 2 * [(digits.num_rows, tiny.seed)]
-    before, after, once_more = (
-        load_snapshot(each.snapshot).weights for each in (plain, found, again)
-    )
+    found = trained("finished", [rank])
+    assert seen == [(digits.num_rows, tiny.seed, tiny.budget_samples)]
+    before, after = (load_snapshot(each.snapshot).weights for each in (plain, found))
     changed = [name for name in before if not torch.equal(before[name], after[name])]
-    assert len(changed) == 1
-    torch.testing.assert_close(after[changed[0]], before[changed[0]] + 1.0)
-    assert torch.equal(once_more[changed[0]], after[changed[0]]), "finished once, not twice"
+    (said,) = (event.text for event in found.events if "was finished" in event.text)
+    assert ("not kept" in said) == (rank == 0.7)
+    assert len(changed) == (rank != 0.7)
+    for name in changed:
+        torch.testing.assert_close(after[name], before[name] + 1.0)
+    assert not [event for event in plain.events if "was finished" in event.text]

@@ -29,8 +29,8 @@ from gan.tables.networks.masked_conditional import AllowedCodes, Partitions, Wei
 if TYPE_CHECKING:
     from gan.tables.networks.masked import MaskedAutoregressive
 
-STEPS, ROWS = 800, 256
-"""Steps, and rows of each."""
+STEPS, FEWEST_STEPS, ROWS = 800, 40, 256
+"""Steps, as far as training was no shorter, and rows of each; fewer steps are not worth it."""
 RATE, RATE_END = 3e-3, 0.03
 """Learning rate of the first step, and which share of it is left at the last."""
 DECAY = 1.0
@@ -110,7 +110,7 @@ class Finish:
             self.basis_Jb = network.basis.expand(every_Bb.contiguous())[self.codes]
         self.shares_BU = network.input_shares_BH[:, self.others.stop :]
 
-    def run(self, lessons: Lessons, seed: int) -> None:
+    def run(self, lessons: Lessons, steps: int, seed: int) -> None:
         """Change the label's units in place."""
         own = label_units(self.network)
         copies = [tensor.clone().requires_grad_() for tensor in own.all]
@@ -123,7 +123,7 @@ class Finish:
             decoupled_weight_decay=True,
             fused=True,
         )
-        for rate, numbers in _schedule(seed):
+        for rate, numbers in _schedule(steps, seed):
             for group in adam.param_groups:
                 group["lr"] = rate
             codes_ND, shares_NJ = lessons.draw(ROWS, numbers)
@@ -190,8 +190,8 @@ def _of(tensors: list[Tensor], layers: int) -> LabelUnits:
     return LabelUnits(inputs, hidden, outputs, pairs, bias, biases[:layers], biases[layers])
 
 
-def _schedule(seed: int) -> Iterator[tuple[float, torch.Generator]]:
+def _schedule(steps: int, seed: int) -> Iterator[tuple[float, torch.Generator]]:
     """Yield the learning rate and the randoms of each step."""
-    for step in range(STEPS):
-        fallen = 0.5 * (1 + math.cos(math.pi * step / STEPS))
+    for step in range(steps):
+        fallen = 0.5 * (1 + math.cos(math.pi * step / steps))
         yield RATE * (RATE_END + (1 - RATE_END) * fallen), stream(seed, "label-finish", step)

@@ -130,8 +130,7 @@ def finished():
     samples[:, list(after.layout.order)] = torch.from_numpy(codes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ITERATIONS", 40)
-        patch.setattr(label_finish, "STEPS", 150)
-        after.finish(lambda: samples, seed=1)
+        assert after.finish(lambda: samples, seed=1, most=100 * label_finish.ROWS)
     return before, after, fresh
 
 
@@ -194,3 +193,9 @@ def test_of_a_label_that_is_partly_known_the_answer_keeps_its_share():
         wanted -= (shares * logits_NJ[row][kept].log_softmax(0)).sum().item() / 400
     found = finish.loss(units, codes_ND, shares_NJ, sets).item()
     assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_training_of_a_moment_is_not_finished():
+    network, asked = make(MIXED), []
+    assert not network.finish(lambda: asked.append(1), seed=1, most=39 * label_finish.ROWS)
+    assert not asked

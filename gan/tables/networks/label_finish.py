@@ -16,7 +16,7 @@ label's, R entries of a partner's vector.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -115,7 +115,7 @@ class Finish:
         own = label_units(self.network)
         copies = [tensor.clone().requires_grad_() for tensor in own.all]
         units = _of(copies, len(own.hidden_UH))
-        matrices = {"params": units.matrices, "weight_decay": DECAY}
+        matrices: dict[str, Any] = {"params": units.matrices, "weight_decay": DECAY}
         adam = torch.optim.Adam(
             [matrices, {"params": units.vectors}],
             lr=RATE,

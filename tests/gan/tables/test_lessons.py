@@ -130,7 +130,7 @@ def finished():
     samples[:, list(after.layout.order)] = torch.from_numpy(codes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ITERATIONS", 40)
-        assert after.finish(lambda: samples, seed=1, most=100 * label_finish.ROWS)
+        assert after.finish(lambda: samples, seed=1, most=150 * label_finish.ROWS)
     return before, after, fresh
 
 

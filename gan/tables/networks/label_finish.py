@@ -14,9 +14,9 @@ label's, R entries of a partner's vector.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,10 +24,7 @@ from torch.nn import functional
 
 from gan.randomness import stream
 from gan.tables.networks.lessons import Lessons
-from gan.tables.networks.masked_conditional import AllowedCodes, Partitions, Weights
-
-if TYPE_CHECKING:
-    from gan.tables.networks.masked import MaskedAutoregressive
+from gan.tables.networks.masked_conditional import AllowedCodes, Partitions, UnitLayout, Weights
 
 STEPS, FEWEST_STEPS, ROWS = 800, 40, 256
 """Steps, as far as training was no shorter, and rows of each; fewer steps are not worth it."""
@@ -39,6 +36,76 @@ LEAST_SHARE = 1e-9
 
 Inform = Callable[[AllowedCodes, Partitions, Weights], Tensor]
 """What sets add to the first layer, (N, H)."""
+
+
+class Expanding(Protocol):
+    """A basis of vectors of codes."""
+
+    @property
+    def rows(self) -> int:
+        """B."""
+
+    @property
+    def column_B(self) -> Tensor:  # noqa: N802 - a tensor
+        """Column of each row."""
+
+    def expand(self, table_BH: Tensor) -> Tensor:
+        """Return one vector per code, (K, H)."""
+
+
+class Taught(Protocol):
+    """What is asked of the network."""
+
+    @property
+    def basis(self) -> Expanding:
+        """Of the weights of codes."""
+
+    @property
+    def layout(self) -> UnitLayout:
+        """Columns and units in their order."""
+
+    @property
+    def partitions(self) -> Partitions:
+        """Of conditions."""
+
+    @property
+    def first_D(self) -> Tensor:  # noqa: N802 - a tensor
+        """First code of each column."""
+
+    @property
+    def inputs_BH(self) -> Tensor:  # noqa: N802 - a tensor
+        """Of the first layer."""
+
+    @property
+    def input_shares_BH(self) -> Tensor:  # noqa: N802 - a tensor
+        """What they count."""
+
+    @property
+    def bias_H(self) -> Tensor:  # noqa: N802 - a tensor
+        """Of the first layer."""
+
+    @property
+    def hidden_HH(self) -> Iterable[Tensor]:  # noqa: N802 - a tensor
+        """Of the layers after it."""
+
+    @property
+    def hidden_bias_H(self) -> Iterable[Tensor]:  # noqa: N802 - a tensor
+        """Of the layers after it."""
+
+    @property
+    def outputs_BH(self) -> Tensor:  # noqa: N802 - a tensor
+        """Of the codes."""
+
+    @property
+    def bias_K(self) -> Tensor:  # noqa: N802 - a tensor
+        """Of the codes."""
+
+    @property
+    def pair_outputs_BR(self) -> Tensor:  # noqa: N802 - a tensor
+        """Of the codes, for partners."""
+
+    def weights(self) -> Weights:
+        """Return the weights as products use them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +133,7 @@ class LabelUnits:
         return [*self.matrices, *self.vectors]
 
 
-def label_units(network: "MaskedAutoregressive") -> LabelUnits:
+def label_units(network: Taught) -> LabelUnits:
     """Return views of a network's weights."""
     own = slice(len(network.bias_H) - network.layout.label_units, None)
     first, end = network.layout.ends[-2:]
@@ -82,7 +149,7 @@ def label_units(network: "MaskedAutoregressive") -> LabelUnits:
     )
 
 
-def label_rows(network: "MaskedAutoregressive") -> slice:
+def label_rows(network: Taught) -> slice:
     """Return the label's rows of the basis: the last."""
     rows_b = (network.basis.column_B == len(network.layout.counts) - 1).nonzero()[:, 0]
     return slice(int(rows_b[0]), int(rows_b[-1]) + 1)
@@ -91,7 +158,7 @@ def label_rows(network: "MaskedAutoregressive") -> slice:
 class Finish:
     """Trains the label's units of a network whose other weights stay."""
 
-    def __init__(self, network: "MaskedAutoregressive", inform: Inform, bias_scale: float) -> None:
+    def __init__(self, network: Taught, inform: Inform, bias_scale: float) -> None:
         """Keep what is fixed.
 
         Args:

@@ -28,10 +28,10 @@ from gan.tables.networks.masked_conditional import UnitLayout
 Array = np.ndarray[Any, Any]
 
 FOLDS, MIN_LEAF = 5, 20
-FEWEST_ROWS = 200
-"""Fewer teach trees nothing that a network does not see."""
-MOST_ROWS, TIMES = 20_000, 8
-"""Most rows that trees grow on; the pool holds so many times as many."""
+FEWEST_ROWS, MOST_ROWS = 200, 8_000
+"""Fewer teach trees nothing that a network does not see; of more it learns the label as well."""
+TIMES = 8
+"""The pool holds so many times as many rows."""
 MIXED = 0.3
 """Share of the columns that a made row has from the other one."""
 TRUTH = 0.5
@@ -77,10 +77,11 @@ def lessons(codes_ND: Array, layout: UnitLayout, seed: int) -> Lessons | None:
     classes = layout.counts[-1]
     if not layout.label_units or layout.ordered[-1] or classes > MOST_CLASSES:
         return None
+    if not FEWEST_ROWS <= len(codes_ND) <= MOST_ROWS:
+        return None
     rng = numpy_stream(seed, "lessons")
-    codes_ND = codes_ND[np.sort(rng.permutation(len(codes_ND))[:MOST_ROWS])]
     label_N, folds_N = codes_ND[:, -1], rng.permutation(len(codes_ND)) % FOLDS
-    if len(codes_ND) < FEWEST_ROWS or _rarest(label_N, folds_N) < 1:
+    if _rarest(label_N, folds_N) < 1:
         return None
     pool_PD = np.concatenate([codes_ND, *(mixed(codes_ND, layout, rng) for _ in range(TIMES - 1))])
     shares_PJ = _answers(codes_ND, folds_N, pool_PD, layout, seed)

@@ -100,12 +100,13 @@ def test_many_levels_and_a_class_that_is_rare_are_served():
     ("codec", "rows", "say"),
     [
         (STEPS, module.FEWEST_ROWS - 1, by_luck),
+        (STEPS, module.MOST_ROWS + 1, by_luck),
         (STEPS, 500, lambda codes, _: np.zeros(len(codes))),
         (ToyCodec((*STEPS.columns[:-1], ToyColumn(40, "numeric")), label_column=7), 500, by_luck),
         (ToyCodec((*STEPS.columns[:-1], ToyColumn(30)), label_column=7), 500, by_luck),
         (ToyCodec(STEPS.columns), 500, by_luck),
     ],
-    ids=["few rows", "one class", "a number", "many classes", "no label"],
+    ids=["few rows", "many rows", "one class", "a number", "many classes", "no label"],
 )
 def test_there_are_none(codec, rows, say):
     codes, layout = rows_of(codec, rows, 0, say)

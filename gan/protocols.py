@@ -115,6 +115,20 @@ class Generator(nn.Module):
         """
         raise NotImplementedError
 
+    def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:
+        """Change the weights that were chosen a last time, in place; return whether it did.
+
+        Training ships them, unless its assessment finds them worse than they were. What comes out
+        depends on the weights and the arguments alone.
+
+        Args:
+            samples: returns all training samples, in tensor form.
+            seed: of the training.
+            most: samples that may be learnt from, counted as often as they are.
+        """
+        del samples, seed, most
+        return False
+
     def begin(self, objective: str) -> None:
         """Change what has to be changed before the first step of a phase with this objective."""
         del objective

@@ -35,6 +35,8 @@ from torch.quasirandom import SobolEngine
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Draw, Generator
+from gan.tables.networks.label_finish import FEWEST_STEPS, ROWS, STEPS, Finish
+from gan.tables.networks.lessons import lessons
 from gan.tables.networks.masked_conditional import (
     LARGEST_BELOW_ONE,
     AllowedCodes,
@@ -249,6 +251,16 @@ class MaskedAutoregressive(Generator):
         zeros = (self.bias_H, *self.hidden_bias_H, self.outputs_BH, self.bias_K, self.pool_K)
         for each in (*zeros, self.pair_outputs_BR):
             each.zero_()
+
+    def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:
+        """Train the label's own units at last, by what trees say of it; see `label_finish`."""
+        if not self.layout.label_units or most < FEWEST_STEPS * ROWS:
+            return False
+        taught = lessons(samples()[:, self.order_D].cpu().numpy(), self.layout, seed)
+        if taught is None:
+            return False
+        Finish(self, inform_of_sets, BIAS_SCALE).run(taught, min(STEPS, most // ROWS), seed)
+        return True
 
     def weights(self) -> Weights:
         """Return the weights as products use them."""

@@ -27,7 +27,7 @@ SHARED_ROWS, ENOUGH_ROWS, SHARED_SAMPLE = 3.0, 2_000, 400
 """Groups of fewer than ENOUGH_ROWS images see others' residuals with the weight of SHARED_ROWS."""
 MOST_ROWS = 3_000
 """Images of a group that are looked at."""
-LLOYD_STEPS, EM_STEPS = 5, 8
+LLOYD_STEPS, EM_STEPS = 5, 6
 FLOOR = 1e-5
 """Least variance of a component, of values in [-1, 1]."""
 

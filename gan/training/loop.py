@@ -151,7 +151,7 @@ def _finish(
 ) -> tuple[Generator, Sequence[Event]]:
     """Return the best average, finished where that does not make it worse, and what was done."""
     progress, config = state.progress, state.config
-    best, finished = (copy.deepcopy(state.generator) for _ in range(2))
+    best, finished = (copy.deepcopy(state.generator).eval() for _ in range(2))
     for each in (best, finished):
         each.load_state_dict(state.best)
     if not finished.finish(batches.everything, config.seed, progress.samples_seen):

@@ -15,6 +15,7 @@ Shapes: N images, C channels, H height, W width, D coordinates, c bands, h and w
 import copy
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +25,11 @@ from gan.config import ResolvedConfig
 from gan.images.codec import ImageCodec
 from gan.images.networks.layers import SLOPE, Initialisable
 from gan.images.networks.mixture import MixtureGenerator, Place
+from gan.images.networks.spectrum import SpectrumGain
 from gan.images.networks.unet import Blocks, UNet
 from gan.protocols import Discriminator, Encoded, Generator, Networks, Pairs
 from gan.randomness import numpy_stream
+from gan.randomness import stream as stream_of
 
 LEVELS = (1.0, 0.7, 0.4)
 """Shares of noise of the steps from the mixture's draw to an image."""
@@ -39,6 +42,8 @@ SHIFT = 2
 SMALLEST_SHIFTED = 16
 NEAR_ATOM = 0.06
 """How near to black or white a value must be to be told from others."""
+MEASURED, PART = 600, 200
+"""Made images that the spectrum is measured on, and how many are made at once."""
 SPREAD_FLOOR, BAND_ROWS = 0.02, 2_000
 """Least standard deviation of a band, and images that bands are measured on."""
 MANY_SATURATED = 0.03
@@ -109,6 +114,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         self.finisher = copy.deepcopy(self.denoiser)
         self.noise_shape = (1, self.bands.blocks.h, self.bands.blocks.w)
         self.shift = SHIFT if min(codec.height, codec.width) >= SMALLEST_SHIFTED else 0
+        self.spectrum = SpectrumGain(codec.height, codec.width)
         self.register_buffer("is_finished", torch.zeros(()))
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
@@ -122,10 +128,11 @@ class MixtureGanGenerator(Generator, Initialisable):
         level_N = z_NZ.new_full(z_NZ.shape[:1], LEVELS[-1])
         noise = z_NZ[:, 1 + self.mixture.components :].unflatten(1, self.noise_shape)
         if self.is_finished:
-            images_NCHW: Tensor = self.finisher(start, place.group_N, level_N, noise)
-            return images_NCHW
-        expected: Tensor = self.denoiser(start, place.group_N, level_N, torch.zeros_like(noise))
-        return expected
+            made = self.finisher(start, place.group_N, level_N, noise)
+        else:
+            made = self.denoiser(start, place.group_N, level_N, torch.zeros_like(noise))
+        images_NCHW: Tensor = self.spectrum(made)
+        return images_NCHW
 
     def _draw(self, coordinates_ND: Tensor, place: Place) -> Tensor:
         """Return the mixture's images."""
@@ -191,13 +198,31 @@ class MixtureGanGenerator(Generator, Initialisable):
         """Fit the mixture, and measure the bands of real images."""
         self.mixture.fit(encoded, seed)
         rows = numpy_stream(seed, "bands").permutation(len(encoded.values))[:BAND_ROWS]
-        self.bands.measure(self.codec.to_samples(torch.from_numpy(encoded.values[rows])))
+        samples = self.codec.to_samples(torch.from_numpy(encoded.values[rows]))
+        self.bands.measure(samples)
+        self.spectrum.measure_real(samples)
+
+    @torch.no_grad()
+    def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:  # noqa: ARG002
+        """Set the gain that gives what is made the spectrum of real images."""
+        if not self.shift:
+            return False
+        numbers = stream_of(seed, "spectrum")
+        device = self.is_finished.device
+        latent = 1 + self.mixture.components + math.prod(self.noise_shape)
+        z_NZ = torch.randn(MEASURED, latent, generator=numbers).to(device)
+        shares_G = self.mixture.group_share_G.cpu()
+        labels_N = torch.multinomial(shares_G, MEASURED, replacement=True, generator=numbers)
+        parts = zip(z_NZ.split(PART), labels_N.to(device).split(PART), strict=True)
+        self.spectrum.fit(torch.cat([self(*part) for part in parts]))
+        return True
 
     def draw(self, stream: torch.Generator) -> None:
         """Start unfinished; everything else draws its own."""
         del stream
         self.is_finished.zero_()
         self.bands.start()
+        self.spectrum.start()
 
 
 class BandDiscriminator(Discriminator, Initialisable):

@@ -63,6 +63,8 @@ class TrainingRecord:
     events: Sequence[Event] = ()
     curves: Sequence[Mapping[str, Any]] = ()
     """{name, samples_seen, values} of every curve."""
+    figures: Sequence[Figure] = ()
+    """What was drawn when training ended: its strip, and what the discriminator said."""
     notes: Sequence[str] = ()
     """What `auto` picked, and what happened."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class TrainingRecord:
         """Read what `to_json` wrote."""
         raw = json.loads(data)
         raw["events"] = tuple(Event(**item) for item in raw["events"])
+        raw["figures"] = tuple(Figure(**item) for item in raw.get("figures", ()))
         return cls(**raw)
 
 
@@ -107,6 +110,8 @@ class Measurement:
     """The figures of its records, as the report shows them."""
     split_digest: str
     """Of the split rule it was trained under."""
+    internal: tuple[Figure, ...] = ()
+    """Figures with real records, for the internal edition of the report alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,11 @@ def splits_of(prepared: Prepared) -> "Splits":
         holdout=records["holdout"],
         label=prepared.label,
     )
+
+
+def class_names_of(prepared: Prepared) -> tuple[str, ...]:
+    """Return the names of the classes 0, 1, …; empty where the source knows none."""
+    return tuple(read_class_names(prepared.schema).get(prepared.label or "", ()))
 
 
 def options_of(recipe: Recipe, prepared: Prepared, cache: Path | None = None) -> "Options":
@@ -271,7 +281,21 @@ class Evaluator:
         report = self._report(version, snapshot_digest, measurement, judgement)
         files = {"report.json": report.to_json(), "report.html": render(report).encode()}
         digest = registry.put_report(job.lake, job.name, version, files)
+        self._put_internal(version, digest, report, measurement.internal)
         return StoredVerdict(judgement=judgement, report_digest=digest)
+
+    def _put_internal(
+        self, version: str, digest: str, report: Report, figures: tuple[Figure, ...]
+    ) -> None:
+        """Store the internal edition of a report, which shows real records, where there is one."""
+        if not figures:
+            return
+        job = self.job
+        whole = dataclasses.replace(report, figures=(*report.figures, *figures))
+        key = generator_internal_key(job.name, version, f"report-{digest[:16]}.html")
+        job.lake.put_once(key, render(whole, internal=True).encode())
+        what = "Internal edition, which shows real records and is not to be passed on"
+        job.reporter.say(f"{what}: {job.lake.uri}/{key}")
 
     def _measurement(self, version: str, snapshot_digest: str) -> Measurement:
         """Return what was measured on a generator: read, or measured now and stored."""
@@ -308,12 +332,19 @@ class Evaluator:
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
                 codec=sampler.codec,
+                sampler=sampler,
+                train=self.prepared.records["train"],
+                class_names=class_names_of(self.prepared),
             )
             evaluation, pictures = measured(self._modality, inputs, sampler.log_likelihood)
             evaluation = dataclasses.replace(evaluation, losses=losses)
+            beside = self._modality.neighbours(inputs)
         record = read_training_record(job.lake, job.name, version)
         return Measurement(
-            evaluation=evaluation, pictures=pictures, split_digest=record.split_digest
+            evaluation=evaluation,
+            pictures=pictures,
+            split_digest=record.split_digest,
+            internal=() if beside is None else (beside,),
         )
 
     def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
@@ -334,10 +365,9 @@ class Evaluator:
             *measurement.pictures,
             *metric_figures(evaluation.metrics, self._modality.bars, metrics),
             *training(curves, chosen, self._modality.curves, metrics),
+            *record.figures,
             *class_table(
-                prepared.class_counts,
-                evaluation.candidate_class_counts,
-                read_class_names(prepared.schema).get(prepared.label or "", ()),
+                prepared.class_counts, evaluation.candidate_class_counts, class_names_of(prepared)
             ),
         )
         return Report(

@@ -20,7 +20,7 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.foresight import check_outlook
@@ -30,8 +30,10 @@ from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.snapshots import damaged, set_aside
 from flows.teacher import check_teacher
+from flows.train_view import each, event_file, final_figures
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
+from gan.report import Figure
 from storage.digests import sha256_file, sha256_hex
 from storage.errors import AccessDeniedError, ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import layout, promotions, registry
@@ -185,11 +187,14 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
     """Return the codec fitted on train, and what every `auto` becomes for these records.
 
     Raises:
-        ConfigError: the preset does not exist, CUDA was asked for and is missing, or a bound of the
-            gate does not fit the metrics of these records.
+        ConfigError: the preset does not exist, CUDA was asked for and is missing, a bound of the
+            gate does not fit the metrics of these records, or TensorBoard's writer is missing.
     """
     from gan.modalities import load_modality
+    from gan.training.event_file import check_writer
 
+    if recipe.training.tensorboard:
+        check_writer()
     in_force(load_modality(prepared.modality).metrics, recipe.gate)
     modality = load_modality(prepared.modality)
     codec = modality.codec.fit(prepared.records["train"], prepared.label)
@@ -239,20 +244,23 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,
         job.stop.asking(),
         job.spent.using(device),
+        event_file(job, prepared.modality, folder) as events,
     ):
         meter.update(seen)
         shown = Shown(meter)
         hooks = Hooks(
             assess=assess,
-            on_tick=shown.on_tick,
+            on_tick=each(shown.on_tick, events.on_tick),
+            on_frame=events.on_frame,
             on_progress=shown.on_progress,
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+        figures = final_figures(job, prepared, codec, config, result)
     say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
-    return _store(job, prepared, plan, result, codec.notes)
+    return _store(job, prepared, plan, result, Ended(codec.notes, figures))
 
 
 def say_trained(job: Job, result: "TrainResult") -> None:
@@ -305,12 +313,20 @@ def _mirror(job: Job, key: str) -> Callable[[Path], None]:
     return mirror
 
 
+class Ended(NamedTuple):
+    """What is said of a training besides its result."""
+
+    notes: Sequence[str]
+    """By the codec."""
+    figures: Sequence[Figure]
+
+
 def _store(
     job: Job,
     prepared: Prepared,
     plan: TrainingPlan,
     result: "TrainResult",
-    notes: Sequence[str],
+    said: Ended,
 ) -> Candidate:
     record = TrainingRecord(
         train_key=plan.train_key,
@@ -323,7 +339,8 @@ def _store(
         device=result.device,
         events=tuple(result.events),
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
-        notes=(*notes, *result.notes),
+        figures=said.figures,
+        notes=(*said.notes, *result.notes),
         resolved=dict(plan.resolved),
         training=training_part(job.recipe, prepared, job.scheduled),
     )

@@ -131,17 +131,22 @@ TITLES = {
     "metrics": "Metrics",
     "columns": "Columns",
     "training": "Training",
+    "inside": "Inside the networks",
     "data": "Data",
 }
 """Sections of figures in their order; a section that is not named here follows them."""
 _FEW = 8
 
 
-def header(report: Report, title: str) -> Html:
+INTERNAL = "Internal edition: it shows real records and is not to be passed on"
+
+
+def header(report: Report, title: str, *, internal: bool = False) -> Html:
     """Return the title and what the page is about."""
     return element(
         "header",
         element("p", "Synthetic data report", class_="eyebrow"),
+        element("p", element("strong", f"{INTERNAL}.")) if internal else None,
         element("h1", title),
         element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
@@ -294,12 +299,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Even if text ever became markup, a browser would load and run nothing."""
 
 
-def render(report: Report, *, title: str | None = None) -> str:
+def render(report: Report, *, title: str | None = None, internal: bool = False) -> str:
     """Return the page of a report; equal reports give equal pages.
 
     Args:
         report: What was measured.
         title: The heading; the report's name when None.
+        internal: Whether figures show real records, which is said on top.
 
     Raises:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
@@ -309,13 +315,14 @@ def render(report: Report, *, title: str | None = None) -> str:
         "body",
         element(
             "main",
-            header(report, heading),
+            header(report, heading, internal=internal),
             verdict(view, lift),
             lift_panel(lift),
             drawn(report, "samples"),
             metrics(report, view),
             drawn(report, "columns"),
             drawn(report, "training"),
+            drawn(report, "inside"),
             data(report),
             [part for part in others(report) if part],
             events(report),

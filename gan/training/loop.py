@@ -25,7 +25,8 @@ from gan.training.state import (
     phase_at,
     used_share,
 )
-from gan.training.watch import Pulse, curves, record_tick, write_stats
+from gan.training.strip import Filmstrip, Strip
+from gan.training.watch import curves, record_tick, write_stats
 
 CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
 
@@ -52,6 +53,8 @@ class TrainResult:
     device: str
     notes: Sequence[str]
     """What `auto` picked."""
+    strip: Filmstrip | None = None
+    """What the same latents became, tick after tick; None where records are no pictures."""
 
 
 def train(
@@ -88,15 +91,13 @@ def train(
     context = find_device(device, precision=config.precision, threads=config.threads)
     batches = Batches(codec.encode(records), codec, context, seed=config.seed)
     objectives = phases(config, context)
-    checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config)
+    strip = Strip(config, codec)
+    checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config, strip=strip)
 
     with context.configured(), watch.memory_limit():
         # Continue from the newest checkpoint, or write the one that repairs can go back to.
         state = TrainState(config, codec, context)
-        if not checkpoints.restore(state):
-            checkpoints.save(state)
-        write_stats(folder, state.progress)
-        pulse = Pulse(checkpoints, hooks)
+        pulse = watch.begin(state, checkpoints, hooks, folder)
 
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.
@@ -124,6 +125,7 @@ def train(
             sample = average_sampler(state.generator_ema, codec, config)
             with context.measuring():
                 assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
+                strip.take(state)
             watch.choose(state, assessment)
             watch.decide(state, assessment)
             pulse.charge(progress, threads=1)
@@ -134,7 +136,7 @@ def train(
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
 
-    return _ship(state, codec, folder)
+    return _ship(state, codec, folder, strip)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
@@ -146,7 +148,7 @@ def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
     )
 
 
-def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
+def _ship(state: TrainState, codec: Codec, folder: Path, strip: Strip) -> TrainResult:
     """Write the snapshot of the best average and return the result."""
     progress, config = state.progress, state.config
     save_snapshot(
@@ -173,4 +175,5 @@ def _ship(state: TrainState, codec: Codec, folder: Path) -> TrainResult:
         threads=config.threads,
         device=state.device.type,
         notes=config.notes,
+        strip=strip.finished(state),
     )

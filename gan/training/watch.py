@@ -184,6 +184,16 @@ def memory_limit() -> Iterator[None]:
         raise MemoryLimitError(msg)
 
 
+def begin(state: TrainState, checkpoints: Checkpoints, hooks: Hooks, folder: Path) -> "Pulse":
+    """Go on from the newest checkpoint; without one write that of the start, for repairs."""
+    if not checkpoints.restore(state):
+        checkpoints.start(state)
+    write_stats(folder, state.progress)
+    for frame in checkpoints.frames():
+        hooks.on_frame(frame)
+    return Pulse(checkpoints, hooks)
+
+
 SHOWN_EVERY_S = 1.0
 """Progress is told at most this often."""
 SAVED_EVERY_S = 60.0
@@ -232,6 +242,8 @@ class Pulse:
     def after_tick(self, state: TrainState, tick: Tick) -> None:
         """Tell a tick that was saved; the next checkpoint is due a while from now."""
         self._hooks.on_tick(tick)
+        for frame in self._checkpoints.frames()[-1:]:
+            self._hooks.on_frame(frame)
         self._show(state)
         self._rest(state)
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from flows.job import Assessed, Candidate, Job, Judged, judges_folder, now
 from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
-from flows.report.page import render
+from flows.report.page import render, render_internal
 from flows.report.verdict import JUDGED, LOSSES
 from flows.snapshots import check_identity, load_sampler, seen_by_a_person, set_aside
 from gan.errors import DataError, OutdatedError
@@ -281,19 +281,20 @@ class Evaluator:
         report = self._report(version, snapshot_digest, measurement, judgement)
         files = {"report.json": report.to_json(), "report.html": render(report).encode()}
         digest = registry.put_report(job.lake, job.name, version, files)
-        self._put_internal(version, digest, report, measurement.internal)
+        self._put_internal(report, measurement.internal)
         return StoredVerdict(judgement=judgement, report_digest=digest)
 
-    def _put_internal(
-        self, version: str, digest: str, report: Report, figures: tuple[Figure, ...]
-    ) -> None:
-        """Store the internal edition of a report, which shows real records, where there is one."""
+    def _put_internal(self, report: Report, figures: tuple[Figure, ...]) -> None:
+        """Store the internal edition, with real records beside synthetic ones, where there is one.
+
+        It lies beside what was measured, and no report, data set or artifact names it.
+        """
         if not figures:
             return
-        job = self.job
-        whole = dataclasses.replace(report, figures=(*report.figures, *figures))
-        key = generator_internal_key(job.name, version, f"report-{digest[:16]}.html")
-        job.lake.put_once(key, render(whole, internal=True).encode())
+        job, version = self.job, report.generator
+        place = f"edition-{evaluation_key(job.recipe, self.prepared, report.snapshot_digest)[:16]}"
+        key = generator_internal_key(job.name, version, f"{place}.html")
+        job.lake.put_or_adopt(key, render_internal(report, figures).encode())
         what = "Internal edition, which shows real records and is not to be passed on"
         job.reporter.say(f"{what}: {job.lake.uri}/{key}")
 

@@ -138,15 +138,11 @@ TITLES = {
 _FEW = 8
 
 
-INTERNAL = "Internal edition: it shows real records and is not to be passed on"
-
-
-def header(report: Report, title: str, *, internal: bool = False) -> Html:
+def header(report: Report, title: str, kind: str = "Synthetic data report") -> Html:
     """Return the title and what the page is about."""
     return element(
         "header",
-        element("p", "Synthetic data report", class_="eyebrow"),
-        element("p", element("strong", f"{INTERNAL}.")) if internal else None,
+        element("p", kind, class_="eyebrow"),
         element("h1", title),
         element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
@@ -299,13 +295,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Even if text ever became markup, a browser would load and run nothing."""
 
 
-def render(report: Report, *, title: str | None = None, internal: bool = False) -> str:
+def render(report: Report, *, title: str | None = None) -> str:
     """Return the page of a report; equal reports give equal pages.
 
     Args:
         report: What was measured.
         title: The heading; the report's name when None.
-        internal: Whether figures show real records, which is said on top.
 
     Raises:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
@@ -315,7 +310,7 @@ def render(report: Report, *, title: str | None = None, internal: bool = False) 
         "body",
         element(
             "main",
-            header(report, heading, internal=internal),
+            header(report, heading),
             verdict(view, lift),
             lift_panel(lift),
             drawn(report, "samples"),
@@ -329,11 +324,32 @@ def render(report: Report, *, title: str | None = None, internal: bool = False) 
             provenance(report),
         ),
     )
-    page = element("html", _page_head(heading, view), body, lang="en")
+    return _page(f"{heading}: {view.word.lower()}", body)
+
+
+def _page(title: str, body: Html) -> str:
+    page = element("html", _page_head(title), body, lang="en")
     return f"<!doctype html>\n{page}\n"
 
 
-def _page_head(heading: str, view: VerdictView) -> Html:
+INTERNAL = "Internal edition: shows real records, not to be passed on"
+
+
+def render_internal(report: Report, items: Sequence[Figure]) -> str:
+    """Return the internal edition: the figures that show real records, which no report holds.
+
+    Raises:
+        ValueError: a figure is of an unknown kind or its picture cannot be read.
+    """
+    sections = [
+        _section(words(name).capitalize(), arranged([one for one in items if one.section == name]))
+        for name in dict.fromkeys(item.section for item in items)
+    ]
+    parts = (header(report, report.name, INTERNAL), *filter(None, sections), provenance(report))
+    return _page(f"{report.name}: internal edition", element("body", element("main", parts)))
+
+
+def _page_head(title: str) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -341,7 +357,7 @@ def _page_head(heading: str, view: VerdictView) -> Html:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content="ganmill"),
-        element("title", f"{heading}: {view.word.lower()}"),
+        element("title", title),
         join(element("style", _style())),
     )
 

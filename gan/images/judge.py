@@ -24,6 +24,7 @@ from gan.images.figures.inside import Insight, inside_figures
 from gan.images.figures.sheets import PAPER, Pixels, enlarge, evenly, image_data, tile, to_png
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+from gan.sample import Sampler
 from storage.records.schema import class_title
 
 
@@ -319,7 +320,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         DataError: the candidate has no records to show.
     """
     shown = samples(inputs, evaluation.candidate_class_counts)
-    if inputs.sampler is None:
+    if not isinstance(inputs.sampler, Sampler):
         return (shown,)
     insight = Insight(inputs.sampler, evaluation.seed, tuple(inputs.class_names))
     return (shown, *inside_figures(insight))

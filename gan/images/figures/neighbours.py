@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 
 LOOKED_AT = 2000
 """Synthetic images of which the nearest to a training image are shown."""
+SECTION = "real_neighbours"
+"""Of the internal edition; no report has it."""
 NEAREST, DRAWN, NEIGHBOURS = 6, 6, 5
 
 
@@ -49,7 +51,7 @@ def neighbours(inputs: ReportInputs) -> Figure | None:
     near_R = np.sqrt(found.squared_NK[chosen, 0]) / usual
     return sheet_figure(
         "real-neighbours",
-        "real-neighbours",
+        SECTION,
         shown,
         (
             f"Left a synthetic image, beside it the {found.index_NK.shape[1]} REAL training images "

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-ALGORITHM_VERSION = 3
+ALGORITHM_VERSION = 4
 """Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
 
 
@@ -41,6 +41,22 @@ class GeneratorConfig(FrozenModel):
         "auto", title="Learning rate"
     )
     """Adam's step size at the start of training, for every network."""
+    loss: str = Field("auto", title="Loss")
+    """`auto`, or a loss that `ganmill presets` lists, such as `hinge`: what discriminator and
+    generator minimise. Of presets that train by likelihood it is refused, as what follows here."""
+    penalty: str = Field("auto", title="Penalty")
+    """`auto`, or what keeps the discriminator smooth, such as `spectral-norm`. Pairs of loss and
+    penalty that do not train are refused with the reason."""
+    optimizer: str = Field("auto", title="Optimizer")
+    """`auto`, `adam`, `adamw`, `rmsprop` or `sgd`, for every network."""
+    terms: dict[str, Annotated[float, Field(gt=0)]] | Literal["auto"] = Field("auto", title="Terms")
+    """`auto`, or techniques and their strengths, such as `{feature-matching: 1}`; `{}`: none."""
+    discriminator_steps: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = Field(
+        "auto", title="Discriminator steps"
+    )
+    """Steps of the discriminator, each on its own batch, for one of the generator."""
+    latent: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field("auto", title="Latent")
+    """Length of the vector that a sample is made from."""
     augment: Literal["auto", "off"] = Field("auto", title="Augment")
     """Whether the discriminator sees shifted and cut images, which delays copying of real ones.
     Tables are not augmented, so that `auto` and `off` are the same for them."""
@@ -87,8 +103,8 @@ class TrainingConfig(FrozenModel):
         return self
 
 
-LATER = "budget_cpu_s"
-"""Field that came after the first snapshots: written only where it is set."""
+LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate")
+"""Fields that came after the first snapshots: written only where they are not the default."""
 
 
 class PhaseConfig(FrozenModel):
@@ -172,7 +188,13 @@ class ResolvedConfig(FrozenModel):
     budget_cpu_s: float | None = None
     """Seconds of processor time to train for, over all threads."""
     terms: dict[str, float] = Field(default_factory=dict)
-    """Name in `gan.training.losses.TERMS` → weight: what an adversarial generator minimises too."""
+    """Name in `gan.training.techniques.TECHNIQUES` → strength."""
+    optimizer: str = "adam"
+    """Name in `gan.training.optimizers.OPTIMIZERS`."""
+    discriminator_steps: int = Field(1, ge=1)
+    """Steps of the discriminator, each on its own batch, for one of the generator."""
+    discriminator_rate: float = Field(1.0, gt=0)
+    """The discriminator's learning rate, in learning rates (two time scales)."""
 
     @property
     def is_timed(self) -> bool:
@@ -183,4 +205,7 @@ class ResolvedConfig(FrozenModel):
     def _without_what_is_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what came later and is not used: digests of earlier configurations stay."""
         data: dict[str, Any] = serialize(self)
-        return {name: value for name, value in data.items() if name != LATER or value is not None}
+        later = {name: type(self).model_fields[name].default for name in LATER}
+        return {
+            name: value for name, value in data.items() if name not in later or value != later[name]
+        }

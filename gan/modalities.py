@@ -22,6 +22,7 @@ from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
+from gan.presets import PresetEntry
 from gan.protocols import Assess, Codec, Frame, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.teacher import Teacher
@@ -110,9 +111,9 @@ class GanModality:
         return codec
 
     @property
-    def presets(self) -> Mapping[str, str]:
-        """Name of each preset that a user may choose, and one sentence on it."""
-        presets: Mapping[str, str] = load_code(self.row.presets).PRESETS
+    def presets(self) -> Mapping[str, PresetEntry]:
+        """Name of each preset that a user may choose, and what it is."""
+        presets: Mapping[str, PresetEntry] = load_code(self.row.presets).PRESETS
         return presets
 
     def resolve(

@@ -1,7 +1,7 @@
 """Presets: the numbers that a modality proposes, and the complete configuration made of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from gan.config import (
     TrainingConfig,
 )
 from gan.device import Precision
+from gan.training.parts import choose_parts
 from storage.records.modalities import words_of
 
 
@@ -39,6 +40,10 @@ class Preset:
     loss: str = "relativistic"
     penalty: str = "r1-r2"
     terms: Mapping[str, float] = field(default_factory=dict)
+    optimizer: str = "adam"
+    discriminator_steps: int = 1
+    discriminator_rate: float = 1.0
+    """The discriminator's learning rate, in the generator's."""
     augment: tuple[str, ...] = ()
     ema_half_life_samples: int = 10_000
     """With a falling learning rate, longer averages gain nothing in adversarial training."""
@@ -55,6 +60,18 @@ class Preset:
     threads: int = 1
     notes: tuple[str, ...] = ()
     """Why these numbers, one plain sentence each."""
+
+
+class PresetEntry(NamedTuple):
+    """One line of a modality's `PRESETS`."""
+
+    summary: str
+    source: str
+    """Paper and section."""
+    example: Callable[[], Preset] | None = None
+    """Its numbers for records of a usual size; None where they all follow the records."""
+    example_of: str = ""
+    """What that size is."""
 
 
 class ChosenPreset(NamedTuple):
@@ -80,15 +97,13 @@ def complete(
     modality, name, why, preset = chosen
     batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
     network = _network(generator, preset, batch_size)
-    gamma = preset.gamma or 0.0
-    if generator.gamma != "auto":
-        gamma = generator.gamma
+    parts = choose_parts(generator, preset, name)
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
-    parts = [f"width {network['width']}"] if "width" in network else []
-    parts.append(f"batch {batch_size}")
-    if preset.gamma is not None:
-        parts.append(f"gamma {gamma:g}")
-    parts.append(f"learning rate {rate:g}")
+    numbers = [f"width {network['width']}"] if "width" in network else []
+    numbers.append(f"batch {batch_size}")
+    if parts.gamma:
+        numbers.append(f"gamma {parts.gamma:g}")
+    numbers.append(f"learning rate {rate:g}")
     budget = training.budget_samples
     if budget == "auto":
         budget = preset.budget_samples
@@ -99,15 +114,15 @@ def complete(
         preset=name,
         network=network,
         augment=preset.augment,
-        latent=preset.latent,
+        latent=preset.latent if generator.latent == "auto" else generator.latent,
         latent_spread=preset.latent_spread,
         batch_size=batch_size,
         learning_rate=rate,
         learning_rate_end=rate * preset.rate_fall,
         beta1=preset.beta1,
         beta2=preset.beta2,
-        gamma=gamma,
-        gamma_end=gamma * preset.gamma_fall,
+        gamma=parts.gamma,
+        gamma_end=parts.gamma * preset.gamma_fall,
         penalty_interval=1,
         ema_half_life_samples=preset.ema_half_life_samples,
         ema_ramp=preset.ema_ramp,
@@ -122,11 +137,14 @@ def complete(
         precision=preset.precision,
         threads=preset.threads,
         seed=seed,
-        notes=(why, *notes, *preset.notes, ", ".join(parts)),
+        notes=(why, *notes, *preset.notes, *parts.notes, ", ".join(numbers)),
         weight_decay=preset.weight_decay,
-        loss=preset.loss,
-        penalty=preset.penalty,
-        terms=dict(preset.terms),
+        loss=parts.loss,
+        penalty=parts.penalty,
+        terms=dict(parts.terms),
+        optimizer=parts.optimizer,
+        discriminator_steps=parts.discriminator_steps,
+        discriminator_rate=preset.discriminator_rate,
     )
 
 

@@ -113,6 +113,19 @@ class Discriminator(nn.Module):
         """Return `logits_N`; `labels_N` is ignored by an unconditional discriminator."""
         raise NotImplementedError
 
+    def features(self, samples: Tensor, labels_N: Tensor) -> Tensor:
+        """Return what the last layer makes the logits of, one row per logit.
+
+        Raises:
+            ConfigError: this discriminator does not show them.
+        """
+        del samples, labels_N
+        msg = (
+            f"{type(self).__name__} shows no features: remove feature-matching from "
+            "generator.terms, or choose another generator.preset"
+        )
+        raise ConfigError(msg)
+
 
 class Networks(NamedTuple):
     """The networks of one training, freshly initialised."""

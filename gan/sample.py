@@ -306,7 +306,7 @@ class Sampler:
             networks = load_modality(config.modality).build(
                 config, snapshot.codec, stream(0, "weights")
             )
-            self.generator = networks.generator.requires_grad_(False)
+            self.generator = networks.generator.requires_grad_(False).eval()
             self.generator.load_state_dict(dict(snapshot.weights))
         except (KeyError, RuntimeError) as error:
             if config.algorithm_version != ALGORITHM_VERSION:

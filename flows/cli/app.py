@@ -286,22 +286,10 @@ def impute(
 
 @app.command()
 def presets(*, as_json: AsJson = False) -> int:
-    """List the networks a recipe may choose."""
-    from gan.modalities import load_modality
-    from storage.records.modalities import MODALITIES
+    """List what a recipe's `generator` may name: presets, and parts of an adversarial training."""
+    from flows.cli.presets import list_presets
 
-    columns = ("modality", "preset", "what it is")
-    rows = [
-        (modality, name, text)
-        for modality in MODALITIES
-        for name, text in load_modality(modality).presets.items()
-    ]
-    if as_json:
-        keys = ("modality", "name", "description")
-        Output().json([dict(zip(keys, row, strict=True)) for row in rows])
-    else:
-        Output().table(columns, rows)
-    return DONE
+    return list_presets(as_json=as_json)
 
 
 @app.command()

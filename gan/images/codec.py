@@ -54,6 +54,12 @@ def write_images(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> pa.Array:
     return pa.ExtensionArray.from_storage(kind, storage.slice(0, rows))
 
 
+def saturated_share(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
+    """Return the share of values that are 0 or 255, in thousandths."""
+    ends = np.bincount(images_NHWC.reshape(-1), minlength=256)[[0, 255]]
+    return round(float(ends.sum() / max(images_NHWC.size, 1)), 3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageCodec:
     """Size, channels and classes of the images, learnt from the training records."""
@@ -66,6 +72,8 @@ class ImageCodec:
     label_type: str | None = None
     """Arrow type of the label column, such as `int64` or `string`."""
     classes: tuple[Label, ...] = ()
+    saturated: float = 0.0
+    """Share of the pixels' values that are 0 or 255."""
 
     @property
     def modality(self) -> str:
@@ -97,13 +105,14 @@ class ImageCodec:
                 "set source.resize"
             )
             raise DataError(msg)
+        saturated = saturated_share(read_images(records))
+        shape = {"height": height, "width": width, "channels": channels}
         if label is None:
-            return cls(height=height, width=width, channels=channels)
+            return cls(**shape, saturated=saturated)
         column = _label_column(records, label)
         return cls(
-            height=height,
-            width=width,
-            channels=channels,
+            **shape,
+            saturated=saturated,
             label=label,
             label_type=str(column.type),
             classes=tuple(sorted(pc.unique(column).to_pylist())),
@@ -161,6 +170,7 @@ class ImageCodec:
             "label": self.label,
             "label_type": self.label_type,
             "classes": list(self.classes),
+            "saturated": self.saturated,
         }
 
     @classmethod

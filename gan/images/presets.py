@@ -1,18 +1,15 @@
 """Presets for images: what `auto` picks from size, channels, number of images and device."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.device import choose_device, fast_bfloat16, usable_cores
 from gan.errors import ConfigError
+from gan.images.classic_presets import CLASSIC
 from gan.images.codec import ImageCodec
-from gan.presets import ChosenPreset, Preset, complete
-
-PRESETS: Mapping[str, str] = {
-    "mlp": "Dense layers; the quickest by far for small images, and the choice without a GPU.",
-    "resnet": "Residual convolutions without normalisation; for larger images, and with a GPU.",
-}
+from gan.presets import ChosenPreset, Preset, PresetEntry, complete
 
 LARGEST_TICK_SAMPLES = 50_000
 
@@ -80,7 +77,47 @@ def resnet(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: 
     )
 
 
-BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {"mlp": mlp, "resnet": resnet}
+def modern(codec: ImageCodec, device: str, train_rows: int) -> Preset:
+    """Return `mlp` for images of few values on this device, else `resnet`."""
+    chosen = mlp if _values(codec) <= LARGEST_MLP[device] else resnet
+    return chosen(codec, device, train_rows)
+
+
+BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
+    "modern": modern,
+    "mlp": mlp,
+    "resnet": resnet,
+    **{name: each.build for name, each in CLASSIC.items()},
+}
+
+
+MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
+
+_SUMMARIES = {
+    "modern": ("Relativistic, R1 and R2, norm-free: `mlp` or `resnet` by size.", MODERN),
+    "mlp": (
+        "Dense layers; the quickest by far for small images, and without a GPU.",
+        MODERN,
+    ),
+    "resnet": ("Residual convolutions; for larger images, and with a GPU.", MODERN),
+    **{name: (each.summary, each.source) for name, each in CLASSIC.items()},
+}
+
+EXAMPLE = ImageCodec(
+    height=32, width=32, channels=3, label="class", label_type="int64", classes=tuple(range(10))
+)
+"""Images of a usual size."""
+
+PRESETS: Mapping[str, PresetEntry] = {
+    name: PresetEntry(
+        summary,
+        source,
+        functools.partial(BUILDERS[name], EXAMPLE, "cpu", PLENTIFUL_ROWS),
+        f"{PLENTIFUL_ROWS:,} images of 32 x 32 x 3 in ten classes, on a processor",
+    )
+    for name, (summary, source) in _SUMMARIES.items()
+}
+"""What a recipe may name."""
 
 
 def resolve(
@@ -114,7 +151,7 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, str]:
     if wanted in PRESETS:
         return wanted, f"preset {wanted} as asked"
     if wanted != "auto":
-        msg = f"unknown preset {wanted!r} for images: choose auto, {' or '.join(PRESETS)}"
+        msg = f"unknown preset {wanted!r} for images: choose auto, {', '.join(PRESETS)}"
         raise ConfigError(msg)
     largest = LARGEST_MLP[device]
     small = _values(codec) <= largest
@@ -128,7 +165,7 @@ def _augment(
     generator: GeneratorConfig, preset: Preset, train_rows: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the augmentations, and a note."""
-    if generator.augment == "off":
+    if generator.augment == "off" or not preset.augment:
         return (), ()
     if train_rows >= PLENTIFUL_ROWS:
         return (), (f"no augmentation: {train_rows} training images are plenty",)

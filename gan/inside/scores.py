@@ -25,7 +25,6 @@ from gan.metrics.auc import auc
 from gan.protocols import Codec, Discriminator, Encoded, Pairs
 from gan.randomness import numpy_stream, stream
 from gan.report import Figure
-from gan.sample import fixed_latents
 from gan.training.checkpoint import Checkpoints
 from gan.training.loop import CHECKPOINTS
 from gan.training.state import TrainState
@@ -121,7 +120,7 @@ def _scores(state: TrainState, codec: Codec, reals: Encoded) -> tuple[Array, Arr
         part = slice(start, start + BATCH)
         samples = codec.to_samples(torch.from_numpy(np.array(reals.values[part])).to(state.device))
         labels_B = torch.from_numpy(np.array(reals.labels_N[part])).to(state.device)
-        z_BZ = fixed_latents(generator, config, len(labels_B), numbers).to(state.device)
+        z_BZ = torch.randn(len(labels_B), config.latent, generator=numbers).to(state.device)
         pairs = generator.pairs(samples, z_BZ, labels_B, numbers)
         found.append(_logits(state.discriminator, pairs, labels_B))
     real, fake = (np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -8,7 +8,7 @@ Shapes: N pairs of one real and one fake, M = 2N.
 
 import functools
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +19,17 @@ from gan.errors import ConfigError
 from gan.protocols import Discriminator, Generator
 from gan.training.augment import augment
 from gan.training.batches import Batch
-from gan.training.losses import ADVERSARIAL, REPORTED, TERMS
+from gan.training.losses import ADVERSARIAL, REPORTED
 from gan.training.regularizers import PENALTIES, PenaltyInputs
 from gan.training.state import TrainState, cosine
+from gan.training.techniques import TECHNIQUES, TermInputs
 
 Compared = tuple[Tensor, Tensor | None]
 """N reals, then N fakes; and a loss that the generator adds of its own."""
 
 
 class Adversarial:
-    """A loss of `losses.ADVERSARIAL`, a penalty, terms of the generator, and augmentation.
+    """A loss, a penalty and techniques by their names in the configuration, and augmentation.
 
     Both steps share one pass of the generator and one augmentation: the generator does not change
     between them, so a second pass on the same latents would give the same fakes. Each `backward`
@@ -39,9 +40,12 @@ class Adversarial:
     def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:
         self.config, self.context = config, context
         self.loss, self.penalty = ADVERSARIAL[config.loss], PENALTIES[config.penalty]
+        self.techniques = [(TECHNIQUES[name], weight) for name, weight in config.terms.items()]
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
         """Change both networks once and return the losses in the order of `REPORTED`.
+
+        With several discriminator steps the generator changes in the last of so many batches.
 
         A batch that does not fit in memory goes through in parts with summed gradients. Then the
         fakes are made anew for the generator's step, because keeping the graphs of all parts would
@@ -54,50 +58,67 @@ class Adversarial:
         """
         config = self.config
         state.follow_schedule(share)
-        due = state.progress.samples_seen // config.batch_size % config.penalty_interval == 0
+        steps = state.progress.samples_seen // config.batch_size
         gamma = cosine(config.gamma, config.gamma_end, share)
-        strength = due * config.penalty_interval * gamma / 2
+        strength = (steps % config.penalty_interval == 0) * config.penalty_interval * gamma / 2
+        moves = (steps + 1) % config.discriminator_steps == 0
         parts = batch.chunks(state.progress.micro_batch)
-        at_once = len(parts) == 1
+        at_once = len(parts) == 1 and moves
         losses = torch.zeros(len(REPORTED["adversarial"]), device=self.context.device)
         for part in parts:
             with torch.set_grad_enabled(at_once):
-                pairs, own = self._pairs(state.generator, part)
+                pairs, own = self._pairs(state.generator, part, share)
             weight = len(part.labels_N) / len(batch.labels_N)
             losses += self.discriminator_step(state, pairs.detach(), part, strength, weight)
-        state.apply("discriminator")
-        for part in parts:
+        self._apply(state, "discriminator")
+        for part in parts if moves else ():
             if not at_once:
-                pairs, own = self._pairs(state.generator, part)
+                pairs, own = self._pairs(state.generator, part, share)
             weight = len(part.labels_N) / len(batch.labels_N)
             losses += self.generator_step(state, (pairs, own), part, weight)
-        state.apply("generator")
+        if moves:
+            self._apply(state, "generator")
         return losses
 
-    def _pairs(self, generator: Generator, part: Batch) -> Compared:
-        """Return N reals, then N fakes of the same classes, all augmented."""
+    def _pairs(self, generator: Generator, part: Batch, share: float) -> Compared:
+        """Return N reals, then N fakes of the same classes, all changed alike."""
         with self.context.autocast():
             reals, fakes, own = generator.pairs(part.reals, part.z_NZ, part.labels_N, part.stream)
         pairs = augment(torch.cat([reals, fakes.float()]), self.config.augment, part.stream)
+        for technique, scale in self.techniques:
+            if technique.samples is not None:
+                pairs = technique.samples(pairs, scale * (1 - share), part.stream)
         return pairs, own
 
     def _logits(self, discriminator: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
-        with self.context.autocast():
-            logits: Tensor = discriminator(samples, labels)
-        return logits.float()
+        """Return what both losses see."""
+
+        def judge(samples: Tensor) -> Tensor:
+            with self.context.autocast():
+                logits: Tensor = discriminator(samples, labels)
+            return logits.float()
+
+        return (
+            judge(samples) if self.penalty.logits is None else self.penalty.logits(judge, samples)
+        )
 
     def discriminator_step(
         self, state: TrainState, pairs: Tensor, part: Batch, strength: float, weight: float
     ) -> Tensor:
         """Add the gradients of the discriminator's loss and penalty; return the losses."""
         discriminator, labels_M = _prepare(state, part), part.labels_N.repeat(2)
-        pairs.requires_grad_(strength > 0)
+        penalised = strength > 0 and self.penalty.gradient is not None
+        pairs.requires_grad_(penalised)
         logits_M = self._logits(discriminator, pairs, labels_M)
-        loss = self.loss.discriminator(*logits_M.chunk(2))
+        real_logits_N, fake_logits_N = logits_M.chunk(2)
+        loss = self.loss.discriminator(real_logits_N, fake_logits_N)
+        for technique, share in self.techniques:
+            if technique.discriminator is not None:
+                loss = loss + share * technique.discriminator(real_logits_N)
         steepness = torch.zeros_like(loss)
-        if strength > 0:
+        if penalised and self.penalty.gradient is not None:
             judge = functools.partial(self._logits, discriminator, labels=part.labels_N)
-            steepness = self.penalty(PenaltyInputs(pairs, logits_M, judge, part.stream))
+            steepness = self.penalty.gradient(PenaltyInputs(pairs, logits_M, judge, part.stream))
         total = (loss + strength * steepness) * weight
         total.backward(inputs=list(discriminator.parameters()))
         return torch.stack([loss.detach(), torch.zeros_like(loss), steepness.detach()]) * weight
@@ -108,18 +129,33 @@ class Adversarial:
         """Add the gradients of the generator's loss; return the losses."""
         discriminator = _prepare(state, part)
         reals, fakes = compared[0].chunk(2)
-        with torch.no_grad():
-            real_logits_N = self._logits(discriminator, reals, part.labels_N)
+        real_logits_N = torch.zeros(0)
+        if self.loss.pairwise:
+            with torch.no_grad():
+                real_logits_N = self._logits(discriminator, reals, part.labels_N)
         fake_logits_N = self._logits(discriminator, fakes, part.labels_N)
         loss = self.loss.generator(real_logits_N, fake_logits_N)
-        for name, share in self.config.terms.items():
-            loss = loss + share * TERMS[name](reals, fakes)
+        features = functools.partial(discriminator.features, labels_N=part.labels_N)
+        inputs = TermInputs(reals, fakes, features, *state.current_and_average())
+        for technique, share in self.techniques:
+            if technique.generator is not None:
+                loss = loss + share * technique.generator(inputs)
         if compared[1] is not None:
             loss = loss + compared[1]
         loss = loss * weight
         loss.backward(inputs=list(state.generator.parameters()))
         zero = torch.zeros_like(loss)
-        return torch.stack([zero, loss.detach(), zero])
+        return torch.stack([zero, loss.detach() * self.config.discriminator_steps, zero])
+
+    def _apply(self, state: TrainState, name: Literal["generator", "discriminator"]) -> None:
+        """Change a network by its gradients."""
+        network = state.generator if name == "generator" else state.discriminator
+        for technique, length in self.techniques:
+            if technique.gradients is not None and network is not None:
+                technique.gradients(network.parameters(), length)
+        state.apply(name)
+        if name == "discriminator" and network is not None and self.penalty.weights is not None:
+            self.penalty.weights(network)
 
 
 def _prepare(state: TrainState, part: Batch) -> Discriminator:

@@ -22,6 +22,8 @@ from gan.protocols import Codec
 from gan.randomness import stream
 from gan.report import Event
 from gan.training.losses import REPORTED
+from gan.training.optimizers import build_optimizer
+from gan.training.regularizers import PENALTIES
 
 
 class Spent(NamedTuple):
@@ -191,7 +193,7 @@ class _Trained(NamedTuple):
     """A network and what changes it."""
 
     network: nn.Module
-    optimiser: torch.optim.Adam
+    optimiser: torch.optim.Optimizer
 
 
 class TrainState:
@@ -206,9 +208,12 @@ class TrainState:
         for network in (self.generator, self.discriminator):
             if network is not None:
                 context.move(network)
-        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
+        prepare = PENALTIES[config.penalty].layers
+        if prepare is not None and self.discriminator is not None:
+            prepare(self.discriminator, stream(config.seed, "layers"))
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.optimisers = {
-            f"{name}_adam": _Trained(network, _adam(network, config))
+            name: _Trained(network, build_optimizer(network, config))
             for name, network in (
                 ("generator", self.generator),
                 ("discriminator", self.discriminator),
@@ -231,13 +236,14 @@ class TrainState:
         """Set every optimiser's learning rate to that of this share of the budget."""
         config, factor = self.config, self.progress.learning_rate_factor
         learning_rate = factor * cosine(config.learning_rate, config.learning_rate_end, share)
-        for trained in self.optimisers.values():
+        for name, trained in self.optimisers.items():
+            scale = config.discriminator_rate if name == "discriminator" else 1.0
             for group in trained.optimiser.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * scale
 
     def apply(self, network: str) -> None:
         """Change the weights of `generator` or `discriminator` by their gradients; forget those."""
-        optimiser = self.optimisers[f"{network}_adam"].optimiser
+        optimiser = self.optimisers[network].optimiser
         optimiser.step()
         optimiser.zero_grad()
 
@@ -282,6 +288,11 @@ class TrainState:
             if network is not None:
                 yield from network.parameters()
 
+    def current_and_average(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Return the generator's weights and their running averages, in the same order."""
+        average, current = self._averaged
+        return current, average
+
     def keep_best(self, rank: float | None) -> None:
         """Take the average as it stands as the best snapshot."""
         self.best = _cloned(self.generator_ema)
@@ -299,7 +310,7 @@ class TrainState:
             **dict(_named("sums", {str(phase): sums for phase, sums in enumerate(self.sums)})),
         }
         for name, trained in self.optimisers.items():
-            found |= dict(_moments(name, *trained))
+            found |= dict(_moments(f"{name}_{self.config.optimizer}", *trained))
         return found
 
     @torch.no_grad()
@@ -318,35 +329,8 @@ def _kept_buffers(network: nn.Module) -> list[Tensor]:
     return [buffer for name, buffer in network.named_buffers() if name in kept]
 
 
-def _adam(network: nn.Module, config: ResolvedConfig) -> torch.optim.Adam:
-    """Return a fused Adam whose moments exist from the start, so that they can be restored.
-
-    Weights decay apart from the gradients (Loshchilov & Hutter, "Decoupled weight decay
-    regularization", 2019, algorithm 2), and matrices only.
-    """
-    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
-    if config.weight_decay:
-        matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-        others = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others}]
-    optimiser = torch.optim.Adam(
-        groups,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        decoupled_weight_decay=config.weight_decay > 0,
-        fused=True,
-    )
-    for parameter in network.parameters():
-        optimiser.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
-    return optimiser
-
-
 def _moments(
-    prefix: str, network: nn.Module, optimiser: torch.optim.Adam
+    prefix: str, network: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in network.named_parameters():
         for moment, tensor in optimiser.state[parameter].items():

@@ -487,7 +487,7 @@ def test_no_gradient_reaches_the_other_network(tiny, codec, digits, monkeypatch)
             for name, network in (("G", state.generator), ("D", state.discriminator))
         }
         seen.append(touched)
-        state.optimisers[f"{network}_adam"].optimiser.zero_grad()
+        state.optimisers[network].optimiser.zero_grad()
 
     monkeypatch.setattr(TrainState, "apply", look)
     Adversarial(tiny, place).step(state, batch, 0.0)

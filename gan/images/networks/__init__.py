@@ -7,16 +7,23 @@ import torch
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.images.codec import ImageCodec
+from gan.images.networks.blocks import block_networks
+from gan.images.networks.convolutional import dcgan_networks, mirror_networks
 from gan.images.networks.dense import dense_networks
 from gan.images.networks.layers import initialise
 from gan.images.networks.residual import residual_networks
 from gan.protocols import Networks
+from gan.training.regularizers import normalize_spectrum
 
 Build = Callable[[ResolvedConfig, ImageCodec], Networks]
 
 NETWORKS: dict[str, Build] = {
     "mlp": dense_networks,
     "resnet": residual_networks,
+    "mirror": mirror_networks,
+    "dcgan": dcgan_networks,
+    "blocks": block_networks,
+    "biggan": block_networks,
 }
 """`network["kind"]` → both networks."""
 
@@ -37,4 +44,6 @@ def build(config: ResolvedConfig, codec: ImageCodec, stream: torch.Generator) ->
         if network is not None:
             network.to_empty(device="cpu")
             initialise(network, stream)
+    if config.network.get("generator_norm") == "spectral":
+        normalize_spectrum(networks.generator, stream)
     return networks

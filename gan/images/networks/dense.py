@@ -53,8 +53,13 @@ class MlpDiscriminator(Discriminator):
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""
-        logits_N: Tensor = self.head(self.body(samples.flatten(1)), labels_N)
+        logits_N: Tensor = self.head(self.features(samples, labels_N), labels_N)
         return logits_N
+
+    def features(self, samples: Tensor, labels_N: Tensor) -> Tensor:  # noqa: ARG002 - a discriminator
+        """Return the last layer's units."""
+        units: Tensor = self.body(samples.flatten(1))
+        return units
 
 
 def dense_networks(config: ResolvedConfig, codec: ImageCodec) -> Networks:

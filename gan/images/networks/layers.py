@@ -11,6 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gan.config import ResolvedConfig
+from gan.protocols import Discriminator
+
 SLOPE = 0.2
 """Of the leaky ReLU, for negative inputs."""
 
@@ -66,12 +69,39 @@ class ProjectionHead(Initialisable):
             self.directions.weight.normal_(std=std, generator=stream)
 
 
+class StreamDropout(nn.Module):
+    """Drops units of a discriminator while it trains, by the randoms of the step.
+
+    Srivastava et al., "Dropout" (2014), section 4; what is kept is scaled up.
+    """
+
+    def __init__(self, owner: Discriminator, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self._owner = [owner]
+        """In a list: the owner is no part of this module."""
+
+    def forward(self, units: Tensor) -> Tensor:
+        """Return units of the same shape."""
+        stream = self._owner[0].stream
+        if stream is None or not self.share:
+            return units
+        kept = torch.rand(units.shape, generator=stream) >= self.share
+        return units * kept.to(units.device) / (1 - self.share)
+
+
+def bounded(config: ResolvedConfig) -> nn.Module:
+    """Return what a generator's last layer ends in: `tanh` or nothing."""
+    return nn.Tanh() if config.network["head"] == "tanh" else nn.Identity()
+
+
 @torch.no_grad()
 def initialise(network: nn.Module, stream: torch.Generator) -> None:
     """Draw every weight from the stream.
 
     Linear layers and convolutions: uniform in ±1/√inputs, biases too (LeCun et al., "Efficient
-    backprop", 1998, section 4.6, times 1/√3). A `Initialisable` module then draws its own.
+    backprop", 1998, section 4.6, times 1/√3). Normalisations start as the identity. An
+    `Initialisable` module then draws its own.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -79,6 +109,8 @@ def initialise(network: nn.Module, stream: torch.Generator) -> None:
             module.weight.uniform_(-bound, bound, generator=stream)
             if module.bias is not None:
                 module.bias.uniform_(-bound, bound, generator=stream)
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            module.reset_parameters()
     for module in network.modules():
         if isinstance(module, Initialisable):
             module.draw(stream)

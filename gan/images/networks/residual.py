@@ -129,10 +129,14 @@ class ResnetDiscriminator(Discriminator):
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""
-        maps = self.body(samples.contiguous(memory_format=torch.channels_last))
-        features_NF = self.pool(functional.leaky_relu(maps, SLOPE)).flatten(1)
-        logits_N: Tensor = self.head(features_NF, labels_N)
+        logits_N: Tensor = self.head(self.features(samples, labels_N), labels_N)
         return logits_N
+
+    def features(self, samples: Tensor, labels_N: Tensor) -> Tensor:  # noqa: ARG002 - a discriminator
+        """Return one number of each smallest map."""
+        maps = self.body(samples.contiguous(memory_format=torch.channels_last))
+        features_NF: Tensor = self.pool(functional.leaky_relu(maps, SLOPE)).flatten(1)
+        return features_NF
 
 
 def residual_networks(config: ResolvedConfig, codec: ImageCodec) -> Networks:

@@ -1,0 +1,163 @@
+"""Parts of an adversarial training that a recipe changes one by one, and which go together."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from gan.config import GeneratorConfig
+from gan.errors import ConfigError
+from gan.training.losses import ADVERSARIAL
+from gan.training.optimizers import OPTIMIZERS
+from gan.training.regularizers import PENALTIES
+from gan.training.techniques import TECHNIQUES
+
+GAMMAS = {"interpolated": 20.0, "r1": 1.0, "r2": 1.0, "r1-r2": 1.0}
+"""Gamma of a penalty that a recipe puts in the place of the preset's; twice the published λ."""
+
+ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps")
+"""Choices that nothing reads without a discriminator."""
+
+UNSOUND: Mapping[tuple[str, str], str] = {}
+"""Loss and penalty → why a training with both goes wrong."""
+
+
+class Parts(NamedTuple):
+    """The parts that were chosen."""
+
+    loss: str
+    penalty: str
+    gamma: float
+    terms: Mapping[str, float]
+    optimizer: str
+    discriminator_steps: int
+    notes: tuple[str, ...]
+    """What differs from the preset."""
+
+
+class PresetParts(Protocol):
+    """What a preset says of its parts."""
+
+    @property
+    def objective(self) -> str:
+        """Of `gan.training.objectives.OBJECTIVES`."""
+
+    @property
+    def loss(self) -> str:
+        """Of `ADVERSARIAL`."""
+
+    @property
+    def penalty(self) -> str:
+        """Of `PENALTIES`."""
+
+    @property
+    def gamma(self) -> float | None:
+        """Twice the weight of a gradient penalty."""
+
+    @property
+    def terms(self) -> Mapping[str, float]:
+        """Of `TECHNIQUES`, with their strengths."""
+
+    @property
+    def optimizer(self) -> str:
+        """Of `OPTIMIZERS`."""
+
+    @property
+    def discriminator_steps(self) -> int:
+        """For one of the generator."""
+
+
+def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> Parts:
+    """Return a preset's parts with what the recipe puts in their place.
+
+    Raises:
+        ConfigError: there is no such part, the preset has no use for it, or two do not go together.
+    """
+    wanted = {part: getattr(generator, part) for part in (*ADVERSARIAL_ONLY, "optimizer")}
+    set_here = {part: value for part, value in wanted.items() if value != "auto"}
+    _check_names(set_here)
+    if preset.objective != "adversarial":
+        _refuse_adversarial(set_here, name)
+        return Parts(
+            preset.loss,
+            preset.penalty,
+            preset.gamma or 0.0,
+            preset.terms,
+            set_here.get("optimizer", preset.optimizer),
+            preset.discriminator_steps,
+            (),
+        )
+    loss = set_here.get("loss", preset.loss)
+    penalty = set_here.get("penalty", preset.penalty)
+    terms = set_here.get("terms", preset.terms)
+    _check_pair(loss, penalty, terms)
+    changed = ", ".join(f"{part} {value}" for part, value in set_here.items() if part != "gamma")
+    return Parts(
+        loss,
+        penalty,
+        _gamma(set_here.get("gamma"), preset, penalty),
+        terms,
+        set_here.get("optimizer", preset.optimizer),
+        set_here.get("discriminator_steps", preset.discriminator_steps),
+        (f"of the recipe: {changed}",) if changed else (),
+    )
+
+
+def _check_names(set_here: Mapping[str, Any]) -> None:
+    """Refuse what no table has."""
+    tables: dict[str, Mapping[str, object]] = {
+        "loss": ADVERSARIAL,
+        "penalty": PENALTIES,
+        "optimizer": OPTIMIZERS,
+        "terms": TECHNIQUES,
+    }
+    for part, table in tables.items():
+        value = set_here.get(part, ())
+        for name in [value] if isinstance(value, str) else value:
+            if name not in table:
+                msg = f"generator.{part} has no {name!r}: choose auto or of {', '.join(table)}"
+                raise ConfigError(msg)
+
+
+def _refuse_adversarial(set_here: Mapping[str, Any], name: str) -> None:
+    """Refuse what a training without a discriminator would not read."""
+    for part in ADVERSARIAL_ONLY:
+        if part in set_here:
+            msg = (
+                f"generator.{part} is {set_here[part]}, and preset {name!r} has no such thing, for "
+                "it has no discriminator: leave it at auto, or choose an adversarial preset"
+            )
+            raise ConfigError(msg)
+
+
+def _check_pair(loss: str, penalty: str, terms: Mapping[str, float]) -> None:
+    """Refuse parts that do not go together."""
+    reason = UNSOUND.get((loss, penalty))
+    if reason is not None:
+        sound = [name for name in PENALTIES if (loss, name) not in UNSOUND]
+        msg = (
+            f"generator.loss {loss!r} with generator.penalty {penalty!r} does not train: {reason}; "
+            f"choose {' or '.join(sound)}"
+        )
+        raise ConfigError(msg)
+    if "label-smoothing" in terms and not ADVERSARIAL[loss].probabilities:
+        having = [name for name, each in ADVERSARIAL.items() if each.probabilities]
+        msg = (
+            f"generator.terms has label-smoothing, and generator.loss {loss!r} has no labels to "
+            f"smooth: remove it, or choose {' or '.join(having)}"
+        )
+        raise ConfigError(msg)
+
+
+def _gamma(wanted: float | None, preset: PresetParts, penalty: str) -> float:
+    """Return the weight of the gradient penalty, 0 where there is none."""
+    if PENALTIES[penalty].gradient is None:
+        if wanted is not None:
+            having = [name for name, each in PENALTIES.items() if each.gradient is not None]
+            msg = (
+                f"generator.gamma is {wanted:g}, and penalty {penalty!r} has no weight: leave it "
+                f"at auto, or choose penalty {' or '.join(having)}"
+            )
+            raise ConfigError(msg)
+        return 0.0
+    if wanted is not None:
+        return wanted
+    return (preset.gamma or 0.0) if penalty == preset.penalty else GAMMAS[penalty]

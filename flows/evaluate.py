@@ -110,8 +110,6 @@ class Measurement:
     """The figures of its records, as the report shows them."""
     split_digest: str
     """Of the split rule it was trained under."""
-    internal: tuple[Figure, ...] = ()
-    """Figures with real records, for the internal edition of the report alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,22 +279,7 @@ class Evaluator:
         report = self._report(version, snapshot_digest, measurement, judgement)
         files = {"report.json": report.to_json(), "report.html": render(report).encode()}
         digest = registry.put_report(job.lake, job.name, version, files)
-        self._put_internal(report, measurement.internal)
         return StoredVerdict(judgement=judgement, report_digest=digest)
-
-    def _put_internal(self, report: Report, figures: tuple[Figure, ...]) -> None:
-        """Store the internal edition, with real records beside synthetic ones, where there is one.
-
-        It lies beside what was measured, and no report, data set or artifact names it.
-        """
-        if not figures:
-            return
-        job, version = self.job, report.generator
-        place = f"edition-{evaluation_key(job.recipe, self.prepared, report.snapshot_digest)[:16]}"
-        key = generator_internal_key(job.name, version, f"{place}.html")
-        job.lake.put_or_adopt(key, render_internal(report, figures).encode())
-        what = "Internal edition, which shows real records and is not to be passed on"
-        job.reporter.say(f"{what}: {job.lake.uri}/{key}")
 
     def _measurement(self, version: str, snapshot_digest: str) -> Measurement:
         """Return what was measured on a generator: read, or measured now and stored."""
@@ -339,14 +322,26 @@ class Evaluator:
             )
             evaluation, pictures = measured(self._modality, inputs, sampler.log_likelihood)
             evaluation = dataclasses.replace(evaluation, losses=losses)
-            beside = self._modality.neighbours(inputs)
+            self._put_internal(version, snapshot_digest, inputs)
         record = read_training_record(job.lake, job.name, version)
         return Measurement(
-            evaluation=evaluation,
-            pictures=pictures,
-            split_digest=record.split_digest,
-            internal=() if beside is None else (beside,),
+            evaluation=evaluation, pictures=pictures, split_digest=record.split_digest
         )
+
+    def _put_internal(self, version: str, snapshot_digest: str, inputs: "ReportInputs") -> None:
+        """Store the internal edition, with real records beside synthetic ones, where there is one.
+
+        It lies beside what was measured, and no report, data set or artifact holds any of it.
+        """
+        beside = self._modality.neighbours(inputs)
+        if beside is None:
+            return
+        job, digest = self.job, evaluation_key(self.job.recipe, self.prepared, snapshot_digest)
+        key = generator_internal_key(job.name, version, f"edition-{digest[:16]}.html")
+        page = render_internal(job.name, version, now().isoformat(), [beside])
+        job.lake.put_or_adopt(key, page.encode())
+        what = "Internal edition, which shows real records and is not to be passed on"
+        job.reporter.say(f"{what}: {job.lake.uri}/{key}")
 
     def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
         return load_sampler(self.job, version, snapshot_digest)

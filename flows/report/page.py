@@ -138,11 +138,11 @@ TITLES = {
 _FEW = 8
 
 
-def header(report: Report, title: str, kind: str = "Synthetic data report") -> Html:
+def header(report: Report, title: str) -> Html:
     """Return the title and what the page is about."""
     return element(
         "header",
-        element("p", kind, class_="eyebrow"),
+        element("p", "Synthetic data report", class_="eyebrow"),
         element("h1", title),
         element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
@@ -335,18 +335,33 @@ def _page(title: str, body: Html) -> str:
 INTERNAL = "Internal edition: shows real records, not to be passed on"
 
 
-def render_internal(report: Report, items: Sequence[Figure]) -> str:
+def render_internal(name: str, generator: str, created: str, items: Sequence[Figure]) -> str:
     """Return the internal edition: the figures that show real records, which no report holds.
+
+    Args:
+        name: the generator's name.
+        generator: its version.
+        created: UTC, ISO 8601.
+        items: the figures.
 
     Raises:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
     """
+    about = ("Generator ", element("code", generator), f", evaluated {instant(created)}")
+    head = element(
+        "header",
+        element("p", INTERNAL, class_="eyebrow"),
+        element("h1", name),
+        element("p", about, class_="about"),
+    )
     sections = [
-        _section(words(name).capitalize(), arranged([one for one in items if one.section == name]))
-        for name in dict.fromkeys(item.section for item in items)
+        _section(
+            words(title).capitalize(), arranged([one for one in items if one.section == title])
+        )
+        for title in dict.fromkeys(item.section for item in items)
     ]
-    parts = (header(report, report.name, INTERNAL), *filter(None, sections), provenance(report))
-    return _page(f"{report.name}: internal edition", element("body", element("main", parts)))
+    main = element("main", head, [part for part in sections if part])
+    return _page(f"{name}: internal edition", element("body", main))
 
 
 def _page_head(title: str) -> Html:

@@ -94,7 +94,7 @@ def main_directions(
         labels_N: and the class indexes.
         count: K, at most.
     """
-    centred_NF, z_NZ = _within(features_NF.double(), labels_N), _within(z_NZ.double(), labels_N)
+    centred_NF, z_NZ = _within(features_NF, labels_N), _within(z_NZ, labels_N)
     coordinates_NK, shares_K = _components(centred_NF, count)
     if not shares_K:
         return None
@@ -107,7 +107,7 @@ def main_directions(
     units_KZ = steps_KZ / steps_KZ.norm(dim=1, keepdim=True).clamp_min(1e-12)
     along_K = (z_NZ @ units_KZ.T).square().mean(0)
     fit = float((steps_KZ.square().sum(1).sum() / along_K.sum().clamp_min(1e-12)).clamp(0, 1))
-    return MainDirections(steps_KZ=steps_KZ.float(), shares_K=shares_K, fit=fit)
+    return MainDirections(steps_KZ=steps_KZ, shares_K=shares_K, fit=fit)
 
 
 def _within(values_NF: Tensor, labels_N: Tensor) -> Tensor:
@@ -127,10 +127,10 @@ def _components(centred_NF: Tensor, count: int) -> tuple[Tensor, tuple[float, ..
     N, F = centred_NF.shape
     by_feature = F <= N
     products = centred_NF.T @ centred_NF if by_feature else centred_NF @ centred_NF.T
-    values, vectors = torch.linalg.eigh(products)
+    values, vectors = torch.linalg.eigh(products.double())
     total, count = float(values.clamp_min(0).sum()), min(count, len(values))
     values_K, vectors_K = values[-count:].flip(0), vectors[:, -count:].flip(1)
-    kept = int((values_K > 1e-9 * max(total, 1e-30)).sum()) if total > 0 else 0
+    kept = int((values_K > 1e-6 * max(total, 1e-30)).sum()) if total > 0 else 0
     values_K, vectors_K = values_K[:kept], vectors_K[:, :kept]
-    coordinates_NK = centred_NF @ vectors_K if by_feature else vectors_K * values_K.sqrt()
-    return coordinates_NK, tuple((values_K / total).tolist()) if kept else ()
+    along = centred_NF @ vectors_K.float() if by_feature else vectors_K * values_K.sqrt()
+    return along.float(), tuple((values_K / total).tolist()) if kept else ()

@@ -37,8 +37,8 @@ STEPS, MOST_PATHS = 9, 10
 DIRECTIONS, SIDE_STEPS, REACH, MOST_STARTS = 5, 2, 2.0, 3
 """Traversals: directions; steps to either side, in all so many standard deviations; and images they
 start from."""
-MAPPED_LATENTS, MOST_MAPS = 96, 10
-"""Latents per map of sensitivity, and classes that have one."""
+MAPPED_LATENTS, MOST_MAPS = 480, 10
+"""Latents of all maps of sensitivity, at most 128 each, and classes that have one."""
 GREY_LEVELS = 127.5
 """Grey levels of a byte per unit of a sample."""
 
@@ -272,7 +272,7 @@ def sensitivity_maps(insight: Insight) -> Figure | LeftOut:
         grid,
         (
             f"How much every pixel moves with the latent{within} the root mean square, over "
-            f"{MAPPED_LATENTS} latents and the channels, of the length of the pixel's gradient. "
+            f"{_per_map(classes)} latents and the channels, of the length of the pixel's gradient. "
             f"Black is 0, white {largest:.3g} grey levels for a standard normal step in every "
             "dimension of the latent. Black everywhere would be one image, whatever the latent.",
             f"{len(classes)} maps of how much pixels move, {largest:.3g} grey levels at most",
@@ -281,9 +281,13 @@ def sensitivity_maps(insight: Insight) -> Figure | LeftOut:
     )
 
 
+def _per_map(classes: list[int]) -> int:
+    return min(MAPPED_LATENTS // len(classes), 128)
+
+
 def _maps(insight: Insight, classes: list[int]) -> Iterator[np.ndarray[Any, Any]]:
     """Yield float maps (H, W) in grey levels, one per class."""
-    z_NZ = insight.latents(MAPPED_LATENTS, "sensitivity")
+    z_NZ = insight.latents(_per_map(classes), "sensitivity")
     for row in classes:
         labels_N = insight.classes([row] * len(z_NZ))
         numbers = stream(insight.seed, "inside/directions-of-sensitivity", row)

@@ -1,4 +1,4 @@
-"""The discriminator of a table scores rows, or packs of them; a generator by likelihood has none."""
+"""A table's discriminator scores rows, or packs of them; a generator by likelihood has none."""
 
 import numpy as np
 import pytest

@@ -30,8 +30,8 @@ class GeneratorConfig(FrozenModel):
     """The recipe's `generator`: which networks, and the few knobs that matter."""
 
     preset: str = Field("auto", title="Preset")
-    """`auto`, or a name that `ganmill presets` lists for the modality of the records: `mlp` or
-    `resnet` for images, `autoregressive`, `adversarial` or `ctgan` for tables."""
+    """`auto`, or a name that `ganmill presets` lists for the modality of the records, such as
+    `mixture`, `modern` or `dcgan` for images, `autoregressive` or `ctgan` for tables."""
     width: Annotated[int, Field(ge=16, le=4096)] | Literal["auto"] = Field("auto", title="Width")
     """Units of a generator's hidden layers; of a `resnet`, channels at its highest resolution."""
     gamma: Annotated[float, Field(ge=0)] | Literal["auto"] = Field("auto", title="Gamma")
@@ -57,6 +57,10 @@ class GeneratorConfig(FrozenModel):
     """Steps of the discriminator, each on its own batch, for one of the generator."""
     latent: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field("auto", title="Latent")
     """Length of the vector that a sample is made from."""
+    truncation: Annotated[float, Field(gt=0, le=10)] | None = Field(None, title="Truncation")
+    """Largest size of a latent's values when synthesizing (Brock et al., BigGAN, 2019, section
+    3.1): smaller is more typical and less varied. Here, not with the synthesis, because what is
+    judged must be what is published."""
     augment: Literal["auto", "off"] = Field("auto", title="Augment")
     """Whether the discriminator sees shifted and cut images, which delays copying of real ones.
     Tables are not augmented, so that `auto` and `off` are the same for them."""
@@ -103,14 +107,14 @@ class TrainingConfig(FrozenModel):
         return self
 
 
-LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate")
+LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate", "truncation")
 """Fields that came after the first snapshots: written only where they are not the default."""
 
 
 class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
-    objective: Literal["adversarial", "likelihood"]
+    objective: Literal["adversarial", "likelihood", "fitted"]
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
@@ -195,6 +199,13 @@ class ResolvedConfig(FrozenModel):
     """Steps of the discriminator, each on its own batch, for one of the generator."""
     discriminator_rate: float = Field(1.0, gt=0)
     """The discriminator's learning rate, in learning rates (two time scales)."""
+    truncation: float | None = Field(None, gt=0)
+    """Largest size of a value of `z` when synthesizing; None: any."""
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the generator is complete before the first step."""
+        return all(phase.objective == "fitted" for phase in self.phases)
 
     @property
     def is_timed(self) -> bool:

@@ -22,8 +22,7 @@ from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
-from gan.presets import PresetEntry
-from gan.protocols import Assess, Codec, Frame, Networks
+from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.teacher import Teacher
 from storage.records.modalities import MODALITIES, Modality, load_code

@@ -1,7 +1,7 @@
 """Presets: the numbers that a modality proposes, and the complete configuration made of them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from gan.config import (
     TrainingConfig,
 )
 from gan.device import Precision
+from gan.errors import ConfigError
 from gan.training.parts import choose_parts
 from storage.records.modalities import words_of
 
@@ -21,7 +22,7 @@ from storage.records.modalities import words_of
 class Preset:
     """The numbers of one preset for records of one size and one kind of device."""
 
-    objective: Literal["adversarial", "likelihood"] = "adversarial"
+    objective: Literal["adversarial", "likelihood", "fitted"] = "adversarial"
     network: Mapping[str, int | float | str] = field(default_factory=dict)
     """Of the generator and the discriminator, validated by the modality's `build`."""
     latent: int = 1
@@ -62,18 +63,6 @@ class Preset:
     """Why these numbers, one plain sentence each."""
 
 
-class PresetEntry(NamedTuple):
-    """One line of a modality's `PRESETS`."""
-
-    summary: str
-    source: str
-    """Paper and section."""
-    example: Callable[[], Preset] | None = None
-    """Its numbers for records of a usual size; None where they all follow the records."""
-    example_of: str = ""
-    """What that size is."""
-
-
 class ChosenPreset(NamedTuple):
     """A modality's answer to `generator.preset`."""
 
@@ -83,6 +72,10 @@ class ChosenPreset(NamedTuple):
     why: str
     """Why it was chosen, one sentence."""
     preset: Preset
+
+
+TOLD = ("width", "components", "gaussians")
+"""Choices of a network that the notes tell."""
 
 
 def complete(
@@ -96,14 +89,14 @@ def complete(
     """Return the configuration: the preset's numbers where the recipe leaves them open."""
     modality, name, why, preset = chosen
     batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
-    network = _network(generator, preset, batch_size)
+    network = _network(generator, preset, name, batch_size)
     parts = choose_parts(generator, preset, name)
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
-    numbers = [f"width {network['width']}"] if "width" in network else []
-    numbers.append(f"batch {batch_size}")
-    if parts.gamma:
-        numbers.append(f"gamma {parts.gamma:g}")
-    numbers.append(f"learning rate {rate:g}")
+    numbers = [f"{part} {network[part]}" for part in TOLD if part in network]
+    if preset.objective != "fitted":
+        numbers.append(f"batch {batch_size}")
+        numbers += [f"gamma {parts.gamma:g}"] if parts.gamma else []
+        numbers.append(f"learning rate {rate:g}")
     budget = training.budget_samples
     if budget == "auto":
         budget = preset.budget_samples
@@ -145,6 +138,7 @@ def complete(
         optimizer=parts.optimizer,
         discriminator_steps=parts.discriminator_steps,
         discriminator_rate=preset.discriminator_rate,
+        truncation=generator.truncation,
     )
 
 
@@ -165,10 +159,20 @@ def _batch_size(
 
 
 def _network(
-    generator: GeneratorConfig, preset: Preset, batch_size: int
+    generator: GeneratorConfig, preset: Preset, name: str, batch_size: int
 ) -> dict[str, int | float | str]:
-    """Return the network's choices, with the width asked for and packs that fill a batch."""
+    """Return the network's choices, with the width asked for and packs that fill a batch.
+
+    Raises:
+        ConfigError: a width is asked for and the preset's networks have none.
+    """
     network = dict(preset.network)
+    if generator.width != "auto" and "width" not in network:
+        msg = (
+            f"generator.width is {generator.width}, and preset {name!r} has no such thing: leave "
+            "it at auto, or choose another preset"
+        )
+        raise ConfigError(msg)
     if generator.width != "auto":
         network["width"] = generator.width
         if "discriminator_width" in network:

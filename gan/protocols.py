@@ -18,6 +18,18 @@ from gan.errors import ConfigError
 from storage.records.schema import ClassCounts, Condition, Label
 
 
+class PresetEntry(NamedTuple):
+    """One line of a modality's `PRESETS`."""
+
+    summary: str
+    source: str
+    """Paper and section."""
+    example: Callable[[], object] | None = None
+    """Its numbers for records of a usual size; None where they all follow the records."""
+    example_of: str = ""
+    """What that size is."""
+
+
 class Pairs(NamedTuple):
     """What a discriminator compares in one step: as many reals as fakes."""
 
@@ -36,9 +48,9 @@ class Generator(nn.Module):
 
     has_likelihood: bool = False
     """Whether `log_likelihood` can be asked."""
-    is_smooth: bool = True
-    """Whether a sample changes little by little with its latent: False where a part of the latent
-    chooses, such as the component of a mixture."""
+    choosing: int = 0
+    """How many of the latent's first values choose, such as the component of a mixture: with these
+    a sample jumps, with all others it changes little by little."""
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return samples in tensor form; `labels_N` is ignored by an unconditional generator."""
@@ -56,6 +68,15 @@ class Generator(nn.Module):
         Where samples are not differentiable, such as categories, both are in a form that is.
         """
         return Pairs(reals, self(z_NZ, labels_N))
+
+    def fit(self, encoded: "Encoded", seed: int) -> None:
+        """Learn from all training records at once, before the first step.
+
+        Args:
+            encoded: the records of split train.
+            seed: root of every random stream.
+        """
+        del encoded, seed
 
     def latents(self, rows: int, numbers: torch.Generator) -> Tensor | None:
         """Return `z_NZ` on the processor; None leaves it to the sampler: normal, of its spread.

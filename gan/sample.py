@@ -15,6 +15,7 @@ the class too), K codes of a record.
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -223,6 +224,16 @@ def generate(
     return np.concatenate(passes)[:rows]
 
 
+def truncate(latents: Tensor, config: ResolvedConfig) -> Tensor:
+    """Return the same normal numbers as they would be drawn within `config.truncation`."""
+    spread, largest = config.latent_spread, config.truncation or math.inf
+    inside = torch.tensor(largest / spread, dtype=torch.float64)
+    share = torch.special.ndtr(inside) - torch.special.ndtr(-inside)
+    chance = torch.special.ndtr(-inside) + share * torch.special.ndtr(latents.double() / spread)
+    drawn: Tensor = (torch.special.ndtri(chance) * spread).float()
+    return drawn.clamp_(-largest, largest)
+
+
 def draw_latents(
     generator: Generator, config: ResolvedConfig, rows: int, numbers: torch.Generator
 ) -> Tensor:
@@ -238,6 +249,8 @@ def fixed_latents(
     latents = generator.latents(rows, numbers)
     if latents is None:
         latents = torch.randn(rows, config.latent, generator=numbers) * config.latent_spread
+        if config.truncation is not None:
+            latents = truncate(latents, config)
     return latents
 
 

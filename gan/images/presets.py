@@ -9,7 +9,10 @@ from gan.device import choose_device, fast_bfloat16, usable_cores
 from gan.errors import ConfigError
 from gan.images.classic_presets import CLASSIC
 from gan.images.codec import ImageCodec
-from gan.presets import ChosenPreset, Preset, PresetEntry, complete
+from gan.images.mixture import ROWS_PER_GAUSSIAN
+from gan.images.networks.mixture import shrinkage
+from gan.presets import ChosenPreset, Preset, complete
+from gan.protocols import PresetEntry
 
 LARGEST_TICK_SAMPLES = 50_000
 
@@ -77,6 +80,41 @@ def resnet(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: 
     )
 
 
+MOST_COMPONENTS, MOST_GAUSSIANS, CLUSTER_ROWS, MOST_CLUSTERS = 100, 24, 250, 10
+"""Of a mixture: components and Gaussians of a group; without classes, images of a cluster, which
+then is a group, and clusters."""
+
+LARGEST_MIXTURE = 12_000_000
+"""Numbers of a mixture, at most: its snapshot stays below 50 MB."""
+
+
+def mixture(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+    """Return a mixture with as many Gaussians as the images carry and the snapshot holds."""
+    small = shrinkage(codec)
+    values = codec.channels * -(-codec.height // small) * -(-codec.width // small)
+    groups = len(codec.classes) or min(max(train_rows // CLUSTER_ROWS, 1), MOST_CLUSTERS)
+    components = max(min(MOST_COMPONENTS, values, LARGEST_MIXTURE // (2 * groups * values)), 1)
+    gaussians = min(
+        MOST_GAUSSIANS,
+        max(train_rows // groups // ROWS_PER_GAUSSIAN, 1),
+        max(LARGEST_MIXTURE // (2 * groups * components**2), 1),
+    )
+    return Preset(
+        objective="fitted",
+        network={
+            "kind": "mixture",
+            "groups": groups,
+            "components": components,
+            "gaussians": gaussians,
+        },
+        latent=1 + components,
+        batch_size=64,
+        learning_rate=1e-3,
+        budget_samples=max(train_rows, 1),
+        sampling_batch=256,
+    )
+
+
 def modern(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return `mlp` for images of few values on this device, else `resnet`."""
     chosen = mlp if _values(codec) <= LARGEST_MLP[device] else resnet
@@ -84,6 +122,7 @@ def modern(codec: ImageCodec, device: str, train_rows: int) -> Preset:
 
 
 BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
+    "mixture": mixture,
     "modern": modern,
     "mlp": mlp,
     "resnet": resnet,
@@ -94,6 +133,10 @@ BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
 MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
 
 _SUMMARIES = {
+    "mixture": (
+        "Gaussians in the principal components of each class, fitted in seconds; no network.",
+        "Richardson and Weiss, On GANs and GMMs (2018), section 3",
+    ),
     "modern": ("Relativistic, R1 and R2, norm-free: `mlp` or `resnet` by size.", MODERN),
     "mlp": (
         "Dense layers; the quickest by far for small images, and without a GPU.",

@@ -15,13 +15,19 @@ ALIKE = 1e-4
 """Sine of the angle below which two latents point the same way, and the path is a straight line."""
 
 
-def steps_between(start_NZ: Tensor, end_NZ: Tensor, steps: int) -> Tensor:
+def steps_between(start_NZ: Tensor, end_NZ: Tensor, steps: int, *, held: int = 0) -> Tensor:
     """Return latents on the great circles from start to end, both included, (N, S, Z).
+
+    The first `held` values are those of the start all the way.
 
     Spherical: sin((1-t)θ)/sin θ · start + sin(tθ)/sin θ · end, θ the angle between them (White,
     "Sampling generative networks", 2016, section 2.1). Normal latents of many dimensions all have
     about the same length; a straight line would leave where the generator was trained.
     """
+    if held:
+        first_NSH = start_NZ[:, None, :held].expand(-1, steps, -1)
+        moving = steps_between(start_NZ[:, held:], end_NZ[:, held:], steps)
+        return torch.cat([first_NSH, moving], dim=2)
     cosine_N = functional.cosine_similarity(start_NZ, end_NZ, dim=1).clamp(-1, 1)
     angle_N11 = cosine_N.arccos()[:, None, None]
     share_S1 = torch.linspace(0, 1, steps, device=start_NZ.device)[:, None]

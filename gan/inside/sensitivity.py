@@ -20,14 +20,16 @@ def sensitivity(
     z_NZ: Tensor,
     labels_N: Tensor,
     numbers: torch.Generator,
+    *,
+    held: int = 0,
 ) -> Tensor:
     """Return the root mean square length of every value's gradient, of the shape of one sample.
 
     s = √(mean over latents of ‖∂x/∂z‖²): by how much a value x moves, to first order, when a
-    standard normal number is added to every dimension of the latent. As E (u·∂x/∂z)² = ‖∂x/∂z‖²
-    for standard normal u (Hutchinson, "A stochastic estimator of the trace of the influence
-    matrix", 1989), one random direction per latent is enough; the slope along it is a central
-    difference, so that any generator has one.
+    standard normal number is added to every dimension of the latent that is not held. As
+    E (u·∂x/∂z)² = ‖∂x/∂z‖² for standard normal u (Hutchinson, "A stochastic estimator of the trace
+    of the influence matrix", 1989), one random direction per latent is enough; the slope along it
+    is a central difference, so that any generator has one.
 
     Args:
         draw: the generator.
@@ -35,8 +37,10 @@ def sensitivity(
         z_NZ: latents, on the generator's device.
         labels_N: class indexes.
         numbers: stream of the directions, on the processor.
+        held: values of the latent, the first ones, that do not move.
     """
     u_NZ = torch.randn(z_NZ.shape, generator=numbers).to(z_NZ.device)
+    u_NZ[:, :held] = 0
     with torch.no_grad():
         ahead = visible(draw(z_NZ + STEP * u_NZ, labels_N)).double()
         behind = visible(draw(z_NZ - STEP * u_NZ, labels_N)).double()

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.device import choose_device, fast_bfloat16
 from gan.errors import ConfigError
-from gan.presets import ChosenPreset, Preset, PresetEntry, complete
+from gan.presets import ChosenPreset, Preset, complete
+from gan.protocols import PresetEntry
 from gan.tables.codec import TableCodec
 
 Builder = Callable[[TableCodec, str, int], Preset]
@@ -179,7 +180,6 @@ def resolve(
     device = choose_device(training.device)
     name, why = _choose(generator.preset, codec, train_rows)
     preset = BUILDERS[name](codec, device, train_rows)
-    _check_knobs(generator, name, preset)
     chosen = ChosenPreset("tables", name, why, preset)
     return complete(chosen, generator, training, train_rows=train_rows, seed=seed)
 
@@ -198,17 +198,3 @@ def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, str]:
         )
         raise ConfigError(msg)
     return DEFAULT, f"preset {DEFAULT}, which is the best on tables of every size tried: {size}"
-
-
-def _check_knobs(generator: GeneratorConfig, name: str, preset: Preset) -> None:
-    """Refuse what the preset has no use for.
-
-    Raises:
-        ConfigError: naming the knob and the presets that have it.
-    """
-    if "width" not in preset.network and generator.width != "auto":
-        msg = (
-            f"generator.width is {generator.width}, and preset {name!r} has no such thing: leave "
-            "it at auto, autoregressive, adversarial and ctgan have it"
-        )
-        raise ConfigError(msg)

@@ -97,7 +97,7 @@ def train(
     with context.configured(), watch.memory_limit():
         # Continue from the newest checkpoint, or write the one that repairs can go back to.
         state = TrainState(config, codec, context)
-        pulse = watch.begin(state, checkpoints, hooks, folder)
+        pulse = watch.begin(state, checkpoints, hooks, batches.encoded, folder)
 
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.

@@ -200,6 +200,17 @@ class Likelihood:
         return losses
 
 
+class Fitted:
+    """Nothing: the generator was fitted before the first step, and one step ends the training."""
+
+    def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:  # noqa: ARG002 - an objective
+        self.context = context
+
+    def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:  # noqa: ARG002
+        """Return no loss."""
+        return torch.zeros(0, device=self.context.device)
+
+
 class Objective(Protocol):
     """Changes the networks by one batch."""
 
@@ -210,6 +221,7 @@ class Objective(Protocol):
 OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "adversarial": Adversarial,
     "likelihood": Likelihood,
+    "fitted": Fitted,
 }
 
 

@@ -13,10 +13,25 @@ from gan.training.techniques import TECHNIQUES
 GAMMAS = {"interpolated": 20.0, "r1": 1.0, "r2": 1.0, "r1-r2": 1.0}
 """Gamma of a penalty that a recipe puts in the place of the preset's; twice the published λ."""
 
-ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps")
+ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps", "truncation")
 """Choices that nothing reads without a discriminator."""
+TRAINED_ONLY = (*ADVERSARIAL_ONLY, "optimizer", "learning_rate", "latent")
+"""Choices that nothing reads where a generator is fitted at once."""
 
-UNSOUND: Mapping[tuple[str, str], str] = {}
+NUMBERS = ("gamma", "learning_rate", "latent")
+"""Of these, those that are told as numbers."""
+
+UNSOUND: Mapping[tuple[str, str], str] = {
+    **{
+        (loss, "weight-clipping"): "clipped weights keep the logits near 0, and this loss needs "
+        "them apart (of eight Gaussians on a ring it finds two at most)"
+        for loss in ADVERSARIAL
+        if loss != "wasserstein"
+    },
+    ("wasserstein", "none"): "without a bound on its slope the critic grows without limit",
+    ("least-squares", "gradient-normalization"): "normalised logits stay short of the 1 that "
+    "the loss asks for (of eight Gaussians on a ring it finds five)",
+}
 """Loss and penalty → why a training with both goes wrong."""
 
 
@@ -71,11 +86,11 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     Raises:
         ConfigError: there is no such part, the preset has no use for it, or two do not go together.
     """
-    wanted = {part: getattr(generator, part) for part in (*ADVERSARIAL_ONLY, "optimizer")}
-    set_here = {part: value for part, value in wanted.items() if value != "auto"}
+    wanted = {part: getattr(generator, part) for part in TRAINED_ONLY}
+    set_here = {part: value for part, value in wanted.items() if value not in ("auto", None)}
     _check_names(set_here)
     if preset.objective != "adversarial":
-        _refuse_adversarial(set_here, name)
+        _refuse(set_here, name, fitted=preset.objective == "fitted")
         return Parts(
             preset.loss,
             preset.penalty,
@@ -89,7 +104,8 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     penalty = set_here.get("penalty", preset.penalty)
     terms = set_here.get("terms", preset.terms)
     _check_pair(loss, penalty, terms)
-    changed = ", ".join(f"{part} {value}" for part, value in set_here.items() if part != "gamma")
+    named = {part: value for part, value in set_here.items() if part not in NUMBERS}
+    changed = ", ".join(f"{part} {value}" for part, value in named.items())
     return Parts(
         loss,
         penalty,
@@ -117,13 +133,14 @@ def _check_names(set_here: Mapping[str, Any]) -> None:
                 raise ConfigError(msg)
 
 
-def _refuse_adversarial(set_here: Mapping[str, Any], name: str) -> None:
-    """Refuse what a training without a discriminator would not read."""
-    for part in ADVERSARIAL_ONLY:
+def _refuse(set_here: Mapping[str, Any], name: str, *, fitted: bool) -> None:
+    """Refuse what a training without a discriminator, or without steps, would not read."""
+    why = "is fitted at once" if fitted else "has no discriminator"
+    for part in TRAINED_ONLY if fitted else ADVERSARIAL_ONLY:
         if part in set_here:
             msg = (
                 f"generator.{part} is {set_here[part]}, and preset {name!r} has no such thing, for "
-                "it has no discriminator: leave it at auto, or choose an adversarial preset"
+                f"it {why}: leave it at auto, or choose another preset"
             )
             raise ConfigError(msg)
 

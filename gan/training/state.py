@@ -18,7 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.modalities import load_modality
-from gan.protocols import Codec
+from gan.protocols import Codec, Encoded
 from gan.randomness import stream
 from gan.report import Event
 from gan.training.losses import REPORTED
@@ -50,7 +50,9 @@ def used_share(config: ResolvedConfig, spent: Spent) -> float:
 
 
 def is_spent(config: ResolvedConfig, spent: Spent) -> bool:
-    """Return whether a budget has run out."""
+    """Return whether a budget has run out, or nothing is left to train."""
+    if config.is_fitted and spent.samples:
+        return True
     budgets = (config.budget_samples, config.budget_s, config.budget_cpu_s)
     return any(
         budget is not None and used >= budget for used, budget in zip(spent, budgets, strict=True)
@@ -287,6 +289,13 @@ class TrainState:
         for network in (self.generator, self.discriminator, self.generator_ema):
             if network is not None:
                 yield from network.parameters()
+
+    def fitted(self, encoded: Encoded) -> Self:
+        """Let the generator learn from all training records what it learns at once."""
+        self.generator.fit(encoded, self.config.seed)
+        self.generator_ema.load_state_dict(self.generator.state_dict())
+        self.best = _cloned(self.generator_ema)
+        return self
 
     def current_and_average(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Return the generator's weights and their running averages, in the same order."""

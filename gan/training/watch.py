@@ -18,7 +18,7 @@ import torch
 from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Beat, Curve, Hooks, Tick
+from gan.protocols import Assessment, Beat, Curve, Encoded, Hooks, Tick
 from gan.training.checkpoint import Checkpoints
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
 from storage.records.durable import replace_file
@@ -184,10 +184,12 @@ def memory_limit() -> Iterator[None]:
         raise MemoryLimitError(msg)
 
 
-def begin(state: TrainState, checkpoints: Checkpoints, hooks: Hooks, folder: Path) -> "Pulse":
+def begin(
+    state: TrainState, checkpoints: Checkpoints, hooks: Hooks, encoded: Encoded, folder: Path
+) -> "Pulse":
     """Go on from the newest checkpoint; without one write that of the start, for repairs."""
     if not checkpoints.restore(state):
-        checkpoints.start(state)
+        checkpoints.start(state.fitted(encoded))
     write_stats(folder, state.progress)
     for frame in checkpoints.frames():
         hooks.on_frame(frame)

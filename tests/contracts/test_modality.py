@@ -31,7 +31,7 @@ PRESETS = [
 ]
 NAMES = [*MODALITIES, "vectors"]
 
-WIDTHLESS = {"independent", "bootstrap"}
+WIDTHLESS = {"independent", "bootstrap", "mixture"}
 """Presets whose networks have no hidden layer."""
 
 CONDITIONS = {
@@ -83,11 +83,13 @@ def test_trains_samples_and_resumes(modality, preset, label, device, example, tm
     records = example(modality, 40)
     codec, config = prepare(modality, preset, records, label, device)
     whole = train(config, codec, records, tmp_path / "whole", device=device)
-    assert whole.samples_seen == whole.best_samples_seen == config.budget_samples
+    expected = config.batch_size if config.is_fitted else config.budget_samples
+    assert whole.samples_seen == whole.best_samples_seen == expected
     assert whole.device == device
 
+    stop = stop_after(0 if config.is_fitted else 3)
     with pytest.raises(Interrupted):
-        train(config, codec, records, tmp_path / "cut", hooks=stop_after(3), device=device)
+        train(config, codec, records, tmp_path / "cut", hooks=stop, device=device)
     resumed = train(config, codec, records, tmp_path / "cut", device=device)
     one, other = (load_snapshot(result.snapshot) for result in (whole, resumed))
     for name, tensor in one.weights.items():
@@ -135,9 +137,10 @@ def test_a_kill_changes_no_bit(modality, preset, steps, example, tmp_path):
     codec, config = prepare(modality, preset, records, "kind", "cpu")
     whole = train(config, codec, records, tmp_path / "whole", device="cpu")
     asked = itertools.count(1)
+    at = 1 if config.is_fitted else steps
 
     def kill():
-        if next(asked) == steps:
+        if next(asked) == at:
             raise KeyboardInterrupt
         return False
 

@@ -17,10 +17,11 @@ from flows.cockpit.recipes import find_recipes
 from flows.cockpit.specs import HERE, prefect_yaml, wanted
 from flows.errors import DONE, RecipeError
 from flows.recipe import load_recipe, parse_recipe
+from gan.images.classic_presets import CLASSIC
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 FILE = DEPLOYMENTS / "prefect.yaml"
-RECIPES = sorted(path for path in DEPLOYMENTS.rglob("*.y*ml") if path.parent.name == "recipes")
+RECIPES = sorted(path for path in DEPLOYMENTS.rglob("*.y*ml") if "recipes" in path.parts)
 TESTED = {
     "automations": "test_automations.py",
     "compose": "test_compose.py",
@@ -47,6 +48,14 @@ def test_every_yaml_below_deployments_has_a_test_that_reads_it():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parents[1].name}/{path.stem}")
 def test_every_recipe_is_one(path):
     assert load_recipe(path).name
+
+
+def test_every_classic_system_has_its_recipe():
+    folder = DEPLOYMENTS / "recipes" / "classic"
+    recipes = {path.stem: load_recipe(path) for path in folder.iterdir()}
+    assert {name: recipe.generator.preset for name, recipe in recipes.items()} == {
+        name: name for name in CLASSIC
+    }
 
 
 def test_the_committed_file_is_what_the_recipes_make():

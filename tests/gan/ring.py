@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from gan.config import GeneratorConfig, TrainingConfig
+from gan.config import TrainingConfig
 from gan.device import find_device
-from gan.presets import ChosenPreset, Preset, complete
+from gan.presets import ChosenPreset, complete
 from gan.protocols import Discriminator, Encoded, Generator
 from gan.randomness import stream
 from gan.training.batches import Batches
@@ -103,6 +103,3 @@ def found(generator, seed=0):
     counts_K = torch.bincount(mode_N[good_N], minlength=MODES)
     least = len(samples) / MODES / 10
     return int((counts_K >= least).sum()), float(good_N.float().mean())
-
-
-__all__ = ["GeneratorConfig", "Preset", "found", "resolve", "train_ring"]

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gan.config import GeneratorConfig, TrainingConfig
 from gan.images import judge
 from gan.images.codec import ImageCodec, write_images
 from gan.images.evaluation.evaluate import PerceptualReference
@@ -33,6 +35,7 @@ from gan.images.figures.sheets import (
     shrink_factor,
     tile,
 )
+from gan.images.presets import resolve
 from gan.inside.paths import steps_between
 from gan.protocols import Frame
 from gan.report import ReportInputs
@@ -195,24 +198,34 @@ def test_everything_is_small_and_the_same_again(insight, snapshot):
 
 
 def test_what_a_generator_has_nothing_to_show_for_is_left_out_with_a_reason(insight, monkeypatch):
-    monkeypatch.setattr(type(insight.generator), "is_smooth", False)
-    insight.titles = insight.titles[:1]
-    (table,) = inside_figures(insight)
-    assert table.kind == "table"
-    reasons = dict(table.data["rows"])
-    assert list(reasons) == [
-        "From latent to latent",
-        "From class to class",
-        "Main directions",
-        "Sensitivity",
-    ]
-    assert "no two classes" in reasons["From class to class"]
-    assert "chooses" in reasons["Sensitivity"]
-
-
-def test_a_generator_without_layers_has_no_directions(insight, monkeypatch):
     monkeypatch.setattr("gan.images.figures.inside.first_features", lambda *_: None)
-    assert "no layer" in traversals(insight).why
+    insight.titles = insight.titles[:1]
+    *shown, table = inside_figures(insight)
+    assert [figure.id for figure in shown] == ["latent-paths", "sensitivity"]
+    reasons = dict(table.data["rows"])
+    assert list(reasons) == ["From class to class", "Main directions"]
+    assert "no two classes" in reasons["From class to class"]
+    assert "no layer" in reasons["Main directions"]
+
+
+def test_what_chooses_is_held(tiny, digits, codec, tmp_path_factory):
+    """A mixture's first value chooses the Gaussian; along a path it must not."""
+    asked = GeneratorConfig(preset="mixture")
+    training = TrainingConfig(budget_samples=300, device="cpu")
+    config = resolve(asked, training, codec, train_rows=300, seed=1)
+    result = train(config, codec, digits, tmp_path_factory.mktemp("mixture"), device="cpu")
+    insight = Insight(Sampler(load_snapshot(result.snapshot)), seed=5)
+    start, end = insight.latents(20, "paths").chunk(2)
+    path = steps_between(start, end, 5, held=1)
+    assert (path[:, :, 0] == start[:, None, 0]).all()
+    assert len(insight.alike(start)[:, 0].unique()) == 1
+    figures = {figure.id: figure for figure in inside_figures(insight)}
+    assert dict(figures["inside-left-out"].data["rows"]).keys() == {"From class to class"}
+    steps = pixels(figures["latent-paths"])[:8].astype(int)
+    cells = [steps[:, left : left + 8] for left in range(0, 90, 10)]
+    jumps = [np.abs(one - two).mean() for one, two in itertools.pairwise(cells)]
+    assert max(jumps) < 4 * np.median(jumps) + 1
+    assert {"main-directions", "sensitivity"} <= set(figures)
 
 
 # --- samples, and real neighbours ---

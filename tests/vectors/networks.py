@@ -6,8 +6,8 @@ from torch.nn.functional import one_hot
 from torch.nn.utils import skip_init
 
 from gan.errors import ConfigError
-from gan.presets import ChosenPreset, Preset, PresetEntry, complete
-from gan.protocols import Discriminator, Generator, Networks
+from gan.presets import ChosenPreset, Preset, complete
+from gan.protocols import Discriminator, Generator, Networks, PresetEntry
 
 PRESETS = {"dense": PresetEntry("Two dense layers.", "of the tests")}
 

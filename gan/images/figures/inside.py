@@ -77,6 +77,12 @@ class Insight:
         numbers = stream(self.seed, f"inside/{purpose}")
         return fixed_latents(self.generator, self.config, count, numbers).to(self.device)
 
+    def alike(self, z_NZ: Tensor) -> Tensor:
+        """Return latents that all choose the same, where a part of the latent chooses."""
+        held = self.generator.choosing
+        chosen_1H = self.latents(1, "choice")[:, :held].expand(len(z_NZ), -1)
+        return torch.cat([chosen_1H, z_NZ[:, held:]], dim=1)
+
     def classes(self, rows: list[int]) -> Tensor:
         """Return class indexes on the generator's device."""
         return torch.tensor(rows, dtype=torch.int64, device=self.device)
@@ -135,17 +141,12 @@ def left_out(missing: list[LeftOut]) -> Figure:
     )
 
 
-NOT_SMOOTH = "a part of its latent chooses, so that images do not change little by little with it"
-
-
-def latent_paths(insight: Insight) -> Figure | LeftOut:
+def latent_paths(insight: Insight) -> Figure:
     """Return one image turning into another of its class, on a great circle of the latents."""
-    if not insight.generator.is_smooth:
-        return LeftOut(title="From latent to latent", why=NOT_SMOOTH)
     count = min(MOST_PATHS, max(cells_of(insight.shape) // STEPS, 1))
     classes = insight.rows(count)
     start, end = insight.latents(2 * len(classes), "paths").chunk(2)
-    z_NZ = steps_between(start, end, STEPS).flatten(0, 1)
+    z_NZ = steps_between(start, end, STEPS, held=insight.generator.choosing).flatten(0, 1)
     images = insight.images(z_NZ, insight.classes(classes).repeat_interleave(STEPS))
     return sheet_figure(
         "latent-paths",
@@ -198,8 +199,6 @@ def class_paths(insight: Insight) -> Figure | LeftOut:
 def traversals(insight: Insight) -> Figure | LeftOut:
     """Return images moved along the main directions of the latent space (GANSpace)."""
     title = "Main directions"
-    if not insight.generator.is_smooth:
-        return LeftOut(title=title, why=NOT_SMOOTH)
     found = find_directions(insight)
     if found is None:
         why = "no layer with weights of its own comes after the latent"
@@ -207,7 +206,7 @@ def traversals(insight: Insight) -> Figure | LeftOut:
     steps = 2 * SIDE_STEPS + 1
     starts = min(MOST_STARTS, max(cells_of(insight.shape) // (DIRECTIONS * steps), 1))
     classes = insight.rows(starts)
-    z_RZ = insight.latents(len(classes), "traversals")
+    z_RZ = insight.alike(insight.latents(len(classes), "traversals"))
     offsets_S = torch.linspace(-REACH, REACH, steps, device=insight.device)
     moved = z_RZ[None, :, None] + (
         offsets_S[None, None, :, None] * found.steps_KZ[:, None, None].to(z_RZ)
@@ -243,7 +242,7 @@ def _starts(insight: Insight, classes: list[int]) -> str:
 def find_directions(insight: Insight) -> MainDirections | None:
     """Return the main directions by the generator's first layer, all classes equally often."""
     count = max(len(insight.titles), 1)
-    z_NZ = insight.latents(LATENTS, "directions")
+    z_NZ = insight.alike(insight.latents(LATENTS, "directions"))
     labels_N = torch.arange(LATENTS, device=insight.device) % count
     first = first_features(insight.generator, z_NZ[:1], labels_N[:1])
     if first is None:
@@ -256,10 +255,8 @@ def find_directions(insight: Insight) -> MainDirections | None:
     return main_directions(features.cpu(), z_NZ.cpu(), labels_N.cpu(), DIRECTIONS)
 
 
-def sensitivity_maps(insight: Insight) -> Figure | LeftOut:
+def sensitivity_maps(insight: Insight) -> Figure:
     """Return how much every pixel moves with the latent, within every class."""
-    if not insight.generator.is_smooth:
-        return LeftOut(title="Sensitivity", why=NOT_SMOOTH)
     classes = evenly(len(insight.titles), MOST_MAPS) or [0]
     maps = np.stack(list(_maps(insight, classes)))
     largest = float(maps.max())
@@ -291,7 +288,8 @@ def _maps(insight: Insight, classes: list[int]) -> Iterator[np.ndarray[Any, Any]
     for row in classes:
         labels_N = insight.classes([row] * len(z_NZ))
         numbers = stream(insight.seed, "inside/directions-of-sensitivity", row)
-        moved_CHW = sensitivity(insight.generator, _visible, z_NZ, labels_N, numbers)
+        held = insight.generator.choosing
+        moved_CHW = sensitivity(insight.generator, _visible, z_NZ, labels_N, numbers, held=held)
         yield moved_CHW.square().mean(0).sqrt().cpu().numpy()
 
 

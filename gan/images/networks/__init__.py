@@ -11,6 +11,7 @@ from gan.images.networks.blocks import block_networks
 from gan.images.networks.convolutional import dcgan_networks, mirror_networks
 from gan.images.networks.dense import dense_networks
 from gan.images.networks.layers import initialise
+from gan.images.networks.mixture import mixture_networks
 from gan.images.networks.residual import residual_networks
 from gan.protocols import Networks
 from gan.training.regularizers import normalize_spectrum
@@ -24,6 +25,7 @@ NETWORKS: dict[str, Build] = {
     "dcgan": dcgan_networks,
     "blocks": block_networks,
     "biggan": block_networks,
+    "mixture": mixture_networks,
 }
 """`network["kind"]` → both networks."""
 

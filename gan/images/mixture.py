@@ -1,0 +1,212 @@
+"""Images as a mixture of Gaussians, fitted in about a second; every group of images has its own.
+
+A group is a class, or a cluster where there are no classes. Each gets its own principal components
+(with a few rows of all groups' residuals, so that a group of twenty images has directions that it
+did not show) and in them a mixture of Gaussians by expectation maximisation, each covariance drawn
+towards the group's own as by a prior of a few rows.
+
+Mixtures capture the whole distribution where adversarial training leaves modes out: Richardson and
+Weiss, "On GANs and GMMs" (2018), sections 3 and 4.
+
+Shapes: R images of a group, P values of an image, D components, K Gaussians, G groups.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+ROWS_PER_GAUSSIAN = 25
+"""Images that stand behind one Gaussian: fewer copy them, more blur what lies between."""
+PRIOR_ROWS = 1.0
+"""Weight of the group's own covariance in each Gaussian's."""
+SHARED_ROWS, ENOUGH_ROWS, SHARED_SAMPLE = 3.0, 2_000, 400
+"""Groups of fewer than ENOUGH_ROWS images see others' residuals with the weight of SHARED_ROWS."""
+MOST_ROWS = 3_000
+"""Images of a group that are looked at."""
+LLOYD_STEPS, EM_STEPS = 5, 8
+FLOOR = 1e-5
+"""Least variance of a component, of values in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class FittedGroup:
+    """The mixture of one group."""
+
+    mean_P: Array
+    basis_DP: Array
+    weights_K: Array
+    centres_KD: Array
+    factors_KDD: Array
+    """Lower triangles whose products are the covariances."""
+    residual: float
+    """Variance of a value beyond the components."""
+
+
+def fit_groups(
+    images_RP: Array,
+    groups_R: Array,
+    groups: int,
+    *,
+    components: int,
+    gaussians: int,
+    rng: np.random.Generator,
+) -> Sequence[FittedGroup]:
+    """Return the mixture of every group; an empty group gets that of all images.
+
+    Args:
+        images_RP: values in [-1, 1].
+        groups_R: group of every image.
+        groups: G.
+        components: most of them in one group.
+        gaussians: most of them in one group.
+        rng: what rows and first centres are drawn with.
+    """
+    rows = [np.flatnonzero(groups_R == group) for group in range(groups)]
+    rows = [chosen if len(chosen) else np.arange(len(images_RP)) for chosen in rows]
+    rows = [rng.permutation(chosen)[:MOST_ROWS] for chosen in rows]
+    means = [images_RP[chosen].mean(0) for chosen in rows]
+    seen = rng.permutation(len(images_RP))[:SHARED_SAMPLE]
+    shared_RP = np.stack([images_RP[row] - means[groups_R[row]] for row in seen])
+    return [
+        _fit_group(
+            images_RP[chosen],
+            shared_RP if groups > 1 and len(chosen) < ENOUGH_ROWS else shared_RP[:0],
+            components,
+            gaussians,
+            rng,
+        )
+        for chosen in rows
+    ]
+
+
+def _fit_group(
+    images_RP: Array, shared_RP: Array, components: int, gaussians: int, rng: np.random.Generator
+) -> FittedGroup:
+    """Return one group's mixture."""
+    rows, mean_P = len(images_RP), images_RP.mean(0)
+    centred_RP = images_RP - mean_P
+    weight = np.sqrt(SHARED_ROWS / max(len(shared_RP), 1))
+    seen_RP = np.concatenate([centred_RP, shared_RP * weight]).astype(np.float32)
+    variances_D, basis_DP = principal_components(
+        seen_RP, min(components, len(seen_RP), len(mean_P))
+    )
+    prior_D = variances_D / (rows + SHARED_ROWS * bool(len(shared_RP))) + FLOOR
+    codes_RD = (centred_RP @ basis_DP.T).astype(np.float64)
+    residual = float(np.maximum((centred_RP**2).sum() - (codes_RD**2).sum(), 0.0))
+    residual /= max(rows * (len(mean_P) - len(basis_DP)), 1)
+    k = int(np.clip(rows // ROWS_PER_GAUSSIAN, 1, gaussians))
+    weights_K, centres_KD, covariances_KDD = expectation_maximisation(codes_RD, prior_D, k, rng)
+    return FittedGroup(
+        mean_P.astype(np.float32),
+        basis_DP,
+        weights_K,
+        centres_KD.astype(np.float32),
+        np.linalg.cholesky(covariances_KDD).astype(np.float32),
+        max(residual, FLOOR),
+    )
+
+
+def principal_components(centred_RP: Array, components: int) -> tuple[Array, Array]:
+    """Return the largest sums of squares along orthogonal directions, and these (D, P)."""
+    rows, values = centred_RP.shape
+    if values <= rows:
+        squares, vectors = np.linalg.eigh(centred_RP.T @ centred_RP)
+        largest = np.argsort(-squares)[:components]
+        return np.maximum(squares[largest], 0.0), np.ascontiguousarray(vectors[:, largest].T)
+    squares, vectors = np.linalg.eigh(centred_RP @ centred_RP.T)
+    largest = np.argsort(-squares)[:components]
+    basis_DP = vectors[:, largest].T @ centred_RP
+    lengths_D1 = np.linalg.norm(basis_DP, axis=1, keepdims=True)
+    return np.maximum(squares[largest], 0.0), basis_DP / np.maximum(lengths_D1, 1e-9)
+
+
+def expectation_maximisation(
+    codes_RD: Array, prior_D: Array, k: int, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Return weights, centres and covariances of k Gaussians.
+
+    Args:
+        codes_RD: coordinates of the images.
+        prior_D: variances of all of them, which one Gaussian is given.
+        k: Gaussians.
+        rng: what the first centres are drawn with.
+    """
+    rows, components = codes_RD.shape
+    if k == 1:
+        return np.ones(1), np.zeros((1, components)), np.diag(prior_D)[None]
+    shares_RK = np.eye(k)[cluster(codes_RD, k, rng)]
+    for step in range(EM_STEPS):
+        counts_K = shares_RK.sum(0) + 1e-9
+        weights_K, centres_KD = counts_K / counts_K.sum(), shares_RK.T @ codes_RD
+        centres_KD /= counts_K[:, None]
+        scatter_KDD = np.stack(
+            [
+                ((codes_RD - centre_D) * share_R[:, None]).T @ (codes_RD - centre_D)
+                for centre_D, share_R in zip(centres_KD, shares_RK.T, strict=True)
+            ]
+        )
+        within_D = np.einsum("kdd->d", scatter_KDD) / rows + FLOOR
+        covariances_KDD = scatter_KDD + PRIOR_ROWS * np.diag(within_D)
+        covariances_KDD /= (counts_K + PRIOR_ROWS)[:, None, None]
+        if step < EM_STEPS - 1:
+            shares_RK = _shares(codes_RD, weights_K, centres_KD, covariances_KDD)
+    return weights_K, centres_KD, covariances_KDD
+
+
+def cluster(codes_RD: Array, k: int, rng: np.random.Generator) -> Array:
+    """Return the cluster of each row: Lloyd's algorithm from k-means++ centres.
+
+    Arthur and Vassilvitskii, "k-means++" (2007), section 2.2.
+    """
+    centres_KD = codes_RD[rng.integers(len(codes_RD), size=1)]
+    while len(centres_KD) < k:
+        nearest_R = _squares(codes_RD, centres_KD).min(1)
+        total = nearest_R.sum()
+        chances_R = nearest_R / total if total > 0 else None
+        chosen = rng.choice(len(codes_RD), p=chances_R)
+        centres_KD = np.concatenate([centres_KD, codes_RD[chosen : chosen + 1]])
+    for _ in range(LLOYD_STEPS):
+        nearest_R = _squares(codes_RD, centres_KD).argmin(1)
+        centres_KD = np.stack(
+            [
+                codes_RD[nearest_R == index].mean(0) if (nearest_R == index).any() else centre_D
+                for index, centre_D in enumerate(centres_KD)
+            ]
+        )
+    nearest: Array = _squares(codes_RD, centres_KD).argmin(1)
+    return nearest
+
+
+def _squares(codes_RD: Array, centres_KD: Array) -> Array:
+    """Return squared distances (R, K)."""
+    squares_RK = (codes_RD**2).sum(1)[:, None] + (centres_KD**2).sum(1)
+    distances: Array = np.maximum(squares_RK - 2 * codes_RD @ centres_KD.T, 0.0)
+    return distances
+
+
+def _shares(codes_RD: Array, weights_K: Array, centres_KD: Array, covariances_KDD: Array) -> Array:
+    """Return how much of each row every Gaussian accounts for, (R, K)."""
+    log_RK = np.stack(
+        [
+            np.log(weight) + _log_density(codes_RD - centre_D, covariance_DD)
+            for weight, centre_D, covariance_DD in zip(
+                weights_K, centres_KD, covariances_KDD, strict=True
+            )
+        ],
+        axis=1,
+    )
+    shares_RK = np.exp(log_RK - log_RK.max(1, keepdims=True))
+    shares: Array = shares_RK / shares_RK.sum(1, keepdims=True)
+    return shares
+
+
+def _log_density(centred_RD: Array, covariance_DD: Array) -> Array:
+    """Return the log of a Gaussian's density, up to a constant."""
+    factor_DD = np.linalg.cholesky(covariance_DD)
+    scaled_DR = np.linalg.solve(factor_DD, centred_RD.T)
+    density: Array = -0.5 * (scaled_DR**2).sum(0) - np.log(np.diag(factor_DD)).sum()
+    return density

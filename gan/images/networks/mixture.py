@@ -1,0 +1,219 @@
+"""`mixture`: a generator that is fitted at once, not trained: Gaussians in principal components.
+
+The first value of the latent chooses the Gaussian, the next ones are its coordinates. Large images
+are modelled at a half or a quarter of their sides and doubled smoothly.
+
+Shapes: N images, C channels, H height, W width, Z latent, P values of a small image, G groups,
+D components, K Gaussians of a group.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gan.config import ResolvedConfig
+from gan.images.codec import ImageCodec
+from gan.images.mixture import (
+    Array,
+    FittedGroup,
+    cluster,
+    fit_groups,
+    principal_components,
+)
+from gan.images.networks.layers import Initialisable
+from gan.protocols import Encoded, Generator, Networks
+from gan.randomness import numpy_stream
+
+LARGEST_SIDE = 32
+"""Sides of the images that are modelled as they are."""
+CLUSTER_COMPONENTS = 20
+"""Principal components in which unlabelled images are clustered."""
+MOST_IMAGES, LEAST_OF_GROUP = 30_000, 300
+"""Images that a fit looks at: so many in all, and at least so many of a group."""
+SURELY = 1 - 1e-6
+"""Largest chance that chooses a Gaussian: the last one has the rest."""
+
+
+def shrinkage(codec: ImageCodec) -> int:
+    """Return the power of two by which images are made smaller."""
+    longest = max(codec.height, codec.width)
+    return 1 << max(math.ceil(math.log2(longest / LARGEST_SIDE)), 0)
+
+
+class MixtureGenerator(Generator, Initialisable):
+    """Draws from the mixture of the class's group, or of all groups where there are no classes."""
+
+    has_likelihood = True
+    choosing = 1
+    mean_GP: Tensor
+    basis_GDP: Tensor
+    shares_GK: Tensor
+    centres_GKD: Tensor
+    factors_GKDD: Tensor
+    residual_G: Tensor
+    group_share_G: Tensor
+
+    def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
+        super().__init__()
+        self.codec, self.shrinkage = codec, shrinkage(codec)
+        self.size = (codec.height, codec.width)
+        self.small = (
+            codec.channels,
+            *(math.ceil(side / self.shrinkage) for side in self.size),
+        )
+        P = math.prod(self.small)
+        G = len(codec.classes) or int(config.network["groups"])
+        D, K = int(config.network["components"]), int(config.network["gaussians"])
+        self.is_labelled = bool(codec.classes)
+        self.register_buffer("mean_GP", torch.zeros(G, P))
+        self.register_buffer("basis_GDP", torch.zeros(G, D, P))
+        self.register_buffer("shares_GK", torch.ones(G, K) / K)
+        self.register_buffer("centres_GKD", torch.zeros(G, K, D))
+        self.register_buffer("factors_GKDD", torch.zeros(G, K, D, D))
+        self.register_buffer("residual_G", torch.ones(G))
+        self.register_buffer("group_share_G", torch.ones(G) / G)
+
+    def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return `images_NCHW`."""
+        chance_N = torch.special.ndtr(z_NZ[:, 0])
+        group_N = labels_N
+        if not self.is_labelled:
+            group_N, chance_N = _place(self.group_share_G.expand(len(z_NZ), -1), chance_N)
+        gaussian_N, _ = _place(self.shares_GK[group_N], chance_N)
+        coordinates_ND = z_NZ[:, 1 : 1 + self.basis_GDP.shape[1]]
+        factors_NDD = self.factors_GKDD[group_N, gaussian_N]
+        codes_ND = (factors_NDD @ coordinates_ND[:, :, None])[:, :, 0]
+        codes_ND = codes_ND + self.centres_GKD[group_N, gaussian_N]
+        values_NP = torch.empty(len(z_NZ), self.mean_GP.shape[1], device=z_NZ.device)
+        for group in group_N.unique().tolist():
+            rows = (group_N == group).nonzero()[:, 0]
+            values_NP[rows] = torch.addmm(
+                self.mean_GP[group], codes_ND[rows], self.basis_GDP[group]
+            )
+        return self.enlarge(values_NP)
+
+    def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return the images: nothing comes before them, and their components are the latent's."""
+        images_NCHW: Tensor = self(z_NZ, labels_N)
+        return images_NCHW
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Start with nothing but black and equal shares, until it is fitted."""
+        del stream
+        for buffer in self.buffers():
+            buffer.zero_()
+        self.shares_GK.fill_(1 / self.shares_GK.shape[1])
+        self.group_share_G.fill_(1 / len(self.group_share_G))
+        self.residual_G.fill_(1.0)
+
+    def enlarge(self, values_NP: Tensor) -> Tensor:
+        """Return small images at their full size."""
+        small: Tensor = values_NP.unflatten(1, self.small)
+        if self.shrinkage > 1:
+            small = functional.interpolate(small, scale_factor=self.shrinkage, mode="bilinear")
+        return small[:, :, : self.size[0], : self.size[1]]
+
+    def shrink(self, images_NCHW: Tensor) -> Tensor:
+        """Return `values_NP` of small images: means of squares of pixels."""
+        if self.shrinkage > 1:
+            images_NCHW = functional.avg_pool2d(images_NCHW, self.shrinkage, ceil_mode=True)
+        return images_NCHW.flatten(1)
+
+    @torch.no_grad()
+    def fit(self, encoded: Encoded, seed: int) -> None:
+        """Fit the mixture of every class, or of every cluster of unlabelled images."""
+        rng, groups = numpy_stream(seed, "mixture"), len(self.mean_GP)
+        each = max(MOST_IMAGES // groups, LEAST_OF_GROUP) if self.is_labelled else MOST_IMAGES
+        labels_R = encoded.labels_N
+        rows_R = np.concatenate(
+            [
+                rng.permutation(np.flatnonzero(labels_R == label))[:each]
+                for label in np.unique(labels_R)
+            ]
+        )
+        small = [
+            self.shrink(self.codec.to_samples(torch.from_numpy(encoded.values[part]))).numpy()
+            for part in np.array_split(rows_R, max(len(rows_R) // 1_000, 1))
+        ]
+        images_RP = np.concatenate(small)
+        groups_R = labels_R[rows_R] if self.is_labelled else _clusters(images_RP, groups, rng)
+        shares_G = np.bincount(labels_R if self.is_labelled else groups_R, minlength=groups)
+        self.group_share_G.copy_(torch.from_numpy(shares_G / shares_G.sum()))
+        fitted = fit_groups(
+            images_RP,
+            groups_R,
+            groups,
+            components=self.basis_GDP.shape[1],
+            gaussians=self.shares_GK.shape[1],
+            rng=rng,
+        )
+        for index, group in enumerate(fitted):
+            self._keep(index, group)
+
+    def _keep(self, index: int, group: FittedGroup) -> None:
+        """Take a group's mixture into the buffers; what it has less of stays zero."""
+        k, d = group.centres_KD.shape
+        self.mean_GP[index] = torch.from_numpy(group.mean_P)
+        self.basis_GDP[index, :d] = torch.from_numpy(group.basis_DP)
+        self.shares_GK[index] = 0
+        self.shares_GK[index, :k] = torch.from_numpy(group.weights_K)
+        self.centres_GKD[index, :k, :d] = torch.from_numpy(group.centres_KD)
+        self.factors_GKDD[index, :k, :d, :d] = torch.from_numpy(group.factors_KDD)
+        self.residual_G[index] = group.residual
+
+    def log_likelihood(self, samples: Tensor) -> Tensor:
+        """Return the log-likelihood of each small image, in nats of values in [-1, 1]."""
+        values_NP = self.shrink(samples).double()
+        parts = []
+        for group, share in enumerate(self.group_share_G.double().log()):
+            parts.append(share + self._log_density(values_NP, group))
+        return torch.stack(parts, dim=1).logsumexp(1)
+
+    def _log_density(self, values_NP: Tensor, group: int) -> Tensor:
+        """Return the log density of one group's mixture, (N,)."""
+        factors_KDD = self.factors_GKDD[group].double()
+        used_K, used_D = self.shares_GK[group] > 0, factors_KDD[0].diagonal() > 0
+        centred_NP = values_NP - self.mean_GP[group]
+        codes_ND = centred_NP @ self.basis_GDP[group, used_D].double().T
+        beyond_N = (centred_NP.square().sum(1) - codes_ND.square().sum(1)).clamp_min(0)
+        free, variance = centred_NP.shape[1] - codes_ND.shape[1], self.residual_G[group].double()
+        residual_N = -0.5 * (beyond_N / variance + free * (2 * math.pi * variance).log())
+        parts = []
+        for index in used_K.nonzero()[:, 0].tolist():
+            factor_DD = factors_KDD[index][used_D][:, used_D]
+            centred_DN = (codes_ND - self.centres_GKD[group, index, used_D]).T
+            scaled_DN = torch.linalg.solve_triangular(factor_DD, centred_DN, upper=False)
+            constant = factor_DD.diagonal().log().sum() + used_D.sum() * math.log(2 * math.pi) / 2
+            share = self.shares_GK[group, index].double().log()
+            parts.append(share - 0.5 * scaled_DN.square().sum(0) - constant)
+        return torch.stack(parts, dim=1).logsumexp(1) + residual_N
+
+
+def _place(shares_NK: Tensor, chance_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which share each chance falls into, and where within it, both of N."""
+    edges_NK = shares_NK.cumsum(1) / shares_NK.sum(1, keepdim=True)
+    chance_N1 = chance_N.clamp(0, SURELY)[:, None]
+    index_N1 = torch.searchsorted(edges_NK.contiguous(), chance_N1, right=True)
+    index_N1 = index_N1.clamp_max(shares_NK.shape[1] - 1)
+    upper_N1 = edges_NK.gather(1, index_N1)
+    width_N1 = shares_NK.gather(1, index_N1) / shares_NK.sum(1, keepdim=True)
+    within_N1 = 1 - (upper_N1 - chance_N1) / width_N1.clamp_min(1e-9)
+    return index_N1[:, 0], within_N1[:, 0].clamp(0, SURELY)
+
+
+def _clusters(images_RP: Array, groups: int, rng: np.random.Generator) -> Array:
+    """Return the cluster of every image."""
+    centred_RP = images_RP - images_RP.mean(0)
+    seen = rng.permutation(len(centred_RP))[: 5 * CLUSTER_COMPONENTS * 10]
+    _, basis_DP = principal_components(
+        centred_RP[seen], min(CLUSTER_COMPONENTS, len(seen), images_RP.shape[1])
+    )
+    return cluster(centred_RP @ basis_DP.T, groups, rng)
+
+
+def mixture_networks(config: ResolvedConfig, codec: ImageCodec) -> Networks:
+    """Return the generator of the kind `mixture`; there is no discriminator."""
+    return Networks(MixtureGenerator(config, codec), None)

@@ -1,0 +1,70 @@
+"""Parts of a training that a recipe changes: taken, or refused in one sentence."""
+
+import pytest
+
+from gan.config import GeneratorConfig, TrainingConfig
+from gan.errors import ConfigError
+from gan.images.presets import resolve
+from gan.training.parts import UNSOUND
+from gan.training.regularizers import PENALTIES
+
+
+def resolved(codec, **parts):
+    training = TrainingConfig(device="cpu")
+    return resolve(GeneratorConfig(**parts), training, codec, train_rows=300, seed=0)
+
+
+def test_every_part_can_be_changed_by_itself(codec):
+    config = resolved(
+        codec,
+        preset="dcgan",
+        loss="hinge",
+        penalty="spectral-norm",
+        optimizer="rmsprop",
+        terms={"feature-matching": 0.5},
+        discriminator_steps=3,
+        latent=17,
+    )
+    assert (config.loss, config.penalty, config.optimizer) == ("hinge", "spectral-norm", "rmsprop")
+    assert (config.terms, config.discriminator_steps) == ({"feature-matching": 0.5}, 3)
+    assert (config.latent, config.gamma) == (17, 0.0)
+    assert any("loss hinge" in note for note in config.notes)
+
+
+def test_a_penalty_brings_its_own_weight(codec):
+    assert resolved(codec, preset="wgan-gp").gamma == 20.0
+    assert resolved(codec, preset="mlp", penalty="interpolated").gamma == 20.0
+    assert resolved(codec, preset="mlp", penalty="r1", gamma=3).gamma == 3.0
+    assert resolved(codec, preset="mlp").gamma == resolved(codec, preset="modern").gamma
+
+
+REFUSED = {
+    "loss": ({"loss": "hinges"}, "generator.loss has no 'hinges': choose auto or of"),
+    "term": ({"terms": {"noise": 1}}, "generator.terms has no 'noise'"),
+    "weightless": (
+        {"preset": "sngan", "gamma": 2},
+        "generator.gamma is 2, and penalty 'spectral-norm' has no weight",
+    ),
+    "unsound": ({"penalty": "weight-clipping"}, "does not train"),
+    "labels": ({"terms": {"label-smoothing": 0.1}}, "has no labels to smooth"),
+    "fitted": ({"preset": "mixture", "loss": "hinge"}, "it is fitted at once"),
+    "fitted rate": ({"preset": "mixture", "learning_rate": 0.01}, "it is fitted at once"),
+    "widthless": ({"preset": "mixture", "width": 64}, "generator.width is 64"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_nothing_would_read_is_refused(case, codec):
+    parts, sentence = REFUSED[case]
+    with pytest.raises(ConfigError) as refusal:
+        resolved(codec, **parts)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_unsound_pair_names_the_sound_ones(codec):
+    for loss, penalty in UNSOUND:
+        with pytest.raises(ConfigError) as refusal:
+            resolved(codec, preset="mlp", loss=loss, penalty=penalty)
+        named = str(refusal.value).rsplit("choose ", 1)[1].split(" or ")
+        assert set(named) == {name for name in PENALTIES if (loss, name) not in UNSOUND}

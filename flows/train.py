@@ -26,11 +26,10 @@ from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_
 from flows.foresight import check_outlook
 from flows.job import Candidate, Job, judges_folder, now
 from flows.keys import train_key, training_part, training_seed
-from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.snapshots import damaged, set_aside
 from flows.teacher import check_teacher
-from flows.train_view import each, event_file, final_figures
+from flows.train_view import Shown, each, event_file, final_figures, say_trained
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
 from gan.report import Figure
@@ -45,7 +44,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Beat, Codec, Tick
+    from gan.protocols import Codec
     from gan.training.loop import TrainResult
 
 
@@ -134,13 +133,6 @@ def due_tonight(job: Job, prepared: Prepared) -> Due:
 MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
 are written at every tick, and about once a minute where a tick lasts longer."""
-
-PROGRESS_METRICS: Mapping[str, str] = {
-    "coverage_ratio": "coverage {:.2f} of real",
-    "validation_nll": "validation {:.2f} nats a row",
-    "two_way": "pair error {:.3f}",
-}
-"""Metric of a tick → its text in the progress bar; the first that is there."""
 
 
 def train(job: Job, prepared: Prepared) -> Candidate:
@@ -263,42 +255,9 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     return _store(job, prepared, plan, result, Ended(codec.notes, figures))
 
 
-def say_trained(job: Job, result: "TrainResult") -> None:
-    """Say what of the processor the training had, and that the machine was busy where it was."""
-    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
-    job.reporter.say(
-        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
-        f"in {result.seconds:,.0f} s with {threads}"
-    )
-    for event in result.events:
-        if event.kind == "machine":
-            job.reporter.say(f"Note: {event.text}")
-
-
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
     return job.gpu_lease() if device == "cuda" else nullcontext()
-
-
-class Shown:
-    """What a meter shows of a training: its progress, and one metric of the last tick."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._meter, self._note = meter, ""
-
-    def on_tick(self, tick: "Tick") -> None:
-        """Keep the metric."""
-        found = [
-            text.format(tick.metrics[name])
-            for name, text in PROGRESS_METRICS.items()
-            if name in tick.metrics
-        ]
-        self._note = found[0] if found else ""
-
-    def on_progress(self, beat: "Beat") -> None:
-        """Show how far it is."""
-        note = ", ".join(text for text in (self._note, beat.busy) if text)
-        self._meter.update(beat.samples_seen, note=note, left_s=beat.left_s)
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:

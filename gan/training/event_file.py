@@ -74,6 +74,8 @@ class EventFile:
         """Write every line of `stats.jsonl` that is not written yet."""
         from tensorboardX.proto.summary_pb2 import Summary
 
+        if not self._stats.exists():
+            return  # it has not begun
         lines = [json.loads(line) for line in self._stats.read_text().splitlines()]
         for line in lines[self._lines :]:
             values = [

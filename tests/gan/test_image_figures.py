@@ -35,12 +35,14 @@ from gan.images.figures.sheets import (
     shrink_factor,
     tile,
 )
+from gan.images.networks import build
 from gan.images.presets import resolve
 from gan.inside.paths import steps_between
 from gan.protocols import Frame
+from gan.randomness import stream
 from gan.report import ReportInputs
 from gan.sample import Sampler
-from gan.snapshot import load_snapshot
+from gan.snapshot import load_snapshot, save_snapshot
 from gan.training.loop import train
 from gan.training.strip import Filmstrip
 
@@ -206,6 +208,20 @@ def test_what_a_generator_has_nothing_to_show_for_is_left_out_with_a_reason(insi
     assert list(reasons) == ["From class to class", "Main directions"]
     assert "no two classes" in reasons["From class to class"]
     assert "no layer" in reasons["Main directions"]
+
+
+@pytest.mark.parametrize("size", [(12, 10, 1), (40, 64, 3)])
+def test_images_without_classes_have_their_figures_too(size, tiny, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, *size), dtype=np.uint8)
+    codec = ImageCodec.fit(pa.table({"image": write_images(images)}), None)
+    generator = build(tiny, codec, stream(0, "weights")).generator
+    save_snapshot(tmp_path, config=tiny, codec=codec, weights=generator.state_dict(), facts={})
+    figures = inside_figures(Insight(Sampler.load(tmp_path), seed=1))
+    found = {figure.id: figure for figure in figures}
+    assert list(found) == ["latent-paths", "main-directions", "sensitivity", "inside-left-out"]
+    assert found["latent-paths"].data["rows"] == found["sensitivity"].data["columns"] == []
+    assert "after 3 images" in found["main-directions"].caption or size[2] == 3
+    assert sum(len(figure.data.get("png", "")) for figure in figures) < 800_000
 
 
 def test_what_chooses_is_held(tiny, digits, codec, tmp_path_factory):

@@ -4,6 +4,7 @@ Shapes: N images, H height, W width, C channels (1 grey, 3 RGB, 4 RGBA). Records
 networks see NCHW floats in [-1, 1].
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,6 +24,8 @@ IMAGE = "image"
 
 CHANNELS = (1, 3, 4)
 SMALLEST_SIDE, LARGEST_SIDE = 8, 128
+MOST_LEVELS = 64
+"""Images with at most so many different values are made of these values only."""
 
 
 def image_type(height: int, width: int, channels: int) -> pa.DataType:
@@ -54,10 +57,12 @@ def write_images(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> pa.Array:
     return pa.ExtensionArray.from_storage(kind, storage.slice(0, rows))
 
 
-def saturated_share(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
-    """Return the share of values that are 0 or 255, in thousandths."""
-    ends = np.bincount(images_NHWC.reshape(-1), minlength=256)[[0, 255]]
-    return round(float(ends.sum() / max(images_NHWC.size, 1)), 3)
+def pixel_values(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[float, tuple[int, ...]]:
+    """Return the share of values that are 0 or 255, in thousandths, and the levels where few."""
+    counts_B = np.bincount(images_NHWC.reshape(-1), minlength=256)
+    saturated = round(float(counts_B[[0, 255]].sum() / max(images_NHWC.size, 1)), 3)
+    levels = np.flatnonzero(counts_B)
+    return saturated, tuple(levels.tolist()) if len(levels) <= MOST_LEVELS else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,8 @@ class ImageCodec:
     classes: tuple[Label, ...] = ()
     saturated: float = 0.0
     """Share of the pixels' values that are 0 or 255."""
+    levels: tuple[int, ...] = ()
+    """Values that pixels have, where they are few, as in images of 4 bits; else empty."""
 
     @property
     def modality(self) -> str:
@@ -105,14 +112,15 @@ class ImageCodec:
                 "set source.resize"
             )
             raise DataError(msg)
-        saturated = saturated_share(read_images(records))
+        saturated, levels = pixel_values(read_images(records))
         shape = {"height": height, "width": width, "channels": channels}
         if label is None:
-            return cls(**shape, saturated=saturated)
+            return cls(**shape, saturated=saturated, levels=levels)
         column = _label_column(records, label)
         return cls(
             **shape,
             saturated=saturated,
+            levels=levels,
             label=label,
             label_type=str(column.type),
             classes=tuple(sorted(pc.unique(column).to_pylist())),
@@ -144,8 +152,13 @@ class ImageCodec:
         return values.movedim(-1, 1).float().div_(127.5).sub_(1)
 
     def to_values(self, samples: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Return floats `images_NCHW` as bytes `images_NHWC`: clamped to [-1, 1], rounded."""
+        """Return floats `images_NCHW` as bytes `images_NHWC`: clamped to [-1, 1], rounded.
+
+        Where images have few levels, to the nearest of these.
+        """
         scaled = samples.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+        if self.levels:
+            scaled = self._nearest_level.to(scaled.device)[scaled.long()]
         values: np.ndarray[Any, np.dtype[np.uint8]] = (
             scaled.movedim(1, -1).contiguous().cpu().numpy()
         )
@@ -171,6 +184,7 @@ class ImageCodec:
             "label_type": self.label_type,
             "classes": list(self.classes),
             "saturated": self.saturated,
+            "levels": list(self.levels),
         }
 
     @classmethod
@@ -185,12 +199,20 @@ class ImageCodec:
             msg = f"this is no image codec: its modality is {data.get('modality')!r}"
             raise SnapshotError(msg)
         try:
+            fields["levels"] = tuple(int(level) for level in fields.get("levels", ()))
             codec = cls(**{**fields, "classes": tuple(fields["classes"])})
             codec._class_array()
         except (TypeError, KeyError, ValueError, pa.ArrowException) as error:
             msg = f"this is no image codec of this version: {error}; train the generator again"
             raise SnapshotError(msg) from error
         return codec
+
+    @functools.cached_property
+    def _nearest_level(self) -> Tensor:
+        """Byte → the nearest level."""
+        levels_L = torch.tensor(self.levels)
+        distance_BL = (torch.arange(256)[:, None] - levels_L).abs()
+        return levels_L[distance_BL.argmin(1)].to(torch.uint8)
 
     def _class_array(self) -> pa.Array:
         """Return the classes as an Arrow array of the label's own type."""

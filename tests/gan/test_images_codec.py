@@ -111,3 +111,26 @@ def test_images_take_no_conditions():
     assert allowed_codes(codec, [], per_class=False) is None
     with pytest.raises(ConfigError, match="images were asked of a generator of 2 classes"):
         allowed_codes(replace(codec, classes=("a", "b")), [], per_class=False)
+
+
+def test_images_of_few_levels_are_made_of_these_alone():
+    levels = np.array([0, 17, 34, 85, 255], dtype=np.uint8)
+    values = levels[np.random.default_rng(1).integers(0, 5, (6, 8, 8, 1))]
+    codec = ImageCodec.from_json(
+        ImageCodec.fit(pa.table({"image": write_images(values)}), None).to_json()
+    )
+    assert codec.levels == (0, 17, 34, 85, 255)
+    made = codec.to_values(
+        torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    )
+    assert set(np.unique(made)) == set(levels.tolist())
+    bytes_N = torch.arange(256.0).view(1, 1, 16, 16) / 127.5 - 1
+    nearest = codec.to_values(bytes_N).ravel()
+    expected = levels[np.abs(np.arange(256)[:, None] - levels.astype(int)).argmin(1)]
+    np.testing.assert_array_equal(nearest, expected)
+
+
+def test_images_of_many_levels_keep_every_byte():
+    codec = ImageCodec.fit(pa.table({"image": write_images(images(rows=40))}), None)
+    assert codec.levels == ()
+    assert codec.saturated == pytest.approx(2 / 256, abs=0.005)

@@ -312,7 +312,7 @@ class GanModality:
         return figures
 
     def strip_figure(self, film: Any, titles: Sequence[str]) -> Figure | None:
-        """Return a training's strip as one picture; None where records are no pictures.
+        """Return a training's strip as one picture; None where there is nothing to see.
 
         Args:
             film: a `gan.training.strip.Filmstrip`, None where nothing was kept.
@@ -320,7 +320,7 @@ class GanModality:
         """
         if film is None or self.row.pictures is None:
             return None
-        figure: Figure = load_code(self.row.pictures).strip(film, titles)
+        figure: Figure | None = load_code(self.row.pictures).strip(film, titles)
         return figure
 
     def draw_frame(self, frame: Frame) -> bytes:

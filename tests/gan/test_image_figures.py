@@ -127,6 +127,12 @@ def test_a_strip_of_large_images_has_fewer_rows_and_frames():
     assert "averaged" in figure.caption
 
 
+def test_what_is_fitted_at_once_has_no_strip():
+    made = film(ticks=1)
+    again = made.frames[0]._replace(samples_seen=64)
+    assert strip(Filmstrip(frames=(*made.frames, again), labels_R=made.labels_R), []) is None
+
+
 def test_a_frame_is_its_rows_side_by_side():
     one = film().frames[1]
     shown = np.asarray(Image.open(io.BytesIO(frame(one))))
@@ -242,6 +248,10 @@ def test_what_chooses_is_held(tiny, digits, codec, tmp_path_factory):
     jumps = [np.abs(one - two).mean() for one, two in itertools.pairwise(cells)]
     assert max(jumps) < 4 * np.median(jumps) + 1
     assert {"main-directions", "sensitivity"} <= set(figures)
+    sheet = figures["main-directions"]
+    for start in range(3):  # every class moves along the directions of its own Gaussian
+        ends = [cell(sheet, 0, 5 * start + at, extra=5 * start).astype(int) for at in (0, 2, 4)]
+        assert np.abs(ends[2] - ends[0]).mean() > 8
 
 
 # --- samples, and real neighbours ---

@@ -198,38 +198,48 @@ def class_paths(insight: Insight) -> Figure | LeftOut:
 
 def traversals(insight: Insight) -> Figure | LeftOut:
     """Return images moved along the main directions of the latent space (GANSpace)."""
-    title = "Main directions"
-    found = find_directions(insight)
-    if found is None:
-        why = "no layer with weights of its own comes after the latent"
-        return LeftOut(title=title, why=why)
     steps = 2 * SIDE_STEPS + 1
     starts = min(MOST_STARTS, max(cells_of(insight.shape) // (DIRECTIONS * steps), 1))
     classes = insight.rows(starts)
+    found = find_directions(insight, classes)
+    if not found:
+        why = "no layer with weights of its own comes after the latent"
+        return LeftOut(title="Main directions", why=why)
+    count = min(len(one.shares_K) for one in found)
     z_RZ = insight.alike(insight.latents(len(classes), "traversals"))
     offsets_S = torch.linspace(-REACH, REACH, steps, device=insight.device)
-    moved = z_RZ[None, :, None] + (
-        offsets_S[None, None, :, None] * found.steps_KZ[:, None, None].to(z_RZ)
-    )
-    labels = insight.classes(classes).repeat_interleave(steps).repeat(len(found.shares_K))
+    steps_KRZ = torch.stack([one.steps_KZ[:count] for one in found], dim=1).to(z_RZ)
+    moved = z_RZ[None, :, None] + offsets_S[None, None, :, None] * steps_KRZ[:, :, None]
+    labels = insight.classes(classes).repeat_interleave(steps).repeat(count)
     images = insight.images(moved.flatten(0, 2), labels)
-    shares = [f"{number}: {share:.1%}" for number, share in enumerate(found.shares_K, start=1)]
     return sheet_figure(
         "main-directions",
         SECTION,
-        insight.grid(images, len(found.shares_K)),
+        insight.grid(images, count),
         (
-            f"The first {len(shares)} main directions of the latent space, from {REACH:g} standard "
+            f"The first {count} main directions of the latent space, from {REACH:g} standard "
             f"deviations before to {REACH:g} after {_starts(insight, classes)}, each in the middle "
-            "of its columns: principal components of the first layer's features within a class, "
-            "mapped back to the latent by least squares (GANSpace), which explain "
-            f"{found.fit:.0%} of the latent along them. Beside every row the share of those "
-            "features' variance.",
-            f"{len(shares)} rows of synthetic images that change along one direction each",
+            f"of its columns: principal components of {_of_what(insight)}, mapped back to the "
+            f"latent by least squares (GANSpace), which explain {found[0].fit:.0%} of the latent "
+            f"along them. Beside every row the share of the variance{_whose(insight)}.",
+            f"{count} rows of synthetic images that change along one direction each",
         ),
-        rows=shares,
+        rows=[
+            f"{number}: {share:.1%}"
+            for number, share in enumerate(found[0].shares_K[:count], start=1)
+        ],
         group=steps,
     )
+
+
+def _of_what(insight: Insight) -> str:
+    if insight.generator.choosing:
+        return "what every class and its Gaussian leave open, each by itself"
+    return "the first layer's features within a class"
+
+
+def _whose(insight: Insight) -> str:
+    return ", of the first image's" if insight.generator.choosing else ""
 
 
 def _starts(insight: Insight, classes: list[int]) -> str:
@@ -239,11 +249,22 @@ def _starts(insight: Insight, classes: list[int]) -> str:
     return f"an image of {' and one of '.join(names)}"
 
 
-def find_directions(insight: Insight) -> MainDirections | None:
-    """Return the main directions by the generator's first layer, all classes equally often."""
-    count = max(len(insight.titles), 1)
+def find_directions(insight: Insight, classes: list[int]) -> list[MainDirections]:
+    """Return the main directions for every start; empty where there are none.
+
+    They are the same for all classes, unless a part of the latent chooses what the rest means.
+    """
+    if insight.generator.choosing:
+        each = [_directions(insight, [row]) for row in classes]
+        return [one for one in each if one is not None] if None not in each else []
+    shared = _directions(insight, list(range(max(len(insight.titles), 1))))
+    return [] if shared is None else [shared] * len(classes)
+
+
+def _directions(insight: Insight, classes: list[int]) -> MainDirections | None:
+    """Return the main directions by the generator's first layer, these classes equally often."""
     z_NZ = insight.alike(insight.latents(LATENTS, "directions"))
-    labels_N = torch.arange(LATENTS, device=insight.device) % count
+    labels_N = insight.classes([classes[place % len(classes)] for place in range(LATENTS)])
     first = first_features(insight.generator, z_NZ[:1], labels_N[:1])
     if first is None:
         return None

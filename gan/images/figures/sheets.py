@@ -21,7 +21,7 @@ CELL = 32
 """Smaller images are enlarged, without smoothing, until a side reaches this."""
 GAP = 2
 PAPER = 255
-MOST_BYTES = 200_000
+MOST_BYTES = 180_000
 """Of the pixels of one sheet of a generator's inside …"""
 FEWEST_CELLS = 35
 """… on which at least so many images must find room: larger ones are averaged down."""

@@ -22,13 +22,17 @@ from gan.training.strip import Filmstrip
 FEWEST_ROWS = 4
 
 
-def strip(film: Filmstrip, titles: Sequence[str]) -> Figure:
+def strip(film: Filmstrip, titles: Sequence[str]) -> Figure | None:
     """Return a row per latent and class, a column per tick that is kept, the start first.
+
+    None where nothing changed: a generator that is fitted at once.
 
     Args:
         film: of the training.
         titles: names of the classes, by their indexes; empty where there are none.
     """
+    if all(np.array_equal(one.values, film.frames[0].values) for one in film.frames):
+        return None
     R, F = len(film.labels_R), len(film.frames)
     cells = cells_of(film.frames[0].values.shape[1:])
     rows = evenly(R, max(min(R, cells // F), FEWEST_ROWS))

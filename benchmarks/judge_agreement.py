@@ -33,6 +33,8 @@ from gan.metrics.distribution import frechet_distance, moments
 
 Array = np.ndarray[Any, Any]
 Features = Callable[[Array], Array]
+Side = dict[str, list[Features]]
+"""Kind → feature spaces, of which the mean is taken."""
 Labelled = tuple[Array, Array]
 
 K = 5
@@ -93,12 +95,14 @@ def compare(
     candidates = make_candidates(train, unseen)
     if given is not None:
         candidates["given"] = given
-    own = {net.name: net for net in fit_extractors(*train, seed=0, effort=effort)}
-    others = independent(train, steps)
+    own: Side = {}
+    for net in fit_extractors(*train, seed=0, effort=effort):
+        own.setdefault(net.name, []).append(net)
+    others: Side = {kind: [net] for kind, net in independent(train, steps).items()}
     lines = []
     for name, candidate in candidates.items():
         sides = [
-            {kind: score(net, reference, real, candidate) for kind, net in side.items()}
+            {kind: mean_score(nets, reference, real, candidate) for kind, nets in side.items()}
             for side in (own, others)
         ]
         ours, theirs = (worst(list(side.values())) for side in sides)
@@ -229,6 +233,14 @@ def _features(net: Callable[[Tensor], Tensor], images: Array) -> Array:
 def _pixels(images: Array) -> Tensor:
     values = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
     return torch.from_numpy(values) / 127.5 - 1.0
+
+
+def mean_score(
+    members: list[Features], reference: Labelled, real: Labelled, candidate: Labelled
+) -> dict[str, float]:
+    """Return the mean of `score` over feature spaces of one kind."""
+    found = [score(features, reference, real, candidate) for features in members]
+    return {name: round(float(np.mean([one[name] for one in found])), 3) for name in found[0]}
 
 
 def score(

@@ -114,10 +114,20 @@ LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate
 class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
-    objective: Literal["adversarial", "likelihood", "fitted"]
+    objective: Literal["adversarial", "likelihood", "denoising", "fitted"]
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Step size at its start, where it is not the configuration's."""
+    beta1: float | None = Field(None, ge=0, lt=1)
+    """Adam's decay of the mean, where it is not the configuration's."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not set: digests of earlier configurations stay."""
+        data: dict[str, Any] = serialize(self)
+        return {name: value for name, value in data.items() if value is not None}
 
 
 class ResolvedConfig(FrozenModel):

@@ -22,7 +22,9 @@ from storage.records.modalities import words_of
 class Preset:
     """The numbers of one preset for records of one size and one kind of device."""
 
-    objective: Literal["adversarial", "likelihood", "fitted"] = "adversarial"
+    objective: Literal["adversarial", "likelihood", "denoising", "fitted"] = "adversarial"
+    phases: tuple[PhaseConfig, ...] = ()
+    """In order; none: one phase of the objective."""
     network: Mapping[str, int | float | str] = field(default_factory=dict)
     """Of the generator and the discriminator, validated by the modality's `build`."""
     latent: int = 1
@@ -38,6 +40,8 @@ class Preset:
     """None: there is no discriminator whose gradients could be punished."""
     gamma_fall: float = 0.1
     """Gamma ends at this share of its start (annealed as in R3GAN, Huang et al. 2024)."""
+    penalty_interval: int = 1
+    """The penalty is computed every so many steps, that many times as strong."""
     loss: str = "relativistic"
     penalty: str = "r1-r2"
     terms: Mapping[str, float] = field(default_factory=dict)
@@ -116,13 +120,13 @@ def complete(
         beta2=preset.beta2,
         gamma=parts.gamma,
         gamma_end=parts.gamma * preset.gamma_fall,
-        penalty_interval=1,
+        penalty_interval=preset.penalty_interval,
         ema_half_life_samples=preset.ema_half_life_samples,
         ema_ramp=preset.ema_ramp,
         budget_samples=budget,
         budget_s=training.budget_s,
         budget_cpu_s=training.budget_cpu_s,
-        phases=(PhaseConfig(objective=preset.objective, fraction=1.0),),
+        phases=preset.phases or (PhaseConfig(objective=preset.objective, fraction=1.0),),
         tick_samples=tick,
         patience_samples=tick * preset.patience_ticks,
         max_repairs=3,

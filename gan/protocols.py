@@ -119,9 +119,34 @@ class Generator(nn.Module):
         """Return the log-likelihood of each sample in nats, shape (N,)."""
         raise NotImplementedError
 
-    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
-        """Return what training by likelihood minimises: mean nats per sample, with gradients."""
+    def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
+        """Return what training without a discriminator minimises, with gradients.
+
+        Mean nats per sample by likelihood, the mean error of a pixel by denoising.
+        """
         raise NotImplementedError
+
+    def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:
+        """Change the weights that were chosen a last time, in place; return whether it did.
+
+        Training ships them, unless its assessment finds them worse than they were. What comes out
+        depends on the weights and the arguments alone.
+
+        Args:
+            samples: returns all training samples, in tensor form.
+            seed: of the training.
+            most: samples that may be learnt from, counted as often as they are.
+        """
+        del samples, seed, most
+        return False
+
+    def begin(self, objective: str) -> None:
+        """Change what has to be changed before the first step of a phase with this objective."""
+        del objective
+
+    def seen(self, samples: Tensor) -> Tensor:
+        """Return samples as the discriminator sees them."""
+        return samples
 
 
 class Discriminator(nn.Module):
@@ -256,6 +281,15 @@ class Codec(Protocol):
         """
 
 
+class CodeStrata(NamedTuple):
+    """The ways in which records meet conditions, such that each has one of them."""
+
+    allowed: tuple[np.ndarray[Any, np.dtype[np.bool_]], ...]
+    """For each, codes as `ConditionalCodec.allowed` returns them."""
+    of: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, np.dtype[np.int64]]]
+    """From stored values that meet the conditions to the number of their way; -1: of none."""
+
+
 @runtime_checkable
 class ConditionalCodec(Codec, Protocol):
     """A codec whose records can be made under conditions and constraints, and have keys."""
@@ -290,6 +324,12 @@ class ConditionalCodec(Codec, Protocol):
         Raises:
             ConfigError: the records have no such column or value, or cannot be made without
                 saying how many of each class.
+        """
+
+    def strata(self, given: Sequence[Condition], *, per_class: bool) -> CodeStrata:
+        """Return the ways in which records meet conditions; the arguments are those of `allowed`.
+
+        Together they allow every record that meets them, and some that does not.
         """
 
     def classes_of(

@@ -3,11 +3,7 @@
 A shard's randoms depend on (seed, index) alone. Forward passes have one fixed size, the last one
 padded, on one thread: another cut or thread count would change the last bits of some pixels.
 
-A conditioned generator meets its conditions, but the rest of the record is only as good as it
-learnt to follow them. An unconditional draw that happens to meet a condition has exactly the
-distribution that was learnt for whole records (rejection sampling: von Neumann, "Various techniques
-used in connection with random digits", 1951). So where a condition is common, records are selected;
-where it is rare, the generator is conditioned.
+Where records are made under conditions, `gan.selection` says how they are drawn.
 
 Shapes: N records, B records of one forward pass, Z latent, C classes (1 where the generator draws
 the class too), K codes of a record.
@@ -16,7 +12,7 @@ the class too), K codes of a record.
 import itertools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,84 +29,24 @@ from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.modalities import load_modality
 from gan.protocols import Codec, ConditionalCodec, Draw, Generator, Repaired, ShardRequest
 from gan.randomness import stream
+from gan.selection import (
+    LEAST_SHARE,
+    Drawing,
+    Free,
+    Labels,
+    Selection,
+    Shares,
+    Strata,
+    Stratified,
+    Values,
+    measure_shares,
+    measure_strata,
+)
 from gan.snapshot import Snapshot, load_snapshot
 from storage.records.modalities import words_of
 from storage.records.schema import ClassCounts, Condition
 
-Values = np.ndarray[Any, Any]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
-Shares = np.ndarray[Any, np.dtype[np.float64]]
 Allowed = np.ndarray[Any, np.dtype[np.bool_]]
-
-PILOT = 8_192
-"""Unconditional records by which it is measured how common a condition is."""
-LEAST_SHARE = 1 / 128
-"""Where less of the records is selected, the generator is conditioned."""
-MOST_AT_ONCE = 65_536
-RESERVE = 1.05
-"""Drawn beyond what is expected to suffice."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """How the records of one request are drawn."""
-
-    free: Callable[[int, torch.Generator], Values]
-    """Draws so many records without conditions."""
-    conditioned: Callable[[Labels, torch.Generator], Values]
-    """Draws one record for each class index under the conditions."""
-    classes_of: Callable[[Values], Labels]
-    """Class index of every record, 0 where classes were not asked for; -1: conditions not met."""
-    shares_C: Shares
-    """Share of free records that are of each class and meet the conditions."""
-
-    def values(self, labels_N: Labels, numbers: torch.Generator) -> Values:
-        """Return one record for each class index."""
-        rest_N = self.shares_C[labels_N] < LEAST_SHARE
-        if rest_N.all():
-            return self.conditioned(labels_N, numbers)
-        parts = [(np.flatnonzero(~rest_N), self._select(labels_N[~rest_N], numbers))]
-        if rest_N.any():
-            parts.append((np.flatnonzero(rest_N), self.conditioned(labels_N[rest_N], numbers)))
-        values = np.empty((len(labels_N), *parts[0][1].shape[1:]), dtype=parts[0][1].dtype)
-        for rows, found in parts:
-            values[rows] = found
-        return values
-
-    def _select(self, labels_M: Labels, numbers: torch.Generator) -> Values:
-        """Return one free record that meets the conditions for each class index."""
-        missing = [np.flatnonzero(labels_M == label) for label in range(len(self.shares_C))]
-        found: list[tuple[Labels, Values]] = []
-        while any(len(rows) for rows in missing):
-            wanted = max(
-                len(rows) / share
-                for rows, share in zip(missing, self.shares_C, strict=True)
-                if len(rows)
-            )
-            drawn = self.free(min(int(RESERVE * wanted) + 1, MOST_AT_ONCE), numbers)
-            classes = self.classes_of(drawn)
-            for label, rows in enumerate(missing):
-                hits = np.flatnonzero(classes == label)[: len(rows)]
-                found.append((rows[: len(hits)], drawn[hits]))
-                missing[label] = rows[len(hits) :]
-        order = np.argsort(np.concatenate([rows for rows, _ in found]))
-        values: Values = np.concatenate([values for _, values in found])[order]
-        return values
-
-
-def measure_shares(
-    free: Callable[[int, torch.Generator], Values],
-    classes_of: Callable[[Values], Labels],
-    classes: int,
-    numbers: torch.Generator,
-) -> Shares:
-    """Return the share of free records that are of each class and meet the conditions."""
-    found = classes_of(free(PILOT, numbers))
-    return np.bincount(found[found >= 0], minlength=classes) / PILOT
-
-
-Drawing = Callable[[Labels, torch.Generator], Values]
-"""From class indexes to stored values, one row each."""
 
 PURPOSE = "synthesis"
 CHANGED = b"ganmill-changed"
@@ -332,6 +268,8 @@ class Sampler:
             raise SnapshotError(msg) from error
         self.context.move(self.generator)
         self._shares: dict[tuple[tuple[Condition, ...], bool], Shares] = {}
+        self._strata: dict[tuple[tuple[Condition, ...], bool, tuple[int, ...]], Stratified | None]
+        self._strata = {}
 
     @property
     def codec(self) -> Codec:
@@ -421,13 +359,36 @@ class Sampler:
             measured = measure_shares(free, classes_of, classes, stream(0, "pilot"))
             self._shares[given, per_class] = measured
         shares_C = self._shares[given, per_class]
-        asked = np.unique(expand(rows, codec)) if per_class else [0]
+        asked = np.unique(expand(rows, codec)) if per_class else np.zeros(1, dtype=np.int64)
         if given and (shares_C[asked] < LEAST_SHARE).any():
-            return conditioned, False
+            stratified = self._stratified(codec, free, given, asked, per_class=per_class)
+            return (conditioned, False) if stratified is None else (stratified.values, True)
         selection = Selection(
             free=free, conditioned=conditioned, classes_of=classes_of, shares_C=shares_C
         )
         return selection.values, bool(given)
+
+    def _stratified(
+        self,
+        codec: ConditionalCodec,
+        free: Free,
+        given: tuple[Condition, ...],
+        asked: Labels,
+        *,
+        per_class: bool,
+    ) -> Stratified | None:
+        """Return what draws records under rare conditions; None where one stratum meets them."""
+        key = given, per_class, tuple(asked)
+        if key not in self._strata:
+            strata = Strata(codec, given, per_class=per_class)
+            found = None
+            if strata.allowed_CSK.shape[1] > 1:
+                draw = self.generator.conditioned(strata.places_allowed)
+                shares_CS = measure_strata(free, strata, asked, stream(0, "strata"))
+                conditioned = partial(self.values, draw=draw)
+                found = Stratified(conditioned=conditioned, strata=strata, shares_CS=shares_CS)
+            self._strata[key] = found
+        return self._strata[key]
 
     def values(
         self, labels_N: Labels, numbers: torch.Generator, draw: Draw | None = None

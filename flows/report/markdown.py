@@ -61,6 +61,9 @@ MAX_BYTES = 300_000
 SHOWN_REASONS = 8
 SHOWN_EVENTS = 12
 SHOWN_PARTS = 5
+SHOWN_RULES = 12
+STRUCTURE = "structure"
+"""Section of the figures on rules between parts of a record."""
 LONGEST_REASON = 400
 LONGEST_ANSWER = 800
 LEGEND = (
@@ -94,6 +97,7 @@ def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = No
         "## Metrics",
         _metrics(view, has_champion=champion is not None),
         _worst_parts(view),
+        _structure(report.figures),
         "## Interventions while training",
         _events(report.events),
         f"Report: {linked(report_page, link)}",
@@ -203,6 +207,18 @@ def _worst_parts(view: VerdictView) -> str:
         for part, row in list(worst.items())[:SHOWN_PARTS]
     ]
     return "\n".join([f"Worst {plural} of {len(worst):,}:", "", *lines])
+
+
+def _structure(figures: Sequence[Figure]) -> str:
+    """Return the rules of the records and which rows keep each; of many the first ones."""
+    parts = [each for each in figures if each.section == STRUCTURE and each.kind == "table"]
+    shown = []
+    for figure in parts:
+        rows, right = figure.data["rows"], figure.data.get("right", ())
+        text = table(figure.data["columns"], rows[:SHOWN_RULES], right)
+        more = len(rows) - SHOWN_RULES
+        shown.append(f"{text}\n\nand {more:,} more in the report." if more > 0 else text)
+    return "\n\n".join(["## Structure", *shown]) if shown else ""
 
 
 def _events(events: Sequence[Event]) -> str:

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from gan.device import fast_bfloat16, one_thread
 from gan.images.examples import Examples, plain_examples
+from gan.images.orthogonal import OrthogonalSteps
 from gan.images.pixels import AT_ONCE, moved
 from gan.randomness import numpy_stream, stream
 
@@ -43,7 +44,7 @@ WHITENED = 16
 PATCHES = 100_000
 SMOOTHING = 0.1
 """Of targets: Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
-FILTER_RATE, MOMENTUM, RATE, DECAY = 0.24, 0.6, 5e-3, 0.01
+FILTER_RATE, RATE, DECAY = 0.24, 5e-3, 0.01
 PROBE_GRID, PROBE_FILTERS = 3, 128
 SHIFT = 20
 """The usual augmentation moves images by up to a 20th of their sides, and at least by a pixel."""
@@ -173,7 +174,8 @@ def train_classifier(
     random = stream(seed, f"{purpose}-weights")
     net = CLASSIFIERS[name](examples.pixels_NCHW, examples.targets_NK.shape[1], random)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    filters, momenta = net.filters(), [torch.zeros_like(one) for one in net.filters()]
+    filters = net.filters()
+    orthogonal = OrthogonalSteps(filters)
     rest = [
         one for one in net.parameters() if one.requires_grad and all(one is not f for f in filters)
     ]
@@ -187,8 +189,7 @@ def train_classifier(
         part = min(1.0, (step + 1) / (WARM_UP * steps)) * (1 - step / steps)
         optimiser.param_groups[0]["lr"] = RATE * part
         optimiser.step()
-        for filter_, momentum in zip(filters, momenta, strict=True):
-            _orthogonal_step(filter_, momentum, FILTER_RATE * part)
+        orthogonal.step(FILTER_RATE * part)
         net.zero_grad(set_to_none=True)
     return net.eval()
 
@@ -291,27 +292,6 @@ def _loss(logits_BK: Tensor, targets_BK: Tensor, weight_B: Tensor) -> Tensor:
     sums_B = targets_BK.sum(1, keepdim=True)
     smoothed_BK = (1 - SMOOTHING) * targets_BK + SMOOTHING * sums_B / targets_BK.shape[1]
     return -((smoothed_BK * logits_BK.log_softmax(1)).sum(1) * weight_B).mean()
-
-
-def _orthogonal_step(filters: Tensor, momentum: Tensor, rate: float) -> None:
-    """Step by the orthogonalised momentum; the filters keep their size.
-
-    Newton-Schulz iteration with Muon's coefficients: Jordan, "Muon", 2024.
-    """
-    if filters.grad is None:
-        return
-    momentum.mul_(MOMENTUM).add_(filters.grad)
-    step = (filters.grad + MOMENTUM * momentum).flatten(1)
-    step = step / (step.norm() + 1e-7)
-    tall = step.shape[0] > step.shape[1]
-    step = step.T if tall else step
-    for _ in range(4):
-        square = step @ step.T
-        step = 3.4445 * step + (-4.7750 * square + 2.0315 * square @ square) @ step
-    step = step.T if tall else step
-    with torch.no_grad():
-        filters.mul_(len(filters) ** 0.5 / filters.norm())
-        filters.add_(step.reshape(filters.shape), alpha=-rate)
 
 
 def _whitening(pixels_NCHW: Tensor, size: int, stride: int, random: torch.Generator) -> nn.Conv2d:

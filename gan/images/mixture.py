@@ -13,7 +13,7 @@ Shapes: R images of a group, P values of an image, D components, K Gaussians, G 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,15 @@ MOST_ROWS = 3_000
 LLOYD_STEPS, EM_STEPS = 5, 8
 FLOOR = 1e-5
 """Least variance of a component, of values in [-1, 1]."""
+
+
+class MixtureSize(NamedTuple):
+    """How large the mixture of one group may be."""
+
+    components: int
+    gaussians: int
+    rows_per_gaussian: int
+    """Images that stand behind one Gaussian, at least."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,7 @@ def fit_groups(
     images_RP: Array,
     groups_R: Array,
     groups: int,
-    *,
-    components: int,
-    gaussians: int,
+    size: MixtureSize,
     rng: np.random.Generator,
 ) -> Sequence[FittedGroup]:
     """Return the mixture of every group; an empty group gets that of all images.
@@ -61,8 +68,7 @@ def fit_groups(
         images_RP: values in [-1, 1].
         groups_R: group of every image.
         groups: G.
-        components: most of them in one group.
-        gaussians: most of them in one group.
+        size: how large a group's mixture may be.
         rng: what rows and first centres are drawn with.
     """
     rows = [np.flatnonzero(groups_R == group) for group in range(groups)]
@@ -75,8 +81,8 @@ def fit_groups(
         _fit_group(
             images_RP[chosen],
             shared_RP if groups > 1 and len(chosen) < ENOUGH_ROWS else shared_RP[:0],
-            components,
-            gaussians,
+            size.components,
+            min(max(len(chosen) // size.rows_per_gaussian, 1), size.gaussians),
             rng,
         )
         for chosen in rows
@@ -98,8 +104,9 @@ def _fit_group(
     codes_RD = (centred_RP @ basis_DP.T).astype(np.float64)
     residual = float(np.maximum((centred_RP**2).sum() - (codes_RD**2).sum(), 0.0))
     residual /= max(rows * (len(mean_P) - len(basis_DP)), 1)
-    k = int(np.clip(rows // ROWS_PER_GAUSSIAN, 1, gaussians))
-    weights_K, centres_KD, covariances_KDD = expectation_maximisation(codes_RD, prior_D, k, rng)
+    weights_K, centres_KD, covariances_KDD = expectation_maximisation(
+        codes_RD, prior_D, gaussians, rng
+    )
     return FittedGroup(
         mean_P.astype(np.float32),
         basis_DP,

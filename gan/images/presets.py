@@ -4,13 +4,14 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
+from gan.config import GeneratorConfig, PhaseConfig, ResolvedConfig, TrainingConfig
 from gan.device import choose_device, fast_bfloat16, usable_cores
 from gan.errors import ConfigError
 from gan.images.classic_presets import CLASSIC
 from gan.images.codec import ImageCodec
 from gan.images.mixture import ROWS_PER_GAUSSIAN
 from gan.images.networks.mixture import shrinkage
+from gan.images.networks.unet import Blocks
 from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import PresetEntry
 
@@ -90,28 +91,59 @@ LARGEST_MIXTURE = 12_000_000
 
 def mixture(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return a mixture with as many Gaussians as the images carry and the snapshot holds."""
+    network = _mixture_network(codec, train_rows, ROWS_PER_GAUSSIAN)
+    return Preset(
+        objective="fitted",
+        network={"kind": "mixture", **network},
+        latent=1 + network["components"],
+        batch_size=64,
+        learning_rate=1e-3,
+        budget_samples=max(train_rows, 1),
+        sampling_batch=256,
+    )
+
+
+def _mixture_network(codec: ImageCodec, train_rows: int, rows_per_gaussian: int) -> dict[str, int]:
+    """Return how many groups, components and Gaussians a mixture has."""
     small = shrinkage(codec)
     values = codec.channels * -(-codec.height // small) * -(-codec.width // small)
     groups = len(codec.classes) or min(max(train_rows // CLUSTER_ROWS, 1), MOST_CLUSTERS)
     components = max(min(MOST_COMPONENTS, values, LARGEST_MIXTURE // (2 * groups * values)), 1)
     gaussians = min(
         MOST_GAUSSIANS,
-        max(train_rows // groups // ROWS_PER_GAUSSIAN, 1),
+        max(train_rows // groups // rows_per_gaussian, 1),
         max(LARGEST_MIXTURE // (2 * groups * components**2), 1),
     )
+    return {
+        "groups": groups,
+        "components": components,
+        "gaussians": gaussians,
+        "rows_per_gaussian": rows_per_gaussian,
+    }
+
+
+REFINED_ROWS = 60
+"""Images behind one Gaussian where a network refines its draws: what it sharpens is nobody's."""
+
+
+def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
+    """Return a mixture whose draws are denoised, then finished adversarially."""
+    network = _mixture_network(codec, train_rows, REFINED_ROWS)
+    blocks = Blocks(codec)
     return Preset(
-        objective="fitted",
-        network={
-            "kind": "mixture",
-            "groups": groups,
-            "components": components,
-            "gaussians": gaussians,
-        },
-        latent=1 + components,
+        phases=(
+            PhaseConfig(objective="denoising", fraction=0.4, learning_rate=2e-3, beta1=0.9),
+            PhaseConfig(objective="adversarial", fraction=0.6, beta1=0.0),
+        ),
+        network={"kind": "mixture-gan", "width": 64 if device == "cuda" else 32, **network},
+        latent=1 + network["components"] + blocks.h * blocks.w,
         batch_size=64,
         learning_rate=1e-3,
-        budget_samples=max(train_rows, 1),
+        gamma=0.1,
+        gamma_fall=1.0,
+        penalty_interval=4,
         sampling_batch=256,
+        precision="bfloat16" if fast_bfloat16(device) else "float32",
     )
 
 
@@ -123,6 +155,7 @@ def modern(codec: ImageCodec, device: str, train_rows: int) -> Preset:
 
 BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
     "mixture": mixture,
+    "mixture-gan": mixture_gan,
     "modern": modern,
     "mlp": mlp,
     "resnet": resnet,
@@ -133,6 +166,10 @@ BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
 MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
 
 _SUMMARIES = {
+    "mixture-gan": (
+        "A mixture's draw, denoised in three steps by a small U-net, finished adversarially.",
+        "Richardson and Weiss (2018), section 5; Song et al., DDIM (2021); R3GAN (2024)",
+    ),
     "mixture": (
         "Gaussians in the principal components of each class, fitted in seconds; no network.",
         "Richardson and Weiss, On GANs and GMMs (2018), section 3",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations, pairwise
 from math import inf, isfinite, isnan
@@ -66,18 +67,15 @@ def _reach_of_sum(constraint: Constraint, inputs: Sequence[Interval]) -> Interva
     return offset + sum(low for low, _ in ends), offset + sum(high for _, high in ends)
 
 
-def _reach_of_product(_: Constraint, inputs: Sequence[Interval]) -> Interval:
-    found = inputs[0]
-    for each in inputs[1:]:
-        found = _times(found, each)
-    return found
+def _reach_of_product(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    return reduce(_times, inputs, (constraint.scale, constraint.scale))
 
 
 def _reach_of_ratio(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
-    low, high = _reach_of_product(constraint, inputs[1:])
+    low, high = reduce(_times, inputs[1:])
     if low <= 0 <= high or not (isfinite(low) and isfinite(high)):
         return -inf, inf
-    return _times(inputs[0], (1 / high, 1 / low))
+    return reduce(_times, [(1 / high, 1 / low), inputs[0]], (constraint.scale, constraint.scale))
 
 
 FORMULAS = {

@@ -7,7 +7,8 @@ repeated combination becomes a free one (`gan.tables.unique`). No value leaves t
 vocabularies.
 
 Ranges, combinations and formulas hold by the codec's construction; but a range or an inequality on
-a column that is computed from values drawn one by one is a rule here. A condition overwrites its
+a column that is computed from values drawn one by one is a rule here, and so is that such a column
+stays within what it would show were it learnt. A condition overwrites its
 column, and is a rule where it is exact: a row that drew the value though the condition does not
 hold is drawn again, and at last takes another value.
 
@@ -25,9 +26,8 @@ import pyarrow.compute as pc
 from gan.errors import ConfigError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import AllowedValues, Chains
-from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.derived import DerivedColumn, RuleColumn, Sum
 from gan.tables.columns.discrete_rules import Conditional
-from gan.tables.columns.formulas import Formula
 from gan.tables.columns.rules import describe
 from gan.tables.columns.texts import equals
 from gan.tables.constraints import violations
@@ -112,8 +112,9 @@ class RowRules:
     @property
     def named(self) -> str:
         """The rules on single rows, in words."""
-        made = [maker.rule for maker in self.refusing if isinstance(maker, Conditional | Formula)]
-        return "; ".join(describe(each) for each in (*self.rows, *made))
+        made = [describe(maker.rule) for maker in self.refusing if isinstance(maker, RuleColumn)]
+        sums = [f"the range of {maker.name!r}" for maker in self.refusing if isinstance(maker, Sum)]
+        return "; ".join([*map(describe, self.rows), *made, *sums])
 
     def choose_cells(self, cells_MD: Array) -> Mask:
         """Choose among equally likely cells, in place; return rows to be drawn again."""

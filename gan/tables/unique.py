@@ -107,7 +107,7 @@ class PartialCodes:
         code's share are kept, and their position, stretched to [0, 1) again, chooses the cell.
         """
         cells_N = cells_ND[:, self.index]
-        codes_N = self.column.code_of_cell[cells_N]
+        codes_N = self.column.codes_of(cells_N)
         position_N = self.column.positions(cells_N)
         share_N, count_N = self.kept[codes_N], self.counts[codes_N]
         known_N = count_N > 0
@@ -154,7 +154,7 @@ class Digit:
     @cached_property
     def bins(self) -> tuple[Array, Array]:
         """For every code the first of its values' numbers, and how many there are."""
-        codes = self.column.code_of_cell[self.cells]
+        codes = self.column.codes_of(self.cells)
         counts = np.bincount(codes, minlength=self.column.codes)
         return np.cumsum(counts) - counts, counts
 
@@ -218,7 +218,7 @@ class Unique:
         cells_N = cells_ND[:, last.index]
         rest_N, whole_N = self._rest(cells_ND, self.digits[:-1])
         firsts, counts = last.bins
-        codes_N = last.column.code_of_cell[cells_N]
+        codes_N = last.column.codes_of(cells_N)
         first_N, count_N = firsts[codes_N], counts[codes_N]
         start_N = first_N + (self.shard - rest_N * last.size - first_N) % self.shards
         many_N = (first_N + count_N - 1 - start_N) // self.shards + 1

@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from gan.errors import ConfigError, DataError
-from gan.protocols import Encoded
+from gan.protocols import CodeStrata, Encoded
 from gan.tables.columns.derived import DerivedColumn, Key
 from gan.tables.columns.discrete_rules import Conditional
 from gan.tables.columns.label_order import label_groups
 from gan.tables.columns.texts import NULL, read_value
 from gan.tables.columns.values import Modelled, require_metadata
+from gan.tables.strata import ConditionStrata
 from storage.records.schema import Condition, Label, TableMetadata
 
 Array = np.ndarray[Any, Any]
@@ -100,7 +101,7 @@ class Vocabularies:
         Raises:
             DataError: columns are missing or of other types.
         """
-        self._check(records)
+        self.check_types(records)
         cells_ND = np.empty((records.num_rows, len(self.columns)), dtype=np.int32)
         groups_N = self._label_groups(records)
         for index, column in enumerate(self.columns):
@@ -113,14 +114,16 @@ class Vocabularies:
         if index is None:
             return np.zeros(records.num_rows, dtype=np.int64)
         column = self.columns[index]
-        codes_N = column.code_of_cell[column.encode(records)]
+        codes_N = column.codes_of(column.encode(records))
         return label_groups(codes_N, column.codes, ordered=column.kind == "numeric")
 
     def to_samples(self, values: Tensor) -> Tensor:
         """Return cells as `codes_ND` int64."""
-        starts, codes = self._code_tables
-        codes_ND: Tensor = codes[values.long().cpu() + starts]
-        return codes_ND.to(values.device)
+        cells_ND = values.cpu().numpy()
+        codes_ND = np.empty(cells_ND.shape, dtype=np.int64)
+        for index, column in enumerate(self.columns):
+            codes_ND[:, index] = column.code_of_cell[cells_ND[:, index]]
+        return torch.from_numpy(codes_ND).to(values.device)
 
     def to_values(self, samples: Tensor) -> Array:
         """Return `cells_ND` int32 of codes plus positions.
@@ -216,9 +219,28 @@ class Vocabularies:
                 range.
         """
         index = self.label_column
+        if not given and (not per_class or not self.classes or index is None):
+            return None
+        return self._allowed(self.cell_masks(given), per_class=per_class)
+
+    def strata(self, given: Sequence[Condition], *, per_class: bool) -> CodeStrata:
+        """Return the ways in which records meet conditions; the arguments are those of `allowed`.
+
+        The first is by values of the columns' own, which is `allowed` itself.
+
+        Raises:
+            ConfigError: as `allowed`.
+        """
+        asked = {self.decided_by(each.column)[0].name for each in given}
+        found = ConditionStrata.of(self.columns, self.cell_masks(given), asked)
+        allowed = tuple(self._allowed(each, per_class=per_class) for each in found.masks)
+        return CodeStrata(allowed, found.of_rows)
+
+    def _allowed(self, masks: Sequence[Array], *, per_class: bool) -> Array:
+        """Return which codes have a cell that is allowed: bool (C or 1, K)."""
+        index, mask = self.label_column, np.concatenate(masks)
         if not per_class or not self.classes or index is None:
-            return self._codes(np.concatenate(self.cell_masks(given)))[None] if given else None
-        mask = np.concatenate(self.cell_masks(given))
+            return self._codes(mask)[None]
         start = sum(column.cells for column in self.columns[:index])
         own = slice(start, start + self.columns[index].cells)
         rows = []
@@ -236,7 +258,7 @@ class Vocabularies:
         """
         masks = {column.name: np.ones(column.cells, dtype=bool) for column in self.columns}
         for condition in given:
-            column, values = self._stands_for(condition.column)
+            column, values = self.decided_by(condition.column)
             own = pa.array(~column.relative)
             masks[column.name][~column.relative] &= _meets(condition, values.filter(own))
             masks[column.name] &= ~column.relative
@@ -249,7 +271,7 @@ class Vocabularies:
                 raise ConfigError(msg)
         return list(masks.values())
 
-    def _stands_for(self, name: str) -> tuple[Modelled, Any]:
+    def decided_by(self, name: str) -> tuple[Modelled, Any]:
         """Return the modelled column that decides a column of the table, and its cells' values.
 
         Raises:
@@ -308,7 +330,7 @@ class Vocabularies:
                 if maker.name not in found and maker.inputs and found.keys() >= set(maker.inputs):
                     found[maker.name] = maker.make(len(rows_M), 0, found)
             for condition in given:
-                if self._stands_for(condition.column)[0] is column:
+                if self.decided_by(condition.column)[0] is column:
                     meets_N[rows_M] &= _holds(condition, found[condition.column])
         return meets_N
 
@@ -318,7 +340,12 @@ class Vocabularies:
         allowed_K: Array = np.logical_or.reduceat(mask, np.cumsum(counts) - counts)
         return allowed_K
 
-    def _check(self, records: pa.Table) -> None:
+    def check_types(self, records: pa.Table) -> None:
+        """Check that records have the columns, of the types, that the codec was fitted on.
+
+        Raises:
+            DataError: they do not.
+        """
         for field in self.schema:
             index = records.schema.get_field_index(field.name)
             if index < 0 or records.schema.field(index).type != field.type:
@@ -344,13 +371,6 @@ class Vocabularies:
         vocabulary = column.vocabulary(str(self.label))
         numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in vocabulary.to_pylist()], dtype=np.int64)
-
-    @cached_property
-    def _code_tables(self) -> tuple[Tensor, Tensor]:
-        """Return where each column's cells start, and the code of every cell."""
-        counts = [column.cells for column in self.columns]
-        starts = torch.tensor([0, *counts[:-1]]).cumsum(0)
-        return starts, torch.from_numpy(np.concatenate([c.code_of_cell for c in self.columns]))
 
 
 def _as_field(values: Any, field: pa.Field) -> Any:

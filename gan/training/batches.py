@@ -62,6 +62,12 @@ class Batches:
             numbers,
         )
 
+    def everything(self) -> Tensor:
+        """Return all samples, in the order of the records."""
+        return self.codec.to_samples(
+            self.context.send(torch.from_numpy(self.encoded.values.copy()))
+        )
+
     def _rows(self, position: int, count: int) -> Tensor:
         """Return row numbers; a batch may span the end of an epoch."""
         parts = []

@@ -1,5 +1,6 @@
 """The training loop: one function for every modality and objective."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from gan.config import ResolvedConfig
 from gan.device import find_device
-from gan.protocols import Codec, Curve, Hooks
+from gan.protocols import Assess, Codec, Curve, Generator, Hooks
 from gan.report import Event
 from gan.sample import average_sampler
 from gan.snapshot import save_snapshot
@@ -23,10 +24,9 @@ from gan.training.state import (
     is_spent,
     outlasts_tick,
     phase_at,
-    used_share,
 )
 from gan.training.strip import Filmstrip, Strip
-from gan.training.watch import curves, record_tick, write_stats
+from gan.training.watch import Pulse, curves, record_tick, write_stats
 
 CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
 
@@ -103,7 +103,7 @@ def train(
             # One step on one batch by the objective of the phase.
             if hooks.should_stop():
                 watch.interrupt(state, checkpoints, hooks)
-            share = used_share(config, progress.spent)
+            share = state.begin_step()
             batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
             with watch.memory_trouble() as trouble:
                 state.after_step(
@@ -136,7 +136,7 @@ def train(
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
 
-    return _ship(state, codec, folder, strip)
+    return _ship(state, batches, pulse, folder, hooks.assess, strip)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
@@ -148,14 +148,46 @@ def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
     )
 
 
-def _ship(state: TrainState, codec: Codec, folder: Path, strip: Strip) -> TrainResult:
-    """Write the snapshot of the best average and return the result."""
+def _finish(
+    state: TrainState, batches: Batches, assess: Assess | None
+) -> tuple[Generator, Sequence[Event]]:
+    """Return the best average, finished where that does not make it worse, and what was done."""
     progress, config = state.progress, state.config
+    best, finished = (copy.deepcopy(state.generator) for _ in range(2))
+    for each in (best, finished):
+        each.load_state_dict(state.best)
+    if not finished.finish(batches.everything, config.seed, progress.samples_seen):
+        return best, ()
+    seen, was = progress.best_samples_seen, progress.best_rank
+    if assess is None or was is None:
+        return finished, (
+            Event(kind="choice", samples_seen=seen, text="the snapshot was finished"),
+        )
+    rank = assess(average_sampler(finished, batches.codec, config), seen).rank
+    kept = "kept" if rank <= was else "not kept"
+    text = f"the snapshot was finished, and this is {kept}: rank {rank:.6g}, before {was:.6g}"
+    chosen = finished if rank <= was else best
+    return chosen, (Event(kind="choice", samples_seen=seen, text=text),)
+
+
+def _ship(
+    state: TrainState,
+    batches: Batches,
+    pulse: Pulse,
+    folder: Path,
+    assess: Assess | None,
+    strip: Strip,
+) -> TrainResult:
+    """Finish the best average, write it as the snapshot and return the result."""
+    progress, config, codec = state.progress, state.config, batches.codec
+    with batches.context.configured(), batches.context.measuring(), watch.memory_limit():
+        generator, finish_events = _finish(state, batches, assess)
+    pulse.charge(progress, config.threads)
     save_snapshot(
         folder / SNAPSHOT,
         config=config,
         codec=codec,
-        weights={name: tensor.contiguous() for name, tensor in state.best.items()},
+        weights={name: tensor.contiguous() for name, tensor in generator.state_dict().items()},
         facts={
             "samples_seen": progress.samples_seen,
             "best_samples_seen": progress.best_samples_seen,
@@ -168,7 +200,7 @@ def _ship(state: TrainState, codec: Codec, folder: Path, strip: Strip) -> TrainR
         snapshot=folder / SNAPSHOT,
         samples_seen=progress.samples_seen,
         best_samples_seen=progress.best_samples_seen,
-        events=(*progress.events, *busy_events),
+        events=(*progress.events, *finish_events, *busy_events),
         curves=curves(progress),
         seconds=progress.seconds,
         cpu_s=progress.cpu_s,

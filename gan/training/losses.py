@@ -15,6 +15,7 @@ from torch.nn.functional import relu, softplus
 REPORTED: dict[str, tuple[str, ...]] = {
     "adversarial": ("discriminator_loss", "generator_loss", "gradient_penalty"),
     "likelihood": ("nll",),
+    "denoising": ("denoising_error",),
     "fitted": (),
 }
 """Objective → names of what its steps return, in this order."""

@@ -57,7 +57,7 @@ class Adversarial:
             share: used share of the budget, which learning rate and penalty follow.
         """
         config = self.config
-        state.follow_schedule(share)
+        share = state.follow_schedule(share)
         steps = state.progress.samples_seen // config.batch_size
         gamma = cosine(config.gamma, config.gamma_end, share)
         strength = (steps % config.penalty_interval == 0) * config.penalty_interval * gamma / 2
@@ -175,7 +175,7 @@ def _prepare(state: TrainState, part: Batch) -> Discriminator:
 
 
 class Likelihood:
-    """Negative log-likelihood by Adam along half a cosine; the generator has its own loss."""
+    """The generator's own loss, along half a cosine: negative log-likelihood, or denoising."""
 
     def __init__(self, config: ResolvedConfig, context: DeviceContext) -> None:  # noqa: ARG002 - an objective
         self.context = context
@@ -192,7 +192,7 @@ class Likelihood:
         losses = torch.zeros(1, device=self.context.device)
         for part in batch.chunks(state.progress.micro_batch):
             with self.context.autocast():
-                loss = state.generator.loss(part.reals, part.stream)
+                loss = state.generator.loss(part.reals, part.labels_N, part.stream)
             loss = loss * (len(part.labels_N) / len(batch.labels_N))
             loss.backward()
             losses += loss.detach()
@@ -221,6 +221,7 @@ class Objective(Protocol):
 OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "adversarial": Adversarial,
     "likelihood": Likelihood,
+    "denoising": Likelihood,
     "fitted": Fitted,
 }
 

@@ -82,6 +82,13 @@ def phase_at(config: ResolvedConfig, share: float) -> int:
     return len(config.phases) - 1
 
 
+def share_of_phase(config: ResolvedConfig, share: float) -> float:
+    """Return the used share of the phase that is due after this share of the budget."""
+    phase = phase_at(config, share)
+    before = sum(each.fraction for each in config.phases[:phase])
+    return min(max((share - before) / config.phases[phase].fraction, 0.0), 1.0)
+
+
 def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
     """Return whether the step that ended at `samples_seen` finished a tick."""
     before = samples_seen - config.batch_size
@@ -145,6 +152,8 @@ class Progress:
     """Halved by every repair."""
     micro_batch: int = 0
     """Samples that go through the networks at once; below the batch size they are accumulated."""
+    phase: int = 0
+    """The last one that began."""
     phase_steps: list[int] = field(default_factory=list)
     """Steps of each phase since the last tick."""
     best_samples_seen: int = 0
@@ -234,14 +243,34 @@ class TrainState:
         self._averaged = (list(self.generator_ema.parameters()), list(self.generator.parameters()))
         self._copied = (_kept_buffers(self.generator_ema), _kept_buffers(self.generator))
 
-    def follow_schedule(self, share: float) -> None:
-        """Set every optimiser's learning rate to that of this share of the budget."""
+    def follow_schedule(self, share: float) -> float:
+        """Set every optimiser's numbers to those of this share of the budget.
+
+        Returns:
+            The used share of the phase, which every schedule follows.
+        """
         config, factor = self.config, self.progress.learning_rate_factor
-        learning_rate = factor * cosine(config.learning_rate, config.learning_rate_end, share)
+        phase, used = config.phases[phase_at(config, share)], share_of_phase(config, share)
+        start = config.learning_rate if phase.learning_rate is None else phase.learning_rate
+        fall = config.learning_rate_end / config.learning_rate
+        learning_rate = factor * cosine(start, start * fall, used)
         for name, trained in self.optimisers.items():
             scale = config.discriminator_rate if name == "discriminator" else 1.0
             for group in trained.optimiser.param_groups:
                 group["lr"] = learning_rate * scale
+                if phase.beta1 is not None:
+                    group["betas"] = (phase.beta1, config.beta2)
+        return used
+
+    def begin_step(self) -> float:
+        """Return the used share of the budget; a phase that begins starts from the average."""
+        share = used_share(self.config, self.progress.spent)
+        phase = phase_at(self.config, share)
+        if phase != self.progress.phase:
+            self.progress.phase = phase
+            self.generator_ema.begin(self.config.phases[phase].objective)
+            self.generator.load_state_dict(self.generator_ema.state_dict())
+        return share
 
     def apply(self, network: str) -> None:
         """Change the weights of `generator` or `discriminator` by their gradients; forget those."""

@@ -143,18 +143,19 @@ LEAST_COLUMNS: Final = {
 MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2}
 """Kind of constraint → most columns, where there is a limit."""
 FIELDS: Final = {
-    "strict": "inequality",
-    "whole_days": "inequality",
-    "weights": "linear",
-    "offset": "linear",
-    "unit": "difference",
-    "cuts": "band",
-    "levels": "band",
-    "value": "conditional",
-    "when": "conditional",
-    "exactly": "conditional",
+    "strict": ("inequality",),
+    "whole_days": ("inequality",),
+    "weights": ("linear",),
+    "offset": ("linear",),
+    "scale": ("product", "ratio"),
+    "unit": ("difference",),
+    "cuts": ("band",),
+    "levels": ("band",),
+    "value": ("conditional",),
+    "when": ("conditional",),
+    "exactly": ("conditional",),
 }
-"""Field of a constraint → the kind that it is for; low and high are those of a range."""
+"""Field of a constraint → the kinds that it is for; low and high are those of a range."""
 FIRST_FIELDS: Final = frozenset({"kind", "columns", "low", "high", "strict"})
 """Those that JSON always has; a later one is there where it is used."""
 
@@ -182,12 +183,12 @@ class Constraint(BaseModel):
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
     of the others. unique: no two rows agree in these columns. product: columns[0] is the product of
-    the others. ratio: columns[0] is columns[1] divided by all others. linear: columns[0] is offset
-    plus weights times the others. difference: columns[0] is columns[1] minus columns[2], moments,
-    in the unit. band: columns[0] is the level of the interval that columns[1] lies in. lookup:
-    columns[0] is decided by the others together. one_of: exactly one of the columns is 1 or true.
-    conditional: columns[0] is the value where columns[1] is one of when. Numbers are rounded as
-    columns[0] is."""
+    the others, times scale. ratio: columns[0] is columns[1] divided by all others, times scale.
+    linear: columns[0] is offset plus weights times the others. difference: columns[0] is columns[1]
+    minus columns[2], moments, in the unit. band: columns[0] is the level of the interval that
+    columns[1] lies in. lookup: columns[0] is decided by the others together. one_of: exactly one of
+    the columns is 1 or true. conditional: columns[0] is the value where columns[1] is one of when.
+    Numbers are rounded as columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)
     """The columns it is about."""
     low: float | None = Field(None, title="Low")
@@ -203,6 +204,8 @@ class Constraint(BaseModel):
     """linear only: one for each column but the first."""
     offset: float = Field(0.0, title="Offset")
     """linear only: what is added."""
+    scale: float = Field(1.0, title="Scale", allow_inf_nan=False)
+    """product and ratio only: the factor of all of it, such as 0.01 where a rate is in percent."""
     unit: Literal["days", "hours", "minutes", "seconds"] | None = Field(None, title="Unit")
     """difference only."""
     cuts: tuple[float, ...] = Field((), title="Cuts")
@@ -232,13 +235,13 @@ class Constraint(BaseModel):
                 "give low, high or both exactly when the kind is range"
             )
             raise ValueError(msg)
-        for name, kind in FIELDS.items():
+        for name, kinds in FIELDS.items():
             said = getattr(self, name) != type(self).model_fields[name].default
-            if said and self.kind != kind:
-                article = "an" if kind[0] in "aeiou" else "a"
+            if said and self.kind not in kinds:
+                article = "an" if kinds[0][0] in "aeiou" else "a"
                 msg = (
                     f"a constraint of kind {self.kind!r} says {name}, which only {article} "
-                    f"{kind} can; leave it out"
+                    f"{' or a '.join(kinds)} can; leave it out"
                 )
                 raise ValueError(msg)
         if (wrong := self._incomplete()) is not None:
@@ -250,6 +253,8 @@ class Constraint(BaseModel):
         """Return what is missing or does not fit together, with the remedy."""
         if self.kind == "linear" and len(self.weights) != len(self.columns) - 1:
             return f"has {len(self.weights)} weights; give one for each column but the first"
+        if self.scale == 0:
+            return "has the scale 0, which makes everything 0; give another"
         if self.kind == "difference" and self.unit is None:
             return "has no unit; give days, hours, minutes or seconds"
         if self.kind == "band":

@@ -357,3 +357,21 @@ def test_a_question_shows_names_and_reasons_as_text():
     for raw in ("<script", "hunter2", "[l](http", "\n# "):
         assert raw not in text
     assert text.count("&lt;script&gt;") == 4
+
+
+def test_the_verdict_shows_the_rules_of_the_records_and_of_many_the_first():
+    rows = [
+        [f"sum 'total{n}' = 'a' + 'b'", "all", "99.61 %" if n == 0 else "all"] for n in range(15)
+    ]
+    rows[1][0] = NASTY
+    data = {"columns": ["rule", "real rows", "synthetic rows"], "rows": rows, "right": [1, 2]}
+    rules = Figure(id="s", section="structure", caption="c", alt="a", kind="table", data=data)
+    text = verdict_markdown(assessed(report(rules)), "report.html")
+    shown = text.partition("## Structure")[2].partition("## Interventions")[0]
+    assert "| rule | real rows | synthetic rows |\n|---|---:|---:|" in shown
+    assert "total0' = 'a' + 'b' | all | 99.61 % |" in shown.replace("\\", "")
+    assert "total11" in shown
+    assert "total12" not in shown
+    assert "and 3 more in the report." in shown
+    assert "<img" not in shown
+    assert "## Structure" not in verdict_markdown(assessed(report(figure(8))), "report.html")

@@ -27,7 +27,7 @@ OPTIONS = Options(halves=20, replicates=6)
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     """Few steps of all nets: what they find is checked where they are."""
-    short = Effort(first=1_000, least=1_000, hard=0, epochs=0.0, most=1_000)
+    short = Effort(members=2, first=1_000, least=1_000, hard=0, epochs=0.0, most=1_000)
     fit = functools.partial(fit_extractors, effort=short)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gan.images.evaluation.evaluate.fit_extractors", fit)

@@ -288,9 +288,8 @@ def test_copies_stand_first_beside_what_they_copy():
 
     reference.codec = ImageCodec.fit(real, "kind")
     reference.options = SimpleNamespace(seed=1)
-    reference.nets = (
-        SimpleNamespace(net=Flat(), train_NF=Flat()(train_images), unseen_N=np.full(9, 500.0)),
-    )
+    net = SimpleNamespace(net=Flat(), train_NF=Flat()(train_images), unseen_N=np.full(9, 500.0))
+    reference.nets = SimpleNamespace(nets=(net,))
     inputs = ReportInputs(candidate=made, reference=reference, label="kind", train=real)
     figure = neighbours(inputs)
     np.testing.assert_array_equal(cell(figure, 0, 0), fakes[17, ..., 0])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gan.device import find_device
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Hooks
+from gan.protocols import Assessment, Generator, Hooks
 from gan.sample import Sampler, average_sampler
 from gan.snapshot import load_snapshot, snapshot_digest
 from gan.training import watch
@@ -510,3 +510,36 @@ def test_lazy_penalty_is_as_strong_on_average(tiny, codec, digits, monkeypatch):
         state.progress.samples_seen = step * config.batch_size
         Adversarial(config, place).step(state, batch, 0.0)
     assert strengths == [2.0, 0, 0, 0, 2.0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("rank", [0.5, 0.7])
+def test_the_best_weights_are_finished_unless_that_is_worse(
+    tiny, codec, digits, tmp_path, monkeypatch, rank
+):
+    """All samples and the seed reach `finish`; what it changes is shipped, and nothing else."""
+    seen = []
+
+    def finish(self, samples, seed, most):
+        seen.append((len(samples()), seed, most))
+        with torch.no_grad():
+            next(self.parameters()).add_(1.0)
+        return True
+
+    def trained(folder, last):
+        ranks = itertools.chain([0.9, 0.6], itertools.repeat(0.8, ticks - 2), last)
+        hooks = Hooks(assess=assessor(ranks))
+        return train(tiny, codec, digits, tmp_path / folder, hooks=hooks, device="cpu")
+
+    ticks = tiny.budget_samples // tiny.tick_samples
+    plain = trained("plain", [])
+    monkeypatch.setattr(Generator, "finish", finish)
+    found = trained("finished", [rank])
+    assert seen == [(digits.num_rows, tiny.seed, tiny.budget_samples)]
+    before, after = (load_snapshot(each.snapshot).weights for each in (plain, found))
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    (said,) = (event.text for event in found.events if "was finished" in event.text)
+    assert ("not kept" in said) == (rank == 0.7)
+    assert len(changed) == (rank != 0.7)
+    for name in changed:
+        torch.testing.assert_close(after[name], before[name] + 1.0)
+    assert not [event for event in plain.events if "was finished" in event.text]

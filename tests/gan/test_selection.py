@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from gan.randomness import stream
-from gan.sample import PILOT, Selection, measure_shares
+from gan.selection import PILOT, Selection, measure_shares
 
 SHARES = np.array([0.6, 0.3, 0.1, 0.0])
 

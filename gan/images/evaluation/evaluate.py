@@ -29,8 +29,7 @@ from gan.images.evaluation.perceptual import (
     TRAIN_ROWS,
     CandidateSets,
     HoldoutComparison,
-    NetReference,
-    measure_net,
+    NetsReference,
 )
 from gan.images.evaluation.usefulness import ImageUsefulness
 from gan.modalities import Options, Splits, check_candidate
@@ -67,9 +66,7 @@ class PerceptualReference:
             train.values, classes_N, derive(seed, "judging-features"), cache=options.cache
         )
         halves = options.halves if n < LARGE else min(options.halves, FEW)
-        self.nets = tuple(
-            NetReference(net, train, (holdout, validation), halves, seed) for net in nets
-        )
+        self.nets = NetsReference(nets, train, (holdout, validation), halves, seed)
         self.facts = RealFacts(self.codec, splits, train, overlap_expected=options.overlap_expected)
         unseen = np.concatenate([holdout.values, validation.values])
         self.pixels = None
@@ -182,8 +179,7 @@ def evaluate(candidate: pa.Table, reference: PerceptualReference) -> Evaluation:
     )
     measured = [measure_spread(encoded, reference.facts), *_near_copies(encoded, reference)]
     measured.append(reference.repeats.measure(encoded.values, sets.whole))
-    for net in reference.nets:
-        measured += measure_net(net, comparison)
+    measured += reference.nets.measure(comparison)
     measured += c2st(encoded.values[sets.whole[0]], reference.told)
     if reference.usefulness is not None:
         measured += reference.usefulness.measure(encoded)

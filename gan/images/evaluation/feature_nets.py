@@ -14,7 +14,8 @@ FEATURES = 64
 """Units of the penultimate layer."""
 WIDTHS = (32, 64, 64)
 RANDOM_WIDTHS = (64, 128, 128)
-RANDOM_STRIDES = (2, 2, 1)
+RANDOM_STRIDES, SMALL_STRIDES = (2, 2, 1), (1, 2, 2)
+"""Of images of any size the last maps have a quarter of the side."""
 SIDE = 32
 """Larger images are averaged down to about this many pixels a side before a net sees them."""
 FULL_SIDE = 16
@@ -42,13 +43,19 @@ class TrainedNet(FeatureNet):
         small = min(height, width) <= FULL_SIDE
         wide = channels
         for place, wider in enumerate(WIDTHS):
-            layers += [nn.Conv2d(wide, wider, 3, padding=1), nn.ReLU()]
+            layers.append(nn.Conv2d(wide, wider, 3, padding=1))
             if place == 1 or (place == 0 and not small):
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            layers.append(nn.ReLU())  # after the maximum: the same numbers, a quarter of them
             wide = wider
         layers += [nn.AdaptiveMaxPool2d(2), nn.Flatten()]
         self.trunk = nn.Sequential(*layers, nn.Linear(4 * wide, FEATURES), nn.ReLU())
         self.head = nn.Linear(FEATURES, classes)
+
+    def filters(self) -> list[Tensor]:
+        """Return the weights whose steps are orthogonalised: all but the first and the head's."""
+        layers = [layer for layer in self.trunk if isinstance(layer, (nn.Conv2d, nn.Linear))]
+        return [layer.weight for layer in layers[1:]]
 
     def features(self, pixels_NCHW: Tensor) -> Tensor:
         """Return `features_NF`: the penultimate layer."""
@@ -72,9 +79,9 @@ class RandomNet(FeatureNet):
         super().__init__()
         layers: list[nn.Module] = []
         wide = channels
-        for place, (wider, stride) in enumerate(zip(RANDOM_WIDTHS, RANDOM_STRIDES, strict=True)):
-            step = 1 if place == 0 and min(height, width) <= FULL_SIDE else stride
-            layers += [nn.Conv2d(wide, wider, 3, stride=step, padding=1), nn.ReLU()]
+        strides = SMALL_STRIDES if min(height, width) <= FULL_SIDE else RANDOM_STRIDES
+        for wider, stride in zip(RANDOM_WIDTHS, strides, strict=True):
+            layers += [nn.Conv2d(wide, wider, 3, stride=stride, padding=1), nn.ReLU()]
             wide = wider
         self.trunk = nn.Sequential(*layers)
 

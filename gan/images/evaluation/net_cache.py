@@ -27,7 +27,7 @@ from storage.records.durable import create_file
 
 Array = np.ndarray[Any, Any]
 
-NETS_VERSION = 1
+NETS_VERSION = 2
 """Raised when the same images give other nets."""
 KEPT = 40
 """Files in the folder; the oldest go first."""

@@ -25,7 +25,8 @@ from gan.evaluation.resampling import (
 )
 from gan.images.evaluation.compared import judged_classes
 from gan.images.evaluation.facts import thin
-from gan.images.evaluation.features import Extractor
+from gan.images.evaluation.features import Extractor, predicted_classes
+from gan.images.evaluation.members import over_members
 from gan.metrics.copies import nominal_share
 from gan.metrics.intervals import spread_interval, wilson
 from gan.metrics.neighbours import nearest_distances
@@ -55,7 +56,9 @@ class NetReference:
         """Measure real records in one feature space; `unseen` is holdout, validation."""
         holdout, validation = unseen
         self.net, self.train_NF = net, net(thin(train.values, TRAIN_ROWS))
-        pool = make_pool(np.concatenate([net(holdout.values), net(validation.values)]))
+        self.seen = net.see(np.concatenate([holdout.values, validation.values]))
+        """What the net makes of the unseen records."""
+        pool = make_pool(self.seen.features_NF)
         classes_P = np.concatenate([holdout.labels_N, validation.labels_N])
         n = len(holdout.values)
         self.holdout_NF = pool.features_PF[:n]
@@ -68,12 +71,6 @@ class NetReference:
             for index in judged_classes(holdout.labels_N)
         }
         """Class index → ceiling of coverage within the class."""
-        self.accuracy: Real | None = None
-        """Ceiling of label accuracy, None where the net knows no classes."""
-        correct = [net.predict(part.values) for part in unseen]
-        if correct[0] is not None and correct[1] is not None:
-            hits_P = np.concatenate([correct[0], correct[1]]) == classes_P
-            self.accuracy = accuracy_ceiling(hits_P, n, halves, seed)
 
 
 def pool_ceilings(
@@ -136,10 +133,44 @@ class HoldoutComparison:
     seed: int
 
 
-def measure_net(net: NetReference, comparison: HoldoutComparison) -> Iterator[Measured]:
+class NetsReference:
+    """What all feature nets say about the real records."""
+
+    def __init__(
+        self,
+        nets: Sequence[Extractor],
+        train: Encoded,
+        unseen: tuple[Encoded, Encoded],
+        halves: int,
+        seed: int,
+    ) -> None:
+        """Measure real records in every feature space; `unseen` is holdout, validation."""
+        self.nets = tuple(NetReference(net, train, unseen, halves, seed) for net in nets)
+        self.accuracy: Real | None = None
+        """Ceiling of label accuracy, None where no net knows classes."""
+        predicted_P = predicted_classes([net.seen for net in self.nets])
+        if predicted_P is not None:
+            hits_P = predicted_P == np.concatenate([part.labels_N for part in unseen])
+            self.accuracy = accuracy_ceiling(hits_P, len(unseen[0].values), halves, seed)
+
+    def measure(self, comparison: HoldoutComparison) -> Iterator[Measured]:
+        """Yield every metric on every net, and label accuracy where a net knows classes."""
+        candidate = comparison.candidate
+        seen = [net.net.see(candidate.values) for net in self.nets]
+        found: list[Measured] = []
+        for net, one in zip(self.nets, seen, strict=True):
+            found += _measure(net, one.features_NF, comparison)
+        yield from over_members(found)
+        predicted_M = predicted_classes(seen)
+        if predicted_M is not None and self.accuracy is not None:
+            yield _label_accuracy(predicted_M == candidate.labels_N, self.accuracy)
+
+
+def _measure(
+    net: NetReference, fakes_MF: Array, comparison: HoldoutComparison
+) -> Iterator[Measured]:
     """Yield every metric in one feature space."""
-    candidate, sets = comparison.candidate, comparison.sets
-    fakes_MF = net.net(candidate.values)
+    sets = comparison.sets
     name, seed, count = net.net.name, comparison.seed, comparison.replicates
     parts = [fakes_MF[part] for part in sets.whole]
     whole = compare_sets(net.holdout_NF, parts, measure, count, seed)
@@ -158,9 +189,6 @@ def measure_net(net: NetReference, comparison: HoldoutComparison) -> Iterator[Me
     )
     to_train_M = nearest_distances(fakes_MF, net.train_NF)
     yield measure_copies(to_train_M, net.sides.hits(fakes_MF), calibration, name)
-    predicted_M = net.net.predict(candidate.values)
-    if predicted_M is not None and net.accuracy is not None:
-        yield _label_accuracy(predicted_M == candidate.labels_N, net.accuracy, name)
 
 
 def _against_ceilings(scope: str, trial: Trial, ceilings: Mapping[str, Real]) -> Iterator[Measured]:
@@ -181,13 +209,13 @@ def _against_ceilings(scope: str, trial: Trial, ceilings: Mapping[str, Real]) ->
         yield Measured(metric=metric, reals=real.draws, replicates=replicates)
 
 
-def _label_accuracy(correct_M: Array, real: Real, scope: str) -> Measured:
-    """Return how often the classifier agrees with the label that a record was made for."""
+def _label_accuracy(correct_M: Array, real: Real) -> Measured:
+    """Return how often the classifiers agree with the label that a record was made for."""
     value = float(correct_M.mean())
     low, high = wilson(value, len(correct_M))
     metric = Metric(
         name="label_accuracy",
-        scope=scope,
+        scope="classifier",
         value=value,
         low=low,
         high=high,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gan.device import fast_bfloat16
 from gan.images.evaluation.feature_nets import SIDE, TrainedNet
+from gan.images.orthogonal import OrthogonalSteps
 from gan.images.pixels import AT_ONCE, moved, shrunken
 from gan.randomness import numpy_stream
 
@@ -27,6 +28,9 @@ TRAIN_ROWS = 20_000
 """Most training images that a net learns from."""
 TRAIN_BATCH = 64
 LEARNING_RATE = 4e-3
+FILTER_RATE = 0.06
+"""Of the filters, whose steps are orthogonalised (`gan.images.orthogonal`): in half of the steps a
+net tells more images rightly than by Adam alone, and hardly a unit falls silent."""
 WARM_UP = 0.25
 """Part of a cycle in which the learning rate rises."""
 WEIGHT_DECAY = 1e-2
@@ -41,8 +45,10 @@ MOST_EPOCHS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How many images a net is shown."""
+    """How many nets there are of one kind, and how many images each of them is shown."""
 
+    members: int = 1
+    """Nets that differ in their seed alone."""
     first: int
     """In the first cycle."""
     least: int
@@ -61,7 +67,7 @@ class Effort:
 
 HARD = 0.6
 """Share of mistakes from which images are as hard as can be."""
-JUDGING = Effort(first=6_000, least=8_000, hard=160_000, epochs=2.0, most=30_000)
+JUDGING = Effort(members=2, first=6_000, least=8_000, hard=60_000, epochs=1.0, most=15_000)
 """Of the nets that judge a candidate."""
 ASSESSING = Effort(first=4_000, least=4_000, hard=12_000, epochs=0.5, most=8_000)
 """Of the nets that choose a snapshot."""
@@ -216,7 +222,10 @@ class NetTraining:
         One cycle, from low over high to zero: Smith & Topin 2018 (arXiv:1708.07120).
         """
         steps = max(1, round(images / TRAIN_BATCH))
-        optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=WEIGHT_DECAY)
+        filters = self.net.filters()
+        orthogonal = OrthogonalSteps(filters)
+        rest = [one for one in self.net.parameters() if all(one is not each for each in filters)]
+        optimiser = torch.optim.AdamW(rest, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, LEARNING_RATE, steps, pct_start=WARM_UP
         )
@@ -226,8 +235,9 @@ class NetTraining:
             with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
                 logits = self.net(inputs)
             loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=SMOOTHING)
-            optimiser.zero_grad(set_to_none=True)
+            self.net.zero_grad(set_to_none=True)
             loss.backward()
+            orthogonal.step(FILTER_RATE * float(schedule.get_last_lr()[0]) / LEARNING_RATE)
             optimiser.step()
             schedule.step()
         self.net.eval()

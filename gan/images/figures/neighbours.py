@@ -38,7 +38,7 @@ def neighbours(inputs: ReportInputs) -> Figure | None:
     reference = inputs.reference
     if inputs.train is None or not isinstance(reference, PerceptualReference):
         return None
-    net = reference.nets[0]
+    net = reference.nets.nets[0]
     fakes, train = (reference.codec.encode(part) for part in (inputs.candidate, inputs.train))
     seen_NHWC = thin(train.values, TRAIN_ROWS)
     features_MF = net.net(fakes.values[:LOOKED_AT])

@@ -12,6 +12,7 @@ from gan.images.networks.convolutional import dcgan_networks, mirror_networks
 from gan.images.networks.dense import dense_networks
 from gan.images.networks.layers import initialise
 from gan.images.networks.mixture import mixture_networks
+from gan.images.networks.refined import mixture_gan_networks
 from gan.images.networks.residual import residual_networks
 from gan.protocols import Networks
 from gan.training.regularizers import normalize_spectrum
@@ -26,6 +27,7 @@ NETWORKS: dict[str, Build] = {
     "blocks": block_networks,
     "biggan": block_networks,
     "mixture": mixture_networks,
+    "mixture-gan": mixture_gan_networks,
 }
 """`network["kind"]` → both networks."""
 

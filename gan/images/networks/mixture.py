@@ -8,6 +8,7 @@ D components, K Gaussians of a group.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from gan.images.codec import ImageCodec
 from gan.images.mixture import (
     Array,
     FittedGroup,
+    MixtureSize,
     cluster,
     fit_groups,
     principal_components,
@@ -33,6 +35,8 @@ CLUSTER_COMPONENTS = 20
 """Principal components in which unlabelled images are clustered."""
 MOST_IMAGES, LEAST_OF_GROUP = 30_000, 300
 """Images that a fit looks at: so many in all, and at least so many of a group."""
+UNUSED = 1e-12
+"""Squared length of a direction that a group does not have."""
 SURELY = 1 - 1e-6
 """Largest chance that chooses a Gaussian: the last one has the rest."""
 
@@ -41,6 +45,13 @@ def shrinkage(codec: ImageCodec) -> int:
     """Return the power of two by which images are made smaller."""
     longest = max(codec.height, codec.width)
     return 1 << max(math.ceil(math.log2(longest / LARGEST_SIDE)), 0)
+
+
+class Place(NamedTuple):
+    """The Gaussian of each sample; as an index, its numbers."""
+
+    group_N: Tensor
+    gaussian_N: Tensor
 
 
 class MixtureGenerator(Generator, Initialisable):
@@ -67,6 +78,7 @@ class MixtureGenerator(Generator, Initialisable):
         P = math.prod(self.small)
         G = len(codec.classes) or int(config.network["groups"])
         D, K = int(config.network["components"]), int(config.network["gaussians"])
+        self.mixture_size = MixtureSize(D, K, int(config.network["rows_per_gaussian"]))
         self.is_labelled = bool(codec.classes)
         self.register_buffer("mean_GP", torch.zeros(G, P))
         self.register_buffer("basis_GDP", torch.zeros(G, D, P))
@@ -78,22 +90,64 @@ class MixtureGenerator(Generator, Initialisable):
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return `images_NCHW`."""
-        chance_N = torch.special.ndtr(z_NZ[:, 0])
-        group_N = labels_N
+        place = self.choose(z_NZ[:, 0], labels_N)
+        return self.enlarge(self.decode(z_NZ[:, 1 : 1 + self.components], place))
+
+    @property
+    def components(self) -> int:
+        """D."""
+        return self.basis_GDP.shape[1]
+
+    def choose(self, normal_N: Tensor, labels_N: Tensor) -> Place:
+        """Return the Gaussian that each normal number chooses, of its class or of all groups."""
+        chance_N, group_N = torch.special.ndtr(normal_N), labels_N
         if not self.is_labelled:
-            group_N, chance_N = _place(self.group_share_G.expand(len(z_NZ), -1), chance_N)
-        gaussian_N, _ = _place(self.shares_GK[group_N], chance_N)
-        coordinates_ND = z_NZ[:, 1 : 1 + self.basis_GDP.shape[1]]
-        factors_NDD = self.factors_GKDD[group_N, gaussian_N]
-        codes_ND = (factors_NDD @ coordinates_ND[:, :, None])[:, :, 0]
-        codes_ND = codes_ND + self.centres_GKD[group_N, gaussian_N]
-        values_NP = torch.empty(len(z_NZ), self.mean_GP.shape[1], device=z_NZ.device)
-        for group in group_N.unique().tolist():
-            rows = (group_N == group).nonzero()[:, 0]
+            group_N, chance_N = _fall(self.group_share_G.expand(len(chance_N), -1), chance_N)
+        gaussian_N, _ = _fall(self.shares_GK[group_N], chance_N)
+        return Place(group_N, gaussian_N)
+
+    def decode(self, whitened_ND: Tensor, place: Place) -> Tensor:
+        """Return `values_NP` of coordinates that are standard normal within their Gaussian."""
+        factors_NDD = self.factors_GKDD[place]
+        codes_ND = (factors_NDD @ whitened_ND[:, :, None])[:, :, 0] + self.centres_GKD[place]
+        values_NP = codes_ND.new_empty(len(codes_ND), self.mean_GP.shape[1])
+        for group in place.group_N.unique().tolist():
+            rows = (place.group_N == group).nonzero()[:, 0]
             values_NP[rows] = torch.addmm(
                 self.mean_GP[group], codes_ND[rows], self.basis_GDP[group]
             )
-        return self.enlarge(values_NP)
+        return values_NP
+
+    def whiten(self, values_NP: Tensor, place: Place) -> Tensor:
+        """Return the coordinates of values within their Gaussians; the inverse of `decode`."""
+        codes_ND = self._codes(values_NP, place.group_N) - self.centres_GKD[place]
+        factors_NDD = self.factors_GKDD[place]
+        solved: Tensor = torch.linalg.solve_triangular(
+            factors_NDD, codes_ND[:, :, None], upper=False
+        )
+        return solved[:, :, 0]
+
+    def locate(self, values_NP: Tensor, labels_N: Tensor) -> Place:
+        """Return the Gaussian that each image most probably is of."""
+        groups = range(len(self.mean_GP))
+        if self.is_labelled:
+            gaussian_N = torch.empty_like(labels_N)
+            for group in labels_N.unique().tolist():
+                rows = (labels_N == group).nonzero()[:, 0]
+                gaussian_N[rows] = self._log_shares(values_NP[rows], group).argmax(1)
+            return Place(labels_N, gaussian_N)
+        log_NGK = torch.stack([self._log_shares(values_NP, group) for group in groups], dim=1)
+        best_N = log_NGK.flatten(1).argmax(1)
+        K = log_NGK.shape[2]
+        return Place(best_N // K, best_N % K)
+
+    def _codes(self, values_NP: Tensor, group_N: Tensor) -> Tensor:
+        """Return the coordinates of values in the components of their groups."""
+        codes_ND = values_NP.new_empty(len(values_NP), self.components)
+        for group in group_N.unique().tolist():
+            rows = (group_N == group).nonzero()[:, 0]
+            codes_ND[rows] = (values_NP[rows] - self.mean_GP[group]) @ self.basis_GDP[group].T
+        return codes_ND
 
     def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return the images: nothing comes before them, and their components are the latent's."""
@@ -142,14 +196,7 @@ class MixtureGenerator(Generator, Initialisable):
         groups_R = labels_R[rows_R] if self.is_labelled else _clusters(images_RP, groups, rng)
         shares_G = np.bincount(labels_R if self.is_labelled else groups_R, minlength=groups)
         self.group_share_G.copy_(torch.from_numpy(shares_G / shares_G.sum()))
-        fitted = fit_groups(
-            images_RP,
-            groups_R,
-            groups,
-            components=self.basis_GDP.shape[1],
-            gaussians=self.shares_GK.shape[1],
-            rng=rng,
-        )
+        fitted = fit_groups(images_RP, groups_R, groups, self.mixture_size, rng)
         for index, group in enumerate(fitted):
             self._keep(index, group)
 
@@ -161,38 +208,41 @@ class MixtureGenerator(Generator, Initialisable):
         self.shares_GK[index] = 0
         self.shares_GK[index, :k] = torch.from_numpy(group.weights_K)
         self.centres_GKD[index, :k, :d] = torch.from_numpy(group.centres_KD)
+        self.factors_GKDD[index] = torch.eye(self.components)
         self.factors_GKDD[index, :k, :d, :d] = torch.from_numpy(group.factors_KDD)
         self.residual_G[index] = group.residual
 
     def log_likelihood(self, samples: Tensor) -> Tensor:
         """Return the log-likelihood of each small image, in nats of values in [-1, 1]."""
-        values_NP = self.shrink(samples).double()
-        parts = []
-        for group, share in enumerate(self.group_share_G.double().log()):
-            parts.append(share + self._log_density(values_NP, group))
+        values_NP = self.shrink(samples)
+        parts = [
+            share + self._log_shares(values_NP, group).logsumexp(1)
+            for group, share in enumerate(self.group_share_G.double().log())
+        ]
         return torch.stack(parts, dim=1).logsumexp(1)
 
-    def _log_density(self, values_NP: Tensor, group: int) -> Tensor:
-        """Return the log density of one group's mixture, (N,)."""
-        factors_KDD = self.factors_GKDD[group].double()
-        used_K, used_D = self.shares_GK[group] > 0, factors_KDD[0].diagonal() > 0
-        centred_NP = values_NP - self.mean_GP[group]
-        codes_ND = centred_NP @ self.basis_GDP[group, used_D].double().T
+    def _log_shares(self, values_NP: Tensor, group: int) -> Tensor:
+        """Return the log of each Gaussian's share times its density, (N, K), in float64.
+
+        Beyond the components values are independent, of equal variance in a group.
+        """
+        centred_NP = (values_NP - self.mean_GP[group]).double()
+        basis_DP, factors_KDD = self.basis_GDP[group].double(), self.factors_GKDD[group].double()
+        used_D = basis_DP.square().sum(1) > UNUSED
+        codes_ND = centred_NP @ basis_DP.T
+        centred_KDN = (codes_ND - self.centres_GKD[group].double()[:, None]).mT
+        scaled_KDN = torch.linalg.solve_triangular(factors_KDD, centred_KDN, upper=False)
+        volume_K = factors_KDD.diagonal(dim1=1, dim2=2).log().sum(1)
+        variance, free = self.residual_G[group].double(), centred_NP.shape[1] - used_D.sum()
         beyond_N = (centred_NP.square().sum(1) - codes_ND.square().sum(1)).clamp_min(0)
-        free, variance = centred_NP.shape[1] - codes_ND.shape[1], self.residual_G[group].double()
-        residual_N = -0.5 * (beyond_N / variance + free * (2 * math.pi * variance).log())
-        parts = []
-        for index in used_K.nonzero()[:, 0].tolist():
-            factor_DD = factors_KDD[index][used_D][:, used_D]
-            centred_DN = (codes_ND - self.centres_GKD[group, index, used_D]).T
-            scaled_DN = torch.linalg.solve_triangular(factor_DD, centred_DN, upper=False)
-            constant = factor_DD.diagonal().log().sum() + used_D.sum() * math.log(2 * math.pi) / 2
-            share = self.shares_GK[group, index].double().log()
-            parts.append(share - 0.5 * scaled_DN.square().sum(0) - constant)
-        return torch.stack(parts, dim=1).logsumexp(1) + residual_N
+        constant = used_D.sum() * math.log(2 * math.pi) + free * (2 * math.pi * variance).log()
+        inside_NK = (-0.5 * scaled_KDN.square().sum(1) - volume_K[:, None]).T
+        log_NK = inside_NK - 0.5 * (beyond_N / variance + constant)[:, None]
+        shares_NK: Tensor = log_NK + self.shares_GK[group].double().log()
+        return shares_NK
 
 
-def _place(shares_NK: Tensor, chance_N: Tensor) -> tuple[Tensor, Tensor]:
+def _fall(shares_NK: Tensor, chance_N: Tensor) -> tuple[Tensor, Tensor]:
     """Return which share each chance falls into, and where within it, both of N."""
     edges_NK = shares_NK.cumsum(1) / shares_NK.sum(1, keepdim=True)
     chance_N1 = chance_N.clamp(0, SURELY)[:, None]

@@ -1,7 +1,7 @@
 """What formulas say of the columns that they name: numbers of every row, before rounding.
 
-    product     columns[1] · columns[2] · …
-    ratio       columns[1] / (columns[2] · columns[3] · …)
+    product     scale · columns[1] · columns[2] · …
+    ratio       scale · columns[1] / (columns[2] · columns[3] · …)
     linear      offset + Σ weights · columns[1:]
     difference  columns[1] - columns[2], moments, in the unit
 
@@ -63,9 +63,9 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
         ]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if rule.kind == "product":
-            numbers_N = reduce(np.multiply, inputs)
+            numbers_N = reduce(np.multiply, inputs) * rule.scale
         elif rule.kind == "ratio":
-            numbers_N = inputs[0] / reduce(np.multiply, inputs[1:])
+            numbers_N = rule.scale * inputs[0] / reduce(np.multiply, inputs[1:])
         else:
             terms = [weight * each for weight, each in zip(rule.weights, inputs, strict=True)]
             numbers_N = reduce(np.add, terms) + rule.offset

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.randomness import derive
+from gan.tables.columns.rounding import as_floats
 from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
 from gan.tables.keys import Integers, Texts, read_form
 from storage.records.schema import Constraint
@@ -33,6 +34,9 @@ class DerivedColumn:
     name: str
     kind_name: str
     """Arrow type of the column, without dictionary."""
+    shown: tuple[float, float] | None = None
+    """Of a computed number or moment the least and the largest that it would show were it learnt,
+    in its own units; rows beyond are drawn again. None: any."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -49,7 +53,7 @@ class DerivedColumn:
     @property
     def refuses(self) -> bool:
         """Whether there are rows that it refuses: they must be drawn again."""
-        return False
+        return self.shown is not None
 
     def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
         """Return the rows that must be drawn again; bool (N,).
@@ -58,7 +62,16 @@ class DerivedColumn:
             decoded: the columns by name, this one as it was drawn, if it was.
             all_kinds: also those that would be overwritten.
         """
-        raise NotImplementedError
+        del all_kinds
+        return self.beyond(self.make(len(next(iter(decoded.values()))), 0, decoded))
+
+    def beyond(self, values: Any) -> Mask:
+        """Return which values lie outside what is shown; bool (N,)."""
+        numbers_N = as_numbers(values)
+        low, high = self.shown or (-np.inf, np.inf)
+        with np.errstate(invalid="ignore"):
+            outside_N: Mask = (numbers_N < low) | (numbers_N > high)
+        return outside_N
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the column's values.
@@ -72,7 +85,8 @@ class DerivedColumn:
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        return {"column": self.type_name, "name": self.name, "type": self.kind_name}
+        shown = {} if self.shown is None else {"shown": list(self.shown)}
+        return {"column": self.type_name, "name": self.name, "type": self.kind_name, **shown}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -233,7 +247,24 @@ class Sum(DerivedColumn):
             parts=tuple(data["parts"]),
             decimals=data["decimals"],
             skips_null=data["skips_null"],
+            shown=read_shown(data),
         )
+
+
+def read_shown(data: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return what JSON says that a computed column shows."""
+    if data.get("shown") is None:
+        return None
+    low, high = map(float, data["shown"])
+    return low, high
+
+
+def as_numbers(values: Any) -> Array:
+    """Return an Arrow array of numbers or moments as floats in their units, NaN where null."""
+    if not pa.types.is_temporal(values.type):
+        return as_floats(values)
+    units_N, valid_N = to_units(values, None)
+    return np.where(valid_N, units_N.astype(np.float64), np.nan)
 
 
 def _addable(values: Any, total: Any) -> Any:

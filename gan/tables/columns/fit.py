@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan.errors import DataError
-from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum
+from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum, as_numbers
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.groups import GroupRules, Limits, read_rules
@@ -194,7 +194,7 @@ class _Fit:
             return
         with suppress(DataError, NumberError):
             fitted = self._single(column)
-            codes_N = fitted.code_of_cell[fitted.encode(records)]
+            codes_N = fitted.codes_of(fitted.encode(records))
             self.groups_N = label_groups(codes_N, fitted.codes, ordered=fitted.kind == "numeric")
 
     def _by_data(self, name: str, rule: Constraint) -> Decided:
@@ -226,7 +226,7 @@ class _Fit:
     def add_decided(self) -> None:
         """Add the columns that a rule decides, each after those it is computed from."""
         for name, rule in self.decided:
-            maker = self._maker(name, rule)
+            maker = self._bounded(self._maker(name, rule))
             if rule.kind != "conditional":
                 others = {one: each for one, each in self.columns.items() if one != name}
                 again = maker.make(len(self.columns[name]), 0, others)
@@ -251,6 +251,24 @@ class _Fit:
         if later is not None and later.name == name:
             return later
         return Formula.fit(name, rule, columns, group)
+
+    def _bounded(self, maker: DerivedColumn) -> DerivedColumn:
+        """Return what computes a number or a moment with what it would show were it learnt."""
+        if not isinstance(maker, Sum | Formula | LaterMoment):
+            return maker
+        limits = self.rules.limits.get(maker.name, (None, None))
+        try:
+            learnt = Numeric.fit(
+                maker.name,
+                self.columns[maker.name],
+                self._group_of(maker.name),
+                limits=limits,
+                whole=False,
+            )
+        except NumberError:
+            return maker
+        ends_2 = as_numbers(learnt.vocabularies[0].drop_null())
+        return replace(maker, shown=(float(ends_2.min()), float(ends_2.max())))
 
     def _group_of(self, name: str) -> int:
         return self.group(self.metadata.column(name))

@@ -3,7 +3,8 @@
 A formula is computed as the source computes it, rounded as the real rows are (`rounding`), in the
 column's own type. It is null where an input is, unless the real rows show that a null counts as
 nothing, and where the column has nulls of its own. Where a ratio divides by zero it is what the
-real rows have there. A row whose number the type is too narrow for is drawn again.
+real rows have there. A row whose number the type is too narrow for is drawn again, and so is one
+whose number lies beyond what the column would show were it learnt.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.arithmetic import compute, learn_rounding
-from gan.tables.columns.derived import RuleColumn
+from gan.tables.columns.derived import RuleColumn, read_shown
 from gan.tables.columns.moments import (
     UNIT_SECONDS,
     by_day,
@@ -101,17 +102,21 @@ class Formula(RuleColumn):
 
     @property
     def refuses(self) -> bool:
-        """Whether its type is so narrow that numbers may not fit."""
+        """Whether its type is so narrow that numbers may not fit, or what it shows is bounded."""
         kind = parse_type(self.kind_name)
-        return bool(pa.types.is_decimal(kind)) or int(kind.bit_width) < DOUBLE_BITS
+        return (
+            super().refuses or bool(pa.types.is_decimal(kind)) or int(kind.bit_width) < DOUBLE_BITS
+        )
 
     def strays(self, decoded: Mapping[str, Any], *, all_kinds: bool = False) -> Mask:
-        """Return the rows whose number the type is too narrow for; they would be null."""
-        del all_kinds
+        """Return the rows beyond what is shown, and those whose number the type is too narrow for.
+
+        The latter would be null.
+        """
         numbers_N = compute(self.rule, decoded, skips_null=self.skips_null).numbers_N
         narrow_N = ~self.rounding.fits(numbers_N, parse_type(self.kind_name))
-        stray_N: Mask = np.isfinite(numbers_N) & narrow_N & self.present(decoded, len(numbers_N))
-        return stray_N
+        narrow_N &= np.isfinite(numbers_N) & self.present(decoded, len(numbers_N))
+        return narrow_N | super().strays(decoded, all_kinds=all_kinds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
@@ -132,6 +137,7 @@ class Formula(RuleColumn):
             rounding=Rounding.from_json(data["rounding"]),
             skips_null=data["skips_null"],
             at_zero=data["at_zero"],
+            shown=read_shown(data),
         )
 
 
@@ -221,4 +227,5 @@ class LaterMoment(RuleColumn):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
         rule = Constraint(**data["rule"])
-        return cls(name=data["name"], kind_name=data["type"], rule=rule)
+        shown = read_shown(data)
+        return cls(name=data["name"], kind_name=data["type"], rule=rule, shown=shown)

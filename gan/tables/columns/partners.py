@@ -33,7 +33,7 @@ def closest_columns(columns: Sequence[Modelled], cells_ND: Array) -> tuple[tuple
     """
     step = max(len(cells_ND) // SAMPLE, 1)
     classes_DN = [
-        _classes(column.code_of_cell[cells_N], column.codes)
+        _classes(column.codes_of(cells_N), column.codes)
         for column, cells_N in zip(columns, cells_ND[::step].T, strict=True)
     ]
     information_DD = np.zeros((len(columns), len(columns)))

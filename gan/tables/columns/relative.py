@@ -105,6 +105,12 @@ class RelativeNumeric(Modelled):
         return (self.neighbour,)
 
     @cached_property
+    def middle(self) -> Any:
+        """The value beside a null, in units."""
+        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
+        return known[len(known) // 2]
+
+    @cached_property
     def relative(self) -> Array:
         """Which cells are differences, bool (C,)."""
         cells = np.arange(self.cells)
@@ -143,8 +149,8 @@ class RelativeNumeric(Modelled):
         known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
         first = self.own.cells - self.has_null
         near_M = there_N[rows_M] + offsets[cells_N[rows_M] - first]
-        middle = known[len(known) // 2]
-        units[rows_M] = np.where(valid_N[rows_M], np.clip(near_M, known.min(), known.max()), middle)
+        near_M = np.clip(near_M, known.min(), known.max())
+        units[rows_M] = np.where(valid_N[rows_M], near_M, self.middle)
         valid = values.is_valid().to_numpy(zero_copy_only=False).copy()
         valid[rows_M] = True
         made = from_units(units, self.decimals, values.type)
@@ -186,7 +192,7 @@ def apart(
     here_N, valid_N = to_units(here, own.decimals)
     there_N, known_N = to_units(there, own.decimals)
     cells_N = own.encode(pa.table({own.name: here}))
-    codes_N = own.code_of_cell[cells_N]
+    codes_N = own.codes_of(cells_N)
     apart_N = here_N - there_N
     near_N = np.abs(apart_N) <= reach * own.widths[codes_N]
     return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, kept)
@@ -257,7 +263,7 @@ def _pairs(
     here = plain(some[own.name])
     kept = _large(own, here)
     here_N, valid_N = to_units(here, own.decimals)
-    codes_N = own.code_of_cell[own.encode(pa.table({own.name: here}))]
+    codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
     open_N, widths_N = valid_N & ~np.isin(codes_N, kept), own.widths[codes_N]
     every = np.arange(len(here))
     order = np.random.default_rng(0).permutation(len(here))
@@ -310,7 +316,7 @@ def _comparable(one: Any, other: Any) -> bool:
 
 def _large(own: Numeric, here: Any) -> tuple[int, ...]:
     """Return the atoms of a column that a large share of the rows hold, and its null."""
-    codes_N = own.code_of_cell[own.encode(pa.table({own.name: here}))]
+    codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
     shares = np.bincount(codes_N, minlength=own.codes) / len(codes_N)
     single = np.diff(own.first_cells) == 1
     return tuple(np.flatnonzero(single & (shares >= LARGE_SHARE)).tolist())

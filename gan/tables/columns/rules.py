@@ -60,6 +60,10 @@ def _linear(one: Constraint, names: Sequence[str]) -> str:
     return f"linear formula {names[0]} = {' + '.join(terms)}"
 
 
+def _scale(one: Constraint) -> str:
+    return f"{one.scale:.15g} * " if one.scale != 1 else ""
+
+
 def _conditional(one: Constraint, names: Sequence[str]) -> str:
     values = [repr(value) for value in one.when[:MOST_NAMED]]
     more = f" or {len(one.when) - MOST_NAMED} more" if len(one.when) > MOST_NAMED else ""
@@ -75,8 +79,8 @@ _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "combinations": lambda _, names: f"combinations of {', '.join(names)}",
     "sum": lambda _, names: f"sum {names[0]} = {' + '.join(names[1:])}",
     "unique": lambda _, names: f"unique {', '.join(names)}",
-    "product": lambda _, names: f"product {names[0]} = {' * '.join(names[1:])}",
-    "ratio": lambda _, names: f"ratio {names[0]} = {' / '.join(names[1:])}",
+    "product": lambda one, names: f"product {names[0]} = {_scale(one)}{' * '.join(names[1:])}",
+    "ratio": lambda one, names: f"ratio {names[0]} = {_scale(one)}{' / '.join(names[1:])}",
     "linear": _linear,
     "difference": lambda one, names: (
         f"difference {names[0]} = {names[1]} - {names[2]} in {one.unit}"

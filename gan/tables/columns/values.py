@@ -146,6 +146,8 @@ def per_second(kind: Any) -> int:
     return {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[str(kind.unit)]
 
 
+MOST_SHORT = 2**16 - 1
+"""So many codes fit 16 bits, and one more than each of them, too."""
 MOST_DECIMALS = 9
 LARGEST = 2**61
 """Largest unit: differences of two fit 64 bits."""
@@ -290,8 +292,17 @@ class Modelled:
 
     @cached_property
     def code_of_cell(self) -> Array:
-        """The code of every cell, int64."""
-        return np.repeat(np.arange(self.codes), np.diff(self.first_cells))
+        """The code of every cell, in as few bytes as hold it: large columns have a million cells.
+
+        To compute with codes, take those of `codes_of`.
+        """
+        kind = np.uint16 if self.codes < MOST_SHORT else np.int32
+        return np.repeat(np.arange(self.codes, dtype=kind), np.diff(self.first_cells))
+
+    def codes_of(self, cells_N: Array) -> Array:
+        """Return the codes of cells, int64."""
+        codes_N: Array = self.code_of_cell[cells_N].astype(np.int64)
+        return codes_N
 
     @property
     def is_smooth(self) -> bool:
@@ -304,7 +315,7 @@ class Modelled:
 
     def positions(self, cells_N: Array) -> Array:
         """Return the position of cells inside their code, in (0, 1)."""
-        codes_N = self.code_of_cell[cells_N]
+        codes_N = self.codes_of(cells_N)
         start_N, end_N = self.first_cells[codes_N], self.first_cells[codes_N + 1]
         positions_N: Array = (cells_N - start_N + 0.5) / (end_N - start_N)
         return positions_N
@@ -322,7 +333,7 @@ class Modelled:
     @cached_property
     def relative(self) -> Array:
         """Which cells have no value of their own, bool: it follows from another column's."""
-        return np.zeros(self.cells, dtype=bool)
+        return np.broadcast_to(np.zeros(1, dtype=bool), self.cells)
 
     def decode(self, cells_N: Array, found: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the values of cells in each of `fields`.

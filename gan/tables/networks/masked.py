@@ -35,6 +35,8 @@ from torch.quasirandom import SobolEngine
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Draw, Generator
+from gan.tables.networks.label_finish import FEWEST_STEPS, ROWS, STEPS, Finish
+from gan.tables.networks.lessons import lessons
 from gan.tables.networks.masked_conditional import (
     LARGEST_BELOW_ONE,
     AllowedCodes,
@@ -250,6 +252,16 @@ class MaskedAutoregressive(Generator):
         for each in (*zeros, self.pair_outputs_BR):
             each.zero_()
 
+    def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:
+        """Train the label's own units at last, by what trees say of it; see `label_finish`."""
+        if not self.layout.label_units or most < FEWEST_STEPS * ROWS:
+            return False
+        taught = lessons(samples()[:, self.order_D].cpu().numpy(), self.layout, seed)
+        if taught is None:
+            return False
+        Finish(self, inform_of_sets, BIAS_SCALE).run(taught, min(STEPS, most // ROWS), seed)
+        return True
+
     def weights(self) -> Weights:
         """Return the weights as products use them."""
         return Weights(
@@ -296,11 +308,17 @@ class MaskedAutoregressive(Generator):
             parts.append(inputs_NR @ weights.pair_outputs_KR[first:end].T)
         return torch.cat(parts, dim=1)
 
-    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        samples: Tensor,
+        labels_N: Tensor,  # noqa: ARG002 - the label is a column
+        stream: torch.Generator,
+    ) -> Tensor:
         """Return the mean negative log likelihood in nats, under conditions that are drawn here.
 
         Args:
             samples: codes, int64 (N, D), in the codec's order.
+            labels_N: classes, not read.
             stream: of this step, on the processor.
         """
         codes_ND = samples[:, self.order_D]

@@ -1,6 +1,7 @@
 """Rules between columns: rows are drawn again until they keep them; reports say who breaks one."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ from typed_tables import described
 
 from gan.errors import ConfigError
 from gan.modalities import Options
+from gan.tables.codec import TableCodec
+from gan.tables.columns.derived import as_numbers
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import build_context
@@ -181,3 +184,72 @@ def test_few_real_rows_that_break_a_rule_are_not_counted(wrong, said):
     metadata = require_metadata(table.schema)
     rows = structure(metadata, table, real.slice(0, 500), table, 10).data["rows"]
     assert {row[1] for row in rows if "last" in row[0]} == {said}
+
+
+def bounded(rows=ROWS):
+    """A total, a product, a ratio and a moment that never reach what their parts could."""
+    numbers = np.random.default_rng(8)
+    size = numbers.random(rows)
+    low, high = np.rint(200 * size).astype(int), np.rint(200 * (1 - size)).astype(int)
+    start = np.datetime64("2026-01-01", "us") + np.rint(300 * size).astype("timedelta64[D]")
+    nights = np.rint(60 * (1 - size)).astype(int) + 1
+    columns = {
+        "low": low,
+        "high": high,
+        "total": low + high,
+        "area": low * high,
+        "part": np.round((low + 50) / (low + 80), 3),
+        "above": low + 50,
+        "below": low + 80,
+        "comes": start,
+        "leaves": start + nights.astype("timedelta64[D]"),
+        "nights": nights,
+    }
+    rules = [
+        {"kind": "sum", "columns": ["total", "low", "high"]},
+        {"kind": "product", "columns": ["area", "low", "high"]},
+        {"kind": "ratio", "columns": ["part", "above", "below"]},
+        {"kind": "difference", "columns": ["nights", "leaves", "comes"], "unit": "days"},
+    ]
+    return with_meaning(columns, constraints=rules, min_group=10)
+
+
+def test_what_is_computed_stays_within_what_it_would_show_were_it_learnt():
+    records = bounded()
+    sampler = RowSampler(records).shuffled()
+    cells_ND = sampler.draw(ROWS)
+    loose = sampler.codec.decode(cells_ND, None)
+    found, made = repaired(sampler, ROWS)
+    assert broken(sampler, made) == 0
+    assert found.redrawn > ROWS / 4
+    for maker in sampler.codec.derived:
+        low, high = maker.shown
+        real, before, after = (
+            as_numbers(t[maker.name].combine_chunks()) for t in (records, loose, made)
+        )
+        assert np.any((before < low) | (before > high)), maker.name
+        assert after.min() >= low
+        assert after.max() <= high
+        reach = np.ptp(real) / 4
+        assert real.min() - reach <= low <= np.quantile(real, 0.02), maker.name
+        assert np.quantile(real, 0.98) <= high <= real.max() + reach, maker.name
+    again = TableCodec.from_json(json.loads(json.dumps(sampler.codec.to_json())))
+    assert [each.shown for each in again.derived] == [each.shown for each in sampler.codec.derived]
+
+
+def test_no_extreme_of_a_computed_column_is_shown():
+    records = bounded()
+    low = records["low"].to_numpy().copy()
+    low[0] = 98_765
+    names = {
+        "low": low,
+        "total": low + records["high"].to_numpy(),
+        "area": low * records["high"].to_numpy(),
+    }
+    columns = {name: names.get(name, records[name]) for name in records.column_names[:4]}
+    rules = [{"kind": "sum", "columns": ["total", "low", "high"]}]
+    rules += [{"kind": "product", "columns": ["area", "low", "high"]}]
+    codec = TableCodec.fit(with_meaning(columns, constraints=rules, min_group=10), None)
+    assert {maker.name for maker in codec.derived} == {"total", "area"}
+    for maker in codec.derived:
+        assert maker.shown[1] < columns[maker.name].max() / 2

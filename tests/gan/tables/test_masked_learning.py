@@ -31,7 +31,7 @@ def train_network(folder):
         for group in adam.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
         rows = torch.randint(0, len(codes), (1024,), generator=numbers)
-        made.loss(codes[rows], numbers).backward()
+        made.loss(codes[rows], None, numbers).backward()
         adam.step()
         adam.zero_grad()
     save_file(made.state_dict(), folder / WEIGHTS)

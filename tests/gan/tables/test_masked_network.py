@@ -34,7 +34,7 @@ def test_a_column_depends_on_the_columns_before_it_alone(depth):
 
 def test_no_gradient_reaches_what_is_masked():
     network = make(MIXED)
-    network.loss(random_codes(MIXED, 64), torch.Generator().manual_seed(3)).backward()
+    network.loss(random_codes(MIXED, 64), None, torch.Generator().manual_seed(3)).backward()
     (hidden,) = network.hidden_HH
     assert hidden.grad.abs().sum() > 0
     assert not hidden.grad[network.hidden_mask_HH == 0].any()
@@ -121,7 +121,7 @@ def test_equal_streams_give_equal_weights_and_losses():
     assert not torch.equal(first.inputs_BH, other.inputs_BH)
     codes = random_codes(MIXED, 50)
     losses = [
-        each.loss(codes, torch.Generator().manual_seed(seed)).item()
+        each.loss(codes, None, torch.Generator().manual_seed(seed)).item()
         for each, seed in ((first, 1), (again, 1), (first, 2))
     ]
     assert losses[0] == losses[1] != losses[2]
@@ -130,7 +130,7 @@ def test_equal_streams_give_equal_weights_and_losses():
 def test_dropped_units_change_the_loss_and_not_the_likelihood():
     dry, wet = make(MIXED), make(MIXED, dropout=0.5)
     codes = random_codes(MIXED, 50)
-    found = [each.loss(codes, torch.Generator().manual_seed(1)).item() for each in (dry, wet)]
+    found = [each.loss(codes, None, torch.Generator().manual_seed(1)).item() for each in (dry, wet)]
     assert found[0] != found[1]
     assert torch.equal(dry.log_likelihood(codes), wet.log_likelihood(codes))
 
@@ -138,7 +138,7 @@ def test_dropped_units_change_the_loss_and_not_the_likelihood():
 def test_thousands_of_codes_are_served():
     codec = ToyCodec((ToyColumn(5000), ToyColumn(3000, "numeric", 4), ToyColumn(2)))
     network = make(codec, width=32)
-    loss = network.loss(random_codes(codec, 64), torch.Generator().manual_seed(0))
+    loss = network.loss(random_codes(codec, 64), None, torch.Generator().manual_seed(0))
     loss.backward()
     assert torch.isfinite(loss)
     draw, latents = network.conditioned(None), network.latents(256, torch.Generator())

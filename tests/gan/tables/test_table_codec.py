@@ -306,3 +306,19 @@ def test_foreign_types_in_json_are_refused():
             TableCodec.from_json({**data, "schema": [["it", text, True]]})
     with pytest.raises(SnapshotError, match="version"):
         TableCodec.from_json({**data, "version": "ganmill-table-codec/0"})
+
+
+def test_codes_of_cells_take_two_bytes_and_are_kept_once():
+    numbers = np.random.default_rng(0)
+    records = described({"x": numbers.lognormal(3, 1, 60_000).round(2), "y": cycle([0, 1], 60_000)})
+    codec = TableCodec.fit(records, None)
+    cells_ND = codec.encode(records).values
+    codes_ND = codec.to_samples(torch.from_numpy(cells_ND))
+    assert codes_ND.dtype == torch.int64
+    column = codec.columns[0]
+    assert column.cells > 20_000
+    np.testing.assert_array_equal(codes_ND[:, 0], column.codes_of(cells_ND[:, 0]))
+    kept = sum(one.nbytes for one in column.__dict__.values() if isinstance(one, np.ndarray))
+    assert kept < 2.2 * column.cells
+    held = [one for one in codec.__dict__.values() if isinstance(one, tuple)]
+    assert not any(isinstance(one, torch.Tensor) for each in held for one in each)

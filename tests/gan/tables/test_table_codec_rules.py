@@ -13,8 +13,9 @@ from typed_tables import cycle, decoded, described, shuffled
 
 from gan.errors import ConfigError, DataError, SnapshotError
 from gan.tables.codec import TableCodec
+from gan.tables.columns.rules import describe
 from gan.tables.constraints import violations
-from storage.records.schema import Condition
+from storage.records.schema import Condition, Constraint
 
 ROWS = 2000
 NUMBERS = np.random.default_rng(8)
@@ -421,3 +422,52 @@ def test_json_of_another_kind_is_refused():
             made["rounding"]["way"] = "__import__('os')"
     with pytest.raises(SnapshotError, match="no way of rounding"):
         TableCodec.from_json(data)
+
+
+def test_a_factor_is_computed_and_rounded_as_the_rows_are():
+    numbers = np.random.default_rng(5)
+    price, count = numbers.integers(100, 5000, 2000), numbers.integers(1, 20, 2000)
+    rate, total = numbers.integers(1, 26, 2000), numbers.integers(60, 900, 2000)
+    columns = {
+        "price": price,
+        "count": count,
+        "gross": np.array([half_up(p * c * 119, 4) for p, c in zip(price, count, strict=True)]),
+        "rate": rate,
+        "fee": np.array([half_up(p * r, 2) for p, r in zip(price, rate, strict=True)]),
+        "total": total,
+        "share": np.round(100 * count / total, 1),
+    }
+    rules = [
+        {"kind": "product", "columns": ["gross", "price", "count"], "scale": 0.0119},
+        {"kind": "product", "columns": ["fee", "price", "rate"], "scale": 0.01},
+        {"kind": "ratio", "columns": ["share", "count", "total"], "scale": 100.0},
+    ]
+    records = described(columns, constraints=rules)
+    codec = TableCodec.fit(records, None)
+    assert [maker.name for maker in codec.derived] == ["gross", "fee", "share"]
+    made = decoded(codec, records)
+    assert not np.any(violations(made, codec.metadata.constraints, records))
+    known = {name: columns[name] for name in columns if name not in ("gross", "fee", "share")}
+    plain_columns = {name: pa.array(one) for name, one in known.items()}
+    for maker in codec.derived:
+        again = maker.make(len(price), 0, plain_columns)
+        np.testing.assert_array_equal(again.to_numpy(), columns[maker.name])
+    assert "0.0119 * 'price' * 'count'" in describe(codec.derived[0].rule)
+
+
+def half_up(number, decimals):
+    """Divide by a power of ten and round to cents as databases do."""
+    step = 10 ** (decimals - 2)
+    return int((number + step // 2) // step) / 100
+
+
+@pytest.mark.parametrize(
+    ("rule", "match"),
+    [
+        ({"kind": "sum", "columns": ["a", "b"], "scale": 2.0}, "says scale, which only a product"),
+        ({"kind": "product", "columns": ["a", "b", "c"], "scale": 0.0}, "makes everything 0"),
+    ],
+)
+def test_a_factor_that_cannot_be_is_refused(rule, match):
+    with pytest.raises(ValueError, match=match):
+        Constraint(**rule)

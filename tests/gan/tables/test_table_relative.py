@@ -151,7 +151,7 @@ def test_what_is_filled_beside_a_known_neighbour_follows_from_it():
         known.schema.get_field_index(column.neighbour), column.neighbour, moved
     )
     gaps = {name: np.ones(50, dtype=bool)}
-    filled = _finish(codec, known, gaps, cells_ND[rows])
+    filled, _, _ = _finish(codec, known, gaps, cells_ND[rows])
     assert filled[name].to_pylist() == moved.to_pylist()
     allowed = _allowed(codec, known, gaps, cells_ND[rows])
     first = sum(codec.code_counts[:index])

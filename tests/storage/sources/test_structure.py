@@ -502,19 +502,12 @@ def test_two_differences_to_one_moment_and_what_a_ratio_is_without_a_divisor():
 
 def test_what_no_constraint_can_say_is_named_and_not_kept():
     draw = np.random.default_rng(2)
-    total, part = draw.integers(50, 999, ROWS), draw.integers(1, 50, ROWS)
     day = draw.integers(0, 4000, ROWS)
-    moment, net = days(day), np.round(draw.gamma(3, 50, ROWS), 2)
-    columns = {"total": total, "part": part, "percent": np.round(100 * part / total, 1)}
-    columns |= {"net": net, "rate": draw.integers(5, 25, ROWS)}
-    columns["tax"] = np.round(columns["net"] * columns["rate"] / 100, 2)
-    columns |= {"invoiced": moment, "due": days(day + 30)}
+    moment = days(day)
+    columns = {"invoiced": moment, "due": days(day + 30)}
     columns |= {"year": pc.year(moment), "weekday": pc.day_of_week(moment, count_from_zero=False)}
     found = search(columns)
-    factor = "no constraint has such a factor"
     assert {rule.why: rule.left_out for rule in found.named} == {
-        "percent is 100 times part divided by total, in all rows": factor,
-        "tax is 0.01 times net times rate, in all rows": factor,
         "due is a constant time from invoiced in all rows": "no constraint adds a constant time",
         "year is the year of invoiced in all rows": "no constraint takes a part of a moment",
         "weekday is the day of the week of invoiced in all rows": "no constraint takes a part of a "
@@ -659,3 +652,78 @@ def test_a_condition_out_of_the_range_that_the_recipe_gives_is_not_kept():
     found = search(columns, constraints=[rule])
     assert found.kept == ()
     assert "range" in str(found.named[0].left_out)
+
+
+class Scaled:
+    """Products and ratios with a factor."""
+
+    def __init__(self):
+        self.draw = np.random.default_rng(12)
+
+    def tax(self):
+        net, rate = np.round(self.draw.gamma(3, 50, ROWS), 2), self.draw.integers(5, 25, ROWS)
+        return {"net": net, "rate": rate, "tax": np.round(net * rate / 100 + 1e-9, 2)}, 0.01
+
+    def percent(self):
+        total, part = self.draw.integers(50, 999, ROWS), self.draw.integers(1, 50, ROWS)
+        return {"total": total, "part": part, "percent": np.round(100 * part / total, 1)}, 100
+
+    def gross(self):
+        price, count = self.draw.integers(100, 9000, ROWS), self.draw.integers(1, 30, ROWS)
+        gross = np.round(price * count * 1.19 / 100 + 1e-9, 2)
+        return {"price": price, "count": count, "gross": gross}, 0.0119
+
+    def pace(self):
+        metres, seconds = self.draw.integers(400, 9000, ROWS), self.draw.integers(90, 4000, ROWS)
+        return {"metres": metres, "seconds": seconds, "speed": 3.6 * metres / seconds}, 3.6
+
+    def down(self):
+        price, share = self.draw.integers(1000, 90_000, ROWS), self.draw.integers(1, 100, ROWS)
+        return {"price": price, "share": share, "fee": price * share // 1000}, 0.001
+
+
+@pytest.mark.parametrize("name", ["tax", "percent", "gross", "pace", "down"])
+def test_a_factor_is_found_and_a_noisy_formula_is_not(name):
+    columns, scale = getattr(Scaled(), name)()
+    result = list(columns)[-1]
+    (rule,) = search(columns).kept
+    assert rule.constraint.columns[0] == result
+    assert rule.constraint.scale == scale
+    assert f"{scale:g} times" in rule.why
+    step = 1 if columns[result].dtype.kind == "i" else 0.1
+    noise = np.random.default_rng(1).integers(-9, 10, ROWS) * step
+    assert kept(columns | {result: columns[result] + noise}) == []
+
+
+def test_a_result_of_few_steps_or_few_inputs_has_no_factor():
+    draw = np.random.default_rng(14)
+    one, other = draw.integers(1, 40, ROWS), draw.integers(1, 40, ROWS)
+    assert kept({"one": one, "other": other, "coarse": np.round(one * other / 400)}) == []
+    plan = draw.integers(1, 5, ROWS)
+    rules = kept({"plan": plan, "limit": plan**2 + 1, "fee": 1.5 * plan * (plan**2 + 1)})
+    assert {kind for kind, _ in rules} <= {"lookup", "combinations"}
+
+
+@pytest.mark.parametrize("offset", [0.0, 500.0])
+def test_a_sum_in_single_precision_is_found_and_one_with_more_noise_is_not(offset):
+    draw = np.random.default_rng(15)
+    parts = {n: (offset + draw.gamma(2, 30, ROWS)).astype(np.float32) for n in ("a", "b", "c")}
+    total = parts["a"] + parts["b"] + parts["c"]
+    assert total.dtype == np.float32
+    assert kept({**parts, "total": total}) == [("sum", ("total", "a", "b", "c"))]
+    noisy = (total * (1 + 1e-4 * draw.normal(size=ROWS))).astype(np.float32)
+    assert kept({**parts, "total": noisy}) == []
+
+
+@pytest.mark.parametrize("there", [0.0, np.nan, "both"])
+def test_a_ratio_of_which_few_rows_divide_zero_by_zero_is_found(there):
+    draw = np.random.default_rng(16)
+    spent, visits = draw.integers(1, 900, ROWS), draw.integers(1, 40, ROWS)
+    visits[:4] = spent[:4] = 0
+    with np.errstate(invalid="ignore"):
+        mean = np.round(spent / visits, 3)
+    mean[:4] = [0.0, np.nan, 0.0, np.nan] if there == "both" else there
+    columns = {"spent": spent, "visits": visits, "mean": pa.array(mean, mask=np.isnan(mean))}
+    assert kept(columns) == [("ratio", ("mean", "spent", "visits"))]
+    mean[:4] = [0.0, 7.0, 3.0, 0.0]
+    assert "ratio" not in dict(kept(columns | {"mean": mean}))

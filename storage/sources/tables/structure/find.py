@@ -19,7 +19,7 @@ from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
-from storage.sources.tables.structure.products import find_products
+from storage.sources.tables.structure.products import find_products, find_scaled
 from storage.sources.tables.structure.rule import FoundRule, derived_columns
 from storage.sources.tables.structure.unsaid import find_unsaid
 
@@ -74,6 +74,7 @@ def find_structure(
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "product")
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")
     chosen.take(_unless_lossy(view, r) for r in multiplied if r.constraint.kind == "ratio")
+    chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
     chosen.take(find_differences(view, flags))
     chosen.take(find_unsaid(view, flags))
     chosen.take(find_bands(view, flags))
@@ -107,6 +108,8 @@ def _turned(
 
 def _unless_lossy(view: TableColumns, rule: FoundRule) -> FoundRule:
     """Return a ratio; not kept where it is whole and what is divided is not: many give the same."""
+    if rule.constraint.kind != "ratio":
+        return rule
     result, *parts = (view.quantities[name] for name in rule.constraint.columns)
     lossy = result.step >= 1 and any(part.step < 1 for part in parts)
     return rule.unkept(_LOSSY) if lossy else rule

@@ -25,6 +25,9 @@ _MOST_PATTERNS: Final = 8
 _LEAST_SAMPLE: Final = 100
 _ROWS_PER_COLUMN: Final = 3
 _EXACT: Final = 1e-9
+_SINGLE: Final = 2.0**-23
+"""Relative error of a sum in single precision."""
+
 _ZERO: Final = 1e-6
 _ORDERS: Final = 40
 _MOST_TERMS: Final = 40
@@ -193,9 +196,15 @@ def _exact(columns: TableColumns, complete: Complete, never: Collection[str]) ->
     centre_P, scale_P = complete.values_SP.mean(axis=0), complete.values_SP.std(axis=0)
     scaled_SP = (complete.values_SP - centre_P) / scale_P
     _, singular_P, right_PP = np.linalg.svd(np.linalg.qr(scaled_SP, mode="r"))
-    null_KP = right_PP[singular_P <= _EXACT * singular_P[0]]
+    noise = _float_noise(columns, complete)
+    bounds = [_EXACT] if noise <= _EXACT else [_EXACT, noise]
+    relations = [
+        relation_P
+        for bound in bounds
+        for relation_P in _circuits(right_PP[singular_P <= bound * singular_P[0]])
+    ]
     found: dict[tuple[int, ...], Constraint] = {}
-    for relation_P in _circuits(null_KP):
+    for relation_P in relations:
         places = np.flatnonzero(relation_P)
         key = tuple(places.tolist())
         if key not in found and len(places) <= _MOST_TERMS:
@@ -205,6 +214,17 @@ def _exact(columns: TableColumns, complete: Complete, never: Collection[str]) ->
             if solved is not None:
                 found[key] = solved
     return list(found.values())
+
+
+def _float_noise(columns: TableColumns, complete: Complete) -> float:
+    """Return how exact a relation can be where single precision holds numbers without a step."""
+    single = [columns.quantities[n].noise > _EXACT for n in complete.names]
+    single_P = np.array(single) & [not columns.quantities[n].step for n in complete.names]
+    if not single_P.any():
+        return 0.0
+    values_SP = complete.values_SP[:, single_P]
+    widths_P = np.abs(values_SP).max(axis=0) / values_SP.std(axis=0)
+    return float(min(_SINGLE * widths_P.max(), _ZERO))
 
 
 def _circuits(null_KP: Floats) -> Iterator[Floats]:

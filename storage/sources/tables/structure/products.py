@@ -1,5 +1,8 @@
 """Products and ratios: a column that is others multiplied or divided, rounded as it is.
 
+Both may have a factor, such as 0.01 where a rate is in percent. Each row allows the factors that
+give its value once rounded; the simplest number is taken that all rows allow.
+
 Every product of two or three columns, and every ratio with one divisor or two (one of them twice
 for a square), is tried on one row of the sample, which leaves few, these on the next row, and so
 on; what is left is verified on all rows. The rows are such in which the result is not zero.
@@ -7,7 +10,7 @@ on; what is left is verified on all rows. The rows are such in which the result 
 P columns, C combinations of them, N rows.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, Literal, Self
@@ -17,6 +20,7 @@ import numpy as np
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
+from storage.sources.tables.structure.linear import simple_number
 from storage.sources.tables.structure.rule import FoundRule, listed_names
 
 Operation = Literal["product", "ratio"]
@@ -30,6 +34,11 @@ MOST_OF_THREE: Final = 50
 _PROBES: Final = 24
 _MOST_LEFT: Final = 40
 _FEWEST_VALUES: Final = 3
+_STEPS: Final = 5.0
+"""A result with a factor varies by so many of its steps, or some factor fits any formula."""
+
+_POINTS: Final = 10
+"""So many different inputs must tell each number of a formula with a factor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,10 @@ class Combinations:
         return replace(self, over_C=over_C, first_C=first_C, second_C=second_C)
 
 
+Remaining = Callable[[Quantity, Floats, Floats, Combinations], Iterator[tuple[int, ...]]]
+"""From a result, its values and all columns' in the sample to the combinations that are left."""
+
+
 def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
     """Return products, then ratios, the simplest first.
 
@@ -66,7 +79,7 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
         skipped: columns that are not looked at, as other rules tell them.
     """
     rules = []
-    for kind, chosen in candidates(columns, columns.quantities, skipped):
+    for kind, chosen in candidates(columns, skipped, _left):
         result, *inputs = (columns.quantities[name] for name in chosen)
         given_N = _at_zero(columns, result, computed(kind, inputs), inputs)
         support = formula_support(result, given_N, [], inputs)
@@ -74,12 +87,59 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
             constraint = Constraint(kind=kind, columns=chosen)
             why = _sentence(constraint, result)
             rules.append(FoundRule(constraint=constraint, why=why, support=support))
-    return likeliest(rules, columns, columns.quantities)
+    return likeliest(rules, columns)
 
 
-def likeliest(
-    rules: Iterable[FoundRule], columns: TableColumns, results: Mapping[str, Quantity]
-) -> tuple[FoundRule, ...]:
+def find_scaled(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
+    """Return products, then ratios, that have a factor, the simplest first.
+
+    Args:
+        columns: of the table.
+        skipped: columns that are not looked at, as other rules tell them.
+    """
+    rules = []
+    for kind, chosen in candidates(columns, skipped, _left_scaled):
+        result, *inputs = (columns.quantities[name] for name in chosen)
+        for scale in _scales(result, computed(kind, inputs), columns.sample_S):
+            if not _has_points(columns, inputs):
+                break
+            given_N = _at_zero(columns, result, computed(kind, inputs, scale), inputs)
+            support = formula_support(result, given_N, [], inputs)
+            if support is not None:
+                constraint = Constraint(kind=kind, columns=chosen, scale=scale)
+                why = _sentence(constraint, result)
+                rules.append(FoundRule(constraint=constraint, why=why, support=support))
+                break
+    return likeliest(rules, columns)
+
+
+def _has_points(columns: TableColumns, inputs: Sequence[Quantity]) -> bool:
+    """Whether the inputs have points enough: with a factor, a formula runs through few of any."""
+    rows = columns.sample_S
+    points = np.unique(np.stack([one.values_N[rows] for one in inputs], axis=1), axis=0)
+    return len(points) >= _POINTS * (len(inputs) + 1)
+
+
+def _scales(result: Quantity, given_N: Floats, rows: Ints) -> Iterator[float]:
+    """Return the simplest factors by which all rows are met, rounded to the nearest, down, up."""
+    values_S, given_S = result.values_N[rows], given_N[rows]
+    telling = ~np.isnan(values_S * given_S) & (given_S != 0)
+    if not telling.any():
+        return
+    values_S, given_S = values_S[telling], given_S[telling]
+    slack_S = result.noise * np.abs(values_S) + 1e-12
+    for below, above in ((-0.5, 0.5), (0.0, 1.0), (-1.0, 0.0)):
+        ends = np.stack([values_S + below * result.step, values_S + above * result.step])
+        limits = np.sort((ends + np.array([[-1.0], [1.0]]) * slack_S) / given_S, axis=0)
+        low, high = float(limits[0].max()), float(limits[1].min())
+        scale = simple_number((low + high) / 2, (high - low) / 2) if low < high else None
+        if scale and scale != 1:
+            yield scale
+        if not result.step:
+            return
+
+
+def likeliest(rules: Iterable[FoundRule], columns: TableColumns) -> tuple[FoundRule, ...]:
     """Return of the rules on the same columns the one that was computed; products come first.
 
     That is the one that needs no rounding, or else the one whose result has the most decimals:
@@ -90,11 +150,11 @@ def likeliest(
     for rule in rules:
         kind: Operation = "product" if rule.constraint.kind == "product" else "ratio"
         name, *others = rule.constraint.columns
-        given_N = computed(kind, [columns.quantities[other] for other in others])
-        size_N = np.abs(given_N)
-        off_N = np.abs(results[name].values_N - given_N)
-        rounds = bool((off_N > 10 * results[name].noise * size_N + 1e-12).any())
-        decimals = columns.quantities[name].decimals or 0
+        inputs, result = [columns.quantities[other] for other in others], columns.quantities[name]
+        given_N = computed(kind, inputs, rule.constraint.scale)
+        off_N = np.abs(result.values_N - given_N)
+        rounds = bool((off_N > 10 * result.noise * np.abs(given_N) + 1e-12).any())
+        decimals = result.decimals or 0
         ranked = (rounds, -decimals, kind == "ratio", -columns.names.index(name), rule)
         place = frozenset(rule.constraint.columns)
         best[place] = min(best.get(place, ranked), ranked, key=lambda one: one[:-1])
@@ -103,14 +163,14 @@ def likeliest(
 
 
 def candidates(
-    columns: TableColumns, results: Mapping[str, Quantity], skipped: Collection[str]
+    columns: TableColumns, skipped: Collection[str], left: Remaining
 ) -> Iterator[tuple[Operation, tuple[str, ...]]]:
     """Return products and ratios that hold in some rows of the sample.
 
     Args:
         columns: of the table.
-        results: its columns of numbers, or the same in other units, that the formulas give.
         skipped: columns that are not looked at, as other rules tell them.
+        left: which combinations give a result in all probed rows.
     """
     names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
     if len(names) < 3:
@@ -120,10 +180,11 @@ def candidates(
     for combined in _ways(len(names)):
         kind: Operation = "ratio" if combined.divides else "product"
         for place, name in enumerate(names):
-            values_S = results[name].values_N[rows]
+            result = columns.quantities[name]
+            values_S = result.values_N[rows]
             if len(np.unique(values_S)) >= _FEWEST_VALUES:
-                left = _left(results[name], values_S, sample_SP, combined.without(place))
-                yield from ((kind, (name, *(names[p] for p in used))) for used in left)
+                some = left(result, values_S, sample_SP, combined.without(place))
+                yield from ((kind, (name, *(names[p] for p in used))) for used in some)
 
 
 def _ways(count: int) -> Iterator[Combinations]:
@@ -148,37 +209,78 @@ def _left(
     result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
 ) -> Iterator[tuple[int, ...]]:
     """Return the combinations that give the result in all probed rows."""
-    telling = np.flatnonzero(~np.isnan(values_S) & (values_S != 0))
-    probes = telling[np.linspace(0, len(telling) - 1, min(_PROBES, len(telling))).astype(int)]
     chosen = np.arange(len(combined.over_C))
-    for row in probes.tolist() if len(telling) else []:
+    probes = _probed(values_S)
+    for row in probes:
         given_C = combined.at(np.append(sample_SP[row], 1.0), chosen)
-        slack = result.step * (1 + 1e-6) + result.noise * abs(values_S[row]) + 1e-12
-        chosen = chosen[~(np.abs(given_C - values_S[row]) > slack)]
+        chosen = chosen[~(np.abs(given_C - values_S[row]) > _slack(result, values_S[row]))]
         if not len(chosen):
-            return
+            break
+    yield from _used(combined, chosen if probes else chosen[:0])
+
+
+def _left_scaled(
+    result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
+) -> Iterator[tuple[int, ...]]:
+    """Return the combinations that one factor turns into the result in all probed rows."""
+    if np.nanstd(values_S) < _STEPS * result.step:
+        return
+    chosen = np.arange(len(combined.over_C))
+    low_C, high_C = np.full(len(chosen), -np.inf), np.full(len(chosen), np.inf)
+    probes = _probed(values_S)
+    for row in probes:
+        given_C = combined.at(np.append(sample_SP[row], 1.0), chosen)
+        slack = _slack(result, values_S[row])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle_C, reach_C = values_S[row] / given_C, slack / np.abs(given_C)
+            low_C = np.fmax(low_C, np.where(np.isinf(given_C), -np.inf, middle_C - reach_C))
+            high_C = np.fmin(high_C, np.where(np.isinf(given_C), np.inf, middle_C + reach_C))
+        keep_C = (low_C <= high_C) & (given_C != 0)
+        chosen, low_C, high_C = chosen[keep_C], low_C[keep_C], high_C[keep_C]
+        if not len(chosen):
+            break
+    yield from _used(combined, chosen if probes else chosen[:0])
+
+
+def _probed(values_S: Floats) -> list[int]:
+    """Return rows in which the result is not zero, evenly spread."""
+    telling = np.flatnonzero(~np.isnan(values_S) & (values_S != 0))
+    places = np.linspace(0, len(telling) - 1, min(_PROBES, len(telling))).astype(int)
+    return [int(row) for row in telling[places]]
+
+
+def _slack(result: Quantity, value: float) -> float:
+    """Return how far a computed number may be from a value."""
+    return float(result.step * (1 + 1e-6) + result.noise * abs(value) + 1e-12)
+
+
+def _used(combined: Combinations, chosen: Ints) -> Iterator[tuple[int, ...]]:
+    """Return the columns of combinations, of many the first ones."""
     for way in chosen[:_MOST_LEFT].tolist():
         used = (combined.over_C[way], combined.first_C[way], combined.second_C[way])
         yield tuple(int(p) for p in used if p >= 0)
 
 
-def computed(kind: Operation, inputs: Sequence[Quantity]) -> Floats:
+def computed(kind: Operation, inputs: Sequence[Quantity], scale: float = 1.0) -> Floats:
     """Return what a product or a ratio gives; NaN where it divides by zero."""
     first, *others = (one.values_N for one in inputs)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for each_N in others:
             first = first * each_N if kind == "product" else first / each_N
-    return np.where(np.isfinite(first), first, np.nan)
+    return np.where(np.isfinite(first), first * scale, np.nan)
 
 
 def _at_zero(
     columns: TableColumns, result: Quantity, given_N: Floats, inputs: Sequence[Quantity]
 ) -> Floats:
-    """Return what a formula gives, where it divides by zero the one value that all rows have."""
+    """Return what a formula gives; where it divides by zero, the one value that all rows have.
+
+    That may be zero in any number of rows; where a row has none, the formula gives none.
+    """
     known_N = np.all([~np.isnan(one.values_N) for one in inputs], axis=0)
-    zero_N = known_N & np.isnan(given_N)
-    values = np.unique(result.values_N[zero_N])
-    if len(values) != 1 or zero_N.sum() < columns.least_shown:
+    zero_N = known_N & np.isnan(given_N) & ~np.isnan(result.values_N)
+    values = np.unique(result.values_N[zero_N]) if zero_N.any() else np.empty(0)
+    if len(values) != 1 or (values[0] != 0 and zero_N.sum() < columns.least_shown):
         return given_N
     return np.where(zero_N, values[0], given_N)
 
@@ -189,7 +291,8 @@ def _sentence(constraint: Constraint, result: Quantity) -> str:
         formula = " times ".join([first, *others])
     else:
         formula = f"{first} divided by {listed_names(others)}"
-    return f"{name} is {formula}{_rounding(result.decimals)}, in all rows"
+    factor = "" if constraint.scale == 1 else f"{constraint.scale:.10g} times "
+    return f"{name} is {factor}{formula}{_rounding(result.decimals)}, in all rows"
 
 
 def _rounding(decimals: int | None) -> str:

@@ -1,11 +1,9 @@
 """What holds between columns though no constraint can say it: found so that a person knows of it.
 
-Products and ratios with a power of ten, such as percentages; parts of a date, such as its year;
-moments that are a constant time apart.
+Parts of a date, such as its year; moments that are a constant time apart.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import combinations
 from typing import Any, Final
 
@@ -15,10 +13,8 @@ import pyarrow.compute as pc
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import LEAST_ROWS, Floats, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
-from storage.sources.tables.structure.products import candidates, computed, likeliest
-from storage.sources.tables.structure.rule import FoundRule, listed_names
+from storage.sources.tables.structure.rule import FoundRule
 
-_POWERS: Final = (2, -2, 3, -3)
 _PARTS: Final[dict[str, Callable[[Any], Any]]] = {
     "year": pc.year,
     "quarter": pc.quarter,
@@ -30,7 +26,6 @@ _PARTS: Final[dict[str, Callable[[Any], Any]]] = {
     "hour": pc.hour,
     "minute": pc.minute,
 }
-_NO_FACTOR: Final = "no constraint has such a factor"
 _NO_PART: Final = "no constraint takes a part of a moment"
 _NO_TIME: Final = "no constraint adds a constant time"
 
@@ -42,42 +37,7 @@ def find_unsaid(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
     """
-
-    def finest(rule: FoundRule) -> int:
-        return -(columns.quantities[rule.constraint.columns[0]].decimals or 0)
-
-    return (
-        *sorted(_scaled(columns, skipped), key=finest),
-        *_parts(columns, skipped),
-        *_apart(columns),
-    )
-
-
-def _scaled(columns: TableColumns, skipped: Collection[str]) -> Iterator[FoundRule]:
-    for power in _POWERS:
-        scaled = {name: _divided(one, power) for name, one in columns.quantities.items()}
-        rules = []
-        for kind, chosen in candidates(columns, scaled, skipped):
-            inputs = [columns.quantities[name] for name in chosen[1:]]
-            support = formula_support(scaled[chosen[0]], computed(kind, inputs), [], inputs)
-            if support is not None:
-                why = f"{chosen[0]} is {10.0**power:g} times {_formula(kind, chosen[1:])}"
-                constraint = Constraint(kind=kind, columns=chosen)
-                rule = FoundRule(constraint=constraint, why=f"{why}, in all rows", support=support)
-                rules.append(rule.unkept(_NO_FACTOR))
-        yield from likeliest(rules, columns, scaled)
-
-
-def _formula(kind: str, names: Sequence[str]) -> str:
-    if kind == "product":
-        return " times ".join(names)
-    return f"{names[0]} divided by {listed_names(names[1:])}"
-
-
-def _divided(quantity: Quantity, power: int) -> Quantity:
-    """Return numbers divided by a power of ten, and their grid with them."""
-    decimals = None if quantity.decimals is None else quantity.decimals + power
-    return replace(quantity, values_N=quantity.values_N / 10.0**power, decimals=decimals)
+    return (*_parts(columns, skipped), *_apart(columns))
 
 
 def _parts(columns: TableColumns, skipped: Collection[str]) -> Iterator[FoundRule]:

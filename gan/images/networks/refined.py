@@ -1,0 +1,275 @@
+"""`mixture-gan`: a draw of a mixture of Gaussians, denoised in three steps, finished adversarially.
+
+The mixture (see `mixture`) is the noise of a short diffusion: an image's place within its Gaussian
+is mixed with a normal draw, and a small U-net learns to return the image. Sampling starts from a
+draw of the mixture and follows three deterministic steps (Song et al., "Denoising diffusion
+implicit models", 2021, eq. 12, with the mixture's coordinates in place of pixels). Then a copy of
+the U-net that makes the last step is trained against a discriminator, for edges and grain.
+
+The discriminator sees every block of pixels as Haar bands of unit variance, because what betrays a
+smooth generator is of small variance, and how near each value is to black and white.
+
+Shapes: N images, C channels, H height, W width, D coordinates, c bands, h and w sides in blocks.
+"""
+
+import copy
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gan.config import ResolvedConfig
+from gan.images.codec import ImageCodec
+from gan.images.networks.layers import SLOPE, Initialisable
+from gan.images.networks.mixture import MixtureGenerator, Place
+from gan.images.networks.unet import Blocks, UNet
+from gan.protocols import Discriminator, Encoded, Generator, Networks, Pairs
+from gan.randomness import numpy_stream
+
+LEVELS = (1.0, 0.7, 0.4)
+"""Shares of noise of the steps from the mixture's draw to an image."""
+LEAST_LEVEL = 0.1
+"""Of the shares of noise that are trained on."""
+LARGEST = 1.3
+"""A draw of the mixture beyond this is cut: images are in [-1, 1]."""
+SHIFT = 2
+"""Pixels by which image and draw are shifted together in training, from 16 pixels a side on."""
+SMALLEST_SHIFTED = 16
+NEAR_ATOM = 0.06
+"""How near to black or white a value must be to be told from others."""
+SPREAD_FLOOR, BAND_ROWS = 0.02, 2_000
+"""Least standard deviation of a band, and images that bands are measured on."""
+MANY_SATURATED = 0.03
+"""Share of black and white values from which on the discriminator is told of them."""
+
+
+class Bands(nn.Module):
+    """What the discriminator sees: Haar bands inside blocks, standardised; indicators of atoms."""
+
+    transform_cc: Tensor
+    mean_c: Tensor
+    spread_c: Tensor
+
+    def __init__(self, codec: ImageCodec) -> None:
+        super().__init__()
+        self.blocks = Blocks(codec)
+        c = self.blocks.channels
+        self.atoms = codec.saturated >= MANY_SATURATED
+        self.channels = c * 3 if self.atoms else c
+        self.register_buffer("transform_cc", torch.zeros(c, c))
+        self.register_buffer("mean_c", torch.zeros(c))
+        self.register_buffer("spread_c", torch.ones(c))
+        self.colours = codec.channels
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return `bands_Nchw`."""
+        blocks = self.blocks.split(images_NCHW)
+        bands = self._transform(blocks) - self.mean_c[:, None, None]
+        seen = [bands / self.spread_c[:, None, None]]
+        if self.atoms:
+            seen += [
+                1 - 2 * torch.exp(-(blocks + 1).clamp_min(0) / NEAR_ATOM),
+                1 - 2 * torch.exp(-(1 - blocks).clamp_min(0) / NEAR_ATOM),
+            ]
+        return torch.cat(seen, dim=1)
+
+    def _transform(self, blocks: Tensor) -> Tensor:
+        return functional.conv2d(blocks, self.transform_cc[:, :, None, None])
+
+    def start(self) -> None:
+        """Set the transform, and neither shift nor scale."""
+        haar, step = torch.ones(1, 1), torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * 0.5**0.5
+        while len(haar) < self.blocks.side:
+            haar = torch.kron(haar, step)
+        self.transform_cc.copy_(torch.kron(torch.eye(self.colours), torch.kron(haar, haar)))
+        self.mean_c.zero_()
+        self.spread_c.fill_(1.0)
+
+    def measure(self, images_NCHW: Tensor) -> None:
+        """Take mean and spread of every band of real images."""
+        bands = self._transform(self.blocks.split(images_NCHW))
+        self.mean_c.copy_(bands.mean((0, 2, 3)))
+        self.spread_c.copy_(bands.std((0, 2, 3)) + SPREAD_FLOOR)
+
+
+class MixtureGanGenerator(Generator, Initialisable):
+    """A mixture, a U-net that denoises its draws, and one that finishes them."""
+
+    is_finished: Tensor
+
+    def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
+        super().__init__()
+        self.codec = codec
+        self.mixture = MixtureGenerator(config, codec)
+        self.bands = Bands(codec)
+        groups, width = len(self.mixture.mean_GP), int(config.network["width"])
+        self.denoiser = UNet(codec, groups, width)
+        self.finisher = copy.deepcopy(self.denoiser)
+        self.noise_shape = (1, self.bands.blocks.h, self.bands.blocks.w)
+        self.shift = SHIFT if min(codec.height, codec.width) >= SMALLEST_SHIFTED else 0
+        self.register_buffer("is_finished", torch.zeros(()))
+
+    def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return `images_NCHW`; only what finishes an image is differentiated."""
+        place = self.mixture.choose(z_NZ[:, 0], labels_N)
+        with torch.no_grad():
+            coordinates_ND = z_NZ[:, 1 : 1 + self.mixture.components]
+            for level, lower in itertools.pairwise(LEVELS):
+                coordinates_ND = self._step(coordinates_ND, place, level, lower)
+        start = self._draw(coordinates_ND, place)
+        level_N = z_NZ.new_full(z_NZ.shape[:1], LEVELS[-1])
+        noise = z_NZ[:, 1 + self.mixture.components :].unflatten(1, self.noise_shape)
+        if self.is_finished:
+            images_NCHW: Tensor = self.finisher(start, place.group_N, level_N, noise)
+            return images_NCHW
+        expected: Tensor = self.denoiser(start, place.group_N, level_N, torch.zeros_like(noise))
+        return expected
+
+    def _draw(self, coordinates_ND: Tensor, place: Place) -> Tensor:
+        """Return the mixture's images."""
+        with _exact(coordinates_ND):
+            images = self.mixture.enlarge(self.mixture.decode(coordinates_ND, place))
+        cut: Tensor = images.clamp(-LARGEST, LARGEST)
+        return cut
+
+    def _step(self, noisy_ND: Tensor, place: Place, level: float, lower: float) -> Tensor:
+        """Return coordinates with less noise: the same noise, less of it."""
+        level_N = noisy_ND.new_full(noisy_ND.shape[:1], level)
+        nothing = noisy_ND.new_zeros(len(noisy_ND), *self.noise_shape)
+        images = self.denoiser(self._draw(noisy_ND, place), place.group_N, level_N, nothing)
+        clean_ND = self._coordinates(images.float(), place)
+        noise_ND = (noisy_ND - math.sqrt(1 - level**2) * clean_ND) / level
+        return math.sqrt(1 - lower**2) * clean_ND + lower * noise_ND
+
+    def _coordinates(self, images_NCHW: Tensor, place: Place) -> Tensor:
+        """Return whitened coordinates; those longer than a Gaussian's typical ones are cut back."""
+        with _exact(images_NCHW):
+            whitened_ND = self.mixture.whiten(self.mixture.shrink(images_NCHW), place)
+        length_N1 = whitened_ND.square().mean(1, keepdim=True).sqrt()
+        cut_ND: Tensor = whitened_ND / length_N1.clamp_min(1)
+        return cut_ND
+
+    def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
+        """Return the mean absolute error of images that are denoised in one step."""
+        with torch.no_grad():
+            with _exact(samples):
+                place = self.mixture.locate(self.mixture.shrink(samples), labels_N)
+            clean_ND = self._coordinates(samples, place)
+            drawn_N = torch.rand(len(samples), generator=stream).to(samples.device)
+            level_N = LEAST_LEVEL + (1 - LEAST_LEVEL) * drawn_N
+            noise_ND = torch.randn(clean_ND.shape, generator=stream).to(samples.device)
+            mixed_ND = (1 - level_N.square()).sqrt()[:, None] * clean_ND
+            noisy = self._draw(mixed_ND + level_N[:, None] * noise_ND, place)
+            noisy, samples = shifted([noisy, samples], self.shift, stream)
+        nothing = samples.new_zeros(len(samples), *self.noise_shape)
+        denoised: Tensor = self.denoiser(noisy, place.group_N, level_N, nothing)
+        return (denoised - samples).abs().mean()
+
+    def pairs(
+        self, reals: Tensor, z_NZ: Tensor, labels_N: Tensor, stream: torch.Generator
+    ) -> Pairs:
+        """Return the bands of reals and fakes, shifted alike."""
+        fakes = self(z_NZ, labels_N).float()
+        reals, fakes = shifted([reals, fakes], self.shift, stream)
+        return Pairs(self.bands(reals), self.bands(fakes))
+
+    def seen(self, samples: Tensor) -> Tensor:
+        """Return the bands of samples."""
+        bands: Tensor = self.bands(samples)
+        return bands
+
+    def begin(self, objective: str) -> None:
+        """Before the adversarial phase, what finishes an image is what denoises it best."""
+        if objective == "adversarial":
+            self.finisher.load_state_dict(self.denoiser.state_dict())
+            self.is_finished.fill_(1.0)
+
+    @torch.no_grad()
+    def fit(self, encoded: Encoded, seed: int) -> None:
+        """Fit the mixture, and measure the bands of real images."""
+        self.mixture.fit(encoded, seed)
+        rows = numpy_stream(seed, "bands").permutation(len(encoded.values))[:BAND_ROWS]
+        self.bands.measure(self.codec.to_samples(torch.from_numpy(encoded.values[rows])))
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Start unfinished; everything else draws its own."""
+        del stream
+        self.is_finished.zero_()
+        self.bands.start()
+
+
+class BandDiscriminator(Discriminator, Initialisable):
+    """Convolutions on bands: features of the whole image are projected, patches vote beside it."""
+
+    def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
+        super().__init__()
+        bands, width = Bands(codec), int(config.network["width"])
+        groups = len(codec.classes) or 1
+        self.is_labelled = bool(codec.classes)
+        quarter = -(-bands.blocks.h // 4) * -(-bands.blocks.w // 4)
+        self.body = nn.Sequential(
+            nn.Conv2d(bands.channels, width, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+        )
+        self.whole = nn.Sequential(
+            nn.Conv2d(2 * width, 3 * width, 3, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Flatten(),
+            nn.Linear(3 * width * quarter, 4 * width),
+            nn.LeakyReLU(SLOPE),
+        )
+        self.head = nn.Linear(4 * width, 1)
+        self.directions = nn.Embedding(groups, 4 * width)
+        self.patches = nn.Conv2d(2 * width, 1, 1)
+
+    def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
+        """Return `logits_N` of bands."""
+        maps = self.body(samples.contiguous(memory_format=torch.channels_last))
+        units_NF = self.whole(maps)
+        group_N = labels_N if self.is_labelled else torch.zeros_like(labels_N)
+        projected_N = (units_NF * self.directions(group_N)).sum(1) * units_NF.shape[1] ** -0.5
+        logits_N: Tensor = self.head(units_NF)[:, 0] + projected_N
+        votes_N: Tensor = self.patches(maps).mean((1, 2, 3))
+        return logits_N + 2 * votes_N
+
+    def features(self, samples: Tensor, labels_N: Tensor) -> Tensor:  # noqa: ARG002 - of the class
+        """Return the units that are projected."""
+        units_NF: Tensor = self.whole(
+            self.body(samples.contiguous(memory_format=torch.channels_last))
+        )
+        return units_NF
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Draw convolutions as He et al. (2015), directions small."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, SLOPE, generator=stream)
+                if module.bias is not None:
+                    module.bias.zero_()
+        self.directions.weight.normal_(std=0.1, generator=stream)
+
+
+def _exact(values: Tensor) -> torch.autocast:
+    """Return a context in which products are of full precision: a mixture's need it."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
+def shifted(images: list[Tensor], most: int, stream: torch.Generator) -> list[Tensor]:
+    """Return images shifted together by up to so many pixels; borders are repeated."""
+    if not most:
+        return images
+    H, W = images[0].shape[2:]
+    down, right = torch.randint(0, 2 * most + 1, (2,), generator=stream).tolist()
+    padded = functional.pad(torch.cat(images), (most,) * 4, mode="replicate")
+    return list(padded[:, :, down : down + H, right : right + W].chunk(len(images)))
+
+
+def mixture_gan_networks(config: ResolvedConfig, codec: ImageCodec) -> Networks:
+    """Return both networks of the kind `mixture-gan`."""
+    return Networks(MixtureGanGenerator(config, codec), BandDiscriminator(config, codec))

@@ -16,7 +16,11 @@ from torch import Tensor, nn
 from gan.protocols import Generator
 
 LATENTS, FEWER_LATENTS, MANY_FEATURES = 1024, 512, 1024
-"""Latents that are looked at; fewer where the first layer has many features."""
+"""Latents that are looked at, at least; fewer where the first layer has many features …"""
+PER_DIMENSION = 8
+"""… and more where the latent is long: so many per dimension, that chance moves none of them …"""
+MOST_VALUES = 1 << 24
+"""… within so many features of all latents together."""
 MATRIX = 2
 """Dimensions from which a weight mixes its inputs; one of fewer scales them."""
 
@@ -32,6 +36,12 @@ class MainDirections:
     fit: float
     """Share of the latents' variance within the directions that the components explain, 0 to 1: 1
     where the first layer is linear in the latent."""
+
+
+def latents_for(length: int, features: int) -> int:
+    """Return how many latents of a length are looked at, by the number of their features."""
+    wanted = FEWER_LATENTS if features > MANY_FEATURES else LATENTS
+    return min(max(wanted, PER_DIMENSION * length), max(MOST_VALUES // features, PER_DIMENSION))
 
 
 class _Reached(Exception):  # noqa: N818 - no error: it ends a pass after the first layer

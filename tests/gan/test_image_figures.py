@@ -205,6 +205,17 @@ def test_everything_is_small_and_the_same_again(insight, snapshot):
     assert all(figure.section == "inside" and figure.alt for figure in figures)
 
 
+def test_classes_that_are_more_than_learnt_vectors_have_no_path(insight, monkeypatch):
+    """A path that does not end in the second class would show what is not there."""
+    forward = type(insight.generator).forward
+
+    def brighter(self, z_NZ, labels_N):
+        return forward(self, z_NZ, labels_N) + 0.1 * labels_N[:, None, None, None]
+
+    monkeypatch.setattr(type(insight.generator), "forward", brighter)
+    assert "not all that its classes are" in class_paths(insight).why
+
+
 def test_what_a_generator_has_nothing_to_show_for_is_left_out_with_a_reason(insight, monkeypatch):
     monkeypatch.setattr("gan.images.figures.inside.first_features", lambda *_: None)
     insight.titles = insight.titles[:1]

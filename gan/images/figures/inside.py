@@ -17,11 +17,9 @@ from gan.device import one_thread
 from gan.images.codec import ImageCodec
 from gan.images.figures.sheets import Pixels, cells_of, evenly, sheet_figure
 from gan.inside.directions import (
-    FEWER_LATENTS,
-    LATENTS,
-    MANY_FEATURES,
     MainDirections,
     first_features,
+    latents_for,
     main_directions,
 )
 from gan.inside.paths import between_classes, steps_between
@@ -176,8 +174,11 @@ def class_paths(insight: Insight) -> Figure | LeftOut:
         insight.classes(rows).repeat_interleave(STEPS) for rows in (firsts, seconds)
     )
     samples = between_classes(insight.generator, z_NZ, (first_N, second_N), share_N)
-    if samples is None:
-        why = "classes are no learnt vectors of this generator, between which others would lie"
+    at_end = share_N == 1
+    if samples is None or not _alike(
+        insight.codec.to_values(samples[at_end]), insight.images(z_NZ[at_end], second_N[at_end])
+    ):
+        why = "learnt vectors, between which others would lie, are not all that its classes are"
         return LeftOut(title=title, why=why)
     names = [
         f"{insight.names[first]} → {insight.names[second]}"
@@ -196,6 +197,11 @@ def class_paths(insight: Insight) -> Figure | LeftOut:
     )
 
 
+def _alike(one: Pixels, other: Pixels) -> bool:
+    """Return whether images are the same but for rounding."""
+    return float(np.abs(one.astype(np.float32) - other).mean()) <= 1.0
+
+
 def traversals(insight: Insight) -> Figure | LeftOut:
     """Return images moved along the main directions of the latent space (GANSpace)."""
     steps = 2 * SIDE_STEPS + 1
@@ -203,7 +209,7 @@ def traversals(insight: Insight) -> Figure | LeftOut:
     classes = insight.rows(starts)
     found = find_directions(insight, classes)
     if not found:
-        why = "no layer with weights of its own comes after the latent"
+        why = "no layer with weights comes after the latent, or it does not vary with it"
         return LeftOut(title="Main directions", why=why)
     count = min(len(one.shares_K) for one in found)
     z_RZ = insight.alike(insight.latents(len(classes), "traversals"))
@@ -263,13 +269,13 @@ def find_directions(insight: Insight, classes: list[int]) -> list[MainDirections
 
 def _directions(insight: Insight, classes: list[int]) -> MainDirections | None:
     """Return the main directions by the generator's first layer, these classes equally often."""
-    z_NZ = insight.alike(insight.latents(LATENTS, "directions"))
-    labels_N = insight.classes([classes[place % len(classes)] for place in range(LATENTS)])
-    first = first_features(insight.generator, z_NZ[:1], labels_N[:1])
+    one_1Z, label_1 = insight.latents(1, "directions"), insight.classes(classes[:1])
+    first = first_features(insight.generator, one_1Z, label_1)
     if first is None:
         return None
-    if first.shape[1] > MANY_FEATURES:
-        z_NZ, labels_N = z_NZ[:FEWER_LATENTS], labels_N[:FEWER_LATENTS]
+    count = latents_for(one_1Z.shape[1], first.shape[1])
+    z_NZ = insight.alike(insight.latents(count, "directions"))
+    labels_N = insight.classes([classes[place % len(classes)] for place in range(count)])
     features = first_features(insight.generator, z_NZ, labels_N)
     if features is None:
         return None
@@ -279,7 +285,7 @@ def _directions(insight: Insight, classes: list[int]) -> MainDirections | None:
 def sensitivity_maps(insight: Insight) -> Figure:
     """Return how much every pixel moves with the latent, within every class."""
     classes = evenly(len(insight.titles), MOST_MAPS) or [0]
-    maps = np.stack(list(_maps(insight, classes)))
+    maps = np.nan_to_num(np.stack(list(_maps(insight, classes))))
     largest = float(maps.max())
     scaled = np.zeros_like(maps) if largest <= 0 else maps / largest * 255
     grid = scaled.round().astype(np.uint8)[None, ..., None]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan.inside.directions import first_features, main_directions
+from gan.inside.directions import MOST_VALUES, first_features, latents_for, main_directions
 from gan.inside.sensitivity import sensitivity
 from gan.protocols import Generator
 from gan.randomness import stream
@@ -87,6 +87,13 @@ def test_a_generator_may_say_it_itself_or_have_none(latents):
 
 def test_features_that_never_vary_have_no_directions(latents):
     assert main_directions(torch.ones(N, 3), *latents, count=5) is None
+
+
+def test_long_latents_take_more_and_many_features_no_more_than_memory_has():
+    assert latents_for(32, 512) == 1024
+    assert latents_for(100, 12_544) == 800
+    assert latents_for(850, 784) == 6800
+    assert latents_for(850, 100_000) * 100_000 <= MOST_VALUES
 
 
 # --- sensitivity ---

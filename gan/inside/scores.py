@@ -31,7 +31,7 @@ from gan.training.state import TrainState
 
 Array = np.ndarray[Any, Any]
 
-MOST = 2000
+MOST = 800
 """Records of each side that are scored."""
 BATCH = 250
 """Of one pass; packs of ten fill it."""

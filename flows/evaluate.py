@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from flows.job import Assessed, Candidate, Job, Judged, judges_folder, now
 from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
-from flows.report.page import render
+from flows.report.page import render, render_internal
 from flows.report.verdict import JUDGED, LOSSES
 from flows.snapshots import check_identity, load_sampler, seen_by_a_person, set_aside
 from gan.errors import DataError, OutdatedError
@@ -63,6 +63,8 @@ class TrainingRecord:
     events: Sequence[Event] = ()
     curves: Sequence[Mapping[str, Any]] = ()
     """{name, samples_seen, values} of every curve."""
+    figures: Sequence[Figure] = ()
+    """What was drawn when training ended: its strip, and what the discriminator said."""
     notes: Sequence[str] = ()
     """What `auto` picked, and what happened."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class TrainingRecord:
         """Read what `to_json` wrote."""
         raw = json.loads(data)
         raw["events"] = tuple(Event(**item) for item in raw["events"])
+        raw["figures"] = tuple(Figure(**item) for item in raw.get("figures", ()))
         return cls(**raw)
 
 
@@ -135,6 +138,11 @@ def splits_of(prepared: Prepared) -> "Splits":
         holdout=records["holdout"],
         label=prepared.label,
     )
+
+
+def class_names_of(prepared: Prepared) -> tuple[str, ...]:
+    """Return the names of the classes 0, 1, …; empty where the source knows none."""
+    return tuple(read_class_names(prepared.schema).get(prepared.label or "", ()))
 
 
 def options_of(recipe: Recipe, prepared: Prepared, cache: Path | None = None) -> "Options":
@@ -308,13 +316,32 @@ class Evaluator:
                 label=self.prepared.label,
                 confidential=recipe.source.confidential,
                 codec=sampler.codec,
+                sampler=sampler,
+                train=self.prepared.records["train"],
+                class_names=class_names_of(self.prepared),
             )
             evaluation, pictures = measured(self._modality, inputs, sampler.log_likelihood)
             evaluation = dataclasses.replace(evaluation, losses=losses)
+            self._put_internal(version, snapshot_digest, inputs)
         record = read_training_record(job.lake, job.name, version)
         return Measurement(
             evaluation=evaluation, pictures=pictures, split_digest=record.split_digest
         )
+
+    def _put_internal(self, version: str, snapshot_digest: str, inputs: "ReportInputs") -> None:
+        """Store the internal edition, with real records beside synthetic ones, where there is one.
+
+        It lies beside what was measured, and no report, data set or artifact holds any of it.
+        """
+        beside = self._modality.neighbours(inputs)
+        if beside is None:
+            return
+        job, digest = self.job, evaluation_key(self.job.recipe, self.prepared, snapshot_digest)
+        key = generator_internal_key(job.name, version, f"edition-{digest[:16]}.html")
+        page = render_internal(job.name, version, now().isoformat(), [beside])
+        job.lake.put_or_adopt(key, page.encode())
+        what = "Internal edition, which shows real records and is not to be passed on"
+        job.reporter.say(f"{what}: {job.lake.uri}/{key}")
 
     def _sampler(self, version: str, snapshot_digest: str) -> "Sampler":
         return load_sampler(self.job, version, snapshot_digest)
@@ -334,10 +361,9 @@ class Evaluator:
             *measurement.pictures,
             *metric_figures(evaluation.metrics, self._modality.bars, metrics),
             *training(curves, chosen, self._modality.curves, metrics),
+            *record.figures,
             *class_table(
-                prepared.class_counts,
-                evaluation.candidate_class_counts,
-                read_class_names(prepared.schema).get(prepared.label or "", ()),
+                prepared.class_counts, evaluation.candidate_class_counts, class_names_of(prepared)
             ),
         )
         return Report(

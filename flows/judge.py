@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.evaluate import measured, options_of, public_notes, splits_of
+from flows.evaluate import class_names_of, measured, options_of, public_notes, splits_of
 from flows.job import Job, judges_folder, now
 from flows.lift import Lifter, check_models
 from flows.nightly import prepare
@@ -22,7 +22,7 @@ from gan.lift.result import Lift, lift_record
 from gan.report import Evaluation, Figure, Report, ReportInputs
 from storage.masking import masked
 from storage.records.modalities import words_of
-from storage.records.schema import read_class_names, without_columns
+from storage.records.schema import without_columns
 from storage.sources.builder import load_builder
 from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.prepared import Prepared
@@ -138,6 +138,7 @@ def _judged(job: Job, prepared: Prepared, given: GivenRecords, uri: str) -> Judg
             reference=reference,
             label=splits.label,
             confidential=recipe.source.confidential,
+            class_names=class_names_of(prepared),
         )
         evaluation, pictures = measured(modality, inputs)
     judgement = judge(_as_compared(evaluation, options), modality.metrics, recipe.gate)
@@ -204,7 +205,7 @@ def _report(
     from gan.modalities import load_modality
 
     modality, words = load_modality(prepared.modality), words_of(prepared.modality).records
-    names = read_class_names(prepared.schema).get(prepared.label or "", ())
+    names = class_names_of(prepared)
     return Report(
         name=job.name,
         generator="",

@@ -19,8 +19,8 @@ from storage.lake.synthesis import SynthesisConfig
 from storage.sources.builder import load_builder
 from storage.sources.prepared import Prepared
 
-NO_WEIGHTS = {"device", "when", "interval_days"}
-"""What `training` says besides the weights: where and when."""
+NO_WEIGHTS = {"device", "when", "interval_days", "tensorboard"}
+"""What `training` says besides the weights: where, when, and who watches."""
 
 NOT_JUDGED = {"on_reject", "approval", "require_lift"}
 """Fields of the gate that say what happens after the verdict on the records: in no key."""

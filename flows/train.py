@@ -20,18 +20,19 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.foresight import check_outlook
 from flows.job import Candidate, Job, judges_folder, now
 from flows.keys import train_key, training_part, training_seed
-from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.snapshots import damaged, set_aside
 from flows.teacher import check_teacher
+from flows.train_view import Shown, each, event_file, final_figures, say_trained
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
+from gan.report import Figure
 from storage.digests import sha256_file, sha256_hex
 from storage.errors import AccessDeniedError, ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import layout, promotions, registry
@@ -43,7 +44,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Beat, Codec, Tick
+    from gan.protocols import Codec
     from gan.training.loop import TrainResult
 
 
@@ -133,13 +134,6 @@ MIRROR_INTERVAL_S = 30.0
 """A checkpoint goes to the lake at most this often, and when a stop was asked for; the local ones
 are written at every tick, and about once a minute where a tick lasts longer."""
 
-PROGRESS_METRICS: Mapping[str, str] = {
-    "coverage_ratio": "coverage {:.2f} of real",
-    "validation_nll": "validation {:.2f} nats a row",
-    "two_way": "pair error {:.3f}",
-}
-"""Metric of a tick → its text in the progress bar; the first that is there."""
-
 
 def train(job: Job, prepared: Prepared) -> Candidate:
     """Return the candidate of this recipe and source: adopted, continued or trained anew.
@@ -185,11 +179,14 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
     """Return the codec fitted on train, and what every `auto` becomes for these records.
 
     Raises:
-        ConfigError: the preset does not exist, CUDA was asked for and is missing, or a bound of the
-            gate does not fit the metrics of these records.
+        ConfigError: the preset does not exist, CUDA was asked for and is missing, a bound of the
+            gate does not fit the metrics of these records, or TensorBoard's writer is missing.
     """
     from gan.modalities import load_modality
+    from gan.training.event_file import check_writer
 
+    if recipe.training.tensorboard:
+        check_writer()
     in_force(load_modality(prepared.modality).metrics, recipe.gate)
     modality = load_modality(prepared.modality)
     codec = modality.codec.fit(prepared.records["train"], prepared.label)
@@ -239,58 +236,28 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         job.reporter.meter("Training", "samples", config.budget_samples) as meter,
         job.stop.asking(),
         job.spent.using(device),
+        event_file(job, prepared.modality, folder) as events,
     ):
         meter.update(seen)
         shown = Shown(meter)
         hooks = Hooks(
             assess=assess,
-            on_tick=shown.on_tick,
+            on_tick=each(shown.on_tick, events.on_tick),
+            on_frame=events.on_frame,
             on_progress=shown.on_progress,
             on_checkpoint=_mirror(job, key),
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+        figures = final_figures(job, prepared, codec, config, result)
     say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
-    return _store(job, prepared, plan, result, codec.notes)
-
-
-def say_trained(job: Job, result: "TrainResult") -> None:
-    """Say what of the processor the training had, and that the machine was busy where it was."""
-    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
-    job.reporter.say(
-        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
-        f"in {result.seconds:,.0f} s with {threads}"
-    )
-    for event in result.events:
-        if event.kind == "machine":
-            job.reporter.say(f"Note: {event.text}")
+    return _store(job, prepared, plan, result, Ended(codec.notes, figures))
 
 
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
     """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
     return job.gpu_lease() if device == "cuda" else nullcontext()
-
-
-class Shown:
-    """What a meter shows of a training: its progress, and one metric of the last tick."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._meter, self._note = meter, ""
-
-    def on_tick(self, tick: "Tick") -> None:
-        """Keep the metric."""
-        found = [
-            text.format(tick.metrics[name])
-            for name, text in PROGRESS_METRICS.items()
-            if name in tick.metrics
-        ]
-        self._note = found[0] if found else ""
-
-    def on_progress(self, beat: "Beat") -> None:
-        """Show how far it is."""
-        note = ", ".join(text for text in (self._note, beat.busy) if text)
-        self._meter.update(beat.samples_seen, note=note, left_s=beat.left_s)
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:
@@ -305,12 +272,20 @@ def _mirror(job: Job, key: str) -> Callable[[Path], None]:
     return mirror
 
 
+class Ended(NamedTuple):
+    """What is said of a training besides its result."""
+
+    notes: Sequence[str]
+    """By the codec."""
+    figures: Sequence[Figure]
+
+
 def _store(
     job: Job,
     prepared: Prepared,
     plan: TrainingPlan,
     result: "TrainResult",
-    notes: Sequence[str],
+    said: Ended,
 ) -> Candidate:
     record = TrainingRecord(
         train_key=plan.train_key,
@@ -323,7 +298,8 @@ def _store(
         device=result.device,
         events=tuple(result.events),
         curves=tuple(dataclasses.asdict(curve) for curve in result.curves),
-        notes=(*notes, *result.notes),
+        figures=said.figures,
+        notes=(*said.notes, *result.notes),
         resolved=dict(plan.resolved),
         training=training_part(job.recipe, prepared, job.scheduled),
     )

@@ -91,6 +91,9 @@ class TrainingConfig(FrozenModel):
     champion is `interval_days` old, unless it fails on today's records. `always`: every night."""
     interval_days: int = Field(7, title="Interval in days", ge=1)
     """Age at which a champion is due for a successor, with `when: interval` only."""
+    tensorboard: bool = Field(False, title="TensorBoard")
+    """Write event files for TensorBoard beside the checkpoints while it trains: losses, assessment,
+    speed, and for images the same latents at every tick. Takes `ganmill[tensorboard]`."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

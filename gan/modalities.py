@@ -22,7 +22,7 @@ from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
-from gan.protocols import Assess, Codec, Networks, PresetEntry
+from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.teacher import Teacher
 from storage.records.modalities import MODALITIES, Modality, load_code
@@ -139,6 +139,11 @@ class GanModality:
         """Return the networks on the processor, initialised from the stream alone."""
         networks: Networks = load_code(self.row.networks).build(config, codec, stream)
         return networks
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether records are pictures, so that what a generator makes can be seen at a glance."""
+        return self.row.pictures is not None
 
     @property
     def metrics(self) -> tuple[MetricEntry, ...]:
@@ -305,6 +310,33 @@ class GanModality:
         """
         figures: tuple[Figure, ...] = load_code(self.row.judge).figures(evaluation, inputs)
         return figures
+
+    def strip_figure(self, film: Any, titles: Sequence[str]) -> Figure | None:
+        """Return a training's strip as one picture; None where there is nothing to see.
+
+        Args:
+            film: a `gan.training.strip.Filmstrip`, None where nothing was kept.
+            titles: names of the classes, by their indexes.
+        """
+        if film is None or self.row.pictures is None:
+            return None
+        figure: Figure | None = load_code(self.row.pictures).strip(film, titles)
+        return figure
+
+    def draw_frame(self, frame: Frame) -> bytes:
+        """Return one frame of a strip as a PNG; asked only where records are pictures."""
+        png: bytes = load_code(self.row.pictures or "").frame(frame)
+        return png
+
+    def neighbours(self, inputs: ReportInputs) -> Figure | None:
+        """Return synthetic records beside the REAL ones nearest to them, for owners' eyes alone.
+
+        None where records are no pictures, or the real ones are not at hand.
+        """
+        if self.row.pictures is None:
+            return None
+        figure: Figure | None = load_code(self.row.pictures).neighbours(inputs)
+        return figure
 
     def preview(self, records: pa.Table, label: str | None, per_class: int) -> bytes | None:
         """Return a PNG that shows records, one row per class; None where only figures show them.

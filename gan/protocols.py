@@ -48,6 +48,9 @@ class Generator(nn.Module):
 
     has_likelihood: bool = False
     """Whether `log_likelihood` can be asked."""
+    choosing: int = 0
+    """How many of the latent's first values choose, such as the component of a mixture: with these
+    a sample jumps, with all others it changes little by little."""
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return samples in tensor form; `labels_N` is ignored by an unconditional generator."""
@@ -83,6 +86,14 @@ class Generator(nn.Module):
             numbers: the stream that they are drawn from.
         """
         del rows, numbers
+        return None
+
+    def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor | None:
+        """Return what comes first of latents, (N, …), in which main directions are sought.
+
+        None leaves it to be found: the output of the first layer that depends on the latent.
+        """
+        del z_NZ, labels_N
         return None
 
     def conditioned(self, allowed_CK: np.ndarray[Any, np.dtype[np.bool_]] | None) -> Draw:
@@ -424,6 +435,14 @@ class Tick:
     """Mean losses since the previous tick, learning rate, gamma, and the assessment's metrics."""
 
 
+class Frame(NamedTuple):
+    """What the strip's latents and classes are at one moment of a training."""
+
+    samples_seen: int
+    values: np.ndarray[Any, Any]
+    """As the codec stores samples, one per row of the strip."""
+
+
 class Beat(NamedTuple):
     """How far a training is, between ticks."""
 
@@ -450,6 +469,9 @@ class Hooks:
     assess: Assess | None = None
     """Chooses the snapshot; without it the last average is the snapshot."""
     on_tick: Callable[[Tick], None] = _ignore
+    on_frame: Callable[[Frame], None] = _ignore
+    """Called with the frames of the strip that are kept when a training begins or goes on, then
+    after every `on_tick` with the newest; never where records are no pictures."""
     on_progress: Callable[[Beat], None] = _ignore
     """Called about once a second, however long a tick lasts."""
     on_checkpoint: Callable[[Path], None] = _ignore

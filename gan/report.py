@@ -115,8 +115,8 @@ class Figure:
 
     id: str
     section: str
-    """`samples`, `metrics`, `columns`, `training` or `data`: where the renderer puts it; a section
-    of another name follows those under that name."""
+    """`samples`, `metrics`, `columns`, `training`, `inside` or `data`: where the renderer puts it;
+    a section of another name follows those under that name."""
     caption: str
     alt: str
     kind: FigureKind
@@ -308,3 +308,9 @@ class ReportInputs:
     """False: real records may stand beside synthetic ones."""
     codec: Any = None
     """Of the generator; None where it is not at hand."""
+    sampler: Any = None
+    """The generator itself, a `gan.sample.Sampler`; None where a data set is judged as it is."""
+    train: Any = None
+    """The real training records, as an Arrow table, for the internal edition alone."""
+    class_names: Sequence[str] = ()
+    """Of the classes 0, 1, … where the source knows them."""

@@ -175,9 +175,16 @@ def draw_latents(
 ) -> Tensor:
     """Return latents for the records, padded to whole passes (at least one), on the processor."""
     padded = max(-(-rows // config.sampling_batch), 1) * config.sampling_batch
-    latents = generator.latents(padded, numbers)
+    return fixed_latents(generator, config, padded, numbers)
+
+
+def fixed_latents(
+    generator: Generator, config: ResolvedConfig, rows: int, numbers: torch.Generator
+) -> Tensor:
+    """Return exactly so many latents as synthesis draws them, on the processor."""
+    latents = generator.latents(rows, numbers)
     if latents is None:
-        latents = torch.randn(padded, config.latent, generator=numbers) * config.latent_spread
+        latents = torch.randn(rows, config.latent, generator=numbers) * config.latent_spread
         if config.truncation is not None:
             latents = truncate(latents, config)
     return latents

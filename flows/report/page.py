@@ -131,6 +131,7 @@ TITLES = {
     "metrics": "Metrics",
     "columns": "Columns",
     "training": "Training",
+    "inside": "Inside the networks",
     "data": "Data",
 }
 """Sections of figures in their order; a section that is not named here follows them."""
@@ -316,17 +317,54 @@ def render(report: Report, *, title: str | None = None) -> str:
             metrics(report, view),
             drawn(report, "columns"),
             drawn(report, "training"),
+            drawn(report, "inside"),
             data(report),
             [part for part in others(report) if part],
             events(report),
             provenance(report),
         ),
     )
-    page = element("html", _page_head(heading, view), body, lang="en")
+    return _page(f"{heading}: {view.word.lower()}", body)
+
+
+def _page(title: str, body: Html) -> str:
+    page = element("html", _page_head(title), body, lang="en")
     return f"<!doctype html>\n{page}\n"
 
 
-def _page_head(heading: str, view: VerdictView) -> Html:
+INTERNAL = "Internal edition: shows real records, not to be passed on"
+
+
+def render_internal(name: str, generator: str, created: str, items: Sequence[Figure]) -> str:
+    """Return the internal edition: the figures that show real records, which no report holds.
+
+    Args:
+        name: the generator's name.
+        generator: its version.
+        created: UTC, ISO 8601.
+        items: the figures.
+
+    Raises:
+        ValueError: a figure is of an unknown kind or its picture cannot be read.
+    """
+    about = ("Generator ", element("code", generator), f", evaluated {instant(created)}")
+    head = element(
+        "header",
+        element("p", INTERNAL, class_="eyebrow"),
+        element("h1", name),
+        element("p", about, class_="about"),
+    )
+    sections = [
+        _section(
+            words(title).capitalize(), arranged([one for one in items if one.section == title])
+        )
+        for title in dict.fromkeys(item.section for item in items)
+    ]
+    main = element("main", head, [part for part in sections if part])
+    return _page(f"{name}: internal edition", element("body", main))
+
+
+def _page_head(title: str) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -334,7 +372,7 @@ def _page_head(heading: str, view: VerdictView) -> Html:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content="ganmill"),
-        element("title", f"{heading}: {view.word.lower()}"),
+        element("title", title),
         join(element("style", _style())),
     )
 

@@ -18,6 +18,22 @@ RANK = CurveGroup(
 )
 
 
+OBJECTIVE_CURVES = (
+    (CurveGroup(id="losses", caption="Mean losses between two ticks.", unit="loss"), "loss"),
+    (
+        CurveGroup(
+            id="gradients",
+            caption="Mean gradient penalties and lengths between two ticks: where they rise by "
+            "orders of magnitude, training is about to leave the finite numbers.",
+            unit="length",
+            log=True,
+        ),
+        "gradient",
+    ),
+)
+"""Charts of what objectives report, and the word in the names of their curves."""
+
+
 def metric_figures(
     metrics: Sequence[Metric], groups: Sequence[BarGroup], entries: Sequence[MetricEntry]
 ) -> tuple[Figure, ...]:
@@ -91,8 +107,8 @@ def training(
         names = [tick for entry in metrics if entry.curve == group.id for tick in entry.ticks]
         names += [RANK.id] if group is RANK else []
         found.append(_lines(group, [named[name] for name in names if name in named]))
-    losses = CurveGroup(id="losses", caption="Mean losses between two ticks.", unit="loss")
-    found.append(_lines(losses, [curve for name, curve in named.items() if "loss" in name]))
+    for group, word in OBJECTIVE_CURVES:
+        found.append(_lines(group, [curve for name, curve in named.items() if word in name]))
     marks = [] if chosen is None else [{"x": chosen, "text": "snapshot"}]
     return tuple(
         replace(figure, data={**figure.data, "marks": marks}) for figure in found if figure

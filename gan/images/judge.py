@@ -3,10 +3,7 @@
 A preview is a grid of images with one row per class.
 """
 
-import base64
-import io
 import math
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
 
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
@@ -24,15 +20,12 @@ from gan.images.evaluation import assess, foresight
 from gan.images.evaluation.evaluate import PerceptualReference
 from gan.images.evaluation.evaluate import build_reference as measure_reals
 from gan.images.evaluation.evaluate import evaluate as measure
+from gan.images.figures.inside import Insight, inside_figures
+from gan.images.figures.sheets import PAPER, Pixels, enlarge, evenly, image_data, tile, to_png
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-
-CELL = 32
-"""Smaller images are enlarged, without smoothing, until a side reaches this."""
-GAP = 2
-PAPER = 255
+from gan.sample import Sampler
+from storage.records.schema import class_title
 
 
 def preview(records: pa.Table, label: str | None, per_class: int) -> bytes:
@@ -51,7 +44,7 @@ def preview(records: pa.Table, label: str | None, per_class: int) -> bytes:
     grid = np.full((len(rows), per_class, H, W, C), PAPER, dtype=np.uint8)
     for row, images_NHWC in zip(grid, rows, strict=True):
         row[: len(images_NHWC)] = images_NHWC
-    return _png(_tile(_enlarge(grid)))
+    return to_png(tile(enlarge(grid)))
 
 
 def _groups(records: pa.Table, label: str | None, per_class: int) -> list[Pixels]:
@@ -72,28 +65,10 @@ def _first(records: pa.Table, label: str, value: object, count: int) -> pa.Table
     return records.take(rows[:count])
 
 
-def _enlarge(grid_RNHWC: Pixels) -> Pixels:
-    factor = max(math.ceil(CELL / max(grid_RNHWC.shape[2:4])), 1)
-    return grid_RNHWC.repeat(factor, axis=2).repeat(factor, axis=3)
-
-
-def _tile(grid_RNHWC: Pixels) -> Pixels:
-    """Return one image (height, width, channels) with a gap after every cell."""
-    padding = ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0))
-    padded = np.pad(grid_RNHWC, padding, constant_values=PAPER)
-    R, N, H, W, C = padded.shape
-    return padded.transpose(0, 2, 1, 3, 4).reshape(R * H, N * W, C)
-
-
-def _png(image_HWC: Pixels) -> bytes:
-    pixels = image_HWC[..., 0] if image_HWC.shape[-1] == 1 else image_HWC
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
-
-
 PER_CLASS = 12
 """Samples of each class in the grid; without classes the grid is so wide and high."""
+MOST_CLASSES = 24
+"""Rows of the grid, each with its name."""
 
 NOT_BY_CHANCE = (
     "groups or the user's own split decided which images were trained on, so that unseen real ones "
@@ -233,6 +208,8 @@ METRICS = (
         unit="share",
         direction="target",
         limits=(Limit(side="low", passes=0.10, blocks=0.10),),
+        ticks=("spread",),
+        curve="quality",
     ),
     MetricEntry(
         name="trtr",
@@ -317,7 +294,7 @@ CURVES = (
     CurveGroup(
         id="quality",
         caption="Coverage of validation records while training, overall and in the worst class, "
-        "and density, on the worse feature net.",
+        "and density, on the worse feature net; and the spread of pixels ÷ that of real images.",
         unit=CEILING_UNIT,
     ),
     CurveGroup(
@@ -335,36 +312,41 @@ CURVES = (
 
 
 def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
-    """Return the figures of the records of a candidate; no real image is in any of them.
+    """Return the figures of a candidate and, where it is at hand, of its generator's inside.
+
+    No real image is in any of them.
 
     Raises:
         DataError: the candidate has no records to show.
     """
-    png = preview(inputs.candidate, inputs.label, PER_CLASS)
-    return (samples(png, evaluation.candidate_class_counts),)
+    shown = samples(inputs, evaluation.candidate_class_counts)
+    if not isinstance(inputs.sampler, Sampler):
+        return (shown,)
+    insight = Insight(inputs.sampler, evaluation.seed, tuple(inputs.class_names))
+    return (shown, *inside_figures(insight))
 
 
-def samples(png: bytes, class_counts: Sequence[tuple[Any, int]]) -> Figure:
-    """Return the grid of synthetic samples, one row per class."""
-    rows = [str(label) for label, count in class_counts if count]
-    width, height = struct.unpack(">II", png[16:24])  # PNG, IHDR
+def samples(inputs: ReportInputs, class_counts: Sequence[tuple[Any, int]]) -> Figure:
+    """Return the grid of synthetic samples, one row per class; of many classes some."""
+    made = [label for label, count in class_counts if count]
+    shown = [made[place] for place in evenly(len(made), MOST_CLASSES)]
+    records, caption = inputs.candidate, "Synthetic samples as they come"
+    if shown:
+        caption = f"{caption}, one class per row"
+    if len(shown) < len(made):
+        caption = f"{caption}: {len(shown)} of {len(made):,} classes"
+        column = records[inputs.label]
+        records = records.filter(pc.is_in(column, value_set=pa.array(shown, type=column.type)))
+    rows = [class_title(inputs.class_names, label) for label in shown]
     return Figure(
         id="samples",
         section="samples",
-        caption="Synthetic samples as they come, one class per row."
-        if rows
-        else "Synthetic samples as they come.",
+        caption=f"{caption}.",
         alt=f"A grid of synthetic images of {len(rows)} classes"
         if rows
         else "A grid of synthetic images",
         kind="image",
-        data={
-            "png": base64.b64encode(png).decode(),
-            "width": width,
-            "height": height,
-            "columns": [],
-            "rows": rows,
-        },
+        data=image_data(preview(records, inputs.label, PER_CLASS), rows=rows),
     )
 
 

@@ -1,6 +1,6 @@
 """Checkpoints: the resumable state of a training, written so that a kill never leaves a broken one.
 
-    <folder>/<samples_seen, 12 digits>/state.safetensors    every tensor
+    <folder>/<samples_seen, 12 digits>/state.safetensors    every tensor, the strip's frames too
     <folder>/<samples_seen, 12 digits>/state.json           progress, digests
 
 A checkpoint is built in a staging folder, forced to the disk and renamed. Those of the last two
@@ -23,7 +23,9 @@ from torch import Tensor
 
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
+from gan.protocols import Frame
 from gan.training.state import Progress, TrainState
+from gan.training.strip import Strip
 from storage.records.durable import move_folder, write_file
 
 SCHEMA = "ganmill-checkpoint/1"
@@ -44,6 +46,18 @@ class Checkpoints:
 
     folder: Path
     config: ResolvedConfig
+    strip: Strip | None = None
+    """Its frames are kept with the state."""
+
+    def start(self, state: TrainState) -> Path:
+        """Write the checkpoint before the first step, with the first frame of the strip."""
+        if self.strip is not None:
+            self.strip.take(state)
+        return self.save(state)
+
+    def frames(self) -> tuple[Frame, ...]:
+        """Return the frames of the strip that are kept, in order."""
+        return () if self.strip is None else self.strip.frames()
 
     def save(self, state: TrainState) -> Path:
         """Write a checkpoint and return its folder; older ones are deleted."""
@@ -51,7 +65,8 @@ class Checkpoints:
         staging = self.folder / f"{STAGING}{os.getpid()}"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        tensors = {name: tensor.contiguous() for name, tensor in state.tensors().items()}
+        kept = {} if self.strip is None else self.strip.tensors()
+        tensors = {name: one.contiguous() for name, one in (state.tensors() | kept).items()}
         data = save_tensors(tensors)
         index = {
             "schema": SCHEMA,
@@ -89,6 +104,8 @@ class Checkpoints:
                 )
                 raise ConfigError(msg)
             state.restore(tensors, Progress.from_json(index["progress"]))
+            if self.strip is not None:
+                self.strip.restore(tensors)
             return True
         return False
 

@@ -25,6 +25,7 @@ from gan.training.state import (
     outlasts_tick,
     phase_at,
 )
+from gan.training.strip import Filmstrip, Strip
 from gan.training.watch import Pulse, curves, record_tick, write_stats
 
 CHECKPOINTS, SNAPSHOT = "checkpoints", "snapshot"
@@ -52,6 +53,8 @@ class TrainResult:
     device: str
     notes: Sequence[str]
     """What `auto` picked."""
+    strip: Filmstrip | None = None
+    """What the same latents became, tick after tick; None where records are no pictures."""
 
 
 def train(
@@ -88,15 +91,13 @@ def train(
     context = find_device(device, precision=config.precision, threads=config.threads)
     batches = Batches(codec.encode(records), codec, context, seed=config.seed)
     objectives = phases(config, context)
-    checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config)
+    strip = Strip(config, codec)
+    checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config, strip=strip)
 
     with context.configured(), watch.memory_limit():
         # Continue from the newest checkpoint, or write the one that repairs can go back to.
         state = TrainState(config, codec, context)
-        if not checkpoints.restore(state):
-            checkpoints.save(state.fitted(batches.encoded))
-        write_stats(folder, state.progress)
-        pulse = Pulse(checkpoints, hooks)
+        pulse = watch.begin(state, checkpoints, hooks, batches.encoded, folder)
 
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.
@@ -124,6 +125,7 @@ def train(
             sample = average_sampler(state.generator_ema, codec, config)
             with context.measuring():
                 assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
+                strip.take(state)
             watch.choose(state, assessment)
             watch.decide(state, assessment)
             pulse.charge(progress, threads=1)
@@ -134,7 +136,7 @@ def train(
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
 
-    return _ship(state, batches, pulse, folder, hooks.assess)
+    return _ship(state, batches, pulse, folder, hooks.assess, strip)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
@@ -169,7 +171,12 @@ def _finish(
 
 
 def _ship(
-    state: TrainState, batches: Batches, pulse: Pulse, folder: Path, assess: Assess | None
+    state: TrainState,
+    batches: Batches,
+    pulse: Pulse,
+    folder: Path,
+    assess: Assess | None,
+    strip: Strip,
 ) -> TrainResult:
     """Finish the best average, write it as the snapshot and return the result."""
     progress, config, codec = state.progress, state.config, batches.codec
@@ -200,4 +207,5 @@ def _ship(
         threads=config.threads,
         device=state.device.type,
         notes=config.notes,
+        strip=strip.finished(state),
     )

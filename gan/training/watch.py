@@ -18,7 +18,7 @@ import torch
 from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
-from gan.protocols import Assessment, Beat, Curve, Hooks, Tick
+from gan.protocols import Assessment, Beat, Curve, Encoded, Hooks, Tick
 from gan.training.checkpoint import Checkpoints
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
 from storage.records.durable import replace_file
@@ -184,6 +184,18 @@ def memory_limit() -> Iterator[None]:
         raise MemoryLimitError(msg)
 
 
+def begin(
+    state: TrainState, checkpoints: Checkpoints, hooks: Hooks, encoded: Encoded, folder: Path
+) -> "Pulse":
+    """Go on from the newest checkpoint; without one write that of the start, for repairs."""
+    if not checkpoints.restore(state):
+        checkpoints.start(state.fitted(encoded))
+    write_stats(folder, state.progress)
+    for frame in checkpoints.frames():
+        hooks.on_frame(frame)
+    return Pulse(checkpoints, hooks)
+
+
 SHOWN_EVERY_S = 1.0
 """Progress is told at most this often."""
 SAVED_EVERY_S = 60.0
@@ -232,6 +244,8 @@ class Pulse:
     def after_tick(self, state: TrainState, tick: Tick) -> None:
         """Tell a tick that was saved; the next checkpoint is due a while from now."""
         self._hooks.on_tick(tick)
+        for frame in self._checkpoints.frames()[-1:]:
+            self._hooks.on_frame(frame)
         self._show(state)
         self._rest(state)
 

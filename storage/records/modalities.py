@@ -78,6 +78,9 @@ class Modality:
     """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
     """Function that draws records as a PNG; None where the report's figures show them."""
+    pictures: str | None = None
+    """Module with `strip`, `frame` and `neighbours`, what only pictures show of a generator; None
+    where records are no pictures."""
 
 
 MODALITIES: dict[str, Modality] = {
@@ -107,6 +110,7 @@ MODALITIES: dict[str, Modality] = {
             "synthesis.labels",
         ),
         preview="gan.images.judge:preview",
+        pictures="gan.images.figures",
     ),
     "tables": Modality(
         words=Words("row", "rows", "column"),

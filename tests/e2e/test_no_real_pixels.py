@@ -1,4 +1,4 @@
-"""No pixels of a training image lie anywhere in the lake: every file, every picture in it."""
+"""Pixels of training images lie in the internal edition alone: every file, every picture in it."""
 
 import base64
 import binascii
@@ -14,7 +14,8 @@ from PIL import Image
 
 SIDE = 8
 PNG = re.compile(rb"\x89PNG\r\n\x1a\n.*?IEND\xaeB`\x82", re.DOTALL)
-INLINE = re.compile(rb"data:image/png;base64,([A-Za-z0-9+/=]+)")
+INLINE = re.compile(rb'(?:data:image/png;base64,|"png": ?")([A-Za-z0-9+/=]+)')
+"""In a page, and in the data of a figure."""
 ZOOMS = (1, 2, 3, 4)
 """By how much a page may have enlarged a picture."""
 
@@ -66,15 +67,16 @@ def leaks(lake: Path, source: Path) -> list[str]:
     return found
 
 
-def test_the_finished_job_leaves_none(finished):
+def test_the_finished_job_shows_them_in_its_internal_edition_alone(finished):
     place = finished.place
     names = {path.name for path in place.lake.rglob("*") if path.is_file()}
     assert {"report.html", "preview.png", "generator.safetensors"} <= names
     assert any(pictures(path) for path in place.lake.rglob("report.html"))
-    assert leaks(place.lake, place.folder / "stripes.parquet") == []
+    (edition,) = leaks(place.lake, place.folder / "stripes.parquet")
+    assert re.fullmatch(r"generators/[^/]+/[^/]+/internal/edition-[0-9a-f]{16}\.html", edition)
 
 
-@pytest.mark.parametrize("how", ["raw", "png", "sheet", "page"])
+@pytest.mark.parametrize("how", ["raw", "png", "sheet", "page", "figure"])
 def test_a_leak_would_be_found(finished, tmp_path, how):
     source = finished.place.folder / "stripes.parquet"
     file = real_images(source)[1][7]
@@ -86,6 +88,7 @@ def test_a_leak_would_be_found(finished, tmp_path, how):
         "raw": b"head" + pixels(file).tobytes(),
         "png": b"head" + file,
         "sheet": buffer.getvalue(),
+        "figure": b'{"png": "' + base64.b64encode(buffer.getvalue()) + b'"}',
         "page": b"<img src='data:image/png;base64," + base64.b64encode(buffer.getvalue()) + b"'>",
     }[how]
     (tmp_path / "leak").write_bytes(content)

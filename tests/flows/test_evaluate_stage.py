@@ -1,6 +1,9 @@
 """A measurement is taken once; what the gate makes of it is judged anew when the bounds change."""
 
+import base64
+import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import MappingProxyType, SimpleNamespace
@@ -8,13 +11,14 @@ from types import MappingProxyType, SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from flows.evaluate import Evaluator, TrainingRecord, evaluate, options_of, processor_facts
 from flows.job import Candidate, Job
 from flows.recipe import parse_recipe
 from flows.report.verdict import verdict_view
 from gan.errors import ConfigError
-from gan.images.codec import write_images
+from gan.images.codec import read_images, write_images
 from gan.report import Report
 from storage.digests import sha256_hex
 from storage.lake import promotions
@@ -105,6 +109,23 @@ RECIPE = {"name": "mine", "source": {"uri": "x", "label": "kind"}}
 BLOCKING = {"bounds": [{"metric": "fd", "pass": 1e-6, "block": 1e-6}]}
 
 
+PNG = re.compile(rb'(?:base64,|"png": ?")([A-Za-z0-9+/=]+)')
+
+
+def shows_real_images(data: bytes) -> bool:
+    """Whether a picture in a page or in the data of a figure shows a training image."""
+    real = {image.tobytes() for image in read_images(RECORDS["train"])[..., 0]}
+    for text in PNG.findall(data):
+        sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+        for zoom in (1, 4):
+            small = np.ascontiguousarray(sheet[::zoom, ::zoom])
+            if min(small.shape) >= 8:
+                windows = np.lib.stride_tricks.sliding_window_view(small, (8, 8))
+                if real & {window.tobytes() for window in windows.reshape(-1, 8, 8)}:
+                    return True
+    return False
+
+
 def test_other_bounds_are_judged_without_measuring_again(lake, tmp_path, sampler):
     first = evaluator(lake, tmp_path).judged(VERSION, DIGEST)
     assert sampler.asked == 1
@@ -122,6 +143,16 @@ def test_other_bounds_are_judged_without_measuring_again(lake, tmp_path, sampler
     assert bounds["coverage"] == {"metric": "coverage", "pass": 0.75, "block": 0.5}
     assert bounds["c2st/network"] == {"metric": "c2st/network", "pass": 0.8, "block": 1.0}
     assert not set(bounds) & {"c2st", "dcr_share", "one_way"}
+
+
+def test_real_images_are_in_the_internal_edition_alone(lake, tmp_path, sampler):
+    judged = evaluator(lake, tmp_path).judged(VERSION, DIGEST)
+    (edition,) = (one.key for one in lake.list("") if shows_real_images(lake.get(one.key)))
+    assert edition.startswith(generator_key("mine", VERSION, "internal/edition-"))
+    page = lake.get(edition).decode()
+    assert "shows real records, not to be passed on" in page
+    assert "Real neighbours" in page
+    assert all(figure.section != "real_neighbours" for figure in judged.report.figures)
 
 
 def test_every_metric_has_a_verdict_or_a_reason_and_the_rows_are_named(lake, tmp_path, sampler):
@@ -200,7 +231,7 @@ def test_a_measurement_holds_what_the_report_may_show(lake, tmp_path, sampler):
     judged = evaluator(lake, tmp_path).judged(VERSION, DIGEST)
     folder = generator_key("mine", VERSION, "internal/")
     kept = {info.key.removeprefix(folder)[:4]: lake.get(info.key) for info in lake.list(folder)}
-    assert set(kept) == {"eval", "verd"}
+    assert set(kept) == {"edit", "eval", "verd"}
     measurement = json.loads(kept["eval"])
     assert set(measurement) == {"evaluation", "pictures", "split_digest"}
     shown = json.loads(judged.report.to_json())["figures"]

@@ -45,6 +45,7 @@ PLACE = [
     {"lift": {"when": "never"}},
     {"lift": {"seeds": 3, "models": ["linear"]}},
     {"training": {"device": "cpu"}},
+    {"training": {"tensorboard": True}},
     {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},
     {"privacy": {"min_group": 20}},

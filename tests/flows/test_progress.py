@@ -14,7 +14,7 @@ from flows.progress import (
     SilentReporter,
     make_reporter,
 )
-from flows.train import Shown, say_trained
+from flows.train_view import Shown, say_trained
 from gan.protocols import Beat
 from gan.report import Event
 

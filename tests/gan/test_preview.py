@@ -7,7 +7,8 @@ from PIL import Image
 
 from gan.errors import DataError
 from gan.images.codec import write_images
-from gan.images.judge import GAP, preview
+from gan.images.figures.sheets import GAP
+from gan.images.judge import preview
 
 
 def table(rows, size=(8, 8, 1), labels=None):

@@ -58,6 +58,7 @@ class MixtureGenerator(Generator, Initialisable):
     """Draws from the mixture of the class's group, or of all groups where there are no classes."""
 
     has_likelihood = True
+    choosing = 1
     mean_GP: Tensor
     basis_GDP: Tensor
     shares_GK: Tensor
@@ -147,6 +148,11 @@ class MixtureGenerator(Generator, Initialisable):
             rows = (group_N == group).nonzero()[:, 0]
             codes_ND[rows] = (values_NP[rows] - self.mean_GP[group]) @ self.basis_GDP[group].T
         return codes_ND
+
+    def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return the images: nothing comes before them, and their components are the latent's."""
+        images_NCHW: Tensor = self(z_NZ, labels_N)
+        return images_NCHW
 
     def draw(self, stream: torch.Generator) -> None:
         """Start with nothing but black and equal shares, until it is fitted."""

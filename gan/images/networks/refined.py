@@ -102,6 +102,7 @@ class Bands(nn.Module):
 class MixtureGanGenerator(Generator, Initialisable):
     """A mixture, a U-net that denoises its draws, and one that finishes them."""
 
+    choosing = 1
     is_finished: Tensor
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
@@ -133,6 +134,11 @@ class MixtureGanGenerator(Generator, Initialisable):
             made = self.denoiser(start, place.group_N, level_N, torch.zeros_like(noise))
         images_NCHW: Tensor = self.spectrum(made)
         return images_NCHW
+
+    def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return the mixture's draws, before anything refines them."""
+        place = self.mixture.choose(z_NZ[:, 0], labels_N)
+        return self.mixture.decode(z_NZ[:, 1 : 1 + self.mixture.components], place)
 
     def _draw(self, coordinates_ND: Tensor, place: Place) -> Tensor:
         """Return the mixture's images."""

@@ -10,6 +10,7 @@ import pytest
 
 from flows.report import render
 from flows.report.html import VOID_TAGS
+from flows.report.page import render_internal
 from flows.report.verdict import outcomes_of
 from gan.report import Event, Figure, Metric, Reason, Report
 
@@ -238,3 +239,17 @@ def test_text_and_curves_can_be_seen(scheme, ground):
     for name in (name for name in colours if name.startswith("curve")):
         assert contrast(colours[name], colours[ground]) >= 3, name
     assert set(palettes()["light"]) == set(palettes()["dark"])
+
+
+def test_the_internal_edition_says_what_it_is_and_runs_nothing():
+    figure = Figure(
+        id="n", section="real_neighbours", caption="Side by side.", alt="x", kind="table",
+        data={"columns": ["a"], "rows": [["1"]]},
+    )  # fmt: skip
+    page = render_internal(
+        "mine <b>", "20260101T000000Z-aaaaaaaa", "2026-01-01T00:00:00Z", [figure]
+    )
+    assert "Internal edition: shows real records, not to be passed on" in page
+    assert "<h2>Real neighbours</h2>" in page
+    assert "mine &lt;b&gt;" in page
+    assert "default-src &#x27;none&#x27;" in page

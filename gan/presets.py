@@ -13,6 +13,7 @@ from gan.config import (
     TrainingConfig,
 )
 from gan.device import Precision
+from gan.errors import ConfigError
 from storage.records.modalities import words_of
 
 
@@ -79,11 +80,12 @@ def complete(
     """Return the configuration: the preset's numbers where the recipe leaves them open."""
     modality, name, why, preset = chosen
     batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
-    network = _network(generator, preset, batch_size)
+    network = _network(generator, name, preset, batch_size)
     gamma = preset.gamma or 0.0
     if generator.gamma != "auto":
         gamma = generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
+    decay = preset.weight_decay if generator.weight_decay == "auto" else generator.weight_decay
     parts = [f"width {network['width']}"] if "width" in network else []
     parts.append(f"batch {batch_size}")
     if preset.gamma is not None:
@@ -123,7 +125,7 @@ def complete(
         threads=preset.threads,
         seed=seed,
         notes=(why, *notes, *preset.notes, ", ".join(parts)),
-        weight_decay=preset.weight_decay,
+        weight_decay=decay,
         loss=preset.loss,
         penalty=preset.penalty,
         terms=dict(preset.terms),
@@ -147,10 +149,26 @@ def _batch_size(
 
 
 def _network(
-    generator: GeneratorConfig, preset: Preset, batch_size: int
+    generator: GeneratorConfig, name: str, preset: Preset, batch_size: int
 ) -> dict[str, int | float | str]:
-    """Return the network's choices, with the width asked for and packs that fill a batch."""
+    """Return the network's choices, with those that were asked for and packs that fill a batch.
+
+    Raises:
+        ConfigError: the preset's networks have no such choice.
+    """
     network = dict(preset.network)
+    for knob, value in (("depth", generator.depth), ("dropout", generator.dropout)):
+        if value == "auto":
+            continue
+        if knob not in network:
+            msg = (
+                f"generator.{knob} is {value:g}, and preset {name!r} has no such thing: leave it "
+                "at auto, or choose another preset"
+            )
+            raise ConfigError(msg)
+        network[knob] = value
+    if "label_dropout" in network:  # what sees all columns is never surer than the others
+        network["label_dropout"] = max(float(network["label_dropout"]), float(network["dropout"]))
     if generator.width != "auto":
         network["width"] = generator.width
         if "discriminator_width" in network:

@@ -1,13 +1,13 @@
 """Which settings make a better generator: trials of a recipe, compared on validation.
 
 A trial trains a candidate for its share of the budget on split train, and its rank is that of the
-snapshot which training would keep, by the assessment that chooses it (`Assessment.shared_rank`); the
-holdout stays unseen. Tried is what the recipe leaves at `auto`: what it says stays. The first trial
-is the recipe as it is.
+snapshot which training would keep, by the assessment that chooses it (`Assessment.shared_rank`);
+the holdout stays unseen. Tried is what the recipe leaves at `auto`: what it says stays. The first
+trial is the recipe as it is.
 
-Every finished trial is an object of the lake (`storage.lake.studies`), so whoever runs the same study
-again goes on behind it; a trial that was under way is made again. Processes of one machine share the
-trials; on two machines they may make the same one, and the first result stands.
+Every finished trial is an object of the lake (`storage.lake.studies`), so whoever runs the same
+study again goes on behind it; a trial that was under way is made again. Processes of one machine
+share the trials; on two machines they may make the same one, and the first result stands.
 """
 
 import math

@@ -129,9 +129,8 @@ def _write_recipe(place: Path, text: str, result: TuningResult, changes: Sequenc
         f"{HEAD} trial {best.number} of {len(result.trials)}, {result.trial_s:,.3g} s each; rank "
         f"{best.rank:.3f} on validation{before}"
     )
-    kept = "".join(
-        line for line in text.splitlines(keepends=True) if not line.startswith(f"# {HEAD}")
-    )
+    lines = text.splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith(f"# {HEAD}"))
     existed = place.exists()
     replace_file(place, edited(kept, best.settings, changes, head).encode())
     return f"{place}, replaced" if existed else str(place)

@@ -19,9 +19,9 @@ from gan.tuning.study import FEWEST_RANKED, Settings
 TRIAL_COLUMNS = ("trial", "ended", "rank", "seconds", "samples", "changes of the recipe")
 AS_IT_IS = "none: the recipe as it is"
 CHOSEN = (
-    "Trials are compared on validation, by the assessment that chooses a snapshot in training; the "
-    "holdout has not been looked at. The best of many is flattered by chance: the evaluation of the "
-    "tuned recipe says what it is worth."
+    "Trials are compared on validation, by the assessment that chooses a snapshot in training; "
+    "nobody has looked at the holdout. Chance flatters the best of many: the evaluation of the tuned "
+    "recipe says what it is worth."
 )
 
 
@@ -67,10 +67,8 @@ def counted(result: TuningResult) -> str:
 
 def trial_rows(result: TuningResult) -> list[tuple[str, ...]]:
     """Return a row of `TRIAL_COLUMNS` for every trial."""
-    best = result.best
-    return [
-        _row(one, is_best=best is not None and one.number == best.number) for one in result.trials
-    ]
+    best = None if result.best is None else result.best.number
+    return [_row(one, is_best=one.number == best) for one in result.trials]
 
 
 def _row(one: FinishedTrial, *, is_best: bool) -> tuple[str, ...]:
@@ -195,8 +193,8 @@ def _trials(result: TuningResult) -> Html:
     data = {"columns": columns, "rows": trial_rows(result), "right": [2, 3, 4], "dense": True}
     notes = [element("li", text) for text in reasons(result)]
     key = (
-        "The rank of a trial that was pruned is that of its last tick. What is refused costs nothing "
-        "and does not count."
+        "The rank of a trial that was pruned is that of its last tick. What is refused costs "
+        "nothing and does not count."
     )
     return join(
         table(data, "Trials"),

@@ -1,9 +1,10 @@
 """What tuning may change of a recipe: the knobs of a modality, as data.
 
-A modality lists its knobs once (`gan.modalities.GanModality.knobs`). A knob is open where the recipe
-leaves its setting at `auto`, and is turned only for presets that have such a thing: `own` says what
-`auto` becomes, and None where there is nothing to turn. Numbers are mostly tried as multiples of
-that, so that one range fits presets and records of every size, and 1 is what the preset proposes.
+A modality lists its knobs once (`gan.modalities.GanModality.knobs`). A knob is open where the
+recipe leaves its setting at `auto`, and is turned only for presets that have such a thing: `own`
+says what `auto` becomes, and None where there is nothing to turn. Numbers are mostly tried as
+multiples of that, so that one range fits presets and records of every size; 1 is what the preset
+proposes.
 """
 
 import math

@@ -3,8 +3,8 @@
 No state is carried: the sampler of trial n is seeded by n and told every finished trial, so that
 whoever comes after a kill, or beside another process, goes on from what the lake holds. Sampled by
 TPE (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011, section 4); given up by
-the median rule (Golovin et al., "Google Vizier", 2017, section 3.2.2): a trial whose best rank so far
-is worse than the median of the others' at the same share of the budget.
+the median rule (Golovin et al., "Google Vizier", 2017, section 3.2.2): a trial whose best rank so
+far is worse than the median of the others' at the same share of the budget.
 """
 
 import math
@@ -28,7 +28,7 @@ Resolve = Callable[[Settings], ResolvedConfig]
 together."""
 
 STEPS: Final = 14
-"""Shares of a budget at which trials are compared, as a training with a budget of time has ticks."""
+"""Shares of a budget at which trials are compared: as many as a timed training has ticks."""
 RANDOM_TRIALS: Final = 8
 """So many finished trials the sampler waits for before it models them."""
 SPARED_TRIALS, SPARED_STEPS = 4, 4

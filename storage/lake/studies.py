@@ -11,6 +11,7 @@ says beside its number is tuning's own business.
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from storage.digests import canonical_json, sha256_hex
@@ -64,9 +65,8 @@ def read_trials(
         number = record_number(info.key)
         if number is None:
             continue
-        found[number] = (known or {}).get(number) or read_checked(
-            lake, info.key, lambda data, place=info.key: _trial(lake, place, data)
-        )
+        check = partial(_trial, lake, info.key)
+        found[number] = (known or {}).get(number) or read_checked(lake, info.key, check)
     return found
 
 

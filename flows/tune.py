@@ -10,82 +10,31 @@ study again goes on behind it; a trial that was under way is made again. Process
 share the trials; on two machines they may make the same one, and the first result stands.
 """
 
-import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from flows.errors import RecipeError
 from flows.job import Job, in_lake, judges_folder
-from flows.keys import generator_part, reading_part, source_part
-from flows.recipe import Recipe, parse_recipe
 from flows.report.tuning import outcome_text, render_tuning, settings_text
-from flows.train import fit_and_resolve, gpu_lease
+from flows.train import gpu_lease
+from flows.tune_study import TuneRequest, TuneStudy
 from flows.tune_trial import GivenUp, WatchedTrial
-from gan.config import ALGORITHM_VERSION
 from gan.errors import ConfigError, TrainingError
-from gan.tuning.knobs import open_knobs
 from gan.tuning.result import FIRST, FinishedTrial, TuningResult
-from gan.tuning.study import SearchSpace, Settings, importance, start
-from storage.digests import digest_json
+from gan.tuning.study import importance, start
 from storage.errors import IntegrityError
 from storage.lake.studies import agree_study, put_study_report, put_trial, read_trials
 from storage.records.durable import hold_lock
-from storage.records.modalities import words_of
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Assess, Codec
+    from gan.protocols import Assess
     from gan.training.loop import TrainResult
-
-TUNING_VERSION: Final = 1
-"""Raised when the same study would try or measure otherwise."""
-FEWEST_TRIALS, MOST_TRIALS = 2, 10_000
-SHORTEST_TRIAL_S: Final = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuneRequest:
-    """How much tuning is asked for."""
-
-    trials: int
-    budget_s: float
-    """Seconds of training, of all trials together."""
-
-    def __post_init__(self) -> None:
-        """Refuse what nothing can be learned from.
-
-        Raises:
-            RecipeError: too few trials, or too little time for each.
-        """
-        if not FEWEST_TRIALS <= self.trials <= MOST_TRIALS:
-            msg = (
-                f"tuning takes {FEWEST_TRIALS} to {MOST_TRIALS:,} trials, not {self.trials}: the "
-                "first one trains the recipe as it is, the others are compared with it"
-            )
-            raise RecipeError(msg)
-        if not (math.isfinite(self.budget_s) and self.trial_s >= SHORTEST_TRIAL_S):
-            msg = (
-                f"a budget of {self.budget_s:g} s gives each of {self.trials} trials "
-                f"{self.trial_s:.3g} s, and a trial needs at least {SHORTEST_TRIAL_S:g} s: raise "
-                "the budget or ask for fewer trials"
-            )
-            raise RecipeError(msg)
-
-    @property
-    def trial_s(self) -> float:
-        """Seconds of training of one trial."""
-        return self.budget_s / self.trials
-
-    @property
-    def most(self) -> int:
-        """Trials at most, with those that are refused: they cost nothing and come on top."""
-        return 2 * self.trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,21 +63,22 @@ def tune(job: Job, prepared: Prepared, request: TuneRequest) -> Tuned:
         Interrupted: a stop was asked for; finished trials are kept.
         LakeError: the lake failed.
     """
-    tuner = Tuner(job=job, prepared=prepared, request=request)
-    agree_study(job.lake, tuner.key, tuner.identity)
+    study = TuneStudy(job=job, prepared=prepared, request=request)
+    agree_study(job.lake, study.key, study.identity)
+    tuner = Tuner(study=study)
     made = tuner.make_trials()
     result = tuner.result()
     if result.best is None:
         msg = (
-            f"none of {len(result.trials)} trials of {request.trial_s:,.0f} s had a usable "
-            "snapshot: raise the budget"
+            f"none of {len(result.trials)} trials of {result.budget} had a usable snapshot: raise "
+            "the budget"
         )
         raise TrainingError(msg)
     page = render_tuning(result).encode()
     return Tuned(
         result=result,
         page=page,
-        report_key=put_study_report(job.lake, tuner.key, page),
+        report_key=put_study_report(job.lake, study.key, page),
         made=made,
     )
 
@@ -137,98 +87,23 @@ def tune(job: Job, prepared: Prepared, request: TuneRequest) -> Tuned:
 class Tuner:
     """Makes the trials of one study."""
 
-    job: Job
-    prepared: Prepared
-    request: TuneRequest
+    study: TuneStudy
     _known: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
-    @cached_property
-    def recipe(self) -> Recipe:
-        """The recipe with the budget of a trial."""
-        budget = {"budget_samples": None, "budget_cpu_s": None, "budget_s": self.request.trial_s}
-        training = self.job.recipe.training.model_copy(update=budget)
-        return self.job.recipe.model_copy(update={"training": training})
+    @property
+    def job(self) -> Job:
+        """Whose recipe is tuned."""
+        return self.study.job
 
-    @cached_property
-    def codec(self) -> "Codec":
-        """The codec, the same for every trial.
+    @property
+    def prepared(self) -> Prepared:
+        """Its records."""
+        return self.study.prepared
 
-        Raises:
-            ConfigError: the recipe as it is cannot be trained.
-        """
-        return fit_and_resolve(self.recipe, self.prepared)[0]
-
-    @cached_property
-    def space(self) -> SearchSpace:
-        """What is tried.
-
-        Raises:
-            RecipeError: the recipe leaves nothing open.
-            ConfigError: nothing of these records is tuned.
-        """
-        from gan.modalities import load_modality
-
-        known = load_modality(self.prepared.modality).knobs
-        if not known:
-            msg = f"{words_of(self.prepared.modality).records} have no settings that tuning tries"
-            raise ConfigError(msg)
-        found = open_knobs(known, self.recipe.generator, self.recipe.training)
-        if not found:
-            names = ", ".join(knob.setting for knob in known)
-            msg = f"the recipe says all that tuning would try: leave one of {names} at auto"
-            raise RecipeError(msg)
-        return SearchSpace(knobs=found, resolve=self.resolve)
-
-    def resolve(self, settings: Settings) -> "ResolvedConfig":
-        """Return the complete configuration of a trial.
-
-        Raises:
-            ConfigError: the settings do not go together.
-        """
-        from gan.modalities import load_modality
-
-        try:
-            recipe = with_settings(self.recipe, settings)
-        except RecipeError as error:  # out of the range that the recipe takes
-            raise ConfigError(str(error)) from None
-        return load_modality(self.prepared.modality).resolve(
-            recipe.generator,
-            recipe.training,
-            self.codec,
-            train_rows=self.prepared.rows["train"],
-            seed=recipe.seed,
-        )
-
-    @cached_property
-    def device(self) -> str:
-        """Where the trials train: what is best depends on what a budget buys there."""
-        from gan.device import choose_device
-
-        return choose_device(self.recipe.training.device)
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """Everything that decides a study, JSON-able: its digest is the key."""
-        recipe, prepared = self.recipe, self.prepared
-        training = {"batch_size": recipe.training.batch_size, "budget_s": self.request.trial_s}
-        return {
-            "tuning_version": TUNING_VERSION,
-            "algorithm_version": ALGORITHM_VERSION,
-            "source_digest": prepared.source_digest,
-            "split_digest": prepared.split_digest,
-            "source": source_part(recipe, prepared),
-            **reading_part(prepared),
-            "generator": generator_part(recipe),
-            "training": training,
-            "space": self.space.describe(),
-            "device": self.device,
-            "seed": recipe.seed,
-        }
-
-    @cached_property
+    @property
     def key(self) -> str:
         """The digest of the study."""
-        return digest_json(self.identity)
+        return self.study.key
 
     @property
     def folder(self) -> Path:
@@ -249,7 +124,7 @@ class Tuner:
                 self.prepared.records["train"],
                 self.prepared.records["validation"],
                 label=self.prepared.label,
-                seed=self.recipe.seed,
+                seed=self.study.recipe.seed,
                 cache=judges_folder(self.job),
             )
 
@@ -279,20 +154,21 @@ class Tuner:
             name=self.job.name,
             study=self.key,
             modality=self.prepared.modality,
-            trial_s=self.request.trial_s,
+            device=self.study.device,
+            trial_s=self.study.request.trial_s,
             trials=tuple(finished),
-            importance=importance(self.space, finished),
+            importance=importance(self.study.space, finished),
         )
 
     def make_trials(self) -> int:
         """Make trials until there are as many as asked for, and return how many were made here."""
-        job, before = self.job, self.finished()
-        job.reporter.say(f"At most {self._cost(before)}")
+        study, job, before = self.study, self.job, self.finished()
+        job.reporter.say(f"At most {study.cost(before)}")
         if self._is_enough(before):
             return 0
         _ = self.assess
         made = 0
-        with gpu_lease(job, self.device), job.stop.asking(), job.spent.using(self.device):
+        with gpu_lease(job, study.device), job.spent.using(study.device):
             while not self._is_enough(finished := self.finished()):
                 with self._claimed(finished) as number:
                     finished = self.finished()
@@ -302,17 +178,8 @@ class Tuner:
                     made += 1
         return made
 
-    def _cost(self, before: Sequence[FinishedTrial]) -> str:
-        trials, trial_s = self.request.trials, self.request.trial_s
-        done = f"; {len(before)} are done" if before else ""
-        tried = ", ".join(knob.setting for knob in self.space.knobs)
-        return (
-            f"{trials} trials x {trial_s:,.3g} s of training = {trials * trial_s:,.0f} s on "
-            f"{self.device}{done}. Tried: {tried}"
-        )
-
     def _is_enough(self, finished: Sequence[FinishedTrial]) -> bool:
-        asked = self.request
+        asked = self.study.request
         return _trained(finished) >= asked.trials or len(finished) >= asked.most
 
     @contextmanager
@@ -322,8 +189,10 @@ class Tuner:
         Where others are making all that is missing, wait for the first of them: it may be killed.
         """
         done = {one.number for one in finished}
-        free = [number for number in range(FIRST, self.request.most + 1) if number not in done]
-        missing = self.request.trials - _trained(finished)
+        free = [
+            number for number in range(FIRST, self.study.request.most + 1) if number not in done
+        ]
+        missing = self.study.request.trials - _trained(finished)
         for number in free[:missing]:
             with hold_lock(self._lock(number), wait=False) as held:
                 if held:
@@ -346,9 +215,9 @@ class Tuner:
             ConfigError: the recipe as it is cannot be trained.
             Interrupted: a stop was asked for; nothing of the trial is kept.
         """
-        trial = start(self.space, finished, number, self.recipe.seed)
+        trial = start(self.study.space, finished, number, self.study.recipe.seed)
         try:
-            config = trial.draw(self.space)
+            config = trial.draw(self.study.space)
         except ConfigError as error:
             return trial.ended("refused", why=str(error))
         watched = WatchedTrial(trial, self.assess)
@@ -379,14 +248,17 @@ class Tuner:
         from gan.training.loop import train as run_loop
 
         records, title = self.prepared.records["train"], f"Trial {watched.trial.number}"
-        with self.job.reporter.meter(title, "samples") as meter:
+        job = self.job
+        with job.reporter.meter(title, "samples") as meter, job.stop.asking():
             hooks = Hooks(
                 assess=watched.measure,
                 on_tick=watched.on_tick,
                 on_progress=watched.shown_by(meter),
-                should_stop=self.job.stop,
+                should_stop=job.stop,
             )
-            return run_loop(config, self.codec, records, folder, hooks=hooks, device=self.device)
+            return run_loop(
+                config, self.study.codec, records, folder, hooks=hooks, device=self.study.device
+            )
 
     def _keep(self, ended: FinishedTrial) -> FinishedTrial:
         return self._read(put_trial(self.job.lake, self.key, ended.number, ended.to_json()))
@@ -399,19 +271,6 @@ class Tuner:
 def _trained(finished: Sequence[FinishedTrial]) -> int:
     """Return how many of the trials count: those that were refused cost nothing."""
     return sum(one.state != "refused" for one in finished)
-
-
-def with_settings(recipe: Recipe, settings: Settings) -> Recipe:
-    """Return a recipe with settings of a trial.
-
-    Raises:
-        RecipeError: a value is out of its range.
-    """
-    raw = recipe.model_dump(mode="json", exclude_defaults=True)
-    for setting, value in settings.items():
-        section, _, key = setting.partition(".")
-        raw.setdefault(section, {})[key] = value
-    return parse_recipe(raw, where="a trial")
 
 
 def tuning_page(job: Job, tuned: Tuned) -> str:

@@ -27,6 +27,7 @@ class WatchedTrial:
     samples_seen: int = 0
     """At the last tick."""
     seconds: float = 0.0
+    cpu_s: float = 0.0
     _ranks: dict[int, float] = field(default_factory=dict)
     _note: str = ""
 
@@ -42,7 +43,7 @@ class WatchedTrial:
         Raises:
             GivenUp: the others are better.
         """
-        self.samples_seen, self.seconds = tick.samples_seen, tick.seconds
+        self._spent(tick)
         rank = self._ranks.get(tick.samples_seen, math.inf)
         self._note = f"rank {rank:.2f}" if math.isfinite(rank) else "nothing usable"
         if self.trial.report(tick.progress, rank):
@@ -59,7 +60,7 @@ class WatchedTrial:
 
     def complete(self, trained: "TrainResult") -> FinishedTrial:
         """Return a trial that trained to the end, by the rank of the snapshot that is kept."""
-        self.samples_seen, self.seconds = trained.samples_seen, trained.seconds
+        self._spent(trained)
         rank = self._ranks.get(trained.best_samples_seen, math.inf)
         if not math.isfinite(rank):
             return self.ended("failed", why="no snapshot was usable")
@@ -70,5 +71,14 @@ class WatchedTrial:
     ) -> FinishedTrial:
         """Return the trial as it is kept."""
         return self.trial.ended(
-            state, rank=rank, why=why, samples_seen=self.samples_seen, seconds=self.seconds
+            state,
+            rank=rank,
+            why=why,
+            samples_seen=self.samples_seen,
+            seconds=self.seconds,
+            cpu_s=self.cpu_s,
         )
+
+    def _spent(self, so_far: "Tick | TrainResult") -> None:
+        self.samples_seen = so_far.samples_seen
+        self.seconds, self.cpu_s = so_far.seconds, so_far.cpu_s

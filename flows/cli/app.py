@@ -185,7 +185,7 @@ def tune(  # noqa: PLR0913 - the options of the command
 ) -> int:
     """Try settings that the recipe leaves at auto, and write the best as a recipe; resumable."""
     from flows.cli.tune import tune_recipe
-    from flows.tune import TuneRequest
+    from flows.tune_study import TuneRequest
 
     asked = TuneRequest(trials=trials, budget_s=budget_s)
     return tune_recipe(recipe, asked, changes or (), output=output, page=report, as_json=as_json)

@@ -20,7 +20,8 @@ from flows.report.tuning import (
     settings_text,
     trial_rows,
 )
-from flows.tune import Tuned, TuneRequest, tune, tuning_page
+from flows.tune import Tuned, tune, tuning_page
+from flows.tune_study import TuneRequest
 from gan.tuning.result import TuningResult
 from storage.records.durable import replace_file
 
@@ -126,7 +127,7 @@ def _write_recipe(place: Path, text: str, result: TuningResult, changes: Sequenc
         return ""
     before = "" if first is None or first.rank is None else f", as the recipe was {first.rank:.3f}"
     head = (
-        f"{HEAD} trial {best.number} of {len(result.trials)}, {result.trial_s:,.3g} s each; rank "
+        f"{HEAD} trial {best.number} of {len(result.trials)}, {result.budget} each; rank "
         f"{best.rank:.3f} on validation{before}"
     )
     lines = text.splitlines(keepends=True)

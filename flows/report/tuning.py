@@ -14,14 +14,14 @@ from flows.report.page import document, fact_list, section
 from gan.report import Figure
 from gan.tuning.knobs import PRESET
 from gan.tuning.result import FinishedTrial, TuningResult
-from gan.tuning.study import FEWEST_RANKED, Settings
+from gan.tuning.study import FEWEST_TRAINED, Settings
 
-TRIAL_COLUMNS = ("trial", "ended", "rank", "seconds", "samples", "changes of the recipe")
+TRIAL_COLUMNS = ("trial", "ended", "rank", "CPU-s", "seconds", "samples", "changes of the recipe")
 AS_IT_IS = "none: the recipe as it is"
 CHOSEN = (
     "Trials are compared on validation, by the assessment that chooses a snapshot in training; "
-    "nobody has looked at the holdout. Chance flatters the best of many: the evaluation of the tuned "
-    "recipe says what it is worth."
+    "nobody has looked at the holdout. Chance flatters the best of many: the evaluation of what is "
+    "tuned says what it is worth."
 )
 
 
@@ -62,7 +62,7 @@ def headline(result: TuningResult) -> str:
 def counted(result: TuningResult) -> str:
     """Return how many trials ended how."""
     found = [f"{count} {state}" for state, count in result.counts().items() if count]
-    return f"{len(result.trials)} trials of {result.trial_s:,.3g} s: {', '.join(found)}"
+    return f"{len(result.trials)} trials of {result.budget}: {', '.join(found)}"
 
 
 def trial_rows(result: TuningResult) -> list[tuple[str, ...]]:
@@ -77,6 +77,7 @@ def _row(one: FinishedTrial, *, is_best: bool) -> tuple[str, ...]:
         str(one.number),
         "best" if is_best else one.state,
         NOTHING if lasts is None else f"{lasts:.3f}",
+        f"{one.cpu_s:,.1f}",
         f"{one.seconds:,.1f}",
         f"{one.samples_seen:,}",
         short_settings(one.settings) or AS_IT_IS,
@@ -165,7 +166,7 @@ def render_tuning(result: TuningResult) -> str:
                 "name": result.name,
                 "study": result.study,
                 "modality": result.modality,
-                "seconds of a trial": result.trial_s,
+                "budget of a trial": result.budget,
             }
         ),
     )
@@ -173,7 +174,7 @@ def render_tuning(result: TuningResult) -> str:
 
 def _result(result: TuningResult) -> Html:
     shares = importance_figure(result)
-    few = f"Importance is told from {FEWEST_RANKED} trials on that trained to the end."
+    few = f"Importance is told from {FEWEST_TRAINED} trained trials on."
     figures = [figure(one) for one in (history_figure(result), shares) if one is not None]
     best = result.best
     changes = [] if best is None else [*in_order(best.settings).items()]
@@ -190,7 +191,7 @@ def _result(result: TuningResult) -> Html:
 
 def _trials(result: TuningResult) -> Html:
     columns = [name.capitalize() for name in TRIAL_COLUMNS]
-    data = {"columns": columns, "rows": trial_rows(result), "right": [2, 3, 4], "dense": True}
+    data = {"columns": columns, "rows": trial_rows(result), "right": [2, 3, 4, 5], "dense": True}
     notes = [element("li", text) for text in reasons(result)]
     key = (
         "The rank of a trial that was pruned is that of its last tick. What is refused costs "
@@ -226,7 +227,7 @@ def tuning_markdown(result: TuningResult, page: str, link: str | None = None) ->
         f"What decides: {shares}." if shares else "",
         CHOSEN,
         "## Trials",
-        markdown_table(TRIAL_COLUMNS, rows, right=(2, 3, 4)),
+        markdown_table(TRIAL_COLUMNS, rows, right=(2, 3, 4, 5)),
         f"Report: {linked(page, link)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -38,7 +38,8 @@ from flows.tracked.process import RecipeName, in_a_sentence, run_cancellable, ti
 from flows.tracked.run_names import given_name
 from flows.tracked.short_form import AS_RECIPE, AsRecipe, adjusted, turned
 from flows.tracked.show import show_end
-from flows.tune import FEWEST_TRIALS, MOST_TRIALS, TuneRequest, tune, tuning_page
+from flows.tune import tune, tuning_page
+from flows.tune_study import FEWEST_TRIALS, MOST_TRIALS, TuneRequest
 from storage.errors import IntegrityError
 from storage.lake.markdown import plain
 from storage.lake.promotions import Promotion

@@ -35,6 +35,8 @@ class FinishedTrial:
     samples_seen: int = 0
     seconds: float = 0.0
     """Of wall time, assessments included."""
+    cpu_s: float = 0.0
+    """Of processor time, over all threads."""
     why: str = ""
     """Of a trial that was refused or failed, or stopped early: the reason, one sentence."""
 
@@ -65,13 +67,15 @@ class TuningResult:
     study: str
     """Its digest."""
     modality: str
+    device: str
+    """That the trials train on."""
     trial_s: float
-    """Budget of one trial."""
+    """Budget of one trial: of processor time, on a GPU of wall time."""
     trials: Sequence[FinishedTrial]
     """By number."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Setting → share of what decides whether a trial is among the best, the largest first; empty
-    where too few trials ran to their end."""
+    where too few were trained."""
 
     @property
     def best(self) -> FinishedTrial | None:
@@ -83,6 +87,11 @@ class TuningResult:
     def baseline(self) -> FinishedTrial | None:
         """The trial of the recipe as it is; None where it has not been made yet."""
         return next((one for one in self.trials if one.number == FIRST), None)
+
+    @property
+    def budget(self) -> str:
+        """The budget of one trial, in words."""
+        return budget_text(self.trial_s, self.device)
 
     def counts(self) -> dict[TrialState, int]:
         """Return how many trials ended how."""
@@ -100,3 +109,8 @@ class TuningResult:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return dataclasses.asdict(self)
+
+
+def budget_text(seconds: float, device: str) -> str:
+    """Return a budget of trials in words: processor time, on a GPU wall time."""
+    return f"{seconds:,.4g} {'CPU-s' if device == 'cpu' else 's'}"

@@ -10,7 +10,7 @@ far is worse than the median of the others' at the same share of the budget.
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from gan.config import ResolvedConfig
@@ -37,8 +37,8 @@ UNUSABLE: Final = 1e9
 """Rank of a generator without a usable sample, to the pruner."""
 SEEDS: Final = 2**32
 """Seeds that the sampler takes."""
-FEWEST_RANKED: Final = 5
-"""Importance is told from so many complete trials on."""
+FEWEST_TRAINED: Final = 8
+"""Importance is told from so many trained trials on."""
 TOP_TRIALS, SMALLEST_TOP, LARGEST_TOP = 5, 0.1, 0.5
 """PED-ANOVA compares about so many of the best with all: at least and at most these shares."""
 
@@ -112,6 +112,7 @@ class RunningTrial:
         why: str = "",
         samples_seen: int = 0,
         seconds: float = 0.0,
+        cpu_s: float = 0.0,
     ) -> FinishedTrial:
         """Return the trial as it is kept."""
         return FinishedTrial(
@@ -123,6 +124,7 @@ class RunningTrial:
             curve=tuple(self.curve),
             samples_seen=samples_seen,
             seconds=round(seconds, 3),
+            cpu_s=round(cpu_s, 3),
             why=why,
         )
 
@@ -167,18 +169,23 @@ def importance(space: SearchSpace, finished: Sequence[FinishedTrial]) -> dict[st
 
     By PED-ANOVA, Optuna's own: Watanabe et al., "PED-ANOVA: efficiently quantifying hyperparameter
     importance in arbitrary subspaces" (2023), with trials that have not all settings as in its
-    conditional form. Empty where too few trials ran to their end.
+    conditional form. It asks only which trials are among the best, so those that were given up or
+    failed take part, behind all others. Empty where too few were trained.
     """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    ranked = sum(one.state == "complete" and one.rank is not None for one in finished)
-    if ranked < FEWEST_RANKED or not space.knobs:
+    trained = [one for one in finished if one.state != "refused"]
+    if len(trained) < FEWEST_TRAINED or not space.knobs:
         return {}
-    top = min(max(TOP_TRIALS / ranked, SMALLEST_TOP), LARGEST_TOP)
+    ranked = [
+        one if one.state == "complete" else replace(one, state="complete", rank=UNUSABLE)
+        for one in trained
+    ]
+    top = min(max(TOP_TRIALS / len(ranked), SMALLEST_TOP), LARGEST_TOP)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of settings that hardly any trial has
         found = get_param_importances(
-            _told(space, finished, seed=0),
+            _told(space, ranked, seed=0),
             evaluator=PedAnovaImportanceEvaluator(target_quantile=top),
         )
     shares = sorted(found.items(), key=lambda item: (-item[1], item[0]))

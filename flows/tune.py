@@ -64,6 +64,7 @@ def tune(job: Job, prepared: Prepared, request: TuneRequest) -> Tuned:
         LakeError: the lake failed.
     """
     study = TuneStudy(job=job, prepared=prepared, request=request)
+    study.check()
     agree_study(job.lake, study.key, study.identity)
     tuner = Tuner(study=study)
     made = tuner.make_trials()

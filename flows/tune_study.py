@@ -154,6 +154,15 @@ class TuneStudy:
             seed=recipe.seed,
         )
 
+    def check(self) -> None:
+        """Check that there is something to try, and that the recipe as it is can be trained.
+
+        Raises:
+            RecipeError: the recipe leaves nothing open.
+            ConfigError: it cannot, or nothing of these records is tuned.
+        """
+        self.space.resolve({})
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that decides a study, JSON-able: its digest is the key."""

@@ -23,11 +23,13 @@ from flows.report.tuning import (
 from flows.tune import Tuned, tune, tuning_page
 from flows.tune_study import TuneRequest
 from gan.tuning.result import TuningResult
-from storage.records.durable import replace_file
+from storage.records.durable import hold_lock, replace_file
 
 HEAD = "Tuned by ganmill tune:"
 """How the first comment of a recipe begins that may be replaced by a later tuning."""
 PAGE = ".html"
+WRITING = "tuning/files.lock"
+"""Below the work folder: held while the files of a result are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +88,9 @@ def tune_recipe(
     text = path.read_text(encoding="utf-8")
     with opened(recipe) as job:
         tuned = tune(job, prepare(job), request)
-        replace_file(places.page, tuned.page)
-        wrote = _write_recipe(places.recipe, text, tuned.result, changes)
+        with hold_lock(job.work / WRITING):  # two processes may end at once
+            replace_file(places.page, tuned.page)
+            wrote = _write_recipe(places.recipe, text, tuned.result, changes)
     shown, cost = Output(), job.spent.so_far()
     kept = tuning_page(job, tuned)
     if as_json:

@@ -13,6 +13,7 @@ from flows.recipe import Recipe, parse_recipe
 from flows.train import fit_and_resolve
 from gan.config import ALGORITHM_VERSION
 from gan.errors import ConfigError
+from gan.report import EVALUATION_VERSION
 from gan.tuning.knobs import open_knobs
 from gan.tuning.result import FinishedTrial, budget_text
 from gan.tuning.study import SearchSpace, Settings
@@ -61,7 +62,7 @@ class TuneRequest:
     @property
     def trial_s(self) -> float:
         """Seconds of training of one trial."""
-        return self.budget_s / self.trials
+        return round(self.budget_s / self.trials, 3)
 
     @property
     def most(self) -> int:
@@ -174,6 +175,7 @@ class TuneStudy:
         return {
             "tuning_version": TUNING_VERSION,
             "algorithm_version": ALGORITHM_VERSION,
+            "evaluation_version": EVALUATION_VERSION,
             "source_digest": prepared.source_digest,
             "split_digest": prepared.split_digest,
             "source": source_part(recipe, prepared),

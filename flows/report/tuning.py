@@ -136,7 +136,7 @@ def importance_figure(result: TuningResult) -> Figure | None:
     if not result.importance:
         return None
     rows = [
-        {"label": setting, "value": share, "low": math.nan, "high": math.nan}
+        {"label": setting.rpartition(".")[2], "value": share, "low": math.nan, "high": math.nan}
         for setting, share in result.importance.items()
     ]
     return Figure(
@@ -190,7 +190,7 @@ def _result(result: TuningResult) -> Html:
 
 
 def _trials(result: TuningResult) -> Html:
-    columns = [name.capitalize() for name in TRIAL_COLUMNS]
+    columns = [name[0].upper() + name[1:] for name in TRIAL_COLUMNS]
     data = {"columns": columns, "rows": trial_rows(result), "right": [2, 3, 4, 5], "dense": True}
     notes = [element("li", text) for text in reasons(result)]
     key = (

@@ -4,52 +4,30 @@ from gan.config import ResolvedConfig
 from gan.images.presets import PRESETS
 from gan.training.losses import ADVERSARIAL
 from gan.training.regularizers import PENALTIES
-from gan.tuning.knobs import PRESET, FactorKnob, Knob, NameKnob, Value
+from gan.tuning.knobs import PRESET, Knob, NameKnob, Value
+from gan.tuning.numbers import BATCH_SIZE, GAMMA, LEARNING_RATE, WIDTH, is_adversarial
 
 
-def is_adversarial(config: ResolvedConfig) -> bool:
-    """Say whether a discriminator is trained."""
-    return any(phase.objective == "adversarial" for phase in config.phases)
+def _loss(config: ResolvedConfig) -> Value | None:
+    return config.loss if is_adversarial(config) else None
 
 
-def _width(config: ResolvedConfig) -> Value | None:
-    return config.network.get("width")
+def _penalty(config: ResolvedConfig) -> Value | None:
+    return config.penalty if is_adversarial(config) else None
+
+
+def _augment(config: ResolvedConfig) -> Value | None:
+    return "auto" if config.augment else None
 
 
 KNOBS: tuple[Knob, ...] = (
     NameKnob(setting=PRESET, names=PRESETS, own=lambda config: config.preset),
-    NameKnob(
-        setting="generator.loss",
-        names=ADVERSARIAL,
-        own=lambda config: config.loss if is_adversarial(config) else None,
-    ),
-    NameKnob(
-        setting="generator.penalty",
-        names=PENALTIES,
-        own=lambda config: config.penalty if is_adversarial(config) else None,
-    ),
-    FactorKnob(
-        setting="generator.gamma",
-        low=1 / 16,
-        high=16.0,
-        own=lambda config: config.gamma if is_adversarial(config) and config.gamma else None,
-    ),
-    FactorKnob(
-        setting="generator.learning_rate", low=1 / 8, high=4.0, own=lambda c: c.learning_rate
-    ),
-    FactorKnob(
-        setting="training.batch_size",
-        low=1 / 4,
-        high=4.0,
-        power=True,
-        least=16,
-        own=lambda config: config.batch_size,
-    ),
-    FactorKnob(setting="generator.width", low=1 / 2, high=2.0, step=16, own=_width),
-    NameKnob(
-        setting="generator.augment",
-        names=("auto", "off"),
-        own=lambda config: "auto" if config.augment else None,
-    ),
+    NameKnob(setting="generator.loss", names=ADVERSARIAL, own=_loss),
+    NameKnob(setting="generator.penalty", names=PENALTIES, own=_penalty),
+    NameKnob(setting="generator.augment", names=("auto", "off"), own=_augment),
+    GAMMA,
+    LEARNING_RATE,
+    BATCH_SIZE,
+    WIDTH,
 )
 """Loss and penalty are drawn apart from each other; a pair that is unsound is refused."""

@@ -24,7 +24,7 @@ Own = Callable[[ResolvedConfig], Value | None]
 
 AUTO = "auto"
 PRESET = "generator.preset"
-"""The setting that decides which others there are; drawn first."""
+"""The setting that decides which others there are."""
 DIGITS = 2
 """Significant digits of a number that is tried."""
 
@@ -157,10 +157,7 @@ Knob = NameKnob | FactorKnob | SpanKnob
 def open_knobs(
     knobs: Sequence[Knob], generator: GeneratorConfig, training: TrainingConfig
 ) -> tuple[Knob, ...]:
-    """Return the knobs whose settings are left at `auto`, that of the preset first.
-
-    A name that is the only one is no choice.
-    """
+    """Return the knobs whose settings are left at `auto`; a name that is the only one is none."""
     sections = {"generator": generator, "training": training}
     found = []
     for knob in knobs:
@@ -168,4 +165,4 @@ def open_knobs(
         is_choice = not isinstance(knob, NameKnob) or len(knob.names) > 1
         if is_choice and getattr(sections[section], field, None) == AUTO:
             found.append(knob)
-    return tuple(sorted(found, key=lambda knob: knob.setting != PRESET))
+    return tuple(found)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from gan.config import ResolvedConfig
 from gan.randomness import derive
-from gan.tuning.knobs import PRESET, Knob, Value
+from gan.tuning.knobs import PRESET, Knob, NameKnob, Value
 from gan.tuning.result import FIRST, FinishedTrial, TrialState
 
 if TYPE_CHECKING:
@@ -48,20 +48,26 @@ class SearchSpace:
     """The open knobs of a recipe, and what its settings become."""
 
     knobs: Sequence[Knob]
-    """That of the preset first."""
     resolve: Resolve
+
+    @property
+    def turns(self) -> tuple[Sequence[Knob], ...]:
+        """The knobs in the order in which they are turned: the preset, other names, numbers.
+
+        What there is to turn, and the numbers that multiples are of, follow from the names.
+        """
+        preset = [knob for knob in self.knobs if knob.setting == PRESET]
+        names = [k for k in self.knobs if isinstance(k, NameKnob) and k.setting != PRESET]
+        numbers = [knob for knob in self.knobs if not isinstance(knob, NameKnob)]
+        return preset, names, numbers
 
     def describe(self) -> dict[str, list[Value]]:
         """Return what may be drawn, by setting: part of a study's identity."""
         return {knob.setting: knob.domain for knob in self.knobs}
 
-    def unchanged(self) -> dict[str, Value]:
-        """Return the draws that leave the recipe as it is.
-
-        Raises:
-            ConfigError: the recipe cannot be trained.
-        """
-        config, found = self.resolve({}), dict[str, Value]()
+    def unchanged(self, config: ResolvedConfig) -> dict[str, Value]:
+        """Return the draws that leave the recipe as it is, which is this configuration."""
+        found = dict[str, Value]()
         for knob in self.knobs:
             own = knob.own(config)
             drawn = None if own is None else knob.unchanged(own)
@@ -88,21 +94,21 @@ class RunningTrial:
         Raises:
             ConfigError: the settings do not go together.
         """
+        config = space.resolve({})
         if self.number == FIRST:
-            self.drawn = space.unchanged()
-            return space.resolve({})
-        own = space.resolve({})
-        for knob in space.knobs:
-            has = knob.own(own)
-            if has is None:
-                continue
-            drawn = self.drawn[knob.setting] = knob.draw(self._trial)
-            value = knob.value(has, drawn)
-            if value != has:
-                self.settings[knob.setting] = value
-            if knob.setting == PRESET:
-                own = space.resolve(self.settings)
-        return space.resolve(self.settings)
+            self.drawn = space.unchanged(config)
+            return config
+        for turn in space.turns:
+            for knob in turn:
+                has = knob.own(config)
+                if has is None:
+                    continue
+                drawn = self.drawn[knob.setting] = knob.draw(self._trial)
+                value = knob.value(has, drawn)
+                if value != has:
+                    self.settings[knob.setting] = value
+            config = space.resolve(self.settings)
+        return config
 
     def ended(
         self,

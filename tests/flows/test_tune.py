@@ -432,7 +432,9 @@ def test_the_cost_is_said_first(tmp_path, pretended):
     assert said[0].startswith("At most 6 trials x 10 CPU-s of training = 60 CPU-s on cpu. Tried: ")
     assert said[1] == "training"
     tune(job, PREPARED, TuneRequest(trials=8, budget_s=80))
-    assert "= 80 CPU-s on cpu; 6 are done. Tried" in next(text for text in said if "80" in text)
+    assert "= 80 CPU-s on cpu; 6 are done. Tried" in next(
+        text for text in said if "80 CPU-s" in text
+    )
 
 
 RECIPE = """\

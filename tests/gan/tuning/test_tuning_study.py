@@ -96,6 +96,32 @@ def test_settings_are_what_differs_from_what_the_preset_takes():
         assert one.settings.get(DEPTH, 2) == one.drawn.get(DEPTH, 2)
 
 
+def test_names_are_drawn_before_the_numbers_that_follow_from_them():
+    """A penalty that has no gamma is refused with one: none is drawn for it."""
+
+    def penalised(settings):
+        penalty = settings.get("generator.penalty", "r1")
+        if penalty == "none" and "generator.gamma" in settings:
+            msg = "none has no gamma"
+            raise ConfigError(msg)
+        return SimpleNamespace(penalty=penalty, gamma=1.0 if penalty == "r1" else None)
+
+    space = SearchSpace(
+        knobs=(
+            FactorKnob(setting="generator.gamma", low=0.1, high=10.0, own=lambda c: c.gamma),
+            NameKnob(setting="generator.penalty", names=("r1", "none"), own=lambda c: c.penalty),
+        ),
+        resolve=penalised,
+    )
+    seen = set()
+    for number in range(2, 30):
+        trial = start(space, [], number, 0)
+        trial.draw(space)
+        assert ("generator.gamma" in trial.drawn) is (trial.drawn["generator.penalty"] == "r1")
+        seen.add(trial.drawn["generator.penalty"])
+    assert seen == {"r1", "none"}
+
+
 def test_what_is_refused_is_told_and_avoided():
     finished = played(30)
     refused = [one.number for one in finished if one.state == "refused"]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from gan.config import (
@@ -77,15 +77,19 @@ def complete(
     train_rows: int,
     seed: int,
 ) -> ResolvedConfig:
-    """Return the configuration: the preset's numbers where the recipe leaves them open."""
+    """Return the configuration: the preset's numbers where the recipe leaves them open.
+
+    Raises:
+        ConfigError: the recipe asks for what the preset does not have.
+    """
     modality, name, why, preset = chosen
+    preset = _as_asked(preset, name, generator)
     batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
-    network = _network(generator, name, preset, batch_size)
+    network = _network(generator, preset, batch_size)
     gamma = preset.gamma or 0.0
     if generator.gamma != "auto":
         gamma = generator.gamma
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
-    decay = preset.weight_decay if generator.weight_decay == "auto" else generator.weight_decay
     parts = [f"width {network['width']}"] if "width" in network else []
     parts.append(f"batch {batch_size}")
     if preset.gamma is not None:
@@ -125,11 +129,34 @@ def complete(
         threads=preset.threads,
         seed=seed,
         notes=(why, *notes, *preset.notes, ", ".join(parts)),
-        weight_decay=decay,
+        weight_decay=preset.weight_decay,
         loss=preset.loss,
         penalty=preset.penalty,
         terms=dict(preset.terms),
     )
+
+
+def _as_asked(preset: Preset, name: str, generator: GeneratorConfig) -> Preset:
+    """Return a preset with the depth, dropout and weight decay that the recipe asks for.
+
+    Raises:
+        ConfigError: its networks have no such thing.
+    """
+    network = dict(preset.network)
+    for knob, value in (("depth", generator.depth), ("dropout", generator.dropout)):
+        if value == "auto":
+            continue
+        if knob not in network:
+            msg = (
+                f"generator.{knob} is {value:g}, and preset {name!r} has no such thing: leave it "
+                "at auto, or choose another preset"
+            )
+            raise ConfigError(msg)
+        network[knob] = value
+    if "label_dropout" in network:  # what sees all columns is never surer than the others
+        network["label_dropout"] = max(float(network["label_dropout"]), float(network["dropout"]))
+    decay = preset.weight_decay if generator.weight_decay == "auto" else generator.weight_decay
+    return replace(preset, network=network, weight_decay=decay)
 
 
 def _batch_size(
@@ -149,26 +176,10 @@ def _batch_size(
 
 
 def _network(
-    generator: GeneratorConfig, name: str, preset: Preset, batch_size: int
+    generator: GeneratorConfig, preset: Preset, batch_size: int
 ) -> dict[str, int | float | str]:
-    """Return the network's choices, with those that were asked for and packs that fill a batch.
-
-    Raises:
-        ConfigError: the preset's networks have no such choice.
-    """
+    """Return the network's choices, with the width asked for and packs that fill a batch."""
     network = dict(preset.network)
-    for knob, value in (("depth", generator.depth), ("dropout", generator.dropout)):
-        if value == "auto":
-            continue
-        if knob not in network:
-            msg = (
-                f"generator.{knob} is {value:g}, and preset {name!r} has no such thing: leave it "
-                "at auto, or choose another preset"
-            )
-            raise ConfigError(msg)
-        network[knob] = value
-    if "label_dropout" in network:  # what sees all columns is never surer than the others
-        network["label_dropout"] = max(float(network["label_dropout"]), float(network["dropout"]))
     if generator.width != "auto":
         network["width"] = generator.width
         if "discriminator_width" in network:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from flows.errors import RecipeError
-from flows.recipe import apply_change, parse_recipe
+from flows.recipe import Recipe, apply_change, parse_recipe
 from flows.recipe_yaml import parse_yaml
 
 INDENT = {"mapping": 2, "sequence": 4, "offset": 2}
@@ -37,9 +37,17 @@ def edited(
     recipe = parse_recipe(wanted)
     lead = f"# {head}\n" if head else ""
     found = _round_trip(text, settings, changes)
-    if found is None or parse_recipe(parse_yaml(found)) != recipe:
+    if found is None or _recipe_of(found) != recipe:
         found = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=WIDEST)
     return lead + found
+
+
+def _recipe_of(text: str) -> Recipe | None:
+    """Return what a text means, None where it is no recipe."""
+    try:
+        return parse_recipe(parse_yaml(text))
+    except RecipeError:
+        return None
 
 
 def _round_trip(text: str, settings: Mapping[str, Any], changes: Sequence[str]) -> str | None:
@@ -56,7 +64,6 @@ def _round_trip(text: str, settings: Mapping[str, Any], changes: Sequence[str]) 
         raw = editor.load(text)
         _apply(raw, settings, changes)
         editor.dump(raw, written)
-        parse_yaml(written.getvalue())
     except (YAMLError, RecipeError, ValueError, TypeError, AttributeError):
         return None
     return written.getvalue()

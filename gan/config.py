@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -52,6 +53,12 @@ class GeneratorConfig(FrozenModel):
         "auto", title="Weight decay"
     )
     """Share of every matrix that a training step takes away, times the learning rate (AdamW)."""
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _off_as_text(cls, value: object) -> object:
+        """Accept `augment: off`, which YAML reads as false."""
+        return "off" if value is False else value
 
 
 LATER_KNOBS = frozenset({"depth", "dropout", "weight_decay"})

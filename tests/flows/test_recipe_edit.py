@@ -60,6 +60,14 @@ def test_whatever_a_recipe_looks_like_the_result_means_what_it_should(text):
     assert (recipe.name, recipe.source.uri) == ("a", "x")
 
 
+def test_a_word_that_yaml_takes_for_another_value_means_what_it_says():
+    text = edited(TEXT, {"generator.augment": "off"}, ["source.label=no label"])
+    recipe = parse_recipe(parse_yaml(text))
+    assert (recipe.generator.augment, recipe.source.label) == ("off", "no label")
+    label = parse_recipe(parse_yaml(edited(TEXT, {"source.label": "yes"}))).source.label
+    assert label == "yes", "written anew, in quotes"
+
+
 def test_what_results_must_be_a_recipe():
     with pytest.raises(RecipeError, match=r"generator\.width"):
         edited(TEXT, {"generator.width": 1})

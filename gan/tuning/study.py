@@ -9,11 +9,12 @@ far is worse than the median of the others' at the same share of the budget.
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from gan.config import ResolvedConfig
+from gan.errors import ConfigError
 from gan.randomness import derive
 from gan.tuning.knobs import PRESET, Knob, NameKnob, Value
 from gan.tuning.result import FIRST, FinishedTrial, TrialState
@@ -35,6 +36,8 @@ SPARED_TRIALS, SPARED_STEPS = 4, 4
 """No trial is given up before so many others ran to their end, nor before this step."""
 UNUSABLE: Final = 1e9
 """Rank of a generator without a usable sample, to the pruner."""
+MOST_DRAWS: Final = 50
+"""So often are settings drawn again that were tried before."""
 SEEDS: Final = 2**32
 """Seeds that the sampler takes."""
 FEWEST_TRAINED: Final = 8
@@ -85,15 +88,35 @@ class RunningTrial:
     """What differs from the recipe."""
     drawn: dict[str, Value] = field(default_factory=dict)
     curve: list[tuple[float, float | None]] = field(default_factory=list)
-    _trial: "Trial"
+    _study: "Study"
+    _tried: Collection[Settings] = ()
+    _trial: "Trial | None" = None
     _step: int = -1
 
     def draw(self, space: SearchSpace) -> ResolvedConfig:
-        """Draw the settings and return the configuration; what was drawn stays when it is refused.
+        """Draw settings that were not tried yet, and return the configuration.
+
+        What was drawn stays when it is refused.
 
         Raises:
-            ConfigError: the settings do not go together.
+            ConfigError: the settings do not go together, or nothing new is found.
         """
+        for _ in range(MOST_DRAWS):
+            self.settings, self.drawn, refusal = {}, {}, None
+            self._trial = self._study.ask()
+            try:
+                config = self._draw(space, self._trial)
+            except ConfigError as error:
+                refusal = error
+            if self.number != FIRST and self.settings in self._tried:
+                continue
+            if refusal is not None:
+                raise refusal
+            return config
+        msg = f"{MOST_DRAWS} draws were all tried before"
+        raise ConfigError(msg)
+
+    def _draw(self, space: SearchSpace, trial: "Trial") -> ResolvedConfig:
         config = space.resolve({})
         if self.number == FIRST:
             self.drawn = space.unchanged(config)
@@ -103,7 +126,7 @@ class RunningTrial:
                 has = knob.own(config)
                 if has is None:
                     continue
-                drawn = self.drawn[knob.setting] = knob.draw(self._trial)
+                drawn = self.drawn[knob.setting] = knob.draw(trial)
                 value = knob.value(has, drawn)
                 if value != has:
                     self.settings[knob.setting] = value
@@ -143,11 +166,13 @@ class RunningTrial:
         """
         usable = math.isfinite(rank)
         self.curve.append((round(share, 4), rank if usable else None))
-        step = step_at(share)
+        step, trial = step_at(share), self._trial
+        if trial is None:
+            return False
         if step > self._step:
-            self._trial.report(rank if usable else UNUSABLE, step)
+            trial.report(rank if usable else UNUSABLE, step)
             self._step = step
-        return share < 1 and self.number != FIRST and self._trial.should_prune()
+        return share < 1 and self.number != FIRST and trial.should_prune()
 
 
 def step_at(share: float) -> int:
@@ -167,7 +192,8 @@ def start(
         seed: of the study.
     """
     study = _told(space, finished, seed=derive(seed, "tuning", number) % SEEDS)
-    return RunningTrial(number=number, _trial=study.ask())
+    tried = [dict(one.settings) for one in finished]
+    return RunningTrial(number=number, _study=study, _tried=tried)
 
 
 def importance(space: SearchSpace, finished: Sequence[FinishedTrial]) -> dict[str, float]:
@@ -176,7 +202,8 @@ def importance(space: SearchSpace, finished: Sequence[FinishedTrial]) -> dict[st
     By PED-ANOVA, Optuna's own: Watanabe et al., "PED-ANOVA: efficiently quantifying hyperparameter
     importance in arbitrary subspaces" (2023), with trials that have not all settings as in its
     conditional form. It asks only which trials are among the best, so those that were given up or
-    failed take part, behind all others. Empty where too few were trained.
+    failed take part, behind all others. A setting that less than half of the best have is left
+    out: one or two values tell nothing of it. Empty where too few were trained.
     """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
@@ -188,11 +215,19 @@ def importance(space: SearchSpace, finished: Sequence[FinishedTrial]) -> dict[st
         for one in trained
     ]
     top = min(max(TOP_TRIALS / len(ranked), SMALLEST_TOP), LARGEST_TOP)
+    best = sorted(ranked, key=lambda one: (one.rank or 0.0, one.number))
+    best = best[: math.ceil(top * len(ranked))]
+    known = [
+        knob.setting
+        for knob in space.knobs
+        if 2 * sum(knob.setting in one.drawn for one in best) >= len(best)
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of settings that hardly any trial has
         found = get_param_importances(
             _told(space, ranked, seed=0),
             evaluator=PedAnovaImportanceEvaluator(target_quantile=top),
+            params=known,
         )
     shares = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return {setting: float(share) for setting, share in shares}

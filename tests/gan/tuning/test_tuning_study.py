@@ -1,6 +1,7 @@
 """The sampler and the pruner: told what is finished, seeded by the number, never by a clock."""
 
 import math
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -122,6 +123,30 @@ def test_names_are_drawn_before_the_numbers_that_follow_from_them():
     assert seen == {"r1", "none"}
 
 
+def test_what_was_tried_is_not_drawn_again():
+    names = SearchSpace(
+        knobs=(NameKnob(setting=PRESET, names=("a", "b", "c", "bad"), own=lambda c: c.preset),),
+        resolve=lambda settings: sound(settings.get(PRESET, "a")),
+    )
+    finished = []
+    for number in range(1, 5):
+        trial = start(names, finished, number, 0)
+        with suppress(ConfigError):
+            trial.draw(names)
+        state = "refused" if trial.settings.get(PRESET) == "bad" else "complete"
+        finished.append(trial.ended(state, rank=1.0 if state == "complete" else None))
+    assert sorted(one.settings.get(PRESET, "a") for one in finished) == ["a", "b", "bad", "c"]
+    with pytest.raises(ConfigError, match="50 draws were all tried before"):
+        start(names, finished, 5, 0).draw(names)
+
+
+def sound(preset):
+    if preset == "bad":
+        msg = "bad does not go"
+        raise ConfigError(msg)
+    return SimpleNamespace(preset=preset)
+
+
 def test_what_is_refused_is_told_and_avoided():
     finished = played(30)
     refused = [one.number for one in finished if one.state == "refused"]
@@ -219,6 +244,21 @@ def test_importance_names_what_decides():
     assert importance(SPACE, finished) == shares
     trained = [one for one in finished if one.state != "refused"]
     assert importance(SPACE, trained[: FEWEST_TRAINED - 1]) == {}
+
+
+def test_a_setting_that_hardly_any_of_the_best_has_is_not_told_of():
+    finished = played(24)
+    deep = {one.number for one in finished if DEPTH in one.drawn}
+    ranks = {
+        one.number: (9.0 + one.number if one.number in deep else one.number / 10)
+        for one in finished
+    }
+    flat_first = [
+        FinishedTrial(**{**one.to_json(), "state": "complete", "rank": ranks[one.number]})
+        for one in finished
+    ]
+    assert DEPTH not in importance(SPACE, flat_first)
+    assert PRESET in importance(SPACE, flat_first)
 
 
 def test_given_up_trials_count_as_none_of_the_best():

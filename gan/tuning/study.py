@@ -30,6 +30,8 @@ together."""
 
 STEPS: Final = 14
 """Shares of a budget at which trials are compared: as many as a timed training has ticks."""
+PRESET_TRIALS: Final = 6
+"""So many presets are tried as they are, right behind the recipe as it is."""
 RANDOM_TRIALS: Final = 8
 """So many finished trials the sampler waits for before it models them."""
 SPARED_TRIALS, SPARED_STEPS = 4, 4
@@ -68,6 +70,19 @@ class SearchSpace:
         """Return what may be drawn, by setting: part of a study's identity."""
         return {knob.setting: knob.domain for knob in self.knobs}
 
+    def preset_of(self, number: int, own: ResolvedConfig) -> str | None:
+        """Return the preset that a trial of a low number takes as it is, None for all others.
+
+        Presets are whole systems: one as published says more than one with parts of another. The
+        recipe's own is the first trial, so that it is passed over.
+        """
+        for knob in self.turns[0]:
+            names = [str(name) for name in knob.domain if name != knob.own(own)]
+            place = number - FIRST - 1
+            if 0 <= place < min(len(names), PRESET_TRIALS):
+                return names[place]
+        return None
+
     def unchanged(self, config: ResolvedConfig) -> dict[str, Value]:
         """Return the draws that leave the recipe as it is, which is this configuration."""
         found = dict[str, Value]()
@@ -90,6 +105,8 @@ class RunningTrial:
     curve: list[tuple[float, float | None]] = field(default_factory=list)
     _study: "Study"
     _tried: Collection[Settings] = ()
+    _is_set: bool = False
+    """Whether the number says the settings, and nothing is drawn."""
     _trial: "Trial | None" = None
     _step: int = -1
 
@@ -108,7 +125,7 @@ class RunningTrial:
                 config = self._draw(space, self._trial)
             except ConfigError as error:
                 refusal = error
-            if self.number != FIRST and self.settings in self._tried:
+            if self.settings in self._tried and not self._is_set:
                 continue
             if refusal is not None:
                 raise refusal
@@ -118,8 +135,13 @@ class RunningTrial:
 
     def _draw(self, space: SearchSpace, trial: "Trial") -> ResolvedConfig:
         config = space.resolve({})
-        if self.number == FIRST:
-            self.drawn = space.unchanged(config)
+        preset = space.preset_of(self.number, config)
+        self._is_set = self.number == FIRST or preset is not None
+        if preset is not None:
+            self.settings[PRESET] = self.drawn[PRESET] = preset
+            config = space.resolve(self.settings)
+        if self._is_set:
+            self.drawn = space.unchanged(config) | self.drawn
             return config
         for turn in space.turns:
             for knob in turn:

@@ -11,6 +11,7 @@ from gan.tuning.knobs import PRESET, FactorKnob, NameKnob, SpanKnob
 from gan.tuning.result import FinishedTrial, TuningResult, budget_text
 from gan.tuning.study import (
     FEWEST_TRAINED,
+    PRESET_TRIALS,
     SPARED_STEPS,
     SPARED_TRIALS,
     STEPS,
@@ -72,6 +73,21 @@ def test_the_first_trial_is_the_recipe_as_it_is_and_is_told_as_such():
     trial, _ = drawn([], 1)
     assert trial.settings == {}
     assert trial.drawn == {PRESET: "flat", RATE: 1.0}
+
+
+def test_then_every_preset_is_tried_as_it_is():
+    trial, _ = drawn([], 2)
+    assert trial.settings == {PRESET: "deep"}
+    assert trial.drawn == {PRESET: "deep", RATE: 1.0, DEPTH: 2}
+    names = [f"p{number}" for number in range(20)]
+    knob = NameKnob(setting=PRESET, names=names, own=lambda c: c.preset)
+    many = SearchSpace(knobs=(knob,), resolve=lambda settings: sound(settings.get(PRESET, "p3")))
+    own = many.resolve({})
+    tried = [many.preset_of(number, own) for number in range(1, 10)]
+    assert tried == [None, "p0", "p1", "p2", "p4", "p5", "p6", None, None]
+    assert len(tried) - tried.count(None) == PRESET_TRIALS
+    without = SearchSpace(knobs=(), resolve=many.resolve)
+    assert without.preset_of(2, own) is None
 
 
 def test_equal_history_gives_equal_draws_whoever_asks():

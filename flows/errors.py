@@ -100,7 +100,9 @@ EXIT_CODES: dict[type[BaseException], int] = {
     KeyboardInterrupt: INTERRUPTED,
 }
 
-JOBS_PACKAGES = frozenset({"torch", "prefect", "safetensors", "sklearn", "scipy"})
+JOBS_PACKAGES = frozenset(
+    {"torch", "prefect", "safetensors", "sklearn", "scipy", "optuna", "ruamel"}
+)
 """What `ganmill[jobs]` brings, by import name."""
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from flows.recipe import Recipe
-from gan.config import ALGORITHM_VERSION
+from gan.config import ALGORITHM_VERSION, LATER_KNOBS
 from gan.gate import GATE_VERSION
 from gan.lift.config import LIFT_VERSION
 from gan.lift.installed import origins
@@ -49,6 +49,12 @@ def training_seed(recipe: Recipe, night: date) -> int:
     return int(digest_json([recipe.seed, "training", night.isoformat()])[:16], 16) >> 1
 
 
+def generator_part(recipe: Recipe) -> dict[str, Any]:
+    """Return what the recipe says of the generator; what came later only where it is set."""
+    said = recipe.generator.model_dump(mode="json")
+    return {name: one for name, one in said.items() if name not in LATER_KNOBS or one != "auto"}
+
+
 def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, Any]:
     """Return everything that decides the weights, JSON-able; its digest is the train key.
 
@@ -64,7 +70,7 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         "split_digest": prepared.split_digest,
         "source": source_part(recipe, prepared),
         **reading_part(prepared),
-        "generator": recipe.generator.model_dump(mode="json"),
+        "generator": generator_part(recipe),
         "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS | unset),
         "seed": training_seed(recipe, night),
     }

@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -64,6 +65,24 @@ class GeneratorConfig(FrozenModel):
     augment: Literal["auto", "off"] = Field("auto", title="Augment")
     """Whether the discriminator sees shifted and cut images, which delays copying of real ones.
     Tables are not augmented, so that `auto` and `off` are the same for them."""
+    depth: Annotated[int, Field(ge=1, le=16)] | Literal["auto"] = Field("auto", title="Depth")
+    """Hidden layers of a dense generator; of a `resnet`, blocks at each resolution."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field("auto", title="Dropout")
+    """Share of hidden units that are left out of a training step, of presets that leave out any."""
+    weight_decay: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto", title="Weight decay"
+    )
+    """Share of every matrix that a training step takes away, times the learning rate (AdamW)."""
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _off_as_text(cls, value: object) -> object:
+        """Accept `augment: off`, which YAML reads as false."""
+        return "off" if value is False else value
+
+
+LATER_KNOBS = frozenset({"depth", "dropout", "weight_decay"})
+"""Fields of `GeneratorConfig` that came after the first train keys: in a key only where set."""
 
 
 class TrainingConfig(FrozenModel):

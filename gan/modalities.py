@@ -25,6 +25,7 @@ from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.teacher import Teacher
+from gan.tuning.knobs import Knob
 from storage.records.modalities import MODALITIES, Modality, load_code
 from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, Label
@@ -134,6 +135,11 @@ class GanModality:
             generator, training, codec, train_rows=train_rows, seed=seed
         )
         return config
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """What tuning tries for these records; empty where it tries nothing."""
+        return () if self.row.knobs is None else tuple(load_code(self.row.knobs))
 
     def build(self, config: ResolvedConfig, codec: Any, stream: torch.Generator) -> Networks:
         """Return the networks on the processor, initialised from the stream alone."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from gan.config import (
@@ -90,8 +90,13 @@ def complete(
     train_rows: int,
     seed: int,
 ) -> ResolvedConfig:
-    """Return the configuration: the preset's numbers where the recipe leaves them open."""
+    """Return the configuration: the preset's numbers where the recipe leaves them open.
+
+    Raises:
+        ConfigError: the recipe asks for what the preset does not have.
+    """
     modality, name, why, preset = chosen
+    preset = _as_asked(preset, name, generator)
     batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
     network = _network(generator, preset, name, batch_size)
     parts = choose_parts(generator, preset, name)
@@ -144,6 +149,29 @@ def complete(
         discriminator_rate=preset.discriminator_rate,
         truncation=generator.truncation,
     )
+
+
+def _as_asked(preset: Preset, name: str, generator: GeneratorConfig) -> Preset:
+    """Return a preset with the depth, dropout and weight decay that the recipe asks for.
+
+    Raises:
+        ConfigError: its networks have no such thing.
+    """
+    network = dict(preset.network)
+    for knob, value in (("depth", generator.depth), ("dropout", generator.dropout)):
+        if value == "auto":
+            continue
+        if knob not in network:
+            msg = (
+                f"generator.{knob} is {value:g}, and preset {name!r} has no such thing: leave it "
+                "at auto, or choose another preset"
+            )
+            raise ConfigError(msg)
+        network[knob] = value
+    if "label_dropout" in network:  # what sees all columns is never surer than the others
+        network["label_dropout"] = max(float(network["label_dropout"]), float(network["dropout"]))
+    decay = preset.weight_decay if generator.weight_decay == "auto" else generator.weight_decay
+    return replace(preset, network=network, weight_decay=decay)
 
 
 def _batch_size(

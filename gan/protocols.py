@@ -409,6 +409,13 @@ class Assessment:
     """Share of samples nearer to a training record than the validation threshold allows."""
     full_coverage: bool
     """Whether coverage has reached what the gate asks for."""
+    gate_rank: float | None = None
+    """By the gate's measures alone, where `rank` is by something that not every preset has."""
+
+    @property
+    def shared_rank(self) -> float:
+        """Lower is better; comparable over trainings of any preset on the same records."""
+        return self.rank if self.gate_rank is None else self.gate_rank
 
 
 class Assess(Protocol):

@@ -164,6 +164,34 @@ def lift(
 
 
 @app.command()
+def tune(  # noqa: PLR0913 - the options of the command
+    recipe: RecipePath,
+    *,
+    trials: Annotated[int, typer.Option(metavar="N", help="Trainings to compare.")] = 20,
+    budget_s: Annotated[
+        float,
+        typer.Option("--budget-s", metavar="S", help="Of all together.", show_default=False),
+    ],
+    changes: Changes = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The best recipe; else RECIPE.tuned.yaml."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="The page; else NAME-tune.html, here."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Try settings that the recipe leaves at auto, and write the best as a recipe; resumable."""
+    from flows.cli.tune import tune_recipe
+    from flows.tune_study import TuneRequest
+
+    asked = TuneRequest(trials=trials, budget_s=budget_s)
+    return tune_recipe(recipe, asked, changes or (), output=output, page=report, as_json=as_json)
+
+
+@app.command()
 def judge(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="What a source can be.", show_default=False)

@@ -2,6 +2,7 @@
 
     /<lake>/datasets/<name>/_meta/<version>/report.html      of a committed version
     /<lake>/generators/<name>/<version>/reports/<digest>/report.html
+    /<lake>/runs/<study>/reports/<digest>/report.html         of tuning
 
 Nothing else is served: no shard, no manifest, nothing below `internal/`. The lakes are those of the
 deployed recipes. It listens on the loopback address and answers only to its own names and to that
@@ -35,6 +36,7 @@ _VERSION = r"(?P<version>\d{8}T\d{6}Z-[0-9a-f]{8})"
 _LAKE = re.compile(r"/(?P<lake>[0-9a-f]{12})/(?P<key>.+)")
 _OF_DATASET = re.compile(rf"datasets/{_NAME}/_meta/{_VERSION}/{PAGE}")
 _OF_GENERATOR = re.compile(rf"generators/{_NAME}/{_VERSION}/reports/[0-9a-f]{{16}}/{PAGE}")
+_OF_STUDY = re.compile(rf"runs/[0-9a-f]{{64}}/reports/[0-9a-f]{{16}}/{PAGE}")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -64,7 +66,8 @@ def find_page(lake: ObjectStore, key: str) -> bytes | None:
         StorageError: the lake failed.
     """
     of_dataset = _OF_DATASET.fullmatch(key)
-    if of_dataset is None and _OF_GENERATOR.fullmatch(key) is None:
+    others = (_OF_GENERATOR, _OF_STUDY)
+    if of_dataset is None and not any(one.fullmatch(key) for one in others):
         return None
     if of_dataset is not None:
         committed = {one.version for one in versions(lake, of_dataset["name"])}

@@ -6,9 +6,10 @@ verdict and metrics is in `verdict`, what is said of lift in `lift`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from flows.report.figures import arranged, wide
 from flows.report.html import (
@@ -183,7 +184,7 @@ def figures(report: Report, name: str) -> Html:
 
 def drawn(report: Report, name: str) -> Html | None:
     """Return a section of figures alone, or nothing."""
-    return _section(TITLES[name], figures(report, name))
+    return section(TITLES[name], figures(report, name))
 
 
 def metrics(report: Report, view: VerdictView) -> Html | None:
@@ -192,19 +193,19 @@ def metrics(report: Report, view: VerdictView) -> Html | None:
     ratio = ratio_figure(report.metrics)
     if ratio and not any(item.kind == "bars" for item in own):
         own = [ratio, *own]
-    return _section(TITLES["metrics"], join(metrics_table(view), arranged(own)))
+    return section(TITLES["metrics"], join(metrics_table(view), arranged(own)))
 
 
 def data(report: Report) -> Html | None:
     """Return figures and notes about the data and the set-up, or nothing."""
     notes = element("ul", [element("li", note) for note in report.notes], class_="notes")
-    return _section(TITLES["data"], join(figures(report, "data"), notes if report.notes else None))
+    return section(TITLES["data"], join(figures(report, "data"), notes if report.notes else None))
 
 
 def others(report: Report) -> list[Html | None]:
     """Return the sections that later measures add, under their own names."""
     names = dict.fromkeys(item.section for item in report.figures if item.section not in TITLES)
-    return [_section(words(name).capitalize(), figures(report, name)) for name in names]
+    return [section(words(name).capitalize(), figures(report, name)) for name in names]
 
 
 def events(report: Report) -> Html | None:
@@ -218,7 +219,7 @@ def events(report: Report) -> Html | None:
         )
         for item in report.events
     ]
-    return _section("Events", element("ol", entries, class_="events") if entries else None)
+    return section("Events", element("ol", entries, class_="events") if entries else None)
 
 
 def provenance(report: Report) -> Html:
@@ -232,6 +233,11 @@ def provenance(report: Report) -> Html:
         "schema": report.schema,
         **{key: report.facts[key] for key in sorted(set(report.facts) - SAID)},
     }
+    return fact_list(facts)
+
+
+def fact_list(facts: Mapping[str, Any]) -> Html:
+    """Return names and numbers that say where a page is from; an empty text is left out."""
     entries = [
         element("div", element("dt", words(str(key))), element("dd", fact(value)))
         for key, value in facts.items()
@@ -240,7 +246,8 @@ def provenance(report: Report) -> Html:
     return element("section", element("h2", "Provenance"), element("dl", entries, class_="facts"))
 
 
-def _section(title: str, content: Html | None) -> Html | None:
+def section(title: str, content: Html | None) -> Html | None:
+    """Return content under a heading; nothing without content."""
     if not content:
         return None
     return element("section", element("h2", title), content)
@@ -306,28 +313,26 @@ def render(report: Report, *, title: str | None = None) -> str:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
     """
     heading, view, lift = title or report.name, verdict_view(report), lift_view(report.lift)
-    body = element(
-        "body",
-        element(
-            "main",
-            header(report, heading),
-            verdict(view, lift),
-            lift_panel(lift),
-            drawn(report, "samples"),
-            metrics(report, view),
-            drawn(report, "columns"),
-            drawn(report, "training"),
-            drawn(report, "inside"),
-            data(report),
-            [part for part in others(report) if part],
-            events(report),
-            provenance(report),
-        ),
+    return document(
+        f"{heading}: {view.word.lower()}",
+        header(report, heading),
+        verdict(view, lift),
+        lift_panel(lift),
+        drawn(report, "samples"),
+        metrics(report, view),
+        drawn(report, "columns"),
+        drawn(report, "training"),
+        drawn(report, "inside"),
+        data(report),
+        *others(report),
+        events(report),
+        provenance(report),
     )
-    return _page(f"{heading}: {view.word.lower()}", body)
 
 
-def _page(title: str, body: Html) -> str:
+def document(title: str, *parts: Html | None) -> str:
+    """Return a whole page of these parts; None is nothing."""
+    body = element("body", element("main", *parts))
     page = element("html", _page_head(title), body, lang="en")
     return f"<!doctype html>\n{page}\n"
 
@@ -355,13 +360,10 @@ def render_internal(name: str, generator: str, created: str, items: Sequence[Fig
         element("p", about, class_="about"),
     )
     sections = [
-        _section(
-            words(title).capitalize(), arranged([one for one in items if one.section == title])
-        )
+        section(words(title).capitalize(), arranged([one for one in items if one.section == title]))
         for title in dict.fromkeys(item.section for item in items)
     ]
-    main = element("main", head, [part for part in sections if part])
-    return _page(f"{name}: internal edition", element("body", main))
+    return document(f"{name}: internal edition", head, *sections)
 
 
 def _page_head(title: str) -> Html:

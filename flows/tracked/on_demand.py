@@ -23,6 +23,8 @@ from flows.publish import announce
 from flows.recipe import Recipe, parse_recipe
 from flows.report.lift import lift_view
 from flows.report.markdown import code, whole_lift_markdown
+from flows.report.tuning import headline, tuning_markdown
+from flows.report_links import in_a_line, report_link
 from flows.tracked.housekeeping import TAG, read_deployments, tidy_prefect
 from flows.tracked.nightly import (
     do_nightly,
@@ -32,10 +34,12 @@ from flows.tracked.nightly import (
     tracked_job,
     tracked_stages,
 )
-from flows.tracked.process import RecipeName, in_a_sentence, titled
+from flows.tracked.process import RecipeName, in_a_sentence, run_cancellable, titled
 from flows.tracked.run_names import given_name
 from flows.tracked.short_form import AS_RECIPE, AsRecipe, adjusted, turned
 from flows.tracked.show import show_end
+from flows.tune import tune, tuning_page
+from flows.tune_study import FEWEST_TRIALS, MOST_TRIALS, TuneRequest
 from storage.errors import IntegrityError
 from storage.lake.markdown import plain
 from storage.lake.promotions import Promotion
@@ -329,6 +333,33 @@ def lift_flow(
     return bounded(f"{kept.lift.answer}: {kept.lift.text}", LONGEST_STATE)
 
 
+@flow(name="tune", flow_run_name=run_name, persist_result=False)
+@in_a_sentence
+def tune_flow(
+    recipe: RecipeName,
+    trials: Annotated[int, titled("Trials", ge=FEWEST_TRIALS, le=MOST_TRIALS)] = 20,
+    budget_s: Annotated[float, titled("Budget in seconds", gt=0)] = 3600.0,
+) -> str:
+    """Try settings that a recipe leaves at auto; says which are best, and changes nothing.
+
+    Each trial trains for its share of the budget and is compared on validation. The same study run
+    again goes on where it was.
+
+    Args:
+        recipe: Name of a deployed recipe, such as `digits`.
+        trials: How many trainings are compared; the first one is the recipe as it is.
+        budget_s: Seconds of training of all trials together.
+    """
+    request = TuneRequest(trials=trials, budget_s=budget_s)
+    job = open_named(recipe)
+    prepared = tracked_stages(job).prepare()
+    tuned = run_cancellable(job.stop, lambda: tune(job, prepared, request))
+    link = report_link(job.lake, job.lake_uri, tuned.report_key)
+    text = tuning_markdown(tuned.result, tuning_page(job, tuned), link)
+    create_markdown_artifact(text, key=f"{job.name}-tuning")
+    return bounded(f"{headline(tuned.result)}{in_a_line(link)}", LONGEST_STATE)
+
+
 @flow(name="synthesize", flow_run_name=run_name, persist_result=False)
 @in_a_sentence
 def synthesize_flow(recipe: RecipeName) -> str:
@@ -420,6 +451,7 @@ ON_DEMAND: tuple[Flow[Any, Any], ...] = (
     train_flow,
     evaluate_flow,
     lift_flow,
+    tune_flow,
     synthesize_flow,
     promote_flow,
     rollback_flow,

@@ -11,6 +11,7 @@ generators/<name>/_promotions/00000007.json
 generators/<name>/_announced/00000007.json
 generators/<name>/_owner.json
 runs/<key>/{plan.json, checkpoint/<samples_seen>/…, stats.jsonl}
+runs/<key>/{study.json, trials/00000003.json, reports/<digest>/report.html}
 """
 
 import re
@@ -233,3 +234,18 @@ def checkpoint_prefix(key: str) -> str:
 def checkpoint_folder(key: str, samples_seen: int) -> str:
     """Return the folder of the checkpoint at `samples_seen`."""
     return f"{checkpoint_prefix(key)}/{samples_seen:012d}"
+
+
+def study_key(key: str) -> str:
+    """Return the key of what a study of tuning tries; `key` is its digest."""
+    return f"{run_folder(key)}/study.json"
+
+
+def trials_folder(key: str) -> str:
+    """Return the folder of the finished trials of a study."""
+    return f"{run_folder(key)}/trials"
+
+
+def study_report_key(key: str, report_digest: str) -> str:
+    """Return the key of the report on a study whose page has this digest."""
+    return f"{run_folder(key)}/reports/{report_digest[:16]}/report.html"

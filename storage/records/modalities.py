@@ -65,6 +65,8 @@ class Modality:
     """Module with `build`; see `GanModality.build`."""
     presets: str
     """Module with `PRESETS` and `resolve`."""
+    knobs: str | None = None
+    """What tuning tries, a sequence of `gan.tuning.knobs.Knob`; None where it tries nothing."""
     judge: str
     """Module with `foresee`, `build_reference`, `evaluate`, `build_assess` and `figures`."""
     judged_class: JudgedClass = ANY_CLASS
@@ -95,6 +97,7 @@ MODALITIES: dict[str, Modality] = {
         codec="gan.images.codec:ImageCodec",
         networks="gan.images.networks",
         presets="gan.images.presets",
+        knobs="gan.images.search_space:KNOBS",
         judge="gan.images.judge",
         judged_class=JudgedClass(holdout=20, validation=20, alone=True),
         downstream="gan.images.downstream",
@@ -123,6 +126,7 @@ MODALITIES: dict[str, Modality] = {
         codec="gan.tables.codec:TableCodec",
         networks="gan.tables.networks",
         presets="gan.tables.presets",
+        knobs="gan.tables.search_space:KNOBS",
         judge="gan.tables.judge",
         judged_class=JudgedClass(holdout=10),
         downstream="gan.tables.downstream",

@@ -97,18 +97,21 @@ class TableAssess:
         by_likelihood = self.by_likelihood and likelihood_N is not None
         sets = 1 if by_likelihood else SETS
         found = {**self._errors(fakes), **self._closeness(fakes, sets)}
-        score = rank(found, self.real, self.passes)
+        score = by_measures = rank(found, self.real, self.passes)
         if likelihood_N is not None:
             found["validation_nll"] = -float(np.mean(likelihood_N))
             score = found["validation_nll"] if by_likelihood else score
         if self.label is not None:
             found["tstr_gap"] = self.label.gap(fakes)
-            score += found["tstr_gap"] * (LABEL_NATS if by_likelihood else 1 / self.label_pass)
+            by_measures += found["tstr_gap"] / self.label_pass
+            score = score + found["tstr_gap"] * LABEL_NATS if by_likelihood else by_measures
+        usable = math.isfinite(score)
         return Assessment(
             metrics=found,
-            rank=score if math.isfinite(score) else math.inf,
+            rank=score if usable else math.inf,
             copies=max(found["copies_share"], self.real.nominal),
             full_coverage=False,
+            gate_rank=by_measures if usable else math.inf,
         )
 
     @property

@@ -21,6 +21,8 @@ from storage.lake.layout import (
     generator_report_key,
     manifest_key,
     meta_key,
+    study_key,
+    study_report_key,
     version_folder,
 )
 from storage.lake.log import append_commit, version_log
@@ -28,6 +30,7 @@ from storage.stores.open import open_store
 
 V1, V2 = "20261128T020000Z-00000001", "20261128T030000Z-00000002"
 OF_GENERATOR = generator_report_key("digits", V1, "ab" * 32, "report.html")
+OF_STUDY = study_report_key("5" * 64, "cd" * 32)
 API = "http://127.0.0.1:1/api"
 
 
@@ -41,6 +44,8 @@ def lake(tmp_path):
         meta_key("digits", V1, "report.json"): b"{}",
         manifest_key("digits", V1): b"{}",
         OF_GENERATOR: b"<p>generator</p>",
+        OF_STUDY: b"<p>study</p>",
+        study_key("5" * 64): b"{}",
         OF_GENERATOR.replace("report.html", "report.json"): b"{}",
         generator_internal_key("digits", V1, "report.html"): b"real records",
         generator_internal_key("digits", V1, "reports/abababababababab/report.html"): b"real",
@@ -76,6 +81,7 @@ def test_reports_of_committed_versions_and_of_generators_open(served):
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert served(OF_GENERATOR).text == "<p>generator</p>"
+    assert served(OF_STUDY).text == "<p>study</p>"
     head = served.client.head(f"/{page.url.path.lstrip('/')}")
     assert (head.status_code, head.content) == (200, b"")
 
@@ -88,6 +94,8 @@ def test_reports_of_committed_versions_and_of_generators_open(served):
         manifest_key("digits", V1),
         f"{version_folder('digits', V1)}/train-00000.parquet",
         OF_GENERATOR.replace("report.html", "report.json"),
+        study_key("5" * 64),
+        OF_STUDY.replace("/reports/", "/trials/"),
         generator_internal_key("digits", V1, "report.html"),
         generator_internal_key("digits", V1, "reports/abababababababab/report.html"),
         generator_report_key("digits", V1, "cd" * 32, "report.html"),

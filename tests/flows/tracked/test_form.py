@@ -44,6 +44,7 @@ def test_every_flow_of_the_design_is_deployed():
                 "train",
                 "evaluate",
                 "lift",
+                "tune",
                 "synthesize",
                 "promote",
                 "rollback",

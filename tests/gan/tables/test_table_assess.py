@@ -76,6 +76,23 @@ def test_with_many_rows_likelihood_ranks_and_with_few_the_gates_measures(assess,
     assert assess(bad, 0).metrics["validation_nll"] == 25.0
 
 
+def test_generators_with_and_without_likelihoods_share_a_scale(made):
+    """Their ranks do not: nats of a row against a sum over the gate's measures."""
+    splits, unseen = made
+    many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0)
+    few = build_assess(splits.train, splits.validation, label="back", seed=0)
+    with_them, without = many(Fixed(unseen, likelihood=-20.0), 0), many(Fixed(unseen), 0)
+    assert with_them.rank > 20
+    assert without.rank == without.gate_rank == without.shared_rank
+    assert with_them.shared_rank == pytest.approx(without.shared_rank, abs=0.5)
+    order = np.random.default_rng(3).permutation(unseen.num_rows)
+    shuffled = unseen.set_column(0, unseen.schema.field(0), unseen.column(0).take(order))
+    worse = many(Fixed(shuffled, likelihood=-20.0), 0)
+    assert worse.shared_rank > with_them.shared_rank
+    assert few(Fixed(unseen), 0).shared_rank == few(Fixed(unseen), 0).rank
+    assert math.isinf(many(Fixed(unseen, likelihood=math.nan), 0).shared_rank)
+
+
 def test_likelihoods_that_are_no_numbers_are_of_no_use(made):
     splits, unseen = made
     many = build_assess(splits.train, shop(1000, seed=5), label="back", seed=0)

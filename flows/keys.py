@@ -52,7 +52,8 @@ def training_seed(recipe: Recipe, night: date) -> int:
 def generator_part(recipe: Recipe) -> dict[str, Any]:
     """Return what the recipe says of the generator; what came later only where it is set."""
     said = recipe.generator.model_dump(mode="json")
-    return {name: one for name, one in said.items() if name not in LATER_KNOBS or one != "auto"}
+    unset = ("auto", None)
+    return {name: one for name, one in said.items() if name not in LATER_KNOBS or one not in unset}
 
 
 def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, Any]:

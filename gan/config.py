@@ -81,7 +81,12 @@ class GeneratorConfig(FrozenModel):
         return "off" if value is False else value
 
 
-LATER_KNOBS = frozenset({"depth", "dropout", "weight_decay"})
+LATER_KNOBS = frozenset(
+    {
+        *("depth", "dropout", "weight_decay", "loss", "penalty", "optimizer", "terms"),
+        *("discriminator_steps", "latent", "truncation"),
+    }
+)
 """Fields of `GeneratorConfig` that came after the first train keys: in a key only where set."""
 
 

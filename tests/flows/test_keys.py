@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "15d035364cc35277a80055562b168260c191fa6680845199512ccb9e5f413a12"
-RUN_KEY = "d0cbfa97e97cdaf35861bd2429113bc1ed62f4491870df29bc59e322d44499d8"
+TRAIN_KEY = "15ac8560f96076bc66ae8d6a6acd24e0d8acc0641a35ac58fc28319a08d92119"
+RUN_KEY = "76e2d7543863f1e72620baeffec9fdf14a23a947eb878d075545daf942b10d13"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -130,7 +130,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "617c35ba68737720648e97ae878b68f98826c4b986af33fdaff4e0ef5ea67b8d"
+FILL_KEY = "b775d1b0dff1d618e141f5c2444708c25f06d31529cf563409829e357a8a10a1"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -87,6 +87,9 @@ class TrainingConfig(FrozenModel):
     champion is `interval_days` old, unless it fails on today's records. `always`: every night."""
     interval_days: int = Field(7, title="Interval in days", ge=1)
     """Age at which a champion is due for a successor, with `when: interval` only."""
+    until: dict[str, Annotated[float, Field(ge=0)]] = Field({}, title="Until")
+    """Training ends early when validation reaches all of these targets, such as `{coverage: 0.95,
+    fd_ratio: 2}`: what is better when it is higher is at least so high, else at most."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -100,7 +103,14 @@ class TrainingConfig(FrozenModel):
         return self
 
 
-LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate")
+LATER = (
+    "budget_cpu_s",
+    "optimizer",
+    "discriminator_steps",
+    "discriminator_rate",
+    "augment_share",
+    "until",
+)
 """Fields that came after the first snapshots: written only where they are not the default."""
 
 
@@ -165,7 +175,7 @@ class ResolvedConfig(FrozenModel):
     patience_samples: int = Field(ge=1)
     """Training stops early after so many samples without a better snapshot."""
     max_repairs: int = Field(ge=0)
-    """How often training may go back to its last checkpoint after leaving the finite numbers."""
+    """How often in a row training may go back after it failed, before it is given up."""
     sampling_batch: int = Field(ge=1)
     """Samples per forward pass when synthesizing; fixed, because a different cut changes pixels."""
     precision: Literal["float32", "bfloat16", "bfloat16-products"]
@@ -192,6 +202,10 @@ class ResolvedConfig(FrozenModel):
     """Steps of the discriminator, each on its own batch, for one of the generator."""
     discriminator_rate: float = Field(1.0, gt=0)
     """The discriminator's learning rate, in learning rates (two time scales)."""
+    augment_share: float = Field(0.3, ge=0, le=1)
+    """Share of samples that each augmentation changes at first, and at least."""
+    until: dict[str, float] = Field(default_factory=dict)
+    """Targets on validation that end training when all are reached."""
 
     @property
     def is_timed(self) -> bool:
@@ -202,7 +216,7 @@ class ResolvedConfig(FrozenModel):
     def _without_what_is_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what came later and is not used: digests of earlier configurations stay."""
         data: dict[str, Any] = serialize(self)
-        later = {name: type(self).model_fields[name].default for name in LATER}
+        later = {name: type(self).model_fields[name].get_default(call_default_factory=True) for name in LATER}
         return {
             name: value for name, value in data.items() if name not in later or value != later[name]
         }

@@ -20,7 +20,7 @@ IMAGE_DIMENSIONS = 4
 """Of a batch of images and of a convolution's weights."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class DeviceContext:
     """Where tensors live and how they are computed."""
 
@@ -60,6 +60,11 @@ class DeviceContext:
         finally:
             torch.set_float32_matmul_precision(MATMUL[self.precision])
             torch.set_flush_denormal(True)
+
+    def compute_fully(self) -> None:
+        """Inside `configured`: compute in plain float32 from now on."""
+        self.precision = "float32"
+        torch.set_float32_matmul_precision(MATMUL[self.precision])
 
     def autocast(self) -> torch.autocast:
         """Return the context in which forward passes use the chosen precision."""

@@ -120,7 +120,7 @@ def complete(
         phases=(PhaseConfig(objective=preset.objective, fraction=1.0),),
         tick_samples=tick,
         patience_samples=tick * preset.patience_ticks,
-        max_repairs=3,
+        max_repairs=2,
         sampling_batch=preset.sampling_batch,
         precision=preset.precision,
         threads=preset.threads,
@@ -133,6 +133,7 @@ def complete(
         optimizer=parts.optimizer,
         discriminator_steps=parts.discriminator_steps,
         discriminator_rate=preset.discriminator_rate,
+        until=dict(training.until),
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import ConfigError
+from gan.report import Event
 from storage.records.schema import ClassCounts, Condition, Label
 
 
@@ -389,6 +390,8 @@ class Hooks:
     assess: Assess | None = None
     """Chooses the snapshot; without it the last average is the snapshot."""
     on_tick: Callable[[Tick], None] = _ignore
+    on_event: Callable[[Event], None] = _ignore
+    """Called with what the watch did, such as a repair."""
     on_progress: Callable[[Beat], None] = _ignore
     """Called about once a second, however long a tick lasts."""
     on_checkpoint: Callable[[Path], None] = _ignore

@@ -16,6 +16,9 @@ from gan.training import watch
 from gan.training.batches import Batches
 from gan.training.checkpoint import Checkpoints
 from gan.training.objectives import phases
+from gan.training.probe import Probe
+from gan.training.repair import adapt, keep_precision, repair, shrink
+from gan.training.rules import Seen
 from gan.training.state import (
     Progress,
     TrainState,
@@ -60,6 +63,7 @@ def train(
     records: pa.Table,
     folder: Path,
     *,
+    validation: pa.Table | None = None,
     hooks: Hooks | None = None,
     device: str = "auto",
 ) -> TrainResult:
@@ -73,12 +77,15 @@ def train(
         codec: fitted on the same records.
         records: split train.
         folder: of this training alone; gets `checkpoints/`, `stats.jsonl` and `snapshot/`.
+        validation: records that training never sees, by which it knows whether the discriminator
+            learns the others by heart; without them nothing is done about that.
         hooks: assessment and callbacks.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
         Interrupted: `hooks.should_stop` said so; a checkpoint of that moment is written.
         NotFiniteError: losses or weights left the finite numbers more often than repairs allow.
+        CollapseError: the generator collapsed or died more often than that.
         MemoryLimitError: even the smallest part of a batch does not fit.
         ConfigError: the device is missing, or the folder is of another training.
         DataError: the records do not fit the codec.
@@ -87,6 +94,7 @@ def train(
     hooks = hooks or Hooks()
     context = find_device(device, precision=config.precision, threads=config.threads)
     batches = Batches(codec.encode(records), codec, context, seed=config.seed)
+    probe = Probe(context, batches, unseen(validation, batches))
     objectives = phases(config, context)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config)
 
@@ -95,21 +103,23 @@ def train(
         state = TrainState(config, codec, context)
         if not checkpoints.restore(state):
             checkpoints.save(state)
+        keep_precision(state, context)
         write_stats(folder, state.progress)
-        pulse = Pulse(checkpoints, hooks)
+        pulse = Pulse(checkpoints, hooks, told=len(state.progress.events))
 
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.
             if hooks.should_stop():
                 watch.interrupt(state, checkpoints, hooks)
             share = used_share(config, progress.spent)
-            batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
+            wanted = (config.batch_size, config.latent, progress.draw)
+            batch = batches.take(progress.samples_seen, *wanted)
             with watch.memory_trouble() as trouble:
                 state.after_step(
                     objectives[phase_at(config, share)].step(state, batch, share), share
                 )
             if trouble:
-                watch.shrink(state, checkpoints)
+                shrink(state, checkpoints)
                 continue
             pulse.charge(progress, config.threads)
             if not is_tick(config, progress):
@@ -117,24 +127,34 @@ def train(
                 continue
 
             # Maintenance, once per tick: is it alive, how good is it, does it go on?
-            losses = state.read_losses()
-            if not watch.is_finite(state, losses):
-                watch.step_back(state, checkpoints)
+            signals, assessment = probe.read(state), None
+            if hooks.assess is not None and signals.weights_finite:
+                sample = average_sampler(state.generator_ema, codec, config)
+                with context.measuring():
+                    assessment = hooks.assess(sample, progress.samples_seen)
+            pulse.charge(progress, threads=1)
+            seen = Seen(config, progress, signals, assessment)
+            if repair(seen, state, checkpoints):
+                pulse.tell_events(state)
                 continue
-            sample = average_sampler(state.generator_ema, codec, config)
-            with context.measuring():
-                assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
+            adapt(seen, state)
             watch.choose(state, assessment)
             watch.decide(state, assessment)
-            pulse.charge(progress, threads=1)
 
             # What a later run needs, and what a watching person sees.
-            tick = record_tick(config, progress, losses, assessment)
+            tick = record_tick(config, progress, signals.numbers(), assessment)
             hooks.on_checkpoint(checkpoints.save(state))
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
 
     return _ship(state, codec, folder)
+
+
+def unseen(records: pa.Table | None, like: Batches) -> Batches | None:
+    """Return the batches of records that training never sees, None where there are none."""
+    if records is None or not records.num_rows:
+        return None
+    return Batches(like.codec.encode(records), like.codec, like.context, seed=like.seed)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:

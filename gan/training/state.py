@@ -24,6 +24,7 @@ from gan.report import Event
 from gan.training.losses import REPORTED
 from gan.training.optimizers import build_optimizer
 from gan.training.regularizers import PENALTIES
+from gan.training.signals import Gauges
 
 
 class Spent(NamedTuple):
@@ -139,12 +140,23 @@ class Progress:
     stopped: str | None = None
     """Why training ended, None while it goes on."""
     repairs: int = 0
+    """How often it went back since it last got beyond where it had failed."""
+    failed_at: int = 0
+    """The farthest point at which it failed, in samples."""
+    draw: int = 0
+    """Number of the random stream that steps and new weights are drawn from."""
     learning_rate_factor: float = 1.0
-    """Halved by every repair."""
+    """Halved where numbers were not finite."""
+    gamma_factor: float = 1.0
+    """Doubled where the generator collapsed."""
+    discriminator_factor: float = 1.0
+    """Of the discriminator's learning rate: halved where there is no gamma to double."""
+    full_precision: bool = False
+    """Whether it computes in float32, whatever was chosen."""
+    augment_share: float = 0.0
+    """Share of samples that an augmentation changes; raised where the discriminator overfits."""
     micro_batch: int = 0
     """Samples that go through the networks at once; below the batch size they are accumulated."""
-    phase_steps: list[int] = field(default_factory=list)
-    """Steps of each phase since the last tick."""
     best_samples_seen: int = 0
     best_rank: float | None = None
     """Rank of the best snapshot, None before the first usable one."""
@@ -199,18 +211,20 @@ class _Trained(NamedTuple):
 class TrainState:
     """Networks, average, optimisers, the best snapshot so far, and progress."""
 
-    def __init__(self, config: ResolvedConfig, codec: Codec, context: DeviceContext) -> None:
-        self.config = config
+    def __init__(
+        self, config: ResolvedConfig, codec: Codec, context: DeviceContext, draw: int = 0
+    ) -> None:
+        self.config, self.codec, self.context = config, codec, context
         self.device = context.device
         self.generator, self.discriminator = load_modality(config.modality).build(
-            config, codec, stream(config.seed, "weights")
+            config, codec, stream(config.seed, "weights", draw)
         )
         for network in (self.generator, self.discriminator):
             if network is not None:
                 context.move(network)
         prepare = PENALTIES[config.penalty].layers
         if prepare is not None and self.discriminator is not None:
-            prepare(self.discriminator, stream(config.seed, "layers"))
+            prepare(self.discriminator, stream(config.seed, "layers", draw))
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.optimisers = {
             name: _Trained(network, build_optimizer(network, config))
@@ -222,12 +236,14 @@ class TrainState:
         }
         self.best = _cloned(self.generator_ema)
         self.sums = [
-            torch.zeros(len(REPORTED[phase.objective]), dtype=torch.float64, device=context.device)
+            torch.zeros(1 + len(REPORTED[phase.objective]), dtype=torch.float64, device=self.device)
             for phase in config.phases
         ]
-        """Losses since the last tick, of each phase; read once per tick, so that no step waits."""
+        """Losses and number of the finite steps since the last tick, of each phase; read once per
+        tick, so that no step waits."""
+        self.gauges = Gauges(self.device)
         self.progress = Progress(
-            micro_batch=config.batch_size, phase_steps=[0] * len(config.phases)
+            micro_batch=config.batch_size, augment_share=config.augment_share, draw=draw
         )
         self._averaged = (list(self.generator_ema.parameters()), list(self.generator.parameters()))
         self._copied = (_kept_buffers(self.generator_ema), _kept_buffers(self.generator))
@@ -237,13 +253,19 @@ class TrainState:
         config, factor = self.config, self.progress.learning_rate_factor
         learning_rate = factor * cosine(config.learning_rate, config.learning_rate_end, share)
         for name, trained in self.optimisers.items():
-            scale = config.discriminator_rate if name == "discriminator" else 1.0
+            scale = 1.0
+            if name == "discriminator":
+                scale = config.discriminator_rate * self.progress.discriminator_factor
             for group in trained.optimiser.param_groups:
                 group["lr"] = learning_rate * scale
 
     def apply(self, network: str) -> None:
-        """Change the weights of `generator` or `discriminator` by their gradients; forget those."""
+        """Change the weights of `generator` or `discriminator` by their gradients; forget those.
+
+        Gradients that are no finite numbers change nothing.
+        """
         optimiser = self.optimisers[network].optimiser
+        self.gauges.check_gradients(network, optimiser)
         optimiser.step()
         optimiser.zero_grad()
 
@@ -254,9 +276,7 @@ class TrainState:
         """
         config, seen = self.config, self.progress.samples_seen + self.config.batch_size
         self.progress.samples_seen = seen
-        phase = phase_at(config, share)
-        self.progress.phase_steps[phase] += 1
-        self.sums[phase] += losses
+        self.sums[phase_at(config, share)] += self.gauges.count_step(losses)
         decay = ema_decay(
             seen,
             config.batch_size,
@@ -268,19 +288,11 @@ class TrainState:
         for average, current in zip(*self._copied, strict=True):
             average.copy_(current)
 
-    def read_losses(self) -> dict[str, float]:
-        """Return the mean losses since the last tick and count anew; waits for the device."""
-        progress = self.progress
-        means: dict[str, float] = {}
-        for phase, sums, steps in zip(
-            self.config.phases, self.sums, progress.phase_steps, strict=True
-        ):
-            if steps:
-                values = (sums / steps).tolist()
-                means |= dict(zip(REPORTED[phase.objective], values, strict=True))
+    def begin_tick(self) -> None:
+        """Count anew."""
+        for sums in self.sums:
             sums.zero_()
-        progress.phase_steps = [0] * len(self.sums)
-        return means
+        self.gauges.begin_tick()
 
     def weights(self) -> Iterator[Tensor]:
         """Yield every weight that must be a finite number."""
@@ -308,6 +320,7 @@ class TrainState:
             **dict(_named("generator_ema", self.generator_ema.state_dict())),
             **dict(_named("best", self.best)),
             **dict(_named("sums", {str(phase): sums for phase, sums in enumerate(self.sums)})),
+            "gauges": self.gauges.counts,
         }
         for name, trained in self.optimisers.items():
             found |= dict(_moments(f"{name}_{self.config.optimizer}", *trained))

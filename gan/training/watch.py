@@ -6,7 +6,6 @@ that was lost.
 """
 
 import contextlib
-import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ import torch
 
 from gan.config import ResolvedConfig
 from gan.device import is_memory_error
-from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
+from gan.errors import Interrupted, MemoryLimitError
 from gan.protocols import Assessment, Beat, Curve, Hooks, Tick
 from gan.training.checkpoint import Checkpoints
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
@@ -26,85 +25,17 @@ from storage.records.durable import replace_file
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many
 ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
-SMALLEST_MICRO_BATCH = 2
 STATS = "stats.jsonl"
 CLOCKED = ("samples_seen", "seconds", "cpu_s", "samples_per_s")
 """Entries of a line that are no curve."""
 
 
-def is_finite(state: TrainState, losses: dict[str, float]) -> bool:
-    """Return whether losses and every weight are finite numbers; waits for the device."""
+def is_finite(state: TrainState) -> bool:
+    """Return whether every weight is a finite number; waits for the device."""
     total = torch.zeros((), device=state.device)
     for weights in state.weights():
         total += weights.detach().abs().max()
-    return math.isfinite(total.item()) and all(map(math.isfinite, losses.values()))
-
-
-def step_back(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Go back to the last checkpoint with half the learning rate.
-
-    Raises:
-        NotFiniteError: that was done `max_repairs` times already.
-    """
-    config, failed = state.config, state.progress
-    if failed.repairs >= config.max_repairs:
-        steadier = f"raise generator.gamma ({config.gamma:g}) or " if state.discriminator else ""
-        msg = (
-            f"training left the finite numbers at {failed.samples_seen} samples, after "
-            f"{failed.repairs} repairs: {steadier}lower "
-            f"generator.learning_rate ({config.learning_rate:g})"
-        )
-        raise NotFiniteError(msg)
-    _go_back(state, checkpoints)
-    state.progress.repairs += 1
-    state.progress.learning_rate_factor /= 2
-    state.progress.note(
-        "repair",
-        f"losses or weights were not finite at {failed.samples_seen} samples: went back to "
-        f"{state.progress.samples_seen} with half the learning rate",
-    )
-
-
-def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Go back to the last checkpoint with half as many samples in memory at once.
-
-    Raises:
-        MemoryLimitError: they cannot be halved any more.
-    """
-    failed = state.progress
-    smaller = failed.micro_batch // 2
-    if smaller < SMALLEST_MICRO_BATCH:
-        msg = (
-            f"out of memory with {failed.micro_batch} samples at once on {state.device}: "
-            f"lower generator.width ({state.config.network.get('width')}) or use a larger device"
-        )
-        raise MemoryLimitError(msg)
-    _go_back(state, checkpoints)
-    state.progress.micro_batch = smaller
-    state.progress.note(
-        "memory", f"out of memory: {smaller} samples at once from now on, gradients summed"
-    )
-
-
-def _go_back(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Restore the last tick's checkpoint, but keep what is known of this training's limits.
-
-    Not an interruption's: an interrupted training must go back as far as an uninterrupted one.
-    """
-    failed = state.progress
-    if not checkpoints.restore(state, ticks_only=True):
-        checkpoints.restore(state)
-    checkpoints.forget_after(state.progress.samples_seen)
-    state.progress = dataclasses.replace(
-        state.progress,
-        repairs=failed.repairs,
-        learning_rate_factor=failed.learning_rate_factor,
-        micro_batch=failed.micro_batch,
-        seconds=failed.seconds,
-        cpu_s=failed.cpu_s,
-        asked_cpu_s=failed.asked_cpu_s,
-        events=failed.events,
-    )
+    return math.isfinite(total.item())
 
 
 def choose(state: TrainState, assessment: Assessment | None) -> None:
@@ -152,7 +83,7 @@ def interrupt(state: TrainState, checkpoints: Checkpoints, hooks: Hooks) -> NoRe
         Interrupted: always.
     """
     seen = state.progress.samples_seen
-    if is_finite(state, {}):
+    if is_finite(state):
         hooks.on_checkpoint(checkpoints.save(state))
     msg = f"training was interrupted after {seen} samples: run it again to continue"
     raise Interrupted(msg)
@@ -199,10 +130,12 @@ class Pulse:
     interruption writes: whoever continues from it ends with the same bits.
     """
 
-    def __init__(self, checkpoints: Checkpoints, hooks: Hooks) -> None:
+    def __init__(self, checkpoints: Checkpoints, hooks: Hooks, told: int = 0) -> None:
+        """Begin now; so many events were told by an earlier run."""
         self._checkpoints, self._hooks = checkpoints, hooks
         self._now_s, self._cpu_now_s = hooks.wall_s(), hooks.cpu_s()
         self._shown_s = self._saved_s = self._now_s
+        self._told = told
         self._pause_s = SAVED_EVERY_S
 
     def charge(self, progress: Progress, threads: int) -> None:
@@ -223,8 +156,7 @@ class Pulse:
         if began_s - self._shown_s >= SHOWN_EVERY_S:
             self._show(state)
         if began_s - self._saved_s >= self._pause_s:
-            losses = {str(phase): sums.sum().item() for phase, sums in enumerate(state.sums)}
-            if is_finite(state, losses):
+            if is_finite(state):
                 self._hooks.on_checkpoint(self._checkpoints.save(state))
             self._rest(state)
             self._pause_s = max(SAVED_EVERY_S, (self._now_s - began_s) / SAVED_SHARE)
@@ -232,8 +164,16 @@ class Pulse:
     def after_tick(self, state: TrainState, tick: Tick) -> None:
         """Tell a tick that was saved; the next checkpoint is due a while from now."""
         self._hooks.on_tick(tick)
+        self.tell_events(state)
         self._show(state)
         self._rest(state)
+
+    def tell_events(self, state: TrainState) -> None:
+        """Tell what happened since this was called last."""
+        events = state.progress.events
+        for event in events[self._told :]:
+            self._hooks.on_event(event)
+        self._told = len(events)
 
     def _show(self, state: TrainState) -> None:
         progress, self._shown_s = state.progress, self._now_s

@@ -216,7 +216,10 @@ class ResolvedConfig(FrozenModel):
     def _without_what_is_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what came later and is not used: digests of earlier configurations stay."""
         data: dict[str, Any] = serialize(self)
-        later = {name: type(self).model_fields[name].get_default(call_default_factory=True) for name in LATER}
+        later = {
+            name: type(self).model_fields[name].get_default(call_default_factory=True)
+            for name in LATER
+        }
         return {
             name: value for name, value in data.items() if name not in later or value != later[name]
         }

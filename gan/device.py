@@ -78,6 +78,11 @@ class DeviceContext:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor
 
+    def wait(self) -> None:
+        """Wait until the device has done what was asked of it."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def move(self, network: nn.Module) -> None:
         """Move a network to the device, channels last, which is what convolutions are fastest in.
 

@@ -25,6 +25,7 @@ from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.teacher import Teacher
+from gan.training.until import check_until
 from storage.records.modalities import MODALITIES, Modality, load_code
 from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, Label
@@ -127,8 +128,11 @@ class GanModality:
         """Return a complete configuration; its notes say what `auto` picked and why.
 
         Raises:
-            ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+            ConfigError: the preset does not exist, CUDA was asked for and is missing, or nothing
+                measures a target of `training.until`.
         """
+        if training.until:
+            check_until(training.until, self.metrics)
         presets = load_code(self.row.presets)
         config: ResolvedConfig = presets.resolve(
             generator, training, codec, train_rows=train_rows, seed=seed

@@ -13,6 +13,7 @@ from flows.foresight import look_ahead
 from flows.job import Job, now, opened
 from flows.lift import Lifter
 from flows.nightly import check_name, prepare
+from flows.pace import as_json, foresee_training
 from flows.progress import records_word
 from flows.publish import composition, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
@@ -106,7 +107,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
     """Return counts, notes and plan, JSON-able."""
     recipe = job.recipe
     plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
-    notes, losses = training_notes(recipe, prepared, plan)
+    notes, losses, foreseen = training_notes(recipe, prepared, plan)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -129,6 +130,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
             *outlook.notes,
         ],
         "losses": list(losses),
+        "training": foreseen,
         "lift": lift_note(job, prepared),
         "obstacle": outlook.obstacle,
         "plan": {
@@ -172,10 +174,10 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
 
 def training_notes(
     recipe: Recipe, prepared: Prepared, plan: Plan
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what `auto` would pick for the training, and what privacy would take of the records.
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any] | None]:
+    """Return what `auto` would pick, what privacy would take, and what the budget would buy here.
 
-    It takes `ganmill[jobs]` to know.
+    It takes `ganmill[jobs]` to know; the last is None without.
 
     Raises:
         ConfigError: a preset that does not exist, or conditions that cannot be met.
@@ -183,7 +185,7 @@ def training_notes(
     """
     if find_spec("torch") is None:
         text = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
-        return (text,), ()
+        return (text,), (), None
     from gan.protocols import losses_of
     from gan.sample import check_request
 
@@ -191,7 +193,8 @@ def training_notes(
     check_request(codec, plan.given, plan.rows)
     check_teacher(recipe, prepared)
     losses = losses_of(codec, prepared.records["train"])
-    return (*codec.notes, *resolved.notes), losses
+    foreseen = foresee_training(recipe, prepared, codec, resolved)
+    return (*codec.notes, *resolved.notes), losses, as_json(foreseen)
 
 
 def lift_note(job: Job, prepared: Prepared) -> str:
@@ -239,6 +242,11 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     )
     for text in plan["composition"]:
         output.line(f"          {text}")
+    training = found["training"]
+    if training is not None:
+        output.line(f"Training  {training['text']}")
+        if training["warning"] is not None:
+            output.line(f"          {training['warning']}")
     output.line(f"Lift      {found['lift']}")
     for loss in found["losses"]:
         output.line(f"Loss      {loss}")

@@ -39,7 +39,7 @@ def translate(images_NCHW: Tensor, share: float, stream: torch.Generator) -> Ten
 
 
 def cutout(images_NCHW: Tensor, share: float, stream: torch.Generator) -> Tensor:
-    """Blank a rectangle of three eighths of the sides at a random place in a share of the images."""
+    """Blank a rectangle of three eighths of the sides, anywhere, in a share of the images."""
     N, _, H, W = images_NCHW.shape
     device = images_NCHW.device
     height, width = max(round(H * 3 / 8), 1), max(round(W * 3 / 8), 1)

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.errors import DataError
 from gan.protocols import Codec, Encoded
 from gan.randomness import stream
+from gan.training.state import Progress
 
 
 class Batch(NamedTuple):
@@ -47,6 +49,11 @@ class Batches:
         self.encoded = encoded
         self._epoch = -1
         self._order_R = torch.empty(0, dtype=torch.int64)
+
+    def next(self, config: ResolvedConfig, progress: Progress) -> Batch:
+        """Return what the next step of a training sees."""
+        wanted = (config.batch_size, config.latent, progress.draw)
+        return self.take(progress.samples_seen, *wanted)
 
     def take(self, position: int, count: int, latent: int, draw: int = 0) -> Batch:
         """Return the `count` samples from a position on, with fresh latents of that draw."""

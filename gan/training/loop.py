@@ -63,7 +63,6 @@ def train(
     records: pa.Table,
     folder: Path,
     *,
-    validation: pa.Table | None = None,
     hooks: Hooks | None = None,
     device: str = "auto",
 ) -> TrainResult:
@@ -77,9 +76,7 @@ def train(
         codec: fitted on the same records.
         records: split train.
         folder: of this training alone; gets `checkpoints/`, `stats.jsonl` and `snapshot/`.
-        validation: records that training never sees, by which it knows whether the discriminator
-            learns the others by heart; without them nothing is done about that.
-        hooks: assessment and callbacks.
+        hooks: assessment, records of split validation, and callbacks.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
@@ -94,7 +91,7 @@ def train(
     hooks = hooks or Hooks()
     context = find_device(device, precision=config.precision, threads=config.threads)
     batches = Batches(codec.encode(records), codec, context, seed=config.seed)
-    probe = Probe(context, batches, unseen(validation, batches))
+    probe = Probe(context, batches, unseen(hooks, batches))
     objectives = phases(config, context)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config)
 
@@ -112,8 +109,7 @@ def train(
             if hooks.should_stop():
                 watch.interrupt(state, checkpoints, hooks)
             share = used_share(config, progress.spent)
-            wanted = (config.batch_size, config.latent, progress.draw)
-            batch = batches.take(progress.samples_seen, *wanted)
+            batch = batches.next(config, progress)
             with watch.memory_trouble() as trouble:
                 state.after_step(
                     objectives[phase_at(config, share)].step(state, batch, share), share
@@ -127,22 +123,17 @@ def train(
                 continue
 
             # Maintenance, once per tick: is it alive, how good is it, does it go on?
-            signals, assessment = probe.read(state), None
-            if hooks.assess is not None and signals.weights_finite:
-                sample = average_sampler(state.generator_ema, codec, config)
-                with context.measuring():
-                    assessment = hooks.assess(sample, progress.samples_seen)
+            seen = _look(state, probe, hooks)
             pulse.charge(progress, threads=1)
-            seen = Seen(config, progress, signals, assessment)
             if repair(seen, state, checkpoints):
                 pulse.tell_events(state)
                 continue
             adapt(seen, state)
-            watch.choose(state, assessment)
-            watch.decide(state, assessment)
+            watch.choose(state, seen.assessment)
+            watch.decide(state, seen.assessment)
 
             # What a later run needs, and what a watching person sees.
-            tick = record_tick(config, progress, signals.numbers(), assessment)
+            tick = record_tick(seen)
             hooks.on_checkpoint(checkpoints.save(state))
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
@@ -150,11 +141,23 @@ def train(
     return _ship(state, codec, folder)
 
 
-def unseen(records: pa.Table | None, like: Batches) -> Batches | None:
+def _look(state: TrainState, probe: Probe, hooks: Hooks) -> Seen:
+    """Return the signals of a tick, and the assessment of the average where there is one."""
+    signals, progress = probe.read(state), state.progress
+    if hooks.assess is None or not signals.weights_finite:
+        return Seen(state.config, progress, signals, None)
+    sample = average_sampler(state.generator_ema, state.codec, state.config)
+    with state.context.measuring():
+        assessment = hooks.assess(sample, progress.samples_seen)
+    return Seen(state.config, progress, signals, assessment)
+
+
+def unseen(hooks: Hooks, like: Batches) -> Batches | None:
     """Return the batches of records that training never sees, None where there are none."""
-    if records is None or not records.num_rows:
+    if hooks.validation is None or not hooks.validation.num_rows:
         return None
-    return Batches(like.codec.encode(records), like.codec, like.context, seed=like.seed)
+    encoded = like.codec.encode(hooks.validation)
+    return Batches(encoded, like.codec, like.context, seed=like.seed)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from gan.device import DeviceContext
 from gan.training.batches import Batch, Batches
 from gan.training.losses import REPORTED
-from gan.training.signals import NETWORKS, Gauges, Signals
+from gan.training.signals import Gauges, Signals
 from gan.training.state import TrainState
 
 PROBED = 256
@@ -67,18 +67,19 @@ class Probe:
             for place in range(Gauges.LENGTHS, len(counts), 2)
         ]
         state.begin_tick()
-        return Signals(
+        signals = Signals(
             losses=losses,
             weights_finite=math.isfinite(weights),
             skipped=int(counts[Gauges.SKIPPED]),
             longest=int(counts[Gauges.LONGEST]),
-            **{f"{name}_gradient": one for name, one in zip(NETWORKS, lengths, strict=True)},
-            **(_judge(*looked) if looked else {}),
+            generator_gradient=lengths[0],
+            discriminator_gradient=lengths[1],
         )
+        return _judged(signals, *looked) if looked else signals
 
     @torch.no_grad()
     def _look(self, state: TrainState) -> Tensor:
-        """Return numbers_P, the arguments of `_judge`; none where there is no discriminator."""
+        """Return numbers_P, the arguments of `_judged`; none where there is no discriminator."""
         if state.discriminator is None:
             return torch.zeros(0, dtype=torch.float64, device=self.context.device)
         state.discriminator.eval()
@@ -104,7 +105,7 @@ class Probe:
 
     def _see(self, state: TrainState, batches: Batches) -> _Seen:
         """Return what the discriminator says of the first records and of fixed latents."""
-        found = [self._judged(state, part) for part in self._parts(state, batches)]
+        found = [self._pair(state, part) for part in self._parts(state, batches)]
         return _Seen(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
     def _parts(self, state: TrainState, batches: Batches) -> Iterator[Batch]:
@@ -115,7 +116,7 @@ class Probe:
             batch = batches.take(index * size, size, state.config.latent)
             yield from batch.chunks(progress.micro_batch)
 
-    def _judged(self, state: TrainState, part: Batch) -> _Seen:
+    def _pair(self, state: TrainState, part: Batch) -> _Seen:
         assert state.discriminator is not None  # noqa: S101 - asked with one only
         state.discriminator.stream = part.stream
         labels_N = part.labels_N
@@ -145,14 +146,14 @@ def _diversity(seen: _Seen, classes: int) -> Tensor:
     return torch.where(reals > LEAST_SPREAD**2, (fakes / reals).sqrt(), 1.0)
 
 
-def _judge(
-    diversity: float, train: float, validation: float, fakes: float, error: float
-) -> dict[str, float | bool | None]:
-    """Return the signals that a probe gives."""
+def _judged(
+    signals: Signals, diversity: float, train: float, validation: float, fakes: float, error: float
+) -> Signals:
+    """Return the signals with those that the probe gives, from means of D and their error."""
     gap, whole = train - validation, train - fakes
     known = math.isfinite(gap) and whole > CERTAIN * error
-    return {
-        "diversity": diversity,
-        "validation_gap": gap / whole if known else None,
-        "gap_certain": known and gap > CERTAIN * error,
-    }
+    return signals._replace(
+        diversity=diversity,
+        validation_gap=gap / whole if known else None,
+        gap_certain=known and gap > CERTAIN * error,
+    )

@@ -4,6 +4,7 @@ A repair is noted as an event and kept in `Progress`, so that no step back forge
 """
 
 import dataclasses
+from collections.abc import Callable
 
 from gan.device import DeviceContext
 from gan.errors import CollapseError, MemoryLimitError, NotFiniteError
@@ -13,7 +14,6 @@ from gan.training.rules import (
     AUGMENT_MOST,
     AUGMENT_STEP,
     FITTING,
-    LIVELY,
     Fault,
     Seen,
     find_fault,
@@ -55,12 +55,12 @@ def repair(seen: Seen, state: TrainState, checkpoints: Checkpoints) -> bool:
         raise _refusal(fault, state)
     progress.repairs += 1
     progress.failed_at = max(progress.failed_at, progress.samples_seen)
-    restarts = fault.rule.remedy == "restart"
-    changes = _restart(state) if restarts else _steady(state)
-    if restarts and max(seen.best("diversity"), seen.signals.diversity or 0.0) < LIVELY:
+    steady = fault.rule.remedy == "steady"
+    changes = MENDS[fault.rule.remedy](state)
+    if not steady and not seen.lived:
         _start_anew(state, checkpoints)
     else:
-        _go_back(state, checkpoints, ticks=2 if restarts else 1)
+        _go_back(state, checkpoints, ticks=1 if steady else 2)
     back = state.progress.samples_seen
     state.progress.note(
         "repair",
@@ -141,6 +141,21 @@ def _restart(state: TrainState) -> str:
         return f"gamma {config.gamma * progress.gamma_factor:g} and other randoms"
     progress.discriminator_factor /= 2
     return "half the discriminator's learning rate and other randoms"
+
+
+def _slower(state: TrainState) -> str:
+    """Take a tenth of the learning rate, with other randoms; return that as words."""
+    state.progress.draw += 1
+    state.progress.learning_rate_factor /= 10
+    return "a tenth of the learning rate"
+
+
+MENDS: dict[str, Callable[[TrainState], str]] = {
+    "steady": _steady,
+    "slower": _slower,
+    "restart": _restart,
+}
+"""Remedy of a rule → what it changes."""
 
 
 def _go_back(state: TrainState, checkpoints: Checkpoints, ticks: int = 1) -> None:

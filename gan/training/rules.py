@@ -14,12 +14,14 @@ from gan.training.state import Progress
 
 ROW = 3
 """Steps left out in a row from which numbers do not recover by themselves."""
-LEAST_STEPS = 200
+LEAST_STEPS = 100
 """Steps of the generator before which nothing is said of what it makes: it has hardly begun."""
 DEAD = 0.01
 """Diversity below which samples are one sample."""
 COLLAPSED, LIVELY = 0.1, 0.3
 """Diversity below which it has collapsed, and what it must have had before."""
+ASTRAY = 5.0
+"""Diversity above which samples have nothing to do with real ones."""
 FALLEN, COVERED = 0.25, 0.4
 """Share of its best coverage below which it has collapsed, and what that best must have been."""
 FADED, SURE = 1e-3, 0.01
@@ -46,6 +48,13 @@ class Seen(NamedTuple):
         per_step = self.config.batch_size * self.config.discriminator_steps
         return self.progress.samples_seen // per_step
 
+    @property
+    def lived(self) -> bool:
+        """Whether at an earlier tick samples differed about as much as real ones, or covered them."""
+        found = [line["diversity"] for line in self.progress.history if "diversity" in line]
+        covers = self.best("coverage_ratio") >= COVERED
+        return covers or any(LIVELY <= diversity <= ASTRAY for diversity in found)
+
     def best(self, name: str) -> float:
         """Return the largest value of a number at earlier ticks, 0 where it has none."""
         return max((line[name] for line in self.progress.history if name in line), default=0.0)
@@ -62,17 +71,25 @@ def leaves_the_numbers(seen: Seen) -> str | None:
 
 def collapses(seen: Seen) -> str | None:
     """Find samples that were as different as real ones and are not any more."""
-    diversity, best = seen.signals.diversity, seen.best("diversity")
-    if diversity is not None and diversity < COLLAPSED and best >= LIVELY:
+    diversity = seen.signals.diversity
+    if diversity is not None and diversity < COLLAPSED and seen.lived:
         return (
-            f"samples of one class differ {diversity:.2g} times as much as real ones, after "
-            f"{best:.2g} times"
+            f"samples differ {diversity:.2g} times as much as real ones, after "
+            f"{seen.best('diversity'):.2g} times"
         )
     found = {} if seen.assessment is None else seen.assessment.metrics
     coverage, best = found.get("coverage_ratio"), seen.best("coverage_ratio")
     if coverage is not None and coverage < FALLEN * best and best >= COVERED:
         return f"coverage fell from {best:.2f} to {coverage:.2f} of real"
     return None
+
+
+def goes_astray(seen: Seen) -> str | None:
+    """Find samples far outside of what real ones are, which too large steps lead to."""
+    diversity = seen.signals.diversity
+    if diversity is None or diversity < ASTRAY or seen.steps < LEAST_STEPS:
+        return None
+    return f"samples differ {diversity:.3g} times as much as real ones"
 
 
 def is_dead(seen: Seen) -> str | None:
@@ -102,12 +119,15 @@ def overfits(seen: Seen) -> str | None:
     gap = seen.signals.validation_gap
     if gap is None or not seen.signals.gap_certain or gap < OVERFIT:
         return None
-    return f"training records score {gap:.2f} of the way above validation ones that fakes are below"
+    return (
+        "the discriminator learns by heart: validation records score "
+        f"{gap:.0%} of the way from training records to fakes"
+    )
 
 
-Remedy = Literal["skip", "steady", "restart", "augment"]
-"""skip: a step changes nothing. steady: back, with half the rate in float32. restart: back, with
-doubled gamma and other randoms. augment: more of it."""
+Remedy = Literal["skip", "steady", "slower", "restart", "augment"]
+"""skip: a step changes nothing. steady: back, with half the rate in float32. slower: back, with a
+tenth of the rate. restart: back, with doubled gamma and other randoms. augment: more of it."""
 
 
 class Rule(NamedTuple):
@@ -147,11 +167,18 @@ RULES = (
         collapses,
     ),
     Rule(
+        "astray",
+        f"after {LEAST_STEPS} steps samples differ more than {ASTRAY:g} times as much as real ones",
+        "back by two ticks, with a tenth of the learning rate",
+        "slower",
+        goes_astray,
+    ),
+    Rule(
         "dead generator",
         f"after {LEAST_STEPS} steps samples differ less than {DEAD:g} times as much as real ones, "
         f"or the generator's gradient is below {FADED:g} times its largest while the "
         f"discriminator's loss is within ±{SURE:g}",
-        "the same; a generator that never lived starts anew from other weights",
+        "as after a collapse",
         "restart",
         is_dead,
     ),
@@ -165,7 +192,8 @@ RULES = (
         overfits,
     ),
 )
-"""In the order in which they are asked."""
+"""In the order in which they are asked. What never made samples that differ about as much as real
+ones starts anew from other weights, where it would go back by two ticks."""
 
 
 class Fault(NamedTuple):
@@ -178,7 +206,7 @@ class Fault(NamedTuple):
 def find_fault(seen: Seen) -> Fault | None:
     """Return what makes it necessary to go back; None where training goes on."""
     for rule in RULES:
-        if rule.finds is not None and rule.remedy in {"steady", "restart"}:
+        if rule.finds is not None and rule.remedy != "augment":
             evidence = rule.finds(seen)
             if evidence is not None:
                 return Fault(rule, evidence)

@@ -8,18 +8,20 @@ that was lost.
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
-from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError
+from gan.modalities import load_modality
 from gan.protocols import Assessment, Beat, Curve, Hooks, Tick
 from gan.training.checkpoint import Checkpoints
+from gan.training.rules import Seen
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
+from gan.training.until import reached
 from storage.records.durable import replace_file
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2
@@ -55,10 +57,23 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
 
 
 def decide(state: TrainState, assessment: Assessment | None) -> None:
-    """Stop when copies rise, when nothing improves, or when the budget is used up."""
+    """Stop when the targets are reached, copies rise, nothing improves, or the budget is used up.
+
+    What reaches the targets is the snapshot, whatever ranked higher before.
+
+    Raises:
+        ConfigError: a target is not measured on these records.
+    """
     progress = state.progress
+    targets = None
+    if assessment is not None and state.config.until:
+        metrics = load_modality(state.config.modality).metrics
+        targets = reached(state.config.until, assessment, metrics)
     waited = progress.samples_seen - progress.best_samples_seen
-    if assessment is not None and progress.copies_ticks >= COPIES_TICKS:
+    if assessment is not None and targets is not None and math.isfinite(assessment.rank):
+        state.keep_best(assessment.rank)
+        progress.stopped = f"validation reaches the targets of training.until: {targets}"
+    elif assessment is not None and progress.copies_ticks >= COPIES_TICKS:
         progress.stopped = (
             f"copies rose to {assessment.copies:.3f}, more than {COPIES_RISE:g} times the "
             f"{progress.copies_reference:.3f} of the first full coverage"
@@ -222,22 +237,20 @@ def busy_machine(state: TrainState) -> str | None:
     )
 
 
-def record_tick(
-    config: ResolvedConfig,
-    progress: Progress,
-    losses: Mapping[str, float],
-    assessment: Assessment | None,
-) -> Tick:
+def record_tick(seen: Seen) -> Tick:
     """Append this tick's line to the history and return it as a tick."""
+    progress, assessment = seen.progress, seen.assessment
     before = progress.history[-1] if progress.history else {"samples_seen": 0, "seconds": 0.0}
     lasted_s = progress.seconds - before["seconds"]
-    metrics = dict(losses)
+    metrics = seen.signals.numbers()
+    if progress.augment_share != seen.config.augment_share:
+        metrics["augment_share"] = progress.augment_share
     if assessment is not None:
         metrics |= {"rank": assessment.rank, "copies": assessment.copies, **assessment.metrics}
     metrics = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
     tick = Tick(
         samples_seen=progress.samples_seen,
-        progress=used_share(config, progress.spent),
+        progress=used_share(seen.config, progress.spent),
         seconds=progress.seconds,
         cpu_s=progress.cpu_s,
         samples_per_s=(progress.samples_seen - before["samples_seen"]) / max(lasted_s, 1e-9),
@@ -249,9 +262,15 @@ def record_tick(
 
 
 def write_stats(folder: Path, progress: Progress) -> None:
-    """Write `stats.jsonl` from the history."""
-    lines = [json.dumps(line, allow_nan=False) + "\n" for line in progress.history]
-    replace_file(folder / STATS, "".join(lines).encode())
+    """Write `stats.jsonl`: the ticks of the history, and between them the events."""
+    lines: list[dict[str, Any]] = [*progress.history]
+    lines += [
+        {"samples_seen": one.samples_seen, "event": one.kind, "text": one.text}
+        for one in progress.events
+    ]
+    lines.sort(key=lambda line: line["samples_seen"])
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    replace_file(folder / STATS, text.encode())
 
 
 def curves(progress: Progress) -> tuple[Curve, ...]:

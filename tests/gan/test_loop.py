@@ -50,6 +50,11 @@ def assessor(ranks, copies=None, full_coverage=True, tables=None):
 
 
 def lines(folder):
+    """The ticks of a training's statistics."""
+    return [line for line in stats(folder) if "event" not in line]
+
+
+def stats(folder):
     return [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
 
 

@@ -100,6 +100,9 @@ class ValidationAssess:
             "exact_copies": _exact_copies(fakes, self.train_digests, self.validation_digests),
             "spread": value_spread(fakes.values) / self.spread if self.spread > 0 else 1.0,
         }
+        accuracies = [one["label_accuracy"] for one in found if "label_accuracy" in one]
+        if accuracies:
+            worse["label_accuracy"] = min(accuracies)
         return Assessment(
             metrics=worse,
             rank=rank(worse, self.nominal, self.passes),
@@ -114,7 +117,15 @@ class ValidationAssess:
         order = numpy_stream(self.seed, "assess-sets").permutation(len(fakes_MF))
         parts = [fakes_MF[order[start : start + n]] for start in range(0, len(order) - n + 1, n)]
         whole = compare_sets(net.validation_NF, parts, measure, 0, self.seed).points
+        named = order[:n]
+        classes_n = net.net.predict(fakes.values[named])
+        obeyed = (
+            {}
+            if classes_n is None
+            else {"label_accuracy": float((classes_n == fakes.labels_N[named]).mean())}
+        )
         return {
+            **obeyed,
             "coverage": whole["coverage"] / net.coverage,
             "density": whole["density"] / net.density,
             "fd": whole["fd"] / net.fd,

@@ -59,7 +59,7 @@ def foresee_training(
         "budget_samples": "auto",
         "budget_s": None,
         "budget_cpu_s": None,
-        "until": {},
+        "until": (),
     }
     usual = load_modality(prepared.modality).resolve(
         recipe.generator,

@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -62,6 +63,15 @@ class GeneratorConfig(FrozenModel):
     Tables are not augmented, so that `auto` and `off` are the same for them."""
 
 
+class TargetConfig(FrozenModel):
+    """What validation reaches before training ends early."""
+
+    metric: str = Field(title="Metric")
+    """What the assessment of a training measures, such as `coverage` or `fd_ratio`."""
+    value: float = Field(title="Value", ge=0)
+    """At least so high, or at most so high where less is better."""
+
+
 class TrainingConfig(FrozenModel):
     """The recipe's `training`: how long, in what batches, on what device."""
 
@@ -87,9 +97,17 @@ class TrainingConfig(FrozenModel):
     champion is `interval_days` old, unless it fails on today's records. `always`: every night."""
     interval_days: int = Field(7, title="Interval in days", ge=1)
     """Age at which a champion is due for a successor, with `when: interval` only."""
-    until: dict[str, Annotated[float, Field(ge=0)]] = Field({}, title="Until")
+    until: tuple[TargetConfig, ...] = Field((), title="Until")
     """Training ends early when validation reaches all of these targets, such as `{coverage: 0.95,
     fd_ratio: 2}`: what is better when it is higher is at least so high, else at most."""
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _until_by_name(cls, value: object) -> object:
+        """Accept `{coverage: 0.95}`, as a person writes it."""
+        if isinstance(value, dict):
+            return [{"metric": metric, "value": number} for metric, number in value.items()]
+        return value
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

@@ -132,7 +132,7 @@ class GanModality:
                 measures a target of `training.until`.
         """
         if training.until:
-            check_until(training.until, self.metrics)
+            check_until([one.metric for one in training.until], self.metrics)
         presets = load_code(self.row.presets)
         config: ResolvedConfig = presets.resolve(
             generator, training, codec, train_rows=train_rows, seed=seed

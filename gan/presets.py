@@ -133,7 +133,7 @@ def complete(
         optimizer=parts.optimizer,
         discriminator_steps=parts.discriminator_steps,
         discriminator_rate=preset.discriminator_rate,
-        until=dict(training.until),
+        until={one.metric: one.value for one in training.until},
     )
 
 

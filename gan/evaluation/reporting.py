@@ -78,8 +78,8 @@ def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
 
 SIGNALS = ("diversity", "validation_gap", "augment_share")
 WATCHED = (
-    "What the watch sees: how much samples differ, in what real ones do; how far validation records "
-    "score from training records to fakes; the share of samples that augmentation changes."
+    "What the watch sees: how much samples differ, in what real ones do; how far validation "
+    "records score from training records to fakes; the share of samples that augmentation changes."
 )
 
 

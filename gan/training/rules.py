@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
     @property
     def lived(self) -> bool:
-        """Whether at an earlier tick samples differed about as much as real ones, or covered them."""
+        """Whether samples once differed about as much as real ones, or covered them."""
         found = [line["diversity"] for line in self.progress.history if "diversity" in line]
         covers = self.best("coverage_ratio") >= COVERED
         return covers or any(LIVELY <= diversity <= ASTRAY for diversity in found)

@@ -88,7 +88,8 @@ def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
 
 
 TIMED_TICKS = 14
-"""Ticks that a budget of time has at least, as a preset's budget of samples has."""
+"""Ticks that a budget of time has at least, as a preset's budget of samples has. The first takes
+half as long, so that it is assessed within a tenth of the budget, the assessment included."""
 LONGEST_TICK_S = 300.0
 """With a budget of time a tick comes at the latest after so many seconds."""
 
@@ -101,7 +102,8 @@ def outlasts_tick(config: ResolvedConfig, spent: Spent, before: Spent) -> bool:
     if not config.is_timed:
         return False
     lasted_s, cpu_s = spent.seconds - before.seconds, spent.cpu_s - before.cpu_s
-    by_share = is_spent(config, Spent(0, seconds=lasted_s * TIMED_TICKS, cpu_s=cpu_s * TIMED_TICKS))
+    ticks = TIMED_TICKS if before.samples else 2 * TIMED_TICKS
+    by_share = is_spent(config, Spent(0, seconds=lasted_s * ticks, cpu_s=cpu_s * ticks))
     return by_share or lasted_s >= LONGEST_TICK_S
 
 

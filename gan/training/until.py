@@ -33,17 +33,21 @@ def targets(metrics: Sequence[MetricEntry]) -> dict[str, Target]:
     return found
 
 
-def check_until(until: Mapping[str, float], metrics: Sequence[MetricEntry]) -> None:
-    """Refuse targets that nothing measures while training.
+def check_until(names: Sequence[str], metrics: Sequence[MetricEntry]) -> None:
+    """Refuse targets that nothing measures while training, or that are named twice.
 
     Raises:
         ConfigError: there is one.
     """
     known = targets(metrics)
-    for name in until:
+    ticks = [known[name].tick for name in names if name in known]
+    for name in names:
+        if name in known and ticks.count(known[name].tick) > 1:
+            msg = f"training.until has two targets for {known[name].tick}: leave one"
+            raise ConfigError(msg)
         if name not in known:
-            names = ", ".join(sorted(known))
-            msg = f"training.until has no target {name!r} for these records: choose of {names}"
+            offered = ", ".join(sorted(known))
+            msg = f"training.until has no target {name!r} for these records: choose of {offered}"
             raise ConfigError(msg)
 
 

@@ -292,7 +292,7 @@ def test_a_budget_of_time_ticks_by_time(tiny, codec, digits, tmp_path):
 
     hooks = Hooks(assess=assess, **ticking(1.0))
     result = train(config, codec, digits, tmp_path, hooks=hooks, device="cpu")
-    assert 10 <= len(seen) <= 14
+    assert 10 <= len(seen) <= 15
     assert result.best_samples_seen == seen[4] < result.samples_seen
     assert result.seconds == pytest.approx(140, abs=3)
 

@@ -7,8 +7,12 @@ from gan.training.losses import relativistic_discriminator, relativistic_generat
 
 def test_undecided_discriminator_costs_log_two():
     logits_N = torch.tensor([0.3, -2.0, 5.0])
-    assert math.isclose(relativistic_discriminator(logits_N, logits_N).item(), math.log(2), rel_tol=1e-6)
-    assert math.isclose(relativistic_generator(logits_N, logits_N).item(), math.log(2), rel_tol=1e-6)
+    assert math.isclose(
+        relativistic_discriminator(logits_N, logits_N).item(), math.log(2), rel_tol=1e-6
+    )
+    assert math.isclose(
+        relativistic_generator(logits_N, logits_N).item(), math.log(2), rel_tol=1e-6
+    )
 
 
 def test_only_the_difference_of_a_pair_counts():

@@ -141,9 +141,7 @@ def test_weights_that_stay_no_numbers_are_refused(tiny, codec, digits, tmp_path,
 
 
 @pytest.mark.parametrize("fault", [kill, explode])
-def test_a_generator_that_is_lost_comes_back(
-    fault, sooner, codec, digits, tmp_path, monkeypatch
-):
+def test_a_generator_that_is_lost_comes_back(fault, sooner, codec, digits, tmp_path, monkeypatch):
     inject(monkeypatch, fault, at=464)
     result = train(sooner, codec, digits, tmp_path, device="cpu")
     (repair,) = [event for event in result.events if event.kind == "repair"]
@@ -217,7 +215,9 @@ def test_coverage_that_falls_is_a_collapse(tiny, codec, digits, tmp_path):
 
     result = train(tiny, codec, digits, tmp_path, hooks=Hooks(assess=assess), device="cpu")
     (repair,) = [event for event in result.events if event.kind == "repair"]
-    assert "coverage fell from 0.70 to 0.10 of real, at 480 samples: went back to 160" in repair.text
+    assert (
+        "coverage fell from 0.70 to 0.10 of real, at 480 samples: went back to 160" in repair.text
+    )
 
 
 # --- an overfitting discriminator ---

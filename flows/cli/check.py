@@ -52,7 +52,7 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     with opened(recipe) as job:
         owner = _owner(job)
         try:
-            found = describe(job, prepare(job)) | {"owner": owner}
+            found = describe(job, prepare(job), timed=True) | {"owner": owner}
         except REFUSALS as error:
             further = further_obstacles(recipe, error)
             if not further:
@@ -103,11 +103,11 @@ def _owner(job: Job) -> str | None:
     return None if found is None else found.owner
 
 
-def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
-    """Return counts, notes and plan, JSON-able."""
+def describe(job: Job, prepared: Prepared, *, timed: bool = False) -> dict[str, Any]:
+    """Return counts, notes and plan, JSON-able; with `timed` also what the budget buys here."""
     recipe = job.recipe
     plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
-    notes, losses, foreseen = training_notes(recipe, prepared, plan)
+    notes, losses, foreseen = training_notes(recipe, prepared, plan, timed=timed)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -173,11 +173,11 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
 
 
 def training_notes(
-    recipe: Recipe, prepared: Prepared, plan: Plan
+    recipe: Recipe, prepared: Prepared, plan: Plan, *, timed: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any] | None]:
     """Return what `auto` would pick, what privacy would take, and what the budget would buy here.
 
-    It takes `ganmill[jobs]` to know; the last is None without.
+    It takes `ganmill[jobs]` to know; the last is None without, or when nothing is timed.
 
     Raises:
         ConfigError: a preset that does not exist, or conditions that cannot be met.
@@ -193,8 +193,10 @@ def training_notes(
     check_request(codec, plan.given, plan.rows)
     check_teacher(recipe, prepared)
     losses = losses_of(codec, prepared.records["train"])
-    foreseen = foresee_training(recipe, prepared, codec, resolved)
-    return (*codec.notes, *resolved.notes), losses, as_json(foreseen)
+    notes = (*codec.notes, *resolved.notes)
+    if not timed:
+        return notes, losses, None
+    return notes, losses, as_json(foresee_training(recipe, prepared, codec, resolved))
 
 
 def lift_note(job: Job, prepared: Prepared) -> str:

@@ -25,6 +25,8 @@ PROBED_SHARE = 8
 """But no more than a tick's samples over this, so that slow networks stay cheap."""
 CERTAIN = 3.0
 """Standard errors by which D(train) must be above D(validation)."""
+FEWEST = 8
+"""Logits from which an error is known."""
 ROWS_PER_CLASS = 4
 """With fewer records to a class, samples are compared over all classes at once."""
 LEAST_SPREAD = 1e-6
@@ -93,8 +95,7 @@ class Probe:
         train, other = seen.real_logits, unknown if unseen is None else unseen.real_logits
         rows = [len(one.encoded.values) if one else 1 for one in (self.train, self.validation)]
         errors = [
-            logits.var() / min(len(logits), many)
-            for logits, many in zip((train, other), rows, strict=True)
+            _squared_error(logits, many) for logits, many in zip((train, other), rows, strict=True)
         ]
         numbers = [
             _diversity(seen, len(self.train.codec.classes)),
@@ -125,6 +126,12 @@ class Probe:
             reals, fakes = pairs.reals.float(), pairs.fakes.float()
             logits = state.discriminator(torch.cat([reals, fakes]), labels_N.repeat(2))
         return _Seen(reals, fakes, labels_N, *logits.float().chunk(2))
+
+
+def _squared_error(logits: Tensor, records: int) -> Tensor:
+    """Return that of their mean, of at most so many records; NaN where too few say anything."""
+    rows = min(len(logits), records)
+    return logits.var(correction=0) / (rows - 1 if rows >= FEWEST else math.nan)
 
 
 def _diversity(seen: _Seen, classes: int) -> Tensor:

@@ -16,6 +16,8 @@ ROW = 3
 """Steps left out in a row from which numbers do not recover by themselves."""
 LEAST_STEPS = 100
 """Steps of the generator before which nothing is said of what it makes: it has hardly begun."""
+LATE_STEPS = 500
+"""Steps by which samples must have begun to differ."""
 DEAD = 0.01
 """Diversity below which samples are one sample."""
 COLLAPSED, LIVELY = 0.1, 0.3
@@ -102,6 +104,12 @@ def is_dead(seen: Seen) -> str | None:
             f"the generator makes one and the same sample: they differ {signals.diversity:.1g} "
             "times as much as real ones"
         )
+    late = seen.steps >= LATE_STEPS and not seen.lived
+    if signals.diversity is not None and signals.diversity < COLLAPSED and late:
+        return (
+            f"samples still differ only {signals.diversity:.1g} times as much as real ones, after "
+            f"{seen.steps:,} steps"
+        )
     gradient, loss = signals.generator_gradient, signals.losses.get("discriminator_loss")
     largest = seen.best("generator_gradient")
     if gradient is None or loss is None or abs(loss) >= SURE:
@@ -176,6 +184,7 @@ RULES = (
     Rule(
         "dead generator",
         f"after {LEAST_STEPS} steps samples differ less than {DEAD:g} times as much as real ones, "
+        f"after {LATE_STEPS} steps less than {COLLAPSED:g} times, having never reached {LIVELY:g}, "
         f"or the generator's gradient is below {FADED:g} times its largest while the "
         f"discriminator's loss is within ±{SURE:g}",
         "as after a collapse",

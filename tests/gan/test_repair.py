@@ -10,7 +10,8 @@ import torch
 from flows.errors import TRAINING, exit_code
 from gan.device import find_device
 from gan.errors import CollapseError, NotFiniteError
-from gan.images.codec import write_images
+from gan.images.codec import ImageCodec, write_images
+from gan.images.networks.dense import MlpGenerator
 from gan.protocols import Assessment, Hooks
 from gan.snapshot import snapshot_digest
 from gan.training import rules
@@ -241,3 +242,46 @@ def test_a_discriminator_that_learns_by_heart_sees_more_augmentation(codec, tiny
     assert max(gap.values) > rules.OVERFIT
     share = next(curve for curve in result.curves if curve.name == "augment_share")
     assert max(share.values) <= rules.AUGMENT_MOST
+
+
+# --- the field's own mistakes ---
+
+
+def test_a_rate_of_a_tenth_is_taken_down_until_it_trains(
+    codec, tiny, digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rules, "LEAST_STEPS", 20)
+    network = {**tiny.network, "width": 256, "discriminator_width": 384}
+    config = tiny.model_copy(
+        update={
+            "network": network,
+            "learning_rate": 0.1,
+            "learning_rate_end": 0.01,
+            "budget_samples": 1_920,
+            "tick_samples": 640,
+        }
+    )
+    result = train(config, codec, digits, tmp_path, device="cpu")
+    repairs = [event.text for event in result.events if event.kind == "repair"]
+    assert repairs
+    assert "times as much as real ones, at 640 samples: went back to 0 with a tenth" in repairs[0]
+    diversity = next(curve for curve in result.curves if curve.name == "diversity")
+    assert result.samples_seen == 1_920
+    assert diversity.values[-1] < rules.ASTRAY
+
+
+def test_a_tanh_head_that_saturates_on_sparse_images_is_refused(tiny, tmp_path, monkeypatch):
+    """Weights drawn anew do not help a head that has no gradient where images are black."""
+    monkeypatch.setattr(rules, "LEAST_STEPS", 20)
+    plain = MlpGenerator.forward
+    monkeypatch.setattr(
+        MlpGenerator, "forward", lambda self, *inputs: torch.tanh(30 * (plain(self, *inputs) - 1))
+    )
+    images = np.zeros((100, 8, 8, 1), np.uint8)
+    images[np.arange(100), np.arange(100) % 8, np.arange(100) % 7] = 255
+    table = pa.table({"image": write_images(images), "digit": pa.array(np.arange(100) % 10)})
+    codec = ImageCodec.fit(table, "digit")
+    with pytest.raises(CollapseError, match="one and the same sample: they differ") as caught:
+        train(tiny, codec, table, tmp_path, device="cpu")
+    assert "gamma 2" in str(caught.value)
+    assert "gamma 4" in str(caught.value)

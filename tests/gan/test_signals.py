@@ -131,7 +131,8 @@ LIVED = ({"diversity": 0.9, "generator_gradient": 0.5, "coverage_ratio": 0.9},)
         ("collapse", {"diversity": 0.09}),
         ("collapse", {"diversity": 0.8, "assessment": covered(0.2)}),
         ("astray", {"diversity": 5.5}),
-        ("dead generator", {"diversity": 0.009, "history": ()}),
+        ("dead generator", {"diversity": 0.009, "history": (), "samples": 100 * 16}),
+        ("dead generator", {"diversity": 0.05, "history": (), "samples": 500 * 16}),
         (
             "dead generator",
             {"generator_gradient": 1e-4, "losses": {"discriminator_loss": 0.001}},
@@ -149,7 +150,8 @@ def test_each_rule_finds_its_own(name, found, tiny):
     [
         {"diversity": 0.9},
         {"skipped": 5, "longest": 2},
-        {"diversity": 0.05, "history": ()},
+        {"diversity": 0.05, "history": (), "samples": 499 * 16},
+        {"diversity": 0.12, "history": ()},
         {"diversity": 0.001, "history": (), "samples": 640},
         {"diversity": 40.0, "history": (), "samples": 640},
         {"diversity": 0.5, "assessment": covered(0.3)},

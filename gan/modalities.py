@@ -24,8 +24,8 @@ from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Networks
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+from gan.targets import check_until
 from gan.teacher import Teacher
-from gan.training.until import check_until
 from storage.records.modalities import MODALITIES, Modality, load_code
 from storage.records.proposal import Proposal
 from storage.records.schema import ClassCounts, Label

@@ -18,10 +18,10 @@ from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError
 from gan.modalities import load_modality
 from gan.protocols import Assessment, Beat, Curve, Hooks, Tick
+from gan.targets import reached
 from gan.training.checkpoint import Checkpoints
 from gan.training.rules import Seen
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
-from gan.training.until import reached
 from storage.records.durable import replace_file
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2

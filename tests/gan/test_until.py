@@ -7,8 +7,8 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError
 from gan.modalities import load_modality
 from gan.protocols import Assessment, Hooks
+from gan.targets import check_until, reached, targets
 from gan.training.loop import train
-from gan.training.until import check_until, reached, targets
 
 METRICS = (
     MetricEntry(

@@ -100,7 +100,7 @@ def judge_pace(
         seconds=seconds,
         needed_samples=needed,
         text=text,
-        warning=_warning(config, pace, codec, Bought(samples, seconds, needed)),
+        warning=_warning(config, pace, codec, Bought(samples, seconds, needed, timed=bool(budget))),
     )
 
 
@@ -111,6 +111,8 @@ class Bought:
     samples: int
     seconds: float
     needed: int
+    timed: bool
+    """Whether a budget of time ends it, so that a quicker device buys more."""
 
 
 def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bought) -> str | None:
@@ -118,9 +120,12 @@ def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bou
     factor = bought.needed / bought.samples
     if factor >= SHORT:
         word = "hopeless" if factor >= HOPELESS else "short"
+        remedies = f"raise training.budget_samples (auto: {bought.needed:,})"
+        if bought.timed:
+            remedies = _remedies(pace, codec, factor, "raise the budget")
         return (
             f"that is {word}: preset {config.preset} needs about {rounded(factor):,g} x more; "
-            f"{_remedies(pace, codec, factor, 'raise the budget')}"
+            f"{remedies}"
         )
     if bought.seconds > LONG_S:
         return (

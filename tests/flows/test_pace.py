@@ -48,6 +48,14 @@ def test_of_several_budgets_the_first_to_run_out_counts():
     assert foreseen(100, budget_samples=10**6, budget_cpu_s=500).samples == 50_000
 
 
+def test_few_samples_are_few_on_any_device():
+    found = foreseen(100, budget_samples=20_000)
+    assert found.warning == (
+        "that is hopeless: preset resnet needs about 20 x more; "
+        "raise training.budget_samples (auto: 400,000)"
+    )
+
+
 def test_a_training_of_forty_hours_is_said_to_be_one():
     found = foreseen(1.75, budget_samples="auto")
     assert found.text == "400,000 images take about 40 h here (2.8 a second on cpu)"

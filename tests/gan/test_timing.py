@@ -10,7 +10,6 @@ def test_real_steps_are_timed_and_leave_no_trace(tiny, codec, digits):
     pace = time_steps(tiny, codec, digits, device="cpu")
     assert pace.device == "cpu"
     assert pace.samples_per_s == pace.samples_per_cpu_s > 100
-    assert pace == pace._replace()
     shared = time_steps(tiny.model_copy(update={"threads": 2}), codec, digits, device="cpu")
     assert shared.samples_per_s == pytest.approx(2 * shared.samples_per_cpu_s)
 

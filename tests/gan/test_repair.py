@@ -180,7 +180,10 @@ def test_what_never_lived_starts_anew_and_is_refused_at_last(
     assert exit_code(caught.value) == TRAINING
 
 
-def test_a_kill_after_a_restart_changes_no_bit(sooner, codec, digits, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("at", "steps"), [(464, 40), pytest.param(0, 33, marks=pytest.mark.full)])
+def test_a_kill_after_a_restart_changes_no_bit(
+    at, steps, sooner, codec, digits, tmp_path, monkeypatch
+):
     def rare(state):
         if state.progress.draw == 0:
             kill(state)
@@ -195,14 +198,13 @@ def test_a_kill_after_a_restart_changes_no_bit(sooner, codec, digits, tmp_path, 
 
         return Hooks(should_stop=ask)
 
-    for at, steps in ((464, 40), (0, 33)):
-        inject(monkeypatch, rare, at=at, times=ALWAYS)
-        one = train(sooner, codec, digits, tmp_path / f"{at}one", device="cpu")
-        assert "repair" in kinds(one)
-        with pytest.raises(KeyboardInterrupt):
-            train(sooner, codec, digits, tmp_path / f"{at}two", hooks=killed(steps), device="cpu")
-        two = train(sooner, codec, digits, tmp_path / f"{at}two", device="cpu")
-        assert snapshot_digest(one.snapshot) == snapshot_digest(two.snapshot)
+    inject(monkeypatch, rare, at=at, times=ALWAYS)
+    one = train(sooner, codec, digits, tmp_path / "one", device="cpu")
+    assert "repair" in kinds(one)
+    with pytest.raises(KeyboardInterrupt):
+        train(sooner, codec, digits, tmp_path / "two", hooks=killed(steps), device="cpu")
+    two = train(sooner, codec, digits, tmp_path / "two", device="cpu")
+    assert snapshot_digest(one.snapshot) == snapshot_digest(two.snapshot)
 
 
 def test_coverage_that_falls_is_a_collapse(tiny, codec, digits, tmp_path):
@@ -247,6 +249,7 @@ def test_a_discriminator_that_learns_by_heart_sees_more_augmentation(codec, tiny
 # --- the field's own mistakes ---
 
 
+@pytest.mark.full
 def test_a_rate_of_a_tenth_is_taken_down_until_it_trains(
     codec, tiny, digits, tmp_path, monkeypatch
 ):

@@ -95,7 +95,12 @@ class Plain:
     def fakes(self, labels_N: Tensor) -> Tensor:
         """Return augmented fakes of fresh latents."""
         z_NZ = torch.randn(len(labels_N), self.config.latent, generator=self.numbers)
-        fakes: Tensor = augment(self.generator(z_NZ, labels_N), self.config.augment, self.numbers)
+        fakes: Tensor = augment(
+            self.generator(z_NZ, labels_N),
+            self.config.augment,
+            self.config.augment_share,
+            self.numbers,
+        )
         return fakes
 
     def penalty(self, images: Tensor, logits_N: Tensor) -> Tensor:
@@ -115,7 +120,9 @@ class Plain:
 
     def step_discriminator(self, plain_reals: Tensor, labels_N: Tensor) -> None:
         """Pull the discriminator once."""
-        reals = augment(plain_reals, self.config.augment, self.numbers).requires_grad_()
+        reals = augment(
+            plain_reals, self.config.augment, self.config.augment_share, self.numbers
+        ).requires_grad_()
         fakes = self.fakes(labels_N).detach().requires_grad_()
         real_logits_N = self.discriminator(reals, labels_N)
         fake_logits_N = self.discriminator(fakes, labels_N)
@@ -128,7 +135,7 @@ class Plain:
 
     def step_generator(self, plain_reals: Tensor, labels_N: Tensor) -> None:
         """Pull the generator once."""
-        reals = augment(plain_reals, self.config.augment, self.numbers)
+        reals = augment(plain_reals, self.config.augment, self.config.augment_share, self.numbers)
         real_logits_N = self.discriminator(reals, labels_N)
         fake_logits_N = self.discriminator(self.fakes(labels_N), labels_N)
         loss = softplus(real_logits_N - fake_logits_N).mean()

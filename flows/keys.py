@@ -64,7 +64,9 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         prepared: its source.
         night: the run's scheduled date; it counts with `training.when: always` only.
     """
-    unset = set() if recipe.training.budget_cpu_s else {"budget_cpu_s"}  # earlier keys stay
+    unset = {  # earlier keys stay
+        name for name in ("budget_cpu_s", "until") if not getattr(recipe.training, name)
+    }
     return {
         "algorithm_version": ALGORITHM_VERSION,
         "source_digest": prepared.source_digest,

@@ -32,7 +32,7 @@ from flows.teacher import check_teacher
 from flows.train_view import Shown, each, event_file, final_figures, say_trained
 from gan.errors import DataError, OutdatedError
 from gan.gate import in_force
-from gan.report import Figure
+from gan.report import ENDS, Figure
 from storage.digests import sha256_file, sha256_hex
 from storage.errors import AccessDeniedError, ObjectNotFoundError, SnapshotDamagedError
 from storage.lake import layout, promotions, registry
@@ -45,6 +45,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
     from gan.protocols import Codec
+    from gan.report import Event
     from gan.training.loop import TrainResult
 
 
@@ -242,10 +243,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         shown = Shown(meter)
         hooks = Hooks(
             assess=assess,
+            validation=records["validation"],
             on_tick=each(shown.on_tick, events.on_tick),
             on_frame=events.on_frame,
             on_progress=shown.on_progress,
             on_checkpoint=_mirror(job, key),
+            on_event=lambda event: say_event(job, event),
             should_stop=job.stop,
         )
         result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
@@ -253,6 +256,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, Ended(codec.notes, figures))
+
+
+def say_event(job: Job, event: "Event") -> None:
+    """Say at once what the watch did; how a training ended is said when it has."""
+    if event.kind not in ENDS:
+        job.reporter.say(f"At {event.samples_seen:,} samples: {event.text}")
 
 
 def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:

@@ -90,6 +90,15 @@ LATER_KNOBS = frozenset(
 """Fields of `GeneratorConfig` that came after the first train keys: in a key only where set."""
 
 
+class TargetConfig(FrozenModel):
+    """What validation reaches before training ends early."""
+
+    metric: str = Field(title="Metric")
+    """What the assessment of a training measures, such as `coverage` or `fd_ratio`."""
+    value: float = Field(title="Value", ge=0)
+    """At least so high, or at most so high where less is better."""
+
+
 class TrainingConfig(FrozenModel):
     """The recipe's `training`: how long, in what batches, on what device."""
 
@@ -118,6 +127,17 @@ class TrainingConfig(FrozenModel):
     tensorboard: bool = Field(False, title="TensorBoard")
     """Write event files for TensorBoard beside the checkpoints while it trains: losses, assessment,
     speed, and for images the same latents at every tick. Takes `ganmill[tensorboard]`."""
+    until: tuple[TargetConfig, ...] = Field((), title="Until")
+    """Training ends early when validation reaches all of these targets, such as `{coverage: 0.95,
+    fd_ratio: 2}`: what is better when it is higher is at least so high, else at most."""
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _until_by_name(cls, value: object) -> object:
+        """Accept `{coverage: 0.95}`, as a person writes it."""
+        if isinstance(value, dict):
+            return [{"metric": metric, "value": number} for metric, number in value.items()]
+        return value
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -131,7 +151,15 @@ class TrainingConfig(FrozenModel):
         return self
 
 
-LATER = ("budget_cpu_s", "optimizer", "discriminator_steps", "discriminator_rate", "truncation")
+LATER = (
+    "budget_cpu_s",
+    "optimizer",
+    "discriminator_steps",
+    "discriminator_rate",
+    "truncation",
+    "augment_share",
+    "until",
+)
 """Fields that came after the first snapshots: written only where they are not the default."""
 
 
@@ -206,7 +234,7 @@ class ResolvedConfig(FrozenModel):
     patience_samples: int = Field(ge=1)
     """Training stops early after so many samples without a better snapshot."""
     max_repairs: int = Field(ge=0)
-    """How often training may go back to its last checkpoint after leaving the finite numbers."""
+    """How often in a row training may go back after it failed, before it is given up."""
     sampling_batch: int = Field(ge=1)
     """Samples per forward pass when synthesizing; fixed, because a different cut changes pixels."""
     precision: Literal["float32", "bfloat16", "bfloat16-products"]
@@ -235,6 +263,10 @@ class ResolvedConfig(FrozenModel):
     """The discriminator's learning rate, in learning rates (two time scales)."""
     truncation: float | None = Field(None, gt=0)
     """Largest size of a value of `z` when synthesizing; None: any."""
+    augment_share: float = Field(0.3, ge=0, le=1)
+    """Share of samples that each augmentation changes at first, and at least."""
+    until: dict[str, float] = Field(default_factory=dict)
+    """Targets on validation that end training when all are reached."""
 
     @property
     def is_fitted(self) -> bool:
@@ -250,7 +282,10 @@ class ResolvedConfig(FrozenModel):
     def _without_what_is_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what came later and is not used: digests of earlier configurations stay."""
         data: dict[str, Any] = serialize(self)
-        later = {name: type(self).model_fields[name].default for name in LATER}
+        later = {
+            name: type(self).model_fields[name].get_default(call_default_factory=True)
+            for name in LATER
+        }
         return {
             name: value for name, value in data.items() if name not in later or value != later[name]
         }

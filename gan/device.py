@@ -20,7 +20,7 @@ IMAGE_DIMENSIONS = 4
 """Of a batch of images and of a convolution's weights."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class DeviceContext:
     """Where tensors live and how they are computed."""
 
@@ -61,6 +61,11 @@ class DeviceContext:
             torch.set_float32_matmul_precision(MATMUL[self.precision])
             torch.set_flush_denormal(True)
 
+    def compute_fully(self) -> None:
+        """Inside `configured`: compute in plain float32 from now on."""
+        self.precision = "float32"
+        torch.set_float32_matmul_precision(MATMUL[self.precision])
+
     def autocast(self) -> torch.autocast:
         """Return the context in which forward passes use the chosen precision."""
         return torch.autocast(
@@ -72,6 +77,11 @@ class DeviceContext:
         if self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor
+
+    def wait(self) -> None:
+        """Wait until the device has done what was asked of it."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def move(self, network: nn.Module) -> None:
         """Move a network to the device, channels last, which is what convolutions are fastest in.

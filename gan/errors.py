@@ -5,6 +5,7 @@ GanError
 ├── DataError            records that a generator cannot be trained or judged on (exit 4)
 ├── TrainingError        training failed (exit 6)
 │   ├── NotFiniteError   weights or losses left the finite numbers and repair did not help
+│   ├── CollapseError    the generator collapsed or died and starting again did not help
 │   └── MemoryLimitError the smallest micro-batch does not fit on the device
 ├── SnapshotError        a snapshot is incomplete, tampered with, or of another version (exit 5)
 └── Interrupted          training was asked to stop; the last checkpoint is complete (exit 130)
@@ -40,6 +41,10 @@ class TrainingError(GanError):
 
 class NotFiniteError(TrainingError):
     """Weights or losses left the finite numbers and repair did not help."""
+
+
+class CollapseError(TrainingError):
+    """The generator collapsed or died and starting again did not help."""
 
 
 class MemoryLimitError(TrainingError):

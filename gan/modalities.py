@@ -24,6 +24,7 @@ from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+from gan.targets import check_until
 from gan.teacher import Teacher
 from gan.tuning.knobs import Knob
 from storage.records.modalities import MODALITIES, Modality, load_code
@@ -128,8 +129,11 @@ class GanModality:
         """Return a complete configuration; its notes say what `auto` picked and why.
 
         Raises:
-            ConfigError: the preset does not exist, or CUDA was asked for and is missing.
+            ConfigError: the preset does not exist, CUDA was asked for and is missing, or nothing
+                measures a target of `training.until`.
         """
+        if training.until:
+            check_until([one.metric for one in training.until], self.metrics)
         presets = load_code(self.row.presets)
         config: ResolvedConfig = presets.resolve(
             generator, training, codec, train_rows=train_rows, seed=seed

@@ -134,7 +134,7 @@ def complete(
         phases=preset.phases or (PhaseConfig(objective=preset.objective, fraction=1.0),),
         tick_samples=tick,
         patience_samples=tick * preset.patience_ticks,
-        max_repairs=3,
+        max_repairs=2,
         sampling_batch=preset.sampling_batch,
         precision=preset.precision,
         threads=preset.threads,
@@ -148,6 +148,7 @@ def complete(
         discriminator_steps=parts.discriminator_steps,
         discriminator_rate=preset.discriminator_rate,
         truncation=generator.truncation,
+        until={one.metric: one.value for one in training.until},
     )
 
 

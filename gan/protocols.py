@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import ConfigError
+from gan.report import Event
 from storage.records.schema import ClassCounts, Condition, Label
 
 
@@ -376,6 +377,17 @@ class LossyCodec(Codec, Protocol):
         """
 
 
+@runtime_checkable
+class ShrinkableCodec(Codec, Protocol):
+    """A codec of records that could be smaller, so that networks are quicker."""
+
+    def smaller(self, times: float) -> str | None:
+        """Return the setting of a recipe by which training is about so many times as quick.
+
+        None where the records are as small as they can be.
+        """
+
+
 def losses_of(codec: Codec, records: pa.Table) -> tuple[str, ...]:
     """Return what privacy takes from the records that a codec was fitted on, in sentences."""
     if not isinstance(codec, LossyCodec):
@@ -475,10 +487,15 @@ class Hooks:
 
     assess: Assess | None = None
     """Chooses the snapshot; without it the last average is the snapshot."""
+    validation: pa.Table | None = None
+    """Records that training never sees, by which it knows whether a discriminator learns the others
+    by heart; without them nothing is done about that."""
     on_tick: Callable[[Tick], None] = _ignore
     on_frame: Callable[[Frame], None] = _ignore
     """Called with the frames of the strip that are kept when a training begins or goes on, then
     after every `on_tick` with the newest; never where records are no pictures."""
+    on_event: Callable[[Event], None] = _ignore
+    """Called with what the watch did, such as a repair."""
     on_progress: Callable[[Beat], None] = _ignore
     """Called about once a second, however long a tick lasts."""
     on_checkpoint: Callable[[Path], None] = _ignore

@@ -76,6 +76,10 @@ class Reason:
     """Of a metric that no rule judges: why not."""
 
 
+ENDS = frozenset({"stop", "choice"})
+"""Kinds of events that every training ends with."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened while training: a repair, a stop, the choice of the snapshot."""

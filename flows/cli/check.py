@@ -13,6 +13,7 @@ from flows.foresight import look_ahead
 from flows.job import Job, now, opened
 from flows.lift import Lifter
 from flows.nightly import check_name, prepare
+from flows.pace import as_json, foresee_training
 from flows.progress import records_word
 from flows.publish import composition, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
@@ -51,7 +52,7 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     with opened(recipe) as job:
         owner = _owner(job)
         try:
-            found = describe(job, prepare(job)) | {"owner": owner}
+            found = describe(job, prepare(job), timed=True) | {"owner": owner}
         except REFUSALS as error:
             further = further_obstacles(recipe, error)
             if not further:
@@ -102,11 +103,11 @@ def _owner(job: Job) -> str | None:
     return None if found is None else found.owner
 
 
-def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
-    """Return counts, notes and plan, JSON-able."""
+def describe(job: Job, prepared: Prepared, *, timed: bool = False) -> dict[str, Any]:
+    """Return counts, notes and plan, JSON-able; with `timed` also what the budget buys here."""
     recipe = job.recipe
     plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
-    notes, losses = training_notes(recipe, prepared, plan)
+    notes, losses, foreseen = training_notes(recipe, prepared, plan, timed=timed)
     described = read_table_metadata(prepared.schema)
     return {
         "name": recipe.name,
@@ -129,6 +130,7 @@ def describe(job: Job, prepared: Prepared) -> dict[str, Any]:
             *outlook.notes,
         ],
         "losses": list(losses),
+        "training": foreseen,
         "lift": lift_note(job, prepared),
         "obstacle": outlook.obstacle,
         "plan": {
@@ -171,11 +173,11 @@ def preview_plan(job: Job, prepared: Prepared) -> Plan:
 
 
 def training_notes(
-    recipe: Recipe, prepared: Prepared, plan: Plan
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what `auto` would pick for the training, and what privacy would take of the records.
+    recipe: Recipe, prepared: Prepared, plan: Plan, *, timed: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any] | None]:
+    """Return what `auto` would pick, what privacy would take, and what the budget would buy here.
 
-    It takes `ganmill[jobs]` to know.
+    It takes `ganmill[jobs]` to know; the last is None without, or when nothing is timed.
 
     Raises:
         ConfigError: a preset that does not exist, or conditions that cannot be met.
@@ -183,7 +185,7 @@ def training_notes(
     """
     if find_spec("torch") is None:
         text = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
-        return (text,), ()
+        return (text,), (), None
     from gan.protocols import losses_of
     from gan.sample import check_request
 
@@ -191,7 +193,10 @@ def training_notes(
     check_request(codec, plan.given, plan.rows)
     check_teacher(recipe, prepared)
     losses = losses_of(codec, prepared.records["train"])
-    return (*codec.notes, *resolved.notes), losses
+    notes = (*codec.notes, *resolved.notes)
+    if not timed:
+        return notes, losses, None
+    return notes, losses, as_json(foresee_training(recipe, prepared, codec, resolved))
 
 
 def lift_note(job: Job, prepared: Prepared) -> str:
@@ -239,6 +244,11 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     )
     for text in plan["composition"]:
         output.line(f"          {text}")
+    training = found["training"]
+    if training is not None:
+        output.line(f"Training  {training['text']}")
+        if training["warning"] is not None:
+            output.line(f"          {training['warning']}")
     output.line(f"Lift      {found['lift']}")
     for loss in found["losses"]:
         output.line(f"Loss      {loss}")

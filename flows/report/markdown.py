@@ -20,7 +20,7 @@ from flows.report.html import NOTHING, words
 from flows.report.lift import EFFECT_COLUMNS, NOBODY_KNOWS, TITLE, LiftView, lift_view
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
 from gan.bounds import bounds_of
-from gan.report import Event, Figure, Report
+from gan.report import ENDS, Event, Figure, Report
 from storage.lake.markdown import one_line, plain
 
 LONGEST = 80
@@ -70,8 +70,6 @@ LEGEND = (
     f"{', '.join(f'{mark} {word.lower()}' for mark, word in OUTCOMES.values())}. "
     "↑ is the upper end of the interval."
 )
-ENDS = frozenset({"stop", "choice"})
-"""Kinds of events that every training ends with."""
 
 
 def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = None) -> str:

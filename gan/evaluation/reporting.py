@@ -92,13 +92,20 @@ def metrics_meaning(metrics: Sequence[MetricEntry]) -> Figure:
     )
 
 
+SIGNALS = ("diversity", "validation_gap", "augment_share")
+WATCHED = (
+    "What the watch sees: how much samples differ, in what real ones do; how far validation "
+    "records score from training records to fakes; the share of samples that augmentation changes."
+)
+
+
 def training(
     curves: Sequence[Curve],
     chosen: int | None,
     groups: Sequence[CurveGroup],
     metrics: Sequence[MetricEntry],
 ) -> tuple[Figure, ...]:
-    """Return the training curves: assessment first, then losses."""
+    """Return the training curves: assessment first, then losses and the watch's signals."""
     named = {curve.name: curve for curve in curves if curve.values}
     if any(_same(curve, named.get("rank")) for name, curve in named.items() if name != "rank"):
         del named["rank"]
@@ -109,6 +116,8 @@ def training(
         found.append(_lines(group, [named[name] for name in names if name in named]))
     for group, word in OBJECTIVE_CURVES:
         found.append(_lines(group, [curve for name, curve in named.items() if word in name]))
+    seen = [named[name] for name in SIGNALS if name in named]
+    found.append(_lines(CurveGroup(id="signals", caption=WATCHED, unit="ratio"), seen))
     marks = [] if chosen is None else [{"x": chosen, "text": "snapshot"}]
     return tuple(
         replace(figure, data={**figure.data, "marks": marks}) for figure in found if figure

@@ -65,6 +65,10 @@ def pixel_values(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[floa
     return saturated, tuple(levels.tolist()) if len(levels) <= MOST_LEVELS else ()
 
 
+SIDE_STEP, LEAST_SHRUNK = 4, 16
+"""Smaller sizes are proposed in these steps, and none below this: there is too little to see."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageCodec:
     """Size, channels and classes of the images, learnt from the training records."""
@@ -86,6 +90,18 @@ class ImageCodec:
     def modality(self) -> str:
         """Name in `storage.records.modalities.MODALITIES`."""
         return "images"
+
+    def smaller(self, times: float) -> str | None:
+        """Return the size to which images would be brought: convolutions cost as pixels are."""
+        shrink = max(times, 2.0) ** -0.5
+        sides = [
+            max(SIDE_STEP * round(side * shrink / SIDE_STEP), LEAST_SHRUNK)
+            for side in (self.height, self.width)
+        ]
+        height, width = (min(pair) for pair in zip(sides, (self.height, self.width), strict=True))
+        if height * width > self.height * self.width / 2:
+            return None
+        return f"source.resize: {height if height == width else f'{height}x{width}'}"
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -129,6 +129,7 @@ METRICS = (
             Limit(side="low", passes=0.10, relation="below", blocks=0.5, block_relation="ratio"),
         ),
         figures=("ratios",),
+        ticks=("label_accuracy",),
     ),
     MetricEntry(
         name="c2st",

@@ -122,7 +122,7 @@ def _mixture_network(codec: ImageCodec, train_rows: int, rows_per_gaussian: int)
     }
 
 
-REFINED_ROWS = 60
+REFINED_ROWS = 40
 """Images behind one Gaussian where a network refines its draws: what it sharpens is nobody's."""
 
 

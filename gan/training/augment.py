@@ -12,21 +12,21 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-SHARE = 0.3
-"""Of the images that an augmentation changes; most stay as they are, so that the generator learns
-those and not their shifts (Karras et al., StyleGAN2-ADA, 2020, section 2.2)."""
+Augmentation = Callable[[Tensor, float, torch.Generator], Tensor]
+"""From images, the share of them that is changed, and the step's stream.
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+Most stay as they are, so that the generator learns those and not their shifts (Karras et al.,
+StyleGAN2-ADA, 2020, section 2.2)."""
 
 BACKGROUND = -1.0
 """What is shifted or cut away is replaced by black."""
 
 
-def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    """Shift three in ten images by up to an eighth of their sides."""
+def translate(images_NCHW: Tensor, share: float, stream: torch.Generator) -> Tensor:
+    """Shift a share of the images by up to an eighth of their sides."""
     N, C, H, W = images_NCHW.shape
     device = images_NCHW.device
-    chosen_N1 = torch.rand(N, 1, generator=stream) < SHARE
+    chosen_N1 = torch.rand(N, 1, generator=stream) < share
     down_N1 = (_integers(N, -round(H / 8), round(H / 8), stream) * chosen_N1).to(device)
     right_N1 = (_integers(N, -round(W / 8), round(W / 8), stream) * chosen_N1).to(device)
     rows_NH = torch.arange(H, device=device) - down_N1
@@ -38,12 +38,12 @@ def translate(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     return torch.where(inside_NHW[:, None], moved_NCL.view(N, C, H, W), BACKGROUND)
 
 
-def cutout(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    """Blank a rectangle of three eighths of the sides at a random place in three of ten images."""
+def cutout(images_NCHW: Tensor, share: float, stream: torch.Generator) -> Tensor:
+    """Blank a rectangle of three eighths of the sides, anywhere, in a share of the images."""
     N, _, H, W = images_NCHW.shape
     device = images_NCHW.device
     height, width = max(round(H * 3 / 8), 1), max(round(W * 3 / 8), 1)
-    chosen_N1 = torch.rand(N, 1, generator=stream) < SHARE
+    chosen_N1 = torch.rand(N, 1, generator=stream) < share
     top_N1 = _integers(N, 1 - height, H - 1, stream).to(device)
     left_N1 = _integers(N, 1 - width, W - 1, stream).to(device)
     rows_NH = _within(torch.arange(H, device=device) - top_N1, height)
@@ -56,10 +56,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {"translate": translate, "cutout": cuto
 """Name → augmentation."""
 
 
-def augment(images_NCHW: Tensor, names: Sequence[str], stream: torch.Generator) -> Tensor:
-    """Apply the named augmentations in order."""
+def augment(
+    images_NCHW: Tensor, names: Sequence[str], share: float, stream: torch.Generator
+) -> Tensor:
+    """Apply the named augmentations in order, each to a share of the images."""
     for name in names:
-        images_NCHW = AUGMENTATIONS[name](images_NCHW, stream)
+        images_NCHW = AUGMENTATIONS[name](images_NCHW, share, stream)
     return images_NCHW
 
 

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.errors import DataError
 from gan.protocols import Codec, Encoded
 from gan.randomness import stream
+from gan.training.state import Progress
 
 
 class Batch(NamedTuple):
@@ -48,10 +50,15 @@ class Batches:
         self._epoch = -1
         self._order_R = torch.empty(0, dtype=torch.int64)
 
-    def take(self, position: int, count: int, latent: int) -> Batch:
-        """Return the `count` samples from a position on, with fresh latents."""
+    def next(self, config: ResolvedConfig, progress: Progress) -> Batch:
+        """Return what the next step of a training sees."""
+        wanted = (config.batch_size, config.latent, progress.draw)
+        return self.take(progress.samples_seen, *wanted)
+
+    def take(self, position: int, count: int, latent: int, draw: int = 0) -> Batch:
+        """Return the `count` samples from a position on, with fresh latents of that draw."""
         rows_N = self._rows(position, count).numpy()
-        numbers = stream(self.seed, "step", position)
+        numbers = stream(self.seed, f"step-{draw}" if draw else "step", position)
         values = torch.from_numpy(self.encoded.values[rows_N])
         labels_N = torch.from_numpy(self.encoded.labels_N[rows_N])
         z_NZ = torch.randn(count, latent, generator=numbers)

@@ -28,7 +28,7 @@ from gan.training.state import Progress, TrainState
 from gan.training.strip import Strip
 from storage.records.durable import move_folder, write_file
 
-SCHEMA = "ganmill-checkpoint/1"
+SCHEMA = "ganmill-checkpoint/2"
 TENSORS, INDEX = "state.safetensors", "state.json"
 KEPT = 2
 """Checkpoints of ticks."""
@@ -83,19 +83,21 @@ class Checkpoints:
         self._forget_old()
         return target
 
-    def restore(self, state: TrainState, *, ticks_only: bool = False) -> bool:
+    def restore(self, state: TrainState, *, ticks_back: int = 0) -> bool:
         """Bring the state to the newest complete checkpoint; False when there is none.
 
         Args:
             state: changed in place.
-            ticks_only: pass over what an interruption wrote between ticks.
+            ticks_back: that of the last tick (1), or of one before, the oldest there is; not what
+                an interruption wrote between ticks.
 
         Raises:
             ConfigError: the folder holds the checkpoints of another configuration.
         """
+        found, ticks = None, 0
         for path in self._newest_first():
             index, tensors = _read(path)
-            if index is None or tensors is None or (ticks_only and not index["tick"]):
+            if index is None or tensors is None or (ticks_back and not index["tick"]):
                 continue
             if index["config"] != config_digest(self.config):
                 msg = (
@@ -103,11 +105,15 @@ class Checkpoints:
                     "or delete that one"
                 )
                 raise ConfigError(msg)
-            state.restore(tensors, Progress.from_json(index["progress"]))
-            if self.strip is not None:
-                self.strip.restore(tensors)
-            return True
-        return False
+            found, ticks = (tensors, Progress.from_json(index["progress"])), ticks + 1
+            if ticks >= ticks_back:
+                break
+        if found is None:
+            return False
+        state.restore(*found)
+        if self.strip is not None:
+            self.strip.restore(found[0])
+        return True
 
     def forget_after(self, samples_seen: int) -> None:
         """Delete what was written later: a training that went back will not come by there again."""

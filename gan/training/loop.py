@@ -17,6 +17,9 @@ from gan.training import watch
 from gan.training.batches import Batches
 from gan.training.checkpoint import Checkpoints
 from gan.training.objectives import phases
+from gan.training.probe import Probe
+from gan.training.repair import adapt, keep_precision, repair, shrink
+from gan.training.rules import Seen
 from gan.training.state import (
     Progress,
     TrainState,
@@ -76,12 +79,13 @@ def train(
         codec: fitted on the same records.
         records: split train.
         folder: of this training alone; gets `checkpoints/`, `stats.jsonl` and `snapshot/`.
-        hooks: assessment and callbacks.
+        hooks: assessment, records of split validation, and callbacks.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
         Interrupted: `hooks.should_stop` said so; a checkpoint of that moment is written.
         NotFiniteError: losses or weights left the finite numbers more often than repairs allow.
+        CollapseError: the generator collapsed or died more often than that.
         MemoryLimitError: even the smallest part of a batch does not fit.
         ConfigError: the device is missing, or the folder is of another training.
         DataError: the records do not fit the codec.
@@ -90,6 +94,7 @@ def train(
     hooks = hooks or Hooks()
     context = find_device(device, precision=config.precision, threads=config.threads)
     batches = Batches(codec.encode(records), codec, context, seed=config.seed)
+    probe = Probe(context, batches, unseen(hooks, batches))
     objectives = phases(config, context)
     strip = Strip(config, codec)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS, config=config, strip=strip)
@@ -98,19 +103,20 @@ def train(
         # Continue from the newest checkpoint, or write the one that repairs can go back to.
         state = TrainState(config, codec, context)
         pulse = watch.begin(state, checkpoints, hooks, batches.encoded, folder)
+        keep_precision(state, context)
 
         while (progress := state.progress).stopped is None:
             # One step on one batch by the objective of the phase.
             if hooks.should_stop():
                 watch.interrupt(state, checkpoints, hooks)
             share = state.begin_step()
-            batch = batches.take(progress.samples_seen, config.batch_size, config.latent)
+            batch = batches.next(config, progress)
             with watch.memory_trouble() as trouble:
                 state.after_step(
                     objectives[phase_at(config, share)].step(state, batch, share), share
                 )
             if trouble:
-                watch.shrink(state, checkpoints)
+                shrink(state, checkpoints)
                 continue
             pulse.charge(progress, config.threads)
             if not is_tick(config, progress):
@@ -118,25 +124,43 @@ def train(
                 continue
 
             # Maintenance, once per tick: is it alive, how good is it, does it go on?
-            losses = state.read_losses()
-            if not watch.is_finite(state, losses):
-                watch.step_back(state, checkpoints)
-                continue
-            sample = average_sampler(state.generator_ema, codec, config)
-            with context.measuring():
-                assessment = hooks.assess(sample, progress.samples_seen) if hooks.assess else None
-                strip.take(state)
-            watch.choose(state, assessment)
-            watch.decide(state, assessment)
+            seen = _look(state, probe, hooks)
             pulse.charge(progress, threads=1)
+            if repair(seen, state, checkpoints):
+                pulse.tell_events(state)
+                continue
+            adapt(seen, state)
+            with context.measuring():
+                strip.take(state)
+            watch.choose(state, seen.assessment)
+            watch.decide(state, seen.assessment)
 
             # What a later run needs, and what a watching person sees.
-            tick = record_tick(config, progress, losses, assessment)
+            tick = record_tick(seen)
             hooks.on_checkpoint(checkpoints.save(state))
             write_stats(folder, progress)
             pulse.after_tick(state, tick)
 
     return _ship(state, batches, pulse, folder, hooks.assess, strip)
+
+
+def _look(state: TrainState, probe: Probe, hooks: Hooks) -> Seen:
+    """Return the signals of a tick, and the assessment of the average where there is one."""
+    signals, progress = probe.read(state), state.progress
+    if hooks.assess is None or not signals.weights_finite:
+        return Seen(state.config, progress, signals, None)
+    sample = average_sampler(state.generator_ema, state.codec, state.config)
+    with state.context.measuring():
+        assessment = hooks.assess(sample, progress.samples_seen)
+    return Seen(state.config, progress, signals, assessment)
+
+
+def unseen(hooks: Hooks, like: Batches) -> Batches | None:
+    """Return the batches of records that training never sees, None where there are none."""
+    if hooks.validation is None or not hooks.validation.num_rows:
+        return None
+    encoded = like.codec.encode(hooks.validation)
+    return Batches(encoded, like.codec, like.context, seed=like.seed)
 
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:

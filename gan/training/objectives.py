@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.errors import ConfigError
-from gan.protocols import Discriminator, Generator
+from gan.protocols import Discriminator
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED
@@ -59,7 +59,7 @@ class Adversarial:
         config = self.config
         share = state.follow_schedule(share)
         steps = state.progress.samples_seen // config.batch_size
-        gamma = cosine(config.gamma, config.gamma_end, share)
+        gamma = cosine(config.gamma, config.gamma_end, share) * state.progress.gamma_factor
         strength = (steps % config.penalty_interval == 0) * config.penalty_interval * gamma / 2
         moves = (steps + 1) % config.discriminator_steps == 0
         parts = batch.chunks(state.progress.micro_batch)
@@ -67,24 +67,26 @@ class Adversarial:
         losses = torch.zeros(len(REPORTED["adversarial"]), device=self.context.device)
         for part in parts:
             with torch.set_grad_enabled(at_once):
-                pairs, own = self._pairs(state.generator, part, share)
+                pairs, own = self._pairs(state, part, share)
             weight = len(part.labels_N) / len(batch.labels_N)
             losses += self.discriminator_step(state, pairs.detach(), part, strength, weight)
         self._apply(state, "discriminator")
         for part in parts if moves else ():
             if not at_once:
-                pairs, own = self._pairs(state.generator, part, share)
+                pairs, own = self._pairs(state, part, share)
             weight = len(part.labels_N) / len(batch.labels_N)
             losses += self.generator_step(state, (pairs, own), part, weight)
         if moves:
             self._apply(state, "generator")
         return losses
 
-    def _pairs(self, generator: Generator, part: Batch, share: float) -> Compared:
+    def _pairs(self, state: TrainState, part: Batch, share: float) -> Compared:
         """Return N reals, then N fakes of the same classes, all changed alike."""
+        inputs = (part.reals, part.z_NZ, part.labels_N, part.stream)
         with self.context.autocast():
-            reals, fakes, own = generator.pairs(part.reals, part.z_NZ, part.labels_N, part.stream)
-        pairs = augment(torch.cat([reals, fakes.float()]), self.config.augment, part.stream)
+            reals, fakes, own = state.generator.pairs(*inputs)
+        pairs = torch.cat([reals, fakes.float()])
+        pairs = augment(pairs, self.config.augment, state.progress.augment_share, part.stream)
         for technique, scale in self.techniques:
             if technique.samples is not None:
                 pairs = technique.samples(pairs, scale * (1 - share), part.stream)

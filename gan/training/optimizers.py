@@ -50,8 +50,8 @@ def rmsprop(groups: Groups, config: ResolvedConfig) -> torch.optim.Optimizer:
 
 
 def sgd(groups: Groups, config: ResolvedConfig) -> torch.optim.Optimizer:
-    """Return stochastic gradient descent with momentum."""
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=SGD_MOMENTUM, foreach=True)
+    """Return a fused stochastic gradient descent with momentum."""
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=SGD_MOMENTUM, fused=True)
 
 
 OPTIMIZERS: dict[str, OptimizerKind] = {

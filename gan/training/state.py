@@ -24,6 +24,7 @@ from gan.report import Event
 from gan.training.losses import REPORTED
 from gan.training.optimizers import build_optimizer
 from gan.training.regularizers import PENALTIES
+from gan.training.signals import Gauges
 
 
 class Spent(NamedTuple):
@@ -96,7 +97,8 @@ def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
 
 
 TIMED_TICKS = 14
-"""Ticks that a budget of time has at least, as a preset's budget of samples has."""
+"""Ticks that a budget of time has at least, as a preset's budget of samples has. The first takes
+half as long, so that it is assessed within a tenth of the budget, the assessment included."""
 LONGEST_TICK_S = 300.0
 """With a budget of time a tick comes at the latest after so many seconds."""
 
@@ -109,7 +111,8 @@ def outlasts_tick(config: ResolvedConfig, spent: Spent, before: Spent) -> bool:
     if not config.is_timed:
         return False
     lasted_s, cpu_s = spent.seconds - before.seconds, spent.cpu_s - before.cpu_s
-    by_share = is_spent(config, Spent(0, seconds=lasted_s * TIMED_TICKS, cpu_s=cpu_s * TIMED_TICKS))
+    ticks = TIMED_TICKS if before.samples else 2 * TIMED_TICKS
+    by_share = is_spent(config, Spent(0, seconds=lasted_s * ticks, cpu_s=cpu_s * ticks))
     return by_share or lasted_s >= LONGEST_TICK_S
 
 
@@ -148,14 +151,25 @@ class Progress:
     stopped: str | None = None
     """Why training ended, None while it goes on."""
     repairs: int = 0
+    """How often it went back since it last got beyond where it had failed."""
+    failed_at: int = 0
+    """The farthest point at which it failed, in samples."""
+    draw: int = 0
+    """Number of the random stream that steps and new weights are drawn from."""
     learning_rate_factor: float = 1.0
-    """Halved by every repair."""
+    """Halved where numbers were not finite."""
+    gamma_factor: float = 1.0
+    """Doubled where the generator collapsed."""
+    discriminator_factor: float = 1.0
+    """Of the discriminator's learning rate: halved where there is no gamma to double."""
+    full_precision: bool = False
+    """Whether it computes in float32, whatever was chosen."""
+    augment_share: float = 0.0
+    """Share of samples that an augmentation changes; raised where the discriminator overfits."""
     micro_batch: int = 0
     """Samples that go through the networks at once; below the batch size they are accumulated."""
     phase: int = 0
     """The last one that began."""
-    phase_steps: list[int] = field(default_factory=list)
-    """Steps of each phase since the last tick."""
     best_samples_seen: int = 0
     best_rank: float | None = None
     """Rank of the best snapshot, None before the first usable one."""
@@ -210,18 +224,20 @@ class _Trained(NamedTuple):
 class TrainState:
     """Networks, average, optimisers, the best snapshot so far, and progress."""
 
-    def __init__(self, config: ResolvedConfig, codec: Codec, context: DeviceContext) -> None:
-        self.config = config
+    def __init__(
+        self, config: ResolvedConfig, codec: Codec, context: DeviceContext, draw: int = 0
+    ) -> None:
+        self.config, self.codec, self.context = config, codec, context
         self.device = context.device
         self.generator, self.discriminator = load_modality(config.modality).build(
-            config, codec, stream(config.seed, "weights")
+            config, codec, stream(config.seed, "weights", draw)
         )
         for network in (self.generator, self.discriminator):
             if network is not None:
                 context.move(network)
         prepare = PENALTIES[config.penalty].layers
         if prepare is not None and self.discriminator is not None:
-            prepare(self.discriminator, stream(config.seed, "layers"))
+            prepare(self.discriminator, stream(config.seed, "layers", draw))
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.optimisers = {
             name: _Trained(network, build_optimizer(network, config))
@@ -231,14 +247,18 @@ class TrainState:
             )
             if network is not None and next(network.parameters(), None) is not None
         }
+        self.encoded: Encoded | None = None
+        """All training records, for what a generator learns of them at once."""
         self.best = _cloned(self.generator_ema)
         self.sums = [
-            torch.zeros(len(REPORTED[phase.objective]), dtype=torch.float64, device=context.device)
+            torch.zeros(1 + len(REPORTED[phase.objective]), dtype=torch.float64, device=self.device)
             for phase in config.phases
         ]
-        """Losses since the last tick, of each phase; read once per tick, so that no step waits."""
+        """Losses and number of the finite steps since the last tick, of each phase; read once per
+        tick, so that no step waits."""
+        self.gauges = Gauges(self.device)
         self.progress = Progress(
-            micro_batch=config.batch_size, phase_steps=[0] * len(config.phases)
+            micro_batch=config.batch_size, augment_share=config.augment_share, draw=draw
         )
         self._averaged = (list(self.generator_ema.parameters()), list(self.generator.parameters()))
         self._copied = (_kept_buffers(self.generator_ema), _kept_buffers(self.generator))
@@ -255,7 +275,9 @@ class TrainState:
         fall = config.learning_rate_end / config.learning_rate
         learning_rate = factor * cosine(start, start * fall, used)
         for name, trained in self.optimisers.items():
-            scale = config.discriminator_rate if name == "discriminator" else 1.0
+            scale = 1.0
+            if name == "discriminator":
+                scale = config.discriminator_rate * self.progress.discriminator_factor
             for group in trained.optimiser.param_groups:
                 group["lr"] = learning_rate * scale
                 if phase.beta1 is not None:
@@ -273,8 +295,12 @@ class TrainState:
         return share
 
     def apply(self, network: str) -> None:
-        """Change the weights of `generator` or `discriminator` by their gradients; forget those."""
+        """Change the weights of `generator` or `discriminator` by their gradients; forget those.
+
+        Gradients that are no finite numbers change nothing.
+        """
         optimiser = self.optimisers[network].optimiser
+        self.gauges.check_gradients(network, optimiser)
         optimiser.step()
         optimiser.zero_grad()
 
@@ -285,9 +311,7 @@ class TrainState:
         """
         config, seen = self.config, self.progress.samples_seen + self.config.batch_size
         self.progress.samples_seen = seen
-        phase = phase_at(config, share)
-        self.progress.phase_steps[phase] += 1
-        self.sums[phase] += losses
+        self.sums[phase_at(config, share)] += self.gauges.count_step(losses)
         decay = ema_decay(
             seen,
             config.batch_size,
@@ -299,19 +323,11 @@ class TrainState:
         for average, current in zip(*self._copied, strict=True):
             average.copy_(current)
 
-    def read_losses(self) -> dict[str, float]:
-        """Return the mean losses since the last tick and count anew; waits for the device."""
-        progress = self.progress
-        means: dict[str, float] = {}
-        for phase, sums, steps in zip(
-            self.config.phases, self.sums, progress.phase_steps, strict=True
-        ):
-            if steps:
-                values = (sums / steps).tolist()
-                means |= dict(zip(REPORTED[phase.objective], values, strict=True))
+    def begin_tick(self) -> None:
+        """Count anew."""
+        for sums in self.sums:
             sums.zero_()
-        progress.phase_steps = [0] * len(self.sums)
-        return means
+        self.gauges.begin_tick()
 
     def weights(self) -> Iterator[Tensor]:
         """Yield every weight that must be a finite number."""
@@ -319,9 +335,10 @@ class TrainState:
             if network is not None:
                 yield from network.parameters()
 
-    def fitted(self, encoded: Encoded) -> Self:
+    def fitted(self) -> Self:
         """Let the generator learn from all training records what it learns at once."""
-        self.generator.fit(encoded, self.config.seed)
+        if self.encoded is not None:
+            self.generator.fit(self.encoded, self.config.seed)
         self.generator_ema.load_state_dict(self.generator.state_dict())
         self.best = _cloned(self.generator_ema)
         return self
@@ -346,6 +363,7 @@ class TrainState:
             **dict(_named("generator_ema", self.generator_ema.state_dict())),
             **dict(_named("best", self.best)),
             **dict(_named("sums", {str(phase): sums for phase, sums in enumerate(self.sums)})),
+            "gauges": self.gauges.counts,
         }
         for name, trained in self.optimisers.items():
             found |= dict(_moments(f"{name}_{self.config.optimizer}", *trained))

@@ -6,105 +6,38 @@ that was lost.
 """
 
 import contextlib
-import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
-from gan.config import ResolvedConfig
 from gan.device import is_memory_error
-from gan.errors import Interrupted, MemoryLimitError, NotFiniteError
+from gan.errors import Interrupted, MemoryLimitError
+from gan.modalities import load_modality
 from gan.protocols import Assessment, Beat, Curve, Encoded, Hooks, Tick
+from gan.targets import reached
 from gan.training.checkpoint import Checkpoints
+from gan.training.rules import Seen
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
 from storage.records.durable import replace_file
 
 COPIES_RISE, COPIES_TICKS = 1.5, 2
 """Training stops when copies exceed so many times their value at the first full coverage, so many
 ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
-SMALLEST_MICRO_BATCH = 2
 STATS = "stats.jsonl"
 CLOCKED = ("samples_seen", "seconds", "cpu_s", "samples_per_s")
 """Entries of a line that are no curve."""
 
 
-def is_finite(state: TrainState, losses: dict[str, float]) -> bool:
-    """Return whether losses and every weight are finite numbers; waits for the device."""
+def is_finite(state: TrainState) -> bool:
+    """Return whether every weight is a finite number; waits for the device."""
     total = torch.zeros((), device=state.device)
     for weights in state.weights():
         total += weights.detach().abs().max()
-    return math.isfinite(total.item()) and all(map(math.isfinite, losses.values()))
-
-
-def step_back(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Go back to the last checkpoint with half the learning rate.
-
-    Raises:
-        NotFiniteError: that was done `max_repairs` times already.
-    """
-    config, failed = state.config, state.progress
-    if failed.repairs >= config.max_repairs:
-        steadier = f"raise generator.gamma ({config.gamma:g}) or " if state.discriminator else ""
-        msg = (
-            f"training left the finite numbers at {failed.samples_seen} samples, after "
-            f"{failed.repairs} repairs: {steadier}lower "
-            f"generator.learning_rate ({config.learning_rate:g})"
-        )
-        raise NotFiniteError(msg)
-    _go_back(state, checkpoints)
-    state.progress.repairs += 1
-    state.progress.learning_rate_factor /= 2
-    state.progress.note(
-        "repair",
-        f"losses or weights were not finite at {failed.samples_seen} samples: went back to "
-        f"{state.progress.samples_seen} with half the learning rate",
-    )
-
-
-def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Go back to the last checkpoint with half as many samples in memory at once.
-
-    Raises:
-        MemoryLimitError: they cannot be halved any more.
-    """
-    failed = state.progress
-    smaller = failed.micro_batch // 2
-    if smaller < SMALLEST_MICRO_BATCH:
-        msg = (
-            f"out of memory with {failed.micro_batch} samples at once on {state.device}: "
-            f"lower generator.width ({state.config.network.get('width')}) or use a larger device"
-        )
-        raise MemoryLimitError(msg)
-    _go_back(state, checkpoints)
-    state.progress.micro_batch = smaller
-    state.progress.note(
-        "memory", f"out of memory: {smaller} samples at once from now on, gradients summed"
-    )
-
-
-def _go_back(state: TrainState, checkpoints: Checkpoints) -> None:
-    """Restore the last tick's checkpoint, but keep what is known of this training's limits.
-
-    Not an interruption's: an interrupted training must go back as far as an uninterrupted one.
-    """
-    failed = state.progress
-    if not checkpoints.restore(state, ticks_only=True):
-        checkpoints.restore(state)
-    checkpoints.forget_after(state.progress.samples_seen)
-    state.progress = dataclasses.replace(
-        state.progress,
-        repairs=failed.repairs,
-        learning_rate_factor=failed.learning_rate_factor,
-        micro_batch=failed.micro_batch,
-        seconds=failed.seconds,
-        cpu_s=failed.cpu_s,
-        asked_cpu_s=failed.asked_cpu_s,
-        events=failed.events,
-    )
+    return math.isfinite(total.item())
 
 
 def choose(state: TrainState, assessment: Assessment | None) -> None:
@@ -124,10 +57,23 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
 
 
 def decide(state: TrainState, assessment: Assessment | None) -> None:
-    """Stop when copies rise, when nothing improves, or when the budget is used up."""
+    """Stop when the targets are reached, copies rise, nothing improves, or the budget is used up.
+
+    What reaches the targets is the snapshot, whatever ranked higher before.
+
+    Raises:
+        ConfigError: a target is not measured on these records.
+    """
     progress = state.progress
+    targets = None
+    if assessment is not None and state.config.until:
+        metrics = load_modality(state.config.modality).metrics
+        targets = reached(state.config.until, assessment, metrics)
     waited = progress.samples_seen - progress.best_samples_seen
-    if assessment is not None and progress.copies_ticks >= COPIES_TICKS:
+    if assessment is not None and targets is not None and math.isfinite(assessment.rank):
+        state.keep_best(assessment.rank)
+        progress.stopped = f"validation reaches the targets of training.until: {targets}"
+    elif assessment is not None and progress.copies_ticks >= COPIES_TICKS:
         progress.stopped = (
             f"copies rose to {assessment.copies:.3f}, more than {COPIES_RISE:g} times the "
             f"{progress.copies_reference:.3f} of the first full coverage"
@@ -152,7 +98,7 @@ def interrupt(state: TrainState, checkpoints: Checkpoints, hooks: Hooks) -> NoRe
         Interrupted: always.
     """
     seen = state.progress.samples_seen
-    if is_finite(state, {}):
+    if is_finite(state):
         hooks.on_checkpoint(checkpoints.save(state))
     msg = f"training was interrupted after {seen} samples: run it again to continue"
     raise Interrupted(msg)
@@ -188,12 +134,13 @@ def begin(
     state: TrainState, checkpoints: Checkpoints, hooks: Hooks, encoded: Encoded, folder: Path
 ) -> "Pulse":
     """Go on from the newest checkpoint; without one write that of the start, for repairs."""
+    state.encoded = encoded
     if not checkpoints.restore(state):
-        checkpoints.start(state.fitted(encoded))
+        checkpoints.start(state.fitted())
     write_stats(folder, state.progress)
     for frame in checkpoints.frames():
         hooks.on_frame(frame)
-    return Pulse(checkpoints, hooks)
+    return Pulse(checkpoints, hooks, told=len(state.progress.events))
 
 
 SHOWN_EVERY_S = 1.0
@@ -211,10 +158,12 @@ class Pulse:
     interruption writes: whoever continues from it ends with the same bits.
     """
 
-    def __init__(self, checkpoints: Checkpoints, hooks: Hooks) -> None:
+    def __init__(self, checkpoints: Checkpoints, hooks: Hooks, told: int = 0) -> None:
+        """Begin now; so many events were told by an earlier run."""
         self._checkpoints, self._hooks = checkpoints, hooks
         self._now_s, self._cpu_now_s = hooks.wall_s(), hooks.cpu_s()
         self._shown_s = self._saved_s = self._now_s
+        self._told = told
         self._pause_s = SAVED_EVERY_S
 
     def charge(self, progress: Progress, threads: int) -> None:
@@ -235,8 +184,7 @@ class Pulse:
         if began_s - self._shown_s >= SHOWN_EVERY_S:
             self._show(state)
         if began_s - self._saved_s >= self._pause_s:
-            losses = {str(phase): sums.sum().item() for phase, sums in enumerate(state.sums)}
-            if is_finite(state, losses):
+            if is_finite(state):
                 self._hooks.on_checkpoint(self._checkpoints.save(state))
             self._rest(state)
             self._pause_s = max(SAVED_EVERY_S, (self._now_s - began_s) / SAVED_SHARE)
@@ -246,8 +194,16 @@ class Pulse:
         self._hooks.on_tick(tick)
         for frame in self._checkpoints.frames()[-1:]:
             self._hooks.on_frame(frame)
+        self.tell_events(state)
         self._show(state)
         self._rest(state)
+
+    def tell_events(self, state: TrainState) -> None:
+        """Tell what happened since this was called last."""
+        events = state.progress.events
+        for event in events[self._told :]:
+            self._hooks.on_event(event)
+        self._told = len(events)
 
     def _show(self, state: TrainState) -> None:
         progress, self._shown_s = state.progress, self._now_s
@@ -296,22 +252,20 @@ def busy_machine(state: TrainState) -> str | None:
     )
 
 
-def record_tick(
-    config: ResolvedConfig,
-    progress: Progress,
-    losses: Mapping[str, float],
-    assessment: Assessment | None,
-) -> Tick:
+def record_tick(seen: Seen) -> Tick:
     """Append this tick's line to the history and return it as a tick."""
+    progress, assessment = seen.progress, seen.assessment
     before = progress.history[-1] if progress.history else {"samples_seen": 0, "seconds": 0.0}
     lasted_s = progress.seconds - before["seconds"]
-    metrics = dict(losses)
+    metrics = seen.signals.numbers()
+    if progress.augment_share != seen.config.augment_share:
+        metrics["augment_share"] = progress.augment_share
     if assessment is not None:
         metrics |= {"rank": assessment.rank, "copies": assessment.copies, **assessment.metrics}
     metrics = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
     tick = Tick(
         samples_seen=progress.samples_seen,
-        progress=used_share(config, progress.spent),
+        progress=used_share(seen.config, progress.spent),
         seconds=progress.seconds,
         cpu_s=progress.cpu_s,
         samples_per_s=(progress.samples_seen - before["samples_seen"]) / max(lasted_s, 1e-9),
@@ -323,9 +277,15 @@ def record_tick(
 
 
 def write_stats(folder: Path, progress: Progress) -> None:
-    """Write `stats.jsonl` from the history."""
-    lines = [json.dumps(line, allow_nan=False) + "\n" for line in progress.history]
-    replace_file(folder / STATS, "".join(lines).encode())
+    """Write `stats.jsonl`: the ticks of the history, and between them the events."""
+    lines: list[dict[str, Any]] = [*progress.history]
+    lines += [
+        {"samples_seen": one.samples_seen, "event": one.kind, "text": one.text}
+        for one in progress.events
+    ]
+    lines.sort(key=lambda line: line["samples_seen"])
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    replace_file(folder / STATS, text.encode())
 
 
 def curves(progress: Progress) -> tuple[Curve, ...]:

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from gan.randomness import stream
-from gan.training.augment import AUGMENTATIONS, BACKGROUND, SHARE, augment, cutout, translate
+from gan.training.augment import AUGMENTATIONS, BACKGROUND, augment, cutout, translate
+
+SHARE = 0.3
 
 
 def images(shape, index=0):
@@ -12,7 +14,7 @@ def images(shape, index=0):
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 @pytest.mark.parametrize("shape", [(5, 1, 8, 8), (3, 3, 9, 17), (2, 4, 128, 8)])
 def test_shapes_and_determinism(name, shape):
-    one, other = (augment(images(shape), [name], stream(0, "a")) for _ in range(2))
+    one, other = (augment(images(shape), [name], SHARE, stream(0, "a")) for _ in range(2))
     assert one.shape == shape
     assert torch.equal(one, other)
 
@@ -20,7 +22,7 @@ def test_shapes_and_determinism(name, shape):
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 def test_about_the_share_is_changed_and_the_rest_untouched(name):
     before = images((4000, 1, 16, 16))
-    after = AUGMENTATIONS[name](before, stream(0, "a"))
+    after = AUGMENTATIONS[name](before, SHARE, stream(0, "a"))
     changed = (before != after).flatten(1).any(1).float().mean().item()
     # Some shifts are by nothing, so a few of the chosen images stay as they are.
     assert SHARE * 0.9 < changed + SHARE / 25 < SHARE * 1.1
@@ -28,7 +30,7 @@ def test_about_the_share_is_changed_and_the_rest_untouched(name):
 
 def test_translate_moves_whole_images():
     before = images((200, 2, 8, 8))
-    after = translate(before, stream(0, "a"))
+    after = translate(before, SHARE, stream(0, "a"))
     padded = torch.nn.functional.pad(before, (1, 1, 1, 1), value=BACKGROUND)
     for index in range(200):
         shifted = [padded[index, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
@@ -37,7 +39,7 @@ def test_translate_moves_whole_images():
 
 def test_cutout_blanks_one_rectangle():
     before = images((200, 1, 16, 16))
-    blank = cutout(before, stream(0, "a"))[:, 0] == BACKGROUND
+    blank = cutout(before, SHARE, stream(0, "a"))[:, 0] == BACKGROUND
     for one in blank:
         rows, columns = one.any(1).sum().item(), one.any(0).sum().item()
         assert one.sum().item() == rows * columns
@@ -46,11 +48,11 @@ def test_cutout_blanks_one_rectangle():
 
 def test_gradients_flow_through():
     before = images((6, 1, 8, 8)).requires_grad_()
-    augment(before, ["translate", "cutout"], stream(0, "a")).sum().backward()
+    augment(before, ["translate", "cutout"], SHARE, stream(0, "a")).sum().backward()
     assert before.grad.shape == before.shape
     assert 0 < before.grad.sum().item() <= before.numel()
 
 
 def test_nothing_is_nothing():
     before = images((2, 1, 8, 8))
-    assert augment(before, (), stream(0, "a")) is before
+    assert augment(before, (), SHARE, stream(0, "a")) is before

@@ -38,7 +38,7 @@ def test_everything_comes_back(state, checkpoints, tiny, codec):
         assert torch.equal(fresh.tensors()[name], tensor), name
     names = {name.split(".")[0] for name in state.tensors()}
     assert names == {
-        *("generator", "discriminator", "generator_ema", "best", "sums"),
+        *("generator", "discriminator", "generator_ema", "best", "sums", "gauges"),
         *("generator_adam", "discriminator_adam"),
     }
 
@@ -61,8 +61,10 @@ def test_between_ticks_only_the_newest_is_kept(state, checkpoints):
     assert sorted(p.name[-2:] for p in checkpoints.folder.iterdir()) == ["16", "32", "34"]
     checkpoints.restore(state)
     assert state.progress.samples_seen == 34
-    checkpoints.restore(state, ticks_only=True)
-    assert state.progress.samples_seen == 32
+    for ticks_back, found in ((1, 32), (2, 16), (3, 16)):
+        checkpoints.restore(state, ticks_back=ticks_back)
+        assert state.progress.samples_seen == found
+    checkpoints.restore(state, ticks_back=1)
     change(state, 48)
     checkpoints.save(state)
     assert sorted(p.name[-2:] for p in checkpoints.folder.iterdir()) == ["32", "48"]

@@ -1,6 +1,7 @@
 import pytest
 
-from gan.config import PhaseConfig
+from gan.config import GeneratorConfig, PhaseConfig, TrainingConfig
+from gan.images.presets import resolve
 from gan.training.state import (
     Spent,
     cosine,
@@ -92,8 +93,23 @@ def test_time_makes_a_tick_due_with_a_budget_of_time_only(tiny):
     before = Spent(0, 0.0)
     assert not outlasts_tick(tiny, Spent(64, 1e9, 1e9), before)
     short = tiny.model_copy(update={"budget_s": 140.0})
-    assert not outlasts_tick(short, Spent(0, 9.9), before)
-    assert outlasts_tick(short, Spent(0, 10.0), before)
+    assert not outlasts_tick(short, Spent(64, 4.9), before)
+    assert outlasts_tick(short, Spent(64, 5.0), before)
+    assert not outlasts_tick(short, Spent(96, 14.9), Spent(64, 5.0))
+    assert outlasts_tick(short, Spent(96, 15.0), Spent(64, 5.0))
     long = tiny.model_copy(update={"budget_samples": None, "budget_cpu_s": 1e6})
     assert not outlasts_tick(long, Spent(0, 299.0, 299.0), before)
     assert outlasts_tick(long, Spent(0, 300.0, 30.0), before)
+
+
+@pytest.mark.parametrize("budget", [2_000, 60_000, 400_000, 10**8])
+@pytest.mark.parametrize("preset", ["mlp", "resnet"])
+def test_the_first_assessment_comes_within_a_tenth_of_any_budget(preset, budget, codec):
+    generator = GeneratorConfig(preset=preset)
+    by_samples = TrainingConfig(budget_samples=budget, batch_size=64, device="cpu")
+    config = resolve(generator, by_samples, codec, train_rows=300, seed=0)
+    assert config.tick_samples <= budget / 10
+    timed = TrainingConfig(budget_samples=None, budget_cpu_s=budget / 100, device="cpu")
+    config = resolve(generator, timed, codec, train_rows=300, seed=0)
+    at = budget / 100 / 20
+    assert outlasts_tick(config, Spent(64, at, at), Spent(0, 0.0))

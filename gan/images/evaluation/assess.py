@@ -22,7 +22,7 @@ from gan.evaluation.resampling import compare_sets
 from gan.images.codec import ImageCodec
 from gan.images.evaluation.compared import MIN_CLASS
 from gan.images.evaluation.facts import SPREAD_ROWS, thin, value_spread
-from gan.images.evaluation.features import Extractor, fit_extractors
+from gan.images.evaluation.features import Extractor, fit_extractors, predicted_classes
 from gan.images.evaluation.perceptual import TRAIN_ROWS, class_ceiling, pool_ceilings
 from gan.images.evaluation.trained import ASSESSING
 from gan.metrics.copies import (
@@ -100,6 +100,9 @@ class ValidationAssess:
             "exact_copies": _exact_copies(fakes, self.train_digests, self.validation_digests),
             "spread": value_spread(fakes.values) / self.spread if self.spread > 0 else 1.0,
         }
+        accuracies = [one["label_accuracy"] for one in found if "label_accuracy" in one]
+        if accuracies:
+            worse["label_accuracy"] = min(accuracies)
         return Assessment(
             metrics=worse,
             rank=rank(worse, self.nominal, self.passes),
@@ -114,7 +117,15 @@ class ValidationAssess:
         order = numpy_stream(self.seed, "assess-sets").permutation(len(fakes_MF))
         parts = [fakes_MF[order[start : start + n]] for start in range(0, len(order) - n + 1, n)]
         whole = compare_sets(net.validation_NF, parts, measure, 0, self.seed).points
+        named = order[:n]
+        classes_n = predicted_classes([net.net.see(fakes.values[named])])
+        obeyed = (
+            {}
+            if classes_n is None
+            else {"label_accuracy": float((classes_n == fakes.labels_N[named]).mean())}
+        )
         return {
+            **obeyed,
             "coverage": whole["coverage"] / net.coverage,
             "density": whole["density"] / net.density,
             "fd": whole["fd"] / net.fd,

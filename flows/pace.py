@@ -1,0 +1,162 @@
+"""What a budget buys on this device, said before an hour is spent: by a few timed steps.
+
+A preset's budget of samples is what it takes to do what the preset is there for; a budget that
+buys a small part of it ends in a generator that the gate blocks.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from flows.recipe import Recipe
+from storage.records.modalities import words_of
+from storage.sources.prepared import Prepared
+
+if TYPE_CHECKING:
+    from gan.config import ResolvedConfig
+    from gan.protocols import Codec
+    from gan.training.timing import Pace
+
+SHORT, HOPELESS = 3.0, 10.0
+"""How many times more samples than a budget buys a preset may need before that is said, and called
+hopeless: with a third of them a generator is blurred, with a tenth it has hardly begun."""
+LONG_S = 8 * 3600.0
+"""A training that takes longer takes more than a night."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What a training will be on this device."""
+
+    device: str
+    samples_per_s: float
+    samples_per_cpu_s: float
+    samples: int
+    """That the budget buys."""
+    seconds: float
+    """Of wall time that they take."""
+    needed_samples: int
+    """That the preset is made for."""
+    text: str
+    warning: str | None = None
+    """Why that is too little or takes too long, and what to do."""
+
+
+def foresee_training(
+    recipe: Recipe, prepared: Prepared, codec: "Codec", config: "ResolvedConfig"
+) -> Foreseen:
+    """Time a few steps of a training and return what it will be.
+
+    Raises:
+        ConfigError: the device is missing.
+        DataError: the records do not fit the codec.
+    """
+    from gan.modalities import load_modality
+    from gan.training.timing import time_steps
+
+    device = recipe.training.device
+    pace = time_steps(config, codec, prepared.records["train"], device=device)
+    free: dict[str, Any] = {
+        "budget_samples": "auto",
+        "budget_s": None,
+        "budget_cpu_s": None,
+        "until": (),
+    }
+    usual = load_modality(prepared.modality).resolve(
+        recipe.generator,
+        recipe.training.model_copy(update=free),
+        codec,
+        train_rows=prepared.rows["train"],
+        seed=recipe.seed,
+    )
+    needed = usual.budget_samples or 0
+    return judge_pace(config, pace, needed, codec, words_of(prepared.modality).records)
+
+
+def judge_pace(
+    config: "ResolvedConfig", pace: "Pace", needed: int, codec: "Codec", records: str
+) -> Foreseen:
+    """Return what a training at this pace will be; pure."""
+    bought = {"": config.budget_samples}
+    if config.budget_s is not None:
+        bought[f"{config.budget_s:,g} s"] = int(config.budget_s * pace.samples_per_s)
+    if config.budget_cpu_s is not None:
+        cpu_samples = int(config.budget_cpu_s * pace.samples_per_cpu_s)
+        bought[f"{config.budget_cpu_s:,g} CPU s"] = cpu_samples
+    counted = {budget: max(one, 1) for budget, one in bought.items() if one is not None}
+    samples, budget = min((one, budget) for budget, one in counted.items())
+    seconds = samples / pace.samples_per_s
+    by_cpu = budget.endswith("CPU s")
+    rate = pace.samples_per_cpu_s if by_cpu else pace.samples_per_s
+    speed = f"{rate:,.{1 if rate < 10 else 0}f} a {'CPU second' if by_cpu else 'second'}"
+    many = f"{rounded(samples):,} {records}"
+    text = (
+        f"the budget of {budget} buys about {many} here ({speed} on {pace.device})"
+        if budget
+        else f"{many} take about {duration(seconds)} here ({speed} on {pace.device})"
+    )
+    return Foreseen(
+        **pace._asdict(),
+        samples=samples,
+        seconds=seconds,
+        needed_samples=needed,
+        text=text,
+        warning=_warning(config, pace, codec, Bought(samples, seconds, needed, timed=bool(budget))),
+    )
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What a budget buys, and what it would have to."""
+
+    samples: int
+    seconds: float
+    needed: int
+    timed: bool
+    """Whether a budget of time ends it, so that a quicker device buys more."""
+
+
+def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bought) -> str | None:
+    """Return why a budget is too small or too large for this device."""
+    factor = bought.needed / bought.samples
+    if factor >= SHORT:
+        word = "hopeless" if factor >= HOPELESS else "short"
+        remedies = f"raise training.budget_samples (auto: {bought.needed:,})"
+        if bought.timed:
+            remedies = _remedies(pace, codec, factor, "raise the budget")
+        return (
+            f"that is {word}: preset {config.preset} needs about {rounded(factor):,g} x more; "
+            f"{remedies}"
+        )
+    if bought.seconds > LONG_S:
+        return (
+            f"that is longer than a night; "
+            f"{_remedies(pace, codec, bought.seconds / LONG_S, 'set training.budget_s')}"
+        )
+    return None
+
+
+def _remedies(pace: "Pace", codec: "Codec", factor: float, budget: str) -> str:
+    from gan.protocols import ShrinkableCodec
+
+    ways = [] if pace.device == "cuda" else ["use a GPU"]
+    smaller = codec.smaller(factor) if isinstance(codec, ShrinkableCodec) else None
+    ways += [] if smaller is None else [smaller]
+    return " or ".join([*ways, budget])
+
+
+def rounded(number: float) -> float:
+    """Return a number to two digits, as what was timed for a second can be known."""
+    return float(f"{number:.2g}") if number < 10 else int(float(f"{number:.2g}"))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it."""
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{rounded(seconds / length):g} {unit}"
+    return f"{max(rounded(seconds), 1):g} s"
+
+
+def as_json(foreseen: Foreseen) -> dict[str, Any]:
+    """Return it as JSON-able data."""
+    return asdict(foreseen)

@@ -233,12 +233,14 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, str]:
     if wanted != "auto":
         msg = f"unknown preset {wanted!r} for images: choose auto, {', '.join(PRESETS)}"
         raise ConfigError(msg)
-    largest = LARGEST_MLP[device]
-    small = _values(codec) <= largest
-    name = "mlp" if small else "resnet"
     size = f"{codec.height} x {codec.width} x {codec.channels}"
-    relation = "at most" if small else "more than"
-    return name, f"preset {name}: {size} images have {relation} {largest} values, on {device}"
+    if _values(codec) <= SMALL_VALUES:
+        return "mlp", f"preset mlp: {size} images have at most {SMALL_VALUES} values"
+    if device == "cuda":
+        name = "mlp" if _values(codec) <= LARGEST_MLP[device] else "resnet"
+        return name, f"preset {name}: {size} images, on {device}"
+    why = f"{size} images have more than {SMALL_VALUES} values, on {device}"
+    return "mixture-gan", f"preset mixture-gan: {why}"
 
 
 def _augment(

@@ -21,16 +21,28 @@ def resolved(size=(8, 8, 1), rows=1000, generator=None, **training):
 
 def test_auto_takes_the_network_that_the_size_affords():
     assert resolved((8, 8, 1)).preset == "mlp"
-    assert resolved((28, 28, 1)).preset == "mlp"
-    assert resolved((32, 32, 3)).preset == "mlp"
-    assert resolved((64, 64, 3)).preset == "resnet"
-    assert resolved((128, 128, 4)).preset == "resnet"
+    assert resolved((28, 28, 1)).preset == "mixture-gan"
+    assert resolved((32, 32, 3)).preset == "mixture-gan"
+    assert resolved((128, 128, 4)).preset == "mixture-gan"
+
+
+def test_auto_takes_networks_alone_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(presets, "choose_device", lambda _: "cuda")
+    chosen = {size: resolved(size, device="cuda").preset for size in ((16, 16, 1), (28, 28, 1))}
+    assert chosen == {(16, 16, 1): "mlp", (28, 28, 1): "resnet"}
+
+
+def test_modern_goes_by_size_and_device():
+    modern = GeneratorConfig(preset="modern")
+    assert resolved((28, 28, 1), generator=modern).network["kind"] == "mlp"
+    assert resolved((64, 64, 3), generator=modern).network["kind"] == "resnet"
 
 
 def test_plenty_of_larger_images_get_a_deeper_generator():
-    assert resolved((28, 28, 1), rows=20_000).network["depth"] == 3
-    assert resolved((28, 28, 1), rows=2_000).network["depth"] == 2
-    assert resolved((8, 8, 1), rows=20_000).network["depth"] == 2
+    dense = GeneratorConfig(preset="mlp")
+    assert resolved((28, 28, 1), generator=dense, rows=20_000).network["depth"] == 3
+    assert resolved((28, 28, 1), generator=dense, rows=2_000).network["depth"] == 2
+    assert resolved((8, 8, 1), generator=dense, rows=20_000).network["depth"] == 2
 
 
 def test_few_images_make_small_batches():

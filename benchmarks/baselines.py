@@ -84,7 +84,12 @@ class Independent(CodeGenerator):
         ]
         return torch.cat(columns)[samples + self.first_D].sum(1)
 
-    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:  # noqa: ARG002 - same
+    def loss(
+        self,
+        samples: Tensor,
+        labels_N: Tensor,  # noqa: ARG002 - same
+        stream: torch.Generator,  # noqa: ARG002 - same
+    ) -> Tensor:
         """Return the mean negative log-likelihood of `codes_ND`."""
         return -self.log_likelihood(samples).mean()
 
@@ -115,7 +120,12 @@ class Bootstrap(CodeGenerator):
         self.register_buffer("kept", torch.zeros((), dtype=torch.int64))
         self.nothing = nn.Parameter(torch.zeros(1, device="cpu"))
 
-    def loss(self, samples: Tensor, stream: torch.Generator) -> Tensor:  # noqa: ARG002 - a generator
+    def loss(
+        self,
+        samples: Tensor,
+        labels_N: Tensor,  # noqa: ARG002 - a generator
+        stream: torch.Generator,  # noqa: ARG002 - a generator
+    ) -> Tensor:
         """Keep `codes_ND` while there is room, and return a loss that changes no weight."""
         position = int(self.kept)
         new_ND = samples[: len(self.rows_RD) - position]

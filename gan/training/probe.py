@@ -54,8 +54,14 @@ class Probe:
 
     def read(self, state: TrainState) -> Signals:
         """Return what was seen since the last tick, and count anew; waits for the device once."""
-        largest = torch.stack([one.detach().abs().amax().double() for one in state.weights()])
-        parts = [largest.sum()[None], state.gauges.counts, *state.sums, self._look(state)]
+        nothing = torch.zeros((), dtype=torch.float64, device=self.context.device)
+        largest = [one.detach().abs().amax().double() for one in state.weights()]
+        parts = [
+            torch.stack([nothing, *largest]).sum()[None],
+            state.gauges.counts,
+            *state.sums,
+            self._look(state),
+        ]
         sizes = [len(part) for part in parts]
         numbers = iter(torch.cat(parts).tolist())
         (weights,), counts, *sums, looked = [[next(numbers) for _ in range(n)] for n in sizes]

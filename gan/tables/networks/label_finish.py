@@ -120,17 +120,17 @@ class LabelUnits:
     hidden_bias_U: list[Tensor]
     bias_J: Tensor
     matrices: list[Tensor] = field(init=False)
-    vectors: list[Tensor] = field(init=False)
+    biases: list[Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         matrices = [self.inputs_BU, *self.hidden_UH, self.outputs_bH, self.pair_outputs_bR]
         object.__setattr__(self, "matrices", matrices)
-        object.__setattr__(self, "vectors", [self.bias_U, *self.hidden_bias_U, self.bias_J])
+        object.__setattr__(self, "biases", [self.bias_U, *self.hidden_bias_U, self.bias_J])
 
     @property
     def all(self) -> list[Tensor]:
         """Every tensor, in one order."""
-        return [*self.matrices, *self.vectors]
+        return [*self.matrices, *self.biases]
 
 
 def label_units(network: Taught) -> LabelUnits:
@@ -184,7 +184,7 @@ class Finish:
         units = _of(copies, len(own.hidden_UH))
         matrices: dict[str, Any] = {"params": units.matrices, "weight_decay": DECAY}
         adam = torch.optim.Adam(
-            [matrices, {"params": units.vectors}],
+            [matrices, {"params": units.biases}],
             lr=RATE,
             betas=(0.9, 0.99),
             decoupled_weight_decay=True,

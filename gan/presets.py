@@ -28,6 +28,8 @@ class Preset:
     network: Mapping[str, int | float | str] = field(default_factory=dict)
     """Of the generator and the discriminator, validated by the modality's `build`."""
     latent: int = 1
+    is_latent_free: bool = True
+    """Whether a recipe may ask for another length of the latent."""
     latent_spread: float = 1.0
     batch_size: int
     learning_rate: float
@@ -100,6 +102,12 @@ def complete(
     batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
     network = _network(generator, preset, name, batch_size)
     parts = choose_parts(generator, preset, name)
+    if generator.latent != "auto" and not preset.is_latent_free:
+        msg = (
+            f"generator.latent is {generator.latent}, and that of preset {name!r} follows from the "
+            "images: leave it at auto, or choose another preset"
+        )
+        raise ConfigError(msg)
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
     numbers = [f"{part} {network[part]}" for part in TOLD if part in network]
     if preset.objective != "fitted":

@@ -186,7 +186,8 @@ def fixed_latents(
     if latents is None:
         latents = torch.randn(rows, config.latent, generator=numbers) * config.latent_spread
         if config.truncation is not None:
-            latents = truncate(latents, config)
+            free = slice(generator.choosing, None)  # what chooses a mode leaves out none
+            latents[:, free] = truncate(latents[:, free], config)
     return latents
 
 

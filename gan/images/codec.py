@@ -24,6 +24,8 @@ IMAGE = "image"
 
 CHANNELS = (1, 3, 4)
 SMALLEST_SIDE, LARGEST_SIDE = 8, 128
+SHARED_BY = 10
+"""Images that have a level, at least, for it to be remembered: rarer ones would show themselves."""
 MOST_LEVELS = 64
 """Images with at most so many different values are made of these values only."""
 
@@ -58,11 +60,19 @@ def write_images(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> pa.Array:
 
 
 def pixel_values(images_NHWC: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[float, tuple[int, ...]]:
-    """Return the share of values that are 0 or 255, in thousandths, and the levels where few."""
-    counts_B = np.bincount(images_NHWC.reshape(-1), minlength=256)
-    saturated = round(float(counts_B[[0, 255]].sum() / max(images_NHWC.size, 1)), 3)
-    levels = np.flatnonzero(counts_B)
-    return saturated, tuple(levels.tolist()) if len(levels) <= MOST_LEVELS else ()
+    """Return the share of values that are 0 or 255, in thousandths, and the levels where few.
+
+    Of colours alone, not of alpha. A level that fewer than SHARED_BY images have is none.
+    """
+    colours = images_NHWC[..., : max(CHANNELS[1], 1)]
+    counts_B = np.bincount(colours.reshape(-1), minlength=256)
+    saturated = round(float(counts_B[[0, 255]].sum() / max(colours.size, 1)), 3)
+    levels = np.flatnonzero(np.bincount(images_NHWC.reshape(-1), minlength=256)).tolist()
+    if len(levels) > MOST_LEVELS:
+        return saturated, ()
+    holders = [int((images_NHWC == level).any(axis=(1, 2, 3)).sum()) for level in levels]
+    shared = zip(levels, holders, strict=True)
+    return saturated, tuple(level for level, images in shared if images >= SHARED_BY)
 
 
 SIDE_STEP, LEAST_SHRUNK = 4, 16

@@ -28,6 +28,12 @@ SHARED_ROWS, ENOUGH_ROWS, SHARED_SAMPLE = 3.0, 2_000, 400
 MOST_ROWS = 3_000
 """Images of a group that are looked at."""
 LLOYD_STEPS, EM_STEPS = 5, 6
+NEGLIGIBLE = 1e-6
+"""Share of the largest sum of squares below which a direction is none."""
+FEWEST = 0.5
+"""Share of the images that a Gaussian shall have below which it is dissolved: each centre is in the
+snapshot, and that of one or two images would show them."""
+TINY = 1e-12
 FLOOR = 1e-5
 """Least variance of a component, of values in [-1, 1]."""
 
@@ -104,8 +110,9 @@ def _fit_group(
     codes_RD = (centred_RP @ basis_DP.T).astype(np.float64)
     residual = float(np.maximum((centred_RP**2).sum() - (codes_RD**2).sum(), 0.0))
     residual /= max(rows * (len(mean_P) - len(basis_DP)), 1)
+    least = FEWEST * rows / gaussians
     weights_K, centres_KD, covariances_KDD = expectation_maximisation(
-        codes_RD, prior_D, gaussians, rng
+        codes_RD, prior_D, gaussians, least, rng
     )
     return FittedGroup(
         mean_P.astype(np.float32),
@@ -118,50 +125,82 @@ def _fit_group(
 
 
 def principal_components(centred_RP: Array, components: int) -> tuple[Array, Array]:
-    """Return the largest sums of squares along orthogonal directions, and these (D, P)."""
+    """Return the largest sums of squares along orthogonal directions, and these (D, P).
+
+    Directions in which nothing lies are left out.
+    """
     rows, values = centred_RP.shape
     if values <= rows:
-        squares, vectors = np.linalg.eigh(centred_RP.T @ centred_RP)
+        squares, vectors = np.linalg.eigh((centred_RP.T @ centred_RP).astype(np.float64))
         largest = np.argsort(-squares)[:components]
-        return np.maximum(squares[largest], 0.0), np.ascontiguousarray(vectors[:, largest].T)
-    squares, vectors = np.linalg.eigh(centred_RP @ centred_RP.T)
+        largest = largest[squares[largest] > NEGLIGIBLE * max(float(squares.max()), NEGLIGIBLE)]
+        return squares[largest], vectors[:, largest].T.astype(centred_RP.dtype)
+    squares, vectors = np.linalg.eigh((centred_RP @ centred_RP.T).astype(np.float64))
     largest = np.argsort(-squares)[:components]
-    basis_DP = vectors[:, largest].T @ centred_RP
-    lengths_D1 = np.linalg.norm(basis_DP, axis=1, keepdims=True)
-    return np.maximum(squares[largest], 0.0), basis_DP / np.maximum(lengths_D1, 1e-9)
+    largest = largest[squares[largest] > NEGLIGIBLE * max(float(squares.max()), NEGLIGIBLE)]
+    basis_DP = vectors[:, largest].T @ centred_RP / np.sqrt(squares[largest])[:, None]
+    return squares[largest], basis_DP.astype(centred_RP.dtype)
 
 
 def expectation_maximisation(
-    codes_RD: Array, prior_D: Array, k: int, rng: np.random.Generator
+    codes_RD: Array, prior_D: Array, k: int, least: float, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
-    """Return weights, centres and covariances of k Gaussians.
+    """Return weights, centres and covariances of at most k Gaussians.
 
     Args:
         codes_RD: coordinates of the images.
         prior_D: variances of all of them, which one Gaussian is given.
         k: Gaussians.
+        least: images that stand behind each of several; one with fewer leaves them to the others.
         rng: what the first centres are drawn with.
     """
     rows, components = codes_RD.shape
-    if k == 1:
-        return np.ones(1), np.zeros((1, components)), np.diag(prior_D)[None]
-    shares_RK = np.eye(k)[cluster(codes_RD, k, rng)]
+    chosen_R = dissolve_small(codes_RD, cluster(codes_RD, k, rng), least)
+    shares_RK = np.eye(chosen_R.max() + 1)[chosen_R]
     for step in range(EM_STEPS):
-        counts_K = shares_RK.sum(0) + 1e-9
-        weights_K, centres_KD = counts_K / counts_K.sum(), shares_RK.T @ codes_RD
-        centres_KD /= counts_K[:, None]
-        scatter_KDD = np.stack(
-            [
-                ((codes_RD - centre_D) * share_R[:, None]).T @ (codes_RD - centre_D)
-                for centre_D, share_R in zip(centres_KD, shares_RK.T, strict=True)
-            ]
-        )
-        within_D = np.einsum("kdd->d", scatter_KDD) / rows + FLOOR
-        covariances_KDD = scatter_KDD + PRIOR_ROWS * np.diag(within_D)
-        covariances_KDD /= (counts_K + PRIOR_ROWS)[:, None, None]
+        shares_RK = shares_RK[:, shares_RK.sum(0) >= min(least, rows)]
+        if shares_RK.shape[1] <= 1:
+            return np.ones(1), np.zeros((1, components)), np.diag(prior_D)[None]
+        shares_RK = shares_RK / np.maximum(shares_RK.sum(1, keepdims=True), TINY)
+        weights_K, centres_KD, covariances_KDD = _moments(codes_RD, shares_RK)
         if step < EM_STEPS - 1:
             shares_RK = _shares(codes_RD, weights_K, centres_KD, covariances_KDD)
     return weights_K, centres_KD, covariances_KDD
+
+
+def dissolve_small(codes_RD: Array, chosen_R: Array, least: float) -> Array:
+    """Return clusters, numbered from 0, of at least so many rows; others go to the nearest left."""
+    counts_K = np.bincount(chosen_R)
+    while len(counts_K) > 1 and counts_K.min() < least:
+        kept = np.arange(len(counts_K)) != counts_K.argmin()
+        centres_KD = np.stack(
+            [codes_RD[chosen_R == index].mean(0) for index in np.flatnonzero(kept & (counts_K > 0))]
+        )
+        chosen_R = _squares(codes_RD, centres_KD).argmin(1)
+        counts_K = np.bincount(chosen_R, minlength=len(centres_KD))
+        if counts_K.min() == 0:
+            chosen_R = np.unique(chosen_R, return_inverse=True)[1]
+            counts_K = np.bincount(chosen_R)
+    return chosen_R
+
+
+def _moments(codes_RD: Array, shares_RK: Array) -> tuple[Array, Array, Array]:
+    """Return weights, centres and covariances of rows that belong to Gaussians by shares."""
+    counts_K = shares_RK.sum(0)
+    centres_KD = shares_RK.T @ codes_RD / counts_K[:, None]
+    scatter_KDD = np.stack(
+        [
+            ((codes_RD - centre_D) * share_R[:, None]).T @ (codes_RD - centre_D)
+            for centre_D, share_R in zip(centres_KD, shares_RK.T, strict=True)
+        ]
+    )
+    within_D = np.einsum("kdd->d", scatter_KDD) / len(codes_RD) + FLOOR
+    covariances_KDD = scatter_KDD + PRIOR_ROWS * np.diag(within_D)
+    return (
+        counts_K / counts_K.sum(),
+        centres_KD,
+        covariances_KDD / (counts_K + PRIOR_ROWS)[:, None, None],
+    )
 
 
 def cluster(codes_RD: Array, k: int, rng: np.random.Generator) -> Array:

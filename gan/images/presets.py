@@ -137,6 +137,7 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         ),
         network={"kind": "mixture-gan", "width": 64 if device == "cuda" else 32, **network},
         latent=1 + network["components"] + blocks.h * blocks.w,
+        is_latent_free=False,
         batch_size=64,
         learning_rate=1e-3,
         gamma=0.1,

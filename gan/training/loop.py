@@ -187,10 +187,14 @@ def _finish(
         return finished, (
             Event(kind="choice", samples_seen=seen, text="the snapshot was finished"),
         )
-    rank = assess(average_sampler(finished, batches.codec, config), seen).rank
-    kept = "kept" if rank <= was else "not kept"
-    text = f"the snapshot was finished, and this is {kept}: rank {rank:.6g}, before {was:.6g}"
-    chosen = finished if rank <= was else best
+    found = assess(average_sampler(finished, batches.codec, config), seen)
+    on_target = not config.until or watch.reached_targets(config, found) is not None
+    better = found.rank <= was and on_target
+    text = (
+        f"the snapshot was finished, and this is {'kept' if better else 'not kept'}: rank "
+        f"{found.rank:.6g}, before {was:.6g}"
+    )
+    chosen = finished if better else best
     return chosen, (Event(kind="choice", samples_seen=seen, text=text),)
 
 

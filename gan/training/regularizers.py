@@ -46,12 +46,12 @@ def r1_r2(logits_M: Tensor, samples: Tensor) -> Tensor:
 
 def r1(inputs: PenaltyInputs) -> Tensor:
     """Return E ||∇ D(x)||² over reals."""
-    return _squares(inputs.logits, inputs.samples).flatten(1).chunk(2)[0].sum(1).mean()
+    return _squares(inputs.logits, inputs.samples).chunk(2)[0].sum() * (2 / len(inputs.logits))
 
 
 def r2(inputs: PenaltyInputs) -> Tensor:
     """Return E ||∇ D(x)||² over fakes."""
-    return _squares(inputs.logits, inputs.samples).flatten(1).chunk(2)[1].sum(1).mean()
+    return _squares(inputs.logits, inputs.samples).chunk(2)[1].sum() * (2 / len(inputs.logits))
 
 
 def _squares(logits_M: Tensor, samples: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def normalize_gradient(judge: Callable[[Tensor], Tensor], samples: Tensor) -> Te
         tracked = samples if samples.requires_grad else samples.detach().requires_grad_()
         logits_N = judge(tracked)
         (gradients,) = torch.autograd.grad(logits_N.sum(), tracked, create_graph=True)
-        lengths_N = gradients.float().flatten(1).norm(dim=1)
+        lengths_N = gradients.float().reshape(len(logits_N), -1).norm(dim=1)
         normalized_N: Tensor = logits_N / (lengths_N + logits_N.abs()).clamp_min(1e-12)
         return normalized_N
 

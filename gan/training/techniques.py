@@ -34,7 +34,7 @@ def pair_loss(inputs: TermInputs) -> Tensor:
     Σ (E x xᵀ - E y yᵀ)². Of one-hot vectors the second moments are the shares in which every two
     levels occur together, so this is the squared error of all two-way tables of the batch at once.
     """
-    reals_NK, fakes_NK = inputs.reals, inputs.fakes
+    reals_NK, fakes_NK = inputs.reals.flatten(1), inputs.fakes.flatten(1)
     difference_KK = (reals_NK.T @ reals_NK - fakes_NK.T @ fakes_NK) / len(reals_NK)
     return difference_KK.square().sum()
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError
 from gan.modalities import load_modality
@@ -56,6 +57,17 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
         state.keep_best(assessment.rank)
 
 
+def reached_targets(config: ResolvedConfig, assessment: Assessment) -> str | None:
+    """Return how all targets of `training.until` are reached, None where not or without any.
+
+    Raises:
+        ConfigError: a target is not measured on these records.
+    """
+    if not config.until:
+        return None
+    return reached(config.until, assessment, load_modality(config.modality).metrics)
+
+
 def decide(state: TrainState, assessment: Assessment | None) -> None:
     """Stop when the targets are reached, copies rise, nothing improves, or the budget is used up.
 
@@ -65,10 +77,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
         ConfigError: a target is not measured on these records.
     """
     progress = state.progress
-    targets = None
-    if assessment is not None and state.config.until:
-        metrics = load_modality(state.config.modality).metrics
-        targets = reached(state.config.until, assessment, metrics)
+    targets = None if assessment is None else reached_targets(state.config, assessment)
     waited = progress.samples_seen - progress.best_samples_seen
     if assessment is not None and targets is not None and math.isfinite(assessment.rank):
         state.keep_best(assessment.rank)

@@ -115,7 +115,7 @@ def test_images_take_no_conditions():
 
 def test_images_of_few_levels_are_made_of_these_alone():
     levels = np.array([0, 17, 34, 85, 255], dtype=np.uint8)
-    values = levels[np.random.default_rng(1).integers(0, 5, (6, 8, 8, 1))]
+    values = levels[np.random.default_rng(1).integers(0, 5, (16, 8, 8, 1))]
     codec = ImageCodec.from_json(
         ImageCodec.fit(pa.table({"image": write_images(values)}), None).to_json()
     )
@@ -134,3 +134,16 @@ def test_images_of_many_levels_keep_every_byte():
     codec = ImageCodec.fit(pa.table({"image": write_images(images(rows=40))}), None)
     assert codec.levels == ()
     assert codec.saturated == pytest.approx(2 / 256, abs=0.005)
+
+
+def test_a_level_that_one_image_alone_has_is_not_remembered():
+    values = np.random.default_rng(2).integers(0, 2, (30, 8, 8, 1)).astype(np.uint8) * 255
+    values[3, 4, 4, 0] = 137
+    codec = ImageCodec.fit(pa.table({"image": write_images(values)}), None)
+    assert codec.levels == (0, 255)
+
+
+def test_an_opaque_alpha_is_no_saturation():
+    values = images(rows=40, size=(8, 8, 4)) // 2 + 50
+    values[..., 3] = 255
+    assert ImageCodec.fit(pa.table({"image": write_images(values)}), None).saturated == 0.0

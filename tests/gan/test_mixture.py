@@ -147,7 +147,7 @@ def test_the_gain_gives_images_the_spectrum_of_real_ones():
 def test_expectation_maximisation_finds_separate_gaussians():
     rng = np.random.default_rng(3)
     codes = np.concatenate([rng.normal(-3, 0.5, (300, 2)), rng.normal(3, 1.0, (100, 2))])
-    weights, centres, covariances = expectation_maximisation(codes, codes.var(0), 2, rng)
+    weights, centres, covariances = expectation_maximisation(codes, codes.var(0), 2, 10.0, rng)
     order = np.argsort(centres[:, 0])
     np.testing.assert_allclose(weights[order], [0.75, 0.25], atol=0.01)
     np.testing.assert_allclose(centres[order], [[-3, -3], [3, 3]], atol=0.3)
@@ -163,3 +163,37 @@ def test_principal_components_are_those_of_the_covariance():
         expected = np.linalg.svd(rows, compute_uv=False)[:3] ** 2
         np.testing.assert_allclose(squares, expected, rtol=1e-6)
         np.testing.assert_allclose(basis @ basis.T, np.eye(3), atol=1e-6)
+
+
+def test_no_gaussian_stands_for_one_or_two_images():
+    """Centres that k-means++ puts on outliers would show them: such clusters are dissolved."""
+    rng = np.random.default_rng(5)
+    codes = np.concatenate([rng.normal(0, 1, (120, 3)), [[40.0, 0, 0], [0, 60.0, 0], [0, 61.0, 0]]])
+    weights, centres, _ = expectation_maximisation(codes, codes.var(0), 6, 10.0, rng)
+    assert (weights * len(codes)).min() >= 9
+    assert np.abs(centres).max() < 20
+
+
+def test_directions_in_which_nothing_lies_are_left_out():
+    generator, _, codec, images, labels = fitted(14)
+    for group in (0, 1):
+        basis = generator.basis_GDP[group].double()
+        used = basis[basis.square().sum(1) > 0.5]
+        assert len(used) < 14
+        torch.testing.assert_close(
+            used @ used.T, torch.eye(len(used)).double(), atol=1e-4, rtol=0.0
+        )
+    values = generator.shrink(codec.to_samples(torch.from_numpy(images)))
+    place = generator.locate(values, torch.from_numpy(labels))
+    assert generator.whiten(values, place).square().mean(1).sqrt().max() < 3
+
+
+def test_the_gain_leaves_the_mean_of_an_image():
+    generator, *_ = fitted(60, size=(28, 28), preset="mixture-gan")
+    rng = stream(0, "mean")
+    real = torch.rand(50, 1, 28, 28, generator=rng) - 0.9
+    made = torch.nn.functional.avg_pool2d(real, 5, stride=1, padding=2, count_include_pad=False)
+    generator.spectrum.measure_real(real)
+    generator.spectrum.fit(made)
+    changed = generator.spectrum(made.clamp(-0.9, 0.9))
+    torch.testing.assert_close(changed.mean(), made.clamp(-0.9, 0.9).mean(), atol=1e-3, rtol=0.0)

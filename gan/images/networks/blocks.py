@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan.config import ResolvedConfig
+from gan.errors import ConfigError
 from gan.images.codec import ImageCodec
 from gan.images.networks.layers import (
     Conditioner,
@@ -152,6 +153,12 @@ class BlockGenerator(Generator, Initialisable):
         self.start = (width, *(math.ceil(side / 2**levels) for side in self.size))
         classes = len(codec.classes)
         self.chunk = config.latent // (levels + 1) if self.steered else config.latent
+        if not self.chunk:
+            msg = (
+                f"generator.latent is {config.latent}, and each of {levels + 1} levels of these "
+                f"images takes a part of it: ask for at least {levels + 1}"
+            )
+            raise ConfigError(msg)
         self.condition = Conditioner(self.chunk, classes)
         steering = self.condition.size if self.steered else 0
         self.entry = nn.Linear(self.condition.size, math.prod(self.start))

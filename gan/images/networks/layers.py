@@ -84,7 +84,7 @@ class StreamDropout(nn.Module):
     def forward(self, units: Tensor) -> Tensor:
         """Return units of the same shape."""
         stream = self._owner[0].stream
-        if stream is None or not self.share:
+        if stream is None or not self.share or not self.training:
             return units
         kept = torch.rand(units.shape, generator=stream) >= self.share
         return units * kept.to(units.device) / (1 - self.share)

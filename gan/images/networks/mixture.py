@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gan.config import ResolvedConfig
+from gan.device import one_thread_everywhere
 from gan.images.codec import ImageCodec
 from gan.images.mixture import (
     Array,
@@ -137,6 +138,7 @@ class MixtureGenerator(Generator, Initialisable):
                 gaussian_N[rows] = self._log_shares(values_NP[rows], group).argmax(1)
             return Place(labels_N, gaussian_N)
         log_NGK = torch.stack([self._log_shares(values_NP, group) for group in groups], dim=1)
+        log_NGK = log_NGK + self.group_share_G.double().log()[:, None]
         best_N = log_NGK.flatten(1).argmax(1)
         K = log_NGK.shape[2]
         return Place(best_N // K, best_N % K)
@@ -177,6 +179,7 @@ class MixtureGenerator(Generator, Initialisable):
         return images_NCHW.flatten(1)
 
     @torch.no_grad()
+    @one_thread_everywhere()
     def fit(self, encoded: Encoded, seed: int) -> None:
         """Fit the mixture of every class, or of every cluster of unlabelled images."""
         rng, groups = numpy_stream(seed, "mixture"), len(self.mean_GP)

@@ -6,8 +6,8 @@ draw of the mixture and follows three deterministic steps (Song et al., "Denoisi
 implicit models", 2021, eq. 12, with the mixture's coordinates in place of pixels). Then a copy of
 the U-net that makes the last step is trained against a discriminator, for edges and grain.
 
-The discriminator sees every block of pixels as Haar bands of unit variance, because what betrays a
-smooth generator is of small variance, and how near each value is to black and white.
+The discriminator sees every block of pixels as Walsh-Hadamard bands of unit variance, because what
+betrays a smooth generator is of small variance, and how near each value is to black and white.
 
 Shapes: N images, C channels, H height, W width, D coordinates, c bands, h and w sides in blocks.
 """
@@ -51,7 +51,7 @@ MANY_SATURATED = 0.03
 
 
 class Bands(nn.Module):
-    """What the discriminator sees: Haar bands inside blocks, standardised; indicators of atoms."""
+    """Walsh-Hadamard bands inside blocks, standardised, and indicators of atoms."""
 
     transform_cc: Tensor
     mean_c: Tensor
@@ -85,10 +85,10 @@ class Bands(nn.Module):
 
     def start(self) -> None:
         """Set the transform, and neither shift nor scale."""
-        haar, step = torch.ones(1, 1), torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * 0.5**0.5
-        while len(haar) < self.blocks.side:
-            haar = torch.kron(haar, step)
-        self.transform_cc.copy_(torch.kron(torch.eye(self.colours), torch.kron(haar, haar)))
+        whole, step = torch.ones(1, 1), torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * 0.5**0.5
+        while len(whole) < self.blocks.side:
+            whole = torch.kron(whole, step)
+        self.transform_cc.copy_(torch.kron(torch.eye(self.colours), torch.kron(whole, whole)))
         self.mean_c.zero_()
         self.spread_c.fill_(1.0)
 
@@ -185,7 +185,8 @@ class MixtureGanGenerator(Generator, Initialisable):
     ) -> Pairs:
         """Return the bands of reals and fakes, shifted alike."""
         fakes = self(z_NZ, labels_N).float()
-        reals, fakes = shifted([reals, fakes], self.shift, stream)
+        if self.training:
+            reals, fakes = shifted([reals, fakes], self.shift, stream)
         return Pairs(self.bands(reals), self.bands(fakes))
 
     def seen(self, samples: Tensor) -> Tensor:
@@ -205,6 +206,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         self.mixture.fit(encoded, seed)
         rows = numpy_stream(seed, "bands").permutation(len(encoded.values))[:BAND_ROWS]
         samples = self.codec.to_samples(torch.from_numpy(encoded.values[rows]))
+        samples = samples.to(self.is_finished.device)
         self.bands.measure(samples)
         self.spectrum.measure_real(samples)
 

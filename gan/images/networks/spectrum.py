@@ -31,7 +31,9 @@ class SpectrumGain(nn.Module):
         """Return images with the gain; black and white stay."""
         if bool((self.gain_B == 1).all()):
             return images_NCHW
-        transformed = torch.fft.rfft2(images_NCHW.float()) * self.gain_B[self._rings()]
+        gain_HW = self.gain_B[self._rings()]
+        gain_HW[0, 0] = 1.0  # the mean stays
+        transformed = torch.fft.rfft2(images_NCHW.float()) * gain_HW
         changed = torch.fft.irfft2(transformed, s=self.size)
         return torch.where(images_NCHW.abs() < 1 - ATOM, changed, images_NCHW)
 

@@ -175,7 +175,7 @@ class CtganDiscriminator(Discriminator):
         return logits
 
     def _drop(self, units: Tensor) -> Tensor:
-        if self.stream is None or not self.dropout:
+        if self.stream is None or not self.dropout or not self.training:
             return units
         keep = torch.rand(units.shape, generator=self.stream) >= self.dropout
         return units * keep.to(units.device) / (1 - self.dropout)

@@ -112,7 +112,7 @@ class Bought:
     seconds: float
     needed: int
     timed: bool
-    """Whether a budget of time ends it, so that a quicker device buys more."""
+    """Whether a budget of time ends it, so that a quicker device buys more and none ends sooner."""
 
 
 def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bought) -> str | None:
@@ -127,7 +127,7 @@ def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bou
             f"that is {word}: preset {config.preset} needs about {rounded(factor):,g} x more; "
             f"{remedies}"
         )
-    if bought.seconds > LONG_S:
+    if bought.seconds > LONG_S and not bought.timed:
         return (
             f"that is longer than a night; "
             f"{_remedies(pace, codec, bought.seconds / LONG_S, 'set training.budget_s')}"

@@ -362,7 +362,8 @@ def test_what_is_finished_counts_only_where_it_is_kept(second, kept):
 
 
 def test_no_trial_ends_before_its_budget(tmp_path, pretended):
-    job = job_on(MemoryStore(), tmp_path, training={"until": [{"metric": "precision", "value": 0.5}]})
+    target = {"metric": "precision", "value": 0.5}
+    job = job_on(MemoryStore(), tmp_path, training={"until": [target]})
     study = TuneStudy(job=job, prepared=PREPARED, request=REQUEST)
     assert study.resolve({}).until == {}
 

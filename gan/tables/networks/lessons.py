@@ -8,7 +8,8 @@ knowledge in a neural network" (2015). As in the first, more rows are made by mi
 near each other, here along a random direction. Sampling stays one pass of the network.
 
 Nothing is taught that was learnt from the row itself: each row, and each that is made from it, is
-answered by trees that grew on the other folds: both rows that are mixed are of one fold. A leaf holds MIN_LEAF rows.
+answered by trees that grew on the other folds: both rows that are mixed are of one fold. A leaf
+holds MIN_LEAF rows.
 
 Shapes: N rows, P rows of the pool, M of one step, D columns in the network's order, the label the
 last, J codes of the label, F columns of the trees, all but the label.

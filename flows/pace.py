@@ -49,6 +49,7 @@ def foresee_training(
     Raises:
         ConfigError: the device is missing.
         DataError: the records do not fit the codec.
+        MemoryLimitError: not even the networks and the smallest step fit.
     """
     from gan.modalities import load_modality
     from gan.training.timing import time_steps

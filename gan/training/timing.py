@@ -14,7 +14,7 @@ from gan.protocols import Codec
 from gan.training.batches import Batches
 from gan.training.objectives import Objective, phases
 from gan.training.state import TrainState
-from gan.training.watch import memory_trouble
+from gan.training.watch import memory_limit, memory_trouble
 
 LIMIT_S = 1.5
 """Timing ends about here, of which every phase has its part; of very slow networks after the two
@@ -71,10 +71,10 @@ def time_steps(
     Raises:
         ConfigError: the device is missing.
         DataError: the records do not fit the codec.
-        MemoryLimitError: not even the smallest step fits.
+        MemoryLimitError: not even the networks and the smallest step fit.
     """
     context = find_device(device, precision=config.precision)
-    with context.configured():
+    with context.configured(), memory_limit():
         encoded = codec.encode(records.slice(0, ROWS))
         batches = Batches(encoded, codec, context, seed=config.seed)
         state = TrainState(config, codec, context)

@@ -49,6 +49,7 @@ def foresee_training(
     Raises:
         ConfigError: the device is missing.
         DataError: the records do not fit the codec.
+        MemoryLimitError: not even the networks and the smallest step fit.
     """
     from gan.modalities import load_modality
     from gan.training.timing import time_steps
@@ -112,7 +113,7 @@ class Bought:
     seconds: float
     needed: int
     timed: bool
-    """Whether a budget of time ends it, so that a quicker device buys more."""
+    """Whether a budget of time ends it, so that a quicker device buys more and none ends sooner."""
 
 
 def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bought) -> str | None:
@@ -127,7 +128,7 @@ def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bou
             f"that is {word}: preset {config.preset} needs about {rounded(factor):,g} x more; "
             f"{remedies}"
         )
-    if bought.seconds > LONG_S:
+    if bought.seconds > LONG_S and not bought.timed:
         return (
             f"that is longer than a night; "
             f"{_remedies(pace, codec, bought.seconds / LONG_S, 'set training.budget_s')}"

@@ -232,26 +232,25 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             cache=judges_folder(job),
         )
     device = choose_device(recipe.training.device)
-    with (
-        gpu_lease(job, device),
-        job.reporter.meter("Training", "samples", config.budget_samples) as meter,
-        job.stop.asking(),
-        job.spent.using(device),
-        event_file(job, prepared.modality, folder) as events,
-    ):
-        meter.update(seen)
-        shown = Shown(meter)
-        hooks = Hooks(
-            assess=assess,
-            validation=records["validation"],
-            on_tick=each(shown.on_tick, events.on_tick),
-            on_frame=events.on_frame,
-            on_progress=shown.on_progress,
-            on_checkpoint=_mirror(job, key),
-            on_event=lambda event: say_event(job, event),
-            should_stop=job.stop,
-        )
-        result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+    with gpu_lease(job, device), job.spent.using(device):
+        with (
+            job.reporter.meter("Training", "samples", config.budget_samples) as meter,
+            job.stop.asking(),
+            event_file(job, prepared.modality, folder) as events,
+        ):
+            meter.update(seen)
+            shown = Shown(meter)
+            hooks = Hooks(
+                assess=assess,
+                validation=records["validation"],
+                on_tick=each(shown.on_tick, events.on_tick),
+                on_frame=events.on_frame,
+                on_progress=shown.on_progress,
+                on_checkpoint=_mirror(job, key),
+                on_event=lambda event: say_event(job, event),
+                should_stop=job.stop,
+            )
+            result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
         figures = final_figures(job, prepared, codec, config, result)
     say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())

@@ -113,14 +113,23 @@ def final_figures(
     """Return the figures of an ended training: its strip, and what the discriminator says.
 
     No real record is in any of them; of scores, shares of at least `privacy.min_group` records.
+    A training is not lost for a figure: where memory runs out there is none of scores.
     """
     from gan.inside.scores import score_figure, score_sides
     from gan.modalities import load_modality
+    from gan.training.watch import memory_trouble
 
     names = class_names_of(prepared)
     titles = [class_title(names, label) for label in codec.classes]
     strip = load_modality(prepared.modality).strip_figure(result.strip, titles)
     records = (prepared.records["train"], prepared.records["validation"])
-    sides = score_sides(result.snapshot.parent, config, codec, records, device=result.device)
+    sides = None
+    with memory_trouble() as trouble:
+        sides = score_sides(result.snapshot.parent, config, codec, records, device=result.device)
+    if trouble:
+        job.reporter.say(
+            f"Note: out of memory while the discriminator scored records ({trouble[0]}): the "
+            "report has no figure of its scores"
+        )
     scores = None if sides is None else score_figure(sides, job.recipe.privacy.min_group)
     return tuple(figure for figure in (strip, scores) if figure is not None)

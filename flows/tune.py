@@ -23,9 +23,9 @@ from flows.report.tuning import outcome_text, render_tuning, settings_text
 from flows.train import gpu_lease
 from flows.tune_study import TuneRequest, TuneStudy
 from flows.tune_trial import GivenUp, WatchedTrial
-from gan.errors import ConfigError, TrainingError
+from gan.errors import ConfigError, MemoryLimitError, TrainingError
 from gan.tuning.result import FIRST, FinishedTrial, TuningResult
-from gan.tuning.study import importance, start
+from gan.tuning.study import Exhausted, importance, start
 from storage.errors import IntegrityError
 from storage.lake.studies import agree_study, put_study_report, put_trial, read_trials
 from storage.records.durable import hold_lock
@@ -59,7 +59,7 @@ def tune(job: Job, prepared: Prepared, request: TuneRequest) -> Tuned:
         RecipeError: the recipe leaves nothing open.
         ConfigError: the recipe cannot be trained, or nothing of its records is tuned.
         DataError: validation is too small to compare anything.
-        TrainingError: no trial had a usable snapshot.
+        TrainingError: no trial had a usable snapshot, or this machine has too little memory.
         Interrupted: a stop was asked for; finished trials are kept.
         LakeError: the lake failed.
     """
@@ -164,7 +164,7 @@ class Tuner:
     def make_trials(self) -> int:
         """Make trials until there are as many as asked for, and return how many were made here."""
         study, job, before = self.study, self.job, self.finished()
-        job.reporter.say(f"At most {study.cost(before)}")
+        job.reporter.say(f"About {study.cost(before)}")
         if self._is_enough(before):
             return 0
         _ = self.assess
@@ -175,7 +175,12 @@ class Tuner:
                     finished = self.finished()
                     if number in {one.number for one in finished}:
                         continue  # another process made it meanwhile
-                    self._say(self._keep(self.make_trial(number, finished)))
+                    try:
+                        ended = self.make_trial(number, finished)
+                    except Exhausted as error:
+                        job.reporter.say(f"No trial {number}: {error}; tuning ends here")
+                        break
+                    self._say(self._keep(ended))
                     made += 1
         return made
 
@@ -214,6 +219,8 @@ class Tuner:
 
         Raises:
             ConfigError: the recipe as it is cannot be trained.
+            Exhausted: nothing is left to try.
+            MemoryLimitError: this machine has too little memory now; nothing of the trial is kept.
             Interrupted: a stop was asked for; nothing of the trial is kept.
         """
         trial = start(self.study.space, finished, number, self.study.recipe.seed)
@@ -232,6 +239,8 @@ class Tuner:
             if number == FIRST:  # the recipe itself is wrong
                 raise
             return watched.ended("refused", why=str(error))
+        except MemoryLimitError:  # says something of this machine, not of the settings
+            raise
         except TrainingError as error:
             return watched.ended("failed", why=str(error))
         finally:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gan.config import ResolvedConfig
     from gan.protocols import Codec
 
-TUNING_VERSION: Final = 1
+TUNING_VERSION: Final = 2
 """Raised when the same study would try or measure otherwise."""
 FEWEST_TRIALS, MOST_TRIALS = 2, 10_000
 SHORTEST_TRIAL_S: Final = 1.0
@@ -99,9 +99,10 @@ class TuneStudy:
         """The recipe with the budget of a trial: processor time, on a GPU wall time.
 
         So a trial that shares the processor with others is trained as much as one that does not.
+        None ends at the targets of `training.until`: all are compared at the same budget.
         """
         budget: dict[str, Any] = dict.fromkeys(("budget_samples", "budget_s", "budget_cpu_s"))
-        budget[self.counted] = self.request.trial_s
+        budget |= {self.counted: self.request.trial_s, "until": ()}
         training = self.job.recipe.training.model_copy(update=budget)
         return self.job.recipe.model_copy(update={"training": training})
 
@@ -159,10 +160,17 @@ class TuneStudy:
         """Check that there is something to try, and that the recipe as it is can be trained.
 
         Raises:
-            RecipeError: the recipe leaves nothing open.
+            RecipeError: the recipe leaves nothing open, or its preset has nothing of that.
             ConfigError: it cannot, or nothing of these records is tuned.
         """
-        self.space.resolve({})
+        config = self.space.resolve({})
+        if self.space.is_empty(config):
+            names = ", ".join(knob.setting for knob in self.space.knobs)
+            msg = (
+                f"preset {config.preset!r} has nothing of what tuning would try ({names}): leave "
+                "generator.preset at auto, or name another"
+            )
+            raise RecipeError(msg)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -201,8 +209,8 @@ class TuneStudy:
         done = f"; {len(before)} are done" if before else ""
         tried = ", ".join(knob.setting for knob in self.space.knobs)
         return (
-            f"{asked.trials} trials x {each} of training = {all_} on {self.device}{done}. Tried: "
-            f"{tried}"
+            f"{asked.trials} trials x {each} of training = {all_} on {self.device}{done}; "
+            f"preparing, and finishing what is trained, come on top. Tried: {tried}"
         )
 
 

@@ -28,13 +28,19 @@ class WatchedTrial:
     """At the last tick."""
     seconds: float = 0.0
     cpu_s: float = 0.0
-    _ranks: dict[int, float] = field(default_factory=dict)
+    _found: dict[int, "Assessment"] = field(default_factory=dict)
     _note: str = ""
 
     def measure(self, sample: "SampleFn", samples_seen: int) -> "Assessment":
-        """Assess, and keep the rank that all trials share."""
+        """Assess, and keep the rank that all trials share.
+
+        The chosen snapshot is assessed once more when it is finished, and what is finished is kept
+        only where it ranks no worse.
+        """
         found = self.assess(sample, samples_seen)
-        self._ranks[samples_seen] = found.shared_rank
+        before = self._found.get(samples_seen)
+        if before is None or found.rank <= before.rank:
+            self._found[samples_seen] = found
         return found
 
     def on_tick(self, tick: "Tick") -> None:
@@ -44,7 +50,7 @@ class WatchedTrial:
             GivenUp: the others are better.
         """
         self._spent(tick)
-        rank = self._ranks.get(tick.samples_seen, math.inf)
+        rank = self._rank_at(tick.samples_seen)
         self._note = f"rank {rank:.2f}" if math.isfinite(rank) else "nothing usable"
         if self.trial.report(tick.progress, rank):
             raise GivenUp
@@ -61,7 +67,7 @@ class WatchedTrial:
     def complete(self, trained: "TrainResult") -> FinishedTrial:
         """Return a trial that trained to the end, by the rank of the snapshot that is kept."""
         self._spent(trained)
-        rank = self._ranks.get(trained.best_samples_seen, math.inf)
+        rank = self._rank_at(trained.best_samples_seen)
         if not math.isfinite(rank):
             return self.ended("failed", why="no snapshot was usable")
         return self.ended("complete", rank=rank)
@@ -78,6 +84,10 @@ class WatchedTrial:
             seconds=self.seconds,
             cpu_s=self.cpu_s,
         )
+
+    def _rank_at(self, samples_seen: int) -> float:
+        found = self._found.get(samples_seen)
+        return math.inf if found is None else found.shared_rank
 
     def _spent(self, so_far: "Tick | TrainResult") -> None:
         self.samples_seen = so_far.samples_seen

@@ -11,6 +11,7 @@ from flows.job import cost_text, opened
 from flows.nightly import prepare
 from flows.recipe import load_recipe
 from flows.recipe_edit import edited
+from flows.report.page import GENERATED
 from flows.report.tuning import (
     CHOSEN,
     TRIAL_COLUMNS,
@@ -28,6 +29,8 @@ from storage.records.durable import hold_lock, replace_file
 HEAD = "Tuned by ganmill tune:"
 """How the first comment of a recipe begins that may be replaced by a later tuning."""
 PAGE = ".html"
+HEAD_BYTES = 4096
+"""Of a page, in which it says what wrote it."""
 WRITING = "tuning/files.lock"
 """Below the work folder: held while the files of a result are written."""
 
@@ -53,6 +56,18 @@ class Places:
         if self.page.suffix != PAGE:
             msg = f"--report is {str(self.page)!r}: name a file that ends in {PAGE}"
             raise RecipeError(msg)
+        if self.page.is_dir():
+            msg = f"--report {str(self.page)!r} is a folder: name a file"
+            raise RecipeError(msg)
+        if self.page.resolve() == self.recipe.resolve():
+            msg = f"--report and --output are both {str(self.page)!r}: name two files"
+            raise RecipeError(msg)
+        if self.page.exists() and not _is_page(self.page):
+            msg = (
+                f"--report {str(self.page)!r} exists and was not written by ganmill: name another "
+                "file, or remove it"
+            )
+            raise RecipeError(msg)
         if self.recipe.exists() and (self.recipe.samefile(source) or not _is_tuned(self.recipe)):
             msg = (
                 f"--output {str(self.recipe)!r} exists and was not written by ganmill tune: name "
@@ -66,6 +81,14 @@ def _is_tuned(file: Path) -> bool:
         with file.open(encoding="utf-8") as opened_file:
             return opened_file.readline().startswith(f"# {HEAD}")
     except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _is_page(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened_file:
+            return GENERATED.encode() in opened_file.read(HEAD_BYTES)
+    except OSError:
         return False
 
 
@@ -96,7 +119,7 @@ def tune_recipe(
     if as_json:
         shown.json(_json(tuned, places, wrote, {"cost": dict(cost), "report_in_lake": kept}))
         return DONE
-    show_tuning(tuned.result, shown)
+    show_tuning(tuned.result, tuned.made, shown)
     shown.line()
     shown.line(f"Recipe    {wrote or 'none: nothing is better than the recipe as it is'}")
     shown.line(f"Report    {places.page}, and {kept}")
@@ -106,11 +129,11 @@ def tune_recipe(
     return DONE
 
 
-def show_tuning(result: TuningResult, output: Output) -> None:
+def show_tuning(result: TuningResult, made: int, output: Output) -> None:
     """Write the trials, what decides, and the best."""
     output.table(TRIAL_COLUMNS, trial_rows(result))
     output.line()
-    output.line(counted(result))
+    output.line(f"{counted(result)}; {made} made now, {len(result.trials) - made} from the lake")
     for text in reasons(result):
         output.line(f"    {text}")
     if result.importance:

@@ -366,6 +366,10 @@ def render_internal(name: str, generator: str, created: str, items: Sequence[Fig
     return document(f"{name}: internal edition", head, *sections)
 
 
+GENERATED = element("meta", name="generator", content="ganmill")
+"""How every page says what wrote it."""
+
+
 def _page_head(title: str) -> Html:
     return element(
         "head",
@@ -373,7 +377,7 @@ def _page_head(title: str) -> Html:
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content="ganmill"),
+        GENERATED,
         element("title", title),
         join(element("style", _style())),
     )

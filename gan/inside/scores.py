@@ -34,7 +34,7 @@ Array = np.ndarray[Any, Any]
 MOST = 800
 """Records of each side that are scored."""
 BATCH = 250
-"""Of one pass; packs of ten fill it."""
+"""Of one pass at most; packs of ten fill it."""
 BINS = 40
 FEW = 10
 """Fewest real records of a bin, at least, and of what lies beyond the ends of the axis."""
@@ -73,7 +73,8 @@ def score_sides(
     """Return the scores by the discriminator of a finished training; None where there is none.
 
     Fakes are those of the averaged generator as it ended, of the classes of the validation
-    records. Records are scored as they are, without augmentation.
+    records. Records are scored as they are, without augmentation, no more at once than training
+    had in memory.
 
     Args:
         folder: of the training, with its checkpoints.
@@ -115,9 +116,9 @@ def _scores(state: TrainState, codec: Codec, reals: Encoded) -> tuple[Array, Arr
     """Return the scores of reals and of as many fakes of their classes."""
     found: list[tuple[Array, Array]] = []
     generator, config, rows = state.generator_ema, state.config, len(reals.values)
-    numbers = stream(config.seed, "scores")
-    for start in range(0, rows, BATCH):
-        part = slice(start, start + BATCH)
+    numbers, size = stream(config.seed, "scores"), min(BATCH, state.progress.micro_batch)
+    for start in range(0, rows, size):
+        part = slice(start, start + size)
         samples = codec.to_samples(torch.from_numpy(np.array(reals.values[part])).to(state.device))
         labels_B = torch.from_numpy(np.array(reals.labels_N[part])).to(state.device)
         z_BZ = torch.randn(len(labels_B), config.latent, generator=numbers).to(state.device)

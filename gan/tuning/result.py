@@ -11,7 +11,7 @@ from gan.tuning.knobs import Value
 TrialState = Literal["complete", "pruned", "refused", "failed"]
 """complete: trained to its end, with a usable snapshot. pruned: stopped early, others were better
 by then. refused: the settings do not go together, nothing was trained. failed: training left the
-finite numbers or the memory, or no snapshot was usable."""
+finite numbers, or no snapshot was usable."""
 STATES: tuple[TrialState, ...] = get_args(TrialState)
 FIRST = 1
 """Number of the trial that trains the recipe as it is."""

@@ -48,6 +48,10 @@ TOP_TRIALS, SMALLEST_TOP, LARGEST_TOP = 5, 0.1, 0.5
 """PED-ANOVA compares about so many of the best with all: at least and at most these shares."""
 
 
+class Exhausted(Exception):  # noqa: N818 - no error: all there is was tried
+    """Nothing is drawn any more that was not tried before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
     """The open knobs of a recipe, and what its settings become."""
@@ -83,6 +87,10 @@ class SearchSpace:
                 return names[place]
         return None
 
+    def is_empty(self, config: ResolvedConfig) -> bool:
+        """Return whether the recipe, which is this configuration, has nothing to turn."""
+        return all(knob.own(config) is None for knob in self.knobs)
+
     def unchanged(self, config: ResolvedConfig) -> dict[str, Value]:
         """Return the draws that leave the recipe as it is, which is this configuration."""
         found = dict[str, Value]()
@@ -116,7 +124,8 @@ class RunningTrial:
         What was drawn stays when it is refused.
 
         Raises:
-            ConfigError: the settings do not go together, or nothing new is found.
+            ConfigError: the settings do not go together.
+            Exhausted: nothing new is found.
         """
         for _ in range(MOST_DRAWS):
             self.settings, self.drawn, refusal = {}, {}, None
@@ -130,8 +139,8 @@ class RunningTrial:
             if refusal is not None:
                 raise refusal
             return config
-        msg = f"{MOST_DRAWS} draws were all tried before"
-        raise ConfigError(msg)
+        msg = f"{MOST_DRAWS} draws in a row had all been tried before"
+        raise Exhausted(msg)
 
     def _draw(self, space: SearchSpace, trial: "Trial") -> ResolvedConfig:
         config = space.resolve({})
@@ -153,7 +162,14 @@ class RunningTrial:
                 if value != has:
                     self.settings[knob.setting] = value
             config = space.resolve(self.settings)
-        return config
+        return self._with_preset(space, config)
+
+    def _with_preset(self, space: SearchSpace, config: ResolvedConfig) -> ResolvedConfig:
+        """Name the preset beside its numbers: with another budget `auto` may be another one."""
+        if not self.settings or PRESET in self.settings or not space.turns[0]:
+            return config
+        self.settings[PRESET] = config.preset
+        return space.resolve(self.settings)
 
     def ended(
         self,

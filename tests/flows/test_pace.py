@@ -63,6 +63,10 @@ def test_a_training_of_forty_hours_is_said_to_be_one():
     assert found.warning.endswith("or set training.budget_s")
 
 
+def test_a_budget_of_time_is_as_long_as_it_was_asked_to_be():
+    assert foreseen(1000, budget_samples=None, budget_s=9 * 3600).warning is None
+
+
 def test_no_gpu_is_proposed_on_one_and_no_size_that_is_none():
     found = foreseen(1, budget_samples=None, budget_s=100, device="cuda", side=(16, 16))
     assert found.warning.endswith("x more; raise the budget")

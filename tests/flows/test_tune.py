@@ -23,9 +23,18 @@ from flows.recipe import load_recipe, parse_recipe
 from flows.report.tuning import headline, render_tuning, trial_rows, tuning_markdown
 from flows.tune import Tuner, tune
 from flows.tune_study import TuneRequest, TuneStudy
-from gan.errors import ConfigError, DataError, Interrupted, NotFiniteError, TrainingError
+from flows.tune_trial import WatchedTrial
+from gan.errors import (
+    ConfigError,
+    DataError,
+    Interrupted,
+    MemoryLimitError,
+    NotFiniteError,
+    TrainingError,
+)
 from gan.images.codec import ImageCodec
 from gan.protocols import Assessment, Tick
+from gan.tuning.study import RunningTrial
 from storage.errors import IntegrityError
 from storage.lake.layout import numbered_key, study_key, trials_folder
 from storage.lake.studies import put_trial, read_trials
@@ -280,7 +289,8 @@ def test_a_pair_that_is_refused_costs_nothing_and_does_not_count(tmp_path, prete
 
     monkeypatch.setattr(TuneStudy, "resolve", resolve)
     lake = MemoryStore()
-    result = tune(job_on(lake, tmp_path), PREPARED, REQUEST).result
+    said = {"generator": {"preset": "mlp", "loss": "relativistic", "penalty": "r1-r2"}}
+    result = tune(job_on(lake, tmp_path, **said), PREPARED, REQUEST).result
     refused = [one for one in result.trials if one.state == "refused"]
     assert refused
     assert len(pretended.asked) == 6
@@ -321,6 +331,72 @@ def test_a_training_that_fails_is_a_trial_that_failed(tmp_path, pretended):
     assert len([state for state in states if state != "refused"]) == 6
 
 
+def test_too_little_memory_says_nothing_of_the_settings_and_is_not_kept(tmp_path, pretended):
+    def run_out(number, _):
+        if number == 2:
+            msg = "out of memory"
+            raise MemoryLimitError(msg)
+
+    pretended.before = run_out
+    lake = MemoryStore()
+    with pytest.raises(MemoryLimitError, match="out of memory"):
+        tune(job_on(lake, tmp_path), PREPARED, REQUEST)
+    assert list(stored(lake)) == ["00000001.json"]
+
+
+@pytest.mark.parametrize(("second", "kept"), [((8.0, 0.1), 3.0), ((7.0, 0.1), 0.1)])
+def test_what_is_finished_counts_only_where_it_is_kept(second, kept):
+    asked = [(7.0, 3.0), second]
+
+    def assess(_, __):
+        rank, shared = asked.pop(0)
+        return Assessment(metrics={}, rank=rank, copies=0.1, full_coverage=True, gate_rank=shared)
+
+    watched = WatchedTrial(RunningTrial(number=1, _study=None), assess)
+    for _ in range(2):
+        watched.measure(None, 300)
+    ended = watched.complete(
+        SimpleNamespace(best_samples_seen=300, samples_seen=300, seconds=1.0, cpu_s=1.0)
+    )
+    assert ended.rank == kept
+
+
+def test_no_trial_ends_before_its_budget(tmp_path, pretended):
+    target = {"metric": "precision", "value": 0.5}
+    job = job_on(MemoryStore(), tmp_path, training={"until": [target]})
+    study = TuneStudy(job=job, prepared=PREPARED, request=REQUEST)
+    assert study.resolve({}).until == {}
+
+
+def test_a_preset_without_knobs_has_nothing_to_tune(tmp_path, pretended):
+    job = job_on(MemoryStore(), tmp_path, generator={"preset": "mixture"})
+    with pytest.raises(RecipeError, match="preset 'mixture' has nothing of what tuning would try"):
+        tune(job, PREPARED, REQUEST)
+    assert pretended.asked == []
+
+
+def test_it_ends_where_all_there_is_was_tried(tmp_path, pretended):
+    said = {
+        "generator": {**ALL_SAID["generator"], "augment": "auto"},
+        "training": {"batch_size": 32},
+    }
+    lake, notes = MemoryStore(), []
+    job = job_on(lake, tmp_path, **known_settings(said))
+    object.__setattr__(job, "reporter", SimpleNamespace(say=notes.append))
+    found = tune(job, PREPARED, TuneRequest(trials=20, budget_s=200))
+    assert len(stored(lake)) == len(found.result.trials) == found.made < 8
+    assert "had all been tried before; tuning ends here" in notes[-1]
+    assert not found.result.counts()["refused"]
+
+
+def test_the_preset_stands_beside_its_numbers(tmp_path, pretended):
+    asked = TuneRequest(trials=12, budget_s=120)
+    result = tune(job_on(MemoryStore(), tmp_path), PREPARED, asked).result
+    assert all("generator.preset" in one.settings for one in result.trials[1:])
+    mixed = [one for one in result.trials if len(one.settings) > 1]
+    assert "mlp" in {one.settings["generator.preset"] for one in mixed}, "what auto takes"
+
+
 def test_a_recipe_whose_network_cannot_be_built_is_refused_as_ever(tmp_path, pretended):
     def refuse(number, _):
         msg = f"number {number} cannot be built"
@@ -357,6 +433,7 @@ def test_a_trial_worse_than_the_median_is_given_up(tmp_path, pretended):
         ({"seed": 3}, True),
         ({"training": {"batch_size": 32}}, True),
         ({"training": {"budget_samples": 123}}, False),
+        ({"training": {"until": [{"metric": "precision", "value": 0.5}]}}, False),
         ({"output": {"lake": "s3://other/lake"}}, False),
         ({"gate": {"approval": "always"}}, False),
         ({"synthesis": {"samples": 3}}, False),
@@ -431,10 +508,13 @@ def test_the_cost_is_said_first(tmp_path, pretended):
     object.__setattr__(job, "reporter", SimpleNamespace(say=said.append))
     pretended.before = lambda *_: said.append("training")
     tune(job, PREPARED, REQUEST)
-    assert said[0].startswith("At most 6 trials x 10 CPU-s of training = 60 CPU-s on cpu. Tried: ")
+    assert said[0].startswith(
+        "About 6 trials x 10 CPU-s of training = 60 CPU-s on cpu; preparing, and finishing what is "
+        "trained, come on top. Tried: "
+    )
     assert said[1] == "training"
     tune(job, PREPARED, TuneRequest(trials=8, budget_s=80))
-    assert "= 80 CPU-s on cpu; 6 are done. Tried" in next(
+    assert "= 80 CPU-s on cpu; 6 are done; preparing" in next(
         text for text in said if "80 CPU-s" in text
     )
 
@@ -469,7 +549,8 @@ def test_the_command_shows_every_trial_and_writes_recipe_and_page(place, capsys)
     assert "CPU-s" in lines[0]
     assert "is the best: rank" in shown.out
     assert "Recipe    shop.tuned.yaml\n" in shown.out
-    assert "At most 6 trials x 10 CPU-s" in shown.err
+    assert "About 6 trials x 10 CPU-s" in shown.err
+    assert "; 6 made now, 0 from the lake\n" in shown.out
     text = Path("shop.tuned.yaml").read_text(encoding="utf-8")
     assert text.startswith("# Tuned by ganmill tune: trial ")
     assert "# of the shop" in text
@@ -493,7 +574,9 @@ def test_run_again_it_says_that_it_replaces_its_own_recipe(place, capsys):
     assert (found["made"], found["recipe"]) == (0, "shop.tuned.yaml")
     assert Path("shop.tuned.yaml").read_text(encoding="utf-8") == first
     assert execute(TUNE) == 0
-    assert "Recipe    shop.tuned.yaml, replaced\n" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert "Recipe    shop.tuned.yaml, replaced\n" in again
+    assert "; 0 made now, 6 from the lake\n" in again
 
 
 def test_json_has_all_that_is_shown(place, capsys):
@@ -535,6 +618,12 @@ def test_where_the_recipe_itself_is_best_none_is_written(place, pretended, capsy
         (("--output", "no/where.yaml"), "the folder of --output 'no/where.yaml' does not exist"),
         (("--report", "no/where.html"), "the folder of --report 'no/where.html' does not exist"),
         (("--report", "page.txt"), "name a file that ends in .html"),
+        (("--report", "mine.html"), "exists and was not written by ganmill: name another file"),
+        (("--report", "dir.html"), "--report 'dir.html' is a folder: name a file"),
+        (
+            ("--output", "one.html", "--report", "./one.html"),
+            "--report and --output are both 'one.html': name two files",
+        ),
         (("--output", "shop.yaml"), "exists and was not written by ganmill tune"),
         (("--set", "generator.preset=nosuch"), "unknown preset 'nosuch' for images"),
         (("--set", "training.batch=2"), "training.batch` is unknown"),
@@ -544,7 +633,10 @@ def test_bad_input_is_one_sentence_before_anything_is_trained(
     place, pretended, capsys, monkeypatch, words, what
 ):
     monkeypatch.setattr(tune_study, "fit_and_resolve", real_resolve)
+    Path("mine.html").write_text("<p>mine</p>", encoding="utf-8")
+    Path("dir.html").mkdir()
     assert execute([*TUNE, *words]) == 2
+    assert Path("mine.html").read_text(encoding="utf-8") == "<p>mine</p>"
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("error: ")
     assert what in said

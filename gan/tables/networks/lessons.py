@@ -8,7 +8,8 @@ knowledge in a neural network" (2015). As in the first, more rows are made by mi
 near each other, here along a random direction. Sampling stays one pass of the network.
 
 Nothing is taught that was learnt from the row itself: each row, and each that is made from it, is
-answered by trees that grew on the other folds. A leaf holds MIN_LEAF rows.
+answered by trees that grew on the other folds: both rows that are mixed are of one fold. A leaf
+holds MIN_LEAF rows.
 
 Shapes: N rows, P rows of the pool, M of one step, D columns in the network's order, the label the
 last, J codes of the label, F columns of the trees, all but the label.
@@ -83,7 +84,8 @@ def lessons(codes_ND: Array, layout: UnitLayout, seed: int) -> Lessons | None:
     label_N, folds_N = codes_ND[:, -1], rng.permutation(len(codes_ND)) % FOLDS
     if _rarest(label_N, folds_N) < 1:
         return None
-    pool_PD = np.concatenate([codes_ND, *(mixed(codes_ND, layout, rng) for _ in range(TIMES - 1))])
+    made = [mixed(codes_ND, folds_N, layout, rng) for _ in range(TIMES - 1)]
+    pool_PD = np.concatenate([codes_ND, *made])
     shares_PJ = _answers(codes_ND, folds_N, pool_PD, layout, seed)
     own_NJ = np.eye(classes)[label_N]
     shares_PJ[: len(own_NJ)] += TRUTH * (own_NJ - shares_PJ[: len(own_NJ)])
@@ -92,8 +94,8 @@ def lessons(codes_ND: Array, layout: UnitLayout, seed: int) -> Lessons | None:
     )
 
 
-def mixed(codes_ND: Array, layout: UnitLayout, rng: np.random.Generator) -> Array:
-    """Return each row with some columns of the next one along a random direction."""
+def mixed(codes_ND: Array, folds_N: Array, layout: UnitLayout, rng: np.random.Generator) -> Array:
+    """Return each row with some columns of the next one of its fold along a random direction."""
     places_N = np.zeros(len(codes_ND))
     columns = zip(codes_ND.T, layout.counts, layout.smooth, strict=True)
     for codes_N, codes, smooth in list(columns)[:-1]:
@@ -103,7 +105,9 @@ def mixed(codes_ND: Array, layout: UnitLayout, rng: np.random.Generator) -> Arra
         places_N += steps_J[codes_N]
     order_N = np.argsort(places_N, kind="stable")
     next_N = np.empty_like(order_N)
-    next_N[order_N] = np.roll(order_N, 1)
+    for fold in range(FOLDS):
+        rows = order_N[folds_N[order_N] == fold]
+        next_N[rows] = np.roll(rows, 1)
     taken_ND = rng.random(codes_ND.shape) < MIXED
     return np.where(taken_ND, codes_ND[next_N], codes_ND)
 

@@ -33,6 +33,20 @@ def test_scores_are_those_of_the_last_checkpoint(trained, tiny, codec, digits):
     np.testing.assert_array_equal(again.scores["fakes"], sides.scores["fakes"])
 
 
+def test_no_more_records_at_once_than_training_had(trained, tiny, codec, digits, monkeypatch):
+    sizes, real = [], module._logits
+
+    def logits(discriminator, pairs, labels_B):
+        sizes.append(len(labels_B))
+        return real(discriminator, pairs, labels_B)
+
+    monkeypatch.setattr(module, "_logits", logits)
+    parts = (digits.slice(0, 200), digits.slice(200, 100))
+    assert score_sides(trained.snapshot.parent, tiny, codec, parts) is not None
+    assert max(sizes) == min(tiny.batch_size, module.BATCH)
+    assert sum(sizes) == 300
+
+
 def test_without_a_discriminator_there_are_none(trained, tiny, codec, digits, monkeypatch):
     class Alone(TrainState):
         def __init__(self, *given):

@@ -68,14 +68,25 @@ def test_made_rows_mix_rows_that_are_near():
     codes, layout = rows_of(STEPS, 2000, 0, by_luck)
     codes[:, 2] = codes[:, 1]
     rng = np.random.default_rng(0)
-    made = mixed(codes, layout, rng)
+    one_fold = np.zeros(len(codes), int)
+    made = mixed(codes, one_fold, layout, rng)
     changed = (made != codes).mean(0)
     assert 0.1 < changed[1:-1].min() <= changed[1:-1].max() <= 0.35
     for column in range(1, 7):
         np.testing.assert_array_equal(np.unique(made[:, column]), np.unique(codes[:, column]))
-    apart = [np.abs(mixed(codes, layout, rng)[:, 1] - codes[:, 2]).mean() for _ in range(8)]
+    apart = [
+        np.abs(mixed(codes, one_fold, layout, rng)[:, 1] - codes[:, 2]).mean() for _ in range(8)
+    ]
     strangers = np.abs(codes[rng.permutation(2000), 1] - codes[:, 2]).mean() * module.MIXED
     assert np.mean(apart) < 0.9 * strangers
+
+
+def test_both_rows_that_are_mixed_are_of_one_fold():
+    codes, layout = rows_of(STEPS, 500, 0, by_luck)
+    folds = np.arange(500) % module.FOLDS
+    codes[:, 1:7] = folds[:, None]
+    made = mixed(codes, folds, layout, np.random.default_rng(0))
+    np.testing.assert_array_equal(made[:, 1:7], codes[:, 1:7])
 
 
 def test_equal_rows_and_seeds_give_equal_lessons():

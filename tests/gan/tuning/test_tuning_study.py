@@ -15,6 +15,7 @@ from gan.tuning.study import (
     SPARED_STEPS,
     SPARED_TRIALS,
     STEPS,
+    Exhausted,
     SearchSpace,
     importance,
     start,
@@ -109,7 +110,8 @@ def test_a_setting_is_drawn_where_the_preset_has_it():
 
 def test_settings_are_what_differs_from_what_the_preset_takes():
     for one in played(14)[1:]:
-        assert (PRESET in one.settings) is (one.drawn[PRESET] != "flat")
+        assert (PRESET in one.settings) is bool(one.settings), "numbers are those of a preset"
+        assert one.settings.get(PRESET, "flat") == one.drawn[PRESET]
         assert one.settings.get(DEPTH, 2) == one.drawn.get(DEPTH, 2)
 
 
@@ -152,7 +154,7 @@ def test_what_was_tried_is_not_drawn_again():
         state = "refused" if trial.settings.get(PRESET) == "bad" else "complete"
         finished.append(trial.ended(state, rank=1.0 if state == "complete" else None))
     assert sorted(one.settings.get(PRESET, "a") for one in finished) == ["a", "b", "bad", "c"]
-    with pytest.raises(ConfigError, match="50 draws were all tried before"):
+    with pytest.raises(Exhausted, match="50 draws in a row had all been tried before"):
         start(names, finished, 5, 0).draw(names)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from flows.cli.output import Output
 from flows.errors import DONE
 
-HIDDEN = ("notes", "threads", "precision")
+HIDDEN = ("notes", "threads", "precision", "is_latent_free")
 """Numbers of a preset that follow the machine."""
 
 
@@ -65,4 +65,5 @@ def _numbers(preset: Any) -> dict[str, Any]:
     if preset is None:
         return {}
     fields = dataclasses.asdict(preset)
+    fields["phases"] = [phase.model_dump(mode="json") for phase in preset.phases]
     return {name: value for name, value in fields.items() if name not in HIDDEN}

@@ -27,6 +27,15 @@ class FrozenModel(BaseModel):
     )
 
 
+class TermConfig(FrozenModel):
+    """A technique beside the adversarial loss."""
+
+    name: str = Field(title="Name")
+    """Of those that `ganmill presets` lists as terms, such as `feature-matching`."""
+    strength: float = Field(1.0, title="Strength", gt=0)
+    """What it is multiplied by, or its parameter."""
+
+
 class GeneratorConfig(FrozenModel):
     """The recipe's `generator`: which networks, and the few knobs that matter."""
 
@@ -50,7 +59,7 @@ class GeneratorConfig(FrozenModel):
     penalty that do not train are refused with the reason."""
     optimizer: str = Field("auto", title="Optimizer")
     """`auto`, `adam`, `adamw`, `rmsprop` or `sgd`, for every network."""
-    terms: dict[str, Annotated[float, Field(gt=0)]] | Literal["auto"] = Field("auto", title="Terms")
+    terms: tuple[TermConfig, ...] | Literal["auto"] = Field("auto", title="Terms")
     """`auto`, or techniques and their strengths, such as `{feature-matching: 1}`; `{}`: none."""
     discriminator_steps: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = Field(
         "auto", title="Discriminator steps"
@@ -73,6 +82,14 @@ class GeneratorConfig(FrozenModel):
         "auto", title="Weight decay"
     )
     """Share of every matrix that a training step takes away, times the learning rate (AdamW)."""
+
+    @field_validator("terms", mode="before")
+    @classmethod
+    def _terms_by_name(cls, value: object) -> object:
+        """Accept `{feature-matching: 1}`, as a person writes it."""
+        if isinstance(value, dict):
+            return [{"name": name, "strength": strength} for name, strength in value.items()]
+        return value
 
     @field_validator("augment", mode="before")
     @classmethod

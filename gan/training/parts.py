@@ -88,6 +88,8 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     """
     wanted = {part: getattr(generator, part) for part in TRAINED_ONLY}
     set_here = {part: value for part, value in wanted.items() if value not in ("auto", None)}
+    if "terms" in set_here:
+        set_here["terms"] = {term.name: term.strength for term in set_here["terms"]}
     _check_names(set_here)
     if preset.objective != "adversarial":
         _refuse(set_here, name, fitted=preset.objective == "fitted")

@@ -130,6 +130,7 @@ METRICS = (
         ),
         figures=("ratios",),
         ticks=("label_accuracy",),
+        curve="quality",
     ),
     MetricEntry(
         name="c2st",

@@ -76,7 +76,8 @@ class EventFile:
 
         if not self._stats.exists():
             return  # it has not begun
-        lines = [json.loads(line) for line in self._stats.read_text().splitlines()]
+        told = [json.loads(line) for line in self._stats.read_text().splitlines()]
+        lines = [line for line in told if "seconds" in line]  # the others tell events
         for line in lines[self._lines :]:
             values = [
                 Summary.Value(tag=tag_of(name), simple_value=value)

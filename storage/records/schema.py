@@ -204,7 +204,7 @@ class Constraint(BaseModel):
     """linear only: one for each column but the first."""
     offset: float = Field(0.0, title="Offset")
     """linear only: what is added."""
-    scale: float = Field(1.0, title="Scale", allow_inf_nan=False)
+    scale: float = Field(1.0, title="Scale", ge=-1e12, le=1e12, allow_inf_nan=False)
     """product and ratio only: the factor of all of it, such as 0.01 where a rate is in percent."""
     unit: Literal["days", "hours", "minutes", "seconds"] | None = Field(None, title="Unit")
     """difference only."""

@@ -159,7 +159,7 @@ def test_what_a_refusal_proposes_goes_into_the_recipe_and_check_names_all_of_it(
 ):
     refused = {"region": "text", "city": "text"}
 
-    def refusing(job, prepared):
+    def refusing(job, prepared, **_):
         said = {one.name: one for one in job.recipe.source.columns}
         for name in refused:
             if name not in said:

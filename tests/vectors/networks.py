@@ -45,5 +45,5 @@ def resolve(generator, training, codec, *, train_rows, seed):
         msg = f"unknown preset {generator.preset!r} for vectors: choose auto or dense"
         raise ConfigError(msg)
     numbers = {"network": {"width": 64}, "latent": 8, "gamma": 0.1, "batch_size": 64}
-    chosen = ChosenPreset("vectors", "dense", "the only one", Preset(learning_rate=3e-3, **numbers))
+    chosen = ChosenPreset("vectors", "dense", "dense alone", Preset(learning_rate=3e-3, **numbers))
     return complete(chosen, generator, training, train_rows=train_rows, seed=seed)

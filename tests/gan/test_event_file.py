@@ -60,7 +60,8 @@ def test_a_training_that_was_interrupted_is_shown_whole(tiny, codec, digits, tmp
         step: value.simple_value for step, value in values if value.tag == "training/generator_loss"
     }
     lines = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
-    assert losses == pytest.approx({x["samples_seen"]: x["generator_loss"] for x in lines})
+    told = {x["samples_seen"]: x["generator_loss"] for x in lines if "generator_loss" in x}
+    assert losses == pytest.approx(told)
     assert len(values) == len({(step, value.tag) for step, value in values})
     assert {"speed/samples_per_s", "training/gradient_penalty"} <= {v.tag for _, v in values}
     frames = {step: value.image for step, value in values if value.tag == "strip"}

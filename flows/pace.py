@@ -14,7 +14,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
     from gan.protocols import Codec
-    from gan.training.timing import Pace
+    from gan.training.timing import StepRate
 
 SHORT, HOPELESS = 3.0, 10.0
 """How many times more samples than a budget buys a preset may need before that is said, and called
@@ -24,7 +24,7 @@ LONG_S = 8 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foreseen:
+class TrainingOutlook:
     """What a training will be on this device."""
 
     device: str
@@ -43,7 +43,7 @@ class Foreseen:
 
 def foresee_training(
     recipe: Recipe, prepared: Prepared, codec: "Codec", config: "ResolvedConfig"
-) -> Foreseen:
+) -> TrainingOutlook:
     """Time a few steps of a training and return what it will be.
 
     Raises:
@@ -74,8 +74,8 @@ def foresee_training(
 
 
 def judge_pace(
-    config: "ResolvedConfig", pace: "Pace", needed: int, codec: "Codec", records: str
-) -> Foreseen:
+    config: "ResolvedConfig", pace: "StepRate", needed: int, codec: "Codec", records: str
+) -> TrainingOutlook:
     """Return what a training at this pace will be; pure."""
     bought = {"": config.budget_samples}
     if config.budget_s is not None:
@@ -95,7 +95,7 @@ def judge_pace(
         if budget
         else f"{many} take about {duration(seconds)} here ({speed} on {pace.device})"
     )
-    return Foreseen(
+    return TrainingOutlook(
         **pace._asdict(),
         samples=samples,
         seconds=seconds,
@@ -116,7 +116,9 @@ class Bought:
     """Whether a budget of time ends it, so that a quicker device buys more and none ends sooner."""
 
 
-def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bought) -> str | None:
+def _warning(
+    config: "ResolvedConfig", pace: "StepRate", codec: "Codec", bought: Bought
+) -> str | None:
     """Return why a budget is too small or too large for this device."""
     factor = bought.needed / bought.samples
     if factor >= SHORT:
@@ -136,7 +138,7 @@ def _warning(config: "ResolvedConfig", pace: "Pace", codec: "Codec", bought: Bou
     return None
 
 
-def _remedies(pace: "Pace", codec: "Codec", factor: float, budget: str) -> str:
+def _remedies(pace: "StepRate", codec: "Codec", factor: float, budget: str) -> str:
     from gan.protocols import ShrinkableCodec
 
     ways = [] if pace.device == "cuda" else ["use a GPU"]
@@ -158,6 +160,6 @@ def duration(seconds: float) -> str:
     return f"{max(rounded(seconds), 1):g} s"
 
 
-def as_json(foreseen: Foreseen) -> dict[str, Any]:
+def as_json(foreseen: TrainingOutlook) -> dict[str, Any]:
     """Return it as JSON-able data."""
     return asdict(foreseen)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from gan.config import ResolvedConfig
     from gan.protocols import Codec
     from gan.report import Event
-    from gan.training.loop import TrainResult
+    from gan.training.result import TrainResult
 
 
 @dataclass(frozen=True, kw_only=True)

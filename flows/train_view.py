@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gan.config import ResolvedConfig
     from gan.protocols import Beat, Codec, Frame, Tick
     from gan.training.event_file import EventFile
-    from gan.training.loop import TrainResult
+    from gan.training.result import TrainResult
 
 PROGRESS_METRICS: Mapping[str, str] = {
     "coverage_ratio": "coverage {:.2f} of real",

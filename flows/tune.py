@@ -34,7 +34,7 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
     from gan.protocols import Assess
-    from gan.training.loop import TrainResult
+    from gan.training.result import TrainResult
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from gan.tuning.study import RunningTrial
 
 if TYPE_CHECKING:
     from gan.protocols import Assess, Assessment, Beat, SampleFn, Tick
-    from gan.training.loop import TrainResult
+    from gan.training.result import TrainResult
 
 
 class GivenUp(Exception):  # noqa: N818 - no error: other trials are better

@@ -11,7 +11,7 @@ from gan.errors import ConfigError
 from gan.protocols import Assessment
 
 
-class Target(NamedTuple):
+class TrainingTarget(NamedTuple):
     """A number of the assessment that training can be told to reach."""
 
     tick: str
@@ -20,16 +20,16 @@ class Target(NamedTuple):
     """Whether more is better."""
 
 
-def targets(metrics: Sequence[MetricEntry]) -> dict[str, Target]:
+def targets(metrics: Sequence[MetricEntry]) -> dict[str, TrainingTarget]:
     """Return every name that `training.until` may use."""
-    found: dict[str, Target] = {}
+    found: dict[str, TrainingTarget] = {}
     for entry in metrics:
         if not entry.ticks or entry.direction == "target":
             continue
         higher = entry.direction == "higher"
-        found.setdefault(entry.name, Target(entry.ticks[0], higher))
+        found.setdefault(entry.name, TrainingTarget(entry.ticks[0], higher))
         for tick in entry.ticks:
-            found.setdefault(tick, Target(tick, higher))
+            found.setdefault(tick, TrainingTarget(tick, higher))
     return found
 
 

@@ -46,6 +46,10 @@ def _published(device: str, network: Mapping[str, int | float | str], **numbers:
     return Preset(network=dict(network), **{**common, **numbers})  # type: ignore[arg-type]
 
 
+STEADY_ADAM: Mapping[str, float] = {"learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.999}
+"""Adam as Radford et al. (2016, section 4) set it, and those after them."""
+
+
 def mlp_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return the first GAN: dense layers, cross-entropy, alternating steps."""
     return _published(
@@ -53,149 +57,91 @@ def mlp_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa:
         {"kind": "mirror", "width": 1_024, "head": _head(codec)},
         latent=100,
         batch_size=128,
-        learning_rate=2e-4,
-        beta1=0.5,
-        beta2=0.999,
         loss="non-saturating",
         penalty="none",
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
         threads=1,
+        **STEADY_ADAM,
     )
 
 
-def _dcgan_network(codec: ImageCodec, *, critic: bool) -> dict[str, int | float | str]:
-    """Return the DCGAN's networks; a critic takes layer norm instead of dropout."""
-    return {
+def _convolutional(codec: ImageCodec, device: str, *, critic: bool, **numbers: object) -> Preset:
+    """Return the DCGAN's networks; a critic takes layer norm instead of dropout, and five steps."""
+    network: dict[str, int | float | str] = {
         "kind": "dcgan",
         "width": 64,
         "head": _head(codec),
         "norm": "layer" if critic else "none",
         "dropout": 0.0 if critic else 0.3,
     }
+    common = {"loss": "wasserstein", "discriminator_steps": 5} if critic else {"penalty": "none"}
+    return _published(device, network, latent=100, **{**common, **numbers})
 
 
 def dcgan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return transposed convolutions with batch norm against strided ones with dropout."""
-    return _published(
-        device,
-        _dcgan_network(codec, critic=False),
-        latent=100,
-        batch_size=128,
-        learning_rate=2e-4,
-        beta1=0.5,
-        beta2=0.999,
-        loss="non-saturating",
-        penalty="none",
-    )
+    numbers = {"batch_size": 128, "loss": "non-saturating", **STEADY_ADAM}
+    return _convolutional(codec, device, critic=False, **numbers)
 
 
 def lsgan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return the DCGAN's networks with squared distances."""
-    return _published(
-        device,
-        _dcgan_network(codec, critic=False),
-        latent=100,
-        learning_rate=2e-4,
-        beta1=0.5,
-        beta2=0.999,
-        loss="least-squares",
-        penalty="none",
-    )
+    return _convolutional(codec, device, critic=False, loss="least-squares", **STEADY_ADAM)
 
 
 def wgan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
-    """Return a critic with clipped weights, five steps for one of the generator."""
-    return _published(
-        device,
-        _dcgan_network(codec, critic=True),
-        latent=100,
-        learning_rate=5e-5,
-        optimizer="rmsprop",
-        loss="wasserstein",
-        penalty="weight-clipping",
-        discriminator_steps=5,
-    )
+    """Return a critic with clipped weights."""
+    numbers = {"learning_rate": 5e-5, "optimizer": "rmsprop", "penalty": "weight-clipping"}
+    return _convolutional(codec, device, critic=True, **numbers)
 
 
 def wgan_gp(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return a critic whose gradients are held at length 1, λ = 10."""
-    return _published(
-        device,
-        _dcgan_network(codec, critic=True),
-        latent=100,
-        learning_rate=1e-4,
-        beta1=0.0,
-        beta2=0.9,
-        gamma=20.0,
-        loss="wasserstein",
-        penalty="interpolated",
-        discriminator_steps=5,
-    )
+    adam = {"learning_rate": 1e-4, "beta1": 0.0, "beta2": 0.9}
+    return _convolutional(codec, device, critic=True, penalty="interpolated", gamma=20.0, **adam)
 
 
-def _blocks(
-    codec: ImageCodec, device: str, *, kind: str = "blocks"
-) -> dict[str, int | float | str]:
+def _residual(
+    codec: ImageCodec, device: str, network: Mapping[str, str], **numbers: object
+) -> Preset:
     """Return residual networks: 128 channels with a GPU, 32 without."""
-    return {"kind": kind, "width": 128 if device == "cuda" else 32, "head": _head(codec)}
+    width = 128 if device == "cuda" else 32
+    return _published(device, {"width": width, "head": _head(codec), **network}, **numbers)
+
+
+BLOCKS, BIGGAN = {"kind": "blocks"}, {"kind": "biggan", "generator_norm": "spectral"}
+HINGE_STEPS: Mapping[str, object] = {
+    "loss": "hinge",
+    "discriminator_steps": 5,
+    "learning_rate": 2e-4,
+    "beta1": 0.0,
+    "beta2": 0.9,
+}
+"""As Miyato et al. (2018, table 1, setting C) train."""
 
 
 def sngan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return residual blocks with spectral normalisation and the hinge loss."""
-    return _published(
-        device,
-        _blocks(codec, device),
-        learning_rate=2e-4,
-        beta1=0.0,
-        beta2=0.9,
-        loss="hinge",
-        penalty="spectral-norm",
-        discriminator_steps=5,
-    )
+    return _residual(codec, device, BLOCKS, penalty="spectral-norm", **HINGE_STEPS)
 
 
 def gngan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return the same blocks with a normalised gradient."""
-    return _published(
-        device,
-        _blocks(codec, device),
-        learning_rate=2e-4,
-        beta1=0.0,
-        beta2=0.9,
-        loss="hinge",
-        penalty="gradient-normalization",
-        discriminator_steps=5,
-    )
+    return _residual(codec, device, BLOCKS, penalty="gradient-normalization", **HINGE_STEPS)
 
 
 def resnet_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
     """Return residual blocks with cross-entropy and R1."""
-    return _published(
-        device,
-        _blocks(codec, device),
-        learning_rate=1e-4,
-        beta1=0.0,
-        beta2=0.99,
-        gamma=10.0,
-        loss="non-saturating",
-        penalty="r1",
-    )
+    adam = {"learning_rate": 1e-4, "beta1": 0.0, "beta2": 0.99}
+    r1 = {"loss": "non-saturating", "penalty": "r1", "gamma": 10.0}
+    return _residual(codec, device, BLOCKS, **r1, **adam)
 
 
 def biggan_small(codec: ImageCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
     """Return class-steered blocks with attention, spectral norm on both sides, two rates."""
-    return _published(
-        device,
-        {**_blocks(codec, device, kind="biggan"), "generator_norm": "spectral"},
-        latent=80,
-        learning_rate=1e-4,
-        discriminator_rate=4.0,
-        beta1=0.0,
-        beta2=0.999,
-        loss="hinge",
-        penalty="spectral-norm",
-        discriminator_steps=2,
-    )
+    two_rates = {"learning_rate": 1e-4, "discriminator_rate": 4.0, "beta1": 0.0, "beta2": 0.999}
+    hinge = {"loss": "hinge", "penalty": "spectral-norm", "discriminator_steps": 2}
+    return _residual(codec, device, BIGGAN, latent=80, **hinge, **two_rates)
 
 
 CLASSIC: Mapping[str, ClassicSystem] = {

@@ -6,7 +6,6 @@ A repair is noted as an event and kept in `Progress`, so that no step back forge
 import dataclasses
 from collections.abc import Callable
 
-from gan.device import DeviceContext
 from gan.errors import CollapseError, MemoryLimitError, NotFiniteError
 from gan.training.checkpoint import Checkpoints
 from gan.training.regularizers import PENALTIES
@@ -15,7 +14,7 @@ from gan.training.rules import (
     AUGMENT_STEP,
     FITTING,
     Fault,
-    Seen,
+    TickState,
     find_fault,
     overfits,
 )
@@ -39,7 +38,7 @@ KEPT_PROGRESS = (
 """What a training that went back still knows of its limits and its time."""
 
 
-def repair(seen: Seen, state: TrainState, checkpoints: Checkpoints) -> bool:
+def repair(seen: TickState, state: TrainState, checkpoints: Checkpoints) -> bool:
     """Go back if a rule says so, and return whether one did.
 
     Raises:
@@ -70,7 +69,7 @@ def repair(seen: Seen, state: TrainState, checkpoints: Checkpoints) -> bool:
     return True
 
 
-def adapt(seen: Seen, state: TrainState) -> None:
+def adapt(seen: TickState, state: TrainState) -> None:
     """Raise the augmentation where the discriminator overfits, lower it again where it does not."""
     config, progress, evidence = seen.config, state.progress, overfits(seen)
     gap, before = seen.signals.validation_gap, progress.augment_share
@@ -110,13 +109,7 @@ def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
     )
 
 
-def keep_precision(state: TrainState, context: DeviceContext) -> None:
-    """Compute in float32 where this training once had to."""
-    if state.progress.full_precision:
-        context.compute_fully()
-
-
-def _note_skipped(seen: Seen, progress: Progress) -> None:
+def _note_skipped(seen: TickState, progress: Progress) -> None:
     if seen.signals.skipped:
         steps = f"{seen.signals.skipped} step{'s' * (seen.signals.skipped > 1)}"
         progress.note("skip", f"{steps} left out: a loss or a gradient was no finite number")
@@ -128,7 +121,7 @@ def _steady(state: TrainState) -> str:
     progress.learning_rate_factor /= 2
     full = state.config.precision == "float32" or progress.full_precision
     progress.full_precision = state.config.precision != "float32"
-    keep_precision(state, state.context)
+    state.context.compute_fully()
     return f"half the learning rate{'' if full else ', in float32'}"
 
 

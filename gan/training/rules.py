@@ -36,7 +36,7 @@ AUGMENT_STEP, AUGMENT_MOST = 0.1, 0.8
 2020, figure 2)."""
 
 
-class Seen(NamedTuple):
+class TickState(NamedTuple):
     """What a rule looks at."""
 
     config: ResolvedConfig
@@ -62,7 +62,7 @@ class Seen(NamedTuple):
         return max((line[name] for line in self.progress.history if name in line), default=0.0)
 
 
-def leaves_the_numbers(seen: Seen) -> str | None:
+def leaves_the_numbers(seen: TickState) -> str | None:
     """Find weights that are no finite numbers, or too many steps in a row that were left out."""
     if not seen.signals.weights_finite:
         return "weights are no finite numbers"
@@ -71,7 +71,7 @@ def leaves_the_numbers(seen: Seen) -> str | None:
     return None
 
 
-def collapses(seen: Seen) -> str | None:
+def collapses(seen: TickState) -> str | None:
     """Find samples that were as different as real ones and are not any more."""
     diversity = seen.signals.diversity
     if diversity is not None and diversity < COLLAPSED and seen.lived:
@@ -86,7 +86,7 @@ def collapses(seen: Seen) -> str | None:
     return None
 
 
-def goes_astray(seen: Seen) -> str | None:
+def goes_astray(seen: TickState) -> str | None:
     """Find samples far outside of what real ones are, which too large steps lead to."""
     diversity = seen.signals.diversity
     if diversity is None or diversity < ASTRAY or seen.steps < LEAST_STEPS:
@@ -94,7 +94,7 @@ def goes_astray(seen: Seen) -> str | None:
     return f"samples differ {diversity:.3g} times as much as real ones"
 
 
-def is_dead(seen: Seen) -> str | None:
+def is_dead(seen: TickState) -> str | None:
     """Find a generator that makes one sample, or that learns nothing from a sure discriminator."""
     signals = seen.signals
     if seen.steps < LEAST_STEPS:
@@ -122,7 +122,7 @@ def is_dead(seen: Seen) -> str | None:
     return None
 
 
-def overfits(seen: Seen) -> str | None:
+def overfits(seen: TickState) -> str | None:
     """Find a discriminator that knows training records from validation ones."""
     gap = seen.signals.validation_gap
     if gap is None or not seen.signals.gap_certain or gap < OVERFIT:
@@ -146,7 +146,7 @@ class Rule(NamedTuple):
     """With its thresholds, as the documentation says it."""
     then: str
     remedy: Remedy
-    finds: Callable[[Seen], str | None] | None = None
+    finds: Callable[[TickState], str | None] | None = None
     """Returns the evidence, half a sentence; None: found on the device, at every step."""
 
 
@@ -212,7 +212,7 @@ class Fault(NamedTuple):
     evidence: str
 
 
-def find_fault(seen: Seen) -> Fault | None:
+def find_fault(seen: TickState) -> Fault | None:
     """Return what makes it necessary to go back; None where training goes on."""
     for rule in RULES:
         if rule.finds is not None and rule.remedy != "augment":

@@ -371,12 +371,14 @@ class TrainState:
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], progress: Progress) -> None:
-        """Go to a checkpoint's tensors and numbers; raises KeyError when one is missing."""
+        """Go to a checkpoint's tensors, numbers and precision; KeyError when one is missing."""
         for trained in self.optimisers.values():
             trained.optimiser.zero_grad()
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
         self.progress = progress
+        if progress.full_precision:
+            self.context.compute_fully()
 
 
 def _kept_buffers(network: nn.Module) -> list[Tensor]:

@@ -32,7 +32,7 @@ TOGETHER = 0.8
 """Of what a thread does alone it does so much beside others of the same training."""
 
 
-class Pace(NamedTuple):
+class StepRate(NamedTuple):
     """What a device does of a training; a processor, when nothing else keeps it busy."""
 
     device: str
@@ -60,7 +60,7 @@ class _Took(NamedTuple):
 
 def time_steps(
     config: ResolvedConfig, codec: Codec, records: pa.Table, *, device: str = "auto"
-) -> Pace:
+) -> StepRate:
     """Return how many samples a training of this configuration sees in a second here.
 
     Every phase is timed, and has its fraction of the budget. Small batches first, larger ones while
@@ -88,9 +88,9 @@ def time_steps(
         )
     kind, by_cpu_s = context.device.type, 1 / max(took.cpu_s, SHORTEST_S)
     if kind != "cpu":
-        return Pace(kind, 1 / max(took.wall_s, SHORTEST_S), by_cpu_s)
+        return StepRate(kind, 1 / max(took.wall_s, SHORTEST_S), by_cpu_s)
     by_cpu_s *= TOGETHER if config.threads > 1 else 1.0
-    return Pace(kind, by_cpu_s * config.threads, by_cpu_s)
+    return StepRate(kind, by_cpu_s * config.threads, by_cpu_s)
 
 
 def _of_phases(config: ResolvedConfig, taken: Sequence[_Took]) -> _Took:

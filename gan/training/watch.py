@@ -21,7 +21,7 @@ from gan.modalities import load_modality
 from gan.protocols import Assessment, Beat, Curve, Encoded, Hooks, Tick
 from gan.targets import reached
 from gan.training.checkpoint import Checkpoints
-from gan.training.rules import Seen
+from gan.training.rules import TickState
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
 from storage.records.durable import replace_file
 
@@ -261,7 +261,7 @@ def busy_machine(state: TrainState) -> str | None:
     )
 
 
-def record_tick(seen: Seen) -> Tick:
+def record_tick(seen: TickState) -> Tick:
     """Append this tick's line to the history and return it as a tick."""
     progress, assessment = seen.progress, seen.assessment
     before = progress.history[-1] if progress.history else {"samples_seen": 0, "seconds": 0.0}

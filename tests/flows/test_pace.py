@@ -6,7 +6,7 @@ from flows.pace import duration, judge_pace, rounded
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
-from gan.training.timing import Pace
+from gan.training.timing import StepRate
 
 
 def foreseen(rate, needed=400_000, device="cpu", side=(96, 128), **training):
@@ -14,7 +14,7 @@ def foreseen(rate, needed=400_000, device="cpu", side=(96, 128), **training):
     training = TrainingConfig(device="cpu", **training)
     generator = GeneratorConfig(preset="resnet")
     config = resolve(generator, training, codec, train_rows=500, seed=0)
-    return judge_pace(config, Pace(device, 1.6 * rate, rate), needed, codec, "images")
+    return judge_pace(config, StepRate(device, 1.6 * rate, rate), needed, codec, "images")
 
 
 def test_a_budget_that_buys_little_is_hopeless_and_the_way_out_is_said():

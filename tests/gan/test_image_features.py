@@ -17,7 +17,7 @@ from gan.images.evaluation.feature_nets import (
     TrainedNet,
     initialise,
 )
-from gan.images.evaluation.features import Extractor, Seen, fit_extractors, predicted_classes
+from gan.images.evaluation.features import Extractor, NetOutput, fit_extractors, predicted_classes
 from gan.images.evaluation.trained import ASSESSING, JUDGING, ClassTask, Effort, train
 
 QUICK = Effort(members=2, first=2_000, least=3_000, hard=0, epochs=0.0, most=3_000)
@@ -93,7 +93,7 @@ def test_hardly_a_unit_falls_silent(nets, images):
 
 
 def test_members_vote_by_the_mean_of_their_probabilities():
-    sure, unsure = (Seen(np.empty((1, 0)), np.array([p])) for p in ([0.9, 0.1], [0.4, 0.6]))
+    sure, unsure = (NetOutput(np.empty((1, 0)), np.array([p])) for p in ([0.9, 0.1], [0.4, 0.6]))
     assert predicted_classes([sure, unsure]).tolist() == [0]
     assert predicted_classes([unsure]).tolist() == [1]
 

@@ -10,7 +10,7 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec, write_images
 from gan.images.mixture import cluster, expectation_maximisation, principal_components
 from gan.images.networks import build
-from gan.images.networks.mixture import Place
+from gan.images.networks.mixture import GaussianIndex
 from gan.images.presets import resolve
 from gan.randomness import stream
 
@@ -56,7 +56,7 @@ def test_samples_have_the_means_and_spreads_of_their_class():
 
 def test_coordinates_are_the_inverse_of_a_draw():
     generator, _config, *_ = fitted()
-    place = Place(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
+    place = GaussianIndex(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
     whitened = torch.randn(3, generator.components, generator=stream(2, "z"))
     values = generator.decode(whitened, place)
     torch.testing.assert_close(generator.whiten(values, place), whitened, atol=1e-2, rtol=1e-2)

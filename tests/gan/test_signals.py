@@ -10,7 +10,7 @@ from gan.protocols import Assessment
 from gan.training.batches import Batches
 from gan.training.objectives import Adversarial
 from gan.training.probe import Probe
-from gan.training.rules import RULES, Seen, find_fault, overfits
+from gan.training.rules import RULES, TickState, find_fault, overfits
 from gan.training.signals import Signals
 from gan.training.state import Progress, TrainState
 
@@ -113,7 +113,7 @@ def test_the_gap_is_that_of_what_is_learned_by_heart(stepped, codec, digits):
 def seen(tiny, history=(), samples=1_000_000, assessment=None, **signals):
     progress = Progress(samples_seen=samples, history=list(history))
     losses = signals.pop("losses", {"discriminator_loss": 0.6})
-    return Seen(tiny, progress, Signals(losses=losses, **signals), assessment)
+    return TickState(tiny, progress, Signals(losses=losses, **signals), assessment)
 
 
 def covered(ratio):

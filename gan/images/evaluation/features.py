@@ -43,7 +43,7 @@ handful of images gave two halves of real data 25 times the Fréchet distance th
 it."""
 
 
-class Seen(NamedTuple):
+class NetOutput(NamedTuple):
     """What a net makes of images."""
 
     features_NF: Array
@@ -74,12 +74,12 @@ class Extractor:
         self._spread_F = spread_F[self._kept_F]
 
     def __call__(self, images_NHWC: Array) -> Array:
-        """Return `features_NF`, see `Seen`."""
+        """Return `features_NF`, see `NetOutput`."""
         return self._standardised(self._raw(images_NHWC))
 
-    def see(self, images_NHWC: Array) -> Seen:
+    def see(self, images_NHWC: Array) -> NetOutput:
         """Return the features and, of a net that knows classes, their probabilities."""
-        return Seen(self(images_NHWC), None)
+        return NetOutput(self(images_NHWC), None)
 
     def _standardised(self, raw_NF: Array) -> Array:
         features_NF: Array = (raw_NF[:, self._kept_F] - self._mean_F) / self._spread_F
@@ -101,15 +101,15 @@ class Classifier(Extractor):
         super().__init__("classifier", net, images_NHWC)
         self._head = net.head
 
-    def see(self, images_NHWC: Array) -> Seen:
+    def see(self, images_NHWC: Array) -> NetOutput:
         """Return features and probabilities."""
         raw_NF = self._raw(images_NHWC)
         with torch.inference_mode():
             probabilities_NK = self._head(torch.from_numpy(raw_NF).float()).softmax(1)
-        return Seen(self._standardised(raw_NF), probabilities_NK.double().numpy())
+        return NetOutput(self._standardised(raw_NF), probabilities_NK.double().numpy())
 
 
-def predicted_classes(seen: Sequence[Seen]) -> Array | None:
+def predicted_classes(seen: Sequence[NetOutput]) -> Array | None:
     """Return the most likely class of every image by the mean of what nets make of them.
 
     None where no net knows classes.

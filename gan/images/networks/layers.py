@@ -90,6 +90,16 @@ class StreamDropout(nn.Module):
         return units * kept.to(units.device) / (1 - self.share)
 
 
+@torch.no_grad()
+def draw_he(network: nn.Module, stream: torch.Generator) -> None:
+    """Draw convolutions, biases zero: He et al., "Delving deep into rectifiers" (2015), eq. 14."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, SLOPE, generator=stream)
+            if module.bias is not None:
+                module.bias.zero_()
+
+
 def bounded(config: ResolvedConfig) -> nn.Module:
     """Return what a generator's last layer ends in: `tanh` or nothing."""
     return nn.Tanh() if config.network["head"] == "tanh" else nn.Identity()

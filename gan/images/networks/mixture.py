@@ -48,7 +48,7 @@ def shrinkage(codec: ImageCodec) -> int:
     return 1 << max(math.ceil(math.log2(longest / LARGEST_SIDE)), 0)
 
 
-class Place(NamedTuple):
+class GaussianIndex(NamedTuple):
     """The Gaussian of each sample; as an index, its numbers."""
 
     group_N: Tensor
@@ -99,15 +99,15 @@ class MixtureGenerator(Generator, Initialisable):
         """D."""
         return self.basis_GDP.shape[1]
 
-    def choose(self, normal_N: Tensor, labels_N: Tensor) -> Place:
+    def choose(self, normal_N: Tensor, labels_N: Tensor) -> GaussianIndex:
         """Return the Gaussian that each normal number chooses, of its class or of all groups."""
         chance_N, group_N = torch.special.ndtr(normal_N), labels_N
         if not self.is_labelled:
             group_N, chance_N = _fall(self.group_share_G.expand(len(chance_N), -1), chance_N)
         gaussian_N, _ = _fall(self.shares_GK[group_N], chance_N)
-        return Place(group_N, gaussian_N)
+        return GaussianIndex(group_N, gaussian_N)
 
-    def decode(self, whitened_ND: Tensor, place: Place) -> Tensor:
+    def decode(self, whitened_ND: Tensor, place: GaussianIndex) -> Tensor:
         """Return `values_NP` of coordinates that are standard normal within their Gaussian."""
         factors_NDD = self.factors_GKDD[place]
         codes_ND = (factors_NDD @ whitened_ND[:, :, None])[:, :, 0] + self.centres_GKD[place]
@@ -119,7 +119,7 @@ class MixtureGenerator(Generator, Initialisable):
             )
         return values_NP
 
-    def whiten(self, values_NP: Tensor, place: Place) -> Tensor:
+    def whiten(self, values_NP: Tensor, place: GaussianIndex) -> Tensor:
         """Return the coordinates of values within their Gaussians; the inverse of `decode`."""
         codes_ND = self._codes(values_NP, place.group_N) - self.centres_GKD[place]
         factors_NDD = self.factors_GKDD[place]
@@ -128,7 +128,7 @@ class MixtureGenerator(Generator, Initialisable):
         )
         return solved[:, :, 0]
 
-    def locate(self, values_NP: Tensor, labels_N: Tensor) -> Place:
+    def locate(self, values_NP: Tensor, labels_N: Tensor) -> GaussianIndex:
         """Return the Gaussian that each image most probably is of."""
         groups = range(len(self.mean_GP))
         if self.is_labelled:
@@ -136,12 +136,12 @@ class MixtureGenerator(Generator, Initialisable):
             for group in labels_N.unique().tolist():
                 rows = (labels_N == group).nonzero()[:, 0]
                 gaussian_N[rows] = self._log_shares(values_NP[rows], group).argmax(1)
-            return Place(labels_N, gaussian_N)
+            return GaussianIndex(labels_N, gaussian_N)
         log_NGK = torch.stack([self._log_shares(values_NP, group) for group in groups], dim=1)
         log_NGK = log_NGK + self.group_share_G.double().log()[:, None]
         best_N = log_NGK.flatten(1).argmax(1)
         K = log_NGK.shape[2]
-        return Place(best_N // K, best_N % K)
+        return GaussianIndex(best_N // K, best_N % K)
 
     def _codes(self, values_NP: Tensor, group_N: Tensor) -> Tensor:
         """Return the coordinates of values in the components of their groups."""

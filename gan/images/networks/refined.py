@@ -23,8 +23,8 @@ from torch.nn import functional
 
 from gan.config import ResolvedConfig
 from gan.images.codec import ImageCodec
-from gan.images.networks.layers import SLOPE, Initialisable
-from gan.images.networks.mixture import MixtureGenerator, Place
+from gan.images.networks.layers import SLOPE, Initialisable, draw_he
+from gan.images.networks.mixture import GaussianIndex, MixtureGenerator
 from gan.images.networks.spectrum import SpectrumGain
 from gan.images.networks.unet import Blocks, UNet
 from gan.protocols import Discriminator, Encoded, Generator, Networks, Pairs
@@ -140,14 +140,14 @@ class MixtureGanGenerator(Generator, Initialisable):
         place = self.mixture.choose(z_NZ[:, 0], labels_N)
         return self.mixture.decode(z_NZ[:, 1 : 1 + self.mixture.components], place)
 
-    def _draw(self, coordinates_ND: Tensor, place: Place) -> Tensor:
+    def _draw(self, coordinates_ND: Tensor, place: GaussianIndex) -> Tensor:
         """Return the mixture's images."""
         with _exact(coordinates_ND):
             images = self.mixture.enlarge(self.mixture.decode(coordinates_ND, place))
         cut: Tensor = images.clamp(-LARGEST, LARGEST)
         return cut
 
-    def _step(self, noisy_ND: Tensor, place: Place, level: float, lower: float) -> Tensor:
+    def _step(self, noisy_ND: Tensor, place: GaussianIndex, level: float, lower: float) -> Tensor:
         """Return coordinates with less noise: the same noise, less of it."""
         level_N = noisy_ND.new_full(noisy_ND.shape[:1], level)
         nothing = noisy_ND.new_zeros(len(noisy_ND), *self.noise_shape)
@@ -156,7 +156,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         noise_ND = (noisy_ND - math.sqrt(1 - level**2) * clean_ND) / level
         return math.sqrt(1 - lower**2) * clean_ND + lower * noise_ND
 
-    def _coordinates(self, images_NCHW: Tensor, place: Place) -> Tensor:
+    def _coordinates(self, images_NCHW: Tensor, place: GaussianIndex) -> Tensor:
         """Return whitened coordinates; those longer than a Gaussian's typical ones are cut back."""
         with _exact(images_NCHW):
             whitened_ND = self.mixture.whiten(self.mixture.shrink(images_NCHW), place)
@@ -279,12 +279,8 @@ class BandDiscriminator(Discriminator, Initialisable):
         return units_NF
 
     def draw(self, stream: torch.Generator) -> None:
-        """Draw convolutions as He et al. (2015), directions small."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, SLOPE, generator=stream)
-                if module.bias is not None:
-                    module.bias.zero_()
+        """Draw convolutions, and small directions."""
+        draw_he(self, stream)
         self.directions.weight.normal_(std=0.1, generator=stream)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan.images.codec import ImageCodec
-from gan.images.networks.layers import SLOPE, Initialisable
+from gan.images.networks.layers import SLOPE, Initialisable, draw_he
 
 WIDEST_ENTRY = 96
 """Channels of the first convolution, at most."""
@@ -124,12 +124,8 @@ class UNet(Initialisable):
         return clamped
 
     def draw(self, stream: torch.Generator) -> None:
-        """Draw as He et al., "Delving deep into rectifiers" (2015), eq. 14; the ends at zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, SLOPE, generator=stream)
-                if module.bias is not None:
-                    module.bias.zero_()
+        """Draw convolutions, and what ends both paths as zero."""
+        draw_he(self, stream)
         self.label.weight.normal_(generator=stream)
         for layer in (self.head, self.steer):
             for weights in layer.parameters():

@@ -57,7 +57,7 @@ class Lessons(NamedTuple):
         return self.codes_PD[rows_M].long(), self.shares_PJ[rows_M]
 
 
-class Answers(Protocol):
+class GrownTrees(Protocol):
     """Grown trees."""
 
     classes_: Array
@@ -130,7 +130,7 @@ def _answers(
     per_round = 1 if len(np.unique(label_N)) == 2 else classes
     shares_PJ = np.zeros((len(pool_PD), classes))
     for fold in range(FOLDS):
-        trees: Answers = HistGradientBoostingClassifier(
+        trees: GrownTrees = HistGradientBoostingClassifier(
             learning_rate=0.05,
             max_iter=min(ITERATIONS, MOST_TREES // per_round),
             max_leaf_nodes=15,

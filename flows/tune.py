@@ -169,19 +169,19 @@ class Tuner:
             return 0
         _ = self.assess
         made = 0
-        with gpu_lease(job, study.device), job.spent.using(study.device):
-            while not self._is_enough(finished := self.finished()):
-                with self._claimed(finished) as number:
-                    finished = self.finished()
-                    if number in {one.number for one in finished}:
-                        continue  # another process made it meanwhile
-                    try:
+        while not self._is_enough(finished := self.finished()):
+            with self._claimed(finished) as number:
+                finished = self.finished()
+                if number in {one.number for one in finished}:
+                    continue  # another process made it meanwhile
+                try:
+                    with gpu_lease(job, study.device), job.spent.using(study.device):
                         ended = self.make_trial(number, finished)
-                    except Exhausted as error:
-                        job.reporter.say(f"No trial {number}: {error}; tuning ends here")
-                        break
-                    self._say(self._keep(ended))
-                    made += 1
+                except Exhausted as error:
+                    job.reporter.say(f"No trial {number}: {error}; tuning ends here")
+                    break
+                self._say(self._keep(ended))
+                made += 1
         return made
 
     def _is_enough(self, finished: Sequence[FinishedTrial]) -> bool:

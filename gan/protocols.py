@@ -155,6 +155,8 @@ class Discriminator(nn.Module):
 
     stream: torch.Generator | None = None
     """Randoms of the present step, set by the objective, for those that drop units."""
+    compares_batches: bool = False
+    """Whether it can see how different neighbours in a batch are (`minibatch-deviation`)."""
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`; `labels_N` is ignored by an unconditional discriminator."""

@@ -25,6 +25,7 @@ from gan.training.losses import REPORTED
 from gan.training.optimizers import build_optimizer
 from gan.training.regularizers import PENALTIES
 from gan.training.signals import Gauges
+from gan.training.techniques import check_techniques
 
 
 class Spent(NamedTuple):
@@ -235,6 +236,7 @@ class TrainState:
         for network in (self.generator, self.discriminator):
             if network is not None:
                 context.move(network)
+        check_techniques(config, self.discriminator)
         prepare = PENALTIES[config.penalty].layers
         if prepare is not None and self.discriminator is not None:
             prepare(self.discriminator, stream(config.seed, "layers", draw))

@@ -14,6 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan.config import ResolvedConfig
+from gan.errors import ConfigError
+from gan.protocols import Discriminator
+
 
 class TermInputs(NamedTuple):
     """What a term of the generator's loss is computed from."""
@@ -73,7 +77,7 @@ def clip_gradients(weights: Iterable[Tensor], length: float) -> None:
 
 
 class Technique(NamedTuple):
-    """One addition; exactly one of its functions is set."""
+    """One addition; exactly one of its functions is set, or it is of the network."""
 
     summary: str
     source: str
@@ -86,6 +90,8 @@ class Technique(NamedTuple):
     """Changes what the discriminator sees; the strength falls to zero with the budget."""
     gradients: Callable[[Iterable[Tensor], float], None] | None = None
     """Changes a network's gradients before its step; the strength is its parameter."""
+    of_network: bool = False
+    """Built into the discriminator, where that `compares_batches`."""
 
 
 TECHNIQUES: dict[str, Technique] = {
@@ -109,6 +115,11 @@ TECHNIQUES: dict[str, Technique] = {
         "Salimans et al. (2016), section 3.4",
         discriminator=smooth_labels,
     ),
+    "minibatch-deviation": Technique(
+        "The discriminator sees how different four neighbours in a batch are.",
+        "Karras et al., Progressive growing of GANs (2018), section 3",
+        of_network=True,
+    ),
     "instance-noise": Technique(
         "Normal noise on all that the discriminator sees, falling to none.",
         "Sønderby et al. (2017), section 3; Arjovsky and Bottou (2017)",
@@ -121,3 +132,19 @@ TECHNIQUES: dict[str, Technique] = {
     ),
 }
 """Name in `ResolvedConfig.terms` → technique."""
+
+
+def check_techniques(config: ResolvedConfig, discriminator: Discriminator | None) -> None:
+    """Check that what is of the network is in it.
+
+    Raises:
+        ConfigError: this discriminator cannot have it.
+    """
+    for name in config.terms:
+        has = discriminator is not None and discriminator.compares_batches
+        if TECHNIQUES[name].of_network and not has:
+            msg = (
+                f"generator.terms has {name}, and the discriminator of preset {config.preset!r} "
+                "cannot have it: remove it, or choose another generator.preset"
+            )
+            raise ConfigError(msg)

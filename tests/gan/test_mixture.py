@@ -197,3 +197,21 @@ def test_the_gain_leaves_the_mean_of_an_image():
     generator.spectrum.fit(made)
     changed = generator.spectrum(made.clamp(-0.9, 0.9))
     torch.testing.assert_close(changed.mean(), made.clamp(-0.9, 0.9).mean(), atol=1e-3, rtol=0.0)
+
+
+def test_a_cluster_of_a_few_images_is_none():
+    rng = np.random.default_rng(6)
+    images, _ = bars(200, rng)
+    images[:3] = 250 - images[:3] // 8
+    codec = ImageCodec.fit(pa.table({"image": write_images(images)}), None)
+    config = resolve(
+        GeneratorConfig(preset="mixture"),
+        TrainingConfig(device="cpu"),
+        codec,
+        train_rows=900,
+        seed=0,
+    )
+    generator = build(config, codec, stream(0, "weights")).generator
+    generator.fit(codec.encode(pa.table({"image": write_images(images)})), seed=0)
+    shares = generator.group_share_G.numpy() * len(images)
+    assert shares[shares > 0].min() >= 20

@@ -5,8 +5,10 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError
 from gan.images.codec import ImageCodec
 from gan.images.networks import build
+from gan.images.networks.layers import batch_deviation
 from gan.images.presets import resolve
 from gan.randomness import stream
+from gan.training.loop import train
 
 SIZES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (9, 17, 1), (16, 40, 4), (128, 8, 3), (100, 128, 3)]
 
@@ -71,3 +73,27 @@ def test_unknown_network_lists_the_known():
     _, config, codec = networks((8, 8, 1), "mlp")
     with pytest.raises(ConfigError, match="mlp, resnet"):
         build(config.model_copy(update={"network": {"kind": "vit"}}), codec, stream(0, "weights"))
+
+
+def test_a_discriminator_can_see_how_different_its_batch_is():
+    codec = ImageCodec(height=8, width=8, channels=1)
+    generator = GeneratorConfig(preset="mlp", terms={"minibatch-deviation": 2.0})
+    training = TrainingConfig(device="cpu")
+    config = resolve(generator, training, codec, train_rows=500, seed=0)
+    discriminator = build(config, codec, stream(0, "weights")).discriminator
+    assert discriminator.head.linear.in_features == 385
+    features = torch.randn(8, 6, generator=stream(0, "features"))
+    features[4:] = features[4]
+    found = batch_deviation(features)
+    expected = features[:4].std(0, correction=0).mean()
+    torch.testing.assert_close(found[:4, 0], expected.repeat(4))
+    assert found[4:].max() < 1e-3
+
+
+@pytest.mark.parametrize("preset", ["mixture-gan"])
+def test_what_a_discriminator_cannot_have_is_refused(preset, codec, digits, tmp_path):
+    generator = GeneratorConfig(preset=preset, terms={"minibatch-deviation": 1.0})
+    training = TrainingConfig(device="cpu", budget_samples=64)
+    config = resolve(generator, training, codec, train_rows=300, seed=0)
+    with pytest.raises(ConfigError, match="the discriminator of preset 'mixture-gan' cannot"):
+        train(config, codec, digits, tmp_path, device="cpu")

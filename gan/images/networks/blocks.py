@@ -198,6 +198,8 @@ class BlockGenerator(Generator, Initialisable):
 class BlockDiscriminator(Discriminator, Initialisable):
     """Residual blocks from the image downwards, then two at the smallest map; sums of maps."""
 
+    compares_batches = True
+
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         width, levels = int(config.network["width"]), halvings(codec)
@@ -211,7 +213,7 @@ class BlockDiscriminator(Discriminator, Initialisable):
         layers.append(DownBlock(inputs, width, halve=False, first=levels == 0))
         layers.append(DownBlock(width, width, halve=False, first=False))
         self.body = nn.Sequential(*layers)
-        self.head = ProjectionHead(width, len(codec.classes))
+        self.head = ProjectionHead(config, width, len(codec.classes))
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""

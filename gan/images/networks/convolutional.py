@@ -67,6 +67,8 @@ class MirrorGenerator(Generator):
 class MirrorDiscriminator(Discriminator):
     """The generator's layers in reverse."""
 
+    compares_batches = True
+
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         widest, inputs = int(config.network["width"]), codec.channels * codec.height * codec.width
@@ -75,7 +77,7 @@ class MirrorDiscriminator(Discriminator):
             layers += [nn.Linear(inputs, width), nn.LeakyReLU(SLOPE)]
             inputs = width
         self.body = nn.Sequential(*layers)
-        self.head = ProjectionHead(inputs, len(codec.classes))
+        self.head = ProjectionHead(config, inputs, len(codec.classes))
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""
@@ -127,6 +129,8 @@ class DcganGenerator(Generator, Initialisable):
 class DcganDiscriminator(Discriminator, Initialisable):
     """Two strided convolutions; all of the last maps are features."""
 
+    compares_batches = True
+
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         width, normalized = int(config.network["width"]), config.network["norm"] == "layer"
@@ -139,7 +143,7 @@ class DcganDiscriminator(Discriminator, Initialisable):
             layers += [nn.LeakyReLU(SLOPE), StreamDropout(self, dropout)]
             sides, inputs = (math.ceil(sides[0] / 2), math.ceil(sides[1] / 2)), outputs
         self.body = nn.Sequential(*layers)
-        self.head = ProjectionHead(inputs * math.prod(sides), len(codec.classes))
+        self.head = ProjectionHead(config, inputs * math.prod(sides), len(codec.classes))
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""

@@ -44,12 +44,14 @@ class MlpGenerator(Generator):
 class MlpDiscriminator(Discriminator):
     """Dense layers from all pixels to the features that the head projects."""
 
+    compares_batches = True
+
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         width = int(config.network["discriminator_width"])
         depth = int(config.network["discriminator_depth"])
         self.body = dense_stack(codec.channels * codec.height * codec.width, width, depth)
-        self.head = ProjectionHead(width, len(codec.classes))
+        self.head = ProjectionHead(config, width, len(codec.classes))
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""

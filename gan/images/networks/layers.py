@@ -18,6 +18,10 @@ SLOPE = 0.2
 """Of the leaky ReLU, for negative inputs."""
 
 
+DEVIATION, GROUP, TINY = "minibatch-deviation", 4, 1e-8
+"""The technique's name, the samples that are compared, and what keeps a root's slope finite."""
+
+
 class Initialisable(nn.Module):
     """A module that is not initialised in the common way."""
 
@@ -47,16 +51,23 @@ class Conditioner(Initialisable):
 
 
 class ProjectionHead(Initialisable):
-    """The logit of features, with a learnt direction for each class."""
+    """The logit of features, with a learnt direction for each class.
 
-    def __init__(self, features: int, classes: int) -> None:
+    With a strength of `minibatch-deviation` it also sees how different neighbours in a batch are.
+    """
+
+    def __init__(self, config: ResolvedConfig, features: int, classes: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, 1)
+        self.strength = config.terms.get(DEVIATION, 0.0)
+        self.linear = nn.Linear(features + (self.strength > 0), 1)
         self.directions = nn.Embedding(classes, features) if classes else None
 
     def forward(self, features_NF: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""
-        logits_N: Tensor = self.linear(features_NF).squeeze(1)
+        seen = features_NF
+        if self.strength:
+            seen = torch.cat([seen, self.strength * batch_deviation(seen)], dim=1)
+        logits_N: Tensor = self.linear(seen).squeeze(1)
         if self.directions is None:
             return logits_N
         projected_N: Tensor = (features_NF * self.directions(labels_N)).sum(1)
@@ -67,6 +78,19 @@ class ProjectionHead(Initialisable):
         if self.directions is not None:
             std = self.directions.embedding_dim**-0.5
             self.directions.weight.normal_(std=std, generator=stream)
+
+
+def batch_deviation(features_NF: Tensor) -> Tensor:
+    """Return, for groups of four neighbours, their mean standard deviation; (N, 1).
+
+    Karras et al., "Progressive growing of GANs" (2018), section 3.
+    """
+    pairs = len(features_NF) // 2  # reals and fakes are never compared with each other
+    group = math.gcd(pairs, GROUP)
+    grouped = features_NF.float().unflatten(0, (-1, group))
+    deviation_M = (grouped.var(1, correction=0) + TINY).sqrt().mean(1)
+    deviation_N1: Tensor = deviation_M.repeat_interleave(group)[:, None]
+    return deviation_N1.to(features_NF.dtype)
 
 
 class StreamDropout(nn.Module):

@@ -23,6 +23,7 @@ from gan.images.mixture import (
     FittedGroup,
     MixtureSize,
     cluster,
+    dissolve_small,
     fit_groups,
     principal_components,
 )
@@ -34,8 +35,11 @@ LARGEST_SIDE = 32
 """Sides of the images that are modelled as they are."""
 CLUSTER_COMPONENTS = 20
 """Principal components in which unlabelled images are clustered."""
-MOST_IMAGES, LEAST_OF_GROUP = 30_000, 300
-"""Images that a fit looks at: so many in all, and at least so many of a group."""
+MOST_IMAGES, MOST_UNLABELLED, LEAST_OF_GROUP = 30_000, 10_000, 300
+"""Images that a fit looks at: so many in all, without classes fewer, and at least so many of a
+class."""
+SMALLEST_CLUSTER = 20
+"""Images of a cluster, at least: its mean is in the snapshot, and one image's would show it."""
 UNUSED = 1e-12
 """Squared length of a direction that a group does not have."""
 SURELY = 1 - 1e-6
@@ -183,7 +187,7 @@ class MixtureGenerator(Generator, Initialisable):
     def fit(self, encoded: Encoded, seed: int) -> None:
         """Fit the mixture of every class, or of every cluster of unlabelled images."""
         rng, groups = numpy_stream(seed, "mixture"), len(self.mean_GP)
-        each = max(MOST_IMAGES // groups, LEAST_OF_GROUP) if self.is_labelled else MOST_IMAGES
+        each = max(MOST_IMAGES // groups, LEAST_OF_GROUP) if self.is_labelled else MOST_UNLABELLED
         labels_R = encoded.labels_N
         rows_R = np.concatenate(
             [
@@ -264,7 +268,8 @@ def _clusters(images_RP: Array, groups: int, rng: np.random.Generator) -> Array:
     _, basis_DP = principal_components(
         centred_RP[seen], min(CLUSTER_COMPONENTS, len(seen), images_RP.shape[1])
     )
-    return cluster(centred_RP @ basis_DP.T, groups, rng)
+    codes_RD = centred_RP @ basis_DP.T
+    return dissolve_small(codes_RD, cluster(codes_RD, groups, rng), SMALLEST_CLUSTER)
 
 
 def mixture_networks(config: ResolvedConfig, codec: ImageCodec) -> Networks:

@@ -116,6 +116,8 @@ class ResnetGenerator(Generator):
 class ResnetDiscriminator(Discriminator):
     """Residual blocks from the image downwards; each smallest map becomes one feature."""
 
+    compares_batches = True
+
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         ladder = ResnetLadder(config, codec)
@@ -125,7 +127,7 @@ class ResnetDiscriminator(Discriminator):
         self.body = nn.Sequential(*layers, *ladder.level(ladder.halvings))
         features = ladder.channels[-1]
         self.pool = LinkingConv(features, features, ladder.sizes[-1], groups=features)
-        self.head = ProjectionHead(features, len(codec.classes))
+        self.head = ProjectionHead(config, features, len(codec.classes))
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`."""

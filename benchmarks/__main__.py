@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m benchmarks [--tiny] [name …]`, all without a name.
+"""Run benchmarks: `python -m benchmarks [--tiny] [name …]`, without a name those of `make bench`.
 
 Their numbers are stored beside the code. With `--tiny` each runs once, on next to nothing, and
 stores nothing: every module here that has a `main` has a `tiny(folder)`, which does the whole
@@ -18,6 +18,8 @@ from benchmarks.timing import RESULTS, machine
 
 BENCHMARKS = ("training_step", "synthesis", "demo_quality")
 """Those of `make bench`."""
+STORED = (*BENCHMARKS, "judging")
+"""Those that take no arguments; the others are commands of their own."""
 
 
 def every_benchmark() -> list[str]:
@@ -44,12 +46,12 @@ def main() -> int:
     """Run the named benchmarks; return the exit code."""
     words = [word for word in sys.argv[1:] if word != "--tiny"]
     is_tiny = len(words) < len(sys.argv) - 1
-    known = every_benchmark() if is_tiny else BENCHMARKS
+    known = every_benchmark() if is_tiny else STORED
     unknown = [name for name in words if name not in known]
     if unknown:
         print(f"unknown benchmark {unknown[0]!r}: choose from {', '.join(known)}")
         return 2
-    for name in words or known:
+    for name in words or (known if is_tiny else BENCHMARKS):
         if absent := missing(name):
             print(f"{name} is left out: it needs {', '.join(absent)}")
         elif is_tiny:

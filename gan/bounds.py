@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gan.metrics.direction import Direction
-from gan.report import Metric
+from gan.report import Aspect, Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,9 @@ class MetricEntry:
     """One sentence, for people."""
     unit: str
     """Of its value, such as share, distance or AUC."""
+    title: str = ""
+    """What it is called in a sentence; empty where its name does."""
+    aspect: Aspect = "fidelity"
     direction: Direction = "lower"
     """lower: less is better. target: the nearer to the ceiling, the better."""
     scope: str = ""

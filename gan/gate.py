@@ -34,7 +34,7 @@ from gan.report import (
     Verdict,
 )
 
-GATE_VERSION = 2
+GATE_VERSION = 3
 """Raised when a kept verdict no longer holds: other default bounds, another rule, another form."""
 
 
@@ -198,7 +198,14 @@ def judge(evaluation: Evaluation, metrics: Sequence[MetricEntry], config: GateCo
                 text = f"{text}; {item.because}"
             metric = item.metric
             reasons.append(
-                Reason(metric=metric.name, scope=metric.scope, outcome=outcome, text=text)
+                Reason(
+                    metric=metric.name,
+                    scope=metric.scope,
+                    outcome=outcome,
+                    text=text,
+                    aspect=entry.aspect,
+                    title=entry.title,
+                )
             )
     outcomes = {reason.outcome for reason in reasons}
     verdict: Verdict = "pass"
@@ -241,6 +248,7 @@ def lift_reason(
         metric=LIFT,
         scope="all",
         outcome=outcome,
+        aspect="usefulness",
         text=f"{text}; required is {required!r} (gate.require_lift)",
     )
 
@@ -267,7 +275,12 @@ def _unjudged(evaluation: Evaluation, entries: Sequence[MetricEntry]) -> tuple[R
         meaning = next((alarm.meaning for alarm in entry.alarms if alarm.rings(metric)), "")
         found = f"{_subject(metric)} is {_value(metric)}"
         found += f"; {entry.real} {metric.ceiling.value:.4g}" if metric.ceiling else ""
-        parts: dict[str, Any] = {"metric": metric.name, "scope": metric.scope}
+        parts: dict[str, Any] = {
+            "metric": metric.name,
+            "scope": metric.scope,
+            "aspect": entry.aspect,
+            "title": entry.title,
+        }
         if meaning:
             why = f"{meaning}; not judged: {why}"
             alarms.append(Reason(**parts, outcome="alarm", text=f"{found}: {why}", why=why))
@@ -367,7 +380,9 @@ def _limit(high: float, low: float) -> str:
 
 def _fact_reason(fact: Fact) -> Reason:
     outcome: Outcome = "pass" if fact.holds else "block"
-    return Reason(metric=fact.name, scope="all", outcome=outcome, text=fact.text)
+    return Reason(
+        metric=fact.name, scope="all", outcome=outcome, text=fact.text, aspect=fact.aspect
+    )
 
 
 def too_few_reason(item: TooFew) -> Reason:
@@ -376,6 +391,7 @@ def too_few_reason(item: TooFew) -> Reason:
         metric=item.metric,
         scope=f"class {item.label}",
         outcome="unknown",
+        aspect="fidelity",
         text=f"{item.metric} of class {item.label} cannot be known from {item.n} holdout records: "
         f"{item.needed} are needed",
     )

@@ -63,6 +63,11 @@ class Metric:
         return self.value / self.ceiling.value
 
 
+Aspect = Literal["fidelity", "usefulness", "privacy", "validity"]
+"""What a metric speaks of: likeness to real records, what models learn from synthetic ones, whom
+they expose, and whether they are records at all."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reason:
     """Why the gate said what it said, for one metric."""
@@ -74,6 +79,10 @@ class Reason:
     """One sentence a person understands: the number, the bound, what it means."""
     why: str = ""
     """Of a metric that no rule judges: why not."""
+    aspect: Aspect | None = None
+    """None in reports of earlier versions."""
+    title: str = ""
+    """What the metric is called in a sentence; empty where its name does."""
 
 
 ENDS = frozenset({"stop", "choice"})
@@ -207,6 +216,7 @@ class Fact:
     value: float
     text: str
     """What was found, one sentence."""
+    aspect: Aspect = "validity"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from flows.report.html import (
     compact,
     element,
     finite,
+    fold,
     interval,
     join,
     linear_scale,
@@ -345,6 +346,8 @@ def _axis(scale: Scale, unit: str) -> Html:
 
 
 _TALLEST = 940
+_MOST_PANELS = 9
+"""More than these are behind a click; the worst come first."""
 """The highest bar, so that its outline stays inside."""
 _MARGIN = 0.1
 """Texts of ticks nearer to an end are aligned with it."""
@@ -356,12 +359,14 @@ def panels(data: Mapping[str, Any], alt: str) -> Html:
         return element("p", "No values were recorded.", class_="empty")
     names = [str(name) for name in data["names"]]
     charts = [_panel(panel, names) for panel in data["panels"]]
-    grid = element("div", charts, class_="panels", role="group", aria_label=alt)
+    shown, rest = charts[:_MOST_PANELS], charts[_MOST_PANELS:]
+    grid = element("div", shown, class_="panels", role="group", aria_label=alt)
+    more = fold(f"{len(rest):,} more", element("div", rest, class_="panels")) if rest else None
     entries = [
         element("li", element("span", class_=f"swatch side-{index}", aria_hidden="true"), name)
         for index, name in enumerate(names)
     ]
-    return join(element("ul", entries, class_="legend"), grid)
+    return join(element("ul", entries, class_="legend"), grid, more)
 
 
 def _panel(panel: Mapping[str, Any], names: Sequence[str]) -> Html:

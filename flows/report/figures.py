@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.report.charts import bars, bars_key, lines, panels
-from flows.report.html import Html, element, escape, join, number
+from flows.report.html import Html, element, escape, fold, join, number
 from flows.report.maps import heatmap, scatter
 from gan.report import Figure
 
 _PICTURE_WIDTH = 720
 """Small pictures are magnified by a whole factor to about this many CSS pixels."""
+_MOST_ROWS = 10
+"""A table of more rows is behind its caption."""
+SAMPLES = "samples"
+"""The section of the records themselves, which are always in view."""
 _MOST_LABELS = 24
 """More labels than this along one side of a picture are left to the caption."""
 
@@ -25,12 +29,16 @@ def figure(item: Figure) -> Html:
     if item.kind not in KINDS:
         msg = f"figure {item.id!r} has kind {item.kind!r}; known are {', '.join(sorted(KINDS))}"
         raise ValueError(msg)
-    return element(
-        "figure",
-        KINDS[item.kind](item.data, item.alt),
-        element("figcaption", item.caption),
-        class_=f"figure-{item.kind}",
-    )
+    body = figure_body(item)
+    if item.kind == "table" and len(item.data["rows"]) > _MOST_ROWS and item.section != SAMPLES:
+        return element("figure", fold(item.caption, body), class_="figure-folded")
+    caption = element("figcaption", item.caption)
+    return element("figure", body, caption, class_=f"figure-{item.kind}")
+
+
+def figure_body(item: Figure) -> Html:
+    """Return one figure without its caption."""
+    return KINDS[item.kind](item.data, item.alt)
 
 
 def picture(data: Mapping[str, Any], alt: str) -> Html:
@@ -67,14 +75,15 @@ def table(data: Mapping[str, Any], alt: str) -> Html:
     rows: Sequence[Sequence[Any]] = data["rows"]
     right = set(data.get("right", ()))
     texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
-    head = [
-        element("th", str(name), scope="col", class_=_side(left=index in texts - right))
-        for index, name in enumerate(data["columns"])
+    names = [str(name) for name in data["columns"]]
+    heads = [
+        element("th", name, scope="col", class_=_side(left=index in texts - right))
+        for index, name in enumerate(names)
     ]
-    body = [element("tr", _cells(row, right, texts)) for row in rows]
-    dense = "dense" if data.get("dense") else None
-    inner = join(element("thead", element("tr", head)), element("tbody", body))
-    return wide(inner, alt, class_=dense)
+    body = [element("tr", _cells(row, right, texts, names)) for row in rows]
+    head = element("thead", element("tr", heads))
+    style = "dense cards" if data.get("dense") else "cards"
+    return wide(join(head, element("tbody", body)), alt, class_=style)
 
 
 def wide(rows: Html, label: str, class_: str | None = None) -> Html:
@@ -83,7 +92,9 @@ def wide(rows: Html, label: str, class_: str | None = None) -> Html:
     return element("div", inner, class_="wide", role="region", aria_label=label, tabindex="0")
 
 
-def _cells(row: Sequence[Any], right: set[int], texts: set[int]) -> list[Html]:
+def _cells(
+    row: Sequence[Any], right: set[int], texts: set[int], names: Sequence[str]
+) -> list[Html]:
     """Return the cells of a row; one without a value stands as the texts of its column do."""
     first, *rest = row
     lefts = [
@@ -91,8 +102,8 @@ def _cells(row: Sequence[Any], right: set[int], texts: set[int]) -> list[Html]:
         for index, value in enumerate(rest, start=1)
     ]
     return [element("th", _cell(first), scope="row")] + [
-        element("td", _cell(value), class_=_side(left=left))
-        for value, left in zip(rest, lefts, strict=True)
+        element("td", _cell(value), class_=_side(left=left), data_label=name)
+        for value, left, name in zip(rest, lefts, names[1:], strict=True)
     ]
 
 

@@ -50,6 +50,11 @@ def element(tag: str, *children: Child, **attributes: Attribute) -> Html:
     return Html(f"{head}{join(*children)}</{tag}>")
 
 
+def fold(title: Child, *content: Child) -> Html:
+    """Return content that opens at a click on its title."""
+    return element("details", element("summary", title), *content)
+
+
 def _flat(child: Child) -> str:
     if child is None:
         return ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flows.report.charts import bars
 from flows.report.figures import table
-from flows.report.html import Html, element, join
+from flows.report.html import Html, element, fold, join
 from flows.report.lift import EFFECT_COLUMNS, TITLE, EffectRow, LiftView
 from flows.report.verdict import OUTCOMES
 
@@ -65,4 +65,4 @@ def _fold(
         return None
     right = list(range(texts, len(columns)))
     shown = table({"columns": columns, "rows": rows, "right": right}, title)
-    return element("details", element("summary", title), shown)
+    return fold(title, shown)

@@ -18,6 +18,7 @@ from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question
 from flows.progress import records_word
 from flows.report.html import NOTHING, words
 from flows.report.lift import EFFECT_COLUMNS, NOBODY_KNOWS, TITLE, LiftView, lift_view
+from flows.report.summary import Answer, answers
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
 from gan.bounds import bounds_of
 from gan.report import ENDS, Event, Figure, Report
@@ -86,6 +87,7 @@ def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = No
     view = verdict_view(report, champion=champion, bounds_of=bounds)
     sections = [
         f"# {view.word.upper()}: {report.name}",
+        summary_markdown(answers(view, lift_view(report.lift))),
         f"{view.headline} Generator {code(report.generator)}. {_standing(assessed)}",
         " ".join(f"{plain(text)}." for text in view.rows),
         _reasons(view),
@@ -101,6 +103,16 @@ def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = No
         f"Report: {linked(report_page, link)}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def summary_markdown(found: Sequence[Answer]) -> str:
+    """Return the four answers, a line each."""
+    lines = [
+        f"- {OUTCOMES[one.outcome][0]} {one.question} **{plain(one.word)}** "
+        f"{plain(one.text, LONGEST_ANSWER)}"
+        for one in found
+    ]
+    return "\n".join(lines)
 
 
 def lift_markdown(view: LiftView) -> str:

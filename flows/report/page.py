@@ -1,8 +1,9 @@
 """One report, one HTML file: no script, no request, nothing but text, pictures and style.
 
 The page knows the schema of a report and nothing of modalities: sections stand in the order in
-which a reader needs them, the verdict first. Figures are drawn in `figures`; what is said of
-verdict and metrics is in `verdict`, what is said of lift in `lift`.
+which a reader needs them: four answers, the verdict with its reasons, pictures, numbers, and what
+few people look for behind a click. Figures are drawn in `figures`, metrics in `metrics`; what is
+said is in `summary`, `verdict` and `lift`.
 """
 
 import re
@@ -11,126 +12,20 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from flows.report.figures import arranged, wide
-from flows.report.html import (
-    NOTHING,
-    Html,
-    element,
-    fact,
-    instant,
-    join,
-    number,
-    words,
-)
+from flows.report.figures import arranged, figure_body
+from flows.report.html import Html, element, fact, fold, instant, join, words
 from flows.report.lift import TITLE, LiftView, lift_view
 from flows.report.lift_panel import lift_panel
-from flows.report.verdict import (
-    DATA,
-    DIRECTIONS,
-    OUTCOMES,
-    SAID,
-    MetricRow,
-    VerdictView,
-    verdict_view,
-)
-from gan.report import CEILING_UNIT, Figure, Metric, Outcome, Reason, Report
-
-_WORD_COLUMNS = ("Metric", "On", "Gate")
-_COLUMNS = (
-    "Metric",
-    "On",
-    "Value",
-    "95 % interval",
-    "Ceiling",
-    "Value ÷ ceiling",
-    "Records",
-    "Gate",
-)
-
-
-def metrics_table(view: VerdictView) -> Html | None:
-    """Return all metrics: those of the whole set in view, those of one class in a fold."""
-    if not view.overall and not view.of_parts:
-        return None
-    fold = None
-    if view.of_parts:
-        count = element("summary", f"Per {view.part}: {len(view.of_parts)} more metrics")
-        fold = element("details", count, _table(view.of_parts, f"Metrics per {view.part}"))
-    legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
-    key = (
-        f"{legend}. The ceiling is what real data reaches: the same metric between random halves "
-        "of real records that training has not seen."
-    )
-    table = _table(view.overall, "Metrics") if view.overall else None
-    return join(table, element("p", key, class_="key"), fold)
-
-
-def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
-    """Return value ÷ ceiling of every metric of the whole set as `bars`, or None without any."""
-    rows: list[dict[str, str | float | None]] = []
-    alts: list[str] = []
-    for metric in metrics:
-        ratio, ceiling = metric.ratio, metric.ceiling
-        if ratio is None or ceiling is None or "/" in metric.scope:
-            continue
-        label = f"{words(metric.name)}, {metric.scope}"
-        alts.append(f"{label}: {number(ratio)} of the ceiling")
-        low, high = metric.low / ceiling.value, metric.high / ceiling.value
-        rows.append({"label": label, "value": ratio, "low": low, "high": high})
-    if not rows:
-        return None
-    return Figure(
-        id="ratios",
-        section="metrics",
-        caption="Every metric of the whole set, divided by what real data reaches.",
-        alt="; ".join(alts),
-        kind="bars",
-        data={
-            "unit": CEILING_UNIT,
-            "bars": rows,
-        },
-    )
-
-
-def _table(rows: Sequence[MetricRow], label: str) -> Html:
-    head = element("tr", [_table_head(name) for name in _COLUMNS])
-    body = [_row(row) for row in rows]
-    return wide(join(element("thead", head), element("tbody", body)), label, class_="metrics")
-
-
-def _table_head(name: str) -> Html:
-    numbers = name not in _WORD_COLUMNS
-    return element("th", name, scope="col", class_="number" if numbers else None)
-
-
-def _row(row: MetricRow) -> Html:
-    sign, meaning = DIRECTIONS[row.direction]
-    arrow = element("span", sign, class_="direction", title=meaning, role="img", aria_label=meaning)
-    spread = element("small", f" ({row.ceiling_interval})") if row.ceiling_interval else None
-    return element(
-        "tr",
-        element("th", row.name, " ", arrow, scope="row"),
-        element("td", row.scope),
-        element("td", element("b", row.value), class_="number"),
-        element("td", row.interval, class_="number"),
-        element("td", row.ceiling or NOTHING, spread, class_="number"),
-        element("td", row.ratio or NOTHING, class_="number"),
-        element("td", row.records, class_="number"),
-        element("td", _outcome(row), class_="gate"),
-    )
-
-
-def _outcome(row: MetricRow) -> Html | str:
-    """Return what the gate says of a metric; why it says nothing is in the list above, and here."""
-    if row.outcome is None:
-        return NOTHING
-    return element("span", row.word, class_=f"badge is-{row.outcome}", title=row.why or None)
-
+from flows.report.metrics import metric_tables, privacy_table, ratio_figure
+from flows.report.summary import answers
+from flows.report.verdict import DATA, OUTCOMES, SAID, VerdictView, verdict_view
+from gan.report import ENDS, Figure, Outcome, Reason, Report
 
 TITLES = {
     "samples": "Samples",
-    "metrics": "Metrics",
     "columns": "Columns",
+    "metrics": "Metrics",
+    "privacy": "Privacy",
     "training": "Training",
     "inside": "Inside the networks",
     "data": "Data",
@@ -157,7 +52,28 @@ def _subject(report: Report) -> Html:
     return join("Generator ", element("code", report.generator), ", evaluated")
 
 
-def verdict(view: VerdictView, lift: LiftView) -> Html:
+def contents(parts: Sequence[tuple[str, str]]) -> Html | None:
+    """Return links to the parts of the page: (id, heading) of each."""
+    links = [element("a", heading, href=f"#{anchor}") for anchor, heading in parts]
+    return element("nav", links, class_="contents", aria_label="Contents")
+
+
+def summary(view: VerdictView, lift: LiftView) -> Html:
+    """Return the four answers, each with the mark of its worst reason."""
+    cards = [
+        element(
+            "div",
+            element("h2", element("a", one.question, href=f"#{one.anchor}")),
+            element("p", _icon(one.outcome), f" {one.word}", class_="answer"),
+            element("p", one.text, class_="meaning"),
+            class_=f"card is-{one.outcome}",
+        )
+        for one in answers(view, lift)
+    ]
+    return element("section", cards, class_="summary", aria_label="Summary")
+
+
+def verdict(view: VerdictView) -> Html:
     """Return the verdict and its reasons, those that decided first, passes last."""
     few = not view.deciding and len(view.passing) <= _FEW
     next_step = element("p", f"Next: {view.next_step}.", class_="meaning")
@@ -166,10 +82,8 @@ def verdict(view: VerdictView, lift: LiftView) -> Html:
         element("h2", _icon(view.verdict), view.word, class_="verdict-word", id="verdict"),
         element("p", view.headline, class_="meaning"),
         next_step if view.next_step else None,
-        [element("p", f"{text}.", class_="meaning") for text in view.rows],
-        element("p", f"{TITLE} ", element("a", lift.word, href="#lift"), ".", class_="meaning"),
+        [element("p", f"{text}.", class_="meaning") for text in view.rows[1:]],
         _reasons((*view.deciding, *view.alarms)),
-        _losses(view.losses),
         _passes(view.passing, few=few),
         _unjudged(view.reported),
         class_=f"verdict is-{view.verdict}",
@@ -182,30 +96,46 @@ def figures(report: Report, name: str) -> Html:
     return arranged([item for item in report.figures if item.section == name])
 
 
-def drawn(report: Report, name: str) -> Html | None:
+def drawn(report: Report, name: str, *, folded: bool = False) -> Html | None:
     """Return a section of figures alone, or nothing."""
-    return section(TITLES[name], figures(report, name))
+    return section(TITLES[name], figures(report, name), anchor=name, folded=folded)
 
 
 def metrics(report: Report, view: VerdictView) -> Html | None:
-    """Return the table of metrics and the bars against the ceiling."""
+    """Return the metrics by what they speak of, privacy apart, and the bars."""
     own = [item for item in report.figures if item.section == "metrics"]
+    charts = [item for item in own if item.kind != "table"]
     ratio = ratio_figure(report.metrics)
-    if ratio and not any(item.kind == "bars" for item in own):
-        own = [ratio, *own]
-    return section(TITLES["metrics"], join(metrics_table(view), arranged(own)))
+    if ratio and not any(item.kind == "bars" for item in charts):
+        charts = [ratio, *charts]
+    tables = [item for item in own if item.kind == "table"]
+    meanings = [fold(item.caption, figure_body(item)) for item in tables]
+    content = join(metric_tables(view), arranged(charts), *meanings)
+    return section(TITLES["metrics"], content, anchor="metrics")
+
+
+def privacy(report: Report, view: VerdictView) -> Html | None:
+    """Return what was measured of those whom the records come from, and what is not shown."""
+    measured = privacy_table(view) or element("p", "Nothing about it was measured.")
+    content = join(measured, _losses(view.losses), figures(report, "privacy"))
+    return section(TITLES["privacy"], content, anchor="privacy")
 
 
 def data(report: Report) -> Html | None:
     """Return figures and notes about the data and the set-up, or nothing."""
     notes = element("ul", [element("li", note) for note in report.notes], class_="notes")
-    return section(TITLES["data"], join(figures(report, "data"), notes if report.notes else None))
+    content = join(figures(report, "data"), notes if report.notes else None)
+    return section(TITLES["data"], content, anchor="data", folded=True)
 
 
-def others(report: Report) -> list[Html | None]:
-    """Return the sections that later measures add, under their own names."""
+def others(report: Report) -> dict[str, tuple[str, Html | None]]:
+    """Return the sections that later measures add: anchor → heading and section."""
     names = dict.fromkeys(item.section for item in report.figures if item.section not in TITLES)
-    return [section(words(name).capitalize(), figures(report, name)) for name in names]
+    found = {}
+    for number, name in enumerate(names):
+        anchor, title = f"more-{number}", words(name).capitalize()
+        found[anchor] = (title, section(title, figures(report, name), anchor=anchor))
+    return found
 
 
 def events(report: Report) -> Html | None:
@@ -219,7 +149,8 @@ def events(report: Report) -> Html | None:
         )
         for item in report.events
     ]
-    return section("Events", element("ol", entries, class_="events") if entries else None)
+    shown = element("ol", entries, class_="events") if entries else None
+    return section("Events", shown, folded=all(item.kind in ENDS for item in report.events))
 
 
 def provenance(report: Report) -> Html:
@@ -243,14 +174,20 @@ def fact_list(facts: Mapping[str, Any]) -> Html:
         for key, value in facts.items()
         if value != ""
     ]
-    return element("section", element("h2", "Provenance"), element("dl", entries, class_="facts"))
+    inner = element("dl", entries, class_="facts")
+    return element("section", fold(element("h2", "Provenance"), inner), class_="folded")
 
 
-def section(title: str, content: Html | None) -> Html | None:
-    """Return content under a heading; nothing without content."""
+def section(
+    title: str, content: Html | None, *, anchor: str | None = None, folded: bool = False
+) -> Html | None:
+    """Return content under a heading, behind it where it is folded; nothing without content."""
     if not content:
         return None
-    return element("section", element("h2", title), content)
+    heading = element("h2", title, id=anchor)
+    if not folded:
+        return element("section", heading, content)
+    return element("section", fold(heading, content), class_="folded")
 
 
 def _icon(outcome: Outcome) -> Html:
@@ -274,28 +211,25 @@ def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
     if few:
         return _reasons(reasons)
     count = f"{len(reasons)} rules passed" if len(reasons) > 1 else "1 rule passed"
-    return element("details", element("summary", count), _reasons(reasons))
+    return fold(count, _reasons(reasons))
 
 
 def _losses(texts: Sequence[str]) -> Html | None:
-    """Return what privacy takes from the records; open, as no metric shows it."""
+    """Return what privacy takes from the records; open where it is little."""
     if not texts:
         return None
     items = [element("li", _icon("alarm"), element("span", text)) for text in texts]
     summary = element("summary", "What privacy takes from the records")
-    return element("details", summary, element("ul", items, class_="reasons"), open=True)
+    few = len(texts) <= _FEW // 2
+    return element("details", summary, element("ul", items, class_="reasons"), open=few)
 
 
 def _unjudged(reasons: Sequence[Reason]) -> Html | None:
     """Return what was measured without a rule, each with the sentence why."""
     if not reasons:
         return None
-    count = (
-        f"{len(reasons)} values that no rule judges"
-        if len(reasons) > 1
-        else "1 value without a rule"
-    )
-    return element("details", element("summary", count), _reasons(reasons))
+    many = f"{len(reasons)} values that no rule judges"
+    return fold(many if len(reasons) > 1 else "1 value without a rule", _reasons(reasons))
 
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -313,18 +247,25 @@ def render(report: Report, *, title: str | None = None) -> str:
         ValueError: a figure is of an unknown kind or its picture cannot be read.
     """
     heading, view, lift = title or report.name, verdict_view(report), lift_view(report.lift)
+    parts = {
+        "verdict": ("Verdict", verdict(view)),
+        "samples": ("Samples", drawn(report, "samples")),
+        "columns": ("Columns", drawn(report, "columns")),
+        "metrics": ("Metrics", metrics(report, view)),
+        "privacy": ("Privacy", privacy(report, view)),
+        "lift": (TITLE, lift_panel(lift)),
+        **others(report),
+        "training": ("Training", drawn(report, "training", folded=True)),
+        "inside": ("Inside", drawn(report, "inside", folded=True)),
+        "data": ("Data", data(report)),
+    }
+    shown = [(anchor, word) for anchor, (word, part) in parts.items() if part]
     return document(
         f"{heading}: {view.word.lower()}",
         header(report, heading),
-        verdict(view, lift),
-        lift_panel(lift),
-        drawn(report, "samples"),
-        metrics(report, view),
-        drawn(report, "columns"),
-        drawn(report, "training"),
-        drawn(report, "inside"),
-        data(report),
-        *others(report),
+        contents(shown),
+        summary(view, lift),
+        *(part for _, part in parts.values()),
         events(report),
         provenance(report),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from flows.report.html import interval, number, words
 from gan.bounds import Bounds
 from gan.metrics.direction import Direction
-from gan.report import Metric, Outcome, Reason, Report, Verdict
+from gan.report import Aspect, Metric, Outcome, Reason, Report, Verdict
 from storage.records.modalities import words_of
 
 VERDICTS: Mapping[Verdict, tuple[str, str]] = {
@@ -63,6 +63,10 @@ class MetricRow:
 
     name: str
     """In words."""
+    title: str
+    """What it is called in a sentence; its name where it has no other."""
+    aspect: Aspect | None
+    """None where the report does not say."""
     scope: str
     direction: Direction
     value: str
@@ -135,6 +139,11 @@ class VerdictView:
         return tuple(reason for reason in self.reasons if reason.outcome in DECIDING)
 
     @property
+    def judged(self) -> tuple[Reason, ...]:
+        """The reasons of all rules."""
+        return (*self.deciding, *self.passing)
+
+    @property
     def passing(self) -> tuple[Reason, ...]:
         """The reasons of rules that are met."""
         return tuple(reason for reason in self.reasons if reason.outcome == "pass")
@@ -168,9 +177,11 @@ def verdict_view(
     """
     theirs = {} if champion is None else {_key(metric): metric for metric in champion.metrics}
     outcomes = outcomes_of(report)
+    subjects = {reason.metric: reason for reason in report.reasons if reason.aspect}
     rows = [
         _row(
             metric,
+            subjects.get(metric.name),
             theirs.get(_key(metric)),
             bounds_of(metric),
             outcomes.get(_key(metric)),
@@ -192,7 +203,7 @@ def verdict_view(
         word=word,
         headline=headline,
         reasons=tuple(
-            sorted(map(_with_subject, report.reasons), key=lambda each: order.index(each.outcome))
+            sorted(map(_in_words, report.reasons), key=lambda each: order.index(each.outcome))
         ),
         overall=tuple(row for row in rows if not row.part),
         of_parts=tuple(row for row in rows if row.part),
@@ -235,20 +246,32 @@ def _key(metric: Metric) -> tuple[str, str]:
     return metric.name, metric.scope
 
 
-def _with_subject(reason: Reason) -> Reason:
-    """Return the reason; its sentence gets a subject when it does not name its metric itself."""
-    if reason.metric in reason.text or words(reason.metric) in reason.text:
+def _in_words(reason: Reason) -> Reason:
+    """Return the reason as a person says it: by the title of its metric, with a subject."""
+    if reason.metric not in reason.text and words(reason.metric) not in reason.text:
+        subject = reason.title or words(reason.metric)
+        return replace(reason, text=f"{subject} ({reason.scope}): {reason.text}")
+    if not reason.title:
         return reason
-    return replace(reason, text=f"{words(reason.metric)} ({reason.scope}): {reason.text}")
+    text = reason.text.replace(f"{reason.metric} of column ", f"{reason.title}, column ", 1)
+    text = text.replace(f"{reason.metric} (all) ", f"{reason.title} ", 1)
+    return replace(reason, text=text.replace(f"{reason.metric} (", f"{reason.title} (", 1))
 
 
 def _row(
-    metric: Metric, rival: Metric | None, bounds: Bounds | None, outcome: Outcome | None, why: str
+    metric: Metric,
+    subject: Reason | None,
+    rival: Metric | None,
+    bounds: Bounds | None,
+    outcome: Outcome | None,
+    why: str,
 ) -> MetricRow:
     ceiling, ratio = metric.ceiling, metric.ratio
     passes, blocks = ("", "") if bounds is None else _limits(bounds)
     return MetricRow(
         name=words(metric.name),
+        title=(subject and subject.title) or words(metric.name),
+        aspect=None if subject is None else subject.aspect,
         scope=metric.scope,
         direction=metric.direction,
         value=number(metric.value),

@@ -61,7 +61,7 @@ def exact_copies(equals: Equals, chance: Callable[[], Chance], found: str) -> Fa
     share = equals.rows / equals.fakes
     text = f"{equals.rows:,} of {equals.fakes:,} {found}"
     if not equals.rows:
-        return Fact(name="exact_copies", holds=True, value=0.0, text=text)
+        return Fact(name="exact_copies", holds=True, value=0.0, text=text, aspect="privacy")
     explained = chance()
     compared = (
         f"{equals.seen:,} of {equals.seen_records:,} distinct training records are hit and "
@@ -77,4 +77,4 @@ def exact_copies(equals: Equals, chance: Callable[[], Chance], found: str) -> Fa
         text += f", but chance explains {explained.share:.2%} at most"
     else:
         holds, text = True, f"{text}, as chance explains"
-    return Fact(name="exact_copies", holds=holds, value=share, text=text)
+    return Fact(name="exact_copies", holds=holds, value=share, text=text, aspect="privacy")

@@ -86,6 +86,7 @@ METRICS = (
         name="coverage",
         meaning="Share of real images that synthetic ones come near, overall and in every class.",
         unit="share",
+        title="coverage of real images",
         direction="higher",
         limits=(Limit(side="low", passes=0.75, blocks=0.5),),
         is_primary=True,
@@ -112,6 +113,7 @@ METRICS = (
         name="fd",
         meaning="Fréchet distance between the features of real and of synthetic images.",
         unit="distance",
+        title="distance between distributions of features (FD)",
         limits=(Limit(side="high", passes=5.0, blocks=25.0),),
         upper_end=True,
         is_primary=True,
@@ -124,6 +126,7 @@ METRICS = (
         meaning="Share of synthetic images to which a classifier of real ones assigns the label "
         "they were made for.",
         unit="share",
+        title="images that show their class",
         direction="higher",
         limits=(
             Limit(side="low", passes=0.10, relation="below", blocks=0.5, block_relation="ratio"),
@@ -138,6 +141,7 @@ METRICS = (
         meaning="How well trees tell synthetic images from real ones by plain statistics of each: "
         "grain, sharpness, spectrum, histogram, stripes, colour; at one half they cannot.",
         unit="AUC",
+        title="telling synthetic from real images",
         limits=(Limit(side="high", passes=0.75, blocks=1.0, relation="fixed"),),
         upper_end=True,
         figures=("telling",),
@@ -148,6 +152,7 @@ METRICS = (
         meaning="How well a small convolutional net tells synthetic images from real ones; at one "
         "half it cannot.",
         unit="AUC",
+        title="telling synthetic from real images",
         limits=(Limit(side="high", passes=0.80, blocks=1.0, relation="fixed"),),
         upper_end=True,
         figures=("telling",),
@@ -157,6 +162,8 @@ METRICS = (
         meaning="Accuracy that a classifier loses when it learns from synthetic instead of real "
         "images.",
         unit="loss of accuracy",
+        title="loss of accuracy when learning from synthetic images",
+        aspect="usefulness",
         limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="fixed"),),
         upper_end=True,
         figures=("usefulness",),
@@ -165,6 +172,8 @@ METRICS = (
         name="copies",
         meaning="Share of synthetic images nearer to a training image than unseen real ones are.",
         unit="share",
+        title="copies of training images",
+        aspect="privacy",
         limits=(Limit(side="high", passes=1.5, blocks=1.0),),
         benefit_of_doubt=True,
         is_primary=True,
@@ -179,6 +188,8 @@ METRICS = (
         meaning="Share of synthetic images whose nearest real one, mirrored or shifted, is of "
         "train and not unseen, as if both were equally many; of real ones half.",
         unit="share",
+        title="near copies of training images",
+        aspect="privacy",
         limits=(Limit(side="high", passes=0.55, blocks=0.58, relation="fixed"),),
         doubt=0.5,
         not_judged=NOT_BY_CHANCE,
@@ -191,6 +202,8 @@ METRICS = (
         meaning="The same among synthetic images that are nearer to a real one than all but 5 % of "
         "real images are to one another.",
         unit="share",
+        title="near copies of training images",
+        aspect="privacy",
         limits=(Limit(side="high", passes=0.55, blocks=0.55, relation="fixed"),),
         benefit_of_doubt=True,
         not_judged=NOT_BY_CHANCE,
@@ -202,12 +215,15 @@ METRICS = (
         meaning="Share of synthetic images that look like another synthetic one, beside the same "
         "share among as many real images.",
         unit="share",
+        title="images that repeat one another",
         limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="above"),),
     ),
     MetricEntry(
         name="spread",
         meaning="Spread of every pixel over synthetic images, as a share of that over real ones.",
         unit="share",
+        title="spread of pixels",
+        aspect="validity",
         direction="target",
         limits=(Limit(side="low", passes=0.10, blocks=0.10),),
         ticks=("spread",),
@@ -217,6 +233,8 @@ METRICS = (
         name="trtr",
         meaning="Accuracy of a classifier that learned from real images.",
         unit="share",
+        title="a classifier that learned from real images",
+        aspect="usefulness",
         direction="higher",
         not_judged="it is of real images alone, what tstr is held against",
     ),
@@ -224,6 +242,8 @@ METRICS = (
         name="tstr",
         meaning="Accuracy of a classifier that learned from synthetic images.",
         unit="share",
+        title="a classifier that learned from synthetic images",
+        aspect="usefulness",
         direction="higher",
         not_judged="the gap to trtr is judged in its place",
     ),
@@ -231,6 +251,7 @@ METRICS = (
         name="kid",
         meaning="Kernel distance between the features of real and of synthetic images.",
         unit="distance",
+        title="kernel distance of features (KID)",
         not_judged="fd judges the distance of the same features",
     ),
     MetricEntry(

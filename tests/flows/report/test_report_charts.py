@@ -235,8 +235,8 @@ def test_unknown_kind_names_the_known_ones():
 
 def test_table_cells():
     drawn = table({"columns": ["a", "b"], "rows": [["x", None], [3, 0.5]]}, "alt")
-    assert '<th scope="row">x</th><td class="number">—</td>' in drawn
-    assert '<td class="number">0.500</td>' in drawn
+    assert '<th scope="row">x</th><td class="number" data-label="b">—</td>' in drawn
+    assert '<td class="number" data-label="b">0.500</td>' in drawn
     assert '<th scope="col">a</th><th scope="col" class="number">b</th>' in drawn
 
 

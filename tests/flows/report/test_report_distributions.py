@@ -145,11 +145,11 @@ def test_density_is_under_the_points_and_upside_up():
 def test_numbers_written_as_text_stand_at_the_right_where_it_is_said():
     data = {"columns": ["a", "b", "c"], "rows": [["x", "1.5", "y"]], "right": [1], "dense": True}
     drawn = table(data, "alt")
-    assert '<td class="number">1.5</td><td>y</td>' in drawn
-    assert '<table class="dense">' in drawn
+    assert '<td class="number" data-label="b">1.5</td><td data-label="c">y</td>' in drawn
+    assert '<table class="dense cards">' in drawn
 
 
-def test_columns_come_between_metrics_and_training(make_report):
+def test_pictures_of_columns_come_before_the_numbers(make_report):
     own = Figure(
         id="x",
         section="columns",
@@ -160,7 +160,7 @@ def test_columns_come_between_metrics_and_training(make_report):
     )
     report = make_report(modality="tables")
     text = render(make_report(modality="tables", figures=(*report.figures, own)))
-    places = [text.index(f">{title}<") for title in ("Metrics", "Columns", "Training", "Data")]
+    places = [text.index(f'id="{name}"') for name in ("columns", "metrics", "training", "data")]
     assert places == sorted(places)
     assert "Per column: 10 more metrics" in text
     assert "Per class: 10 more metrics" in render(make_report())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flows.errors import UnsentError
 from flows.job import now
+from flows.lake_page import refresh_lake_page
 from storage.errors import IntegrityError
 from storage.lake import registry
 from storage.lake.announce import Emit, announce_pending
@@ -59,10 +60,13 @@ def maintain_lake(lake: ObjectStore, *, apply: bool, emit: Emit | None = None) -
             refresh_hint(lake, name)
         for key in finished:
             drop_checkpoints(lake, key)
+    removals = tuple(collector.collect() if apply else collector.due())
+    if apply:
+        refresh_lake_page(lake)
     return Kept(
         applied=apply,
         announced=announced,
-        removals=tuple(collector.collect() if apply else collector.due()),
+        removals=removals,
         checkpoints=finished,
         hints=hints,
         problems=tuple(

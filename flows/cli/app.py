@@ -336,6 +336,48 @@ def errors(*, as_json: AsJson = False) -> int:
     return DONE
 
 
+Target = Annotated[
+    str, typer.Argument(metavar="NAME[/VERSION]", help="Data set or generator, or a report.json.")
+]
+WritePage = Annotated[
+    Path | None, typer.Option("--write", metavar="FILE", help="Write the page to this HTML file.")
+]
+
+
+@app.command()
+def report(
+    target: Target,
+    *,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    write: WritePage = None,
+    lake: Lake = None,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what a report answers and where its page is; of a name, its latest version's."""
+    from flows.cli.report import show_report
+
+    ref = LakeRef(lake=lake, storage=storage)
+    return show_report(target, ref, write=write, open_it=open_it, as_json=as_json)
+
+
+@app.command()
+def compare(
+    first: Target,
+    second: Target,
+    *,
+    write: WritePage = None,
+    lake: Lake = None,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> int:
+    """Hold two reports side by side: verdicts, every metric of both, and what differs."""
+    from flows.cli.report import show_comparison
+
+    ref = LakeRef(lake=lake, storage=storage)
+    return show_comparison(first, second, ref, write=write, as_json=as_json)
+
+
 app.command()(gc)
 
 

@@ -61,6 +61,8 @@ def _use(view: VerdictView) -> Answer:
 
 
 def _purpose(view: VerdictView) -> Answer:
+    if not any(one.aspect for one in view.reasons):
+        return _unsaid(PURPOSE, "metrics", view)
     alike, learnt = _of(view, "fidelity", "validity"), _of(view, "usefulness")
     outcome = worst((*alike, *learnt))
     parts = [f"Like real records: {_met(alike)}", f"models that learn from them: {_met(learnt)}"]
@@ -86,6 +88,8 @@ def _help(lift: LiftView) -> Answer:
 
 
 def _exposure(view: VerdictView) -> Answer:
+    if not any(one.aspect for one in view.reasons):
+        return _unsaid(EXPOSURE, "privacy", view)
     reasons = _of(view, "privacy")
     outcome = worst(reasons)
     judged = [one for one in reasons if one.outcome != "reported"]
@@ -111,6 +115,14 @@ def _exposure(view: VerdictView) -> Answer:
         text=f"{text[:1].upper()}{text[1:]}{lost}.",
         anchor="privacy",
     )
+
+
+def _unsaid(question: str, anchor: str, view: VerdictView) -> Answer:
+    """Return the answer of a report whose reasons do not say what they speak of."""
+    text = "Nothing was measured."
+    if view.reasons:
+        text = "The reasons of the verdict say it one by one."
+    return Answer(question=question, word="Not said", outcome="unknown", text=text, anchor=anchor)
 
 
 def _purpose_word(outcome: Outcome | None) -> str:

@@ -1,5 +1,6 @@
 """Where everything lies in a lake: pure functions from names to keys.
 
+index.html and index.json
 datasets/<name>/README.md
 datasets/<name>/<version>/train-00000-of-00016.parquet
 datasets/<name>/_meta/<version>/manifest.json …
@@ -90,6 +91,11 @@ def record_number(key: str) -> int | None:
     """Return the number of the log record under `key`, or None when it is no record."""
     match = _NUMBERED.fullmatch(key.rpartition("/")[2])
     return int(match[1]) if match else None
+
+
+def lake_index_key(suffix: str) -> str:
+    """Return the key of the page of the lake, `html`, or of its lines, `json`; it may lag."""
+    return f"index.{suffix}"
 
 
 # Data sets

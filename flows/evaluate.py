@@ -155,6 +155,7 @@ def options_of(recipe: Recipe, prepared: Prepared, cache: Path | None = None) ->
         sides_by_chance=rule["by"] == "content" and rule["holdout_uri_digest"] is None,
         overlap_expected=rule["rows"] == "occurrence",
         cache=cache,
+        quasi_identifiers=recipe.privacy.quasi_identifiers,
     )
 
 

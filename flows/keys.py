@@ -117,6 +117,7 @@ def run_key(recipe: Recipe, synthesis: SynthesisConfig, snapshot_digest: str) ->
 
 def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> str:
     """Return the identity of what is measured: generator, holdout, seed, what may be shown."""
+    known = recipe.privacy.quasi_identifiers
     return digest_json(
         {
             "algorithm_version": ALGORITHM_VERSION,
@@ -128,6 +129,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             **reading_part(prepared),
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
+            **({"quasi_identifiers": list(known)} if known else {}),
         }
     )
 

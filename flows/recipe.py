@@ -50,6 +50,9 @@ class PrivacyConfig(BaseModel):
 
     min_group: int = Field(10, title="Smallest group", ge=1)
     """A value held by fewer rows than this never leaves the codec, and a class is refused."""
+    quasi_identifiers: tuple[str, ...] = Field((), title="Quasi-identifiers")
+    """Tables: columns by which others may know a person, such as birth date and postcode. The
+    attacks of the report know these; empty: they may know any."""
 
 
 class CsvOutputConfig(BaseModel):

@@ -73,6 +73,8 @@ class Options:
     """True where splits are by occurrence, because most records repeat."""
     cache: Path | None = None
     """Folder of this machine in which a judge may keep what it learned of the real records."""
+    quasi_identifiers: tuple[str, ...] = ()
+    """Columns by which a person may be known to others; empty: any may be."""
 
 
 class Reference(Protocol):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,6 +30,13 @@ from gan.tables.figures.rows import ten_rows, worst_columns
 from gan.tables.figures.structure import structure
 from gan.tables.figures.tails import tails
 from gan.tables.losses import losses_figure
+
+RISK: Mapping[str, Any] = {
+    "limits": (Limit(side="high", passes=0.05, blocks=0.15, relation="fixed"),),
+    "doubt": 0.0,
+    "figures": ("exposure",),
+}
+"""Of the three ways in which rows may expose a person; what chance explains passes."""
 
 METRICS = (
     MetricEntry(
@@ -129,6 +137,50 @@ METRICS = (
         limits=(Limit(side="high", passes=0.55, blocks=0.55, relation="fixed"),),
         benefit_of_doubt=True,
         figures=("attacks",),
+    ),
+    MetricEntry(
+        name="singling_out",
+        meaning="How much oftener a predicate that one synthetic row meets alone is met by one "
+        "training row alone than by one unseen row alone (Giomi et al. 2023).",
+        unit="risk",
+        title="singling out",
+        aspect="privacy",
+        **RISK,
+    ),
+    MetricEntry(
+        name="linkability",
+        meaning="How much oftener two halves of a training row lead to the same synthetic row than "
+        "two halves of an unseen row do.",
+        unit="risk",
+        title="linking two sources",
+        aspect="privacy",
+        **RISK,
+    ),
+    MetricEntry(
+        name="inference",
+        meaning="The same of one column.",
+        unit="risk",
+        title="inference of a value",
+        aspect="privacy",
+        not_judged="of many columns one is beyond its bound by chance, all together are judged",
+        alarms=(
+            Alarm(
+                side="high",
+                bound=0.15,
+                meaning="whoever knows the other columns of a person in train guesses this one "
+                "from the synthetic rows",
+            ),
+        ),
+    ),
+    MetricEntry(
+        name="inference",
+        scope="all",
+        meaning="How much oftener the nearest synthetic row tells a value of a training row than "
+        "of an unseen row.",
+        unit="risk",
+        title="inference of a value",
+        aspect="privacy",
+        **RISK,
     ),
     MetricEntry(
         name="tstr_gap",
@@ -264,6 +316,13 @@ BARS = (
         "rows from real ones or find training rows; at one half they cannot.",
         unit="share or AUC",
         reference=(0.5, "one half"),
+    ),
+    BarGroup(
+        id="exposure",
+        caption="What attacks with the synthetic rows gain on training rows over rows never "
+        "trained on; at zero nothing.",
+        unit="risk",
+        reference=(0.0, "no risk"),
     ),
     BarGroup(
         id="copies-ratio",

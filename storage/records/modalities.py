@@ -140,6 +140,7 @@ MODALITIES: dict[str, Modality] = {
             "synthesis.given",
             "synthesis.labels",
             "output.csv",
+            "privacy.quasi_identifiers",
         ),
     ),
 }

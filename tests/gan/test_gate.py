@@ -408,7 +408,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         3,
-        "83d5a2dbed40db1ae11afc21b9a2dbb7d9bae0db70cd72b419e01859e9d08fcb",
+        "4339b224c8a3c059cfb9d169a87c0c07ac3711f6b42742ab3cb8db1d547ce9ad",
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.errors import DataError
+from gan.errors import ConfigError, DataError
 from gan.modalities import Options, Splits, comparable_rows
 from gan.randomness import numpy_stream
 from gan.tables.columns.values import STORED, plain, require_metadata
@@ -183,7 +183,15 @@ def build_context(splits: Splits, options: Options) -> EvaluationContext:
 
     Raises:
         DataError: a split is too small, or the records do not say what their columns mean.
+        ConfigError: a quasi-identifier is no column.
     """
+    for name in options.quasi_identifiers:
+        if name not in splits.train.column_names:
+            msg = (
+                f"privacy.quasi_identifiers names {name!r}, which the table does not have: it has "
+                f"{', '.join(splits.train.column_names)}"
+            )
+            raise ConfigError(msg)
     n = comparable_rows(splits, options.cap)
     metadata = require_metadata(splits.train.schema)
     return EvaluationContext(

@@ -18,6 +18,7 @@ from gan.tables.evaluation.closeness import (
 )
 from gan.tables.evaluation.columns import EvaluationContext, build_context, conform
 from gan.tables.evaluation.errors import DistributionErrors, error_notes
+from gan.tables.evaluation.exposure import Exposure
 from gan.tables.evaluation.facts import HardFacts, NullRates
 from gan.tables.evaluation.row_repeats import RowRepeats
 from gan.tables.evaluation.usefulness import (
@@ -36,6 +37,7 @@ class TableReference:
     errors: DistributionErrors
     closeness: Closeness
     attacks: Attacks
+    exposure: Exposure
     usefulness: Usefulness
     facts: HardFacts
     nulls: NullRates
@@ -87,6 +89,7 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
         errors=DistributionErrors(context),
         closeness=Closeness(context, identity),
         attacks=Attacks(context, features),
+        exposure=Exposure(context),
         usefulness=Usefulness(context, features),
         facts=HardFacts(context, identity),
         nulls=NullRates(context),
@@ -129,6 +132,7 @@ def evaluate_table(
         *reference.errors.measure(records, sets),
         *reference.closeness.measure(records, sets),
         *reference.attacks.measure(records, sets),
+        *reference.exposure.measure(records),
         *reference.usefulness.measure(records),
         *reference.nulls.measure(records),
         reference.repeats.measure(records, sets),

@@ -15,7 +15,7 @@ from storage.stores.settings import StorageProfile, load_profile
 EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
-READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits"})
+READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits", "entity", "time", "window"})
 """Settings that only some sources know."""
 
 

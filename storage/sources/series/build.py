@@ -4,13 +4,16 @@ An entry holds `<split>.arrow`, Arrow IPC in one batch of nested records: one ro
 schema says what its columns mean.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.records.series import SeriesMetadata, read_series_metadata
+from storage.records.proposal import Proposal
+from storage.records.schema import Column
+from storage.records.series import SeriesMetadata, lengths_of, read_series_metadata
 from storage.sources.builder import Builder, Built, PrepareJob, Source, write_splits
 from storage.sources.checks import check_classes, check_trained_classes, class_needs
 from storage.sources.config import SourceConfig
@@ -21,8 +24,10 @@ from storage.sources.series.reading import Series, read_series
 from storage.sources.series.regular import in_words
 from storage.sources.series.source import READS, SeriesSource
 from storage.sources.series.splits import divide
+from storage.sources.series.survey import recognise_series, survey_series
 from storage.sources.split import SPLITS, TRAIN
 from storage.sources.split_classes import Classes, code_classes
+from storage.sources.survey import Survey
 from storage.sources.tables.build import BUILDER as TABLES
 from storage.sources.tables.label import MAX_CLASSES, check_label_kind, classes_of
 from storage.sources.tables.source import TableSource, dropped_columns
@@ -59,6 +64,23 @@ class SeriesBuilder(Builder):
             "window": config.window.model_dump(mode="json"),
         }
 
+    def recognise(
+        self,
+        source: Source,
+        config: SourceConfig,
+        min_group: int,  # noqa: ARG002
+    ) -> tuple[Proposal, ...]:
+        """Look whether rows are steps of entities."""
+        if config.modality != "auto" or not isinstance(source, TableSource):
+            return ()
+        return recognise_series(source.read(), config)
+
+    def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
+        """Return what the values tell."""
+        if not isinstance(source, SeriesSource):
+            raise TypeError(source)
+        return survey_series(source, config, min_group)
+
     def describe(self, schema: pa.Schema) -> str:
         """Return how many columns there are of either sort, and the step."""
         metadata = _metadata(schema)
@@ -69,6 +91,17 @@ class SeriesBuilder(Builder):
             f"variable{'s' if variables != 1 else ''}, "
             f"{step if metadata.step is None else f'a step of {step}'}"
         )
+
+    def columns(self, schema: pa.Schema) -> tuple[Column, ...]:
+        """Return them in long form, as the source orders them."""
+        found = _metadata(schema)
+        known = (found.entity, found.time, *found.statics, *found.variables)
+        by_name = {one.name: one for one in known}
+        return tuple(by_name[name] for name in found.order)
+
+    def measures(self, records: pa.Table) -> Mapping[str, int]:
+        """Count the steps."""
+        return {"steps": int(lengths_of(records, _metadata(records.schema)).sum())}
 
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, group, understand, decide the splits, and write one file per split."""

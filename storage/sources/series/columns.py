@@ -21,7 +21,7 @@ from storage.sources.series.panel import Panel, value_codes
 from storage.sources.series.regular import Rhythm, in_words
 from storage.sources.tables.kinds import check_kind, infer, infer_columns, key_pattern
 
-_UNNAMED: frozenset[Kind] = frozenset({"key", "text"})
+NAMING: frozenset[Kind] = frozenset({"key", "text"})
 """Kinds of which no column has one value per step: each would name a step."""
 
 
@@ -72,7 +72,7 @@ def describe_columns(
     variables = [name for name in names if name not in static]
     found = infer(panel.firsts(statics), _of(config, statics), min_group)
     inferred = infer_columns(
-        {name: _by_entity(panel, name) for name in variables}, _of(config, variables), min_group
+        {name: by_entity(panel, name) for name in variables}, _of(config, variables), min_group
     )
     _check_variables(inferred.columns, config.uri)
     if not inferred.columns:
@@ -87,7 +87,7 @@ def describe_columns(
         entity=_key(panel, entity, config, min_group),
         time=_moments(panel, time, rhythm, config),
         statics=tuple(replace(one, why=f"one per entity: {one.why}") for one in found.columns),
-        variables=inferred.columns,
+        variables=tuple(replace(one, why=f"per step: {one.why}") for one in inferred.columns),
         order=tuple(name for name in panel.steps.column_names if name not in dropped),
         step=rhythm.step,
         zone=rhythm.zone,
@@ -103,7 +103,7 @@ def _of(config: SourceConfig, names: Collection[str]) -> SourceConfig:
     return config.model_copy(update={"columns": kept})
 
 
-def _by_entity(panel: Panel, name: str) -> pa.ChunkedArray:
+def by_entity(panel: Panel, name: str) -> pa.ChunkedArray:
     """Return the values of a variable; of texts each once per entity."""
     column = panel.steps.column(name)
     if not pa.types.is_string(column.type):
@@ -115,7 +115,7 @@ def _by_entity(panel: Panel, name: str) -> pa.ChunkedArray:
 
 
 def _check_variables(columns: Collection[Column], uri: str) -> None:
-    named = [column for column in columns if column.kind in _UNNAMED]
+    named = [column for column in columns if column.kind in NAMING]
     if not named:
         return
     names = [column.name for column in named]

@@ -72,7 +72,7 @@ def read_series(job: PrepareJob) -> Series:
     """
     sources, config = [_series(source) for source in job.sources], job.config
     rows = read_rows(replace(job, sources=tuple(one.rows for one in sources), progress=None))
-    entity, time = _names(sources[0], rows.table, config)
+    entity, time = check_names(sources[0].entity, sources[0].time, rows.table, config)
     panel = as_panel(rows.table, rows.held_out, entity=entity, time=time, uri=config.uri)
     static = constant_columns(panel) - sources[0].variables - {time}
     _check_label(config, static, entity, time)
@@ -104,13 +104,15 @@ def _series(source: Source) -> SeriesSource:
     return source
 
 
-def _names(source: SeriesSource, table: pa.Table, config: SourceConfig) -> tuple[str | None, str]:
-    """Return the columns of entity and time.
+def check_names(
+    entity: str | None, time: str | None, table: pa.Table, config: SourceConfig
+) -> tuple[str | None, str]:
+    """Return the columns of entity and time; no entity where the source is cut into windows.
 
     Raises:
         SourceError: nothing says one, or there is no such column.
     """
-    entity, time, names = source.entity, source.time, table.column_names
+    names = table.column_names
     if time is None:
         msg = (
             f"Nothing says when the steps of the source {config.uri!r} are; name in source.time "

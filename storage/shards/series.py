@@ -27,8 +27,8 @@ from storage.sources.tables.text_columns import records_of, stored_schema, store
 ENTITY = "entity_column"
 """In the metadata of long shards: which column names the entity."""
 
-_STEPS = 32
-"""Steps of an entity, for planning."""
+_STEPS = 10
+"""Plain values that a list takes, for planning: steps repeat each other and are compressed."""
 
 
 class NestedSeries(ParquetFormat):
@@ -81,7 +81,7 @@ class NestedSeries(ParquetFormat):
         )
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
-        """Guess from the types, at a usual number of steps."""
+        """Guess from the types, as lists of steps compress."""
         sizes = [
             PARQUET.bytes_per_row(pa.schema([plain])) * (_STEPS if _is_list(field) else 1)
             for field, plain in zip(schema, _flat(schema), strict=True)
@@ -150,7 +150,7 @@ class LongSeries(ParquetFormat):
         )
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
-        """Guess from the types, at a usual number of steps."""
+        """Guess from the types, as lists of steps compress."""
         return NESTED.bytes_per_row(schema)
 
 

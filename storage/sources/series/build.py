@@ -18,7 +18,9 @@ from storage.sources.builder import Builder, Built, PrepareJob, Source, write_sp
 from storage.sources.checks import check_classes, check_trained_classes, class_needs
 from storage.sources.config import SourceConfig
 from storage.sources.files import PARQUET_FILES, SourceFiles
+from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.series.examples import SERIES_EXAMPLES
+from storage.sources.series.given import read_given_series
 from storage.sources.series.nested import NestedSource, has_lists_of_moments, is_list
 from storage.sources.series.reading import Series, read_series
 from storage.sources.series.regular import in_words
@@ -102,6 +104,10 @@ class SeriesBuilder(Builder):
     def measures(self, records: pa.Table) -> Mapping[str, int]:
         """Count the steps."""
         return {"steps": int(lengths_of(records, _metadata(records.schema)).sum())}
+
+    def read_given(self, request: GivenRequest) -> GivenRecords:
+        """Read steps and bring them to the known columns, types and entities."""
+        return read_given_series(request)
 
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Read, group, understand, decide the splits, and write one file per split."""

@@ -77,10 +77,12 @@ def read_series(job: PrepareJob) -> Series:
     static = constant_columns(panel) - sources[0].variables - {time}
     _check_label(config, static, entity, time)
     rhythm = find_rhythm(panel, time)
+    split = config.split
     whole, windows = completed(panel, time, rhythm, static), None
     panel, key = whole, entity or _free_name(rows.table)
     if config.window.length is not None:
-        windows = cut(whole, config.window, time, rhythm, config.uri)
+        aligned = len(whole.lengths_N) < MIN_RECORDS and not (split.column or split.group_by)
+        windows = cut(whole, config.window, time, rhythm, aligned=aligned, uri=config.uri)
         panel = _numbered(windows.panel, key)
         windows = replace(windows, panel=panel)
     _check_amount(config, panel, rhythm)

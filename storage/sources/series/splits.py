@@ -8,7 +8,9 @@ Shape legend: N entities, T steps of all entities together, 16 bytes of a digest
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -20,13 +22,15 @@ from storage.records.series import SeriesMetadata
 from storage.sources.checks import MIN_RECORDS
 from storage.sources.series.panel import Panel, value_codes
 from storage.sources.series.reading import Series
-from storage.sources.series.windows import Windows, crossing, first_of_block
+from storage.sources.series.windows import BLOCK, check_sides, crossing, sides
 from storage.sources.split import (
     DIGEST_BYTES,
+    HOLDOUT,
     SALT,
     SplitConfig,
     as_digests,
     row_digests,
+    split_rule,
 )
 from storage.sources.split_assignment import (
     LEFT_OUT,
@@ -88,60 +92,88 @@ def divide(series: Series, classes: Classes | None) -> SplitAssignment:
     Raises:
         SourceError: a column that decides has several values in an entity, or a split is empty.
     """
-    split = series.config.split
+    config = series.config.split
     statics, variables = content_names(series.metadata, series.config.label)
     digests = entity_digests(series.panel, statics, variables)
-    by, deciding = split.column or split.group_by, None
-    crossing_N = np.zeros(len(digests), np.bool_)
-    notes: list[str] = []
-    if by is not None:
-        deciding, crossing_N = _said(series, by)
-    elif series.windows is not None:
-        split, deciding = _of_windows(series, series.windows, digests, statics, variables)
-    kept_N = np.flatnonzero(~crossing_N)
-    assignment = assign_splits(
-        split, _inputs(series, digests, deciding, classes, kept_N), refuse_leaks=True
-    )
-    splits_N = np.full(len(digests), LEFT_OUT, np.uint8)
-    splits_N[kept_N] = assignment.splits_N
-    if series.windows is not None and by is None and split.group_by == BLOCKS:
-        crossing_N = crossing(series.windows, splits_N) & (splits_N != LEFT_OUT)
-        splits_N[crossing_N] = LEFT_OUT
-    if crossing_N.any():
-        notes.append(
-            f"Left out, as they reach over a boundary of the splits: {int(crossing_N.sum()):,} of "
-            f"{len(crossing_N):,} windows."
-        )
-    rule = {**assignment.rule, "without": _without(series, statics, variables)}
-    if series.windows is not None:
-        rule["window"] = series.config.window.model_dump(mode="json")
-    return SplitAssignment(splits_N=splits_N, rule=rule, notes=(*assignment.notes, *notes))
-
-
-def _without(series: Series, statics: Collection[str], variables: Collection[str]) -> list[str]:
-    """Return the columns that are no content."""
-    content = {*statics, *variables}
-    names = {*series.metadata.order, *series.described.dropped}
-    return sorted(names - content)
-
-
-def _inputs(
-    series: Series,
-    digests: NDArray[np.uint8],
-    deciding: pa.Array | None,
-    classes: Classes | None,
-    kept_N: NDArray[np.int64],
-) -> SplitInputs:
-    """Return what decides the split of some of the entities."""
-    held_out = series.held_out_N[kept_N]
-    own = pa.array(kept_N[~held_out])
-    return SplitInputs(
+    chosen = _chosen(series, statics, variables)
+    kept_N = np.flatnonzero(~chosen.crossing_N)
+    held_out_N = series.held_out_N[kept_N]
+    by_blocks = chosen.split.column == BLOCKS
+    own = pa.array(kept_N if by_blocks else kept_N[~held_out_N])
+    inputs = SplitInputs(
         digests=digests[kept_N],
         final_digests=digests[kept_N],
-        deciding=None if deciding is None else deciding.take(own),
-        held_out=held_out,
+        deciding=None if chosen.deciding is None else chosen.deciding.take(own),
+        held_out=held_out_N,
         classes=None if classes is None else classes.take(kept_N),
     )
+    assignment = assign_splits(chosen.split, inputs, refuse_leaks=not by_blocks)
+    splits_N = np.full(len(digests), LEFT_OUT, np.uint8)
+    splits_N[kept_N] = assignment.splits_N
+    left_out = series.metadata.order, series.described.dropped
+    rule = {**assignment.rule, "without": sorted({*chain(*left_out)} - {*statics, *variables})}
+    if by_blocks:
+        rule |= {"by": BLOCKS, "block": BLOCK, "column": None}
+        rule |= {"holdout": None if config.holdout_uri else config.holdout}
+        rule |= {"holdout_uri_digest": split_rule(config)["holdout_uri_digest"]}
+    if series.windows is not None:
+        rule["window"] = series.config.window.model_dump(mode="json")
+    return SplitAssignment(splits_N=splits_N, rule=rule, notes=(*assignment.notes, *chosen.notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """By what entities are divided."""
+
+    split: SplitConfig
+    deciding: pa.Array | None
+    """Its value for every entity, (N,); None where it is their content."""
+    crossing_N: NDArray[np.bool_]
+    """Windows that are on two sides."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say how many are left out."""
+        crossing = int(self.crossing_N.sum())
+        if not crossing:
+            return ()
+        note = (
+            f"Left out, as they reach over a boundary of the splits: {crossing:,} of "
+            f"{len(self.crossing_N):,} windows."
+        )
+        return (note,)
+
+
+def _chosen(series: Series, statics: Collection[str], variables: Collection[str]) -> Chosen:
+    """Return by what the entities are divided.
+
+    Raises:
+        SourceError: a column has several values in an entity, or a side has no window.
+    """
+    config, windows = series.config.split, series.windows
+    nothing = np.zeros(len(series.panel.lengths_N), np.bool_)
+    by = config.column or config.group_by
+    if by is not None:
+        deciding, several_N = _said(series, by)
+        return Chosen(split=config, deciding=deciding, crossing_N=several_N)
+    if windows is None:
+        return Chosen(split=config, deciding=None, crossing_N=nothing)
+    if len(series.whole.lengths_N) >= MIN_RECORDS:
+        whole = entity_digests(series.whole, statics, variables)
+        keys = [digest.tobytes().hex() for digest in whole]
+        deciding = pa.array([keys[owner] for owner in windows.owner_N.tolist()])
+        split = config.model_copy(update={"group_by": OWNERS})
+        return Chosen(split=split, deciding=deciding, crossing_N=nothing)
+    fractions = {
+        "validation": config.validation,
+        "holdout": 0.0 if config.holdout_uri else config.holdout,
+    }
+    found = np.array(sides(windows.first_N.tolist(), **fractions))
+    found = np.where(series.held_out_N, HOLDOUT, found)
+    crossing_N = crossing(windows, **fractions) & ~series.held_out_N
+    check_sides(found[~crossing_N].tolist(), series.config.uri)
+    split = config.model_copy(update={"column": BLOCKS, "holdout_uri": None})
+    return Chosen(split=split, deciding=pa.array(found.tolist()), crossing_N=crossing_N)
 
 
 def _said(series: Series, name: str) -> tuple[pa.Array, NDArray[np.bool_]]:
@@ -167,21 +199,3 @@ def _said(series: Series, name: str) -> tuple[pa.Array, NDArray[np.bool_]]:
         )
         raise SourceError(msg)
     return values.take(pa.array(panel.starts_N)), several_N
-
-
-def _of_windows(
-    series: Series,
-    windows: Windows,
-    digests: NDArray[np.uint8],
-    statics: Collection[str],
-    variables: Collection[str],
-) -> tuple[SplitConfig, pa.Array]:
-    """Return the split by entities where there are enough, else by blocks of time, and by what."""
-    owners = len(series.whole.lengths_N)
-    if owners >= MIN_RECORDS:
-        whole = entity_digests(series.whole, statics, variables)
-        keys = [digest.tobytes().hex() for digest in whole]
-        deciding = pa.array([keys[owner] for owner in windows.owner_N.tolist()])
-        return series.config.split.model_copy(update={"group_by": OWNERS}), deciding
-    deciding = pa.array(first_of_block(windows, digests))
-    return series.config.split.model_copy(update={"group_by": BLOCKS}), deciding

@@ -1,13 +1,17 @@
 """Series that are few and long, cut into windows: each is an entity of its own. Pure.
 
 No window is on two sides of a split. Where there are entities enough, all windows of one are on one
-side. Else the time that all live in is divided into blocks of `BLOCK` windows' length, each on one
-side by the content of its first window, so that series that grow at their end keep their sides; a
-window that reaches into a block of another side is left out.
+side. Else the time that all live in is divided into blocks of `BLOCK` windows' length, and these go
+to the sides in turn: block i by the fraction of i / phi, phi the golden ratio, whose values are
+spread evenly however many there are (van der Corput's idea; Niederreiter, "Random Number Generation
+and Quasi-Monte Carlo Methods", 1992, section 3.1). Blocks and windows are counted from one
+beginning of time, so that series that grow keep their sides. A window that reaches into a block of
+another side is left out.
 
-Shape legend: N windows, B blocks, T steps of all entities, U those of all windows.
+Shape legend: N windows, T steps of all entities, U those of all windows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,9 +24,11 @@ from storage.records.moments import counted, unit_of
 from storage.sources.config import WindowConfig
 from storage.sources.series.panel import Panel
 from storage.sources.series.regular import Rhythm
+from storage.sources.split import HOLDOUT, SPLITS, TRAIN, VALIDATION
 
 BLOCK: Final = 4
 """A block of time is so many windows long."""
+_GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +44,28 @@ class Windows:
     """The same of its last step."""
 
 
-def cut(panel: Panel, window: WindowConfig, time: str, rhythm: Rhythm, uri: str) -> Windows:
+def cut(
+    panel: Panel, window: WindowConfig, time: str, rhythm: Rhythm, *, aligned: bool, uri: str
+) -> Windows:
     """Cut entities into windows; entities shorter than one are left out.
+
+    Args:
+        panel: the entities.
+        window: length and stride.
+        time: the column of the moments.
+        rhythm: of the moments.
+        aligned: whether windows begin where blocks can, so that fewer reach over their ends.
+        uri: for messages.
 
     Raises:
         SourceError: none is as long as a window.
     """
     length, stride = window.length or 0, window.step
-    counts_N = np.maximum(0, (panel.lengths_N - length) // stride + 1)
+    at_T, width = _positions(panel, window, time, rhythm)
+    skipped_N = np.zeros(len(panel.lengths_N), np.int64)
+    if aligned and rhythm.step is not None:
+        skipped_N = -at_T[panel.starts_N] % stride
+    counts_N = np.maximum(0, (panel.lengths_N - skipped_N - length) // stride + 1)
     if not counts_N.any():
         msg = (
             f"No series of the source {uri!r} has the {length:,} steps of source.window, the "
@@ -54,22 +74,24 @@ def cut(panel: Panel, window: WindowConfig, time: str, rhythm: Rhythm, uri: str)
         raise SourceError(msg)
     owner_N = np.repeat(np.arange(len(counts_N)), counts_N)
     number_N = np.arange(len(owner_N)) - np.repeat(np.cumsum(counts_N) - counts_N, counts_N)
-    begin_N = panel.starts_N[owner_N] + number_N * stride
+    begin_N = panel.starts_N[owner_N] + skipped_N[owner_N] + number_N * stride
     row_U = (begin_N[:, None] + np.arange(length)).reshape(-1)
-    block_T = _blocks(panel, window, time, rhythm)
     notes = [*panel.notes, _note(len(owner_N), window)]
     short = int((counts_N == 0).sum())
     if short:
         notes.append(f"Left out, as shorter than a window: {short:,} of {len(counts_N):,} series.")
-    cut_panel = replace(
-        panel,
-        steps=panel.steps.take(pa.array(row_U)),
-        lengths_N=np.full(len(owner_N), length, np.int64),
-        row_T=panel.row_T[row_U],
-        notes=tuple(notes),
+    return Windows(
+        panel=replace(
+            panel,
+            steps=panel.steps.take(pa.array(row_U)),
+            lengths_N=np.full(len(owner_N), length, np.int64),
+            row_T=panel.row_T[row_U],
+            notes=tuple(notes),
+        ),
+        owner_N=owner_N,
+        first_N=at_T[begin_N] // width,
+        last_N=at_T[begin_N + length - 1] // width,
     )
-    last_N = block_T[begin_N + length - 1]
-    return Windows(panel=cut_panel, owner_N=owner_N, first_N=block_T[begin_N], last_N=last_N)
 
 
 def _note(count: int, window: WindowConfig) -> str:
@@ -79,40 +101,50 @@ def _note(count: int, window: WindowConfig) -> str:
     return f"{text}; neighbours share {shared:,} steps." if shared > 0 else f"{text}."
 
 
-def _blocks(panel: Panel, window: WindowConfig, time: str, rhythm: Rhythm) -> NDArray[np.int64]:
-    """Return the number of the block of time of every step, (T,)."""
+def _positions(
+    panel: Panel, window: WindowConfig, time: str, rhythm: Rhythm
+) -> tuple[NDArray[np.int64], int]:
+    """Return when every step is, (T,), and how long a block is, in the same unit."""
     moments = panel.steps.column(time).combine_chunks()
-    steps = BLOCK * max(window.length or 0, window.step)
-    if rhythm.step is None:
-        at_T = counted(moments, unit_of(moments.type))
-        gaps_T = np.diff(at_T)[np.diff(panel.entity_T) == 0]
-        width = max(1, int(np.median(gaps_T) * steps))
-    else:
-        at_T = counted(moments, rhythm.step.unit, rhythm.zone)
-        width = rhythm.step.count * -(-steps // window.step) * window.step
-    return np.asarray((at_T - at_T.min()) // width)
+    length, stride = window.length or 0, window.step
+    if rhythm.step is not None:
+        at_T = counted(moments, rhythm.step.unit, rhythm.zone) // rhythm.step.count
+        return at_T, BLOCK * -(-length // stride) * stride
+    at_T = counted(moments, unit_of(moments.type))
+    gaps_T = np.diff(at_T)[np.diff(panel.entity_T) == 0]
+    return at_T, max(1, int(np.median(gaps_T) * BLOCK * max(length, stride)))
 
 
-def first_of_block(windows: Windows, digests_N: NDArray[np.uint8]) -> list[str]:
-    """Return for every window what decides the side of its block: its first window's content."""
-    keys = [digest.tobytes().hex() for digest in digests_N]
-    begin_N = windows.panel.starts_N
-    chosen: dict[int, tuple[int, str]] = {}
-    for block, owner, start, key in zip(
-        windows.first_N.tolist(), windows.owner_N.tolist(), begin_N.tolist(), keys, strict=True
-    ):
-        mine = (start - int(begin_N[np.searchsorted(windows.owner_N, owner)]), key)
-        chosen[block] = min(chosen.get(block, mine), mine)
-    return [chosen[block][1] for block in windows.first_N.tolist()]
+def sides(blocks: Sequence[int], *, validation: float, holdout: float) -> list[str]:
+    """Return the side of every block."""
+    found = []
+    for block in blocks:
+        u = block * _GOLDEN % 1.0
+        found.append(HOLDOUT if u < holdout else VALIDATION if u < holdout + validation else TRAIN)
+    return found
 
 
-def crossing(windows: Windows, splits_N: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mark the windows that reach into a block of another side, or of none."""
-    side = dict(zip(windows.first_N.tolist(), splits_N.tolist(), strict=True))
-    crosses = [
-        any(side.get(block, own) != own for block in range(first, last + 1))
-        for first, last, own in zip(
-            windows.first_N.tolist(), windows.last_N.tolist(), splits_N.tolist(), strict=True
+def crossing(windows: Windows, *, validation: float, holdout: float) -> NDArray[np.bool_]:
+    """Mark the windows that reach into a block of another side."""
+    crosses = np.zeros(len(windows.first_N), np.bool_)
+    own = sides(windows.first_N.tolist(), validation=validation, holdout=holdout)
+    for place in np.flatnonzero(windows.last_N != windows.first_N):
+        reached = range(int(windows.first_N[place]) + 1, int(windows.last_N[place]) + 1)
+        others = sides(reached, validation=validation, holdout=holdout)
+        crosses[place] = any(other != own[place] for other in others)
+    return crosses
+
+
+def check_sides(found: Sequence[str], uri: str) -> None:
+    """Check that every side has a window.
+
+    Raises:
+        SourceError: one has none.
+    """
+    lacking = [name for name in SPLITS if name not in found]
+    if lacking:
+        msg = (
+            f"The windows of the source {uri!r} are in too few blocks of time, so that none is in "
+            f"{' or '.join(lacking)}; lower source.window.length, or bring longer series."
         )
-    ]
-    return np.array(crosses, np.bool_)
+        raise SourceError(msg)

@@ -32,7 +32,8 @@ from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.build import BUILDER as TABLES
 from storage.sources.tables.label import MAX_CLASSES, check_label_kind, classes_of
-from storage.sources.tables.source import TableSource, dropped_columns
+from storage.sources.tables.source import ParquetTable, TableSource, dropped_columns
+from storage.sources.tables.typed_files import TypedTable
 
 
 class SeriesBuilder(Builder):
@@ -43,16 +44,18 @@ class SeriesBuilder(Builder):
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
         """Take files whose recipe says entity, time or window, and nested ones."""
-        nested = _nested(config, found)
-        if config.modality == "auto" and not (nested or _says(config)):
-            return None
+        if config.modality == "auto" and not _says(config):
+            if found.kind is not PARQUET_FILES:
+                return None
+            if not has_lists_of_moments(found.parquet.schema, dropped_columns(config)):
+                return None
         _check_constraints(config)
-        if nested:
-            return NestedSource(config, found)
         rows = TABLES.open(config, found)
         if not isinstance(rows, TableSource):
             raise TypeError(rows)
-        return SeriesSource(config, rows)
+        return (
+            NestedSource(config, found) if _has_lists(rows, config) else SeriesSource(config, rows)
+        )
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
         """Return what tables' rows depend on, and whose steps they are."""
@@ -141,14 +144,12 @@ class SeriesBuilder(Builder):
 BUILDER = SeriesBuilder()
 
 
-def _nested(config: SourceConfig, found: SourceFiles) -> bool:
-    """Whether files are nested: lists of moments, or any where the recipe says series."""
-    if found.kind is not PARQUET_FILES:
+def _has_lists(rows: TableSource, config: SourceConfig) -> bool:
+    """Whether files that can hold lists have some that are not dropped."""
+    if not isinstance(rows, ParquetTable | TypedTable):
         return False
-    schema, dropped = found.parquet.schema, dropped_columns(config)
-    if config.modality == "auto" and not _says(config):
-        return has_lists_of_moments(schema, dropped)
-    return any(is_list(field.type) for field in schema if field.name not in dropped)
+    dropped = dropped_columns(config)
+    return any(is_list(field.type) for field in rows.schema() if field.name not in dropped)
 
 
 def _says(config: SourceConfig) -> bool:

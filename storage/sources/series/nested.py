@@ -123,9 +123,10 @@ class NestedRows(TypedTable):
     def _known(self) -> tuple[str, str]:
         """The names of entity and time."""
         schema = next(iter(self._nested.values())).schema
+        names = _unfolded_names(schema)
         for place, name in (("source.entity", self._entity), ("source.time", self._time)):
-            if name is not None and name not in schema.names:
-                raise missing_column(self.uri, name, schema.names, place=place)
+            if name is not None and name not in names:
+                raise missing_column(self.uri, name, names, place=place)
         return self._entity or self._find_key(schema), self._time or _find_moments(schema)
 
     def _find_key(self, schema: pa.Schema) -> str:
@@ -181,6 +182,19 @@ class NestedRows(TypedTable):
                 "its own, or name another column in source.entity."
             )
             raise SourceError(msg)
+
+
+def _unfolded_names(schema: pa.Schema) -> list[str]:
+    """Return the columns, and in place of lists of structs their fields."""
+    names: list[str] = []
+    for field in schema:
+        inner = field.type.value_type if is_list(field.type) else None
+        if inner is not None and pa.types.is_struct(inner):
+            fields = (inner.field(number).name for number in range(inner.num_fields))
+            names += [f"{field.name}.{name}" for name in fields]
+        else:
+            names.append(field.name)
+    return names
 
 
 def _find_moments(schema: pa.Schema) -> str:

@@ -17,11 +17,16 @@ from storage.records.series import SeriesMetadata, lengths_of, read_series_metad
 from storage.sources.builder import Builder, Built, PrepareJob, Source, write_splits
 from storage.sources.checks import check_classes, check_trained_classes, class_needs
 from storage.sources.config import SourceConfig
-from storage.sources.files import PARQUET_FILES, SourceFiles
+from storage.sources.files import ARRAY_FILES, PARQUET_FILES, SERIES_FILES, SourceFiles
 from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.series.examples import SERIES_EXAMPLES
 from storage.sources.series.given import read_given_series
-from storage.sources.series.nested import NestedSource, has_lists_of_moments, is_list
+from storage.sources.series.nested import (
+    CASE_READERS,
+    NestedSource,
+    has_lists_of_moments,
+    is_list,
+)
 from storage.sources.series.reading import Series, read_series
 from storage.sources.series.regular import in_words
 from storage.sources.series.source import READS, SeriesSource
@@ -39,11 +44,14 @@ from storage.sources.tables.typed_files import TypedTable
 class SeriesBuilder(Builder):
     """Reads steps whole: they fit into memory."""
 
-    files = TABLES.files
+    files = (*TABLES.files, SERIES_FILES, ARRAY_FILES)
     examples = SERIES_EXAMPLES
 
     def open(self, config: SourceConfig, found: SourceFiles) -> Source | None:
         """Take files whose recipe says entity, time or window, and nested ones."""
+        if found.kind in CASE_READERS:
+            _check_constraints(config)
+            return NestedSource(config, found)
         if config.modality == "auto" and not _says(config):
             if found.kind is not PARQUET_FILES:
                 return None
@@ -124,7 +132,7 @@ class SeriesBuilder(Builder):
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(config, counts, job.min_group, "series")
         if not _is_public(series):
-            check_trained_classes(config, counts[TRAIN], job.min_group)
+            check_trained_classes(config, counts[TRAIN], job.min_group, "series")
         if job.progress is not None:
             job.progress(len(records), len(records))
         return Built(

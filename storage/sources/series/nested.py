@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,14 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
-from storage.sources.files import PARQUET_FILES, FileKind, SourceFiles
+from storage.sources.files import (
+    ARRAY_FILES,
+    PARQUET_FILES,
+    SERIES_FILES,
+    FileKind,
+    SourceFiles,
+)
+from storage.sources.series.case_files import read_arrays, read_ts
 from storage.sources.series.source import SeriesSource
 from storage.sources.tables.kinds import is_key_name
 from storage.sources.tables.source import TableRead
@@ -53,6 +61,13 @@ def has_lists_of_moments(schema: pa.Schema, dropped: frozenset[str]) -> bool:
     )
 
 
+CASE_READERS: Final[Mapping[FileKind, Callable[[bytes], pa.Table]]] = {
+    SERIES_FILES: read_ts,
+    ARRAY_FILES: read_arrays,
+}
+"""Files of nothing but whole series."""
+
+
 def _read_parquet(data: bytes) -> pa.Table:
     return pq.read_table(io.BytesIO(data))
 
@@ -71,10 +86,7 @@ class Unfolded:
 class NestedRows(TypedTable):
     """The steps of nested files, one row each."""
 
-    readers: Mapping[FileKind, Callable[[bytes], pa.Table]] = {
-        **READERS,
-        PARQUET_FILES: _read_parquet,
-    }
+    readers = MappingProxyType({**READERS, **CASE_READERS, PARQUET_FILES: _read_parquet})
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         super().__init__(config, found)
@@ -106,6 +118,12 @@ class NestedRows(TypedTable):
         if self.time == STEP and STEP not in self._nested_names:
             notes.append(f"No list holds moments, so steps are numbered in {STEP!r}.")
         return replace(read, notes=(*read.notes, *notes))
+
+    def _content(self, key: str) -> bytes:
+        """Return the bytes of a file; those of arrays are a zip of their own."""
+        if self._found.kind is ARRAY_FILES:
+            return self._found.store.get(key)
+        return super()._content(key)
 
     @cached_property
     def _nested(self) -> Mapping[str, pa.Table]:

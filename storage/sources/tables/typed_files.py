@@ -120,6 +120,10 @@ class TypedTable(FileSource, TableSource):
             tables.setdefault(key, table)
         return tables
 
+    def _content(self, key: str) -> bytes:
+        """Return the bytes of a file, unpacked."""
+        return unpack(self._found.store.get(key), repr(key))
+
     @cached_property
     def _plain(self) -> Mapping[str, pa.Table]:
         """The files with rows, fields of structs as columns."""
@@ -127,7 +131,7 @@ class TypedTable(FileSource, TableSource):
         tables = {}
         for info in self._found.files:
             try:
-                table = read(unpack(self._found.store.get(info.key), repr(info.key)))
+                table = read(self._content(info.key))
             except (pa.ArrowException, ValueError, OSError, RecursionError) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 msg = (

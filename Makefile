@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. Each does its own set-up in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-skewed demo-tables test test-full test-gpu lint types layers bench bench-tables docs lock clean
+.PHONY: help setup demo demo-skewed demo-tables demo-series test test-full test-gpu lint types layers bench bench-tables docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,9 @@ demo-skewed: .venv/.jobs  ## the same, three classes cut to a tenth and filled u
 
 demo-tables: .venv/.jobs  ## the whole job on a real table of 569 rows and 31 columns
 	@$(BIN)/ganmill run deployments/recipes/breast-cancer.yaml --track
+
+demo-series: .venv/.jobs  ## the whole job on a made-up panel: 600 items of shops, day by day
+	@$(BIN)/ganmill run deployments/recipes/shops.yaml --track
 
 test: .venv/.dev lint types layers  ## lint, types, layers and the tests, one representative per class
 	$(BIN)/python -m pytest -m "not full and not gpu" $(SPREAD)

@@ -74,10 +74,13 @@ class OutputConfig(BaseModel):
     """A local folder or `s3://bucket/prefix`."""
     storage: str | None = Field(None, title="Storage profile")
     """Named storage profile with endpoint and credentials; null takes the plain environment."""
-    format: Literal["parquet", "parquet-raw", "csv"] = Field("parquet", title="Shard format")
-    """`parquet`: tables with the source's own types, or PNG images as Hugging Face stores them.
-    `parquet-raw`, images only: pixels, faster to read. `csv`, tables only: written as the source
-    writes it."""
+    format: Literal["parquet", "parquet-raw", "csv", "nested", "long"] = Field(
+        "parquet", title="Shard format"
+    )
+    """`parquet`: tables with the source's own types, PNG images as Hugging Face stores them, or
+    series as `nested` has them. `parquet-raw`, images only: pixels, faster to read. `csv`, tables
+    only: written as the source writes it. Series only: `nested`, one row per entity with lists, or
+    `long`, one row per step."""
     csv: CsvOutputConfig = Field(CsvOutputConfig(), title="CSV")
     """What is done to CSV besides writing it as the source is written."""
     keep_last: Annotated[int, Field(ge=1)] | None = Field(30, title="Versions kept")

@@ -24,7 +24,7 @@ from gan.errors import GanError
 from storage.errors import LakeError, StorageError
 from storage.lake.plan import Identity, Plan, propose
 from storage.lake.synthesis import resolve
-from storage.records.schema import class_title, read_class_names, read_table_metadata
+from storage.records.schema import class_title, read_class_names
 from storage.shards.format import format_for
 from storage.sources.builder import load_builder
 from storage.sources.prepared import Prepared
@@ -108,14 +108,17 @@ def describe(job: Job, prepared: Prepared, *, timed: bool = False) -> dict[str, 
     recipe = job.recipe
     plan, outlook = preview_plan(job, prepared), look_ahead(job, prepared)
     notes, losses, foreseen = training_notes(recipe, prepared, plan, timed=timed)
-    described = read_table_metadata(prepared.schema)
+    builder = load_builder(prepared.modality)
     return {
         "name": recipe.name,
         "source": recipe.source.uri,
         "modality": prepared.modality,
-        "kind": load_builder(prepared.modality).describe(prepared.schema),
-        "columns": [asdict(column) for column in described.columns] if described else [],
+        "kind": builder.describe(prepared.schema),
+        "columns": [asdict(column) for column in builder.columns(prepared.schema)],
         "rows": dict(prepared.rows),
+        "measures": {
+            split: dict(builder.measures(records)) for split, records in prepared.records.items()
+        },
         "class_names": list(read_class_names(prepared.schema).get(prepared.label or "", ())),
         "class_counts": {
             split: [list(pair) for pair in counts]
@@ -234,7 +237,11 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     ]
     totals = [*(found["rows"][split] for split in splits), found["plan"]["rows"]]
     total = ("all", *(f"{amount:,}" for amount in totals))
-    output.table(("class", *splits, "to synthesize"), [*rows, total])
+    measured = [
+        (name, *(f"{found['measures'][split][name]:,}" for split in splits), "")
+        for name in found["measures"][splits[0]]
+    ]
+    output.table(("class", *splits, "to synthesize"), [*rows, total, *measured])
     output.line()
     plan = found["plan"]
     word, size = records_word(found["modality"]), f"{plan['bytes'] / 2**20:,.1f} MiB"

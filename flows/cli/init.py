@@ -25,7 +25,7 @@ from storage.errors import LakeError, SourceError
 from storage.records.proposal import Proposal
 from storage.records.schema import class_title
 from storage.sources.builder import load_builder
-from storage.sources.open import open_source
+from storage.sources.open import open_source, recognised
 from storage.sources.overlap import find_overlap
 from storage.sources.survey import Survey
 
@@ -160,11 +160,12 @@ class _Attempt:
 
 
 def _survey(recipe: Recipe) -> tuple[str, Survey]:
-    source = open_source(recipe.source)
+    source, min_group = open_source(recipe.source), recipe.privacy.min_group
     if source.announcement is not None:
         make_reporter().say(source.announcement)
-    builder = load_builder(source.modality)
-    return source.modality, builder.survey(source, recipe.source, recipe.privacy.min_group)
+    source, config, proposals = recognised(source, recipe.source, min_group)
+    survey = load_builder(source.modality).survey(source, config, min_group)
+    return source.modality, replace(survey, proposals=(*proposals, *survey.proposals))
 
 
 def _described(recipe: Recipe) -> dict[str, Any]:

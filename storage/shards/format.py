@@ -185,8 +185,9 @@ def write_parquet(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     image bytes. The bytes depend on table and metadata alone.
     """
     table = table.replace_schema_metadata(dict(metadata))
-    strings = [field.name for field in table.schema if is_string(field.type)]
-    plain = [field.name for field in table.schema if field.name != IMAGE]
+    leaves = [_leaf(field) for field in table.schema]
+    strings = [path for path, kind in leaves if is_string(kind)]
+    plain = [path for path, _ in leaves if path != IMAGE]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -201,6 +202,13 @@ def write_parquet(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     )
     data: bytes = sink.getvalue().to_pybytes()
     return data
+
+
+def _leaf(field: pa.Field) -> tuple[str, pa.DataType]:
+    """Return the path and type of a column's values in Parquet, those of lists too."""
+    if pa.types.is_list(field.type):
+        return f"{field.name}.list.element", field.type.value_type
+    return field.name, field.type
 
 
 def read_parquet(data: bytes) -> pa.Table:

@@ -20,7 +20,7 @@ from storage.errors import SourceError
 from storage.records.durable import sync_file
 from storage.records.modalities import MODALITIES, load_code
 from storage.records.proposal import Proposal
-from storage.records.schema import ClassCounts
+from storage.records.schema import ClassCounts, Column, read_table_metadata
 from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files
@@ -315,6 +315,19 @@ class Builder(ABC):
         """
         return label_by_name(source.description.columns)
 
+    def recognise(
+        self,
+        source: Source,  # noqa: ARG002
+        config: SourceConfig,  # noqa: ARG002
+        min_group: int,  # noqa: ARG002
+    ) -> tuple[Proposal, ...]:
+        """Return the settings by which a source holds records of this modality after all.
+
+        It is asked about sources that it may not have opened, of which the recipe does not say what
+        they are; the values are looked at. Nothing: they are not, or the source was opened as such.
+        """
+        return ()
+
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:  # noqa: ARG002
         """Return settings of `settings` that these files do not need: its path → why.
 
@@ -327,6 +340,15 @@ class Builder(ABC):
     @abstractmethod
     def describe(self, schema: pa.Schema) -> str:
         """Return in a few words what prepared records are, such as their size."""
+
+    def columns(self, schema: pa.Schema) -> tuple[Column, ...]:
+        """Return what the columns of prepared records are; nothing where they have no kinds."""
+        described = read_table_metadata(schema)
+        return () if described is None else described.columns
+
+    def measures(self, records: pa.Table) -> Mapping[str, int]:  # noqa: ARG002
+        """Return what else is counted in records besides themselves: its name → how many."""
+        return {}
 
     def libraries(self) -> Mapping[str, str]:
         """Return the versions that the prepared records depend on: pyarrow's, which reads files."""

@@ -76,13 +76,16 @@ def class_needs(modality: str, *, train: int = 1) -> ClassNeeds:
     )
 
 
-def check_trained_classes(config: SourceConfig, train: ClassCounts, min_group: int) -> None:
-    """Check that every class is held by as many rows of train as may be shown.
+def check_trained_classes(
+    config: SourceConfig, train: ClassCounts, min_group: int, modality: str
+) -> None:
+    """Check that every class is held by as many records of train as may be shown.
 
     Raises:
-        SourceError: one is not, so that the codec of a table would have to hide it.
+        SourceError: one is not, so that the codec would have to hide it.
     """
-    _check_sizes(config, train, min_group, "rows of train")
+    word = MODALITIES[modality].words.records
+    _check_sizes(config, train, min_group, f"{word} of train")
 
 
 def _check_sizes(config: SourceConfig, counts: ClassCounts, least: int, word: str) -> None:

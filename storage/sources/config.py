@@ -1,7 +1,7 @@
 """What a recipe says of its source.
 
 Where it is, how it is read and split; of a table also how its CSV is written, what its columns are,
-and what holds between them.
+and what holds between them; of series whose steps its rows are.
 """
 
 import re
@@ -64,6 +64,33 @@ class ColumnConfig(BaseModel):
         return "text" if self.kind == "auto" and self.text == "pattern" else self.kind
 
 
+class WindowConfig(BaseModel):
+    """How series that are few and long are cut, each window an entity of its own."""
+
+    model_config = FROZEN
+
+    length: int | None = Field(None, title="Steps of a window", ge=2)
+    """How many steps each window has; null = series are not cut."""
+    stride: int | None = Field(None, title="Stride", ge=1)
+    """How many steps after one window the next one begins, fewer than `length` where windows shall
+    overlap; null = `length`."""
+
+    @model_validator(mode="after")
+    def _stride_of_windows(self) -> "WindowConfig":
+        if self.length is None and self.stride is not None:
+            message = (
+                f"source.window has stride {self.stride} and no length; say how many steps a "
+                "window has, or leave both out"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def step(self) -> int:
+        """The stride of windows that there are."""
+        return self.stride or self.length or 1
+
+
 MIN_SIDE_PX: Final = 8
 MAX_SIDE_PX: Final = 128
 
@@ -83,7 +110,8 @@ class SourceConfig(BaseModel):
         default="auto", title="Modality", json_schema_extra={"enum": ["auto", *MODALITIES]}
     )
     """What the records are; `auto` looks into the source: image files, Parquet with a column of
-    encoded images, or a table in CSV or other Parquet files."""
+    encoded images, series where `entity` or `time` names a column or Parquet has lists of moments,
+    or a table in CSV or other Parquet files."""
     label: str | None = Field(default="label", title="Label")
     """The column that generation is conditioned on; for image folders the name to give to the
     class. Tables: the column that others are asked to predict. null = unconditional."""
@@ -108,6 +136,15 @@ class SourceConfig(BaseModel):
     bits: int | None = Field(default=None, ge=8, le=16, title="Bits")
     """Grey images of more than 8 bits: how many their values use, such as 12; null = the next of
     8, 10, 12, 14 and 16 above the largest value of all images."""
+    entity: str | None = Field(default=None, title="Entity", min_length=1)
+    """Series: the column that says whose step a row is, such as a shop, a patient or a sensor; all
+    rows of one value are one record. null = of nested files their key."""
+    time: str | None = Field(default=None, title="Time", min_length=1)
+    """Series: the column of the moments by which the steps of an entity are in order: dates, times
+    or whole numbers. null = of nested files their list of moments."""
+    window: WindowConfig = Field(default=WindowConfig(), title="Windows")
+    """Series that are few and long: cut into windows, each of which is an entity of its own; what
+    is learnt is no longer than one."""
     include: tuple[str, ...] = Field(default=(), title="Include")
     """Globs of the files to read, empty = all. A glob with a slash applies to the relative path,
     one without to the file name."""
@@ -151,6 +188,12 @@ class SourceConfig(BaseModel):
             )
             raise ValueError(message)
         return value
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _no_window(cls, value: object) -> object:
+        """Accept `window: null`."""
+        return WindowConfig() if value is None else value
 
     @field_validator("structure", mode="before")
     @classmethod

@@ -105,6 +105,8 @@ ARRAY_FILES: Final = FileKind(
 )
 ARCHIVE_FILES: Final = FileKind(name="archive", suffixes=ARCHIVE_SUFFIXES, alone=True)
 """What is in them is chosen as the files of a folder are."""
+SERIES_FILES: Final = FileKind(name="time series", suffixes=frozenset({".ts"}), alone=True)
+"""The archives of time series that researchers compare on."""
 FILE_KINDS: Final = (
     *(IMAGE_FILES, PARQUET_FILES, CSV_FILES),
     *(JSON_FILES, ARROW_FILES, ORC_FILES, EXCEL_FILES, ARRAY_FILES),

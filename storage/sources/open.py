@@ -5,6 +5,7 @@ from typing import Final
 
 from storage.errors import SourceError
 from storage.records.modalities import MODALITIES
+from storage.records.proposal import Proposal
 from storage.sources.builder import Builder, Source, load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind
@@ -15,7 +16,7 @@ from storage.stores.settings import StorageProfile, load_profile
 EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
-READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits"})
+READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits", "entity", "time", "window"})
 """Settings that only some sources know."""
 
 
@@ -91,3 +92,23 @@ def _open(config: SourceConfig, profile: StorageProfile | None) -> Source:
 def _kinds(builders: Iterable[Builder]) -> tuple[FileKind, ...]:
     """Return what these builders read from, each kind once."""
     return tuple(dict.fromkeys(kind for builder in builders for kind in builder.files))
+
+
+def recognised(
+    source: Source, config: SourceConfig, min_group: int, profile: StorageProfile | None = None
+) -> tuple[Source, SourceConfig, tuple[Proposal, ...]]:
+    """Return a source as what its records turn out to be, and the settings that say it.
+
+    Every modality is asked, in the order in which sources are recognised. Where none has something
+    to say, the source stays what it was opened as.
+
+    Raises:
+        SourceError, SettingsError, LakeError: as `open_source`.
+    """
+    for name in MODALITIES:
+        found = load_builder(name).recognise(source, config, min_group)
+        if found:
+            said = {one.setting.removeprefix("source."): one.value for one in found}
+            wanted = config.model_copy(update=said)
+            return open_source(wanted, profile), wanted, found
+    return source, config, ()

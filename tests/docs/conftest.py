@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import csv
 
 from flows.cli.app import execute
+from storage.sources.series.examples import make_shops
 
 ROOT = Path(__file__).parents[2]
 TINY = (
@@ -33,9 +35,10 @@ def project(tmp_path_factory):
     shutil.copytree(ROOT / "deployments", folder / "deployments")
     for name in ("ring", "cross"):
         _draw(folder / "photos" / name, name)
-    for recipe in ("shapes.yaml", "customers.yaml"):
+    for recipe in ("shapes.yaml", "customers.yaml", "panel.yaml"):
         shutil.copy(ROOT / "tests" / "docs" / recipe, folder / recipe)
     _sell(folder / "customers.csv")
+    csv.write_csv(make_shops(), folder / "panel.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         changes = [word for change in TINY for word in ("--set", change)]

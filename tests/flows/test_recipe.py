@@ -57,7 +57,7 @@ def test_a_recipe_is_itself_when_written_out_in_full():
         ("engine.workers=0", "`engine.workers` is 0, but must be greater than or equal to 1"),
         (
             "output.format=webdataset",
-            "`output.format` is 'webdataset', but must be 'parquet', 'parquet-raw' or 'csv'",
+            "`output.format` is 'webdataset', but must be 'parquet', 'parquet-raw', 'csv'",
         ),
         ("name=Über", "`name` is 'Über', but must match pattern"),
         ("seed=-1", "`seed` is -1, but must be greater than or equal to 0"),

@@ -172,7 +172,7 @@ class TablesBuilder(Builder):
         counts = counts if 0 < len(counts[TRAIN]) <= MAX_CLASSES else dict.fromkeys(SPLITS, ())
         check_classes(job.config, counts, job.min_group, "tables")
         if not _is_public(job.config.label, inferred.columns):
-            check_trained_classes(job.config, counts[TRAIN], job.min_group)
+            check_trained_classes(job.config, counts[TRAIN], job.min_group, "tables")
         return Built(
             split_rule=assignment.rule,
             rows={name: len(part) for name, part in parts.items()},

@@ -11,7 +11,7 @@
 | no key, constant or replaced text | left out on the real side too, which is said |
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,31 +25,43 @@ from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.given import GivenRecords, GivenRequest, said_of_data
 from storage.sources.tables.dialect import KEY, dialect_of
 from storage.sources.tables.known_table import open_rows, typed_rows
-from storage.sources.tables.source import TableRead, check_distinct_names
+from storage.sources.tables.source import TableRead, TableSource, check_distinct_names
+from storage.stores.settings import StorageProfile
 
 SAYS_NOTHING: Final = frozenset({"key", "text", "constant"})
 """Kinds of columns that data may lack: no value of them describes a row."""
 
 
-def read_given_rows(request: GivenRequest) -> GivenRecords:
+Opener = Callable[
+    [SourceConfig, str, pa.Schema, StorageProfile | None], tuple[TableSource, SourceConfig]
+]
+"""Opens rows of a known table, and says how they are read."""
+
+
+def read_given_rows(request: GivenRequest, opener: Opener = open_rows) -> GivenRecords:
     """Return the rows in the form of the known ones.
+
+    Args:
+        request: what is to be read, and as what.
+        opener: of the rows; other modalities have rows in files of their own.
 
     Raises:
         SourceError: there are no such rows, a column is missing, or a value is of another type.
         SettingsError, LakeError: as `open_source`.
     """
     try:
-        return _read(request, request.config)
+        return _read(request, request.config, opener)
     except SourceError:
         if request.config.csv == CsvConfig():
             raise
-    return _read(request, request.config.model_copy(update={"csv": CsvConfig()}))
+    plain = request.config.model_copy(update={"csv": CsvConfig()})
+    return _read(request, plain, opener)
 
 
-def _read(request: GivenRequest, config: SourceConfig) -> GivenRecords:
+def _read(request: GivenRequest, config: SourceConfig, opener: Opener) -> GivenRecords:
     schema, uri = request.known.schema, request.uri
     with said_of_data():
-        source, wanted = open_rows(config, uri, schema, request.profile)
+        source, wanted = opener(config, uri, schema, request.profile)
         raw = source.read()
         check_distinct_names(uri, raw.table.column_names)
         found = set(raw.table.column_names)

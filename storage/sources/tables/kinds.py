@@ -6,7 +6,7 @@ names no rare value. A kind that the recipe gives is checked.
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,12 +90,20 @@ def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
         SourceError: the recipe names a column that is not there or a kind that it cannot be, or a
             column of free text is neither dropped nor filled.
     """
-    given = _by_name(config.columns, table.column_names, config.uri)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    return infer_columns(columns, config, min_group)
+
+
+def infer_columns(
+    table: Mapping[str, pa.ChunkedArray], config: SourceConfig, min_group: int
+) -> Inferred:
+    """Return the kind of every column as `infer`; the columns may be of different lengths."""
+    given = _by_name(config.columns, list(table), config.uri)
     columns: list[Column] = []
     dropped: list[str] = []
     refused: list[tuple[str, Finding]] = []
     notes: list[str] = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name, column in table.items():
         one = given.get(name, ColumnConfig(name=name))
         finding = _finding(name, column, one, config.uri)
         if finding.note:

@@ -66,26 +66,34 @@ def open_rows(
         SourceError: there are no rows.
         SettingsError, LakeError: as `open_source`.
     """
-    columns = tuple(_column_config(field) for field in schema)
+    wanted = rows_config(config, uri, schema)
+    source = open_source(wanted, profile)
+    if not isinstance(source, TableSource):
+        msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
+        raise SourceError(msg)
+    return source, wanted
+
+
+def rows_config(config: SourceConfig, uri: str, schema: pa.Schema) -> SourceConfig:
+    """Return how rows are read so that the columns of a known table get their types.
+
+    Raises:
+        SettingsError: the URI holds a secret.
+    """
     try:
         check_no_secret(uri, "The URI of the rows")
     except ValueError as error:
         msg = f"{error}."
         raise SettingsError(msg) from None
-    wanted = SourceConfig(
+    return SourceConfig(
         uri=uri,
         allow_synthetic=True,
         storage=config.storage,
         modality="tables",
         label=None,
         csv=config.csv,
-        columns=columns,
+        columns=tuple(_column_config(field) for field in schema),
     )
-    source = open_source(wanted, profile)
-    if not isinstance(source, TableSource):
-        msg = f"The source {uri!r} holds {source.modality}; give CSV or Parquet files of rows."
-        raise SourceError(msg)
-    return source, wanted
 
 
 def typed_rows(read: TableRead, wanted: SourceConfig) -> TableRead:

@@ -99,7 +99,7 @@ def survey_table(read: TableRead, config: SourceConfig, min_group: int) -> Surve
         ),
         facts=_facts(dialect, personal, entity),
         columns=tuple(_surveyed(column, remarks) for column in columns),
-        detected=_detected(dialect) if dialect is not None and dialect.csv else {},
+        detected=detected(dialect) if dialect is not None and dialect.csv else {},
         likely=_likely(read.table, columns, told, min_group),
         formats="or csv: written as the source is",
     )
@@ -162,15 +162,15 @@ def find_entity(table: pa.Table, kinds: Mapping[str, Finding]) -> Entity | None:
         values = pc.count_distinct(table.column(name)).as_py()
         if values < _FEWEST_ENTITIES or len(table) < _ROWS_OF_ENTITY * values:
             continue
-        rank = _entity_rank(name)
-        panel = any(_names_rows(table.select([name, moment])) for moment in moments)
+        rank = entity_rank(name)
+        panel = any(names_rows(table.select([name, moment])) for moment in moments)
         if rank is not None or panel:
             order = len(_ENTITIES) if rank is None else rank
             found.append((order, Entity(name=name, values=values, rows=len(table))))
     return min(found, key=lambda one: one[0])[1] if found else None
 
 
-def _entity_rank(name: str) -> int | None:
+def entity_rank(name: str) -> int | None:
     """Return how probably a name is that of an entity's id, 0 first; None when it is none."""
     words = [word for word in words_of_name(name) if word not in _ID_WORDS]
     joined = "".join(words_of_name(name))
@@ -180,7 +180,7 @@ def _entity_rank(name: str) -> int | None:
     return None
 
 
-def _names_rows(pair: pa.Table) -> bool:
+def names_rows(pair: pa.Table) -> bool:
     """Whether two columns together are different in every row, and would hardly be by chance."""
     rows, pairs = len(pair), len(pair.group_by(pair.column_names).aggregate([]))
     room = prod(pc.count_distinct(column).as_py() for column in pair.columns)
@@ -308,7 +308,8 @@ def _surveyed(column: Column, remarks: Mapping[str, str]) -> SurveyedColumn:
     return SurveyedColumn(name=column.name, kind=column.kind, why=why)
 
 
-def _detected(dialect: Dialect) -> dict[str, Any]:
+def detected(dialect: Dialect) -> dict[str, Any]:
+    """Return what was detected of CSV files, as `source.csv` says it."""
     formats = list(dict.fromkeys(dialect.date_formats.values()))
     found: dict[str, Any] = {
         "delimiter": dialect.delimiter,

@@ -24,8 +24,42 @@ from storage.sources.tables.types import add_stored, flat_table, plain_table, un
 _FEWEST_BLOCK_BYTES: Final = 1 << 20
 
 
+def _read_json(data: bytes) -> pa.Table:
+    """Read one object per line, or a list of objects."""
+    if data.lstrip()[:1] == b"[":
+        rows: Any = json.loads(data)
+        if not all(isinstance(row, dict) for row in rows):
+            msg = "a list of values, not of objects with names"
+            raise ValueError(msg)
+        data = "\n".join(map(json.dumps, rows)).encode()
+    block = max(_FEWEST_BLOCK_BYTES, min(len(data) + 1, 2**31 - 1))
+    return pa_json.read_json(io.BytesIO(data), pa_json.ReadOptions(block_size=block))
+
+
+def _read_arrow(data: bytes) -> pa.Table:
+    """Read a file or a stream of Arrow, or the first version of Feather."""
+    buffer = pa.BufferReader(data)
+    if data.startswith((b"ARROW1", b"FEA1")):
+        return pa_feather.read_table(buffer)
+    return pa.ipc.open_stream(buffer).read_all()
+
+
+def _read_orc(data: bytes) -> pa.Table:
+    return pa_orc.ORCFile(pa.BufferReader(data)).read()
+
+
+READERS: Final[Mapping[FileKind, Callable[[bytes], pa.Table]]] = {
+    JSON_FILES: _read_json,
+    ARROW_FILES: _read_arrow,
+    ORC_FILES: _read_orc,
+}
+"""Kind of files → what makes a table of one."""
+
+
 class TypedTable(FileSource, TableSource):
     """The rows of one or more files of one kind with equal columns; read once, on first use."""
+
+    readers: Mapping[FileKind, Callable[[bytes], pa.Table]] = READERS
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         super().__init__(found)
@@ -86,14 +120,18 @@ class TypedTable(FileSource, TableSource):
             tables.setdefault(key, table)
         return tables
 
+    def _content(self, key: str) -> bytes:
+        """Return the bytes of a file, unpacked."""
+        return unpack(self._found.store.get(key), repr(key))
+
     @cached_property
     def _plain(self) -> Mapping[str, pa.Table]:
         """The files with rows, fields of structs as columns."""
-        read = READERS[self._found.kind]
+        read = self.readers[self._found.kind]
         tables = {}
         for info in self._found.files:
             try:
-                table = read(unpack(self._found.store.get(info.key), repr(info.key)))
+                table = read(self._content(info.key))
             except (pa.ArrowException, ValueError, OSError, RecursionError) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 msg = (
@@ -110,35 +148,3 @@ class TypedTable(FileSource, TableSource):
             msg = f"The source {self.uri!r} is empty: its files hold no row; fill them."
             raise SourceError(msg)
         return tables
-
-
-def _read_json(data: bytes) -> pa.Table:
-    """Read one object per line, or a list of objects."""
-    if data.lstrip()[:1] == b"[":
-        rows: Any = json.loads(data)
-        if not all(isinstance(row, dict) for row in rows):
-            msg = "a list of values, not of objects with names"
-            raise ValueError(msg)
-        data = "\n".join(map(json.dumps, rows)).encode()
-    block = max(_FEWEST_BLOCK_BYTES, min(len(data) + 1, 2**31 - 1))
-    return pa_json.read_json(io.BytesIO(data), pa_json.ReadOptions(block_size=block))
-
-
-def _read_arrow(data: bytes) -> pa.Table:
-    """Read a file or a stream of Arrow, or the first version of Feather."""
-    buffer = pa.BufferReader(data)
-    if data.startswith((b"ARROW1", b"FEA1")):
-        return pa_feather.read_table(buffer)
-    return pa.ipc.open_stream(buffer).read_all()
-
-
-def _read_orc(data: bytes) -> pa.Table:
-    return pa_orc.ORCFile(pa.BufferReader(data)).read()
-
-
-READERS: Final[Mapping[FileKind, Callable[[bytes], pa.Table]]] = {
-    JSON_FILES: _read_json,
-    ARROW_FILES: _read_arrow,
-    ORC_FILES: _read_orc,
-}
-"""Kind of files → what makes a table of one."""

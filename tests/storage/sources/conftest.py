@@ -141,3 +141,26 @@ def pixels_of() -> Callable[..., np.ndarray]:
         return np.concatenate([t["image"].chunk(0).to_numpy_ndarray() for t in tables])
 
     return pixels
+
+
+def _panel(entities: int = 120, days: int = 8, seed: int = 0) -> pa.Table:
+    """A made-up panel, day by day: `shop` names the entity, `region` is static."""
+    rng = np.random.default_rng(seed)
+    shop = np.repeat(np.arange(entities), days)
+    start = np.repeat(rng.integers(19_000, 19_400, entities), days)
+    day = start + np.tile(np.arange(days), entities)
+    return pa.table(
+        {
+            "shop": pa.array([f"S{number:05}" for number in shop.tolist()]),
+            "region": pa.array(np.array(["north", "south"])[shop % 2]),
+            "day": pa.array(day.astype(np.int32)).cast(pa.date32()),
+            "sold": pa.array(rng.poisson(5, len(shop))),
+            "price": pa.array(np.round(rng.lognormal(1, 0.3, len(shop)), 2)),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def panel() -> Callable[..., pa.Table]:
+    """Rows of a panel: `shop`, `region`, `day`, `sold`, `price`."""
+    return _panel

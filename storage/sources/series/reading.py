@@ -1,0 +1,232 @@
+"""From rows of steps to entities that are understood: read, grouped, completed, cut.
+
+Shape legend: N entities, T steps.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from storage.errors import SourceError
+from storage.records.proposal import Proposal
+from storage.records.series import SeriesMetadata, Step, to_nested
+from storage.sources.builder import PrepareJob, Source
+from storage.sources.checks import MIN_RECORDS, missing_column
+from storage.sources.config import SourceConfig
+from storage.sources.series.columns import Described, Parts, describe_columns
+from storage.sources.series.panel import Panel, as_panel, constant_columns
+from storage.sources.series.regular import Rhythm, completed, find_rhythm
+from storage.sources.series.source import SeriesSource
+from storage.sources.series.windows import Windows, cut
+from storage.sources.tables.build import Rows, read_rows
+from storage.sources.tables.source import no_label
+
+WINDOW: Final = "source.window"
+_WISHED: Final = 2 * MIN_RECORDS
+"""So many windows are better than the fewest that do."""
+_LENGTHS: Final = {"days": (56, 28, 14), "months": (24, 12), "ones": (64, 32, 16)}
+"""Unit of steps of one → lengths of windows that are proposed, the longest that does."""
+_IN_DAY: Final = (7.0, 2.0, 1.0)
+"""The same for shorter steps, in days."""
+_DAY_US: Final = 86_400_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """N entities, or windows as entities, and what is known of them."""
+
+    config: SourceConfig
+    rows: Rows
+    """As they were read."""
+    panel: Panel
+    described: Described
+    whole: Panel
+    """The entities that windows were cut from; `panel` where there is no window."""
+    windows: Windows | None
+    held_out_N: NDArray[np.bool_]
+    """Whether an entity came from `split.holdout_uri`."""
+
+    @property
+    def metadata(self) -> SeriesMetadata:
+        """What the columns are."""
+        return self.described.metadata
+
+    def nested(self) -> pa.Table:
+        """Return the records, N rows."""
+        found = self.metadata
+        entities = self.panel.firsts([one.name for one in (found.entity, *found.statics)])
+        steps = self.panel.steps.select([one.name for one in (found.time, *found.variables)])
+        records = to_nested(entities, steps, self.panel.lengths_N, found)
+        metadata = {**dict(self.rows.metadata), **(records.schema.metadata or {})}
+        return records.replace_schema_metadata(metadata)
+
+
+def read_series(job: PrepareJob) -> Series:
+    """Read everything and check it.
+
+    Raises:
+        SourceError: the source is unfit, or its holdout does not go with it.
+    """
+    sources, config = [_series(source) for source in job.sources], job.config
+    rows = read_rows(replace(job, sources=tuple(one.rows for one in sources), progress=None))
+    entity, time = check_names(sources[0].entity, sources[0].time, rows.table, config)
+    panel = as_panel(rows.table, rows.held_out, entity=entity, time=time, uri=config.uri)
+    static = constant_columns(panel) - sources[0].variables - {time}
+    _check_label(config, static, entity, time)
+    rhythm = find_rhythm(panel, time)
+    split = config.split
+    whole, windows = completed(panel, time, rhythm, static), None
+    panel, key = whole, entity or _free_name(rows.table)
+    if config.window.length is not None:
+        aligned = len(whole.lengths_N) < MIN_RECORDS and not (split.column or split.group_by)
+        windows = cut(whole, config.window, time, rhythm, aligned=aligned, uri=config.uri)
+        panel = _numbered(windows.panel, key)
+        windows = replace(windows, panel=panel)
+    _check_amount(config, panel, rhythm)
+    parts = Parts(key, time, static)
+    described = describe_columns(panel, rhythm, parts, config, job.min_group)
+    row_N = panel.row_T[panel.starts_N]
+    return Series(
+        config=config,
+        rows=rows,
+        panel=panel,
+        described=described,
+        whole=whole,
+        windows=windows,
+        held_out_N=rows.held_out[row_N],
+    )
+
+
+def _series(source: Source) -> SeriesSource:
+    if not isinstance(source, SeriesSource):
+        raise TypeError(source)
+    return source
+
+
+def check_names(
+    entity: str | None, time: str | None, table: pa.Table, config: SourceConfig
+) -> tuple[str | None, str]:
+    """Return the columns of entity and time; no entity where the source is cut into windows.
+
+    Raises:
+        SourceError: nothing says one, or there is no such column.
+    """
+    names = table.column_names
+    if time is None:
+        msg = (
+            f"Nothing says when the steps of the source {config.uri!r} are; name in source.time "
+            "the column of dates, times or whole numbers that puts them in order "
+            f"(ganmill init {config.uri} looks for it)."
+        )
+        raise SourceError(msg)
+    if entity is None and config.window.length is None:
+        msg = (
+            f"Nothing says whose the steps of the source {config.uri!r} are; name the column in "
+            "source.entity, or, where all are one series, cut it with source.window, such as "
+            "{length: 168, stride: 24} "
+            f"(ganmill init {config.uri} looks for either)."
+        )
+        raise SourceError(msg)
+    for place, name in (("source.entity", entity), ("source.time", time)):
+        if name is not None and name not in names:
+            raise missing_column(config.uri, name, names, place=place)
+    if entity == time:
+        msg = (
+            f"source.entity and source.time both name {time!r} of the source {config.uri!r}; one "
+            "says whose a step is, the other when it is: name two columns."
+        )
+        raise SourceError(msg)
+    return entity, time
+
+
+def _check_label(
+    config: SourceConfig, static: frozenset[str], entity: str | None, time: str
+) -> None:
+    """Check that the label is one of each entity.
+
+    Raises:
+        SourceError: it names the entity or the moment, or changes from step to step.
+    """
+    label = config.label
+    if label is None or (label in static and label not in (entity, time)):
+        return
+    why = "is the one of source.entity or source.time"
+    if label not in (entity, time):
+        why = "changes within entities"
+    msg = (
+        f"The label column {label!r} of the source {config.uri!r} {why}, and a label is one value "
+        "of a whole entity; name a column that is the same in all its steps, or set source.label "
+        "to null."
+    )
+    raise SourceError(msg, proposals=[no_label(f"{label} {why}")])
+
+
+def _free_name(table: pa.Table) -> str:
+    name = "window"
+    while name in table.column_names:
+        name += "_"
+    return name
+
+
+def _numbered(panel: Panel, key: str) -> Panel:
+    """Return windows with numbers for names, as several are of what was one entity."""
+    numbers = pa.array(panel.entity_T)
+    names = panel.steps.column_names
+    if key in names:
+        steps = panel.steps.set_column(names.index(key), key, numbers)
+    else:
+        steps = panel.steps.add_column(0, key, numbers)
+    return replace(panel, steps=steps)
+
+
+def _check_amount(config: SourceConfig, panel: Panel, rhythm: Rhythm) -> None:
+    """Check that there are enough entities to train and to judge.
+
+    Raises:
+        SourceError: there are fewer; windows are proposed where they would be enough.
+    """
+    found = len(panel.lengths_N)
+    if found >= MIN_RECORDS:
+        return
+    proposal, remedy = None, "add entities"
+    if config.window.length is None:
+        proposal = propose_window(panel.lengths_N, rhythm.step)
+    else:
+        remedy = "lower source.window.length or stride, or add steps"
+    if proposal is not None:
+        remedy += f", or cut their series into windows with {WINDOW}: {proposal.value}"
+    what = "entities" if config.window.length is None else "windows"
+    msg = (
+        f"The source {config.uri!r} holds {found:,} {what}, and at least {MIN_RECORDS} are needed "
+        f"to train and to judge; {remedy}."
+    )
+    raise SourceError(msg, proposals=[] if proposal is None else [proposal])
+
+
+def propose_window(lengths_N: NDArray[np.int64], step: Step | None) -> Proposal | None:
+    """Return windows that are enough entities, the longest of some; None where none are."""
+    for least in (_WISHED, MIN_RECORDS):
+        for length in _window_lengths(step):
+            count = int((lengths_N // length).sum())
+            if count >= least:
+                why = (
+                    f"{len(lengths_N):,} series of up to {lengths_N.max():,} steps are too few to "
+                    f"learn from, and {count:,} windows of {length:,} steps are enough"
+                )
+                value = {"length": length, "stride": length}
+                return Proposal(setting=WINDOW, value=value, why=why)
+    return None
+
+
+def _window_lengths(step: Step | None) -> tuple[int, ...]:
+    if step is not None and step.unit == "microseconds" and _DAY_US % step.count == 0:
+        per_day = _DAY_US // step.count
+        lengths = [int(days * per_day) for days in _IN_DAY if 8 <= days * per_day <= 1024]
+        if per_day > 1 and lengths:
+            return tuple(lengths)
+    if step is not None and step.unit in _LENGTHS and step.count == 1:
+        return _LENGTHS[step.unit]
+    return _LENGTHS["ones"]

@@ -19,7 +19,8 @@ from gan.series.evaluation.evaluate import (
 RATIO = Limit(side="high", passes=2.5, blocks=5.0)
 """Of errors that are a mean of absolute differences: of a single difference 2.5 times the mean is
 exceeded in 5 % of cases where both sides are of one distribution."""
-ABOVE = Limit(side="high", passes=0.05, blocks=0.10, relation="above")
+FAR = Limit(side="high", passes=0.10, blocks=0.20, relation="above")
+"""Of distances and correlations, from 0 to 1, of one column or one number per entity."""
 TELLING = Limit(side="high", passes=0.75, blocks=0.90, relation="fixed")
 
 METRICS = (
@@ -90,7 +91,7 @@ METRICS = (
         name="one_way",
         meaning="Error of any one column: how far its distribution differs.",
         unit="distance",
-        limits=(Limit(side="high", passes=0.10, blocks=0.20, relation="above"),),
+        limits=(FAR,),
     ),
     MetricEntry(
         name="two_way",
@@ -114,7 +115,7 @@ METRICS = (
         name="autocorrelation",
         meaning="Error of the autocorrelations of any one variable.",
         unit="correlation",
-        limits=(Limit(side="high", passes=0.10, blocks=0.20, relation="above"),),
+        limits=(FAR,),
     ),
     MetricEntry(
         name="cross_correlation",
@@ -130,7 +131,7 @@ METRICS = (
         scope="all",
         meaning="Mean error of the share of steps in which a variable keeps its value.",
         unit="share",
-        limits=(ABOVE,),
+        limits=(Limit(side="high", passes=0.04, blocks=0.08, relation="above"),),
         ticks=("unchanged",),
         curve="errors",
     ),
@@ -138,10 +139,11 @@ METRICS = (
         name="unchanged",
         meaning="Error of the share of steps in which any one variable keeps its value.",
         unit="share",
-        limits=(Limit(side="high", passes=0.10, blocks=0.20, relation="above"),),
+        limits=(Limit(side="high", passes=0.06, blocks=0.12, relation="above"),),
     ),
     MetricEntry(
         name="seasonality",
+        scope="all",
         meaning="Mean error of how variables go with the calendar: by hour, weekday and month.",
         unit="rank",
         limits=(RATIO,),
@@ -150,10 +152,16 @@ METRICS = (
         curve="errors",
     ),
     MetricEntry(
+        name="seasonality",
+        meaning="Error of how any one variable goes with the calendar.",
+        unit="rank",
+        limits=(Limit(side="high", passes=0.015, blocks=0.03, relation="above"),),
+    ),
+    MetricEntry(
         name="length",
         meaning="How far the distribution of the numbers of steps differs.",
         unit="distance",
-        limits=(Limit(side="high", passes=0.10, blocks=0.20, relation="above"),),
+        limits=(FAR,),
         ticks=("length",),
         curve="errors",
     ),
@@ -161,7 +169,7 @@ METRICS = (
         name="start",
         meaning="How far the distribution of the first moments differs.",
         unit="distance",
-        limits=(Limit(side="high", passes=0.10, blocks=0.20, relation="above"),),
+        limits=(FAR,),
         ticks=("start",),
         curve="errors",
     ),

@@ -217,6 +217,19 @@ def chosen_signals(context: SeriesContext) -> Array:
     return spread_over(len(context.signals.names), MOST_SIGNALS)
 
 
+def owners_of(context: SeriesContext, signals: Array) -> tuple[tuple[str, ...], Array]:
+    """Return the variables of some signals, and the weight of each signal in the mean of its own.
+
+    Returns:
+        Names, and weights (D, S) whose rows sum to 1.
+    """
+    owners = context.signals.owner[signals]
+    kept = np.unique(owners)
+    members_DS = (owners == kept[:, None]).astype(np.float64)
+    names = tuple(context.variables[v].name for v in kept.tolist())
+    return names, members_DS / members_DS.sum(axis=1, keepdims=True)
+
+
 def spread_over(count: int, most: int) -> Array:
     """Return all places of so many, or evenly spread ones."""
     if count <= most:
@@ -232,11 +245,7 @@ class Autocorrelations:
     def __init__(self, context: SeriesContext) -> None:
         """Choose signals and lags."""
         self.signals, self.lags = chosen_signals(context), lags_of(context)
-        owners = context.signals.owner[self.signals]
-        kept = np.unique(owners)
-        self.parts = tuple(context.variables[v].name for v in kept.tolist())
-        self.members_DS = (owners == kept[:, None]).astype(np.float64)
-        self.members_DS /= self.members_DS.sum(axis=1, keepdims=True)
+        self.parts, self.members_DS = owners_of(context, self.signals)
 
     def sums(self, side: Side) -> Array:
         """Return, for every lag and every signal, products and how many there are."""
@@ -307,12 +316,12 @@ class CrossCorrelations:
 class Profiles:
     """How variables go with the calendar: mean ranks by hour, weekday and month."""
 
-    name, by_part, worst = "seasonality", False, False
+    name, by_part, worst = "seasonality", True, False
 
     def __init__(self, context: SeriesContext) -> None:
         """Take the periods that entities are long enough for."""
         self.signals = chosen_signals(context)
-        self.parts: tuple[str, ...] = context.calendar.periods
+        self.parts, self.members_DS = owners_of(context, self.signals)
         self.periods: Sequence[PeriodName] = context.calendar.periods
         self.counts = [
             int(context.train.observed.moments.phases(name).max()) + 1 for name in self.periods
@@ -343,14 +352,15 @@ class Profiles:
         return found
 
     def errors(self, real_K: Array, fake_K: Array) -> Array:
-        """Return the mean difference over signals and phases, each phase by its real steps."""
+        """Return the mean difference over phases, each by its real steps, of every variable."""
         errors = []
         for (real_SC, steps_SC), (fake_SC, _) in zip(
             self.profiles(real_K), self.profiles(fake_K), strict=True
         ):
             shares_SC = ratio(steps_SC, steps_SC.sum(axis=1, keepdims=True))
-            errors.append(float((np.abs(real_SC - fake_SC) * shares_SC).sum(axis=1).mean()))
-        return np.array(errors)
+            errors.append((np.abs(real_SC - fake_SC) * shares_SC).sum(axis=1))
+        errors_D: Array = self.members_DS @ np.mean(errors, axis=0)
+        return errors_D
 
 
 def aggregates_of(context: SeriesContext) -> tuple[Aggregate, ...]:
@@ -364,7 +374,7 @@ def aggregates_of(context: SeriesContext) -> tuple[Aggregate, ...]:
     ]
     crossed, nulls, profiles = CrossCorrelations(context), Nulls(context), Profiles(context)
     found += [one for one, there in ((crossed, len(crossed.first_P)),) if there]
-    found += [one for one in (nulls, profiles) if one.parts]
+    found += [one for one, there in ((nulls, nulls.parts), (profiles, profiles.periods)) if there]
     return tuple(found)
 
 

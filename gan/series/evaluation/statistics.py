@@ -54,7 +54,7 @@ class Statistics:
         self.pairs = list(zip(first[kept].tolist(), second[kept].tolist(), strict=True))
         self.lags = lags_of(context)
         self.profiles = Profiles(context)
-        train_K = self.profiles.sums(context.train).sum(axis=0) if self.profiles.parts else None
+        train_K = self.profiles.sums(context.train).sum(axis=0) if self.profiles.periods else None
         self.shapes = [] if train_K is None else [
             profile_SC for profile_SC, _ in self.profiles.profiles(train_K)
         ]

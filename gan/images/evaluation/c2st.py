@@ -13,18 +13,18 @@ Shapes: N reals, M fakes, P images of both, C channels, H height, W width, S sta
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
+from gan.evaluation.clues import told_by
 from gan.evaluation.resampling import Real, summarise
 from gan.images.evaluation.learner import LearnerInputs, learn, logits
 from gan.images.evaluation.plain_statistics import MEANINGS, VAGUE, plain_statistics
 from gan.images.pixels import floats
 from gan.metrics.auc import auc, delong, null_spread
-from gan.metrics.intervals import CHANCE, Z_95, normal_draws, random_half
+from gan.metrics.intervals import Z_95, normal_draws, random_half
 from gan.metrics.trees import Scores
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
@@ -36,9 +36,6 @@ ROWS = {"statistics": 2000, "network": 1500}
 TRAINING_NOISE = 1.4
 """Spread of the area over real halves, as a multiple of that of fixed scores: measured 1.2 to 1.4
 for trees, 1.0 to 1.4 for the net."""
-TELLING = 0.55
-"""Area of a single statistic from which it is named as what gives a candidate away."""
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,42 +118,11 @@ def _measured(scope: str, scores: Scores, side: RealSide, because: str) -> Measu
     return Measured(metric=metric, reals=real.draws, replicates=tuple(replicates), because=because)
 
 
-class Clue(NamedTuple):
-    """What one kind of statistic says on its own; larger tells more."""
-
-    area: float
-    is_clear: bool
-    apart: float
-    """Difference of the means, in the spread of both sides."""
-    is_more: bool
-
-
 def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
     """Return which statistics alone tell the two sides apart best, half a sentence; "" if none."""
-    best: dict[str, Clue] = {}
-    for index, name in enumerate(names):
-        reals_N, fakes_M = reals_NS[:, index], fakes_MS[:, index]
-        area = auc(fakes_M, reals_N)
-        spread = float(reals_N.std() + fakes_M.std()) + 1e-6
-        shift = float(fakes_M.mean() - reals_N.mean())
-        area, is_more = round(max(area, 1 - area), 2), area > 0.5
-        clue = Clue(area, name not in VAGUE, abs(shift) / spread, is_more)
-        best[name] = max(best.get(name, clue), clue)
-    chance = NormalDist().inv_cdf(1 - CHANCE / len(names))
-    least = max(TELLING, 0.5 + chance * null_spread(len(reals_NS), len(fakes_MS)))
-    telling = [name for name in best if best[name].area >= least]
-    telling.sort(key=lambda name: best[name], reverse=True)
-    if not telling:
-        return ""
-    found = [_in_words(name, best[name]) for name in telling[:MOST_NAMED]]
-    return f"given away by {'; '.join(found)}"
-
-
-def _in_words(name: str, clue: Clue) -> str:
-    """Return what gives a candidate away, and how well it does so alone."""
-    side = "another" if name in VAGUE or name == "colour" else "more" if clue.is_more else "less"
-    meaning = f" ({MEANINGS[name]})" if name in MEANINGS else ""
-    return f"{side} {name}{meaning}, {clue.area:.2f} alone"
+    return told_by(
+        names, reals_NS, fakes_MS, meanings=MEANINGS, vague=VAGUE, sideless=frozenset({"colour"})
+    )
 
 
 FOLDS = 3

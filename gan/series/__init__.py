@@ -1,0 +1,1 @@
+"""Series: entities that live in time."""

@@ -1,0 +1,1 @@
+"""What is measured of series, entity by entity, against the real ones."""

@@ -1,0 +1,1 @@
+"""Series: codec, networks and presets of entities that live in time."""

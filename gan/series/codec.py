@@ -253,7 +253,7 @@ class SeriesCodec:
         """Return how many steps entities have, and where their first lies, of cells."""
         lengths, starts = _spans(self.whole, cells_NE, self.names, self.clock)
         index_N = self.clock.aligned(self.clock.index_of(starts))
-        return np.clip(lengths, 1, self.width), np.maximum(index_N, self.base) - self.base
+        return np.clip(lengths, 1, self.width), index_N - self.base
 
     def decode(
         self,
@@ -274,7 +274,7 @@ class SeriesCodec:
         metadata, N = self.metadata, len(values)
         lengths_N = values[:, 0].astype(np.int64)
         cells_NE = values[:, self.cells].astype(np.int32)
-        units_NLD = values[:, self.cells.stop :].reshape(N, self.width, -1)
+        units_NLD = values[:, self.cells.stop :].reshape(N, self.width, len(self.variables))
         place_T, entity_T = _places(lengths_N)
         found: dict[str, Any] = {
             each.name: each.values_of(units_NLD[entity_T, place_T, index].astype(np.float64))
@@ -543,7 +543,7 @@ def _ends(whole: TableCodec, names: tuple[str, str, str], clock: Clock) -> tuple
     """Return the most steps, and the earliest and latest index of a first one, that are shown."""
     found = {field: c.vocabulary(field) for c in whole.columns for field in c.fields}
     found |= {each.name: each.value for each in whole.derived if isinstance(each, Constant)}
-    index = clock.index_of(_ticks(found[names[1]].drop_null(), clock))
+    index = clock.aligned(clock.index_of(_ticks(found[names[1]].drop_null(), clock)))
     return int(max(found[names[0]].to_numpy())), int(index.min()), int(index.max())
 
 

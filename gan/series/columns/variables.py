@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
@@ -112,8 +113,6 @@ class Variable:
 
 def _with_nulls(values: Any, missing_T: Array) -> Any:
     """Return values, null where they are missing."""
-    import pyarrow.compute as pc
-
     return pc.if_else(pa.array(missing_T), pa.scalar(None, values.type), values)
 
 
@@ -126,6 +125,8 @@ class Grid(nn.Module):
     """Code of each distinct cell."""
     scores: Tensor
     """Normal score of each distinct cell, by the shares of codes."""
+    distinct: Tensor
+    """Unit of each distinct cell."""
     first_cells: Tensor
     units: Tensor
     """Of every cell."""
@@ -144,6 +145,7 @@ class Grid(nn.Module):
             "bounds": bounds.astype(np.float64),
             "codes": codes,
             "scores": _scores(column, first, codes, np.asarray(shares)),
+            "distinct": np.where(valid, units.astype(np.float64), MISSING)[first],
             "first_cells": column.first_cells.astype(np.int64),
             "units": np.where(valid, units.astype(np.float64), MISSING),
             "widths": column.widths.astype(np.float64),
@@ -156,6 +158,11 @@ class Grid(nn.Module):
         """Return codes and scores of units."""
         place = torch.searchsorted(self.bounds, units.contiguous(), right=True)
         return self.codes[place], self.scores[place]
+
+    def unscore(self, scores: Tensor) -> Tensor:
+        """Return the units with the nearest scores below."""
+        place = torch.searchsorted(self.scores, scores.contiguous()).clamp(max=len(self.scores) - 1)
+        return self.distinct[place]
 
     def place(self, codes_N: Tensor, positions_N: Tensor) -> Tensor:
         """Return the units at positions in [0, 1) inside codes."""
@@ -184,6 +191,8 @@ class Reached(NamedTuple):
 class Coder(nn.Module):
     """Codes of one variable, given what was before."""
 
+    level_cells: Tensor
+    """First cell of each own code, and the number of all."""
     kept: Tensor
     """Whether each own code stays beside a reference."""
     shown: Tensor
@@ -202,9 +211,8 @@ class Coder(nn.Module):
         self.own_codes, self.codes = own.codes, variable.codes
         self.null_code = own.codes - 1 if isinstance(own, Numeric) and own.has_null else None
         self.grid = Grid(own, variable.shares) if isinstance(own, Numeric) else None
-        self.code_of_level = torch.from_numpy(own.codes_of(np.arange(own.cells, dtype=np.int64)))
-        if isinstance(own, Numeric):
-            self.code_of_level = torch.zeros(0, dtype=torch.int64)
+        cells = torch.from_numpy(own.first_cells.astype(np.int64))
+        self.register_buffer("level_cells", cells, persistent=False)
         self.offsets = nn.ModuleList(
             Grid(each.offsets, np.ones(each.offsets.codes))
             for each in variable.relations
@@ -221,9 +229,7 @@ class Coder(nn.Module):
     def find(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Return the own codes and scores of units; the score of what is missing is 0."""
         if self.grid is None:
-            cells = units.long()
-            sizes = torch.from_numpy(self.variable.own.first_cells.astype(np.int64))
-            codes = torch.bucketize(cells, sizes.to(units.device)[1:], right=True)
+            codes = torch.bucketize(units.long(), self.level_cells[1:], right=True)
             return codes, torch.zeros_like(units, dtype=torch.float32)
         codes, scores = self.grid.find(units)
         if self.null_code is not None:
@@ -301,22 +307,21 @@ class Coder(nn.Module):
     def _is_single(self, codes_N: Tensor, units_N: Tensor) -> Tensor:
         """Return whether codes are of these values alone."""
         if self.grid is None:
-            sizes = np.diff(self.variable.own.first_cells) == 1
-            return torch.from_numpy(sizes).to(codes_N.device)[codes_N]
+            return (self.level_cells[1:] - self.level_cells[:-1] == 1)[codes_N]
         first_N = self.grid.first_cells[codes_N]
         return self.grid.single[codes_N] & (self.grid.units[first_N] == units_N)
 
+    def own_units(self, codes_N: Tensor, positions_N: Tensor) -> Tensor:
+        """Return the units of own codes and positions in [0, 1) inside them."""
+        if self.grid is not None:
+            return self.grid.place(codes_N, positions_N)
+        first_N = self.level_cells[codes_N]
+        sizes_N = self.level_cells[codes_N + 1] - first_N
+        return (first_N + (positions_N * sizes_N).long().clamp(max=sizes_N - 1)).double()
+
     def decode(self, codes_N: Tensor, positions_N: Tensor, reached: Reached) -> Tensor:
         """Return the units of codes and positions in [0, 1) inside them."""
-        inner_N = codes_N.clamp(max=self.own_codes - 1)
-        if self.grid is None:
-            sizes = torch.from_numpy(self.variable.own.first_cells.astype(np.int64))
-            first_N = sizes.to(codes_N.device)[inner_N]
-            width_N = sizes.to(codes_N.device)[inner_N + 1] - first_N
-            inside_N = (positions_N * width_N).long().clamp(max=width_N - 1)
-            units_N = (first_N + inside_N).double()
-        else:
-            units_N = self.grid.place(inner_N, positions_N)
+        units_N = self.own_units(codes_N.clamp(max=self.own_codes - 1), positions_N)
         first, grids = self.own_codes, iter(self.offsets)
         for relation, reference, _ in zip(self.variable.relations, *reached, strict=True):
             place_N = codes_N - first

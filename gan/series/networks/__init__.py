@@ -8,12 +8,14 @@ from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Networks
 from gan.series.codec import SeriesCodec
+from gan.series.networks.adversarial import build as build_adversarial
 from gan.series.networks.autoregressive import build as build_autoregressive
 
 Build = Callable[[ResolvedConfig, SeriesCodec, torch.Generator], Networks]
 
 BUILDERS: dict[str, Build] = {
     "autoregressive": lambda *args: Networks(build_autoregressive(*args), None),
+    "oneshot": build_adversarial,
 }
 """`network["kind"]` → both networks, or the generator alone."""
 

@@ -28,32 +28,16 @@ from torch.nn import functional
 
 from gan.config import ResolvedConfig
 from gan.protocols import Draw, Generator
-from gan.series.codec import SPAN, SeriesCodec
+from gan.series.codec import SeriesCodec
+from gan.series.columns.variables import Coder, Reached
 from gan.series.networks.randoms import uniform_numbers
 from gan.series.networks.steps import Memory, Observation, StepInputs, observed
-from gan.tables.networks.masked import BIAS_SCALE, Basis, MaskedAutoregressive
-from gan.tables.networks.masked import build as build_masked
+from gan.series.networks.whole import LARGEST_SEED, Series, build_whole, take_apart
+from gan.tables.networks.masked import BIAS_SCALE, Basis
 from gan.tables.networks.masked_conditional import invert
 
 CONTEXT: Final = 32
 """Numbers that say of a step when it is and of whom."""
-LARGEST_SEED: Final = 2**53
-"""Seeds below are exact as float64."""
-
-
-class Series(NamedTuple):
-    """A batch of rows, taken apart."""
-
-    lengths_N: Tensor
-    start_N: Tensor
-    codes_NE: Tensor
-    units_NLD: Tensor
-
-    @property
-    def within_NL(self) -> Tensor:
-        """Which steps there are."""
-        places = torch.arange(self.units_NLD.shape[1], device=self.units_NLD.device)
-        return places < self.lengths_N[:, None]
 
 
 class Window(NamedTuple):
@@ -87,20 +71,21 @@ class SeriesAutoregressive(Generator):
     def __init__(self, config: ResolvedConfig, codec: SeriesCodec) -> None:
         super().__init__()
         network, self.codec = config.network, codec
-        self.whole = MaskedAutoregressive(_whole_config(config), codec.whole)
+        self.whole = build_whole(config, codec)
         self.inputs = StepInputs(codec, CONTEXT)
         D, P = self.inputs.variables, self.inputs.per_value
         H, U = int(network["width"]), int(network["units"])
         self.units, self.dropout = U, float(network["dropout"])
         self.window, self.warm_up = int(network["window"]), int(network["warm_up"])
         self.statics_BS = nn.Parameter(torch.empty(self.whole.basis.rows, CONTEXT))
-        past = self.inputs.per_past + CONTEXT
+        past = self.inputs.per_past + 2 * CONTEXT
         recurrent = nn.GRU(past, H, batch_first=True, device="meta")  # touches no randomness
         self.recurrent: nn.GRU = recurrent.to_empty(device="cpu")
         self.past_HU = nn.Parameter(torch.empty(H + past, D * U))
         self.unit_bias_U = nn.Parameter(torch.empty(D * U))
         self.inner_PU = nn.Parameter(torch.empty(D * P, D * U))
         self.moment_SU = nn.Parameter(torch.empty(CONTEXT, D * U))
+        self.sums_U = nn.Parameter(torch.empty(D * U))
         blocks = [_blocks(each) for each in self.inputs.coders]
         self.basis = Basis(
             [single for each in blocks for single, _ in each],
@@ -129,7 +114,7 @@ class SeriesAutoregressive(Generator):
         self.past_HU.normal_(std=len(self.past_HU) ** -0.5, generator=stream)
         self.inner_PU.normal_(std=len(self.inner_PU) ** -0.5, generator=stream)
         self.moment_SU.normal_(std=len(self.moment_SU) ** -0.5, generator=stream)
-        for each in (self.unit_bias_U, self.outputs_BU, self.bias_K):
+        for each in (self.unit_bias_U, self.outputs_BU, self.bias_K, self.sums_U):
             each.zero_()
         shares = [torch.tensor(_shares(coder)) for coder in self.inputs.coders]
         self.bias_K.copy_(torch.cat(shares).log() / BIAS_SCALE)
@@ -143,18 +128,16 @@ class SeriesAutoregressive(Generator):
             self.bias_K * BIAS_SCALE,
         )
 
-    def take_apart(self, samples: Tensor) -> Series:
-        """Return what rows hold."""
-        cells = self.codec.cells
-        units = samples[:, cells.stop :].reshape(len(samples), self.codec.width, -1)
-        span = samples[:, :SPAN].long()
-        return Series(span[:, 0], span[:, 1], samples[:, cells].floor().long(), units)
-
     def statics(self, codes_NE: Tensor) -> Tensor:
         """Return what the context says of entities, (N, S)."""
         codes_ND = codes_NE[:, self.whole.order_D] + self.whole.first_D
         vectors_KS = self.whole.basis.expand(self.statics_BS)
         return functional.embedding_bag(codes_ND, vectors_KS, mode="sum")
+
+    @staticmethod
+    def context(statics: Tensor, place: Tensor, moment: Tensor) -> Tensor:
+        """Return what is known of steps: of whom, where, when, and when for whom; 2 S numbers."""
+        return torch.cat([statics + place + moment, statics * moment], dim=-1)
 
     def loss(
         self,
@@ -169,7 +152,7 @@ class SeriesAutoregressive(Generator):
             labels_N: classes, not read.
             stream: of this step, on the processor.
         """
-        series = self.take_apart(samples)
+        series = take_apart(samples, self.codec)
         whole = self.whole.loss(series.codes_NE, labels_N, stream)
         window = self._window(series, stream)
         nats_M, rows_M = self._nats(series, window, stream)
@@ -205,7 +188,6 @@ class SeriesAutoregressive(Generator):
         seen, memory, index_NL, past_NLI, values_NLDP = self._inputs(
             series, window, seen, memory, index_NL, weights
         )
-        past_NLI = self._drop(past_NLI, stream)
         states_NLH, _ = self.recurrent(past_NLI)
         states_NLH = self._drop(states_NLH, stream)
         chosen = window.counted_NL
@@ -214,8 +196,8 @@ class SeriesAutoregressive(Generator):
         units_MU = units_MU + values_NLDP[chosen].flatten(1) @ weights.inner_PU
         if inputs.gap is not None:
             units_MU = units_MU + inputs.moment(index_NL[chosen]) @ self.moment_SU * self.after_gap
-        units_MU = self._drop(functional.relu(units_MU), stream)
-        return self._cost(seen, memory, chosen, units_MU, weights), chosen.nonzero()[:, 0]
+        nats_M = self._cost(seen, memory, chosen, units_MU, weights, stream)
+        return nats_M, chosen.nonzero()[:, 0]
 
     def _inputs(
         self,
@@ -239,10 +221,10 @@ class SeriesAutoregressive(Generator):
         place = window.place_NL
         rows = torch.arange(len(place), device=place.device)[:, None]
         at = rows, place
-        context = (
-            self.statics(series.codes_NE)[:, None]
-            + inputs.place(place, series.lengths_N)
-            + inputs.moment(moments_NL[at])
+        context = self.context(
+            self.statics(series.codes_NE)[:, None],
+            inputs.place(place, series.lengths_N),
+            inputs.moment(moments_NL[at]),
         )
         past = torch.cat(
             [before_NLDP[at].flatten(2), remembered[at].flatten(2), context], dim=2
@@ -259,6 +241,7 @@ class SeriesAutoregressive(Generator):
         chosen: Tensor,
         units_MU: Tensor,
         weights: StepWeights,
+        stream: torch.Generator | None,
     ) -> Tensor:
         """Return -log p of all variables of the steps that count, (M,)."""
         history = type(memory.history)(*(each[chosen] for each in memory.history))
@@ -270,7 +253,9 @@ class SeriesAutoregressive(Generator):
         for index, coder in enumerate(self.inputs.coders):
             reached = coder.reach(history, units, present)
             codes_M = coder.encode(units[:, index], own_codes[:, index], reached)
-            own_MU = units_MU[:, index * self.units : (index + 1) * self.units]
+            own = slice(index * self.units, (index + 1) * self.units)
+            own_MU = units_MU[:, own] + self._by_sum(coder, reached, own)
+            own_MU = self._drop(functional.relu(own_MU), stream)
             logits_MK = own_MU @ outputs[index].T + biases[index]
             logits_MK = coder.rule_out(logits_MK, reached)
             cost_M = functional.cross_entropy(logits_MK, codes_M, reduction="none")
@@ -278,6 +263,14 @@ class SeriesAutoregressive(Generator):
                 cost_M = cost_M * memory.history.has_last[chosen][:, index]
             total_M = total_M + cost_M
         return total_M
+
+    def _by_sum(self, coder: Coder, reached: Reached, own: slice) -> Tensor | float:
+        """Return what units see of the running sum that a value may follow from."""
+        for relation, reference, known in zip(coder.variable.relations, *reached, strict=True):
+            if relation.addend is not None and relation.is_equal:
+                _, scores = coder.find(torch.where(known, reference, coder.shown[0]))
+                return (scores * known)[:, None] * self.sums_U[own]
+        return 0.0
 
     def _drop(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
         """Leave out some numbers in training."""
@@ -290,7 +283,7 @@ class SeriesAutoregressive(Generator):
     @torch.no_grad()
     def log_likelihood(self, samples: Tensor) -> Tensor:
         """Return the log likelihood of codes in nats, under no condition, float64 (N,)."""
-        series = self.take_apart(samples)
+        series = take_apart(samples, self.codec)
         window = self._window(series, None)
         nats_M, rows_M = self._nats(series, window, None)
         found = self.whole.log_likelihood(series.codes_NE)
@@ -344,10 +337,10 @@ class SeriesAutoregressive(Generator):
         for step in range(int(lengths_N.max())):
             place_N1 = torch.full((N, 1), step, device=device)
             now_N = moment_N if inputs.gap is not None else start_N + step
-            context = (
-                statics_NS
-                + inputs.place(place_N1, lengths_N)[:, 0]
-                + inputs.moment(now_N[:, None])[:, 0]
+            context = self.context(
+                statics_NS,
+                inputs.place(place_N1, lengths_N)[:, 0],
+                inputs.moment(now_N[:, None])[:, 0],
             )
             remembered = inputs.remember(memory, seasons.at(step))
             past_NI = torch.cat([before.flatten(1), remembered.flatten(1), context], dim=1)
@@ -397,8 +390,9 @@ class SeriesAutoregressive(Generator):
                 )
             if inputs.gap is not None and index > inputs.gap:
                 inner_NU = inner_NU + inputs.moment(moment_N[:, None])[:, 0] @ self.moment_SU[:, own]
-            logits_NK = functional.relu(inner_NU) @ outputs[index].T + biases[index]
             reached = coder.reach(memory.history, units_ND, present_ND)
+            inner_NU = inner_NU + self._by_sum(coder, reached, own)
+            logits_NK = functional.relu(inner_NU) @ outputs[index].T + biases[index]
             logits_NK = coder.rule_out(logits_NK, reached)
             uniform_N = uniform_numbers(*randoms, index)
             codes_N, position_N = invert(logits_NK, uniform_N)
@@ -454,19 +448,6 @@ def _shares(coder: Any) -> list[float]:
     """Return about how often each code is met, to begin with."""
     own = [max(share, 1e-4) for share in coder.variable.shares]
     return own + [1 / coder.codes] * (coder.codes - len(own))
-
-
-def _whole_config(config: ResolvedConfig) -> ResolvedConfig:
-    """Return the configuration of the network of the whole entity."""
-    network = {
-        "width": int(config.network["whole_width"]),
-        "trunk": 32,
-        "label_width": 0,
-        "depth": 2,
-        "dropout": float(config.network["dropout"]),
-        "label_dropout": float(config.network["dropout"]),
-    }
-    return config.model_copy(update={"network": network})
 
 
 def build(

@@ -19,8 +19,8 @@ STEPS_PER_BATCH = 4_096
 """A batch has about so many steps."""
 FEWEST_ENTITIES, MOST_ENTITIES = 8, 256
 """Of a batch."""
-WIDTH, UNITS, LEAST_UNITS, MOST_UNITS = 128, 64, 16, 512
-"""Units of the recurrent network; of a variable, fewer where there are many."""
+WIDTH, DEPTH, UNITS, LEAST_UNITS, MOST_UNITS = 128, 2, 64, 16, 512
+"""Units and layers of the backbone; units of a variable, fewer where there are many."""
 DROPOUT = 0.1
 WHOLE_WIDTH, WHOLE_DROPOUT = 128, 0.1
 """Of the network of what is known of a whole entity."""
@@ -49,6 +49,7 @@ def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
         network={
             "kind": "autoregressive",
             "width": WIDTH,
+            "depth": DEPTH,
             "units": max(min(UNITS, MOST_UNITS // variables), LEAST_UNITS),
             "whole_width": WHOLE_WIDTH,
             "whole_dropout": WHOLE_DROPOUT,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan.errors import DataError
 from gan.series.columns.entities import rows_of_entities
-from gan.series.columns.relations import Addend, History, Relation, history_of
+from gan.series.columns.relations import Addend, History, Relation, history_of, summed
 from gan.series.columns.variables import KEPT_SHARE, MISSING, Variable
 from gan.tables.columns.numeric import Numeric
 
@@ -28,6 +28,8 @@ BACK_SHARE: Final = 0.1
 """Of the steps that differ from the last value those that are equal to the one before it."""
 SUM_SHARE: Final = 0.2
 """Steps that are a running sum, of those at which something is added."""
+LOT_SHARE: Final = 0.2
+"""Of what is added to a running sum what equals the last that was."""
 REACH: Final = 3.0
 """Bins' widths that a value differs from the last, to be one of its changes."""
 NEAR_SHARE, NEAR_TIMES = 0.3, 2.0
@@ -54,7 +56,8 @@ class Observed(NamedTuple):
         """Return what is known before every step; what is missing or padding is `MISSING`."""
         present_NLD = units_NLD != MISSING
         entity_NL = torch.arange(len(units_NLD))[:, None].expand(units_NLD.shape[:2])
-        return cls(units_NLD, present_NLD, history_of(units_NLD, present_NLD), entity_NL)
+        none = [None] * units_NLD.shape[2]
+        return cls(units_NLD, present_NLD, history_of(units_NLD, present_NLD, none), entity_NL)
 
 
 def find_relations(
@@ -80,11 +83,11 @@ def find_relations(
                 for other, sign, lagged in product(range(len(variables)), (-1, 1), (False, True))
                 if _may_add(variables, index, other) and index not in _leads(chosen, other)
             ]
-            summed = search.sums(addends)
-            if summed and summed[0].addend is not None and not summed[0].addend.lagged:
-                chosen.setdefault(index, set()).add(summed[0].addend.variable)
-            relations += summed
-            if not summed:
+            sums = search.sums(addends)
+            if sums and sums[0].addend is not None and not sums[0].addend.lagged:
+                chosen.setdefault(index, set()).add(sums[0].addend.variable)
+            relations += sums
+            if not sums:
                 relations += search.ratios(relations)
                 relations += search.changes(relations)
         found.append(
@@ -171,14 +174,29 @@ class _Search:
         offsets = self._offsets(others, self.units - reference)
         if offsets is None:
             return [relation]
-        return [relation, Relation(reference="sum", addend=best[1], offsets=offsets)]
+        free = Relation(reference="sum", addend=best[1], offsets=offsets)
+        return [relation, *self._lots(best[1]), free]
 
     def _summed(self, addend: Addend) -> tuple[Tensor, Tensor]:
-        other, sign, lagged = addend
-        history = self.seen.history
-        added = history.last[..., other] if lagged else self.seen.units_NLD[..., other]
-        there = history.has_last[..., other] if lagged else self.seen.present_NLD[..., other]
-        return self.last + sign * added, self.known & there
+        seen = self.seen
+        reference, known = summed(
+            seen.history, seen.units_NLD, seen.present_NLD, self.index, addend
+        )
+        return reference, self.known & known
+
+    def _lots(self, addend: Addend) -> list[Relation]:
+        """Return the relation to what was last added to a sum, where that is often the same."""
+        seen = self.seen
+        addends: list[Addend | None] = [None] * seen.units_NLD.shape[2]
+        addends[self.index] = addend
+        history = history_of(seen.units_NLD, seen.present_NLD, addends)
+        reference, known = self._summed(addend)
+        added = self.units - reference
+        again = known & history.has_lot[..., self.index] & (added != 0)
+        same = again & (added == history.lot[..., self.index])
+        share = float(same.sum()) / max(int(again.sum()), 1)
+        enough = share >= LOT_SHARE and self._held(same)
+        return [Relation(reference="lot", addend=addend)] if enough else []
 
     def ratios(self, before: Sequence[Relation]) -> list[Relation]:
         """Return the ratios by which a value that mostly stays changes."""

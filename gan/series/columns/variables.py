@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from gan.series.columns.relations import History, Relation
+from gan.series.columns.relations import Addend, History, Relation, summed
 from gan.tables.columns.levels import Levels
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import from_units, plain, to_units
@@ -57,6 +57,19 @@ class Variable:
     def codes(self) -> int:
         """All its codes, K."""
         return self.own.codes + sum(each.codes for each in self.relations)
+
+    @property
+    def addend(self) -> Addend | None:
+        """What its running sum adds; None where it is no sum."""
+        found = (each.addend for each in self.relations)
+        return next((each for each in found if each is not None), None)
+
+    @property
+    def only_grows(self) -> bool:
+        """Whether nothing but the addend is ever taken from its running sum."""
+        offsets = [each.offsets for each in self.relations if each.addend is not None]
+        numbers = (pc.min(each.vocabularies[0]).as_py() for each in offsets if each is not None)
+        return all(number > 0 for number in numbers)
 
     @cached_property
     def unit_of_cell(self) -> Array:
@@ -253,10 +266,10 @@ class Coder(nn.Module):
             if relation.reference == "back":
                 reference, known = history.back[..., own], history.has_back[..., own]
             if relation.addend is not None:
-                other, sign, lagged = relation.addend
-                added = history.last[..., other] if lagged else units[..., other]
-                there = history.has_last[..., other] if lagged else present[..., other]
-                reference, known = reference + sign * added, known & there
+                reference, known = summed(history, units, present, own, relation.addend)
+            if relation.reference == "lot":
+                reference = reference + history.lot[..., own]
+                known = known & history.has_lot[..., own]
             if relation.is_equal:
                 known = known & (reference >= self.shown[0]) & (reference <= self.shown[1])
             references.append(reference)

@@ -3,9 +3,8 @@
 p(series) = p(statics, length, start) Π_t Π_d p(x_td | x_t1 … x_t,d-1, all steps before, statics).
 
 The first factor is a masked network on the columns of the whole entity (`gan.tables.networks`),
-which also takes conditions on them. The past is summed up by a gated recurrent unit (Cho et al.,
-"Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-2014, section 2.3); inside a step the variables have units of their own, which see the ones before
+which also takes conditions on them. The past is summed up by layers of moving averages
+(`backbone`); inside a step the variables have units of their own, which see the ones before
 them in the step (Uria et al., "Neural autoregressive distribution estimation", 2016, section 3).
 Codes that have no meaning at a step, such as "the same" at the first one, have probability zero.
 
@@ -30,6 +29,7 @@ from gan.config import ResolvedConfig
 from gan.protocols import Draw, Generator
 from gan.series.codec import SeriesCodec
 from gan.series.columns.variables import Coder, Reached
+from gan.series.networks.backbone import Backbone
 from gan.series.networks.randoms import uniform_numbers
 from gan.series.networks.steps import Memory, Observation, StepInputs, observed
 from gan.series.networks.whole import LARGEST_SEED, Series, build_whole, take_apart
@@ -79,8 +79,7 @@ class SeriesAutoregressive(Generator):
         self.window, self.warm_up = int(network["window"]), int(network["warm_up"])
         self.statics_BS = nn.Parameter(torch.empty(self.whole.basis.rows, CONTEXT))
         past = self.inputs.per_past + 2 * CONTEXT
-        recurrent = nn.GRU(past, H, batch_first=True, device="meta")  # touches no randomness
-        self.recurrent: nn.GRU = recurrent.to_empty(device="cpu")
+        self.backbone = Backbone(past, H, int(network["depth"]))
         self.past_HU = nn.Parameter(torch.empty(H + past, D * U))
         self.unit_bias_U = nn.Parameter(torch.empty(D * U))
         self.inner_PU = nn.Parameter(torch.empty(D * P, D * U))
@@ -108,9 +107,7 @@ class SeriesAutoregressive(Generator):
         self.whole.draw(stream)
         self.inputs.draw(stream)
         self.statics_BS.normal_(std=0.3, generator=stream)
-        bound = self.recurrent.hidden_size**-0.5
-        for weight in self.recurrent.parameters():
-            weight.uniform_(-bound, bound, generator=stream)
+        self.backbone.draw(stream)
         self.past_HU.normal_(std=len(self.past_HU) ** -0.5, generator=stream)
         self.inner_PU.normal_(std=len(self.inner_PU) ** -0.5, generator=stream)
         self.moment_SU.normal_(std=len(self.moment_SU) ** -0.5, generator=stream)
@@ -188,7 +185,7 @@ class SeriesAutoregressive(Generator):
         seen, memory, index_NL, past_NLI, values_NLDP = self._inputs(
             series, window, seen, memory, index_NL, weights
         )
-        states_NLH, _ = self.recurrent(past_NLI)
+        states_NLH = self.backbone(past_NLI)
         states_NLH = self._drop(states_NLH, stream)
         chosen = window.counted_NL
         both_MI = torch.cat([states_NLH[chosen], past_NLI[chosen]], dim=1)
@@ -332,7 +329,7 @@ class SeriesAutoregressive(Generator):
         memory, before = inputs.start(N), torch.zeros(
             N, inputs.variables, inputs.per_value, device=device
         )
-        state_NH = torch.zeros(N, self.recurrent.hidden_size, device=device)
+        sums = self.backbone.start(N)
         moment_N = start_N
         for step in range(int(lengths_N.max())):
             place_N1 = torch.full((N, 1), step, device=device)
@@ -344,7 +341,7 @@ class SeriesAutoregressive(Generator):
             )
             remembered = inputs.remember(memory, seasons.at(step))
             past_NI = torch.cat([before.flatten(1), remembered.flatten(1), context], dim=1)
-            state_NH = self._recur(past_NI, state_NH)
+            state_NH, sums = self.backbone.one(past_NI, sums, step)
             seen, before, moment_N = self._draw_step(
                 past_NI, state_NH, memory, moment_N, (seeds_N, step), weights
             )
@@ -354,13 +351,6 @@ class SeriesAutoregressive(Generator):
         units_NLD *= torch.arange(codec.width, device=device)[:, None] < lengths_N[:, None, None]
         spans_N2 = torch.stack([lengths_N, start_N], dim=1).double()
         return torch.cat([spans_N2, packed_NE, units_NLD.flatten(1)], dim=1)
-
-    def _recur(self, past_NI: Tensor, state_NH: Tensor) -> Tensor:
-        """Return the state of the recurrent network after one more step."""
-        net = self.recurrent
-        return torch.gru_cell(
-            past_NI, state_NH, net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, net.bias_hh_l0
-        )
 
     def _draw_step(
         self,
@@ -396,7 +386,8 @@ class SeriesAutoregressive(Generator):
             logits_NK = coder.rule_out(logits_NK, reached)
             uniform_N = uniform_numbers(*randoms, index)
             codes_N, position_N = invert(logits_NK, uniform_N)
-            units_ND[:, index] = coder.decode(codes_N, position_N, reached)
+            drawn_N = coder.decode(codes_N, position_N, reached)
+            units_ND[:, index] = inputs.limited(index, drawn_N, memory.history)
             if index == inputs.gap:
                 units_ND[:, index] = units_ND[:, index].clamp(min=1)
                 if randoms[1]:

@@ -80,6 +80,8 @@ class StepInputs(nn.Module):
         self.calendar = nn.ParameterList(torch.empty(size, context) for size in kinds)
         self.position_FS = nn.Parameter(torch.empty(POSITIONS, context))
         self.variables = len(owns)
+        self.addends = [each.addend for each in codec.variables]
+        self.stores = _stores(codec)
         self.trend_S = nn.Parameter(torch.empty(context))
         names = [each.name for each in codec.variables]
         self.gap = names.index(codec.names[2]) if codec.names[2] in names else None
@@ -157,6 +159,15 @@ class StepInputs(nn.Module):
         vectors = vectors_KE[(seen.codes + self.first_D)]
         return torch.cat([torch.stack(numbers, dim=-1), vectors], dim=-1)
 
+    def limited(self, index: int, units_N: Tensor, history: History) -> Tensor:
+        """Return the units of a variable, no more than there is to take."""
+        for store in self.stores.get(index, ()):
+            left_N = history.last[:, store] - self.coders[store].shown[0]
+            left_N = torch.maximum(left_N, self.coders[index].shown[0])
+            over_N = history.has_last[:, store] & (units_N > left_N)
+            units_N = torch.where(over_N, left_N, units_N)
+        return units_N
+
     def observe_one(
         self, coder: nn.Module, units_N: Tensor, history: History
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -213,7 +224,7 @@ class StepInputs(nn.Module):
         history = memory.history
         changed = seen.present & history.has_last & ~seen.same
         return Memory(
-            next_history(history, seen.units, seen.present),
+            next_history(history, seen.units, seen.present, self.addends),
             torch.where(seen.present, seen.scores, memory.scores),
             torch.where(changed, memory.scores, memory.back),
             memory.total + seen.scores,
@@ -225,7 +236,8 @@ class StepInputs(nn.Module):
         """Return what is known before the first step: nothing."""
         zeros = torch.zeros(rows, self.variables, device=self.first_D.device)
         none, units = zeros.bool(), zeros.double()
-        return Memory(History(units, none, units, none), zeros, zeros, zeros, zeros, zeros)
+        history = History(units, none, units, none, units, none)
+        return Memory(history, zeros, zeros, zeros, zeros, zeros)
 
     def seasonal(self, seen: Observation) -> list[tuple[Tensor, Tensor]]:
         """Return scores of a season ago, and whether there was a value then, (N, L, D)."""
@@ -238,9 +250,19 @@ class StepInputs(nn.Module):
 def observed(inputs: StepInputs, units_NLD: Tensor, within_NL: Tensor) -> tuple[Observation, Memory]:
     """Return what networks see of whole series, and what is known before every step."""
     present_NLD = (units_NLD != MISSING) & within_NL[..., None]
-    history = history_of(units_NLD, present_NLD)
+    history = history_of(units_NLD, present_NLD, inputs.addends)
     seen = inputs.observe(units_NLD, present_NLD, history)
     return seen, inputs.remember_all(seen, history)
+
+
+def _stores(codec: SeriesCodec) -> dict[int, list[int]]:
+    """Return of each variable those that it is taken from, such as a stock; these never grow so."""
+    found: dict[int, list[int]] = {}
+    for index, variable in enumerate(codec.variables):
+        addend = variable.addend
+        if addend is not None and addend.sign < 0 and not addend.lagged and variable.only_grows:
+            found.setdefault(addend.variable, []).append(index)
+    return found
 
 
 def _shifted(values: Tensor, fill: float = 0.0, by: int = 1) -> Tensor:

@@ -273,9 +273,9 @@ class SeriesAutoregressive(Generator):
         """Leave out some numbers in training."""
         if stream is None or not self.dropout:
             return values
-        keep = 1 - self.dropout
-        draws = torch.rand(values.shape, generator=stream).to(values.device)
-        return values * ((draws < keep) / keep)
+        least = round(256 * self.dropout)
+        draws = torch.randint(256, values.shape, generator=stream, dtype=torch.uint8)
+        return values * ((draws.to(values.device) >= least) * (256 / (256 - least)))
 
     @torch.no_grad()
     def log_likelihood(self, samples: Tensor) -> Tensor:

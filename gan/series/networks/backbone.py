@@ -11,7 +11,7 @@ Shapes: N entities, L steps, I inputs of a step, H units, G decays, C channels o
 """
 
 import itertools
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,17 @@ DECAYS: Final = 8
 """Half-lives of 1, 2, 4 … steps, and none: the step itself."""
 CHUNK: Final = 256
 """Steps that are computed at once."""
+
+
+class Kernels(NamedTuple):
+    """What some steps are multiplied by."""
+
+    decays: tuple[Tensor, ...]
+    """Of each decay, (L, L): how much a step counts at another."""
+    grown_LH: Tensor
+    """How much of the sums before the first step is left."""
+    shares_LH: Tensor
+    """1 / the sum of the weights, if these are the first steps."""
 
 
 class MovingAverages(nn.Module):
@@ -35,6 +46,7 @@ class MovingAverages(nn.Module):
         self.counts = torch.bincount(groups, minlength=DECAYS).tolist()
         self.register_buffer("decay_H", rates[groups], persistent=False)
         self.rates = rates.tolist()
+        self._kept: tuple[tuple[int, torch.device], Kernels] | None = None
 
     def forward(self, values_NLH: Tensor, sums_NH: Tensor, before: int) -> tuple[Tensor, Tensor]:
         """Return the averages at every step, and the sums after the last one.
@@ -44,15 +56,34 @@ class MovingAverages(nn.Module):
             sums_NH: decayed sums of the steps before these.
             before: how many there were.
         """
+        kernels = self._kernels(values_NLH.shape[1], values_NLH.device)
+        parts = [
+            kernel_LL @ part_NLC
+            for kernel_LL, part_NLC in zip(
+                kernels.decays, values_NLH.split(self.counts, dim=2), strict=True
+            )
+        ]
+        sums_NLH = torch.cat(parts, dim=2)
+        if not before:
+            return sums_NLH * kernels.shares_LH, sums_NLH[:, -1]
+        sums_NLH = sums_NLH + kernels.grown_LH * sums_NH[:, None]
         steps = torch.arange(values_NLH.shape[1], device=values_NLH.device)
-        apart_LL = (steps[:, None] - steps[None, :]).float()
-        parts = []
-        for rate, part_NLC in zip(self.rates, values_NLH.split(self.counts, dim=2), strict=True):
-            kernel_LL = torch.where(apart_LL >= 0, rate ** apart_LL.clamp(min=0), 0.0)
-            parts.append(kernel_LL @ part_NLC)
-        grown_LH = self.decay_H ** (steps[:, None] + 1)
-        sums_NLH = torch.cat(parts, dim=2) + grown_LH * sums_NH[:, None]
         return sums_NLH / self._weight(steps + before + 1), sums_NLH[:, -1]
+
+    def _kernels(self, length: int, device: torch.device) -> "Kernels":
+        """Return what so many steps are multiplied by; the newest are kept."""
+        if self._kept is None or self._kept[0] != (length, device):
+            steps = torch.arange(length, device=device)
+            apart_LL = (steps[:, None] - steps[None, :]).float()
+            decays = tuple(
+                torch.where(apart_LL >= 0, rate ** apart_LL.clamp(min=0), 0.0)
+                for rate in self.rates
+            )
+            kernels = Kernels(
+                decays, self.decay_H ** (steps[:, None] + 1), 1 / self._weight(steps + 1)
+            )
+            self._kept = (length, device), kernels
+        return self._kept[1]
 
     def one(self, values_NH: Tensor, sums_NH: Tensor, before: int) -> tuple[Tensor, Tensor]:
         """Return the averages at one more step, and the sums after it."""

@@ -43,7 +43,7 @@ def make_series(
     number = pa.types.is_integer(moments.type)
     time = "integer" if number else "date" if pa.types.is_date(moments.type) else "timestamp"
     metadata = SeriesMetadata(
-        entity=Column(name="who", kind="key", form="9999"),
+        entity=Column(name="who", kind="key", form="A9999"),
         time=Column(name="when", kind=time),
         statics=tuple(Column(name=name, kind=kind_of(v)) for name, v in statics.items()),
         variables=tuple(Column(name=name, kind=kind_of(v)) for name, v in variables.items()),
@@ -52,7 +52,7 @@ def make_series(
         zone=zone,
         min_group=min_group,
     )
-    keys = [f"{1000 + row}" for row in range(len(lengths_N))]
+    keys = [f"Q{7000 + row}" for row in range(len(lengths_N))]
     entities = pa.table({"who": keys, **{name: pa.array(v) for name, v in statics.items()}})
     steps = pa.table({"when": moments, **{name: pa.array(v) for name, v in variables.items()}})
     return to_nested(entities, steps, lengths_N, metadata)

@@ -1,1 +1,1 @@
-"""Series: entities that live in time."""
+"""Series: entities that live in time; codec, networks, presets, judge and figures."""

@@ -111,6 +111,51 @@ def example_vectors(rows: int) -> pa.Table:
     return pa.table({"vector": vectors, "kind": np.where(below, "below", "above")})
 
 
+def example_series(rows: int) -> pa.Table:
+    """Two classes of entities: a number that follows the class and stays, and one with holes."""
+    numbers = np.random.default_rng(7)
+    below = np.arange(rows) % 2 == 1
+    lengths = numbers.integers(4, 9, rows)
+    steps = int(lengths.sum())
+    entity = np.repeat(np.arange(rows), lengths)
+    price = np.where(below, 20.0, 10.0)[entity] + (numbers.random(steps) < 0.2)
+    sold = pa.array(numbers.integers(0, 5, steps), mask=numbers.random(steps) < 0.2)
+    place = np.arange(steps) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    start = np.datetime64("2026-03-02") + numbers.integers(0, 5, rows)
+    columns = {
+        "item": ("key", "A999"),
+        "kind": ("category", None),
+        "colour": ("category", None),
+        "day": ("date", None),
+        "price": ("float", None),
+        "sold": ("integer", None),
+    }
+    item, kind, colour, day, *variables = (
+        Column(name=name, kind=what, form=form, vocabulary="public")
+        for name, (what, form) in columns.items()
+    )
+    metadata = SeriesMetadata(
+        entity=item,
+        time=day,
+        statics=(kind, colour),
+        variables=tuple(variables),
+        order=tuple(columns),
+        step=Step(count=1, unit="days"),
+        min_group=2,
+    )
+    entities = {
+        "item": [f"{chr(65 + row % 26)}{row:03}" for row in range(rows)],
+        "kind": np.where(below, "below", "above"),
+        "colour": np.array(["red", "green", "blue"])[np.arange(rows) % 3],
+    }
+    observed = {
+        "day": pa.array((start[entity] + place).astype("datetime64[D]")),
+        "price": price,
+        "sold": sold,
+    }
+    return to_nested(pa.table(entities), pa.table(observed), lengths, metadata)
+
+
 EXAMPLES: dict[str, Callable[[int], pa.Table]] = {
     "images": example_images,
     "series": example_series,

@@ -33,8 +33,13 @@ from storage.records.schema import Column, Constraint, TableMetadata
 Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
 
 
-def fit_columns(records: pa.Table, label: str | None) -> Fitted:
+def fit_columns(records: pa.Table, label: str | None, *, fewest: int = 2) -> Fitted:
     """Return the modelled columns and the derived ones.
+
+    Args:
+        records: with the description of their columns.
+        label: name of the label column; None without one.
+        fewest: modelled columns that there must be.
 
     Raises:
         DataError: see `TableCodec.fit`.
@@ -55,7 +60,7 @@ def fit_columns(records: pa.Table, label: str | None) -> Fitted:
     if refused:
         raise _joined(fit, refused)
     fit.add_decided()
-    if len(fit.modelled) < 2:
+    if len(fit.modelled) < fewest:
         left = ", ".join(column.name for column in fit.modelled) or "none"
         msg = (
             "a table needs two columns or more that are not constant, keys, replaced text or "
@@ -345,11 +350,15 @@ class _Fit:
         values = self.columns[column.name]
         if values.null_count >= self.metadata.min_group:
             self.modelled.append(Presence.of(column.name))
-        self.derived.append(_key(column, values.type))
+        self.derived.append(fit_key(column, values.type))
 
 
-def _key(column: Column, kind: Any) -> Key:
-    """Return a key or a pattern."""
+def fit_key(column: Column, kind: Any) -> Key:
+    """Return a key or a pattern.
+
+    Raises:
+        DataError: it has no form, or one that cannot be read.
+    """
     strings = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     unique = column.kind == "key"
     if column.form is None or not (strings or (unique and pa.types.is_integer(kind))):

@@ -164,7 +164,7 @@ class Numeric(Modelled):
         return widths
 
     @cached_property
-    def _bounds(self) -> tuple[Array, Array]:
+    def cell_bounds(self) -> tuple[Array, Array]:
         """Return the smallest value of each distinct cell (from the second), and the cells."""
         units, _ = to_units(self.vocabularies[0].drop_null(), self.decimals)
         distinct, first = np.unique(units, return_index=True)
@@ -184,7 +184,7 @@ class Numeric(Modelled):
         except NumberError as error:
             msg = f"column {self.name!r} {error}"
             raise DataError(msg) from error
-        bounds, first = self._bounds
+        bounds, first = self.cell_bounds
         cells_N: Array = first[np.searchsorted(bounds, units_N, side="right")]
         has_null = self.vocabularies[0].null_count > 0
         cells_N[~valid_N] = self.cells - 1 if has_null else self.cells // 2

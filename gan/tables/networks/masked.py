@@ -22,7 +22,7 @@ units sorted by degree, R entries of a partner's vector, B rows of the basis, G 
 condition, C conditions, M pairs of code and row of the basis, or given values of a batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -90,14 +90,19 @@ class Basis(nn.Module):
     """Square root of the nodes' distance ÷ COARSE, at most 1: how much they count where smooth
     functions are sought. Adam moves every parameter by equal steps: who counts less learns less."""
 
-    def __init__(self, layout: UnitLayout) -> None:
-        """Lay out the nodes of all columns."""
+    def __init__(self, single: Sequence[tuple[bool, ...]], smooth: Sequence[bool]) -> None:
+        """Lay out the nodes of all columns.
+
+        Args:
+            single: whether each code of each column is one value.
+            smooth: whether neighbouring codes of each column are alike.
+        """
         super().__init__()
         codes: list[list[Node]] = []
         columns: list[int] = []
         apart: list[int] = []
-        for column, (single, smooth) in enumerate(zip(layout.single, layout.smooth, strict=True)):
-            nodes, spacings = place_nodes(single, len(columns), smooth=smooth)
+        for column, (alone, alike) in enumerate(zip(single, smooth, strict=True)):
+            nodes, spacings = place_nodes(alone, len(columns), smooth=alike)
             codes += nodes
             apart += spacings
             columns += [column] * len(spacings)
@@ -203,7 +208,7 @@ class MaskedAutoregressive(Generator):
     def __init__(self, config: ResolvedConfig, codec: CodecShape) -> None:
         super().__init__()
         layout = self.layout = lay_out(codec, config.network)
-        self.basis = Basis(layout)
+        self.basis = Basis(layout.single, layout.smooth)
         self.partitions = Partitions(layout)
         L, H = int(config.network["depth"]) - 1, sum(layout.widths)
         K, B = sum(layout.counts), self.basis.rows

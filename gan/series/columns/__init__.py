@@ -1,0 +1,1 @@
+"""How the moments and the variables of series become numbers and codes."""

@@ -1,0 +1,158 @@
+"""Presets for series: what `auto` picks from length, variables, entities and device."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
+from gan.device import choose_device, fast_bfloat16
+from gan.errors import ConfigError
+from gan.presets import ChosenPreset, Preset, complete
+from gan.protocols import PresetEntry
+from gan.series.codec import SeriesCodec
+
+Builder = Callable[[SeriesCodec, str, int], Preset]
+"""From the codec, the device (`cpu` or `cuda`) and the number of training entities."""
+
+WINDOW, WARM_UP = 192, 32
+"""Steps of a training window, and those before it that warm the recurrent network up."""
+STEPS_PER_BATCH = 4_096
+"""A batch has about so many steps."""
+FEWEST_ENTITIES, MOST_ENTITIES = 8, 256
+"""Of a batch."""
+WIDTH, DEPTH, UNITS, LEAST_UNITS, MOST_UNITS = 128, 2, 64, 16, 512
+"""Units and layers of the backbone; units of a variable, fewer where there are many."""
+DROPOUT = 0.1
+WHOLE_WIDTH, WHOLE_DROPOUT = 128, 0.1
+"""Of the network of what is known of a whole entity."""
+DECAY_STEPS, LARGEST_DECAY = 20_000, 1.0
+"""Weight decay is DECAY_STEPS / steps of all entities."""
+SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS = 200_000, 60
+"""The adversarial preset's budget: at least so many samples, and so many epochs."""
+EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 60, 20_000, 400_000
+SAMPLED_VALUES, LEAST_SAMPLED, MOST_SAMPLED = 4_000_000, 32, 1_024
+"""A forward pass makes about so many values, of so many entities."""
+
+
+def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
+    """Return the numbers for series of this size."""
+    length, variables = codec.width, len(codec.variables)
+    seen = min(length, WINDOW + WARM_UP)
+    batch = _power(STEPS_PER_BATCH / seen, FEWEST_ENTITIES, MOST_ENTITIES)
+    sampled = _power(SAMPLED_VALUES / (length * variables), LEAST_SAMPLED, MOST_SAMPLED)
+    decay = min(DECAY_STEPS / (train_rows * length), LARGEST_DECAY)
+    budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
+    notes = () if length <= seen else (
+        f"trained on windows of {WINDOW} of up to {length:,} steps (truncated backpropagation)",
+    )
+    return Preset(
+        objective="likelihood",
+        network={
+            "kind": "autoregressive",
+            "width": WIDTH,
+            "depth": DEPTH,
+            "units": max(min(UNITS, MOST_UNITS // variables), LEAST_UNITS),
+            "whole_width": WHOLE_WIDTH,
+            "whole_dropout": WHOLE_DROPOUT,
+            "dropout": DROPOUT,
+            "window": WINDOW,
+            "warm_up": WARM_UP,
+        },
+        batch_size=batch,
+        learning_rate=4e-3,
+        rate_fall=0.03,
+        beta1=0.9,
+        beta2=0.99,
+        weight_decay=decay,
+        ema_half_life_samples=4_000,
+        ema_ramp=0.1,
+        budget_samples=budget,
+        ticks=16,
+        patience_ticks=10,
+        sampling_batch=sampled,
+        precision="bfloat16-products" if fast_bfloat16(device) else "float32",
+        notes=notes,
+    )
+
+
+def timegan(codec: SeriesCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+    """Return a relativistic GAN with R1 and R2 on whole series."""
+    return Preset(
+        objective="adversarial",
+        network={
+            "kind": "oneshot",
+            "width": 256,
+            "depth": 2,
+            "discriminator_width": 384,
+            "whole_width": WHOLE_WIDTH,
+            "whole_dropout": WHOLE_DROPOUT,
+        },
+        latent=64,
+        batch_size=256,
+        learning_rate=1e-3,
+        beta2=0.99,
+        gamma=1.0,
+        budget_samples=max(SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS * train_rows),
+        sampling_batch=LEAST_SAMPLED * 8,
+    )
+
+
+def _power(wanted: float, least: int, most: int) -> int:
+    """Return the power of two below a number, within limits."""
+    return int(min(max(2 ** int(math.log2(max(wanted, 1))), least), most))
+
+
+PRESETS: Mapping[str, PresetEntry] = {
+    "autoregressive": PresetEntry(
+        "Step after step, variable after variable, by likelihood: the default.",
+        "Cho et al., GRU (2014); Uria et al., NADE (2016); Germain et al., MADE (2015)",
+    ),
+    "timegan": PresetEntry(
+        "A GAN on whole series: all steps at once, under what is known of the entity.",
+        "Yoon et al., TimeGAN (2019); Esteban et al., RCGAN (2017); Huang et al., R3GAN (2024)",
+    ),
+}
+
+DEFAULT = "autoregressive"
+
+BUILDERS: dict[str, Builder] = {
+    "autoregressive": autoregressive,
+    "timegan": timegan,
+}
+"""Those of `PRESETS`; tests and benchmarks register others that no user is offered."""
+
+
+def resolve(
+    generator: GeneratorConfig,
+    training: TrainingConfig,
+    codec: SeriesCodec,
+    *,
+    train_rows: int,
+    seed: int,
+) -> ResolvedConfig:
+    """Return a complete configuration; its notes say what `auto` picked and why.
+
+    Raises:
+        ConfigError: the preset does not exist, it has no such knob as was set, or CUDA was asked
+            for and is missing.
+    """
+    device = choose_device(training.device)
+    name, why = _choose(generator.preset, codec, train_rows)
+    preset = BUILDERS[name](codec, device, train_rows)
+    chosen = ChosenPreset("series", name, why, preset)
+    return complete(chosen, generator, training, train_rows=train_rows, seed=seed)
+
+
+def _choose(wanted: str, codec: SeriesCodec, train_rows: int) -> tuple[str, str]:
+    """Return the preset's name, and why it was chosen."""
+    variables = len(codec.variables)
+    size = (
+        f"{train_rows:,} training entities of up to {codec.width:,} steps, {variables} "
+        f"variable{'s' if variables > 1 else ''}"
+    )
+    if wanted in BUILDERS:
+        return wanted, f"preset {wanted} as asked: {size}"
+    if wanted != "auto":
+        names = list(PRESETS)
+        msg = f"unknown preset {wanted!r} for series: choose auto or {' or '.join(names)}"
+        raise ConfigError(msg)
+    return DEFAULT, f"preset {DEFAULT}, which is the best on the series tried: {size}"

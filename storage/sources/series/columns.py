@@ -109,8 +109,8 @@ def by_entity(panel: Panel, name: str) -> pa.ChunkedArray:
     if not pa.types.is_string(column.type):
         return column
     codes_T = value_codes(column)
-    pairs = np.stack([panel.entity_T, codes_T], axis=1)
-    _, first = np.unique(pairs, axis=0, return_index=True)
+    pairs_T = panel.entity_T * (int(codes_T.max()) + 2) + codes_T + 1
+    _, first = np.unique(pairs_T, return_index=True)
     return column.take(pa.array(np.sort(first)))
 
 

@@ -258,3 +258,32 @@ def test_the_example_is_made_up_the_same_everywhere(prepared):
     stays = np.mean(np.concatenate([np.diff(one) == 0 for one in prices]))
     assert 0.8 < stays < 0.95
     assert open_source(SourceConfig(uri="example:shops", label="shop")).description.rows == 600
+
+
+def test_columns_that_name_entities_together_stay_static(panel, write_table, prepared):
+    table = panel()
+    shop = pa.array([f"shop {int(name[1:]) // 10}" for name in table["shop"].to_pylist()])
+    item = pa.array([int(name[1:]) % 10 for name in table["shop"].to_pylist()])
+    both = table.set_column(0, "item", item).add_column(0, "branch", shop)
+    result = prepared(write_table(both), label=None, entity="branch, item", time="day")
+    metadata = described(result)
+    assert metadata.entity.name == "branch_item"
+    assert [one.name for one in metadata.statics] == ["branch", "item", "region"]
+    assert sorted(everything(result)["branch_item"].unique().to_pylist()) == list(range(120))
+    config = SourceConfig(uri=str(write_table(both)), label=None, entity="branch, item", time="day")
+    assert open_source(config).description.rows == 120
+    with pytest.raises(SourceError, match="has no column 'goods'"):
+        prepared(write_table(both), label=None, entity="branch, goods", time="day")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_each_file_may_be_one_entity(ending, panel, write_table, prepared, tmp_path):
+    table = panel(entities=100)
+    for number in range(100):
+        rows = table.slice(8 * number, 8).drop_columns("shop")
+        write_table(rows, f"files/sensor-{number:03}.{ending}")
+    result = prepared(tmp_path / "files", label="region", entity=rf"([^/]+)[.]{ending}", time="day")
+    assert sum(result.rows.values()) == 100
+    assert described(result).entity.form == "sensor-999"
+    assert everything(result)["entity"].to_pylist()[::8] == [f"sensor-{n:03}" for n in range(100)]
+    assert everything(result)["sold"].equals(table["sold"])

@@ -106,6 +106,10 @@ class SeriesBuilder(Builder):
             f"{step if metadata.step is None else f'a step of {step}'}"
         )
 
+    def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
+        """Say which settings of `source.csv` and `source.columns` change nothing here."""
+        return TABLES.unused(config, schema)
+
     def columns(self, schema: pa.Schema) -> tuple[Column, ...]:
         """Return them in long form, as the source orders them."""
         found = _metadata(schema)

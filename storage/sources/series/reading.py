@@ -3,11 +3,13 @@
 Shape legend: N entities, T steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
@@ -29,6 +31,7 @@ from storage.sources.series.regular import Rhythm, completed, find_rhythm
 from storage.sources.series.source import SeriesSource, entity_columns
 from storage.sources.series.windows import Windows, cut
 from storage.sources.tables.build import Rows, read_rows
+from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.source import no_label
 
 WINDOW: Final = "source.window"
@@ -80,6 +83,7 @@ def read_series(job: PrepareJob) -> Series:
     sources, config = [_series(source) for source in job.sources], job.config
     rows = read_rows(replace(job, sources=tuple(one.rows for one in sources), progress=None))
     entity, time = check_names(sources[0].entity, sources[0].time, rows.table, config)
+    rows = _with_whole_numbers(rows, [name for name in (entity, time) if name is not None])
     table, entity = keyed(rows.table, entity, config.uri)
     panel = as_panel(table, rows.held_out, entity=entity, time=time, uri=config.uri)
     static = constant_columns(panel) - sources[0].variables - {time}
@@ -149,6 +153,35 @@ def check_names(
         )
         raise SourceError(msg)
     return entity, time
+
+
+def _with_whole_numbers(rows: Rows, names: Sequence[str]) -> Rows:
+    """Return rows whose key and moments, where floats are all whole, are whole numbers.
+
+    Pandas makes `12.0` of 12 where a value was missing once; shards hold floats as the source does.
+    """
+    table, stored = whole_numbers(rows.table, names)
+    if not stored:
+        return rows
+    text = rows.metadata.get(KEY)
+    dialect = Dialect(csv=False) if text is None else Dialect.from_json(text)
+    styles = {name: replace(dialect.style(name), stored=kind) for name, kind in stored.items()}
+    changed = replace(dialect, styles={**dialect.styles, **styles})
+    return replace(rows, table=table, metadata={**rows.metadata, KEY: changed.to_json()})
+
+
+def whole_numbers(table: pa.Table, names: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
+    """Return floats of some columns that are all whole as whole numbers, and their types."""
+    stored = {}
+    for name in names:
+        column = table.column(name) if name in table.column_names else None
+        if column is None or not pa.types.is_floating(column.type) or column.null_count:
+            continue
+        if pc.all(pc.equal(pc.floor(column), column)).as_py():
+            stored[name] = str(column.type)
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, column.cast(pa.int64(), safe=False))
+    return table, stored
 
 
 def keyed(table: pa.Table, entity: str | None, uri: str) -> tuple[pa.Table, str | None]:

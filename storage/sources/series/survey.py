@@ -15,7 +15,7 @@ from storage.sources.checks import MIN_RECORDS
 from storage.sources.config import SourceConfig
 from storage.sources.series.columns import NAMING, by_entity
 from storage.sources.series.panel import Panel, as_panel, constant_columns
-from storage.sources.series.reading import check_names, keyed, propose_window
+from storage.sources.series.reading import check_names, keyed, propose_window, whole_numbers
 from storage.sources.series.recognise import find_series, kinds_of
 from storage.sources.series.regular import Rhythm, find_rhythm, in_words
 from storage.sources.series.source import SeriesSource
@@ -62,6 +62,7 @@ def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) ->
     if time is None or (entity is None and not _is_long(table, time)):
         entity, time = check_names(entity, time, table, config)
     said = entity
+    table, _ = whole_numbers(table, [name for name in (entity, time) if name is not None])
     table, entity = keyed(table, entity, config.uri)
     nobody = np.zeros(len(table), np.bool_)
     panel = as_panel(table, nobody, entity=entity, time=time, uri=config.uri)

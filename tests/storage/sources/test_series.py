@@ -132,6 +132,17 @@ def test_days_go_by_the_clocks_of_a_time_zone_and_hours_by_themselves(
     assert result.schema.field("day").type.value_type == pa.timestamp("us", "Europe/Berlin")
 
 
+def test_weeks_that_begin_on_different_days_are_irregular(write_table, prepared):
+    table = timed([NEW_YEAR + timedelta(7 * n) for n in range(5)])
+    shifted = [day + timedelta(row // 5 % 7) for row, day in enumerate(table["day"].to_pylist())]
+    same = prepared(write_table(table, "same.parquet"), label=None, **NAMED)
+    assert described(same).step == Step(count=7, unit="days")
+    other = with_column(table, "day", pa.array(shifted))
+    result = prepared(write_table(other, "other.parquet"), label=None, **NAMED)
+    assert described(result).step is None
+    assert sum(result.rows.values()) == 120
+
+
 def test_dates_and_numbers_stored_as_text_are_read_and_stay_text_in_shards(
     panel, write_table, prepared
 ):

@@ -65,14 +65,15 @@ def whole_form(recipe: Recipe, modality: str | None) -> dict[str, Any]:
 def find_modality(recipe: Recipe) -> str | None:
     """Return what the records of a recipe are; None where this machine cannot tell.
 
-    The recipe says it, or the source is looked into; where that is elsewhere, a setting in the
-    recipe that only one kind of records has spares the look. A store is asked once: a machine that
-    deploys need not have access to it.
+    The recipe says it, or the source is looked into; where that is elsewhere, settings in the
+    recipe that not all kinds of records have spare the look: of several kinds that have them the
+    last one takes what the others leave. A store is asked once: a machine that deploys need not
+    have access to it.
     """
     source, said = recipe.source, _kinds_said(recipe)
     if source.modality in MODALITIES:
         return source.modality
-    hint = said[0] if len(said) == 1 else None
+    hint = said[-1] if said else None
     if hint is not None and "://" in source.uri:
         return hint
     try:
@@ -83,17 +84,16 @@ def find_modality(recipe: Recipe) -> str | None:
 
 
 def _kinds_said(recipe: Recipe) -> list[str]:
-    """Return the kinds of records of which the recipe sets something that is theirs alone."""
+    """Return the kinds of records that have all settings that only some kinds have and it sets."""
     plain = Recipe(name=recipe.name, source=SourceConfig(uri=recipe.source.uri))
     here, there = recipe.model_dump(mode="json"), plain.model_dump(mode="json")
-    return [
-        name
-        for name, row in MODALITIES.items()
-        if any(
-            value_at(here, key.split(".")) != value_at(there, key.split("."))
-            for key in row.own_keys
-        )
-    ]
+    said = {
+        key
+        for row in MODALITIES.values()
+        for key in row.own_keys
+        if value_at(here, key.split(".")) != value_at(there, key.split("."))
+    }
+    return [name for name, row in MODALITIES.items() if said and said <= {*row.own_keys}]
 
 
 def _other_keys(modality: str | None) -> set[str]:

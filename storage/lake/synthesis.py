@@ -47,8 +47,8 @@ class SynthesisConfig(BaseModel):
     class_fractions: tuple[ClassFraction, ...] = Field(default=(), title="Class fractions")
     """With `balance: fractions` only: the share of every class that is wanted; others get none."""
     given: tuple[Condition, ...] = Field(default=(), title="Given")
-    """Tables: what every row must have, such as `{column: sex, values: [Female]}`. The others
-    follow as they do in real rows of that kind."""
+    """Tables: what every row must have, such as `{column: sex, values: [Female]}`; series: the same
+    of what is static. The others follow as they do in real records of that kind."""
     labels: Literal["generator", "teacher"] = Field(default="generator", title="Labels")
     """Records with a label: who says what it is. generator: the generator, as it draws the record.
     teacher: an ensemble that learned from the real training records alone, of boosted trees for

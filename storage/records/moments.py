@@ -81,6 +81,26 @@ def later(
     return _from_microseconds(_microseconds(moments, zone) + amount_T, kind, zone)
 
 
+def on_one_grid(moments: pa.Array, step: Step, zone: str | None = None) -> bool:
+    """Return whether all moments are whole steps apart, whatever entity they are of.
+
+    Those of months are on one day of the month, or all on its last, and at one time of day.
+    """
+    numbers = counted(moments, step.unit, zone)
+    if ((numbers - numbers[:1]) % step.count).any():
+        return False
+    if step.unit != "months":
+        return True
+    dates = _dates(moments, zone)
+    months, days = dates.astype("datetime64[M]"), dates.astype("datetime64[D]")
+    since, last = days - months.astype("datetime64[D]"), days == _last_days(months)
+    if pa.types.is_timestamp(moments.type):
+        in_day = _microseconds(moments, zone) % _DAY_US
+        if (in_day != in_day[:1]).any():
+            return False
+    return bool((since == since[:1]).all() or last.all())
+
+
 def _months_later(moments: pa.Array, months_T: NDArray[np.int64], zone: str | None) -> pa.Array:
     dates = _dates(moments, zone)
     month, day = dates.astype("datetime64[M]"), dates.astype("datetime64[D]")

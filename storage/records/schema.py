@@ -361,7 +361,7 @@ def without_columns(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
 
 
 class Condition(BaseModel):
-    """What every synthetic row must have in one column; tables only."""
+    """What every synthetic record must have in one column; for rows and for what is static."""
 
     model_config = FROZEN
 

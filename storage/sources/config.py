@@ -138,7 +138,9 @@ class SourceConfig(BaseModel):
     8, 10, 12, 14 and 16 above the largest value of all images."""
     entity: str | None = Field(default=None, title="Entity", min_length=1)
     """Series: the column that says whose step a row is, such as a shop, a patient or a sensor; all
-    rows of one value are one record. null = of nested files their key."""
+    rows of one value are one record. Several columns that say it together stand between commas:
+    `shop, item`. Where each file is one series, a part of its path: `depth:N` or a regular
+    expression with one group, such as `([^/]+)[.]csv`. null = of nested files their key."""
     time: str | None = Field(default=None, title="Time", min_length=1)
     """Series: the column of the moments by which the steps of an entity are in order: dates, times
     or whole numbers. null = of nested files their list of moments."""

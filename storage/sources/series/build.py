@@ -19,6 +19,7 @@ from storage.sources.checks import check_classes, check_trained_classes, class_n
 from storage.sources.config import SourceConfig
 from storage.sources.files import ARRAY_FILES, PARQUET_FILES, SERIES_FILES, SourceFiles
 from storage.sources.given import GivenRecords, GivenRequest
+from storage.sources.paths import is_selector
 from storage.sources.series.examples import SERIES_EXAMPLES
 from storage.sources.series.given import read_given_series
 from storage.sources.series.nested import (
@@ -58,7 +59,7 @@ class SeriesBuilder(Builder):
             if not has_lists_of_moments(found.parquet.schema, dropped_columns(config)):
                 return None
         _check_constraints(config)
-        rows = TABLES.open(config, found)
+        rows = TABLES.open(_with_path_of_entity(config), found)
         if not isinstance(rows, TableSource):
             raise TypeError(rows)
         return (
@@ -105,6 +106,10 @@ class SeriesBuilder(Builder):
             f"{step if metadata.step is None else f'a step of {step}'}"
         )
 
+    def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
+        """Say which settings of `source.csv` and `source.columns` change nothing here."""
+        return TABLES.unused(config, schema)
+
     def columns(self, schema: pa.Schema) -> tuple[Column, ...]:
         """Return them in long form, as the source orders them."""
         found = _metadata(schema)
@@ -150,6 +155,14 @@ class SeriesBuilder(Builder):
 
 
 BUILDER = SeriesBuilder()
+
+
+def _with_path_of_entity(config: SourceConfig) -> SourceConfig:
+    """Return the config by which rows have the part of their paths that names the entity."""
+    entity, split = config.entity, config.split
+    if entity is None or split.group_by is not None or not is_selector(entity):
+        return config
+    return config.model_copy(update={"split": split.model_copy(update={"group_by": entity})})
 
 
 def _has_lists(rows: TableSource, config: SourceConfig) -> bool:

@@ -4,7 +4,7 @@ Kinds are those of tables. Statics are inferred from one value per entity, and t
 from one value per entity and text, so that rare is what few entities have, however often.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ from storage.errors import SourceError
 from storage.records.proposal import left_out
 from storage.records.schema import Column, Kind
 from storage.records.series import SeriesMetadata
-from storage.sources.checks import listed
+from storage.sources.checks import first_few
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.series.panel import Panel, value_codes
 from storage.sources.series.regular import Rhythm, in_words
-from storage.sources.tables.kinds import check_kind, infer, infer_columns, key_pattern
+from storage.sources.tables.kinds import check_kind, infer, infer_columns, infer_kind, key_pattern
 
 NAMING: frozenset[Kind] = frozenset({"key", "text"})
 """Kinds of which no column has one value per step: each would name a step."""
@@ -71,10 +71,10 @@ def describe_columns(
     statics = [name for name in names if name in static]
     variables = [name for name in names if name not in static]
     found = infer(panel.firsts(statics), _of(config, statics), min_group)
-    inferred = infer_columns(
-        {name: by_entity(panel, name) for name in variables}, _of(config, variables), min_group
-    )
-    _check_variables(inferred.columns, config.uri)
+    values = {name: by_entity(panel, name) for name in variables}
+    told = _of(config, variables)
+    _check_variables(values, told)
+    inferred = infer_columns(values, told, min_group)
     if not inferred.columns:
         msg = (
             f"The source {config.uri!r} has no variable: besides {entity!r} and {time!r} every "
@@ -109,24 +109,37 @@ def by_entity(panel: Panel, name: str) -> pa.ChunkedArray:
     if not pa.types.is_string(column.type):
         return column
     codes_T = value_codes(column)
-    pairs = np.stack([panel.entity_T, codes_T], axis=1)
-    _, first = np.unique(pairs, axis=0, return_index=True)
+    pairs_T = panel.entity_T * (int(codes_T.max()) + 2) + codes_T + 1
+    _, first = np.unique(pairs_T, return_index=True)
     return column.take(pa.array(np.sort(first)))
 
 
-def _check_variables(columns: Collection[Column], uri: str) -> None:
-    named = [column for column in columns if column.kind in NAMING]
+def _check_variables(values: Mapping[str, pa.ChunkedArray], config: SourceConfig) -> None:
+    """Check that no variable names its steps, as a key or free text does.
+
+    Raises:
+        SourceError: one does.
+    """
+    said = {one.name: one for one in config.columns}
+    named = {}
+    for name, column in values.items():
+        one = said.get(name, ColumnConfig(name=name))
+        if one.text == "drop":
+            continue
+        finding = infer_kind(name, column)
+        kind = finding.kind if one.asked_kind == "auto" else one.asked_kind
+        if kind in NAMING:
+            named[name] = f"{kind}: {finding.why}"
     if not named:
         return
-    names = [column.name for column in named]
-    entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name in names)
+    entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name in named)
+    shown = first_few([f"{name!r} ({why})" for name, why in named.items()])
     msg = (
-        f"The source {uri!r} has columns that name every step instead of describing it: "
-        f"{listed(names)} ({named[0].why}); no names are made for steps, so leave them out with "
-        f"source.columns: [{entries}], or say kind: category where values do repeat."
+        f"The source {config.uri!r} has columns that would name every step instead of describing "
+        f"it: {shown}; no names are made for steps, so leave them out with source.columns: "
+        f"[{entries}], or say kind: category where values do repeat."
     )
-    why = "it names every step instead of describing it"
-    raise SourceError(msg, proposals=[left_out(name, why) for name in names])
+    raise SourceError(msg, proposals=[left_out(name, why) for name, why in named.items()])
 
 
 def _key(panel: Panel, entity: str, config: SourceConfig, min_group: int) -> Column:

@@ -70,11 +70,11 @@ def as_panel(
     """
     code_T = np.zeros(len(table), np.int64)
     if entity is not None:
-        _check_filled(table, entity, "source.entity", uri)
+        check_filled(table, entity, "source.entity", uri)
         encoded = table.column(entity).combine_chunks().dictionary_encode()
         code_T = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     code_T = code_T * 2 + held_out_T
-    _check_filled(table, time, "source.time", uri)
+    check_filled(table, time, "source.time", uri)
     moments = table.column(time).combine_chunks()
     _check_type(moments.type, time, uri)
     moment_T = counted(moments, unit_of(moments.type))
@@ -118,7 +118,12 @@ def value_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _check_filled(table: pa.Table, name: str, place: str, uri: str) -> None:
+def check_filled(table: pa.Table, name: str, place: str, uri: str) -> None:
+    """Check that a column has a value in every row.
+
+    Raises:
+        SourceError: it has not.
+    """
     missing = table.column(name).null_count
     if missing:
         msg = (
@@ -163,7 +168,10 @@ def _check_distinct(
         return
     one, other = sorted((int(order[again[0] - 1]), int(order[again[0]])))
     of = "the series" if entity is None else f"one {entity!r}"
-    remedy = "merge such rows into one, or take the column that tells them apart into the entity"
+    remedy = (
+        "merge such rows into one, or name the column that tells them apart in source.entity too, "
+        "after a comma"
+    )
     if entity is None:
         remedy = "name in source.entity the column that tells the series apart, or merge such rows"
     msg = (

@@ -3,11 +3,13 @@
 Shape legend: N entities, T steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
@@ -16,12 +18,20 @@ from storage.records.series import SeriesMetadata, Step, to_nested
 from storage.sources.builder import PrepareJob, Source
 from storage.sources.checks import MIN_RECORDS, missing_column
 from storage.sources.config import SourceConfig
+from storage.sources.paths import is_selector
 from storage.sources.series.columns import Described, Parts, describe_columns
-from storage.sources.series.panel import Panel, as_panel, constant_columns
+from storage.sources.series.panel import (
+    Panel,
+    as_panel,
+    check_filled,
+    constant_columns,
+    value_codes,
+)
 from storage.sources.series.regular import Rhythm, completed, find_rhythm
-from storage.sources.series.source import SeriesSource
+from storage.sources.series.source import SeriesSource, entity_columns
 from storage.sources.series.windows import Windows, cut
 from storage.sources.tables.build import Rows, read_rows
+from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.source import no_label
 
 WINDOW: Final = "source.window"
@@ -73,13 +83,15 @@ def read_series(job: PrepareJob) -> Series:
     sources, config = [_series(source) for source in job.sources], job.config
     rows = read_rows(replace(job, sources=tuple(one.rows for one in sources), progress=None))
     entity, time = check_names(sources[0].entity, sources[0].time, rows.table, config)
-    panel = as_panel(rows.table, rows.held_out, entity=entity, time=time, uri=config.uri)
+    rows = _with_whole_numbers(rows, [name for name in (entity, time) if name is not None])
+    table, entity = keyed(rows.table, entity, config.uri)
+    panel = as_panel(table, rows.held_out, entity=entity, time=time, uri=config.uri)
     static = constant_columns(panel) - sources[0].variables - {time}
     _check_label(config, static, entity, time)
     rhythm = find_rhythm(panel, time)
     split = config.split
     whole, windows = completed(panel, time, rhythm, static), None
-    panel, key = whole, entity or _free_name(rows.table)
+    panel, key = whole, entity or _free_name(table, "window")
     if config.window.length is not None:
         aligned = len(whole.lengths_N) < MIN_RECORDS and not (split.column or split.group_by)
         windows = cut(whole, config.window, time, rhythm, aligned=aligned, uri=config.uri)
@@ -130,16 +142,72 @@ def check_names(
             f"(ganmill init {config.uri} looks for either)."
         )
         raise SourceError(msg)
-    for place, name in (("source.entity", entity), ("source.time", time)):
-        if name is not None and name not in names:
+    named = entity_columns(entity, names)
+    for place, name in (*(("source.entity", one) for one in named), ("source.time", time)):
+        if name not in names:
             raise missing_column(config.uri, name, names, place=place)
-    if entity == time:
+    if time in named:
         msg = (
             f"source.entity and source.time both name {time!r} of the source {config.uri!r}; one "
             "says whose a step is, the other when it is: name two columns."
         )
         raise SourceError(msg)
     return entity, time
+
+
+def _with_whole_numbers(rows: Rows, names: Sequence[str]) -> Rows:
+    """Return rows whose key and moments, where floats are all whole, are whole numbers.
+
+    Pandas makes `12.0` of 12 where a value was missing once; shards hold floats as the source does.
+    """
+    table, stored = whole_numbers(rows.table, names)
+    if not stored:
+        return rows
+    text = rows.metadata.get(KEY)
+    dialect = Dialect(csv=False) if text is None else Dialect.from_json(text)
+    styles = {name: replace(dialect.style(name), stored=kind) for name, kind in stored.items()}
+    changed = replace(dialect, styles={**dialect.styles, **styles})
+    return replace(rows, table=table, metadata={**rows.metadata, KEY: changed.to_json()})
+
+
+def whole_numbers(table: pa.Table, names: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
+    """Return floats of some columns that are all whole as whole numbers, and their types."""
+    stored = {}
+    for name in names:
+        column = table.column(name) if name in table.column_names else None
+        if column is None or not pa.types.is_floating(column.type) or column.null_count:
+            continue
+        if pc.all(pc.equal(pc.floor(column), column)).as_py():
+            stored[name] = str(column.type)
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, column.cast(pa.int64(), safe=False))
+    return table, stored
+
+
+def keyed(table: pa.Table, entity: str | None, uri: str) -> tuple[pa.Table, str | None]:
+    """Return the rows with one column for the key, and its name.
+
+    Several columns together get a number for each of their combinations, in the order of the rows,
+    and stay what they are: static. A part of paths gets a name.
+
+    Raises:
+        SourceError: one of several is empty in a row.
+    """
+    names = entity_columns(entity, table.column_names)
+    if len(names) == 1 and is_selector(names[0]):
+        key = _free_name(table, "entity")
+        renamed = [key if name == entity else name for name in table.column_names]
+        return table.rename_columns(renamed), key
+    if len(names) < 2:
+        return table, entity
+    code_T = np.zeros(len(table), np.int64)
+    for name in names:
+        check_filled(table, name, "source.entity", uri)
+        codes = value_codes(table.column(name))
+        _, code_T = np.unique(code_T * (codes.max() + 1) + codes, return_inverse=True)
+    numbers = value_codes(pa.chunked_array([pa.array(code_T)]))
+    key = _free_name(table, "_".join(names))
+    return table.add_column(0, key, pa.array(numbers)), key
 
 
 def _check_label(
@@ -164,8 +232,8 @@ def _check_label(
     raise SourceError(msg, proposals=[no_label(f"{label} {why}")])
 
 
-def _free_name(table: pa.Table) -> str:
-    name = "window"
+def _free_name(table: pa.Table, name: str) -> str:
+    """Return a name that no column has, as near to this one as can be."""
     while name in table.column_names:
         name += "_"
     return name

@@ -8,6 +8,7 @@ step apart, are one series.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,8 @@ _TIME_WORDS: Final = frozenset(
     | {"timestep", "tick", "cycle", "visit", "seq", "sequence", "date", "round"}
 )
 """Words in the names of columns whose whole numbers may be moments."""
+_PAIRED: Final = 8
+"""So many columns are tried two by two."""
 _UNRANKED: Final = 1_000
 """Behind all columns whose name says that they name entities."""
 
@@ -72,13 +75,17 @@ def find_series(table: pa.Table, kinds: Mapping[str, Finding]) -> Found | None:
             if entity is not None:
                 rank, values, why = entity
                 found = Found(
-                    entity=name, time=time, why_entity=why, why_time=f"{kinds[time].why}: when"
+                    entity=name,
+                    time=time,
+                    why_entity=why,
+                    why_time=f"when each step is: {kinds[time].why}",
                 )
                 ranked.append((rank, -values, found))
     if ranked:
         return min(ranked, key=lambda one: one[:2])[2]
-    found_one = (_as_one(table, time, kinds[time]) for time in times)
-    return next((one for one in found_one if one is not None), None)
+    pairs = (_as_pair(table, time, kinds) for time in times)
+    series = (_as_one(table, time, kinds[time]) for time in times)
+    return next((one for one in chain(pairs, series) if one is not None), None)
 
 
 def _may_be_time(name: str, kind: str) -> bool:
@@ -109,6 +116,30 @@ def _as_entity(
         f"{time}: the rows of one are one record"
     )
     return _UNRANKED if rank is None else rank, len(counts), why
+
+
+def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> Found | None:
+    """Return two columns that name entities together, such as a shop and an item."""
+    fit = [
+        name
+        for name in table.column_names
+        if name != time
+        and kinds[name].kind in ("category", "integer")
+        and not table.column(name).null_count
+        and 2 <= pc.count_distinct(table.column(name)).as_py() <= len(table) / _STEPS
+    ]
+    for pair in combinations(fit[:_PAIRED], 2):
+        counts = table.group_by(list(pair)).aggregate([([], "count_all")]).column("count_all")
+        few = len(counts) < MIN_RECORDS and propose_window(counts.to_numpy(), None) is None
+        if few or len(table) < _STEPS * len(counts) or not names_rows(table.select([*pair, time])):
+            continue
+        why = (
+            f"together {len(counts):,} entities in {len(table):,} rows, each once at most with a "
+            f"value of {time}"
+        )
+        when = f"when each step is: {kinds[time].why}"
+        return Found(entity=", ".join(pair), time=time, why_entity=why, why_time=when)
+    return None
 
 
 def _as_one(table: pa.Table, time: str, kind: Finding) -> Found | None:

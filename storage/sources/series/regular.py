@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.records.moments import counted, later, unit_of
+from storage.records.moments import counted, later, on_one_grid, unit_of
 from storage.records.series import Step, StepUnit
 from storage.sources.series.panel import Panel
 
@@ -41,7 +41,11 @@ class Rhythm:
 
 
 def find_rhythm(panel: Panel, time: str) -> Rhythm:
-    """Return the step that all moments are apart, some of them several times."""
+    """Return the step that all moments are apart, some of them several times.
+
+    Entities that have the same step and different places in it, such as weeks that begin on
+    different days, have no grid in common: they are irregular, and their gaps are all alike.
+    """
     moments = panel.steps.column(time).combine_chunks()
     within_T = np.ones(len(moments), np.bool_)
     within_T[panel.starts_N] = False
@@ -56,7 +60,7 @@ def find_rhythm(panel: Panel, time: str) -> Rhythm:
         if missing > MOST_MISSING * (len(moments) + missing):
             continue
         step = Step(count=count, unit=unit)
-        if unit == "months" and not _follow(moments, panel, gaps_T, step, zone):
+        if not on_one_grid(moments, step, zone):
             continue
         return Rhythm(step=step, zone=zone, gaps_T=gaps_T)
     return Rhythm(gaps_T=np.zeros(0, np.int64))
@@ -69,15 +73,6 @@ def _candidates(kind: pa.DataType) -> Iterator[tuple[StepUnit, str | None]]:
         if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             yield "months", zone
         yield unit_of(kind), zone
-
-
-def _follow(
-    moments: pa.Array, panel: Panel, gaps_T: NDArray[np.int64], step: Step, zone: str | None
-) -> bool:
-    """Whether all moments are so many months after the first of their entity."""
-    starts = moments.take(pa.array(panel.starts_N[panel.entity_T]))
-    numbers_T = _numbers(gaps_T, panel)
-    return bool(later(starts, numbers_T, step, zone).equals(moments))
 
 
 def _numbers(gaps_T: NDArray[np.int64], panel: Panel) -> NDArray[np.int64]:

@@ -4,11 +4,11 @@ What reads tables reads the rows. Which columns name the entity and the moment i
 recipe, or by the files themselves where they are nested.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.records.proposal import Proposal
 from storage.sources.builder import Source, SourceDescription
@@ -17,6 +17,13 @@ from storage.sources.tables.source import TableSource
 
 READS: Final = frozenset({"entity", "time", "window"})
 """The settings of `source` that only series know."""
+
+
+def entity_columns(entity: str | None, names: Sequence[str]) -> list[str]:
+    """Return the columns that `source.entity` names: one, or several between commas."""
+    if entity is None or entity in names:
+        return [] if entity is None else [entity]
+    return [part.strip() for part in entity.split(",")]
 
 
 class SeriesSource(Source):
@@ -86,9 +93,10 @@ class SeriesSource(Source):
         )
 
     def _count(self) -> int:
-        if self.entity not in self.rows.schema().names:
+        named = entity_columns(self.entity, self.rows.schema().names)
+        if not named:
             return 1
-        return int(pc.count_distinct(self.rows.read().table.column(self.entity)).as_py())
+        return len(self.rows.read().table.select(named).group_by(named).aggregate([]))
 
     def column_type(self, name: str) -> pa.DataType:
         """Return the type as the rows hold it."""

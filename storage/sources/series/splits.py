@@ -7,7 +7,7 @@ and whenever they live. Where entities grow, `split.group_by` with the key keeps
 Shape legend: N entities, T steps of all entities together, 16 bytes of a digest.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
@@ -29,7 +30,7 @@ from storage.sources.split import (
     SALT,
     SplitConfig,
     as_digests,
-    row_digests,
+    row_texts,
     split_rule,
 )
 from storage.sources.split_assignment import (
@@ -41,6 +42,7 @@ from storage.sources.split_assignment import (
 from storage.sources.split_classes import Classes
 from storage.sources.tables.label import NO_CONTENT
 
+_BLOCK_STEPS: Final = 1 << 17
 OWNERS: Final = "entities that windows are of"
 BLOCKS: Final = "blocks of time"
 """What windows are split by, where the recipe names no column."""
@@ -57,29 +59,37 @@ def content_names(metadata: SeriesMetadata, label: str | None) -> tuple[list[str
 def entity_digests(
     panel: Panel, statics: Collection[str], variables: Collection[str]
 ) -> NDArray[np.uint8]:
-    """Digest N entities: statics and the values of their steps.
+    """Digest N entities: the texts of their statics, then of their steps, a line each.
 
     Returns:
         uint8 array of shape (N, 16).
     """
-    first = panel.firsts(list(statics))
-    statics_N = row_digests(first, list(statics)) if statics else _nothing(len(panel.lengths_N))
-    steps_T = row_digests(panel.steps, list(variables))
-    ends_N = panel.starts_N + panel.lengths_N
-    return joined(statics_N, [steps_T[a:b] for a, b in zip(panel.starts_N, ends_N, strict=True)])
-
-
-def joined(heads_N: NDArray[np.uint8], parts: Collection[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Digest each head with its part, both digests themselves."""
+    heads = _lines(panel.firsts(list(statics)), statics, np.arange(len(panel.lengths_N) + 1))
+    bounds_N = np.append(panel.starts_N, len(panel.steps))
     found = bytearray()
-    for head, part in zip(heads_N, parts, strict=True):
-        content = SALT + head.tobytes() + np.ascontiguousarray(part).tobytes()
+    for head, steps in zip(heads, _lines(panel.steps, variables, bounds_N), strict=True):
+        content = SALT + head + b"\n" + steps
         found += blake2b(content, digest_size=DIGEST_BYTES).digest()
     return as_digests(bytes(found))
 
 
-def _nothing(count: int) -> NDArray[np.uint8]:
-    return np.zeros((count, DIGEST_BYTES), np.uint8)
+def _lines(
+    table: pa.Table, columns: Collection[str], bounds_N: NDArray[np.int64]
+) -> Iterator[bytes]:
+    """Yield the texts of the rows between each two bounds, joined by line ends."""
+    count, begin = len(bounds_N) - 1, 0
+    if not columns:
+        yield from (b"" for _ in range(count))
+        return
+    while begin < count:
+        last = int(np.searchsorted(bounds_N, bounds_N[begin] + _BLOCK_STEPS, side="right")) - 1
+        end = min(max(last, begin + 1), count)
+        low, high = int(bounds_N[begin]), int(bounds_N[end])
+        blocks = list(row_texts(table.slice(low, high - low), list(columns)))
+        offsets = pa.array((bounds_N[begin : end + 1] - low).astype(np.int32))
+        lists = pa.ListArray.from_arrays(offsets, pa.concat_arrays(blocks))
+        yield from pc.binary_join(lists, b"\n").to_pylist()
+        begin = end
 
 
 def divide(series: Series, classes: Classes | None) -> SplitAssignment:

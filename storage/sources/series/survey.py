@@ -10,19 +10,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.records.proposal import Proposal, left_out
+from storage.records.schema import Column
 from storage.sources.checks import MIN_RECORDS
 from storage.sources.config import SourceConfig
 from storage.sources.series.columns import NAMING, by_entity
 from storage.sources.series.panel import Panel, as_panel, constant_columns
-from storage.sources.series.reading import check_names, propose_window
+from storage.sources.series.reading import check_names, keyed, propose_window, whole_numbers
 from storage.sources.series.recognise import find_series, kinds_of
 from storage.sources.series.regular import Rhythm, find_rhythm, in_words
 from storage.sources.series.source import SeriesSource
 from storage.sources.survey import Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
-from storage.sources.tables.kinds import infer_kind
+from storage.sources.tables.kinds import infer_kind, key_pattern
 from storage.sources.tables.source import TableRead, infinite_values
-from storage.sources.tables.survey import detected, guess_label
+from storage.sources.tables.survey import detected, enough_keys, guess_label
 from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.types import plain_table
 
@@ -49,7 +50,7 @@ def recognise_series(read: TableRead, config: SourceConfig) -> tuple[Proposal, .
     return (Proposal(setting="source.modality", value="series", why=why), *found.proposals)
 
 
-def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG001
+def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) -> Survey:
     """Say what series are taken for.
 
     Raises:
@@ -60,6 +61,9 @@ def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) ->
     entity, time, made = _named(source, table)
     if time is None or (entity is None and not _is_long(table, time)):
         entity, time = check_names(entity, time, table, config)
+    said = entity
+    table, _ = whole_numbers(table, [name for name in (entity, time) if name is not None])
+    table, entity = keyed(table, entity, config.uri)
     nobody = np.zeros(len(table), np.bool_)
     panel = as_panel(table, nobody, entity=entity, time=time, uri=config.uri)
     rhythm = find_rhythm(panel, time)
@@ -76,10 +80,18 @@ def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) ->
     dialect = None if text is None else Dialect.from_json(text)
     csv = dialect if dialect is not None and dialect.csv else None
     windows = _windows(panel, rhythm, config)
+    keys = _keys(panel, entity, min_group) if not windows else []
     return Survey(
         label=label,
         label_why=why,
-        proposals=(*made, *windows, *_growing(panel, entity, time, config), *useless, *dropped),
+        proposals=(
+            *made,
+            *windows,
+            *_growing(panel, said, time, config),
+            *useless,
+            *dropped,
+            *keys,
+        ),
         facts=(*([csv.describe()] if csv else ()), *_facts(panel, rhythm, columns, static)),
         columns=tuple(columns),
         detected=detected(csv) if csv else {},
@@ -151,10 +163,19 @@ def _windows(panel: Panel, rhythm: Rhythm, config: SourceConfig) -> list[Proposa
     return [] if proposal is None else [proposal]
 
 
+def _keys(panel: Panel, entity: str | None, min_group: int) -> list[Proposal]:
+    """Propose no more entities than there are different keys."""
+    if entity is None:
+        return []
+    form = key_pattern(panel.firsts([entity]).column(entity), min_group)
+    return enough_keys([Column(name=entity, kind="key", form=form)])
+
+
 def _growing(panel: Panel, entity: str | None, time: str, config: SourceConfig) -> list[Proposal]:
     """Propose the split by the key where entities may go on, as their content changes then."""
     split = config.split
-    if entity is None or split.column or split.group_by or len(panel.lengths_N) < MIN_RECORDS:
+    one_column = entity in panel.steps.column_names
+    if not one_column or split.column or split.group_by or len(panel.lengths_N) < MIN_RECORDS:
         return []
     ends = panel.steps.column(time).take(pa.array(panel.starts_N + panel.lengths_N - 1))
     lasting = pc.mean(pc.equal(ends, pc.max(ends)).cast(pa.float64())).as_py()

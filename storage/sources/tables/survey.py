@@ -95,7 +95,7 @@ def survey_table(read: TableRead, config: SourceConfig, min_group: int) -> Surve
             *_grouped(entity),
             *_without_label(table, label),
             *_left_out(dropped, remarks),
-            *_enough_keys(columns),
+            *enough_keys(columns),
         ),
         facts=_facts(dialect, personal, entity),
         columns=tuple(_surveyed(column, remarks) for column in columns),
@@ -270,7 +270,7 @@ def _left_out(dropped: Mapping[str, Finding], remarks: Mapping[str, str]) -> lis
     return proposals
 
 
-def _enough_keys(columns: Sequence[Column]) -> list[Proposal]:
+def enough_keys(columns: Sequence[Column]) -> list[Proposal]:
     """Propose no more rows than there are different keys of a column's form."""
     capacities = {column.name: _capacity(column) for column in columns}
     name = min(capacities, key=lambda one: capacities[one], default=None)

@@ -53,7 +53,7 @@ def test_conditions_that_fit_no_table_are_refused():
         planned(given=(Condition(column="wings", values=("2",)),))
     with pytest.raises(PlanError, match="'legs' twice"):
         planned(given=(SIX_LEGS, SIX_LEGS))
-    with pytest.raises(PlanError, match="conditions are for tables"):
+    with pytest.raises(PlanError, match="conditions are for series and tables"):
         toy.proposal(given=({"column": "label", "values": ("ant",)},))
 
 

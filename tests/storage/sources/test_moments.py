@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from storage.records.moments import counted, later, regular_moments, unit_of
+from storage.records.moments import counted, later, on_one_grid, regular_moments, unit_of
 from storage.records.series import Step
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -91,3 +91,18 @@ def test_moments_are_counted_from_one_beginning():
         "days",
         "ones",
     ]
+
+
+@pytest.mark.parametrize(
+    ("moments", "step", "expected"),
+    [
+        ([date(2024, 1, 1), date(2024, 1, 8), date(2024, 1, 22)], Step(count=7, unit="days"), True),
+        ([date(2024, 1, 1), date(2024, 1, 9)], Step(count=7, unit="days"), False),
+        ([date(2024, 1, 31), date(2024, 2, 29)], Step(count=1, unit="months"), True),
+        ([date(2024, 1, 15), date(2024, 2, 29)], Step(count=1, unit="months"), False),
+        ([date(2024, 1, 31), date(2024, 2, 29)], Step(count=3, unit="months"), False),
+        ([date(2024, 2, 1), date(2024, 11, 1)], Step(count=3, unit="months"), True),
+    ],
+)
+def test_a_grid_is_shared_by_all_entities(moments, step, expected):
+    assert on_one_grid(pa.array(moments, pa.date32()), step) == expected

@@ -9,6 +9,7 @@ import pytest
 
 from storage.errors import SourceError
 from storage.records.series import Step, lengths_of, read_series_metadata, to_long
+from storage.shards.series import LONG, NESTED
 from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.open import open_source
@@ -131,6 +132,17 @@ def test_days_go_by_the_clocks_of_a_time_zone_and_hours_by_themselves(
     assert result.schema.field("day").type.value_type == pa.timestamp("us", "Europe/Berlin")
 
 
+def test_weeks_that_begin_on_different_days_are_irregular(write_table, prepared):
+    table = timed([NEW_YEAR + timedelta(7 * n) for n in range(5)])
+    shifted = [day + timedelta(row // 5 % 7) for row, day in enumerate(table["day"].to_pylist())]
+    same = prepared(write_table(table, "same.parquet"), label=None, **NAMED)
+    assert described(same).step == Step(count=7, unit="days")
+    other = with_column(table, "day", pa.array(shifted))
+    result = prepared(write_table(other, "other.parquet"), label=None, **NAMED)
+    assert described(result).step is None
+    assert sum(result.rows.values()) == 120
+
+
 def test_dates_and_numbers_stored_as_text_are_read_and_stay_text_in_shards(
     panel, write_table, prepared
 ):
@@ -179,7 +191,7 @@ CASES = {
     "entity-of-a-kind": (NAMED | {"columns": ({"name": "shop", "kind": "category"},)},
         lambda t: t, "said to be category"),
     "names-of-steps": (NAMED, lambda t: t.append_column(
-        "receipt", pa.array([f"R{n:06}" for n in range(len(t))])), "name every step"),
+        "receipt", pa.array([f"R{n:06}" for n in range(len(t))])), "would name every step"),
     "split-by-step": (NAMED | {"split": {"group_by": "sold"}}, lambda t: t, "on two sides"),
 }  # fmt: skip
 
@@ -229,7 +241,7 @@ def test_a_rare_text_is_what_few_entities_have_however_often(panel, write_table,
     words = ["first", *["other"] * 7] * 120
     both = zip(words, shop, strict=True)
     own = pa.array([f"the {word} remark of shop {one} alone" for word, one in both])
-    with pytest.raises(SourceError, match="'own' is free text, 240 different values in 240 rows"):
+    with pytest.raises(SourceError, match=r"'own' \(text: 240 different values in 240 rows"):
         prepared(write_table(table.append_column("own", own)), label=None, **NAMED)
     shared = pa.array(["yes" if row % 3 else "no" for row in range(len(shop))])
     result = prepared(write_table(table.append_column("shared", shared)), label=None, **NAMED)
@@ -258,3 +270,50 @@ def test_the_example_is_made_up_the_same_everywhere(prepared):
     stays = np.mean(np.concatenate([np.diff(one) == 0 for one in prices]))
     assert 0.8 < stays < 0.95
     assert open_source(SourceConfig(uri="example:shops", label="shop")).description.rows == 600
+
+
+def test_columns_that_name_entities_together_stay_static(panel, write_table, prepared):
+    table = panel()
+    shop = pa.array([f"shop {int(name[1:]) // 10}" for name in table["shop"].to_pylist()])
+    item = pa.array([int(name[1:]) % 10 for name in table["shop"].to_pylist()])
+    both = table.set_column(0, "item", item).add_column(0, "branch", shop)
+    result = prepared(write_table(both), label=None, entity="branch, item", time="day")
+    metadata = described(result)
+    assert metadata.entity.name == "branch_item"
+    assert [one.name for one in metadata.statics] == ["branch", "item", "region"]
+    assert sorted(everything(result)["branch_item"].unique().to_pylist()) == list(range(120))
+    config = SourceConfig(uri=str(write_table(both)), label=None, entity="branch, item", time="day")
+    assert open_source(config).description.rows == 120
+    with pytest.raises(SourceError, match="has no column 'goods'"):
+        prepared(write_table(both), label=None, entity="branch, goods", time="day")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_each_file_may_be_one_entity(ending, panel, write_table, prepared, tmp_path):
+    table = panel(entities=100)
+    for number in range(100):
+        rows = table.slice(8 * number, 8).drop_columns("shop")
+        write_table(rows, f"files/sensor-{number:03}.{ending}")
+    result = prepared(tmp_path / "files", label="region", entity=rf"([^/]+)[.]{ending}", time="day")
+    assert sum(result.rows.values()) == 100
+    assert described(result).entity.form == "sensor-999"
+    assert everything(result)["entity"].to_pylist()[::8] == [f"sensor-{n:03}" for n in range(100)]
+    assert everything(result)["sold"].equals(table["sold"])
+
+
+def test_whole_floats_are_keys_and_moments_and_floats_again_in_shards(panel, write_table, prepared):
+    table = panel()
+    number = pa.array([float(name[1:]) for name in table["shop"].to_pylist()])
+    year = pa.array(np.tile(np.arange(2000.0, 2008.0), 120))
+    floats = table.set_column(0, "shop", number).set_column(2, "day", year)
+    result = prepared(write_table(floats), label=None, **NAMED)
+    assert described(result).step == Step(count=1, unit="ones")
+    assert described(result).entity.form == "9999999"
+    for shard_format in (NESTED, LONG):
+        kept = shard_format.file_schema(result.schema)
+        assert kept.field("shop").type == pa.float64()
+        records = result.records["train"]
+        data = shard_format.encode(records, {})
+        assert shard_format.decode(data, records.schema).equals(
+            records.replace_schema_metadata(None)
+        )

@@ -141,3 +141,23 @@ def test_a_series_that_is_named_by_half_is_completed(panel, write_table):
     _, proposals, _ = surveyed(write_table(panel()), entity="shop")
     assert values(proposals) == {"source.time": "day"}
     assert pc.count_distinct(panel()["day"]).as_py() > 8
+
+
+def test_two_columns_that_name_entities_together_are_found(panel, write_table):
+    table = panel()
+    number = [int(name[1:]) for name in table["shop"].to_pylist()]
+    days = pa.array(np.tile(np.arange(19_000, 19_008).astype(np.int32), 120)).cast(pa.date32())
+    both = table.set_column(0, "item", pa.array([one % 10 for one in number]))
+    both = both.set_column(2, "day", days)
+    both = both.add_column(0, "branch", pa.array([f"b{one // 10}" for one in number]))
+    modality, proposals, _ = surveyed(write_table(both))
+    assert modality == "series"
+    assert values(proposals)["source.entity"] == "branch, item"
+    assert "together 120 entities" in proposals["source.entity"].why
+
+
+def test_no_more_entities_are_proposed_than_there_are_keys(panel, write_table):
+    table = panel()
+    short = pa.array([f"S{name[3:]}" for name in table["shop"].to_pylist()])
+    _, proposals, _ = surveyed(write_table(table.set_column(0, "shop", short)))
+    assert values(proposals)["synthesis.samples"] == 1000

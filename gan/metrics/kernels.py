@@ -112,9 +112,7 @@ def fit_kernels(train: Sequences, biases: int, rng: np.random.Generator) -> Kern
             found[d, k] = np.quantile(known, np.sort(rng.random(biases)))
     shares = (np.arange(LEVELS) + 0.5) / LEVELS
     levels = [np.quantile(train.values_NCL[:, c][mask_NL], shares) for c in range(channels)]
-    return KernelSet(
-        dilations=dilations, mixes=mixes, biases_DKB=found, levels_CB=np.stack(levels)
-    )
+    return KernelSet(dilations=dilations, mixes=mixes, biases_DKB=found, levels_CB=np.stack(levels))
 
 
 def _mix(channels: int, rng: np.random.Generator) -> Mix:

@@ -136,9 +136,7 @@ def _at(values_TS: Array, chosen_R: Array, place_R: Array, back: int) -> Array:
     return found
 
 
-def _origins(
-    observed: Observed, follows_T: Array, seed: int, most: int, last_only: bool
-) -> Array:
+def _origins(observed: Observed, follows_T: Array, seed: int, most: int, last_only: bool) -> Array:
     """Return at most so many of the steps that another one follows, of every entity, in order."""
     steps_R = np.flatnonzero(follows_T)
     entity_R = observed.entity[steps_R]

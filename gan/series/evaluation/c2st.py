@@ -94,9 +94,7 @@ class TwoSampleTests:
             reals_N = random_half(n, numpy_stream(seed, "holdout-half", r))
             fakes_M = random_half(m, numpy_stream(seed, "candidate-half", r))
             again.append(auc(scores.fakes_M[fakes_M], scores.reals_N[reals_N]))
-        return Measured(
-            metric=metric, reals=real.draws, replicates=tuple(again), because=because
-        )
+        return Measured(metric=metric, reals=real.draws, replicates=tuple(again), because=because)
 
 
 def c2st_of_reals(n: int) -> Real:

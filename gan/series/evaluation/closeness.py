@@ -151,13 +151,18 @@ class StretchSpace:
 class SeriesCopies:
     """Copies of training entities, under shifts, calibrated by unseen real ones."""
 
-    def __init__(self, context: SeriesContext) -> None:
-        """Cut the real entities into stretches; see how near unseen ones come to train's."""
+    def __init__(self, context: SeriesContext, stretches: int = MOST_STRETCHES) -> None:
+        """Cut the real entities into stretches; see how near unseen ones come to train's.
+
+        Args:
+            context: the real entities.
+            stretches: of train, about so many at most.
+        """
         self.context, seed = context, context.seed
         self.space = StretchSpace(context)
         lengths_N = context.train.observed.lengths_N
-        stretches = max(1.0, float(lengths_N.mean()) / self.space.together - self.space.steps + 1)
-        most = max(100, int(MOST_STRETCHES / stretches))
+        of_each = max(1.0, float(lengths_N.mean()) / self.space.together - self.space.steps + 1)
+        most = max(100, int(stretches / of_each))
         self.trained = _some(context.train.entities, most, seed, "copies-train")
         unseen_side = (context.holdout, context.validation)
         self.train = self.space.every(context.train, self.trained)
@@ -221,9 +226,7 @@ class SeriesCopies:
         order = np.lexsort((squared_R, stretches.owner_R))
         first = np.unique(stretches.owner_R[order], return_index=True)[1]
         chosen = order[first]
-        return Hit(
-            np.sqrt(squared_R[chosen]), self.number_P[owner_R[chosen]], self.trained_P
-        )
+        return Hit(np.sqrt(squared_R[chosen]), self.number_P[owner_R[chosen]], self.trained_P)
 
 
 def _some(entities: int, most: int, seed: int, purpose: str) -> Array:

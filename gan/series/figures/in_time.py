@@ -65,8 +65,9 @@ def fans(context: SeriesContext, fakes: Side, group: int) -> Iterator[Figure]:
             section="time",
             caption=f"{name} over the steps of an entity: where 10 %, half and 90 % of entities "
             "lie below, as far as there are enough of them. Each point of the real side is the "
-            f"mean of {group} entities." if group > 1 else
-            f"{name} over the steps of an entity: where 10 %, half and 90 % of entities lie below.",
+            f"mean of {group} entities."
+            if group > 1
+            else f"{name} over the steps of an entity: where 10 %, half and 90 % of entities lie below.",
             alt=f"Quantiles of {name} over the steps of real and of synthetic entities",
             kind="lines",
             data={
@@ -161,9 +162,7 @@ def calendar_maps(context: SeriesContext, fakes: Side, group: int) -> Iterator[F
     profiles = Profiles(context)
     if not profiles.periods:
         return
-    sides = [
-        profiles.profiles(profiles.sums(side).sum(axis=0)) for side in (context.train, fakes)
-    ]
+    sides = [profiles.profiles(profiles.sums(side).sum(axis=0)) for side in (context.train, fakes)]
     names = [context.signals.names[s] for s in profiles.signals.tolist()]
     for place, (name, count) in enumerate(zip(profiles.periods, profiles.counts, strict=True)):
         held_C = _entities_in(context.train, name, count) >= group

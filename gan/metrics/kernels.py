@@ -128,7 +128,7 @@ def _convolutions(sequences: Sequences, dilation: int, mixes: tuple[Mix, ...]) -
     """
     values = sequences.values_NCL
     shifted = [_shift(values, (place - WEIGHTS // 2) * dilation) for place in range(WEIGHTS)]
-    all_NCL = np.sum(shifted, axis=0, dtype=np.float32)
+    all_NCL: Array = np.add.reduce(shifted, dtype=np.float32)
     for triple, mix in zip(TRIPLES, mixes, strict=True):
         out_NL = np.zeros(values[:, 0].shape, dtype=np.float32)
         for channel, sign in zip(*mix, strict=True):

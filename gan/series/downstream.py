@@ -1,10 +1,10 @@
-"""What users train on series: forecasts of the next step; or the class of an entity, with a label.
+"""What users train on series: forecasts of the next step, or, with a label, the class of an entity.
 
-With a label, an entity is a row: plain statistics of it and some convolutional kernels, by which the
-models of tables predict the label. Without one, the first variable that is a number is forecast
-(`gan.series.forecasting`): models learn from several steps of every entity how far the next value
+With a label, an entity is a row: plain statistics of it and some convolutional kernels, by which
+the models of tables predict the label. Without one, the first variable that is a number is forecast
+(`gan.series.evaluation.forecasting`): models learn from several steps of every entity how far the next value
 lies from the last one, and are scored on the last step of every entity, so that entities are the
-unit. What they add to a forecast that nothing changes is their R².
+unit. Their R² is what they add to a forecast that nothing changes.
 
 Shapes: N rows to learn from, E entities to score, F features.
 """
@@ -22,9 +22,9 @@ from gan.lift.task import Array, DownstreamTask, Goal, Split, TrainingSet
 from gan.modalities import Options, Splits
 from gan.series.evaluation.context import SeriesContext, build_series_context
 from gan.series.evaluation.features import KernelSpace
+from gan.series.evaluation.forecasting import Forecasting, ForecastRows
 from gan.series.evaluation.statistics import Statistics
 from gan.series.evaluation.usefulness import forecast_targets
-from gan.series.forecasting import Forecasting, ForecastRows
 from gan.tables.downstream import MODELS, TableTask, fit_answers
 from gan.tables.downstream_models import FITS, Learning, design_of, fit_of_package, own_cost_s
 from gan.tables.evaluation.columns import JudgedColumn

@@ -17,8 +17,8 @@ from gan.series.evaluation.evaluate import (
 )
 
 RATIO = Limit(side="high", passes=3.0, blocks=5.0)
-"""Of errors that are a mean of absolute differences: of a single difference, three times the mean is
-exceeded in 2 % of cases where both sides are of one distribution."""
+"""Of errors that are a mean of absolute differences: a single difference exceeds three times the
+mean in 2 % of cases where both sides are of one distribution."""
 FAR = Limit(side="high", passes=0.10, blocks=0.20, relation="above")
 """Of distances and correlations, from 0 to 1, of one column or one number per entity."""
 TELLING = Limit(side="high", passes=0.75, blocks=0.90, relation="fixed")

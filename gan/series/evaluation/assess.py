@@ -156,8 +156,10 @@ def rank(found: Mapping[str, float], real: RealSeriesTicks, passes: Mapping[str,
         (1.0 - found["coverage_ratio"]) / (1.0 - passes["coverage"]),
         (found["copies_share"] / real.nominal - 1.0) / (passes["copies"] - 1.0),
     ]
-    for scope in ("kernels", "statistics"):
-        parts.append((found[f"c2st_{scope}"] - 0.5) / (passes[f"c2st/{scope}"] - 0.5))
+    parts += [
+        (found[f"c2st_{scope}"] - 0.5) / (passes[f"c2st/{scope}"] - 0.5)
+        for scope in ("kernels", "statistics")
+    ]
     for name, error in found.items():
         limit = passes.get(f"{name}/all", passes.get(name, math.nan))
         if name in RANKED:
@@ -221,7 +223,8 @@ def _real_ticks(
     Coverage does not depend on n (Naeem et al. 2020, section 3.3); errors of two samples of one
     distribution fall as 1 / √n, so those of halves are divided by √2.
     """
-    n, errors, covered = context.n, {one.name: [] for one in aggregates}, []
+    n, covered = context.n, []
+    errors: dict[str, list[float]] = {one.name: [] for one in aggregates}
     for index in range(HALVES):
         half = random_half(n, numpy_stream(context.seed, "assess-halves", index))
         rest = np.setdiff1d(np.arange(n), half)[: len(half)]

@@ -96,7 +96,8 @@ class PaperScores:
         start_N = observed.first[long_N] + (rng.random(len(long_N)) * room_N).astype(np.int64)
         values_NLS = observed.filled[start_N[:, None] + np.arange(window)]
         scaled = (values_NLS - self.low_S) / self.size_S
-        return np.clip(scaled, -1.0, 2.0)[:, :, :MOST_SIGNALS].astype(np.float32)
+        found: Array = np.clip(scaled, -1.0, 2.0)[:, :, :MOST_SIGNALS].astype(np.float32)
+        return found
 
 
 def discriminative_score(reals_NLS: Array, fakes_NLS: Array, seed: int) -> float:
@@ -111,7 +112,10 @@ def discriminative_score(reals_NLS: Array, fakes_NLS: Array, seed: int) -> float
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         logits_N = net(train_NLS[rows])[:, -1]
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits_N, targets_N[rows])
+        value: torch.Tensor = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits_N, targets_N[rows]
+        )
+        return value
 
     _learn(net, loss, len(train_NLS), rng)
     with torch.inference_mode():
@@ -132,7 +136,8 @@ def predictive_score(reals_NLS: Array, fakes_NLS: Array, seed: int) -> float:
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         found = net(train_NLS[rows][:, :-1, known])
-        return (found.sigmoid() - train_NLS[rows][:, 1:, -1]).abs().mean()
+        value: torch.Tensor = (found.sigmoid() - train_NLS[rows][:, 1:, -1]).abs().mean()
+        return value
 
     _learn(net, loss, len(train_NLS), rng)
     with torch.inference_mode():

@@ -93,7 +93,7 @@ class Variable:
     @property
     def signals(self) -> tuple[str, ...]:
         """What each signal is, for people."""
-        own = (self.name,)
+        own: tuple[str, ...] = (self.name,)
         if self.ranks is None:
             own = tuple(f"{self.name} {level}" for level in self.levels.to_pylist())
         elif self.is_gap:
@@ -161,7 +161,8 @@ class Observed:
         """Return where the steps that are seen of every entity begin."""
         room_N = np.maximum(self.lengths_N - most, 0)
         shares_N = numpy_stream(0, "windows").random(len(room_N))
-        return (shares_N * (room_N + 1)).astype(np.int64)
+        starts_N: Array = (shares_N * (room_N + 1)).astype(np.int64)
+        return starts_N
 
 
 def fill_forward(values_TS: Array, first_N: Array) -> Array:

@@ -2,9 +2,9 @@
 
 With a label, an entity is a row: plain statistics of it and some convolutional kernels, by which
 the models of tables predict the label. Without one, the first variable that is a number is forecast
-(`gan.series.evaluation.forecasting`): models learn from several steps of every entity how far the next value
-lies from the last one, and are scored on the last step of every entity, so that entities are the
-unit. Their R² is what they add to a forecast that nothing changes.
+(see `gan.series.evaluation.forecasting`): models learn from several steps of every entity how far
+the next value lies from the last one, and are scored on the last step of every entity, so that
+entities are the unit. Their R² is what they add to a forecast that nothing changes.
 
 Shapes: N rows to learn from, E entities to score, F features.
 """

@@ -1,7 +1,7 @@
 """What forecasts lose that learn from synthetic instead of real entities (TSTR against TRTR).
 
 Train on synthetic, test on real: Esteban et al. 2017 (arXiv:1706.02633), section 4.2. Trees
-forecast the next step (`gan.series.evaluation.forecasting`); their mean absolute error is given in that of the
+forecast the next step (see `forecasting`); their mean absolute error is given in that of the
 seasonal naive forecast on the same steps. Both learn from equally many entities and are tested on
 the same holdout; the interval is a paired bootstrap of its entities.
 

@@ -112,9 +112,7 @@ def fit_kernels(train: Sequences, biases: int, rng: np.random.Generator) -> Kern
             found[d, k] = np.quantile(known, np.sort(rng.random(biases)))
     shares = (np.arange(LEVELS) + 0.5) / LEVELS
     levels = [np.quantile(train.values_NCL[:, c][mask_NL], shares) for c in range(channels)]
-    return KernelSet(
-        dilations=dilations, mixes=mixes, biases_DKB=found, levels_CB=np.stack(levels)
-    )
+    return KernelSet(dilations=dilations, mixes=mixes, biases_DKB=found, levels_CB=np.stack(levels))
 
 
 def _mix(channels: int, rng: np.random.Generator) -> Mix:
@@ -130,7 +128,7 @@ def _convolutions(sequences: Sequences, dilation: int, mixes: tuple[Mix, ...]) -
     """
     values = sequences.values_NCL
     shifted = [_shift(values, (place - WEIGHTS // 2) * dilation) for place in range(WEIGHTS)]
-    all_NCL = np.sum(shifted, axis=0, dtype=np.float32)
+    all_NCL: Array = np.add.reduce(shifted, dtype=np.float32)
     for triple, mix in zip(TRIPLES, mixes, strict=True):
         out_NL = np.zeros(values[:, 0].shape, dtype=np.float32)
         for channel, sign in zip(*mix, strict=True):

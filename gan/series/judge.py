@@ -16,9 +16,9 @@ from gan.series.evaluation.evaluate import (
     evaluate_series,
 )
 
-RATIO = Limit(side="high", passes=2.5, blocks=5.0)
-"""Of errors that are a mean of absolute differences: of a single difference 2.5 times the mean is
-exceeded in 5 % of cases where both sides are of one distribution."""
+RATIO = Limit(side="high", passes=3.0, blocks=5.0)
+"""Of errors that are a mean of absolute differences: a single difference exceeds three times the
+mean in 2 % of cases where both sides are of one distribution."""
 FAR = Limit(side="high", passes=0.10, blocks=0.20, relation="above")
 """Of distances and correlations, from 0 to 1, of one column or one number per entity."""
 TELLING = Limit(side="high", passes=0.75, blocks=0.90, relation="fixed")
@@ -186,7 +186,7 @@ METRICS = (
         name="null_rate",
         meaning="How far the share of nulls lies from real entities' in the worst column.",
         unit="share",
-        limits=(Limit(side="high", passes=0.03, blocks=0.06, relation="above"),),
+        limits=(Limit(side="high", passes=0.05, blocks=0.10, relation="above"),),
     ),
     MetricEntry(
         name="repeats",

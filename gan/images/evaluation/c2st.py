@@ -11,7 +11,7 @@ of several folds have their own errors.
 Shapes: N reals, M fakes, P images of both, C channels, H height, W width, S statistics.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from gan.images.evaluation.plain_statistics import MEANINGS, VAGUE, plain_statis
 from gan.images.pixels import floats
 from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.intervals import Z_95, normal_draws, random_half
-from gan.metrics.trees import Scores
+from gan.metrics.trees import Scores, small_tree_scores
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 
@@ -126,34 +126,11 @@ def by_what(names: tuple[str, ...], reals_NS: Array, fakes_MS: Array) -> str:
 
 
 FOLDS = 3
-TREES: Mapping[str, Any] = {
-    "objective": "binary",
-    "num_leaves": 8,
-    "num_threads": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbose": -1,
-    "seed": 0,
-}
-"""LightGBM's, Ke et al. 2017 (NeurIPS 30): small ones, which on a thousand images of sixty numbers
-tell as well as larger ones."""
-ROUNDS = 60
 
 
 def tree_scores(reals_NS: Array, fakes_MS: Array, seed: int) -> Scores:
     """Return how synthetic each image looks to trees that were not grown on it."""
-    import lightgbm
-
-    n, m = len(reals_NS), len(fakes_MS)
-    rows_PS, fake_P = np.concatenate([reals_NS, fakes_MS]), np.arange(n + m) >= n
-    fold_P = _folds(n, m, FOLDS, numpy_stream(seed, "c2st-folds"))
-    scores_P = np.zeros(n + m)
-    for fold in range(FOLDS):
-        held = fold_P == fold
-        data = lightgbm.Dataset(rows_PS[~held], fake_P[~held].astype(np.float64))
-        trees = lightgbm.train(dict(TREES), data, ROUNDS)
-        scores_P[held] = trees.predict(rows_PS[held], num_threads=1)
-    return Scores(scores_P[:n], scores_P[n:])
+    return small_tree_scores(reals_NS, fakes_MS, numpy_stream(seed, "c2st-folds"), FOLDS)
 
 
 def _folds(n: int, m: int, folds: int, rng: np.random.Generator) -> Array:

@@ -61,7 +61,8 @@ def ratio(over: Array, under: Array) -> Array:
 class Distributions:
     """Codes of every static column, and of every variable over all steps."""
 
-    name, by_part, worst = "one_way", True, False
+    name = "one_way"
+    by_part, worst = True, False
 
     def __init__(self, context: SeriesContext) -> None:
         """Learn bins and levels of train."""
@@ -104,11 +105,12 @@ class Distributions:
 class OneNumber:
     """The distribution of one number per entity, in bins of train; what is outside apart."""
 
-    by_part, worst, parts = False, False, ("all",)
+    by_part, worst = False, False
+    parts: tuple[str, ...] = ("all",)
 
     def __init__(self, name: Literal["length", "start"], context: SeriesContext) -> None:
         """Learn the bins of train."""
-        self.name = name
+        self.name: str = name
         values_N = self._values(context.train.observed)
         inner = np.linspace(0, 1, bins_of_columns(context.n) + 1)
         edges = np.quantile(values_N, inner, method="inverted_cdf")
@@ -138,7 +140,8 @@ class OneNumber:
 class Nulls:
     """The share of nulls of every variable and static column that has some in train."""
 
-    name, by_part, worst = "null_rate", False, True
+    name = "null_rate"
+    by_part, worst = False, True
 
     def __init__(self, context: SeriesContext) -> None:
         """Look for nulls in train."""
@@ -167,13 +170,15 @@ class Nulls:
     def errors(self, real_K: Array, fake_K: Array) -> Array:
         """Return the difference of the shares."""
         shares = [ratio(sums_K[0::2], sums_K[1::2]) for sums_K in (real_K, fake_K)]
-        return np.abs(shares[0] - shares[1])
+        errors_D: Array = np.abs(shares[0] - shares[1])
+        return errors_D
 
 
 class Unchanged:
     """The share of steps in which a variable has the value of the step before."""
 
-    name, by_part, worst = "unchanged", True, False
+    name = "unchanged"
+    by_part, worst = True, False
 
     def __init__(self, context: SeriesContext) -> None:
         """Name the variables."""
@@ -193,7 +198,8 @@ class Unchanged:
     def errors(self, real_K: Array, fake_K: Array) -> Array:
         """Return the difference of the shares."""
         shares = [sums_K[:-1] / max(sums_K[-1], 1.0) for sums_K in (real_K, fake_K)]
-        return np.abs(shares[0] - shares[1])
+        errors_D: Array = np.abs(shares[0] - shares[1])
+        return errors_D
 
 
 def deviations(observed: Observed, signals: Array) -> tuple[Array, Array]:
@@ -240,7 +246,8 @@ def spread_over(count: int, most: int) -> Array:
 class Autocorrelations:
     """Correlations of every variable with itself some steps before."""
 
-    name, by_part, worst = "autocorrelation", True, False
+    name = "autocorrelation"
+    by_part, worst = True, False
 
     def __init__(self, context: SeriesContext) -> None:
         """Choose signals and lags."""
@@ -277,7 +284,9 @@ class Autocorrelations:
 class CrossCorrelations:
     """Correlations of two variables in one step, and one step apart either way."""
 
-    name, by_part, worst, parts = "cross_correlation", False, False, ("all",)
+    name = "cross_correlation"
+    by_part, worst = False, False
+    parts: tuple[str, ...] = ("all",)
 
     def __init__(self, context: SeriesContext) -> None:
         """Choose the pairs of signals of different variables."""
@@ -316,7 +325,8 @@ class CrossCorrelations:
 class Profiles:
     """How variables go with the calendar: mean ranks by hour, weekday and month."""
 
-    name, by_part, worst = "seasonality", True, False
+    name = "seasonality"
+    by_part, worst = True, False
 
     def __init__(self, context: SeriesContext) -> None:
         """Take the periods that entities are long enough for."""

@@ -46,6 +46,10 @@ FEW_ENTITIES = 100
 """Validation entities below which the gate's measures rank even where there are likelihoods."""
 LIKELIHOOD_ENTITIES = 1000
 """Most validation entities whose likelihood is asked for."""
+MOST_VALUES = 1_000_000
+"""Values of all sets beyond which one set will do."""
+STRETCHES = 30_000
+"""Stretches of training entities among which copies are sought."""
 HALVES = 20
 RANKED = ("one_way", "autocorrelation", "cross_correlation", "seasonality")
 """Errors whose pass bound is a multiple of the ceiling."""
@@ -88,8 +92,10 @@ class SeriesAssess:
 
     @property
     def wanted(self) -> int:
-        """How many entities a tick takes."""
-        return SETS * self.context.n
+        """How many entities a tick takes; of long ones, one set."""
+        steps = float(self.context.train.observed.lengths_N.mean())
+        values = steps * len(self.context.signals.names) * SETS * self.context.n
+        return self.context.n * (SETS if values <= MOST_VALUES else 1)
 
     @one_thread_everywhere()
     def __call__(self, sample: SampleFn, samples_seen: int) -> Assessment:  # noqa: ARG002
@@ -150,8 +156,10 @@ def rank(found: Mapping[str, float], real: RealSeriesTicks, passes: Mapping[str,
         (1.0 - found["coverage_ratio"]) / (1.0 - passes["coverage"]),
         (found["copies_share"] / real.nominal - 1.0) / (passes["copies"] - 1.0),
     ]
-    for scope in ("kernels", "statistics"):
-        parts.append((found[f"c2st_{scope}"] - 0.5) / (passes[f"c2st/{scope}"] - 0.5))
+    parts += [
+        (found[f"c2st_{scope}"] - 0.5) / (passes[f"c2st/{scope}"] - 0.5)
+        for scope in ("kernels", "statistics")
+    ]
     for name, error in found.items():
         limit = passes.get(f"{name}/all", passes.get(name, math.nan))
         if name in RANKED:
@@ -179,7 +187,8 @@ def build_series_assess(
     compared = some(validation, ENTITIES, seed, "assess-validation")
     splits = Splits(train=train, validation=compared, holdout=compared, label=label)
     context = build_series_context(splits, Options(seed=seed, cap=ENTITIES))
-    aggregates, space, copies = aggregates_of(context), KernelSpace(context), SeriesCopies(context)
+    aggregates, space = aggregates_of(context), KernelSpace(context)
+    copies = SeriesCopies(context, STRETCHES)
     statistics = Statistics(context)
     kernels_NF = space.raw(context.holdout, np.arange(context.n))
     plain = ~statistics.is_levels
@@ -194,7 +203,9 @@ def build_series_assess(
         copies=copies,
         kernels_NF=kernels_NF,
         statistics_NF=np.nan_to_num(statistics.of(context.holdout)[:, plain]),
-        real=_real_ticks(context, aggregates, sums, (kernels_NF - space.mean_F) * space.scale_F, copies),
+        real=_real_ticks(
+            context, aggregates, sums, (kernels_NF - space.mean_F) * space.scale_F, copies
+        ),
         by_likelihood=validation.num_rows >= FEW_ENTITIES,
         passes=passes,
     )
@@ -212,7 +223,8 @@ def _real_ticks(
     Coverage does not depend on n (Naeem et al. 2020, section 3.3); errors of two samples of one
     distribution fall as 1 / √n, so those of halves are divided by √2.
     """
-    n, errors, covered = context.n, {one.name: [] for one in aggregates}, []
+    n, covered = context.n, []
+    errors: dict[str, list[float]] = {one.name: [] for one in aggregates}
     for index in range(HALVES):
         half = random_half(n, numpy_stream(context.seed, "assess-halves", index))
         rest = np.setdiff1d(np.arange(n), half)[: len(half)]

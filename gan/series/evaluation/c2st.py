@@ -22,7 +22,7 @@ from gan.evaluation.resampling import Real, summarise
 from gan.metrics.auc import auc, delong, null_spread
 from gan.metrics.intervals import Z_95, normal_draws, random_half
 from gan.metrics.ridge import ridge_scores
-from gan.metrics.trees import Scores, out_of_fold_scores
+from gan.metrics.trees import FOLDS, Scores, small_tree_scores
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.series.evaluation.context import SeriesContext, Side
@@ -57,11 +57,12 @@ class TwoSampleTests:
         rng = numpy_stream(seed, "c2st-folds")
         yield self._measured("kernels", ridge_scores(self.kernels_NF, kernels_MF, rng), "")
         statistics_MF = self.statistics.of(candidate)[rows]
-        scores = out_of_fold_scores(
+        scores = small_tree_scores(
             self.statistics_NF,
             statistics_MF,
-            self.statistics.is_levels,
             numpy_stream(seed, "c2st-folds"),
+            FOLDS,
+            self.statistics.is_levels,
         )
         plain = np.flatnonzero(~self.statistics.is_levels)
         names = [self.statistics.all_names[place] for place in plain.tolist()]
@@ -94,9 +95,7 @@ class TwoSampleTests:
             reals_N = random_half(n, numpy_stream(seed, "holdout-half", r))
             fakes_M = random_half(m, numpy_stream(seed, "candidate-half", r))
             again.append(auc(scores.fakes_M[fakes_M], scores.reals_N[reals_N]))
-        return Measured(
-            metric=metric, reals=real.draws, replicates=tuple(again), because=because
-        )
+        return Measured(metric=metric, reals=real.draws, replicates=tuple(again), because=because)
 
 
 def c2st_of_reals(n: int) -> Real:

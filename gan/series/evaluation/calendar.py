@@ -25,6 +25,13 @@ LEAST_SPAN_US: dict[PeriodName, int] = {
     "month": 180 * DAY_US,
 }
 """Median time from the first to the last step of an entity from which a period can show."""
+MOST_STEP_US: dict[PeriodName, int] = {
+    "hour": 12 * HOUR_US,
+    "weekday": 3 * DAY_US,
+    "month": 92 * DAY_US,
+}
+"""Longest step of regular series in which a period can show."""
+MONTH_US = 30 * DAY_US
 MOST_SEASON = 400
 """Steps of a season that is still one."""
 MONDAY = 3
@@ -125,12 +132,21 @@ def fit_calendar(moments: Moments, lengths_N: Array, metadata: SeriesMetadata) -
     periods = tuple(
         name
         for name in names
-        if span >= LEAST_SPAN_US[name] * (1 if moments.has_days else 0)
+        if (span >= LEAST_SPAN_US[name] or not moments.has_days)
+        and _step_us(metadata) <= MOST_STEP_US[name]
         and len(np.unique(moments.phases(name))) > 1
     )
     seasons = (_season(name, metadata) for name in periods)
     fitting = {one for one in seasons if one is not None and 2 * one < np.median(lengths_N)}
     return Calendar(periods=periods, seasons=tuple(sorted(fitting)))
+
+
+def _step_us(metadata: SeriesMetadata) -> int:
+    """Return how long a step is, roughly; 0 where it is not regular."""
+    step = metadata.step
+    if step is None:
+        return 0
+    return step.count * {"days": DAY_US, "months": MONTH_US}.get(step.unit, 1)
 
 
 def _season(name: PeriodName, metadata: SeriesMetadata) -> int | None:

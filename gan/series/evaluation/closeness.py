@@ -145,39 +145,40 @@ class StretchSpace:
         if len(ranks_LS) < self.steps:
             ranks_LS = np.pad(ranks_LS, ((0, self.steps - len(ranks_LS)), (0, 0)), mode="edge")
         scale = RANK_SCALE / np.sqrt(self.steps * len(self.signals))
-        return (ranks_LS * scale).astype(np.float32)
+        cells_LS: Array = (ranks_LS * scale).astype(np.float32)
+        return cells_LS
 
 
 class SeriesCopies:
     """Copies of training entities, under shifts, calibrated by unseen real ones."""
 
-    def __init__(self, context: SeriesContext) -> None:
-        """Cut the real entities into stretches; see how near unseen ones come to train's."""
+    def __init__(self, context: SeriesContext, stretches: int = MOST_STRETCHES) -> None:
+        """Cut the real entities into stretches; see how near unseen ones come to train's.
+
+        Args:
+            context: the real entities.
+            stretches: of train, about so many at most.
+        """
         self.context, seed = context, context.seed
         self.space = StretchSpace(context)
         lengths_N = context.train.observed.lengths_N
-        stretches = max(1.0, float(lengths_N.mean()) / self.space.together - self.space.steps + 1)
-        most = max(100, int(MOST_STRETCHES / stretches))
+        of_each = max(1.0, float(lengths_N.mean()) / self.space.together - self.space.steps + 1)
+        most = max(100, int(stretches / of_each))
         self.trained = _some(context.train.entities, most, seed, "copies-train")
-        unseen_side = (context.holdout, context.validation)
         self.train = self.space.every(context.train, self.trained)
-        unseen, owners, firsts = [], [], []
-        share = max(1, most // 2)
-        for part, name in zip(unseen_side, ("holdout", "validation"), strict=True):
+        points, owners, distances = [self.train.points_RF], [self.train.owner_R], []
+        start, share = context.train.entities, max(1, most // 2)
+        for part, name in ((context.holdout, "holdout"), (context.validation, "validation")):
             rows = _some(part.entities, share, seed, f"copies-{name}")
             every = self.space.every(part, rows)
-            unseen.append(every.points_RF)
-            owners.append(every.owner_R + sum(side.entities for side in unseen_side[: len(owners)]))
-            firsts.append(self._distances(self.space.two(part, rows), len(part.observed.lengths_N)))
-        self.unseen_N = np.concatenate(firsts)
+            points.append(every.points_RF)
+            owners.append(every.owner_R + start)
+            distances.append(self._distances(self.space.two(part, rows), part.entities))
+            start += part.entities
+        self.unseen_N = np.concatenate(distances)
         """Distance to train of unseen real entities."""
-        self.reals_RF = np.concatenate([self.train.points_RF, *unseen])
-        self.owner_R = np.concatenate(
-            [self.train.owner_R, *(one + context.train.entities for one in owners)]
-        )
-        entities = context.train.entities + sum(side.entities for side in unseen_side)
-        present = np.zeros(entities, dtype=bool)
-        present[self.owner_R] = True
+        self.reals_RF, self.owner_R = np.concatenate(points), np.concatenate(owners)
+        present = np.bincount(self.owner_R, minlength=start) > 0
         self.number_P = np.cumsum(present) - 1
         self.trained_P = np.flatnonzero(present) < context.train.entities
         order = numpy_stream(seed, "copies-order").permutation(len(self.reals_RF))
@@ -196,7 +197,7 @@ class SeriesCopies:
             replicates=self.context.replicates,
             seed=self.context.seed,
         )
-        hits = self._hits(stretches, candidate.entities)
+        hits = self._hits(stretches)
         yield measure_copies(distances_M, hits, calibration, "all")
 
     def distances(self, side: Side) -> Array:
@@ -212,18 +213,17 @@ class SeriesCopies:
         found = smallest(stretches.points_RF, self.train.points_RF, 1).squared_NK[:, 0]
         best = np.full(entities, np.inf)
         np.minimum.at(best, stretches.owner_R, found)
-        return np.sqrt(best[np.isfinite(best)])
+        distances_N: Array = np.sqrt(best[np.isfinite(best)])
+        return distances_N
 
-    def _hits(self, stretches: Stretches, entities: int) -> Hit:
+    def _hits(self, stretches: Stretches) -> Hit:
         """Return the nearest real entity of every fake that has stretches."""
         found = smallest(stretches.points_RF, self.reals_RF, 1)
         squared_R, owner_R = found.squared_NK[:, 0], self.owner_R[found.index_NK[:, 0]]
         order = np.lexsort((squared_R, stretches.owner_R))
         first = np.unique(stretches.owner_R[order], return_index=True)[1]
         chosen = order[first]
-        return Hit(
-            np.sqrt(squared_R[chosen]), self.number_P[owner_R[chosen]], self.trained_P
-        )
+        return Hit(np.sqrt(squared_R[chosen]), self.number_P[owner_R[chosen]], self.trained_P)
 
 
 def _some(entities: int, most: int, seed: int, purpose: str) -> Array:

@@ -97,9 +97,7 @@ class SeriesErrors:
             rows = sets[r % len(sets)]
             reals_N = random_half(n, numpy_stream(seed, "holdout-half", r))
             fakes_N = rows[random_half(len(rows), numpy_stream(seed, "candidate-half", r))]
-            again.append(
-                one.errors(holdout_NK[reals_N].sum(axis=0), sums_MK[fakes_N].sum(axis=0))
-            )
+            again.append(one.errors(holdout_NK[reals_N].sum(axis=0), sums_MK[fakes_N].sum(axis=0)))
         return Found(np.mean(points, axis=0), np.stack(again), self.reals[place])
 
     def _by_part(self, one: Aggregate, found: Found) -> Iterator[Measured]:

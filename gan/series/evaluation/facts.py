@@ -95,10 +95,14 @@ class SeriesFacts:
         self.train_digests, self.unseen_digests = seen, choosing | frozenset(holdout)
         self.repeats = repeated(train)
         """Entities of train that another one equals."""
-        self.overlaps = sum(one in seen for one in validation) + sum(
-            one in seen or one in choosing for one in holdout
-        )
-        """Entities of validation and holdout whose steps are in another split, too."""
+        kept = [
+            [one for one, varies in zip(digests, identity.varied(part), strict=True) if varies]
+            for digests, part in ((validation, splits.validation), (holdout, splits.holdout))
+        ]
+        self.overlaps = sum(one in seen for one in kept[0])
+        self.overlaps += sum(one in seen or one in choosing for one in kept[1])
+        """Entities of validation and holdout whose steps are in another split, too; those in which
+        nothing ever changes are alike by themselves."""
         metadata = context.metadata
         self.entity_validity = _validity(
             context,
@@ -185,9 +189,7 @@ class SeriesFacts:
 
     def _exact_copies(self, candidate: pa.Table) -> Fact:
         identity, splits = self.identity, self.context.splits
-        equals = count_equals(
-            identity.digests(candidate), self.train_digests, self.unseen_digests
-        )
+        equals = count_equals(identity.digests(candidate), self.train_digests, self.unseen_digests)
 
         def chance() -> Chance:
             fakes, train, validation, holdout = (

@@ -21,6 +21,8 @@ FIT_ENTITIES = 200
 """Training entities whose outputs give the biases."""
 CHANNELS = 24
 """Most signals that kernels see; of more, evenly spread ones."""
+WINDOW = 1000
+"""Most steps of an entity that kernels see, from a random one on."""
 CHUNK_VALUES = 2**22
 """Padded values at once: memory, not results."""
 LEAST_SPREAD = 0.01
@@ -30,18 +32,19 @@ LEAST_SPREAD = 0.01
 class KernelSpace:
     """Kernels fixed on train, and the scale in which distances between entities mean something."""
 
-    def __init__(self, context: SeriesContext) -> None:
+    def __init__(self, context: SeriesContext, features: int = FEATURES) -> None:
         """Draw the kernels and learn the spread of every feature.
 
         Args:
             context: the real entities.
+            features: about so many.
         """
         observed, seed = context.train.observed, context.seed
         self.channels = spread_over(len(context.signals.names), CHANNELS)
         rng = numpy_stream(seed, "kernels")
         rows = rng.permutation(context.train.entities)
-        dilations = dilations_of(int(np.median(observed.lengths_N)))
-        biases = max(1, round(FEATURES / (len(TRIPLES) * len(dilations))))
+        dilations = dilations_of(min(WINDOW, int(np.median(observed.lengths_N))))
+        biases = max(1, round(features / (len(TRIPLES) * len(dilations))))
         some = self._sequences(observed, np.sort(rows[:FIT_ENTITIES]))
         self.kernels = fit_kernels(some, biases, rng)
         fitted_NF = self.raw(context.train, np.sort(rows[: 5 * FIT_ENTITIES]))
@@ -54,13 +57,13 @@ class KernelSpace:
         """Shapes and levels weigh the same; two random entities are about 1 apart (squared)."""
 
     def _sequences(self, observed: Observed, rows: Array) -> Any:
-        found = observed.sequences(rows)
+        found = observed.sequences(rows, WINDOW)
         return found._replace(values_NCL=np.ascontiguousarray(found.values_NCL[:, self.channels]))
 
     def raw(self, side: Side, rows: Array) -> Array:
         """Return the features of some entities; float32 (N, F)."""
         observed = side.observed
-        longest = int(observed.lengths_N[rows].max()) if len(rows) else 1
+        longest = min(WINDOW, int(observed.lengths_N[rows].max())) if len(rows) else 1
         size = max(1, CHUNK_VALUES // (longest * len(self.channels)))
         parts = [
             self.kernels.of(self._sequences(observed, rows[start : start + size]))

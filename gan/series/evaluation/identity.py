@@ -48,19 +48,34 @@ class EntityIdentity:
         first_N = np.concatenate([[0], np.cumsum(lengths_N)[:-1]]).astype(np.int64)
         place_T = np.arange(len(entity_T)) - first_N[entity_T]
         longest, width = int(lengths_N.max(initial=1)), codes_TV.shape[1]
-        weights_V, weights_L = (
-            numpy_stream(0, f"entity-{name}").integers(2**64, size=size, dtype=np.uint64) | np.uint64(1)
-            for name, size in (("variables", width), ("places", longest))
-        )
+        weights_V, weights_L = _weights("variables", width), _weights("places", longest)
         step_T = ((codes_TV.view(np.uint64) + np.uint64(2)) * weights_V).sum(axis=1)
         part_T = place_T * PARTS // lengths_N[entity_T]
         found = np.zeros(len(lengths_N) * PARTS, dtype=np.uint64)
-        np.add.at(found, entity_T * PARTS + part_T, (step_T ^ (step_T >> np.uint64(29))) * weights_L[place_T])
+        mixed_T = (step_T ^ (step_T >> np.uint64(29))) * weights_L[place_T]
+        np.add.at(found, entity_T * PARTS + part_T, mixed_T)
         return found.reshape(-1, PARTS)
+
+    def varied(self, records: pa.Table) -> Array:
+        """Return which entities have a variable that changes; bool (N,)."""
+        lengths_N = lengths_of(records, self.metadata)
+        codes_TV = self.steps.codes(steps_of(records, self.metadata))
+        first_N = np.concatenate([[0], np.cumsum(lengths_N)[:-1]]).astype(np.int64)
+        changes_T = np.zeros(len(codes_TV), dtype=bool)
+        changes_T[1:] = (codes_TV[1:] != codes_TV[:-1]).any(axis=1)
+        changes_T[first_N] = False
+        found: Array = np.logical_or.reduceat(changes_T, first_N)
+        return found
 
     def digests(self, records: pa.Table) -> list[bytes]:
         """Return a digest of every entity."""
         return record_digests(self.parts(records))
+
+
+def _weights(purpose: str, size: int) -> Array:
+    """Return fixed odd numbers, which no factor of 2 of another is lost to."""
+    found = numpy_stream(0, f"entity-{purpose}").integers(2**64, size=size, dtype=np.uint64)
+    return found | np.uint64(1)
 
 
 class EntityRepeats:

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.metrics.kernels import Sequences
+from gan.randomness import numpy_stream
 from gan.series.evaluation.calendar import Moments, moments_of
 from gan.tables.evaluation.columns import JudgedColumn, as_levels, as_numbers, levels_by_count
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
@@ -92,7 +93,7 @@ class Variable:
     @property
     def signals(self) -> tuple[str, ...]:
         """What each signal is, for people."""
-        own = (self.name,)
+        own: tuple[str, ...] = (self.name,)
         if self.ranks is None:
             own = tuple(f"{self.name} {level}" for level in self.levels.to_pylist())
         elif self.is_gap:
@@ -141,15 +142,27 @@ class Observed:
         found: Array = np.add.reduceat(values_TK, self.first, axis=0, dtype=np.float64)
         return found
 
-    def sequences(self, rows: Array) -> Sequences:
-        """Return the signals of some entities, padded."""
-        lengths_N = self.lengths_N[rows]
+    def sequences(self, rows: Array, most: int) -> Sequences:
+        """Return the signals of some entities, padded.
+
+        Args:
+            rows: the entities.
+            most: steps; of a longer entity so many from a random one on, the same in every call.
+        """
+        lengths_N = np.minimum(self.lengths_N[rows], most)
         longest = int(lengths_N.max()) if len(rows) else 0
-        padded = np.zeros((len(rows), longest, self.filled.shape[1]), dtype=np.float32)
         inside_NL = np.arange(longest) < lengths_N[:, None]
-        places = self.first[rows][:, None] + np.arange(longest)
+        places = (self.first + self._window_starts(most))[rows][:, None] + np.arange(longest)
+        padded = np.zeros((len(rows), longest, self.filled.shape[1]), dtype=np.float32)
         padded[inside_NL] = self.filled[places[inside_NL]]
         return Sequences(np.ascontiguousarray(padded.transpose(0, 2, 1)), lengths_N)
+
+    def _window_starts(self, most: int) -> Array:
+        """Return where the steps that are seen of every entity begin."""
+        room_N = np.maximum(self.lengths_N - most, 0)
+        shares_N = numpy_stream(0, "windows").random(len(room_N))
+        starts_N: Array = (shares_N * (room_N + 1)).astype(np.int64)
+        return starts_N
 
 
 def fill_forward(values_TS: Array, first_N: Array) -> Array:

@@ -55,9 +55,11 @@ class Statistics:
         self.lags = lags_of(context)
         self.profiles = Profiles(context)
         train_K = self.profiles.sums(context.train).sum(axis=0) if self.profiles.periods else None
-        self.shapes = [] if train_K is None else [
-            profile_SC for profile_SC, _ in self.profiles.profiles(train_K)
-        ]
+        self.shapes = (
+            []
+            if train_K is None
+            else [profile_SC for profile_SC, _ in self.profiles.profiles(train_K)]
+        )
         self.statics: Features | None = None
         if context.judged.statics:
             self.statics = fit_features(context.train.statics, context.judged.statics)
@@ -139,9 +141,7 @@ class Statistics:
         late_square_NS = observed.sums(away_TS * away_TS * late_T1) / count_N1
         yield "spread in the second half", np.sqrt(late_square_NS) - np.sqrt(square_NS)
 
-    def _by_calendar(
-        self, observed: Observed, away_TS: Array, square_NS: Array
-    ) -> Iterator[Named]:
+    def _by_calendar(self, observed: Observed, away_TS: Array, square_NS: Array) -> Iterator[Named]:
         """Yield how much every entity goes with train's profile over each period."""
         places = np.searchsorted(self.profiles.signals, self.signals)
         for name, shape_SC in zip(self.profiles.periods, self.shapes, strict=True):

@@ -1,9 +1,9 @@
 """What forecasts lose that learn from synthetic instead of real entities (TSTR against TRTR).
 
-Train on synthetic, test on real: Esteban et al. 2017 (arXiv:1706.02633), section 4.2. Trees forecast
-the next step (`gan.series.forecasting`); their mean absolute error is given in that of the seasonal
-naive forecast on the same steps. Both learn from equally many entities and are tested on the same
-holdout; the interval is a paired bootstrap of its entities.
+Train on synthetic, test on real: Esteban et al. 2017 (arXiv:1706.02633), section 4.2. Trees
+forecast the next step (see `forecasting`); their mean absolute error is given in that of the
+seasonal naive forecast on the same steps. Both learn from equally many entities and are tested on
+the same holdout; the interval is a paired bootstrap of its entities.
 
 Shapes: N entities of the holdout, B resamples.
 """
@@ -18,7 +18,7 @@ from gan.metrics.intervals import LEVELS
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
 from gan.series.evaluation.context import SeriesContext, Side
-from gan.series.forecasting import (
+from gan.series.evaluation.forecasting import (
     Forecasting,
     absolute_errors,
     entity_means,

@@ -47,9 +47,7 @@ def column_errors(evaluation: Evaluation) -> Mapping[str, Metric]:
     return found if length is None else {**found, STEPS: length.metric}
 
 
-def drawn_series_columns(
-    context: SeriesContext, *, confidential: bool
-) -> tuple[DrawnColumn, ...]:
+def drawn_series_columns(context: SeriesContext, *, confidential: bool) -> tuple[DrawnColumn, ...]:
     """Return the columns that figures show: static ones, the number of steps, variables."""
     metadata, judged = context.metadata, context.judged
     described = {one.name: one for one in (*metadata.statics, *metadata.variables)}
@@ -87,4 +85,3 @@ def one_step_of_each(side: Side, columns: Sequence[DrawnColumn], seed: int) -> p
         else:
             found[one.name] = side.steps[one.name].take(rows)
     return pa.table(found)
-

@@ -46,6 +46,7 @@ def fans(context: SeriesContext, fakes: Side, group: int) -> Iterator[Figure]:
         for v, one in enumerate(context.variables)
         if one.ranks is not None and not one.is_gap
     ][:FANS]
+    held = f"Each point of the real side is the mean of {group} entities." if group > 1 else ""
     for place, (v, name) in enumerate(numbers):
         series = []
         ends: list[int] = []
@@ -64,9 +65,7 @@ def fans(context: SeriesContext, fakes: Side, group: int) -> Iterator[Figure]:
             id=f"fan-{place}",
             section="time",
             caption=f"{name} over the steps of an entity: where 10 %, half and 90 % of entities "
-            "lie below, as far as there are enough of them. Each point of the real side is the "
-            f"mean of {group} entities." if group > 1 else
-            f"{name} over the steps of an entity: where 10 %, half and 90 % of entities lie below.",
+            f"lie below, as far as there are enough of them. {held}",
             alt=f"Quantiles of {name} over the steps of real and of synthetic entities",
             kind="lines",
             data={
@@ -97,11 +96,12 @@ def fan(side: Side, variable: int, group: int) -> dict[float, list[float]]:
     found: dict[float, list[float]] = {share: [] for share in SHARES}
     for place in range(points):
         known = np.sort(values_NL[:, place][~np.isnan(values_NL[:, place])])
-        row = {share: quantile_of_group(known, share, group) for share in SHARES}
-        if any(value is None for value in row.values()):
+        values = [quantile_of_group(known, share, group) for share in SHARES]
+        present = [value for value in values if value is not None]
+        if len(present) < len(SHARES):
             break
-        for share, value in row.items():
-            found[share].append(value if value is not None else 0.0)
+        for share, value in zip(SHARES, present, strict=True):
+            found[share].append(value)
     return found
 
 
@@ -109,7 +109,7 @@ def quantile_of_group(sorted_values: Array, share: float, group: int) -> float |
     """Return the mean of so many values around a quantile; None where fewer lie beyond it."""
     count = len(sorted_values)
     middle = share * count
-    start = int(round(middle - group / 2))
+    start = round(middle - group / 2)
     if start < group or start + group > count - group:
         return None
     return float(sorted_values[start : start + group].mean())
@@ -161,9 +161,7 @@ def calendar_maps(context: SeriesContext, fakes: Side, group: int) -> Iterator[F
     profiles = Profiles(context)
     if not profiles.periods:
         return
-    sides = [
-        profiles.profiles(profiles.sums(side).sum(axis=0)) for side in (context.train, fakes)
-    ]
+    sides = [profiles.profiles(profiles.sums(side).sum(axis=0)) for side in (context.train, fakes)]
     names = [context.signals.names[s] for s in profiles.signals.tolist()]
     for place, (name, count) in enumerate(zip(profiles.periods, profiles.counts, strict=True)):
         held_C = _entities_in(context.train, name, count) >= group

@@ -90,7 +90,9 @@ class Forecasting:
         known_T = ~np.isnan(observed.scaled_TS[:, s])
         follows_T = np.zeros(len(known_T), dtype=bool)
         follows_T[:-1] = (observed.entity[1:] == observed.entity[:-1]) & known_T[1:]
-        chosen_R = _origins(observed, follows_T, seed, 1 if last_only else ORIGINS, last_only)
+        chosen_R = _origins(
+            observed, follows_T, seed, 1 if last_only else ORIGINS, last_only=last_only
+        )
         values_TS = observed.filled.astype(np.float64)
         season, target_T = self.calendar.season, values_TS[:, s]
         before_R = chosen_R + 1 - season
@@ -131,13 +133,13 @@ class Forecasting:
 
 def _at(values_TS: Array, chosen_R: Array, place_R: Array, back: int) -> Array:
     """Return the values so many steps before, NaN before the first."""
-    found = values_TS[np.maximum(chosen_R - back, 0)]
+    found: Array = values_TS[np.maximum(chosen_R - back, 0)]
     found[place_R < back] = np.nan
     return found
 
 
 def _origins(
-    observed: Observed, follows_T: Array, seed: int, most: int, last_only: bool
+    observed: Observed, follows_T: Array, seed: int, most: int, *, last_only: bool
 ) -> Array:
     """Return at most so many of the steps that another one follows, of every entity, in order."""
     steps_R = np.flatnonzero(follows_T)
@@ -178,7 +180,8 @@ def learn_forecast(rows: ForecastRows) -> Any:
 def absolute_errors(model: Any, rows: ForecastRows) -> Array:
     """Return how far forecasts of these rows are off; float64 (R,)."""
     found = rows.last_R + np.asarray(model.predict(rows.features_RF, num_threads=1))
-    return np.abs(found - rows.next_R)
+    errors_R: Array = np.abs(found - rows.next_R)
+    return errors_R
 
 
 def entity_means(errors_R: Array, entity_R: Array, entities: int) -> Array:

@@ -21,14 +21,15 @@ from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from gan.errors import ConfigError, DataError, SnapshotError
 from gan.protocols import CodeStrata, Encoded, Repaired, Resample, ShardRequest
 from gan.series.columns.clock import Clock
-from gan.series.columns.evidence import find_relations
-from gan.series.columns.fit import as_gap, fit_variables
+from gan.series.columns.evidence import find_relations, with_uses
+from gan.series.columns.fit import FittedVariables, as_gap, fit_variables
 from gan.series.columns.order import in_order
 from gan.series.columns.variables import MISSING, Variable
 from gan.tables.codec import DERIVED, KEPT_METADATA, TableCodec
@@ -36,7 +37,7 @@ from gan.tables.columns.derived import Constant, DerivedColumn
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Presence
 from gan.tables.columns.partners import closest_columns
-from gan.tables.columns.values import parse_type
+from gan.tables.columns.values import parse_type, plain
 from storage.records.schema import (
     Column,
     Condition,
@@ -57,6 +58,10 @@ Array = np.ndarray[Any, Any]
 VERSION: Final = "ganmill-series-codec/1"
 SPAN: Final = 2
 """Values of a row before its cells: how many steps, and where the first one lies."""
+PART: Final = 4_000_000
+"""Values that are encoded at once."""
+MOST_FITTED: Final = 10_000_000
+"""Values that variables are fitted on; of more, those of every second, third … entity."""
 MOST_EXACT: Final = 2.0**24
 """Below it float32 holds every whole number."""
 
@@ -136,17 +141,15 @@ class SeriesCodec:
             raise DataError(msg)
         _check_label(metadata, label)
         names = _free_names(metadata)
-        lengths_N, steps = lengths_of(records, metadata), steps_of(records, metadata)
+        lengths_N, moments_T = lengths_of(records, metadata), _moments_of(records, metadata)
         first_N = np.cumsum(lengths_N) - lengths_N
-        moments_T = steps[metadata.time.name].combine_chunks()
         clock = Clock.fit(moments_T, first_N, metadata)
-        ticks_T = clock.ticks_of(moments_T)
-        whole = _fit_whole(records, metadata, names, clock, lengths_N, ticks_T[first_N], label)
-        entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
-        columns = {each: steps[each.name] for each in metadata.variables}
-        if clock.step is None:
-            columns = {as_gap(names[2]): _gaps(ticks_T, first_N), **columns}
-        found = fit_variables(columns, entity_T, metadata.min_group)
+        ticks_N = clock.ticks_of(moments_T.take(pa.array(first_N)))
+        whole = _fit_whole(records, metadata, names, clock, lengths_N, ticks_N, label)
+        size = int(lengths_N.sum()) * max(len(metadata.variables), 1)
+        every = pa.array(np.arange(0, len(records), -(-size // MOST_FITTED)))
+        some = records.take(every)
+        found = _fit_variables(some, metadata, names, clock)
         if not found.variables:
             msg = (
                 "series need a variable that is not constant, a key or replaced text, and there is "
@@ -168,9 +171,11 @@ class SeriesCodec:
             base=ends[1],
             exact=_is_exact(found.variables, ends[2] - ends[1]),
         )
-        units_NLD = codec.units_of(records)
+        units_NLD = codec.units_of(some)
         related = find_relations(found.variables, units_NLD, found.groups)
-        return replace(codec, variables=in_order(related, first=names[2]))
+        variables, order = in_order(related, first=names[2])
+        variables = with_uses(variables, units_NLD[..., order])
+        return replace(codec, variables=variables)
 
     def units_of(self, records: pa.Table) -> Array:
         """Return the units of all variables, float64 (N, L, D); `MISSING` where there is no step."""
@@ -189,7 +194,7 @@ class SeriesCodec:
         """Return what a variable is in all steps."""
         if name != self.names[2]:
             return steps[name]
-        ticks_T = self.clock.ticks_of(steps[self.metadata.time.name].combine_chunks())
+        ticks_T = self.clock.ticks_of(_plain_moments(steps, self.metadata))
         return _gaps(ticks_T, np.cumsum(lengths_N) - lengths_N)
 
     def encode(self, records: pa.Table) -> Encoded:
@@ -199,21 +204,33 @@ class SeriesCodec:
             DataError: columns are missing or of other types.
         """
         self._check_types(records)
+        width = self.cells.stop + self.width * len(self.variables)
+        dtype = np.float64 if self.exact else np.float32
+        values_NV = np.empty((records.num_rows, width), dtype=dtype)
+        labels_N = np.empty(records.num_rows, dtype=np.int64)
+        for start in range(0, records.num_rows, self._part):
+            rows = slice(start, start + self._part)
+            values_NV[rows], labels_N[rows] = self._encode(records.slice(start, self._part))
+        return Encoded(values_NV, labels_N)
+
+    @property
+    def _part(self) -> int:
+        """How many entities are encoded at once."""
+        return max(PART // (self.width * len(self.variables)), 1)
+
+    def _encode(self, records: pa.Table) -> Encoded:
         metadata = self.metadata
         lengths_N = lengths_of(records, metadata)
-        moments_T = steps_of(records, metadata)[metadata.time.name].combine_chunks()
+        moments_T = _moments_of(records, metadata)
         ticks_N = self.clock.ticks_of(moments_T.take(pa.array(np.cumsum(lengths_N) - lengths_N)))
-        table = _whole_table(
-            records, metadata, self.names, self.clock, lengths_N, ticks_N
-        )
+        table = _whole_table(records, metadata, self.names, self.clock, lengths_N, ticks_N)
         cells_NE, labels_N = self.whole.encode(table)
         units_NLD = self.units_of(records)
         within_NL = np.arange(self.width) < lengths_N[:, None]
         units_NLD[~within_NL] = 0.0
         span = [np.minimum(lengths_N, self.width), self.clock.index_of(ticks_N) - self.base]
         parts = [np.stack(span, axis=1), cells_NE, units_NLD.reshape(len(lengths_N), -1)]
-        dtype = np.float64 if self.exact else np.float32
-        return Encoded(np.concatenate(parts, axis=1, dtype=dtype, casting="unsafe"), labels_N)
+        return Encoded(np.concatenate(parts, axis=1), labels_N)
 
     def _check_types(self, records: pa.Table) -> None:
         for field in self.schema:
@@ -433,6 +450,30 @@ def _metadata(schema: pa.Schema) -> SeriesMetadata:
         msg = "the records do not say what their columns mean: prepare them with ganmill first"
         raise DataError(msg)
     return found
+
+
+def _plain_moments(steps: pa.Table, metadata: SeriesMetadata) -> Any:
+    """Return the moments of steps in one piece."""
+    return plain(steps[metadata.time.name])
+
+
+def _moments_of(records: pa.Table, metadata: SeriesMetadata) -> Any:
+    """Return the moments of all steps."""
+    return plain(pc.list_flatten(records.column(metadata.time.name)))
+
+
+def _fit_variables(
+    records: pa.Table, metadata: SeriesMetadata, names: tuple[str, str, str], clock: Clock
+) -> FittedVariables:
+    """Return the variables of these records, without relations."""
+    lengths_N, steps = lengths_of(records, metadata), steps_of(records, metadata)
+    entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
+    columns = {each: steps[each.name] for each in metadata.variables}
+    if clock.step is None:
+        ticks_T = clock.ticks_of(_plain_moments(steps, metadata))
+        gaps_T = _gaps(ticks_T, np.cumsum(lengths_N) - lengths_N)
+        columns = {as_gap(names[2]): gaps_T, **columns}
+    return fit_variables(columns, entity_T, metadata.min_group)
 
 
 def _check_label(metadata: SeriesMetadata, label: str | None) -> None:

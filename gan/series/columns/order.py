@@ -11,8 +11,10 @@ from gan.series.columns.relations import Addend
 from gan.series.columns.variables import Variable
 
 
-def in_order(variables: Sequence[Variable], first: str) -> tuple[Variable, ...]:
-    """Return the variables in their order, the addends of their relations numbered so.
+def in_order(
+    variables: Sequence[Variable], first: str
+) -> tuple[tuple[Variable, ...], list[int]]:
+    """Return the variables in their order, the addends of their relations numbered so, and it.
 
     Args:
         variables: with their relations.
@@ -28,7 +30,7 @@ def in_order(variables: Sequence[Variable], first: str) -> tuple[Variable, ...]:
         wanted.remove(ready)
         order.append(ready)
     place = {index: at for at, index in enumerate(order)}
-    return tuple(_renumbered(variables[index], place) for index in order)
+    return tuple(_renumbered(variables[index], place) for index in order), order
 
 
 def _needs(variable: Variable) -> set[int]:

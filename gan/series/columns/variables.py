@@ -40,8 +40,10 @@ class Variable:
 
     own: Numeric | Levels
     shares: tuple[float, ...]
-    """Of the steps, for each of its own codes."""
+    """Of the steps, for each of its own codes: where its values lie."""
     relations: tuple[Relation, ...] = ()
+    used: tuple[float, ...] = ()
+    """Of the steps, for each code: which ones say its values."""
 
     @property
     def name(self) -> str:
@@ -112,6 +114,7 @@ class Variable:
             "own": self.own.to_json(),
             "shares": list(self.shares),
             "relations": [each.to_json() for each in self.relations],
+            "used": list(self.used),
         }
 
     @classmethod
@@ -121,6 +124,7 @@ class Variable:
             own=OWN[data["own"]["column"]].from_json(data["own"]),
             shares=tuple(data["shares"]),
             relations=tuple(Relation.from_json(each) for each in data["relations"]),
+            used=tuple(data["used"]),
         )
 
 
@@ -222,6 +226,7 @@ class Coder(nn.Module):
         self.variable, self.index = variable, index
         own = variable.own
         self.own_codes, self.codes = own.codes, variable.codes
+        self.blocks = [own.codes, *(each.codes for each in variable.relations)]
         self.null_code = own.codes - 1 if isinstance(own, Numeric) and own.has_null else None
         self.grid = Grid(own, variable.shares) if isinstance(own, Numeric) else None
         cells = torch.from_numpy(own.first_cells.astype(np.int64))
@@ -298,24 +303,37 @@ class Coder(nn.Module):
                 codes = torch.where(known & (units == reached_here), first + number, codes)
         return codes
 
-    def rule_out(self, logits_NK: Tensor, reached: Reached) -> Tensor:
-        """Return logits, minus infinity for relations without a reference and values that have one.
+    def combine(self, logits_NK: Tensor, kinds_NW: Tensor, reached: Reached) -> Tensor:
+        """Return log p of every code, (N, K): of its kind, times of the code within it.
 
-        All of one step, (N, K).
+        The first kind are its own codes, the others its relations. Relations without a reference
+        and values that a relation already means have probability zero.
+
+        Args:
+            logits_NK: of the codes of one step.
+            kinds_NW: logits of its own codes together and of each relation.
+            reached: the references.
         """
         if not self.variable.relations:
-            return logits_NK
-        N = len(logits_NK)
-        forbidden = [torch.zeros(N, self.own_codes, dtype=torch.bool, device=logits_NK.device)]
+            return logits_NK.log_softmax(1)
+        forbidden_NK = torch.zeros(
+            len(logits_NK), self.own_codes, dtype=torch.bool, device=logits_NK.device
+        )
         for relation, reference, known in zip(self.variable.relations, *reached, strict=True):
             if relation.is_equal:
                 codes_N, _ = self.find(torch.where(known, reference, self.shown[0]))
-                alone_N = known & self._is_single(codes_N, reference)
-                forbidden[0].scatter_(
-                    1, codes_N[:, None], alone_N[:, None] | forbidden[0].gather(1, codes_N[:, None])
-                )
-            forbidden.append((~known)[:, None].expand(N, relation.codes))
-        return logits_NK.masked_fill(torch.cat(forbidden, dim=1), -torch.inf)
+                codes_N1 = codes_N[:, None]
+                alone_N1 = (known & self._is_single(codes_N, reference))[:, None]
+                forbidden_NK.scatter_(1, codes_N1, alone_N1 | forbidden_NK.gather(1, codes_N1))
+        blocks = list(logits_NK.split(self.blocks, dim=1))
+        blocks[0] = blocks[0].masked_fill(forbidden_NK, -torch.inf)
+        absent_NW = ~torch.stack([torch.ones_like(reached.valid[0]), *reached.valid], dim=1)
+        kinds_NW = kinds_NW.masked_fill(absent_NW, -torch.inf).log_softmax(1)
+        found = [
+            kind_N1 + block.log_softmax(1)
+            for kind_N1, block in zip(kinds_NW.split(1, dim=1), blocks, strict=True)
+        ]
+        return torch.cat(found, dim=1)
 
     def _is_single(self, codes_N: Tensor, units_N: Tensor) -> Tensor:
         """Return whether codes are of these values alone."""

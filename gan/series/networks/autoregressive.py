@@ -40,6 +40,14 @@ CONTEXT: Final = 32
 """Numbers that say of a step when it is and of whom."""
 
 
+LEAST_SHARE: Final = 1e-4
+"""A code that no step has is drawn so often before the first step of training."""
+
+
+LEAST_LOG: Final = -30.0
+"""Of a code that should be impossible: a value beyond what is shown, where its neighbour is."""
+
+
 class Window(NamedTuple):
     """Which steps of each entity a training step looks at."""
 
@@ -93,6 +101,9 @@ class SeriesAutoregressive(Generator):
         self.counts = tuple(coder.codes for coder in self.inputs.coders)
         self.outputs_BU = nn.Parameter(torch.empty(self.basis.rows, U))
         self.bias_K = nn.Parameter(torch.empty(sum(self.counts)))
+        kinds = [len(coder.blocks) for coder in self.inputs.coders]
+        self.kinds_WU = nn.ParameterList(torch.empty(each, U) for each in kinds)
+        self.kind_bias_W = nn.ParameterList(torch.empty(each) for each in kinds)
         order = torch.arange(D)
         earlier = (order[:, None] < order[None, :]).float()
         mask = earlier.repeat_interleave(P, 0).repeat_interleave(U, 1)
@@ -113,8 +124,15 @@ class SeriesAutoregressive(Generator):
         self.moment_SU.normal_(std=len(self.moment_SU) ** -0.5, generator=stream)
         for each in (self.unit_bias_U, self.outputs_BU, self.bias_K, self.sums_U):
             each.zero_()
-        shares = [torch.tensor(_shares(coder)) for coder in self.inputs.coders]
-        self.bias_K.copy_(torch.cat(shares).log() / BIAS_SCALE)
+        for index, coder in enumerate(self.inputs.coders):
+            shares_K = torch.tensor(coder.variable.used).clamp(min=LEAST_SHARE)
+            blocks = shares_K.split(coder.blocks)
+            self.kinds_WU[index].zero_()
+            kinds_W = torch.stack([block.sum() for block in blocks])
+            self.kind_bias_W[index].copy_(kinds_W.log() / BIAS_SCALE)
+            first = sum(self.counts[:index])
+            shares_K = torch.cat([block / block.sum() for block in blocks])
+            self.bias_K[first : first + len(shares_K)].copy_(shares_K.log() / BIAS_SCALE)
 
     def weights(self) -> StepWeights:
         """Return the weights as products use them."""
@@ -254,12 +272,16 @@ class SeriesAutoregressive(Generator):
             own_MU = units_MU[:, own] + self._by_sum(coder, reached, own)
             own_MU = self._drop(functional.relu(own_MU), stream)
             logits_MK = own_MU @ outputs[index].T + biases[index]
-            logits_MK = coder.rule_out(logits_MK, reached)
-            cost_M = functional.cross_entropy(logits_MK, codes_M, reduction="none")
+            logs_MK = coder.combine(logits_MK, self._kinds(index, own_MU), reached)
+            cost_M = functional.nll_loss(logs_MK.clamp(min=LEAST_LOG), codes_M, reduction="none")
             if index == self.inputs.gap:
                 cost_M = cost_M * memory.history.has_last[chosen][:, index]
             total_M = total_M + cost_M
         return total_M
+
+    def _kinds(self, index: int, units_MU: Tensor) -> Tensor:
+        """Return the logits of a variable's own codes together and of each of its relations."""
+        return units_MU @ self.kinds_WU[index].T + self.kind_bias_W[index] * BIAS_SCALE
 
     def _by_sum(self, coder: Coder, reached: Reached, own: slice) -> Tensor | float:
         """Return what units see of the running sum that a value may follow from."""
@@ -382,10 +404,11 @@ class SeriesAutoregressive(Generator):
                 inner_NU = inner_NU + inputs.moment(moment_N[:, None])[:, 0] @ self.moment_SU[:, own]
             reached = coder.reach(memory.history, units_ND, present_ND)
             inner_NU = inner_NU + self._by_sum(coder, reached, own)
-            logits_NK = functional.relu(inner_NU) @ outputs[index].T + biases[index]
-            logits_NK = coder.rule_out(logits_NK, reached)
+            inner_NU = functional.relu(inner_NU)
+            logits_NK = inner_NU @ outputs[index].T + biases[index]
+            logs_NK = coder.combine(logits_NK, self._kinds(index, inner_NU), reached)
             uniform_N = uniform_numbers(*randoms, index)
-            codes_N, position_N = invert(logits_NK, uniform_N)
+            codes_N, position_N = invert(logs_NK, uniform_N)
             drawn_N = coder.decode(codes_N, position_N, reached)
             units_ND[:, index] = inputs.limited(index, drawn_N, memory.history)
             if index == inputs.gap:
@@ -433,12 +456,6 @@ def _blocks(coder: Any) -> list[tuple[tuple[bool, ...], bool]]:
             sizes = np.diff(relation.offsets.first_cells)
             found.append((tuple(bool(size == 1) for size in sizes), True))
     return found
-
-
-def _shares(coder: Any) -> list[float]:
-    """Return about how often each code is met, to begin with."""
-    own = [max(share, 1e-4) for share in coder.variable.shares]
-    return own + [1 / coder.codes] * (coder.codes - len(own))
 
 
 def build(

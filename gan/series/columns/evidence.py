@@ -92,9 +92,7 @@ def find_relations(
             if not sums:
                 relations += search.ratios(relations)
                 relations += search.changes(relations)
-        found.append(
-            Variable(own=variable.own, shares=variable.shares, relations=tuple(relations))
-        )
+        found.append(Variable(own=variable.own, shares=variable.shares, relations=tuple(relations)))
     return tuple(found)
 
 
@@ -114,9 +112,7 @@ def _may_add(variables: Sequence[Variable], index: int, other: int) -> bool:
     own, added = variables[index].own, variables[other].own
     if index == other or not isinstance(own, Numeric) or not isinstance(added, Numeric):
         return False
-    numbers = not any(
-        pa.types.is_temporal(each.vocabularies[0].type) for each in (own, added)
-    )
+    numbers = not any(pa.types.is_temporal(each.vocabularies[0].type) for each in (own, added))
     return numbers and own.decimals is not None and own.decimals == added.decimals
 
 

@@ -1,19 +1,21 @@
 """In which order the variables of a step are drawn.
 
 The gap first, for everything else follows the moment; then those of few codes, as columns of a
-table are; what is summed from others after these.
+table are, and the others as the records have them; what is summed from others after these.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from gan.series.columns.relations import Addend
 from gan.series.columns.variables import Variable
 
+MANY: Final = 32
+"""Variables of so many codes are in the order of the records."""
 
-def in_order(
-    variables: Sequence[Variable], first: str
-) -> tuple[tuple[Variable, ...], list[int]]:
+
+def in_order(variables: Sequence[Variable], first: str) -> tuple[tuple[Variable, ...], list[int]]:
     """Return the variables in their order, the addends of their relations numbered so, and it.
 
     Args:
@@ -22,7 +24,7 @@ def in_order(
     """
     wanted = sorted(
         range(len(variables)),
-        key=lambda i: (variables[i].name != first, variables[i].own.codes, i),
+        key=lambda i: (variables[i].name != first, min(variables[i].own.codes, MANY), i),
     )
     order: list[int] = []
     while wanted:

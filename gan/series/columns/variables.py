@@ -9,7 +9,7 @@ Shapes: N entities, L steps of the longest, D variables, K codes of one variable
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -104,9 +104,11 @@ class Variable:
         values = plain(from_units(there_T, self.own.decimals, kind))
         if not missing_T.any():
             return values
-        return pa.array(
-            values.to_numpy(zero_copy_only=False), type=kind, mask=missing_T
-        ) if pa.types.is_floating(kind) else _with_nulls(values, missing_T)
+        return (
+            pa.array(values.to_numpy(zero_copy_only=False), type=kind, mask=missing_T)
+            if pa.types.is_floating(kind)
+            else _with_nulls(values, missing_T)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the variable as JSON."""
@@ -169,7 +171,9 @@ class Grid(nn.Module):
             "single": np.diff(column.first_cells) == 1,
         }
         for name, array in arrays.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+            self.register_buffer(
+                name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False
+            )
 
     def find(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Return codes and scores of units."""
@@ -195,7 +199,8 @@ def _scores(column: Numeric, first: Array, codes: Array, shares: Array) -> Array
     below = np.cumsum(known) - known
     chance = below[codes] + known[codes] * column.positions(first)
     chance = torch.from_numpy(np.clip(chance, 1e-6, 1 - 1e-6))
-    return torch.special.ndtri(chance).clamp(-FARTHEST, FARTHEST).float().numpy()
+    scores: Array = torch.special.ndtri(chance).clamp(-FARTHEST, FARTHEST).float().numpy()
+    return scores
 
 
 class Reached(NamedTuple):
@@ -231,8 +236,8 @@ class Coder(nn.Module):
         self.grid = Grid(own, variable.shares) if isinstance(own, Numeric) else None
         cells = torch.from_numpy(own.first_cells.astype(np.int64))
         self.register_buffer("level_cells", cells, persistent=False)
-        self.offsets = nn.ModuleList(
-            Grid(each.offsets, np.ones(each.offsets.codes))
+        self.grids = nn.ModuleList(
+            Grid(each.offsets, [1.0] * each.offsets.codes)
             for each in variable.relations
             if each.offsets is not None
         )
@@ -243,6 +248,11 @@ class Coder(nn.Module):
         self.register_buffer("kept", torch.from_numpy(kept), persistent=False)
         shown = torch.tensor([known_C.min(), known_C.max()], dtype=torch.float64)
         self.register_buffer("shown", shown, persistent=False)
+
+    @property
+    def offsets(self) -> list[Grid]:
+        """The cells of the differences of the relations that have any."""
+        return [cast("Grid", each) for each in self.grids]
 
     def find(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Return the own codes and scores of units; the score of what is missing is 0."""
@@ -284,23 +294,23 @@ class Coder(nn.Module):
     def encode(self, units: Tensor, own_codes: Tensor, reached: Reached) -> Tensor:
         """Return codes: of the first relation that a value meets, else its own."""
         codes, first = own_codes, self.codes
-        grids = list(self.offsets)
+        grids = self.offsets
         for relation, reference, known in reversed(
             list(zip(self.variable.relations, *reached, strict=True))
         ):
             first -= relation.codes
-            known = known & (units != MISSING)
+            there = known & (units != MISSING)
             if relation.offsets is not None:
                 grid = grids.pop()
-                near = known
+                near = there
                 if np.isfinite(relation.reach) and self.grid is not None:
                     wide = relation.reach * self.grid.widths[own_codes]
-                    near = known & ((units - reference).abs() <= wide) & ~self.kept[own_codes]
+                    near = there & ((units - reference).abs() <= wide) & ~self.kept[own_codes]
                 codes = torch.where(near, first + grid.find(units - reference)[0], codes)
                 continue
             for number, ratio in enumerate(relation.ratios or (1.0,)):
                 reached_here = (reference * ratio).round() if relation.ratios else reference
-                codes = torch.where(known & (units == reached_here), first + number, codes)
+                codes = torch.where(there & (units == reached_here), first + number, codes)
         return codes
 
     def combine(self, logits_NK: Tensor, kinds_NW: Tensor, reached: Reached) -> Tensor:

@@ -21,28 +21,32 @@ from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
-import torch
+import pyarrow.compute as pc
 from torch import Tensor
 
-from gan.errors import ConfigError, DataError, SnapshotError
-from gan.protocols import CodeStrata, Encoded, Repaired, Resample, ShardRequest
+from gan.errors import DataError, SnapshotError
+from gan.protocols import Encoded
 from gan.series.columns.clock import Clock
-from gan.series.columns.evidence import find_relations
-from gan.series.columns.fit import as_gap, fit_variables
+from gan.series.columns.evidence import find_relations, with_uses
+from gan.series.columns.fit import FittedVariables, as_gap, fit_variables
 from gan.series.columns.order import in_order
 from gan.series.columns.variables import MISSING, Variable
+from gan.series.columns.whole import (
+    SPAN,
+    FirstSteps,
+    SpanNames,
+    ends_of,
+    fit_whole,
+    free_names,
+    spans_of,
+    whole_table,
+)
+from gan.series.conditions import ConditionsOnEntities
 from gan.tables.codec import DERIVED, KEPT_METADATA, TableCodec
-from gan.tables.columns.derived import Constant, DerivedColumn
-from gan.tables.columns.fit import fit_columns, label_classes
-from gan.tables.columns.levels import Presence
-from gan.tables.columns.partners import closest_columns
-from gan.tables.columns.values import parse_type
+from gan.tables.columns.derived import DerivedColumn
+from gan.tables.columns.values import parse_type, plain
 from storage.records.schema import (
-    Column,
-    Condition,
     Label,
-    TableMetadata,
-    with_table_metadata,
 )
 from storage.records.series import (
     SeriesMetadata,
@@ -55,14 +59,16 @@ from storage.records.series import (
 Array = np.ndarray[Any, Any]
 
 VERSION: Final = "ganmill-series-codec/1"
-SPAN: Final = 2
-"""Values of a row before its cells: how many steps, and where the first one lies."""
+PART: Final = 4_000_000
+"""Values that are encoded at once."""
+MOST_FITTED: Final = 10_000_000
+"""Values that variables are fitted on; of more, those of every second, third … entity."""
 MOST_EXACT: Final = 2.0**24
 """Below it float32 holds every whole number."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SeriesCodec:
+class SeriesCodec(ConditionsOnEntities):
     """What is known of a whole entity, of moments and of every variable."""
 
     schema: pa.Schema
@@ -74,7 +80,7 @@ class SeriesCodec:
     """Those that are learnt, in the order in which networks draw them."""
     derived: tuple[DerivedColumn, ...]
     """The other columns of every step."""
-    names: tuple[str, str, str]
+    names: SpanNames
     """What number of steps, first moment and gap are called: no column has these names."""
     width: int
     """Most steps, L."""
@@ -100,7 +106,7 @@ class SeriesCodec:
 
     @property
     def draws_classes(self) -> bool:
-        """A class that is asked for is given: the columns of the whole entity are drawn under it."""
+        """A class that is asked for is given: what is known of the whole entity follows it."""
         return False
 
     @cached_property
@@ -135,18 +141,17 @@ class SeriesCodec:
             msg = "there are no entities to fit the codec on: give it at least one"
             raise DataError(msg)
         _check_label(metadata, label)
-        names = _free_names(metadata)
-        lengths_N, steps = lengths_of(records, metadata), steps_of(records, metadata)
+        names = free_names(metadata)
+        lengths_N, moments_T = lengths_of(records, metadata), _moments_of(records, metadata)
         first_N = np.cumsum(lengths_N) - lengths_N
-        moments_T = steps[metadata.time.name].combine_chunks()
         clock = Clock.fit(moments_T, first_N, metadata)
-        ticks_T = clock.ticks_of(moments_T)
-        whole = _fit_whole(records, metadata, names, clock, lengths_N, ticks_T[first_N], label)
-        entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
-        columns = {each: steps[each.name] for each in metadata.variables}
-        if clock.step is None:
-            columns = {as_gap(names[2]): _gaps(ticks_T, first_N), **columns}
-        found = fit_variables(columns, entity_T, metadata.min_group)
+        ticks_N = clock.ticks_of(moments_T.take(pa.array(first_N)))
+        first = FirstSteps(lengths_N, ticks_N)
+        whole = fit_whole(whole_table(records, metadata, names, clock, first), label, names)
+        size = int(lengths_N.sum()) * max(len(metadata.variables), 1)
+        every = pa.array(np.arange(0, len(records), -(-size // MOST_FITTED)))
+        some = records.take(every)
+        found = _fit_variables(some, metadata, names, clock)
         if not found.variables:
             msg = (
                 "series need a variable that is not constant, a key or replaced text, and there is "
@@ -156,7 +161,7 @@ class SeriesCodec:
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}
         fields = [pa.field(f.name, f.type, f.nullable) for f in records.schema]
-        ends = _ends(whole, names, clock)
+        ends = ends_of(whole, names, clock)
         codec = cls(
             schema=pa.schema(fields, metadata=kept),
             whole=whole,
@@ -168,12 +173,14 @@ class SeriesCodec:
             base=ends[1],
             exact=_is_exact(found.variables, ends[2] - ends[1]),
         )
-        units_NLD = codec.units_of(records)
+        units_NLD = codec.units_of(some)
         related = find_relations(found.variables, units_NLD, found.groups)
-        return replace(codec, variables=in_order(related, first=names[2]))
+        variables, order = in_order(related, first=names.gap)
+        variables = with_uses(variables, units_NLD[..., order])
+        return replace(codec, variables=variables)
 
     def units_of(self, records: pa.Table) -> Array:
-        """Return the units of all variables, float64 (N, L, D); `MISSING` where there is no step."""
+        """Return the units of all variables, float64 (N, L, D); `MISSING` beyond the last step."""
         metadata = self.metadata
         lengths_N, steps = lengths_of(records, metadata), steps_of(records, metadata)
         place_T, entity_T = _places(lengths_N)
@@ -187,9 +194,9 @@ class SeriesCodec:
 
     def _column(self, name: str, steps: pa.Table, lengths_N: Array) -> Any:
         """Return what a variable is in all steps."""
-        if name != self.names[2]:
+        if name != self.names.gap:
             return steps[name]
-        ticks_T = self.clock.ticks_of(steps[self.metadata.time.name].combine_chunks())
+        ticks_T = self.clock.ticks_of(_plain_moments(steps, self.metadata))
         return _gaps(ticks_T, np.cumsum(lengths_N) - lengths_N)
 
     def encode(self, records: pa.Table) -> Encoded:
@@ -199,12 +206,27 @@ class SeriesCodec:
             DataError: columns are missing or of other types.
         """
         self._check_types(records)
+        width = self.cells.stop + self.width * len(self.variables)
+        dtype = np.float64 if self.exact else np.float32
+        values_NV = np.empty((records.num_rows, width), dtype=dtype)
+        labels_N = np.empty(records.num_rows, dtype=np.int64)
+        for start in range(0, records.num_rows, self._part):
+            rows = slice(start, start + self._part)
+            values_NV[rows], labels_N[rows] = self._encode(records.slice(start, self._part))
+        return Encoded(values_NV, labels_N)
+
+    @property
+    def _part(self) -> int:
+        """How many entities are encoded at once."""
+        return max(PART // (self.width * len(self.variables)), 1)
+
+    def _encode(self, records: pa.Table) -> Encoded:
         metadata = self.metadata
         lengths_N = lengths_of(records, metadata)
-        moments_T = steps_of(records, metadata)[metadata.time.name].combine_chunks()
+        moments_T = _moments_of(records, metadata)
         ticks_N = self.clock.ticks_of(moments_T.take(pa.array(np.cumsum(lengths_N) - lengths_N)))
-        table = _whole_table(
-            records, metadata, self.names, self.clock, lengths_N, ticks_N
+        table = whole_table(
+            records, metadata, self.names, self.clock, FirstSteps(lengths_N, ticks_N)
         )
         cells_NE, labels_N = self.whole.encode(table)
         units_NLD = self.units_of(records)
@@ -212,8 +234,7 @@ class SeriesCodec:
         units_NLD[~within_NL] = 0.0
         span = [np.minimum(lengths_N, self.width), self.clock.index_of(ticks_N) - self.base]
         parts = [np.stack(span, axis=1), cells_NE, units_NLD.reshape(len(lengths_N), -1)]
-        dtype = np.float64 if self.exact else np.float32
-        return Encoded(np.concatenate(parts, axis=1, dtype=dtype, casting="unsafe"), labels_N)
+        return Encoded(np.concatenate(parts, axis=1), labels_N)
 
     def _check_types(self, records: pa.Table) -> None:
         for field in self.schema:
@@ -229,7 +250,7 @@ class SeriesCodec:
     @cached_property
     def latest(self) -> int:
         """Where the first step of an entity may lie at the latest, counted from `base`."""
-        return _ends(self.whole, self.names, self.clock)[2] - self.base
+        return ends_of(self.whole, self.names, self.clock)[2] - self.base
 
     @property
     def cells(self) -> slice:
@@ -251,7 +272,7 @@ class SeriesCodec:
 
     def spans(self, cells_NE: Array) -> tuple[Array, Array]:
         """Return how many steps entities have, and where their first lies, of cells."""
-        lengths, starts = _spans(self.whole, cells_NE, self.names, self.clock)
+        lengths, starts = spans_of(self.whole, cells_NE, self.names, self.clock)
         index_N = self.clock.aligned(self.clock.index_of(starts))
         return np.clip(lengths, 1, self.width), index_N - self.base
 
@@ -299,77 +320,11 @@ class SeriesCodec:
         place_T, entity_T = _places(lengths_N)
         if self.clock.step is not None:
             return self.clock.moments_of(self.clock.ticks_at(index_N[entity_T] + place_T))
-        gaps_T = found[self.names[2]].to_numpy(zero_copy_only=False).copy()
+        gaps_T = found[self.names.gap].to_numpy(zero_copy_only=False).copy()
         gaps_T[place_T == 0] = 0
         total_T = np.cumsum(np.maximum(gaps_T, place_T > 0))
         start_N = total_T[np.cumsum(lengths_N) - lengths_N]
         return self.clock.moments_of(index_N[entity_T] + total_T - start_N[entity_T])
-
-    def allowed(self, given: Sequence[Condition], *, per_class: bool) -> Array | None:
-        """Return which codes of the whole entity are allowed; see `ConditionalCodec`.
-
-        Raises:
-            ConfigError: a column that is observed at every step, or that there is not.
-        """
-        self._check_given(given)
-        return self.whole.allowed(given, per_class=per_class)
-
-    def strata(self, given: Sequence[Condition], *, per_class: bool) -> CodeStrata:
-        """Return the ways in which entities meet conditions; see `ConditionalCodec`."""
-        self._check_given(given)
-        found = self.whole.strata(given, per_class=per_class)
-        return CodeStrata(found.allowed, lambda values: found.of(self._cells_of(values)))
-
-    def classes_of(self, values: Array, given: Sequence[Condition], *, per_class: bool) -> Array:
-        """Return the class index of rows, -1 where they do not meet the conditions."""
-        return self.whole.classes_of(self._cells_of(values), given, per_class=per_class)
-
-    def _cells_of(self, values: Array) -> Array:
-        return values[:, self.cells].astype(np.int32)
-
-    def repair(
-        self,
-        values: Array,
-        request: ShardRequest,
-        resample: Resample,  # noqa: ARG002 - conditions are met by the nearest cell
-    ) -> Repaired | None:
-        """Move cells that a range cuts out of their code to the nearest that it leaves."""
-        if not request.given:
-            return None
-        cells_NE, changed_N = self._cells_of(values), np.zeros(len(values), dtype=bool)
-        for index, mask in enumerate(self.whole.cell_masks(request.given)):
-            wrong = np.flatnonzero(~mask[cells_NE[:, index]])
-            if len(wrong):
-                meets = np.flatnonzero(mask)
-                cells_NE[wrong, index] = _nearest(meets, cells_NE[wrong, index])
-                changed_N[wrong] = True
-        repaired = values.copy()
-        repaired[:, self.cells] = cells_NE
-        lengths_N, start_N = self.spans(cells_NE)
-        repaired[:, 0] = np.minimum(lengths_N, values[:, 0])
-        repaired[:, 1] = start_N
-        return Repaired(repaired, 0, int(changed_N.sum()))
-
-    def check(self, given: Sequence[Condition], rows: int) -> None:
-        """Check that so many entities can be made under these conditions.
-
-        Raises:
-            ConfigError: a condition is not known, or a key's form has too few values.
-        """
-        self._check_given(given)
-        self.whole.check(given, rows)
-
-    def _check_given(self, given: Sequence[Condition]) -> None:
-        metadata = self.metadata
-        steps = {metadata.time.name, *(each.name for each in metadata.variables)}
-        for each in given:
-            if each.column in steps:
-                known = ", ".join(one.name for one in metadata.statics) or "none here"
-                msg = (
-                    f"synthesis.given names column {each.column!r}, which is observed at every "
-                    f"step: conditions are on static columns ({known})"
-                )
-                raise ConfigError(msg)
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON; no value that fewer than min_group entities of train hold."""
@@ -409,7 +364,7 @@ class SeriesCodec:
                 clock=Clock.from_json(data["clock"]),
                 variables=tuple(Variable.from_json(each) for each in data["variables"]),
                 derived=tuple(DERIVED[item["column"]].from_json(item) for item in data["made"]),
-                names=tuple(data["names"]),
+                names=SpanNames(*data["names"]),
                 width=data["width"],
                 base=data["base"],
                 exact=data["exact"],
@@ -435,6 +390,30 @@ def _metadata(schema: pa.Schema) -> SeriesMetadata:
     return found
 
 
+def _plain_moments(steps: pa.Table, metadata: SeriesMetadata) -> Any:
+    """Return the moments of steps in one piece."""
+    return plain(steps[metadata.time.name])
+
+
+def _moments_of(records: pa.Table, metadata: SeriesMetadata) -> Any:
+    """Return the moments of all steps."""
+    return plain(pc.list_flatten(records.column(metadata.time.name)))
+
+
+def _fit_variables(
+    records: pa.Table, metadata: SeriesMetadata, names: SpanNames, clock: Clock
+) -> FittedVariables:
+    """Return the variables of these records, without relations."""
+    lengths_N, steps = lengths_of(records, metadata), steps_of(records, metadata)
+    entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
+    columns = {each: steps[each.name] for each in metadata.variables}
+    if clock.step is None:
+        ticks_T = clock.ticks_of(_plain_moments(steps, metadata))
+        gaps_T = _gaps(ticks_T, np.cumsum(lengths_N) - lengths_N)
+        columns = {as_gap(names.gap): gaps_T, **columns}
+    return fit_variables(columns, entity_T, metadata.min_group)
+
+
 def _check_label(metadata: SeriesMetadata, label: str | None) -> None:
     """Refuse a label that is no static column."""
     statics = [each.name for each in metadata.statics]
@@ -444,17 +423,6 @@ def _check_label(metadata: SeriesMetadata, label: str | None) -> None:
             f"{', '.join(statics) or 'none'}"
         )
         raise DataError(msg)
-
-
-def _free_names(metadata: SeriesMetadata) -> tuple[str, str, str]:
-    """Return what number of steps, first moment and gap are called."""
-    found = []
-    for wanted in ("steps", "start", "gap"):
-        name = wanted
-        while name in metadata.nested_names:
-            name += "_"
-        found.append(name)
-    return found[0], found[1], found[2]
 
 
 def _places(lengths_N: Array) -> tuple[Array, Array]:
@@ -472,81 +440,6 @@ def _gaps(ticks_T: Array, first_N: Array) -> Any:
     return pa.array(gaps_T)
 
 
-def _whole_table(
-    records: pa.Table,
-    metadata: SeriesMetadata,
-    names: tuple[str, str, str],
-    clock: Clock,
-    lengths_N: Array,
-    ticks_N: Array,
-) -> pa.Table:
-    """Return what is known of whole entities, described as a table."""
-    start = clock.moments_of(ticks_N) if clock.step is None else pa.array(clock.index_of(ticks_N))
-    kind = metadata.time.kind if clock.step is None else "integer"
-    columns = (
-        metadata.entity,
-        *metadata.statics,
-        Column(name=names[0], kind="integer", why="number of steps"),
-        Column(name=names[1], kind=kind, why="first moment"),
-    )
-    arrays = {each.name: records[each.name] for each in columns[:-SPAN]}
-    table = pa.table({**arrays, names[0]: pa.array(lengths_N), names[1]: start})
-    described = TableMetadata(columns=columns, min_group=metadata.min_group)
-    return table.replace_schema_metadata(
-        with_table_metadata(table.schema.remove_metadata(), described).metadata
-    )
-
-
-def _fit_whole(
-    records: pa.Table,
-    metadata: SeriesMetadata,
-    names: tuple[str, str, str],
-    clock: Clock,
-    lengths_N: Array,
-    ticks_N: Array,
-    label: str | None,
-) -> TableCodec:
-    """Return the codec of what is known of whole entities."""
-    table = _whole_table(records, metadata, names, clock, lengths_N, ticks_N)
-    columns, derived = fit_columns(table, label, fewest=0)
-    columns = columns or (Presence.of(names[0]),)
-    cells_NE = np.stack([column.encode(table) for column in columns], axis=1)
-    return TableCodec(
-        schema=table.schema,
-        columns=columns,
-        derived=derived,
-        closest=closest_columns(columns, cells_NE),
-        label=label,
-        classes=label_classes(columns, label),
-    )
-
-
-def _spans(
-    whole: TableCodec, cells_NE: Array, names: tuple[str, str, str], clock: Clock
-) -> tuple[Array, Array]:
-    """Return numbers of steps and the ticks of first moments, of cells."""
-    found = whole.modelled_values(cells_NE, set(names[:SPAN]))
-    for maker in whole.derived:
-        if maker.name in names[:SPAN]:
-            found[maker.name] = maker.make(len(cells_NE), 0, found)
-    return found[names[0]].to_numpy(), _ticks(found[names[1]], clock)
-
-
-def _ticks(starts: Any, clock: Clock) -> Array:
-    """Return the ticks of first moments as the table of whole entities holds them."""
-    if clock.step is None:
-        return clock.ticks_of(starts)
-    return clock.ticks_at(starts.to_numpy())
-
-
-def _ends(whole: TableCodec, names: tuple[str, str, str], clock: Clock) -> tuple[int, int, int]:
-    """Return the most steps, and the earliest and latest index of a first one, that are shown."""
-    found = {field: c.vocabulary(field) for c in whole.columns for field in c.fields}
-    found |= {each.name: each.value for each in whole.derived if isinstance(each, Constant)}
-    index = clock.aligned(clock.index_of(_ticks(found[names[1]].drop_null(), clock)))
-    return int(max(found[names[0]].to_numpy())), int(index.min()), int(index.max())
-
-
 def _is_exact(variables: Sequence[Variable], span: int) -> bool:
     """Say whether some unit needs float64."""
     if span >= MOST_EXACT:
@@ -557,14 +450,6 @@ def _is_exact(variables: Sequence[Variable], span: int) -> bool:
         if fraction or np.abs(units_C).max() >= MOST_EXACT / 4:
             return True
     return False
-
-
-def _nearest(meets: Array, cells: Array) -> Array:
-    """Return for each cell the nearest of those that meet."""
-    after = np.searchsorted(meets, cells).clip(0, len(meets) - 1)
-    before = (after - 1).clip(0)
-    nearer = np.abs(meets[before] - cells) <= np.abs(meets[after] - cells)
-    return np.asarray(meets[np.where(nearer, before, after)])
 
 
 def _typed(values: Any, kind: Any) -> Any:

@@ -41,8 +41,12 @@ def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
     sampled = _power(SAMPLED_VALUES / (length * variables), LEAST_SAMPLED, MOST_SAMPLED)
     decay = min(DECAY_STEPS / (train_rows * length), LARGEST_DECAY)
     budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
-    notes = () if length <= seen else (
-        f"trained on windows of {WINDOW} of up to {length:,} steps (truncated backpropagation)",
+    notes = (
+        ()
+        if length <= seen
+        else (
+            f"trained on windows of {WINDOW} of up to {length:,} steps (truncated backpropagation)",
+        )
     )
     return Preset(
         objective="likelihood",

@@ -1,7 +1,7 @@
 """When steps are: moments ↔ whole numbers, and what the calendar says of a moment.
 
 Moments are counted in ticks: microseconds of the wall clock since 1970, days where the type holds
-days, the number itself where time is a number. Regular series have a grid: moment k of it is `phase`
+days, the number itself where time is a number. Regular series have a grid: its moment k is `phase`
 plus k steps, and an entity is known by the index of its first step and their number. Irregular
 series have the tick of their first step and the gaps between steps.
 
@@ -178,9 +178,7 @@ class Clock:
         moments = pa.array(ticks).view(pa.timestamp("us"))
         if kind.tz is not None:
             zone = self.zone or "UTC"
-            moments = pc.assume_timezone(
-                moments, zone, ambiguous="earliest", nonexistent="latest"
-            )
+            moments = pc.assume_timezone(moments, zone, ambiguous="earliest", nonexistent="latest")
         return moments.cast(kind, safe=False)
 
     def index_of(self, ticks: Array) -> Array:
@@ -266,5 +264,3 @@ def _month_of_day(days: Tensor) -> Tensor:
     years = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
     of_year = of_era - (365 * years + years // 4 - years // 100)
     return ((5 * of_year + 2) // 153 + 2) % 12
-
-

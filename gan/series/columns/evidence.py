@@ -4,6 +4,7 @@ Shapes: N entities, L steps of the longest, D variables, T steps of all.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from gan.errors import DataError
 from gan.series.columns.entities import rows_of_entities
 from gan.series.columns.relations import Addend, History, Relation, history_of, summed
-from gan.series.columns.variables import KEPT_SHARE, MISSING, Variable
+from gan.series.columns.variables import KEPT_SHARE, MISSING, Coder, Variable
 from gan.tables.columns.numeric import Numeric
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +39,7 @@ RATIO_SHARE, MOST_RATIOS = 0.03, 12
 """Of the steps that differ from the last value those with one ratio to it."""
 FEWEST_LEVELS: Final = 8
 """In a category of fewer levels the network sees what stays without a code for it."""
+SHARE_DECIMALS: Final = 6
 SAMPLE: Final = 400_000
 """Evidence is sought in about so many values."""
 
@@ -90,9 +92,7 @@ def find_relations(
             if not sums:
                 relations += search.ratios(relations)
                 relations += search.changes(relations)
-        found.append(
-            Variable(own=variable.own, shares=variable.shares, relations=tuple(relations))
-        )
+        found.append(Variable(own=variable.own, shares=variable.shares, relations=tuple(relations)))
     return tuple(found)
 
 
@@ -112,9 +112,7 @@ def _may_add(variables: Sequence[Variable], index: int, other: int) -> bool:
     own, added = variables[index].own, variables[other].own
     if index == other or not isinstance(own, Numeric) or not isinstance(added, Numeric):
         return False
-    numbers = not any(
-        pa.types.is_temporal(each.vocabularies[0].type) for each in (own, added)
-    )
+    numbers = not any(pa.types.is_temporal(each.vocabularies[0].type) for each in (own, added))
     return numbers and own.decimals is not None and own.decimals == added.decimals
 
 
@@ -268,3 +266,27 @@ class _Search:
 def _doubled(group: int) -> int:
     """Return the group of rows that are of so many entities; see `entities`."""
     return 2 * group if group > 1 else 1
+
+
+def with_uses(variables: Sequence[Variable], units_NLD: Array) -> tuple[Variable, ...]:
+    """Return the variables with the share of the steps that each code has.
+
+    Args:
+        variables: with relations, in their order.
+        units_NLD: of the training records, `MISSING` where there is no step.
+    """
+    every = max(units_NLD.size // SAMPLE, 1)
+    units = torch.from_numpy(np.ascontiguousarray(units_NLD[::every]))
+    addends = [each.addend for each in variables]
+    present = units != MISSING
+    history = history_of(units, present, addends)
+    found = []
+    for index, variable in enumerate(variables):
+        coder, there = Coder(variable, index), present.any(-1)
+        own_codes, _ = coder.find(units[..., index])
+        reached = coder.reach(history, units, present)
+        codes = coder.encode(units[..., index], own_codes, reached)[there]
+        shares = torch.bincount(codes, minlength=coder.codes) / max(len(codes), 1)
+        used = tuple(round(each, SHARE_DECIMALS) for each in shares.tolist())
+        found.append(replace(variable, used=used))
+    return tuple(found)

@@ -16,7 +16,14 @@ from gan.tables.columns.derived import Constant, DerivedColumn
 from gan.tables.columns.fit import fit_key
 from gan.tables.columns.levels import Levels
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.values import NumberError, check_type, find_decimals, is_number, plain, to_units
+from gan.tables.columns.values import (
+    NumberError,
+    check_type,
+    find_decimals,
+    is_number,
+    plain,
+    to_units,
+)
 from storage.records.proposal import left_out
 from storage.records.schema import Column
 
@@ -37,9 +44,7 @@ class FittedVariables(NamedTuple):
     """Of each learnt one, how many entities must have what is shown."""
 
 
-def fit_variables(
-    columns: dict[Column, Any], entity_T: Array, min_group: int
-) -> FittedVariables:
+def fit_variables(columns: dict[Column, Any], entity_T: Array, min_group: int) -> FittedVariables:
     """Return the variables, without relations.
 
     Args:
@@ -86,11 +91,11 @@ def _own(column: Column, values_T: Any, entity_T: Array, group: int) -> Numeric 
     units_T, valid_T = to_units(values_T, find_decimals(values_T))
     there_M = np.flatnonzero(valid_T)
     kept = there_M[rows_of_entities(units_T[there_M], entity_T[there_M], group)]
-    rows = pa.array(kept) if valid_T.all() else pa.array(np.append(kept, np.flatnonzero(~valid_T)[:1]))
-    wanted = 2 * group if group > 1 else 1
-    return Numeric.fit(
-        column.name, values_T.take(rows), wanted, limits=(None, None), whole=False
+    rows = (
+        pa.array(kept) if valid_T.all() else pa.array(np.append(kept, np.flatnonzero(~valid_T)[:1]))
     )
+    wanted = 2 * group if group > 1 else 1
+    return Numeric.fit(column.name, values_T.take(rows), wanted, limits=(None, None), whole=False)
 
 
 def _shares(own: Numeric | Levels, values_T: Any) -> tuple[float, ...]:

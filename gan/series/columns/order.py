@@ -1,18 +1,22 @@
 """In which order the variables of a step are drawn.
 
 The gap first, for everything else follows the moment; then those of few codes, as columns of a
-table are; what is summed from others after these.
+table are, and the others as the records have them; what is summed from others after these.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from gan.series.columns.relations import Addend
 from gan.series.columns.variables import Variable
 
+MANY: Final = 32
+"""Variables of so many codes are in the order of the records."""
 
-def in_order(variables: Sequence[Variable], first: str) -> tuple[Variable, ...]:
-    """Return the variables in their order, the addends of their relations numbered so.
+
+def in_order(variables: Sequence[Variable], first: str) -> tuple[tuple[Variable, ...], list[int]]:
+    """Return the variables in their order, the addends of their relations numbered so, and it.
 
     Args:
         variables: with their relations.
@@ -20,7 +24,7 @@ def in_order(variables: Sequence[Variable], first: str) -> tuple[Variable, ...]:
     """
     wanted = sorted(
         range(len(variables)),
-        key=lambda i: (variables[i].name != first, variables[i].own.codes, i),
+        key=lambda i: (variables[i].name != first, min(variables[i].own.codes, MANY), i),
     )
     order: list[int] = []
     while wanted:
@@ -28,7 +32,7 @@ def in_order(variables: Sequence[Variable], first: str) -> tuple[Variable, ...]:
         wanted.remove(ready)
         order.append(ready)
     place = {index: at for at, index in enumerate(order)}
-    return tuple(_renumbered(variables[index], place) for index in order)
+    return tuple(_renumbered(variables[index], place) for index in order), order
 
 
 def _needs(variable: Variable) -> set[int]:

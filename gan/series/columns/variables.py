@@ -9,7 +9,7 @@ Shapes: N entities, L steps of the longest, D variables, K codes of one variable
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -40,8 +40,10 @@ class Variable:
 
     own: Numeric | Levels
     shares: tuple[float, ...]
-    """Of the steps, for each of its own codes."""
+    """Of the steps, for each of its own codes: where its values lie."""
     relations: tuple[Relation, ...] = ()
+    used: tuple[float, ...] = ()
+    """Of the steps, for each code: which ones say its values."""
 
     @property
     def name(self) -> str:
@@ -102,9 +104,11 @@ class Variable:
         values = plain(from_units(there_T, self.own.decimals, kind))
         if not missing_T.any():
             return values
-        return pa.array(
-            values.to_numpy(zero_copy_only=False), type=kind, mask=missing_T
-        ) if pa.types.is_floating(kind) else _with_nulls(values, missing_T)
+        return (
+            pa.array(values.to_numpy(zero_copy_only=False), type=kind, mask=missing_T)
+            if pa.types.is_floating(kind)
+            else _with_nulls(values, missing_T)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the variable as JSON."""
@@ -112,6 +116,7 @@ class Variable:
             "own": self.own.to_json(),
             "shares": list(self.shares),
             "relations": [each.to_json() for each in self.relations],
+            "used": list(self.used),
         }
 
     @classmethod
@@ -121,6 +126,7 @@ class Variable:
             own=OWN[data["own"]["column"]].from_json(data["own"]),
             shares=tuple(data["shares"]),
             relations=tuple(Relation.from_json(each) for each in data["relations"]),
+            used=tuple(data["used"]),
         )
 
 
@@ -165,7 +171,9 @@ class Grid(nn.Module):
             "single": np.diff(column.first_cells) == 1,
         }
         for name, array in arrays.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+            self.register_buffer(
+                name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False
+            )
 
     def find(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Return codes and scores of units."""
@@ -191,7 +199,8 @@ def _scores(column: Numeric, first: Array, codes: Array, shares: Array) -> Array
     below = np.cumsum(known) - known
     chance = below[codes] + known[codes] * column.positions(first)
     chance = torch.from_numpy(np.clip(chance, 1e-6, 1 - 1e-6))
-    return torch.special.ndtri(chance).clamp(-FARTHEST, FARTHEST).float().numpy()
+    scores: Array = torch.special.ndtri(chance).clamp(-FARTHEST, FARTHEST).float().numpy()
+    return scores
 
 
 class Reached(NamedTuple):
@@ -222,12 +231,13 @@ class Coder(nn.Module):
         self.variable, self.index = variable, index
         own = variable.own
         self.own_codes, self.codes = own.codes, variable.codes
+        self.blocks = [own.codes, *(each.codes for each in variable.relations)]
         self.null_code = own.codes - 1 if isinstance(own, Numeric) and own.has_null else None
         self.grid = Grid(own, variable.shares) if isinstance(own, Numeric) else None
         cells = torch.from_numpy(own.first_cells.astype(np.int64))
         self.register_buffer("level_cells", cells, persistent=False)
-        self.offsets = nn.ModuleList(
-            Grid(each.offsets, np.ones(each.offsets.codes))
+        self.grids = nn.ModuleList(
+            Grid(each.offsets, [1.0] * each.offsets.codes)
             for each in variable.relations
             if each.offsets is not None
         )
@@ -238,6 +248,11 @@ class Coder(nn.Module):
         self.register_buffer("kept", torch.from_numpy(kept), persistent=False)
         shown = torch.tensor([known_C.min(), known_C.max()], dtype=torch.float64)
         self.register_buffer("shown", shown, persistent=False)
+
+    @property
+    def offsets(self) -> list[Grid]:
+        """The cells of the differences of the relations that have any."""
+        return [cast("Grid", each) for each in self.grids]
 
     def find(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Return the own codes and scores of units; the score of what is missing is 0."""
@@ -279,43 +294,56 @@ class Coder(nn.Module):
     def encode(self, units: Tensor, own_codes: Tensor, reached: Reached) -> Tensor:
         """Return codes: of the first relation that a value meets, else its own."""
         codes, first = own_codes, self.codes
-        grids = list(self.offsets)
+        grids = self.offsets
         for relation, reference, known in reversed(
             list(zip(self.variable.relations, *reached, strict=True))
         ):
             first -= relation.codes
-            known = known & (units != MISSING)
+            there = known & (units != MISSING)
             if relation.offsets is not None:
                 grid = grids.pop()
-                near = known
+                near = there
                 if np.isfinite(relation.reach) and self.grid is not None:
                     wide = relation.reach * self.grid.widths[own_codes]
-                    near = known & ((units - reference).abs() <= wide) & ~self.kept[own_codes]
+                    near = there & ((units - reference).abs() <= wide) & ~self.kept[own_codes]
                 codes = torch.where(near, first + grid.find(units - reference)[0], codes)
                 continue
             for number, ratio in enumerate(relation.ratios or (1.0,)):
                 reached_here = (reference * ratio).round() if relation.ratios else reference
-                codes = torch.where(known & (units == reached_here), first + number, codes)
+                codes = torch.where(there & (units == reached_here), first + number, codes)
         return codes
 
-    def rule_out(self, logits_NK: Tensor, reached: Reached) -> Tensor:
-        """Return logits, minus infinity for relations without a reference and values that have one.
+    def combine(self, logits_NK: Tensor, kinds_NW: Tensor, reached: Reached) -> Tensor:
+        """Return log p of every code, (N, K): of its kind, times of the code within it.
 
-        All of one step, (N, K).
+        The first kind are its own codes, the others its relations. Relations without a reference
+        and values that a relation already means have probability zero.
+
+        Args:
+            logits_NK: of the codes of one step.
+            kinds_NW: logits of its own codes together and of each relation.
+            reached: the references.
         """
         if not self.variable.relations:
-            return logits_NK
-        N = len(logits_NK)
-        forbidden = [torch.zeros(N, self.own_codes, dtype=torch.bool, device=logits_NK.device)]
+            return logits_NK.log_softmax(1)
+        forbidden_NK = torch.zeros(
+            len(logits_NK), self.own_codes, dtype=torch.bool, device=logits_NK.device
+        )
         for relation, reference, known in zip(self.variable.relations, *reached, strict=True):
             if relation.is_equal:
                 codes_N, _ = self.find(torch.where(known, reference, self.shown[0]))
-                alone_N = known & self._is_single(codes_N, reference)
-                forbidden[0].scatter_(
-                    1, codes_N[:, None], alone_N[:, None] | forbidden[0].gather(1, codes_N[:, None])
-                )
-            forbidden.append((~known)[:, None].expand(N, relation.codes))
-        return logits_NK.masked_fill(torch.cat(forbidden, dim=1), -torch.inf)
+                codes_N1 = codes_N[:, None]
+                alone_N1 = (known & self._is_single(codes_N, reference))[:, None]
+                forbidden_NK.scatter_(1, codes_N1, alone_N1 | forbidden_NK.gather(1, codes_N1))
+        blocks = list(logits_NK.split(self.blocks, dim=1))
+        blocks[0] = blocks[0].masked_fill(forbidden_NK, -torch.inf)
+        absent_NW = ~torch.stack([torch.ones_like(reached.valid[0]), *reached.valid], dim=1)
+        kinds_NW = kinds_NW.masked_fill(absent_NW, -torch.inf).log_softmax(1)
+        found = [
+            kind_N1 + block.log_softmax(1)
+            for kind_N1, block in zip(kinds_NW.split(1, dim=1), blocks, strict=True)
+        ]
+        return torch.cat(found, dim=1)
 
     def _is_single(self, codes_N: Tensor, units_N: Tensor) -> Tensor:
         """Return whether codes are of these values alone."""

@@ -1,4 +1,4 @@
-"""A relativistic GAN on whole series: all steps of all variables at once, in their real-valued form.
+"""A relativistic GAN on whole series: all steps of all variables at once, as real numbers.
 
 A number is its normal score, a category the one-hot vector of its code, a missing number a flag;
 behind the last step all is zero. What is known of the whole entity (statics, length, start) comes
@@ -10,7 +10,7 @@ Shapes: N entities, L steps, D variables, E columns of the whole entity, K codes
 of a step, Z latent.
 """
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -38,8 +38,13 @@ class Form(nn.Module):
 
     def __init__(self, codec: SeriesCodec) -> None:
         super().__init__()
-        self.coders = nn.ModuleList(Coder(each, i) for i, each in enumerate(codec.variables))
+        self.coded = nn.ModuleList(Coder(each, i) for i, each in enumerate(codec.variables))
         self.sizes = tuple(_size(each) for each in self.coders)
+
+    @property
+    def coders(self) -> list[Coder]:
+        """What codes each variable."""
+        return [cast("Coder", each) for each in self.coded]
 
     def of(self, units_NLD: Tensor, within_NL: Tensor) -> Tensor:
         """Return `steps_NLQ` of units."""
@@ -145,7 +150,8 @@ class SeriesOneShot(Generator):
         reals_NLQ = self.form.of(series.units_NLD, within_NL)
         known = [one_hot(series.codes_NE, self.counts), within_NL.float()]
         both = [torch.cat([*known, each.flatten(1)], dim=1) for each in (reals_NLQ, fakes_NLQ)]
-        return Pairs(*both, self.whole.loss(series.codes_NE, labels_N, stream))
+        own = self.whole.loss(series.codes_NE, labels_N, stream)
+        return Pairs(both[0], both[1], own)
 
     def latents(self, rows: int, numbers: torch.Generator) -> Tensor:
         """Return normal numbers, uniform ones for the whole entity, and a seed; float64."""

@@ -13,31 +13,29 @@ Long series are trained on windows: the past of a window counts through what is 
 end there (truncated backpropagation: Williams and Peng, "An efficient gradient-based algorithm for
 on-line training of recurrent network trajectories", 1990).
 
-Shapes: N entities, L steps, D variables, E columns of the whole entity, H units of the recurrent
-network, U units of a variable, S numbers of the context, I inputs of a step, M steps of all entities
-that count, K codes of one variable, Z = E + 1 numbers of a latent.
+Shapes: N entities, L steps, D variables, E columns of the whole entity, H units of the backbone, U
+units of a variable, S numbers of the context, I inputs of a step, M steps of all entities that
+count, K codes of one variable, W kinds of them, Z = E + 1 numbers of a latent.
 """
 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from gan.config import ResolvedConfig
-from gan.protocols import Draw, Generator
+from gan.protocols import Draw
 from gan.series.codec import SeriesCodec
-from gan.series.columns.variables import Coder, Reached
-from gan.series.networks.backbone import Backbone
-from gan.series.networks.randoms import uniform_numbers
-from gan.series.networks.steps import Memory, Observation, StepInputs, observed
-from gan.series.networks.whole import LARGEST_SEED, Series, build_whole, take_apart
-from gan.tables.networks.masked import BIAS_SCALE, Basis
-from gan.tables.networks.masked_conditional import invert
+from gan.series.columns.relations import History
+from gan.series.networks.sampling import draw_steps
+from gan.series.networks.step_network import StepNetwork, StepWeights
+from gan.series.networks.steps import Memory, Observation, observed
+from gan.series.networks.whole import LARGEST_SEED, Series, take_apart
 
-CONTEXT: Final = 32
-"""Numbers that say of a step when it is and of whom."""
+LEAST_LOG: Final = -30.0
+"""Of a code that should be impossible: a value beyond what is shown, where its neighbour is."""
 
 
 class Window(NamedTuple):
@@ -48,93 +46,14 @@ class Window(NamedTuple):
     """Whether a step's likelihood counts."""
     weight_N: Tensor
     """Steps of the series for each that counts."""
+    is_whole: bool
+    """Whether these are all steps, in their order."""
 
 
-class StepWeights(NamedTuple):
-    """The weights of all variables, as products use them."""
-
-    vectors_KE: Tensor
-    inner_PU: Tensor
-    """What units see of the variables before their own."""
-    outputs_KU: Tensor
-    bias_K: Tensor
-
-
-class SeriesAutoregressive(Generator):
+class SeriesAutoregressive(StepNetwork):
     """Series from uniform numbers, by the inverse of each distribution function."""
 
     has_likelihood = True
-
-    inner_mask: Tensor
-    after_gap: Tensor
-
-    def __init__(self, config: ResolvedConfig, codec: SeriesCodec) -> None:
-        super().__init__()
-        network, self.codec = config.network, codec
-        self.whole = build_whole(config, codec)
-        self.inputs = StepInputs(codec, CONTEXT)
-        D, P = self.inputs.variables, self.inputs.per_value
-        H, U = int(network["width"]), int(network["units"])
-        self.units, self.dropout = U, float(network["dropout"])
-        self.window, self.warm_up = int(network["window"]), int(network["warm_up"])
-        self.statics_BS = nn.Parameter(torch.empty(self.whole.basis.rows, CONTEXT))
-        past = self.inputs.per_past + 2 * CONTEXT
-        self.backbone = Backbone(past, H, int(network["depth"]))
-        self.past_HU = nn.Parameter(torch.empty(H + past, D * U))
-        self.unit_bias_U = nn.Parameter(torch.empty(D * U))
-        self.inner_PU = nn.Parameter(torch.empty(D * P, D * U))
-        self.moment_SU = nn.Parameter(torch.empty(CONTEXT, D * U))
-        self.sums_U = nn.Parameter(torch.empty(D * U))
-        blocks = [_blocks(each) for each in self.inputs.coders]
-        self.basis = Basis(
-            [single for each in blocks for single, _ in each],
-            [smooth for each in blocks for _, smooth in each],
-        )
-        self.counts = tuple(coder.codes for coder in self.inputs.coders)
-        self.outputs_BU = nn.Parameter(torch.empty(self.basis.rows, U))
-        self.bias_K = nn.Parameter(torch.empty(sum(self.counts)))
-        order = torch.arange(D)
-        earlier = (order[:, None] < order[None, :]).float()
-        mask = earlier.repeat_interleave(P, 0).repeat_interleave(U, 1)
-        self.register_buffer("inner_mask", mask, persistent=False)
-        gap = -1 if self.inputs.gap is None else self.inputs.gap
-        after = (order > gap).float() * (self.inputs.gap is not None)
-        self.register_buffer("after_gap", after.repeat_interleave(U), persistent=False)
-
-    @torch.no_grad()
-    def draw(self, stream: torch.Generator) -> None:
-        """Draw the weights in place; at first all codes are alike."""
-        self.whole.draw(stream)
-        self.inputs.draw(stream)
-        self.statics_BS.normal_(std=0.3, generator=stream)
-        self.backbone.draw(stream)
-        self.past_HU.normal_(std=len(self.past_HU) ** -0.5, generator=stream)
-        self.inner_PU.normal_(std=len(self.inner_PU) ** -0.5, generator=stream)
-        self.moment_SU.normal_(std=len(self.moment_SU) ** -0.5, generator=stream)
-        for each in (self.unit_bias_U, self.outputs_BU, self.bias_K, self.sums_U):
-            each.zero_()
-        shares = [torch.tensor(_shares(coder)) for coder in self.inputs.coders]
-        self.bias_K.copy_(torch.cat(shares).log() / BIAS_SCALE)
-
-    def weights(self) -> StepWeights:
-        """Return the weights as products use them."""
-        return StepWeights(
-            self.inputs.vectors(),
-            self.inner_PU * self.inner_mask,
-            self.basis.expand(self.outputs_BU),
-            self.bias_K * BIAS_SCALE,
-        )
-
-    def statics(self, codes_NE: Tensor) -> Tensor:
-        """Return what the context says of entities, (N, S)."""
-        codes_ND = codes_NE[:, self.whole.order_D] + self.whole.first_D
-        vectors_KS = self.whole.basis.expand(self.statics_BS)
-        return functional.embedding_bag(codes_ND, vectors_KS, mode="sum")
-
-    @staticmethod
-    def context(statics: Tensor, place: Tensor, moment: Tensor) -> Tensor:
-        """Return what is known of steps: of whom, where, when, and when for whom; 2 S numbers."""
-        return torch.cat([statics + place + moment, statics * moment], dim=-1)
 
     def loss(
         self,
@@ -163,7 +82,7 @@ class SeriesAutoregressive(Generator):
         if stream is None or longest <= size:
             place_NL = torch.arange(longest, device=device).expand(len(lengths_N), -1)
             counted_NL = place_NL < lengths_N[:, None]
-            return Window(place_NL, counted_NL, torch.ones(len(lengths_N), device=device))
+            return Window(place_NL, counted_NL, torch.ones(len(lengths_N), device=device), True)
         share_N = torch.rand(len(lengths_N), generator=stream).to(device)
         first_N = (share_N * (lengths_N - self.window + 1).clamp(min=1)).long()
         begin_N = (first_N - self.warm_up).clamp(min=0)
@@ -171,7 +90,7 @@ class SeriesAutoregressive(Generator):
         counted_NL = (place_NL >= first_N[:, None]) & (place_NL < lengths_N[:, None])
         counted_NL &= place_NL < (first_N + self.window)[:, None]
         weight_N = lengths_N / counted_NL.sum(1)
-        return Window(place_NL.clamp(max=longest - 1), counted_NL, weight_N.float())
+        return Window(place_NL.clamp(max=longest - 1), counted_NL, weight_N.float(), False)
 
     def _nats(
         self, series: Series, window: Window, stream: torch.Generator | None
@@ -186,15 +105,21 @@ class SeriesAutoregressive(Generator):
             series, window, seen, memory, index_NL, weights
         )
         states_NLH = self.backbone(past_NLI)
-        states_NLH = self._drop(states_NLH, stream)
-        chosen = window.counted_NL
-        both_MI = torch.cat([states_NLH[chosen], past_NLI[chosen]], dim=1)
-        units_MU = both_MI @ self.past_HU + self.unit_bias_U
-        units_MU = units_MU + values_NLDP[chosen].flatten(1) @ weights.inner_PU
+        states_NLH = states_NLH * self._kept((len(states_NLH), 1, states_NLH.shape[2]), stream)
+        chosen_M = window.counted_NL.flatten().nonzero()[:, 0]
+        rows_M = chosen_M // window.counted_NL.shape[1]
+        from_states, from_past = self.past_HU.split([self.backbone.units, past_NLI.shape[2]])
+        units_MU = self.unit_bias_U + _chosen(states_NLH, chosen_M) @ from_states
+        units_MU = units_MU + _chosen(past_NLI, chosen_M) @ from_past
+        units_MU = units_MU + _chosen(values_NLDP, chosen_M).flatten(1) @ weights.inner_PU
         if inputs.gap is not None:
-            units_MU = units_MU + inputs.moment(index_NL[chosen]) @ self.moment_SU * self.after_gap
-        nats_M = self._cost(seen, memory, chosen, units_MU, weights, stream)
-        return nats_M, chosen.nonzero()[:, 0]
+            moments_MS = inputs.moment(_chosen(index_NL, chosen_M))
+            units_MU = units_MU + moments_MS @ self.moment_SU * self.after_gap
+        kept = self._kept((len(states_NLH), units_MU.shape[1]), stream)
+        kept_MU = kept if isinstance(kept, float) else kept[rows_M]
+        seen = Observation(*(_chosen(each, chosen_M) for each in seen))
+        history = History(*(_chosen(each, chosen_M) for each in memory.history))
+        return self._cost(seen, history, units_MU, weights, kept_MU), rows_M
 
     def _inputs(
         self,
@@ -208,74 +133,62 @@ class SeriesAutoregressive(Generator):
         """Return all that is known at the steps of a window, and as inputs."""
         inputs = self.inputs
         values_NLDP = inputs.see(seen, memory.scores, weights.vectors_KE)
-        before_NLDP = torch.cat(
-            [torch.zeros_like(values_NLDP[:, :1]), values_NLDP[:, :-1]], dim=1
-        )
+        before_NLDP = torch.cat([torch.zeros_like(values_NLDP[:, :1]), values_NLDP[:, :-1]], dim=1)
         remembered = inputs.remember(memory, inputs.seasonal(seen))
         moments_NL = index_NL
         if inputs.gap is not None:
             moments_NL = torch.cat([index_NL[:, :1], index_NL[:, :-1]], dim=1)
         place = window.place_NL
         rows = torch.arange(len(place), device=place.device)[:, None]
-        at = rows, place
+        at = ... if window.is_whole else (rows, place)
         context = self.context(
             self.statics(series.codes_NE)[:, None],
             inputs.place(place, series.lengths_N),
             inputs.moment(moments_NL[at]),
         )
-        past = torch.cat(
-            [before_NLDP[at].flatten(2), remembered[at].flatten(2), context], dim=2
-        )
+        past = torch.cat([before_NLDP[at].flatten(2), remembered[at].flatten(2), context], dim=2)
         seen = Observation(*(each[at] for each in seen))
-        history = type(memory.history)(*(each[at] for each in memory.history))
+        history = History(*(each[at] for each in memory.history))
         memory = Memory(history, *(each[at] for each in memory[1:]))
         return seen, memory, index_NL[at], past, values_NLDP[at]
 
     def _cost(
         self,
         seen: Observation,
-        memory: Memory,
-        chosen: Tensor,
+        history: History,
         units_MU: Tensor,
         weights: StepWeights,
-        stream: torch.Generator | None,
+        kept_MU: Tensor | float,
     ) -> Tensor:
         """Return -log p of all variables of the steps that count, (M,)."""
-        history = type(memory.history)(*(each[chosen] for each in memory.history))
-        units, present = seen.units[chosen], seen.present[chosen]
-        own_codes = seen.codes[chosen]
         total_M = units_MU.new_zeros(len(units_MU))
         outputs = weights.outputs_KU.split(self.counts)
         biases = weights.bias_K.split(self.counts)
         for index, coder in enumerate(self.inputs.coders):
-            reached = coder.reach(history, units, present)
-            codes_M = coder.encode(units[:, index], own_codes[:, index], reached)
+            reached = coder.reach(history, seen.units, seen.present)
+            codes_M = coder.encode(seen.units[:, index], seen.codes[:, index], reached)
             own = slice(index * self.units, (index + 1) * self.units)
-            own_MU = units_MU[:, own] + self._by_sum(coder, reached, own)
-            own_MU = self._drop(functional.relu(own_MU), stream)
-            logits_MK = own_MU @ outputs[index].T + biases[index]
-            logits_MK = coder.rule_out(logits_MK, reached)
-            cost_M = functional.cross_entropy(logits_MK, codes_M, reduction="none")
+            own_MU = functional.relu(units_MU[:, own] + self.by_sum(coder, reached, own))
+            own_MU = own_MU * (kept_MU if isinstance(kept_MU, float) else kept_MU[:, own])
+            logits_MK = torch.addmm(biases[index], own_MU, outputs[index].T)
+            logs_MK = coder.combine(logits_MK, self.kinds(index, own_MU), reached)
+            cost_M = functional.nll_loss(logs_MK.clamp(min=LEAST_LOG), codes_M, reduction="none")
             if index == self.inputs.gap:
-                cost_M = cost_M * memory.history.has_last[chosen][:, index]
+                cost_M = cost_M * history.has_last[:, index]
             total_M = total_M + cost_M
         return total_M
 
-    def _by_sum(self, coder: Coder, reached: Reached, own: slice) -> Tensor | float:
-        """Return what units see of the running sum that a value may follow from."""
-        for relation, reference, known in zip(coder.variable.relations, *reached, strict=True):
-            if relation.addend is not None and relation.is_equal:
-                _, scores = coder.find(torch.where(known, reference, coder.shown[0]))
-                return (scores * known)[:, None] * self.sums_U[own]
-        return 0.0
+    def _kept(self, shape: tuple[int, ...], stream: torch.Generator | None) -> Tensor | float:
+        """Return factors that leave out some units, the same ones at all steps of a series.
 
-    def _drop(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
-        """Leave out some numbers in training."""
+        Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
+        networks" (2016), section 4.
+        """
         if stream is None or not self.dropout:
-            return values
-        least = round(256 * self.dropout)
-        draws = torch.randint(256, values.shape, generator=stream, dtype=torch.uint8)
-        return values * ((draws.to(values.device) >= least) * (256 / (256 - least)))
+            return 1.0
+        keep = 1 - self.dropout
+        draws = torch.rand(shape, generator=stream).to(self.unit_bias_U.device)
+        return (draws < keep) / keep
 
     @torch.no_grad()
     def log_likelihood(self, samples: Tensor) -> Tensor:
@@ -307,138 +220,14 @@ class SeriesAutoregressive(Generator):
         @torch.no_grad()
         def draw(z_NZ: Tensor, labels_N: Tensor) -> Tensor:
             packed_NE = whole(z_NZ[:, :-1].float(), labels_N)
-            return self.draw_steps(packed_NE, z_NZ[:, -1].long())
+            return draw_steps(self, packed_NE, z_NZ[:, -1].long())
 
         return draw
 
-    @torch.no_grad()
-    def draw_steps(self, packed_NE: Tensor, seeds_N: Tensor) -> Tensor:
-        """Return rows of entities whose columns are known, step after step.
 
-        Args:
-            packed_NE: code + position of the columns of the whole entity.
-            seeds_N: of the entities' own randoms.
-        """
-        codec, inputs, weights = self.codec, self.inputs, self.weights()
-        device, N = packed_NE.device, len(packed_NE)
-        span = codec.spans(codec.whole.to_values(packed_NE))
-        lengths_N, start_N = (torch.from_numpy(np.asarray(e)).to(device).long() for e in span)
-        statics_NS = self.statics(packed_NE.floor().long())
-        units_NLD = torch.zeros(N, codec.width, inputs.variables, dtype=torch.float64, device=device)
-        seasons = _Seasons(inputs, N, device)
-        memory, before = inputs.start(N), torch.zeros(
-            N, inputs.variables, inputs.per_value, device=device
-        )
-        sums = self.backbone.start(N)
-        moment_N = start_N
-        for step in range(int(lengths_N.max())):
-            place_N1 = torch.full((N, 1), step, device=device)
-            now_N = moment_N if inputs.gap is not None else start_N + step
-            context = self.context(
-                statics_NS,
-                inputs.place(place_N1, lengths_N)[:, 0],
-                inputs.moment(now_N[:, None])[:, 0],
-            )
-            remembered = inputs.remember(memory, seasons.at(step))
-            past_NI = torch.cat([before.flatten(1), remembered.flatten(1), context], dim=1)
-            state_NH, sums = self.backbone.one(past_NI, sums, step)
-            seen, before, moment_N = self._draw_step(
-                past_NI, state_NH, memory, moment_N, (seeds_N, step), weights
-            )
-            units_NLD[:, step] = seen.units
-            seasons.keep(seen)
-            memory = inputs.advance(memory, seen)
-        units_NLD *= torch.arange(codec.width, device=device)[:, None] < lengths_N[:, None, None]
-        spans_N2 = torch.stack([lengths_N, start_N], dim=1).double()
-        return torch.cat([spans_N2, packed_NE, units_NLD.flatten(1)], dim=1)
-
-    def _draw_step(
-        self,
-        past_NI: Tensor,
-        state_NH: Tensor,
-        memory: Memory,
-        moment_N: Tensor,
-        randoms: tuple[Tensor, int],
-        weights: StepWeights,
-    ) -> tuple[Observation, Tensor, Tensor]:
-        """Return one step: what was drawn, as networks see it, and its moment."""
-        inputs, U, N = self.inputs, self.units, len(past_NI)
-        P, D = inputs.per_value, inputs.variables
-        units_NU = torch.cat([state_NH, past_NI], dim=1) @ self.past_HU + self.unit_bias_U
-        units_ND = torch.zeros(N, D, dtype=torch.float64, device=past_NI.device)
-        codes_ND = torch.zeros(N, D, dtype=torch.int64, device=past_NI.device)
-        scores_ND, same_ND = units_ND.float(), codes_ND.bool()
-        present_ND, values_NDP = codes_ND.bool(), past_NI.new_zeros(N, D, P)
-        outputs = weights.outputs_KU.split(self.counts)
-        biases = weights.bias_K.split(self.counts)
-        for index, coder in enumerate(inputs.coders):
-            own = slice(index * U, (index + 1) * U)
-            inner_NU = units_NU[:, own]
-            if index:
-                inner_NU = inner_NU + (
-                    values_NDP[:, :index].flatten(1) @ weights.inner_PU[: index * P, own]
-                )
-            if inputs.gap is not None and index > inputs.gap:
-                inner_NU = inner_NU + inputs.moment(moment_N[:, None])[:, 0] @ self.moment_SU[:, own]
-            reached = coder.reach(memory.history, units_ND, present_ND)
-            inner_NU = inner_NU + self._by_sum(coder, reached, own)
-            logits_NK = functional.relu(inner_NU) @ outputs[index].T + biases[index]
-            logits_NK = coder.rule_out(logits_NK, reached)
-            uniform_N = uniform_numbers(*randoms, index)
-            codes_N, position_N = invert(logits_NK, uniform_N)
-            drawn_N = coder.decode(codes_N, position_N, reached)
-            units_ND[:, index] = inputs.limited(index, drawn_N, memory.history)
-            if index == inputs.gap:
-                units_ND[:, index] = units_ND[:, index].clamp(min=1)
-                if randoms[1]:
-                    moment_N = moment_N + units_ND[:, index].long()
-            seen = inputs.observe_one(coder, units_ND[:, index], memory.history)
-            for target, value in zip(
-                (present_ND, codes_ND, scores_ND, same_ND), seen, strict=True
-            ):
-                target[:, index] = value
-            values_NDP[:, index] = inputs.see_one(index, seen, memory.scores, weights.vectors_KE)
-        found = Observation(units_ND, present_ND, codes_ND, scores_ND, same_ND)
-        return found, values_NDP, moment_N
-
-
-class _Seasons:
-    """Scores of the last steps, as far back as the longest season."""
-
-    def __init__(self, inputs: StepInputs, rows: int, device: torch.device) -> None:
-        self.seasons, self.longest = inputs.seasons, max(inputs.seasons, default=0)
-        self.kept: list[tuple[Tensor, Tensor]] = []
-        self.nothing = torch.zeros(rows, inputs.variables, device=device)
-
-    def at(self, step: int) -> list[tuple[Tensor, Tensor]]:
-        """Return scores of a season ago, and whether there was a value then."""
-        none = self.nothing, self.nothing
-        return [self.kept[-by] if step >= by else none for by in self.seasons]
-
-    def keep(self, seen: Observation) -> None:
-        """Remember one more step."""
-        if self.longest:
-            self.kept = [*self.kept, (seen.scores, seen.present.float())][-self.longest :]
-
-
-def _blocks(coder: Any) -> list[tuple[tuple[bool, ...], bool]]:
-    """Return of each block of codes which are one value, and whether neighbours are alike."""
-    own = coder.variable.own
-    single = tuple(bool(size == 1) for size in np.diff(own.first_cells))
-    found = [(single, own.is_smooth)]
-    for relation in coder.variable.relations:
-        if relation.offsets is None:
-            found.append(((True,) * relation.codes, False))
-        else:
-            sizes = np.diff(relation.offsets.first_cells)
-            found.append((tuple(bool(size == 1) for size in sizes), True))
-    return found
-
-
-def _shares(coder: Any) -> list[float]:
-    """Return about how often each code is met, to begin with."""
-    own = [max(share, 1e-4) for share in coder.variable.shares]
-    return own + [1 / coder.codes] * (coder.codes - len(own))
+def _chosen(values: Tensor, chosen_M: Tensor) -> Tensor:
+    """Return what some of all steps have, (M, …)."""
+    return values.flatten(0, 1).index_select(0, chosen_M)
 
 
 def build(

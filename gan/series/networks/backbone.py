@@ -1,4 +1,4 @@
-"""What has been so far, as numbers: layers of moving averages, causal and without recurrent products.
+"""What has been so far, as numbers: layers of moving averages, causal, without recurrent products.
 
 A layer turns the inputs of every step into channels, averages these over the steps so far at decays
 that span one step to some hundreds, and turns inputs and averages into its output. Averages are
@@ -144,7 +144,9 @@ class Backbone(nn.Module):
             found.append(values)
         return torch.cat(found, dim=1)
 
-    def one(self, inputs_NI: Tensor, sums: list[Tensor], before: int) -> tuple[Tensor, list[Tensor]]:
+    def one(
+        self, inputs_NI: Tensor, sums: list[Tensor], before: int
+    ) -> tuple[Tensor, list[Tensor]]:
         """Return the state at one more step, and the sums after it."""
         values, after = inputs_NI, []
         for layer, weight in enumerate(self.channels):

@@ -8,7 +8,6 @@ Shapes: N entities.
 
 from typing import Final
 
-import torch
 from torch import Tensor
 
 GOLDEN: Final = -7_046_029_254_386_353_131

@@ -10,7 +10,7 @@ Shapes: N entities, L steps, D variables, S numbers of the context, P numbers se
 numbers seen of the past.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class Memory(NamedTuple):
     """Score of the value before the last change."""
     total: Tensor
     """Sum of the scores so far."""
-    count: Tensor
+    known: Tensor
     """How many there were."""
     since: Tensor
     """Steps since the last change, or since the start."""
@@ -65,11 +65,14 @@ class Memory(NamedTuple):
 class StepInputs(nn.Module):
     """Turns values, moments and what is known of an entity into numbers."""
 
+    first_D: Tensor
+    """The first own code of each variable, counted over all."""
+
     def __init__(self, codec: SeriesCodec, context: int) -> None:
         super().__init__()
         self.clock, self.width = codec.clock, codec.width
         self.seasons = tuple(each for each in codec.clock.seasons if each < codec.width)
-        self.coders = nn.ModuleList(Coder(each, i) for i, each in enumerate(codec.variables))
+        self.coded = nn.ModuleList(Coder(each, i) for i, each in enumerate(codec.variables))
         owns = [each.own for each in codec.variables]
         sizes = [torch.from_numpy(each.first_cells).diff() == 1 for each in owns]
         self.basis = Basis([tuple(each.tolist()) for each in sizes], [o.is_smooth for o in owns])
@@ -86,6 +89,11 @@ class StepInputs(nn.Module):
         names = [each.name for each in codec.variables]
         self.gap = names.index(codec.names[2]) if codec.names[2] in names else None
         self.base, self.span = codec.base, max(codec.latest + codec.width, 1)
+
+    @property
+    def coders(self) -> list[Coder]:
+        """What codes each variable."""
+        return [cast("Coder", each) for each in self.coded]
 
     @property
     def per_value(self) -> int:
@@ -124,7 +132,7 @@ class StepInputs(nn.Module):
         left_NL = (lengths_N[:, None] - 1 - place_NL).clamp(min=0)
         numbers = [
             place_NL.float().log1p() / LONG,
-            left_NL.float().log1p() / LONG,
+            1 / (1 + left_NL.float()),
             place_NL / self.width,
             (place_NL == 0).float(),
         ]
@@ -169,7 +177,7 @@ class StepInputs(nn.Module):
         return units_N
 
     def observe_one(
-        self, coder: nn.Module, units_N: Tensor, history: History
+        self, coder: Coder, units_N: Tensor, history: History
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return whether one variable's values are there, their codes and scores, if the same."""
         codes_N, scores_N = coder.find(units_N)
@@ -194,7 +202,7 @@ class StepInputs(nn.Module):
     def remember(self, memory: Memory, seasonal: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Return the numbers of what is remembered, (..., D, numbers)."""
         numbers = [
-            memory.total / memory.count.clamp(min=1),
+            memory.total / memory.known.clamp(min=1),
             memory.back,
             memory.history.has_back.float(),
             memory.since.log1p() / LONG,
@@ -228,7 +236,7 @@ class StepInputs(nn.Module):
             torch.where(seen.present, seen.scores, memory.scores),
             torch.where(changed, memory.scores, memory.back),
             memory.total + seen.scores,
-            memory.count + seen.present,
+            memory.known + seen.present,
             torch.where(changed, 1.0, memory.since + 1),
         )
 
@@ -242,12 +250,12 @@ class StepInputs(nn.Module):
     def seasonal(self, seen: Observation) -> list[tuple[Tensor, Tensor]]:
         """Return scores of a season ago, and whether there was a value then, (N, L, D)."""
         present = seen.present.float()
-        return [
-            (_shifted(seen.scores, 0.0, by), _shifted(present, 0.0, by)) for by in self.seasons
-        ]
+        return [(_shifted(seen.scores, 0.0, by), _shifted(present, 0.0, by)) for by in self.seasons]
 
 
-def observed(inputs: StepInputs, units_NLD: Tensor, within_NL: Tensor) -> tuple[Observation, Memory]:
+def observed(
+    inputs: StepInputs, units_NLD: Tensor, within_NL: Tensor
+) -> tuple[Observation, Memory]:
     """Return what networks see of whole series, and what is known before every step."""
     present_NLD = (units_NLD != MISSING) & within_NL[..., None]
     history = history_of(units_NLD, present_NLD, inputs.addends)

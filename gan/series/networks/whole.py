@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gan.config import ResolvedConfig
-from gan.series.codec import SPAN, SeriesCodec
+from gan.series.codec import SeriesCodec
+from gan.series.columns.whole import SPAN
 from gan.tables.networks.masked import MaskedAutoregressive
 
 LARGEST_SEED: Final = 2**53
@@ -25,7 +26,7 @@ class Series(NamedTuple):
     units_NLD: Tensor
 
     @property
-    def within_NL(self) -> Tensor:
+    def within_NL(self) -> Tensor:  # noqa: N802 - a tensor is named by its shape
         """Which steps there are."""
         places = torch.arange(self.units_NLD.shape[1], device=self.units_NLD.device)
         return places < self.lengths_N[:, None]

@@ -19,8 +19,10 @@ def independent(records: pa.Table, rows: int, seed: int) -> pa.Table:
         each.name: steps[each.name].take(pa.array(numbers.integers(0, len(steps), lengths.sum())))
         for each in metadata.variables
     }
-    return _as(records, to_nested(entities, pa.table({metadata.time.name: moments, **drawn}),
-                                  lengths, metadata))
+    return _as(
+        records,
+        to_nested(entities, pa.table({metadata.time.name: moments, **drawn}), lengths, metadata),
+    )
 
 
 def block_bootstrap(records: pa.Table, rows: int, seed: int, block: int = 7) -> pa.Table:
@@ -41,8 +43,10 @@ def block_bootstrap(records: pa.Table, rows: int, seed: int, block: int = 7) -> 
         source += taken[:length]
     steps = steps_of(records, metadata).take(pa.array(source))
     drawn = {each.name: steps[each.name] for each in metadata.variables}
-    return _as(records, to_nested(entities, pa.table({metadata.time.name: moments, **drawn}),
-                                  lengths, metadata))
+    return _as(
+        records,
+        to_nested(entities, pa.table({metadata.time.name: moments, **drawn}), lengths, metadata),
+    )
 
 
 def _entities(records, rows, numbers):

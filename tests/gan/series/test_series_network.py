@@ -10,7 +10,7 @@ from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
 from gan.randomness import stream
 from gan.series.columns.variables import Coder
-from gan.series.networks import autoregressive
+from gan.series.networks import sampling
 from gan.series.networks.backbone import CHUNK, Backbone
 from gan.series.networks.randoms import uniform_numbers
 from gan.series.networks.whole import take_apart
@@ -61,13 +61,13 @@ def test_drawn_codes_have_the_likelihood_of_whole_series(irregular, monkeypatch)
     logs, drawn = [], []
 
     def record(logits_NK, uniform_N):
-        codes_N, position_N = autoregressive_invert(logits_NK, uniform_N)
+        codes_N, position_N = inverted(logits_NK, uniform_N)
         logs.append(logits_NK.log_softmax(1).gather(1, codes_N[:, None])[:, 0])
         drawn.append(codes_N)
         return codes_N, position_N
 
-    autoregressive_invert = autoregressive.invert
-    monkeypatch.setattr(autoregressive, "invert", record)
+    inverted = sampling.invert
+    monkeypatch.setattr(sampling, "invert", record)
     rows = generator(generator.latents(50, stream(0, "z")), torch.zeros(50).long())
     D = len(codec.variables)
     logs_LDN, drawn_LDN = (torch.stack(each).reshape(-1, D, 50) for each in (logs, drawn))
@@ -75,9 +75,7 @@ def test_drawn_codes_have_the_likelihood_of_whole_series(irregular, monkeypatch)
     if irregular:
         logs_LDN[0, 0] = 0  # a first step has no gap
     expected_N = (logs_LDN.sum(1) * within_LN).sum(0).double()
-    monkeypatch.setattr(
-        Coder, "encode", lambda self, *_: drawn_LDN[:, self.index].T[within_LN.T]
-    )
+    monkeypatch.setattr(Coder, "encode", lambda self, *_: drawn_LDN[:, self.index].T[within_LN.T])
     samples = codec.to_samples(torch.from_numpy(codec.to_values(rows)))
     codes_NE = take_apart(samples, codec).codes_NE
     found_N = generator.log_likelihood(samples) - generator.whole.log_likelihood(codes_NE)
@@ -133,7 +131,8 @@ def test_windows_of_long_series_weigh_every_step_alike():
 def test_uniform_numbers_are_uniform_and_do_not_repeat():
     seeds_N = torch.randint(2**53, (4_000,), generator=stream(0, "seeds"))
     numbers = torch.stack([uniform_numbers(seeds_N, step, 1) for step in range(5)])
-    assert 0 <= float(numbers.min()) and float(numbers.max()) < 1
+    assert float(numbers.min()) >= 0
+    assert float(numbers.max()) < 1
     assert torch.histc(numbers, 10, 0, 1).std() < 3 * (0.1 * 0.9 * 20_000) ** 0.5
     correlations = torch.corrcoef(numbers) - torch.eye(5)
     assert correlations.abs().max() < 4 / 4_000**0.5

@@ -11,9 +11,7 @@ def relations(variables, entities, steps, **more):
     columns = {name: np.asarray(values).ravel() for name, values in variables.items()}
     codec = SeriesCodec.fit(make_series(columns, [steps] * entities, **more), None)
     return codec, {
-        each.name: [
-            (one.reference, one.offsets is not None, one.ratios) for one in each.relations
-        ]
+        each.name: [(one.reference, one.offsets is not None, one.ratios) for one in each.relations]
         for each in codec.variables
     }
 

@@ -20,7 +20,7 @@ from flows.job import open_job
 from flows.nightly import nightly, plain_stages
 from flows.progress import make_reporter
 from flows.recipe import load_recipe
-from gan.report import Metric, Report
+from gan.report import Evaluation, Metric, Report
 from storage.lake.registry import candidates
 
 RECIPE = Path(__file__).parents[1] / "deployments" / "recipes" / "digits.yaml"
@@ -73,12 +73,16 @@ def is_of_class(metric: Metric) -> bool:
     return "/" in metric.scope
 
 
-def named(report: Report, name: str, where: Callable[[Metric], bool]) -> Sequence[Metric]:
+def named(
+    report: Report | Evaluation, name: str, where: Callable[[Metric], bool]
+) -> Sequence[Metric]:
     """Return the metrics of a name."""
     return [metric for metric in report.metrics if metric.name == name and where(metric)]
 
 
-def ratios(report: Report, name: str, where: Callable[[Metric], bool]) -> Sequence[float]:
+def ratios(
+    report: Report | Evaluation, name: str, where: Callable[[Metric], bool]
+) -> Sequence[float]:
     """Return metric ÷ ceiling of every metric of a name that has a ceiling."""
     return [metric.ratio for metric in named(report, name, where) if metric.ratio is not None]
 

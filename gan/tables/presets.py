@@ -1,7 +1,9 @@
 """Presets for tables: what `auto` picks from columns, training rows and device."""
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.device import choose_device, fast_bfloat16
@@ -10,7 +12,24 @@ from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import PresetEntry
 from gan.tables.codec import TableCodec
 
-Builder = Callable[[TableCodec, str, int], Preset]
+
+class ColumnSize(Protocol):
+    """What presets read of a column."""
+
+    @property
+    def codes(self) -> int:
+        """Number of codes."""
+
+
+class TableSize(Protocol):
+    """What presets read of a codec."""
+
+    @property
+    def columns(self) -> Sequence[ColumnSize]:
+        """The modelled columns."""
+
+
+Builder = Callable[[TableSize, str, int], Preset]
 """From the codec, the device (`cpu` or `cuda`) and the number of training rows."""
 
 
@@ -40,7 +59,7 @@ by heart within some dozens."""
 FEWEST_SAMPLES, MOST_SAMPLES, EPOCHS = 400_000, 1_200_000, 12
 
 
-def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
+def autoregressive(codec: TableSize, device: str, train_rows: int) -> Preset:
     """Return the numbers for a table of this size."""
     columns, many = len(codec.columns), sum(each.codes >= MANY_CODES for each in codec.columns)
     units = UNITS_PER_COLUMN * max(columns - 1, 1)
@@ -76,21 +95,6 @@ def autoregressive(codec: TableCodec, device: str, train_rows: int) -> Preset:
     )
 
 
-PRESETS: Mapping[str, PresetEntry] = {
-    "autoregressive": PresetEntry(
-        "Column after column, by likelihood: the best and quickest, the default.",
-        "Germain et al., MADE (2015); Uria et al., NADE (2016)",
-    ),
-    "adversarial": PresetEntry(
-        "A GAN on the same codes: all columns at once.",
-        "Huang et al., R3GAN (2024), on codes with relaxed draws (Jang et al., 2017)",
-    ),
-    "ctgan": PresetEntry(
-        "The classic conditional tabular GAN as published, for comparison.",
-        "Xu et al., CTGAN (2019), section 4.4",
-    ),
-}
-
 DEFAULT = "autoregressive"
 
 SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS = 300_000, 30
@@ -100,7 +104,7 @@ PACK, WIDTH, CONDITIONED_BATCH = 10, 256, 500
 """Of `ctgan` as published: rows that are judged together, units of its layers, rows per step."""
 
 
-def adversarial(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001
+def adversarial(codec: TableSize, device: str, train_rows: int) -> Preset:  # noqa: ARG001
     """Return a relativistic GAN with R1 and R2, which also matches how codes occur together."""
     return Preset(
         objective="adversarial",
@@ -123,7 +127,7 @@ def adversarial(codec: TableCodec, device: str, train_rows: int) -> Preset:  # n
     )
 
 
-def ctgan(codec: TableCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+def ctgan(codec: TableSize, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return the published numbers: section 4.4 of Xu et al. (2019) and its authors' code."""
     return Preset(
         objective="adversarial",
@@ -155,12 +159,78 @@ def _samples(train_rows: int) -> int:
     return max(SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS * train_rows)
 
 
+def mlp_gan(codec: TableSize, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+    """Return the first GAN on plain vectors: dense layers, cross-entropy, alternating steps."""
+    return Preset(
+        objective="adversarial",
+        network={"kind": "mirror", "width": 1_024, "temperature": 0.5},
+        latent=100,
+        batch_size=128,
+        learning_rate=2e-4,
+        rate_fall=1.0,
+        beta1=0.5,
+        beta2=0.999,
+        loss="non-saturating",
+        penalty="none",
+        budget_samples=_samples(train_rows),
+        precision="bfloat16-products" if fast_bfloat16(device) else "float32",
+    )
+
+
 BUILDERS: dict[str, Builder] = {
     "autoregressive": autoregressive,
     "adversarial": adversarial,
     "ctgan": ctgan,
+    "mlp-gan": mlp_gan,
 }
 """Those of `PRESETS`; tests and benchmarks register others that no user is offered."""
+
+_SUMMARIES = {
+    "autoregressive": (
+        "Column after column, by likelihood: the best and quickest, the default.",
+        "Germain et al., MADE (2015); Uria et al., NADE (2016)",
+    ),
+    "adversarial": (
+        "A GAN on the same codes: all columns at once.",
+        "Huang et al., R3GAN (2024), on codes with relaxed draws (Jang et al., 2017)",
+    ),
+    "ctgan": (
+        "The classic conditional tabular GAN as published, for comparison.",
+        "Xu et al., CTGAN (2019), section 4.4",
+    ),
+    "mlp-gan": (
+        "Dense layers 256, 512, 1,024 and their mirror on plain vectors, cross-entropy.",
+        "Goodfellow et al., Generative adversarial nets (2014)",
+    ),
+}
+
+
+class ExampleColumn(NamedTuple):
+    """A column that is known by its size alone."""
+
+    codes: int
+
+
+class ExampleTable(NamedTuple):
+    """A table that is known by its size alone."""
+
+    columns: tuple[ExampleColumn, ...]
+
+
+EXAMPLE = ExampleTable((ExampleColumn(100),) * 6 + (ExampleColumn(10),) * 9)
+"""A table of a usual size: six columns of numbers, nine of categories."""
+EXAMPLE_ROWS = 10_000
+
+PRESETS: Mapping[str, PresetEntry] = {
+    name: PresetEntry(
+        summary,
+        source,
+        functools.partial(BUILDERS[name], EXAMPLE, "cpu", EXAMPLE_ROWS),
+        f"{EXAMPLE_ROWS:,} rows of 6 columns of numbers and 9 of categories, on a processor",
+    )
+    for name, (summary, source) in _SUMMARIES.items()
+}
+"""What a recipe may name."""
 
 
 def resolve(

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from gan.training.losses import ADVERSARIAL
-from gan.training.optimizers import OPTIMIZERS
+from gan.training.optimizers import OPTIMIZERS, RMSPROP_SMOOTHING, SGD_MOMENTUM
 from gan.training.parts import GAMMAS
-from gan.training.regularizers import PENALTIES
+from gan.training.regularizers import CLIP, PENALTIES
 from gan.training.techniques import TECHNIQUES
 
 
@@ -45,10 +45,18 @@ def catalog() -> tuple[CatalogEntry, ...]:
     )
 
 
+_NUMBERS: Mapping[tuple[str, str], Mapping[str, object]] = {
+    ("penalty", "weight-clipping"): {"clip": CLIP},
+    ("optimizer", "rmsprop"): {"smoothing": RMSPROP_SMOOTHING},
+    ("optimizer", "sgd"): {"momentum": SGD_MOMENTUM},
+}
+"""Numbers that no recipe changes."""
+
+
 def _defaults(part: str, name: str) -> Mapping[str, object]:
     """Return the numbers of a part that are not the preset's."""
     if part == "penalty" and name in GAMMAS:
         return {"gamma": GAMMAS[name]}
     if part == "optimizer" and OPTIMIZERS[name].decay:
         return {"weight_decay": OPTIMIZERS[name].decay}
-    return {}
+    return _NUMBERS.get((part, name), {})

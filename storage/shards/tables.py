@@ -16,6 +16,13 @@ from storage.errors import IntegrityError
 from storage.shards.format import ParquetFormat, ShardFormat
 from storage.sources.tables.csv_write import read_rows, read_texts, write_rows
 from storage.sources.tables.dialect import KEY, Dialect, dialect_of, with_dialect
+from storage.sources.tables.lists import (
+    is_number_list,
+    join_lists,
+    joined_schema,
+    lists_of,
+    split_lists,
+)
 from storage.sources.tables.text_columns import records_of, stored_schema, stored_table
 
 _STRING_BYTES = 3
@@ -30,18 +37,20 @@ _MOMENT_BYTES = 20
 class TablesParquet(ParquetFormat):
     """One column per column of the source, timestamps in microseconds, nothing beside them.
 
-    Dates and numbers that the source stores as texts are texts here too.
+    Dates and numbers that the source stores as texts are texts here too, and places of its lists
+    are lists.
     """
 
     sample_ids = False
 
     def file_schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the types of the source, without metadata."""
-        return stored_schema(schema)
+        return joined_schema(stored_schema(schema), lists_of(schema))
 
     def encode(self, records: pa.Table, metadata: Mapping[str, str]) -> bytes:
         """Write the columns as the source stores them."""
-        return super().encode(stored_table(records), metadata)
+        stored = join_lists(stored_table(records), lists_of(records.schema))
+        return super().encode(stored, metadata)
 
     def decode(self, data: bytes, schema: pa.Schema | None = None) -> pa.Table:
         """Read every page; as the source stores the columns without a schema."""
@@ -53,10 +62,12 @@ class TablesParquet(ParquetFormat):
                 "holds; it is of another format"
             )
             raise IntegrityError(msg)
+        if schema is None:
+            return table
         try:
-            return table if schema is None else records_of(table, schema)
+            return records_of(split_lists(table, lists_of(schema)), schema)
         except ValueError as error:
-            msg = f"the shard's texts are not written as the source's are ({error}); it is damaged"
+            msg = f"the shard's values are not written as the source's are ({error}); it is damaged"
             raise IntegrityError(msg) from error
 
     def bytes_per_row(self, schema: pa.Schema) -> int:
@@ -131,7 +142,8 @@ CSV = TablesCsv()
 
 
 def _is_cell(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
+    nested = pa.types.is_nested(kind) and not is_number_list(kind)
+    return not (nested or pa.types.is_fixed_size_binary(kind))
 
 
 def _stored_bytes(kind: pa.DataType) -> Any:

@@ -11,12 +11,14 @@ from gan.tables.codec import TableCodec
 from gan.tables.networks.adversarial import build_oneshot
 from gan.tables.networks.ctgan import build_ctgan
 from gan.tables.networks.masked import build as build_masked
+from gan.tables.networks.mirror import build_mirror
 
 Build = Callable[[ResolvedConfig, TableCodec, torch.Generator], Networks]
 
 BUILDERS: dict[str, Build] = {
     "autoregressive": lambda *args: Networks(build_masked(*args), None),
     "ctgan": build_ctgan,
+    "mirror": build_mirror,
     "oneshot": build_oneshot,
 }
 """`network["kind"]` → both networks, or the generator alone."""

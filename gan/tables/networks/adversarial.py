@@ -182,6 +182,8 @@ class GivenGenerator(CodeGenerator):
     """
 
     seen_K: Tensor
+    label_column: int | None = None
+    """Which column is the label."""
 
     def __init__(self, counts: Sequence[int], latent: int, *, uniforms: int) -> None:
         super().__init__(counts, latent, uniforms=uniforms)
@@ -224,6 +226,16 @@ class GivenGenerator(CodeGenerator):
         drawn_ND = draw_codes(self.draw_logits(normal_NZ, inputs_NK), uniforms_ND, self.counts)
         return torch.where(given_ND, exact_ND, drawn_ND)
 
+    def choose_given(self, rows: int, stream: torch.Generator) -> Tensor:
+        """Return which columns of each row are given, bool (N, D), on the processor."""
+        D = len(self.counts)
+        share_N1 = torch.rand(rows, 1, generator=stream).square()
+        free_N1 = torch.rand(rows, 1, generator=stream) < FREE_SHARE
+        given_ND = (torch.rand(rows, D, generator=stream) < share_N1) & ~free_N1
+        if self.label_column is not None:
+            given_ND[:, self.label_column] = torch.rand(rows, generator=stream) < LABEL_SHARE
+        return given_ND
+
 
 class OneShotGenerator(GivenGenerator):
     """Dense layers from the latent and the given columns to the logits of all codes."""
@@ -262,16 +274,6 @@ class OneShotGenerator(GivenGenerator):
             logits_NK, self.counts, stream, temperature=self.temperature, straight=self.straight
         )
         return Pairs(reals_NK, torch.where(given_NK, reals_NK, fakes_NK))
-
-    def choose_given(self, rows: int, stream: torch.Generator) -> Tensor:
-        """Return which columns of each row are given, bool (N, D), on the processor."""
-        D = len(self.counts)
-        share_N1 = torch.rand(rows, 1, generator=stream).square()
-        free_N1 = torch.rand(rows, 1, generator=stream) < FREE_SHARE
-        given_ND = (torch.rand(rows, D, generator=stream) < share_N1) & ~free_N1
-        if self.label_column is not None:
-            given_ND[:, self.label_column] = torch.rand(rows, generator=stream) < LABEL_SHARE
-        return given_ND
 
 
 class OneShotDiscriminator(Discriminator):

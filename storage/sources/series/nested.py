@@ -32,7 +32,7 @@ from storage.sources.series.case_files import read_arrays, read_ts
 from storage.sources.series.source import SeriesSource
 from storage.sources.tables.kinds import is_key_name
 from storage.sources.tables.source import TableRead
-from storage.sources.tables.typed_files import READERS, TypedTable
+from storage.sources.tables.typed_files import READERS, PlainFiles, TypedTable
 
 NUMBER: Final = "entity"
 """What the number of entities without a name is called."""
@@ -127,15 +127,16 @@ class NestedRows(TypedTable):
 
     @cached_property
     def _nested(self) -> Mapping[str, pa.Table]:
-        return super()._plain
+        return self._flat
 
     @property
     def _nested_names(self) -> list[str]:
         return list(next(iter(self._nested.values())).column_names)
 
     @property
-    def _plain(self) -> Mapping[str, pa.Table]:
-        return {key: one.steps for key, one in self._unfolded.items()}
+    def _plain(self) -> PlainFiles:
+        steps = {key: one.steps for key, one in self._unfolded.items()}
+        return PlainFiles(steps, {})
 
     @cached_property
     def _known(self) -> tuple[str, str]:

@@ -21,6 +21,17 @@ from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes
+from storage.sources.tables.lists import (
+    NumberList,
+    check_same_lists,
+    cut_lists,
+    cut_schema,
+    first_length,
+    is_number_list,
+    list_notes,
+    lists_metadata,
+    whole_lists,
+)
 from storage.sources.tables.types import (
     add_stored,
     flat_schema,
@@ -108,14 +119,28 @@ class ParquetTable(TableSource, ParquetSource):
         return frozenset(self._of_paths) - {*self._paths.names}
 
     def schema(self) -> pa.Schema:
-        """Return the first file's, fields of structs as columns, and what the paths say."""
-        schema = flat_schema(self._files.schema)
+        """Return the first file's, parts of structs and lists as columns, and what paths say."""
+        schema = cut_schema(flat_schema(self._files.schema), self._lengths)
         for name in self._of_paths:
             schema = schema.append(pa.field(name, self._paths.type(name)))
         return schema
 
+    @cached_property
+    def _lengths(self) -> Mapping[str, int]:
+        """Columns of lists of numbers → the length of the first list; only those that are read."""
+        lengths = dict[str, int]()
+        for one in self._files.schema:
+            if one.name in self._dropped or not is_number_list(one.type):
+                continue
+            for batch in self._files.batches(self._files.first, 1024, [one.name]):
+                length = first_length(batch.column(0))
+                if length is not None:
+                    lengths[one.name] = length
+                    break
+        return lengths
+
     def names(self) -> list[str]:
-        """Return the columns, and the structs that they are fields of."""
+        """Return the columns, and the structs and lists that they are parts of."""
         return list(dict.fromkeys([*self.schema().names, *self._files.schema.names]))
 
     def column_type(self, name: str) -> pa.DataType:
@@ -149,10 +174,14 @@ class ParquetTable(TableSource, ParquetSource):
         index = [name for name in names if _INDEX.fullmatch(name)]
         names = [name for name in names if name not in {*self._dropped, *index}]
         notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
-        tables, places, stored = [], [], dict[str, str]()
+        tables, places, stored = [], list[str](), dict[str, str]()
+        lists = dict[str, NumberList]()
         for key, footer in self._files.footers.items():
             if footer.rows:
                 flat, more = flat_table(self._read(key, names))
+                flat, cut = cut_lists(flat, self.uri, leave=self._dropped)
+                lists = lists or cut
+                check_same_lists(lists, cut, (places[0] if places else repr(key), repr(key)))
                 flat = flat.drop_columns([n for n in flat.column_names if n in self._dropped])
                 add_stored(stored, flat.schema, repr(key), self.uri)
                 table, others = plain_table(flat, self.uri)
@@ -160,8 +189,11 @@ class ParquetTable(TableSource, ParquetSource):
                 places.append(repr(key))
                 notes += [*more, *others]
         table, more = unified(tables, places, self.uri)
-        notes = list(dict.fromkeys([*notes, *more]))
-        return TableRead(table=table, notes=tuple(notes), stored=stored)
+        lists = whole_lists(lists, table.column_names)
+        notes = list(dict.fromkeys([*notes, *list_notes(lists), *more]))
+        return TableRead(
+            table=table, notes=tuple(notes), metadata=lists_metadata(lists), stored=stored
+        )
 
     def _read(self, key: str, names: list[str]) -> pa.Table:
         have = set(self._files.footers[key].schema.names)

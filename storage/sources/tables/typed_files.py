@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.feather as pa_feather
@@ -18,6 +18,14 @@ from storage.sources.config import SourceConfig
 from storage.sources.files import ARROW_FILES, JSON_FILES, ORC_FILES, FileKind, SourceFiles
 from storage.sources.synthetic import check_metadata
 from storage.sources.tables.csv_encoding import unpack
+from storage.sources.tables.lists import (
+    NumberList,
+    check_same_lists,
+    cut_lists,
+    list_notes,
+    lists_metadata,
+    whole_lists,
+)
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
 from storage.sources.tables.types import add_stored, flat_table, plain_table, unified
 
@@ -74,7 +82,7 @@ class TypedTable(FileSource, TableSource):
     @property
     def _of_paths(self) -> frozenset[str]:
         """The columns that no file has and the paths say."""
-        first = next(iter(self._plain.values())).column_names
+        first = next(iter(self._plain.tables.values())).column_names
         return frozenset(self._paths.columns(self._split, first))
 
     @cached_property
@@ -85,14 +93,15 @@ class TypedTable(FileSource, TableSource):
         return self._described(self._found.kind.name.lower(), rows, self.schema().names)
 
     def schema(self) -> pa.Schema:
-        """Return the first file's, with fields of structs as columns."""
+        """Return the first file's, with fields of structs and places of lists as columns."""
         return next(iter(self._tables.values())).schema
 
     def read(self) -> TableRead:
         """Return the rows of all files, with plain types."""
         first = self.schema().names
         kept = [name for name in first if name not in self._dropped]
-        tables, notes, stored = [], list[str](), dict[str, str]()
+        lists = whole_lists(self._plain.lists, kept)
+        tables, notes, stored = [], list_notes(lists), dict[str, str]()
         for key, table in self._tables.items():
             lacking = [name for name in kept if name not in table.column_names]
             if lacking:
@@ -107,13 +116,16 @@ class TypedTable(FileSource, TableSource):
             tables.append(plain)
             notes += more
         table, more = unified(tables, [repr(key) for key in self._tables], self.uri)
-        return TableRead(table=table, notes=tuple(dict.fromkeys([*notes, *more])), stored=stored)
+        notes = list(dict.fromkeys([*notes, *more]))
+        return TableRead(
+            table=table, notes=tuple(notes), metadata=lists_metadata(lists), stored=stored
+        )
 
     @cached_property
     def _tables(self) -> Mapping[str, pa.Table]:
         """The files with rows, with what their paths say."""
         tables: dict[str, pa.Table] = {}
-        for key, table in self._plain.items():
+        for key, table in self._plain.tables.items():
             for name in sorted(self._of_paths):
                 said = pa.repeat(self._paths.value(name, key), len(table))
                 tables[key] = tables.get(key, table).append_column(name, said)
@@ -125,10 +137,21 @@ class TypedTable(FileSource, TableSource):
         return unpack(self._found.store.get(key), repr(key))
 
     @cached_property
-    def _plain(self) -> Mapping[str, pa.Table]:
+    def _plain(self) -> "PlainFiles":
+        """The files with rows, places of lists as columns."""
+        tables, lists = dict[str, pa.Table](), dict[str, NumberList]()
+        for key, table in self._flat.items():
+            flat, cut = cut_lists(table, self.uri, leave=self._dropped)
+            lists = lists or cut
+            check_same_lists(lists, cut, (repr(next(iter(tables), key)), repr(key)))
+            tables[key] = flat
+        return PlainFiles(tables, lists)
+
+    @cached_property
+    def _flat(self) -> Mapping[str, pa.Table]:
         """The files with rows, fields of structs as columns."""
         read = self.readers[self._found.kind]
-        tables = {}
+        tables = dict[str, pa.Table]()
         for info in self._found.files:
             try:
                 table = read(self._content(info.key))
@@ -148,3 +171,12 @@ class TypedTable(FileSource, TableSource):
             msg = f"The source {self.uri!r} is empty: its files hold no row; fill them."
             raise SourceError(msg)
         return tables
+
+
+class PlainFiles(NamedTuple):
+    """What the files hold."""
+
+    tables: Mapping[str, pa.Table]
+    """Of every file with rows."""
+    lists: Mapping[str, NumberList]
+    """The columns of lists that were cut."""

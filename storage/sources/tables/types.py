@@ -12,6 +12,7 @@
 | bytes that are UTF-8 | string, and bytes again in shards |
 | durations | whole numbers of their unit, and durations again in shards |
 | structs | a column `a.b` for every field `b` of `a` |
+| lists of numbers, all of one length | a column `a_0`, `a_1`, …, and lists again in shards |
 | NaN | null |
 
 Whole numbers, floats, decimals, booleans, dates and times otherwise stay as they are.

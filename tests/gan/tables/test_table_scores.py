@@ -11,7 +11,7 @@ from gan.tables.presets import resolve
 from gan.training.loop import train
 
 
-@pytest.mark.parametrize(("preset", "pack"), [("adversarial", 1), ("ctgan", 10)])
+@pytest.mark.parametrize(("preset", "pack"), [("adversarial", 1), ("ctgan", 10), ("mlp-gan", 1)])
 def test_rows_or_packs_have_scores(preset, pack, tmp_path):
     result, sides = scored(preset, tmp_path)
     assert {name: len(one) for name, one in sides.scores.items()} == {

@@ -44,6 +44,8 @@ SHIFT = 2
 SMALLEST_SHIFTED = 16
 NEAR_ATOM = 0.06
 """How near to black or white a value must be to be told from others."""
+LEAST_SIZE = 1e-6
+"""Of grain, of values in [-1, 1]: less is none."""
 MEASURED, PART = 600, 200
 """Made images that the spectrum is measured on, and how many are made at once."""
 SPREAD_FLOOR, BAND_ROWS = 0.02, 2_000
@@ -178,7 +180,11 @@ class MixtureGanGenerator(Generator, Initialisable):
             return self.mixture.enlarge(self.mixture.decode(coordinates_ND, place))
 
     def _step(self, noisy: Noisy, place: GaussianIndex, level: float, lower: float) -> Noisy:
-        """Return an image with less noise: the same noise, less of it."""
+        """Return an image with less noise: the same noise, less of it.
+
+        Of grain an expectation is less than there is, and three steps would lose half of it: it
+        keeps its size.
+        """
         level_N = noisy.grain_NCHW.new_full((len(noisy.grain_NCHW),), level)
         nothing = noisy.grain_NCHW.new_zeros(len(noisy.grain_NCHW), *self.noise_shape)
         images = self.denoiser(self._draw(noisy, place), place.group_N, level_N, nothing)
@@ -188,7 +194,12 @@ class MixtureGanGenerator(Generator, Initialisable):
             for mixed, part in zip(noisy, clean, strict=True)
         ]
         kept = math.sqrt(1 - lower**2)
-        return Noisy(*(kept * part + lower * each for part, each in zip(clean, noise, strict=True)))
+        coordinates_ND, grain_NCHW = (
+            kept * part + lower * each for part, each in zip(clean, noise, strict=True)
+        )
+        if self.mixture.grain is not None:
+            grain_NCHW = grain_NCHW * (_size(noisy.grain_NCHW) / _size(grain_NCHW))
+        return Noisy(coordinates_ND, grain_NCHW)
 
     def _parts(self, images_NCHW: Tensor, place: GaussianIndex) -> Noisy:
         """Return whitened coordinates and grain; coordinates longer than usual are cut back."""
@@ -319,6 +330,11 @@ class BandDiscriminator(Discriminator, Initialisable):
         """Draw convolutions, and small directions."""
         draw_he(self, stream)
         self.directions.weight.normal_(std=0.1, generator=stream)
+
+
+def _size(grain_NCHW: Tensor) -> Tensor:
+    """Return the root of the mean square of every image, (N, 1, 1, 1)."""
+    return grain_NCHW.square().mean((1, 2, 3), keepdim=True).sqrt() + LEAST_SIZE
 
 
 def _exact(values: Tensor) -> torch.autocast:

@@ -20,6 +20,7 @@ PERFECT = {
     "copies_share": 0.05,
     "exact_copies": 0.0,
     "spread": 1.0,
+    "told_apart": 0.5,
 }
 
 
@@ -106,6 +107,8 @@ def test_rank_is_zero_for_real_data_and_one_per_measure_at_its_pass_bound():
     assert rank(PERFECT | {"density_ratio": 1.5}, 0.05, PASSES) == pytest.approx(1)
     assert rank(PERFECT | {"density_ratio": 0.6}, 0.05, PASSES) == pytest.approx(1)
     assert rank(PERFECT | {"copies_share": 0.075}, 0.05, PASSES) == pytest.approx(1)
+    told = PASSES["c2st/statistics"]
+    assert rank(PERFECT | {"told_apart": told}, 0.05, PASSES) == pytest.approx(1)
 
 
 def test_rank_rewards_nothing_beyond_real_data():

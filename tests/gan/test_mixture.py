@@ -215,3 +215,53 @@ def test_a_cluster_of_a_few_images_is_none():
     generator.fit(codec.encode(pa.table({"image": write_images(images)})), seed=0)
     shares = generator.group_share_G.numpy() * len(images)
     assert shares[shares > 0].min() >= 20
+
+
+def striped(rows, rng, size=(48, 64)):
+    """Grain of fine stripes, twice as strong in the second class; its left half is flat."""
+    labels = np.arange(rows) % 2
+    noise = rng.normal(0, 1, (rows, *size))
+    stripes = noise[:, :, ::-1].cumsum(1)[:, ::4].repeat(4, axis=1)[:, : size[0]]
+    stripes = stripes / stripes.std() * np.where(labels, 24.0, 12.0)[:, None, None]
+    stripes[:, :, : size[1] // 2] = 0
+    images = np.clip(np.round(128 + stripes), 0, 255).astype(np.uint8)[..., None]
+    return images, labels
+
+
+def test_what_is_finer_than_a_mixture_of_large_images_is_drawn_too():
+    images, labels = striped(120, np.random.default_rng(0))
+    records = pa.table({"image": write_images(images), "kind": pa.array(labels)})
+    codec = ImageCodec.fit(records, "kind")
+    config = resolve(
+        GeneratorConfig(preset="mixture"),
+        TrainingConfig(device="cpu"),
+        codec,
+        train_rows=120,
+        seed=0,
+    )
+    generator = build(config, codec, stream(0, "weights")).generator
+    generator.fit(codec.encode(records), seed=0)
+    z_NZ = torch.randn(200, config.latent, generator=stream(1, "z"))
+    for kind in (0, 1):
+        made = generator(z_NZ, torch.full((200,), kind))
+        real = codec.to_samples(torch.from_numpy(images[labels == kind]))
+        for half in (slice(0, 30), slice(34, 64)):
+            spread, truth = (float(each[..., half].std()) for each in (made, real))
+            assert spread == pytest.approx(truth, rel=0.25, abs=0.01)
+        steps, truth = (float(each[..., 34:].diff(dim=3).std()) for each in (made, real))
+        assert steps == pytest.approx(truth, rel=0.25)
+
+
+def test_grain_of_noise_returns_to_the_image():
+    """Parts of an image are its coordinates and what they leave out: together they are it."""
+    generator, _config, codec, images, labels = fitted(60, size=(40, 48), preset="mixture-gan")
+    samples = codec.to_samples(torch.from_numpy(images[:6]))
+    place = generator.mixture.locate(
+        generator.mixture.shrink(samples), torch.from_numpy(labels[:6])
+    )
+    parts = generator._parts(samples, place)
+    base = generator._base(
+        generator.mixture.whiten(generator.mixture.shrink(samples), place), place
+    )
+    torch.testing.assert_close(base + parts.grain_NCHW, samples)
+    torch.testing.assert_close(parts.mixed(parts, torch.zeros(6)).grain_NCHW, parts.grain_NCHW)

@@ -20,11 +20,14 @@ import pyarrow as pa
 from gan.device import one_thread
 from gan.evaluation.resampling import compare_sets
 from gan.images.codec import ImageCodec
+from gan.images.evaluation.c2st import tree_scores
 from gan.images.evaluation.compared import MIN_CLASS
 from gan.images.evaluation.facts import SPREAD_ROWS, thin, value_spread
 from gan.images.evaluation.features import Extractor, fit_extractors, predicted_classes
 from gan.images.evaluation.perceptual import TRAIN_ROWS, class_ceiling, pool_ceilings
+from gan.images.evaluation.plain_statistics import plain_statistics
 from gan.images.evaluation.trained import ASSESSING
+from gan.metrics.auc import auc
 from gan.metrics.copies import (
     copies_share,
     nominal_share,
@@ -44,6 +47,8 @@ FULL_COVERAGE = 0.95
 """Coverage ÷ ceiling, on the worse net, from which the trend of copies is watched."""
 SAMPLES, SETS = 2000, 4
 """About how many samples a tick takes, and at most how many times the validation's records."""
+TOLD = 500
+"""Most images of each side that the trees on plain statistics see at a tick."""
 CAP = 1000
 """Most validation records compared at a tick."""
 HALVES = 20
@@ -80,6 +85,8 @@ class ValidationAssess:
     """What a tick samples."""
     nominal: float
     spread: float
+    plain_NS: Array
+    """Plain statistics of TOLD validation records, at most."""
     train_digests: frozenset[bytes]
     validation_digests: frozenset[bytes]
     seed: int
@@ -99,6 +106,7 @@ class ValidationAssess:
             "copies_share": max(one["copies"] for one in found),
             "exact_copies": _exact_copies(fakes, self.train_digests, self.validation_digests),
             "spread": value_spread(fakes.values) / self.spread if self.spread > 0 else 1.0,
+            "told_apart": self._told_apart(fakes),
         }
         accuracies = [one["label_accuracy"] for one in found if "label_accuracy" in one]
         if accuracies:
@@ -109,6 +117,14 @@ class ValidationAssess:
             copies=max(worse["copies_share"], self.nominal),
             full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
         )
+
+    def _told_apart(self, fakes: Encoded) -> float:
+        """Return the area by which trees tell samples from real images by plain statistics.
+
+        The feature nets do not see what a person sees at once: grain, blur, a wrong histogram.
+        """
+        scores = tree_scores(self.plain_NS, _plain(fakes, self.seed), self.seed)
+        return auc(scores.fakes_M, scores.reals_N)
 
     def _on(self, net: NetAssess, fakes: Encoded) -> dict[str, float]:
         """Return every measure in one feature space, relative to what real data reaches."""
@@ -165,6 +181,7 @@ def rank(found: Mapping[str, float], nominal: float, passes: Mapping[str, float]
         (density - 1.0) / (passes["density_high"] - 1.0),
         (1.0 - density) / (1.0 - passes["density_low"]),
         (found["copies_share"] / nominal - 1.0) / (passes["copies"] - 1.0),
+        (found["told_apart"] - 0.5) / (passes["c2st/statistics"] - 0.5),
     )
     copied = EXACT_COPIES_RANK if found["exact_copies"] > 0 else 0.0
     return copied + sum(max(0.0, part) for part in parts)
@@ -203,6 +220,7 @@ def build_assess(
         wanted=_wanted(codec, unseen),
         nominal=nominal,
         spread=value_spread(thin(seen.values, SPREAD_ROWS)),
+        plain_NS=_plain(unseen, seed),
         train_digests=frozenset(record_digests(seen.values)),
         validation_digests=validation_digests,
         seed=seed,
@@ -216,6 +234,12 @@ def _wanted(codec: Codec, unseen: Encoded) -> ClassCounts | int:
         return sets * len(unseen.values)
     counts = Counter(unseen.labels_N.tolist())
     return tuple((label, sets * max(1, counts[i])) for i, label in enumerate(codec.classes))
+
+
+def _plain(encoded: Encoded, seed: int) -> Array:
+    """Return plain statistics of some records."""
+    order = numpy_stream(seed, "assess-told").permutation(len(encoded.values))
+    return plain_statistics(encoded.values[order[:TOLD]])[1]
 
 
 def _net_assess(

@@ -1,7 +1,8 @@
 """`mixture`: a generator that is fitted at once, not trained: Gaussians in principal components.
 
 The first value of the latent chooses the Gaussian, the next ones are its coordinates. Large images
-are modelled at a half or a quarter of their sides and doubled smoothly.
+are modelled at a half or a quarter of their sides and doubled smoothly; what that leaves out is
+drawn as a random field (see `grain`) from the values that follow.
 
 Shapes: N images, C channels, H height, W width, Z latent, P values of a small image, G groups,
 D components, K Gaussians of a group.
@@ -27,6 +28,7 @@ from gan.images.mixture import (
     fit_groups,
     principal_components,
 )
+from gan.images.networks.grain import Grain
 from gan.images.networks.layers import Initialisable
 from gan.protocols import Encoded, Generator, Networks
 from gan.randomness import numpy_stream
@@ -40,6 +42,8 @@ MOST_IMAGES, MOST_UNLABELLED, LEAST_OF_GROUP = 30_000, 10_000, 300
 class."""
 SMALLEST_CLUSTER = 20
 """Images of a cluster, at least: its mean is in the snapshot, and one image's would show it."""
+GRAIN_ROWS, GRAIN_PART = 600, 200
+"""Images that grain is measured on, of all groups alike, and how many are looked at at once."""
 UNUSED = 1e-12
 """Squared length of a direction that a group does not have."""
 SURELY = 1 - 1e-6
@@ -85,6 +89,9 @@ class MixtureGenerator(Generator, Initialisable):
         D, K = int(config.network["components"]), int(config.network["gaussians"])
         self.mixture_size = MixtureSize(D, K, int(config.network["rows_per_gaussian"]))
         self.is_labelled = bool(codec.classes)
+        self.grain = None
+        if config.network.get("grain"):
+            self.grain = Grain(G, codec.channels, codec.height, codec.width)
         self.register_buffer("mean_GP", torch.zeros(G, P))
         self.register_buffer("basis_GDP", torch.zeros(G, D, P))
         self.register_buffer("shares_GK", torch.ones(G, K) / K)
@@ -96,12 +103,31 @@ class MixtureGenerator(Generator, Initialisable):
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return `images_NCHW`."""
         place = self.choose(z_NZ[:, 0], labels_N)
-        return self.enlarge(self.decode(z_NZ[:, 1 : 1 + self.components], place))
+        images = self.enlarge(self.decode(z_NZ[:, 1 : 1 + self.components], place))
+        return images if self.grain is None else images + self.draw_grain(z_NZ[:, 1:], place)
 
     @property
     def components(self) -> int:
         """D."""
         return self.basis_GDP.shape[1]
+
+    @property
+    def numbers(self) -> int:
+        """How many values of a latent are its own."""
+        return 1 + self.components + (self.grain.numbers if self.grain is not None else 0)
+
+    def draw_grain(self, normal_NL: Tensor, place: GaussianIndex) -> Tensor:
+        """Return what is finer than the mixture, `grain_NCHW`; nothing where it has none.
+
+        Args:
+            normal_NL: coordinates, then what grain is drawn from.
+            place: of every image.
+        """
+        if self.grain is None:
+            return normal_NL.new_zeros(len(normal_NL), self.codec.channels, *self.size)
+        own = slice(self.components, self.components + self.grain.numbers)
+        grain: Tensor = self.grain(normal_NL[:, own], place.group_N)
+        return grain
 
     def choose(self, normal_N: Tensor, labels_N: Tensor) -> GaussianIndex:
         """Return the Gaussian that each normal number chooses, of its class or of all groups."""
@@ -115,13 +141,7 @@ class MixtureGenerator(Generator, Initialisable):
         """Return `values_NP` of coordinates that are standard normal within their Gaussian."""
         factors_NDD = self.factors_GKDD[place]
         codes_ND = (factors_NDD @ whitened_ND[:, :, None])[:, :, 0] + self.centres_GKD[place]
-        values_NP = codes_ND.new_empty(len(codes_ND), self.mean_GP.shape[1])
-        for group in place.group_N.unique().tolist():
-            rows = (place.group_N == group).nonzero()[:, 0]
-            values_NP[rows] = torch.addmm(
-                self.mean_GP[group], codes_ND[rows], self.basis_GDP[group]
-            )
-        return values_NP
+        return self._from_codes(codes_ND, place.group_N)
 
     def whiten(self, values_NP: Tensor, place: GaussianIndex) -> Tensor:
         """Return the coordinates of values within their Gaussians; the inverse of `decode`."""
@@ -163,8 +183,10 @@ class MixtureGenerator(Generator, Initialisable):
     def draw(self, stream: torch.Generator) -> None:
         """Start with nothing but black and equal shares, until it is fitted."""
         del stream
-        for buffer in self.buffers():
+        for buffer in self.buffers(recurse=False):
             buffer.zero_()
+        if self.grain is not None:
+            self.grain.start()
         self.shares_GK.fill_(1 / self.shares_GK.shape[1])
         self.group_share_G.fill_(1 / len(self.group_share_G))
         self.residual_G.fill_(1.0)
@@ -206,6 +228,40 @@ class MixtureGenerator(Generator, Initialisable):
         fitted = fit_groups(images_RP, groups_R, groups, self.mixture_size, rng)
         for index, group in enumerate(fitted):
             self._keep(index, group)
+        if self.grain is not None:
+            self._measure_grain(self.grain, encoded, rows_R, groups_R)
+
+    def _measure_grain(
+        self, grain: Grain, encoded: Encoded, rows_R: Array, groups_R: Array
+    ) -> None:
+        """Measure what real images have beyond what the mixture can show of them."""
+        each = max(GRAIN_ROWS // len(self.mean_GP), 1)
+        seen = np.concatenate(
+            [np.flatnonzero(groups_R == group)[:each] for group in range(len(self.mean_GP))]
+        )
+        parts = []
+        for part in np.array_split(seen, max(len(seen) // GRAIN_PART, 1)):
+            images = self.codec.to_samples(torch.from_numpy(encoded.values[rows_R[part]]))
+            images = images.to(self.mean_GP.device)
+            group_N = torch.from_numpy(groups_R[part]).to(self.mean_GP.device)
+            parts.append(images - self.shown(images, group_N))
+        grain.measure(torch.cat(parts), torch.from_numpy(groups_R[seen]))
+
+    def shown(self, images_NCHW: Tensor, group_N: Tensor) -> Tensor:
+        """Return what the components of their groups show of images."""
+        values_NP = self.shrink(images_NCHW)
+        codes_ND = self._codes(values_NP, group_N)
+        return self.enlarge(self._from_codes(codes_ND, group_N))
+
+    def _from_codes(self, codes_ND: Tensor, group_N: Tensor) -> Tensor:
+        """Return `values_NP` of coordinates in the components of their groups."""
+        values_NP = codes_ND.new_empty(len(codes_ND), self.mean_GP.shape[1])
+        for group in group_N.unique().tolist():
+            rows = (group_N == group).nonzero()[:, 0]
+            values_NP[rows] = torch.addmm(
+                self.mean_GP[group], codes_ND[rows], self.basis_GDP[group]
+            )
+        return values_NP
 
     def _keep(self, index: int, group: FittedGroup) -> None:
         """Take a group's mixture into the buffers; what it has less of stays zero."""

@@ -1,7 +1,8 @@
 """`mixture-gan`: a draw of a mixture of Gaussians, denoised in three steps, finished adversarially.
 
 The mixture (see `mixture`) is the noise of a short diffusion: an image's place within its Gaussian
-is mixed with a normal draw, and a small U-net learns to return the image. Sampling starts from a
+(and its grain, where the mixture is smaller than the images) is mixed with a normal draw, and a
+small U-net learns to return the image. Sampling starts from a
 draw of the mixture and follows three deterministic steps (Song et al., "Denoising diffusion
 implicit models", 2021, eq. 12, with the mixture's coordinates in place of pixels). Then a copy of
 the U-net that makes the last step is trained against a discriminator, for edges and grain.
@@ -16,6 +17,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +44,8 @@ SHIFT = 2
 SMALLEST_SHIFTED = 16
 NEAR_ATOM = 0.06
 """How near to black or white a value must be to be told from others."""
+LEAST_SIZE = 1e-6
+"""Of grain, of values in [-1, 1]: less is none."""
 MEASURED, PART = 600, 200
 """Made images that the spectrum is measured on, and how many are made at once."""
 SPREAD_FLOOR, BAND_ROWS = 0.02, 2_000
@@ -99,6 +103,24 @@ class Bands(nn.Module):
         self.spread_c.copy_(bands.std((0, 2, 3)) + SPREAD_FLOOR)
 
 
+class Noisy(NamedTuple):
+    """An image as the mixture sees it, with or without noise."""
+
+    coordinates_ND: Tensor
+    """Standard normal within its Gaussian."""
+    grain_NCHW: Tensor
+    """What the mixture's components leave out."""
+
+    def mixed(self, noise: "Noisy", level_N: Tensor) -> "Noisy":
+        """Return this with a share of noise, whose variance replaces as much of its own."""
+        kept_N = (1 - level_N.square()).sqrt()
+        return Noisy(
+            kept_N[:, None] * self.coordinates_ND + level_N[:, None] * noise.coordinates_ND,
+            kept_N[:, None, None, None] * self.grain_NCHW
+            + level_N[:, None, None, None] * noise.grain_NCHW,
+        )
+
+
 class MixtureGanGenerator(Generator, Initialisable):
     """A mixture, a U-net that denoises its draws, and one that finishes them."""
 
@@ -122,12 +144,12 @@ class MixtureGanGenerator(Generator, Initialisable):
         """Return `images_NCHW`; only what finishes an image is differentiated."""
         place = self.mixture.choose(z_NZ[:, 0], labels_N)
         with torch.no_grad():
-            coordinates_ND = z_NZ[:, 1 : 1 + self.mixture.components]
+            noisy = self._noise(z_NZ[:, 1 : self.mixture.numbers], place)
             for level, lower in itertools.pairwise(LEVELS):
-                coordinates_ND = self._step(coordinates_ND, place, level, lower)
-        start = self._draw(coordinates_ND, place)
+                noisy = self._step(noisy, place, level, lower)
+        start = self._draw(noisy, place)
         level_N = z_NZ.new_full(z_NZ.shape[:1], LEVELS[-1])
-        noise = z_NZ[:, 1 + self.mixture.components :].unflatten(1, self.noise_shape)
+        noise = z_NZ[:, self.mixture.numbers :].unflatten(1, self.noise_shape)
         if self.is_finished:
             made = self.finisher(start, place.group_N, level_N, noise)
         else:
@@ -140,41 +162,67 @@ class MixtureGanGenerator(Generator, Initialisable):
         place = self.mixture.choose(z_NZ[:, 0], labels_N)
         return self.mixture.decode(z_NZ[:, 1 : 1 + self.mixture.components], place)
 
-    def _draw(self, coordinates_ND: Tensor, place: GaussianIndex) -> Tensor:
+    def _noise(self, normal_NL: Tensor, place: GaussianIndex) -> Noisy:
+        """Return nothing but noise."""
+        return Noisy(
+            normal_NL[:, : self.mixture.components], self.mixture.draw_grain(normal_NL, place)
+        )
+
+    def _draw(self, noisy: Noisy, place: GaussianIndex) -> Tensor:
         """Return the mixture's images."""
-        with _exact(coordinates_ND):
-            images = self.mixture.enlarge(self.mixture.decode(coordinates_ND, place))
+        images = self._base(noisy.coordinates_ND, place) + noisy.grain_NCHW
         cut: Tensor = images.clamp(-LARGEST, LARGEST)
         return cut
 
-    def _step(self, noisy_ND: Tensor, place: GaussianIndex, level: float, lower: float) -> Tensor:
-        """Return coordinates with less noise: the same noise, less of it."""
-        level_N = noisy_ND.new_full(noisy_ND.shape[:1], level)
-        nothing = noisy_ND.new_zeros(len(noisy_ND), *self.noise_shape)
-        images = self.denoiser(self._draw(noisy_ND, place), place.group_N, level_N, nothing)
-        clean_ND = self._coordinates(images.float(), place)
-        noise_ND = (noisy_ND - math.sqrt(1 - level**2) * clean_ND) / level
-        return math.sqrt(1 - lower**2) * clean_ND + lower * noise_ND
+    def _base(self, coordinates_ND: Tensor, place: GaussianIndex) -> Tensor:
+        """Return the images that coordinates stand for, without grain."""
+        with _exact(coordinates_ND):
+            return self.mixture.enlarge(self.mixture.decode(coordinates_ND, place))
 
-    def _coordinates(self, images_NCHW: Tensor, place: GaussianIndex) -> Tensor:
-        """Return whitened coordinates; those longer than a Gaussian's typical ones are cut back."""
+    def _step(self, noisy: Noisy, place: GaussianIndex, level: float, lower: float) -> Noisy:
+        """Return an image with less noise: the same noise, less of it.
+
+        Of grain an expectation is less than there is, and three steps would lose half of it: it
+        keeps its size.
+        """
+        level_N = noisy.grain_NCHW.new_full((len(noisy.grain_NCHW),), level)
+        nothing = noisy.grain_NCHW.new_zeros(len(noisy.grain_NCHW), *self.noise_shape)
+        images = self.denoiser(self._draw(noisy, place), place.group_N, level_N, nothing)
+        clean = self._parts(images.float(), place)
+        noise = [
+            (mixed - math.sqrt(1 - level**2) * part) / level
+            for mixed, part in zip(noisy, clean, strict=True)
+        ]
+        kept = math.sqrt(1 - lower**2)
+        coordinates_ND, grain_NCHW = (
+            kept * part + lower * each for part, each in zip(clean, noise, strict=True)
+        )
+        if self.mixture.grain is not None:
+            grain_NCHW = grain_NCHW * (_size(noisy.grain_NCHW) / _size(grain_NCHW))
+        return Noisy(coordinates_ND, grain_NCHW)
+
+    def _parts(self, images_NCHW: Tensor, place: GaussianIndex) -> Noisy:
+        """Return whitened coordinates and grain; coordinates longer than usual are cut back."""
         with _exact(images_NCHW):
             whitened_ND = self.mixture.whiten(self.mixture.shrink(images_NCHW), place)
+        if self.mixture.grain is None:
+            grain_NCHW = torch.zeros_like(images_NCHW)
+        else:
+            grain_NCHW = images_NCHW - self._base(whitened_ND, place)
         length_N1 = whitened_ND.square().mean(1, keepdim=True).sqrt()
-        cut_ND: Tensor = whitened_ND / length_N1.clamp_min(1)
-        return cut_ND
+        return Noisy(whitened_ND / length_N1.clamp_min(1), grain_NCHW)
 
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean absolute error of images that are denoised in one step."""
         with torch.no_grad():
             with _exact(samples):
                 place = self.mixture.locate(self.mixture.shrink(samples), labels_N)
-            clean_ND = self._coordinates(samples, place)
+            clean = self._parts(samples, place)
             drawn_N = torch.rand(len(samples), generator=stream).to(samples.device)
             level_N = LEAST_LEVEL + (1 - LEAST_LEVEL) * drawn_N
-            noise_ND = torch.randn(clean_ND.shape, generator=stream).to(samples.device)
-            mixed_ND = (1 - level_N.square()).sqrt()[:, None] * clean_ND
-            noisy = self._draw(mixed_ND + level_N[:, None] * noise_ND, place)
+            within = (len(samples), self.mixture.numbers - 1)
+            noise = self._noise(torch.randn(within, generator=stream).to(samples.device), place)
+            noisy = self._draw(clean.mixed(noise, level_N), place)
             noisy, samples = shifted([noisy, samples], self.shift, stream)
         nothing = samples.new_zeros(len(samples), *self.noise_shape)
         denoised: Tensor = self.denoiser(noisy, place.group_N, level_N, nothing)
@@ -217,7 +265,7 @@ class MixtureGanGenerator(Generator, Initialisable):
             return False
         numbers = stream_of(seed, "spectrum")
         device = self.is_finished.device
-        latent = 1 + self.mixture.components + math.prod(self.noise_shape)
+        latent = self.mixture.numbers + math.prod(self.noise_shape)
         z_NZ = torch.randn(MEASURED, latent, generator=numbers).to(device)
         shares_G = self.mixture.group_share_G.cpu()
         labels_N = torch.multinomial(shares_G, MEASURED, replacement=True, generator=numbers)
@@ -282,6 +330,11 @@ class BandDiscriminator(Discriminator, Initialisable):
         """Draw convolutions, and small directions."""
         draw_he(self, stream)
         self.directions.weight.normal_(std=0.1, generator=stream)
+
+
+def _size(grain_NCHW: Tensor) -> Tensor:
+    """Return the root of the mean square of every image, (N, 1, 1, 1)."""
+    return grain_NCHW.square().mean((1, 2, 3), keepdim=True).sqrt() + LEAST_SIZE
 
 
 def _exact(values: Tensor) -> torch.autocast:

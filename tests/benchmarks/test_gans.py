@@ -1,4 +1,4 @@
-"""The table of all generators of images: what is stored goes on, and the page says what is stored."""
+"""The table of all generators of images: what is stored goes on, and the page says it."""
 
 import json
 from types import SimpleNamespace

@@ -71,37 +71,6 @@ def example_tables(rows: int) -> pa.Table:
     return table.replace_schema_metadata({b"ganmill-table": json.dumps(meaning).encode()})
 
 
-def example_series(rows: int) -> pa.Table:
-    """Two classes of entities of 6 to 9 days: amounts around the class's level, and a flag."""
-    numbers = np.random.default_rng(7)
-    lengths = numbers.integers(6, 10, rows)
-    steps = int(lengths.sum())
-    below = np.repeat(np.arange(rows) % 2 == 1, lengths)
-    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    days = np.repeat(20_000 + numbers.integers(0, 30, rows), lengths) + np.arange(steps) - first
-    metadata = SeriesMetadata(
-        entity=Column(name="key", kind="key", form="\\E99999"),
-        time=Column(name="day", kind="date"),
-        statics=(Column(name="kind", kind="category", vocabulary="public"),),
-        variables=(Column(name="amount", kind="integer"), Column(name="open", kind="boolean")),
-        order=("key", "kind", "day", "amount", "open"),
-        step=Step(count=1, unit="days"),
-        min_group=2,
-    )
-    entities = pa.table(
-        {
-            "key": [f"E{n:05}" for n in range(rows)],
-            "kind": np.where(np.arange(rows) % 2, "below", "above"),
-        }
-    )
-    values = {
-        "day": pa.array(days.astype(np.int32)).cast(pa.date32()),
-        "amount": pa.array(numbers.poisson(np.where(below, 3.0, 9.0)).astype(np.int64)),
-        "open": pa.array(numbers.random(steps) < 0.8, mask=numbers.random(steps) < 0.1),
-    }
-    return to_nested(entities, pa.table(values), lengths.astype(np.int64), metadata)
-
-
 def example_vectors(rows: int) -> pa.Table:
     """Two classes of four numbers around two centres."""
     numbers = np.random.default_rng(7)

@@ -43,7 +43,6 @@ from gan.tables.networks.masked_conditional import (
     CodecShape,
     MaskedSampler,
     Partitions,
-    UnitLayout,
     Weights,
     codes_in_order,
     lay_out,

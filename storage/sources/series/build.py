@@ -38,7 +38,7 @@ from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.build import BUILDER as TABLES
 from storage.sources.tables.label import MAX_CLASSES, check_label_kind, classes_of
-from storage.sources.tables.source import ParquetTable, TableSource, dropped_columns
+from storage.sources.tables.source import TableSource, dropped_columns
 from storage.sources.tables.typed_files import TypedTable
 
 
@@ -63,7 +63,9 @@ class SeriesBuilder(Builder):
         if not isinstance(rows, TableSource):
             raise TypeError(rows)
         return (
-            NestedSource(config, found) if _has_lists(rows, config) else SeriesSource(config, rows)
+            NestedSource(config, found)
+            if _has_lists(rows, found, config)
+            else SeriesSource(config, rows)
         )
 
     def settings(self, config: SourceConfig, min_group: int) -> dict[str, Any]:
@@ -165,12 +167,16 @@ def _with_path_of_entity(config: SourceConfig) -> SourceConfig:
     return config.model_copy(update={"split": split.model_copy(update={"group_by": entity})})
 
 
-def _has_lists(rows: TableSource, config: SourceConfig) -> bool:
+def _has_lists(rows: TableSource, found: SourceFiles, config: SourceConfig) -> bool:
     """Whether files that can hold lists have some that are not dropped."""
-    if not isinstance(rows, ParquetTable | TypedTable):
+    if found.kind is PARQUET_FILES:
+        fields = found.parquet.schema
+    elif isinstance(rows, TypedTable):
+        fields = rows.stored_schema()
+    else:
         return False
     dropped = dropped_columns(config)
-    return any(is_list(field.type) for field in rows.schema() if field.name not in dropped)
+    return any(is_list(field.type) for field in fields if field.name not in dropped)
 
 
 def _says(config: SourceConfig) -> bool:

@@ -136,6 +136,10 @@ class TypedTable(FileSource, TableSource):
         """Return the bytes of a file, unpacked."""
         return unpack(self._found.store.get(key), repr(key))
 
+    def stored_schema(self) -> pa.Schema:
+        """Return the schema of the first file with rows, lists as they are."""
+        return next(iter(self._flat.values())).schema
+
     @cached_property
     def _plain(self) -> "PlainFiles":
         """The files with rows, places of lists as columns."""

@@ -147,7 +147,7 @@ def test_nothing_but_names(refused) -> None:
     "column",
     [
         pa.array([b"\xff"] * 200),
-        pa.array([[1]] * 200),
+        pa.array([["a"]] * 200),
         pa.array([[("a", 1)]] * 200, pa.map_(pa.string(), pa.int64())),
     ],
     ids=lambda column: str(column.type),

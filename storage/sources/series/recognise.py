@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from storage.records.proposal import Proposal
 from storage.sources.checks import MIN_RECORDS
 from storage.sources.series.panel import as_panel
-from storage.sources.series.reading import propose_window
 from storage.sources.series.regular import find_rhythm, in_words
+from storage.sources.series.windows import propose_window
 from storage.sources.tables.kinds import Finding, infer_kind
 from storage.sources.tables.survey import entity_rank, names_rows
 from storage.sources.tables.text_patterns import words_of_name

@@ -386,11 +386,13 @@ def _file_object(entry: FileEntry, media_type: str) -> dict[str, Any]:
 
 
 def _field(field: pa.Field, files: Any) -> dict[str, Any]:
+    is_list = pa.types.is_list(field.type)
     return {
         "@type": "cr:Field",
         "@id": f"records/{field.name}",
         "name": field.name,
-        "dataType": _data_type(field.type),
+        "dataType": _data_type(field.type.value_type if is_list else field.type),
+        **({"cr:repeated": True} if is_list else {}),
         "source": [
             {"fileObject": {"@id": entry.path}, "extract": {"column": field.name}}
             for entry in files

@@ -5,7 +5,6 @@ Shape legend: N entities, T steps.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.records.proposal import Proposal
-from storage.records.series import SeriesMetadata, Step, to_nested
+from storage.records.series import SeriesMetadata, to_nested
 from storage.sources.builder import PrepareJob, Source
 from storage.sources.checks import MIN_RECORDS, missing_column
 from storage.sources.config import SourceConfig
@@ -29,19 +27,10 @@ from storage.sources.series.panel import (
 )
 from storage.sources.series.regular import Rhythm, completed, find_rhythm
 from storage.sources.series.source import SeriesSource, entity_columns
-from storage.sources.series.windows import Windows, cut
+from storage.sources.series.windows import WINDOW, Windows, cut, propose_window
 from storage.sources.tables.build import Rows, read_rows
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.source import no_label
-
-WINDOW: Final = "source.window"
-_WISHED: Final = 2 * MIN_RECORDS
-"""So many windows are better than the fewest that do."""
-_LENGTHS: Final = {"days": (56, 28, 14), "months": (24, 12), "ones": (64, 32, 16)}
-"""Unit of steps of one → lengths of windows that are proposed, the longest that does."""
-_IN_DAY: Final = (7.0, 2.0, 1.0)
-"""The same for shorter steps, in days."""
-_DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,29 +261,3 @@ def _check_amount(config: SourceConfig, panel: Panel, rhythm: Rhythm) -> None:
         f"to train and to judge; {remedy}."
     )
     raise SourceError(msg, proposals=[] if proposal is None else [proposal])
-
-
-def propose_window(lengths_N: NDArray[np.int64], step: Step | None) -> Proposal | None:
-    """Return windows that are enough entities, the longest of some; None where none are."""
-    for least in (_WISHED, MIN_RECORDS):
-        for length in _window_lengths(step):
-            count = int((lengths_N // length).sum())
-            if count >= least:
-                why = (
-                    f"{len(lengths_N):,} series of up to {lengths_N.max():,} steps are too few to "
-                    f"learn from, and {count:,} windows of {length:,} steps are enough"
-                )
-                value = {"length": length, "stride": length}
-                return Proposal(setting=WINDOW, value=value, why=why)
-    return None
-
-
-def _window_lengths(step: Step | None) -> tuple[int, ...]:
-    if step is not None and step.unit == "microseconds" and _DAY_US % step.count == 0:
-        per_day = _DAY_US // step.count
-        lengths = [int(days * per_day) for days in _IN_DAY if 8 <= days * per_day <= 1024]
-        if per_day > 1 and lengths:
-            return tuple(lengths)
-    if step is not None and step.unit in _LENGTHS and step.count == 1:
-        return _LENGTHS[step.unit]
-    return _LENGTHS["ones"]

@@ -1,12 +1,12 @@
 """Whether rows are steps of entities: which column would name the entity, and which the moment.
 
 A column names entities, and another one moments, where the two together are different in every row
-although either repeats, and would hardly be by chance; where moments are so fine that they are
+although either repeats, and would not be by chance; where moments are so fine that they are
 different with any column, the name of the column must say it. Rows of one moment each, a constant
 step apart, are one series.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Final
@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from storage.records.proposal import Proposal
 from storage.sources.checks import MIN_RECORDS
 from storage.sources.series.panel import as_panel
-from storage.sources.series.reading import propose_window
 from storage.sources.series.regular import find_rhythm, in_words
+from storage.sources.series.windows import propose_window
 from storage.sources.tables.kinds import Finding, infer_kind
-from storage.sources.tables.survey import entity_rank, names_rows
+from storage.sources.tables.survey import entity_rank
 from storage.sources.tables.text_patterns import words_of_name
 
 _STEPS: Final = 5
@@ -31,6 +31,8 @@ _TIME_WORDS: Final = frozenset(
     | {"timestep", "tick", "cycle", "visit", "seq", "sequence", "date", "round"}
 )
 """Words in the names of columns whose whole numbers may be moments."""
+_CHANCE: Final = 5.0
+"""So many pairs of equal rows would be expected of a column that has nothing to do with time."""
 _PAIRED: Final = 8
 """So many columns are tried two by two."""
 _UNRANKED: Final = 1_000
@@ -107,7 +109,7 @@ def _as_entity(
     rank, pair = entity_rank(name), table.select([name, time])
     if len(pair.group_by(pair.column_names).aggregate([])) < len(table):
         return None
-    if rank is None and not names_rows(pair):
+    if rank is None and not _by_design(table, [name], time):
         return None
     if len(counts) < MIN_RECORDS and propose_window(counts, None) is None:
         return None
@@ -116,6 +118,18 @@ def _as_entity(
         f"{time}: the rows of one are one record"
     )
     return _UNRANKED if rank is None else rank, len(counts), why
+
+
+def _by_design(table: pa.Table, names: Sequence[str], time: str) -> bool:
+    """Whether columns that never have a value twice at one moment would have by chance.
+
+    Of two rows at one moment both are of entity e with probability p_e squared; moments that are
+    all different say nothing.
+    """
+    at_once = table.group_by([time]).aggregate([([], "count_all")]).column("count_all").to_numpy()
+    each = table.group_by(list(names)).aggregate([([], "count_all")]).column("count_all").to_numpy()
+    pairs = float((at_once.astype(np.float64) * (at_once - 1)).sum()) / 2
+    return pairs * float(((each / len(table)) ** 2).sum()) >= _CHANCE
 
 
 def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> Found | None:
@@ -131,7 +145,10 @@ def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> Found 
     for pair in combinations(fit[:_PAIRED], 2):
         counts = table.group_by(list(pair)).aggregate([([], "count_all")]).column("count_all")
         few = len(counts) < MIN_RECORDS and propose_window(counts.to_numpy(), None) is None
-        if few or len(table) < _STEPS * len(counts) or not names_rows(table.select([*pair, time])):
+        distinct = len(table.group_by([*pair, time]).aggregate([])) == len(table)
+        if few or not distinct or len(table) < _STEPS * len(counts):
+            continue
+        if not _by_design(table, pair, time):
             continue
         why = (
             f"together {len(counts):,} entities in {len(table):,} rows, each once at most with a "

@@ -15,10 +15,11 @@ from storage.sources.checks import MIN_RECORDS
 from storage.sources.config import SourceConfig
 from storage.sources.series.columns import NAMING, by_entity
 from storage.sources.series.panel import Panel, as_panel, constant_columns
-from storage.sources.series.reading import check_names, keyed, propose_window, whole_numbers
+from storage.sources.series.reading import check_names, keyed, whole_numbers
 from storage.sources.series.recognise import find_series, kinds_of
 from storage.sources.series.regular import Rhythm, find_rhythm, in_words
 from storage.sources.series.source import SeriesSource
+from storage.sources.series.windows import propose_window
 from storage.sources.survey import Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import infer_kind, key_pattern

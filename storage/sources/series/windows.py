@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.moments import counted, unit_of
+from storage.records.proposal import Proposal
+from storage.records.series import Step
+from storage.sources.checks import MIN_RECORDS
 from storage.sources.config import WindowConfig
 from storage.sources.series.panel import Panel
 from storage.sources.series.regular import Rhythm
@@ -29,6 +32,15 @@ from storage.sources.split import HOLDOUT, SPLITS, TRAIN, VALIDATION
 BLOCK: Final = 4
 """A block of time is so many windows long."""
 _GOLDEN: Final = (5**0.5 - 1) / 2
+WINDOW: Final = "source.window"
+"""The setting that cuts."""
+_WISHED: Final = 2 * MIN_RECORDS
+"""So many windows are better than the fewest that do."""
+_LENGTHS: Final = {"days": (56, 28, 14), "months": (24, 12), "ones": (64, 32, 16)}
+"""Unit of steps of one → lengths of windows that are proposed, the longest that does."""
+_IN_DAY: Final = (7.0, 2.0, 1.0)
+"""The same for shorter steps, in days."""
+_DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,3 +160,29 @@ def check_sides(found: Sequence[str], uri: str) -> None:
             f"{' or '.join(lacking)}; lower source.window.length, or bring longer series."
         )
         raise SourceError(msg)
+
+
+def propose_window(lengths_N: NDArray[np.int64], step: Step | None) -> Proposal | None:
+    """Return windows that are enough entities, the longest of some; None where none are."""
+    for least in (_WISHED, MIN_RECORDS):
+        for length in _window_lengths(step):
+            count = int((lengths_N // length).sum())
+            if count >= least:
+                why = (
+                    f"{len(lengths_N):,} series of up to {lengths_N.max():,} steps are too few to "
+                    f"learn from, and {count:,} windows of {length:,} steps are enough"
+                )
+                value = {"length": length, "stride": length}
+                return Proposal(setting=WINDOW, value=value, why=why)
+    return None
+
+
+def _window_lengths(step: Step | None) -> tuple[int, ...]:
+    if step is not None and step.unit == "microseconds" and _DAY_US % step.count == 0:
+        per_day = _DAY_US // step.count
+        lengths = [int(days * per_day) for days in _IN_DAY if 8 <= days * per_day <= 1024]
+        if per_day > 1 and lengths:
+            return tuple(lengths)
+    if step is not None and step.unit in _LENGTHS and step.count == 1:
+        return _LENGTHS[step.unit]
+    return _LENGTHS["ones"]

@@ -163,7 +163,7 @@ def find_entity(table: pa.Table, kinds: Mapping[str, Finding]) -> Entity | None:
         if values < _FEWEST_ENTITIES or len(table) < _ROWS_OF_ENTITY * values:
             continue
         rank = entity_rank(name)
-        panel = any(names_rows(table.select([name, moment])) for moment in moments)
+        panel = any(_names_rows(table.select([name, moment])) for moment in moments)
         if rank is not None or panel:
             order = len(_ENTITIES) if rank is None else rank
             found.append((order, Entity(name=name, values=values, rows=len(table))))
@@ -180,7 +180,7 @@ def entity_rank(name: str) -> int | None:
     return None
 
 
-def names_rows(pair: pa.Table) -> bool:
+def _names_rows(pair: pa.Table) -> bool:
     """Whether two columns together are different in every row, and would hardly be by chance."""
     rows, pairs = len(pair), len(pair.group_by(pair.column_names).aggregate([]))
     room = prod(pc.count_distinct(column).as_py() for column in pair.columns)

@@ -50,7 +50,7 @@ def test_resize_is_a_number_or_two(written: object, kept: str, size: tuple[int, 
         ({"split": {"holdout_uri": "x"}}, "source.uri itself"),
         ({"uri": ""}, "at least 1"),
         ({"lable": "x"}, "lable"),
-        ({"modality": "series"}, "'images' or 'tables'"),
+        ({"modality": "video"}, "'images', 'series' or 'tables'"),
         ({"columns": [{"name": "a"}, {"name": "a"}]}, "'a' is more than once"),
     ],
 )

@@ -7,7 +7,7 @@ from gan.gate import GateConfig, judge
 from gan.modalities import Options
 from gan.series.evaluation import paper_scores
 from gan.series.judge import METRICS, build_reference, evaluate
-from tests.gan.series.panel import make_panel, share_panel
+from tests.gan.series.panel import few_items, make_panel, share_panel
 from tests.ladder.series_faults import LADDER
 
 REPRESENTATIVE = {"time reversed", "half shifted copies"}
@@ -31,8 +31,7 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def few():
-    panel = share_panel(make_panel(400, 0), 0)
-    return panel, build_reference(panel.splits, Options(halves=20, replicates=20))
+    return few_items()
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from gan.report import ReportInputs
 from gan.series.evaluation import paper_scores
 from gan.series.evaluation.assess import rank
 from gan.series.evaluation.closeness import SeriesCopies, StretchSpace
+from gan.series.evaluation.context import build_series_context
 from gan.series.evaluation.forecasting import Forecasting
 from gan.series.evaluation.usefulness import forecast_targets
 from gan.series.figures.in_time import quantile_of_group
@@ -33,7 +34,7 @@ from gan.series.judge import (
     foresee,
 )
 from storage.records.series import steps_of
-from tests.gan.series.panel import METADATA, make_panel, replaced_steps, share_panel
+from tests.gan.series.panel import METADATA, few_items, replaced_steps
 from tests.ladder.series_faults import independent, shifted_copies, shuffled
 
 
@@ -46,12 +47,12 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def panel():
-    return share_panel(make_panel(400, 0), 0)
+    return few_items()[0]
 
 
 @pytest.fixture(scope="module")
-def reference(panel):
-    return build_reference(panel.splits, Options(halves=10, replicates=4))
+def reference():
+    return few_items()[1]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_the_evaluation_says_what_it_is_of(panel, reference, evaluation):
 
 
 def test_what_is_foreseen_is_what_the_gate_says(panel, reference, evaluation):
-    foreseen = foresee(panel.splits, Options(halves=10, replicates=4))
+    foreseen = foresee(panel.splits, Options(halves=20, replicates=20))
     found = gate_foresees(foreseen, METRICS, GateConfig())
     assert {reason.metric for reason in found.reasons} <= {"copies", "c2st"}
     for item in foreseen.reals:
@@ -115,7 +116,7 @@ def test_too_few_are_refused(panel, reference):
 def test_equal_candidates_give_equal_numbers(panel, reference, evaluation):
     again = evaluate(panel.unseen, reference, log_likelihood=likelihood)
     assert again.measured == evaluation.measured
-    other = build_reference(panel.splits, Options(halves=10, replicates=4))
+    other = build_reference(panel.splits, Options(halves=20, replicates=20))
     anew = evaluate(panel.unseen, other, log_likelihood=likelihood)
     assert anew.measured == evaluation.measured
 
@@ -263,7 +264,7 @@ def test_no_figure_shows_a_real_key_or_an_extreme_of_few(panel, reference, evalu
     spoiled = replaced_steps(panel.train, METADATA, units=units, price=price)
     real = {f"I{number:05d}" for number in range(400)}
     splits = replace(panel.splits, train=spoiled)
-    context = build_reference(splits, Options(halves=5, replicates=2)).context
+    context = build_series_context(splits, Options(halves=5, replicates=2))
     keys = pa.array([f"I{number:05d}" for number in range(70_000, 70_080)])
     named = panel.unseen.set_column(0, "item", keys)
     inputs = ReportInputs(candidate=named, reference=SimpleNamespace(context=context), label="shop")

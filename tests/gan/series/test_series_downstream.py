@@ -17,7 +17,7 @@ from tests.ladder.series_faults import shuffled
 
 @pytest.fixture(scope="module")
 def panel():
-    return share_panel(make_panel(500, 0), 0)
+    return share_panel(make_panel(400, 0), 0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_without_a_label_the_next_step_is_forecast(panel, forecast):
     assert forecast.what == "change of units in the next step"
     assert forecast.classes == ()
     assert forecast.remedies("lightgbm") == {}
-    assert len(forecast.targets("validation")) == len(forecast.targets("holdout")) == 100
+    assert len(forecast.targets("validation")) == len(forecast.targets("holdout")) == 80
     assert r_squared(forecast, "lightgbm", TrainingSet(real=panel.train)) > 0.3
 
 
@@ -83,7 +83,7 @@ def test_with_a_label_the_class_of_an_entity_is_predicted(panel):
         found = task.scores("linear", TrainingSet(real=panel.train), 0)["holdout"]
     assert (found.argmax(axis=1) == task.targets("holdout")).mean() > 0.6
     place = panel.train.column_names.index("shop")
-    turned = panel.train["shop"].take(np.roll(np.arange(200), 1))
+    turned = panel.train["shop"].take(np.roll(np.arange(160), 1))
     field = panel.train.schema.field("shop")
     others = panel.train.set_column(place, field, pa.chunked_array(turned.chunks))
     features = task._features

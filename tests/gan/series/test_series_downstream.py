@@ -38,7 +38,7 @@ def test_without_a_label_the_next_step_is_forecast(panel, forecast):
     assert forecast.classes == ()
     assert forecast.remedies("lightgbm") == {}
     assert len(forecast.targets("validation")) == len(forecast.targets("holdout")) == 80
-    assert r_squared(forecast, "lightgbm", TrainingSet(real=panel.train)) > 0.3
+    assert r_squared(forecast, "lightgbm", TrainingSet(real=panel.train)) > 0.1
 
 
 @pytest.mark.full

@@ -10,8 +10,8 @@ from gan.device import one_thread_everywhere
 from gan.errors import DataError
 from gan.lift.task import Priced, TrainingSet
 from gan.series.downstream import build_task
-from storage.records.series import steps_of
-from tests.gan.series.panel import METADATA, make_panel, replaced_steps, share_panel
+from storage.records.series import lengths_of, steps_of
+from tests.gan.series.panel import METADATA, cut_steps, make_panel, replaced_steps, share_panel
 from tests.ladder.series_faults import shuffled
 
 
@@ -106,3 +106,13 @@ def test_where_no_number_is_there_nothing_is_forecast(panel):
     parts = {name: levels_only(getattr(panel, name)) for name in ("train", "validation", "holdout")}
     splits = replace(panel.splits, label=None, **parts)
     assert build_task(splits, seed=0) is None
+
+
+def test_where_no_step_follows_nothing_is_forecast(panel):
+    def first_only(records):
+        lengths_N = lengths_of(records, METADATA)
+        first = np.concatenate([[0], np.cumsum(lengths_N)[:-1]])
+        return cut_steps(records, METADATA, first, np.ones(len(lengths_N), dtype=int))
+
+    parts = {name: first_only(getattr(panel, name)) for name in ("train", "validation", "holdout")}
+    assert build_task(replace(panel.splits, label=None, **parts), seed=0) is None

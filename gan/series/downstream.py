@@ -235,4 +235,5 @@ def build_task(splits: Splits, *, seed: int) -> DownstreamTask | None:
     forecasting = Forecasting(
         signals=context.signals, calendar=context.calendar, statics=statics, target=targets[0]
     )
-    return SeriesForecast(context, forecasting, seed)
+    task = SeriesForecast(context, forecasting, seed)
+    return task if all(len(task.targets(split)) for split in ("validation", "holdout")) else None

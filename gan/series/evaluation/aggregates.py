@@ -54,7 +54,8 @@ class Aggregate(Protocol):
 
 def ratio(over: Array, under: Array) -> Array:
     """Return a ratio, 0 where there is nothing below."""
-    found: Array = np.divide(over, under, out=np.zeros_like(over), where=np.abs(under) > SMALL)
+    out = np.zeros(over.shape)
+    found: Array = np.divide(over, under, out=out, where=np.abs(under) > SMALL)
     return found
 
 

@@ -50,6 +50,8 @@ MOST_VALUES = 1_000_000
 """Values of all sets beyond which one set will do."""
 STRETCHES = 30_000
 """Stretches of training entities among which copies are sought."""
+LEAST_ERROR = 0.002
+"""A real error below this counts as this, so that no rank is divided by about zero."""
 HALVES = 20
 RANKED = ("one_way", "autocorrelation", "cross_correlation", "seasonality")
 """Errors whose pass bound is a multiple of the ceiling."""
@@ -236,7 +238,7 @@ def _real_ticks(
     limit = threshold(unseen_N, nominal_share(n))
     return RealSeriesTicks(
         errors={
-            name: max(float(np.mean(parts)) / math.sqrt(2.0), 1e-9)
+            name: max(float(np.mean(parts)) / math.sqrt(2.0), LEAST_ERROR)
             for name, parts in errors.items()
         },
         coverage=max(float(np.mean(covered)), 1e-9),

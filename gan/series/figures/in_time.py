@@ -51,7 +51,7 @@ def fans(context: SeriesContext, fakes: Side, group: int) -> Iterator[Figure]:
         series = []
         ends: list[int] = []
         for title, side in zip(NAMES, (context.train, fakes), strict=True):
-            lines = fan(side, v, group)
+            lines = fan(side, v, group if side is context.train else 1)
             ends += [len(line) for line in lines.values()]
             width = _steps_of_a_point(side)
             for share, values in lines.items():

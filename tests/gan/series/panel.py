@@ -1,11 +1,14 @@
 """A made-up daily panel: items of shops, with weekdays, sticky prices, promotions, a stock."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
-from gan.modalities import Splits
+from gan.modalities import Options, Splits
+from gan.series.evaluation.evaluate import SeriesReference
+from gan.series.judge import build_reference
 from storage.records.schema import Column
 from storage.records.series import SeriesMetadata, Step, lengths_of, steps_of, to_nested
 
@@ -57,6 +60,7 @@ def make_item(rng: np.random.Generator) -> dict[str, object]:
     return {"shop": KINDS[shop], "size": float(np.log(level)), "day": days, **found}
 
 
+@cache
 def make_panel(items: int, seed: int) -> pa.Table:
     """Return so many items as nested records."""
     rng = np.random.default_rng(seed)
@@ -97,6 +101,13 @@ def share_panel(records: pa.Table, seed: int) -> Panel:
     fifth = records.num_rows // 5
     cuts = [2 * fifth, 3 * fifth, 4 * fifth, 5 * fifth]
     return Panel(*(records.take(part) for part in np.split(order, cuts)[:4]))
+
+
+@cache
+def few_items() -> tuple[Panel, SeriesReference]:
+    """Return a small panel, and what its real items reach: the same in every test."""
+    panel = share_panel(make_panel(400, 0), 0)
+    return panel, build_reference(panel.splits, Options(halves=20, replicates=20))
 
 
 def replaced_steps(records: pa.Table, metadata: SeriesMetadata, **columns: object) -> pa.Table:

@@ -146,7 +146,7 @@ class SeriesAutoregressive(StepNetwork):
             inputs.place(place, series.lengths_N),
             inputs.moment(moments_NL[at]),
         )
-        past = torch.cat([before_NLDP[at].flatten(2), remembered[at].flatten(2), context], dim=2)
+        past = torch.cat([before_NLDP[at].flatten(2), remembered[at], context], dim=2)
         seen = Observation(*(each[at] for each in seen))
         history = History(*(each[at] for each in memory.history))
         memory = Memory(history, *(each[at] for each in memory[1:]))

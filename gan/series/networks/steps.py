@@ -26,8 +26,9 @@ VECTOR: Final = 8
 SEEN: Final = 4
 """Numbers seen of a value beside its vector: score, change of score, missing, same as before."""
 REMEMBERED: Final = 5
-"""Numbers remembered of a variable: mean score and the first one, score before the last change and
-whether there was one, steps since then; two for each season, and two of a running sum."""
+"""Numbers remembered of a variable: mean score and the first one, how far the score before the last
+change is from the last and whether there was one, steps since then; two for each season, and two of
+a running sum."""
 POSITIONS: Final = 4
 """Numbers that say where in a series a step is."""
 LONG: Final = 5.0
@@ -208,7 +209,7 @@ class StepInputs(nn.Module):
         numbers = [
             memory.total / memory.known.clamp(min=1),
             memory.first,
-            memory.back,
+            (memory.back - memory.scores) * memory.history.has_back,
             memory.history.has_back.float(),
             memory.since.log1p() / LONG,
         ]

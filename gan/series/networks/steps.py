@@ -31,6 +31,8 @@ change is from the last and whether there was one, steps since then; two for eac
 a running sum."""
 POSITIONS: Final = 4
 """Numbers that say where in a series a step is."""
+NEARNESS: Final = 4.0
+"""Differences of scores are multiplied by this where small ones matter."""
 LONG: Final = 5.0
 """Logarithms of steps are divided by this."""
 
@@ -209,7 +211,7 @@ class StepInputs(nn.Module):
         numbers = [
             memory.total / memory.known.clamp(min=1),
             memory.first,
-            (memory.back - memory.scores) * memory.history.has_back,
+            (NEARNESS * (memory.back - memory.scores)).tanh() * memory.history.has_back,
             memory.history.has_back.float(),
             memory.since.log1p() / LONG,
         ]

@@ -14,8 +14,8 @@ Builder = Callable[[SeriesCodec, str, int], Preset]
 """From the codec, the device (`cpu` or `cuda`) and the number of training entities."""
 
 WINDOW, WARM_UP = 192, 32
-"""Steps of a training window, and those before it that warm the recurrent network up."""
-STEPS_PER_BATCH = 4_096
+"""Steps of a training window, and those before it whose averages it begins with."""
+STEPS_PER_BATCH = 2_048
 """A batch has about so many steps."""
 FEWEST_ENTITIES, MOST_ENTITIES = 8, 256
 """Of a batch."""
@@ -28,7 +28,7 @@ DECAY_STEPS, LARGEST_DECAY = 20_000, 1.0
 """Weight decay is DECAY_STEPS / steps of all entities."""
 SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS = 200_000, 60
 """The adversarial preset's budget: at least so many samples, and so many epochs."""
-EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 60, 20_000, 400_000
+EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 24, 16_000, 400_000
 SAMPLED_VALUES, LEAST_SAMPLED, MOST_SAMPLED = 4_000_000, 32, 1_024
 """A forward pass makes about so many values, of so many entities."""
 
@@ -62,7 +62,7 @@ def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
             "warm_up": WARM_UP,
         },
         batch_size=batch,
-        learning_rate=4e-3,
+        learning_rate=8e-3,
         rate_fall=0.03,
         beta1=0.9,
         beta2=0.99,
@@ -108,7 +108,7 @@ def _power(wanted: float, least: int, most: int) -> int:
 PRESETS: Mapping[str, PresetEntry] = {
     "autoregressive": PresetEntry(
         "Step after step, variable after variable, by likelihood: the default.",
-        "Cho et al., GRU (2014); Uria et al., NADE (2016); Germain et al., MADE (2015)",
+        "Uria et al., NADE (2016); Germain et al., MADE (2015); Ma et al., Mega (2023)",
     ),
     "timegan": PresetEntry(
         "A GAN on whole series: all steps at once, under what is known of the entity.",

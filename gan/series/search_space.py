@@ -14,6 +14,7 @@ from gan.tuning.numbers import (
 KNOBS: tuple[Knob, ...] = (
     NameKnob(setting=PRESET, names=PRESETS, own=lambda config: config.preset),
     WIDTH,
+    SpanKnob(setting="generator.depth", low=1, high=4, own=of_network("depth")),
     SpanKnob(setting="generator.dropout", low=0.0, high=0.4, own=of_network("dropout")),
     WEIGHT_DECAY,
     GAMMA,

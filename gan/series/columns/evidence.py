@@ -91,7 +91,8 @@ def find_relations(
             relations += sums
             if not sums:
                 relations += search.ratios(relations)
-                relations += search.changes(relations)
+                if not any(each.relative for each in relations):
+                    relations += search.changes(relations)
         found.append(Variable(own=variable.own, shares=variable.shares, relations=tuple(relations)))
     return tuple(found)
 
@@ -219,7 +220,17 @@ class _Search:
             if number != 100 and share >= RATIO_SHARE and sure and enough:
                 found.append((share, number / 100))
         ratios = tuple(sorted(ratio for _, ratio in sorted(found)[-MOST_RATIOS:]))
-        return [Relation(reference="last", ratios=ratios)] if ratios else []
+        exact = [Relation(reference="last", ratios=ratios)] if ratios else []
+        for ratio in ratios:
+            moved &= self.units != (self.last * ratio).round()
+        return [*exact, *self._factors(moved)]
+
+    def _factors(self, steps_NL: Tensor) -> list[Relation]:
+        """Return codes of factors, for what changes by none of the exact ratios."""
+        empty = Relation(reference="last", relative=True)
+        apart_NL, sayable_NL = empty.apart(self.units, self.last)
+        offsets = self._offsets(steps_NL & sayable_NL, apart_NL, whole=True)
+        return [] if offsets is None else [replace(empty, offsets=offsets)]
 
     def changes(self, before: Sequence[Relation]) -> list[Relation]:
         """Return codes of differences to the last value, where values move little by little."""
@@ -243,7 +254,9 @@ class _Search:
         offsets = self._offsets(steps, self.units - self.last)
         return [] if offsets is None else [Relation(reference="last", offsets=offsets, reach=REACH)]
 
-    def _offsets(self, steps_NL: Tensor, apart_NL: Tensor) -> Numeric | None:
+    def _offsets(
+        self, steps_NL: Tensor, apart_NL: Tensor, *, whole: bool = False
+    ) -> Numeric | None:
         """Return codes of differences; None where too few entities have any."""
         own = self.variable.own
         apart = apart_NL[steps_NL].numpy()
@@ -252,7 +265,7 @@ class _Search:
         group = _doubled(self.group)
         if len(kept) < 3 * group or len(np.unique(entity)) < max(self.group, 2):
             return None
-        whole = isinstance(own, Numeric) and own.decimals is not None
+        whole = whole or (isinstance(own, Numeric) and own.decimals is not None)
         values = pa.array(apart[kept].astype(np.int64) if whole else apart[kept])
         try:
             offsets = Numeric.fit(

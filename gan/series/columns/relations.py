@@ -9,7 +9,7 @@ behind them codes of its relations to a reference, which the values before decid
     back     the last other value before that
     sum      the last value plus or minus another variable of this step, or of the last one
     lot      such a sum plus what was added to it the last time that something was
-    change   the last value plus a difference
+    change   the last value plus a difference, or times a factor
 
 A relation has the code "equal to the reference", or codes of differences to it, or of ratios. Which
 relations a variable has is found by evidence: far more steps than by chance are explained. A value
@@ -21,7 +21,7 @@ Shapes: N entities, L steps of the longest, D variables, T steps of all.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from gan.tables.columns.numeric import Numeric
 Array = np.ndarray[Any, Any]
 Pair = tuple[Tensor, Tensor]
 
+LOG_UNIT: Final = 1e-4
+MOST_APART: Final = 7_000
+"""Logarithms differ by so much at most: values by a factor of two."""
 Reference = Literal["last", "back", "sum", "lot"]
 
 
@@ -55,6 +58,8 @@ class Relation:
     """Codes of differences to the reference, in units; None: equal to it."""
     ratios: tuple[float, ...] = ()
     """Codes of ratios to the reference, in place of differences."""
+    relative: bool = False
+    """Whether the differences are those of logarithms, in `LOG_UNIT`."""
     reach: float = np.inf
     """Bins' widths of its own that a value differs from the reference, at most."""
 
@@ -64,6 +69,21 @@ class Relation:
         if self.offsets is not None:
             return self.offsets.codes
         return max(len(self.ratios), 1)
+
+    def apart(self, units: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how far values are from the reference, and where that can be said."""
+        if not self.relative:
+            return units - reference, torch.ones_like(units, dtype=torch.bool)
+        both = (units > 0) & (reference > 0)
+        ratio = torch.where(both, units, 1.0) / torch.where(both, reference, 1.0)
+        apart = (ratio.log() / LOG_UNIT).round()
+        return apart, both & (apart.abs() <= MOST_APART)
+
+    def moved(self, reference: Tensor, apart: Tensor) -> Tensor:
+        """Return the values that are so far from the reference."""
+        if not self.relative:
+            return reference + apart
+        return (reference * (apart * LOG_UNIT).exp()).round()
 
     @property
     def is_equal(self) -> bool:
@@ -77,6 +97,7 @@ class Relation:
             "addend": None if self.addend is None else list(self.addend),
             "offsets": None if self.offsets is None else self.offsets.to_json(),
             "ratios": list(self.ratios),
+            "relative": self.relative,
             "reach": None if np.isinf(self.reach) else self.reach,
         }
 
@@ -89,6 +110,7 @@ class Relation:
             addend=None if addend is None else Addend(*addend),
             offsets=None if offsets is None else Numeric.from_json(offsets),
             ratios=tuple(data["ratios"]),
+            relative=data["relative"],
             reach=np.inf if reach is None else reach,
         )
 

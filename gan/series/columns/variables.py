@@ -302,11 +302,12 @@ class Coder(nn.Module):
             there = known & (units != MISSING)
             if relation.offsets is not None:
                 grid = grids.pop()
-                near = there
+                apart, sayable = relation.apart(units, reference)
+                near = there & sayable
                 if np.isfinite(relation.reach) and self.grid is not None:
                     wide = relation.reach * self.grid.widths[own_codes]
-                    near = there & ((units - reference).abs() <= wide) & ~self.kept[own_codes]
-                codes = torch.where(near, first + grid.find(units - reference)[0], codes)
+                    near = near & (apart.abs() <= wide) & ~self.kept[own_codes]
+                codes = torch.where(near, first + grid.find(apart)[0], codes)
                 continue
             for number, ratio in enumerate(relation.ratios or (1.0,)):
                 reached_here = (reference * ratio).round() if relation.ratios else reference
@@ -370,7 +371,7 @@ class Coder(nn.Module):
             place_N = place_N.clamp(0, relation.codes - 1)
             if relation.offsets is not None:
                 grid = next(grids)
-                found_N = reference + grid.place(place_N, positions_N)
+                found_N = relation.moved(reference, grid.place(place_N, positions_N))
             elif relation.ratios:
                 ratios = torch.tensor(relation.ratios, dtype=torch.float64, device=codes_N.device)
                 found_N = (reference * ratios[place_N]).round()

@@ -9,9 +9,9 @@ them in the step (Uria et al., "Neural autoregressive distribution estimation", 
 Codes that have no meaning at a step, such as "the same" at the first one, have probability zero.
 
 Long series are trained on windows: the past of a window counts through what is remembered of it
-(`steps`) and through the steps before the window that warm the recurrent unit up, whose gradients
-end there (truncated backpropagation: Williams and Peng, "An efficient gradient-based algorithm for
-on-line training of recurrent network trajectories", 1990).
+(`steps`) and through the steps right before it; gradients end there (truncated backpropagation:
+Williams and Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
+trajectories", 1990).
 
 Shapes: N entities, L steps, D variables, E columns of the whole entity, H units of the backbone, U
 units of a variable, S numbers of the context, I inputs of a step, M steps of all entities that
@@ -34,6 +34,8 @@ from gan.series.networks.step_network import StepNetwork, StepWeights
 from gan.series.networks.steps import Memory, Observation, observed
 from gan.series.networks.whole import LARGEST_SEED, Series, take_apart
 
+STEPS_AT_ONCE: Final = 32_768
+"""Steps whose likelihood is computed at once."""
 LEAST_LOG: Final = -30.0
 """Of a code that should be impossible: a value beyond what is shown, where its neighbour is."""
 
@@ -146,7 +148,7 @@ class SeriesAutoregressive(StepNetwork):
             inputs.place(place, series.lengths_N),
             inputs.moment(moments_NL[at]),
         )
-        past = torch.cat([before_NLDP[at].flatten(2), remembered[at].flatten(2), context], dim=2)
+        past = torch.cat([before_NLDP[at].flatten(2), remembered[at], context], dim=2)
         seen = Observation(*(each[at] for each in seen))
         history = History(*(each[at] for each in memory.history))
         memory = Memory(history, *(each[at] for each in memory[1:]))
@@ -193,9 +195,12 @@ class SeriesAutoregressive(StepNetwork):
     @torch.no_grad()
     def log_likelihood(self, samples: Tensor) -> Tensor:
         """Return the log likelihood of codes in nats, under no condition, float64 (N,)."""
+        rows = max(STEPS_AT_ONCE // self.codec.width, 1)
+        return torch.cat([self._log_likelihood(part) for part in samples.split(rows)])
+
+    def _log_likelihood(self, samples: Tensor) -> Tensor:
         series = take_apart(samples, self.codec)
-        window = self._window(series, None)
-        nats_M, rows_M = self._nats(series, window, None)
+        nats_M, rows_M = self._nats(series, self._window(series, None), None)
         found = self.whole.log_likelihood(series.codes_NE)
         return found.index_add(0, rows_M, -nats_M.double())
 

@@ -46,7 +46,7 @@ def draw_steps(network: StepNetwork, packed_NE: Tensor, seeds_N: Tensor) -> Tens
             inputs.moment(now_N[:, None])[:, 0],
         )
         remembered = inputs.remember(memory, seasons.at(step))
-        past_NI = torch.cat([before.flatten(1), remembered.flatten(1), context], dim=1)
+        past_NI = torch.cat([before.flatten(1), remembered, context], dim=1)
         state_NH, sums = network.backbone.one(past_NI, sums, step)
         seen, before, moment_N = _draw_step(
             network, past_NI, state_NH, memory, moment_N, (seeds_N, step), weights

@@ -25,11 +25,14 @@ VECTOR: Final = 8
 """Length of the vector of a code."""
 SEEN: Final = 4
 """Numbers seen of a value beside its vector: score, change of score, missing, same as before."""
-REMEMBERED: Final = 4
-"""Numbers remembered of a variable: mean score, score before the last change and whether there was
-one, steps since then; and two for each season."""
+REMEMBERED: Final = 5
+"""Numbers remembered of a variable: mean score and the first one, how far the score before the last
+change is from the last and whether there was one, steps since then; two for each season, and two of
+a running sum."""
 POSITIONS: Final = 4
 """Numbers that say where in a series a step is."""
+NEARNESS: Final = 4.0
+"""Differences of scores are multiplied by this where small ones matter."""
 LONG: Final = 5.0
 """Logarithms of steps are divided by this."""
 
@@ -60,6 +63,8 @@ class Memory(NamedTuple):
     """How many there were."""
     since: Tensor
     """Steps since the last change, or since the start."""
+    first: Tensor
+    """Score of the first value."""
 
 
 class StepInputs(nn.Module):
@@ -103,7 +108,9 @@ class StepInputs(nn.Module):
     @property
     def per_past(self) -> int:
         """Numbers seen of the past of all variables, F."""
-        return self.variables * (self.per_value + REMEMBERED + 2 * len(self.seasons))
+        sums = sum(each is not None for each in self.addends)
+        each = self.per_value + REMEMBERED + 2 * len(self.seasons)
+        return self.variables * each + 2 * sums
 
     @torch.no_grad()
     def draw(self, stream: torch.Generator) -> None:
@@ -200,16 +207,28 @@ class StepInputs(nn.Module):
         return torch.cat([torch.stack(numbers, dim=1), vectors_NE], dim=1)
 
     def remember(self, memory: Memory, seasonal: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Return the numbers of what is remembered, (..., D, numbers)."""
+        """Return the numbers of what is remembered of all variables, (..., numbers)."""
         numbers = [
             memory.total / memory.known.clamp(min=1),
-            memory.back,
+            memory.first,
+            (NEARNESS * (memory.back - memory.scores)).tanh() * memory.history.has_back,
             memory.history.has_back.float(),
             memory.since.log1p() / LONG,
         ]
         for scores, known in seasonal:
             numbers += [scores, known]
-        return torch.stack(numbers, dim=-1)
+        found = torch.stack(numbers, dim=-1).flatten(-2)
+        return torch.cat([found, *self._lots(memory.history)], dim=-1)
+
+    def _lots(self, history: History) -> list[Tensor]:
+        """Return of every running sum the score of what was last added, and whether it was."""
+        found = []
+        for coder, addend in zip(self.coders, self.addends, strict=True):
+            if addend is not None:
+                known = history.has_lot[..., coder.index].float()
+                _, scores = coder.find(history.lot[..., coder.index])
+                found.append(torch.stack([scores * known, known], dim=-1))
+        return found
 
     def remember_all(self, seen: Observation, history: History) -> Memory:
         """Return what is known before every step, (N, L, D)."""
@@ -218,6 +237,8 @@ class StepInputs(nn.Module):
         steps = torch.arange(seen.units.shape[1], device=scores.device)[None, :, None]
         newest = _shifted(torch.where(changes, steps, -1).cummax(1).values, -1)
         back = scores.gather(1, newest.clamp(min=0)) * (newest >= 0)
+        opening = seen.present.int().argmax(1, keepdim=True)
+        first = seen.scores.gather(1, opening) * history.has_last
         return Memory(
             history,
             scores,
@@ -225,6 +246,7 @@ class StepInputs(nn.Module):
             _shifted(seen.scores.cumsum(1)),
             _shifted(seen.present.float().cumsum(1)),
             (steps - newest.clamp(min=0)).float(),
+            first,
         )
 
     def advance(self, memory: Memory, seen: Observation) -> Memory:
@@ -238,6 +260,7 @@ class StepInputs(nn.Module):
             memory.total + seen.scores,
             memory.known + seen.present,
             torch.where(changed, 1.0, memory.since + 1),
+            torch.where(history.has_last, memory.first, seen.scores),
         )
 
     def start(self, rows: int) -> Memory:
@@ -245,7 +268,7 @@ class StepInputs(nn.Module):
         zeros = torch.zeros(rows, self.variables, device=self.first_D.device)
         none, units = zeros.bool(), zeros.double()
         history = History(units, none, units, none, units, none)
-        return Memory(history, zeros, zeros, zeros, zeros, zeros)
+        return Memory(history, zeros, zeros, zeros, zeros, zeros, zeros)
 
     def seasonal(self, seen: Observation) -> list[tuple[Tensor, Tensor]]:
         """Return scores of a season ago, and whether there was a value then, (N, L, D)."""

@@ -65,8 +65,13 @@ def line(preset: str, rows: Sequence[dict[str, Any]]) -> str:
     return f"| `{preset}` | {' | '.join(cells)} | {seeds} |"
 
 
-def table(page: dict[str, Any]) -> str:
-    """Return the section of one source, the lowest Fréchet distance first."""
+def table(page: dict[str, Any], known: Sequence[str]) -> str:
+    """Return the section of one source, the lowest Fréchet distance first.
+
+    Args:
+        page: the stored results.
+        known: presets that were measured on any source; those that are missing here are named.
+    """
     by_preset: dict[str, list[dict[str, Any]]] = {}
     for row in page["results"]:
         by_preset.setdefault(row["preset"], []).append(row)
@@ -78,7 +83,10 @@ def table(page: dict[str, Any]) -> str:
     order = sorted(by_preset, key=distance)
     rows = page["rows"]
     headings = ["preset", *(heading for heading, _, _ in COLUMNS), "seeds"]
-    twins = [f"`{name}` is `{other}` here" for name, other in page.get("twins", {}).items()]
+    twins = page.get("twins", {})
+    same = [f"`{name}` is `{other}` here" for name, other in twins.items()]
+    missing = [f"`{name}`" for name in known if name not in by_preset and name not in twins]
+    left_out = [f"not measured: {', '.join(missing)}"] if missing else []
     said = [
         f"{rows['train']:,} images in train, {rows['validation']:,} in validation, "
         f"{rows['holdout']:,} held out, {page['compared']:,} compared on each side; "
@@ -88,7 +96,7 @@ def table(page: dict[str, Any]) -> str:
         [
             f"## {page['images']}",
             "",
-            f"{'; '.join([*said, *twins])}.",
+            f"{'; '.join([*said, *same, *left_out])}.",
             "",
             f"| {' | '.join(headings)} |",
             f"|{' --- |' * len(headings)}",
@@ -103,7 +111,8 @@ def page(results: Path = RESULTS) -> str:
     pages = [
         json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("gans-*.json"))
     ]
-    return "\n".join([HEAD, *map(table, pages)])
+    known = list(dict.fromkeys(row["preset"] for page in pages for row in page["results"]))
+    return "\n".join([HEAD, *(table(page, known) for page in pages)])
 
 
 def write() -> None:

@@ -1,4 +1,4 @@
-"""The table of all generators of images: what is stored goes on, and the page says it."""
+"""Generators of images on equal budgets: stored results go on, and the page says what is stored."""
 
 import json
 from types import SimpleNamespace

@@ -135,6 +135,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         super().__init__()
         self.codec = codec
         self.mixture = MixtureGenerator(config, codec)
+        self.described = self.mixture.described
         self.bands = Bands(codec)
         groups, width = len(self.mixture.mean_GP), int(config.network["width"])
         self.denoiser = UNet(codec, groups, width)

@@ -49,6 +49,10 @@ class Generator(nn.Module):
 
     has_likelihood: bool = False
     """Whether `log_likelihood` can be asked."""
+    described: int | None = None
+    """How many of the latent's first values `first_features` depends on; None: all."""
+    complete_when_fitted: bool = False
+    """Whether `fit` leaves what may be shipped, so that no training makes it worse."""
     choosing: int = 0
     """How many of the latent's first values choose, such as the component of a mixture: with these
     a sample jumps, with all others it changes little by little."""

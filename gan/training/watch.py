@@ -18,7 +18,8 @@ from gan.config import ResolvedConfig
 from gan.device import is_memory_error
 from gan.errors import Interrupted, MemoryLimitError
 from gan.modalities import load_modality
-from gan.protocols import Assessment, Beat, Curve, Encoded, Hooks, Tick
+from gan.protocols import Assess, Assessment, Beat, Curve, Encoded, Hooks, Tick
+from gan.sample import average_sampler
 from gan.targets import reached
 from gan.training.checkpoint import Checkpoints
 from gan.training.rules import TickState
@@ -57,6 +58,20 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
         state.keep_best(assessment.rank)
 
 
+def choose_fitted(state: TrainState, assess: Assess | None) -> None:
+    """Keep what a generator is before the first step, where that is complete.
+
+    It is no reference for copies: what is trained from it may begin with more.
+    """
+    if assess is None or not state.generator.complete_when_fitted:
+        return
+    sample = average_sampler(state.generator_ema, state.codec, state.config)
+    with state.context.measuring():
+        found = assess(sample, 0)
+    if math.isfinite(found.rank):
+        state.keep_best(found.rank)
+
+
 def reached_targets(config: ResolvedConfig, assessment: Assessment) -> str | None:
     """Return how all targets of `training.until` are reached, None where not or without any.
 
@@ -93,7 +108,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
         progress.stopped = "the budget is used up"
     if progress.stopped is None:
         return
-    if not progress.best_samples_seen:
+    if not progress.best_samples_seen and progress.best_rank is None:
         state.keep_best(None)
         progress.note("choice", "no snapshot was usable: the last average is kept")
     progress.note("stop", f"training stopped: {progress.stopped}")
@@ -145,7 +160,9 @@ def begin(
     """Go on from the newest checkpoint; without one write that of the start, for repairs."""
     state.encoded = encoded
     if not checkpoints.restore(state):
-        checkpoints.start(state.fitted())
+        state.fitted()
+        choose_fitted(state, hooks.assess)
+        checkpoints.start(state)
     write_stats(folder, state.progress)
     for frame in checkpoints.frames():
         hooks.on_frame(frame)

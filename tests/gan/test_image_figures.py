@@ -14,13 +14,14 @@ from PIL import Image
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images import judge
-from gan.images.codec import ImageCodec, write_images
+from gan.images.codec import ImageCodec, read_images, write_images
 from gan.images.evaluation.evaluate import PerceptualReference
 from gan.images.figures import frame, neighbours, strip
 from gan.images.figures.inside import (
     STEPS,
     Insight,
     class_paths,
+    find_directions,
     inside_figures,
     latent_paths,
     sensitivity_maps,
@@ -263,6 +264,23 @@ def test_what_chooses_is_held(tiny, digits, codec, tmp_path_factory):
     for start in range(3):  # every class moves along the directions of its own Gaussian
         ends = [cell(sheet, 0, 5 * start + at, extra=5 * start).astype(int) for at in (0, 2, 4)]
         assert np.abs(ends[2] - ends[0]).mean() > 8
+
+
+def test_directions_hold_what_they_do_not_describe(digits, tmp_path):
+    """The grain of a large image is drawn from values that no component depends on."""
+    large = read_images(digits)[:120].repeat(5, 1).repeat(5, 2)
+    records = pa.table({"image": write_images(large), "digit": digits["digit"][:120]})
+    codec = ImageCodec.fit(records, "digit")
+    asked, training = GeneratorConfig(preset="mixture"), TrainingConfig(device="cpu")
+    config = resolve(asked, training, codec, train_rows=120, seed=1)
+    result = train(config, codec, records, tmp_path, device="cpu")
+    insight = Insight(Sampler(load_snapshot(result.snapshot)), seed=5)
+    (found,) = find_directions(insight, [3])
+    described = insight.generator.described
+    assert described == 1 + config.network["components"] < config.latent
+    assert found.steps_KZ.shape[1] == config.latent
+    assert (found.steps_KZ[:, described:] == 0).all()
+    assert found.steps_KZ[:, 1:described].abs().max() > 0.1
 
 
 # --- samples, and real neighbours ---

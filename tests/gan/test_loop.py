@@ -145,6 +145,17 @@ def test_the_best_rank_ships_and_not_the_last(tiny, codec, digits, tmp_path):
     assert [line.get("rank") for line in lines(tmp_path)] == [3.0, 1.0, 2.0, None]
 
 
+@pytest.mark.parametrize(("first", "chosen"), [(1.0, 0), (9.0, 160)])
+def test_what_is_complete_when_fitted_ships_unless_training_betters_it(
+    first, chosen, tiny, codec, digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Generator, "complete_when_fitted", True)
+    hooks = Hooks(assess=assessor([first, 2.0, 3.0, 4.0, 5.0, 6.0]))
+    result = train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert result.best_samples_seen == chosen
+    assert f"the snapshot of {chosen} samples is kept" in {event.text for event in result.events}
+
+
 def test_rising_copies_stop_it_and_are_not_chosen(tiny, codec, digits, tmp_path):
     hooks = Hooks(assess=assessor([4.0, 3.0, 2.0, 1.0], copies=[0.04, 0.05, 0.07, 0.07]))
     longer = tiny.model_copy(update={"budget_samples": 6400})

@@ -11,6 +11,7 @@ from gan.images.codec import ImageCodec, write_images
 from gan.images.mixture import cluster, expectation_maximisation, principal_components
 from gan.images.networks import build
 from gan.images.networks.mixture import GaussianIndex
+from gan.images.networks.refined import FINISHED
 from gan.images.presets import resolve
 from gan.randomness import stream
 
@@ -118,18 +119,22 @@ def test_few_images_of_any_size_are_enough(size, preset):
     assert made.isfinite().all()
 
 
-def test_what_refines_a_mixture_begins_as_the_mixture():
-    generator, config, *_ = fitted(preset="mixture-gan")
+@pytest.mark.parametrize("size", [(8, 8), (40, 48)])
+def test_what_refines_a_mixture_begins_as_the_mixture(size):
+    generator, config, codec, images, labels = fitted(60, size=size, preset="mixture-gan")
     z_NZ = torch.randn(30, config.latent, generator=stream(1, "z"))
     labels_N = torch.arange(30) % 2
     drawn = generator.mixture(z_NZ, labels_N).clamp(-1, 1)
+    torch.testing.assert_close(generator(z_NZ, labels_N), drawn)
     level_N, nothing = torch.ones(30), torch.zeros(30, *generator.noise_shape)
-    same = generator.denoiser(drawn, labels_N, level_N, nothing)
-    torch.testing.assert_close(same, drawn)
-    before = generator(z_NZ, labels_N)
+    torch.testing.assert_close(generator.denoiser(drawn, labels_N, level_N, nothing), drawn)
+    samples = codec.to_samples(torch.from_numpy(images))
+    generator.loss(samples, torch.from_numpy(labels), stream(2, "loss"))
+    denoised = generator(z_NZ, labels_N)
+    assert not torch.equal(denoised, drawn)
     generator.begin("adversarial")
-    assert generator.is_finished == 1
-    torch.testing.assert_close(generator(z_NZ, labels_N), before)
+    assert generator.stage == FINISHED
+    torch.testing.assert_close(generator(z_NZ, labels_N), denoised)
 
 
 def test_the_gain_gives_images_the_spectrum_of_real_ones():

@@ -6,12 +6,13 @@ Shapes: R rows, S steps, N images, Z latent, H height, W width, C channels.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gan.device import one_thread
 from gan.images.codec import ImageCodec
@@ -273,13 +274,19 @@ def _directions(insight: Insight, classes: list[int]) -> MainDirections | None:
     first = first_features(insight.generator, one_1Z, label_1)
     if first is None:
         return None
-    count = latents_for(one_1Z.shape[1], first.shape[1])
+    length = one_1Z.shape[1]
+    described = insight.generator.described or length
+    count = latents_for(described, first.shape[1])
     z_NZ = insight.alike(insight.latents(count, "directions"))
     labels_N = insight.classes([classes[place % len(classes)] for place in range(count)])
     features = first_features(insight.generator, z_NZ, labels_N)
     if features is None:
         return None
-    return main_directions(features.cpu(), z_NZ.cpu(), labels_N.cpu(), DIRECTIONS)
+    found = main_directions(features.cpu(), z_NZ[:, :described].cpu(), labels_N.cpu(), DIRECTIONS)
+    if found is None or described == length:
+        return found
+    steps_KZ = functional.pad(found.steps_KZ, (0, length - described))  # the rest is held
+    return replace(found, steps_KZ=steps_KZ)
 
 
 def sensitivity_maps(insight: Insight) -> Figure:

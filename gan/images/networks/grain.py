@@ -45,7 +45,8 @@ class Grain(nn.Module):
         strength_N = (self.strength_G[group_N] * normal_NL[:, 0]).exp()
         strength_N = strength_N.clamp(1 / LARGEST_STRENGTH, LARGEST_STRENGTH)
         sized_NHW = field_NHW * strength_N[:, None, None]
-        return sized_NHW[:, None] * self.spread_GCHW[group_N]
+        grain_NCHW: Tensor = sized_NHW[:, None] * self.spread_GCHW[group_N]
+        return grain_NCHW
 
     def start(self) -> None:
         """Draw nothing, until it is measured."""
@@ -73,7 +74,8 @@ class Grain(nn.Module):
 
     def _power(self, images_NCHW: Tensor) -> Tensor:
         """Return the power of every frequency, mean over the channels."""
-        return torch.fft.rfft2(images_NCHW.float()).abs().square().mean(1) + FLOOR
+        power_NHF: Tensor = torch.fft.rfft2(images_NCHW.float()).abs().square().mean(1) + FLOOR
+        return power_NHF
 
     def _mean(self, power_HF: Tensor) -> Tensor:
         """Return the mean over all frequencies; those of a row stand for their mirrored ones."""

@@ -92,6 +92,7 @@ class MixtureGenerator(Generator, Initialisable):
         self.grain = None
         if config.network.get("grain"):
             self.grain = Grain(G, codec.channels, codec.height, codec.width)
+        self.described = 1 + D
         self.register_buffer("mean_GP", torch.zeros(G, P))
         self.register_buffer("basis_GDP", torch.zeros(G, D, P))
         self.register_buffer("shares_GK", torch.ones(G, K) / K)

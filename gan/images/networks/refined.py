@@ -2,10 +2,10 @@
 
 The mixture (see `mixture`) is the noise of a short diffusion: an image's place within its Gaussian
 (and its grain, where the mixture is smaller than the images) is mixed with a normal draw, and a
-small U-net learns to return the image. Sampling starts from a
-draw of the mixture and follows three deterministic steps (Song et al., "Denoising diffusion
-implicit models", 2021, eq. 12, with the mixture's coordinates in place of pixels). Then a copy of
-the U-net that makes the last step is trained against a discriminator, for edges and grain.
+small U-net learns to return the image. Sampling starts from a draw of the mixture and follows three
+deterministic steps (Song et al., "Denoising diffusion implicit models", 2021, eq. 12, with the
+mixture's coordinates in place of pixels). Then a copy of the U-net that makes the last step is
+trained against a discriminator, for edges and grain. Before the first step it is the mixture alone.
 
 The discriminator sees every block of pixels as Walsh-Hadamard bands of unit variance, because what
 betrays a smooth generator is of small variance, and how near each value is to black and white.
@@ -33,6 +33,8 @@ from gan.protocols import Discriminator, Encoded, Generator, Networks, Pairs
 from gan.randomness import numpy_stream
 from gan.randomness import stream as stream_of
 
+FITTED, DENOISED, FINISHED = 0, 1, 2
+"""What makes images: the mixture alone, the steps that denoise, and the last one finished."""
 LEVELS = (1.0, 0.7, 0.4)
 """Shares of noise of the steps from the mixture's draw to an image."""
 LEAST_LEVEL = 0.1
@@ -125,12 +127,15 @@ class MixtureGanGenerator(Generator, Initialisable):
     """A mixture, a U-net that denoises its draws, and one that finishes them."""
 
     choosing = 1
-    is_finished: Tensor
+    complete_when_fitted = True
+    stage: Tensor
+    """FITTED, DENOISED or FINISHED."""
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
         self.codec = codec
         self.mixture = MixtureGenerator(config, codec)
+        self.described = self.mixture.described
         self.bands = Bands(codec)
         groups, width = len(self.mixture.mean_GP), int(config.network["width"])
         self.denoiser = UNet(codec, groups, width)
@@ -138,19 +143,22 @@ class MixtureGanGenerator(Generator, Initialisable):
         self.noise_shape = (1, self.bands.blocks.h, self.bands.blocks.w)
         self.shift = SHIFT if min(codec.height, codec.width) >= SMALLEST_SHIFTED else 0
         self.spectrum = SpectrumGain(codec.height, codec.width)
-        self.register_buffer("is_finished", torch.zeros(()))
+        self.register_buffer("stage", torch.zeros(()))
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return `images_NCHW`; only what finishes an image is differentiated."""
-        place = self.mixture.choose(z_NZ[:, 0], labels_N)
+        place, stage = self.mixture.choose(z_NZ[:, 0], labels_N), int(self.stage)
         with torch.no_grad():
             noisy = self._noise(z_NZ[:, 1 : self.mixture.numbers], place)
+            if stage == FITTED:
+                drawn: Tensor = self.spectrum(self._draw(noisy, place).clamp(-1, 1))
+                return drawn
             for level, lower in itertools.pairwise(LEVELS):
                 noisy = self._step(noisy, place, level, lower)
         start = self._draw(noisy, place)
         level_N = z_NZ.new_full(z_NZ.shape[:1], LEVELS[-1])
         noise = z_NZ[:, self.mixture.numbers :].unflatten(1, self.noise_shape)
-        if self.is_finished:
+        if stage == FINISHED:
             made = self.finisher(start, place.group_N, level_N, noise)
         else:
             made = self.denoiser(start, place.group_N, level_N, torch.zeros_like(noise))
@@ -214,6 +222,7 @@ class MixtureGanGenerator(Generator, Initialisable):
 
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean absolute error of images that are denoised in one step."""
+        self.stage.fill_(DENOISED)
         with torch.no_grad():
             with _exact(samples):
                 place = self.mixture.locate(self.mixture.shrink(samples), labels_N)
@@ -246,7 +255,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         """Before the adversarial phase, what finishes an image is what denoises it best."""
         if objective == "adversarial":
             self.finisher.load_state_dict(self.denoiser.state_dict())
-            self.is_finished.fill_(1.0)
+            self.stage.fill_(FINISHED)
 
     @torch.no_grad()
     def fit(self, encoded: Encoded, seed: int) -> None:
@@ -254,7 +263,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         self.mixture.fit(encoded, seed)
         rows = numpy_stream(seed, "bands").permutation(len(encoded.values))[:BAND_ROWS]
         samples = self.codec.to_samples(torch.from_numpy(encoded.values[rows]))
-        samples = samples.to(self.is_finished.device)
+        samples = samples.to(self.stage.device)
         self.bands.measure(samples)
         self.spectrum.measure_real(samples)
 
@@ -264,7 +273,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         if not self.shift:
             return False
         numbers = stream_of(seed, "spectrum")
-        device = self.is_finished.device
+        device = self.stage.device
         latent = self.mixture.numbers + math.prod(self.noise_shape)
         z_NZ = torch.randn(MEASURED, latent, generator=numbers).to(device)
         shares_G = self.mixture.group_share_G.cpu()
@@ -276,7 +285,7 @@ class MixtureGanGenerator(Generator, Initialisable):
     def draw(self, stream: torch.Generator) -> None:
         """Start unfinished; everything else draws its own."""
         del stream
-        self.is_finished.zero_()
+        self.stage.fill_(FITTED)
         self.bands.start()
         self.spectrum.start()
 

@@ -83,6 +83,8 @@ class Variable:
     levels: Any
     """Arrow array of the commonest levels that are signals; empty for a number."""
     has_nulls: bool
+    titles: tuple[str, ...] = ()
+    """What the signal of each level is called; no level that few entities hold is named."""
     is_gap: bool = False
 
     @property
@@ -93,11 +95,8 @@ class Variable:
     @property
     def signals(self) -> tuple[str, ...]:
         """What each signal is, for people."""
-        own: tuple[str, ...] = (self.name,)
-        if self.ranks is None:
-            own = tuple(f"{self.name} {level}" for level in self.levels.to_pylist())
-        elif self.is_gap:
-            own = (f"gap of {self.name}",)
+        own: tuple[str, ...] = (f"gap of {self.name}" if self.is_gap else self.name,)
+        own = own if self.ranks is not None else self.titles
         return (*own, *((f"null of {self.name}",) * self.has_nulls))
 
 
@@ -266,9 +265,17 @@ def fit_signals(
         columns: variables that are compared.
     """
     steps = steps_of(train, metadata)
-    found = [_fit_variable(steps[one.name], one) for one in columns]
+    lengths_N = lengths_of(train, metadata)
+    entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
+    public = {one.name for one in metadata.variables if one.vocabulary == "public"}
+    found = [
+        _fit_variable(
+            steps[one.name], one, entity_T, 1 if one.name in public else metadata.min_group
+        )
+        for one in columns
+    ]
     if metadata.step is None:
-        gaps_T = gaps_of(moments_of(steps, metadata), lengths_of(train, metadata))
+        gaps_T = gaps_of(moments_of(steps, metadata), lengths_N)
         column = JudgedColumn(name=metadata.time.name, form="number")
         found.append(
             Variable(
@@ -282,15 +289,23 @@ def fit_signals(
     return SignalMap(metadata=metadata, variables=tuple(found))
 
 
-def _fit_variable(values: Any, column: JudgedColumn) -> Variable:
+def _fit_variable(values: Any, column: JudgedColumn, entity_T: Array, group: int) -> Variable:
     if column.form == "levels":
-        levels = levels_by_count(values)[0]
-        own = 1 if len(levels) == 2 else OWN_SIGNALS
+        found = levels_by_count(values)[0]
+        levels = found.slice(0, 1 if len(found) == 2 else OWN_SIGNALS)
+        codes_T = as_levels(values, levels)
+        titles = [
+            f"{column.name} {level}"
+            if len(np.unique(entity_T[codes_T == place])) >= group
+            else f"{column.name}, level {place + 1}"
+            for place, level in enumerate(levels.to_pylist())
+        ]
         return Variable(
             column=column,
             ranks=None,
-            levels=levels.slice(0, own),
+            levels=levels,
             has_nulls=values.null_count > 0,
+            titles=tuple(titles),
         )
     numbers = as_numbers(values)
     return Variable(

@@ -113,6 +113,7 @@ def test_levels_nulls_and_gaps_become_signals():
         time=Column(name="at", kind="integer"),
         variables=(Column(name="x", kind="float"), Column(name="state", kind="category")),
         order=("id", "at", "x", "state"),
+        min_group=2,
     )
     steps = pa.table(
         {
@@ -124,7 +125,8 @@ def test_levels_nulls_and_gaps_become_signals():
     records = to_nested(pa.table({"id": ["p", "q"]}), steps, np.array([3, 2]), metadata)
     judged = judged_series(metadata, records, None)
     signals = fit_signals(records, metadata, judged.variables)
-    assert signals.names == ("x", "null of x", "state a", "state b", "state c", "gap of at")
+    levels = ("state a", "state, level 2", "state, level 3")
+    assert signals.names == ("x", "null of x", *levels, "gap of at")
     observed = signals.of(records)
     assert observed.scaled_TS[:, 1].tolist() == [0, 1, 0, 0, 0]
     assert observed.scaled_TS[:, 2].tolist() == [1, 0, 1, 0, 1]

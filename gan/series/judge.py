@@ -28,6 +28,7 @@ METRICS = (
         name="coverage",
         meaning="Share of real entities that synthetic ones come near, by convolutional kernels.",
         unit="share",
+        title="coverage of real entities",
         direction="higher",
         limits=(Limit(side="low", passes=0.8, blocks=0.65),),
         is_primary=True,
@@ -42,6 +43,7 @@ METRICS = (
         meaning="How well a linear classifier on convolutional kernels tells synthetic entities "
         "from real ones by their shape; at one half it cannot.",
         unit="AUC",
+        title="telling synthetic from real entities",
         limits=(TELLING,),
         upper_end=True,
         is_primary=True,
@@ -55,6 +57,7 @@ METRICS = (
         meaning="How well trees tell synthetic entities from real ones by plain statistics of "
         "each: level, spread, repeats, rises, drift, length; at one half they cannot.",
         unit="AUC",
+        title="telling synthetic from real entities",
         limits=(TELLING,),
         upper_end=True,
         is_primary=True,
@@ -67,6 +70,8 @@ METRICS = (
         meaning="Share of synthetic entities of which a stretch is nearer to a training entity, "
         "shifted in time or not, than unseen real ones are.",
         unit="share",
+        title="near copies of training entities",
+        aspect="privacy",
         limits=(Limit(side="high", passes=1.5, blocks=1.0),),
         benefit_of_doubt=True,
         is_primary=True,
@@ -82,6 +87,7 @@ METRICS = (
         meaning="Mean error of single columns: how far the distributions of static columns, and "
         "of variables over all steps, differ.",
         unit="distance",
+        title="errors of single columns",
         limits=(RATIO,),
         figures=("error-ratios",),
         ticks=("one_way",),
@@ -91,6 +97,7 @@ METRICS = (
         name="one_way",
         meaning="Error of any one column: how far its distribution differs.",
         unit="distance",
+        title="errors of single columns",
         limits=(FAR,),
     ),
     MetricEntry(
@@ -98,6 +105,7 @@ METRICS = (
         meaning="Mean error of pairs of columns in one step, static ones among them: how far "
         "their joint distributions differ.",
         unit="distance",
+        title="errors of pairs of columns",
         limits=(Limit(side="high", passes=1.5, blocks=2.5),),
         figures=("error-ratios",),
     ),
@@ -106,6 +114,7 @@ METRICS = (
         scope="all",
         meaning="Mean error of autocorrelations, at the first lags and at those of the seasons.",
         unit="correlation",
+        title="autocorrelation over the steps",
         limits=(RATIO,),
         figures=("error-ratios",),
         ticks=("autocorrelation",),
@@ -115,12 +124,14 @@ METRICS = (
         name="autocorrelation",
         meaning="Error of the autocorrelations of any one variable.",
         unit="correlation",
+        title="autocorrelation over the steps",
         limits=(FAR,),
     ),
     MetricEntry(
         name="cross_correlation",
         meaning="Mean error of correlations between variables, in one step and one step apart.",
         unit="correlation",
+        title="correlation between variables",
         limits=(RATIO,),
         figures=("error-ratios",),
         ticks=("cross_correlation",),
@@ -131,6 +142,7 @@ METRICS = (
         scope="all",
         meaning="Mean error of the share of steps in which a variable keeps its value.",
         unit="share",
+        title="share of steps without a change",
         limits=(Limit(side="high", passes=0.04, blocks=0.08, relation="above"),),
         ticks=("unchanged",),
         curve="errors",
@@ -139,6 +151,7 @@ METRICS = (
         name="unchanged",
         meaning="Error of the share of steps in which any one variable keeps its value.",
         unit="share",
+        title="share of steps without a change",
         limits=(Limit(side="high", passes=0.06, blocks=0.12, relation="above"),),
     ),
     MetricEntry(
@@ -146,6 +159,7 @@ METRICS = (
         scope="all",
         meaning="Mean error of how variables go with the calendar: by hour, weekday and month.",
         unit="rank",
+        title="profile over the calendar",
         limits=(RATIO,),
         figures=("error-ratios",),
         ticks=("seasonality",),
@@ -155,12 +169,14 @@ METRICS = (
         name="seasonality",
         meaning="Error of how any one variable goes with the calendar.",
         unit="rank",
+        title="profile over the calendar",
         limits=(Limit(side="high", passes=0.015, blocks=0.03, relation="above"),),
     ),
     MetricEntry(
         name="length",
         meaning="How far the distribution of the numbers of steps differs.",
         unit="distance",
+        title="numbers of steps",
         limits=(FAR,),
         ticks=("length",),
         curve="errors",
@@ -169,6 +185,7 @@ METRICS = (
         name="start",
         meaning="How far the distribution of the first moments differs.",
         unit="distance",
+        title="first moments",
         limits=(FAR,),
         ticks=("start",),
         curve="errors",
@@ -178,6 +195,8 @@ METRICS = (
         meaning="Share of its error that a forecast adds when it learns from synthetic instead of "
         "real entities.",
         unit="share of the error",
+        title="loss of R² when forecasting from synthetic entities",
+        aspect="usefulness",
         limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="fixed"),),
         upper_end=True,
         figures=("usefulness",),
@@ -186,6 +205,8 @@ METRICS = (
         name="null_rate",
         meaning="How far the share of nulls lies from real entities' in the worst column.",
         unit="share",
+        title="shares of missing values",
+        aspect="validity",
         limits=(Limit(side="high", passes=0.05, blocks=0.10, relation="above"),),
     ),
     MetricEntry(
@@ -193,6 +214,7 @@ METRICS = (
         meaning="Share of synthetic entities that equal another synthetic one step by step, beside "
         "the same share among as many real ones.",
         unit="share",
+        title="entities that repeat one another",
         limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="above"),),
     ),
     MetricEntry(
@@ -223,6 +245,8 @@ METRICS = (
         name="membership",
         meaning="How well the generator's likelihood tells training entities from unseen ones.",
         unit="AUC",
+        title="membership in training by likelihood",
+        aspect="privacy",
         not_judged="entities are published, the generator is not",
         alarms=(
             Alarm(
@@ -239,6 +263,8 @@ METRICS = (
         meaning="Error of forecasts that learned from real entities, in that of the seasonal naive "
         "one.",
         unit="share of the naive error",
+        title="forecasts of a model that learned from real entities",
+        aspect="usefulness",
         not_judged="it is of real entities alone, what tstr is held against",
     ),
     MetricEntry(
@@ -246,6 +272,8 @@ METRICS = (
         meaning="Error of forecasts that learned from synthetic entities, in that of the seasonal "
         "naive one.",
         unit="share of the naive error",
+        title="forecasts of a model that learned from synthetic entities",
+        aspect="usefulness",
         not_judged="the gap to trtr is judged in its place",
     ),
     MetricEntry(
@@ -253,6 +281,7 @@ METRICS = (
         meaning="How far the accuracy of a small recurrent network that tells real from synthetic "
         "windows lies from one half, as papers since TimeGAN report it.",
         unit="share",
+        title="discriminative score of TimeGAN",
         not_judged="it is for comparison with papers; c2st tells more with less noise",
     ),
     MetricEntry(
@@ -260,6 +289,8 @@ METRICS = (
         meaning="Mean absolute error, from 0 to 1, of a small recurrent network that learned from "
         "synthetic windows, on real ones, as papers since TimeGAN report it.",
         unit="share of the range",
+        title="predictive score of TimeGAN",
+        aspect="usefulness",
         not_judged="it is for comparison with papers; tstr_gap is judged in its place",
     ),
 )

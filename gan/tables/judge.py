@@ -207,6 +207,7 @@ METRICS = (
         meaning="How far the share of nulls lies from train's in the worst column.",
         unit="share",
         title="shares of missing values",
+        aspect="validity",
         limits=(Limit(side="high", passes=0.005, blocks=0.01, relation="fixed"),),
     ),
     MetricEntry(

@@ -195,7 +195,7 @@ METRICS = (
         meaning="Share of its error that a forecast adds when it learns from synthetic instead of "
         "real entities.",
         unit="share of the error",
-        title="loss of R² when forecasting from synthetic entities",
+        title="error added when forecasting from synthetic entities",
         aspect="usefulness",
         limits=(Limit(side="high", passes=0.10, blocks=0.25, relation="fixed"),),
         upper_end=True,

@@ -98,7 +98,7 @@ METRICS = (
         meaning="Mean error of pairs of columns in one step, static ones among them: how far "
         "their joint distributions differ.",
         unit="distance",
-        limits=(Limit(side="high", passes=1.5, blocks=2.5),),
+        limits=(Limit(side="high", passes=2.0, blocks=3.0),),
         figures=("error-ratios",),
     ),
     MetricEntry(

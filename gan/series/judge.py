@@ -106,7 +106,7 @@ METRICS = (
         "their joint distributions differ.",
         unit="distance",
         title="errors of pairs of columns",
-        limits=(Limit(side="high", passes=1.5, blocks=2.5),),
+        limits=(Limit(side="high", passes=2.0, blocks=3.0),),
         figures=("error-ratios",),
     ),
     MetricEntry(

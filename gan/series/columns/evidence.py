@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gan.errors import DataError
 from gan.series.columns.entities import rows_of_entities
-from gan.series.columns.relations import Addend, History, Relation, history_of, summed
+from gan.series.columns.relations import MOST_APART, Addend, History, Relation, history_of, summed
 from gan.series.columns.variables import KEPT_SHARE, MISSING, Coder, Variable
 from gan.tables.columns.numeric import Numeric
 
@@ -229,6 +229,13 @@ class _Search:
         """Return codes of factors, for what changes by none of the exact ratios."""
         empty = Relation(reference="last", relative=True)
         apart_NL, sayable_NL = empty.apart(self.units, self.last)
+        by_chance, _ = empty.apart(self.other[steps_NL[self.known]], self.last[steps_NL])
+        near, chance = (
+            float((each.abs() <= MOST_APART / 2).float().mean())
+            for each in (apart_NL[steps_NL], by_chance)
+        )
+        if not near >= max(NEAR_SHARE, NEAR_TIMES * chance):
+            return []
         offsets = self._offsets(steps_NL & sayable_NL, apart_NL, whole=True)
         return [] if offsets is None else [replace(empty, offsets=offsets)]
 

@@ -45,6 +45,8 @@ class Clock:
     """Regular series: tick of the grid's moment 0; of months, the ticks since their first day."""
     from_end: bool = False
     """Whether the ticks of `phase` are those before the month's end."""
+    month: int = 0
+    """Steps of several months: the month of the grid's moment 0, counted from January 1970."""
     cycle: int = 1
     """Entities begin at one place of a cycle of so many steps."""
     first: int = 0
@@ -68,7 +70,7 @@ class Clock:
             return clock
         ticks_T = clock.ticks_of(moments_T)
         if step.unit == "months":
-            clock = clock._with_months(ticks_T)
+            clock = clock._with_months(ticks_T, step.count)
         else:
             clock = cls(**{**vars(clock), "phase": int(ticks_T[0] % clock.step_ticks)})
             if ((ticks_T - clock.phase) % clock.step_ticks).any():
@@ -84,12 +86,16 @@ class Clock:
                 return cls(**{**vars(clock), "cycle": cycle, "first": int(places[0])})
         return clock
 
-    def _with_months(self, ticks_T: Array) -> Self:
+    def _with_months(self, ticks_T: Array, count: int) -> Self:
         months_T, inside_T = _months(ticks_T * self.tick_us)
+        month = int(months_T[0] % count)
+        if ((months_T - month) % count).any():
+            msg = f"the moments are not all {count} months apart: prepare the records again"
+            raise DataError(msg)
         ends_T = inside_T - _month_length(months_T)
         for inside, from_end in ((inside_T, False), (ends_T, True)):
             if (inside == inside[0]).all():
-                changed = {"phase": int(inside[0]), "from_end": from_end}
+                changed = {"phase": int(inside[0]), "from_end": from_end, "month": month}
                 return type(self)(**{**vars(self), **changed})
         msg = (
             "steps of months need one day of the month, or its last: prepare the records with "
@@ -187,7 +193,7 @@ class Clock:
             return ticks
         if self.step.unit == "months":
             months, _ = _months(ticks * self.tick_us)
-            return np.asarray(months // self.step.count)
+            return np.asarray((months - self.month) // self.step.count)
         return np.asarray((ticks - self.phase) // self.step_ticks)
 
     def ticks_at(self, index: Array) -> Array:
@@ -195,7 +201,7 @@ class Clock:
         if self.step is None:
             return index
         if self.step.unit == "months":
-            months = index * self.step.count
+            months = index * self.step.count + self.month
             since = _month_start(months + 1 if self.from_end else months)
             return np.asarray((since + self.phase) // self.tick_us)
         return np.asarray(self.phase + index * self.step_ticks)
@@ -208,7 +214,7 @@ class Clock:
     def calendar_of(self, index: Tensor) -> list[Tensor]:
         """Return for each of `calendar` the kind of places on the grid, or of ticks; int64."""
         if self.step is not None and self.step.unit == "months":
-            return [index * self.step.count % 12]
+            return [(index * self.step.count + self.month) % 12]
         ticks = index if self.step is None else self.phase + index * self.step_ticks
         us = ticks * self.tick_us
         days = torch.div(us, DAY_US, rounding_mode="floor")

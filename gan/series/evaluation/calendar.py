@@ -39,7 +39,7 @@ MONDAY = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Moments:
+class StepMoments:
     """The moments of all steps, entity after entity."""
 
     wall_T: Array
@@ -67,7 +67,7 @@ def months_of(days_T: Array) -> Array:
     return months
 
 
-def moments_of(steps: pa.Table, metadata: SeriesMetadata) -> Moments:
+def moments_of(steps: pa.Table, metadata: SeriesMetadata) -> StepMoments:
     """Return the moments of steps; a null is the smallest number.
 
     Args:
@@ -79,19 +79,19 @@ def moments_of(steps: pa.Table, metadata: SeriesMetadata) -> Moments:
     if pa.types.is_date(kind):
         days = pc.cast(pc.cast(column, pa.date32()), pa.int32())
         wall = _integers(days) * DAY_US
-        return Moments(wall_T=wall, exact_T=wall, is_calendar=True, has_days=True)
+        return StepMoments(wall_T=wall, exact_T=wall, is_calendar=True, has_days=True)
     if pa.types.is_timestamp(kind):
         exact = pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
         zone = metadata.zone or kind.tz
         local = exact if zone is None or kind.tz is None else _local(exact, zone)
-        return Moments(
+        return StepMoments(
             wall_T=_integers(local), exact_T=_integers(exact), is_calendar=True, has_days=True
         )
     if pa.types.is_time(kind):
         wall = _integers(pc.cast(column, pa.time64("us"), safe=False))
-        return Moments(wall_T=wall, exact_T=wall, is_calendar=True, has_days=False)
+        return StepMoments(wall_T=wall, exact_T=wall, is_calendar=True, has_days=False)
     wall = _integers(column)
-    return Moments(wall_T=wall, exact_T=wall, is_calendar=False, has_days=False)
+    return StepMoments(wall_T=wall, exact_T=wall, is_calendar=False, has_days=False)
 
 
 def _local(exact: Any, zone: str) -> Any:
@@ -121,7 +121,7 @@ class Calendar:
         return self.seasons[0] if self.seasons else 1
 
 
-def fit_calendar(moments: Moments, lengths_N: Array, metadata: SeriesMetadata) -> Calendar:
+def fit_calendar(moments: StepMoments, lengths_N: Array, metadata: SeriesMetadata) -> Calendar:
     """Return the periods that entities of train are long enough for."""
     if not moments.is_calendar or not len(moments.wall_T):
         return Calendar()

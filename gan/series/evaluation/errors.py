@@ -28,7 +28,7 @@ PAIR_COLUMNS = 30
 """Most columns whose pairs are compared; of more, evenly spread ones."""
 
 
-class Found(NamedTuple):
+class PartErrors(NamedTuple):
     """Errors of one measure: of a candidate, of resamples of it, and between halves of reals."""
 
     points_D: Array
@@ -88,7 +88,7 @@ class SeriesErrors:
             if one.by_part:
                 yield from self._by_part(one, found)
 
-    def _found(self, place: int, sums_MK: Array, sets: Sequence[Array]) -> Found:
+    def _found(self, place: int, sums_MK: Array, sets: Sequence[Array]) -> PartErrors:
         one, holdout_NK = self.aggregates[place], self.holdout[place]
         total_K = holdout_NK.sum(axis=0)
         points = [one.errors(total_K, sums_MK[rows].sum(axis=0)) for rows in sets]
@@ -98,9 +98,9 @@ class SeriesErrors:
             reals_N = random_half(n, numpy_stream(seed, "holdout-half", r))
             fakes_N = rows[random_half(len(rows), numpy_stream(seed, "candidate-half", r))]
             again.append(one.errors(holdout_NK[reals_N].sum(axis=0), sums_MK[fakes_N].sum(axis=0)))
-        return Found(np.mean(points, axis=0), np.stack(again), self.reals[place])
+        return PartErrors(np.mean(points, axis=0), np.stack(again), self.reals[place])
 
-    def _by_part(self, one: Aggregate, found: Found) -> Iterator[Measured]:
+    def _by_part(self, one: Aggregate, found: PartErrors) -> Iterator[Measured]:
         """Yield the error of every part.
 
         The worst of real data's parts is what the worst of a candidate's stands beside: its draws

@@ -20,7 +20,7 @@ from gan.metrics.equality import count_equals
 from gan.metrics.intervals import more_often
 from gan.modalities import Splits
 from gan.report import Fact
-from gan.series.evaluation.calendar import DAY_US, Moments, moments_of, months_of
+from gan.series.evaluation.calendar import DAY_US, StepMoments, moments_of, months_of
 from gan.series.evaluation.context import SeriesContext
 from gan.series.evaluation.identity import EntityIdentity
 from gan.tables.evaluation.columns import EvaluationContext, JudgedColumn
@@ -55,7 +55,7 @@ def check_lists(records: pa.Table, metadata: SeriesMetadata) -> None:
             raise DataError(msg)
 
 
-def misplaced(moments: Moments, lengths_N: Array, metadata: SeriesMetadata) -> dict[str, Array]:
+def misplaced(moments: StepMoments, lengths_N: Array, metadata: SeriesMetadata) -> dict[str, Array]:
     """Return what is wrong with moments, and in which entities; bool (N,) each.
 
     A step is regular where the time between two moments is right on the wall clock, or by itself,

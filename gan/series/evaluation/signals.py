@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from gan.metrics.kernels import Sequences
 from gan.randomness import numpy_stream
-from gan.series.evaluation.calendar import Moments, moments_of
+from gan.series.evaluation.calendar import StepMoments, moments_of
 from gan.tables.evaluation.columns import JudgedColumn, as_levels, as_numbers, levels_by_count
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
 
@@ -105,7 +105,7 @@ class Observed:
     """The steps of some entities as signals."""
 
     lengths_N: Array
-    moments: Moments
+    moments: StepMoments
     values_TV: Array
     """float64: numbers as they are, levels by number, NaN for null."""
     ranks_TS: Array
@@ -240,14 +240,14 @@ def _indicator(codes_T: Array, level: int) -> Array:
     return np.where(np.isnan(codes_T), np.nan, codes_T == level).astype(np.float32)
 
 
-def _numbers(variable: Variable, steps: pa.Table, moments: Moments, lengths_N: Array) -> Array:
+def _numbers(variable: Variable, steps: pa.Table, moments: StepMoments, lengths_N: Array) -> Array:
     if variable.is_gap:
         return gaps_of(moments, lengths_N)
     values = as_numbers(steps[variable.name])
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def gaps_of(moments: Moments, lengths_N: Array) -> Array:
+def gaps_of(moments: StepMoments, lengths_N: Array) -> Array:
     """Return the gap to the step before, NaN at the first of an entity; float64 (T,)."""
     gaps_T = np.diff(moments.exact_T, prepend=0).astype(np.float64)
     gaps_T[np.concatenate([[0], np.cumsum(lengths_N)[:-1]]).astype(np.int64)] = np.nan

@@ -1,4 +1,4 @@
-"""Moments, periods and signals: what every measure of series starts from."""
+"""StepMoments, periods and signals: what every measure of series starts from."""
 
 from dataclasses import replace
 

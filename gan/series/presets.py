@@ -28,7 +28,7 @@ DECAY_STEPS, LARGEST_DECAY = 20_000, 1.0
 """Weight decay is DECAY_STEPS / steps of all entities."""
 SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS = 200_000, 60
 """The adversarial preset's budget: at least so many samples, and so many epochs."""
-EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 24, 16_000, 400_000
+EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 40, 30_000, 400_000
 SAMPLED_VALUES, LEAST_SAMPLED, MOST_SAMPLED = 4_000_000, 32, 1_024
 """A forward pass makes about so many values, of so many entities."""
 

@@ -21,14 +21,15 @@ FEWEST_ENTITIES, MOST_ENTITIES = 8, 256
 """Of a batch."""
 WIDTH, DEPTH, UNITS, LEAST_UNITS, MOST_UNITS = 128, 2, 64, 16, 512
 """Units and layers of the backbone; units of a variable, fewer where there are many."""
-DROPOUT = 0.1
+DROPOUT, LEAST_DROPOUT, LARGEST_DROPOUT = 32.0, 0.1, 0.3
+"""The share of units that are dropped in training is DROPOUT / square root of all steps."""
 WHOLE_WIDTH, WHOLE_DROPOUT = 128, 0.1
 """Of the network of what is known of a whole entity."""
 DECAY_STEPS, LARGEST_DECAY = 20_000, 1.0
 """Weight decay is DECAY_STEPS / steps of all entities."""
 SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS = 200_000, 60
 """The adversarial preset's budget: at least so many samples, and so many epochs."""
-EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 24, 16_000, 400_000
+EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 40, 30_000, 400_000
 SAMPLED_VALUES, LEAST_SAMPLED, MOST_SAMPLED = 4_000_000, 32, 1_024
 """A forward pass makes about so many values, of so many entities."""
 
@@ -39,7 +40,9 @@ def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
     seen = min(length, WINDOW + WARM_UP)
     batch = _power(STEPS_PER_BATCH / seen, FEWEST_ENTITIES, MOST_ENTITIES)
     sampled = _power(SAMPLED_VALUES / (length * variables), LEAST_SAMPLED, MOST_SAMPLED)
-    decay = min(DECAY_STEPS / (train_rows * length), LARGEST_DECAY)
+    steps = train_rows * length
+    decay = min(DECAY_STEPS / steps, LARGEST_DECAY)
+    dropout = min(max(DROPOUT / math.sqrt(steps), LEAST_DROPOUT), LARGEST_DROPOUT)
     budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
     notes = (
         ()
@@ -57,7 +60,7 @@ def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
             "units": max(min(UNITS, MOST_UNITS // variables), LEAST_UNITS),
             "whole_width": WHOLE_WIDTH,
             "whole_dropout": WHOLE_DROPOUT,
-            "dropout": DROPOUT,
+            "dropout": round(dropout, 3),
             "window": WINDOW,
             "warm_up": WARM_UP,
         },

@@ -1,6 +1,7 @@
 """What tests of series need: the modality's row, where nobody has added it yet."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,11 @@ ROW = Modality(
 )
 
 
-@pytest.fixture(autouse=True)
-def with_series(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def with_series() -> Iterator[None]:
     """Add the row."""
-    monkeypatch.setitem(MODALITIES, "series", MODALITIES.get("series", ROW))
+    known = "series" in MODALITIES
+    MODALITIES.setdefault("series", ROW)
+    yield
+    if not known:
+        del MODALITIES["series"]

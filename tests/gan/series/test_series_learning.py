@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
     codec = module.codec.fit(records, "kind")
     config = module.resolve(
         GeneratorConfig(),
-        TrainingConfig(budget_samples=9_000, batch_size=16, device="cpu"),
+        TrainingConfig(budget_samples=6_000, batch_size=16, device="cpu"),
         codec,
         train_rows=ENTITIES,
         seed=0,

@@ -75,3 +75,11 @@ def test_what_moves_little_by_little_has_codes_of_changes(numbers):
     assert found["load"] == [("last", True, ())]
     _, loose = relations({"load": autoregression(numbers, 60, 60, 0.3).round(4)}, 60, 60)
     assert loose["load"] == []
+
+
+def test_prices_that_move_by_percents_have_codes_of_factors(numbers):
+    factors = np.where(numbers.random((80, 30)) < 0.15, numbers.normal(1, 0.05, (80, 30)), 1)
+    factors[:, 0] = np.exp(numbers.normal(3.0, 1.0, 80))
+    codec, found = relations({"price": np.cumprod(factors, axis=1).round(2)}, 80, 30)
+    assert found["price"] == [("last", False, ()), ("last", True, ())]
+    assert codec.variables[0].relations[1].relative

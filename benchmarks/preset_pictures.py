@@ -1,7 +1,7 @@
 """A picture of what every generator of images by name makes, for `docs/generators.md`.
 
     python -m benchmarks.preset_pictures
-    python -m benchmarks.preset_pictures --families dense residual --budget-cpu-s 60
+    python -m benchmarks.preset_pictures --families dense convolutional --budget-cpu-s 12
 
 Each preset trains on scikit-learn's digits for equally many processor seconds, on one thread; what
 its average then makes is a row of its family's picture, two of each class as they come.

@@ -6,7 +6,7 @@ train, with a uniform position inside each code (van der Waerden scores; Conover
 nonparametric statistics", 1999, section 5.10). So every value is standard normal whatever the
 column's scale, tails and atoms are, and a linear last layer fits all of them: a bounded one stops
 learning where many values lie at an end. A column of categories is a block of one-hot vectors,
-drawn as in `oneshot`.
+drawn as in `oneshot`, but straight through.
 
 Columns that are given are an input of the generator, zero where they are not, beside a flag.
 
@@ -27,7 +27,6 @@ from gan.tables.networks.adversarial import (
     CodeCounts,
     GivenGenerator,
     draw_codes,
-    initialise,
     linear,
     relax,
 )
@@ -63,6 +62,19 @@ def tower(inputs: int, widths: Sequence[int], outputs: int) -> tuple[nn.Sequenti
         layers += [linear(inputs, width), nn.LeakyReLU(SLOPE)]
         inputs = width
     return nn.Sequential(*layers), linear(inputs, outputs)
+
+
+@torch.no_grad()
+def draw_he(network: nn.Module, stream: torch.Generator) -> None:
+    """Draw linear layers so that values of any layer are about as large as those of the first.
+
+    He et al., "Delving deep into rectifiers" (2015), eq. 14; biases are zero. So fakes begin about
+    as wide as normal scores are, and not as one point.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight, SLOPE, generator=stream)
+            module.bias.zero_()
 
 
 class VectorGenerator(GivenGenerator):
@@ -165,14 +177,17 @@ class VectorGenerator(GivenGenerator):
         return flags_ND.repeat_interleave(sizes_D, dim=1)
 
     def _drawn(self, values_NF: Tensor, stream: torch.Generator) -> Tensor:
-        """Return values with a differentiable draw in place of the logits of each category."""
+        """Return values with a differentiable draw in place of the logits of each category.
+
+        Straight-through: cross-entropy would first of all learn that soft draws are not one-hot.
+        """
         if all(self.is_number):
             return values_NF
         parts = list(values_NF.split(self.sizes, dim=1))
         blocks = [at for at, number in enumerate(self.is_number) if not number]
         logits_NK = torch.cat([parts[at] for at in blocks], dim=1)
         counts = [self.sizes[at] for at in blocks]
-        drawn = relax(logits_NK, counts, stream, temperature=self.temperature, straight=False)
+        drawn = relax(logits_NK, counts, stream, temperature=self.temperature, straight=True)
         for at, part in zip(blocks, drawn.split(counts, dim=1), strict=True):
             parts[at] = part
         return torch.cat(parts, dim=1)
@@ -216,6 +231,6 @@ def build_mirror(config: ResolvedConfig, codec: VectorCodec, stream: torch.Gener
     """Return both networks, initialised from the stream."""
     generator = VectorGenerator(config, codec)
     discriminator = VectorDiscriminator(config, generator.sizes)
-    initialise(generator, stream)
-    initialise(discriminator, stream)
+    for network in (generator, discriminator):
+        draw_he(network, stream)
     return Networks(generator, discriminator)

@@ -161,6 +161,7 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         gamma_fall=1.0,
         penalty_interval=4,
         budget_samples=REFINING_SAMPLES,
+        patience_ticks=14,
         sampling_batch=256,
         precision="bfloat16" if fast_bfloat16(device) else "float32",
     )

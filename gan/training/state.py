@@ -170,7 +170,9 @@ class Progress:
     micro_batch: int = 0
     """Samples that go through the networks at once; below the batch size they are accumulated."""
     phase: int = 0
-    """The last one that began."""
+    """The last one that began …"""
+    phase_began: int = 0
+    """… and after how many samples."""
     best_samples_seen: int = 0
     best_rank: float | None = None
     """Rank of the best snapshot, None before the first usable one."""
@@ -292,6 +294,7 @@ class TrainState:
         phase = phase_at(self.config, share)
         if phase != self.progress.phase:
             self.progress.phase = phase
+            self.progress.phase_began = self.progress.samples_seen
             self.generator_ema.begin(self.config.phases[phase].objective)
             self.generator.load_state_dict(self.generator_ema.state_dict())
         return share

@@ -86,23 +86,26 @@ def reached_targets(config: ResolvedConfig, assessment: Assessment) -> str | Non
 def decide(state: TrainState, assessment: Assessment | None) -> None:
     """Stop when the targets are reached, copies rise, nothing improves, or the budget is used up.
 
-    What reaches the targets is the snapshot, whatever ranked higher before.
+    What reaches the targets is the snapshot, whatever ranked higher before. A phase that others
+    follow is not judged by its own ticks: what it prepares may mend what it lacks.
 
     Raises:
         ConfigError: a target is not measured on these records.
     """
     progress = state.progress
+    in_last_phase = progress.phase == len(state.config.phases) - 1
     targets = None if assessment is None else reached_targets(state.config, assessment)
-    waited = progress.samples_seen - progress.best_samples_seen
+    waited = progress.samples_seen - max(progress.best_samples_seen, progress.phase_began)
+    out_of_patience = progress.best_samples_seen and waited >= state.config.patience_samples
     if assessment is not None and targets is not None and math.isfinite(assessment.rank):
         state.keep_best(assessment.rank)
         progress.stopped = f"validation reaches the targets of training.until: {targets}"
-    elif assessment is not None and progress.copies_ticks >= COPIES_TICKS:
+    elif in_last_phase and assessment is not None and progress.copies_ticks >= COPIES_TICKS:
         progress.stopped = (
             f"copies rose to {assessment.copies:.3f}, more than {COPIES_RISE:g} times the "
             f"{progress.copies_reference:.3f} of the first full coverage"
         )
-    elif progress.best_samples_seen and waited >= state.config.patience_samples:
+    elif in_last_phase and out_of_patience:
         progress.stopped = f"no better snapshot for {waited} samples"
     elif is_spent(state.config, progress.spent):
         progress.stopped = "the budget is used up"

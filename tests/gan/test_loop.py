@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gan.config import PhaseConfig
 from gan.device import find_device
 from gan.errors import ConfigError, DataError, Interrupted, MemoryLimitError, NotFiniteError
 from gan.protocols import Assessment, Generator, Hooks
@@ -184,6 +185,19 @@ def test_patience_ends_it(tiny, codec, digits, tmp_path):
     result = train(config, codec, digits, tmp_path, hooks=hooks, device="cpu")
     assert (result.samples_seen, result.best_samples_seen) == (480, 160)
     assert any("no better snapshot for 320 samples" in event.text for event in result.events)
+
+
+def test_patience_and_copies_wait_for_the_last_phase(tiny, codec, digits, tmp_path):
+    phases = tuple(PhaseConfig(objective="adversarial", fraction=part) for part in (0.75, 0.25))
+    config = tiny.model_copy(update={"patience_samples": 320, "phases": phases})
+    ranks, copies = [1.0, 2.0, 2.0, 2.0], [0.05, 0.1, 0.05, 0.05]
+    hooks = Hooks(assess=assessor(ranks, copies))
+    result = train(config, codec, digits, tmp_path / "patience", hooks=hooks, device="cpu")
+    assert (result.samples_seen, result.best_samples_seen) == (640, 160)
+    hooks = Hooks(assess=assessor(ranks, [0.05, 0.1, 0.1, 0.1]))
+    result = train(config, codec, digits, tmp_path / "copies", hooks=hooks, device="cpu")
+    assert result.samples_seen == 640, "and not 480, where two ticks in a row had copies"
+    assert any("copies rose" in event.text for event in result.events)
 
 
 def test_nothing_usable_ships_the_last_average_and_says_so(tiny, codec, digits, tmp_path):

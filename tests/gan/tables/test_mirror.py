@@ -98,7 +98,7 @@ def test_what_is_given_stays_and_the_rest_is_drawn():
 @pytest.mark.full
 def test_a_trained_one_finds_the_modes_of_a_ring(tmp_path):
     table = ring(3_000)
-    codec, config = prepare(table, budget_samples=24_000)
+    codec, config = prepare(table, budget_samples=128_000)
     result = train(config, codec, table, tmp_path, device="cpu")
     records = Sampler.load(result.snapshot).records(2_000, seed=0, index=0)
     points_N2 = np.stack([records["x"], (records["y"].to_numpy() - 1_000) / 50], axis=1)

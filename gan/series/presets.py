@@ -1,7 +1,10 @@
 """Presets for series: what `auto` picks from length, variables, entities and device."""
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.device import choose_device, fast_bfloat16
@@ -10,7 +13,20 @@ from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import PresetEntry
 from gan.series.codec import SeriesCodec
 
-Builder = Callable[[SeriesCodec, str, int], Preset]
+
+class SeriesSize(Protocol):
+    """What presets know of series: a codec, or an example."""
+
+    @property
+    def width(self) -> int:
+        """Steps of the longest entity."""
+
+    @property
+    def variables(self) -> Sequence[object]:
+        """The variables."""
+
+
+Builder = Callable[[SeriesSize, str, int], Preset]
 """From the codec, the device (`cpu` or `cuda`) and the number of training entities."""
 
 WINDOW, WARM_UP = 192, 32
@@ -34,7 +50,7 @@ SAMPLED_VALUES, LEAST_SAMPLED, MOST_SAMPLED = 4_000_000, 32, 1_024
 """A forward pass makes about so many values, of so many entities."""
 
 
-def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
+def autoregressive(codec: SeriesSize, device: str, train_rows: int) -> Preset:
     """Return the numbers for series of this size."""
     length, variables = codec.width, len(codec.variables)
     seen = min(length, WINDOW + WARM_UP)
@@ -81,7 +97,7 @@ def autoregressive(codec: SeriesCodec, device: str, train_rows: int) -> Preset:
     )
 
 
-def timegan(codec: SeriesCodec, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
+def timegan(codec: SeriesSize, device: str, train_rows: int) -> Preset:  # noqa: ARG001 - a builder
     """Return a relativistic GAN with R1 and R2 on whole series."""
     return Preset(
         objective="adversarial",
@@ -108,17 +124,6 @@ def _power(wanted: float, least: int, most: int) -> int:
     return int(min(max(2 ** int(math.log2(max(wanted, 1))), least), most))
 
 
-PRESETS: Mapping[str, PresetEntry] = {
-    "autoregressive": PresetEntry(
-        "Step after step, variable after variable, by likelihood: the default.",
-        "Uria et al., NADE (2016); Germain et al., MADE (2015); Ma et al., Mega (2023)",
-    ),
-    "timegan": PresetEntry(
-        "A GAN on whole series: all steps at once, under what is known of the entity.",
-        "Yoon et al., TimeGAN (2019); Esteban et al., RCGAN (2017); Huang et al., R3GAN (2024)",
-    ),
-}
-
 DEFAULT = "autoregressive"
 
 BUILDERS: dict[str, Builder] = {
@@ -126,6 +131,42 @@ BUILDERS: dict[str, Builder] = {
     "timegan": timegan,
 }
 """Those of `PRESETS`; tests and benchmarks register others that no user is offered."""
+
+
+@dataclass(frozen=True)
+class ExampleSeries:
+    """Series of a usual size."""
+
+    width: int = 56
+    variables: Sequence[object] = (None,) * 4
+
+
+EXAMPLE_ENTITIES = 1_000
+
+
+def _entry(name: str, summary: str, source: str) -> PresetEntry:
+    example = ExampleSeries()
+    return PresetEntry(
+        summary,
+        source,
+        functools.partial(BUILDERS[name], example, "cpu", EXAMPLE_ENTITIES),
+        f"{EXAMPLE_ENTITIES:,} entities of up to {example.width} steps, "
+        f"{len(example.variables)} variables, on a processor",
+    )
+
+
+PRESETS: Mapping[str, PresetEntry] = {
+    "autoregressive": _entry(
+        "autoregressive",
+        "Step after step, variable after variable, by likelihood: the default.",
+        "Uria et al., NADE (2016); Germain et al., MADE (2015); Ma et al., Mega (2023)",
+    ),
+    "timegan": _entry(
+        "timegan",
+        "A GAN on whole series: all steps at once, under what is known of the entity.",
+        "Yoon et al., TimeGAN (2019); Esteban et al., RCGAN (2017); Huang et al., R3GAN (2024)",
+    ),
+}
 
 
 def resolve(

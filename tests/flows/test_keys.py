@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "15ac8560f96076bc66ae8d6a6acd24e0d8acc0641a35ac58fc28319a08d92119"
-RUN_KEY = "76e2d7543863f1e72620baeffec9fdf14a23a947eb878d075545daf942b10d13"
+TRAIN_KEY = "b77f0e4bc7d049de814f00fb454a2cfaaff56ffc619467040873daa88fe71181"
+RUN_KEY = "cce4280760a12af59a5534390e2080ed3833414c80832cd7bfeaec9a0492ca38"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -130,7 +130,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "b775d1b0dff1d618e141f5c2444708c25f06d31529cf563409829e357a8a10a1"
+FILL_KEY = "911003f6c08c59842aa96969162f712e344a02b601d94e206cc3e54a254f1488"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -30,5 +30,5 @@ def test_every_figure_of_a_metric_is_there(modality):
 
 
 def test_an_unknown_modality_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown modality 'smells': choose one of images, tab"):
+    with pytest.raises(ConfigError, match="'smells': choose one of images, series, tab"):
         load_modality("smells")

@@ -157,7 +157,7 @@ def test_copied_rows_block_and_other_rows_do_not(splits, unseen, reference):
 def test_near_copies_block(splits, reference):
     price = splits.train["price"].to_numpy() + 0.01
     near = replaced(splits.train, "price", price)
-    assert blocked(near, reference) == {"copies", "dcr_share", "inference"}
+    assert blocked(near, reference) == {"copies", "dcr_share", "inference", "linkability"}
 
 
 def test_likelihoods_that_know_train_are_told(splits, unseen, reference):

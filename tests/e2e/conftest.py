@@ -188,8 +188,8 @@ def small_recipe() -> dict[str, Any]:
     return make_recipe()
 
 
-STARTUP_S = 150
-RUN_S = 180
+STARTUP_S = 400
+RUN_S = 600
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """A crashed run is none of them: it starts again by itself."""
 BUSY_S = 60

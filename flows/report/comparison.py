@@ -50,7 +50,7 @@ class ComparedMetric:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ReportComparison:
     """What two reports have in common, and what not."""
 
     first: Report
@@ -65,7 +65,7 @@ class Comparison:
         return tuple(one for one in self.metrics if one.better != "no difference")
 
 
-def compare_reports(first: Report, second: Report) -> Comparison:
+def compare_reports(first: Report, second: Report) -> ReportComparison:
     """Return two reports side by side, whole sets before classes and columns."""
     theirs = {(metric.name, metric.scope): metric for metric in second.metrics}
     titles = {reason.metric: reason.title for reason in first.reasons if reason.title}
@@ -81,7 +81,7 @@ def compare_reports(first: Report, second: Report) -> Comparison:
         if (other := theirs.get((metric.name, metric.scope))) is not None
     ]
     found.sort(key=lambda one: "/" in one.scope)
-    return Comparison(
+    return ReportComparison(
         first=first, second=second, metrics=tuple(found), notes=_notes(first, second, len(found))
     )
 
@@ -121,7 +121,7 @@ def _shown(metric: Metric) -> str:
     return f"{number(metric.value)} ({interval(metric.low, metric.high)})"
 
 
-def render_comparison(names: Sequence[str], found: Comparison) -> str:
+def render_comparison(names: Sequence[str], found: ReportComparison) -> str:
     """Return the page of a comparison.
 
     Args:

@@ -134,7 +134,7 @@ BUILDERS: dict[str, Builder] = {
 
 
 @dataclass(frozen=True)
-class ExampleSeries:
+class ExamplePanel:
     """Series of a usual size."""
 
     width: int = 56
@@ -145,7 +145,7 @@ EXAMPLE_ENTITIES = 1_000
 
 
 def _entry(name: str, summary: str, source: str) -> PresetEntry:
-    example = ExampleSeries()
+    example = ExamplePanel()
     return PresetEntry(
         summary,
         source,

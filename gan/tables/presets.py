@@ -211,13 +211,13 @@ class ExampleColumn(NamedTuple):
     codes: int
 
 
-class ExampleTable(NamedTuple):
+class ExampleColumns(NamedTuple):
     """A table that is known by its size alone."""
 
     columns: tuple[ExampleColumn, ...]
 
 
-EXAMPLE = ExampleTable((ExampleColumn(100),) * 6 + (ExampleColumn(10),) * 9)
+EXAMPLE = ExampleColumns((ExampleColumn(100),) * 6 + (ExampleColumn(10),) * 9)
 """A table of a usual size: six columns of numbers, nine of categories."""
 EXAMPLE_ROWS = 10_000
 

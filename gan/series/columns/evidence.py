@@ -44,7 +44,7 @@ SAMPLE: Final = 400_000
 """Evidence is sought in about so many values."""
 
 
-class Observed(NamedTuple):
+class ObservedUnits(NamedTuple):
     """All variables of some entities, and what is known before every step."""
 
     units_NLD: Tensor
@@ -54,7 +54,7 @@ class Observed(NamedTuple):
     """Number of the entity of every step."""
 
     @classmethod
-    def of(cls, units_NLD: Tensor) -> "Observed":
+    def of(cls, units_NLD: Tensor) -> "ObservedUnits":
         """Return what is known before every step; what is missing or padding is `MISSING`."""
         present_NLD = units_NLD != MISSING
         entity_NL = torch.arange(len(units_NLD))[:, None].expand(units_NLD.shape[:2])
@@ -73,7 +73,7 @@ def find_relations(
         groups: of each variable, how many entities must have what is shown.
     """
     every = max(units_NLD.size // SAMPLE, 1)
-    seen = Observed.of(torch.from_numpy(np.ascontiguousarray(units_NLD[::every])))
+    seen = ObservedUnits.of(torch.from_numpy(np.ascontiguousarray(units_NLD[::every])))
     chosen: dict[int, set[int]] = {}
     found = []
     for index, (variable, group) in enumerate(zip(variables, groups, strict=True)):
@@ -120,7 +120,7 @@ def _may_add(variables: Sequence[Variable], index: int, other: int) -> bool:
 class _Search:
     """Evidence for one variable."""
 
-    def __init__(self, index: int, variable: Variable, seen: Observed, group: int) -> None:
+    def __init__(self, index: int, variable: Variable, seen: ObservedUnits, group: int) -> None:
         self.index, self.variable, self.seen, self.group = index, variable, seen, group
         self.units = seen.units_NLD[..., index]
         self.last, self.back = (each[..., index] for each in (seen.history.last, seen.history.back))

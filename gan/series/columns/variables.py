@@ -135,7 +135,7 @@ def _with_nulls(values: Any, missing_T: Array) -> Any:
     return pc.if_else(pa.array(missing_T), pa.scalar(None, values.type), values)
 
 
-class Grid(nn.Module):
+class CellGrid(nn.Module):
     """The cells of a vocabulary of numbers as tensors: units to codes, codes to units."""
 
     bounds: Tensor
@@ -233,11 +233,11 @@ class Coder(nn.Module):
         self.own_codes, self.codes = own.codes, variable.codes
         self.blocks = [own.codes, *(each.codes for each in variable.relations)]
         self.null_code = own.codes - 1 if isinstance(own, Numeric) and own.has_null else None
-        self.grid = Grid(own, variable.shares) if isinstance(own, Numeric) else None
+        self.grid = CellGrid(own, variable.shares) if isinstance(own, Numeric) else None
         cells = torch.from_numpy(own.first_cells.astype(np.int64))
         self.register_buffer("level_cells", cells, persistent=False)
         self.grids = nn.ModuleList(
-            Grid(each.offsets, [1.0] * each.offsets.codes)
+            CellGrid(each.offsets, [1.0] * each.offsets.codes)
             for each in variable.relations
             if each.offsets is not None
         )
@@ -250,9 +250,9 @@ class Coder(nn.Module):
         self.register_buffer("shown", shown, persistent=False)
 
     @property
-    def offsets(self) -> list[Grid]:
+    def offsets(self) -> list[CellGrid]:
         """The cells of the differences of the relations that have any."""
-        return [cast("Grid", each) for each in self.grids]
+        return [cast("CellGrid", each) for each in self.grids]
 
     def find(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Return the own codes and scores of units; the score of what is missing is 0."""

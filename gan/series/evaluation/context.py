@@ -19,7 +19,7 @@ from gan.series.evaluation.calendar import Calendar, fit_calendar
 from gan.series.evaluation.signals import (
     Observed,
     SignalMap,
-    Variable,
+    SignalVariable,
     fit_signals,
     gaps_of,
 )
@@ -193,7 +193,7 @@ class SeriesContext:
         return self.options.seed
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
+    def variables(self) -> tuple[SignalVariable, ...]:
         """What is compared step by step, the gap of irregular series last."""
         return self.signals.variables
 

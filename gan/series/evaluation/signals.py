@@ -74,7 +74,7 @@ def fit_ranks(values_T: Array) -> Ranks:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Variable:
+class SignalVariable:
     """One variable, and how its signals are made."""
 
     column: JudgedColumn
@@ -184,7 +184,7 @@ class SignalMap:
     """The map from nested records to signals, fixed on train."""
 
     metadata: SeriesMetadata
-    variables: tuple[Variable, ...]
+    variables: tuple[SignalVariable, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ class SignalMap:
         )
 
 
-def _codes(column: Any, variable: Variable) -> Array:
+def _codes(column: Any, variable: SignalVariable) -> Array:
     """Return the number of each level that is a signal, the next one for others, NaN for null."""
     found = as_levels(column, variable.levels).astype(np.float64)
     found[found < 0] = len(variable.levels)
@@ -240,7 +240,9 @@ def _indicator(codes_T: Array, level: int) -> Array:
     return np.where(np.isnan(codes_T), np.nan, codes_T == level).astype(np.float32)
 
 
-def _numbers(variable: Variable, steps: pa.Table, moments: StepMoments, lengths_N: Array) -> Array:
+def _numbers(
+    variable: SignalVariable, steps: pa.Table, moments: StepMoments, lengths_N: Array
+) -> Array:
     if variable.is_gap:
         return gaps_of(moments, lengths_N)
     values = as_numbers(steps[variable.name])
@@ -278,7 +280,7 @@ def fit_signals(
         gaps_T = gaps_of(moments_of(steps, metadata), lengths_N)
         column = JudgedColumn(name=metadata.time.name, form="number")
         found.append(
-            Variable(
+            SignalVariable(
                 column=column,
                 ranks=fit_ranks(gaps_T),
                 levels=pa.array([], pa.string()),
@@ -289,7 +291,7 @@ def fit_signals(
     return SignalMap(metadata=metadata, variables=tuple(found))
 
 
-def _fit_variable(values: Any, column: JudgedColumn, entity_T: Array, group: int) -> Variable:
+def _fit_variable(values: Any, column: JudgedColumn, entity_T: Array, group: int) -> SignalVariable:
     if column.form == "levels":
         found = levels_by_count(values)[0]
         levels = found.slice(0, 1 if len(found) == 2 else OWN_SIGNALS)
@@ -300,7 +302,7 @@ def _fit_variable(values: Any, column: JudgedColumn, entity_T: Array, group: int
             else f"{column.name}, level {place + 1}"
             for place, level in enumerate(levels.to_pylist())
         ]
-        return Variable(
+        return SignalVariable(
             column=column,
             ranks=None,
             levels=levels,
@@ -308,7 +310,7 @@ def _fit_variable(values: Any, column: JudgedColumn, entity_T: Array, group: int
             titles=tuple(titles),
         )
     numbers = as_numbers(values)
-    return Variable(
+    return SignalVariable(
         column=column,
         ranks=fit_ranks(numbers),
         levels=pa.array([], pa.string()),

@@ -7,7 +7,7 @@ import numpy as np
 
 from gan.report import Figure
 from gan.series.evaluation.context import Side
-from gan.series.evaluation.signals import Variable
+from gan.series.evaluation.signals import SignalVariable
 from gan.tables.figures.columns import NULL, as_text
 
 Array = np.ndarray[Any, Any]
@@ -22,7 +22,7 @@ GAP = "·"
 EMPTY = " "
 
 
-def ten_entities(side: Side, variables: Sequence[Variable]) -> Figure:
+def ten_entities(side: Side, variables: Sequence[SignalVariable]) -> Figure:
     """Return some synthetic entities with each variable as a line of small blocks.
 
     Args:

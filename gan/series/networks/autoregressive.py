@@ -32,7 +32,7 @@ from gan.series.columns.relations import History
 from gan.series.networks.sampling import draw_steps
 from gan.series.networks.step_network import StepNetwork, StepWeights
 from gan.series.networks.steps import Memory, Observation, observed
-from gan.series.networks.whole import LARGEST_SEED, Series, take_apart
+from gan.series.networks.whole import LARGEST_SEED, SeriesBatch, take_apart
 
 STEPS_AT_ONCE: Final = 32_768
 """Steps whose likelihood is computed at once."""
@@ -76,7 +76,7 @@ class SeriesAutoregressive(StepNetwork):
         nats_M, rows_M = self._nats(series, window, stream)
         return whole + (nats_M * window.weight_N[rows_M]).sum() / len(samples)
 
-    def _window(self, series: Series, stream: torch.Generator | None) -> Window:
+    def _window(self, series: SeriesBatch, stream: torch.Generator | None) -> Window:
         """Return the steps that are looked at: all of series that are no longer than a window."""
         lengths_N, longest = series.lengths_N, int(series.lengths_N.max())
         size = self.window + self.warm_up
@@ -95,7 +95,7 @@ class SeriesAutoregressive(StepNetwork):
         return Window(place_NL.clamp(max=longest - 1), counted_NL, weight_N.float(), False)
 
     def _nats(
-        self, series: Series, window: Window, stream: torch.Generator | None
+        self, series: SeriesBatch, window: Window, stream: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
         """Return -log p of the steps that count, and their entities, (M,)."""
         inputs, weights = self.inputs, self.weights()
@@ -125,7 +125,7 @@ class SeriesAutoregressive(StepNetwork):
 
     def _inputs(
         self,
-        series: Series,
+        series: SeriesBatch,
         window: Window,
         seen: Observation,
         memory: Memory,

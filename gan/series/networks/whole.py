@@ -17,7 +17,7 @@ LARGEST_SEED: Final = 2**53
 """Seeds below are exact as float64."""
 
 
-class Series(NamedTuple):
+class SeriesBatch(NamedTuple):
     """A batch of rows, taken apart."""
 
     lengths_N: Tensor
@@ -32,12 +32,12 @@ class Series(NamedTuple):
         return places < self.lengths_N[:, None]
 
 
-def take_apart(samples: Tensor, codec: SeriesCodec) -> Series:
+def take_apart(samples: Tensor, codec: SeriesCodec) -> SeriesBatch:
     """Return what rows hold: samples as `SeriesCodec.to_samples` returns them."""
     cells = codec.cells
     units = samples[:, cells.stop :].reshape(len(samples), codec.width, len(codec.variables))
     span = samples[:, :SPAN].long()
-    return Series(span[:, 0], span[:, 1], samples[:, cells].floor().long(), units)
+    return SeriesBatch(span[:, 0], span[:, 1], samples[:, cells].floor().long(), units)
 
 
 def build_whole(config: ResolvedConfig, codec: SeriesCodec) -> MaskedAutoregressive:

@@ -168,7 +168,7 @@ class Weights(NamedTuple):
     pair_outputs_KR: Tensor
 
 
-class Step(NamedTuple):
+class DrawStep(NamedTuple):
     """What one column takes: its units from the columns and units before, then its codes."""
 
     units: slice
@@ -210,7 +210,7 @@ class MaskedSampler:
 
     def _prepare(
         self, weights: Weights, layout: UnitLayout, allowed_CK: Tensor, units: Sequence[int]
-    ) -> Iterator[Step]:
+    ) -> Iterator[DrawStep]:
         """Yield the step to each column.
 
         What the condition and the units of degree 0 give each layer and the codes is computed here,
@@ -228,7 +228,7 @@ class MaskedSampler:
         for ((first, end), (begin, stop)), partner in zip(columns, layout.partners, strict=True):
             codes, own = slice(first, end), slice(begin, stop)
             seen = slice(trunk, max(own.stop, trunk))
-            yield Step(
+            yield DrawStep(
                 slice(own.start - trunk, own.stop - trunk),
                 weights.inputs_KH[: codes.start, own].contiguous(),
                 first_CH[:, own].contiguous(),
@@ -266,7 +266,9 @@ class MaskedSampler:
             samples_ND[:, self.order[column]] = codes_N + position_N.double()
         return samples_ND
 
-    def _compute(self, step: Step, codes_NP: Tensor, layers: Tensor, rows_N: Tensor | None) -> None:
+    def _compute(
+        self, step: DrawStep, codes_NP: Tensor, layers: Tensor, rows_N: Tensor | None
+    ) -> None:
         """Fill in the units of one degree, layer by layer."""
         own = step.units
         inputs_NU = functional.embedding_bag(codes_NP, step.inputs_KU, mode="sum")

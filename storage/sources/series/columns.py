@@ -35,7 +35,7 @@ class Described:
     notes: tuple[str, ...]
 
 
-class Parts(NamedTuple):
+class ColumnRoles(NamedTuple):
     """What is known of columns by their place."""
 
     entity: str
@@ -49,7 +49,7 @@ class Parts(NamedTuple):
 def describe_columns(
     panel: Panel,
     rhythm: Rhythm,
-    parts: Parts,
+    parts: ColumnRoles,
     config: SourceConfig,
     min_group: int,
 ) -> Described:

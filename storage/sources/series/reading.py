@@ -17,7 +17,7 @@ from storage.sources.builder import PrepareJob, Source
 from storage.sources.checks import MIN_RECORDS, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.paths import is_selector
-from storage.sources.series.columns import Described, Parts, describe_columns
+from storage.sources.series.columns import ColumnRoles, Described, describe_columns
 from storage.sources.series.panel import (
     Panel,
     as_panel,
@@ -87,7 +87,7 @@ def read_series(job: PrepareJob) -> Series:
         panel = _numbered(windows.panel, key)
         windows = replace(windows, panel=panel)
     _check_amount(config, panel, rhythm)
-    parts = Parts(key, time, static)
+    parts = ColumnRoles(key, time, static)
     described = describe_columns(panel, rhythm, parts, config, job.min_group)
     row_N = panel.row_T[panel.starts_N]
     return Series(

@@ -40,7 +40,7 @@ _UNRANKED: Final = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundPanel:
     """Whose steps the rows are, and when."""
 
     entity: str | None
@@ -63,7 +63,7 @@ def kinds_of(table: pa.Table) -> dict[str, Finding]:
     return {name: infer_kind(name, table.column(name)) for name in table.column_names}
 
 
-def find_series(table: pa.Table, kinds: Mapping[str, Finding]) -> Found | None:
+def find_series(table: pa.Table, kinds: Mapping[str, Finding]) -> FoundPanel | None:
     """Return whose steps the rows are and when, where they are enough to learn from."""
     times = [
         name
@@ -76,7 +76,7 @@ def find_series(table: pa.Table, kinds: Mapping[str, Finding]) -> Found | None:
             entity = _as_entity(table, name, time, kinds)
             if entity is not None:
                 rank, values, why = entity
-                found = Found(
+                found = FoundPanel(
                     entity=name,
                     time=time,
                     why_entity=why,
@@ -132,7 +132,7 @@ def _by_design(table: pa.Table, names: Sequence[str], time: str) -> bool:
     return pairs * float(((each / len(table)) ** 2).sum()) >= _CHANCE
 
 
-def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> Found | None:
+def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> FoundPanel | None:
     """Return two columns that name entities together, such as a shop and an item."""
     fit = [
         name
@@ -155,11 +155,11 @@ def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> Found 
             f"value of {time}"
         )
         when = f"when each step is: {kinds[time].why}"
-        return Found(entity=", ".join(pair), time=time, why_entity=why, why_time=when)
+        return FoundPanel(entity=", ".join(pair), time=time, why_entity=why, why_time=when)
     return None
 
 
-def _as_one(table: pa.Table, time: str, kind: Finding) -> Found | None:
+def _as_one(table: pa.Table, time: str, kind: Finding) -> FoundPanel | None:
     """Return that all rows are one series of a constant step."""
     column = table.column(time)
     if kind.kind not in ("date", "timestamp"):
@@ -172,4 +172,4 @@ def _as_one(table: pa.Table, time: str, kind: Finding) -> Found | None:
     if step is None or propose_window(panel.lengths_N, step) is None:
         return None
     why = f"every row has another one, {in_words(step)} apart: the rows are one long series"
-    return Found(entity=None, time=time, why_time=why)
+    return FoundPanel(entity=None, time=time, why_time=why)

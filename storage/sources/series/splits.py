@@ -132,7 +132,7 @@ def divide(series: Series, classes: Classes | None) -> SplitAssignment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class DividedBy:
     """By what entities are divided."""
 
     split: SplitConfig
@@ -154,7 +154,7 @@ class Chosen:
         return (note,)
 
 
-def _chosen(series: Series, statics: Collection[str], variables: Collection[str]) -> Chosen:
+def _chosen(series: Series, statics: Collection[str], variables: Collection[str]) -> DividedBy:
     """Return by what the entities are divided.
 
     Raises:
@@ -165,15 +165,15 @@ def _chosen(series: Series, statics: Collection[str], variables: Collection[str]
     by = config.column or config.group_by
     if by is not None:
         deciding, several_N = _said(series, by)
-        return Chosen(split=config, deciding=deciding, crossing_N=several_N)
+        return DividedBy(split=config, deciding=deciding, crossing_N=several_N)
     if windows is None:
-        return Chosen(split=config, deciding=None, crossing_N=nothing)
+        return DividedBy(split=config, deciding=None, crossing_N=nothing)
     if len(series.whole.lengths_N) >= MIN_RECORDS:
         whole = entity_digests(series.whole, statics, variables)
         keys = [digest.tobytes().hex() for digest in whole]
         deciding = pa.array([keys[owner] for owner in windows.owner_N.tolist()])
         split = config.model_copy(update={"group_by": OWNERS})
-        return Chosen(split=split, deciding=deciding, crossing_N=nothing)
+        return DividedBy(split=split, deciding=deciding, crossing_N=nothing)
     fractions = {
         "validation": config.validation,
         "holdout": 0.0 if config.holdout_uri else config.holdout,
@@ -183,7 +183,7 @@ def _chosen(series: Series, statics: Collection[str], variables: Collection[str]
     crossing_N = crossing(windows, **fractions) & ~series.held_out_N
     check_sides(found[~crossing_N].tolist(), series.config.uri)
     split = config.model_copy(update={"column": BLOCKS, "holdout_uri": None})
-    return Chosen(split=split, deciding=pa.array(found.tolist()), crossing_N=crossing_N)
+    return DividedBy(split=split, deciding=pa.array(found.tolist()), crossing_N=crossing_N)
 
 
 def _said(series: Series, name: str) -> tuple[pa.Array, NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from flows.report.lake import LakeRow, render_lake
-from storage.errors import AccessDeniedError, NotWritableError, ObjectNotFoundError
+from storage.errors import AccessDeniedError, LakeError, NotWritableError, ObjectNotFoundError
 from storage.lake.datasets import latest, list_datasets, load_manifest
 from storage.lake.layout import lake_index_key, meta_key
 from storage.lake.manifest import Manifest
@@ -72,6 +72,18 @@ def refresh_lake_page(lake: ObjectStore, name: str | None = None) -> bool:
     except (NotWritableError, AccessDeniedError):
         return False
     return True
+
+
+def bring_up_lake_page(lake: ObjectStore, name: str) -> str | None:
+    """Write the line of one data set; return why it lags where that failed.
+
+    What was published or retracted before does not hang on it.
+    """
+    try:
+        refresh_lake_page(lake, name)
+    except LakeError as error:
+        return f"The page of the lake lags until the next version: {error}"
+    return None
 
 
 def _stored(lake: ObjectStore) -> LakeIndex:

@@ -23,7 +23,7 @@ from flows.job import (
     uncounted,
 )
 from flows.keys import run_key, synthesis_part, training_part
-from flows.lake_page import refresh_lake_page
+from flows.lake_page import bring_up_lake_page
 from flows.recipe import Recipe
 from flows.report.page import render
 from flows.report.verdict import JUDGED, PUBLISHED_ROWS
@@ -32,7 +32,7 @@ from flows.teacher import fit_teacher, local_teacher, teacher_file
 from gan.config import ALGORITHM_VERSION
 from gan.gate import gate_record
 from gan.lift.result import lift_record
-from storage.errors import AccessDeniedError, LakeError, NotWritableError, RetractedError
+from storage.errors import AccessDeniedError, NotWritableError, RetractedError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.composition import Composition
@@ -214,16 +214,9 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
             publisher.commit(fields, documents(job, choice, made.plan, fields.composition))
             meter.update(len(made.plan.shards))
     announce(job)
-    _bring_up_page(job)
+    if (problem := bring_up_lake_page(job.lake, job.name)) is not None:
+        job.reporter.say(problem)
     return outcome_of(job, choice, made)
-
-
-def _bring_up_page(job: Job) -> None:
-    """Bring the page of the lake up to this version; what is published does not hang on it."""
-    try:
-        refresh_lake_page(job.lake, job.name)
-    except LakeError as error:
-        job.reporter.say(f"The page of the lake lags until the next version: {error}")
 
 
 def bring_up_hint(job: Job) -> None:

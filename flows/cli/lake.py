@@ -225,6 +225,7 @@ def datasets_retract(
     storage: Storage = None,
 ) -> int:
     """Take a version out of readers' sight at once; gc deletes its files a day later."""
+    from flows.lake_page import bring_up_lake_page
     from storage.lake import retention
 
     store = LakeRef(lake=lake, storage=storage).open(read_only=False)
@@ -233,6 +234,8 @@ def datasets_retract(
     output.line(f"Retracted  {name}/{version}: no reader is led to it any more")
     output.line("           the same run does not publish it again, until a person permits it")
     output.line(f"Next       ganmill gc --apply deletes its files, {hours} hours from now")
+    if (problem := bring_up_lake_page(store, name)) is not None:
+        output.line(f"           {problem}")
     return DONE
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flows.cli.app import execute
-from flows.lake_page import LakeIndex, refresh_lake_page
+from flows.lake_page import LakeIndex, bring_up_lake_page, refresh_lake_page
 from flows.report.comparison import compare_reports
 from gan.report import Ceiling, Metric, Reason, Report
 from storage.digests import sha256_hex
@@ -16,7 +16,6 @@ from storage.errors import LakeError, NotWritableError
 from storage.lake.layout import make_version, manifest_key, meta_key
 from storage.lake.log import append_commit
 from storage.lake.manifest import Manifest, ManifestFields
-from storage.lake.retention import retract
 from storage.stores.open import open_store
 
 T0 = datetime(2026, 1, 1, 3, tzinfo=UTC)
@@ -188,11 +187,10 @@ def test_the_page_of_a_lake_has_a_card_for_every_data_set(lake):
     assert (lake.get("index.html"), lake.get("index.json")) == everything
 
 
-def test_a_version_that_is_retracted_leaves_the_page(lake):
+def test_a_version_that_is_retracted_leaves_the_page(lake, run):
     version = publish(lake, "shops", a_report(coverage(0.9)))
     refresh_lake_page(lake, "shops")
-    retract(lake, "shops", version, by="Ada", reason="wrong source")
-    refresh_lake_page(lake, "shops")
+    assert run("datasets", "retract", "shops", version, "--by", "Ada", "--reason", "wrong")[0] == 0
     assert NOTHING in lake.get("index.html").decode()
 
 
@@ -218,3 +216,4 @@ def test_a_lake_that_cannot_be_written_is_no_failure(lake, monkeypatch):
     monkeypatch.setattr(lake, "replace", fail)
     with pytest.raises(LakeError):
         refresh_lake_page(lake, "shops")
+    assert bring_up_lake_page(lake, "shops").startswith("The page of the lake lags until the next")

@@ -14,19 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan.evaluation.neighbourhoods import coverage_ceiling, measure_coverage
 from gan.evaluation.resampling import (
     Calibration,
-    Real,
-    compare_sets,
     measure_copies,
-    summarise,
 )
 from gan.metrics.copies import Hit, nominal_share
-from gan.metrics.intervals import spread_interval
 from gan.metrics.neighbours import smallest
-from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.randomness import numpy_stream
-from gan.report import Measured, Metric
+from gan.report import Measured
 from gan.series.evaluation.aggregates import spread_over
 from gan.series.evaluation.context import SeriesContext, Side
 from gan.series.evaluation.features import KernelSpace
@@ -58,36 +54,16 @@ class KernelCloseness:
         rows = np.arange(min(context.n, NEIGHBOUR_ENTITIES))
         self.holdout_NF = space.points(context.holdout, rows)
         validation_NF = space.points(context.validation, rows)
-        pool = make_pool(np.concatenate([self.holdout_NF, validation_NF]))
-        rng, draws, n = numpy_stream(context.seed, "ceiling-neighbours"), [], len(rows)
-        for _ in range(context.halves):
-            order = rng.permutation(2 * n)
-            draws.append(measure_neighbours(pool, order[:n], order[n:])["coverage"])
-        self.coverage: Real = summarise(draws)
+        points_PF = np.concatenate([self.holdout_NF, validation_NF])
+        self.coverage = coverage_ceiling(points_PF, context.halves, context.seed)
 
     def measure(self, candidate: Side, sets: Sequence[Array]) -> Iterator[Measured]:
         """Yield `coverage` and `density`."""
-        n = len(self.holdout_NF)
+        n, context = len(self.holdout_NF), self.context
         parts = [self.space.points(candidate, rows[:n]) for rows in sets]
-        trial = compare_sets(
-            self.holdout_NF, parts, measure_neighbours, self.context.replicates, self.context.seed
+        yield from measure_coverage(
+            self.holdout_NF, parts, self.coverage, context.replicates, context.seed
         )
-        for name, value in trial.points.items():
-            kind, values = KINDS[name], trial.replicates[name]
-            low, high = spread_interval(value, values, kind.lower, kind.upper)
-            judged = name == "coverage"
-            metric = Metric(
-                name=name,
-                scope="all",
-                value=value,
-                low=low,
-                high=high,
-                n=trial.n,
-                ceiling=self.coverage.ceiling if judged else None,
-                direction=kind.direction,
-            )
-            reals = self.coverage.draws if judged else ()
-            yield Measured(metric=metric, reals=reals, replicates=values)
 
 
 class Stretches(NamedTuple):

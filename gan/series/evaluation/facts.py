@@ -24,7 +24,7 @@ from gan.series.evaluation.calendar import DAY_US, StepMoments, moments_of, mont
 from gan.series.evaluation.context import SeriesContext
 from gan.series.evaluation.identity import EntityIdentity
 from gan.tables.evaluation.columns import EvaluationContext, JudgedColumn
-from gan.tables.evaluation.facts import EXPECTED_OF_A_CLASS, Validity
+from gan.tables.evaluation.facts import Validity, missing_classes
 from storage.records.schema import Column, TableMetadata
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
 
@@ -170,22 +170,8 @@ class SeriesFacts:
         known = self.entity_validity.levels.get(label or "")
         if known is None:
             return None
-        rows, train_rows = candidate.num_rows, self.context.splits.train.num_rows
-        present = set(candidate[label].unique().to_pylist())
-        missing = [
-            str(value)
-            for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
-            if value not in present
-            and count >= self.context.metadata.min_group
-            and count / train_rows * rows >= EXPECTED_OF_A_CLASS
-        ]
-        found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
-        return Fact(
-            name="classes",
-            holds=not missing,
-            value=float(len(missing)),
-            text=f"{found}: no entity among {rows:,}" if missing else "no class is missing",
-        )
+        least, train_rows = self.context.metadata.min_group, self.context.splits.train.num_rows
+        return missing_classes(known, candidate[label], train_rows, least, "entity")
 
     def _exact_copies(self, candidate: pa.Table) -> Fact:
         identity, splits = self.identity, self.context.splits

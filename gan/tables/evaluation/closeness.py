@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gan.evaluation.neighbourhoods import coverage_ceiling, measure_coverage
 from gan.evaluation.resampling import (
     Calibration,
     Real,
     RealSides,
-    compare_sets,
     measure_copies,
     summarise,
 )
@@ -34,9 +34,8 @@ from gan.metrics.distances import (
     owners,
     resampled_shares,
 )
-from gan.metrics.intervals import Z_95, normal_draws, random_half, spread_interval
+from gan.metrics.intervals import Z_95, normal_draws, random_half
 from gan.metrics.neighbours import nearest, nearest_distances
-from gan.metrics.pool import KINDS, make_pool, measure_neighbours
 from gan.metrics.trees import out_of_fold_scores
 from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
@@ -169,7 +168,8 @@ class Closeness:
             self.space.points(some(part, n, seed, "neighbours"))
             for part in (context.holdout, context.validation)
         )
-        self.coverage = _coverage_ceiling(np.concatenate([self.holdout_NF, validation_NF]), context)
+        points_PF = np.concatenate([self.holdout_NF, validation_NF])
+        self.coverage = coverage_ceiling(points_PF, context.halves, seed)
         self.train_PF, self.distinct_PF = self._distinct()
         """Equally many distinct rows of train and of the holdout."""
         self.copied_NF = self.space.points(some(splits.train, COPY_ROWS, seed, "copies"))
@@ -192,26 +192,11 @@ class Closeness:
             yield from self._copies(candidate, fakes_MF)
 
     def _neighbours(self, fakes_MF: Array, sets: Sequence[Array]) -> Iterator[Measured]:
-        n = len(self.holdout_NF)
+        n, context = len(self.holdout_NF), self.context
         parts = [fakes_MF[rows[:n]] for rows in sets]
-        replicates, seed = self.context.replicates, self.context.seed
-        trial = compare_sets(self.holdout_NF, parts, measure_neighbours, replicates, seed)
-        for name, value in trial.points.items():
-            kind, values = KINDS[name], trial.replicates[name]
-            low, high = spread_interval(value, values, kind.lower, kind.upper)
-            judged = name == "coverage"
-            metric = Metric(
-                name=name,
-                scope="all",
-                value=value,
-                low=low,
-                high=high,
-                n=trial.n,
-                ceiling=self.coverage.ceiling if judged else None,
-                direction=kind.direction,
-            )
-            reals = self.coverage.draws if judged else ()
-            yield Measured(metric=metric, reals=reals, replicates=values)
+        yield from measure_coverage(
+            self.holdout_NF, parts, self.coverage, context.replicates, context.seed
+        )
 
     def _dcr_share(self, fakes_MF: Array) -> Measured:
         """Return the share of fakes that are nearer to train; of few rows in its own scope.
@@ -307,18 +292,6 @@ def c2st_of_reals(n: int) -> Real:
     draws = normal_draws(0.5, spread)
     ceiling = summarise(draws, value=0.5).ceiling
     return Real(ceiling, tuple(draw + Z_95 * spread for draw in draws))
-
-
-def _coverage_ceiling(points_PF: Array, context: EvaluationContext) -> Real:
-    """Return what halves of real rows cover of each other."""
-    pool = make_pool(points_PF)
-    n = len(points_PF) // 2
-    rng = numpy_stream(context.seed, "ceiling-neighbours")
-    draws = []
-    for _ in range(context.halves):
-        order = rng.permutation(2 * n)
-        draws.append(measure_neighbours(pool, order[:n], order[n:])["coverage"])
-    return summarise(draws)
 
 
 def _known(digests: Sequence[bytes], known: frozenset[bytes]) -> Array:

@@ -298,21 +298,9 @@ class HardFacts:
         known = self.validity.levels.get(self.context.splits.label or "")
         if known is None:
             return None
-        rows, train_rows = candidate.num_rows, self.context.splits.train.num_rows
-        present = set(candidate[self.context.splits.label].unique().to_pylist())
-        missing = [
-            str(value)
-            for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
-            if value not in present
-            and count >= self.context.metadata.min_group
-            and count / train_rows * rows >= EXPECTED_OF_A_CLASS
-        ]
-        found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
-        return Fact(
-            name="classes",
-            holds=not missing,
-            value=float(len(missing)),
-            text=f"{found}: no row among {rows:,}" if missing else "no class is missing",
+        least, train_rows = self.context.metadata.min_group, self.context.splits.train.num_rows
+        return missing_classes(
+            known, candidate[self.context.splits.label], train_rows, least, "row"
         )
 
     def _exact_copies(self, candidate: pa.Table) -> Fact:
@@ -345,6 +333,35 @@ class HardFacts:
             value=float(overlaps),
             text=text if overlaps else "no row is in two splits",
         )
+
+
+def missing_classes(
+    known: KnownLevels, column: Any, train_rows: int, min_group: int, record: str
+) -> Fact:
+    """Judge whether a candidate has every class that chance alone would not keep from it.
+
+    Args:
+        known: the classes of train.
+        column: the candidate's labels.
+        train_rows: records that the classes were counted in.
+        min_group: a class that fewer records of train have is not named.
+        record: what a person calls a record.
+    """
+    rows, present = len(column), set(column.unique().to_pylist())
+    missing = [
+        str(value)
+        for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
+        if value not in present
+        and count >= min_group
+        and count / train_rows * rows >= EXPECTED_OF_A_CLASS
+    ]
+    found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
+    return Fact(
+        name="classes",
+        holds=not missing,
+        value=float(len(missing)),
+        text=f"{found}: no {record} among {rows:,}" if missing else "no class is missing",
+    )
 
 
 def _any_of(found: Mapping[str, Array], rows: int) -> Array:

@@ -126,6 +126,15 @@ def measure_neighbours(pool: FeaturePool, reals_N: Array, fakes_M: Array) -> dic
     }
 
 
+def measure_closeness(pool: FeaturePool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
+    """Return coverage, density and Fréchet distance: what a tick of training looks at."""
+    reals, fakes = pool.features_PF[reals_N], pool.features_PF[fakes_M]
+    return {
+        **measure_neighbours(pool, reals_N, fakes_M),
+        "fd": frechet_distance(moments(reals), moments(fakes)),
+    }
+
+
 def measure_coverage(pool: FeaturePool, reals_N: Array, fakes_M: Array) -> dict[str, float]:
     """Return coverage alone: what a class is judged on."""
     of_reals = pool.distances_PP[reals_N]

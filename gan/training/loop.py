@@ -20,6 +20,7 @@ from gan.training.state import (
     Progress,
     TrainState,
     crosses_tick,
+    is_rested,
     is_spent,
     outlasts_tick,
     phase_at,
@@ -93,7 +94,7 @@ def train(
 
             # Maintenance, once per tick: is it alive, how good is it, does it go on?
             seen = _look(state, probe, hooks)
-            pulse.charge(progress, threads=1)
+            pulse.charge_look(progress)
             if repair(seen, state, checkpoints):
                 pulse.tell_events(state)
                 continue
@@ -133,8 +134,7 @@ def unseen(hooks: Hooks, like: Batches) -> Batches | None:
 
 def is_tick(config: ResolvedConfig, progress: Progress) -> bool:
     """Return whether maintenance is due: by samples, by a budget of time, or because it is over."""
-    return (
-        is_spent(config, progress.spent)
-        or crosses_tick(config, progress.samples_seen)
-        or outlasts_tick(config, progress.spent, progress.spent_at_tick)
+    due = crosses_tick(config, progress.samples_seen) or outlasts_tick(
+        config, progress.spent, progress.spent_at_tick
     )
+    return is_spent(config, progress.spent) or (due and is_rested(config, progress))

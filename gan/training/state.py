@@ -98,8 +98,12 @@ def crosses_tick(config: ResolvedConfig, samples_seen: int) -> bool:
 
 
 TIMED_TICKS = 14
-"""Ticks that a budget of time has at least, as a preset's budget of samples has. The first takes
-half as long, so that it is assessed within a tenth of the budget, the assessment included."""
+"""Ticks that a budget of time has where assessing is cheap, as a preset's budget of samples has.
+The first takes half as long, so that it is assessed within a tenth of the budget, the assessment
+included."""
+STEPS_PER_LOOK = 5.0
+"""With a budget of time, steps take at least so many times as long as the assessment before them:
+in a minute of which assessments took half, the steps were as many as in half a minute."""
 LONGEST_TICK_S = 300.0
 """With a budget of time a tick comes at the latest after so many seconds."""
 
@@ -115,6 +119,15 @@ def outlasts_tick(config: ResolvedConfig, spent: Spent, before: Spent) -> bool:
     ticks = TIMED_TICKS if before.samples else 2 * TIMED_TICKS
     by_share = is_spent(config, Spent(0, seconds=lasted_s * ticks, cpu_s=cpu_s * ticks))
     return by_share or lasted_s >= LONGEST_TICK_S
+
+
+def is_rested(config: ResolvedConfig, progress: "Progress") -> bool:
+    """Return whether steps took long enough since the last assessment for the next one."""
+    before = progress.spent_at_tick
+    return not config.is_timed or (
+        progress.cpu_s - before.cpu_s >= STEPS_PER_LOOK * progress.look_cpu_s
+        or progress.seconds - before.seconds >= LONGEST_TICK_S
+    )
 
 
 def cosine(start: float, end: float, share: float) -> float:
@@ -149,6 +162,8 @@ class Progress:
     """Processor seconds, over all threads."""
     asked_cpu_s: float = 0.0
     """Processor seconds that the threads would have had on an idle machine."""
+    look_cpu_s: float = 0.0
+    """Processor seconds of the last tick's signals and assessment."""
     stopped: str | None = None
     """Why training ended, None while it goes on."""
     repairs: int = 0

@@ -207,6 +207,12 @@ class Pulse:
         progress.asked_cpu_s += threads * lasted_s if threads else had_s
         self._now_s, self._cpu_now_s = now_s, cpu_now_s
 
+    def charge_look(self, progress: Progress) -> None:
+        """Add the time since the last call, which one thread spent on looking at a tick."""
+        before_s = progress.cpu_s
+        self.charge(progress, threads=1)
+        progress.look_cpu_s = progress.cpu_s - before_s
+
     def beat(self, state: TrainState) -> None:
         """Show and save what is due; what is not finite waits for the next tick, which repairs."""
         began_s = self._now_s

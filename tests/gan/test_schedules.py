@@ -3,10 +3,12 @@ import pytest
 from gan.config import GeneratorConfig, PhaseConfig, TrainingConfig
 from gan.images.presets import resolve
 from gan.training.state import (
+    Progress,
     Spent,
     cosine,
     crosses_tick,
     ema_decay,
+    is_rested,
     is_spent,
     outlasts_tick,
     phase_at,
@@ -100,6 +102,17 @@ def test_time_makes_a_tick_due_with_a_budget_of_time_only(tiny):
     long = tiny.model_copy(update={"budget_samples": None, "budget_cpu_s": 1e6})
     assert not outlasts_tick(long, Spent(0, 299.0, 299.0), before)
     assert outlasts_tick(long, Spent(0, 300.0, 30.0), before)
+
+
+def test_steps_take_several_times_as_long_as_the_assessment_before_them(tiny):
+    timed = tiny.model_copy(update={"budget_samples": None, "budget_cpu_s": 60.0})
+    line = {"samples_seen": 64, "seconds": 20.0, "cpu_s": 20.0}
+    progress = Progress(samples_seen=128, history=[line], look_cpu_s=2.0)
+    progress.seconds = progress.cpu_s = 29.9
+    assert not is_rested(timed, progress)
+    assert is_rested(tiny, progress), "with a budget of samples alone, samples decide"
+    progress.cpu_s = 30.0
+    assert is_rested(timed, progress)
 
 
 @pytest.mark.parametrize("budget", [2_000, 60_000, 400_000, 10**8])

@@ -35,7 +35,7 @@ from gan.metrics.copies import (
     threshold,
 )
 from gan.metrics.neighbours import nearest_distances
-from gan.metrics.pool import FeaturePool, make_pool, measure, measure_coverage
+from gan.metrics.pool import FeaturePool, make_pool, measure_closeness, measure_coverage
 from gan.modalities import check_rows
 from gan.protocols import Assessment, Codec, Encoded, SampleFn
 from gan.randomness import derive, numpy_stream
@@ -128,17 +128,16 @@ class ValidationAssess:
 
     def _on(self, net: NetAssess, fakes: Encoded) -> dict[str, float]:
         """Return every measure in one feature space, relative to what real data reaches."""
-        fakes_MF = net.net(fakes.values)
-        n = len(net.validation_NF)
+        seen = net.net.see(fakes.values)
+        fakes_MF, n = seen.features_NF, len(net.validation_NF)
         order = numpy_stream(self.seed, "assess-sets").permutation(len(fakes_MF))
         parts = [fakes_MF[order[start : start + n]] for start in range(0, len(order) - n + 1, n)]
-        whole = compare_sets(net.validation_NF, parts, measure, 0, self.seed).points
-        named = order[:n]
-        classes_n = predicted_classes([net.net.see(fakes.values[named])])
+        whole = compare_sets(net.validation_NF, parts, measure_closeness, 0, self.seed).points
+        classes_M = predicted_classes([seen])
         obeyed = (
             {}
-            if classes_n is None
-            else {"label_accuracy": float((classes_n == fakes.labels_N[named]).mean())}
+            if classes_M is None
+            else {"label_accuracy": float((classes_M == fakes.labels_N)[order[:n]].mean())}
         )
         return {
             **obeyed,

@@ -50,8 +50,9 @@ class Shown:
 def say_trained(job: Job, result: "TrainResult") -> None:
     """Say what of the processor the training had, and that the machine was busy where it was."""
     threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    devices = result.device if result.ranks == 1 else f"{result.ranks} x {result.device}"
     job.reporter.say(
-        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
+        f"Trained on {devices}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
         f"in {result.seconds:,.0f} s with {threads}"
     )
     for event in result.events:

@@ -4,9 +4,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from gan.errors import ConfigError
@@ -132,6 +133,47 @@ def choose_device(wanted: str) -> str:
         msg = f"training.device is {wanted!r}: choose 'auto', 'cpu' or 'cuda'"
         raise ConfigError(msg)
     return ("cuda" if available else "cpu") if wanted == "auto" else wanted
+
+
+def count_devices(wanted: int | Literal["auto"], device: str) -> int:
+    """Return how many processes train, one for each device: `auto` is all GPUs, or one process.
+
+    Raises:
+        ConfigError: there are not so many GPUs.
+    """
+    there = torch.cuda.device_count() if device == "cuda" else 1
+    if wanted == "auto":
+        return max(there, 1)
+    if device == "cuda" and wanted > there:
+        msg = (
+            f"training.devices is {wanted}, but torch sees {there} CUDA "
+            f"device{'s' * (there != 1)} here: use 'auto' or at most {there}"
+        )
+        raise ConfigError(msg)
+    return wanted
+
+
+class RankPlace(NamedTuple):
+    """Where one of several training processes computes, and how they talk."""
+
+    device: torch.device | None
+    """A GPU of its own; None: the processor, or a GPU shared with others."""
+    backend: str
+
+
+def take_place(device: str, ranks: int) -> RankPlace:
+    """Give this process, one of so many on this machine, its GPU; all of them by turns.
+
+    On fewer GPUs than a training was begun on several processes share one, which NCCL refuses, so
+    they talk through the processor. What is on the processor always does.
+    """
+    if device != "cuda":
+        return RankPlace(None, "gloo")
+    place, there = dist.get_node_local_rank(), torch.cuda.device_count()
+    torch.cuda.set_device(place % there)
+    if ranks > there:
+        return RankPlace(None, "cpu:gloo,cuda:gloo")
+    return RankPlace(torch.device("cuda", place), "cpu:gloo,cuda:nccl")
 
 
 def find_device(

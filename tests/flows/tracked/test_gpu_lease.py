@@ -29,7 +29,8 @@ stop, folder = StopSignal(), Path(sys.argv[1])
 def say(text):
     (folder / "waits").write_text(text)
 try:
-    with gpu_lease(Settings(gpu_slot="gpus", gpu_lease_s=60), stop, say) as lease:
+    pool, gpus = Settings(gpu_slot="gpus", gpu_lease_s=60), int(sys.argv[2])
+    with gpu_lease(pool, stop, say, gpus) as lease:
         (folder / "lease").write_text(str(lease))
         (folder / "holds").touch()
         while not (folder / "enough").exists():
@@ -52,17 +53,17 @@ def wait(check, limit_s=WAIT_S):
     return None
 
 
-@pytest.mark.parametrize(("device", "taken"), [("cpu", 0), ("cuda", 1)])
-def test_only_a_training_on_cuda_takes_a_lease(device, taken):
+@pytest.mark.parametrize(("device", "taken"), [("cpu", []), ("cuda", [2])])
+def test_only_a_training_on_cuda_takes_a_lease_of_its_gpus(device, taken):
     entered = []
 
     @contextmanager
-    def lease():
-        entered.append(device)
+    def lease(gpus):
+        entered.append(gpus)
         yield
 
-    with gpu_lease(SimpleNamespace(gpu_lease=lease), device):
-        assert len(entered) == taken
+    with gpu_lease(SimpleNamespace(gpu_lease=lease), device, 2):
+        assert entered == taken
 
 
 def test_the_settings_name_the_pool(monkeypatch):
@@ -93,10 +94,10 @@ def hold(server, tmp_path):
     """Start processes that hold the slot; each has a folder in which it says how it goes."""
     started = []
 
-    def start(name):
+    def start(name, gpus=1):
         folder = tmp_path / name
         folder.mkdir()
-        words = [sys.executable, "-c", HOLDER, str(folder)]
+        words = [sys.executable, "-c", HOLDER, str(folder), str(gpus)]
         started.append(subprocess.Popen(words, env=server[0]))
         return started[-1], folder
 

@@ -162,18 +162,13 @@ class Adversarial:
         """Change a network by its gradients."""
         network = state.generator if name == "generator" else state.discriminator
         changes = [
-            functools.partial(_changed, technique.gradients, length)
+            (technique.gradients, length)
             for technique, length in self.techniques
             if technique.gradients is not None
         ]
         state.apply(name, changes)
         if name == "discriminator" and network is not None and self.penalty.weights is not None:
             self.penalty.weights(network)
-
-
-def _changed(change: Callable[[nn.Module, float], None], length: float, network: nn.Module) -> None:
-    """Change a network's gradients, the length being known before."""
-    change(network, length)
 
 
 def _prepare(state: TrainState, part: Batch) -> Discriminator:

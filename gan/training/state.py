@@ -218,6 +218,10 @@ class Progress:
         self.events.append(Event(kind=kind, samples_seen=self.samples_seen, text=text))
 
 
+GradientChange = tuple[Callable[[nn.Module, float], None], float]
+"""What changes a network's gradients before its step, and how strongly."""
+
+
 class _Trained(NamedTuple):
     """A network and what changes it."""
 
@@ -305,7 +309,7 @@ class TrainState:
         """Samples that go through the networks of this rank at once."""
         return max(self.progress.micro_batch // ranks.count(), 1)
 
-    def apply(self, network: str, changes: Iterable[Callable[[nn.Module], None]] = ()) -> None:
+    def apply(self, network: str, changes: Iterable[GradientChange] = ()) -> None:
         """Change the weights of `generator` or `discriminator` by their gradients; forget those.
 
         The gradients are those of the whole batch, changed as is asked for. Such that are no finite
@@ -313,8 +317,8 @@ class TrainState:
         """
         trained, optimiser = self.optimisers[network].network, self.optimisers[network].optimiser
         ranks.average_gradients(trained.parameters())
-        for change in changes:
-            change(trained)
+        for change, strength in changes:
+            change(trained, strength)
         self.gauges.check_gradients(network, optimiser)
         optimiser.step()
         optimiser.zero_grad()

@@ -192,7 +192,8 @@ class GivenGenerator(CodeGenerator):
 
     def count(self, reals_NK: Tensor) -> None:
         """Add the codes of training rows to what is known of their frequencies."""
-        self.seen_K += ranks.total(reals_NK.detach().sum(0))
+        counts_K = reals_NK.detach().sum(0)
+        self.seen_K += ranks.total(counts_K) if self.training else counts_K
 
     def draw_logits(self, normal_NZ: Tensor, given_NK: Tensor) -> Tensor:
         """Return `logits_NK` for latents and the one-hot vectors of given columns, zeros if not."""

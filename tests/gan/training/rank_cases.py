@@ -13,11 +13,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("tables", "series")]
-
-from small_series import make_series
-from small_tables import with_meaning
-
 from gan.config import GeneratorConfig, TermConfig, TrainingConfig
 from gan.device import DeviceContext
 from gan.images.codec import ImageCodec, write_images
@@ -29,6 +24,7 @@ from gan.training.batches import Batches
 from gan.training.objectives import phases
 from gan.training.state import TrainState
 
+sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("tables", "series")]
 STEPS, BATCH = 6, 32
 
 
@@ -41,6 +37,8 @@ def images(classes=3, rows=96):
 
 
 def table(rows=96):
+    from small_tables import with_meaning
+
     numbers = np.random.default_rng(6)
     kind = numbers.integers(0, 3, rows)
     records = with_meaning(
@@ -54,6 +52,8 @@ def table(rows=96):
 
 
 def series(rows=64):
+    from small_series import make_series
+
     numbers = np.random.default_rng(7)
     lengths = numbers.integers(3, 40, rows)
     records = make_series(

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import torch
 from rank_cases import CASES, made, run
 from torch.nn.functional import batch_norm

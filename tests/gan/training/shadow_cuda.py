@@ -25,6 +25,10 @@ class StrayError(RuntimeError):
     """A tensor is on the wrong device."""
 
 
+def refuse(why):
+    raise StrayError(why)
+
+
 MADE_BY_HAND = {
     *(torch.zeros, torch.ones, torch.full, torch.empty, torch.eye, torch.tensor, torch.arange),
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.linspace, torch.as_tensor),
@@ -89,9 +93,9 @@ class _Operations(TorchDispatchMode):
             strays = [one for one in inputs if self.places.is_stray(one)]
             if strays:
                 shapes = [tuple(one.shape) for one in strays]
-                raise StrayError(f"{name} of the device gets {shapes} of the processor")
+                refuse(f"{name} of the device gets {shapes} of the processor")
             if kwargs.get("generator") is not None:
-                raise StrayError(f"{name} of the device draws by a generator of the processor")
+                refuse(f"{name} of the device draws by a generator of the processor")
         result = func(*args, **kwargs)
         if there and name != "copy_":
             self.places.put(result)
@@ -140,7 +144,7 @@ class ShadowCuda(TorchFunctionMode):
                 self.places.put(result)
             return result
         if kwargs.get("generator") is not None:
-            raise StrayError(f"{func.__name__} on the device draws by the processor's generator")
+            refuse(f"{func.__name__} on the device draws by the processor's generator")
         return self.places.put(func(*args, **{**kwargs, "device": CPU}))
 
 
@@ -178,19 +182,19 @@ def _cpu(places, tensor, *_, **__):
 
 def _numpy(places, tensor, *args, **kwargs):
     if tensor in places:
-        raise StrayError("numpy cannot see the device's memory: use Tensor.cpu() first")
+        refuse("numpy cannot see the device's memory: use Tensor.cpu() first")
     return tensor.numpy(*args, **kwargs)
 
 
 def _array(places, tensor, *args, **kwargs):
     if tensor in places:
-        raise StrayError("numpy cannot see the device's memory: use Tensor.cpu() first")
+        refuse("numpy cannot see the device's memory: use Tensor.cpu() first")
     return tensor.__array__(*args, **kwargs)
 
 
 def _pinned(places, tensor, *_, **__):
     if tensor in places:
-        raise StrayError("only the processor's memory can be pinned")
+        refuse("only the processor's memory can be pinned")
     return tensor
 
 

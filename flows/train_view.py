@@ -116,9 +116,9 @@ def final_figures(
     No real record is in any of them; of scores, shares of at least `privacy.min_group` records.
     A training is not lost for a figure: where memory runs out there is none of scores.
     """
+    from gan.device import memory_trouble
     from gan.inside.scores import score_figure, score_sides
     from gan.modalities import load_modality
-    from gan.training.watch import memory_trouble
 
     names = class_names_of(prepared)
     titles = [class_title(names, label) for label in codec.classes]

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -93,6 +93,35 @@ class DeviceContext:
         for parameter in network.parameters():
             if parameter.dim() == IMAGE_DIMENSIONS:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def quick_products(device: str = "cpu") -> torch.autocast:
+    """Return a context in which products are of bfloat16 where the device is quick at it."""
+    return torch.autocast(device, torch.bfloat16, enabled=fast_bfloat16(device))
+
+
+def exact_products(values: Tensor) -> torch.autocast:
+    """Return a context in which products are of full precision, whatever is around it."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
+Execution = Literal["eager", "compiled", "graphs"]
+"""eager: operation by operation. compiled: fused by `torch.compile`. graphs: as one CUDA graph."""
+Pass = Callable[[Tensor, Tensor], Tensor]
+
+
+def executed(call: Pass, how: Execution) -> Pass:
+    """Return a pass of a fixed size, executed in one of the ways that torch has.
+
+    Training is eager: `torch.compile` has no gradients of second order, which penalties need, and
+    the randoms of a step come from the processor, which no graph can hold. Sampling is eager until
+    a measurement on a GPU (`make test-gpu`) shows what another way gains.
+    """
+    if how == "eager":
+        return call
+    mode = "reduce-overhead" if how == "graphs" else "default"
+    compiled: Pass = torch.compile(call, mode=mode, dynamic=False)
+    return compiled
 
 
 @contextlib.contextmanager
@@ -201,6 +230,23 @@ def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def memory_trouble() -> Iterator[list[str]]:
+    """Yield a list that is filled, instead of an error, when the block runs out of memory.
+
+    What the device then holds for nobody is given back, so that smaller parts find it in one piece.
+    """
+    trouble: list[str] = []
+    try:
+        yield trouble
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_error(error):
+            raise
+        trouble.append(str(error))
+    if trouble and torch.cuda.is_available():
+        torch.cuda.empty_cache()  # now that the error no longer holds the frames of its step
 
 
 def is_memory_error(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from gan.config import ResolvedConfig
-from gan.device import find_device
+from gan.device import find_device, memory_trouble
 from gan.protocols import Codec, Hooks
 from gan.sample import average_sampler
 from gan.training import ranks, watch
@@ -80,7 +80,7 @@ def train(
                 watch.interrupt(state, checkpoints, hooks)
             share = state.begin_step()
             batch = batches.next(config, progress)
-            with watch.memory_trouble() as trouble:
+            with memory_trouble() as trouble:
                 state.after_step(
                     objectives[phase_at(config, share)].step(state, batch, share), share
                 )

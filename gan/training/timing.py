@@ -8,13 +8,13 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from gan.config import ResolvedConfig
-from gan.device import DeviceContext, find_device
+from gan.device import DeviceContext, find_device, memory_trouble
 from gan.errors import MemoryLimitError
 from gan.protocols import Codec
 from gan.training.batches import Batches
 from gan.training.objectives import Objective, phases
 from gan.training.state import TrainState
-from gan.training.watch import memory_limit, memory_trouble
+from gan.training.watch import memory_limit
 
 LIMIT_S = 1.5
 """Timing ends about here, of which every phase has its part; of very slow networks after the two

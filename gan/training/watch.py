@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import torch
 
 from gan.config import ResolvedConfig
-from gan.device import is_memory_error
+from gan.device import memory_trouble
 from gan.errors import Interrupted, MemoryLimitError
 from gan.modalities import load_modality
 from gan.protocols import Assess, Assessment, Beat, Curve, Encoded, Hooks, Tick
@@ -130,18 +130,6 @@ def interrupt(state: TrainState, checkpoints: Checkpoints, hooks: Hooks) -> NoRe
         hooks.on_checkpoint(checkpoints.save(state))
     msg = f"training was interrupted after {seen} samples: run it again to continue"
     raise Interrupted(msg)
-
-
-@contextlib.contextmanager
-def memory_trouble() -> Iterator[list[str]]:
-    """Yield a list that is filled, instead of an error, when the block runs out of memory."""
-    trouble: list[str] = []
-    try:
-        yield trouble
-    except (RuntimeError, MemoryError) as error:
-        if not is_memory_error(error):
-            raise
-        trouble.append(str(error))
 
 
 @contextlib.contextmanager

@@ -170,10 +170,11 @@ def count_devices(wanted: int | Literal["auto"], device: str) -> int:
     Raises:
         ConfigError: there are not so many GPUs.
     """
-    there = torch.cuda.device_count() if device == "cuda" else 1
+    is_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    there = torch.cuda.device_count() if is_gpu else 1
     if wanted == "auto":
         return max(there, 1)
-    if device == "cuda" and wanted > there:
+    if is_gpu and wanted > there:
         msg = (
             f"training.devices is {wanted}, but torch sees {there} CUDA "
             f"device{'s' * (there != 1)} here: use 'auto' or at most {there}"

@@ -12,7 +12,7 @@ from gan.config import (
     ResolvedConfig,
     TrainingConfig,
 )
-from gan.device import Precision, choose_device, count_devices
+from gan.device import Precision, count_devices
 from gan.errors import ConfigError
 from gan.training.parts import choose_parts
 from gan.training.techniques import DEVIATION, DEVIATION_GROUP
@@ -176,7 +176,7 @@ def _ranks(
     Raises:
         ConfigError: so many devices are not there, or a batch does not part into so many.
     """
-    found = count_devices(training.devices, choose_device(training.device))
+    found = count_devices(training.devices, training.device)
     if preset.objective == "fitted":  # there is nothing to train
         return 1, ()
     fitting = [n for n in range(1, found + 1) if batch_size % (n * together) == 0] or [1]

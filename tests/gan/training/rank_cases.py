@@ -96,12 +96,12 @@ CASES = {
 WINDOW = {"series-likelihood": {"window": 16, "warm_up": 4}}
 
 
-def made(case, devices=1):
+def made(case, devices=1, device="cpu"):
     """Return configuration, codec and records of a case."""
     make, generator = CASES[case]
     codec, records = make()
     training = TrainingConfig(
-        budget_samples=10_000, batch_size=BATCH, device="cpu", devices=devices
+        budget_samples=10_000, batch_size=BATCH, device=device, devices=devices
     )
     config = load_modality(codec.modality).resolve(
         generator, training, codec, train_rows=records.num_rows, seed=3

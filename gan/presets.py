@@ -169,7 +169,7 @@ def together(network: Mapping[str, int | float | str], terms: Mapping[str, float
 
 
 def _ranks(
-    training: TrainingConfig, preset: Preset, batch_size: int, together: int
+    training: TrainingConfig, preset: Preset, batch_size: int, group: int
 ) -> tuple[int, tuple[str, ...]]:
     """Return how many processes train, each on an equal part of every batch; and a note.
 
@@ -179,12 +179,12 @@ def _ranks(
     found = count_devices(training.devices, training.device)
     if preset.objective == "fitted":  # there is nothing to train
         return 1, ()
-    fitting = [n for n in range(1, found + 1) if batch_size % (n * together) == 0] or [1]
+    fitting = [n for n in range(1, found + 1) if batch_size % (n * group) == 0] or [1]
     fitting = [n for n in fitting if n == 1 or batch_size // n >= 2]
     if training.devices not in ("auto", fitting[-1]):
         msg = (
             f"training.devices is {found}, and a batch of {batch_size} has not so many equal "
-            f"parts{f' of whole packs of {together}' if together > 1 else ''}: choose "
+            f"parts{f' of whole packs of {group}' if group > 1 else ''}: choose "
             f"{' or '.join(map(str, fitting))}, or another training.batch_size"
         )
         raise ConfigError(msg)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gan.config import ResolvedConfig
-from gan.errors import GanError
+from gan.errors import GanError, Interrupted
 from gan.modalities import load_modality
 from gan.protocols import Assess, Assessment, Codec, Frame, Hooks, SampleFn
 from gan.training import orders, ranks
@@ -110,11 +110,17 @@ def work(folder: Path) -> TrainResult:
 
 
 def main() -> None:
-    """Work, and say why where it ends early; the other ranks are ended by what started them."""
+    """Work, and say why where it ends early; torchrun then ends the other ranks.
+
+    An interruption is no failure: all ranks end by it, and rank 0 when its checkpoint is dealt with.
+    """
     folder = Path(sys.argv[1])
     end_with_parent()
     try:
         work(folder)
+    except Interrupted as error:
+        ranks.by_first(orders.write_failure)(folder, error)
+        os._exit(0)  # without waiting for ranks that do not wait for this one
     except (GanError, OSError) as error:
         orders.write_failure(folder, error)
         sys.stderr.write(f"{type(error).__name__}: {error}\n")

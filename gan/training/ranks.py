@@ -156,10 +156,10 @@ def align(tensors: Mapping[str, Tensor]) -> None:
 
 
 def agreed(data: Any) -> Any:
-    """Return the JSON-able data of rank 0, whatever the others have."""
+    """Return the JSON-able data of rank 0, numpy's numbers as plain ones; all have that then."""
     if count() == 1:
         return data
-    said = torch.frombuffer(bytearray(json.dumps(data).encode()), dtype=torch.uint8)
+    said = torch.frombuffer(bytearray(json.dumps(data, default=float).encode()), dtype=torch.uint8)
     size = torch.tensor(len(said))
     dist.broadcast(size, 0)
     heard = said if number() == 0 else torch.empty(int(size), dtype=torch.uint8)
@@ -192,7 +192,6 @@ def _assessed(hooks: Hooks, sample: SampleFn, samples_seen: int) -> Assessment:
     found: dict[str, Any] = {}
     if number() == 0 and hooks.assess is not None:
         found = dataclasses.asdict(hooks.assess(sample, samples_seen))
-        found["metrics"] = {name: float(value) for name, value in found["metrics"].items()}
     return Assessment(**agreed(found))
 
 

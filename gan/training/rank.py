@@ -112,7 +112,7 @@ def work(folder: Path) -> TrainResult:
 def main() -> None:
     """Work, and say why where it ends early; torchrun then ends the other ranks.
 
-    An interruption is no failure: all ranks end by it, and rank 0 when its checkpoint is dealt with.
+    An interruption is no failure: all ranks end by it, rank 0 when its checkpoint was dealt with.
     """
     folder = Path(sys.argv[1])
     end_with_parent()

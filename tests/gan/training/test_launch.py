@@ -83,15 +83,24 @@ def test_it_tells_and_ends_as_one_process_does(whole, two, codec, digits, tmp_pa
 
 @pytest.mark.full
 def test_a_stop_and_another_run_change_no_bit(whole, two, codec, digits, tmp_path):
-    asked = []
+    asked, mirrored = [], []
+
+    def mirror(path):
+        if len(asked) >= 2:
+            time.sleep(3)  # rank 1 has nothing more to do, and waits for this all the same
+        mirrored.append((int(path.name), (path / "state.json").exists()))
+
     hooks = Hooks(
         validation=digits.slice(0, 40),
         on_tick=asked.append,
+        on_checkpoint=mirror,
         should_stop=lambda: len(asked) >= 2,
     )
     with pytest.raises(Interrupted, match="run it again"):
         Launch(None).train(two, codec, digits, tmp_path, hooks=hooks, device="cpu")
     assert not ranks_of(tmp_path)
+    assert mirrored[-1][0] >= 320
+    assert all(was_there for _, was_there in mirrored)
     hooks = Hooks(validation=digits.slice(0, 40))
     again = Launch(None).train(two, codec, digits, tmp_path, hooks=hooks, device="cpu")
     assert snapshot_digest(again.snapshot) == snapshot_digest(whole[0].snapshot)

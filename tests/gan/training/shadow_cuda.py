@@ -6,6 +6,8 @@ without any GPU. What CUDA allows is allowed: single numbers and indices of the 
 """
 
 import contextlib
+import sys
+from pathlib import Path
 from unittest import mock
 
 import torch
@@ -13,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+TORCH = str(Path(torch.__file__).parent)
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 Tensor = torch.Tensor
 BETWEEN = {"copy_", "_to_copy", "set_", "lift_fresh"}
@@ -73,6 +76,17 @@ def tensors_of(values):
     return [one for one in tree_leaves(values) if isinstance(one, Tensor)]
 
 
+def in_own_backward():
+    """Say whether the program's own code, and not torch's, is at work inside a backward pass."""
+    frame, is_own = sys._getframe(2), False
+    while frame is not None:
+        if frame.f_code.co_name == "_engine_run_backward":
+            return is_own
+        is_own |= not frame.f_code.co_filename.startswith(TORCH)
+        frame = frame.f_back
+    return False
+
+
 class _Operations(TorchDispatchMode):
     """Looks at every operation, those of backward passes too."""
 
@@ -99,7 +113,7 @@ class _Operations(TorchDispatchMode):
         result = func(*args, **kwargs)
         if there and name != "copy_":
             self.places.put(result)
-        elif not inputs and not self.by_hand:
+        elif not inputs and not self.by_hand and not in_own_backward():
             self.places.let_be(result)
         return result
 

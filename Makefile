@@ -39,8 +39,8 @@ test: .venv/.dev lint types layers  ## lint, types, layers and the tests, one re
 test-full: .venv/.dev lint types layers  ## the whole product, and how much of it the tests cover
 	$(BIN)/python -m pytest -m "not gpu" $(SPREAD) --cov --cov-report=term:skip-covered
 
-test-gpu: .venv/.dev  ## what needs CUDA
-	$(BIN)/python -m pytest -m gpu
+test-gpu: .venv/.dev  ## what needs CUDA, in under four minutes; leaves gpu-check.json
+	$(BIN)/python -m benchmarks.gpu_check --out gpu-check.json
 
 lint: .venv/.dev  ## ruff, formatting too
 	$(BIN)/ruff check .

@@ -160,7 +160,8 @@ class Spending:
     """The running account of one run; its clocks start when it is made."""
 
     gpu_s: float = 0.0
-    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not."""
+    """Wall time in which training, evaluation or synthesis held a CUDA device, busy or not; of
+    several together the sum."""
     written_bytes: int = 0
     """Objects created or replaced in the lake: checkpoints, generator, reports, shards, papers."""
     started_s: float = field(default_factory=monotonic)
@@ -173,14 +174,14 @@ class Spending:
             self.written_bytes += size_bytes
 
     @contextmanager
-    def using(self, device: str) -> Iterator[None]:
-        """Count the time of the block as GPU time when the device is one."""
+    def using(self, device: str, devices: int = 1) -> Iterator[None]:
+        """Count the time of the block as GPU time, of so many, when the device is one."""
         began_s = monotonic()
         try:
             yield
         finally:
             if device.startswith("cuda"):
-                self.gpu_s += monotonic() - began_s
+                self.gpu_s += devices * (monotonic() - began_s)
 
     def so_far(self) -> dict[str, float]:
         """Return what was used until now, for the manifest and `--json`.
@@ -225,8 +226,8 @@ class Job:
     """Sends a `storage.lake.announce.Announcement`; None: they stay pending."""
     spent: Spending = field(default_factory=Spending)
     """What this run has used so far."""
-    gpu_lease: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Held while training on a GPU; waits until there is one."""
+    gpu_lease: Callable[[int], AbstractContextManager[object]] = nullcontext
+    """Held while training on so many GPUs; waits until they are free."""
 
     @property
     def name(self) -> str:

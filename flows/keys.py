@@ -19,7 +19,7 @@ from storage.lake.synthesis import SynthesisConfig
 from storage.sources.builder import load_builder
 from storage.sources.prepared import Prepared
 
-NO_WEIGHTS = {"device", "when", "interval_days", "tensorboard"}
+NO_WEIGHTS = {"device", "devices", "when", "interval_days", "tensorboard"}
 """What `training` says besides the weights: where, when, and who watches."""
 
 NOT_JUDGED = {"on_reject", "approval", "require_lift"}

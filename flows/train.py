@@ -44,7 +44,7 @@ from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec
+    from gan.protocols import Assess, Codec
     from gan.report import Event
     from gan.training.result import TrainResult
 
@@ -203,10 +203,10 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
 
 def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     from gan.config import ResolvedConfig
-    from gan.device import choose_device
-    from gan.modalities import load_modality
+    from gan.device import choose_device, count_devices
     from gan.protocols import Hooks
     from gan.sample import check_request
+    from gan.training.launch import Launch
     from gan.training.loop import train as run_loop
 
     seed = training_seed(job.recipe, job.scheduled)
@@ -223,16 +223,10 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     seen = max((int(path.name) for path in (folder / "checkpoints").glob("[0-9]*")), default=0)
     if seen:
         job.reporter.say(f"Continuing at {seen:,} samples")
-    with job.reporter.meter("Preparing the assessment", "records"):
-        assess = load_modality(prepared.modality).build_assess(
-            records["train"],
-            records["validation"],
-            label=prepared.label,
-            seed=recipe.seed,
-            cache=judges_folder(job),
-        )
+    assess = _build_assess(job, prepared, seed) if config.ranks == 1 else None
     device = choose_device(recipe.training.device)
-    with gpu_lease(job, device), job.spent.using(device):
+    gpus = min(config.ranks, count_devices("auto", device))
+    with gpu_lease(job, device, gpus), job.spent.using(device, gpus):
         with (
             job.reporter.meter("Training", "samples", config.budget_samples) as meter,
             job.stop.asking(),
@@ -250,11 +244,26 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
                 on_event=lambda event: say_event(job, event),
                 should_stop=job.stop,
             )
-            result = run_loop(config, codec, records["train"], folder, hooks=hooks, device=device)
+            run = run_loop if config.ranks == 1 else Launch(judges_folder(job)).train
+            result = run(config, codec, records["train"], folder, hooks=hooks, device=device)
         figures = final_figures(job, prepared, codec, config, result)
     say_trained(job, result)
     job.lake.put_once(layout.stats_key(key), (folder / "stats.jsonl").read_bytes())
     return _store(job, prepared, plan, result, Ended(codec.notes, figures))
+
+
+def _build_assess(job: Job, prepared: Prepared, seed: int) -> "Assess":
+    """Return the assessment of a training; of several ranks the first makes its own."""
+    from gan.modalities import load_modality
+
+    with job.reporter.meter("Preparing the assessment", "records"):
+        return load_modality(prepared.modality).build_assess(
+            prepared.records["train"],
+            prepared.records["validation"],
+            label=prepared.label,
+            seed=seed,
+            cache=judges_folder(job),
+        )
 
 
 def say_event(job: Job, event: "Event") -> None:
@@ -263,9 +272,9 @@ def say_event(job: Job, event: "Event") -> None:
         job.reporter.say(f"At {event.samples_seen:,} samples: {event.text}")
 
 
-def gpu_lease(job: Job, device: str) -> AbstractContextManager[object]:
-    """Return what is held while training on a device: the job's lease of a GPU, else nothing."""
-    return job.gpu_lease() if device == "cuda" else nullcontext()
+def gpu_lease(job: Job, device: str, gpus: int = 1) -> AbstractContextManager[object]:
+    """Return what is held while training on a device: the job's lease of GPUs, else nothing."""
+    return job.gpu_lease(gpus) if device == "cuda" else nullcontext()
 
 
 def _mirror(job: Job, key: str) -> Callable[[Path], None]:

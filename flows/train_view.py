@@ -50,8 +50,9 @@ class Shown:
 def say_trained(job: Job, result: "TrainResult") -> None:
     """Say what of the processor the training had, and that the machine was busy where it was."""
     threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    devices = result.device if result.ranks == 1 else f"{result.ranks} x {result.device}"
     job.reporter.say(
-        f"Trained on {result.device}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
+        f"Trained on {devices}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
         f"in {result.seconds:,.0f} s with {threads}"
     )
     for event in result.events:
@@ -115,9 +116,9 @@ def final_figures(
     No real record is in any of them; of scores, shares of at least `privacy.min_group` records.
     A training is not lost for a figure: where memory runs out there is none of scores.
     """
+    from gan.device import memory_trouble
     from gan.inside.scores import score_figure, score_sides
     from gan.modalities import load_modality
-    from gan.training.watch import memory_trouble
 
     names = class_names_of(prepared)
     titles = [class_title(names, label) for label in codec.classes]

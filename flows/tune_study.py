@@ -99,10 +99,11 @@ class TuneStudy:
         """The recipe with the budget of a trial: processor time, on a GPU wall time.
 
         So a trial that shares the processor with others is trained as much as one that does not.
-        None ends at the targets of `training.until`: all are compared at the same budget.
+        None ends at the targets of `training.until`: all are compared at the same budget. Each is
+        trained on one device: what is quick on one is quick on several.
         """
         budget: dict[str, Any] = dict.fromkeys(("budget_samples", "budget_s", "budget_cpu_s"))
-        budget |= {self.counted: self.request.trial_s, "until": ()}
+        budget |= {self.counted: self.request.trial_s, "until": (), "devices": 1}
         training = self.job.recipe.training.model_copy(update=budget)
         return self.job.recipe.model_copy(update={"training": training})
 

@@ -136,6 +136,9 @@ class TrainingConfig(FrozenModel):
     """Real records per optimiser step."""
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
     """`auto` takes CUDA where there is a device, else the processor."""
+    devices: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field("auto", title="Devices")
+    """Devices that train together, each on its part of every batch: `auto` takes all GPUs of the
+    machine, or one process on the processor. The batch stays the same, whatever their number."""
     when: Literal["changed", "always", "interval"] = Field("changed", title="When")
     """`changed`: when source, split or settings have changed. `interval`: also then not before the
     champion is `interval_days` old, unless it fails on today's records. `always`: every night."""
@@ -176,6 +179,7 @@ LATER = (
     "truncation",
     "augment_share",
     "until",
+    "ranks",
 )
 """Fields that came after the first snapshots: written only where they are not the default."""
 
@@ -202,8 +206,8 @@ class PhaseConfig(FrozenModel):
 class ResolvedConfig(FrozenModel):
     """A complete set-up: everything `auto` picked, nothing left open, written as `config.json`.
 
-    The device is not part of it; the number of threads and the precision are, because they change
-    the weights in their last bits.
+    The device is not part of it; the numbers of threads and of ranks and the precision are, because
+    they change the weights in their last bits.
     """
 
     algorithm_version: int
@@ -284,11 +288,18 @@ class ResolvedConfig(FrozenModel):
     """Share of samples that each augmentation changes at first, and at least."""
     until: dict[str, float] = Field(default_factory=dict)
     """Targets on validation that end training when all are reached."""
+    ranks: int = Field(1, ge=1)
+    """Processes that train together, one for each device, each on an equal part of every batch."""
 
     @property
     def is_fitted(self) -> bool:
         """Whether the generator is complete before the first step."""
         return all(phase.objective == "fitted" for phase in self.phases)
+
+    @property
+    def asked_threads(self) -> int:
+        """Threads of all ranks together."""
+        return self.threads * self.ranks
 
     @property
     def is_timed(self) -> bool:

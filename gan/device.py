@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from gan.errors import ConfigError
@@ -94,6 +95,35 @@ class DeviceContext:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
+def quick_products(device: str = "cpu") -> torch.autocast:
+    """Return a context in which products are of bfloat16 where the device is quick at it."""
+    return torch.autocast(device, torch.bfloat16, enabled=fast_bfloat16(device))
+
+
+def exact_products(values: Tensor) -> torch.autocast:
+    """Return a context in which products are of full precision, whatever is around it."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
+Execution = Literal["eager", "compiled", "graphs"]
+"""eager: operation by operation. compiled: fused by `torch.compile`. graphs: as one CUDA graph."""
+Pass = Callable[[Tensor, Tensor], Tensor]
+
+
+def executed(call: Pass, how: Execution) -> Pass:
+    """Return a pass of a fixed size, executed in one of the ways that torch has.
+
+    Training is eager: `torch.compile` has no gradients of second order, which penalties need, and
+    the randoms of a step come from the processor, which no graph can hold. Sampling is eager until
+    a measurement on a GPU (`make test-gpu`) shows what another way gains.
+    """
+    if how == "eager":
+        return call
+    mode = "reduce-overhead" if how == "graphs" else "default"
+    compiled: Pass = torch.compile(call, mode=mode, dynamic=False)
+    return compiled
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch compute on one thread for the time of the block (or of the function it decorates).
@@ -134,6 +164,48 @@ def choose_device(wanted: str) -> str:
     return ("cuda" if available else "cpu") if wanted == "auto" else wanted
 
 
+def count_devices(wanted: int | Literal["auto"], device: str) -> int:
+    """Return how many processes train, one for each device: `auto` is all GPUs, or one process.
+
+    Raises:
+        ConfigError: there are not so many GPUs.
+    """
+    is_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    there = torch.cuda.device_count() if is_gpu else 1
+    if wanted == "auto":
+        return max(there, 1)
+    if is_gpu and wanted > there:
+        msg = (
+            f"training.devices is {wanted}, but torch sees {there} CUDA "
+            f"device{'s' * (there != 1)} here: use 'auto' or at most {there}"
+        )
+        raise ConfigError(msg)
+    return wanted
+
+
+class RankPlace(NamedTuple):
+    """Where one of several training processes computes, and how they talk."""
+
+    device: torch.device | None
+    """A GPU of its own; None: the processor, or a GPU shared with others."""
+    backend: str
+
+
+def take_place(device: str, ranks: int) -> RankPlace:
+    """Give this process, one of so many on this machine, its GPU; all of them by turns.
+
+    On fewer GPUs than a training was begun on several processes share one, which NCCL refuses, so
+    they talk through the processor. What is on the processor always does.
+    """
+    if device != "cuda":
+        return RankPlace(None, "gloo")
+    place, there = dist.get_node_local_rank(), torch.cuda.device_count()
+    torch.cuda.set_device(place % there)
+    if ranks > there:
+        return RankPlace(None, "cpu:gloo,cuda:gloo")
+    return RankPlace(torch.device("cuda", place), "cpu:gloo,cuda:nccl")
+
+
 def find_device(
     wanted: str, *, precision: Precision = "float32", threads: int = 1
 ) -> DeviceContext:
@@ -159,6 +231,23 @@ def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def memory_trouble() -> Iterator[list[str]]:
+    """Yield a list that is filled, instead of an error, when the block runs out of memory.
+
+    What the device then holds for nobody is given back, so that smaller parts find it in one piece.
+    """
+    trouble: list[str] = []
+    try:
+        yield trouble
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_error(error):
+            raise
+        trouble.append(str(error))
+    if trouble and torch.cuda.is_available():
+        torch.cuda.empty_cache()  # now that the error no longer holds the frames of its step
 
 
 def is_memory_error(error: BaseException) -> bool:

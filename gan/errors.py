@@ -6,7 +6,9 @@ GanError
 ├── TrainingError        training failed (exit 6)
 │   ├── NotFiniteError   weights or losses left the finite numbers and repair did not help
 │   ├── CollapseError    the generator collapsed or died and starting again did not help
-│   └── MemoryLimitError the smallest micro-batch does not fit on the device
+│   ├── MemoryLimitError the smallest micro-batch does not fit on the device
+│   │   └── SmallerPartsError  one of several ranks ran out of memory; all start again with less
+│   └── RankLostError    one of the processes that train together died; run again, it continues
 ├── SnapshotError        a snapshot is incomplete, tampered with, or of another version (exit 5)
 └── Interrupted          training was asked to stop; the last checkpoint is complete (exit 130)
 
@@ -49,6 +51,18 @@ class CollapseError(TrainingError):
 
 class MemoryLimitError(TrainingError):
     """The smallest micro-batch does not fit on the device."""
+
+
+class SmallerPartsError(MemoryLimitError):
+    """One of several ranks ran out of memory; all start again with so many samples at once."""
+
+    def __init__(self, at_once: int) -> None:
+        super().__init__(f"out of memory: trying again with {at_once} samples at once")
+        self.at_once = at_once
+
+
+class RankLostError(TrainingError):
+    """One of the processes that train together died; run again, it continues."""
 
 
 class SnapshotError(GanError):

@@ -12,9 +12,10 @@ from gan.config import (
     ResolvedConfig,
     TrainingConfig,
 )
-from gan.device import Precision
+from gan.device import Precision, count_devices
 from gan.errors import ConfigError
 from gan.training.parts import choose_parts
+from gan.training.techniques import DEVIATION, DEVIATION_GROUP
 from storage.records.modalities import words_of
 
 
@@ -109,6 +110,7 @@ def complete(
         )
         raise ConfigError(msg)
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
+    ranks, shared = _ranks(training, preset, batch_size, together(network, parts.terms))
     numbers = [f"{part} {network[part]}" for part in TOLD if part in network]
     if preset.objective != "fitted":
         numbers.append(f"batch {batch_size}")
@@ -145,9 +147,9 @@ def complete(
         max_repairs=2,
         sampling_batch=preset.sampling_batch,
         precision=preset.precision,
-        threads=preset.threads,
+        threads=max(preset.threads // ranks, 1),
         seed=seed,
-        notes=(why, *notes, *preset.notes, *parts.notes, ", ".join(numbers)),
+        notes=(why, *notes, *shared, *preset.notes, *parts.notes, ", ".join(numbers)),
         weight_decay=preset.weight_decay,
         loss=parts.loss,
         penalty=parts.penalty,
@@ -157,7 +159,40 @@ def complete(
         discriminator_rate=preset.discriminator_rate,
         truncation=generator.truncation,
         until={one.metric: one.value for one in training.until},
+        ranks=ranks,
     )
+
+
+def together(network: Mapping[str, int | float | str], terms: Mapping[str, float]) -> int:
+    """Return how many neighbours of a batch a discriminator looks at together."""
+    return math.lcm(int(network.get("pack", 1)), DEVIATION_GROUP if DEVIATION in terms else 1)
+
+
+def _ranks(
+    training: TrainingConfig, preset: Preset, batch_size: int, group: int
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many processes train, each on an equal part of every batch; and a note.
+
+    Raises:
+        ConfigError: so many devices are not there, or a batch does not part into so many.
+    """
+    found = count_devices(training.devices, training.device)
+    if preset.objective == "fitted":  # there is nothing to train
+        return 1, ()
+    fitting = [n for n in range(1, found + 1) if batch_size % (n * group) == 0] or [1]
+    fitting = [n for n in fitting if n == 1 or batch_size // n >= 2]
+    if training.devices not in ("auto", fitting[-1]):
+        msg = (
+            f"training.devices is {found}, and a batch of {batch_size} has not so many equal "
+            f"parts{f' of whole packs of {group}' if group > 1 else ''}: choose "
+            f"{' or '.join(map(str, fitting))}, or another training.batch_size"
+        )
+        raise ConfigError(msg)
+    ranks = fitting[-1]
+    if ranks == found == 1:
+        return 1, ()
+    left_out = f", of {found}, because a batch has equal parts" if ranks < found else ""
+    return ranks, (f"trained on {ranks} devices together{left_out}",)
 
 
 def _as_asked(preset: Preset, name: str, generator: GeneratorConfig) -> Preset:

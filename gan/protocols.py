@@ -509,6 +509,9 @@ class Hooks:
     tick until two newer ticks do; between ticks about once a minute."""
     should_stop: Callable[[], bool] = _never
     """Asked before every step; True writes a checkpoint and raises `Interrupted`."""
+    at_once: int | None = None
+    """Most samples that go through the networks at once, where an earlier attempt ran out of
+    memory."""
     wall_s: Callable[[], float] = perf_counter
     """Measures wall time."""
     cpu_s: Callable[[], float] = process_time

@@ -1,6 +1,7 @@
-"""The lease of a GPU: so many trainings at once share the GPUs of a pool, the others wait.
+"""The lease of GPUs: trainings share the GPUs of a pool, those that find too few free wait.
 
-It is a lease of one slot of Prefect's global concurrency limit, renewed beside the training. A
+It is a lease of one slot for each GPU of Prefect's global concurrency limit, taken all at once and
+renewed beside the training. One that takes more GPUs than the pool has slots holds all slots. A
 training whose lease is gone stops at its next step, because another one may have the GPU by now;
 that of a holder that was killed expires.
 """
@@ -54,8 +55,10 @@ def ensure_gpu_limit(pool: Settings) -> bool:
 
 
 @contextmanager
-def gpu_lease(pool: Settings, stop: StopSignal, say: Callable[[str], None]) -> Iterator[UUID]:
-    """Hold a lease within the block; wait for a free slot first, and say so.
+def gpu_lease(
+    pool: Settings, stop: StopSignal, say: Callable[[str], None], gpus: int = 1
+) -> Iterator[UUID]:
+    """Hold a lease of so many slots within the block; wait until they are free, and say so.
 
     `stop` is asked when the lease is lost.
 
@@ -64,7 +67,8 @@ def gpu_lease(pool: Settings, stop: StopSignal, say: Callable[[str], None]) -> I
         Interrupted: a stop was asked for while waiting.
     """
     with get_client(sync_client=True) as client:
-        lease = _Lease(id=_acquire(client, pool, stop, say), pool=pool, stop=stop)
+        slots = _slots(client, pool, gpus)
+        lease = _Lease(id=_acquire(client, pool, slots, stop, say), pool=pool, stop=stop)
         keeper = threading.Thread(
             target=copy_context().run, args=(lease.keep,), name="gpu-lease", daemon=True
         )
@@ -87,19 +91,29 @@ def gpu_lease(pool: Settings, stop: StopSignal, say: Callable[[str], None]) -> I
                     client.release_concurrency_slots_with_lease(lease.id)
 
 
-def _acquire(
-    client: SyncPrefectClient, pool: Settings, stop: StopSignal, say: Callable[[str], None]
-) -> UUID:
-    """Return the lease of a slot, once there is one; a limit that exists keeps its slots."""
+def _slots(client: SyncPrefectClient, pool: Settings, gpus: int) -> int:
+    """Return the slots of so many GPUs; of a pool with fewer, all. A limit that exists stays."""
     try:
-        client.read_global_concurrency_limit_by_name(pool.gpu_slot)
+        known = client.read_global_concurrency_limit_by_name(pool.gpu_slot)
     except ObjectNotFound:
         ensure_gpu_limit(pool)
+        return min(gpus, pool.gpu_slots)
+    return max(min(gpus, known.limit), 1)
+
+
+def _acquire(
+    client: SyncPrefectClient,
+    pool: Settings,
+    slots: int,
+    stop: StopSignal,
+    say: Callable[[str], None],
+) -> UUID:
+    """Return the lease of so many slots, once they are free."""
     said_s, pause = monotonic() - SAY_AGAIN_S, threading.Event()
     while True:
         try:
             answer = client.increment_concurrency_slots_with_lease(
-                [pool.gpu_slot], 1, "concurrency", pool.gpu_lease_s
+                [pool.gpu_slot], slots, "concurrency", pool.gpu_lease_s
             )
             return UUID(answer.json()["lease_id"])
         except PrefectHTTPStatusError as error:
@@ -108,7 +122,7 @@ def _acquire(
         except TransportError:
             pass
         if monotonic() - said_s >= SAY_AGAIN_S:
-            say(f"Other trainings hold the GPUs of {pool.gpu_slot!r}; waiting for one")
+            say(f"Other trainings hold the GPUs of {pool.gpu_slot!r}; waiting for {slots}")
             said_s = monotonic()
         if stop():
             msg = "stopped while waiting for a GPU"

@@ -236,8 +236,8 @@ def tracked_job(job: Job) -> Job:
     """Return the job with its messages in the run's log and its events sent to Prefect."""
     reporter = show.LoggingReporter(job.reporter, job.name)
 
-    def lease() -> AbstractContextManager[object]:
-        return gpu_lease(load_settings(), job.stop, reporter.say)
+    def lease(gpus: int) -> AbstractContextManager[object]:
+        return gpu_lease(load_settings(), job.stop, reporter.say, gpus)
 
     return dataclasses.replace(job, reporter=reporter, emit=show.send, gpu_lease=lease)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gan.device import fast_bfloat16, one_thread
+from gan.device import one_thread, quick_products
 from gan.images.examples import Examples, plain_examples
 from gan.images.orthogonal import OrthogonalSteps
 from gan.images.pixels import AT_ONCE, moved
@@ -282,7 +282,7 @@ def _cropped(pixels_BCHW: Tensor, smallest: float, random: torch.Generator) -> T
 
 
 def _logits(net: nn.Module, pixels_NCHW: Tensor) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
+    with quick_products():
         logits_NK: Tensor = net(pixels_NCHW.contiguous(memory_format=torch.channels_last))
     return logits_NK.float()
 

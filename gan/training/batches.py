@@ -13,7 +13,10 @@ from gan.device import DeviceContext
 from gan.errors import DataError
 from gan.protocols import Codec, Encoded
 from gan.randomness import stream
+from gan.training import ranks
 from gan.training.state import Progress
+
+ALL = slice(None)
 
 
 class Batch(NamedTuple):
@@ -51,17 +54,22 @@ class Batches:
         self._order_R = torch.empty(0, dtype=torch.int64)
 
     def next(self, config: ResolvedConfig, progress: Progress) -> Batch:
-        """Return what the next step of a training sees."""
+        """Return this rank's share of what the next step of a training sees."""
         wanted = (config.batch_size, config.latent, progress.draw)
-        return self.take(progress.samples_seen, *wanted)
+        return self.take(progress.samples_seen, *wanted, ranks.share(config.batch_size))
 
-    def take(self, position: int, count: int, latent: int, draw: int = 0) -> Batch:
-        """Return the `count` samples from a position on, with fresh latents of that draw."""
-        rows_N = self._rows(position, count).numpy()
+    def take(
+        self, position: int, count: int, latent: int, draw: int = 0, part: slice = ALL
+    ) -> Batch:
+        """Return the `count` samples from a position on, with fresh latents of that draw.
+
+        Of these a part: its randoms are those that it has within the whole.
+        """
+        rows_N = self._rows(position, count)[part].numpy()
         numbers = stream(self.seed, f"step-{draw}" if draw else "step", position)
         values = torch.from_numpy(self.encoded.values[rows_N])
         labels_N = torch.from_numpy(self.encoded.labels_N[rows_N])
-        z_NZ = torch.randn(count, latent, generator=numbers)
+        z_NZ = torch.randn(count, latent, generator=numbers)[part]
         return Batch(
             self.codec.to_samples(self.context.send(values)),
             self.context.send(labels_N),

@@ -24,6 +24,7 @@ from torch import Tensor
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Frame
+from gan.training import ranks
 from gan.training.state import Progress, TrainState
 from gan.training.strip import Strip
 from storage.records.durable import move_folder, write_file
@@ -60,8 +61,17 @@ class Checkpoints:
         return () if self.strip is None else self.strip.frames()
 
     def save(self, state: TrainState) -> Path:
-        """Write a checkpoint and return its folder; older ones are deleted."""
+        """Write a checkpoint and return its folder; older ones are deleted.
+
+        Every rank then has its tensors to the last bit.
+        """
+        ranks.align(state.tensors())
         target = self.folder / f"{state.progress.samples_seen:012d}"
+        self._write(state, target)
+        return target
+
+    @ranks.by_first
+    def _write(self, state: TrainState, target: Path) -> None:
         staging = self.folder / f"{STAGING}{os.getpid()}"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
@@ -81,7 +91,6 @@ class Checkpoints:
             shutil.rmtree(target)
         move_folder(staging, target)
         self._forget_old()
-        return target
 
     def restore(self, state: TrainState, *, ticks_back: int = 0) -> bool:
         """Bring the state to the newest complete checkpoint; False when there is none.
@@ -94,6 +103,20 @@ class Checkpoints:
         Raises:
             ConfigError: the folder holds the checkpoints of another configuration.
         """
+        found = self._find(ticks_back)
+        progress = ranks.agreed(None if found is None else found[1])
+        if progress is None:
+            return False
+        tensors = state.tensors() if found is None else found[0]
+        state.restore(tensors, Progress.from_json(progress))
+        ranks.align(state.tensors())
+        if self.strip is not None:
+            self.strip.restore(tensors)
+        return True
+
+    @ranks.by_first
+    def _find(self, ticks_back: int) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
+        """Return tensors and progress of the newest complete checkpoint, or of one before."""
         found, ticks = None, 0
         for path in self._newest_first():
             index, tensors = _read(path)
@@ -105,16 +128,12 @@ class Checkpoints:
                     "or delete that one"
                 )
                 raise ConfigError(msg)
-            found, ticks = (tensors, Progress.from_json(index["progress"])), ticks + 1
+            found, ticks = (tensors, index["progress"]), ticks + 1
             if ticks >= ticks_back:
                 break
-        if found is None:
-            return False
-        state.restore(*found)
-        if self.strip is not None:
-            self.strip.restore(found[0])
-        return True
+        return found
 
+    @ranks.by_first
     def forget_after(self, samples_seen: int) -> None:
         """Delete what was written later: a training that went back will not come by there again."""
         for path in self._newest_first():

@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from gan.config import ResolvedConfig
-from gan.device import find_device
+from gan.device import find_device, memory_trouble
 from gan.protocols import Codec, Hooks
 from gan.sample import average_sampler
-from gan.training import watch
+from gan.training import ranks, watch
 from gan.training.batches import Batches
 from gan.training.checkpoint import Checkpoints
 from gan.training.objectives import phases
@@ -16,6 +16,7 @@ from gan.training.probe import Probe
 from gan.training.repair import adapt, repair, shrink
 from gan.training.result import TrainResult, ship
 from gan.training.rules import TickState
+from gan.training.signals import Signals
 from gan.training.state import (
     Progress,
     TrainState,
@@ -61,7 +62,7 @@ def train(
         DataError: the records do not fit the codec.
     """
     # What, where, how: samples in memory as they are stored, device and precision, objectives.
-    hooks = hooks or Hooks()
+    hooks = ranks.shared(hooks or Hooks())
     context = find_device(device, precision=config.precision, threads=config.threads)
     batches = Batches(codec.encode(records), codec, context, seed=config.seed)
     probe = Probe(context, batches, unseen(hooks, batches))
@@ -80,14 +81,14 @@ def train(
                 watch.interrupt(state, checkpoints, hooks)
             share = state.begin_step()
             batch = batches.next(config, progress)
-            with watch.memory_trouble() as trouble:
+            with memory_trouble() as trouble:
                 state.after_step(
                     objectives[phase_at(config, share)].step(state, batch, share), share
                 )
             if trouble:
                 shrink(state, checkpoints)
                 continue
-            pulse.charge(progress, config.threads)
+            pulse.charge(progress, config.asked_threads)
             if not is_tick(config, progress):
                 pulse.beat(state)
                 continue
@@ -115,7 +116,7 @@ def train(
 
 def _look(state: TrainState, probe: Probe, hooks: Hooks) -> TickState:
     """Return the signals of a tick, and the assessment of the average where there is one."""
-    signals, progress = probe.read(state), state.progress
+    signals, progress = Signals(**ranks.agreed(probe.read(state)._asdict())), state.progress
     if hooks.assess is None or not signals.weights_finite:
         return TickState(state.config, progress, signals, None)
     sample = average_sampler(state.generator_ema, state.codec, state.config)

@@ -17,6 +17,7 @@ from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.errors import ConfigError
 from gan.protocols import Discriminator
+from gan.training import ranks
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED
@@ -41,6 +42,7 @@ class Adversarial:
         self.config, self.context = config, context
         self.loss, self.penalty = ADVERSARIAL[config.loss], PENALTIES[config.penalty]
         self.techniques = [(TECHNIQUES[name], weight) for name, weight in config.terms.items()]
+        self.pack = int(config.network.get("pack", 1))
 
     def step(self, state: TrainState, batch: Batch, share: float) -> Tensor:
         """Change both networks once and return the losses in the order of `REPORTED`.
@@ -62,7 +64,7 @@ class Adversarial:
         gamma = cosine(config.gamma, config.gamma_end, share) * state.progress.gamma_factor
         strength = (steps % config.penalty_interval == 0) * config.penalty_interval * gamma / 2
         moves = (steps + 1) % config.discriminator_steps == 0
-        parts = batch.chunks(state.progress.micro_batch)
+        parts = batch.chunks(state.at_once)
         at_once = len(parts) == 1 and moves
         losses = torch.zeros(len(REPORTED["adversarial"]), device=self.context.device)
         for part in parts:
@@ -83,20 +85,24 @@ class Adversarial:
     def _pairs(self, state: TrainState, part: Batch, share: float) -> Compared:
         """Return N reals, then N fakes of the same classes, all changed alike."""
         inputs = (part.reals, part.z_NZ, part.labels_N, part.stream)
-        with self.context.autocast():
+        with self.context.autocast(), ranks.whole_batch(len(part.labels_N), pack=self.pack):
             reals, fakes, own = state.generator.pairs(*inputs)
         pairs = torch.cat([reals, fakes.float()])
-        pairs = augment(pairs, self.config.augment, state.progress.augment_share, part.stream)
-        for technique, scale in self.techniques:
-            if technique.samples is not None:
-                pairs = technique.samples(pairs, scale * (1 - share), part.stream)
+        with ranks.whole_batch(len(pairs), halves=True):
+            pairs = augment(pairs, self.config.augment, state.progress.augment_share, part.stream)
+            for technique, scale in self.techniques:
+                if technique.samples is not None:
+                    pairs = technique.samples(pairs, scale * (1 - share), part.stream)
         return pairs, own
 
-    def _logits(self, discriminator: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
-        """Return what both losses see."""
+    def _logits(
+        self, discriminator: nn.Module, samples: Tensor, labels: Tensor, *, pairs: bool = False
+    ) -> Tensor:
+        """Return what both losses see, of reals and fakes together where these are `pairs`."""
+        whole_batch = ranks.whole_batch(len(samples), pack=self.pack, halves=pairs)
 
         def judge(samples: Tensor) -> Tensor:
-            with self.context.autocast():
+            with self.context.autocast(), whole_batch:
                 logits: Tensor = discriminator(samples, labels)
             return logits.float()
 
@@ -111,7 +117,7 @@ class Adversarial:
         discriminator, labels_M = _prepare(state, part), part.labels_N.repeat(2)
         penalised = strength > 0 and self.penalty.gradient is not None
         pairs.requires_grad_(penalised)
-        logits_M = self._logits(discriminator, pairs, labels_M)
+        logits_M = self._logits(discriminator, pairs, labels_M, pairs=True)
         real_logits_N, fake_logits_N = logits_M.chunk(2)
         loss = self.loss.discriminator(real_logits_N, fake_logits_N)
         for technique, share in self.techniques:
@@ -120,7 +126,9 @@ class Adversarial:
         steepness = torch.zeros_like(loss)
         if penalised and self.penalty.gradient is not None:
             judge = functools.partial(self._logits, discriminator, labels=part.labels_N)
-            steepness = self.penalty.gradient(PenaltyInputs(pairs, logits_M, judge, part.stream))
+            inputs = PenaltyInputs(pairs, logits_M, judge, part.stream)
+            with ranks.whole_batch(len(part.labels_N), pack=self.pack):
+                steepness = self.penalty.gradient(inputs)
         total = (loss + strength * steepness) * weight
         total.backward(inputs=list(discriminator.parameters()))
         return torch.stack([loss.detach(), torch.zeros_like(loss), steepness.detach()]) * weight
@@ -141,7 +149,8 @@ class Adversarial:
         inputs = TermInputs(reals, fakes, features, *state.current_and_average())
         for technique, share in self.techniques:
             if technique.generator is not None:
-                loss = loss + share * technique.generator(inputs)
+                with ranks.whole_batch(len(part.labels_N), pack=self.pack):
+                    loss = loss + share * technique.generator(inputs)
         if compared[1] is not None:
             loss = loss + compared[1]
         loss = loss * weight
@@ -152,10 +161,12 @@ class Adversarial:
     def _apply(self, state: TrainState, name: Literal["generator", "discriminator"]) -> None:
         """Change a network by its gradients."""
         network = state.generator if name == "generator" else state.discriminator
-        for technique, length in self.techniques:
-            if technique.gradients is not None and network is not None:
-                technique.gradients(network.parameters(), length)
-        state.apply(name)
+        changes = [
+            (technique.gradients, length)
+            for technique, length in self.techniques
+            if technique.gradients is not None
+        ]
+        state.apply(name, changes)
         if name == "discriminator" and network is not None and self.penalty.weights is not None:
             self.penalty.weights(network)
 
@@ -192,8 +203,8 @@ class Likelihood:
         """
         state.follow_schedule(share)
         losses = torch.zeros(1, device=self.context.device)
-        for part in batch.chunks(state.progress.micro_batch):
-            with self.context.autocast():
+        for part in batch.chunks(state.at_once):
+            with self.context.autocast(), ranks.whole_batch(len(part.labels_N)):
                 loss = state.generator.loss(part.reals, part.labels_N, part.stream)
             loss = loss * (len(part.labels_N) / len(batch.labels_N))
             loss.backward()

@@ -6,7 +6,8 @@ A repair is noted as an event and kept in `Progress`, so that no step back forge
 import dataclasses
 from collections.abc import Callable
 
-from gan.errors import CollapseError, MemoryLimitError, NotFiniteError
+from gan.errors import CollapseError, MemoryLimitError, NotFiniteError, SmallerPartsError
+from gan.training import ranks
 from gan.training.checkpoint import Checkpoints
 from gan.training.regularizers import PENALTIES
 from gan.training.rules import (
@@ -19,6 +20,7 @@ from gan.training.rules import (
     overfits,
 )
 from gan.training.state import Progress, TrainState
+from gan.training.watch import less_at_once
 
 SMALLEST_MICRO_BATCH = 2
 KEPT_PROGRESS = (
@@ -93,20 +95,21 @@ def shrink(state: TrainState, checkpoints: Checkpoints) -> None:
 
     Raises:
         MemoryLimitError: they cannot be halved any more.
+        SmallerPartsError: the other ranks are in the middle of the step, so all start again.
     """
     failed = state.progress
     smaller = failed.micro_batch // 2
-    if smaller < SMALLEST_MICRO_BATCH:
+    if smaller < SMALLEST_MICRO_BATCH * ranks.count():
         msg = (
             f"out of memory with {failed.micro_batch} samples at once on {state.device}: "
             f"lower generator.width ({state.config.network.get('width')}) or use a larger device"
         )
         raise MemoryLimitError(msg)
+    if ranks.count() > 1:
+        raise SmallerPartsError(smaller)
     failed.micro_batch = smaller
     _go_back(state, checkpoints)
-    state.progress.note(
-        "memory", f"out of memory: {smaller} samples at once from now on, gradients summed"
-    )
+    state.progress.note("memory", less_at_once(smaller))
 
 
 def _note_skipped(seen: TickState, progress: Progress) -> None:
@@ -169,6 +172,7 @@ def _start_anew(state: TrainState, checkpoints: Checkpoints) -> None:
     fresh = TrainState(state.config, state.codec, state.context, draw=failed.draw)
     fresh.encoded = state.encoded
     fresh.fitted()
+    ranks.align(fresh.tensors())
     state.restore(fresh.tensors(), fresh.progress)
     checkpoints.forget_after(-1)
     _remember(state, failed)

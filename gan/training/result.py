@@ -9,7 +9,7 @@ from gan.protocols import Assess, Curve, Generator
 from gan.report import Event
 from gan.sample import average_sampler
 from gan.snapshot import save_snapshot
-from gan.training import watch
+from gan.training import ranks, watch
 from gan.training.batches import Batches
 from gan.training.state import TrainState
 from gan.training.strip import Filmstrip, Strip
@@ -38,6 +38,8 @@ class TrainResult:
     threads: int
     """Threads that asked for a core each while it trained."""
     device: str
+    ranks: int
+    """Processes that trained together, one on each device."""
     notes: Sequence[str]
     """What `auto` picked."""
     strip: Filmstrip | None = None
@@ -82,8 +84,8 @@ def ship(
     progress, config, codec = state.progress, state.config, batches.codec
     with batches.context.configured(), batches.context.measuring(), watch.memory_limit():
         generator, finish_events = _finish(state, batches, assess)
-    pulse.charge(progress, config.threads)
-    save_snapshot(
+    pulse.charge(progress, config.asked_threads)
+    ranks.by_first(save_snapshot)(
         folder / SNAPSHOT,
         config=config,
         codec=codec,
@@ -106,6 +108,7 @@ def ship(
         cpu_s=progress.cpu_s,
         threads=config.threads,
         device=state.device.type,
+        ranks=ranks.count(),
         notes=config.notes,
         strip=strip.finished(state),
     )

@@ -7,7 +7,7 @@ tick, average) are pure functions of the samples seen.
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self, cast
 
@@ -21,6 +21,7 @@ from gan.modalities import load_modality
 from gan.protocols import Codec, Encoded
 from gan.randomness import stream
 from gan.report import Event
+from gan.training import ranks
 from gan.training.losses import REPORTED
 from gan.training.optimizers import build_optimizer
 from gan.training.regularizers import PENALTIES
@@ -232,6 +233,10 @@ class Progress:
         self.events.append(Event(kind=kind, samples_seen=self.samples_seen, text=text))
 
 
+GradientChange = tuple[Callable[[nn.Module, float], None], float]
+"""What changes a network's gradients before its step, and how strongly."""
+
+
 class _Trained(NamedTuple):
     """A network and what changes it."""
 
@@ -314,12 +319,21 @@ class TrainState:
             self.generator.load_state_dict(self.generator_ema.state_dict())
         return share
 
-    def apply(self, network: str) -> None:
+    @property
+    def at_once(self) -> int:
+        """Samples that go through the networks of this rank at once."""
+        return max(self.progress.micro_batch // ranks.count(), 1)
+
+    def apply(self, network: str, changes: Iterable[GradientChange] = ()) -> None:
         """Change the weights of `generator` or `discriminator` by their gradients; forget those.
 
-        Gradients that are no finite numbers change nothing.
+        The gradients are those of the whole batch, changed as is asked for. Such that are no finite
+        numbers change nothing.
         """
-        optimiser = self.optimisers[network].optimiser
+        trained, optimiser = self.optimisers[network].network, self.optimisers[network].optimiser
+        ranks.average_gradients(trained.parameters())
+        for change, strength in changes:
+            change(trained, strength)
         self.gauges.check_gradients(network, optimiser)
         optimiser.step()
         optimiser.zero_grad()
@@ -331,7 +345,8 @@ class TrainState:
         """
         config, seen = self.config, self.progress.samples_seen + self.config.batch_size
         self.progress.samples_seen = seen
-        self.sums[phase_at(config, share)] += self.gauges.count_step(losses)
+        losses = self.gauges.count_step(ranks.mean(losses))
+        self.sums[phase_at(config, share)] += losses
         decay = ema_decay(
             seen,
             config.batch_size,

@@ -8,7 +8,7 @@ every pass for what networks without normalisation do not need.
 Shapes: N pairs of one real and one fake, M = 2N, K values of a sample, F features.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Discriminator
+from gan.training import ranks
+
+DEVIATION, DEVIATION_GROUP = "minibatch-deviation", 4
+"""The term that compares neighbours of a batch, and how many of them at most."""
 
 
 class TermInputs(NamedTuple):
@@ -40,14 +44,14 @@ def pair_loss(inputs: TermInputs) -> Tensor:
     """
     reals_NK, fakes_NK = inputs.reals.flatten(1), inputs.fakes.flatten(1)
     difference_KK = (reals_NK.T @ reals_NK - fakes_NK.T @ fakes_NK) / len(reals_NK)
-    return difference_KK.square().sum()
+    return ranks.mean(difference_KK).square().sum()
 
 
 def match_features(inputs: TermInputs) -> Tensor:
     """Return ||E f(x) - E f(G(z))||² of the discriminator's features f."""
     with torch.no_grad():
         real_F = inputs.features(inputs.reals).mean(0)
-    return (real_F - inputs.features(inputs.fakes).mean(0)).square().sum()
+    return ranks.mean(real_F - inputs.features(inputs.fakes).mean(0)).square().sum()
 
 
 def average_history(inputs: TermInputs) -> Tensor:
@@ -71,9 +75,9 @@ def add_noise(samples: Tensor, scale: float, stream: torch.Generator) -> Tensor:
     return samples + scale * noise.to(samples.device)
 
 
-def clip_gradients(weights: Iterable[Tensor], length: float) -> None:
+def clip_gradients(network: nn.Module, length: float) -> None:
     """Shorten a network's gradient to this length, in place."""
-    nn.utils.clip_grad_norm_(weights, length)
+    nn.utils.clip_grad_norm_(network.parameters(), length)
 
 
 class Technique(NamedTuple):
@@ -88,7 +92,7 @@ class Technique(NamedTuple):
     """Added to the discriminator's loss, times the strength; a function of the reals' logits."""
     samples: Callable[[Tensor, float, torch.Generator], Tensor] | None = None
     """Changes what the discriminator sees; the strength falls to zero with the budget."""
-    gradients: Callable[[Iterable[Tensor], float], None] | None = None
+    gradients: Callable[[nn.Module, float], None] | None = None
     """Changes a network's gradients before its step; the strength is its parameter."""
     of_network: bool = False
     """Built into the discriminator, where that `compares_batches`."""
@@ -115,7 +119,7 @@ TECHNIQUES: dict[str, Technique] = {
         "Salimans et al. (2016), section 3.4",
         discriminator=smooth_labels,
     ),
-    "minibatch-deviation": Technique(
+    DEVIATION: Technique(
         "The discriminator sees how different four neighbours in a batch are.",
         "Karras et al., Progressive growing of GANs (2018), section 3",
         of_network=True,

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from gan.config import ResolvedConfig
-from gan.device import DeviceContext, find_device
+from gan.device import DeviceContext, find_device, memory_trouble
 from gan.errors import MemoryLimitError
 from gan.protocols import Codec
 from gan.training.batches import Batches
 from gan.training.objectives import Objective, phases
 from gan.training.state import TrainState
-from gan.training.watch import memory_limit, memory_trouble
+from gan.training.watch import memory_limit
 
 LIMIT_S = 1.5
 """Timing ends about here, of which every phase has its part; of very slow networks after the two
@@ -29,7 +29,7 @@ SHORTEST_S = 1e-12
 """A sample takes at least this: a step may do nothing."""
 
 TOGETHER = 0.8
-"""Of what a thread does alone it does so much beside others of the same training."""
+"""Of what a thread, or a rank, does alone it does so much beside others of the same training."""
 
 
 class StepRate(NamedTuple):
@@ -87,10 +87,11 @@ def time_steps(
             ],
         )
     kind, by_cpu_s = context.device.type, 1 / max(took.cpu_s, SHORTEST_S)
+    by_cpu_s *= TOGETHER if config.asked_threads > 1 else 1.0
     if kind != "cpu":
-        return StepRate(kind, 1 / max(took.wall_s, SHORTEST_S), by_cpu_s)
-    by_cpu_s *= TOGETHER if config.threads > 1 else 1.0
-    return StepRate(kind, by_cpu_s * config.threads, by_cpu_s)
+        together = config.ranks * (TOGETHER if config.ranks > 1 else 1.0)
+        return StepRate(kind, together / max(took.wall_s, SHORTEST_S), by_cpu_s)
+    return StepRate(kind, by_cpu_s * config.asked_threads, by_cpu_s)
 
 
 def _of_phases(config: ResolvedConfig, taken: Sequence[_Took]) -> _Took:
@@ -149,8 +150,9 @@ class _Trial:
         self.cycle(size)  # loads what the first steps of a process load
         took = self.cycle(size)
         yield took.over(size)
-        while size < config.batch_size:
-            larger = min(size * GROWTH, config.batch_size)
+        whole = config.batch_size // config.ranks
+        while size < whole:
+            larger = min(size * GROWTH, whole)
             left_s = limit_s - (perf_counter() - began_s)
             if 2 * took.wall_s * self.kinds * larger / size > left_s:
                 break

@@ -15,12 +15,13 @@ from typing import Any, NoReturn
 import torch
 
 from gan.config import ResolvedConfig
-from gan.device import is_memory_error
+from gan.device import memory_trouble
 from gan.errors import Interrupted, MemoryLimitError
 from gan.modalities import load_modality
 from gan.protocols import Assess, Assessment, Beat, Curve, Encoded, Hooks, Tick
 from gan.sample import average_sampler
 from gan.targets import reached
+from gan.training import ranks
 from gan.training.checkpoint import Checkpoints
 from gan.training.rules import TickState
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
@@ -132,18 +133,6 @@ def interrupt(state: TrainState, checkpoints: Checkpoints, hooks: Hooks) -> NoRe
 
 
 @contextlib.contextmanager
-def memory_trouble() -> Iterator[list[str]]:
-    """Yield a list that is filled, instead of an error, when the block runs out of memory."""
-    trouble: list[str] = []
-    try:
-        yield trouble
-    except (RuntimeError, MemoryError) as error:
-        if not is_memory_error(error):
-            raise
-        trouble.append(str(error))
-
-
-@contextlib.contextmanager
 def memory_limit() -> Iterator[None]:
     """Turn whatever else runs out of memory in the block into our error.
 
@@ -164,12 +153,22 @@ def begin(
     state.encoded = encoded
     if not checkpoints.restore(state):
         state.fitted()
+        ranks.align(state.tensors())
         choose_fitted(state, hooks.assess)
         checkpoints.start(state)
+    told = len(state.progress.events)
+    if hooks.at_once is not None and hooks.at_once < state.progress.micro_batch:
+        state.progress.micro_batch = hooks.at_once
+        state.progress.note("memory", less_at_once(hooks.at_once))
     write_stats(folder, state.progress)
     for frame in checkpoints.frames():
         hooks.on_frame(frame)
-    return Pulse(checkpoints, hooks, told=len(state.progress.events))
+    return Pulse(checkpoints, hooks, told=told)
+
+
+def less_at_once(samples: int) -> str:
+    """Return what is said where memory ran out and a batch goes through in smaller parts."""
+    return f"out of memory: {samples} samples at once from now on, gradients summed"
 
 
 SHOWN_EVERY_S = 1.0
@@ -261,7 +260,7 @@ def scarce_cores(state: TrainState) -> str | None:
 
     On a GPU the processor has nothing to do but wait.
     """
-    progress, threads = state.progress, state.config.threads
+    progress, threads = state.progress, state.config.asked_threads
     enough = progress.cpu_s >= BUSY_SHARE * progress.asked_cpu_s
     if enough or progress.seconds < NOTABLE_S or state.device.type != "cpu":
         return None
@@ -311,6 +310,7 @@ def record_tick(seen: TickState) -> Tick:
     return tick
 
 
+@ranks.by_first
 def write_stats(folder: Path, progress: Progress) -> None:
     """Write `stats.jsonl`: the ticks of the history, and between them the events."""
     lines: list[dict[str, Any]] = [*progress.history]

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     gpu_slot: str = Field(default="ganmill-gpu", min_length=1, max_length=100)
     """Prefect's global concurrency limit of which a training on a GPU holds a lease."""
     gpu_slots: int = Field(default=1, ge=1, le=1000)
-    """How many trainings may hold a lease of that limit at once."""
+    """How many slots that limit has: a training holds one for each GPU that it trains on."""
     gpu_lease_s: int = Field(default=120, ge=60, le=86400)
     """How long the lease of a training that no longer renews it is kept, in seconds."""
     heartbeat_s: int = Field(default=30, ge=1, le=3600)

@@ -138,6 +138,19 @@ def test_a_run_on_the_processor_of_a_chosen_node():
     assert pod(job)["tolerations"] == []
 
 
+def test_one_pod_with_several_gpus():
+    said = yaml.safe_load((FOLDER / "several-gpus.yaml").read_text())
+    variables = said["job_variables"]
+    job, usual = render(**variables), render()
+    limits, before = (container(one)["resources"]["limits"] for one in (job, usual))
+    assert limits["nvidia.com/gpu"] == variables["gpu_count"] > 1
+    assert (limits["cpu"], limits["memory"]) != (before["cpu"], before["memory"])
+    volumes = {one["name"]: one["emptyDir"] for one in pod(job)["volumes"]}
+    mounts = {one["mountPath"]: one["name"] for one in container(job)["volumeMounts"]}
+    assert volumes[mounts["/dev/shm"]]["sizeLimit"] == variables["shared_memory"]  # noqa: S108
+    assert len(pod(job)["containers"]) == 1
+
+
 @pytest.mark.parametrize(
     "values", [{"gpu_count": -1}, {"tolerations": "all"}, {"grace_seconds": 5}, {"secret_name": 1}]
 )

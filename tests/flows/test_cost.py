@@ -43,6 +43,14 @@ def test_only_a_cuda_device_counts_as_one_and_also_when_the_stage_fails(account)
     assert account.gpu_s > before_s
 
 
+def test_every_device_of_a_training_counts(account, monkeypatch):
+    clock = iter((10.0, 13.0))
+    monkeypatch.setattr("flows.job.monotonic", lambda: next(clock))
+    with account.using("cuda", 4):
+        pass
+    assert account.gpu_s == 12.0
+
+
 def test_what_is_put_is_counted_and_what_is_there_already_is_not(account, lake):
     assert lake.put_once("a", b"12345")
     assert not lake.put_once("a", b"12345")

@@ -48,6 +48,7 @@ PLACE = [
     {"lift": {"when": "never"}},
     {"lift": {"seeds": 3, "models": ["linear"]}},
     {"training": {"device": "cpu"}},
+    {"training": {"devices": 2}},
     {"training": {"tensorboard": True}},
     {"training": {"when": "interval", "interval_days": 3}},
     {"source": {"uri": "s3://copy/of/the/same", "storage": "other"}},

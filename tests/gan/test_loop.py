@@ -526,7 +526,8 @@ def test_no_gradient_reaches_the_other_network(tiny, codec, digits, monkeypatch)
     batch = Batches(codec.encode(digits), codec, place, seed=0).take(0, 16, tiny.latent)
     seen = []
 
-    def look(state, network):
+    def look(state, network, changes):
+        assert not list(changes)
         touched = {
             name: any(p.grad is not None for p in network.parameters())
             for name, network in (("G", state.generator), ("D", state.discriminator))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.device import fast_bfloat16
+from gan.device import quick_products
 from gan.images.pixels import AT_ONCE, moved
 from gan.randomness import numpy_stream, stream
 
@@ -99,7 +99,7 @@ def learn(inputs: LearnerInputs) -> LearnerNet:
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * (step - 1) / STEPS))
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
+        with quick_products():
             found = net(shown)
         nn.functional.cross_entropy(found.float(), targets_P[batch]).backward()
         optimiser.step()

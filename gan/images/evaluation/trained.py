@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.device import fast_bfloat16
+from gan.device import quick_products
 from gan.images.evaluation.feature_nets import SIDE, TrainedNet
 from gan.images.orthogonal import OrthogonalSteps
 from gan.images.pixels import AT_ONCE, moved, shrunken
@@ -232,7 +232,7 @@ class NetTraining:
         self.net.train()
         for rows_N in self._batches(steps):
             inputs, targets = self.task.draw(self.shifts, rows_N, self.rng, mirror=mirror)
-            with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16("cpu")):
+            with quick_products():
                 logits = self.net(inputs)
             loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=SMOOTHING)
             self.net.zero_grad(set_to_none=True)

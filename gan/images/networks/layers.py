@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from gan.config import ResolvedConfig
 from gan.protocols import Discriminator
+from gan.training.techniques import DEVIATION, DEVIATION_GROUP
 
 SLOPE = 0.2
 """Of the leaky ReLU, for negative inputs."""
-
-
-DEVIATION, GROUP, TINY = "minibatch-deviation", 4, 1e-8
-"""The technique's name, the samples that are compared, and what keeps a root's slope finite."""
+TINY = 1e-8
+"""What keeps a root's slope finite."""
 
 
 class Initialisable(nn.Module):
@@ -86,7 +85,7 @@ def batch_deviation(features_NF: Tensor) -> Tensor:
     Karras et al., "Progressive growing of GANs" (2018), section 3.
     """
     pairs = len(features_NF) // 2  # reals and fakes are never compared with each other
-    group = math.gcd(pairs, GROUP)
+    group = math.gcd(pairs, DEVIATION_GROUP)
     grouped = features_NF.float().unflatten(0, (-1, group))
     deviation_M = (grouped.var(1, correction=0) + TINY).sqrt().mean(1)
     deviation_N1: Tensor = deviation_M.repeat_interleave(group)[:, None]

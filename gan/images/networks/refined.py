@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan.config import ResolvedConfig
+from gan.device import exact_products
 from gan.images.codec import ImageCodec
 from gan.images.networks.layers import SLOPE, Initialisable, draw_he
 from gan.images.networks.mixture import GaussianIndex, MixtureGenerator
@@ -184,7 +185,7 @@ class MixtureGanGenerator(Generator, Initialisable):
 
     def _base(self, coordinates_ND: Tensor, place: GaussianIndex) -> Tensor:
         """Return the images that coordinates stand for, without grain."""
-        with _exact(coordinates_ND):
+        with exact_products(coordinates_ND):
             return self.mixture.enlarge(self.mixture.decode(coordinates_ND, place))
 
     def _step(self, noisy: Noisy, place: GaussianIndex, level: float, lower: float) -> Noisy:
@@ -211,7 +212,7 @@ class MixtureGanGenerator(Generator, Initialisable):
 
     def _parts(self, images_NCHW: Tensor, place: GaussianIndex) -> Noisy:
         """Return whitened coordinates and grain; coordinates longer than usual are cut back."""
-        with _exact(images_NCHW):
+        with exact_products(images_NCHW):
             whitened_ND = self.mixture.whiten(self.mixture.shrink(images_NCHW), place)
         if self.mixture.grain is None:
             grain_NCHW = torch.zeros_like(images_NCHW)
@@ -224,7 +225,7 @@ class MixtureGanGenerator(Generator, Initialisable):
         """Return the mean absolute error of images that are denoised in one step."""
         self.stage.fill_(DENOISED)
         with torch.no_grad():
-            with _exact(samples):
+            with exact_products(samples):
                 place = self.mixture.locate(self.mixture.shrink(samples), labels_N)
             clean = self._parts(samples, place)
             drawn_N = torch.rand(len(samples), generator=stream).to(samples.device)
@@ -344,11 +345,6 @@ class BandDiscriminator(Discriminator, Initialisable):
 def _size(grain_NCHW: Tensor) -> Tensor:
     """Return the root of the mean square of every image, (N, 1, 1, 1)."""
     return grain_NCHW.square().mean((1, 2, 3), keepdim=True).sqrt() + LEAST_SIZE
-
-
-def _exact(values: Tensor) -> torch.autocast:
-    """Return a context in which products are of full precision: a mixture's need it."""
-    return torch.autocast(values.device.type, enabled=False)
 
 
 def shifted(images: list[Tensor], most: int, stream: torch.Generator) -> list[Tensor]:

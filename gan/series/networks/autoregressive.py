@@ -33,6 +33,7 @@ from gan.series.networks.sampling import draw_steps
 from gan.series.networks.step_network import StepNetwork, StepWeights
 from gan.series.networks.steps import Memory, Observation, observed
 from gan.series.networks.whole import LARGEST_SEED, SeriesBatch, take_apart
+from gan.training import ranks
 
 STEPS_AT_ONCE: Final = 32_768
 """Steps whose likelihood is computed at once."""
@@ -78,7 +79,7 @@ class SeriesAutoregressive(StepNetwork):
 
     def _window(self, series: SeriesBatch, stream: torch.Generator | None) -> Window:
         """Return the steps that are looked at: all of series that are no longer than a window."""
-        lengths_N, longest = series.lengths_N, int(series.lengths_N.max())
+        lengths_N, longest = series.lengths_N, _longest(series, stream)
         size = self.window + self.warm_up
         device = lengths_N.device
         if stream is None or longest <= size:
@@ -99,7 +100,7 @@ class SeriesAutoregressive(StepNetwork):
     ) -> tuple[Tensor, Tensor]:
         """Return -log p of the steps that count, and their entities, (M,)."""
         inputs, weights = self.inputs, self.weights()
-        longest = int(series.lengths_N.max())
+        longest = _longest(series, stream)
         units_NLD, within_NL = series.units_NLD[:, :longest], series.within_NL[:, :longest]
         seen, memory = observed(inputs, units_NLD, within_NL)
         index_NL = inputs.moments(series.start_N, units_NLD, within_NL)
@@ -228,6 +229,12 @@ class SeriesAutoregressive(StepNetwork):
             return draw_steps(self, packed_NE, z_NZ[:, -1].long())
 
         return draw
+
+
+def _longest(series: SeriesBatch, stream: torch.Generator | None) -> int:
+    """Return the length of the longest series, in a step of training that of the whole batch."""
+    longest = int(series.lengths_N.max())
+    return longest if stream is None else ranks.largest(longest)
 
 
 def _chosen(values: Tensor, chosen_M: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from gan.config import ResolvedConfig
 from gan.protocols import Discriminator, Draw, Generator, Networks, Pairs
+from gan.training import ranks
 
 SLOPE = 0.2
 """Of the leaky ReLU, for negative inputs."""
@@ -191,7 +192,8 @@ class GivenGenerator(CodeGenerator):
 
     def count(self, reals_NK: Tensor) -> None:
         """Add the codes of training rows to what is known of their frequencies."""
-        self.seen_K += reals_NK.detach().sum(0)
+        counts_K = reals_NK.detach().sum(0)
+        self.seen_K += ranks.total(counts_K) if self.training else counts_K
 
     def draw_logits(self, normal_NZ: Tensor, given_NK: Tensor) -> Tensor:
         """Return `logits_NK` for latents and the one-hot vectors of given columns, zeros if not."""

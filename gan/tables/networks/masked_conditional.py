@@ -381,7 +381,8 @@ class Partitions:
 
     def _order(self, numbers: torch.Generator) -> Tensor:
         """Return the codes in an order that shuffles those of unordered columns."""
-        key_K = torch.rand(len(self.column_K), generator=numbers, dtype=torch.float64)
+        # One row: of the whole batch, however many processes see it together.
+        (key_K,) = torch.rand(1, len(self.column_K), generator=numbers, dtype=torch.float64)
         if torch.rand((), generator=numbers) >= SHUFFLED_SHARE:
             key_K = torch.where(self.ordered_K, 0.0, key_K)
         return torch.argsort(self.column_K + key_K, stable=True)

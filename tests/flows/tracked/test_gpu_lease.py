@@ -29,7 +29,10 @@ stop, folder = StopSignal(), Path(sys.argv[1])
 def say(text):
     (folder / "waits").write_text(text)
 try:
-    with gpu_lease(Settings(gpu_slot="gpus", gpu_lease_s=60), stop, say) as lease:
+    gpus, slots = int(sys.argv[2]), int(sys.argv[3])
+    name = "gpus" if slots == 1 else f"gpus-{slots}"
+    pool = Settings(gpu_slot=name, gpu_slots=slots, gpu_lease_s=60)
+    with gpu_lease(pool, stop, say, gpus) as lease:
         (folder / "lease").write_text(str(lease))
         (folder / "holds").touch()
         while not (folder / "enough").exists():
@@ -52,17 +55,17 @@ def wait(check, limit_s=WAIT_S):
     return None
 
 
-@pytest.mark.parametrize(("device", "taken"), [("cpu", 0), ("cuda", 1)])
-def test_only_a_training_on_cuda_takes_a_lease(device, taken):
+@pytest.mark.parametrize(("device", "taken"), [("cpu", []), ("cuda", [2])])
+def test_only_a_training_on_cuda_takes_a_lease_of_its_gpus(device, taken):
     entered = []
 
     @contextmanager
-    def lease():
-        entered.append(device)
+    def lease(gpus):
+        entered.append(gpus)
         yield
 
-    with gpu_lease(SimpleNamespace(gpu_lease=lease), device):
-        assert len(entered) == taken
+    with gpu_lease(SimpleNamespace(gpu_lease=lease), device, 2):
+        assert entered == taken
 
 
 def test_the_settings_name_the_pool(monkeypatch):
@@ -93,10 +96,10 @@ def hold(server, tmp_path):
     """Start processes that hold the slot; each has a folder in which it says how it goes."""
     started = []
 
-    def start(name):
+    def start(name, gpus=1, slots=1):
         folder = tmp_path / name
         folder.mkdir()
-        words = [sys.executable, "-c", HOLDER, str(folder)]
+        words = [sys.executable, "-c", HOLDER, str(folder), str(gpus), str(slots)]
         started.append(subprocess.Popen(words, env=server[0]))
         return started[-1], folder
 
@@ -118,6 +121,31 @@ def test_the_second_waits_and_gets_the_slot_when_the_first_is_done(hold):
     assert wait((two / "holds").exists)
     (two / "enough").touch()
     assert second.wait(WAIT_S) == 0
+
+
+@pytest.mark.full
+def test_a_training_on_several_gpus_holds_a_slot_for_each(hold, server):
+    def held(slots):
+        return server[1].get(f"/gpus-{slots}").json()["active_slots"]
+
+    first, one = hold("one", gpus=2, slots=3)
+    assert wait((one / "holds").exists)
+    assert held(3) == 2
+    second, two = hold("two", gpus=2, slots=3)
+    assert wait((two / "waits").exists)
+    third, three = hold("three", gpus=1, slots=3)
+    assert wait((three / "holds").exists), "the one that is left"
+    assert not (two / "holds").exists()
+    for folder in (one, three):
+        (folder / "enough").touch()
+    assert wait((two / "holds").exists)
+    (two / "enough").touch()
+    assert [process.wait(WAIT_S) for process in (first, second, third)] == [0, 0, 0]
+    last, all_of_it = hold("all", gpus=8, slots=4)
+    assert wait((all_of_it / "holds").exists)
+    assert held(4) == 4
+    (all_of_it / "enough").touch()
+    assert last.wait(WAIT_S) == 0
 
 
 @pytest.mark.full

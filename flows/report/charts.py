@@ -142,9 +142,18 @@ def _mark(index: int, mark: Mapping[str, Any], across: Scale) -> Html:
 
 
 def _x_ticks(scale: Scale) -> list[Html]:
+    places = {tick: scale.at(tick) for tick in scale.ticks}
     return [
-        element("span", compact(tick), style=f"left:{scale.percent(tick)}") for tick in scale.ticks
+        element("span", compact(tick), style=f"left:{scale.percent(tick)}", class_=_end(place))
+        for tick, place in places.items()
     ]
+
+
+def _end(place: float) -> str | None:
+    """Keep the texts at both ends of an axis inside the chart."""
+    if place < _AT_END:
+        return "first"
+    return "last" if place > 1 - _AT_END else None
 
 
 def _down(scale: Scale, value: float) -> str:
@@ -171,6 +180,8 @@ def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
     return element("ol", entries, class_="marks")
 
 
+_MOST_BARS = 12
+"""Of more rows, those inside their bounds are behind a click from here on."""
 _DECADE = 10.0
 _FAR = 100.0
 """A bound more than so many times the largest value is off the axis."""
@@ -186,15 +197,33 @@ def bars(data: Mapping[str, Any], alt: str) -> Html:
     if not rows:
         return element("p", "No values were recorded.", class_="empty")
     reference = _reference(data)
-    scale = _scale(rows, reference)
-    return element(
-        "div",
-        [_row(row, scale, reference) for row in rows],
-        _axis(scale, str(data.get("unit", ""))),
-        class_="bars",
-        role="img",
-        aria_label=alt,
-    )
+    scale, unit = _scale(rows, reference), str(data.get("unit", ""))
+    shown, rest = _first_rows(rows)
+    parts = [
+        element(
+            "div",
+            [_row(row, scale, reference) for row in part],
+            _axis(scale, unit),
+            class_="bars",
+            role="img",
+            aria_label=alt,
+        )
+        for part in (shown, rest)
+        if part
+    ]
+    return join(parts[0], fold(f"{len(rest):,} more", parts[1]) if rest else None)
+
+
+def _first_rows(
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """Return the rows that are in view, and the rest: whatever is outside a pass bound is shown."""
+    if len(rows) <= _MOST_BARS:
+        return rows, ()
+    calm = [row for row in rows if _bounds(row).state(row["value"]) in ("pass", "plain")]
+    hidden = {id(row) for row in calm[max(_MOST_BARS - (len(rows) - len(calm)), 0) :]}
+    shown = [row for row in rows if id(row) not in hidden]
+    return shown, [row for row in rows if id(row) in hidden]
 
 
 def bars_key(figures: Sequence[Mapping[str, Any]]) -> Html:
@@ -346,9 +375,10 @@ def _axis(scale: Scale, unit: str) -> Html:
 
 
 _TALLEST = 940
-_MOST_PANELS = 9
-"""More than these are behind a click; the worst come first."""
 """The highest bar, so that its outline stays inside."""
+_MOST_PANELS = 8
+"""More than these are behind a click; the worst come first."""
+_AT_END = 0.02
 _MARGIN = 0.1
 """Texts of ticks nearer to an end are aligned with it."""
 

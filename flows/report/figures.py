@@ -7,13 +7,15 @@ from typing import Any
 
 from flows.report.charts import bars, bars_key, lines, panels
 from flows.report.html import Html, element, escape, fold, join, number
-from flows.report.maps import heatmap, scatter
+from flows.report.maps import WIDE, heatmap, scatter
 from gan.report import Figure
 
-_PICTURE_WIDTH = 720
-"""Small pictures are magnified by a whole factor to about this many CSS pixels."""
+_PICTURE_WIDTH, _PICTURE_HEIGHT = 640, 480
+"""Small pictures are magnified by a whole factor to about this many CSS pixels at most."""
 _MOST_ROWS = 10
-"""A table of more rows is behind its caption."""
+"""A table of more rows is behind its caption; of samples, the rows beyond."""
+_LONGEST_TITLE = 60
+"""Letters of a caption's first sentence, where that alone is what a click opens."""
 SAMPLES = "samples"
 """The section of the records themselves, which are always in view."""
 _MOST_LABELS = 24
@@ -31,9 +33,34 @@ def figure(item: Figure) -> Html:
         raise ValueError(msg)
     body = figure_body(item)
     if item.kind == "table" and len(item.data["rows"]) > _MOST_ROWS and item.section != SAMPLES:
-        return element("figure", fold(item.caption, body), class_="figure-folded")
+        title, rest = _first_sentence(item.caption)
+        below = element("figcaption", rest) if rest else None
+        return element("figure", fold(title, body, below), class_="figure-folded")
+    if item.kind == "table":
+        body = _first_rows(item)
     caption = element("figcaption", item.caption)
-    return element("figure", body, caption, class_=f"figure-{item.kind}")
+    wide = " figure-wide" if len(item.data.get("names", ())) > WIDE else ""
+    return element("figure", body, caption, class_=f"figure-{item.kind}{wide}")
+
+
+def _first_rows(item: Figure) -> Html:
+    """Return a table whose rows beyond the first are behind a click."""
+    rows = item.data["rows"]
+    first = table({**item.data, "rows": rows[:_MOST_ROWS]}, item.alt)
+    rest = rows[_MOST_ROWS:]
+    if not rest:
+        return first
+    more = f"{len(rest):,} more"
+    return join(first, fold(more, table({**item.data, "rows": rest}, f"{item.alt}, {more}")))
+
+
+def _first_sentence(caption: str) -> tuple[str, str]:
+    """Return what a click opens, in a few words, and what is said of it below."""
+    for sign in (": ", ". "):
+        title, found, rest = caption.partition(sign)
+        if found and len(title) <= _LONGEST_TITLE:
+            return title, f"{rest[:1].upper()}{rest[1:]}"
+    return caption, ""
 
 
 def figure_body(item: Figure) -> Html:
@@ -53,7 +80,7 @@ def picture(data: Mapping[str, Any], alt: str) -> Html:
         msg = f"a picture's png is not base64 text: {error}"
         raise ValueError(msg) from error
     width, height = int(data["width"]), int(data["height"])
-    shown = width * max(1, round(_PICTURE_WIDTH / max(width, 1)))
+    shown = width * max(1, round(min(_PICTURE_WIDTH / width, _PICTURE_HEIGHT / height)))
     image = element(
         "img",
         src=f"data:image/png;base64,{data['png']}",

@@ -55,6 +55,12 @@ def fold(title: Child, *content: Child) -> Html:
     return element("details", element("summary", title), *content)
 
 
+def folds(*parts: Child) -> Html | None:
+    """Return folds side by side where there is room, an open one over the whole width."""
+    inner = join(*parts)
+    return element("div", inner, class_="folds") if inner else None
+
+
 def _flat(child: Child) -> str:
     if child is None:
         return ""

@@ -12,12 +12,16 @@ from flows.report.html import Html, compact, element, join, number
 
 LEVELS = 6
 """Steps of the colour; between the ends they are equally wide."""
-_WIDTH = 620
+_WIDTH = 370
 """About how many pixels the cells of a full row take."""
-_SMALLEST, _LARGEST = 10, 34
-_NAME_SPACE = 200
-"""Pixels to the right of the last diagonal cell for its name."""
-_LONGEST = 28
+_SMALLEST, _LARGEST = 11, 30
+WIDE = 26
+"""A matrix of more names takes the width of the page."""
+_NAME_SPACE = 180
+"""Pixels at most to the right of the last diagonal cell for its name."""
+_LETTER = 7
+"""About how many pixels a letter takes."""
+_LONGEST = 24
 """Longer names are cut; the whole name is in the cell's own text."""
 
 
@@ -43,7 +47,9 @@ def heatmap(data: Mapping[str, Any], alt: str) -> Html:
         )
         for row, name in enumerate(names)
     ]
-    width, height = len(names) * side + _NAME_SPACE, len(names) * side
+    longest = min(max(map(len, names)), _LONGEST)
+    space = min(_NAME_SPACE, 16 + _LETTER * longest)
+    width, height = len(names) * side + space, len(names) * side
     drawing = element(
         "svg",
         cells,

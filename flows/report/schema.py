@@ -8,6 +8,7 @@ says and that every report the tests write is valid.
 import ast
 import dataclasses
 import inspect
+import itertools
 import json
 import textwrap
 from collections.abc import Mapping
@@ -242,7 +243,7 @@ def _describe(part: dict[str, Any], kind: type) -> None:
     part["description"] = inspect.cleandoc(kind.__doc__ or "")
     names = {field.name for field in dataclasses.fields(kind)}
     statements = body.body if isinstance(body, ast.ClassDef) else []
-    for field, text in zip(statements, statements[1:], strict=False):
+    for field, text in itertools.pairwise(statements):
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue
         said = text.value if isinstance(text, ast.Expr) else None

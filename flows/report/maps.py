@@ -21,7 +21,7 @@ _NAME_SPACE = 180
 """Pixels at most to the right of the last diagonal cell for its name."""
 _LETTER = 7
 """About how many pixels a letter takes."""
-_LONGEST = 24
+_LONGEST = 28
 """Longer names are cut; the whole name is in the cell's own text."""
 
 

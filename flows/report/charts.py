@@ -51,13 +51,14 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
         return element("p", "No values were recorded.", class_="empty")
     marks = list(data.get("marks", ()))
     across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
+    below = _texts(data["ticks"], across) if data.get("ticks") else _x_ticks(across)
     heights = [element("span", compact(tick), style=f"top:{_down(up, tick)}") for tick in up.ticks]
     chart = element(
         "div",
         element("div", str(data.get("y_label", "")), class_="axis-label"),
         element("div", heights, class_="y-ticks"),
         element("div", _plot(series, marks, across, up), class_="plot"),
-        element("div", _x_ticks(across), class_="x-ticks"),
+        element("div", below, class_="x-ticks"),
         element("div", str(data.get("x_label", "")), class_="axis-label x-label"),
         class_="chart",
         role="img",
@@ -146,6 +147,19 @@ def _x_ticks(scale: Scale) -> list[Html]:
     return [
         element("span", compact(tick), style=f"left:{scale.percent(tick)}", class_=_end(place))
         for tick, place in places.items()
+    ]
+
+
+def _texts(ticks: Sequence[Mapping[str, Any]], scale: Scale) -> list[Html]:
+    """Return the texts that a figure brings for its axis."""
+    return [
+        element(
+            "span",
+            str(tick["text"]),
+            style=f"left:{scale.percent(tick['at'])}",
+            class_=_end(scale.at(tick["at"])),
+        )
+        for tick in ticks
     ]
 
 

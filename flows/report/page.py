@@ -26,6 +26,7 @@ TITLES = {
     "columns": "Columns",
     "metrics": "Metrics",
     "privacy": "Privacy",
+    "nights": "Nights",
     "training": "Training",
     "inside": "Inside the networks",
     "data": "Data",
@@ -272,6 +273,7 @@ def render(report: Report, *, title: str | None = None) -> str:
         "metrics": ("Metrics", metrics(report, view)),
         "privacy": ("Privacy", privacy(report, view)),
         "lift": (TITLE, lift_panel(lift)),
+        "nights": ("Nights", drawn(report, "nights")),
         **others(report),
     }
     last = {

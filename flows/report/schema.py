@@ -137,6 +137,7 @@ class LinesData(_Part):
     y_label: str
     log_y: bool | None = None
     series: list[Line]
+    ticks: list[Tick] | None = None
     marks: list[Mark] | None = None
 
 

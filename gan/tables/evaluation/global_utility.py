@@ -193,10 +193,16 @@ class GlobalUtility:
         return np.stack(rows), np.stack(columns)
 
     def _ratios(self, found_BD: Array, real_BD: Array) -> Array:
-        """Return the mean over the columns, the first ÷ the second; float64 (B,)."""
-        above_B = (self.columns_BD * found_BD).sum(axis=1)
-        below_B = (self.columns_BD * real_BD).sum(axis=1)
-        ratios_B: Array = above_B / np.maximum(below_B, 1e-9)
+        """Return the mean over the columns, the first ÷ the second; float64 (B,).
+
+        Resamples of rows are ratios of their own. Resamples of columns enter to first order, by
+        what each column adds to the ratio: a few columns alone may have no structure to divide by.
+        """
+        total = max(float(real_BD[0].sum()), 1e-9)
+        ratio = float(found_BD[0].sum()) / total
+        rows_B = found_BD.sum(axis=1) / np.maximum(real_BD.sum(axis=1), 1e-9)
+        residual_D = found_BD[0] - ratio * real_BD[0]
+        ratios_B: Array = rows_B + (self.columns_BD - 1.0) @ residual_D / total
         return ratios_B
 
     def _draws(self) -> Array:
@@ -209,7 +215,7 @@ class GlobalUtility:
             self.learn(self.train_MF[half]) for half in (order_M[:middle], order_M[middle:])
         )
         ratios_B = self._ratios(one, two)[1:]
-        draws_B: Array = ratios_B / max(float(ratios_B.mean()), 1e-9)
+        draws_B: Array = ratios_B - ratios_B.mean() + 1.0
         return draws_B
 
     def _order(self, purpose: str) -> Array:

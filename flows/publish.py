@@ -293,8 +293,8 @@ def documents(
 ) -> dict[str, bytes]:
     """Return what lies beside the manifest: the report, as data and as a page, and a preview.
 
-    The report also says what was re-weighted since, and how the versions before did. Records that are no pictures have no preview:
-    the report shows them.
+    The report also says what was re-weighted since, and how the versions before did. Records that
+    are no pictures have no preview: the report shows them.
     """
     report, preview = choice.judged.report, _preview(job, choice, plan)
     report = replace(report, facts={**report.facts, PUBLISHED_ROWS: composed["sentences"]})

@@ -129,8 +129,8 @@ class Figure:
 
     id: str
     section: str
-    """`samples`, `metrics`, `columns`, `nights`, `training`, `inside` or `data`: where the renderer puts it;
-    a section of another name follows those under that name."""
+    """`samples`, `metrics`, `columns`, `nights`, `training`, `inside` or `data`: where the renderer
+    puts it; a section of another name follows those under that name."""
     caption: str
     alt: str
     kind: FigureKind

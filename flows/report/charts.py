@@ -31,6 +31,7 @@ from flows.report.html import (
     linear_scale,
     log_scale,
     number,
+    short,
     thin,
     words,
 )
@@ -55,11 +56,11 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
     heights = [element("span", compact(tick), style=f"top:{_down(up, tick)}") for tick in up.ticks]
     chart = element(
         "div",
-        element("div", str(data.get("y_label", "")), class_="axis-label"),
+        element("div", short(str(data.get("y_label", ""))), class_="axis-label"),
         element("div", heights, class_="y-ticks"),
         element("div", _plot(series, marks, across, up), class_="plot"),
         element("div", below, class_="x-ticks"),
-        element("div", str(data.get("x_label", "")), class_="axis-label x-label"),
+        element("div", short(str(data.get("x_label", ""))), class_="axis-label x-label"),
         class_="chart",
         role="img",
         aria_label=alt,
@@ -180,7 +181,7 @@ def _legend(series: Sequence[Mapping[str, Any]]) -> Html:
         style = f"curve style-{index % STYLES}"
         line = element("line", x1="0", x2="28", y1="6", y2="6", class_=style)
         swatch = element("svg", line, width="28", height="12", aria_hidden="true")
-        entries.append(element("li", swatch, words(str(item["name"]))))
+        entries.append(element("li", swatch, short(words(str(item["name"])))))
     return element("ul", entries, class_="legend")
 
 
@@ -195,7 +196,7 @@ def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
 
 
 _MOST_BARS = 12
-"""Of more rows, those inside their bounds are behind a click from here on."""
+"""Rows in view; of more the others are behind a click, which says how many are out of bounds."""
 _DECADE = 10.0
 _FAR = 100.0
 """A bound more than so many times the largest value is off the axis."""
@@ -225,19 +226,28 @@ def bars(data: Mapping[str, Any], alt: str) -> Html:
         for part in (shown, rest)
         if part
     ]
-    return join(parts[0], fold(f"{len(rest):,} more", parts[1]) if rest else None)
+    return join(parts[0], fold(_more(rest), parts[1]) if rest else None)
+
+
+def _more(rows: Sequence[Mapping[str, Any]]) -> str:
+    bad = sum(not _is_calm(row) for row in rows)
+    outside = f", {bad:,} of them outside a pass bound" if bad else ""
+    return f"{len(rows):,} more{outside}"
+
+
+def _is_calm(row: Mapping[str, Any]) -> bool:
+    return _bounds(row).state(row["value"]) in ("pass", "plain")
 
 
 def _first_rows(
     rows: Sequence[Mapping[str, Any]],
 ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-    """Return the rows that are in view, and the rest: whatever is outside a pass bound is shown."""
+    """Return the rows that are in view, and the rest: those outside a pass bound come first."""
     if len(rows) <= _MOST_BARS:
         return rows, ()
-    calm = [row for row in rows if _bounds(row).state(row["value"]) in ("pass", "plain")]
-    hidden = {id(row) for row in calm[max(_MOST_BARS - (len(rows) - len(calm)), 0) :]}
-    shown = [row for row in rows if id(row) not in hidden]
-    return shown, [row for row in rows if id(row) in hidden]
+    places = sorted(range(len(rows)), key=lambda place: _is_calm(rows[place]))[:_MOST_BARS]
+    shown = [row for place, row in enumerate(rows) if place in places]
+    return shown, [row for place, row in enumerate(rows) if place not in places]
 
 
 def bars_key(figures: Sequence[Mapping[str, Any]]) -> Html:
@@ -340,7 +350,7 @@ def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | No
     )
     return element(
         "div",
-        element("div", words(str(row["label"])), class_="bar-label"),
+        element("div", short(words(str(row["label"]))), class_="bar-label"),
         element("div", numbers, class_="bar-value"),
         element("div", drawing, class_="bar-track"),
         class_="bar-row",
@@ -383,7 +393,7 @@ def _axis(scale: Scale, unit: str) -> Html:
     return element(
         "div",
         element("div", _x_ticks(scale), class_="x-ticks"),
-        element("div", unit, class_="bar-value axis-label"),
+        element("div", short(unit), class_="bar-value axis-label"),
         class_="bar-row bar-axis",
     )
 
@@ -407,7 +417,9 @@ def panels(data: Mapping[str, Any], alt: str) -> Html:
     grid = element("div", shown, class_="panels", role="group", aria_label=alt)
     more = fold(f"{len(rest):,} more", element("div", rest, class_="panels")) if rest else None
     entries = [
-        element("li", element("span", class_=f"swatch side-{index}", aria_hidden="true"), name)
+        element(
+            "li", element("span", class_=f"swatch side-{index}", aria_hidden="true"), short(name)
+        )
         for index, name in enumerate(names)
     ]
     return join(element("ul", entries, class_="legend"), grid, more)
@@ -415,7 +427,8 @@ def panels(data: Mapping[str, Any], alt: str) -> Html:
 
 def _panel(panel: Mapping[str, Any], names: Sequence[str]) -> Html:
     chart = _bins(panel, names) if "bins" in panel else _levels(panel["levels"], names)
-    head = (element("b", str(panel["title"])), element("small", str(panel["note"])))
+    title, note = short(str(panel["title"])), short(str(panel["note"]))
+    head = (element("b", title), element("small", note))
     return element("div", element("p", head, class_="panel-head"), chart, class_="panel")
 
 

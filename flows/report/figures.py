@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.report.charts import bars, bars_key, lines, panels
-from flows.report.html import Html, element, escape, fold, join, number
+from flows.report.html import Html, cut, element, escape, fold, join, number, short
 from flows.report.maps import WIDE, heatmap, scatter
 from gan.report import Figure
 
@@ -14,6 +14,8 @@ _PICTURE_WIDTH, _PICTURE_HEIGHT = 640, 480
 """Small pictures are magnified by a whole factor to about this many CSS pixels at most."""
 _MOST_ROWS = 10
 """A table of more rows is behind its caption; of samples, the rows beyond."""
+_LABEL, _CELL = 28, 140
+"""Letters of a name beside a value, and of a text in a table."""
 _LONGEST_TITLE = 60
 """Letters of a caption's first sentence, where that alone is what a click opens."""
 SAMPLES = "samples"
@@ -104,7 +106,7 @@ def table(data: Mapping[str, Any], alt: str) -> Html:
     texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
     names = [str(name) for name in data["columns"]]
     heads = [
-        element("th", name, scope="col", class_=_side(left=index in texts - right))
+        element("th", short(name), scope="col", class_=_side(left=index in texts - right))
         for index, name in enumerate(names)
     ]
     body = [element("tr", _cells(row, right, texts, names)) for row in rows]
@@ -129,7 +131,7 @@ def _cells(
         for index, value in enumerate(rest, start=1)
     ]
     return [element("th", _cell(first), scope="row")] + [
-        element("td", _cell(value), class_=_side(left=left), data_label=name)
+        element("td", _cell(value), class_=_side(left=left), data_label=cut(name, _LABEL))
         for value, left, name in zip(rest, lefts, names[1:], strict=True)
     ]
 
@@ -139,13 +141,15 @@ def _side(*, left: bool) -> str | None:
 
 
 def _cell(value: Any) -> Html:
-    return escape(value if isinstance(value, str) else number(value))
+    return short(value, _CELL) if isinstance(value, str) else escape(number(value))
 
 
 def _labels(names: Sequence[str], side: str) -> Html | None:
     if not names or len(names) > _MOST_LABELS:
         return None
-    return element("div", [element("span", str(name)) for name in names], class_=side)
+    return element(
+        "div", [element("span", short(str(name), _LABEL)) for name in names], class_=side
+    )
 
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], str], Html]] = {

@@ -15,6 +15,12 @@ from typing import Any
 VOID_TAGS = frozenset({"br", "hr", "img", "link", "meta"})
 
 
+LONGEST_NAME = 60
+"""Letters of a name that are shown where it is not what the reader reads."""
+_DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that turn the text after them around, whatever it says."""
+
+
 class Html(str):
     """Markup that was built here; every other string is text."""
 
@@ -26,8 +32,22 @@ Attribute = str | int | float | bool | None
 
 
 def escape(text: str) -> Html:
-    """Return the text as markup that shows it, quotes included."""
-    return text if isinstance(text, Html) else Html(html.escape(text, quote=True))
+    """Return the text as markup that shows it, quotes included, marks of direction left out."""
+    if isinstance(text, Html):
+        return text
+    return Html(html.escape(text.translate(_DIRECTIONS), quote=True))
+
+
+def short(text: str, most: int = LONGEST_NAME) -> Html:
+    """Return a name from data, cut where it is long; a browser shows all of it at a touch."""
+    if isinstance(text, Html) or len(text) <= most:
+        return escape(text)
+    return element("span", cut(text, most), title=text)
+
+
+def cut(text: str, most: int = LONGEST_NAME) -> str:
+    """Return a name without the letters beyond so many."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def join(*children: Child) -> Html:
@@ -77,6 +97,8 @@ def _attribute(key: str, value: Attribute) -> str:
 
 
 NOTHING = "—"
+_LONG = 1e7
+"""From here on the ends of an interval are written with an exponent."""
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -107,6 +129,8 @@ def interval(low: float, high: float) -> str:
     """Return an interval, both ends with the decimals of the larger one."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return NOTHING
+    if max(abs(low), abs(high)) >= _LONG:
+        return f"{number(low)} to {number(high)}"
     places = decimals(max(abs(low), abs(high)))
     return f"{low:,.{places}f} to {high:,.{places}f}"
 

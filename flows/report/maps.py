@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.report.html import Html, compact, element, join, number
+from flows.report.html import Html, compact, element, join, number, short
 
 LEVELS = 6
 """Steps of the colour; between the ends they are equally wide."""
@@ -103,13 +103,15 @@ def _key(low: float, high: float, unit: str) -> Html:
     texts += [_round(bound) for bound in bounds[1:-1]]
     texts.append(f"over {_round(bounds[-2])}")
     marks = [(f"heat-{step}", text) for step, text in enumerate(texts)]
-    title = element("li", unit, class_="axis-label")
+    title = element("li", short(unit), class_="axis-label")
     return element("ul", title, _swatches(marks), class_="legend heat-key")
 
 
 def _swatches(marks: Sequence[tuple[str, str]]) -> list[Html]:
     """Return one entry of a legend for every class and text."""
-    return [element("li", element("span", class_=f"swatch {mark}"), text) for mark, text in marks]
+    return [
+        element("li", element("span", class_=f"swatch {mark}"), short(text)) for mark, text in marks
+    ]
 
 
 def _round(value: float) -> str:
@@ -139,9 +141,9 @@ def scatter(data: Mapping[str, Any], alt: str) -> Html:
         _legend(groups, density),
         element(
             "div",
-            element("div", str(data["y_label"]), class_="axis-label"),
+            element("div", short(str(data["y_label"])), class_="axis-label"),
             drawing,
-            element("div", str(data["x_label"]), class_="axis-label x-label"),
+            element("div", short(str(data["x_label"])), class_="axis-label x-label"),
             class_="scatter-frame",
         ),
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from flows.report.figures import wide
-from flows.report.html import NOTHING, Html, element, fold, folds, join, number, words
+from flows.report.html import NOTHING, Html, element, fold, folds, join, number, short, words
 from flows.report.summary import worst
 from flows.report.verdict import (
     DECIDING,
@@ -159,7 +159,7 @@ def _row(row: MetricRow) -> Html:
     spread = element("small", f" ({row.ceiling_interval})") if row.ceiling_interval else None
     own = element("small", f" {row.name}") if row.title != row.name else None
     cells = (
-        join(row.scope),
+        short(row.scope),
         element("b", row.value),
         join(row.interval),
         join(row.ceiling or NOTHING, spread),

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from flows.report.figures import arranged, figure_body
-from flows.report.html import Html, element, fact, fold, folds, instant, join, words
+from flows.report.html import Html, element, fact, fold, folds, instant, join, short, words
 from flows.report.lift import TITLE, LiftView, lift_view
 from flows.report.lift_panel import lift_panel
 from flows.report.metrics import metric_tables, privacy_table, ratio_figure, scores
@@ -32,6 +32,7 @@ TITLES = {
     "data": "Data",
 }
 """Sections of figures in their order; a section that is not named here follows them."""
+_LONGEST_HEADING = 120
 _FEW = 8
 _FEW_PARTS = 3
 """So many classes or columns are in view where more of them miss one rule."""
@@ -42,7 +43,7 @@ def header(report: Report, title: str) -> Html:
     return element(
         "header",
         element("p", "Synthetic data report", class_="eyebrow"),
-        element("h1", title),
+        element("h1", short(title, _LONGEST_HEADING)),
         element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
 
@@ -57,7 +58,7 @@ def _subject(report: Report) -> Html:
 
 def contents(parts: Sequence[tuple[str, str]]) -> Html | None:
     """Return links to the parts of the page: (id, heading) of each."""
-    links = [element("a", heading, href=f"#{anchor}") for anchor, heading in parts]
+    links = [element("a", short(heading), href=f"#{anchor}") for anchor, heading in parts]
     return element("nav", links, class_="contents", aria_label="Contents")
 
 
@@ -187,7 +188,7 @@ def section(
     """Return content under a heading, behind it where it is folded; nothing without content."""
     if not content:
         return None
-    heading = element("h2", title, id=anchor)
+    heading = element("h2", short(title, _LONGEST_HEADING), id=anchor)
     if not folded:
         return element("section", heading, content)
     return element("section", fold(heading, content), class_="folded")

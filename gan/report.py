@@ -18,7 +18,7 @@ from gan.lift.result import Lift
 from gan.metrics.direction import Direction
 
 SCHEMA = "ganmill-report/1"
-EVALUATION_VERSION = 5
+EVALUATION_VERSION = 6
 """Raised when the same generator on the same records is measured otherwise: other nets, metrics."""
 
 Verdict = Literal["pass", "warn", "block"]

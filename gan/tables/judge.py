@@ -203,6 +203,26 @@ METRICS = (
         figures=("usefulness",),
     ),
     MetricEntry(
+        name="global_utility",
+        scope="all",
+        meaning="What columns say of one another: how much of every column trees explain by the "
+        "others, learned from synthetic rows ÷ from real ones (TabStruct's global utility).",
+        unit="ratio",
+        title="what columns say of one another",
+        direction="higher",
+        limits=(Limit(side="low", passes=0.85, blocks=0.65),),
+        figures=("error-ratios",),
+    ),
+    MetricEntry(
+        name="global_utility",
+        meaning="How much of one column trees explain by the others, learned from synthetic rows; "
+        "its ceiling is what they explain when they learned from real ones.",
+        unit="share",
+        title="what the other columns say of it",
+        direction="higher",
+        not_judged="all columns together are judged",
+    ),
+    MetricEntry(
         name="null_rate",
         meaning="How far the share of nulls lies from train's in the worst column.",
         unit="share",

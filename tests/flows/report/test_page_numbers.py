@@ -30,7 +30,7 @@ class Numbers(HTMLParser):
         if tag not in VOID_TAGS:
             self.open.append(dict(attrs).get("class") or tag)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag):  # noqa: ARG002
         self.open.pop()
 
     def handle_data(self, data):

@@ -212,9 +212,9 @@ def schema() -> dict[str, Any]:
         of_data = data.model_json_schema()
         parts |= of_data.pop("$defs", {})
         parts[data.__name__] = of_data
-        kind = {"properties": {"kind": {"const": name}}}
+        of_kind = {"properties": {"kind": {"const": name}}}
         then = {"properties": {"data": {"$ref": f"#/$defs/{data.__name__}"}}}
-        allowed.append({"if": kind, "then": then})
+        allowed.append({"if": of_kind, "then": then})
     parts["Figure"]["allOf"] = allowed
     for part in (found, *parts.values()):
         if part.get("type") == "object":

@@ -17,6 +17,8 @@ VOID_TAGS = frozenset({"br", "hr", "img", "link", "meta"})
 
 LONGEST_NAME = 60
 """Letters of a name that are shown where it is not what the reader reads."""
+_LONG_WORD = 24
+"""A word of more letters may be broken anywhere; shorter ones stay whole."""
 _DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 """Characters that turn the text after them around, whatever it says."""
 
@@ -40,9 +42,12 @@ def escape(text: str) -> Html:
 
 def short(text: str, most: int = LONGEST_NAME) -> Html:
     """Return a name from data, cut where it is long; a browser shows all of it at a touch."""
-    if isinstance(text, Html) or len(text) <= most:
-        return escape(text)
-    return element("span", cut(text, most), title=text)
+    if isinstance(text, Html):
+        return text
+    breaks = "long" if any(len(word) > _LONG_WORD for word in text.split()) else None
+    if len(text) > most:
+        return element("span", cut(text, most), title=text, class_=breaks)
+    return element("span", text, class_=breaks) if breaks else escape(text)
 
 
 def cut(text: str, most: int = LONGEST_NAME) -> str:

@@ -15,7 +15,7 @@ LEVELS = 6
 _WIDTH = 370
 """About how many pixels the cells of a full row take."""
 _SMALLEST, _LARGEST = 11, 30
-WIDE = 26
+WIDE = 32
 """A matrix of more names takes the width of the page."""
 _NAME_SPACE = 180
 """Pixels at most to the right of the last diagonal cell for its name."""

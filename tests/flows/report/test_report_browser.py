@@ -49,12 +49,14 @@ OUTSIDE = """() => {
           height: document.documentElement.scrollHeight};
 }"""
 """What reaches beyond the page; what scrolls by itself, and what is drawn in a chart, may."""
-CLIPPED = """() => [...document.querySelectorAll("main :is(p, li, td, th, b, small, summary, h1, h2, a)")]
+CLIPPED = """() => [...document.querySelectorAll(
+    "main :is(p, li, td, th, b, small, summary, h1, h2, a)")]
   .filter(one => one.getClientRects().length && getComputedStyle(one).overflow === "hidden"
     && one.scrollWidth > one.clientWidth + 1)
   .map(one => one.tagName + " " + one.textContent.slice(0, 40))"""
 """Texts that are cut by their box."""
-SMALL = """() => [...document.querySelectorAll("main :is(p, li, td, th, dd, dt, summary, a, span, small)")]
+SMALL = """() => [...document.querySelectorAll(
+    "main :is(p, li, td, th, dd, dt, summary, a, span, small)")]
   .filter(one => one.childElementCount === 0 && one.textContent.trim()
     && parseFloat(getComputedStyle(one).fontSize) < 10)
   .map(one => one.tagName + " " + one.className + " " + one.textContent.slice(0, 40))"""

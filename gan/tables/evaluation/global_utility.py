@@ -44,7 +44,8 @@ LEAST_EXPLAINED: Final = 0.05
 """Where real rows explain less than this of one another, there is no structure to lose."""
 RESAMPLES: Final = 200
 ROUNDS: Final = 40
-TREES: Final[Mapping[str, Any]] = SMALL_TREES | {
+TREES: Final[Mapping[str, Any]] = {
+    **SMALL_TREES,
     "objective": "regression",
     "learning_rate": 0.1,
     "min_data_in_leaf": 20,

@@ -156,6 +156,7 @@ def options_of(recipe: Recipe, prepared: Prepared, cache: Path | None = None) ->
         overlap_expected=rule["rows"] == "occurrence",
         cache=cache,
         quasi_identifiers=recipe.privacy.quasi_identifiers,
+        groups=recipe.report.groups,
     )
 
 

@@ -130,6 +130,7 @@ def evaluation_key(recipe: Recipe, prepared: Prepared, snapshot_digest: str) -> 
             "confidential": recipe.source.confidential,
             "seed": recipe.seed,
             **({"quasi_identifiers": list(known)} if known else {}),
+            **({"groups": list(recipe.report.groups)} if recipe.report.groups else {}),
         }
     )
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from flows.report.lake import LakeRow, render_lake
+from flows.report.nights import ID
+from gan.report import Report
 from storage.errors import AccessDeniedError, LakeError, NotWritableError, ObjectNotFoundError
 from storage.lake.datasets import latest, list_datasets, load_manifest
 from storage.lake.layout import lake_index_key, meta_key
@@ -112,7 +114,26 @@ def _row(lake: ObjectStore, name: str) -> LakeRow | None:
         helps=manifest.fields.lift_answer,
         report=meta_key(name, newest.version, "report.html"),
         preview=_preview(lake, manifest),
+        **_trend(lake, manifest),
     )
+
+
+def _trend(lake: ObjectStore, manifest: Manifest) -> dict[str, Any]:
+    """Return the first curve of the nights that the report of a version shows."""
+    try:
+        report = Report.from_json(
+            lake.get(meta_key(manifest.name, manifest.version, "report.json"))
+        )
+    except (ObjectNotFoundError, ValueError, TypeError, KeyError):
+        return {}
+    for figure in report.figures:
+        if figure.id == ID:
+            curve = figure.data["series"][0]
+            return {
+                "trend": tuple(value for value in curve["y"] if value is not None),
+                "trend_name": str(curve["name"]),
+            }
+    return {}
 
 
 def _preview(lake: ObjectStore, manifest: Manifest) -> str | None:

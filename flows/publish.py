@@ -25,6 +25,7 @@ from flows.job import (
 from flows.keys import run_key, synthesis_part, training_part
 from flows.lake_page import bring_up_lake_page
 from flows.recipe import Recipe
+from flows.report.nights import Night, nights_figures, read_nights
 from flows.report.page import render
 from flows.report.verdict import JUDGED, PUBLISHED_ROWS
 from flows.snapshots import local_snapshot
@@ -292,11 +293,14 @@ def documents(
 ) -> dict[str, bytes]:
     """Return what lies beside the manifest: the report, as data and as a page, and a preview.
 
-    The report also says what was re-weighted since. Records that are no pictures have no preview:
-    the report shows them.
+    The report also says what was re-weighted since, and how the versions before did. Records that
+    are no pictures have no preview: the report shows them.
     """
     report, preview = choice.judged.report, _preview(job, choice, plan)
     report = replace(report, facts={**report.facts, PUBLISHED_ROWS: composed["sentences"]})
+    earlier = read_nights(job.lake, job.name, before=plan.version)
+    nights = nights_figures((*earlier, Night(version=plan.version, report=report)))
+    report = replace(report, figures=(*report.figures, *nights))
     files = {"report.json": report.to_json(), "report.html": render(report).encode()}
     return files if preview is None else {**files, "preview.png": preview}
 

@@ -105,13 +105,17 @@ class EngineConfig(BaseModel):
 
 
 class ReportConfig(BaseModel):
-    """What a tracked run shows in the UI."""
+    """What the report and a tracked run show."""
 
     model_config = FROZEN
 
     artifacts: Literal["full", "numbers"] = Field("full", title="Artifacts")
     """`full`: with synthetic pictures or rows. `numbers`: verdict, metrics and curves alone. The
     report in the lake is the same."""
+    groups: tuple[str, ...] = Field((), title="Groups")
+    """Tables: columns such as region or sex; the report says of each of their values how like real
+    rows its synthetic rows are. A group of fewer than 20 rows, or than `privacy.min_group`, is too
+    small to say."""
 
 
 class ScheduleConfig(BaseModel):

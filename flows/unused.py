@@ -85,6 +85,8 @@ def unused_settings(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
             found[f"source.{name}"] = f"it does not apply to these {records}"
     if prepared.split_rule.get("holdout") is not None:
         found.pop("source.split.holdout", None)  # the column says train and validation alone
+    if recipe.report.groups and not set(recipe.report.groups) & set(prepared.schema.names):
+        found["report.groups"] = f"these {records} have no such column"
     found |= builder.unused(recipe.source, prepared.schema)
     return tuple(f"{setting} has no effect: {why}." for setting, why in sorted(found.items()))
 

@@ -75,6 +75,8 @@ class Options:
     """Folder of this machine in which a judge may keep what it learned of the real records."""
     quasi_identifiers: tuple[str, ...] = ()
     """Columns by which a person may be known to others; empty: any may be."""
+    groups: tuple[str, ...] = ()
+    """Columns of a table whose values are groups that the report compares one by one."""
 
 
 class Reference(Protocol):

@@ -18,7 +18,7 @@ from gan.lift.result import Lift
 from gan.metrics.direction import Direction
 
 SCHEMA = "ganmill-report/1"
-EVALUATION_VERSION = 5
+EVALUATION_VERSION = 6
 """Raised when the same generator on the same records is measured otherwise: other nets, metrics."""
 
 Verdict = Literal["pass", "warn", "block"]
@@ -105,7 +105,8 @@ class Figure:
     `data` by kind:
         image: {"png": base64 text, "width": int, "height": int, "columns": [str], "rows": [str]}
         lines: {"x_label": str, "y_label": str, "log_y": bool,
-                "series": [{"name": str, "x": [float], "y": [float]}], "marks": [{"x", "text"}]}
+                "series": [{"name": str, "x": [float], "y": [float]}], "marks": [{"x", "text"}],
+                optionally "ticks": [{"at": float, "text": str}], texts on the x axis}
         bars:  {"unit": str, "bars": [{"label": str, "value": float, "low": float, "high": float,
                 "pass_low", "pass_high", "block_low", "block_high": float | null}],
                 optionally "reference": {"value": float, "text": str}, a line through all bars}
@@ -128,8 +129,8 @@ class Figure:
 
     id: str
     section: str
-    """`samples`, `metrics`, `columns`, `training`, `inside` or `data`: where the renderer puts it;
-    a section of another name follows those under that name."""
+    """`samples`, `metrics`, `columns`, `nights`, `training`, `inside` or `data`: where the renderer
+    puts it; a section of another name follows those under that name."""
     caption: str
     alt: str
     kind: FigureKind

@@ -12,6 +12,7 @@ damaged bodies run, as moto accepts both. Objects are put into a bucket of their
 
 import hashlib
 import inspect
+import json
 import os
 import platform
 import shutil
@@ -26,9 +27,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from jsonschema import Draft202012Validator
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from xdist.scheduler import LoadScopeScheduling
 
+from flows.report.schema import shipped
+from gan.report import Report
 from storage.records.modalities import MODALITIES
 from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
@@ -96,6 +100,24 @@ def fill_once(folder: Path, make: Callable[[Path], object]) -> Path:
             make(part)
             part.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_report_is_valid() -> Iterator[None]:
+    """Hold every report that a test writes against the schema that others read it by."""
+    checks: list[Draft202012Validator] = []
+    with pytest.MonkeyPatch.context() as patch:
+        written = Report.to_json
+
+        def to_json(report: Report) -> bytes:
+            data = written(report)
+            if not checks:
+                checks.append(Draft202012Validator(shipped()))
+            checks[0].validate(json.loads(data))
+            return data
+
+        patch.setattr(Report, "to_json", to_json)
+        yield
 
 
 @pytest.fixture(scope="session")

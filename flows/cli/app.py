@@ -337,7 +337,11 @@ def errors(*, as_json: AsJson = False) -> int:
 
 
 Target = Annotated[
-    str, typer.Argument(metavar="NAME[/VERSION]", help="Data set or generator, or a report.json.")
+    str,
+    typer.Argument(
+        metavar="NAME[/VERSION]",
+        help="Data set or generator, the path or URI of its folder, or a report.json.",
+    ),
 ]
 WritePage = Annotated[
     Path | None, typer.Option("--write", metavar="FILE", help="Write the page to this HTML file.")

@@ -1,7 +1,8 @@
 """`ganmill report` and `compare`: the reports of a lake, shown, opened and held side by side."""
 
+import re
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.by_hand import newest_report
@@ -22,6 +23,11 @@ from storage.lake.registry import candidates
 from storage.stores.interface import ObjectStore
 
 DATA, PAGE = "report.json", "report.html"
+_IN_A_LAKE = re.compile(
+    r"(.*?/)?(datasets|generators)/(?!\d{8}T)([^/]+)"
+    r"(?:/(?:_meta/)?(\d{8}T\d{6}Z-[0-9a-f]{8})(?:/reports/([0-9a-f]+))?(?:/.*)?)?/?$"
+)
+"""A place below a lake: the lake, what it is of, its name, its version, one of its reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,9 @@ def show_report(
     target: str, ref: LakeRef, *, write: Path | None, open_it: bool, as_json: bool
 ) -> int:
     """Write the four answers of a report and where its page is; open or copy the page."""
-    output, store = Output(), ref.open()
+    output = Output()
+    ref, target = place_of(ref, target)
+    store = ref.open()
     found = find_report(store, target)
     if as_json:
         output.json(_as_json(found, ref))
@@ -64,8 +72,9 @@ def show_comparison(
     first: str, second: str, ref: LakeRef, *, write: Path | None, as_json: bool
 ) -> int:
     """Write what two reports measured, side by side, and where they differ."""
-    output, store = Output(), ref.open()
-    sides = [find_report(store, target) for target in (first, second)]
+    output = Output()
+    places = [place_of(ref, target) for target in (first, second)]
+    sides = [find_report(place.open(), target) for place, target in places]
     found = compare_reports(sides[0].report, sides[1].report)
     names = [side.title for side in sides]
     if as_json:
@@ -91,13 +100,30 @@ def show_comparison(
     return DONE
 
 
+def place_of(ref: LakeRef, target: str) -> tuple[LakeRef, str]:
+    """Return lake and name of what a person names by the URI or path of its folder or a file in it.
+
+    `s3://bucket/lake/datasets/NAME/VERSION/` is `NAME/VERSION` of `s3://bucket/lake`, and so is a
+    generator's folder, and whatever lies in either; anything else is as it was.
+    """
+    found = _IN_A_LAKE.match(target)
+    is_file = target.endswith(".json") and is_local(target)
+    if found is None or is_file:
+        return ref, target
+    lake, kind, name, version, report = found.groups()
+    wanted = f"{name}/{version}" if version else name
+    if kind == "generators" and report:
+        wanted = f"{wanted}/{report}"
+    return replace(ref, lake=(lake or ".").rstrip("/") or "/"), wanted
+
+
 def find_report(store: ObjectStore, target: str) -> FoundReport:
     """Return the report that a person names.
 
     Args:
         store: the lake.
-        target: `NAME` (its latest version), `NAME/VERSION` of a data set or of a generator, or the
-            path of a `report.json`.
+        target: `NAME` (its latest version), `NAME/VERSION` of a data set or of a generator, with
+            `/DIGEST` one report of that generator, or the path of a `report.json`.
 
     Raises:
         RecipeError: there is no such report; the sentence says what there is.
@@ -106,12 +132,17 @@ def find_report(store: ObjectStore, target: str) -> FoundReport:
     if target.endswith(".json"):
         return _read_file(Path(target))
     name, _, version = target.partition("/")
+    version, _, digest = version.partition("/")
     if version and not is_version(version):
         msg = (
             f"{target!r} names no report: give NAME, NAME/VERSION as `ganmill datasets list` and "
             "`ganmill generators list` show them, or the path of a report.json"
         )
         raise RecipeError(msg)
+    if digest:
+        key = generator_report_key(name, version, digest, DATA)
+        page = generator_report_key(name, version, digest, PAGE)
+        return FoundReport(title=f"{name} {version}", report=_read(store.get(key), key), key=page)
     if version and version in candidates(store, name):
         return _of_generator(store, name, version)
     commit = datasets.find(store, name, version or None)

@@ -31,6 +31,7 @@ from flows.report.html import (
     linear_scale,
     log_scale,
     number,
+    short,
     thin,
     words,
 )
@@ -51,14 +52,15 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
         return element("p", "No values were recorded.", class_="empty")
     marks = list(data.get("marks", ()))
     across, up = x_scale(series, marks), y_scale(series, log=bool(data.get("log_y")))
+    below = _texts(data["ticks"], across) if data.get("ticks") else _x_ticks(across)
     heights = [element("span", compact(tick), style=f"top:{_down(up, tick)}") for tick in up.ticks]
     chart = element(
         "div",
-        element("div", str(data.get("y_label", "")), class_="axis-label"),
+        element("div", short(str(data.get("y_label", ""))), class_="axis-label"),
         element("div", heights, class_="y-ticks"),
         element("div", _plot(series, marks, across, up), class_="plot"),
-        element("div", _x_ticks(across), class_="x-ticks"),
-        element("div", str(data.get("x_label", "")), class_="axis-label x-label"),
+        element("div", below, class_="x-ticks"),
+        element("div", short(str(data.get("x_label", ""))), class_="axis-label x-label"),
         class_="chart",
         role="img",
         aria_label=alt,
@@ -142,9 +144,31 @@ def _mark(index: int, mark: Mapping[str, Any], across: Scale) -> Html:
 
 
 def _x_ticks(scale: Scale) -> list[Html]:
+    places = {tick: scale.at(tick) for tick in scale.ticks}
     return [
-        element("span", compact(tick), style=f"left:{scale.percent(tick)}") for tick in scale.ticks
+        element("span", compact(tick), style=f"left:{scale.percent(tick)}", class_=_end(place))
+        for tick, place in places.items()
     ]
+
+
+def _texts(ticks: Sequence[Mapping[str, Any]], scale: Scale) -> list[Html]:
+    """Return the texts that a figure brings for its axis."""
+    return [
+        element(
+            "span",
+            str(tick["text"]),
+            style=f"left:{scale.percent(tick['at'])}",
+            class_=_end(scale.at(tick["at"])),
+        )
+        for tick in ticks
+    ]
+
+
+def _end(place: float) -> str | None:
+    """Keep the texts at both ends of an axis inside the chart."""
+    if place < _AT_END:
+        return "first"
+    return "last" if place > 1 - _AT_END else None
 
 
 def _down(scale: Scale, value: float) -> str:
@@ -157,7 +181,7 @@ def _legend(series: Sequence[Mapping[str, Any]]) -> Html:
         style = f"curve style-{index % STYLES}"
         line = element("line", x1="0", x2="28", y1="6", y2="6", class_=style)
         swatch = element("svg", line, width="28", height="12", aria_hidden="true")
-        entries.append(element("li", swatch, words(str(item["name"]))))
+        entries.append(element("li", swatch, short(words(str(item["name"])))))
     return element("ul", entries, class_="legend")
 
 
@@ -171,6 +195,8 @@ def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
     return element("ol", entries, class_="marks")
 
 
+_MOST_BARS = 12
+"""Rows in view; of more the others are behind a click, which says how many are out of bounds."""
 _DECADE = 10.0
 _FAR = 100.0
 """A bound more than so many times the largest value is off the axis."""
@@ -186,15 +212,42 @@ def bars(data: Mapping[str, Any], alt: str) -> Html:
     if not rows:
         return element("p", "No values were recorded.", class_="empty")
     reference = _reference(data)
-    scale = _scale(rows, reference)
-    return element(
-        "div",
-        [_row(row, scale, reference) for row in rows],
-        _axis(scale, str(data.get("unit", ""))),
-        class_="bars",
-        role="img",
-        aria_label=alt,
-    )
+    scale, unit = _scale(rows, reference), str(data.get("unit", ""))
+    shown, rest = _first_rows(rows)
+    parts = [
+        element(
+            "div",
+            [_row(row, scale, reference) for row in part],
+            _axis(scale, unit),
+            class_="bars",
+            role="img",
+            aria_label=alt,
+        )
+        for part in (shown, rest)
+        if part
+    ]
+    return join(parts[0], fold(_more(rest), parts[1]) if rest else None)
+
+
+def _more(rows: Sequence[Mapping[str, Any]]) -> str:
+    bad = sum(not _is_calm(row) for row in rows)
+    outside = f", {bad:,} of them outside a pass bound" if bad else ""
+    return f"{len(rows):,} more{outside}"
+
+
+def _is_calm(row: Mapping[str, Any]) -> bool:
+    return _bounds(row).state(row["value"]) in ("pass", "plain")
+
+
+def _first_rows(
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """Return the rows that are in view, and the rest: those outside a pass bound come first."""
+    if len(rows) <= _MOST_BARS:
+        return rows, ()
+    places = sorted(range(len(rows)), key=lambda place: _is_calm(rows[place]))[:_MOST_BARS]
+    shown = [row for place, row in enumerate(rows) if place in places]
+    return shown, [row for place, row in enumerate(rows) if place not in places]
 
 
 def bars_key(figures: Sequence[Mapping[str, Any]]) -> Html:
@@ -297,7 +350,7 @@ def _row(row: Mapping[str, Any], scale: Scale, reference: Mapping[str, Any] | No
     )
     return element(
         "div",
-        element("div", words(str(row["label"])), class_="bar-label"),
+        element("div", short(words(str(row["label"]))), class_="bar-label"),
         element("div", numbers, class_="bar-value"),
         element("div", drawing, class_="bar-track"),
         class_="bar-row",
@@ -340,15 +393,16 @@ def _axis(scale: Scale, unit: str) -> Html:
     return element(
         "div",
         element("div", _x_ticks(scale), class_="x-ticks"),
-        element("div", unit, class_="bar-value axis-label"),
+        element("div", short(unit), class_="bar-value axis-label"),
         class_="bar-row bar-axis",
     )
 
 
 _TALLEST = 940
-_MOST_PANELS = 9
-"""More than these are behind a click; the worst come first."""
 """The highest bar, so that its outline stays inside."""
+_MOST_PANELS = 8
+"""More than these are behind a click; the worst come first."""
+_AT_END = 0.02
 _MARGIN = 0.1
 """Texts of ticks nearer to an end are aligned with it."""
 
@@ -363,7 +417,9 @@ def panels(data: Mapping[str, Any], alt: str) -> Html:
     grid = element("div", shown, class_="panels", role="group", aria_label=alt)
     more = fold(f"{len(rest):,} more", element("div", rest, class_="panels")) if rest else None
     entries = [
-        element("li", element("span", class_=f"swatch side-{index}", aria_hidden="true"), name)
+        element(
+            "li", element("span", class_=f"swatch side-{index}", aria_hidden="true"), short(name)
+        )
         for index, name in enumerate(names)
     ]
     return join(element("ul", entries, class_="legend"), grid, more)
@@ -371,7 +427,8 @@ def panels(data: Mapping[str, Any], alt: str) -> Html:
 
 def _panel(panel: Mapping[str, Any], names: Sequence[str]) -> Html:
     chart = _bins(panel, names) if "bins" in panel else _levels(panel["levels"], names)
-    head = (element("b", str(panel["title"])), element("small", str(panel["note"])))
+    title, note = short(str(panel["title"])), short(str(panel["note"]))
+    head = (element("b", title), element("small", note))
     return element("div", element("p", head, class_="panel-head"), chart, class_="panel")
 
 

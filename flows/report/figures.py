@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.report.charts import bars, bars_key, lines, panels
-from flows.report.html import Html, element, escape, fold, join, number
-from flows.report.maps import heatmap, scatter
+from flows.report.html import Html, cut, element, escape, fold, join, number, short
+from flows.report.maps import WIDE, heatmap, scatter
 from gan.report import Figure
 
-_PICTURE_WIDTH = 720
-"""Small pictures are magnified by a whole factor to about this many CSS pixels."""
+_PICTURE_WIDTH, _PICTURE_HEIGHT = 640, 480
+"""Small pictures are magnified by a whole factor to about this many CSS pixels at most."""
 _MOST_ROWS = 10
-"""A table of more rows is behind its caption."""
+"""A table of more rows is behind its caption; of samples, the rows beyond."""
+_LABEL, _CELL = 28, 140
+"""Letters of a name beside a value, and of a text in a table."""
+_LONGEST_TITLE = 60
+"""Letters of a caption's first sentence, where that alone is what a click opens."""
 SAMPLES = "samples"
 """The section of the records themselves, which are always in view."""
 _MOST_LABELS = 24
@@ -31,9 +35,34 @@ def figure(item: Figure) -> Html:
         raise ValueError(msg)
     body = figure_body(item)
     if item.kind == "table" and len(item.data["rows"]) > _MOST_ROWS and item.section != SAMPLES:
-        return element("figure", fold(item.caption, body), class_="figure-folded")
+        title, rest = _first_sentence(item.caption)
+        below = element("figcaption", rest) if rest else None
+        return element("figure", fold(title, body, below), class_="figure-folded")
+    if item.kind == "table":
+        body = _first_rows(item)
     caption = element("figcaption", item.caption)
-    return element("figure", body, caption, class_=f"figure-{item.kind}")
+    wide = " figure-wide" if len(item.data.get("names", ())) > WIDE else ""
+    return element("figure", body, caption, class_=f"figure-{item.kind}{wide}")
+
+
+def _first_rows(item: Figure) -> Html:
+    """Return a table whose rows beyond the first are behind a click."""
+    rows = item.data["rows"]
+    first = table({**item.data, "rows": rows[:_MOST_ROWS]}, item.alt)
+    rest = rows[_MOST_ROWS:]
+    if not rest:
+        return first
+    more = f"{len(rest):,} more"
+    return join(first, fold(more, table({**item.data, "rows": rest}, f"{item.alt}, {more}")))
+
+
+def _first_sentence(caption: str) -> tuple[str, str]:
+    """Return what a click opens, in a few words, and what is said of it below."""
+    for sign in (": ", ". "):
+        title, found, rest = caption.partition(sign)
+        if found and len(title) <= _LONGEST_TITLE:
+            return title, f"{rest[:1].upper()}{rest[1:]}"
+    return caption, ""
 
 
 def figure_body(item: Figure) -> Html:
@@ -53,7 +82,7 @@ def picture(data: Mapping[str, Any], alt: str) -> Html:
         msg = f"a picture's png is not base64 text: {error}"
         raise ValueError(msg) from error
     width, height = int(data["width"]), int(data["height"])
-    shown = width * max(1, round(_PICTURE_WIDTH / max(width, 1)))
+    shown = width * max(1, round(min(_PICTURE_WIDTH / width, _PICTURE_HEIGHT / height)))
     image = element(
         "img",
         src=f"data:image/png;base64,{data['png']}",
@@ -77,7 +106,7 @@ def table(data: Mapping[str, Any], alt: str) -> Html:
     texts = {index for row in rows for index, cell in enumerate(row) if isinstance(cell, str)} | {0}
     names = [str(name) for name in data["columns"]]
     heads = [
-        element("th", name, scope="col", class_=_side(left=index in texts - right))
+        element("th", short(name), scope="col", class_=_side(left=index in texts - right))
         for index, name in enumerate(names)
     ]
     body = [element("tr", _cells(row, right, texts, names)) for row in rows]
@@ -102,7 +131,7 @@ def _cells(
         for index, value in enumerate(rest, start=1)
     ]
     return [element("th", _cell(first), scope="row")] + [
-        element("td", _cell(value), class_=_side(left=left), data_label=name)
+        element("td", _cell(value), class_=_side(left=left), data_label=cut(name, _LABEL))
         for value, left, name in zip(rest, lefts, names[1:], strict=True)
     ]
 
@@ -112,13 +141,15 @@ def _side(*, left: bool) -> str | None:
 
 
 def _cell(value: Any) -> Html:
-    return escape(value if isinstance(value, str) else number(value))
+    return short(value, _CELL) if isinstance(value, str) else escape(number(value))
 
 
 def _labels(names: Sequence[str], side: str) -> Html | None:
     if not names or len(names) > _MOST_LABELS:
         return None
-    return element("div", [element("span", str(name)) for name in names], class_=side)
+    return element(
+        "div", [element("span", short(str(name), _LABEL)) for name in names], class_=side
+    )
 
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], str], Html]] = {

@@ -15,6 +15,14 @@ from typing import Any
 VOID_TAGS = frozenset({"br", "hr", "img", "link", "meta"})
 
 
+LONGEST_NAME = 60
+"""Letters of a name that are shown where it is not what the reader reads."""
+_LONG_WORD = 24
+"""A word of more letters may be broken anywhere; shorter ones stay whole."""
+_DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that turn the text after them around, whatever it says."""
+
+
 class Html(str):
     """Markup that was built here; every other string is text."""
 
@@ -26,8 +34,25 @@ Attribute = str | int | float | bool | None
 
 
 def escape(text: str) -> Html:
-    """Return the text as markup that shows it, quotes included."""
-    return text if isinstance(text, Html) else Html(html.escape(text, quote=True))
+    """Return the text as markup that shows it, quotes included, marks of direction left out."""
+    if isinstance(text, Html):
+        return text
+    return Html(html.escape(text.translate(_DIRECTIONS), quote=True))
+
+
+def short(text: str, most: int = LONGEST_NAME) -> Html:
+    """Return a name from data, cut where it is long; a browser shows all of it at a touch."""
+    if isinstance(text, Html):
+        return text
+    breaks = "long" if any(len(word) > _LONG_WORD for word in text.split()) else None
+    if len(text) > most:
+        return element("span", cut(text, most), title=text, class_=breaks)
+    return element("span", text, class_=breaks) if breaks else escape(text)
+
+
+def cut(text: str, most: int = LONGEST_NAME) -> str:
+    """Return a name without the letters beyond so many."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def join(*children: Child) -> Html:
@@ -55,6 +80,12 @@ def fold(title: Child, *content: Child) -> Html:
     return element("details", element("summary", title), *content)
 
 
+def folds(*parts: Child) -> Html | None:
+    """Return folds side by side where there is room, an open one over the whole width."""
+    inner = join(*parts)
+    return element("div", inner, class_="folds") if inner else None
+
+
 def _flat(child: Child) -> str:
     if child is None:
         return ""
@@ -71,6 +102,8 @@ def _attribute(key: str, value: Attribute) -> str:
 
 
 NOTHING = "—"
+_LONG = 1e7
+"""From here on the ends of an interval are written with an exponent."""
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -101,6 +134,8 @@ def interval(low: float, high: float) -> str:
     """Return an interval, both ends with the decimals of the larger one."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return NOTHING
+    if max(abs(low), abs(high)) >= _LONG:
+        return f"{number(low)} to {number(high)}"
     places = decimals(max(abs(low), abs(high)))
     return f"{low:,.{places}f} to {high:,.{places}f}"
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flows.report.html import Html, element, instant
+from flows.report.charts import BOX
+from flows.report.html import Html, element, instant, join, number
 from flows.report.lift import OUTCOME_OF, TITLE
 from flows.report.page import document
 from flows.report.verdict import OUTCOMES, VERDICTS
@@ -34,6 +35,10 @@ class LakeRow:
     """Key of its report, relative to the page."""
     preview: str | None
     """A PNG as base64 text."""
+    trend: Sequence[float] = ()
+    """Likeness of the last versions ÷ what real data reached, oldest first."""
+    trend_name: str = ""
+    """What was measured."""
 
 
 def render_lake(rows: Sequence[LakeRow]) -> str:
@@ -67,9 +72,36 @@ def _card(row: LakeRow) -> Html:
         element("p", f"{TITLE} {row.helps or 'not measured'}", class_=_tone(row.helps)),
         element("p", size, class_="meaning"),
         element("p", f"{instant(row.created)}, ", element("code", row.version), class_="meaning"),
+        _trend(row),
         _picture(row),
         class_=f"card is-{outcome}",
     )
+
+
+def _trend(row: LakeRow) -> Html | None:
+    """Return the likeness of the last versions as a small line, with its ends in numbers."""
+    if len(row.trend) < 2:
+        return None
+    low, high = min(*row.trend, 1.0), max(*row.trend, 1.0)
+    size = (high - low) or 1.0
+    points = [
+        f"{BOX * place / (len(row.trend) - 1):.0f},{BOX * (1 - (value - low) / size):.0f}"
+        for place, value in enumerate(row.trend)
+    ]
+    real = f"{BOX * (1 - (1.0 - low) / size):.0f}"
+    ends = f"{number(row.trend[0])} to {number(row.trend[-1])}"
+    text = f"{row.trend_name} ÷ ceiling over {len(row.trend)} versions: {ends}"
+    drawing = element(
+        "svg",
+        element("line", x1="0", x2=BOX, y1=real, y2=real, class_="grid"),
+        element("polyline", points=" ".join(points), class_="curve style-0"),
+        viewBox=f"0 0 {BOX} {BOX}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=text,
+        class_="trend",
+    )
+    return join(element("p", text, class_="meaning"), drawing)
 
 
 def _tone(helps: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flows.report.charts import bars
 from flows.report.figures import table
-from flows.report.html import Html, element, fold, join
+from flows.report.html import Html, element, fold, folds
 from flows.report.lift import EFFECT_COLUMNS, TITLE, EffectRow, LiftView
 from flows.report.verdict import OUTCOMES
 
@@ -21,14 +21,18 @@ def lift_panel(view: LiftView) -> Html:
         "section",
         element("h2", TITLE, id="lift"),
         element("p", icon, f" {view.word}", class_="answer"),
-        element("p", view.text, class_="meaning"),
-        _effects(view),
+        element("div", element("p", view.text, class_="meaning"), _effects(view), class_="beside")
+        if view.effects
+        else element("p", view.text, class_="meaning"),
         element("p", f"{view.price}.", class_="key") if view.price else None,
-        _fold(view.class_columns, view.classes, "Recall of each class"),
-        _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms", texts=3),
-        _fold(view.curve_columns, view.curve, "From few real records to all"),
-        _fold(view.metric_columns, view.metrics, "All metrics of the arms on the holdout"),
-        [element("p", note, class_="key") for note in view.notes],
+        folds(
+            _numbers(view),
+            _fold(view.class_columns, view.classes, "Recall of each class"),
+            _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms", texts=3),
+            _fold(view.curve_columns, view.curve, "From few real records to all"),
+            _fold(view.metric_columns, view.metrics, "All metrics of the arms on the holdout"),
+            _notes(view.notes),
+        ),
         class_=f"verdict is-{view.outcome}",
         aria_labelledby="lift",
     )
@@ -40,15 +44,29 @@ def _effects(view: LiftView) -> Html | None:
     rows = [_bar(row) for row in view.effects]
     reference = {"value": 0.0, "text": "real records alone"}
     data = {"unit": "change", "bars": rows, "reference": reference}
-    alt = "; ".join(", ".join(row.cells) for row in view.effects)
+    caption = f"Change of {view.subject}; the long line is training on real records alone."
+    drawn = bars(data, _said(view))
+    return element("figure", drawn, element("figcaption", caption), class_="figure-bars")
+
+
+def _numbers(view: LiftView) -> Html | None:
+    if not view.effects:
+        return None
     columns = [name.capitalize() for name in EFFECT_COLUMNS]
     cells = [row.cells for row in view.effects]
-    numbers = {"columns": columns, "rows": cells, "right": list(range(2, len(columns)))}
-    caption = f"Change of {view.subject}; the long line is training on real records alone."
-    return join(
-        element("figure", bars(data, alt), element("figcaption", caption), class_="figure-bars"),
-        table(numbers, alt),
-    )
+    data = {"columns": columns, "rows": cells, "right": list(range(2, len(columns)))}
+    return fold("The effects as a table", table(data, _said(view)))
+
+
+def _said(view: LiftView) -> str:
+    return "; ".join(", ".join(row.cells) for row in view.effects)
+
+
+def _notes(notes: Sequence[str]) -> Html | None:
+    if not notes:
+        return None
+    items = [element("li", note) for note in notes]
+    return fold("How it was measured", element("ul", items, class_="notes"))
 
 
 def _bar(row: EffectRow) -> dict[str, object]:

@@ -8,15 +8,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.report.html import Html, compact, element, join, number
+from flows.report.html import Html, compact, element, join, number, short
 
 LEVELS = 6
 """Steps of the colour; between the ends they are equally wide."""
-_WIDTH = 620
+_WIDTH = 370
 """About how many pixels the cells of a full row take."""
-_SMALLEST, _LARGEST = 10, 34
-_NAME_SPACE = 200
-"""Pixels to the right of the last diagonal cell for its name."""
+_SMALLEST, _LARGEST = 11, 30
+WIDE = 32
+"""A matrix of more names takes the width of the page."""
+_NAME_SPACE = 180
+"""Pixels at most to the right of the last diagonal cell for its name."""
+_LETTER = 7
+"""About how many pixels a letter takes."""
 _LONGEST = 28
 """Longer names are cut; the whole name is in the cell's own text."""
 
@@ -43,7 +47,9 @@ def heatmap(data: Mapping[str, Any], alt: str) -> Html:
         )
         for row, name in enumerate(names)
     ]
-    width, height = len(names) * side + _NAME_SPACE, len(names) * side
+    longest = min(max(map(len, names)), _LONGEST)
+    space = min(_NAME_SPACE, 16 + _LETTER * longest)
+    width, height = len(names) * side + space, len(names) * side
     drawing = element(
         "svg",
         cells,
@@ -97,13 +103,15 @@ def _key(low: float, high: float, unit: str) -> Html:
     texts += [_round(bound) for bound in bounds[1:-1]]
     texts.append(f"over {_round(bounds[-2])}")
     marks = [(f"heat-{step}", text) for step, text in enumerate(texts)]
-    title = element("li", unit, class_="axis-label")
+    title = element("li", short(unit), class_="axis-label")
     return element("ul", title, _swatches(marks), class_="legend heat-key")
 
 
 def _swatches(marks: Sequence[tuple[str, str]]) -> list[Html]:
     """Return one entry of a legend for every class and text."""
-    return [element("li", element("span", class_=f"swatch {mark}"), text) for mark, text in marks]
+    return [
+        element("li", element("span", class_=f"swatch {mark}"), short(text)) for mark, text in marks
+    ]
 
 
 def _round(value: float) -> str:
@@ -133,9 +141,9 @@ def scatter(data: Mapping[str, Any], alt: str) -> Html:
         _legend(groups, density),
         element(
             "div",
-            element("div", str(data["y_label"]), class_="axis-label"),
+            element("div", short(str(data["y_label"])), class_="axis-label"),
             drawing,
-            element("div", str(data["x_label"]), class_="axis-label x-label"),
+            element("div", short(str(data["x_label"])), class_="axis-label x-label"),
             class_="scatter-frame",
         ),
     )

@@ -86,7 +86,7 @@ def verdict_markdown(assessed: Assessed, report_page: str, link: str | None = No
     bounds = partial(bounds_of, metrics=entries)
     view = verdict_view(report, champion=champion, bounds_of=bounds)
     sections = [
-        f"# {view.word.upper()}: {report.name}",
+        f"# {view.word.upper()}: {plain(report.name, LONGEST)}",
         summary_markdown(answers(view, lift_view(report.lift))),
         f"{view.headline} Generator {code(report.generator)}. {_standing(assessed)}",
         " ".join(f"{plain(text)}." for text in view.rows),

@@ -4,9 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from flows.report.figures import wide
-from flows.report.html import NOTHING, Html, element, fold, join, number, words
-from flows.report.verdict import DIRECTIONS, UNJUDGED, MetricRow, VerdictView
-from gan.report import CEILING_UNIT, Aspect, Figure, Metric
+from flows.report.html import NOTHING, Html, element, fold, folds, join, number, short, words
+from flows.report.summary import worst
+from flows.report.verdict import (
+    DECIDING,
+    DIRECTIONS,
+    OUTCOMES,
+    UNJUDGED,
+    MetricRow,
+    VerdictView,
+)
+from gan.report import CEILING_UNIT, Aspect, Figure, Metric, Outcome, Reason
 
 _WORD_COLUMNS = ("Metric", "On", "Gate")
 _COLUMNS = (
@@ -26,22 +34,58 @@ ASPECTS: Final[Mapping[Aspect | None, str]] = {
     None: "All metrics",
 }
 """What metrics speak of, privacy apart → the heading of their table."""
+_FEW_PARTS: Final = 4
+"""So many classes or columns that miss a rule are in view, the worst first."""
+_SCORED: Final[frozenset[Outcome]] = DECIDING | {"pass"}
+_SHOWN: Final[frozenset[Outcome | None]] = DECIDING | {"alarm"}
 
 
-def metric_tables(view: VerdictView) -> Html | None:
-    """Return a table for everything metrics speak of but privacy; single parts in a fold."""
+def scores(view: VerdictView) -> Html | None:
+    """Return a line for everything metrics speak of but privacy: how many rules are met.
+
+    Metrics that a rule does not find met, or that stand out, follow their line; the others are in
+    the charts, and in the tables of `metric_tables`.
+    """
+    lines = []
+    for aspect, heading in ASPECTS.items():
+        reasons = [one for one in view.reasons if one.aspect == aspect and one.outcome in _SCORED]
+        if reasons:
+            lines.append(_score(heading, reasons))
+        found = [row for row in view.overall if row.aspect == aspect and row.outcome in _SHOWN]
+        parts = [row for row in view.of_parts if row.aspect == aspect and row.outcome in _SHOWN]
+        parts.sort(key=lambda row: -row.badness)
+        if found or parts:
+            shown = [*found, *parts[:_FEW_PARTS]]
+            lines.append(metric_table(shown, f"{heading}: not met, unknown or standing out"))
+        if len(parts) > _FEW_PARTS:
+            more = f"{len(parts) - _FEW_PARTS} more are in the table per {view.part}."
+            lines.append(element("p", more, class_="key"))
+    tables = any("<table" in line for line in lines)
+    return join(*lines, explained() if tables else None) if lines else None
+
+
+def _score(heading: str, reasons: Sequence[Reason]) -> Html:
+    outcome = worst(reasons) or "pass"
+    mark = element("span", OUTCOMES[outcome][0], class_=f"icon is-{outcome}", aria_hidden="true")
+    said = f"{sum(one.outcome == 'pass' for one in reasons)} of {len(reasons)} rules met"
+    return element("p", mark, element("b", heading), element("span", said), class_="score")
+
+
+def metric_tables(view: VerdictView, *more: Html) -> Html | None:
+    """Return every metric but those on privacy as tables, and more, each behind a click."""
     tables = []
     for aspect, heading in ASPECTS.items():
         own = [row for row in view.overall if row.aspect == aspect]
         if own:
-            tables.append(element("h3", heading))
-            tables.append(_judged_first(own, heading))
+            many = f"{len(own)} metrics" if len(own) > 1 else "1 metric"
+            table = metric_table(own, heading)
+            tables.append(fold(f"{heading}: {many} as a table", table, explained()))
     others = [row for row in view.of_parts if row.aspect != "privacy"]
-    if not tables and not others:
-        return None
-    title = f"Per {view.part}: {len(others)} more metrics"
-    parts = fold(title, metric_table(others, f"Metrics per {view.part}")) if others else None
-    return join(*tables, element("p", _key(), class_="key"), parts)
+    if others:
+        title = f"Per {view.part}: {len(others)} more metrics"
+        table = metric_table(others, f"Metrics per {view.part}")
+        tables.append(fold(title, table, explained()))
+    return folds(*tables, *more)
 
 
 def privacy_table(view: VerdictView) -> Html | None:
@@ -94,12 +138,14 @@ def ratio_figure(metrics: Sequence[Metric]) -> Figure | None:
     )
 
 
-def _key() -> str:
+def explained() -> Html:
+    """Return what the signs and columns of a table of metrics mean."""
     legend = "; ".join(f"{sign} {text}" for sign, text in DIRECTIONS.values())
-    return (
+    said = (
         f"{legend}. The ceiling is what real data reaches: the same metric between random halves "
         "of real records that training has not seen."
     )
+    return element("p", said, class_="key")
 
 
 def _head(name: str) -> Html:
@@ -113,7 +159,7 @@ def _row(row: MetricRow) -> Html:
     spread = element("small", f" ({row.ceiling_interval})") if row.ceiling_interval else None
     own = element("small", f" {row.name}") if row.title != row.name else None
     cells = (
-        join(row.scope),
+        short(row.scope),
         element("b", row.value),
         join(row.interval),
         join(row.ceiling or NOTHING, spread),

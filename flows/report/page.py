@@ -13,10 +13,10 @@ from importlib.resources import files
 from typing import Any
 
 from flows.report.figures import arranged, figure_body
-from flows.report.html import Html, element, fact, fold, instant, join, words
+from flows.report.html import Html, element, fact, fold, folds, instant, join, short, words
 from flows.report.lift import TITLE, LiftView, lift_view
 from flows.report.lift_panel import lift_panel
-from flows.report.metrics import metric_tables, privacy_table, ratio_figure
+from flows.report.metrics import metric_tables, privacy_table, ratio_figure, scores
 from flows.report.summary import answers
 from flows.report.verdict import DATA, OUTCOMES, SAID, VerdictView, verdict_view
 from gan.report import ENDS, Figure, Outcome, Reason, Report
@@ -26,12 +26,16 @@ TITLES = {
     "columns": "Columns",
     "metrics": "Metrics",
     "privacy": "Privacy",
+    "nights": "Nights",
     "training": "Training",
     "inside": "Inside the networks",
     "data": "Data",
 }
 """Sections of figures in their order; a section that is not named here follows them."""
+_LONGEST_HEADING = 120
 _FEW = 8
+_FEW_PARTS = 3
+"""So many classes or columns are in view where more of them miss one rule."""
 
 
 def header(report: Report, title: str) -> Html:
@@ -39,7 +43,7 @@ def header(report: Report, title: str) -> Html:
     return element(
         "header",
         element("p", "Synthetic data report", class_="eyebrow"),
-        element("h1", title),
+        element("h1", short(title, _LONGEST_HEADING)),
         element("p", _subject(report), f" {instant(report.created)}", class_="about"),
     )
 
@@ -54,7 +58,7 @@ def _subject(report: Report) -> Html:
 
 def contents(parts: Sequence[tuple[str, str]]) -> Html | None:
     """Return links to the parts of the page: (id, heading) of each."""
-    links = [element("a", heading, href=f"#{anchor}") for anchor, heading in parts]
+    links = [element("a", short(heading), href=f"#{anchor}") for anchor, heading in parts]
     return element("nav", links, class_="contents", aria_label="Contents")
 
 
@@ -83,9 +87,9 @@ def verdict(view: VerdictView) -> Html:
         element("p", view.headline, class_="meaning"),
         next_step if view.next_step else None,
         [element("p", f"{text}.", class_="meaning") for text in view.rows[1:]],
-        _reasons((*view.deciding, *view.alarms)),
-        _passes(view.passing, few=few),
-        _unjudged(view.reported),
+        _grouped(view.worst_first((*view.deciding, *view.alarms))),
+        _reasons(view.passing) if few else None,
+        folds(None if few else _passes(view.passing), _unjudged(view.reported)),
         class_=f"verdict is-{view.verdict}",
         aria_labelledby="verdict",
     )
@@ -109,8 +113,8 @@ def metrics(report: Report, view: VerdictView) -> Html | None:
     if ratio and not any(item.kind == "bars" for item in charts):
         charts = [ratio, *charts]
     tables = [item for item in own if item.kind == "table"]
-    meanings = [fold(item.caption, figure_body(item)) for item in tables]
-    content = join(metric_tables(view), arranged(charts), *meanings)
+    meanings = [fold(item.caption.rstrip("."), figure_body(item)) for item in tables]
+    content = join(scores(view), arranged(charts), metric_tables(view, *meanings))
     return section(TITLES["metrics"], content, anchor="metrics")
 
 
@@ -184,7 +188,7 @@ def section(
     """Return content under a heading, behind it where it is folded; nothing without content."""
     if not content:
         return None
-    heading = element("h2", title, id=anchor)
+    heading = element("h2", short(title, _LONGEST_HEADING), id=anchor)
     if not folded:
         return element("section", heading, content)
     return element("section", fold(heading, content), class_="folded")
@@ -200,16 +204,32 @@ def _reasons(reasons: Sequence[Reason]) -> Html | None:
     return element("ul", [_reason(reason) for reason in reasons], class_="reasons")
 
 
+def _grouped(reasons: Sequence[Reason]) -> Html | None:
+    """Return reasons; of many on parts of one metric the first ones, the others behind a click."""
+    if not reasons:
+        return None
+    groups: dict[tuple[str, str], list[Reason]] = {}
+    for reason in reasons:
+        groups.setdefault((reason.metric, reason.outcome), []).append(reason)
+    items: list[Html] = []
+    for group in groups.values():
+        first = len(group) if len(group) <= _FEW_PARTS + 1 else _FEW_PARTS
+        items += [_reason(reason) for reason in group[:first]]
+        if rest := group[first:]:
+            said = OUTCOMES[rest[0].outcome][1].lower()
+            title = f"{len(rest)} more of {rest[0].title or words(rest[0].metric)}: {said}"
+            items.append(element("li", fold(title, _reasons(rest)), class_="more"))
+    return element("ul", items, class_="reasons")
+
+
 def _reason(reason: Reason) -> Html:
     lead = element("b", f"{OUTCOMES[reason.outcome][1]} ")
     return element("li", _icon(reason.outcome), element("span", lead, reason.text))
 
 
-def _passes(reasons: Sequence[Reason], *, few: bool) -> Html | None:
+def _passes(reasons: Sequence[Reason]) -> Html | None:
     if not reasons:
         return None
-    if few:
-        return _reasons(reasons)
     count = f"{len(reasons)} rules passed" if len(reasons) > 1 else "1 rule passed"
     return fold(count, _reasons(reasons))
 
@@ -254,20 +274,28 @@ def render(report: Report, *, title: str | None = None) -> str:
         "metrics": ("Metrics", metrics(report, view)),
         "privacy": ("Privacy", privacy(report, view)),
         "lift": (TITLE, lift_panel(lift)),
+        "nights": ("Nights", drawn(report, "nights")),
         **others(report),
+    }
+    last = {
         "training": ("Training", drawn(report, "training", folded=True)),
         "inside": ("Inside", drawn(report, "inside", folded=True)),
         "data": ("Data", data(report)),
     }
-    shown = [(anchor, word) for anchor, (word, part) in parts.items() if part]
+    shown = [(anchor, word) for anchor, (word, part) in (parts | last).items() if part]
     return document(
         f"{heading}: {view.word.lower()}",
         header(report, heading),
         contents(shown),
         summary(view, lift),
         *(part for _, part in parts.values()),
-        events(report),
-        provenance(report),
+        element(
+            "div",
+            [part for _, part in last.values()],
+            events(report),
+            provenance(report),
+            class_="folds last",
+        ),
     )
 
 

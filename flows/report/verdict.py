@@ -5,7 +5,7 @@ layout and colour, and on nothing that is said.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from flows.report.html import interval, number, words
@@ -81,6 +81,8 @@ class MetricRow:
     passes: str
     """Where it passes, such as `≥ 0.73`; `↑` says that the upper end of the interval decides."""
     blocks: str
+    badness: float
+    """Grows as it falls behind real data, whatever its direction; compares parts of one metric."""
     used: float | None
     """Share of its pass bound that it uses up: 1 is at the bound, more is past it."""
     outcome: Outcome | None
@@ -132,6 +134,16 @@ class VerdictView:
         """Return so many of the sentences on what privacy takes, and how many more there are."""
         more = len(self.losses) - most
         return (*self.losses[:most], *((f"{more} more in the report",) if more > 0 else ()))
+
+    def worst_first(self, reasons: Iterable[Reason]) -> list[Reason]:
+        """Return reasons in their order, those on parts of one metric the worst part first."""
+        badness = {(row.name, row.scope): row.badness for row in self.of_parts}
+        places: dict[tuple[str, str], list[Reason]] = {}
+        for reason in reasons:
+            places.setdefault((reason.metric, reason.outcome), []).append(reason)
+        for group in places.values():
+            group.sort(key=lambda one: -badness.get((words(one.metric), one.scope), math.inf))
+        return [reason for group in places.values() for reason in group]
 
     @property
     def deciding(self) -> tuple[Reason, ...]:
@@ -283,10 +295,20 @@ def _row(
         champion="" if rival is None else number(rival.value),
         passes=passes,
         blocks=blocks,
+        badness=_badness(metric),
         used=None if bounds is None else _used(metric, bounds),
         outcome=outcome,
         why=why,
     )
+
+
+def _badness(metric: Metric) -> float:
+    value = metric.value if metric.ratio is None else metric.ratio
+    if not math.isfinite(value):
+        return math.inf
+    if metric.direction == "target":
+        return abs(value - 1)
+    return value if metric.direction == "lower" else -value
 
 
 def _limits(bounds: Bounds) -> tuple[str, str]:

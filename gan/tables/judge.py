@@ -25,6 +25,7 @@ from gan.tables.evaluation.closeness import FEW_ROWS, LEAST_CLOSEST, NOTABLE_MEM
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
 from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
+from gan.tables.figures.groups import check_groups, groups_figures
 from gan.tables.figures.pairs import pair_map, plane
 from gan.tables.figures.rows import ten_rows, worst_columns
 from gan.tables.figures.structure import structure
@@ -201,6 +202,26 @@ METRICS = (
         limits=(Limit(side="high", passes=0.05, blocks=0.10, relation="fixed"),),
         upper_end=True,
         figures=("usefulness",),
+    ),
+    MetricEntry(
+        name="global_utility",
+        scope="all",
+        meaning="What columns say of one another: how much of every column trees explain by the "
+        "others, learned from synthetic rows ÷ from real ones (TabStruct's global utility).",
+        unit="ratio",
+        title="what columns say of one another",
+        direction="higher",
+        limits=(Limit(side="low", passes=0.85, blocks=0.65),),
+        figures=("error-ratios",),
+    ),
+    MetricEntry(
+        name="global_utility",
+        meaning="How much of one column trees explain by the others, learned from synthetic rows; "
+        "its ceiling is what they explain when they learned from real ones.",
+        unit="share",
+        title="what the other columns say of it",
+        direction="higher",
+        not_judged="all columns together are judged",
     ),
     MetricEntry(
         name="null_rate",
@@ -391,6 +412,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
         pair_map(columns, train, (splits.holdout, splits.validation), fakes, seed),
         plane(columns, train, fakes, group, seed),
         None if inputs.codec is None else losses_figure(inputs.codec, train, fakes),
+        *groups_figures(inputs.reference.options.groups, inputs.reference.context, fakes),
     )
     return tuple(figure for figure in found if figure is not None)
 
@@ -412,7 +434,9 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
 @one_thread_everywhere()
 def build_reference(splits: Splits, options: Options) -> TableReference:
     """Measure what real rows reach; see `gan.tables.evaluation.evaluate`."""
-    return measure_reals(splits, options)
+    reference = measure_reals(splits, options)
+    check_groups(options.groups, reference.context)
+    return reference
 
 
 @one_thread_everywhere()

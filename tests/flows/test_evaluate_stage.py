@@ -15,7 +15,7 @@ from PIL import Image
 
 from flows.evaluate import Evaluator, TrainingRecord, evaluate, options_of, processor_facts
 from flows.job import Candidate, Job
-from flows.recipe import PrivacyConfig, parse_recipe
+from flows.recipe import PrivacyConfig, ReportConfig, parse_recipe
 from flows.report.verdict import verdict_view
 from gan.errors import ConfigError
 from gan.images.codec import read_images, write_images
@@ -263,6 +263,6 @@ def test_a_report_says_what_share_of_the_processor_the_training_had():
 )
 def test_copies_are_judged_where_chance_alone_put_records_on_their_sides(rule, by_chance):
     split = {"by": "content", "rows": "distinct", "holdout_uri_digest": None} | rule
-    recipe = SimpleNamespace(seed=0, privacy=PrivacyConfig())
+    recipe = SimpleNamespace(seed=0, privacy=PrivacyConfig(), report=ReportConfig())
     options = options_of(recipe, SimpleNamespace(split_rule=split))
     assert options.sides_by_chance is by_chance

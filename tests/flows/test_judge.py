@@ -82,7 +82,12 @@ def test_damaged_rows_of_a_peer_block_and_their_ids_are_not_asked_for(place, cap
     damaged = customers(300, 1).drop(columns="id")
     damaged["spent"] = (damaged["spent"] * 3).sample(frac=1, random_state=0).to_numpy()
     damaged.to_parquet("peer.parquet")
-    changes = ("lift.when=changed", "lift.seeds=2", "lift.models=[linear]")
+    changes = (
+        "lift.when=changed",
+        "lift.seeds=2",
+        "lift.models=[linear]",
+        "report.groups=[stays]",
+    )
     arguments = [word for change in changes for word in ("--set", change)]
     code, found = judge(
         capsys, "peer.parquet", "--recipe", "shop.yaml", "--report", "peer.html", *arguments
@@ -90,7 +95,9 @@ def test_damaged_rows_of_a_peer_block_and_their_ids_are_not_asked_for(place, cap
     assert code == 3
     assert found["lift"]["task"] == "class of stays"
     assert found["lift"]["effect"]["model"] == "linear"
-    assert found["lift"]["text"].split(":")[0] in (place / "peer.html").read_text()
+    page = (place / "peer.html").read_text()
+    assert found["lift"]["text"].split(":")[0] in page
+    assert "Groups of stays: rows of each against unseen real rows" in page
     assert found["verdict"] == "block"
     assert {one["metric"] for one in found["reasons"] if one["outcome"] == "block"} & {
         "one_way",

@@ -8,14 +8,18 @@ import pyarrow as pa
 import pytest
 
 from flows.cli.app import execute
+from flows.cli.lake import LakeRef
+from flows.cli.report import place_of
 from flows.lake_page import LakeIndex, bring_up_lake_page, refresh_lake_page
 from flows.report.comparison import compare_reports
+from flows.report.nights import nights_figures, read_nights
 from gan.report import Ceiling, Metric, Reason, Report
 from storage.digests import sha256_hex
 from storage.errors import LakeError, NotWritableError
 from storage.lake.layout import make_version, manifest_key, meta_key
 from storage.lake.log import append_commit
 from storage.lake.manifest import Manifest, ManifestFields
+from storage.lake.registry import put_report
 from storage.stores.open import open_store
 
 T0 = datetime(2026, 1, 1, 3, tzinfo=UTC)
@@ -115,6 +119,62 @@ def test_the_page_is_opened_where_it_lies(lake, run, tmp_path, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
     assert run("report", "shops", "--open")[0] == 0
     assert opened == [(tmp_path / f"lake/datasets/shops/_meta/{version}/report.html").as_uri()]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "datasets/shops",
+        "datasets/shops/",
+        "datasets/shops/{version}/",
+        "datasets/shops/{version}/part-00000-of-00001.parquet",
+        "datasets/shops/_meta/{version}",
+        "datasets/shops/_meta/{version}/report.html",
+    ],
+)
+def test_a_folder_of_a_version_is_that_version(lake, tmp_path, capsys, monkeypatch, place):
+    version = publish(lake, "shops", a_report(coverage(0.9)))
+    wanted = place.format(version=version)
+    assert execute(["report", f"{tmp_path}/lake/{wanted}"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"PASS  shops {version}")
+    assert said.rstrip().endswith(f"lake/datasets/shops/_meta/{version}/report.html")
+    monkeypatch.chdir(tmp_path / "lake")
+    assert execute(["report", wanted]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert execute(["compare", f"lake/{wanted}", "shops"]) == 0
+
+
+def test_a_folder_of_a_generator_is_its_report(lake, tmp_path, capsys):
+    version, report = "20260101T020000Z-aaaaaaaa", a_report(coverage(0.9))
+    digest = put_report(lake, "shops", version, {"report.json": report.to_json()})
+    folder = f"{tmp_path}/lake/generators/shops/{version}/reports/{digest[:16]}"
+    assert execute(["report", folder]) == 0
+    assert capsys.readouterr().out.startswith(f"PASS  shops {version}")
+
+
+def test_places_on_object_storage_name_their_lake():
+    version = "20260101T020000Z-aaaaaaaa"
+    ref = LakeRef(lake="elsewhere", storage="s")
+    found = place_of(ref, f"s3://bucket/some/lake/datasets/shops/{version}/")
+    assert found == (LakeRef(lake="s3://bucket/some/lake", storage="s"), f"shops/{version}")
+    found = place_of(ref, f"s3://bucket/generators/shops/{version}/reports/0123456789abcdef/x")
+    assert found[0].uri == "s3://bucket"
+    assert found[1] == f"shops/{version}/0123456789abcdef"
+    for plain in ("shops", f"datasets/{version}", "some/report.json"):
+        assert place_of(ref, plain) == (ref, plain)
+
+
+def test_nights_are_read_from_the_versions_before(lake):
+    first = publish(lake, "shops", a_report(coverage(0.72)))
+    second = publish(lake, "shops", a_report(coverage(0.9)), T0 + timedelta(days=1), "2")
+    nights = read_nights(lake, "shops")
+    assert [night.version for night in nights] == [first, second]
+    assert [night.version for night in read_nights(lake, "shops", before=second)] == [first]
+    third = replace(a_report(coverage(0.96)), figures=nights_figures(nights))
+    publish(lake, "shops", third, T0 + timedelta(days=2), "3")
+    assert refresh_lake_page(lake, "shops")
+    assert "coverage ÷ ceiling over 2 versions: 0.750 to 0.938" in lake.get("index.html").decode()
 
 
 @pytest.mark.parametrize(

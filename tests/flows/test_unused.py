@@ -65,6 +65,8 @@ def unused(uri, label, *changes):
         ("csv", ["lift.when=never", "lift.seeds=3", "lift.models=[linear]"],
          ["lift.models", "lift.seeds"]),
         ("images", ["synthesis.balance=fill", "synthesis.samples=7"], ["synthesis.samples"]),
+        ("images", ["report.groups=[region]"], ["report.groups"]),
+        ("csv", ["report.groups=[b]"], []),
     ],
 )  # fmt: skip
 def test_only_settings_without_effect_are_named(uris, kind, changes, named):

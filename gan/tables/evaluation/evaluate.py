@@ -20,6 +20,7 @@ from gan.tables.evaluation.columns import EvaluationContext, build_context, conf
 from gan.tables.evaluation.errors import DistributionErrors, error_notes
 from gan.tables.evaluation.exposure import Exposure
 from gan.tables.evaluation.facts import HardFacts, NullRates
+from gan.tables.evaluation.global_utility import GlobalUtility
 from gan.tables.evaluation.row_repeats import RowRepeats
 from gan.tables.evaluation.usefulness import (
     Usefulness,
@@ -39,6 +40,7 @@ class TableReference:
     attacks: Attacks
     exposure: Exposure
     usefulness: Usefulness
+    utility: GlobalUtility
     facts: HardFacts
     nulls: NullRates
     repeats: RowRepeats
@@ -91,6 +93,7 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
         attacks=Attacks(context, features),
         exposure=Exposure(context),
         usefulness=Usefulness(context, features),
+        utility=GlobalUtility(context, features),
         facts=HardFacts(context, identity),
         nulls=NullRates(context),
         repeats=RowRepeats(context, identity),
@@ -134,6 +137,7 @@ def evaluate_table(
         *reference.attacks.measure(records, sets),
         *reference.exposure.measure(records),
         *reference.usefulness.measure(records),
+        *reference.utility.measure(records),
         *reference.nulls.measure(records),
         reference.repeats.measure(records, sets),
         *_changed(records),

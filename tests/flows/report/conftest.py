@@ -3,13 +3,17 @@
 import base64
 import dataclasses
 import io
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gan.report import Ceiling, Event, Figure, Metric, Reason, Report
+
+sys.path.insert(0, str(Path(__file__).parent))  # hostile, walked_page
 
 
 def png(rows: int = 8, columns: int = 10) -> Figure:

@@ -3,47 +3,17 @@
 import dataclasses
 import math
 import re
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+from walked_page import Page
 
 from flows.report import render
-from flows.report.html import VOID_TAGS
 from flows.report.page import render_internal
 from flows.report.verdict import outcomes_of
 from gan.report import Event, Figure, Metric, Reason, Report
 
 HOSTILE = "<script>alert(1)</script>\"'&"
-
-
-class Page(HTMLParser):
-    """Every tag with its attributes, the text, and a proof that tags close in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self.open = [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID_TAGS:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(self.texts)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def test_page_is_complete_and_equal_for_equal_reports(make_report):

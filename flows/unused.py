@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flows.recipe import Recipe
-from storage.records.modalities import words_of
+from storage.records.modalities import MODALITIES, words_of
 from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.open import EXAMPLE
@@ -83,6 +83,9 @@ def unused_settings(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
         without = recipe.source.model_copy(update={name: field.default})
         if builder.settings(without, recipe.privacy.min_group) == shaped:
             found[f"source.{name}"] = f"it does not apply to these {records}"
+    for key in _keys_of_others(prepared.modality):
+        if _differs(recipe, key) and not any(name.startswith(key) for name in found):
+            found[key] = f"it does not apply to these {records}"
     if prepared.split_rule.get("holdout") is not None:
         found.pop("source.split.holdout", None)  # the column says train and validation alone
     if recipe.report.groups and not set(recipe.report.groups) & set(prepared.schema.names):
@@ -93,6 +96,20 @@ def unused_settings(recipe: Recipe, prepared: Prepared) -> tuple[str, ...]:
 
 def _remote(uri: str) -> bool:
     return uri.startswith("s3://")
+
+
+def _keys_of_others(modality: str) -> tuple[str, ...]:
+    """Return the keys, but for those of the source, that only other kinds of data have."""
+    keys = {key for row in MODALITIES.values() for key in row.own_keys}
+    others = keys.difference(MODALITIES[modality].own_keys)
+    return tuple(sorted(key for key in others if not key.startswith("source.")))
+
+
+def _differs(recipe: Recipe, key: str) -> bool:
+    """Whether a setting of a section differs from its default."""
+    section, _, name = key.partition(".")
+    owner = getattr(recipe, section)
+    return bool(getattr(owner, name) != type(owner).model_fields[name].default)
 
 
 def _said(recipe: Recipe, name: str) -> bool:

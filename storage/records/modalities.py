@@ -166,6 +166,7 @@ MODALITIES: dict[str, Modality] = {
             "synthesis.labels",
             "output.csv",
             "privacy.quasi_identifiers",
+            "report.groups",
         ),
     ),
 }

@@ -67,6 +67,9 @@ def unused(uri, label, *changes):
         ("images", ["synthesis.balance=fill", "synthesis.samples=7"], ["synthesis.samples"]),
         ("images", ["report.groups=[region]"], ["report.groups"]),
         ("csv", ["report.groups=[b]"], []),
+        ("images", ["privacy.quasi_identifiers=[region]", "report.groups=[label]"],
+         ["privacy.quasi_identifiers", "report.groups"]),
+        ("csv", ["generator.augment=off", "synthesis.labels=generator"], ["generator.augment"]),
     ],
 )  # fmt: skip
 def test_only_settings_without_effect_are_named(uris, kind, changes, named):

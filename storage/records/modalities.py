@@ -76,6 +76,9 @@ class Modality:
     teacher: str | None = None
     """Module with `check`, `fit`, `load` and `LIBRARIES`, what labels synthetic records; None where
     nothing does."""
+    private: str | None = None
+    """Module with `questions`, `fit_privately` and `class_counts`, for codecs that are
+    differentially private, beside `resolve_private` of the presets; None where nothing is."""
     own_keys: tuple[str, ...] = ()
     """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
@@ -149,6 +152,7 @@ MODALITIES: dict[str, Modality] = {
             "csv": FormatEntry("csv", "storage.shards.tables:CSV"),
         },
         codec="gan.tables.codec:TableCodec",
+        private="gan.tables.stand_in",
         networks="gan.tables.networks",
         presets="gan.tables.presets",
         knobs="gan.tables.search_space:KNOBS",

@@ -20,6 +20,7 @@ from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
+from gan.evaluation.published_copies import CopyCounter
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
@@ -34,6 +35,9 @@ from storage.records.schema import ClassCounts, Label
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
 """Records in, log-likelihood of every row in nats out; None where a generator knows none."""
+
+Comparable = Callable[[pa.Table], "np.ndarray[Any, Any]"]
+"""From records to an array, one row each, in which equal records are equal."""
 
 MIN_ROWS = 20
 """Fewest records of validation and of holdout."""
@@ -269,6 +273,17 @@ class GanModality:
         judge = load_code(self.row.judge)
         found: Evaluation = judge.evaluate(candidate, reference, log_likelihood=log_likelihood)
         return found
+
+    def count_copies(self, splits: Splits, rows: int) -> CopyCounter:
+        """Return what counts copies of training records among all rows of a version.
+
+        Args:
+            splits: the real records.
+            rows: of the version.
+        """
+        values: Comparable = load_code(self.row.judge).comparable(splits)
+        unseen = pa.concat_tables([splits.validation, splits.holdout])
+        return CopyCounter(values, splits.train, unseen, rows)
 
     def build_assess(
         self,

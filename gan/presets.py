@@ -22,7 +22,9 @@ from storage.records.modalities import words_of
 class Preset:
     """The numbers of one preset for records of one size and one kind of device."""
 
-    objective: Literal["adversarial", "likelihood", "denoising", "fitted", "private"] = "adversarial"
+    objective: Literal["adversarial", "likelihood", "denoising", "fitted", "private"] = (
+        "adversarial"
+    )
     phases: tuple[PhaseConfig, ...] = ()
     """In order; none: one phase of the objective."""
     network: Mapping[str, int | float | str] = field(default_factory=dict)

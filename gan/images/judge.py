@@ -22,7 +22,7 @@ from gan.images.evaluation.evaluate import build_reference as measure_reals
 from gan.images.evaluation.evaluate import evaluate as measure
 from gan.images.figures.inside import Insight, inside_figures
 from gan.images.figures.sheets import PAPER, Pixels, enlarge, evenly, image_data, tile, to_png
-from gan.modalities import Likelihood, Options, Splits
+from gan.modalities import Comparable, Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.sample import Sampler
 from storage.records.schema import class_title
@@ -381,6 +381,11 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:
     """Train the feature nets on train and measure what real data reaches."""
     return measure_reals(splits, options)
+
+
+def comparable(splits: Splits) -> Comparable:  # noqa: ARG001 - pixels are compared as they are
+    """Return what is equal in equal images: their pixels."""
+    return read_images
 
 
 def evaluate(

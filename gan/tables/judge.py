@@ -9,7 +9,7 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
-from gan.modalities import Likelihood, Options, Splits
+from gan.modalities import Comparable, Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,
     BarGroup,
@@ -21,7 +21,13 @@ from gan.report import (
 )
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation import assess, foresight
-from gan.tables.evaluation.closeness import FEW_ROWS, LEAST_CLOSEST, NOTABLE_MEMBERSHIP
+from gan.tables.evaluation.closeness import (
+    FEW_ROWS,
+    LEAST_CLOSEST,
+    NOTABLE_MEMBERSHIP,
+    RowIdentity,
+)
+from gan.tables.evaluation.columns import judged_columns
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
 from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
@@ -413,6 +419,12 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
 def build_reference(splits: Splits, options: Options) -> TableReference:
     """Measure what real rows reach; see `gan.tables.evaluation.evaluate`."""
     return measure_reals(splits, options)
+
+
+def comparable(splits: Splits) -> Comparable:
+    """Return what is equal in equal rows: their values in all judged columns."""
+    columns = judged_columns(require_metadata(splits.train.schema), splits.train, splits.label)
+    return RowIdentity((splits.train, splits.validation, splits.holdout), columns).codes
 
 
 @one_thread_everywhere()

@@ -21,7 +21,6 @@ import torch
 
 from gan.errors import ConfigError, DataError
 from gan.tables.codec import TableCodec
-from gan.tables.columns.groups import Limits
 from gan.tables.columns.noisy import (
     BOUNDED_LEVELS,
     OPEN_LEVELS,
@@ -62,7 +61,7 @@ class _Asked:
     column: Column
     kind: Any
     """Its Arrow type, without dictionary."""
-    limits: Limits
+    limits: tuple[float | None, float | None]
 
     @property
     def is_made(self) -> bool:
@@ -175,7 +174,7 @@ def _declared(metadata: TableMetadata) -> TableMetadata:
     return replace(metadata, constraints=metadata.named_constraints, named=None)
 
 
-def _limits(metadata: TableMetadata, name: str) -> Limits:
+def _limits(metadata: TableMetadata, name: str) -> tuple[float | None, float | None]:
     """Return the narrowest declared range of a column."""
     ranges = [each for each in metadata.named_constraints if each.columns[0] == name]
     lows = [each.low for each in ranges if each.low is not None]

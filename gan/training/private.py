@@ -35,10 +35,9 @@ class PrivateLikelihood:
 
         Args:
             state: network and optimiser, changed in place.
-            batch: is not looked at; the step draws its own records.
+            batch: is not trained on; the step draws its own records.
             share: used share of the budget, which the learning rate follows.
         """
-        del batch
         private, seen = self.private, state.progress.samples_seen
         if seen // self.config.batch_size >= private.steps:
             msg = f"a private training ends after {private.steps} steps: run it again"
@@ -47,19 +46,22 @@ class PrivateLikelihood:
         numbers = stream(self.secret, "private-step", seen)
         for weights in state.generator.parameters():
             weights.grad = torch.zeros_like(weights)
-        for samples, labels_N in self._drawn(state, numbers):
+        for samples, labels_N in self._drawn(state, batch, numbers):
             state.generator.add_clipped(samples, labels_N, numbers, private.clip)
         self._disturb(state, numbers)
         state.apply("generator")
         return torch.zeros(0, device=self.context.device)
 
     def _drawn(
-        self, state: TrainState, numbers: torch.Generator
+        self, state: TrainState, batch: Batch, numbers: torch.Generator
     ) -> list[tuple[Tensor, Tensor]]:
-        """Return the records of a step, each of them there by its own chance, in parts."""
+        """Return the records of a step, each of them there by its own chance, in parts.
+
+        Where steps are only timed, the state holds no records: then those of the batch.
+        """
         encoded = state.encoded
         if encoded is None:
-            return []
+            return [(batch.reals, batch.labels_N)]
         chances_N = torch.rand(len(encoded.values), generator=numbers, dtype=torch.float64)
         rows_N = (chances_N < self.private.sample_rate).nonzero()[:, 0]
         found = []

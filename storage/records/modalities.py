@@ -68,7 +68,8 @@ class Modality:
     knobs: str | None = None
     """What tuning tries, a sequence of `gan.tuning.knobs.Knob`; None where it tries nothing."""
     judge: str
-    """Module with `foresee`, `build_reference`, `evaluate`, `build_assess` and `figures`."""
+    """Module with `foresee`, `build_reference`, `evaluate`, `build_assess`, `comparable` and
+    `figures`."""
     judged_class: JudgedClass = ANY_CLASS
     """How many records of a class the judge needs."""
     downstream: str | None = None

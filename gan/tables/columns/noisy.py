@@ -1,4 +1,4 @@
-"""Counts of one column with noise: which levels it has, where its numbers lie, how they are rounded.
+"""Counts of one column with noise: its levels, where its numbers lie, how they are rounded.
 
 Every question is one histogram in which a row counts once, so that a row more or less changes one
 number by one: Gaussian noise makes it differentially private (Dwork & Roth, "The algorithmic
@@ -23,14 +23,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.tables.columns.groups import Limits
 from gan.tables.columns.values import EXACT, MOST_DECIMALS, per_second
 
 Array = np.ndarray[Any, Any]
 
 PARTS: Final = 16
 OPEN_LEVELS, BOUNDED_LEVELS = 4, 3
-"""How often a column of numbers is counted: without declared bounds the powers of two come first."""
+"""How often a column of numbers is counted; without declared bounds, powers of two come first."""
 KEPT: Final = 4.0
 """A cell counts where it holds so many standard deviations of the noise …"""
 KEPT_PART: Final = 3.0
@@ -62,7 +61,7 @@ class Noise:
 
     @property
     def threshold(self) -> float:
-        """What the noisy count of a level must exceed, so that one row shows it with probability δ."""
+        """What the noisy count of a level must exceed: one row shows it with probability δ."""
         return 1.0 + self.sigma * NormalDist().inv_cdf(1.0 - self.delta)
 
 
@@ -214,7 +213,9 @@ def _finer(
     return np.concatenate(cells), np.concatenate(counts)
 
 
-def bounds_of(limits: Limits, scale: int) -> tuple[float, float] | None:
+def bounds_of(
+    limits: tuple[float | None, float | None], scale: int
+) -> tuple[float, float] | None:
     """Return declared bounds in units of 10^-scale; None where one is missing."""
     low, high = limits
     if low is None or high is None:

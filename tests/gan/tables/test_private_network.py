@@ -39,7 +39,9 @@ def network():
 
 def rows(count):
     numbers = np.random.default_rng(1)
-    return torch.from_numpy(np.stack([numbers.integers(n, size=count) for n in MIXED.code_counts], 1))
+    return torch.from_numpy(
+        np.stack([numbers.integers(n, size=count) for n in MIXED.code_counts], 1)
+    )
 
 
 def gradient_of(network, samples, row, stream):

@@ -151,8 +151,8 @@ def _least(takes: Callable[[float], float], epsilon: float) -> float:
         low, high = high, high * 2
         if high > MOST_NOISE:
             msg = (
-                f"privacy.epsilon {epsilon:g} is too small for any noise: raise it, 1 to 10 are "
-                "usual"
+                "privacy.epsilon is too small for any noise, or for so many columns: raise it, 1 "
+                "to 10 are usual"
             )
             raise ConfigError(msg)
     while high - low > PRECISION * high:

@@ -199,7 +199,9 @@ class TestCopies:
         return replace(stages(job, **kwargs), prepare=lambda: self.MEMORISED)
 
     def test_nothing_is_published(self, job):
-        with pytest.raises(BlockedError, match="20 of 20 published images equal a training") as found:
+        with pytest.raises(
+            BlockedError, match="20 of 20 published images equal a training"
+        ) as found:
             nightly(job, self.memorising(job))
         assert exit_code(found.value) == BLOCKED
         assert datasets.latest(job.lake, "n") is None

@@ -15,7 +15,6 @@ from gan.training.accounting import (
     usual_delta,
 )
 
-
 pytestmark = pytest.mark.full  # importing Opacus takes some seconds
 
 

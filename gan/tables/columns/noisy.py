@@ -213,9 +213,7 @@ def _finer(
     return np.concatenate(cells), np.concatenate(counts)
 
 
-def bounds_of(
-    limits: tuple[float | None, float | None], scale: int
-) -> tuple[float, float] | None:
+def bounds_of(limits: tuple[float | None, float | None], scale: int) -> tuple[float, float] | None:
     """Return declared bounds in units of 10^-scale; None where one is missing."""
     low, high = limits
     if low is None or high is None:

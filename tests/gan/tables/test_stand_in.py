@@ -57,7 +57,9 @@ class TestCounts:
         assert (draws > limit).mean() == pytest.approx(0.02, rel=0.1)
 
     def test_cells_are_as_fine_as_counts_afford(self):
-        values = np.concatenate([np.zeros(5_000), np.random.default_rng(0).uniform(1e3, 1e6, 5_000)])
+        values = np.concatenate(
+            [np.zeros(5_000), np.random.default_rng(0).uniform(1e3, 1e6, 5_000)]
+        )
         fine = noisy_cells(values, 0, noise(1.0), None, whole=True)
         coarse = noisy_cells(values, 0, noise(60.0), None, whole=True)
         assert [0.0, 1.0] in fine.parts.tolist()
@@ -96,7 +98,9 @@ class TestFit:
             assert found[one["values"]] == pytest.approx(one["counts"], abs=60)
         gain = codec.columns[1]
         zero = gain.vocabulary("gain").to_pylist().index(0)
-        assert codec.shares[1][int(gain.codes_of(np.array([zero]))[0])] == pytest.approx(0.9, abs=0.03)
+        assert codec.shares[1][int(gain.codes_of(np.array([zero]))[0])] == pytest.approx(
+            0.9, abs=0.03
+        )
 
     def test_real_records_are_encoded_and_come_back_about_as_they_were(self, codec):
         records = table()
@@ -142,7 +146,9 @@ class TestFit:
             {
                 "day": pa.array(days, pa.date32()),
                 "at": pa.array(moments, pa.timestamp("us")),
-                "cost": pa.array([Decimal(n % 977) / 100 for n in range(ROWS)], pa.decimal128(9, 2)),
+                "cost": pa.array(
+                    [Decimal(n % 977) / 100 for n in range(ROWS)], pa.decimal128(9, 2)
+                ),
                 "small": pa.array(numbers.integers(-100, 100, size=ROWS), pa.int8()),
                 "flag": pa.array(numbers.random(ROWS) < 0.3),
             },
@@ -176,4 +182,3 @@ class TestRefusals:
         codec = fitted(records)
         assert pc.max(codec.columns[0].vocabulary("age")).as_py() <= 60
         assert questions(records.schema)[0] == questions(plain.schema)[0] - 1
-

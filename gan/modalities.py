@@ -20,7 +20,7 @@ from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
-from gan.evaluation.published_copies import CopyCounter
+from gan.evaluation.published_copies import Comparable, CopyCounter
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
@@ -35,9 +35,6 @@ from storage.records.schema import ClassCounts, Label
 
 Likelihood = Callable[[pa.Table], "np.ndarray[Any, Any] | None"]
 """Records in, log-likelihood of every row in nats out; None where a generator knows none."""
-
-Comparable = Callable[[pa.Table], "np.ndarray[Any, Any]"]
-"""From records to an array, one row each, in which equal records are equal."""
 
 MIN_ROWS = 20
 """Fewest records of validation and of holdout."""
@@ -281,9 +278,9 @@ class GanModality:
             splits: the real records.
             rows: of the version.
         """
-        values: Comparable = load_code(self.row.judge).comparable(splits)
+        comparable: Comparable = load_code(self.row.judge).comparable(splits)
         unseen = pa.concat_tables([splits.validation, splits.holdout])
-        return CopyCounter(values, splits.train, unseen, rows)
+        return CopyCounter(comparable, splits.train, unseen, rows)
 
     def build_assess(
         self,

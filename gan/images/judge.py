@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
 from gan.evaluation.foresight import Foreseen
+from gan.evaluation.published_copies import Comparable
 from gan.images.codec import read_images
 from gan.images.evaluation import assess, foresight
 from gan.images.evaluation.evaluate import PerceptualReference
@@ -22,7 +23,7 @@ from gan.images.evaluation.evaluate import build_reference as measure_reals
 from gan.images.evaluation.evaluate import evaluate as measure
 from gan.images.figures.inside import Insight, inside_figures
 from gan.images.figures.sheets import PAPER, Pixels, enlarge, evenly, image_data, tile, to_png
-from gan.modalities import Comparable, Likelihood, Options, Splits
+from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.sample import Sampler
 from storage.records.schema import class_title
@@ -385,7 +386,7 @@ def build_reference(splits: Splits, options: Options) -> PerceptualReference:
 
 def comparable(splits: Splits) -> Comparable:  # noqa: ARG001 - pixels are compared as they are
     """Return what is equal in equal images: their pixels."""
-    return read_images
+    return Comparable(read_images)
 
 
 def evaluate(

@@ -7,7 +7,8 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
-from gan.modalities import Comparable, Likelihood, Options, Splits
+from gan.evaluation.published_copies import Comparable
+from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.series.evaluation import assess, foresight
 from gan.series.evaluation.context import judged_series, require_series
@@ -383,7 +384,7 @@ def comparable(splits: Splits) -> Comparable:
     metadata = require_series(splits.train.schema)
     judged = judged_series(metadata, splits.train, splits.label)
     parts = (splits.train, splits.validation, splits.holdout)
-    return EntityIdentity(parts, metadata, judged).parts
+    return Comparable(EntityIdentity(parts, metadata, judged).parts)
 
 
 @one_thread_everywhere()

@@ -9,7 +9,8 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
-from gan.modalities import Comparable, Likelihood, Options, Splits
+from gan.evaluation.published_copies import Comparable
+from gan.modalities import Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,
     BarGroup,
@@ -424,7 +425,8 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
 def comparable(splits: Splits) -> Comparable:
     """Return what is equal in equal rows: their values in all judged columns."""
     columns = judged_columns(require_metadata(splits.train.schema), splits.train, splits.label)
-    return RowIdentity((splits.train, splits.validation, splits.holdout), columns).codes
+    identity = RowIdentity((splits.train, splits.validation, splits.holdout), columns)
+    return Comparable(identity.codes, identity.possible)
 
 
 @one_thread_everywhere()

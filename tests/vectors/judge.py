@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from gan.bounds import Limit, MetricEntry
 from gan.evaluation.foresight import Foreseen
+from gan.evaluation.published_copies import Comparable
 from gan.metrics.pool import K_COVERAGE, coverage, radii
 from gan.modalities import check_candidate, comparable_rows
 from gan.protocols import Assessment
@@ -60,7 +61,7 @@ def evaluate(candidate, reference, *, log_likelihood=None):
 
 
 def comparable(splits):
-    return numbers
+    return Comparable(numbers)
 
 
 def build_assess(train, validation, *, label, seed, cache=None):

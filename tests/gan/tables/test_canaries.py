@@ -2,8 +2,9 @@
 
 A canary holds random values that no other row has together, ten columns of them. The attacks of the
 report are asked about the canaries alone, beside as many that were never planted (Carlini et al.,
-"The secret sharer", 2019): their likelihood under the generator, rows of a large synthetic table that equal or nearly equal them, and
-predicates, halves and columns of `gan.tables.evaluation.exposure`.
+"The secret sharer", 2019): their likelihood under the generator, rows of a large
+synthetic table that equal or nearly equal them, and predicates, halves and columns of
+`gan.tables.evaluation.exposure`.
 """
 
 import numpy as np

@@ -128,7 +128,7 @@ class TestFit:
     def test_a_row_more_changes_each_question_by_one(self, monkeypatch):
         """What noise is added to differs by one in one place, for every column and question."""
         asked = []
-        monkeypatch.setattr(Noise, "on", lambda self, counts: asked.append(counts.copy()) or counts)
+        monkeypatch.setattr(Noise, "on", lambda _, counts: asked.append(counts.copy()) or counts)
         records = table()
         fitted(records)
         first, asked[:] = list(asked), []

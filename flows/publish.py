@@ -46,7 +46,7 @@ from storage.lake.promotions import Promotion
 from storage.lake.publish import Publisher, agree
 from storage.lake.synthesis import SynthesisConfig, resolve
 from storage.records.modalities import words_of
-from storage.records.schema import read_class_counts
+from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import format_for, load_format
 from storage.sources.prepared import Prepared
 
@@ -133,18 +133,22 @@ def record_kind(recipe: Recipe, prepared: Prepared) -> RecordKind:
     )
 
 
-def composition(prepared: Prepared, synthesis: SynthesisConfig, plan: Plan) -> Composition:
+def composition(
+    prepared: Prepared, synthesis: SynthesisConfig, plan: Plan, real: ClassCounts | None = None
+) -> Composition:
     """Return what the rows of a plan are, beside those that the gate judges.
 
     Args:
         prepared: the real records.
         synthesis: with its seed and balance resolved.
         plan: of the version.
+        real: class counts of the training records as they may be published; None: as they are.
     """
+    train = prepared.class_counts["train"] if real is None else real
     return Composition(
         synthesis=synthesis,
         published=plan.class_counts,
-        splits=prepared.class_counts,
+        splits={**prepared.class_counts, "train": train},
         filled_up=read_class_counts(plan.resolved.get("filled_up", ())),
         relabelled=None if plan.teacher is None else plan.teacher.relabels,
         picks=1 if plan.teacher is None else plan.teacher.picks,
@@ -253,6 +257,7 @@ def manifest_fields(
     """Return what the manifest says of source, recipe, seeds, libraries, verdict and copies."""
     recipe, judged = job.recipe, choice.judged
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
+    real = published_class_counts(job, prepared, choice)
     source: dict[str, Any] = {} if recipe.source.confidential else {"uri": recipe.source.uri}
     taught = {} if plan.teacher is None else {"teacher": plan.teacher.sha256}
     libraries: tuple[str, ...] = LIBRARIES
@@ -262,7 +267,7 @@ def manifest_fields(
         libraries = (*libraries, *load_modality(prepared.modality).teacher_libraries)
     return ManifestFields(
         modality=judged.report.modality,
-        real_class_counts=published_class_counts(job, prepared, choice),
+        real_class_counts=real,
         retention={"keep_last": recipe.output.keep_last},
         provenance={
             "source": source,
@@ -287,7 +292,7 @@ def manifest_fields(
             "approval": _signed(choice.approval),
         },
         cost=job.spent.so_far(),
-        composition=composition(prepared, synthesis, plan).to_json(),
+        composition=composition(prepared, synthesis, plan, real).to_json(),
         losses=judged.evaluation.losses,
         lift=lift_record(judged.lift),
         privacy=_privacy(job, prepared, choice, copies),

@@ -231,7 +231,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     is_private = recipe.privacy.epsilon is not None
     if is_private:
         check_settings(recipe, prepared)
-        codec, resolved = private.fit_once(job, prepared, key)
+        codec, resolved = private.fit_once(dataclasses.replace(job, recipe=recipe), prepared, key)
     else:
         codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, recipe.synthesis.given, recipe.synthesis.samples)

@@ -25,13 +25,13 @@ from storage.sources.prepared import Prepared
 from storage.stores.interface import put_or_agree, read_agreed
 
 if TYPE_CHECKING:
+    from gan.accounting import Counting
     from gan.protocols import Codec
-    from gan.training.accounting import Counting
 
 
 def delta_of(recipe: Recipe, prepared: Prepared) -> float:
     """Return δ: the recipe's, or the usual one for so many training records."""
-    from gan.training.accounting import usual_delta
+    from gan.accounting import usual_delta
 
     delta = recipe.privacy.delta
     return usual_delta(prepared.rows["train"]) if delta == "auto" else delta
@@ -107,8 +107,8 @@ def resolve(
     recipe: Recipe, prepared: Prepared, codec: "Codec", counting: "Counting"
 ) -> ResolvedConfig:
     """Return the complete configuration of a private training."""
+    from gan.accounting import plan_training
     from gan.modalities import load_modality
-    from gan.training.accounting import plan_training
 
     records = prepared.rows["train"]
     config = load_modality(prepared.modality).resolve_private(

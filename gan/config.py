@@ -201,7 +201,7 @@ class PhaseConfig(FrozenModel):
 
 
 class PrivateConfig(FrozenModel):
-    """What a differentially private training takes and gives: see `gan.training.accounting`."""
+    """What a differentially private training takes and gives: see `gan.accounting`."""
 
     epsilon: float = Field(gt=0)
     """Of codec and training together."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.accounting import Counting, check_installed, plan_counting
 from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
@@ -27,7 +28,6 @@ from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.targets import check_until
 from gan.teacher import Teacher
-from gan.training.accounting import Counting, check_installed, plan_counting
 from gan.tuning.knobs import Knob
 from storage.records.modalities import MODALITIES, Modality, load_code
 from storage.records.proposal import Proposal

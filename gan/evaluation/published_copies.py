@@ -121,7 +121,7 @@ class CopyCounter:
         if not records.num_rows:
             return
         self._records += records.num_rows
-        values, possible = self._comparable
+        values, possible = self._comparable.values, self._comparable.possible
         some_NG = part_hashes(
             values(records.slice(0, int(np.ceil(records.num_rows * self._near_share))))
         )

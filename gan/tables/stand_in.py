@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from gan.accounting import CodecBudget
 from gan.errors import ConfigError, DataError
 from gan.tables.codec import TableCodec
 from gan.tables.columns.noisy import (
@@ -41,7 +42,6 @@ from gan.tables.columns.values import (
     require_metadata,
     to_units,
 )
-from gan.training.accounting import CodecBudget
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
 Array = np.ndarray[Any, Any]

@@ -3,7 +3,7 @@
 Abadi et al., "Deep learning with differential privacy" (CCS 2016), algorithm 1. Every step takes
 each record with the same probability, whatever the others do; what the records' gradients sum to,
 each at most so long, gets Gaussian noise. How much follows from the accountant
-(`gan.training.accounting`), for a number of steps that is fixed before the first.
+(`gan.accounting`), for a number of steps that is fixed before the first.
 
 Noise and draws come from a seed that is stored nowhere: whoever could repeat them could take the
 noise away. So a private training is not repeatable, and one that was interrupted goes on with other
@@ -13,11 +13,11 @@ noise. No loss is reported, and nothing is assessed: that would be another look 
 import torch
 from torch import Tensor
 
+from gan.accounting import new_secret
 from gan.config import PrivateConfig, ResolvedConfig
 from gan.device import DeviceContext
 from gan.errors import ConfigError, TrainingError
 from gan.randomness import stream
-from gan.training.accounting import new_secret
 from gan.training.batches import Batch
 from gan.training.state import TrainState
 

@@ -6,14 +6,14 @@ import sys
 import pytest
 from scipy.stats import norm
 
-from gan.config import GeneratorConfig
-from gan.errors import ConfigError
-from gan.training.accounting import (
+from gan.accounting import (
     check_installed,
     plan_counting,
     spent,
     usual_delta,
 )
+from gan.config import GeneratorConfig
+from gan.errors import ConfigError
 
 pytestmark = pytest.mark.full  # importing Opacus takes some seconds
 

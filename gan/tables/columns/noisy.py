@@ -31,11 +31,10 @@ PARTS: Final = 16
 OPEN_LEVELS, BOUNDED_LEVELS = 4, 3
 """How often a column of numbers is counted; without declared bounds, powers of two come first."""
 KEPT: Final = 4.0
-"""A cell counts where it holds so many standard deviations of the noise …"""
-KEPT_PART: Final = 3.0
-"""… and a part of one that counts where it holds so many …"""
+"""A cell counts where it holds so many standard deviations of the noise: what lies where no row is
+would block at the gate, which knows the real range."""
 CUT: Final = 8.0
-"""… and one that holds so many is cut."""
+"""One that holds so many is cut."""
 LARGEST_POWER, SMALLEST_POWER = 62, -20
 """Of two: what lies beyond counts as the outermost; floats below the smallest count as zero."""
 UNROUNDED: Final = 0.005
@@ -149,7 +148,7 @@ def _coarsest(needed_N: Array, places: int, noise: Noise) -> int:
     """Return the first place beyond which almost no value lies."""
     counts = noise.on(np.bincount(needed_N, minlength=places).astype(np.float64))
     finer = counts[::-1].cumsum()[::-1] - counts
-    room = UNROUNDED * max(counts.sum(), 0.0) + KEPT_PART * noise.sigma * np.sqrt(places)
+    room = UNROUNDED * max(counts.sum(), 0.0) + KEPT * noise.sigma * np.sqrt(places)
     return int(np.argmax(finer <= room))
 
 
@@ -201,7 +200,7 @@ def _finer(
             continue
         parts_M2 = np.stack([edges_E[:-1], edges_E[1:]], axis=1)
         parts_M = noise.on(_count(sorted_N, parts_M2))
-        kept_M = parts_M > KEPT_PART * noise.sigma
+        kept_M = parts_M > KEPT * noise.sigma
         if not kept_M.any():
             cells.append(cell[None])
             counts.append(np.array([mass]))

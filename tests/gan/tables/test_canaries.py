@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gan.accounting import plan_counting, plan_training
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.metrics.auc import delong
 from gan.metrics.intervals import more_often
@@ -18,7 +19,6 @@ from gan.modalities import Options, Splits, load_modality
 from gan.sample import Sampler
 from gan.tables.evaluation.columns import build_context
 from gan.tables.evaluation.exposure import Exposure
-from gan.training.accounting import plan_counting, plan_training
 from gan.training.loop import train
 from tests.gan.tables.small_tables import with_meaning
 

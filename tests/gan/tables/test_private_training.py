@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from gan.accounting import CodecBudget, Counting, plan_training
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError, TrainingError
 from gan.modalities import load_modality
 from gan.protocols import Encoded, Generator
 from gan.sample import Sampler
 from gan.training import private
-from gan.training.accounting import CodecBudget, Counting, plan_training
 from gan.training.loop import train
 from gan.training.private import PrivateLikelihood
 from tests.gan.tables.small_tables import with_meaning

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from gan.accounting import CodecBudget
 from gan.errors import ConfigError, DataError
 from gan.tables.codec import TableCodec
 from gan.tables.columns.noisy import Noise, noisy_cells, noisy_decimals, noisy_levels, noisy_step
 from gan.tables.stand_in import class_counts, fit_privately, questions
-from gan.training.accounting import CodecBudget
 from tests.gan.tables.small_tables import with_meaning
 
 ROWS = 6_000

@@ -53,8 +53,8 @@ def evaluate(candidate, reference, *, log_likelihood=None):
     found = dict.fromkeys(("value", "low", "high"), near(reference.real, fakes[:n]))
     return Evaluation(
         measured=(Measured(metric=Metric(
-            name="coverage", scope="all", n=n, ceiling=reference.ceiling, **found)),),
-        candidate_class_counts=wanted if isinstance(wanted, tuple) else (), n=n, too_few=(), facts=(),
+            name="coverage", scope="all", n=n, ceiling=reference.ceiling, **found)),), n=n,
+        candidate_class_counts=wanted if isinstance(wanted, tuple) else (), too_few=(), facts=(),
         candidate_rows=len(fakes), holdout_rows=reference.holdout_rows, seed=reference.options.seed,
     )  # fmt: skip
 

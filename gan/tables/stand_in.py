@@ -209,12 +209,28 @@ def _draw_numbers(one: _Asked, values: Any, noise: Noise, *, label: str | None) 
     masses = noisy_cells(units_N[valid_N], values.null_count, noise, bounds, whole=whole)
     drawn_N, inside_N = _places(one, masses, label=label)
     nulls_N = drawn_N >= len(masses.parts)
-    low_N, high_N = masses.parts[np.where(nulls_N, 0, drawn_N)].T
+    cells_M2 = masses.parts if bounds is not None else _inner(masses.parts, whole=whole)
+    low_N, high_N = cells_M2[np.where(nulls_N, 0, drawn_N)].T
     found_N = low_N + inside_N * (high_N - low_N)
     if whole:
         found_N = np.clip(np.minimum(np.floor(found_N), high_N - 1), *_room(one.kind))
         found_N = (found_N // step * step).astype(np.int64)
     return _with_nulls(from_units(found_N, decimals, one.kind), nulls_N)
+
+
+def _inner(cells_M2: Array, *, whole: bool) -> Array:
+    """Return cells of which the outermost two lose their outer half.
+
+    Where in them the last real value lies is not known, and what lies beyond it is invalid.
+    """
+    cells_M2 = cells_M2.copy()
+    first, last = int(cells_M2[:, 0].argmin()), int(cells_M2[:, 1].argmax())
+    for cell, end in ((first, 0), (last, 1)):
+        low, high = cells_M2[cell]
+        if first != last and (high - low > 1 or not whole):
+            middle = (low + high) / 2
+            cells_M2[cell, end] = np.floor(middle) if whole else middle
+    return cells_M2
 
 
 def _room(kind: Any) -> tuple[float, float]:

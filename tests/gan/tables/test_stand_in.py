@@ -162,6 +162,13 @@ class TestFit:
         near = [abs((a - b).days) for a, b in zip(again["day"].to_pylist(), days, strict=True)]
         assert np.median(near) <= 7
 
+    def test_next_to_no_value_lies_beyond_the_real_ones(self, codec):
+        for name in ("age", "gain", "price"):
+            column = next(one for one in codec.columns if name in one.fields)
+            real, found = pc.min_max(table()[name]), pc.min_max(column.vocabulary(name))
+            assert found["max"].as_py() <= real["max"].as_py() * 1.02
+            assert found["min"].as_py() >= real["min"].as_py()
+
 
 class TestRefusals:
     def test_of_a_column_nothing_stands_out(self):

@@ -83,6 +83,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     gan_errors.ConfigError: USAGE,
     BlockedError: BLOCKED,
     storage_errors.RetractedError: BLOCKED,
+    storage_errors.OverspentError: BLOCKED,
     storage_errors.SourceError: SOURCE,
     gan_errors.DataError: SOURCE,
     storage_errors.LakeError: LAKE,

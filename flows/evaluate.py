@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
+from flows.guarantee import Guarantee, balance_today
 from flows.job import Assessed, Candidate, Job, Judged, judges_folder, now
 from flows.keys import evaluation_key, verdict_key
 from flows.recipe import Recipe
 from flows.report.page import render, render_internal
-from flows.report.verdict import JUDGED, LOSSES
+from flows.report.verdict import GUARANTEE, JUDGED, LOSSES
 from flows.snapshots import check_identity, load_sampler, seen_by_a_person, set_aside
 from gan.errors import DataError, OutdatedError
 from gan.gate import Judgement, gate_record, in_force, judge
@@ -400,10 +401,21 @@ class Evaluator:
                 "compared_rows": evaluation.n,
                 "evaluation_seed": evaluation.seed,
                 LOSSES: list(evaluation.losses),
+                **self._privacy_facts(record),
                 JUDGED: evaluation.judged(words_of(prepared.modality).records),
                 "gate": gate_record(metrics, job.recipe.gate),
             },
         )
+
+    def _privacy_facts(self, record: TrainingRecord) -> dict[str, Any]:
+        """Return what is guaranteed of a generator, and what trainings on the source have taken."""
+        guarantee = Guarantee.of(record.resolved, self.prepared.modality)
+        if guarantee is None:
+            return {}
+        balance = balance_today(self.job.recipe, self.prepared, self.job.lake)
+        return {
+            GUARANTEE: {**guarantee.to_json(), "short": guarantee.short, "spent": balance.sentence}
+        }
 
 
 def processor_facts(record: TrainingRecord) -> dict[str, float]:

@@ -39,6 +39,14 @@ def reading_part(prepared: Prepared) -> dict[str, Any]:
     return {"reading": dict(prepared.reading)} if prepared.reading else {}
 
 
+def privacy_part(recipe: Recipe) -> dict[str, Any]:
+    """Return what a private training guarantees, nothing of another; what is left is in no key."""
+    privacy = recipe.privacy
+    if privacy.epsilon is None:
+        return {}
+    return {"privacy": {"epsilon": privacy.epsilon, "delta": privacy.delta}}
+
+
 def training_seed(recipe: Recipe, night: date) -> int:
     """Return the seed of a training: the recipe's, or one of its own for every night.
 
@@ -73,6 +81,7 @@ def training_part(recipe: Recipe, prepared: Prepared, night: date) -> dict[str, 
         "split_digest": prepared.split_digest,
         "source": source_part(recipe, prepared),
         **reading_part(prepared),
+        **privacy_part(recipe),
         "generator": generator_part(recipe),
         "training": recipe.training.model_dump(mode="json", exclude=NO_WEIGHTS | unset),
         "seed": training_seed(recipe, night),

@@ -62,7 +62,9 @@ def foresee_training(
         "budget_cpu_s": None,
         "until": (),
     }
-    usual = load_modality(prepared.modality).resolve(
+    modality = load_modality(prepared.modality)
+    resolve = modality.resolve if config.private is None else modality.resolve_private
+    usual = resolve(
         recipe.generator,
         recipe.training.model_copy(update=free),
         codec,

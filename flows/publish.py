@@ -5,14 +5,15 @@ the commit record, and events are sent before and after. An event that cannot be
 it stays pending, and the next run sends it.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from flows.copies import count_copies
 from flows.engines.interface import SynthesisRequest, make_engine
 from flows.errors import UnsentError
 from flows.evaluate import read_training_record
+from flows.guarantee import Guarantee, balance_today
 from flows.job import (
     Choice,
     Job,
@@ -24,10 +25,11 @@ from flows.job import (
 )
 from flows.keys import run_key, synthesis_part, training_part
 from flows.lake_page import bring_up_lake_page
+from flows.private import published_class_counts
 from flows.recipe import Recipe
 from flows.report.nights import Night, nights_figures, read_nights
 from flows.report.page import render
-from flows.report.verdict import JUDGED, PUBLISHED_ROWS
+from flows.report.verdict import COPIES, JUDGED, PUBLISHED_ROWS
 from flows.snapshots import local_snapshot
 from flows.teacher import fit_teacher, local_teacher, teacher_file
 from gan.config import ALGORITHM_VERSION
@@ -45,9 +47,12 @@ from storage.lake.promotions import Promotion
 from storage.lake.publish import Publisher, agree
 from storage.lake.synthesis import SynthesisConfig, resolve
 from storage.records.modalities import words_of
-from storage.records.schema import read_class_counts
+from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import format_for, load_format
 from storage.sources.prepared import Prepared
+
+if TYPE_CHECKING:
+    from gan.evaluation.published_copies import PublishedCopies
 
 
 def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
@@ -105,7 +110,12 @@ def propose_plan(job: Job, prepared: Prepared, choice: Choice, teacher: str = ""
     return propose(
         identity,
         synthesis,
-        replace(record_kind(recipe, prepared), teacher=teacher, teacher_file=file),
+        replace(
+            record_kind(recipe, prepared),
+            teacher=teacher,
+            teacher_file=file,
+            class_counts=published_class_counts(job, prepared, choice),
+        ),
         format=format_for(prepared.modality, recipe.output.format),
         created=now(),
     )
@@ -124,18 +134,22 @@ def record_kind(recipe: Recipe, prepared: Prepared) -> RecordKind:
     )
 
 
-def composition(prepared: Prepared, synthesis: SynthesisConfig, plan: Plan) -> Composition:
+def composition(
+    prepared: Prepared, synthesis: SynthesisConfig, plan: Plan, real: ClassCounts | None = None
+) -> Composition:
     """Return what the rows of a plan are, beside those that the gate judges.
 
     Args:
         prepared: the real records.
         synthesis: with its seed and balance resolved.
         plan: of the version.
+        real: class counts of the training records as they may be published; None: as they are.
     """
+    train = prepared.class_counts["train"] if real is None else real
     return Composition(
         synthesis=synthesis,
         published=plan.class_counts,
-        splits=prepared.class_counts,
+        splits={**prepared.class_counts, "train": train},
         filled_up=read_class_counts(plan.resolved.get("filled_up", ())),
         relabelled=None if plan.teacher is None else plan.teacher.relabels,
         picks=1 if plan.teacher is None else plan.teacher.picks,
@@ -201,18 +215,20 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
     newest version, which a process that was killed after its commit leaves behind.
 
     Raises:
+        BlockedError: of all its records more equal training records than may; nothing is visible.
         AbandonedError: the version was given up by a collection; plan a new attempt.
         IntegrityError: a shard is missing or is not the planned one.
     """
     if made.committed:
         bring_up_hint(job)
     else:
+        copies = count_copies(job, prepared, choice, made.plan)
         publisher = Publisher(job.lake, made.plan)
         for index, entry in made.entries.items():
             publisher.record(index, entry)
         with job.reporter.meter("Publishing", "shards", len(made.plan.shards)) as meter:
-            fields = manifest_fields(job, prepared, choice, made.plan)
-            publisher.commit(fields, documents(job, choice, made.plan, fields.composition))
+            fields = manifest_fields(job, prepared, choice, made.plan, copies)
+            publisher.commit(fields, documents(job, choice, made.plan, fields))
             meter.update(len(made.plan.shards))
     announce(job)
     if (problem := bring_up_lake_page(job.lake, job.name)) is not None:
@@ -232,10 +248,17 @@ def bring_up_hint(job: Job) -> None:
         job.reporter.say(f"The hint to the newest version lags, and cannot be brought up: {error}")
 
 
-def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) -> ManifestFields:
-    """Return what the manifest says of source, recipe, seeds, libraries and verdict."""
+def manifest_fields(
+    job: Job,
+    prepared: Prepared,
+    choice: Choice,
+    plan: Plan,
+    copies: "PublishedCopies | None" = None,
+) -> ManifestFields:
+    """Return what the manifest says of source, recipe, seeds, libraries, verdict and copies."""
     recipe, judged = job.recipe, choice.judged
     synthesis = resolve(recipe.synthesis, prepared.modality, job.scheduled)
+    real = published_class_counts(job, prepared, choice)
     source: dict[str, Any] = {} if recipe.source.confidential else {"uri": recipe.source.uri}
     taught = {} if plan.teacher is None else {"teacher": plan.teacher.sha256}
     libraries: tuple[str, ...] = LIBRARIES
@@ -245,7 +268,7 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
         libraries = (*libraries, *load_modality(prepared.modality).teacher_libraries)
     return ManifestFields(
         modality=judged.report.modality,
-        real_class_counts=prepared.class_counts["train"],
+        real_class_counts=real,
         retention={"keep_last": recipe.output.keep_last},
         provenance={
             "source": source,
@@ -270,10 +293,24 @@ def manifest_fields(job: Job, prepared: Prepared, choice: Choice, plan: Plan) ->
             "approval": _signed(choice.approval),
         },
         cost=job.spent.so_far(),
-        composition=composition(prepared, synthesis, plan).to_json(),
+        composition=composition(prepared, synthesis, plan, real).to_json(),
         losses=judged.evaluation.losses,
         lift=lift_record(judged.lift),
+        privacy=_privacy(job, prepared, choice, copies),
     )
+
+
+def _privacy(
+    job: Job, prepared: Prepared, choice: Choice, copies: "PublishedCopies | None"
+) -> dict[str, Any]:
+    """Return what was counted of all records, and what is guaranteed where something is."""
+    counted = {} if copies is None else {"copies": copies.to_json()}
+    resolved = read_training_record(job.lake, job.name, choice.judged.version).resolved
+    guarantee = Guarantee.of(resolved, prepared.modality)
+    if guarantee is None:
+        return counted
+    balance = balance_today(job.recipe, prepared, job.lake)
+    return {**counted, "guarantee": guarantee.to_json(), "spent": balance.to_json()}
 
 
 def _trained_on(job: Job, prepared: Prepared, version: str) -> dict[str, Any]:
@@ -288,16 +325,17 @@ def _signed(record: Promotion | None) -> dict[str, str] | None:
     return {"by": record.by, "reason": record.reason, "at": record.created}
 
 
-def documents(
-    job: Job, choice: Choice, plan: Plan, composed: Mapping[str, Any]
-) -> dict[str, bytes]:
+def documents(job: Job, choice: Choice, plan: Plan, fields: ManifestFields) -> dict[str, bytes]:
     """Return what lies beside the manifest: the report, as data and as a page, and a preview.
 
-    The report also says what was re-weighted since, and how the versions before did. Records that
-    are no pictures have no preview: the report shows them.
+    The report also says what was re-weighted since, how many of all records are copies, and how the
+    versions before did. Records that are no pictures have no preview: the report shows them.
     """
     report, preview = choice.judged.report, _preview(job, choice, plan)
-    report = replace(report, facts={**report.facts, PUBLISHED_ROWS: composed["sentences"]})
+    since = {PUBLISHED_ROWS: fields.composition["sentences"]}
+    if "copies" in fields.privacy:
+        since[COPIES] = fields.privacy["copies"]
+    report = replace(report, facts={**report.facts, **since})
     earlier = read_nights(job.lake, job.name, before=plan.version)
     nights = nights_figures((*earlier, Night(version=plan.version, report=report)))
     report = replace(report, figures=(*report.figures, *nights))

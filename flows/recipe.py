@@ -10,7 +10,7 @@ A recipe is read from YAML with `--set` changes, and every mistake becomes one s
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -53,6 +53,14 @@ class PrivacyConfig(BaseModel):
     quasi_identifiers: tuple[str, ...] = Field((), title="Quasi-identifiers")
     """Tables: columns by which others may know a person, such as birth date and postcode. The
     attacks of the report know these; empty: they may know any."""
+    epsilon: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, title="Epsilon")
+    """Tables: ε of differential privacy, for codec and training together; 1 to 10 are usual, less
+    protects more and learns less. Takes `ganmill[privacy]`. null: no guarantee."""
+    delta: Annotated[float, Field(gt=0, lt=0.1)] | Literal["auto"] = Field("auto", title="Delta")
+    """δ beside epsilon; `auto`: 1 / (n log n) for n training records."""
+    total_epsilon: Annotated[float, Field(gt=0)] | None = Field(None, title="Total epsilon")
+    """All private trainings of this lake on this source take no more than this together: the next
+    one is refused. null: what they take is written down all the same."""
 
 
 class CsvOutputConfig(BaseModel):
@@ -150,6 +158,34 @@ class ScheduleConfig(BaseModel):
         return value
 
 
+NOT_PRIVATE: Mapping[str, tuple[Callable[["Recipe"], bool], str]] = {
+    "source.structure is 'found', which is learnt from the rows": (
+        lambda recipe: recipe.source.structure == "found",
+        "set source.structure to off, or to named",
+    ),
+    "training has a budget in time, so that nobody knows the number of steps beforehand": (
+        lambda recipe: (
+            bool(recipe.training.budget_s or recipe.training.budget_cpu_s)
+            or recipe.training.budget_samples is None
+        ),
+        "give budget_samples alone",
+    ),
+    "training.until looks at validation records": (
+        lambda recipe: bool(recipe.training.until),
+        "remove it",
+    ),
+    "synthesis.labels is 'teacher', which learns from the rows without noise": (
+        lambda recipe: recipe.synthesis.labels == "teacher",
+        "set it to generator",
+    ),
+    "synthesis.balance is 'fill', which publishes exact counts": (
+        lambda recipe: recipe.synthesis.balance == "fill",
+        "choose real, equal or fractions",
+    ),
+}
+"""What a recipe with epsilon cannot have → who has it, and the remedy."""
+
+
 class Recipe(BaseModel):
     """One job: from which data, how to train, judge and synthesize, and where to."""
 
@@ -186,6 +222,23 @@ class Recipe(BaseModel):
     """When it runs by itself, once it is deployed."""
     seed: int = Field(0, title="Seed", ge=0, lt=2**63)
     """The root of all randomness of training and evaluation."""
+
+    @model_validator(mode="after")
+    def _private_as_a_whole(self) -> Self:
+        """Refuse what would look at the records beside what epsilon pays for."""
+        if self.privacy.epsilon is None:
+            if self.privacy.total_epsilon is not None or self.privacy.delta != "auto":
+                msg = (
+                    "privacy.epsilon is null, so that nothing is spent; set it, or remove "
+                    "privacy.delta and privacy.total_epsilon"
+                )
+                raise ValueError(msg)
+            return self
+        for setting, (is_wrong, remedy) in NOT_PRIVATE.items():
+            if is_wrong(self):
+                msg = f"privacy.epsilon is set, and {setting}: {remedy}"
+                raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _lift_that_is_required_is_measured(self) -> Self:

@@ -22,6 +22,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flows import private
 from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_training_record
 from flows.foresight import check_outlook
 from flows.job import Candidate, Job, judges_folder, now
@@ -35,7 +36,7 @@ from gan.gate import in_force
 from gan.report import ENDS, Figure
 from storage.digests import sha256_file, sha256_hex
 from storage.errors import AccessDeniedError, ObjectNotFoundError, SnapshotDamagedError
-from storage.lake import layout, promotions, registry
+from storage.lake import layout, ledger, promotions, registry
 from storage.lake.damage import read_damage, restore_candidate
 from storage.lake.layout import version_time
 from storage.lake.registry import TrainingPlan
@@ -176,12 +177,12 @@ def find_candidate(job: Job, key: str) -> Candidate | None:
     return None
 
 
-def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
-    """Return the codec fitted on train, and what every `auto` becomes for these records.
+def check_settings(recipe: Recipe, prepared: Prepared) -> None:
+    """Check what can be checked before anything is fitted.
 
     Raises:
-        ConfigError: the preset does not exist, CUDA was asked for and is missing, a bound of the
-            gate does not fit the metrics of these records, or TensorBoard's writer is missing.
+        ConfigError: a bound of the gate does not fit the metrics of these records, or TensorBoard's
+            writer is missing.
     """
     from gan.modalities import load_modality
     from gan.training.event_file import check_writer
@@ -189,6 +190,23 @@ def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, Resolve
     if recipe.training.tensorboard:
         check_writer()
     in_force(load_modality(prepared.modality).metrics, recipe.gate)
+
+
+def fit_and_resolve(recipe: Recipe, prepared: Prepared) -> "tuple[Codec, ResolvedConfig]":
+    """Return the codec fitted on train, and what every `auto` becomes for these records.
+
+    Of a private training it is a codec like its own, to look at: what it is trained with is fitted
+    once, when it has been paid for.
+
+    Raises:
+        ConfigError: the preset does not exist, CUDA was asked for and is missing, a bound of the
+            gate does not fit the metrics of these records, or TensorBoard's writer is missing.
+    """
+    from gan.modalities import load_modality
+
+    check_settings(recipe, prepared)
+    if recipe.privacy.epsilon is not None:
+        return private.fit_to_look(recipe, prepared)
     modality = load_modality(prepared.modality)
     codec = modality.codec.fit(prepared.records["train"], prepared.label)
     resolved = modality.resolve(
@@ -211,7 +229,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
 
     seed = training_seed(job.recipe, job.scheduled)
     recipe, records = job.recipe.model_copy(update={"seed": seed}), prepared.records
-    codec, resolved = fit_and_resolve(recipe, prepared)
+    is_private = recipe.privacy.epsilon is not None
+    if is_private:
+        check_settings(recipe, prepared)
+        codec, resolved = private.fit_once(dataclasses.replace(job, recipe=recipe), prepared, key)
+    else:
+        codec, resolved = fit_and_resolve(recipe, prepared)
     check_request(codec, recipe.synthesis.given, recipe.synthesis.samples)
     check_teacher(recipe, prepared)
     proposal = TrainingPlan.propose(job.name, key, now(), resolved.model_dump(mode="json"))
@@ -223,7 +246,8 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
     seen = max((int(path.name) for path in (folder / "checkpoints").glob("[0-9]*")), default=0)
     if seen:
         job.reporter.say(f"Continuing at {seen:,} samples")
-    assess = _build_assess(job, prepared, seed) if config.ranks == 1 else None
+    single = config.ranks == 1 and not is_private
+    assess = _build_assess(job, prepared, seed) if single else None
     device = choose_device(recipe.training.device)
     gpus = min(config.ranks, count_devices("auto", device))
     with gpu_lease(job, device, gpus), job.spent.using(device, gpus):
@@ -236,7 +260,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             shown = Shown(meter)
             hooks = Hooks(
                 assess=assess,
-                validation=records["validation"],
+                validation=None if is_private else records["validation"],
                 on_tick=each(shown.on_tick, events.on_tick),
                 on_frame=events.on_frame,
                 on_progress=shown.on_progress,
@@ -331,9 +355,17 @@ def _store(
             plan, _ = _place(job, plan, digest, may_restore=False)
             put_training_record(job.lake, job.name, plan.version, record)
         else:
+            _finish_private(job, plan)
             return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
     digest = registry.put_candidate(job.lake, job.name, plan.version, result.snapshot)
+    _finish_private(job, plan)
     return Candidate(version=plan.version, snapshot_digest=digest, trained=True)
+
+
+def _finish_private(job: Job, plan: TrainingPlan) -> None:
+    """Write into the ledger that a private training is finished."""
+    if plan.resolved.get("private") is not None:
+        ledger.finish(job.lake, plan.train_key)
 
 
 def _place(

@@ -63,6 +63,12 @@ def tune(job: Job, prepared: Prepared, request: TuneRequest) -> Tuned:
         Interrupted: a stop was asked for; finished trials are kept.
         LakeError: the lake failed.
     """
+    if job.recipe.privacy.epsilon is not None:
+        msg = (
+            "privacy.epsilon is set, and every trial of a tuning would spend it once more: tune "
+            "on data that may be looked at, or set it to null"
+        )
+        raise ConfigError(msg)
     study = TuneStudy(job=job, prepared=prepared, request=request)
     study.check()
     agree_study(job.lake, study.key, study.identity)

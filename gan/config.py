@@ -172,6 +172,7 @@ class TrainingConfig(FrozenModel):
 
 
 LATER = (
+    "private",
     "budget_cpu_s",
     "optimizer",
     "discriminator_steps",
@@ -187,7 +188,7 @@ LATER = (
 class PhaseConfig(FrozenModel):
     """One stretch of training under one objective."""
 
-    objective: Literal["adversarial", "likelihood", "denoising", "fitted"]
+    objective: Literal["adversarial", "likelihood", "denoising", "fitted", "private"]
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
@@ -201,6 +202,27 @@ class PhaseConfig(FrozenModel):
         """Leave out what is not set: digests of earlier configurations stay."""
         data: dict[str, Any] = serialize(self)
         return {name: value for name, value in data.items() if value is not None}
+
+
+class PrivateConfig(FrozenModel):
+    """What a differentially private training takes and gives: see `gan.accounting`."""
+
+    epsilon: float = Field(gt=0)
+    """Of codec and training together."""
+    delta: float = Field(gt=0, lt=1)
+    """Of both."""
+    noise: float = Field(gt=0)
+    """Standard deviation of the noise on a step's summed gradients, in longest gradients."""
+    clip: float = Field(gt=0)
+    """Length of the longest gradient of one record."""
+    sample_rate: float = Field(gt=0, le=1)
+    """Probability with which a record takes part in a step."""
+    steps: int = Field(ge=1)
+    """Of the whole training."""
+    count_noise: float = Field(gt=0)
+    """Standard deviation of the noise on the codec's counts."""
+    questions: int = Field(ge=1)
+    """Histograms that the codec counts."""
 
 
 class ResolvedConfig(FrozenModel):
@@ -290,6 +312,8 @@ class ResolvedConfig(FrozenModel):
     """Targets on validation that end training when all are reached."""
     ranks: int = Field(1, ge=1)
     """Processes that train together, one for each device, each on an equal part of every batch."""
+    private: PrivateConfig | None = None
+    """How it is differentially private; None: it is not."""
 
     @property
     def is_fitted(self) -> bool:

@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.accounting import Counting, check_installed, plan_counting
 from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
+from gan.evaluation.published_copies import Comparable, CopyCounter
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
@@ -144,6 +146,62 @@ class GanModality:
         )
         return config
 
+    def begin_private(
+        self, generator: GeneratorConfig, schema: pa.Schema, *, epsilon: float, delta: float
+    ) -> Counting:
+        """Return how a private codec counts records of a schema, and with what noise.
+
+        Raises:
+            ConfigError: nothing of this modality is differentially private, an extra is missing,
+                or the records have what cannot be counted.
+        """
+        if self.row.private is None:
+            private = [name for name, row in MODALITIES.items() if row.private is not None]
+            msg = (
+                f"privacy.epsilon is set, and no preset for {self.row.words.records} is "
+                f"differentially private, only for {', '.join(private)}: set it to null"
+            )
+            raise ConfigError(msg)
+        load_code(self.row.presets).check_private(generator)
+        check_installed()
+        asked: int = load_code(self.row.private).questions(schema)[0]
+        return plan_counting(epsilon, delta, asked)
+
+    def fit_privately(self, records: pa.Table, label: str | None, counting: Counting) -> Codec:
+        """Return a codec fitted with noise; another one at every call.
+
+        Raises:
+            DataError: a column of which nothing stands out of the noise.
+        """
+        codec: Codec = load_code(str(self.row.private)).fit_privately(
+            records, label, counting.budget
+        )
+        return codec
+
+    def resolve_private(
+        self,
+        generator: GeneratorConfig,
+        training: TrainingConfig,
+        codec: Any,
+        *,
+        train_rows: int,
+        seed: int,
+    ) -> ResolvedConfig:
+        """Return a complete configuration for a private training, without its noise.
+
+        Raises:
+            ConfigError: the recipe asks for what a private training cannot have.
+        """
+        config: ResolvedConfig = load_code(self.row.presets).resolve_private(
+            generator, training, codec, train_rows=train_rows, seed=seed
+        )
+        return config
+
+    def private_class_counts(self, codec: Any, rows: int) -> ClassCounts:
+        """Return about how many of so many records each class has, as a private codec counted."""
+        counts: Mapping[Label, int] = load_code(str(self.row.private)).class_counts(codec, rows)
+        return tuple(sorted(counts.items()))
+
     @property
     def knobs(self) -> tuple[Knob, ...]:
         """What tuning tries for these records; empty where it tries nothing."""
@@ -214,6 +272,17 @@ class GanModality:
         judge = load_code(self.row.judge)
         found: Evaluation = judge.evaluate(candidate, reference, log_likelihood=log_likelihood)
         return found
+
+    def count_copies(self, splits: Splits, rows: int) -> CopyCounter:
+        """Return what counts copies of training records among all rows of a version.
+
+        Args:
+            splits: the real records.
+            rows: of the version.
+        """
+        comparable: Comparable = load_code(self.row.judge).comparable(splits)
+        unseen = pa.concat_tables([splits.validation, splits.holdout])
+        return CopyCounter(comparable, splits.train, unseen, rows)
 
     def build_assess(
         self,

@@ -23,7 +23,9 @@ from storage.records.modalities import words_of
 class Preset:
     """The numbers of one preset for records of one size and one kind of device."""
 
-    objective: Literal["adversarial", "likelihood", "denoising", "fitted"] = "adversarial"
+    objective: Literal["adversarial", "likelihood", "denoising", "fitted", "private"] = (
+        "adversarial"
+    )
     phases: tuple[PhaseConfig, ...] = ()
     """In order; none: one phase of the objective."""
     network: Mapping[str, int | float | str] = field(default_factory=dict)
@@ -179,6 +181,9 @@ def _ranks(
     found = count_devices(training.devices, training.device)
     if preset.objective == "fitted":  # there is nothing to train
         return 1, ()
+    if preset.objective == "private":
+        alone = ("trained on one device: its records and its noise are drawn once",)
+        return 1, alone if found > 1 else ()
     fitting = [n for n in range(1, found + 1) if batch_size % (n * group) == 0] or [1]
     fitting = [n for n in fitting if n == 1 or batch_size // n >= 2]
     if training.devices not in ("auto", fitting[-1]):

@@ -131,6 +131,27 @@ class Generator(nn.Module):
         """
         raise NotImplementedError
 
+    def add_clipped(
+        self, samples: Tensor, labels_N: Tensor, stream: torch.Generator, longest: float
+    ) -> None:
+        """Add to the gradients what those of the samples sum to, each scaled to at most a length.
+
+        Args:
+            samples: in tensor form.
+            labels_N: their classes.
+            stream: of this step, on the processor.
+            longest: length of a sample's gradient over all weights, at most.
+
+        Raises:
+            ConfigError: this generator cannot be trained with differential privacy.
+        """
+        del samples, labels_N, stream, longest
+        msg = (
+            f"{type(self).__name__} knows no gradients of single records, which privacy.epsilon "
+            "takes: choose another generator.preset, or set privacy.epsilon to null"
+        )
+        raise ConfigError(msg)
+
     def finish(self, samples: Callable[[], Tensor], seed: int, most: int) -> bool:
         """Change the weights that were chosen a last time, in place; return whether it did.
 

@@ -98,6 +98,10 @@ class RetractedError(StorageError):
     """A person retracted what the same run made; it is not published again by itself (exit 3)."""
 
 
+class OverspentError(StorageError):
+    """A training would take more privacy of a source than the recipe allows (exit 3)."""
+
+
 class SnapshotDamagedError(IntegrityError):
     """The files of a generator are not those that were stored; the next run trains it again."""
 

@@ -26,6 +26,7 @@ from storage.lake.layout import (
     version_folder,
     version_time,
 )
+from storage.lake.ledger import Balance, balance_of
 from storage.lake.log import Commit, Versions, read_versions
 from storage.lake.manifest import Manifest
 from storage.lake.plan import FORMAT as DATASET_PLAN
@@ -84,6 +85,8 @@ class NameStatus:
     last_attempt: Attempt | None
     unfinished: tuple[Attempt, ...]
     """What was begun and is not done."""
+    privacy: Balance | None = None
+    """What differentially private trainings took of its source; None where none did."""
     report_key: str | None = None
     """The page on the last attempt where it ended in a report, else on the latest version."""
 
@@ -147,6 +150,7 @@ def _status(
         last_success=log.commits[-1] if log.commits else None,
         last_attempt=last,
         unfinished=tuple(begun),
+        privacy=balance_of(lake, name),
         report_key=_report_key(lake, name, newest, made, last),
     )
 
@@ -355,6 +359,7 @@ def _name_json(ref: LakeRef, one: NameStatus, at: datetime) -> dict[str, Any]:
         "verdict": gate.get("verdict"),
         "lift": None if one.manifest is None else dict(one.manifest.fields.lift),
         "override": gate.get("override"),
+        "privacy": None if one.privacy is None else one.privacy.to_json(),
         "path": None if folder is None else f"{ref.path(folder)}/",
         "last_success": success
         and {
@@ -392,6 +397,8 @@ def _write_names(names: Sequence[NameStatus], output: Output, at: datetime) -> N
         attempt = one.last_attempt
         if attempt is not None and (attempt.step != "published" or " " in attempt.detail):
             output.line(f"{one.name}: {attempt.step}, {attempt.detail}")
+        if one.privacy is not None:
+            output.line(f"{one.name}: {one.privacy.sentence}")
 
 
 def age_words(seconds: int) -> str:

@@ -121,8 +121,23 @@ def metrics(report: Report, view: VerdictView) -> Html | None:
 def privacy(report: Report, view: VerdictView) -> Html | None:
     """Return what was measured of those whom the records come from, and what is not shown."""
     measured = privacy_table(view) or element("p", "Nothing about it was measured.")
-    content = join(measured, _losses(view.losses), figures(report, "privacy"))
+    content = join(_guarantee(view), measured, _losses(view.losses), figures(report, "privacy"))
     return section(TITLES["privacy"], content, anchor="privacy")
+
+
+NO_GUARANTEE = (
+    "No differential privacy: what was tried is below, and nothing is promised against the rest."
+)
+
+
+def _guarantee(view: VerdictView) -> Html:
+    """Return what is guaranteed and spent, and the copies among all published records."""
+    said = view.guarantee
+    texts = [*said["sentences"], f"{said['spent']}."] if said else [NO_GUARANTEE]
+    copies = view.copies
+    if copies:
+        texts.append(f"Of all that is published: {copies['text']}.")
+    return join(*[element("p", text) for text in texts])
 
 
 def data(report: Report) -> Html | None:

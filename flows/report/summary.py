@@ -15,6 +15,7 @@ from gan.report import Aspect, Outcome, Reason
 USE: Final = "May I use it?"
 PURPOSE: Final = "For what?"
 EXPOSURE: Final = "Whom does it expose?"
+NO_PROMISE: Final = "No differential privacy is promised"
 MOST_NAMED: Final = 3
 """So many metrics are named in one answer."""
 
@@ -94,14 +95,16 @@ def _exposure(view: VerdictView) -> Answer:
     outcome = worst(reasons)
     judged = [one for one in reasons if one.outcome != "reported"]
     bad = [one for one in judged if one.outcome != "pass"]
+    alarms = [one.text for one in bad[1:] if one.outcome == "alarm"]
     if not judged:
         word, text = "Nobody knows", "nothing about it was measured"
     elif bad:
         word = {"block": "It exposes", "unknown": "Cannot be known"}.get(outcome or "", "Look here")
-        text = bad[0].text
+        text = "; ".join([bad[0].text, *alarms])
     else:
         word = "No one, by what was measured"
         text = f"{_names(judged, many=len(judged))}: within what unseen real records show"
+    promised = str(view.guarantee.get("short", NO_PROMISE))
     takes = len(view.losses)
     lost = (
         f". Rare values are not shown: {takes} columns or groups of them are coarser for it"
@@ -112,8 +115,19 @@ def _exposure(view: VerdictView) -> Answer:
         question=EXPOSURE,
         word=word,
         outcome=outcome if outcome and judged else "unknown",
-        text=f"{text[:1].upper()}{text[1:]}{lost}.",
+        text=f"{text[:1].upper()}{text[1:]}{lost}{_published(view)}. {promised}.",
         anchor="privacy",
+    )
+
+
+def _published(view: VerdictView) -> str:
+    """Return how many of all published records are copies; nothing before they were counted."""
+    if not view.copies:
+        return ""
+    copies = view.copies
+    return (
+        f". {copies['equal']:,} of all {copies['records']:,} published equal a training record, "
+        f"{copies['equal_unseen']:,} one that was not trained on"
     )
 
 

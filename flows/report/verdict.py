@@ -6,7 +6,8 @@ layout and colour, and on nothing that is said.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flows.report.html import interval, number, words
 from gan.bounds import Bounds
@@ -33,11 +34,12 @@ DECIDING: frozenset[Outcome] = frozenset({"block", "unknown", "warn"})
 UNJUDGED: frozenset[Outcome] = frozenset({"alarm", "reported"})
 
 JUDGED, PUBLISHED_ROWS, LOSSES = "judged", "published_rows", "losses"
+GUARANTEE, COPIES = "differential_privacy", "published_copies"
 """Facts of a report: of which records the verdict speaks; beside a published version, what was
 re-weighted after it."""
 DATA = "data"
 """A fact of a report: the data set that was judged as it is, where there is no generator."""
-SAID = frozenset({JUDGED, PUBLISHED_ROWS, LOSSES})
+SAID = frozenset({JUDGED, PUBLISHED_ROWS, LOSSES, GUARANTEE, COPIES})
 """Facts that are said beside the verdict, and nowhere else."""
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     "higher": ("↑", "higher is better"),
@@ -129,6 +131,11 @@ class VerdictView:
     """Of which records it speaks, and what was re-weighted since, a sentence each."""
     losses: tuple[str, ...] = ()
     """What privacy takes from the records, a sentence for each column: no metric shows it."""
+    guarantee: Mapping[str, Any] = field(default_factory=dict)
+    """Of differential privacy: `short`, `sentences`, `spent`; empty where nothing is guaranteed."""
+    copies: Mapping[str, Any] = field(default_factory=dict)
+    """Of training records among all that are published: `holds`, `text`, and the counts; empty
+    where nothing was published."""
 
     def first_losses(self, most: int) -> tuple[str, ...]:
         """Return so many of the sentences on what privacy takes, and how many more there are."""
@@ -223,6 +230,8 @@ def verdict_view(
         next_step="" if DATA in report.facts else NEXT_STEPS.get(report.verdict, ""),
         rows=(*[judged] * bool(judged), *map(str, report.facts.get(PUBLISHED_ROWS, ()))),
         losses=tuple(map(str, report.facts.get(LOSSES, ()))),
+        guarantee=report.facts.get(GUARANTEE, {}),
+        copies=report.facts.get(COPIES, {}),
     )
 
 

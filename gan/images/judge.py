@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
 from gan.evaluation.foresight import Foreseen
+from gan.evaluation.published_copies import Comparable
 from gan.images.codec import read_images
 from gan.images.evaluation import assess, foresight
 from gan.images.evaluation.evaluate import PerceptualReference
@@ -381,6 +382,11 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
 def build_reference(splits: Splits, options: Options) -> PerceptualReference:
     """Train the feature nets on train and measure what real data reaches."""
     return measure_reals(splits, options)
+
+
+def comparable(splits: Splits) -> Comparable:  # noqa: ARG001 - pixels are compared as they are
+    """Return what is equal in equal images: their pixels."""
+    return Comparable(read_images)
 
 
 def evaluate(

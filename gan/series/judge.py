@@ -7,14 +7,17 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
+from gan.evaluation.published_copies import Comparable
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.series.evaluation import assess, foresight
+from gan.series.evaluation.context import judged_series, require_series
 from gan.series.evaluation.evaluate import (
     SeriesReference,
     build_series_reference,
     evaluate_series,
 )
+from gan.series.evaluation.identity import EntityIdentity
 
 RATIO = Limit(side="high", passes=3.0, blocks=5.0)
 """Of errors that are a mean of absolute differences: a single difference exceeds three times the
@@ -374,6 +377,14 @@ def foresee(splits: Splits, options: Options) -> Foreseen:
 def build_reference(splits: Splits, options: Options) -> SeriesReference:
     """Measure what real entities reach; see `gan.series.evaluation.evaluate`."""
     return build_series_reference(splits, options)
+
+
+def comparable(splits: Splits) -> Comparable:
+    """Return what is equal in entities that are equal step by step."""
+    metadata = require_series(splits.train.schema)
+    judged = judged_series(metadata, splits.train, splits.label)
+    parts = (splits.train, splits.validation, splits.holdout)
+    return Comparable(EntityIdentity(parts, metadata, judged).parts)
 
 
 @one_thread_everywhere()

@@ -53,6 +53,10 @@ DERIVED: Mapping[str, type[Any]] = {
 class TableCodec(Vocabularies):
     """Vocabularies of a table's columns, and how they are learnt, kept and enforced."""
 
+    shares: tuple[tuple[float, ...], ...] = ()
+    """Share of every code of every column, counted with noise; none of a codec that was not fitted
+    privately."""
+
     @property
     def modality(self) -> str:
         """Name in `storage.records.modalities.MODALITIES`."""
@@ -144,6 +148,7 @@ class TableCodec(Vocabularies):
             "columns": [column.to_json() for column in self.columns],
             "made": [column.to_json() for column in self.derived],
             "closest": [list(each) for each in self.closest],
+            **({"shares": [list(each) for each in self.shares]} if self.shares else {}),
         }
 
     @classmethod
@@ -168,6 +173,7 @@ class TableCodec(Vocabularies):
                 closest=tuple(tuple(each) for each in data["closest"]),
                 label=data["label"],
                 classes=tuple(data["classes"]),
+                shares=tuple(tuple(each) for each in data.get("shares", ())),
             )
         except (TypeError, KeyError, ValueError, pa.ArrowException) as error:
             msg = f"this is no table codec of this version: {error}; train the generator again"

@@ -9,6 +9,7 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
+from gan.evaluation.published_copies import Comparable
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,
@@ -21,7 +22,13 @@ from gan.report import (
 )
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation import assess, foresight
-from gan.tables.evaluation.closeness import FEW_ROWS, LEAST_CLOSEST, NOTABLE_MEMBERSHIP
+from gan.tables.evaluation.closeness import (
+    FEW_ROWS,
+    LEAST_CLOSEST,
+    NOTABLE_MEMBERSHIP,
+    RowIdentity,
+)
+from gan.tables.evaluation.columns import judged_columns
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
 from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
@@ -437,6 +444,13 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
     reference = measure_reals(splits, options)
     check_groups(options.groups, reference.context)
     return reference
+
+
+def comparable(splits: Splits) -> Comparable:
+    """Return what is equal in equal rows: their values in all judged columns."""
+    columns = judged_columns(require_metadata(splits.train.schema), splits.train, splits.label)
+    identity = RowIdentity((splits.train, splits.validation, splits.holdout), columns)
+    return Comparable(identity.codes, identity.possible)
 
 
 @one_thread_everywhere()

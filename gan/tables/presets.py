@@ -177,6 +177,44 @@ def mlp_gan(codec: TableSize, device: str, train_rows: int) -> Preset:  # noqa: 
     )
 
 
+PRIVATE_UNITS, PRIVATE_RATE = 64, 0.05
+"""Of a private training: few units, because noise grows with the number of weights, and the share
+of the records in a step, within `PRIVATE_BATCHES`."""
+PRIVATE_BATCHES, PRIVATE_EPOCHS = (256, 4_096), 30
+
+
+def private_autoregressive(codec: TableSize, device: str, train_rows: int) -> Preset:  # noqa: ARG001
+    """Return the numbers of `autoregressive` under differential privacy.
+
+    Neither dropout nor weight decay: noise does what they are for.
+    """
+    least, most = PRIVATE_BATCHES
+    batch = 1 << round(math.log2(min(max(PRIVATE_RATE * train_rows, least), most)))
+    return Preset(
+        objective="private",
+        network={
+            "kind": "private-autoregressive",
+            "width": PRIVATE_UNITS,
+            "trunk": 16,
+            "label_width": 16,
+            "depth": 2,
+            "dropout": 0.0,
+            "label_dropout": 0.0,
+        },
+        batch_size=batch,
+        learning_rate=3e-3,
+        rate_fall=0.1,
+        beta1=0.9,
+        beta2=0.99,
+        ema_half_life_samples=2 * train_rows,
+        ema_ramp=0.2,
+        budget_samples=PRIVATE_EPOCHS * train_rows,
+        ticks=5,
+        sampling_batch=2_048,
+        notes=("the last snapshot is taken: choosing one would be a look at the records",),
+    )
+
+
 BUILDERS: dict[str, Builder] = {
     "autoregressive": autoregressive,
     "adversarial": adversarial,
@@ -252,6 +290,42 @@ def resolve(
     preset = BUILDERS[name](codec, device, train_rows)
     chosen = ChosenPreset("tables", name, why, preset)
     return complete(chosen, generator, training, train_rows=train_rows, seed=seed)
+
+
+def check_private(generator: GeneratorConfig) -> None:
+    """Check that the preset that is asked for can be trained privately.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if generator.preset not in ("auto", DEFAULT):
+        msg = (
+            f"privacy.epsilon is set, and generator.preset is {generator.preset!r}, which cannot "
+            f"be trained privately: choose {DEFAULT}, or set privacy.epsilon to null"
+        )
+        raise ConfigError(msg)
+
+
+def resolve_private(
+    generator: GeneratorConfig,
+    training: TrainingConfig,
+    codec: TableCodec,
+    *,
+    train_rows: int,
+    seed: int,
+) -> ResolvedConfig:
+    """Return a complete configuration for a differentially private training, without its noise.
+
+    Raises:
+        ConfigError: the preset cannot be trained privately, or has no such knob as was set.
+    """
+    check_private(generator)
+    preset = private_autoregressive(codec, choose_device(training.device), train_rows)
+    size = f"{train_rows:,} training rows, {len(codec.columns)} columns"
+    why = f"preset {DEFAULT}, trained with differential privacy: {size}"
+    chosen = ChosenPreset("tables", DEFAULT, why, preset)
+    config = complete(chosen, generator, training, train_rows=train_rows, seed=seed)
+    return config.model_copy(update={"max_repairs": 0})
 
 
 def _choose(wanted: str, codec: TableCodec, train_rows: int) -> tuple[str, str]:

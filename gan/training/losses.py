@@ -17,6 +17,7 @@ REPORTED: dict[str, tuple[str, ...]] = {
     "likelihood": ("nll",),
     "denoising": ("denoising_error",),
     "fitted": (),
+    "private": (),
 }
 """Objective → names of what its steps return, in this order."""
 

@@ -21,6 +21,7 @@ from gan.training import ranks
 from gan.training.augment import augment
 from gan.training.batches import Batch
 from gan.training.losses import ADVERSARIAL, REPORTED
+from gan.training.private import PrivateLikelihood
 from gan.training.regularizers import PENALTIES, PenaltyInputs
 from gan.training.state import TrainState, cosine
 from gan.training.techniques import TECHNIQUES, TermInputs
@@ -236,6 +237,7 @@ OBJECTIVES: dict[str, Callable[[ResolvedConfig, DeviceContext], Objective]] = {
     "likelihood": Likelihood,
     "denoising": Likelihood,
     "fitted": Fitted,
+    "private": PrivateLikelihood,
 }
 
 

@@ -12,7 +12,9 @@ generators/<name>/_promotions/00000007.json
 generators/<name>/_announced/00000007.json
 generators/<name>/_owner.json
 runs/<key>/{plan.json, checkpoint/<samples_seen>/…, stats.jsonl}
+runs/<key>/codec.json
 runs/<key>/{study.json, trials/00000003.json, reports/<digest>/report.html}
+privacy/ledger/00000007.json
 """
 
 import re
@@ -242,6 +244,11 @@ def checkpoint_folder(key: str, samples_seen: int) -> str:
     return f"{checkpoint_prefix(key)}/{samples_seen:012d}"
 
 
+def codec_key(key: str) -> str:
+    """Return the key of the codec of a private training: fitted with noise, and so once."""
+    return f"{run_folder(key)}/codec.json"
+
+
 def study_key(key: str) -> str:
     """Return the key of what a study of tuning tries; `key` is its digest."""
     return f"{run_folder(key)}/study.json"
@@ -255,3 +262,11 @@ def trials_folder(key: str) -> str:
 def study_report_key(key: str, report_digest: str) -> str:
     """Return the key of the report on a study whose page has this digest."""
     return f"{run_folder(key)}/reports/{report_digest[:16]}/report.html"
+
+
+# Privacy
+
+
+def ledger_folder() -> str:
+    """Return the folder of the log of what private trainings have spent."""
+    return "privacy/ledger"

@@ -100,6 +100,10 @@ class ManifestFields:
     lift: Mapping[str, Any] = field(default_factory=dict)
     """Whether training on the records helps: answer, text, effect, remedy (what could be done for
     nothing); answer alone where it was not measured; empty where an older version wrote it."""
+    privacy: Mapping[str, Any] = field(default_factory=dict)
+    """`copies`: of training records among all that are published; `guarantee`: epsilon, delta,
+    sentences, of a differentially private generator; `spent`: what was taken of the source; empty
+    where an older version of ganmill wrote it."""
 
     @property
     def lift_answer(self) -> str:
@@ -191,6 +195,7 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         composition=raw.get("composition", {}),
         losses=tuple(raw.get("losses", ())),
         lift=raw.get("lift", {}),
+        privacy=raw.get("privacy", {}),
     )
     return {
         **{name: raw[name] for name in _PLAIN},
@@ -323,7 +328,10 @@ def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
     if fields.lift_answer:
         said = fields.lift.get("text") or f"{fields.lift_answer.capitalize()}."
         found.append((f"Does it help? {said}", ()))
+    copies = fields.privacy.get("copies", {})
+    found += [(f"Copies: {copies['text']}.", ())] if copies else []
     titled = (
+        ("Differential privacy", fields.privacy.get("guarantee", {}).get("sentences", ())),
         ("Measured and not judged", gate.get("not_judged", ())),
         ("What privacy takes from the columns", fields.losses),
     )

@@ -68,7 +68,8 @@ class Modality:
     knobs: str | None = None
     """What tuning tries, a sequence of `gan.tuning.knobs.Knob`; None where it tries nothing."""
     judge: str
-    """Module with `foresee`, `build_reference`, `evaluate`, `build_assess` and `figures`."""
+    """Module with `foresee`, `build_reference`, `evaluate`, `build_assess`, `comparable` and
+    `figures`."""
     judged_class: JudgedClass = ANY_CLASS
     """How many records of a class the judge needs."""
     downstream: str | None = None
@@ -76,6 +77,9 @@ class Modality:
     teacher: str | None = None
     """Module with `check`, `fit`, `load` and `LIBRARIES`, what labels synthetic records; None where
     nothing does."""
+    private: str | None = None
+    """Module with `questions`, `fit_privately` and `class_counts`, for codecs that are
+    differentially private, beside `resolve_private` of the presets; None where nothing is."""
     own_keys: tuple[str, ...] = ()
     """Keys of a recipe for these records only; the run forms of others leave them out."""
     preview: str | None = None
@@ -149,6 +153,7 @@ MODALITIES: dict[str, Modality] = {
             "csv": FormatEntry("csv", "storage.shards.tables:CSV"),
         },
         codec="gan.tables.codec:TableCodec",
+        private="gan.tables.stand_in",
         networks="gan.tables.networks",
         presets="gan.tables.presets",
         knobs="gan.tables.search_space:KNOBS",

@@ -13,7 +13,7 @@ from deciding import promote as make_champion
 
 from flows import publish as publish_module
 from flows.cli.app import execute
-from flows.errors import BLOCKED, exit_code
+from flows.errors import BLOCKED, BlockedError, exit_code
 from flows.evaluate import Evaluator, evaluate
 from flows.job import Candidate, Job
 from flows.lift import Lifter
@@ -22,7 +22,7 @@ from flows.progress import SilentReporter
 from flows.recipe import parse_recipe
 from gan.images.codec import write_images
 from gan.lift.answer import unknown
-from storage.errors import NotWritableError, RetractedError, SnapshotDamagedError
+from storage.errors import IntegrityError, NotWritableError, RetractedError, SnapshotDamagedError
 from storage.lake import datasets
 from storage.lake.damage import read_damage
 from storage.lake.layout import latest_key, snapshot_key
@@ -35,6 +35,14 @@ from storage.stores.memory import MemoryStore
 WHO = {"by": "ada", "reason": "wrong source"}
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
 RECORDS = pa.table({"image": write_images(IMAGES), "kind": pa.array(["a", "b"] * 10)})
+
+
+def real_images(seed):
+    images = np.random.default_rng(seed).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    return pa.table({"image": write_images(images), "kind": pa.array(["a", "b"] * 10)})
+
+
+REALS = {name: real_images(seed) for seed, name in enumerate(("train", "validation", "holdout"), 1)}
 
 
 class KilledError(BaseException):
@@ -108,7 +116,7 @@ PREPARED = Prepared(
     source_digest="s",
     split_rule=MappingProxyType({"by": "content", "rows": "distinct", "holdout_uri_digest": None}),
     split_digest="p",
-    records={},
+    records=REALS,
     label="kind",
     schema=RECORDS.schema,
     class_counts={"train": (("a", 10), ("b", 10))},
@@ -180,6 +188,52 @@ def test_what_is_to_be_written_to_a_read_only_lake_is_an_error(job):
     job.lake.is_read_only = True
     with pytest.raises(NotWritableError):
         nightly(job, stages(job))
+
+
+class TestCopies:
+    """A generator that learnt its records by heart, found at the last moment, over all shards."""
+
+    MEMORISED = replace(PREPARED, records={**REALS, "train": RECORDS})
+
+    def memorising(self, job, **kwargs):
+        return replace(stages(job, **kwargs), prepare=lambda: self.MEMORISED)
+
+    def test_nothing_is_published(self, job):
+        with pytest.raises(
+            BlockedError, match="20 of 20 published images equal a training"
+        ) as found:
+            nightly(job, self.memorising(job))
+        assert exit_code(found.value) == BLOCKED
+        assert datasets.latest(job.lake, "n") is None
+        with pytest.raises(BlockedError):
+            nightly(job, self.memorising(job))
+
+    def test_a_person_may_override_it_and_every_page_says_so(self, job):
+        nightly_stages = self.memorising(job, verdict="block")
+        make_champion(job, NEW, "override", by="ada", report=judged(NEW, "block").report_digest)
+        made = nightly(job, nightly_stages).published.version
+        copies = datasets.load_manifest(job.lake, datasets.latest(job.lake, "n")).fields.privacy
+        assert copies["copies"]["equal"] == 20
+        page = job.lake.get(f"datasets/n/_meta/{made}/report.html").decode()
+        assert "Of all that is published: 20 of 20 published images equal a training" in page
+
+    def test_who_copies_nothing_says_so_in_manifest_report_and_card(self, job):
+        made = nightly(job, stages(job)).published.version
+        manifest = datasets.load_manifest(job.lake, datasets.latest(job.lake, "n"))
+        assert manifest.fields.privacy["copies"]["equal"] == 0
+        report = json.loads(job.lake.get(f"datasets/n/_meta/{made}/report.json"))
+        assert report["facts"]["published_copies"]["records"] == 20
+        card = job.lake.get(f"datasets/n/_meta/{made}/README.md").decode()
+        assert "Copies: 0 of 20 published images equal a training record" in card
+
+    def test_a_shard_that_vanished_is_the_publisher_s_to_explain(self, job, monkeypatch):
+        def half(job, choice, plan, missing):
+            publisher = Publisher(job.lake, plan)
+            return {0: publisher.put_shard(0, RECORDS.slice(0, 10))}
+
+        monkeypatch.setattr(publish_module, "_make", half)
+        with pytest.raises(IntegrityError):
+            nightly(job, stages(job))
 
 
 class TestRetracted:

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from gan.bounds import Limit, MetricEntry
 from gan.evaluation.foresight import Foreseen
+from gan.evaluation.published_copies import Comparable
 from gan.metrics.pool import K_COVERAGE, coverage, radii
 from gan.modalities import check_candidate, comparable_rows
 from gan.protocols import Assessment
@@ -47,16 +48,18 @@ def build_reference(splits, options):
 
 
 def evaluate(candidate, reference, *, log_likelihood=None):
-    check_candidate(candidate.num_rows, reference.n)
     n, wanted, fakes = reference.n, reference.wanted, numbers(candidate)
-    found = near(reference.real, fakes[:n])
-    interval = {"value": found, "low": found, "high": found, "ceiling": reference.ceiling}
+    check_candidate(len(fakes), n)
+    found = dict.fromkeys(("value", "low", "high"), near(reference.real, fakes[:n]))
     return Evaluation(
-        measured=(Measured(metric=Metric(name="coverage", scope="all", n=n, **interval)),),
-        candidate_class_counts=wanted if isinstance(wanted, tuple) else (), n=n, too_few=(),
-        candidate_rows=len(fakes), facts=(), holdout_rows=reference.holdout_rows,
-        seed=reference.options.seed,
+        measured=(Measured(metric=Metric(
+            name="coverage", scope="all", n=n, ceiling=reference.ceiling, **found)),), n=n,
+        candidate_class_counts=wanted if isinstance(wanted, tuple) else (), too_few=(), facts=(),
+        candidate_rows=len(fakes), holdout_rows=reference.holdout_rows, seed=reference.options.seed,
     )  # fmt: skip
+
+
+def comparable(splits): return Comparable(numbers)  # fmt: skip
 
 
 def build_assess(train, validation, *, label, seed, cache=None):

@@ -12,6 +12,7 @@ from gan.tables.networks.adversarial import build_oneshot
 from gan.tables.networks.ctgan import build_ctgan
 from gan.tables.networks.masked import build as build_masked
 from gan.tables.networks.mirror import build_mirror
+from gan.tables.networks.private import build as build_private
 
 Build = Callable[[ResolvedConfig, TableCodec, torch.Generator], Networks]
 
@@ -20,6 +21,7 @@ BUILDERS: dict[str, Build] = {
     "ctgan": build_ctgan,
     "mirror": build_mirror,
     "oneshot": build_oneshot,
+    "private-autoregressive": lambda *args: Networks(build_private(*args), None),
 }
 """`network["kind"]` → both networks, or the generator alone."""
 

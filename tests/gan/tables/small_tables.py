@@ -19,6 +19,7 @@ KINDS = {
     "double": "float",
     "bool": "boolean",
     "string": "category",
+    "decimal128(9, 2)": "decimal",
     "date32[day]": "date",
     "timestamp[us]": "timestamp",
 }

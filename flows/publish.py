@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from flows.engines.interface import SynthesisRequest, make_engine
+from flows.engines.interface import Engine, SynthesisRequest, make_engine
 from flows.errors import UnsentError
 from flows.evaluate import read_training_record
 from flows.job import (
@@ -151,8 +151,16 @@ def is_published(job: Job, choice: Choice) -> bool:
     return any(one.version.endswith(f"-{key[:8]}") for one in found)
 
 
+def engine_of(recipe: Recipe) -> Engine:
+    """Return the engine that a recipe names.
+
+    Raises:
+        ExtraMissingError: it needs packages that are not installed.
+    """
+    return make_engine(recipe.engine.kind, recipe.engine.workers, recipe.engine.address)
+
+
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
-    from gan.device import choose_device
     from gan.sample import check_request
     from gan.snapshot import load_snapshot
 
@@ -162,15 +170,15 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
     check_request(load_snapshot(snapshot).codec, plan.given, plan.rows)
     rows = {shard.index: shard.rows for shard in plan.shards}
+    engine = engine_of(job.recipe)
     request = SynthesisRequest(
         plan=plan,
         snapshot=snapshot,
         lake_uri=job.lake_uri,
         profile=job.lake_profile,
-        device=choose_device(job.recipe.training.device),
+        device=engine.device(job.recipe.training.device),
         teacher=local_teacher(job, plan, choice.judged.version),
     )
-    engine = make_engine(job.recipe.engine.kind, job.recipe.engine.workers)
     done = plan.rows - sum(rows[index] for index in missing)
     with (
         job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,

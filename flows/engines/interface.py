@@ -11,8 +11,12 @@ from storage.lake.plan import Plan
 from storage.stores.interface import ObjectStore
 from storage.stores.settings import StorageProfile
 
-ENGINES = {"local": "flows.engines.local"}
-"""Kind of the recipe's `engine` → module with a function `make_engine(workers)`."""
+EngineKind = Literal["local", "ray"]
+ENGINES: dict[EngineKind, str] = {
+    "local": "flows.engines.local",
+    "ray": "flows.engines.ray_cluster",
+}
+"""Kind of the recipe's `engine` → module with a function `make_engine(workers, address)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +30,20 @@ class SynthesisRequest:
     profile: StorageProfile | None
     """Credentials of the lake; they travel in memory only."""
     device: str = "cpu"
+    """What the engine said it takes for the recipe's `training.device`."""
     teacher: Path | None = None
     """File of the teacher on this machine, where the plan has one."""
 
 
 class Engine(Protocol):
     """Makes shards."""
+
+    def device(self, wanted: str) -> str:
+        """Return the device of a request for the recipe's `training.device`.
+
+        Raises:
+            ConfigError: there is no such device where this engine works.
+        """
 
     def run(
         self,
@@ -52,13 +64,18 @@ class Engine(Protocol):
             say: where to tell what a person should know, such as a worker that died.
 
         Raises:
-            EngineError: the workers keep dying.
+            EngineError: the workers keep dying, or cannot be reached.
             LakeError: the lake failed.
             SnapshotError: the snapshot is damaged.
         """
 
 
-def make_engine(kind: Literal["local"], workers: int | Literal["auto"]) -> Engine:
-    """Return the engine of a recipe."""
-    engine: Engine = importlib.import_module(ENGINES[kind]).make_engine(workers)
+def make_engine(kind: EngineKind, workers: int | Literal["auto"], address: str = "auto") -> Engine:
+    """Return the engine of a recipe.
+
+    Raises:
+        ExtraMissingError: it needs packages that are not installed.
+    """
+    module = importlib.import_module(ENGINES[kind])
+    engine: Engine = module.make_engine(workers, address)
     return engine

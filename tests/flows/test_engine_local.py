@@ -170,7 +170,7 @@ def test_auto_takes_every_usable_core():
 
 def test_memory_holds_two_shards_however_many_there_are(order, monkeypatch):
     """Every sampled shard is stored before the one after the next is sampled."""
-    from flows.engines.local import ShardMaker
+    from flows.engines.maker import ShardMaker
 
     alive, most = set(), 0
     sample, store = ShardMaker.sample, ShardMaker.store

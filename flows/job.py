@@ -21,7 +21,8 @@ from gan.gate import Judgement
 from gan.lift.result import Lift, lift_record
 from gan.report import Evaluation, Report, Verdict
 from storage.lake import datasets, layout
-from storage.lake.manifest import FileEntry, Manifest
+from storage.lake.file_list import FileEntry
+from storage.lake.manifest import Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
 from storage.shards.format import load_format

@@ -36,15 +36,16 @@ from storage.errors import AccessDeniedError, NotWritableError, RetractedError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.composition import Composition
+from storage.lake.file_list import FileEntry
 from storage.lake.hint import refresh_hint
 from storage.lake.layout import generator_report_key
-from storage.lake.manifest import FileEntry, ManifestFields
+from storage.lake.manifest import ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.promotions import Promotion
 from storage.lake.publish import Publisher, agree
 from storage.lake.synthesis import SynthesisConfig, resolve
 from storage.records.modalities import words_of
-from storage.records.schema import read_class_counts
+from storage.records.schema import ClassCounts, read_class_counts
 from storage.shards.format import format_for, load_format
 from storage.sources.prepared import Prepared
 
@@ -169,7 +170,6 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         return entries
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
     check_request(load_snapshot(snapshot).codec, plan.given, plan.rows)
-    rows = {shard.index: shard.rows for shard in plan.shards}
     engine = engine_of(job.recipe)
     request = SynthesisRequest(
         plan=plan,
@@ -179,7 +179,8 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         device=engine.device(job.recipe.training.device),
         teacher=local_teacher(job, plan, choice.judged.version),
     )
-    done = plan.rows - sum(rows[index] for index in missing)
+    shared: dict[ClassCounts, ClassCounts] = {}
+    done = plan.rows - sum(plan.shards[index].rows for index in missing)
     with (
         job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,
         job.spent.using(request.device),
@@ -187,10 +188,13 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         meter.update(done)
 
         def on_shard(index: int, entry: FileEntry) -> None:
-            entries[index] = entry
+            nonlocal done
+            counts = shared.setdefault(entry.class_counts, entry.class_counts)
+            entries[index] = replace(entry, class_counts=counts)
             job.spent.wrote(entry.bytes)
             note = f"{len(plan.shards) - len(missing) + len(entries)}/{len(plan.shards)} shards"
-            meter.update(done + sum(rows[each] for each in entries), note=note)
+            done += entry.rows
+            meter.update(done, note=note)
 
         lake = uncounted(job.lake)
         engine.run(request, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)

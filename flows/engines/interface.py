@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from storage.lake.manifest import FileEntry
+from storage.lake.file_list import FileEntry
 from storage.lake.plan import Plan
 from storage.stores.interface import ObjectStore
 from storage.stores.settings import StorageProfile

@@ -26,7 +26,7 @@ from flows.engines.maker import OnShard, ShardMaker
 from flows.errors import EngineError
 from gan.errors import GanError
 from storage.errors import StorageError
-from storage.lake.manifest import FileEntry
+from storage.lake.file_list import FileEntry
 from storage.stores.interface import ObjectStore
 
 PATIENCE_S = 10.0

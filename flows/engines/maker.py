@@ -16,7 +16,7 @@ from flows.engines.interface import SynthesisRequest
 from flows.errors import EngineError
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError, StorageError
-from storage.lake.manifest import FileEntry
+from storage.lake.file_list import FileEntry
 from storage.lake.publish import adopt_shard, encode_shard, put_shard
 from storage.records.schema import soft_label_columns
 from storage.stores.interface import ObjectStore

@@ -19,8 +19,8 @@ from flows.errors import EngineError
 from gan.config import ALGORITHM_VERSION
 from gan.errors import GanError
 from storage.errors import LakeError, StorageError
+from storage.lake.file_list import FileEntry
 from storage.lake.layout import plan_key
-from storage.lake.manifest import FileEntry
 from storage.stores.interface import ObjectStore
 from storage.stores.settings import StorageProfile
 

@@ -92,9 +92,9 @@ def connected(address: str, store_bytes: int, cpus: int | None = None) -> Iterat
     check_installed(address)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - Ray reads it, ganmill does not
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
     import ray
 
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # its import sets another
     if ray.is_initialized():
         yield "local"
         return

@@ -1,29 +1,392 @@
-"""The Ray engine: the same shards as the local one, and workers and clusters that are not there."""
+"""The Ray engine: the same shards as the local one, whoever dies, and clusters that are not there.
 
+The cluster is a real one of two nodes on this machine, each a process tree that a test may kill.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
+from flows.engines import ray_cluster, ray_connection
 from flows.engines.interface import SynthesisRequest, make_engine
-from flows.errors import EngineError, ExtraMissingError, exit_code, sentence
+from flows.engines.local import LocalEngine
+from flows.engines.ray_actor import Parcel, ShardActor
+from flows.engines.ray_cluster import Shares
+from flows.errors import EngineError, ExtraMissingError, exit_code
+from flows.recipe import EngineConfig
+from storage.errors import LakeError
+from storage.lake.plan import RecordKind, propose
+from storage.lake.synthesis import SynthesisConfig
 from storage.stores.open import open_store
+from storage.stores.settings import StorageProfile
+
+SECRET = "open-sesame-42"  # noqa: S105 - of nothing
+SHARDS = 48
+
+
+def request_of(snapshot, plan, lake) -> SynthesisRequest:
+    return SynthesisRequest(plan=plan, snapshot=snapshot[0], lake_uri=str(lake), profile=None)
 
 
 @pytest.fixture
 def order(snapshot, plan, tmp_path) -> SynthesisRequest:
-    return SynthesisRequest(
-        plan=plan, snapshot=snapshot[0], lake_uri=str(tmp_path / "lake"), profile=None
-    )
+    return request_of(snapshot, plan, tmp_path / "lake")
 
 
-def make(order, engine, say=print):
+def make(order, engine, *, on_shard=None, say=print, indices=None):
+    """Run the engine and return the objects that it said are stored."""
     lake = open_store(order.lake_uri)
+    wanted = list(range(len(order.plan.shards)) if indices is None else indices)
     done = {}
-    wanted = range(len(order.plan.shards))
-    engine.run(order, list(wanted), lake=lake, on_shard=done.__setitem__, say=say)
-    assert sorted(done) == list(wanted)
-    return {entry.path: lake.get(entry.path) for entry in done.values()}
+
+    def note(index, entry):
+        done[index] = entry
+        if on_shard is not None:
+            on_shard(len(done))
+
+    engine.run(order, wanted, lake=lake, on_shard=note, say=say)
+    assert sorted(done) == wanted
+    return stored(order, done.values())
+
+
+def stored(order, entries):
+    lake = open_store(order.lake_uri)
+    return {entry.path: lake.get(entry.path) for entry in entries}
+
+
+# Without a cluster
+
+
+@pytest.mark.parametrize(
+    ("address", "package"), [("auto", "ray"), ("local", "ray"), ("ray://head:10001", "grpc")]
+)
+def test_without_the_extra_it_is_one_sentence(monkeypatch, address, package):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        ray_connection, "find_spec", lambda name: None if name == package else real(name)
+    )
+    with pytest.raises(
+        ExtraMissingError, match=rf"{package}: run pip install .ganmill\[ray\]"
+    ) as e:
+        make_engine("ray", "auto", address)
+    assert exit_code(e.value) == 2
+
+
+@pytest.mark.parametrize("address", ["head:6379", "ray://head", "ray://me:secret@head:1", "Auto"])
+def test_other_addresses_are_refused(address):
+    with pytest.raises(ValidationError):
+        EngineConfig(kind="ray", address=address)
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(order, monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{probe.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", where)
+    before = time.perf_counter()
+    with pytest.raises(EngineError, match=f"no Ray cluster answers at {where}") as caught:
+        make(order, make_engine("ray", "auto", "auto"))
+    assert exit_code(caught.value) == 6
+    assert time.perf_counter() - before < 2 * ray_connection.CONNECT_S
+
+
+def test_no_cluster_at_all_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(
+        "ray._private.services.get_ray_address_from_environment",
+        lambda *_: (_ for _ in ()).throw(ConnectionError("none")),
+    )
+    with pytest.raises(EngineError, match="start one, name its ray://"):
+        ray_connection.where_is("auto")
+
+
+def test_an_actor_takes_a_processor_or_a_gpu_with_its_part():
+    mixed = {"CPU": 64.0, "GPU": 8.0}
+    assert Shares.of(mixed, "auto") == Shares(device="cuda", cpus=8, gpus=1)
+    assert Shares.of(mixed, "auto").fit(mixed) == 8
+    assert Shares.of(mixed, "cpu").fit(mixed) == 64
+    assert Shares.of({"CPU": 3.0}, "auto") == Shares(device="cpu", cpus=1, gpus=0)
+    assert Shares.of({}, "cuda").fit({}) == 1
+
+
+@pytest.fixture
+def parcel(order) -> Parcel:
+    return Parcel.of(order, open_store(order.lake_uri)).on("cpu")
+
+
+def test_an_actor_makes_the_same_shards_without_the_sender_s_disk(order, parcel, snapshot, plan):
+    elsewhere = replace(parcel, request=replace(parcel.request, snapshot=Path("/nowhere")))
+    actor = ShardActor()
+    assert actor.load(elsewhere, None) is None
+    made = actor.make([3, 4], again=False)
+    assert [index for index, _ in made] == [3, 4]
+    alone = request_of(snapshot, plan, order.lake_uri + "-alone")
+    expected = make(alone, LocalEngine(workers=1), indices=[3, 4])
+    assert stored(order, [entry for _, entry in made]) == expected
+
+
+def test_what_another_actor_put_is_adopted_unmade(parcel, monkeypatch):
+    actor = ShardActor()
+    actor.load(parcel, None)
+    before = dict(actor.make([3, 4], again=False))
+    made = []
+    (maker,) = actor.makers
+    real = type(maker).sample
+    monkeypatch.setattr(
+        type(maker), "sample", lambda self, index: made.append(index) or real(self, index)
+    )
+    after = dict(actor.make([3, 4, 5], again=True))
+    assert made == [5]
+    assert {index: after[index] for index in before} == before
+
+
+def test_what_fails_is_returned(order, parcel):
+    lake = open_store(order.lake_uri)
+    lake.put_once(order.plan.shard_key(5), b"not a shard")
+    actor = ShardActor()
+    actor.load(parcel, None)
+    for again in (False, True):
+        ((index, error),) = actor.make([5], again=again)
+        assert index == 5
+        assert "delete that object" in str(error)
+
+
+def test_another_version_and_another_lake_are_refused(parcel):
+    older = ShardActor().load(replace(parcel, sender="ganmill 0.0.1 (algorithm 1)"), None)
+    assert "install the same on every node" in str(older)
+    unseen = ShardActor().load(replace(parcel, planned=True), None)
+    assert isinstance(unseen, LakeError)
+    assert "does not see the lake" in str(unseen)
+
+
+def test_no_secret_is_in_what_is_shared(order):
+    profile = StorageProfile(key="me", secret=SecretStr(SECRET))
+    parcel = Parcel.of(replace(order, profile=profile), open_store(order.lake_uri))
+    assert parcel.request.profile is None
+    assert "generator.safetensors" not in repr(parcel)
+
+
+# On a Ray of this machine, and on a cluster
+
+
+@pytest.fixture(scope="module")
+def long_plan(snapshot, plan):
+    """So many shards that a cluster can be killed half-way."""
+    counts = (("a", 10), ("b", 10), ("c", 10))
+    kind = RecordKind(schema=snapshot[2], label="kind", class_counts=counts, modality="images")
+    config = SynthesisConfig(samples=SHARDS * 1_000, balance="equal", shard_samples=1_000)
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    return propose(plan.identity, config, kind, format="parquet", created=created)
+
+
+@pytest.fixture
+def long_order(snapshot, long_plan, tmp_path) -> SynthesisRequest:
+    return request_of(snapshot, long_plan, tmp_path / "lake")
+
+
+@pytest.fixture(scope="module")
+def expected(snapshot, long_plan, tmp_path_factory):
+    alone = request_of(snapshot, long_plan, tmp_path_factory.mktemp("alone"))
+    return make(alone, LocalEngine(workers=1))
 
 
 @pytest.mark.full
-def test_one(order):
-    make(order, make_engine("ray", 2, "local"))
+def test_a_ray_of_its_own_makes_the_same_shards_and_leaves_nothing(order, capfd):
+    before = signal.getsignal(signal.SIGTERM)
+    made = make(order, make_engine("ray", 2, "local"))
+    assert signal.getsignal(signal.SIGTERM) is before
+    alone = replace(order, lake_uri=f"{order.lake_uri}-alone")
+    assert made == make(alone, LocalEngine(workers=1))
+    assert not [one for one in psutil.Process().children(recursive=True) if is_of_ray(one)]
+    assert capfd.readouterr() == ("", "")
+
+
+def is_of_ray(process):
+    with_name = " ".join(process.cmdline()) if process.is_running() else ""
+    return "ray::" in with_name or "raylet" in with_name or "gcs_server" in with_name
+
+
+def kill_tree(process):
+    """Kill a process and everything below it, by their ids."""
+    tree = [process, *process.children(recursive=True)]
+    for one in tree:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(tree, timeout=30)
+
+
+@dataclass
+class Cluster:
+    """Two nodes on this machine, two processors each."""
+
+    folder: Path
+    port: int
+    nodes: dict[str, psutil.Popen] = field(default_factory=dict)
+
+    @property
+    def where(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, name):
+        head = ["--head", f"--port={self.port}", f"--temp-dir={self.folder}"]
+        place = (
+            [*head, "--include-dashboard=false"] if name == "head" else [f"--address={self.where}"]
+        )
+        command = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", *place, "--num-cpus=2"),
+            *("--node-ip-address=127.0.0.1", "--object-store-memory=100000000", "--block"),
+            "--disable-usage-stats",
+        ]
+        if name != "head":
+            command.remove("--disable-usage-stats")
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.nodes[name] = psutil.Popen(
+                command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def workers(self):
+        """Return the actors that are at work on this cluster."""
+        below = [
+            one
+            for node in self.nodes.values()
+            if node.is_running()
+            for one in node.children(recursive=True)
+        ]
+        return [
+            one for one in below if one.is_running() and "ShardActor" in " ".join(one.cmdline())
+        ]
+
+    def kill(self, name):
+        kill_tree(self.nodes.pop(name))
+
+
+def wait_for(what, limit_s=180):
+    until = time.perf_counter() + limit_s
+    while time.perf_counter() < until:
+        if found := what():
+            return found
+        time.sleep(0.2)
+    return pytest.fail(f"waited {limit_s} s in vain")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A folder of its own with a short name, because Ray's sockets lie in it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = Cluster(folder=Path(tempfile.mkdtemp(prefix="gmray")), port=port)
+    try:
+        found.start("head")
+        wait_for(lambda: ray_connection.answers(found.where, 1) is None)
+        found.start("second")
+        yield found
+    finally:
+        for name in list(found.nodes):
+            found.kill(name)
+        shutil.rmtree(found.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def on_cluster(cluster, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", cluster.where)
+    return make_engine("ray", 4, "auto")
+
+
+@pytest.mark.full
+def test_a_worker_that_dies_is_replaced(cluster, on_cluster, long_order, expected):
+    told = []
+
+    def kill_one(count):
+        if count == 4:
+            cluster.workers()[0].kill()
+
+    profile = StorageProfile(key="me", secret=SecretStr(SECRET))
+    guarded = replace(long_order, profile=profile)
+    assert make(guarded, on_cluster, on_shard=kill_one, say=told.append) == expected
+    assert re.search("a worker of the Ray cluster died holding shards .* take them over", told[0])
+    logs = [path for path in cluster.folder.rglob("*") if path.is_file()]
+    assert len(logs) > 5
+    assert not [path for path in logs if SECRET.encode() in path.read_bytes()]
+
+
+DRIVER = """
+import pickle, sys
+from flows.engines.interface import make_engine
+from storage.stores.open import open_store
+order = pickle.load(sys.stdin.buffer)
+lake = open_store(order.lake_uri)
+indices = range(len(order.plan.shards))
+make_engine("ray", 4, "auto").run(order, indices, lake=lake, on_shard=lambda *_: None, say=print)
+"""
+
+
+@pytest.mark.full
+def test_a_driver_that_dies_leaves_its_shards_and_nothing_else(
+    cluster, on_cluster, long_order, expected
+):
+    import pickle
+
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdin=subprocess.PIPE)
+    driver.stdin.write(pickle.dumps(long_order))
+    driver.stdin.close()
+    lake = open_store(long_order.lake_uri)
+    wait_for(lambda: len(list(lake.list())) > 5)
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not cluster.workers())
+    kept = {info.key: info.stored_at for info in lake.list()}
+    assert 5 < len(kept) < SHARDS
+    missing = [i for i in range(SHARDS) if long_order.plan.shard_key(i) not in kept]
+    made = make(long_order, on_cluster, indices=missing)
+    assert made == {key: data for key, data in expected.items() if key not in kept}
+    assert {key: lake.get(key) for key in kept} == {key: expected[key] for key in kept}
+
+
+@pytest.mark.full
+def test_half_of_the_cluster_dies_half_way(cluster, on_cluster, long_order, expected):
+    told = []
+
+    def kill_half(count):
+        if count >= SHARDS // 4 and "second" in cluster.nodes:
+            cluster.kill("second")
+
+    assert make(long_order, on_cluster, on_shard=kill_half, say=told.append) == expected
+    assert "second" not in cluster.nodes
+    assert "died holding shards" in told[0]
+
+
+@pytest.mark.full
+def test_a_head_that_dies_ends_the_job_with_a_sentence(
+    cluster, on_cluster, long_order, expected, monkeypatch
+):
+    monkeypatch.setattr(ray_cluster, "WAIT_S", 1.0)
+
+    def kill_head(count):
+        if "head" in cluster.nodes:
+            cluster.kill("head")
+
+    before = time.perf_counter()
+    with pytest.raises(EngineError, match="finished shards are kept"):
+        make(long_order, on_cluster, on_shard=kill_head)
+    assert time.perf_counter() - before < 120
+    lake = open_store(long_order.lake_uri)
+    kept = {info.key for info in lake.list()}
+    assert kept
+    assert {key: lake.get(key) for key in kept} == {key: expected[key] for key in kept}

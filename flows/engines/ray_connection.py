@@ -21,8 +21,13 @@ CONNECT_S = 10.0
 """Longest wait for the head of a cluster to answer."""
 LEAST_STORE_BYTES = 128 * 2**20
 """Of the object store of a Ray of this machine; it holds the snapshot alone."""
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""What Ray reads when it starts: it reports to nobody, and leaves CUDA_VISIBLE_DEVICES alone."""
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
+}
+"""What Ray reads when it starts: it reports to nobody, leaves CUDA_VISIBLE_DEVICES alone, and says
+no more than it must."""
 CLIENT = "ray://"
 
 
@@ -107,10 +112,13 @@ def connected(address: str, store_bytes: int, cpus: int | None = None) -> Iterat
         raise EngineError(msg)
     with _own_sigterm():
         try:
-            _start(where, store_bytes, cpus)
+            _start("local" if where == "local" else address, store_bytes, cpus)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
-            msg = f"Ray at {where} cannot be used: {one_line(error)}"
+            msg = (
+                f"the Ray cluster at {where} cannot be used: {one_line(error)}; the same ray must "
+                "be on every node, and its token here where it takes one (RAY_AUTH_MODE=token)"
+            )
             raise EngineError(msg) from error
     try:
         yield where
@@ -118,16 +126,16 @@ def connected(address: str, store_bytes: int, cpus: int | None = None) -> Iterat
         ray.shutdown()
 
 
-def _start(where: str, store_bytes: int, cpus: int | None) -> None:
+def _start(address: str, store_bytes: int, cpus: int | None) -> None:
     import ray
 
     options: dict[str, Any] = {
-        "address": where,
+        "address": address,  # not what it stands for: Ray looks for its token where it says auto
         "log_to_driver": False,
         "configure_logging": False,
         "logging_level": logging.CRITICAL,
     }
-    if where == "local":
+    if address == "local":
         options |= {
             "num_cpus": cpus,
             "include_dashboard": False,

@@ -126,7 +126,9 @@ def plan_shards(
     labels = [label for label, _ in class_counts]
     counts = _divided([count for _, count in class_counts], sizes)
     if len(sizes) > MOST_LISTED:
-        counts_NC = np.fromiter(counts, np.dtype((np.int64, len(labels))), len(sizes))
+        counts_NC = np.zeros((len(sizes), len(labels)), np.int64)
+        for index, taken in enumerate(counts if labels else ()):
+            counts_NC[index] = taken
         return ShardTable(labels, np.array(sizes, np.int64), counts_NC)
     shards = []
     starts = accumulate(sizes, initial=0)

@@ -124,8 +124,10 @@ class ShardActor:
         """Load the generator, and return what failed."""
         try:
             self.makers = [parcel.open(profile)]
-        except (StorageError, GanError, EngineError, OSError) as error:
+        except (StorageError, GanError, EngineError) as error:
             return error
+        except OSError as error:
+            return EngineError(f"node {platform.node()} cannot hold the generator: {error}")
         return None
 
     def make(self, indices: Sequence[int], *, again: bool) -> Results:

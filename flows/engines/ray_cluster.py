@@ -144,6 +144,10 @@ class _Crew:
     """Actors that died while they loaded, since one was last ready."""
     owners: dict[Any, _Member] = field(default_factory=dict)
     """Whose a reference is."""
+    idle_since_s: float = field(default_factory=perf_counter)
+    """Since when there is no actor that is ready."""
+    unanswered: int = 0
+    """So many times in a row the head has not answered."""
 
     def run(self, indices: Sequence[int], on_shard: OnShard) -> None:
         """Have these shards made.
@@ -155,7 +159,6 @@ class _Crew:
         import ray
 
         self.todo.extend(self._ranges(indices))
-        idle_since_s, unanswered = perf_counter(), 0
         try:
             while self.todo or any(member.held for member in self.members):
                 self._hire()
@@ -163,21 +166,32 @@ class _Crew:
                 done, _ = ray.wait(list(self.owners), num_returns=1, timeout=WAIT_S)
                 for reference in done:
                     self._settle(reference, on_shard)
-                if done or any(member.loading is None for member in self.members):
-                    idle_since_s = perf_counter()
-                elif perf_counter() - idle_since_s > PATIENCE_S:
-                    raise self._nobody()
-                lost = not done and self.where != "local" and answers(self.where) is not None
-                unanswered = unanswered + 1 if lost else 0
-                if unanswered >= UNANSWERED:
-                    msg = (
-                        f"the head of the Ray cluster at {self.where} answers no more; run again "
-                        "when it is back: finished shards are kept"
-                    )
-                    raise EngineError(msg)
-        except OSError as error:  # of Ray's client; what fails in an actor comes as a result
-            msg = f"the Ray cluster at {self.where} is lost ({one_line(error)}); run again"
+                self._check_pulse(is_alive=bool(done))
+        except (OSError, ray.exceptions.RayError) as error:
+            msg = (
+                f"the Ray cluster at {self.where} is lost ({one_line(error)}); run again when it "
+                "is back: finished shards are kept"
+            )
             raise EngineError(msg) from error
+
+    def _check_pulse(self, *, is_alive: bool) -> None:
+        """See, where nothing came, that the head answers and that actors come up.
+
+        Raises:
+            EngineError: they do not.
+        """
+        if is_alive or any(member.loading is None for member in self.members):
+            self.idle_since_s = perf_counter()
+        elif perf_counter() - self.idle_since_s > PATIENCE_S:
+            raise self._nobody()
+        lost = not is_alive and self.where != "local" and answers(self.where) is not None
+        self.unanswered = self.unanswered + 1 if lost else 0
+        if self.unanswered >= UNANSWERED:
+            msg = (
+                f"the head of the Ray cluster at {self.where} answers no more; run again when it "
+                "is back: finished shards are kept"
+            )
+            raise EngineError(msg)
 
     def _ranges(self, indices: Sequence[int]) -> Iterator[_Range]:
         import ray

@@ -5,6 +5,7 @@ The cluster is a real one of two nodes on this machine, each a process tree that
 
 import importlib.util
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -68,6 +69,14 @@ def stored(order, entries):
     return {entry.path: lake.get(entry.path) for entry in entries}
 
 
+@pytest.fixture(scope="module")
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 # Without a cluster
 
 
@@ -92,10 +101,8 @@ def test_other_addresses_are_refused(address):
         EngineConfig(kind="ray", address=address)
 
 
-def test_a_cluster_that_does_not_answer_is_one_sentence(order, monkeypatch):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{probe.getsockname()[1]}"
+def test_a_cluster_that_does_not_answer_is_one_sentence(order, monkeypatch, free_port):
+    where = f"127.0.0.1:{free_port}"
     monkeypatch.setenv("RAY_ADDRESS", where)
     before = time.perf_counter()
     with pytest.raises(EngineError, match=f"no Ray cluster answers at {where}") as caught:
@@ -177,6 +184,35 @@ def test_no_secret_is_in_what_is_shared(order):
     parcel = Parcel.of(replace(order, profile=profile), open_store(order.lake_uri))
     assert parcel.request.profile is None
     assert "generator.safetensors" not in repr(parcel)
+
+
+def crew_at(where) -> ray_cluster._Crew:
+    return ray_cluster._Crew(
+        load=(None, None),
+        shares=Shares(device="cpu", cpus=1, gpus=0),
+        wanted=None,
+        where=where,
+        say=print,
+    )
+
+
+def test_a_head_that_answers_no_more_ends_the_job(free_port):
+    crew = crew_at(f"127.0.0.1:{free_port}")
+    for _ in range(ray_cluster.UNANSWERED - 1):
+        crew._check_pulse(is_alive=False)
+    crew._check_pulse(is_alive=True)
+    for _ in range(ray_cluster.UNANSWERED - 1):
+        crew._check_pulse(is_alive=False)
+    with pytest.raises(EngineError, match="answers no more; run again when it is back"):
+        crew._check_pulse(is_alive=False)
+
+
+def test_a_cluster_without_room_is_waited_for_and_given_up(monkeypatch):
+    crew = crew_at("local")
+    crew._check_pulse(is_alive=False)
+    monkeypatch.setattr(ray_cluster, "PATIENCE_S", 0.0)
+    with pytest.raises(EngineError, match="no room for one with 1 processor"):
+        crew._check_pulse(is_alive=False)
 
 
 # On a Ray of this machine, and on a cluster
@@ -286,12 +322,9 @@ def wait_for(what, limit_s=180):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(free_port):
     """A folder of its own with a short name, because Ray's sockets lie in it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    found = Cluster(folder=Path(tempfile.mkdtemp(prefix="gmray")), port=port)
+    found = Cluster(folder=Path(tempfile.mkdtemp(prefix="gmray")), port=free_port)
     try:
         found.start("head")
         wait_for(lambda: ray_connection.answers(found.where, 1) is None)
@@ -337,15 +370,21 @@ make_engine("ray", 4, "auto").run(order, indices, lake=lake, on_shard=lambda *_:
 """
 
 
+def start_driver(order):
+    """Start a job of its own on the cluster."""
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    driver.stdin.write(pickle.dumps(order))
+    driver.stdin.close()
+    return driver
+
+
 @pytest.mark.full
 def test_a_driver_that_dies_leaves_its_shards_and_nothing_else(
     cluster, on_cluster, long_order, expected
 ):
-    import pickle
-
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdin=subprocess.PIPE)
-    driver.stdin.write(pickle.dumps(long_order))
-    driver.stdin.close()
+    driver = start_driver(long_order)
     lake = open_store(long_order.lake_uri)
     wait_for(lambda: len(list(lake.list())) > 5)
     driver.kill()
@@ -373,22 +412,17 @@ def test_half_of_the_cluster_dies_half_way(cluster, on_cluster, long_order, expe
 
 
 @pytest.mark.full
-def test_a_head_that_dies_ends_the_job_with_a_sentence(
-    cluster, on_cluster, long_order, expected, monkeypatch
+def test_a_head_that_dies_takes_the_job_with_it_and_the_next_run_finishes(
+    cluster, on_cluster, long_order, expected
 ):
-    """The service that knows the cluster is gone, before Ray ends this process for it."""
-    monkeypatch.setattr(ray_cluster, "WAIT_S", 1.0)
-
-    def kill_head(count):
-        for one in cluster.nodes["head"].children(recursive=True):
-            if "gcs_server" in one.name():
-                one.kill()
-
-    before = time.perf_counter()
-    with pytest.raises(EngineError, match="finished shards are kept"):
-        make(long_order, on_cluster, on_shard=kill_head)
-    assert time.perf_counter() - before < 120
+    """Ray ends a driver on the node that is gone; with another engine, it goes on as well."""
+    driver = start_driver(long_order)
     lake = open_store(long_order.lake_uri)
-    kept = {info.key for info in lake.list()}
-    assert kept
-    assert {key: lake.get(key) for key in kept} == {key: expected[key] for key in kept}
+    wait_for(lambda: len(list(lake.list())) > 5)
+    cluster.kill("head")
+    assert driver.wait(180) != 0
+    kept = {info.key: lake.get(info.key) for info in lake.list()}
+    assert kept == {key: expected[key] for key in kept}
+    missing = [i for i in range(SHARDS) if long_order.plan.shard_key(i) not in kept]
+    assert missing
+    assert kept | make(long_order, LocalEngine(workers=1), indices=missing) == expected

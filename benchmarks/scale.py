@@ -32,6 +32,7 @@ from flows.engines.local import LocalEngine
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
 from gan.training.loop import train
+from storage.lake.layout import version_folder
 from storage.lake.manifest import ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.publish import Publisher
@@ -184,6 +185,7 @@ def measure(case: Case) -> dict[str, float]:
         publisher.commit(ManifestFields(modality=case.modality), {})
         driver_cpu_s = process_time() - cpu_before_s
         wall_s = perf_counter() - began_s
+        stored = list(lake.list(f"{version_folder(plan.name, plan.version)}/"))
     all_cpu_s = driver_cpu_s + sum(family.cpu_s.values())
     limit_cpu_s = record_cpu_s * case.samples
     return {
@@ -195,6 +197,7 @@ def measure(case: Case) -> dict[str, float]:
         "overhead_cpu_s": all_cpu_s - limit_cpu_s,
         "first_shard_s": first_s[0],
         "commit_s": wall_s - made_s,
+        "bytes_per_sample": sum(info.size_bytes for info in stored) / case.samples,
         "driver_cpu_s": driver_cpu_s,
         "driver_mb": family.driver_bytes / 2**20,
         "others_mb": family.most_bytes / 2**20,
@@ -228,7 +231,7 @@ def tiny(_: Path) -> dict[str, dict[str, float]]:
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         main()
-    elif len(sys.argv) == 2:  # noqa: PLR2004 - a case as JSON
+    elif len(sys.argv) == 2:
         print(json.dumps(measure(Case(**json.loads(sys.argv[1])))))
     else:
         modality, engine, workers, samples = sys.argv[1:]

@@ -187,7 +187,7 @@ class Spending:
         """Return what was used until now, for the manifest and `--json`.
 
         `wall_s` counts from the opening of the lake, waiting included; `cpu_s` is of this process
-        and of its worker processes that have ended.
+        and of its worker processes that have ended; actors of a Ray cluster are not in it.
         """
         return {
             "wall_s": round(monotonic() - self.started_s, 3),

@@ -152,9 +152,9 @@ def _shard_sizes(rows: int, bytes_per_row: int, shard_samples: int | Literal["au
         shards = min(rows, MOST_SHARDS, max(LEAST_SHARDS, by_size))
         return [rows * (i + 1) // shards - rows * i // shards for i in range(shards)]
     full, rest = divmod(rows, shard_samples)
-    if full >= MOST_SHARDS:
+    if full + (rest > 0) > MOST_SHARDS:
         msg = (
-            f"{rows} samples in shards of {shard_samples} are {full} shards; "
+            f"{rows} samples in shards of {shard_samples} are {full + (rest > 0)} shards; "
             f"raise synthesis.shard_samples for at most {MOST_SHARDS}"
         )
         raise PlanError(msg)

@@ -179,7 +179,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         device=engine.device(job.recipe.training.device),
         teacher=local_teacher(job, plan, choice.judged.version),
     )
-    shared: dict[ClassCounts, ClassCounts] = {}
+    made, shared = set(missing), dict[ClassCounts, ClassCounts]()
     done = plan.rows - sum(plan.shards[index].rows for index in missing)
     with (
         job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,
@@ -191,13 +191,21 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
             nonlocal done
             counts = shared.setdefault(entry.class_counts, entry.class_counts)
             entries[index] = replace(entry, class_counts=counts)
+            if index not in made:  # an earlier run put it
+                return
             job.spent.wrote(entry.bytes)
-            note = f"{len(plan.shards) - len(missing) + len(entries)}/{len(plan.shards)} shards"
+            made.discard(index)
             done += entry.rows
-            meter.update(done, note=note)
+            meter.update(done, note=f"{len(plan.shards) - len(made)}/{len(plan.shards)} shards")
 
-        lake = uncounted(job.lake)
-        engine.run(request, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
+        engine.run(
+            request,
+            missing,
+            lake=uncounted(job.lake),
+            on_shard=on_shard,
+            say=job.reporter.say,
+            stored=sorted(set(range(len(plan.shards))) - made),
+        )
     return entries
 
 

@@ -53,6 +53,7 @@ class Engine(Protocol):
         lake: ObjectStore,
         on_shard: Callable[[int, FileEntry], None],
         say: Callable[[str], None],
+        stored: Sequence[int] = (),
     ) -> None:
         """Synthesize, encode and put these shards of the plan.
 
@@ -62,6 +63,9 @@ class Engine(Protocol):
             lake: the open store, for work done in this process.
             on_shard: called in this process for every shard that is in the lake, from any thread.
             say: where to tell what a person should know, such as a worker that died.
+            stored: shards that an earlier run has put. An engine of several machines has them read
+                and checked by its workers, and calls `on_shard` for them too; what an engine leaves
+                is read by the publisher, one by one.
 
         Raises:
             EngineError: the workers keep dying, or cannot be reached.

@@ -68,6 +68,7 @@ class LocalEngine:
         lake: ObjectStore,
         on_shard: OnShard,
         say: Callable[[str], None],
+        stored: Sequence[int] = (),  # noqa: ARG002 - left to the publisher, in this process
     ) -> None:
         """Synthesize, encode and put these shards (see `flows.engines.interface.Engine.run`)."""
         on_cpu = request.device == "cpu"

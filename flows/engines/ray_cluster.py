@@ -10,7 +10,7 @@ driver that dies leaves nothing running; the next run makes what is missing.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
@@ -68,6 +68,7 @@ class RayEngine:
         lake: ObjectStore,
         on_shard: OnShard,
         say: Callable[[str], None],
+        stored: Sequence[int] = (),
     ) -> None:
         """Synthesize, encode and put these shards (see `flows.engines.interface.Engine.run`)."""
         wanted = None if self.workers == "auto" else self.workers
@@ -79,7 +80,7 @@ class RayEngine:
             load = (ray.put(parcel.on(shares.device)), request.profile)
             crew = _Crew(load=load, shares=shares, wanted=wanted, where=where, say=say)
             try:
-                crew.run(indices, on_shard)
+                crew.run(indices, stored, on_shard)
             finally:
                 crew.dismiss()
 
@@ -115,7 +116,10 @@ class Shares:
 @dataclass(eq=False, kw_only=True)
 class _Range:
     indices: Sequence[int]
-    tries: int = 0
+    begun: bool = False
+    """Whether some of it may be stored."""
+    deaths: int = 0
+    """So many actors died with it."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -149,8 +153,8 @@ class _Crew:
     unanswered: int = 0
     """So many times in a row the head has not answered."""
 
-    def run(self, indices: Sequence[int], on_shard: OnShard) -> None:
-        """Have these shards made.
+    def run(self, indices: Sequence[int], stored: Sequence[int], on_shard: OnShard) -> None:
+        """Have shards made, and those checked that are stored.
 
         Raises:
             EngineError: the actors keep dying, none comes up, or the cluster is gone.
@@ -159,6 +163,7 @@ class _Crew:
         import ray
 
         self.todo.extend(self._ranges(indices))
+        self.todo.extend(replace(one, begun=True) for one in self._ranges(stored))
         try:
             while self.todo or any(member.held for member in self.members):
                 self._hire()
@@ -227,7 +232,7 @@ class _Crew:
             for member in ready:
                 if self.todo and len(member.held) <= count:
                     given = self.todo.popleft()
-                    call = member.actor.make.remote(given.indices, again=given.tries > 0)
+                    call = member.actor.make.remote(given.indices, again=given.begun)
                     member.held[call] = given
                     self.owners[call] = member
 
@@ -264,11 +269,12 @@ class _Crew:
         self.futile += member.loading is not None
         held = list(member.held.values())
         for one in held:
-            one.tries += 1
+            one.deaths += 1
+            one.begun = True
         self.todo.extendleft(reversed(held))
         shards = ", ".join(f"{one.indices[0]} to {one.indices[-1]}" for one in held) or "none"
         text = f"a worker of the Ray cluster died holding shards {shards} ({type(error).__name__})"
-        if any(one.tries >= TRIES for one in held) or self.futile > len(self.members) + DEATHS:
+        if any(one.deaths >= TRIES for one in held) or self.futile > len(self.members) + DEATHS:
             msg = (
                 f"{text}, as others did before it; give its nodes more memory or fewer workers and "
                 "run it again: finished shards are kept"

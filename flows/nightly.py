@@ -40,6 +40,7 @@ from flows.publish import (
     announce,
     announce_blocked,
     bring_up_hint,
+    engine_of,
     is_published,
     publish,
     synthesize,
@@ -136,7 +137,9 @@ def nightly(job: Job, stages: Stages) -> Outcome:
 
     Raises:
         SourceError, LakeError, TrainingError …: what the stages raise.
+        ExtraMissingError: the engine's packages are not installed; said before anything is trained.
     """
+    engine_of(job.recipe)
     prepared = stages.prepare()
     for _ in range(REPAIRS):
         try:

@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -28,7 +29,8 @@ from flows.engines.local import LocalEngine
 from flows.engines.ray_actor import Parcel, ShardActor
 from flows.engines.ray_cluster import Shares
 from flows.errors import EngineError, ExtraMissingError, exit_code
-from flows.recipe import EngineConfig
+from flows.nightly import nightly
+from flows.recipe import EngineConfig, parse_recipe
 from storage.errors import LakeError
 from storage.lake.plan import RecordKind, propose
 from storage.lake.synthesis import SynthesisConfig
@@ -93,6 +95,15 @@ def test_without_the_extra_it_is_one_sentence(monkeypatch, address, package):
     ) as e:
         make_engine("ray", "auto", address)
     assert exit_code(e.value) == 2
+
+
+def test_a_job_says_so_before_it_reads_anything(monkeypatch):
+    monkeypatch.setattr(ray_connection, "find_spec", lambda _: None)
+    recipe = parse_recipe(
+        {"name": "x", "source": {"uri": "nowhere.csv"}, "engine": {"kind": "ray"}}
+    )
+    with pytest.raises(ExtraMissingError):
+        nightly(SimpleNamespace(recipe=recipe), SimpleNamespace(prepare=pytest.fail))
 
 
 @pytest.mark.parametrize("address", ["head:6379", "ray://head", "ray://me:secret@head:1", "Auto"])

@@ -308,7 +308,8 @@ class Cluster:
             *("--node-ip-address=127.0.0.1", "--object-store-memory=100000000", "--block"),
         ]
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        environment["RAY_AUTH_MODE"] = "disabled"  # no token of this machine's owner
+        environment |= {"RAY_AUTH_MODE": "disabled"}  # no token of this machine's owner
+        environment |= {"RAY_worker_niceness": "0"}  # tests run beside others
         with (self.folder / f"{name}.log").open("wb") as log:
             self.nodes[name] = psutil.Popen(
                 command, stdout=log, stderr=log, env=environment, start_new_session=True

@@ -18,7 +18,7 @@ from flows.engines.interface import SynthesisRequest
 from flows.engines.maker import OnShard
 from flows.engines.ray_actor import Parcel, ShardActor
 from flows.engines.ray_connection import answers, check_installed, connected
-from flows.errors import EngineError, one_line
+from flows.errors import EngineError, bounded, one_line
 from storage.stores.interface import ObjectStore
 
 AHEAD = 2
@@ -273,7 +273,7 @@ class _Crew:
             one.begun = True
         self.todo.extendleft(reversed(held))
         shards = ", ".join(f"{one.indices[0]} to {one.indices[-1]}" for one in held) or "none"
-        text = f"a worker of the Ray cluster died holding shards {shards} ({type(error).__name__})"
+        text = f"a worker of the Ray cluster died holding shards {shards} ({_why(error)})"
         if any(one.deaths >= TRIES for one in held) or self.futile > len(self.members) + DEATHS:
             msg = (
                 f"{text}, as others did before it; give its nodes more memory or fewer workers and "
@@ -294,6 +294,12 @@ class _Crew:
             f"no worker came up on the Ray cluster at {self.where} within {PATIENCE_S:.0f} s: it "
             f"has no room for one with {what}; free some, or run again when it has grown"
         )
+
+
+def _why(error: Exception) -> str:
+    """Return what Ray says of a death: the kind, and the sentence where it has one."""
+    said = one_line(error).partition("The actor died because")[2] or one_line(error)
+    return f"{type(error).__name__}: {bounded(said.strip(), 200)}"
 
 
 def _end(actor: Any) -> None:

@@ -24,11 +24,10 @@ LEAST_STORE_BYTES = 128 * 2**20
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_worker_niceness": "0",
 }
-"""What Ray reads when it starts: it reports to nobody, leaves CUDA_VISIBLE_DEVICES alone, says no
-more than it must, and does not rank its workers behind everything else on this machine (15)."""
+"""What Ray reads when it starts: it reports to nobody, leaves CUDA_VISIBLE_DEVICES alone,
+and does not rank its workers behind everything else on this machine (15)."""
 CLIENT = "ray://"
 
 

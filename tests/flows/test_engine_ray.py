@@ -39,6 +39,8 @@ from storage.stores.settings import StorageProfile
 
 SECRET = "open-sesame-42"  # noqa: S105 - of nothing
 SHARDS = 48
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+"""Read when Ray is imported: no token of this machine's owner, in the nodes nor in the jobs."""
 
 
 def request_of(snapshot, plan, lake) -> SynthesisRequest:
@@ -308,7 +310,6 @@ class Cluster:
             *("--node-ip-address=127.0.0.1", "--object-store-memory=100000000", "--block"),
         ]
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        environment |= {"RAY_AUTH_MODE": "disabled"}  # no token of this machine's owner
         environment |= {"RAY_worker_niceness": "0"}  # tests run beside others
         with (self.folder / f"{name}.log").open("wb") as log:
             self.nodes[name] = psutil.Popen(

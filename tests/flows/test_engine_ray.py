@@ -384,19 +384,29 @@ make_engine("ray", 4, "auto").run(order, indices, lake=lake, on_shard=lambda *_:
 """
 
 
-def start_driver(order):
-    """Start a job of its own on the cluster."""
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    driver.stdin.write(pickle.dumps(order))
-    driver.stdin.close()
-    return driver
+@pytest.fixture
+def start_driver():
+    """Start a job of its own on the cluster; it ends with the test."""
+    started = []
+
+    def start(order):
+        driver = subprocess.Popen(
+            [sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        started.append(driver)
+        driver.stdin.write(pickle.dumps(order))
+        driver.stdin.close()
+        return driver
+
+    yield start
+    for driver in started:
+        driver.kill()
+        driver.wait()
 
 
 @pytest.mark.full
 def test_a_driver_that_dies_leaves_its_shards_and_nothing_else(
-    cluster, on_cluster, long_order, expected
+    cluster, on_cluster, long_order, expected, start_driver
 ):
     driver = start_driver(long_order)
     lake = open_store(long_order.lake_uri)
@@ -427,7 +437,7 @@ def test_half_of_the_cluster_dies_half_way(cluster, on_cluster, long_order, expe
 
 @pytest.mark.full
 def test_a_head_that_dies_takes_the_job_with_it_and_the_next_run_finishes(
-    cluster, on_cluster, long_order, expected
+    cluster, on_cluster, long_order, expected, start_driver
 ):
     """Ray ends a driver on the node that is gone; with another engine, it goes on as well."""
     driver = start_driver(long_order)

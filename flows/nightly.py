@@ -115,7 +115,8 @@ def plain_stages(job: Job) -> Stages:
 
 
 def _prepare(job: Job) -> Prepared:
-    """Read the source, once it is known that the name is free to use."""
+    """Read the source, once it is known that the engine is installed and the name free to use."""
+    engine_of(job.recipe)
     check_name(job, claims=True)
     return prepare(job)
 
@@ -137,9 +138,7 @@ def nightly(job: Job, stages: Stages) -> Outcome:
 
     Raises:
         SourceError, LakeError, TrainingError …: what the stages raise.
-        ExtraMissingError: the engine's packages are not installed; said before anything is trained.
     """
-    engine_of(job.recipe)
     prepared = stages.prepare()
     for _ in range(REPAIRS):
         try:

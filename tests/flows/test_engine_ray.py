@@ -29,7 +29,7 @@ from flows.engines.local import LocalEngine
 from flows.engines.ray_actor import Parcel, ShardActor
 from flows.engines.ray_cluster import Shares
 from flows.errors import EngineError, ExtraMissingError, exit_code
-from flows.nightly import nightly
+from flows.nightly import plain_stages
 from flows.recipe import EngineConfig, parse_recipe
 from storage.errors import LakeError
 from storage.lake.plan import RecordKind, propose
@@ -105,7 +105,7 @@ def test_a_job_says_so_before_it_reads_anything(monkeypatch):
         {"name": "x", "source": {"uri": "nowhere.csv"}, "engine": {"kind": "ray"}}
     )
     with pytest.raises(ExtraMissingError):
-        nightly(SimpleNamespace(recipe=recipe), SimpleNamespace(prepare=pytest.fail))
+        plain_stages(SimpleNamespace(recipe=recipe)).prepare()
 
 
 @pytest.mark.parametrize("address", ["head:6379", "ray://head", "ray://me:secret@head:1", "Auto"])

@@ -2,11 +2,11 @@
 
 FlowsError
 ├── RecipeError        the recipe or an argument is wrong (exit 2)
-├── ExtraMissingError  the command needs packages of `ganmill[jobs]` (exit 2)
+├── ExtraMissingError  the job needs packages that an extra of ganmill brings (exit 2)
 ├── AnswerError        a person's decision lacks a name or a reason, or cannot be done (exit 2)
 ├── BlockedError       the gate blocked, nothing was published (exit 3)
 ├── UnsentError        an event could not be sent; it stays pending, the next run sends it (exit 5)
-├── EngineError        the workers that synthesize keep dying (exit 6)
+├── EngineError        the workers that synthesize keep dying, or cannot be reached (exit 6)
 ├── LeaseLostError     the GPU lease was lost while training; run again, it continues (exit 6)
 └── StoppedError       Ctrl-C or SIGTERM; what was done stays, the next run continues (exit 130)
 
@@ -30,7 +30,7 @@ class RecipeError(FlowsError):
 
 
 class ExtraMissingError(FlowsError):
-    """The command needs packages of `ganmill[jobs]`."""
+    """The job needs packages that an extra of ganmill brings, such as `ganmill[ray]`."""
 
 
 class AnswerError(FlowsError):
@@ -46,7 +46,7 @@ class UnsentError(FlowsError):
 
 
 class EngineError(FlowsError):
-    """The workers that synthesize keep dying."""
+    """The workers that synthesize keep dying, or cannot be reached."""
 
 
 class LeaseLostError(FlowsError):

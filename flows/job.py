@@ -21,7 +21,8 @@ from gan.gate import Judgement
 from gan.lift.result import Lift, lift_record
 from gan.report import Evaluation, Report, Verdict
 from storage.lake import datasets, layout
-from storage.lake.manifest import FileEntry, Manifest
+from storage.lake.file_list import FileEntry
+from storage.lake.manifest import Manifest
 from storage.lake.plan import Plan
 from storage.lake.promotions import Promotion, PromotionDraft, Standing
 from storage.shards.format import load_format
@@ -187,7 +188,7 @@ class Spending:
         """Return what was used until now, for the manifest and `--json`.
 
         `wall_s` counts from the opening of the lake, waiting included; `cpu_s` is of this process
-        and of its worker processes that have ended.
+        and of its worker processes that have ended; actors of a Ray cluster are not in it.
         """
         return {
             "wall_s": round(monotonic() - self.started_s, 3),

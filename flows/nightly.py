@@ -40,6 +40,7 @@ from flows.publish import (
     announce,
     announce_blocked,
     bring_up_hint,
+    engine_of,
     is_published,
     publish,
     synthesize,
@@ -114,7 +115,8 @@ def plain_stages(job: Job) -> Stages:
 
 
 def _prepare(job: Job) -> Prepared:
-    """Read the source, once it is known that the name is free to use."""
+    """Read the source, once it is known that the engine is installed and the name free to use."""
+    engine_of(job.recipe)
     check_name(job, claims=True)
     return prepare(job)
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from flows.copies import count_copies
-from flows.engines.interface import SynthesisRequest, make_engine
+from flows.engines.interface import Engine, SynthesisRequest, make_engine
 from flows.errors import UnsentError
 from flows.evaluate import read_training_record
 from flows.guarantee import Guarantee, balance_today
@@ -39,9 +39,10 @@ from storage.errors import AccessDeniedError, NotWritableError, RetractedError
 from storage.lake import datasets
 from storage.lake.announce import BLOCKED, Announcement, announce_pending
 from storage.lake.composition import Composition
+from storage.lake.file_list import FileEntry
 from storage.lake.hint import refresh_hint
 from storage.lake.layout import generator_report_key
-from storage.lake.manifest import FileEntry, ManifestFields
+from storage.lake.manifest import ManifestFields
 from storage.lake.plan import Identity, Plan, RecordKind, propose
 from storage.lake.promotions import Promotion
 from storage.lake.publish import Publisher, agree
@@ -166,8 +167,16 @@ def is_published(job: Job, choice: Choice) -> bool:
     return any(one.version.endswith(f"-{key[:8]}") for one in found)
 
 
+def engine_of(recipe: Recipe) -> Engine:
+    """Return the engine that a recipe names.
+
+    Raises:
+        ExtraMissingError: it needs packages that are not installed.
+    """
+    return make_engine(recipe.engine.kind, recipe.engine.workers, recipe.engine.address)
+
+
 def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
-    from gan.device import choose_device
     from gan.sample import check_request
     from gan.snapshot import load_snapshot
 
@@ -176,17 +185,17 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         return entries
     snapshot = local_snapshot(job, choice.judged.version, choice.judged.snapshot_digest)
     check_request(load_snapshot(snapshot).codec, plan.given, plan.rows)
-    rows = {shard.index: shard.rows for shard in plan.shards}
+    engine = engine_of(job.recipe)
     request = SynthesisRequest(
         plan=plan,
         snapshot=snapshot,
         lake_uri=job.lake_uri,
         profile=job.lake_profile,
-        device=choose_device(job.recipe.training.device),
+        device=engine.device(job.recipe.training.device),
         teacher=local_teacher(job, plan, choice.judged.version),
     )
-    engine = make_engine(job.recipe.engine.kind, job.recipe.engine.workers)
-    done = plan.rows - sum(rows[index] for index in missing)
+    made, shared = set(missing), dict[ClassCounts, ClassCounts]()
+    done = plan.rows - sum(plan.shards[index].rows for index in missing)
     with (
         job.reporter.meter("Synthesizing", "samples", plan.rows) as meter,
         job.spent.using(request.device),
@@ -194,13 +203,24 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         meter.update(done)
 
         def on_shard(index: int, entry: FileEntry) -> None:
-            entries[index] = entry
+            nonlocal done
+            counts = shared.setdefault(entry.class_counts, entry.class_counts)
+            entries[index] = replace(entry, class_counts=counts)
+            if index not in made:  # an earlier run put it
+                return
             job.spent.wrote(entry.bytes)
-            note = f"{len(plan.shards) - len(missing) + len(entries)}/{len(plan.shards)} shards"
-            meter.update(done + sum(rows[each] for each in entries), note=note)
+            made.discard(index)
+            done += entry.rows
+            meter.update(done, note=f"{len(plan.shards) - len(made)}/{len(plan.shards)} shards")
 
-        lake = uncounted(job.lake)
-        engine.run(request, missing, lake=lake, on_shard=on_shard, say=job.reporter.say)
+        engine.run(
+            request,
+            missing,
+            lake=uncounted(job.lake),
+            on_shard=on_shard,
+            say=job.reporter.say,
+            stored=sorted(set(range(len(plan.shards))) - made),
+        )
     return entries
 
 

@@ -38,6 +38,8 @@ NAMED_LISTS = frozenset({"columns"})
 """Settings that are lists of entries with a name."""
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 CRON_FIELDS = 5
+RAY_ADDRESS = r"^(auto|local|ray://[^/@\s]+:[0-9]+)$"
+"""Addresses of a Ray cluster; a login has no place in one."""
 _SECRET = re.compile(r"secret|token|passw|credential|(^|[_-])key", re.IGNORECASE)
 LONGEST_VALUE = 200
 """Letters of a value that a message shows."""
@@ -106,10 +108,16 @@ class EngineConfig(BaseModel):
 
     model_config = FROZEN
 
-    kind: Literal["local"] = Field("local", title="Engine")
-    """`local`: processes of this machine."""
+    kind: Literal["local", "ray"] = Field("local", title="Engine")
+    """`local`: processes of this machine. `ray`: actors on a Ray cluster, one per processor or GPU
+    of it; takes `ganmill[ray]` here and on its nodes."""
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", title="Workers")
-    """Worker processes; `auto` takes one per core, and none at all for a small job."""
+    """Worker processes, or actors of the cluster; `auto` takes one per core, and none at all for a
+    small job on this machine."""
+    address: str = Field("auto", title="Ray cluster", pattern=RAY_ADDRESS)
+    """With `ray`. `auto`: the cluster that this machine is a node of, or what `RAY_ADDRESS` names.
+    `local`: a Ray of its own on this machine, ended with the job. `ray://host:10001`: a cluster
+    elsewhere."""
 
 
 class ReportConfig(BaseModel):

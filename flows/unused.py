@@ -51,6 +51,10 @@ RULES: Final[dict[str, tuple[Callable[[Recipe], bool], str]]] = {
         lambda recipe: _said(recipe, "interval_days") and recipe.training.when != "interval",
         "training.when is not interval",
     ),
+    "engine.address": (
+        lambda recipe: _said(recipe, "address") and recipe.engine.kind != "ray",
+        "engine.kind is not ray",
+    ),
     "schedule.timezone": (
         lambda recipe: _said(recipe, "timezone") and recipe.schedule.cron is None,
         "there is no schedule.cron",
@@ -120,6 +124,7 @@ def _said(recipe: Recipe, name: str) -> bool:
         recipe.schedule,
         recipe.synthesis,
         recipe.lift,
+        recipe.engine,
     )
     owner = next(one for one in sections if name in type(one).model_fields)
     return bool(getattr(owner, name) != type(owner).model_fields[name].default)

@@ -5,6 +5,7 @@
 # Behind a mirror: --build-arg PIP_INDEX_URL=… --build-arg TORCH_INDEX=…
 # Recipes from git+https://… (`ganmill deploy`), 200 MB more: --build-arg PACKAGES=git
 # A worker for Kubernetes: --build-arg EXTRA=prefect-kubernetes==0.8.0 --tag ganmill:kubernetes
+# A node of Ray on Kubernetes: --build-arg EXTRA=ray[default,client]==2.60.0 --build-arg PACKAGES=wget
 
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

@@ -3,10 +3,12 @@
 #     docker build --file deployments/docker/gpu.Dockerfile --tag ganmill:gpu .
 #
 # Behind a mirror: --build-arg PIP_INDEX_URL=…; another CUDA: --build-arg TORCH_INDEX=…/whl/cu130
+# A node of Ray on Kubernetes: --build-arg EXTRA=ray[default,client]==2.60.0 --build-arg PACKAGES=wget
 
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=
 ARG PIP_INDEX_URL
+ARG EXTRA=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 RUN python -m venv /opt/ganmill
@@ -18,9 +20,13 @@ COPY pyproject.toml README.md LICENSE ./
 COPY flows flows
 COPY gan gan
 COPY storage storage
-RUN /opt/ganmill/bin/pip install --constraint constraints.txt ".[jobs]"
+RUN /opt/ganmill/bin/pip install --constraint constraints.txt ".[jobs]" ${EXTRA:+"$EXTRA"}
 
 FROM python:3.11-slim-bookworm
+ARG PACKAGES=
+# hadolint ignore=DL3008,SC2086
+RUN if [ -n "$PACKAGES" ]; then apt-get update \
+ && apt-get install --yes --no-install-recommends $PACKAGES && rm -rf /var/lib/apt/lists/*; fi
 RUN groupadd --gid 10001 ganmill \
  && useradd --uid 10001 --gid ganmill --home-dir /var/lib/ganmill --create-home ganmill \
  && install --directory --owner ganmill --group ganmill /var/lib/ganmill/work /var/lib/ganmill/prefect

@@ -15,7 +15,7 @@ from flows.lift import Lifter
 from flows.nightly import check_name, prepare
 from flows.pace import as_json, foresee_training
 from flows.progress import records_word
-from flows.publish import composition, record_kind
+from flows.publish import composition, engine_of, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.teacher import check_teacher
 from flows.train import fit_and_resolve
@@ -47,8 +47,10 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
         StorageError, GanError: the recipe and the data do not go together; the message names all
             obstacles that can be seen.
         BlockedError: nothing that this recipe trains can be published.
+        ExtraMissingError: the engine's packages are not installed.
     """
     output, recipe = Output(), load_recipe(path, changes)
+    engine_of(recipe)
     with opened(recipe) as job:
         owner = _owner(job)
         try:

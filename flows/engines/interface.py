@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from storage.lake.manifest import FileEntry
+from storage.lake.file_list import FileEntry
 from storage.lake.plan import Plan
 from storage.stores.interface import ObjectStore
 from storage.stores.settings import StorageProfile
 
-ENGINES = {"local": "flows.engines.local"}
-"""Kind of the recipe's `engine` → module with a function `make_engine(workers)`."""
+EngineKind = Literal["local", "ray"]
+ENGINES: dict[EngineKind, str] = {
+    "local": "flows.engines.local",
+    "ray": "flows.engines.ray_cluster",
+}
+"""Kind of the recipe's `engine` → module with a function `make_engine(workers, address)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +30,20 @@ class SynthesisRequest:
     profile: StorageProfile | None
     """Credentials of the lake; they travel in memory only."""
     device: str = "cpu"
+    """What the engine said it takes for the recipe's `training.device`."""
     teacher: Path | None = None
     """File of the teacher on this machine, where the plan has one."""
 
 
 class Engine(Protocol):
     """Makes shards."""
+
+    def device(self, wanted: str) -> str:
+        """Return the device of a request for the recipe's `training.device`.
+
+        Raises:
+            ConfigError: there is no such device where this engine works.
+        """
 
     def run(
         self,
@@ -41,6 +53,7 @@ class Engine(Protocol):
         lake: ObjectStore,
         on_shard: Callable[[int, FileEntry], None],
         say: Callable[[str], None],
+        stored: Sequence[int] = (),
     ) -> None:
         """Synthesize, encode and put these shards of the plan.
 
@@ -50,15 +63,23 @@ class Engine(Protocol):
             lake: the open store, for work done in this process.
             on_shard: called in this process for every shard that is in the lake, from any thread.
             say: where to tell what a person should know, such as a worker that died.
+            stored: shards that an earlier run has put. An engine of several machines has them read
+                and checked by its workers, and calls `on_shard` for them too; what an engine leaves
+                is read by the publisher, one by one.
 
         Raises:
-            EngineError: the workers keep dying.
+            EngineError: the workers keep dying, or cannot be reached.
             LakeError: the lake failed.
             SnapshotError: the snapshot is damaged.
         """
 
 
-def make_engine(kind: Literal["local"], workers: int | Literal["auto"]) -> Engine:
-    """Return the engine of a recipe."""
-    engine: Engine = importlib.import_module(ENGINES[kind]).make_engine(workers)
+def make_engine(kind: EngineKind, workers: int | Literal["auto"], address: str = "auto") -> Engine:
+    """Return the engine of a recipe.
+
+    Raises:
+        ExtraMissingError: it needs packages that are not installed.
+    """
+    module = importlib.import_module(ENGINES[kind])
+    engine: Engine = module.make_engine(workers, address)
     return engine

@@ -5,40 +5,29 @@ rest would take longer than `patience_s` are workers started, which take over on
 the generator. Shard i depends on the plan and i alone, so who makes it changes nothing.
 
 `LocalEngine` decides who works; `WorkerPool` hands single shard indices to the workers, two ahead
-per worker so that none waits, and hands out again what a worker that died did not finish;
-`ShardMaker` is the same in every process: it samples shard i + 1 while shard i is encoded and put
-in a thread beside it.
+per worker so that none waits, and hands out again what a worker that died did not finish. What it
+gains over the pools of libraries is measured in docs/decisions.md.
 """
 
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, Self
-
-import pyarrow as pa
+from typing import Literal, Self
 
 from flows.engines.interface import SynthesisRequest
+from flows.engines.maker import OnShard, ShardMaker
 from flows.errors import EngineError
 from gan.errors import GanError
-from storage.digests import sha256_hex
-from storage.errors import IntegrityError, StorageError
-from storage.lake.manifest import FileEntry
-from storage.lake.publish import encode_shard, put_shard
-from storage.records.schema import soft_label_columns
+from storage.errors import StorageError
+from storage.lake.file_list import FileEntry
 from storage.stores.interface import ObjectStore
-from storage.stores.open import open_store
-
-if TYPE_CHECKING:
-    from gan.sample import Sampler
-    from gan.teacher import Labeller
 
 PATIENCE_S = 10.0
 """Jobs that one process finishes in this time are not worth the start of workers."""
@@ -49,13 +38,8 @@ DEATHS = 3
 GRACE_S = 1.0
 """Longest wait for a worker to end by itself."""
 
-OnShard = Callable[[int, FileEntry], None]
-"""Called with the index of a shard and its entry when it is in the lake."""
-OnResult = Callable[[int, FileEntry | Exception], None]
-"""Called with the index of a shard, and its entry when it is in the lake, else what failed."""
 
-
-def make_engine(workers: int | Literal["auto"]) -> "LocalEngine":
+def make_engine(workers: int | Literal["auto"], address: str) -> "LocalEngine":  # noqa: ARG001 - of engines that have one
     """Return the engine for a number of workers; `auto` is one per usable core."""
     if workers == "auto":
         has_affinity = hasattr(os, "sched_getaffinity")
@@ -70,6 +54,12 @@ class LocalEngine:
     workers: int
     patience_s: float = PATIENCE_S
 
+    def device(self, wanted: str) -> str:
+        """Return the device of this machine."""
+        from gan.device import choose_device
+
+        return choose_device(wanted)
+
     def run(
         self,
         request: SynthesisRequest,
@@ -78,6 +68,7 @@ class LocalEngine:
         lake: ObjectStore,
         on_shard: OnShard,
         say: Callable[[str], None],
+        stored: Sequence[int] = (),  # noqa: ARG002 - left to the publisher, in this process
     ) -> None:
         """Synthesize, encode and put these shards (see `flows.engines.interface.Engine.run`)."""
         on_cpu = request.device == "cpu"
@@ -267,103 +258,3 @@ def _received(pipe: Connection) -> Iterator[int]:
             yield pipe.recv()
         except EOFError:
             return
-
-
-def _load_labeller(request: SynthesisRequest, modality: str) -> "Labeller | None":
-    """Return what writes the labels of a plan's shards; None where the generator does."""
-    plan, path = request.plan, request.teacher
-    if plan.teacher is None or path is None:
-        return None
-    from gan.modalities import load_modality
-    from gan.teacher import Labeller
-
-    data = path.read_bytes()
-    if sha256_hex(data) != plan.teacher.sha256:
-        msg = f"{path} was changed since it was fetched; delete it and run again"
-        raise IntegrityError(msg)
-    teacher = load_modality(modality).load_teacher(data)
-    own = plan.schema.names[: -len(plan.teacher.columns)]
-    said = soft_label_columns(own, teacher.label, teacher.classes)
-    if teacher.label != plan.label or said != plan.teacher.columns:
-        msg = (
-            f"the teacher says {', '.join(said)}, and version {plan.version} was planned with "
-            f"{', '.join(plan.teacher.columns)}; choose another synthesis.seed"
-        )
-        raise IntegrityError(msg)
-    return Labeller(
-        teacher=teacher,
-        columns=plan.teacher.columns,
-        relabels=plan.teacher.relabels,
-        seed=plan.seed,
-        picks=plan.teacher.picks,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardMaker:
-    """A loaded generator, the plan, and the lake: turns shard indices into objects."""
-
-    request: SynthesisRequest
-    sampler: "Sampler"
-    lake: ObjectStore
-    labeller: "Labeller | None" = None
-
-    @classmethod
-    def load(cls, request: SynthesisRequest, lake: ObjectStore | None = None) -> Self:
-        """Load the snapshot, and open the lake unless it is given; torch keeps to one thread.
-
-        Raises:
-            SnapshotError: the snapshot is damaged.
-            IntegrityError: the teacher is.
-        """
-        import torch
-
-        from gan.sample import Sampler
-
-        torch.set_num_threads(1)
-        opened = lake or open_store(request.lake_uri, request.profile)
-        sampler = Sampler.load(request.snapshot, request.device)
-        labeller = _load_labeller(request, sampler.codec.modality)
-        return cls(request=request, sampler=sampler, lake=opened, labeller=labeller)
-
-    def run(self, indices: Iterable[int], on_result: OnResult, encoders: int = 1) -> None:
-        """Make these shards; `on_result` is called with every finished one, from a thread.
-
-        Memory holds one shard in the making and one per encoder, however many there are to come.
-        """
-        waiting: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(encoders, thread_name_prefix="encode") as pool:
-            for index in indices:
-                records = self.sample(index)
-                if len(waiting) >= encoders:
-                    waiting.popleft().result()
-                waiting.append(pool.submit(self._finish, index, records, on_result))
-
-    def sample(self, index: int) -> pa.Table:
-        """Return the records of a shard."""
-        plan = self.request.plan
-        shard = plan.shards[index]
-        wanted = shard.class_counts or shard.rows
-        records = self.sampler.records(
-            wanted if self.labeller is None else self.labeller.draws(wanted),
-            seed=plan.seed,
-            index=index,
-            given=plan.given,
-            first_row=shard.first_id,
-            shards=len(plan.shards),
-        )
-        return records if self.labeller is None else self.labeller(records, wanted, index)
-
-    def store(self, index: int, records: pa.Table) -> FileEntry:
-        """Encode a shard in memory and put it once."""
-        data = encode_shard(self.request.plan, index, records)
-        return put_shard(self.lake, self.request.plan, index, data)
-
-    def _finish(self, index: int, records: pa.Table, on_result: OnResult) -> None:
-        try:
-            on_result(index, self.store(index, records))
-        except StorageError as error:
-            on_result(index, error)
-        except (OSError, RuntimeError, TypeError, ValueError, LookupError) as error:
-            msg = f"shard {index} could not be encoded: {type(error).__name__}: {error}"
-            on_result(index, EngineError(msg))

@@ -8,6 +8,7 @@ import re
 
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
+from storage.lake.file_list import part_reader
 from storage.lake.log import Commit, read_versions
 from storage.lake.manifest import Manifest
 from storage.stores.interface import ObjectStore, read_checked
@@ -82,7 +83,7 @@ def load_manifest(lake: ObjectStore, commit: Commit) -> Manifest:
                 f"{sha256_hex(data)}, not {commit.manifest_sha256}); restore it from a backup"
             )
             raise IntegrityError(msg)
-        return Manifest.from_json(data)
+        return Manifest.from_json(data, part_reader(lake))
 
     try:
         return read_checked(lake, commit.manifest_key, check)

@@ -4,6 +4,7 @@ index.html and index.json
 datasets/<name>/README.md
 datasets/<name>/<version>/train-00000-of-00016.parquet
 datasets/<name>/_meta/<version>/manifest.json …
+datasets/<name>/_meta/<version>/files-00000.json
 datasets/<name>/_versions/00000042.json
 datasets/<name>/_latest.json
 datasets/<name>/_log.json
@@ -119,8 +120,13 @@ def version_folder(name: str, version: str) -> str:
 
 
 def shard_key(name: str, version: str, index: int, count: int, extension: str) -> str:
-    """Return the key of shard `index` (from 0) of `count`; the extension is without a dot."""
-    return f"{version_folder(name, version)}/train-{index:05d}-of-{count:05d}.{extension}"
+    """Return the key of shard `index` (from 0) of `count`; the extension is without a dot.
+
+    Numbers have as many digits as the largest, and five at least: keys sort as shards do.
+    """
+    digits = max(5, len(str(count)))
+    file = f"train-{index:0{digits}d}-of-{count:0{digits}d}.{extension}"
+    return f"{version_folder(name, version)}/{file}"
 
 
 def meta_key(name: str, version: str, file: str) -> str:
@@ -131,6 +137,11 @@ def meta_key(name: str, version: str, file: str) -> str:
 def manifest_key(name: str, version: str) -> str:
     """Return the key of the manifest of a version."""
     return meta_key(name, version, "manifest.json")
+
+
+def files_key(name: str, version: str, part: int) -> str:
+    """Return the key of part `part` (from 0) of the list of a version's shards."""
+    return meta_key(name, version, f"files-{part:05d}.json")
 
 
 def announced_key(name: str, version: str) -> str:

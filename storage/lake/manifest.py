@@ -14,6 +14,16 @@ import pyarrow as pa
 
 from storage.digests import canonical_json
 from storage.errors import IntegrityError
+from storage.lake.file_list import (
+    FileEntry,
+    FilePart,
+    PartedFiles,
+    ReadPart,
+    entry_json,
+    not_read,
+    read_entry,
+    total_bytes,
+)
 from storage.lake.layout import version_folder
 from storage.lake.markdown import one_line, plain
 from storage.lake.plan import schema_from_text, schema_text
@@ -28,6 +38,8 @@ from storage.shards.format import load_format
 from storage.synthetic_marks import DIGITAL_SOURCE_TYPE
 
 FORMAT = "ganmill-dataset/1"
+PARTED_FORMAT = "ganmill-dataset/2"
+"""Of a version with so many shards that their list lies in parts beside the manifest."""
 _PLAIN = (
     "name", "version", "created", "run_key", "generator", "parent_version", "shard_format", "rows",
 )  # fmt: skip
@@ -49,6 +61,8 @@ _CONTEXT = {
     "isLiveDataset": "cr:isLiveDataset",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
 }
+_SET_CONTEXT = {"fileSet": "cr:fileSet", "includes": "cr:includes"}
+"""What a description of a set of files takes beside."""
 _DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
     (pa.types.is_struct, "sc:ImageObject"),
     (pa.types.is_fixed_size_binary, "sc:ImageObject"),
@@ -60,19 +74,6 @@ _DATA_TYPES: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
     (pa.types.is_timestamp, "sc:DateTime"),
     (pa.types.is_time, "sc:Time"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileEntry:
-    """One stored object: where it is, and what it must be."""
-
-    path: str
-    """Key relative to the lake."""
-    bytes: int
-    sha256: str
-    rows: int = 0
-    """Records, for shards."""
-    class_counts: ClassCounts = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,12 @@ class Manifest:
     @property
     def total_bytes(self) -> int:
         """Bytes of all shards."""
-        return sum(entry.bytes for entry in self.files)
+        return total_bytes(self.files)
+
+    @property
+    def parts(self) -> Sequence[FilePart]:
+        """The parts in which the list of files lies; none where the manifest lists them itself."""
+        return self.files.parts if isinstance(self.files, PartedFiles) else ()
 
     def to_json(self) -> bytes:
         """Return canonical JSON; equal manifests give equal bytes."""
@@ -149,9 +155,13 @@ class Manifest:
             ],
             "arrow_ipc": schema_text(self.schema),
         }
+        if self.parts:
+            files: dict[str, Any] = {"parts": [asdict(part) for part in self.parts]}
+        else:
+            files = {"files": [entry_json(entry) for entry in self.files]}
         return canonical_json(
             {
-                "format": FORMAT,
+                "format": PARTED_FORMAT if self.parts else FORMAT,
                 **{name: getattr(self, name) for name in _PLAIN},
                 **asdict(self.fields),
                 "synthetic": True,
@@ -159,20 +169,24 @@ class Manifest:
                 "schema": schema,
                 "splits": list(self.splits),
                 "class_counts": self.class_counts,
-                "files": [_entry_json(entry) for entry in self.files],
-                "documents": [_entry_json(entry) for entry in self.documents],
+                **files,
+                "documents": [entry_json(entry) for entry in self.documents],
             }
         )
 
     @classmethod
-    def from_json(cls, data: bytes) -> Self:
+    def from_json(cls, data: bytes, read: ReadPart = not_read) -> Self:
         """Read a manifest.
+
+        Args:
+            data: its bytes.
+            read: of the parts in which its list of files may lie; called when they are needed.
 
         Raises:
             IntegrityError: these bytes are no manifest that this version of ganmill reads.
         """
         try:
-            return cls(**_fields(json.loads(data)))
+            return cls(**_fields(json.loads(data), read))
         except (
             ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowInvalid,
         ) as error:  # fmt: skip
@@ -180,8 +194,8 @@ class Manifest:
             raise IntegrityError(msg) from error
 
 
-def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
-    if raw["format"] != FORMAT:
+def _fields(raw: Mapping[str, Any], read: ReadPart) -> dict[str, Any]:
+    if raw["format"] not in (FORMAT, PARTED_FORMAT):
         msg = f"format is {raw['format']!r}"
         raise ValueError(msg)
     fields = ManifestFields(
@@ -202,28 +216,16 @@ def _fields(raw: Mapping[str, Any]) -> dict[str, Any]:
         "fields": fields,
         "schema": schema_from_text(raw["schema"]["arrow_ipc"]),
         "class_counts": read_class_counts(raw["class_counts"]),
-        "files": tuple(_entry(item) for item in raw["files"]),
-        "documents": tuple(_entry(item) for item in raw["documents"]),
+        "files": _files(raw, read),
+        "documents": tuple(read_entry(item) for item in raw["documents"]),
         "splits": tuple(raw["splits"]),
     }
 
 
-def _entry_json(entry: FileEntry) -> dict[str, Any]:
-    plain = {"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256}
-    if not entry.rows:
-        return plain
-    return plain | {"rows": entry.rows, "stats": {"class_counts": entry.class_counts}}
-
-
-def _entry(raw: Mapping[str, Any]) -> FileEntry:
-    stats = raw.get("stats", {})
-    return FileEntry(
-        path=raw["path"],
-        bytes=raw["bytes"],
-        sha256=raw["sha256"],
-        rows=raw.get("rows", 0),
-        class_counts=read_class_counts(stats.get("class_counts", ())),
-    )
+def _files(raw: Mapping[str, Any], read: ReadPart) -> Sequence[FileEntry]:
+    if raw["format"] == PARTED_FORMAT:
+        return PartedFiles([FilePart(**part) for part in raw["parts"]], read)
+    return tuple(read_entry(item) for item in raw["files"])
 
 
 def root_readme(name: str, newest: str | None = None) -> bytes:
@@ -339,26 +341,32 @@ def statements(manifest: Manifest) -> list[tuple[str, Sequence[str]]]:
 
 
 def version_stats(manifest: Manifest) -> bytes:
-    """Return rows, bytes and class counts, in all and per shard, as JSON."""
+    """Return rows, bytes and class counts, in all and per shard (or part of them), as JSON."""
+    shards: dict[str, Any] = {
+        "shards": [
+            {"path": e.path, "rows": e.rows, "bytes": e.bytes, "class_counts": e.class_counts}
+            for e in (() if manifest.parts else manifest.files)
+        ]
+    }
+    if manifest.parts:
+        shards = {"parts": [asdict(part) for part in manifest.parts]}
     return canonical_json(
         {
             "format": "ganmill-stats/1",
             "rows": manifest.rows,
             "bytes": manifest.total_bytes,
             "class_counts": manifest.class_counts,
-            "shards": [
-                {"path": e.path, "rows": e.rows, "bytes": e.bytes, "class_counts": e.class_counts}
-                for e in manifest.files
-            ],
+            **shards,
         }
     )
 
 
 def version_croissant(manifest: Manifest) -> bytes:
     """Return the version in Croissant 1.0 (MLCommons), paths relative to the lake."""
-    media_type = load_format(manifest.shard_format).media_type
+    shard_format = load_format(manifest.shard_format)
+    files, source = _distribution(manifest, shard_format.media_type, shard_format.extension)
     document = {
-        "@context": _CONTEXT,
+        "@context": _CONTEXT | (_SET_CONTEXT if manifest.parts else {}),
         "@type": "sc:Dataset",
         "name": manifest.name,
         "description": f"{manifest.rows} synthetic records made by {manifest.generator}.",
@@ -368,17 +376,35 @@ def version_croissant(manifest: Manifest) -> bytes:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "isLiveDataset": False,
         "digitalSourceType": DIGITAL_SOURCE_TYPE,
-        "distribution": [_file_object(entry, media_type) for entry in manifest.files],
+        "distribution": files,
         "recordSet": [
             {
                 "@type": "cr:RecordSet",
                 "@id": "records",
                 "name": "records",
-                "field": [_field(field, manifest.files) for field in manifest.schema],
+                "field": [_field(field, source) for field in manifest.schema],
             }
         ],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _distribution(
+    manifest: Manifest, media_type: str, extension: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the files, and what every field is a column of: each file, or the set of them all."""
+    if not manifest.parts:
+        sources = [{"fileObject": {"@id": entry.path}} for entry in manifest.files]
+        return [_file_object(entry, media_type) for entry in manifest.files], sources
+    folder = version_folder(manifest.name, manifest.version)
+    shards = {
+        "@type": "cr:FileSet",
+        "@id": "shards",
+        "name": "shards",
+        "encodingFormat": media_type,
+        "includes": f"{folder}/train-*.{extension}",
+    }
+    return [shards], [{"fileSet": {"@id": "shards"}}]
 
 
 def _file_object(entry: FileEntry, media_type: str) -> dict[str, Any]:
@@ -393,7 +419,7 @@ def _file_object(entry: FileEntry, media_type: str) -> dict[str, Any]:
     }
 
 
-def _field(field: pa.Field, files: Any) -> dict[str, Any]:
+def _field(field: pa.Field, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     is_list = pa.types.is_list(field.type)
     return {
         "@type": "cr:Field",
@@ -401,10 +427,7 @@ def _field(field: pa.Field, files: Any) -> dict[str, Any]:
         "name": field.name,
         "dataType": _data_type(field.type.value_type if is_list else field.type),
         **({"cr:repeated": True} if is_list else {}),
-        "source": [
-            {"fileObject": {"@id": entry.path}, "extract": {"column": field.name}}
-            for entry in files
-        ],
+        "source": [{**one, "extract": {"column": field.name}} for one in sources],
     }
 
 

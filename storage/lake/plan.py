@@ -7,19 +7,25 @@ the version. The first publisher to arrive stores the plan, everyone else reads 
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pyarrow as pa
 
 from storage.digests import canonical_json
 from storage.errors import IntegrityError, PlanError
 from storage.lake import layout
+from storage.lake.shard_plan import (
+    ShardPlan,
+    ShardTable,
+    plan_shards,
+    total_counts,
+    total_rows,
+)
 from storage.lake.synthesis import (
     SynthesisConfig,
-    apportion,
     check_conditions,
     counted_records,
     plan_classes,
@@ -30,7 +36,6 @@ from storage.records.modalities import MODALITIES
 from storage.records.schema import (
     ClassCounts,
     Condition,
-    Label,
     read_class_counts,
     read_table_metadata,
     soft_label_columns,
@@ -38,22 +43,8 @@ from storage.records.schema import (
 from storage.shards.format import SAMPLE_ID, load_format
 
 FORMAT = "ganmill-plan/1"
-TARGET_SHARD_BYTES = 48 * 2**20
-"""`auto` aims at the middle of 32 to 64 MiB."""
-LEAST_SHARDS = 16
-MOST_SHARDS = 99_999
-"""Five digits in a shard's file name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardPlan:
-    """One shard to be made."""
-
-    index: int
-    first_id: int
-    """`sample_id` of its first record; the others follow on."""
-    rows: int
-    class_counts: ClassCounts
+RUNS_FORMAT = "ganmill-plan/2"
+"""Of a plan of so many shards that they are written as runs of equal ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +114,7 @@ class Plan:
     label: str | None
     """The column that conditions the generation."""
     seed: int
-    shards: tuple[ShardPlan, ...]
+    shards: Sequence[ShardPlan]
     given: tuple[Condition, ...] = ()
     """What every record must have."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
@@ -152,16 +143,12 @@ class Plan:
     @property
     def rows(self) -> int:
         """Records of the whole version."""
-        return sum(shard.rows for shard in self.shards)
+        return total_rows(self.shards)
 
     @property
     def class_counts(self) -> ClassCounts:
         """Class counts of the whole version."""
-        totals: dict[Label, int] = {}
-        for shard in self.shards:
-            for label, count in shard.class_counts:
-                totals[label] = totals.get(label, 0) + count
-        return tuple(sorted(totals.items()))
+        return total_counts(self.shards)
 
     def shard_key(self, index: int) -> str:
         """Return where shard `index` lies in the lake."""
@@ -181,9 +168,12 @@ class Plan:
 
     def to_json(self) -> bytes:
         """Return canonical JSON; equal plans give equal bytes."""
+        shards: dict[str, Any] = {"shards": [asdict(shard) for shard in self.shards]}
+        if isinstance(self.shards, ShardTable):
+            shards = {"shard_runs": self.shards.to_runs()}
         return canonical_json(
             {
-                "format": FORMAT,
+                "format": RUNS_FORMAT if "shard_runs" in shards else FORMAT,
                 **asdict(self.identity),
                 "version": self.version,
                 "created": self.created.isoformat(),
@@ -192,7 +182,7 @@ class Plan:
                 "schema": schema_text(self.schema),
                 "label": self.label,
                 "seed": self.seed,
-                "shards": [asdict(shard) for shard in self.shards],
+                **shards,
                 "given": [each.model_dump(mode="json") for each in self.given],
                 "resolved": dict(self.resolved),
             }
@@ -207,7 +197,7 @@ class Plan:
         """
         try:
             raw = json.loads(data)
-            if raw["format"] != FORMAT:
+            if raw["format"] not in (FORMAT, RUNS_FORMAT):
                 raise ValueError(raw["format"])  # noqa: TRY301 - one translation for every defect
             return cls(
                 identity=Identity(**{field.name: raw[field.name] for field in fields(Identity)}),
@@ -218,16 +208,22 @@ class Plan:
                 schema=schema_from_text(raw["schema"]),
                 label=raw["label"],
                 seed=raw["seed"],
-                shards=tuple(
-                    ShardPlan(**one | {"class_counts": read_class_counts(one["class_counts"])})
-                    for one in raw["shards"]
-                ),
+                shards=_read_shards(raw),
                 given=tuple(Condition.model_validate(one) for one in raw.get("given", ())),
                 resolved=raw["resolved"],
             )
         except (ValueError, KeyError, TypeError, RecursionError, pa.ArrowInvalid) as error:
             msg = f"this is no {FORMAT} plan ({error!r}); delete it and run again"
             raise IntegrityError(msg) from error
+
+
+def _read_shards(raw: Mapping[str, Any]) -> Sequence[ShardPlan]:
+    if raw["format"] == RUNS_FORMAT:
+        return ShardTable.from_runs(raw["shard_runs"])
+    return tuple(
+        ShardPlan(**one | {"class_counts": read_class_counts(one["class_counts"])})
+        for one in raw["shards"]
+    )
 
 
 def schema_text(schema: pa.Schema) -> str:
@@ -238,42 +234,6 @@ def schema_text(schema: pa.Schema) -> str:
 def schema_from_text(text: str) -> pa.Schema:
     """Read what `schema_text` wrote."""
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text, validate=True)))
-
-
-def plan_shards(
-    class_counts: ClassCounts, rows: int, bytes_per_row: int, shard_samples: int | Literal["auto"]
-) -> tuple[ShardPlan, ...]:
-    """Divide the rows into shards, every class spread evenly over all of them.
-
-    `shard_samples` are the records per shard (the last shard may hold fewer), or `auto`: as many
-    shards of equal size as give 32 to 64 MiB each, at least 16, at most one per record.
-    """
-    sizes = _shard_sizes(rows, bytes_per_row, shard_samples)
-    labels = [label for label, _ in class_counts]
-    left = [count for _, count in class_counts]
-    shards, first_id = [], 0
-    for index, size in enumerate(sizes):
-        taken = apportion(left, size) if left else []
-        left = [have - take for have, take in zip(left, taken, strict=True)]
-        counts = tuple((label, take) for label, take in zip(labels, taken, strict=True) if take)
-        shards.append(ShardPlan(index=index, first_id=first_id, rows=size, class_counts=counts))
-        first_id += size
-    return tuple(shards)
-
-
-def _shard_sizes(rows: int, bytes_per_row: int, shard_samples: int | Literal["auto"]) -> list[int]:
-    if shard_samples == "auto":
-        by_size = -(-rows * bytes_per_row // TARGET_SHARD_BYTES)
-        shards = min(rows, max(LEAST_SHARDS, by_size))
-        return [rows * (i + 1) // shards - rows * i // shards for i in range(shards)]
-    full, rest = divmod(rows, shard_samples)
-    if full >= MOST_SHARDS:
-        msg = (
-            f"{rows} samples in shards of {shard_samples} are {full} shards; "
-            f"raise synthesis.shard_samples for at most {MOST_SHARDS}"
-        )
-        raise PlanError(msg)
-    return [shard_samples] * full + [rest] * (rest > 0)
 
 
 def propose(

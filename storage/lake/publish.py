@@ -5,9 +5,10 @@ interrupted, repeated and done twice at once. The first publisher of a run key s
 everyone else reads it; what is stored already is adopted only if it is what the plan foresees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,11 @@ import pyarrow as pa
 from storage.digests import canonical_json, sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError, RetractedError
 from storage.lake.datasets import load_manifest
+from storage.lake.file_list import FileEntry, FilePart, PartedFiles, part_reader, parts_of
 from storage.lake.hint import refresh_hint
 from storage.lake.layout import (
     dataset_readme_key,
+    files_key,
     make_version,
     manifest_key,
     meta_key,
@@ -26,7 +29,6 @@ from storage.lake.layout import (
 )
 from storage.lake.log import Commit, abandoned, append_commit, read_versions
 from storage.lake.manifest import (
-    FileEntry,
     Manifest,
     ManifestFields,
     root_readme,
@@ -35,10 +37,14 @@ from storage.lake.manifest import (
     version_stats,
 )
 from storage.lake.plan import Plan
+from storage.lake.shard_plan import MOST_LISTED
 from storage.records.schema import count_classes
 from storage.shards.format import SAMPLE_ID, load_format
 from storage.stores.interface import ObjectStore, put_or_agree, read_agreed
 from storage.synthetic_marks import marked_png
+
+LISTED_AT_ONCE = 1000
+"""Objects that one listing of S3 tells; fewer are looked at one by one."""
 
 
 def agree(lake: ObjectStore, proposal: Plan) -> Plan:
@@ -160,13 +166,13 @@ class Publisher:
         """Everything before the commit record; return the digest of the manifest that stands."""
         plan, lake = self.plan, self.lake
         self._adopt_rest()
-        draft = self._draft(fields)
+        draft = self._parted(self._draft(fields))
         made = {
             "README.md": version_readme(draft),
             "stats.json": version_stats(draft),
             "croissant.json": version_croissant(draft),
         }
-        if not load_format(plan.format).self_describing:
+        if not load_format(plan.format).self_describing and not draft.parts:  # the parts say it
             indexes = range(len(plan.shards))
             made["shards.json"] = canonical_json(
                 {plan.shard_key(index): plan.shard_metadata(index) for index in indexes}
@@ -175,8 +181,8 @@ class Publisher:
         stored = [self._put_document(*item) for item in sorted({**given, **made}.items())]
         key = manifest_key(plan.name, plan.version)
         data = put_or_agree(lake, key, replace(draft, documents=tuple(stored)).to_json())
-        manifest = Manifest.from_json(data)
-        if (manifest.run_key, tuple(manifest.files)) != (draft.run_key, tuple(draft.files)):
+        manifest = Manifest.from_json(data, part_reader(lake))
+        if (manifest.run_key, _listed(manifest)) != (draft.run_key, _listed(draft)):
             msg = (
                 f"{lake.uri}/{key} does not list the shards that are stored; "
                 "delete it and run again"
@@ -217,22 +223,50 @@ class Publisher:
             files=tuple(self._entries[shard.index] for shard in plan.shards),
         )
 
+    def _parted(self, draft: Manifest) -> Manifest:
+        """Return the manifest with its list of files in parts, which are put, if it is long."""
+        if len(draft.files) <= MOST_LISTED:
+            return draft
+        parts = []
+        for part, data in parts_of(draft.files, partial(files_key, draft.name, draft.version)):
+            if put_or_agree(self.lake, part.path, data) != data:
+                msg = (
+                    f"{self.lake.uri}/{part.path} does not list the shards that are stored; "
+                    "delete it and run again"
+                )
+                raise IntegrityError(msg)
+            parts.append(part)
+        return replace(draft, files=PartedFiles(parts, part_reader(self.lake)))
+
     def _put_document(self, file: str, data: bytes) -> FileEntry:
         key = meta_key(self.plan.name, self.plan.version, file)
         stored = put_or_agree(self.lake, key, data)
         return FileEntry(path=key, bytes=len(stored), sha256=sha256_hex(stored))
 
     def _check_presence(self, manifest: Manifest) -> None:
+        found = self._sizes(len(manifest.files))
         for entry in manifest.files:
-            info = self.lake.stat(entry.path)
-            if info is None:
+            size_bytes = found(entry.path)
+            if size_bytes is None:
                 raise self._gone(entry.path)
-            if info.size_bytes != entry.bytes:
+            if size_bytes != entry.bytes:
                 msg = (
-                    f"{self.lake.uri}/{entry.path} has {info.size_bytes} bytes and was stored with "
+                    f"{self.lake.uri}/{entry.path} has {size_bytes} bytes and was stored with "
                     f"{entry.bytes}; delete it and run again"
                 )
                 raise IntegrityError(msg)
+
+    def _sizes(self, shards: int) -> Callable[[str], int | None]:
+        """Return what tells the size of a stored shard: a request for each, or listings."""
+        if shards > LISTED_AT_ONCE:
+            folder = version_folder(self.plan.name, self.plan.version)
+            return {info.key: info.size_bytes for info in self.lake.list(f"{folder}/")}.get
+
+        def ask(key: str) -> int | None:
+            info = self.lake.stat(key)
+            return None if info is None else info.size_bytes
+
+        return ask
 
     def _gone(self, key: str) -> Exception:
         """Return why a shard is not there: the version was abandoned, or it was never put."""
@@ -242,6 +276,11 @@ class Publisher:
             f"{self.lake.uri}/{key} is missing, so version {self.plan.version} cannot be "
             "committed; run again, which makes the shard again"
         )
+
+
+def _listed(manifest: Manifest) -> tuple[FileEntry | FilePart, ...]:
+    """Return what a manifest lists itself."""
+    return tuple(manifest.parts) or tuple(manifest.files)
 
 
 def find_committed(lake: ObjectStore, plan: Plan) -> Commit | None:

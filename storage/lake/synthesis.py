@@ -209,9 +209,9 @@ def apportion(weights: Sequence[int | Fraction], total: int) -> list[int]:
     Exact integers and fractions only, so that every machine agrees.
     """
     whole = sum(weights)
-    quotas = [Fraction(weight * total) / Fraction(whole) for weight in weights]
-    shares = [int(quota) for quota in quotas]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (shares[i] - quotas[i], i))
+    quotas = [divmod(weight * total, whole) for weight in weights]
+    shares = [int(quota) for quota, _ in quotas]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (-quotas[i][1], i))
     for i in by_remainder[: total - sum(shares)]:
         shares[i] += 1
     return shares

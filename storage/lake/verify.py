@@ -5,15 +5,17 @@ readers to them.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError
 from storage.lake.datasets import find, load_manifest
+from storage.lake.file_list import FileEntry, read_part
 from storage.lake.hint import stale_hint
 from storage.lake.layout import version_folder
 from storage.lake.log import Commit, Problem
 from storage.lake.log_check import check_names
-from storage.lake.manifest import FileEntry, Manifest
+from storage.lake.manifest import Manifest
 from storage.shards.format import load_format
 from storage.stores.interface import ObjectStore, read_checked
 
@@ -53,17 +55,28 @@ def _check_files(
     manifest: Manifest,
     progress: Callable[[int, int], None] | None,
 ) -> list[Problem]:
-    problems = list(_foreign(lake, manifest))
+    problems = list(_damaged_parts(lake, manifest))
+    if problems:  # which files there should be is not known
+        return problems
+    problems += _foreign(lake, manifest)
     if sum(entry.rows for entry in manifest.files) != manifest.rows:
         problems.append(Problem(key=found.manifest_key, what="its files do not add up to its rows"))
-    files = [*manifest.files, *manifest.documents]
-    for done, entry in enumerate(files, start=1):
+    count = len(manifest.files) + len(manifest.documents)
+    for done, entry in enumerate(chain(manifest.files, manifest.documents), start=1):
         what = _check(lake, entry, manifest)
         if what:
             problems.append(Problem(key=entry.path, what=what))
         if progress:
-            progress(done, len(files))
+            progress(done, count)
     return problems
+
+
+def _damaged_parts(lake: ObjectStore, manifest: Manifest) -> Iterator[Problem]:
+    for part in manifest.parts:
+        try:
+            read_part(lake, part)
+        except IntegrityError as error:
+            yield Problem(key=part.path, what=str(error))
 
 
 def _foreign(lake: ObjectStore, manifest: Manifest) -> Iterator[Problem]:

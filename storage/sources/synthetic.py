@@ -8,6 +8,7 @@ its manifest says nothing of itself.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from storage.errors import LakeError, SettingsError, SourceError
@@ -17,7 +18,7 @@ from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
 from storage.synthetic_marks import is_marked_image, is_marked_metadata, marked_files
 
-_SIDECAR: Final = re.compile(r"(?:.*/)?_meta/[^/]+/(?:manifest|shards)\.json")
+_SIDECAR: Final = re.compile(r"(?:.*/)?_meta/[^/]+/(?:manifest|shards|files-\d+)\.json")
 _DOCUMENTS: Final = ("manifest.json", "shards.json")
 _MOST_SIDECARS: Final = 64
 _MOST_FOLDERS: Final = 16
@@ -99,11 +100,14 @@ def _sidecars(found: SourceFiles, profile: StorageProfile | None) -> Iterator[tu
 
 def _beside(store: ObjectStore, parent: str, version: str) -> Iterator[tuple[str, bytes]]:
     """Yield what lies where a lake keeps the documents of a version."""
-    for document in _DOCUMENTS:
+    parts = (f"files-{number:05d}.json" for number in range(_MOST_SIDECARS))
+    for document in chain(_DOCUMENTS, parts):
         key = f"{parent}_meta/{version}/{document}"
         data = _read(store, key)
         if data is not None:
             yield repr(f"{store.uri}/{key}"), data
+        elif document not in _DOCUMENTS:  # they are numbered without a gap
+            return
 
 
 def _folders(found: SourceFiles) -> list[str]:

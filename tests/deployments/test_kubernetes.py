@@ -17,6 +17,7 @@ from prefect.workers.base import BaseJobConfiguration
 from typer.main import get_command
 
 from flows.cli.app import app
+from flows.recipe import EngineConfig
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments" / "kubernetes"
@@ -30,6 +31,13 @@ MANIFESTS = [
 SERVICES = yaml.safe_load((ROOT / "deployments" / "compose" / "compose.yaml").read_text())[
     "services"
 ]
+
+
+RAY, POLICY = yaml.safe_load_all((FOLDER / "ray.yaml").read_text())
+GROUPS = {
+    "head": RAY["spec"]["headGroupSpec"],
+    **{one["groupName"]: one for one in RAY["spec"]["workerGroupSpecs"]},
+}
 
 
 class Job(BaseJobConfiguration):
@@ -244,3 +252,63 @@ def test_the_worker_sees_its_namespace_only():
     }
     seen = variables("ganmill-worker")["PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_NAMESPACES"]
     assert seen == yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["namespace"]
+
+
+# The Ray cluster
+
+
+def test_the_ray_cluster_is_of_the_pinned_ray_and_has_no_place_in_what_is_always_applied():
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
+    )
+    assert (RAY["apiVersion"], RAY["kind"]) == ("ray.io/v1", "RayCluster")
+    assert RAY["spec"]["rayVersion"] == pins["ray"]
+    said = [(FOLDER / "ray.yaml").read_text()]
+    said += [path.read_text() for path in (ROOT / "deployments" / "docker").glob("*.Dockerfile")]
+    assert all(f"ray[default,client]=={pins['ray']}" in text for text in said)
+    listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["resources"]
+    assert "ray.yaml" not in listed  # its kind is unknown where there is no KubeRay
+
+
+def test_recipes_name_the_service_that_kuberay_makes_for_its_head():
+    address = f"ray://{RAY['metadata']['name']}-head-svc:10001"
+    assert address in (FOLDER / "ray.yaml").read_text()
+    assert address in (ROOT / "docs" / "production.md").read_text()
+    EngineConfig(kind="ray", address=address)
+    (head,) = GROUPS["head"]["template"]["spec"]["containers"]
+    assert 10001 in {port["containerPort"] for port in head["ports"]}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_no_pod_of_ray_is_root_and_each_has_its_limits(name):
+    spec = GROUPS[name]["template"]["spec"]
+    assert spec["securityContext"] == pod(render())["securityContext"]
+    (one,) = spec["containers"]
+    assert one["securityContext"] == container(render())["securityContext"]
+    assert "memory" in one["resources"]["limits"]
+    volumes = {each["name"]: each["emptyDir"] for each in spec["volumes"]}
+    assert {mount["name"] for mount in one["volumeMounts"]} == set(volumes)
+    assert all("sizeLimit" in each for each in volumes.values())
+    store_bytes = int(GROUPS[name]["rayStartParams"]["object-store-memory"])
+    assert volumes["shared-memory"] == {"medium": "Memory", "sizeLimit": "1Gi"}
+    assert store_bytes < 2**30
+
+
+def test_the_head_makes_no_shards_and_the_nodes_are_for_processors_or_gpus():
+    assert GROUPS["head"]["rayStartParams"]["num-cpus"] == "0"
+    assert GROUPS["head"]["rayStartParams"]["disable-usage-stats"] == "true"
+    assert RAY["spec"]["enableInTreeAutoscaling"] is True
+    for name in ("processors", "gpus"):
+        group, spec = GROUPS[name], GROUPS[name]["template"]["spec"]
+        assert group["minReplicas"] == group["replicas"] == 0 < group["maxReplicas"]
+        assert spec["serviceAccountName"] in of_kind("ServiceAccount")
+        (one,) = spec["containers"]
+        assert one["envFrom"] == [{"secretRef": {"name": "ganmill-lake", "optional": True}}]
+        assert one["resources"]["limits"].get("nvidia.com/gpu", 0) == (name == "gpus")
+
+
+def test_only_pods_of_the_namespace_reach_the_ray_cluster():
+    selected = POLICY["spec"]["podSelector"]["matchLabels"]
+    assert selected == {"ray.io/cluster": RAY["metadata"]["name"]}
+    assert POLICY["spec"]["policyTypes"] == ["Ingress"]
+    assert POLICY["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]

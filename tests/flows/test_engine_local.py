@@ -154,11 +154,14 @@ def test_a_tampered_snapshot_is_refused_in_a_worker(order, tmp_path):
         make(broken, LocalEngine(workers=2, patience_s=0))
 
 
-@pytest.mark.parametrize("kind", sorted(ENGINES))
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.full] * (kind != "local")) for kind in sorted(ENGINES)],
+)
 def test_every_engine_makes_the_same_shards(order, expected, kind):
     lake = open_store(order.lake_uri)
     done = {}
-    engine = make_engine(kind, 1)
+    engine = make_engine(kind, 1, "local")
     indices = list(range(len(order.plan.shards)))
     engine.run(order, indices, lake=lake, on_shard=done.__setitem__, say=print)
     assert {entry.path: lake.get(entry.path) for entry in done.values()} == expected
@@ -170,7 +173,7 @@ def test_auto_takes_every_usable_core():
 
 def test_memory_holds_two_shards_however_many_there_are(order, monkeypatch):
     """Every sampled shard is stored before the one after the next is sampled."""
-    from flows.engines.local import ShardMaker
+    from flows.engines.maker import ShardMaker
 
     alive, most = set(), 0
     sample, store = ShardMaker.sample, ShardMaker.store

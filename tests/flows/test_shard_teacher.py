@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from flows.engines.interface import SynthesisRequest
-from flows.engines.local import ShardMaker, _load_labeller
+from flows.engines.maker import ShardMaker, load_labeller
 from flows.progress import SilentReporter
 from flows.recipe import parse_recipe
 from flows.teacher import labeller_of, local_teacher, teacher_file
@@ -134,7 +134,7 @@ def test_a_teacher_of_other_classes_than_the_planned_is_refused(job, plan, chang
         teacher=job.work / "t",
     )
     with pytest.raises(IntegrityError, match="was planned with kind_probability_a, kind_prob"):
-        _load_labeller(request, "tables")
+        load_labeller(request, "tables")
 
 
 def test_another_teacher_than_the_planned_is_refused(job, plan):
@@ -147,7 +147,7 @@ def test_another_teacher_than_the_planned_is_refused(job, plan):
         plan=plan, snapshot=job.work, lake_uri="", profile=None, teacher=job.work / "t"
     )
     with pytest.raises(IntegrityError, match="changed since it was fetched"):
-        _load_labeller(request, "tables")
+        load_labeller(request, "tables")
 
 
 def test_a_shard_carries_what_the_teacher_says(job, plan, monkeypatch):
@@ -162,7 +162,7 @@ def test_a_shard_carries_what_the_teacher_says(job, plan, monkeypatch):
         teacher=local_teacher(job, plan, VERSION),
     )
     sampler = SimpleNamespace(records=lambda rows, **_: pa.table({"kind": ["a"] * rows}))
-    labeller = _load_labeller(request, "tables")
+    labeller = load_labeller(request, "tables")
     maker = ShardMaker(request=request, sampler=sampler, lake=job.lake, labeller=labeller)
     records = maker.sample(0)
     assert records.to_pylist() == 4 * [

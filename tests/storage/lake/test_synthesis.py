@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from storage.errors import PlanError
-from storage.lake.plan import LEAST_SHARDS, MOST_SHARDS, plan_shards
+from storage.lake.shard_plan import LEAST_SHARDS, MOST_SHARDS, plan_shards
 from storage.lake.synthesis import (
     SynthesisConfig,
     apportion,

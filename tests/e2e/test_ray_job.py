@@ -1,0 +1,43 @@
+"""The whole job with a Ray of this machine: one word in the recipe, the same data, no noise."""
+
+import json
+import shutil
+
+import pytest
+
+RAY = ("--set", "engine.kind=ray", "--set", "engine.workers=2")
+MORE = ("--set", "synthesis.samples=3000", "--set", "synthesis.seed=5")
+
+
+def shards(place):
+    """Return the digest of every shard of the newest version, and where Ray shows in its papers."""
+    newest = json.loads((place.lake / "datasets/stripes/_latest.json").read_bytes())
+    manifest = json.loads((place.lake / newest["manifest"]).read_bytes())
+    return [(entry["rows"], entry["sha256"]) for entry in manifest["files"]]
+
+
+@pytest.mark.full
+def test_one_word_changes_the_engine_and_nothing_else(copy, tmp_path):
+    other = type(copy)(tmp_path / "other")
+    shutil.copytree(copy.folder, other.folder)
+    local = copy.run("run", "stripes.yaml", *MORE)
+    ray = other.run("run", "stripes.yaml", *MORE, *RAY, "--set", "engine.address=local")
+    assert (local.code, ray.code) == (0, 0), ray.err
+    assert shards(other) == shards(copy)
+    assert len(shards(copy)) == 30
+    assert ray.err == local.err
+    assert "ray" not in local.modules
+    for said in ("Traceback", "Warning", "usage stat", "Token", "dashboard"):
+        assert said not in ray.out
+
+
+@pytest.mark.full
+def test_a_cluster_that_is_not_there_keeps_what_was_done(copy):
+    copy.environment["RAY_ADDRESS"] = "127.0.0.1:9"
+    done = copy.run("run", "stripes.yaml", *MORE, *RAY)
+    assert done.code == 6
+    (line,) = done.err.strip().splitlines()
+    assert "no Ray cluster answers at 127.0.0.1:9" in line
+    again = copy.run("run", "stripes.yaml", *MORE)
+    assert again.code == 0
+    assert len(shards(copy)) == 30

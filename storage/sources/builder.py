@@ -245,6 +245,8 @@ class PrepareJob:
     """The source, and the holdout of `split.holdout_uri` where there is one."""
     min_group: int
     progress: Progress | None
+    seen_rows: int | None = None
+    """Records of which the training budget can read no more; None = not known."""
 
     @property
     def digest(self) -> str:

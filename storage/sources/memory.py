@@ -64,8 +64,9 @@ def check_fits(note: str, needed_bytes: int) -> None:
     free = available_bytes()
     if needed_bytes > free:
         msg = (
-            f"{note}, and {amount(free)} are free; read a part of it with source.include, leave "
-            "columns out with source.columns (kind: text, text: drop), or take a larger machine."
+            f"{note}, and {amount(free)} are free; set source.max_rows to keep a sample, read a "
+            "part of it with source.include, leave columns out with source.columns (kind: text, "
+            "text: drop), or take a larger machine."
         )
         raise SourceError(msg)
 

@@ -39,13 +39,14 @@ def memory_bytes() -> int:
     return min(found, default=_UNKNOWN)
 
 
-def most_rows(config: SourceConfig, row_bytes: int, seen_rows: int | None) -> int:
-    """Return how many rows of a table are kept.
+def kept_rows(config: SourceConfig, row_bytes: int, seen_rows: int | None = None) -> int:
+    """Return how many rows of a table are kept at most.
 
     Args:
         config: the recipe's `source`.
         row_bytes: what one row takes at the peak.
-        seen_rows: how many rows the training budget can read at most; None = not known.
+        seen_rows: of which the training budget can read no more; None = not known. It lowers what
+            is kept of a table that does not fit, and does not say whether one fits.
     """
     if config.max_rows != "auto":
         return config.max_rows

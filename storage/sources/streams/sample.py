@@ -1,10 +1,10 @@
 """A uniform sample of records that depends on what they hold, not on where or in which order.
 
 Every record gets a number by a hash of its content and of how many equal ones came before it, and
-the records of the k smallest numbers are the sample ("bottom-k sketch", Cohen & Kaplan, "Summarizing
-data using bottom-k sketches", PODC 2007). Equal records are interchangeable, so that numbering them
-in any order gives the same sample; without the occurrence all copies would be in it, or none. The
-number comes from the half of the digest that does not decide the split.
+the records of the k smallest numbers are the sample ("bottom-k sketch", Cohen & Kaplan,
+"Summarizing data using bottom-k sketches", PODC 2007). Equal records are interchangeable, so that
+numbering them in any order gives the same sample; without the occurrence all copies would be in it,
+or none. The number comes from the half of the digest that does not decide the split.
 
 Shape legend: N records, K of the sample.
 """

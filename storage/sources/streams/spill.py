@@ -1,15 +1,15 @@
 """Numbers of every record on disk, so that equal ones are found without all being in memory.
 
-Records are divided among files by a hash, so that equal ones lie in one file; a file is small enough
-to be sorted in memory. On disk lie 8 bytes for each number of a record until the spill is closed.
+Records are divided among files by a hash, so that equal ones lie in one file; a file is small
+enough to be sorted in memory. On disk lie 8 bytes for each number of a record until the spill is
+closed.
 
 Shape legend: N records of a block, W numbers of each.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,16 @@ from numpy.typing import NDArray
 PARTITIONS: Final = 128
 """Of 10^8 records a file holds fewer than a million."""
 
+_WAITING_ROWS: Final = 1 << 17
+
 Words = NDArray[np.uint64]
 
 
 class Spill:
-    """Records as W whole numbers each, in files by hash. A context manager: it deletes them."""
+    """Records as W whole numbers each, in files by hash. A context manager: it deletes them.
+
+    No file is held open between writes, as a wide table has many of these.
+    """
 
     def __init__(self, folder: Path, name: str, words: int) -> None:
         """Prepare to write.
@@ -35,17 +40,14 @@ class Spill:
         """Records so far."""
         self._words = words
         self._paths = [folder / f"{name}-{number:03}.spill" for number in range(PARTITIONS)]
-        self._files: list[BinaryIO] = []
-        self._stack = ExitStack()
+        self._waiting: list[tuple[Words, NDArray[np.int64]]] = []
 
-    def __enter__(self) -> "Spill":
-        for path in self._paths:
-            self._files.append(self._stack.enter_context(path.open("w+b")))
-            self._stack.callback(path.unlink, missing_ok=True)
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        for path in self._paths:
+            path.unlink(missing_ok=True)
 
     def add(self, words_NW: Words, hashes_N: Words) -> None:
         """Append records.
@@ -54,18 +56,27 @@ class Spill:
             words_NW: their numbers.
             hashes_N: equal for records that must come together, spread evenly for others.
         """
-        parts_N = (hashes_N % np.uint64(PARTITIONS)).astype(np.int64)
-        order = np.argsort(parts_N, kind="stable")
-        ends = np.searchsorted(parts_N[order], np.arange(1, PARTITIONS))
-        for file, rows in zip(self._files, np.split(order, ends), strict=True):
-            if len(rows):
-                file.write(np.ascontiguousarray(words_NW[rows]).data)
+        self._waiting.append((words_NW, (hashes_N % np.uint64(PARTITIONS)).astype(np.int64)))
         self.rows += len(words_NW)
+        if sum(len(parts_N) for _, parts_N in self._waiting) >= _WAITING_ROWS:
+            self._write()
 
     def parts(self) -> Iterator[Words]:
         """Yield the records of every file, in the order in which they came."""
-        for file in self._files:
-            file.flush()
-            file.seek(0)
-            yield np.frombuffer(file.read(), np.uint64).reshape(-1, self._words)
-            file.seek(0, 2)
+        self._write()
+        for path in self._paths:
+            data = path.read_bytes() if path.exists() else b""
+            yield np.frombuffer(data, np.uint64).reshape(-1, self._words)
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        words_NW = np.concatenate([words for words, _ in self._waiting])
+        parts_N = np.concatenate([parts for _, parts in self._waiting])
+        self._waiting = []
+        order = np.argsort(parts_N, kind="stable")
+        ends = np.searchsorted(parts_N[order], np.arange(1, PARTITIONS))
+        for path, rows in zip(self._paths, np.split(order, ends), strict=True):
+            if len(rows):
+                with path.open("ab", buffering=0) as file:
+                    file.write(np.ascontiguousarray(words_NW[rows]).data)

@@ -50,9 +50,7 @@ def facts_of(column: pa.ChunkedArray) -> ColumnFacts:
         unique = distinct == rows
         steps = unique and bool((np.diff(column.to_numpy().astype(np.int64)) == 1).all())
         least = pc.min(column).as_py()
-        return ColumnFacts(
-            rows=rows, nulls=nulls, distinct=distinct, least=least, counts_up=steps
-        )
+        return ColumnFacts(rows=rows, nulls=nulls, distinct=distinct, least=least, counts_up=steps)
     if pa.types.is_string(column.type) and rows > nulls:
         present = column.drop_null()
         counts = pc.value_counts(present).field("counts").to_numpy()

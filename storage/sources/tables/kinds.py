@@ -331,9 +331,7 @@ _TYPES: Final[dict[str, tuple[Callable[[Any], bool], ...]]] = {
 """Kind → tests of a type, of which it must pass one."""
 
 
-def check_kind(
-    column: pa.ChunkedArray, kind: Kind, facts: ColumnFacts | None = None
-) -> str | None:
+def check_kind(column: pa.ChunkedArray, kind: Kind, facts: ColumnFacts | None = None) -> str | None:
     """Return why a column cannot be of a kind, None when it can; shows no value, only a shape.
 
     `facts` are of all rows, where the column is of a sample.

@@ -6,7 +6,7 @@ A table must have the columns that the recipe names, and values that can be lear
 import re
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -21,6 +21,7 @@ from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import ParquetFiles
 from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes
+from storage.sources.streams.limits import kept_rows
 from storage.sources.tables.lists import (
     NumberList,
     check_same_lists,
@@ -40,6 +41,9 @@ from storage.sources.tables.types import (
     unified,
 )
 
+BLOCK_ROWS: Final = 1 << 16
+"""Rows that are read at once where not all are kept."""
+
 _INDEX: Final = re.compile(r"__index_level_\d+__")
 """How pandas calls an index without a name that it stores."""
 
@@ -58,6 +62,8 @@ class TableRead:
     """Columns that are parts of paths and divide the rows, nothing more."""
     stored: Mapping[str, str] = field(default_factory=dict)
     """Columns whose type in the source is another than in the table → that type."""
+    evidence: int = 0
+    """How many rows at the end are there for their types alone, and are no records."""
 
 
 class TableSource(Source):
@@ -104,11 +110,81 @@ def unread_columns(config: SourceConfig) -> frozenset[str]:
     return dropped_columns(config) - {config.split.column, config.split.group_by}
 
 
+class PlainParts:
+    """Rows of several files or blocks, brought to plain types, and what is said of them."""
+
+    def __init__(self, uri: str, dropped: frozenset[str]) -> None:
+        """Begin with nothing.
+
+        Args:
+            uri: of the source.
+            dropped: columns that are left out.
+        """
+        self._uri, self._dropped = uri, dropped
+        self._lists = dict[str, NumberList]()
+        self._stored = dict[str, str]()
+        self._first: str | None = None
+        self._said = dict[str, None]()
+
+    def plain(self, table: pa.Table, place: str) -> pa.Table:
+        """Return rows with plain types.
+
+        Args:
+            table: as it is stored.
+            place: what it is called in messages.
+
+        Raises:
+            SourceError: its types are none of a table, or not those of the parts before.
+        """
+        flat, more = flat_table(table)
+        flat, cut = cut_lists(flat, self._uri, leave=self._dropped)
+        self._lists = self._lists or cut
+        self._first = self._first or place
+        check_same_lists(self._lists, cut, (self._first, place))
+        flat = flat.drop_columns([n for n in flat.column_names if n in self._dropped])
+        add_stored(self._stored, flat.schema, place, self._uri)
+        plain, others = plain_table(flat, self._uri)
+        self._said.update(dict.fromkeys([*more, *others]))
+        return plain
+
+    def read(
+        self,
+        tables: Sequence[pa.Table],
+        places: Sequence[str],
+        notes: Sequence[str] = (),
+        evidence: int = 0,
+    ) -> TableRead:
+        """Return plain tables as one.
+
+        Args:
+            tables: some that `plain` returned.
+            places: what they are called in messages.
+            notes: that come first.
+            evidence: how many of the last rows are no records.
+
+        Raises:
+            SourceError: a column has types that do not go together.
+        """
+        table, more = unified(tables, places, self._uri)
+        lists = whole_lists(self._lists, table.column_names)
+        said = dict.fromkeys([*notes, *self._said, *list_notes(lists), *more])
+        return TableRead(
+            table=table,
+            notes=tuple(said),
+            metadata=lists_metadata(lists),
+            stored=self._stored,
+            evidence=evidence,
+        )
+
+
 class ParquetTable(TableSource, ParquetSource):
     """The rows of one or more Parquet files with equal columns."""
 
+    reads_settings = frozenset({"max_rows"})
+
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         super().__init__(config, files)
+        self._config = config
         self._dropped = unread_columns(config)
         self._of_paths = self._paths.columns(config.split, files.schema.names)
         for footer in files.footers.values():
@@ -150,6 +226,12 @@ class ParquetTable(TableSource, ParquetSource):
     @property
     def announcement(self) -> str | None:
         """Say how large it is, as compressed rows look small."""
+        kept = kept_rows(self._config, self.row_bytes)
+        if self.rows > kept:
+            return (
+                f"The source {self.uri!r} holds {self.rows:,} rows; they are read in a stream, "
+                "three times, and a uniform sample of them is kept"
+            )
         return self._size_note if self._needed_bytes > ANNOUNCED_BYTES else None
 
     @cached_property
@@ -174,34 +256,55 @@ class ParquetTable(TableSource, ParquetSource):
         index = [name for name in names if _INDEX.fullmatch(name)]
         names = [name for name in names if name not in {*self._dropped, *index}]
         notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
-        tables, places, stored = [], list[str](), dict[str, str]()
-        lists = dict[str, NumberList]()
+        parts, tables, places = PlainParts(self.uri, self._dropped), [], []
         for key, footer in self._files.footers.items():
             if footer.rows:
-                flat, more = flat_table(self._read(key, names))
-                flat, cut = cut_lists(flat, self.uri, leave=self._dropped)
-                lists = lists or cut
-                check_same_lists(lists, cut, (places[0] if places else repr(key), repr(key)))
-                flat = flat.drop_columns([n for n in flat.column_names if n in self._dropped])
-                add_stored(stored, flat.schema, repr(key), self.uri)
-                table, others = plain_table(flat, self.uri)
-                tables.append(table)
+                self._check_has(key, names)
+                with self._files.reading(key) as file:
+                    table = file.read(columns=names).select(names)
+                tables.append(parts.plain(self._with_paths(table, key), repr(key)))
                 places.append(repr(key))
-                notes += [*more, *others]
-        table, more = unified(tables, places, self.uri)
-        lists = whole_lists(lists, table.column_names)
-        notes = list(dict.fromkeys([*notes, *list_notes(lists), *more]))
-        return TableRead(
-            table=table, notes=tuple(notes), metadata=lists_metadata(lists), stored=stored
-        )
+        return parts.read(tables, places, notes)
 
-    def _read(self, key: str, names: list[str]) -> pa.Table:
+    def blocks(self, parts: "PlainParts") -> Iterator[pa.Table]:
+        """Yield the rows of all files in blocks, with plain types; what they say goes to `parts`.
+
+        Raises:
+            SourceError: a file is damaged, or its columns are not those of the others.
+        """
+        left_out = {name for name in self._files.schema.names if _INDEX.fullmatch(name)}
+        names = [n for n in self._files.schema.names if n not in {*self._dropped, *left_out}]
+        for key, footer in self._files.footers.items():
+            if not footer.rows:
+                continue
+            self._check_has(key, names)
+            for batch in self._files.batches(key, BLOCK_ROWS, names):
+                table = pa.Table.from_batches([batch]).select(names)
+                yield parts.plain(self._with_paths(table, key), repr(key))
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The columns that are not read."""
+        return self._dropped
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return self._files.rows
+
+    @property
+    def row_bytes(self) -> int:
+        """Return what a row takes at the peak."""
+        return max(self._needed_bytes // max(self.rows, 1), 1)
+
+    def _check_has(self, key: str, names: Sequence[str]) -> None:
         have = set(self._files.footers[key].schema.names)
         for name in names:
             if name not in have:
                 raise self._files.lacks(key, name)
-        with self._files.reading(key) as file:
-            table = file.read(columns=names).select(names)
+
+    def _with_paths(self, table: pa.Table, key: str) -> pa.Table:
+        """Append what the path of a file says of its rows."""
         for name in self._of_paths:
             if name not in self._dropped:
                 value = self._paths.value(name, key)
@@ -292,15 +395,37 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
             f"The source {config.uri!r} has no value in {listed(empty)}, where all rows are "
             f"null; leave it out with source.columns: [{entries}]."
         )
-    for name, count in infinite.items():
-        sentences.append(
-            f"The column {name!r} of the source {config.uri!r} has {count} infinite values; "
-            "replace them by numbers, leave them empty, or leave it out with text: drop."
-        )
+    sentences += _infinite_sentences(config.uri, infinite)
     if sentences:
         proposals = [left_out(name, "no value in any row") for name in empty]
-        proposals += [left_out(n, f"{count} infinite values") for n, count in infinite.items()]
-        raise SourceError(" ".join(sentences), proposals=proposals)
+        raise SourceError(" ".join(sentences), proposals=[*proposals, *_without(infinite)])
+
+
+def check_finite(uri: str, infinite: Mapping[str, int]) -> None:
+    """Check that no column holds infinite values.
+
+    Args:
+        uri: of the source.
+        infinite: column → how many.
+
+    Raises:
+        SourceError: one does.
+    """
+    if infinite:
+        sentences = _infinite_sentences(uri, infinite)
+        raise SourceError(" ".join(sentences), proposals=_without(infinite))
+
+
+def _infinite_sentences(uri: str, infinite: Mapping[str, int]) -> list[str]:
+    return [
+        f"The column {name!r} of the source {uri!r} has {count} infinite values; "
+        "replace them by numbers, leave them empty, or leave it out with text: drop."
+        for name, count in infinite.items()
+    ]
+
+
+def _without(infinite: Mapping[str, int]) -> list[Proposal]:
+    return [left_out(name, f"{count} infinite values") for name, count in infinite.items()]
 
 
 def infinite_values(table: pa.Table) -> dict[str, int]:

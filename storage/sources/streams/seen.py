@@ -55,10 +55,12 @@ class SeenRecords:
             f"Of {self.rows:,} {words} a uniform sample of {self.kept:,} is kept ({shown}), chosen "
             f"by content whatever the order; {what} are of all {self.rows:,}."
         )
+        by_class = self._classes()
         if not self.by_split:
-            return (first,)
+            return (first, f"All {words} by class: {by_class}.") if by_class else (first,)
         totals = ", ".join(f"{name} {self.by_split[name]:,}" for name in SPLITS)
-        return (first, f"All {words} by split: {totals}{self._classes()}.")
+        more = f"; by class: {by_class}" if by_class else ""
+        return (first, f"All {words} by split: {totals}{more}.")
 
     def _classes(self) -> str:
         """Return the classes of all records, where they are few."""
@@ -68,7 +70,7 @@ class SeenRecords:
                 counts[label] = counts.get(label, 0) + count
         if not 0 < len(counts) <= _SHOWN_CLASSES:
             return ""
-        return "; by class: " + ", ".join(f"{label!r} {n:,}" for label, n in counts.items())
+        return ", ".join(f"{label!r} {count:,}" for label, count in counts.items())
 
 
 def error_note(train: int, columns: int) -> str:

@@ -41,7 +41,7 @@ from storage.sources.tables.rows import (
     said_split,
     table_source,
 )
-from storage.sources.tables.sampled import open_stream, understand_stream
+from storage.sources.tables.sampled import auto_limits, open_stream, understand_stream
 from storage.sources.tables.source import ParquetTable, check_kept
 from storage.sources.tables.structure.notes import structure_notes
 from storage.sources.tables.survey import GROUPED, survey_table
@@ -93,6 +93,10 @@ class TablesBuilder(Builder):
             "columns": [column.model_dump(mode="json") for column in config.columns],
             "constraints": [one.to_json() for one in config.constraints],
         }
+
+    def limits(self, job: PrepareJob) -> dict[str, Any]:
+        """Return the setting; or, where not all rows fit, memory and budget."""
+        return auto_limits(job) if job.config.max_rows == "auto" else super().limits(job)
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""

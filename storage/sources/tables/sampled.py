@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -148,6 +148,16 @@ class SampledTable(TableSource):
     def read(self) -> TableRead:
         """Return the sample, with the evidence at its end."""
         return self._read
+
+
+def auto_limits(job: PrepareJob) -> dict[str, Any]:
+    """Return what `source.max_rows: auto` depends on, where not all rows of a source fit."""
+    source = job.sources[0]
+    if isinstance(source, ParquetTable):
+        fits = source.rows <= kept_rows(job.config, source.row_bytes)
+    else:
+        fits = not isinstance(source, DelimitedTable) or source.needed_bytes <= allowed_bytes()
+    return {} if fits else {"max_rows": [allowed_bytes(), job.seen_rows]}
 
 
 def open_stream(job: PrepareJob) -> RowStream | None:

@@ -28,6 +28,7 @@ from storage.sources.checks import (
     MIN_CLASS_RECORDS,
     check_amount,
     check_classes,
+    check_kept_classes,
     class_needs,
 )
 from storage.sources.config import SourceConfig, parse_resize
@@ -115,6 +116,9 @@ class ImagesBuilder(Builder):
             stored = None if label is None else staged.column(label)
             labels, merges = (None, []) if stored is None else merged(stored)
             _check_classes(job, {"all": count_classes(labels)})
+            if seen is not None and labels is stored:
+                pairs = seen.class_counts.get("all", ())
+                check_kept_classes(job.config, pairs, count_classes(labels), job.min_group, words)
             split, inputs = _collected(job.config, staged)
             if labels is not None and seen is None:
                 inputs = replace(inputs, classes=code_classes(labels, class_needs(words)))

@@ -5,6 +5,7 @@ are told apart by 64 bits of a digest: of 10^8 different ones two are mistaken f
 probability of 3 in 10,000.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -76,11 +77,19 @@ class DistinctCounter:
 
     def result(self) -> Repeats:
         """Return the counts of all rows so far."""
-        parts = [(self._hashes, self._counts)]
-        if self._spill is not None:
-            parts = [_added(words[:, 0], words[:, 1]) for words in self._spill.parts()]
-        repeated = sum(int(counts[counts > 1].sum()) for _, counts in parts)
-        return Repeats(distinct=sum(len(hashes) for hashes, _ in parts), repeated=repeated)
+        distinct = repeated = 0
+        for counts in self._parts():
+            distinct += len(counts)
+            repeated += int(counts[counts > 1].sum())
+        return Repeats(distinct=distinct, repeated=repeated)
+
+    def _parts(self) -> Iterator[Words]:
+        """Yield the counts of all different values, a part of them at once."""
+        if self._spill is None:
+            yield self._counts
+        else:
+            for words in self._spill.parts():
+                yield _added(words[:, 0], words[:, 1])[1]
 
 
 def value_hashes(values: pa.Array) -> Words:

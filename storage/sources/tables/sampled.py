@@ -18,8 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.schema import count_classes
 from storage.sources.builder import PrepareJob, SourceDescription
-from storage.sources.checks import advice, check_amount
+from storage.sources.checks import advice, check_amount, check_kept_classes
 from storage.sources.config import SourceConfig
 from storage.sources.files import CSV_FILES
 from storage.sources.memory import COPIES
@@ -358,7 +359,12 @@ def _known(
     inferred, rows = view.inferred, view.rows
     if inferred is None:
         raise TypeError(inferred)
-    divided = divide(spill, view.places_K, job.config.split, _classes(job, inferred, swept))
+    classes = _classes(job, inferred, swept)
+    if classes is not None:
+        counted = zip(classes.values, classes.counts_C.tolist(), strict=True)
+        kept_counts = count_classes(rows.table.column(job.config.label))
+        check_kept_classes(job.config, tuple(counted), kept_counts, job.min_group, "tables")
+    divided = divide(spill, view.places_K, job.config.split, classes)
     seen = SeenRecords(
         rows=swept.rows - swept.unlabelled,
         kept=len(view.places_K),

@@ -71,7 +71,7 @@ def split_of(prepared: Prepared) -> dict[int, str]:
     }
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("kind", ["parquet", pytest.param("csv", marks=pytest.mark.full)])
 def test_a_record_keeps_its_split_and_all_rows_are_counted(tmp_path, kind) -> None:
     table = shop().rename_columns(["order_id", *shop().column_names[1:]])
     table = table.append_column("age_key", pa.array(np.arange(ROWS) % 1499 * 2))
@@ -101,6 +101,7 @@ def test_a_record_keeps_its_split_and_all_rows_are_counted(tmp_path, kind) -> No
     assert sampled.reading["sample"]["of"] == ROWS
 
 
+@pytest.mark.full
 def test_below_the_limit_nothing_changes(tmp_path) -> None:
     uri = written(shop(), tmp_path / "rows")
     whole, limited = ready(uri, tmp_path), ready(uri, tmp_path, max_rows=ROWS)
@@ -140,6 +141,7 @@ def test_a_late_cell_widens_a_column_of_csv(tmp_path) -> None:
     assert sampled.seen["by_split"] == dict(whole.rows)
 
 
+@pytest.mark.full
 def test_kinds_are_those_of_all_rows(tmp_path) -> None:
     """Each code stands twice in the source, and nearly always once in the sample."""
     codes = [f"C{n % (ROWS // 2):05}" for n in range(ROWS)]
@@ -165,6 +167,7 @@ def test_rules_are_compared_with_all_rows(tmp_path) -> None:
         ready(uri, tmp_path, max_rows=MOST, constraints=(same,))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("constraint", "holds"),
     [
@@ -183,6 +186,7 @@ def test_named_constraints_are_compared_with_all_rows(tmp_path, constraint, hold
         ready(uri, tmp_path, max_rows=MOST, constraints=(constraint,))
 
 
+@pytest.mark.full
 def test_rows_without_a_label_are_counted_over_all(tmp_path) -> None:
     table = shop()
     labels = table.column("kept").to_pylist()
@@ -197,6 +201,18 @@ def test_rows_without_a_label_are_counted_over_all(tmp_path) -> None:
         ready(uri, tmp_path, max_rows=MOST)
 
 
+def test_a_class_that_the_sample_lacks_is_said(tmp_path) -> None:
+    labels = shop().column("kept").to_pylist()
+    for rare, message in (
+        (4, r"at least 10 rows, but 'kept' has 'rare' \(4\)"),
+        (12, "in the sample"),
+    ):
+        labels[:rare] = ["rare"] * rare
+        uri = written(shop().set_column(6, "kept", pa.array(labels)), tmp_path / "rows")
+        with pytest.raises(SourceError, match=message):
+            ready(uri, tmp_path, max_rows=MOST)
+
+
 def test_splits_that_take_all_rows_are_refused(tmp_path) -> None:
     uri = written(shop(), tmp_path / "rows")
     with pytest.raises(SourceError, match=r"source.split.group_by takes all of them at once"):
@@ -205,6 +221,7 @@ def test_splits_that_take_all_rows_are_refused(tmp_path) -> None:
         ready(Path("example:breast-cancer"), tmp_path, max_rows=MOST, label="diagnosis")
 
 
+@pytest.mark.full
 def test_a_broken_row_of_a_stream_is_said(tmp_path) -> None:
     uri = written(shop(), tmp_path / "rows", "csv")
     text = (uri / "rows.csv").read_text().splitlines()
@@ -214,6 +231,7 @@ def test_a_broken_row_of_a_stream_is_said(tmp_path) -> None:
         ready(uri, tmp_path, max_rows=MOST)
 
 
+@pytest.mark.full
 def test_packed_files_in_another_encoding_are_streamed(tmp_path) -> None:
     table = shop().set_column(5, "city", pa.array([f"Köln {n % 30}" for n in range(ROWS)]))
     uri = written(table, tmp_path / "rows", "csv")
@@ -250,6 +268,7 @@ def _pixels(prepared: Prepared, name: str) -> set[bytes]:
     return {image.tobytes() for image in images.to_numpy_ndarray()}
 
 
+@pytest.mark.full
 def test_free_text_of_a_sample_is_refused_only_where_all_rows_say_so(tmp_path) -> None:
     words = [f"note {n % 1000} of the day with many more words in it" for n in range(ROWS)]
     table = shop().append_column("remark", pa.array(words))

@@ -89,7 +89,7 @@ def rows_in_reach(recipe: Recipe) -> int | None:
     reads = [seconds * ROWS_PER_CPU_S] if seconds else []
     if isinstance(training.budget_samples, int):
         reads.append(training.budget_samples)
-    return int(min(reads) / (1 - split.validation - split.holdout)) if reads else None
+    return round(min(reads) / (1 - split.validation - split.holdout)) if reads else None
 
 
 def check_name(job: Job, *, claims: bool = False) -> Ownership | None:

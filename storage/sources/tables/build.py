@@ -41,7 +41,13 @@ from storage.sources.tables.rows import (
     said_split,
     table_source,
 )
-from storage.sources.tables.sampled import auto_limits, open_stream, understand_stream
+from storage.sources.tables.sampled import (
+    PART_OF_ROWS,
+    auto_limits,
+    first_rows,
+    open_stream,
+    understand_stream,
+)
 from storage.sources.tables.source import ParquetTable, check_kept
 from storage.sources.tables.structure.notes import structure_notes
 from storage.sources.tables.survey import GROUPED, survey_table
@@ -100,11 +106,12 @@ class TablesBuilder(Builder):
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""
-        read = table_source(source).read()
+        read = first_rows(table_source(source), config)
         surveyed = survey_table(read, config, min_group)
         split = source.evidence(config) or said_split(read.table, config)
         others = [one for one in surveyed.proposals if not (split and one.setting == GROUPED)]
-        return replace(surveyed, proposals=(*split, *others))
+        part = [note for note in read.notes if note.startswith(PART_OF_ROWS)]
+        return replace(surveyed, proposals=(*split, *others), facts=(*surveyed.facts, *part))
 
     def unused(self, config: SourceConfig, schema: pa.Schema) -> Mapping[str, str]:
         """Say which settings of `source.csv` and `source.columns` change nothing here."""

@@ -63,6 +63,9 @@ from storage.sources.tables.source import (
 from storage.sources.tables.structure.find import Structure
 from storage.sources.tables.sweep import Sweep, SweptTable
 
+SURVEYED_ROWS: Final = 200_000
+PART_OF_ROWS: Final = "only the first"
+"""How the note begins that a survey did not look at all rows."""
 MOST_PASSES: Final = 8
 """So often are types and kinds decided again before a source is refused."""
 
@@ -190,6 +193,21 @@ def open_stream(job: PrepareJob) -> RowStream | None:
     if isinstance(source, ParquetTable):
         return ParquetRows(source)
     return CsvRows(source.found, config)
+
+
+def first_rows(source: TableSource, config: SourceConfig) -> TableRead:
+    """Return the rows that a survey looks at: all, or the first ones where not all are kept."""
+    stream = open_stream(PrepareJob(config=config, sources=(source,), min_group=1, progress=None))
+    if stream is None:
+        return source.read()
+    pieces, rows = list[pa.Table](), 0
+    for block in stream.blocks():
+        pieces.append(block)
+        rows += len(block)
+        if rows >= SURVEYED_ROWS:
+            break
+    read = stream.read(pieces, 0)
+    return replace(read, notes=(*read.notes, f"{PART_OF_ROWS} {rows:,} rows were looked at"))
 
 
 def understand_stream(job: PrepareJob, stream: RowStream, folder: Path) -> KnownTable:

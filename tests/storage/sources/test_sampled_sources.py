@@ -12,11 +12,14 @@ from pyarrow import csv
 
 from storage.errors import SourceError
 from storage.records.schema import Constraint, read_table_metadata
+from storage.sources.builder import load_builder
 from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.open import open_source
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
 from storage.sources.split import SPLITS, SplitConfig
 from storage.sources.tables import csv_file, source
+from storage.sources.tables import sampled as sampled_tables
 
 ROWS = 3000
 MOST = 1000
@@ -280,3 +283,11 @@ def test_free_text_of_a_sample_is_refused_only_where_all_rows_say_so(tmp_path) -
             ready(uri, tmp_path, max_rows=most)
     dropped = (ColumnConfig(name="remark", kind="text", text="drop"),)
     assert "remark" not in kinds(ready(uri, tmp_path, max_rows=MOST, columns=dropped))
+
+
+def test_a_survey_looks_at_the_first_rows(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sampled_tables, "SURVEYED_ROWS", 1000)
+    config = SourceConfig(uri=str(written(shop(), tmp_path / "rows")), label="kept", max_rows=MOST)
+    survey = load_builder("tables").survey(open_source(config), config, 10)
+    assert "only the first 1,400 rows were looked at" in survey.facts
+    assert {one.name for one in survey.columns} >= {"net", "city"}

@@ -119,6 +119,8 @@ class ImagesBuilder(Builder):
             if seen is not None and labels is stored:
                 pairs = seen.class_counts.get("all", ())
                 check_kept_classes(job.config, pairs, count_classes(labels), job.min_group, words)
+            elif seen is not None:  # merged classes are counted in the sample alone
+                seen = replace(seen, class_counts={})
             split, inputs = _collected(job.config, staged)
             if labels is not None and seen is None:
                 inputs = replace(inputs, classes=code_classes(labels, class_needs(words)))

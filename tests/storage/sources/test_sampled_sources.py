@@ -220,6 +220,10 @@ def test_splits_that_take_all_rows_are_refused(tmp_path) -> None:
     uri = written(shop(), tmp_path / "rows")
     with pytest.raises(SourceError, match=r"source.split.group_by takes all of them at once"):
         ready(uri, tmp_path, max_rows=MOST, split=SplitConfig(group_by="city"))
+
+
+@pytest.mark.full
+def test_sources_that_are_read_whole_take_no_limit(tmp_path) -> None:
     with pytest.raises(SourceError, match=r"source.max_rows 1000 has no effect"):
         ready(Path("example:breast-cancer"), tmp_path, max_rows=MOST, label="diagnosis")
 
@@ -247,6 +251,7 @@ def test_packed_files_in_another_encoding_are_streamed(tmp_path) -> None:
     assert "Köln 7" in sampled.records["train"].column("city").to_pylist()
 
 
+@pytest.mark.full
 def test_images_are_sampled_by_their_bytes(tmp_path, encode, make_folder) -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (1300, 8, 8, 1), np.uint8)
     names = [f"{'ab'[n % 2]}/{n:04}.png" for n in range(1300)]

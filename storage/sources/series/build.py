@@ -37,8 +37,8 @@ from storage.sources.split import SPLITS, TRAIN
 from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.build import BUILDER as TABLES
+from storage.sources.tables.chosen import first_rows
 from storage.sources.tables.label import MAX_CLASSES, check_label_kind, classes_of
-from storage.sources.tables.sampled import first_rows
 from storage.sources.tables.source import TableSource, dropped_columns
 from storage.sources.tables.typed_files import TypedTable
 

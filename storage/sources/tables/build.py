@@ -28,12 +28,14 @@ from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.split import SPLITS, TRAIN
 from storage.sources.streams.seen import SeenRecords
 from storage.sources.survey import Survey
+from storage.sources.tables.chosen import PART_OF_ROWS, auto_limits, first_rows, open_stream
 from storage.sources.tables.csv_source import DelimitedTable
 from storage.sources.tables.examples import TABLE_EXAMPLES
 from storage.sources.tables.given import read_given_rows
 from storage.sources.tables.kinds import infer
 from storage.sources.tables.known import KnownTable, is_public, label_classes, structure_of
 from storage.sources.tables.label import MAX_CLASSES, check_label_kind, classes_of
+from storage.sources.tables.parquet_table import ParquetTable
 from storage.sources.tables.rows import (
     assign_rows,
     present_columns,
@@ -41,14 +43,8 @@ from storage.sources.tables.rows import (
     said_split,
     table_source,
 )
-from storage.sources.tables.sampled import (
-    PART_OF_ROWS,
-    auto_limits,
-    first_rows,
-    open_stream,
-    understand_stream,
-)
-from storage.sources.tables.source import ParquetTable, check_kept
+from storage.sources.tables.sampled import understand_stream
+from storage.sources.tables.source import check_kept
 from storage.sources.tables.structure.notes import structure_notes
 from storage.sources.tables.survey import GROUPED, survey_table
 from storage.sources.tables.typed_files import READERS, TypedTable

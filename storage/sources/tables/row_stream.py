@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from storage.sources.split import SplitConfig
-from storage.sources.tables.source import ParquetTable, PlainParts, TableRead
+from storage.sources.tables.parquet_table import ParquetTable, PlainParts
+from storage.sources.tables.source import TableRead
 
 
 class RowStream(ABC):

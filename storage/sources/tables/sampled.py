@@ -9,9 +9,8 @@ often as a whole table would, and one block.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,21 +18,16 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.records.schema import count_classes
-from storage.sources.builder import PrepareJob, SourceDescription
-from storage.sources.checks import advice, check_amount, check_kept_classes
+from storage.sources.builder import PrepareJob
+from storage.sources.checks import advice, check_kept_classes
 from storage.sources.config import SourceConfig
-from storage.sources.files import CSV_FILES
-from storage.sources.memory import COPIES
-from storage.sources.split import SPLITS, TRAIN, row_digests
+from storage.sources.split import SPLITS, TRAIN
 from storage.sources.streams.divide import DIVIDE_WORDS, StreamClasses, divide
-from storage.sources.streams.limits import allowed_bytes, kept_rows
-from storage.sources.streams.sample import SAMPLE_WORDS, add_digests, choose_rows
 from storage.sources.streams.seen import SeenRecords, error_note
 from storage.sources.streams.spill import Spill
 from storage.sources.tables.cells import CellReader
+from storage.sources.tables.chosen import ChosenRows, SampledTable, choose_sample
 from storage.sources.tables.column_facts import ColumnFacts
-from storage.sources.tables.csv_source import DelimitedTable
-from storage.sources.tables.csv_stream import CsvRows
 from storage.sources.tables.kinds import Inferred, infer
 from storage.sources.tables.known import KnownTable, label_needs, structure_of
 from storage.sources.tables.label import (
@@ -42,7 +36,7 @@ from storage.sources.tables.label import (
     check_label_kind,
     check_unlabelled,
 )
-from storage.sources.tables.row_stream import ParquetRows, RowStream, refusal
+from storage.sources.tables.row_stream import RowStream
 from storage.sources.tables.rows import (
     Rows,
     assign_rows,
@@ -54,160 +48,14 @@ from storage.sources.tables.rows import (
     with_reading,
 )
 from storage.sources.tables.source import (
-    ParquetTable,
-    TableRead,
-    TableSource,
     check_finite,
     check_kept,
 )
 from storage.sources.tables.structure.find import Structure
 from storage.sources.tables.sweep import Sweep, SweptTable
 
-SURVEYED_ROWS: Final = 200_000
-PART_OF_ROWS: Final = "only the first"
-"""How the note begins that a survey did not look at all rows."""
 MOST_PASSES: Final = 8
 """So often are types and kinds decided again before a source is refused."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChosenRows:
-    """The sample, as blocks hold it."""
-
-    pieces: tuple[pa.Table, ...]
-    """In the order of the source; of every kind of block there is one, which may be empty."""
-    places_K: NDArray[np.int64]
-    """Where the K rows are in the source, in the order in which they are kept."""
-    rows: int
-    """Of the source."""
-    most: int
-
-    def order(self) -> NDArray[np.int64]:
-        """Return the place of each kept row in the pieces, one after the other."""
-        return np.argsort(np.argsort(self.places_K)).astype(np.int64)
-
-
-class SampledTable(TableSource):
-    """The rows of a sample, read as the source would be if it held no others."""
-
-    def __init__(
-        self,
-        source: TableSource,
-        stream: RowStream,
-        chosen: ChosenRows,
-        evidence: Sequence[pa.Table],
-        label: str | None,
-    ) -> None:
-        self.uri = stream.uri
-        self._source, self._stream = source, stream
-        self._read = self._labelled(stream, chosen, evidence, label)
-
-    def _labelled(
-        self,
-        stream: RowStream,
-        chosen: ChosenRows,
-        evidence: Sequence[pa.Table],
-        label: str | None,
-    ) -> TableRead:
-        more = sum(map(len, evidence))
-        read = stream.read((*chosen.pieces, *evidence), more)
-        kept = len(chosen.places_K)
-        order = np.concatenate([chosen.order(), np.arange(kept, kept + more)])
-        table = read.table.take(pa.array(order))
-        self.kept_K: NDArray[np.bool_] = np.ones(kept, np.bool_)
-        """Which of the sample's rows have a label."""
-        if label in table.column_names and table.column(label).null_count:
-            valid = table.column(label).is_valid().to_numpy().astype(np.bool_)
-            self.kept_K = valid[:kept]
-            valid[kept:] = True
-            table = table.filter(pa.array(valid))
-        return replace(read, table=table)
-
-    @cached_property
-    def digest(self) -> str:
-        """That of the source."""
-        return self._source.digest
-
-    @cached_property
-    def description(self) -> SourceDescription:
-        """That of the source."""
-        return self._source.description
-
-    def verify_unchanged(self) -> None:
-        """Check that the source is still the same."""
-        self._source.verify_unchanged()
-
-    def schema(self) -> pa.Schema:
-        """Return the types of the rows."""
-        return self._read.table.schema
-
-    def names(self) -> list[str]:
-        """Return what a recipe may call a column of the source."""
-        return self._stream.names()
-
-    def path_parts(self) -> frozenset[str]:
-        """Return the columns that only divide the rows."""
-        return self._stream.path_parts()
-
-    def read(self) -> TableRead:
-        """Return the sample, with the evidence at its end."""
-        return self._read
-
-
-def auto_limits(job: PrepareJob) -> dict[str, Any]:
-    """Return what `source.max_rows: auto` depends on, where not all rows of a source fit."""
-    source = job.sources[0]
-    if isinstance(source, ParquetTable):
-        fits = source.rows <= kept_rows(job.config, source.row_bytes)
-    else:
-        fits = not isinstance(source, DelimitedTable) or source.needed_bytes <= allowed_bytes()
-    return {} if fits else {"max_rows": [allowed_bytes(), job.seen_rows]}
-
-
-def open_stream(job: PrepareJob) -> RowStream | None:
-    """Return the blocks of a source of more rows than are kept; None: all are.
-
-    Raises:
-        SourceError: its split takes all rows in memory.
-    """
-    source, config = job.sources[0], job.config
-    if isinstance(source, ParquetTable):
-        few = source.rows <= kept_rows(config, source.row_bytes)
-    elif isinstance(source, DelimitedTable) and source.kind is CSV_FILES:
-        if config.max_rows == "auto":
-            few = source.needed_bytes <= allowed_bytes()
-        else:
-            few = CsvRows(source.found, config).has_at_most(config.max_rows)
-    else:
-        return None
-    if few:
-        return None
-    setting = refusal(config.split)
-    if setting is not None:
-        msg = (
-            f"The source {source.uri!r} has more rows than source.max_rows ({config.max_rows}) "
-            f"keeps, and {setting} takes all of them at once; leave it out to divide by content, "
-            "raise source.max_rows, or read a part with source.include."
-        )
-        raise SourceError(msg)
-    if isinstance(source, ParquetTable):
-        return ParquetRows(source)
-    return CsvRows(source.found, config)
-
-
-def first_rows(source: TableSource, config: SourceConfig) -> TableRead:
-    """Return the rows that a survey looks at: all, or the first ones where not all are kept."""
-    stream = open_stream(PrepareJob(config=config, sources=(source,), min_group=1, progress=None))
-    if stream is None:
-        return source.read()
-    pieces, rows = list[pa.Table](), 0
-    for block in stream.blocks():
-        pieces.append(block)
-        rows += len(block)
-        if rows >= SURVEYED_ROWS:
-            break
-    read = stream.read(pieces, 0)
-    return replace(read, notes=(*read.notes, f"{PART_OF_ROWS} {rows:,} rows were looked at"))
 
 
 def understand_stream(job: PrepareJob, stream: RowStream, folder: Path) -> KnownTable:
@@ -221,7 +69,7 @@ def understand_stream(job: PrepareJob, stream: RowStream, folder: Path) -> Known
     Raises:
         SourceError: the source is unfit.
     """
-    chosen = _choose(job, stream, folder)
+    chosen = choose_sample(job, stream, folder)
     evidence: list[pa.Table] = []
     facts: Mapping[str, ColumnFacts] | None = None
     for _ in range(MOST_PASSES):
@@ -273,29 +121,6 @@ class SampleView:
             sample=self.rows.table,
             folder=folder,
         )
-
-
-def _choose(job: PrepareJob, stream: RowStream, folder: Path) -> ChosenRows:
-    """Read all rows twice: for their digests, and for those that are chosen."""
-    size_bytes = 0
-    with Spill(folder, "rows", SAMPLE_WORDS) as spill:
-        for block in stream.blocks():
-            size_bytes += block.nbytes
-            add_digests(spill, row_digests(block, block.column_names), spill.rows)
-        check_amount(job.config, spill.rows, "tables")
-        rows, row_bytes = spill.rows, COPIES * size_bytes // spill.rows
-        most = kept_rows(job.config, row_bytes, job.seen_rows)
-        places_K = choose_rows(spill, most)
-    wanted, pieces, first = np.sort(places_K), list[pa.Table](), 0
-    for block in stream.blocks():
-        low, high = np.searchsorted(wanted, [first, first + len(block)])
-        if high > low or not any(one.schema.equals(block.schema) for one in pieces):
-            pieces.append(block.take(pa.array(wanted[low:high] - first)))
-        first += len(block)
-    if first != rows:
-        msg = f"The source {stream.uri!r} changed while it was read; run again when nothing writes."
-        raise SourceError(msg)
-    return ChosenRows(pieces=tuple(pieces), places_K=places_K, rows=rows, most=most)
 
 
 def _view(

@@ -18,8 +18,7 @@ from storage.sources.open import open_source
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
 from storage.sources.split import SPLITS, SplitConfig
-from storage.sources.tables import csv_file, source
-from storage.sources.tables import sampled as sampled_tables
+from storage.sources.tables import chosen, csv_file, parquet_table
 
 ROWS = 3000
 MOST = 1000
@@ -28,7 +27,7 @@ MOST = 1000
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch) -> None:
     """So that a few thousand rows are several blocks."""
-    monkeypatch.setattr(source, "BLOCK_ROWS", 700)
+    monkeypatch.setattr(parquet_table, "BLOCK_ROWS", 700)
     monkeypatch.setattr(csv_file, "_STREAM_BLOCK_BYTES", 1 << 15)
 
 
@@ -291,7 +290,7 @@ def test_free_text_of_a_sample_is_refused_only_where_all_rows_say_so(tmp_path) -
 
 
 def test_a_survey_looks_at_the_first_rows(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sampled_tables, "SURVEYED_ROWS", 1000)
+    monkeypatch.setattr(chosen, "SURVEYED_ROWS", 1000)
     config = SourceConfig(uri=str(written(shop(), tmp_path / "rows")), label="kept", max_rows=MOST)
     survey = load_builder("tables").survey(open_source(config), config, 10)
     assert "only the first 1,400 rows were looked at" in survey.facts

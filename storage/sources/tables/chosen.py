@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.records.proposal import left_out
 from storage.sources.builder import PrepareJob, SourceDescription
-from storage.sources.checks import check_amount
+from storage.sources.checks import check_amount, listed
 from storage.sources.config import SourceConfig
 from storage.sources.files import CSV_FILES
 from storage.sources.memory import COPIES
@@ -85,6 +86,7 @@ class SampledTable(TableSource):
             self.kept_K = valid[:kept]
             valid[kept:] = True
             table = table.filter(pa.array(valid))
+        _check_filled(self.uri, table)
         return replace(read, table=table)
 
     @cached_property
@@ -116,6 +118,20 @@ class SampledTable(TableSource):
     def read(self) -> TableRead:
         """Return the sample, with the evidence at its end."""
         return self._read
+
+
+def _check_filled(uri: str, table: pa.Table) -> None:
+    """Check that every column has a value in some row of the sample."""
+    empty = [n for n in table.column_names if table.column(n).null_count == len(table) > 0]
+    if empty:
+        entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name in empty)
+        msg = (
+            f"The source {uri!r} has no value in {listed(empty)} in any of the {len(table):,} rows "
+            f"of the sample; leave it out with source.columns: [{entries}], or raise "
+            "source.max_rows."
+        )
+        proposals = [left_out(name, "no value in any row of the sample") for name in empty]
+        raise SourceError(msg, proposals=proposals)
 
 
 def auto_limits(job: PrepareJob) -> dict[str, Any]:

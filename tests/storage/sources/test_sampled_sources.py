@@ -295,3 +295,11 @@ def test_a_survey_looks_at_the_first_rows(tmp_path, monkeypatch) -> None:
     survey = load_builder("tables").survey(open_source(config), config, 10)
     assert "only the first 1,400 rows were looked at" in survey.facts
     assert {one.name for one in survey.columns} >= {"net", "city"}
+
+
+@pytest.mark.full
+def test_a_column_that_the_sample_has_no_value_of_is_said(tmp_path) -> None:
+    rare = pa.array([None] * (ROWS - 1) + [1.5])
+    uri = written(shop().append_column("rare", rare), tmp_path / "rows")
+    with pytest.raises(SourceError, match="no value in 'rare' in any of the 1,000 rows of the sam"):
+        ready(uri, tmp_path, max_rows=MOST)

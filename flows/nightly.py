@@ -85,8 +85,7 @@ ROWS_PER_CPU_S = 100_000
 def rows_in_reach(recipe: Recipe) -> int | None:
     """Return of how many records the training can read no more, as its budget is; None: of any."""
     training, split = recipe.training, recipe.source.split
-    seconds = training.budget_cpu_s or training.budget_s
-    reads = [seconds * ROWS_PER_CPU_S] if seconds else []
+    reads = [training.budget_cpu_s * ROWS_PER_CPU_S] if training.budget_cpu_s else []
     if isinstance(training.budget_samples, int):
         reads.append(training.budget_samples)
     return round(min(reads) / (1 - split.validation - split.holdout)) if reads else None

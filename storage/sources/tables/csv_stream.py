@@ -103,7 +103,8 @@ class CsvRows(RowStream):
 
     def read(self, rows: Sequence[pa.Table], evidence: int) -> TableRead:
         """Return the rows with the types that all of them prove."""
-        table = pa.concat_tables(rows)
+        # one chunk: Arrow gives every chunk of a dictionary the dictionary of all
+        table = pa.concat_tables(rows).combine_chunks()
         texts = [table.column(n) if n in table.column_names else None for n in self._header]
         gone = pa.chunked_array([pa.repeat("", len(table))])
         columns = tuple(gone if one is None else one for one in texts)

@@ -45,6 +45,7 @@ from flows.publish import (
     publish,
     synthesize,
 )
+from flows.recipe import Recipe
 from flows.snapshots import set_aside
 from flows.train import find_candidate, train, watch, young_champion
 from flows.unused import unused_settings
@@ -70,11 +71,25 @@ def prepare(job: Job) -> Prepared:
             min_group=recipe.privacy.min_group,
             progress=meter.update,
             say=job.reporter.say,
+            seen_rows=rows_in_reach(recipe),
         )
         meter.update(sum(prepared.rows.values()))
     for note in (*prepared.notes, *unused_settings(recipe, prepared)):
         job.reporter.say(f"  {note}")
     return prepared
+
+
+ROWS_PER_CPU_S = 100_000
+"""More rows than a training reads in a second of processor time, whatever the preset."""
+
+
+def rows_in_reach(recipe: Recipe) -> int | None:
+    """Return of how many records the training can read no more, as its budget is; None: of any."""
+    training, split = recipe.training, recipe.source.split
+    reads = [training.budget_cpu_s * ROWS_PER_CPU_S] if training.budget_cpu_s else []
+    if isinstance(training.budget_samples, int):
+        reads.append(training.budget_samples)
+    return round(min(reads) / (1 - split.validation - split.holdout)) if reads else None
 
 
 def check_name(job: Job, *, claims: bool = False) -> Ownership | None:

@@ -16,7 +16,7 @@ from storage.sources.open import EXAMPLE
 from storage.sources.prepared import Prepared
 
 ELSEWHERE: Final = frozenset(
-    {"uri", "storage", "modality", "include", "exclude", "confidential", "split"}
+    {"uri", "storage", "modality", "include", "exclude", "confidential", "split", "max_rows"}
 )
 """Settings of the source that act on something else than the records' content."""
 

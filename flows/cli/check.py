@@ -118,6 +118,7 @@ def describe(job: Job, prepared: Prepared, *, timed: bool = False) -> dict[str, 
         "kind": builder.describe(prepared.schema),
         "columns": [asdict(column) for column in builder.columns(prepared.schema)],
         "rows": dict(prepared.rows),
+        "seen": dict(prepared.seen),
         "measures": {
             split: dict(builder.measures(records)) for split, records in prepared.records.items()
         },

@@ -245,6 +245,8 @@ class PrepareJob:
     """The source, and the holdout of `split.holdout_uri` where there is one."""
     min_group: int
     progress: Progress | None
+    seen_rows: int | None = None
+    """Records of which the training budget can read no more; None = not known."""
 
     @property
     def digest(self) -> str:
@@ -301,6 +303,14 @@ class Builder(ABC):
             config: the recipe's `source`.
             min_group: `privacy.min_group`.
         """
+
+    def limits(self, job: PrepareJob) -> dict[str, Any]:
+        """Return what decides how many records are kept, beyond the source; for the cache.
+
+        Here: nothing, or what the recipe says.
+        """
+        said = job.config.max_rows
+        return {} if said == "auto" else {"max_rows": said}
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:  # noqa: ARG002
         """Return what a recipe for one of its sources should say; here: what names tell.

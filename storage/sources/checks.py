@@ -88,6 +88,35 @@ def check_trained_classes(
     _check_sizes(config, train, min_group, f"{word} of train")
 
 
+def check_kept_classes(
+    config: SourceConfig, seen: ClassCounts, kept: ClassCounts, min_group: int, modality: str
+) -> None:
+    """Check that no class is too small, and that a sample holds enough of every one.
+
+    Args:
+        config: names the label.
+        seen: all records of each class.
+        kept: those of the sample.
+        min_group: the smallest class that may be published.
+        modality: for the words.
+
+    Raises:
+        SourceError: a class is too small, or nearly absent from the sample.
+    """
+    check_classes(config, {"all": seen}, min_group, modality)
+    least, found = max(MIN_CLASS_RECORDS, min_group), dict(kept)
+    lacking = [(label, count) for label, count in seen if found.get(label, 0) < least]
+    if lacking:
+        word = MODALITIES[modality].words.records
+        shown = [f"{label!r} ({found.get(label, 0)} of {count:,})" for label, count in lacking]
+        msg = (
+            f"Each class needs at least {least} {word} in the sample that source.max_rows keeps, "
+            f"but {config.label!r} has {first_few(shown)}; raise source.max_rows, merge or exclude "
+            "these classes, or set source.label to null."
+        )
+        raise SourceError(msg)
+
+
 def _check_sizes(config: SourceConfig, counts: ClassCounts, least: int, word: str) -> None:
     small = sorted((label, count) for label, count in counts if count < least)
     if small:

@@ -5,7 +5,7 @@ and what holds between them; of series whose steps its rows are.
 """
 
 import re
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -167,6 +167,13 @@ class SourceConfig(BaseModel):
     """Tables: what holds between columns in all rows, such as sums, products, bands and joint gaps.
     `found` keeps it in every synthetic row; `named` states it, to be put into `constraints`; `off`
     does not look for it."""
+    max_rows: Annotated[int, Field(ge=1000)] | Literal["auto"] = Field(
+        default="auto", title="Most records"
+    )
+    """Of a source of more records a uniform sample of so many is kept, chosen by their content
+    while they are read in a stream; counts, kinds, constraints and splits are of all records.
+    `auto`: as many rows as fit into 8 GiB or half of the machine's memory, no more than the budget
+    of the training can read once, and 2,000,000 images. CSV and Parquet tables, and images."""
     allow_synthetic: bool = Field(default=False, title="Allow synthetic data")
     """Also read files that are marked as made by a generator; by default they are refused, as a
     generator of generated data imitates an imitation."""

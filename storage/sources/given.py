@@ -48,6 +48,7 @@ class GivenRequest:
             "exclude": (),
             "split": SplitConfig(),
             "allow_synthetic": True,
+            "max_rows": type(self.config).model_fields["max_rows"].default,
             **settings,
         }
         return self.config.model_copy(update=update)

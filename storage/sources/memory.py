@@ -21,7 +21,7 @@ TEXT_COPIES: Final = 4
 _STRING_BYTES: Final = 24
 _NESTED_BYTES: Final = 64
 _BLOCK_BYTES: Final = 16 << 20
-_LIMITS: Final = (
+LIMIT_FILES: Final = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 )
@@ -35,7 +35,7 @@ def available_bytes() -> int:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(line for line in lines if line.startswith("MemAvailable:"))
         found.append(int(free.split()[1]) * 1024)
-    for limit in _LIMITS:
+    for limit in LIMIT_FILES:
         with suppress(OSError, ValueError):
             found.append(int(Path(limit).read_text(encoding="ascii")))
     soft = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -64,8 +64,9 @@ def check_fits(note: str, needed_bytes: int) -> None:
     free = available_bytes()
     if needed_bytes > free:
         msg = (
-            f"{note}, and {amount(free)} are free; read a part of it with source.include, leave "
-            "columns out with source.columns (kind: text, text: drop), or take a larger machine."
+            f"{note}, and {amount(free)} are free; set source.max_rows to keep a sample, read a "
+            "part of it with source.include, leave columns out with source.columns (kind: text, "
+            "text: drop), or take a larger machine."
         )
         raise SourceError(msg)
 

@@ -16,7 +16,9 @@ from storage.stores.settings import StorageProfile, load_profile
 EXAMPLE: Final = "example:"
 """How the URI of an example begins."""
 
-READ_BY_SOME: Final = frozenset({"labels", "image", "frames", "bits", "entity", "time", "window"})
+READ_BY_SOME: Final = frozenset(
+    {"labels", "image", "frames", "bits", "entity", "time", "window", "max_rows"}
+)
 """Settings that only some sources know."""
 
 

@@ -21,7 +21,7 @@ CACHE_VERSION: Final = 3
 """Raised when the same source and settings are prepared otherwise than before."""
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - the source, and who is told of it
     config: SourceConfig,
     *,
     folder: Path,
@@ -29,6 +29,7 @@ def prepare(
     profile: StorageProfile | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
+    seen_rows: int | None = None,
 ) -> Prepared:
     """Read and split a source into `folder`, or reuse what an earlier call left there.
 
@@ -39,6 +40,7 @@ def prepare(
         profile: credentials of the source; None = those that `config.storage` names.
         progress: called with how far the reading is.
         say: called with what a person should know before a large source is read.
+        seen_rows: records of which the training budget can read no more; None = not known.
 
     Raises:
         SourceError: the source is missing, empty or unfit.
@@ -46,7 +48,13 @@ def prepare(
         LakeFullError: the disk of `folder` is full.
     """
     sources = _open_sources(config, profile)
-    job = PrepareJob(config=config, sources=sources, min_group=min_group, progress=progress)
+    job = PrepareJob(
+        config=config,
+        sources=sources,
+        min_group=min_group,
+        progress=progress,
+        seen_rows=seen_rows,
+    )
     modality = sources[0].modality
     builder, digest = load_builder(modality), job.digest
 
@@ -116,6 +124,7 @@ def _entry_name(job: PrepareJob, builder: Builder, digest: str) -> str:
         "records": builder.settings(config, job.min_group),
         "split": config.split.model_dump(mode="json"),
         **({"allow_synthetic": True} if config.allow_synthetic else {}),
+        **builder.limits(job),
     }
     slot = digest_json([config.uri, settings])[:8]
     return f"{slot}-{digest_json([digest, settings])[:32]}"

@@ -62,6 +62,9 @@ class Prepared:
     reading: Mapping[str, Any] = field(default_factory=dict)
     """What the data decided of how they are read, where that is not as usual; JSON-able. It is part
     of the keys."""
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    """What was seen of a source of which `records` are a sample (`storage.sources.streams.seen`),
+    JSON-able; empty where all records are there."""
 
 
 def write_prepared(folder: Path, job: PrepareJob, built: Built, source_digest: str) -> None:
@@ -123,6 +126,7 @@ def _from_index(folder: Path, index: Mapping[str, Any]) -> Prepared:
         ignored_files=index["ignored_files"],
         notes=tuple(index["notes"]),
         reading=index["details"].get("reading", {}),
+        seen=index["details"].get("seen", {}),
     )
 
 

@@ -3,6 +3,7 @@
 Shape legend: N records.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,10 +86,7 @@ def assign_splits(
     mostly_copies = 2 * distinct < len(inputs.digests)
     by_occurrence = mostly_copies and config.column is None and config.group_by is None
     if by_occurrence:
-        notes.append(
-            f"Only {distinct} of {len(inputs.digests)} records are distinct, so the split is by "
-            "occurrence and equal records are in several splits."
-        )
+        notes.append(copies_note(distinct, len(inputs.digests)))
     own = dict[int, Fractions]()
     splits_N = _split_numbers(config, inputs, by_occurrence=by_occurrence, notes=notes, own=own)
     if refuse_leaks and (config.column is not None or config.holdout_uri is not None):
@@ -98,14 +96,12 @@ def assign_splits(
         notes.append(_leak_note(int(marked.sum()), kept=mostly_copies))
         if not mostly_copies:
             splits_N[marked] = LEFT_OUT
-    _check_filled(config, splits_N)
+    check_filled(config, splits_N)
     rule = split_rule(config, by_occurrence=by_occurrence)
     if config.column is not None and not _says_holdout(config.column, inputs):
         rule["holdout"] = config.holdout
     if own and inputs.classes is not None:
-        rule["classes"] = [
-            [inputs.classes.values[code], *fractions] for code, fractions in own.items()
-        ]
+        rule["classes"] = own_rule(inputs.classes.values, own)
     return SplitAssignment(splits_N=splits_N, rule=rule, notes=tuple(notes))
 
 
@@ -134,6 +130,32 @@ def _split_numbers(
     return splits_N
 
 
+def copies_note(distinct: int, rows: int) -> str:
+    """Return what to say of a source in which most records are copies."""
+    return (
+        f"Only {distinct} of {rows} records are distinct, so the split is by "
+        "occurrence and equal records are in several splits."
+    )
+
+
+def own_note(values: Sequence[Any], own: Mapping[int, Fractions], base: Fractions) -> str:
+    """Return what to say of classes with fractions of their own."""
+    named = (
+        f"{values[code]!r} (validation {each.validation:g}, holdout {each.holdout:g})"
+        for code, each in own.items()
+    )
+    return (
+        f"By the fractions {base.validation:g} and {base.holdout:g} the hash would leave too few "
+        "records of some classes in a split, so these are divided by fractions of their own: "
+        f"{', '.join(named)}."
+    )
+
+
+def own_rule(values: Sequence[Any], own: Mapping[int, Fractions]) -> list[list[Any]]:
+    """Return what the rule says of classes with fractions of their own."""
+    return [[values[code], *fractions] for code, fractions in own.items()]
+
+
 def _by_hash(
     keys: NDArray[np.uint8],
     classes: Classes | None,
@@ -147,15 +169,7 @@ def _by_hash(
     own |= own_fractions(keys, classes, base)
     if not own:
         return assign(keys, validation=base.validation, holdout=base.holdout)
-    named = (
-        f"{classes.values[code]!r} (validation {each.validation:g}, holdout {each.holdout:g})"
-        for code, each in own.items()
-    )
-    notes.append(
-        f"By the fractions {base.validation:g} and {base.holdout:g} the hash would leave too few "
-        "records of some classes in a split, so these are divided by fractions of their own: "
-        f"{', '.join(named)}."
-    )
+    notes.append(own_note(classes.values, own, base))
     each = spread(keys, classes, own, base)
     return assign(keys, validation=each.validation, holdout=each.holdout)
 
@@ -257,7 +271,12 @@ def _leak_note(count: int, *, kept: bool) -> str:
     )
 
 
-def _check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
+def check_filled(config: SplitConfig, splits_N: NDArray[np.uint8]) -> None:
+    """Check that every split has a record.
+
+    Raises:
+        SourceError: one has none.
+    """
     counts = {name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)}
     for name, count in counts.items():
         if count == 0:

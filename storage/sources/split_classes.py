@@ -10,7 +10,7 @@ every record, and where new data moves them the rule is another one.
 Shape legend: N records, C classes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from typing import Any, Final, NamedTuple
@@ -93,34 +93,59 @@ def own_fractions(
     """
     shared_N = shared_codes(digests, classes.codes_N)
     codes_N = np.where(shared_N == classes.codes_N, shared_N, -1)
-    u_N, found = units(digests), dict[int, Fractions]()
-    needs = _possible(u_N, classes, base)
-    for code in range(len(classes.values)):
-        moved = _moved(u_N[codes_N == code], needs, base)
-        if moved != base:
-            found[code] = moved
-    return found
+    u_N, count = units(digests), len(classes.values)
+    numbers = {code: u_N[codes_N == code] for code in range(count)}
+    needs = possible_needs(counts_of(u_N, base), classes.needs, count, base)
+    return moved_fractions(numbers, needs, base)
 
 
-def _possible(u_N: NDArray[np.float64], classes: Classes, base: Fractions) -> ClassNeeds:
+def moved_fractions(
+    numbers: Mapping[int, NDArray[np.float64]], needs: ClassNeeds, base: Fractions
+) -> dict[int, Fractions]:
+    """Return class code → fractions, for the classes that the hash starves of some split.
+
+    Args:
+        numbers: class code → the numbers `u` of its records.
+        needs: of every class.
+        base: what the recipe says.
+    """
+    moved = {code: _moved(u_K, needs, base) for code, u_K in numbers.items()}
+    return {code: fractions for code, fractions in moved.items() if fractions != base}
+
+
+def possible_needs(
+    counts: Sequence[int], needs: ClassNeeds, classes: int, base: Fractions
+) -> ClassNeeds:
     """Return the needs; beyond its share no class can help where all together have no room.
 
     As many records of the holdout are judged as validation has, so with few records of many classes
     a larger holdout of each would show nothing more.
+
+    Args:
+        counts: all records of train, validation and holdout.
+        needs: of every class.
+        classes: how many there are.
+        base: what the recipe says.
     """
-    _, validation, holdout = _counts(u_N, base)
+    _, validation, holdout = counts
     room = min(validation, holdout) if base.holdout else validation
-    if len(classes.values) * classes.needs.holdout <= room:
-        return classes.needs
-    return replace(classes.needs, in_proportion=True)
+    return needs if classes * needs.holdout <= room else replace(needs, in_proportion=True)
 
 
-def shared_codes(digests: NDArray[np.uint8], codes_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one class for all equal records: where labels differ, the rarest, then the first."""
+def shared_codes(
+    digests: NDArray[np.uint8],
+    codes_N: NDArray[np.int64],
+    counts_C: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """Return one class for all equal records: where labels differ, the rarest, then the first.
+
+    `counts_C` are the records of each class in all, where these are a part of them.
+    """
     words = np.ascontiguousarray(digests).view(np.uint64)
     _, group_N = np.unique(words, axis=0, return_inverse=True)
     group_N = group_N.reshape(-1)
-    counts_C = np.bincount(codes_N[codes_N >= 0], minlength=1)
+    if counts_C is None:
+        counts_C = np.bincount(codes_N[codes_N >= 0], minlength=1)
     order = np.argsort(counts_C, kind="stable")
     place_C = np.empty(len(order), np.int64)
     place_C[order] = np.arange(len(order))
@@ -136,7 +161,14 @@ def spread(
 ) -> Fractions:
     """Return the fractions of every record: arrays `validation_N` and `holdout_N`."""
     codes_N = shared_codes(digests, classes.codes_N)
-    table = np.array([own.get(code, base) for code in range(len(classes.values))] + [base])
+    return spread_by_code(codes_N, len(classes.values), own, base)
+
+
+def spread_by_code(
+    codes_N: NDArray[np.int64], classes: int, own: dict[int, Fractions], base: Fractions
+) -> Fractions:
+    """Return the fractions of every record by its shared class, see `spread`."""
+    table = np.array([own.get(code, base) for code in range(classes)] + [base])
     return Fractions(*table[codes_N].T)
 
 
@@ -157,13 +189,13 @@ def _moved(u_K: NDArray[np.float64], needs: ClassNeeds, base: Fractions) -> Frac
     for wanted in ((train, validation, holdout), (train, 0, holdout), (train, 0, 0)):
         for fractions in _candidates(base):
             if all(
-                have >= need for have, need in zip(_counts(u_K, fractions), wanted, strict=True)
+                have >= need for have, need in zip(counts_of(u_K, fractions), wanted, strict=True)
             ):
                 return fractions
     return base
 
 
-def _counts(u_K: NDArray[np.float64], fractions: Fractions) -> Sequence[int]:
+def counts_of(u_K: NDArray[np.float64], fractions: Fractions) -> Sequence[int]:
     """Return the records of train, validation and holdout."""
     held = int((u_K < fractions.holdout).sum())
     unseen = int((u_K < fractions.holdout + fractions.validation).sum())

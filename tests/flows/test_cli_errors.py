@@ -290,7 +290,7 @@ def test_a_table_that_does_not_fit_is_announced_and_refused(place, capsys, monke
         yaml.safe_dump({"name": "x", "source": {"uri": "large.parquet", "label": None}})
     )
     monkeypatch.setattr("storage.sources.memory.available_bytes", lambda: 1 << 16)
-    monkeypatch.setattr("storage.sources.tables.source.ANNOUNCED_BYTES", 1 << 10)
+    monkeypatch.setattr("storage.sources.tables.parquet_table.ANNOUNCED_BYTES", 1 << 10)
     assert execute(["check", "r.yaml"]) == 4
     first, *_, last = [line for line in capsys.readouterr().err.splitlines() if "5,000" in line]
     assert "holds 5,000 rows of 2 columns in" in first

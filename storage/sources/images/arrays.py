@@ -134,6 +134,7 @@ class ArrayImages(FileSource, ImageSource):
     """The images of array files, part after part, with the columns `label` and `split`."""
 
     threads = 1
+    reads_settings = frozenset({"max_rows"})
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         """Read the headers.

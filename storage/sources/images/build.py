@@ -28,6 +28,7 @@ from storage.sources.checks import (
     MIN_CLASS_RECORDS,
     check_amount,
     check_classes,
+    check_kept_classes,
     class_needs,
 )
 from storage.sources.config import SourceConfig, parse_resize
@@ -40,6 +41,7 @@ from storage.sources.images.folder import ImageFolderSource
 from storage.sources.images.given import read_given_images
 from storage.sources.images.notes import notes_on, unusual
 from storage.sources.images.parquet import ParquetImages, find_image_columns
+from storage.sources.images.sampled import sampled_images
 from storage.sources.images.source import ImageSource
 from storage.sources.images.staged import StagedImages, map_images
 from storage.sources.images.staging import staged_images
@@ -107,13 +109,20 @@ class ImagesBuilder(Builder):
     def build(self, job: PrepareJob, folder: Path) -> Built:
         """Decode into `folder`, decide the splits, and write the images of each."""
         label, words = job.config.label, "images"
-        with staged_images(job, folder) as (staged, reading):
+        sampled = sampled_images(job, folder)
+        chosen, seen = (job, None) if sampled is None else sampled
+        with staged_images(chosen, folder) as (staged, reading):
             check_amount(job.config, staged.rows, words)
             stored = None if label is None else staged.column(label)
             labels, merges = (None, []) if stored is None else merged(stored)
             _check_classes(job, {"all": count_classes(labels)})
+            if seen is not None and labels is stored:
+                pairs = seen.class_counts.get("all", ())
+                check_kept_classes(job.config, pairs, count_classes(labels), job.min_group, words)
+            elif seen is not None:  # merged classes are counted in the sample alone
+                seen = replace(seen, class_counts={})
             split, inputs = _collected(job.config, staged)
-            if labels is not None:
+            if labels is not None and seen is None:
                 inputs = replace(inputs, classes=code_classes(labels, class_needs(words)))
             assignment = assign_splits(split, inputs)
             splits_N = assignment.splits_N
@@ -123,12 +132,14 @@ class ImagesBuilder(Builder):
                 counts = {name: count_classes(part.column(0)) for name, part in parts.items()}
             _check_classes(job, counts)
             staged.write_splits(splits_N, {name: folder / f"{name}.u8" for name in SPLITS})
-            notes = (*notes_on(job, staged, reading), *merges, *assignment.notes)
+            rows = {name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)}
+            said = () if seen is None else seen.notes(words, rows, "counts of classes")
+            notes = (*said, *notes_on(job, staged, reading), *merges, *assignment.notes)
         suffixes = (".u8",) if labels is None else (".u8", ".arrow")
         return Built(
             split_rule=assignment.rule,
             files={name: tuple(name + suffix for suffix in suffixes) for name in SPLITS},
-            rows={name: int((splits_N == number).sum()) for number, name in enumerate(SPLITS)},
+            rows=rows,
             class_counts=counts,
             skipped=tuple(staged.skipped),
             notes=notes,
@@ -137,7 +148,9 @@ class ImagesBuilder(Builder):
                 "class_names": _class_names(job),
                 "reading": unusual(job.config, staged, reading)
                 | ({} if labels is stored else {"classes": "merged"})
-                | ({"partitions": [label]} if label in job.sources[0].partitions else {}),
+                | ({"partitions": [label]} if label in job.sources[0].partitions else {})
+                | ({} if seen is None else {"sample": seen.key()}),
+                **({} if seen is None else {"seen": seen.to_json()}),
             },
         )
 

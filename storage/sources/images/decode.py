@@ -9,10 +9,10 @@ Shape legend: N records of a batch, K images in the readable ones, H height, W w
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -109,8 +109,24 @@ def decoded_batches(
             check_images(source.uri, raw.names, raw.images)
         return decode_batch(raw, reading)
 
+    yield from in_order(source, columns, work)
+
+
+T = TypeVar("T")
+
+
+def in_order(source: ImageSource, columns: Sequence[str], work: Callable[[Read], T]) -> Iterator[T]:
+    """Yield what threads make of the batches of a source, in order.
+
+    At most two batches per thread are in memory.
+
+    Args:
+        source: of the batches.
+        columns: that are read beside the images.
+        work: reads a batch and makes something of it.
+    """
     threads = source.threads or _processors()
-    pending: deque[Future[DecodedBatch]] = deque()
+    pending: deque[Future[T]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
         for read in source.reads(columns):

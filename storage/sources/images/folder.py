@@ -48,7 +48,7 @@ class ImageFolderSource(FileSource, ImageSource):
     `storage.sources.paths` under its own text as the name.
     """
 
-    reads_settings = frozenset({"labels", "frames", "bits"})
+    reads_settings = frozenset({"labels", "frames", "bits", "max_rows"})
 
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         super().__init__(found)

@@ -89,7 +89,8 @@ def _open(request: GivenRequest) -> tuple[ImageSource, SourceConfig]:
     source = open_source(bare, request.profile)
     if not isinstance(source, ImageSource):
         raise TypeError(source.modality)
-    used = {name: getattr(request.config, name) for name in READ_BY_SOME & source.reads_settings}
+    read = READ_BY_SOME & source.reads_settings - {"max_rows"}
+    used = {name: getattr(request.config, name) for name in read}
     if "bits" in used:
         used["bits"] = used["bits"] or request.reading.get("bits")
     errors = []

@@ -32,7 +32,7 @@ _OTHER_WORDS: Final = frozenset({"label", "target", "depth", "seg", "overlay", "
 class ParquetImages(ImageSource, ParquetSource):
     """The rows of one or more Parquet files with equal columns, one of them of images."""
 
-    reads_settings = frozenset({"image", "frames", "bits"})
+    reads_settings = frozenset({"image", "frames", "bits", "max_rows"})
 
     def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
         super().__init__(config, files)

@@ -37,6 +37,7 @@ from storage.sources.split import SPLITS, TRAIN
 from storage.sources.split_classes import Classes, code_classes
 from storage.sources.survey import Survey
 from storage.sources.tables.build import BUILDER as TABLES
+from storage.sources.tables.chosen import first_rows
 from storage.sources.tables.label import MAX_CLASSES, check_label_kind, classes_of
 from storage.sources.tables.source import TableSource, dropped_columns
 from storage.sources.tables.typed_files import TypedTable
@@ -89,7 +90,7 @@ class SeriesBuilder(Builder):
         """Look whether rows are steps of entities."""
         if config.modality != "auto" or not isinstance(source, TableSource):
             return ()
-        return recognise_series(source.read(), config)
+        return recognise_series(first_rows(source, config), config)
 
     def survey(self, source: Source, config: SourceConfig, min_group: int) -> Survey:
         """Return what the values tell."""

@@ -28,8 +28,8 @@ from storage.sources.series.panel import (
 from storage.sources.series.regular import Rhythm, completed, find_rhythm
 from storage.sources.series.source import SeriesSource, entity_columns
 from storage.sources.series.windows import WINDOW, Windows, cut, propose_window
-from storage.sources.tables.build import Rows, read_rows
 from storage.sources.tables.dialect import KEY, Dialect
+from storage.sources.tables.rows import Rows, read_rows
 from storage.sources.tables.source import no_label
 
 

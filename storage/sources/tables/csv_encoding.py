@@ -18,6 +18,7 @@ from storage.errors import SourceError
 from storage.sources.memory import read_bounded
 
 _DECODE_BLOCK_BYTES: Final = 8 << 20
+_LONGEST_MARK: Final = 8
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -49,10 +50,31 @@ def unpack(data: bytes, name: str) -> bytes:
             try:
                 with opened(io.BytesIO(data)) as file:
                     return read_bounded(file.read, len(data), name)
-            except (OSError, EOFError, ValueError, *_PACKING_ERRORS) as error:
+            except (OSError, EOFError, ValueError, *PACKING_ERRORS) as error:
                 msg = f"The file {name} is a broken {kind} file ({error}); copy it again."
                 raise SourceError(msg) from error
     return _unzip(data, name) if data.startswith(b"PK\x03\x04") else data
+
+
+def unpacking(file: BinaryIO, name: str) -> BinaryIO:
+    """Return what reads a packed file piece by piece, known by its first bytes, or the file itself.
+
+    Raises:
+        SourceError: it is a zip, which is read as a whole.
+    """
+    start = file.read(_LONGEST_MARK)
+    file.seek(0)
+    if start.startswith(b"PK\x03\x04"):
+        msg = (
+            f"The file {name} is a zip, which is read as a whole, and too large for that; pack it "
+            "with gzip or zstd, or unpack it."
+        )
+        raise SourceError(msg)
+    for mark, _, opened in _PACKERS:
+        if start.startswith(mark):
+            stream: BinaryIO = opened(file)
+            return stream
+    return file
 
 
 def _unzip(data: bytes, name: str) -> bytes:
@@ -73,7 +95,7 @@ def _unzip(data: bytes, name: str) -> bytes:
         raise SourceError(msg) from error
 
 
-_PACKING_ERRORS: Final = (zlib.error, lzma.LZMAError, pa.ArrowException)
+PACKING_ERRORS: Final = (zlib.error, lzma.LZMAError, pa.ArrowException)
 _PACKERS: Final[tuple[tuple[bytes, str, Callable[[BinaryIO], Any]], ...]] = (
     (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
     (b"\x28\xb5\x2f\xfd", "zstd", lambda file: pa.CompressedInputStream(file, "zstd")),
@@ -102,7 +124,7 @@ def to_utf8(data: bytes, given: str | None, name: str) -> Text:
     bad = _first_invalid(body) if encoding == "utf-8" and not guessed else None
     if bad is not None:
         raise _wrong_encoding(body, bad, name, "utf-8", "cp1252")
-    _check_nul(text, name)
+    check_nul(text, name)
     return Text(data=text, encoding=encoding, bom=bool(bom), note=note)
 
 
@@ -174,7 +196,12 @@ def _wrong_encoding(body: bytes, at: int, name: str, encoding: str, other: str) 
     )
 
 
-def _check_nul(text: bytes, name: str) -> None:
+def check_nul(text: bytes, name: str) -> None:
+    """Check that a text holds no NUL byte.
+
+    Raises:
+        SourceError: it does, so that it is no text or one of UTF-16.
+    """
     at = text.find(b"\0")
     if at >= 0:
         line = text.count(b"\n", 0, at) + 1

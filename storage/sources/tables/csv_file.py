@@ -26,6 +26,7 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 20
 _SAMPLE_ROWS: Final = 500
 _PARSE_BLOCK_BYTES: Final = 16 << 20
+_STREAM_BLOCK_BYTES: Final = 4 << 20
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ENCLOSED: Final = re.compile(r"(?:^|[,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n])", re.MULTILINE)
 _VALUE: Final = re.compile(r"[-+]?[0-9][0-9.,:/-]*([eE][-+]?[0-9]+)?|[0-9-]+[T ][0-9:.]+Z?")
@@ -81,6 +82,71 @@ def parse_file(raw: bytes, config: CsvConfig, key: str) -> ParsedFile:
         notes=(*([text.note] if text.note else []), *notes),
         columns=columns,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvHead:
+    """The beginning of a file: its layout, and the rows in it."""
+
+    dialect: Dialect
+    """As of a `ParsedFile`."""
+    header: tuple[str, ...]
+    notes: tuple[str, ...]
+    rows: bytes
+    """What comes after the header, as UTF-8."""
+
+
+def read_head(raw: bytes, config: CsvConfig, key: str) -> CsvHead:
+    """Read the beginning of a file, unpacked and up to the end of a line.
+
+    Raises:
+        SourceError: it is empty, in another encoding, or written as only a whole file can be read.
+    """
+    name = repr(key)
+    text = to_utf8(raw, config.encoding, name)
+    delimiters = DELIMITERS if config.delimiter is None else (config.delimiter,)
+    trimmed = without_margins(
+        text.data, config.model_copy(update={"skip_footer": 0}), delimiters, name
+    )
+    dialect, header, start = _layout(trimmed.data, config.delimiter, name)
+    if dialect.space and f"{dialect.delimiter} {dialect.quote}".encode() in trimmed.data:
+        msg = (
+            f"The file {name} has a space before quotes, so it is read as a whole or not at all, "
+            "and it is too large for that; write it without, or raise source.max_rows."
+        )
+        raise SourceError(msg)
+    return CsvHead(
+        dialect=replace(dialect, encoding=text.encoding, bom=text.bom),
+        header=header,
+        notes=(*([text.note] if text.note else []), *trimmed.notes),
+        rows=trimmed.data[start:],
+    )
+
+
+def stream_fields(rows: io.RawIOBase, dialect: Dialect, fields: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file in blocks, as columns of texts called by their number.
+
+    Args:
+        rows: UTF-8, without the header.
+        dialect: its delimiter and quote.
+        fields: of a record.
+
+    Raises:
+        pyarrow.ArrowInvalid: a record has more or fewer fields, or is no UTF-8.
+    """
+    names = [str(number) for number in range(fields)]
+    reader = pa_csv.open_csv(
+        rows,
+        pa_csv.ReadOptions(column_names=names, block_size=_STREAM_BLOCK_BYTES, use_threads=False),
+        pa_csv.ParseOptions(
+            delimiter=dialect.delimiter, quote_char=dialect.quote, newlines_in_values=True
+        ),
+        pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )
+    with reader:
+        yield from reader
 
 
 def find_line(raw: bytes, config: CsvConfig, file: ParsedFile, row: int) -> int:

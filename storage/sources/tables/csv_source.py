@@ -1,9 +1,10 @@
 """CSV files as a source of rows: one Arrow table with exact types, and how it is written."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +15,20 @@ from storage.errors import SourceError
 from storage.sources.builder import FileSource, SourceDescription
 from storage.sources.checks import first_few, listed
 from storage.sources.config import SourceConfig
-from storage.sources.files import EXCEL_FILES, SourceFiles
+from storage.sources.files import CSV_FILES, EXCEL_FILES, PACKED, SourceFiles
 from storage.sources.memory import TEXT_COPIES, amount, check_fits
 from storage.sources.paths import PathColumns
 from storage.sources.tables.csv_dates import check_format
 from storage.sources.tables.csv_file import ParsedFile, find_line, parse_file
 from storage.sources.tables.csv_numbers import Distinct, distinct
 from storage.sources.tables.csv_types import type_columns
-from storage.sources.tables.dialect import KEY, Style, with_dialect
+from storage.sources.tables.dialect import KEY, Dialect, Style, with_dialect
 from storage.sources.tables.excel import PLAIN_CSV, read_sheet
 from storage.sources.tables.source import TableRead, TableSource, unread_columns
+
+PACKED_SUFFIXES: Final = tuple(sorted(PACKED))
+_UNPACKED: Final = 5
+"""How much larger packed text is, as a rule."""
 
 
 class DelimitedTable(FileSource, TableSource):
@@ -32,6 +37,21 @@ class DelimitedTable(FileSource, TableSource):
     def __init__(self, config: SourceConfig, found: SourceFiles) -> None:
         super().__init__(found)
         self._config = config
+        self.kind = found.kind
+        self.reads_settings = frozenset({"max_rows"} if found.kind is CSV_FILES else ())
+
+    @property
+    def found(self) -> SourceFiles:
+        """The files."""
+        return self._found
+
+    @property
+    def needed_bytes(self) -> int:
+        """What it takes to read all text, unpacked by a usual factor where it is packed."""
+        return sum(
+            info.size_bytes * TEXT_COPIES * (_UNPACKED if info.key.endswith(PACKED_SUFFIXES) else 1)
+            for info in self._found.files
+        )
 
     @cached_property
     def description(self) -> SourceDescription:
@@ -73,18 +93,59 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         SourceError: they are broken, mixed, ambiguous, or not as the recipe says.
         LakeError: the store fails.
     """
-    _check_config(config)
+    check_csv_config(config)
     if found.kind is EXCEL_FILES:  # cells that are numbers are written with a point
         config = config.model_copy(update={"csv": config.csv.model_copy(update=PLAIN_CSV)})
     size = sum(info.size_bytes for info in found.files)
     note = f"The CSV files of the source {found.uri!r} hold {amount(size)} of text"
     check_fits(note, size * TEXT_COPIES)
     files = [_parsed(found, config, info.key) for info in found.files]
+    csv = found.kind is not EXCEL_FILES
+    typed = type_files(files, config, partial(_locate, found, config, files), csv=csv)
+    table, parts = _with_path_columns(typed.table, found, config, files)
+    blank = _blank(table)
+    gone: tuple[str, ...] = ()
+    if blank.any():
+        table = table.filter(pa.array(~blank))
+        gone = (f"{int(blank.sum()):,} rows without any value are left out",)
+    return TableRead(
+        table=table.cast(with_dialect(table.schema, typed.dialect)),
+        notes=(*typed.of_files, *gone, *typed.of_columns),
+        metadata={KEY: typed.dialect.to_json()},
+        path_parts=parts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypedFiles:
+    """The rows of CSV files with exact types."""
+
+    table: pa.Table
+    """Without what the paths say."""
+    dialect: Dialect
+    of_files: tuple[str, ...]
+    """What to say of the dialect and of single files."""
+    of_columns: tuple[str, ...]
+    """What to say of the columns."""
+
+
+def type_files(
+    files: Sequence[ParsedFile], config: SourceConfig, locate: Callable[[int], str], *, csv: bool
+) -> TypedFiles:
+    """Put files below each other, and decide what all their texts are.
+
+    Args:
+        files: of one header.
+        config: the recipe's `source`.
+        locate: names line and file of a row.
+        csv: whether they are CSV, and no workbook's cells.
+
+    Raises:
+        SourceError: they are mixed, ambiguous, or not as the recipe says.
+    """
     first = files[0]
     columns, names, trailing, left_out = _joined(files)
-    marks, results = type_columns(
-        columns, config, first.dialect.delimiter, partial(_locate, found, config, files)
-    )
+    marks, results = type_columns(columns, config, first.dialect.delimiter, locate)
     encodings = (file.dialect.encoding for file in files)
     dialect = replace(
         first.dialect,
@@ -93,21 +154,14 @@ def read_csv_files(found: SourceFiles, config: SourceConfig) -> TableRead:
         decimal=marks.decimal,
         thousands=marks.thousands,
         styles=_styles(first, names, {name: one.style for name, one in results.items()}),
-        csv=found.kind is not EXCEL_FILES,
+        csv=csv,
     )
-    table = pa.table({one.name: one.rows(results[one.name].values_U) for one in columns})
-    notes = [note for file in files for note in file.notes]
-    blank = _blank(table)
-    table, parts = _with_path_columns(table, found, config, files)
-    if blank.any():
-        table = table.filter(pa.array(~blank))
-        notes.append(f"{int(blank.sum()):,} rows without any value are left out")
-    notes += [*left_out, *marks.notes, *(n for one in results.values() for n in one.notes)]
-    return TableRead(
-        table=table.cast(with_dialect(table.schema, dialect)),
-        notes=(*([dialect.describe()] if dialect.csv else dialect.describe_columns()), *notes),
-        metadata={KEY: dialect.to_json()},
-        path_parts=parts,
+    said = [dialect.describe()] if csv else dialect.describe_columns()
+    return TypedFiles(
+        table=pa.table({one.name: one.rows(results[one.name].values_U) for one in columns}),
+        dialect=dialect,
+        of_files=(*said, *(note for file in files for note in file.notes)),
+        of_columns=(*left_out, *marks.notes, *(n for one in results.values() for n in one.notes)),
     )
 
 
@@ -146,7 +200,12 @@ def _locate(found: SourceFiles, config: SourceConfig, files: Sequence[ParsedFile
     return f"row {row}"
 
 
-def _check_config(config: SourceConfig) -> None:
+def check_csv_config(config: SourceConfig) -> None:
+    """Check what the recipe says of CSV.
+
+    Raises:
+        SourceError: its format of dates is none.
+    """
     wanted = config.csv.date_format
     problem = None if wanted is None else check_format(wanted)
     if problem is not None:
@@ -166,12 +225,12 @@ def _joined(
         The columns that are kept, the names of all, how many of those left out are at the end, and
         notes.
     """
-    names = _names(files[0].header)
+    names = names_of(files[0].header)
     for file in files[1:]:
-        _check_same_header(names, files[0], file)
+        check_same_header(names, files[0], file)
     columns = []
     for name in names:
-        chunks = [c for f in files for c in f.columns[_names(f.header).index(name)].chunks]
+        chunks = [c for f in files for c in f.columns[names_of(f.header).index(name)].chunks]
         columns.append(distinct(name, pa.chunked_array(chunks)))
     unnamed = [not title.strip() for title in files[0].header]
     empty = [bare and bool(c.empty.all()) for bare, c in zip(unnamed, columns, strict=True)]
@@ -191,7 +250,7 @@ def _joined(
     return kept, names, trailing, notes
 
 
-def _names(header: Sequence[str]) -> tuple[str, ...]:
+def names_of(header: Sequence[str]) -> tuple[str, ...]:
     """Return the header without blanks around the names, every name once.
 
     `column_3` is the third where it has none, `a_2` the second that is called `a`.
@@ -210,8 +269,13 @@ def _names(header: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_same_header(names: Sequence[str], first: ParsedFile, file: ParsedFile) -> None:
-    others = _names(file.header)
+def check_same_header(names: Sequence[str], first: ParsedFile, file: ParsedFile) -> None:
+    """Check that a file has the columns of the first one, in any order.
+
+    Raises:
+        SourceError: it has not.
+    """
+    others = names_of(file.header)
     if set(others) == set(names):
         return
     lacking = [name for name in names if name not in others]

@@ -19,6 +19,7 @@ from storage.records.proposal import left_out
 from storage.records.schema import Column, Kind
 from storage.sources.checks import listed
 from storage.sources.config import ColumnConfig, SourceConfig
+from storage.sources.tables.column_facts import ColumnFacts, facts_of
 from storage.sources.tables.csv_dates import find_format
 from storage.sources.tables.standards import standard_form
 from storage.sources.tables.text_patterns import (
@@ -81,21 +82,35 @@ class Inferred:
     """Sentences about what was decided."""
 
 
-def infer(table: pa.Table, config: SourceConfig, min_group: int) -> Inferred:
+def infer(
+    table: pa.Table,
+    config: SourceConfig,
+    min_group: int,
+    facts: Mapping[str, ColumnFacts] | None = None,
+) -> Inferred:
     """Return the kind of every column, the recipe's where it says one.
 
     No column is all null. A shape that fewer than `min_group` values have is not shown.
+
+    Args:
+        table: the rows, or a sample of them.
+        config: the recipe's `source`.
+        min_group: `privacy.min_group`.
+        facts: of the columns of all rows, where the table is a sample.
 
     Raises:
         SourceError: the recipe names a column that is not there or a kind that it cannot be, or a
             column of free text is neither dropped nor filled.
     """
     columns = dict(zip(table.column_names, table.columns, strict=True))
-    return infer_columns(columns, config, min_group)
+    return infer_columns(columns, config, min_group, facts)
 
 
 def infer_columns(
-    table: Mapping[str, pa.ChunkedArray], config: SourceConfig, min_group: int
+    table: Mapping[str, pa.ChunkedArray],
+    config: SourceConfig,
+    min_group: int,
+    facts: Mapping[str, ColumnFacts] | None = None,
 ) -> Inferred:
     """Return the kind of every column as `infer`; the columns may be of different lengths."""
     given = _by_name(config.columns, list(table), config.uri)
@@ -105,7 +120,8 @@ def infer_columns(
     notes: list[str] = []
     for name, column in table.items():
         one = given.get(name, ColumnConfig(name=name))
-        finding = _finding(name, column, one, config.uri)
+        known = None if facts is None else facts.get(name)
+        finding = _finding(name, column, one, config.uri, known)
         if finding.note:
             notes.append(f"the column {name!r} {finding.note}")
         if one.text == "drop":
@@ -113,7 +129,7 @@ def infer_columns(
         elif finding.kind == "text" and one.text == "refuse":
             refused.append((name, finding))
         else:
-            columns.append(_column(name, column, finding, one, min_group))
+            columns.append(_column(name, column, finding, one, min_group, known))
     if refused:
         raise _refusal(refused, config.uri)
     if dropped:
@@ -133,11 +149,17 @@ def _by_name(
     return {column.name: column for column in columns}
 
 
-def _finding(name: str, column: pa.ChunkedArray, given: ColumnConfig, uri: str) -> Finding:
+def _finding(
+    name: str,
+    column: pa.ChunkedArray,
+    given: ColumnConfig,
+    uri: str,
+    facts: ColumnFacts | None,
+) -> Finding:
     kind = given.asked_kind
     if kind == "auto" or (given.kind == "auto" and not pa.types.is_string(column.type)):
-        return infer_kind(name, column)
-    problem = check_kind(column, kind)
+        return infer_kind(name, column, facts)
+    problem = check_kind(column, kind, facts)
     if problem is not None:
         msg = (
             f"The column {name!r} of the source {uri!r} cannot be {kind!r}: {problem}; set "
@@ -148,11 +170,16 @@ def _finding(name: str, column: pa.ChunkedArray, given: ColumnConfig, uri: str) 
 
 
 def _column(
-    name: str, column: pa.ChunkedArray, finding: Finding, given: ColumnConfig, min_group: int
+    name: str,
+    column: pa.ChunkedArray,
+    finding: Finding,
+    given: ColumnConfig,
+    min_group: int,
+    facts: ColumnFacts | None,
 ) -> Column:
     pattern = None
     if finding.kind == "key":
-        pattern = key_pattern(column, min_group)
+        pattern = key_pattern(column, min_group, None if facts is None else facts.rows)
     elif finding.kind == "text":
         texts = [text for text in column.drop_null().slice(0, _PATTERN_ROWS).to_pylist() if text]
         standard = standard_form(texts, min_group)
@@ -177,17 +204,17 @@ def _refusal(refused: Sequence[tuple[str, Finding]], uri: str) -> SourceError:
     )
 
 
-def infer_kind(name: str, column: pa.ChunkedArray) -> Finding:
-    """Return what a column is."""
-    rows, distinct = len(column), pc.count_distinct(column, mode="only_valid").as_py()
-    if distinct + bool(column.null_count) <= 1:
-        return Finding(kind="constant", why=f"one value in all {rows:,} rows")
+def infer_kind(name: str, column: pa.ChunkedArray, facts: ColumnFacts | None = None) -> Finding:
+    """Return what a column is; `facts` are of all rows, where the column is of a sample."""
+    facts = facts_of(column) if facts is None else facts
+    if facts.distinct + bool(facts.nulls) <= 1:
+        return Finding(kind="constant", why=f"one value in all {facts.rows:,} rows")
     for test, simple in _SIMPLE:
         if test(column.type):
             return simple
     if pa.types.is_integer(column.type):
-        return _integers(name, column, distinct)
-    return _texts(column, distinct)
+        return _integers(name, facts)
+    return _texts(column, facts)
 
 
 def is_key_name(name: str) -> bool:
@@ -200,13 +227,13 @@ def is_key_name(name: str) -> bool:
     )
 
 
-def key_pattern(column: pa.ChunkedArray, min_group: int) -> str:
+def key_pattern(column: pa.ChunkedArray, min_group: int, rows: int | None = None) -> str:
     """Return the pattern of fresh keys.
 
     Numbers that grow in length, whole or at the end of a text, get digits enough for a thousand
-    times the rows.
+    times the rows, which are more than the column's where it is of a sample.
     """
-    wanted = max(_SPARE * len(column), _LEAST_CAPACITY)
+    wanted = max(_SPARE * (len(column) if rows is None else rows), _LEAST_CAPACITY)
     if not pa.types.is_integer(column.type):
         texts = _sample(column)
         standard = standard_form(texts, min_group)
@@ -232,27 +259,25 @@ _SIMPLE: Final = (
 )
 
 
-def _integers(name: str, column: pa.ChunkedArray, distinct: int) -> Finding:
-    unique = distinct == len(column) and distinct >= _FEWEST_KEYS and pc.min(column).as_py() >= 0
+def _integers(name: str, facts: ColumnFacts) -> Finding:
+    distinct, rows = facts.distinct, facts.rows
+    unique = distinct == rows and distinct >= _FEWEST_KEYS and facts.least >= 0
     if unique and is_key_name(name):
         return Finding(kind="key", why="whole numbers, all different, and the name says so")
-    if unique and (np.diff(column.to_numpy().astype(np.int64)) == 1).all():
+    if unique and facts.counts_up:
         return Finding(kind="key", why="whole numbers that count up by one")
     return Finding(kind="integer", why=f"whole numbers, {distinct:,} different")
 
 
-def _texts(column: pa.ChunkedArray, distinct: int) -> Finding:
+def _texts(column: pa.ChunkedArray, facts: ColumnFacts) -> Finding:
     present = column.drop_null()
-    rows = len(present)
-    counts = pc.value_counts(present).field("counts").to_numpy()
-    repeated = counts[counts > 1].sum() / rows
-    words = pc.mean(pc.count_substring_regex(present, pattern=r"\S+")).as_py()
+    rows, distinct, words = facts.present, facts.distinct, facts.words
     dates = _are_dates(present)
-    if distinct == rows and not column.null_count and not dates and _are_keys(present):
+    if distinct == rows and not facts.nulls and not dates and _are_keys(present):
         return Finding(kind="key", why="texts of one form, all different")
     wordy = words >= _WORDY and distinct / rows > _DIFFERENT
     note = "holds dates that are not all written in one way, and stay text" if dates else None
-    if repeated >= _REPEATED and not wordy:
+    if facts.repeated / rows >= _REPEATED and not wordy:
         many = ", a category of many" if distinct >= MANY_LEVELS else ""
         return Finding(
             kind="category", why=f"{distinct:,} values in {rows:,} rows{many}", note=note
@@ -306,21 +331,24 @@ _TYPES: Final[dict[str, tuple[Callable[[Any], bool], ...]]] = {
 """Kind → tests of a type, of which it must pass one."""
 
 
-def check_kind(column: pa.ChunkedArray, kind: Kind) -> str | None:
-    """Return why a column cannot be of a kind, None when it can; shows no value, only a shape."""
+def check_kind(column: pa.ChunkedArray, kind: Kind, facts: ColumnFacts | None = None) -> str | None:
+    """Return why a column cannot be of a kind, None when it can; shows no value, only a shape.
+
+    `facts` are of all rows, where the column is of a sample.
+    """
     present = column.drop_null()
     if not any(test(column.type) for test in _TYPES[kind]):
         if not pa.types.is_string(column.type) or not len(present):
             return f"it is stored as {column.type}"
         shape = shown_shape(present[0].as_py())
         return f"it is stored as text, and its first value has the form {shape}"
-    if kind == "constant" and len(pc.unique(present)) + bool(column.null_count) > 1:
-        return "it has more than one value"
-    return _not_unique(column, present) if kind == "key" else None
-
-
-def _not_unique(column: pa.ChunkedArray, present: pa.ChunkedArray) -> str | None:
-    if column.null_count:
-        return f"{column.null_count} rows have none, and every row needs one"
-    repeated = len(present) - pc.count_distinct(present).as_py()
-    return f"{repeated} rows repeat the one of another row" if repeated else None
+    if kind not in ("constant", "key"):
+        return None
+    facts = facts_of(column) if facts is None else facts
+    if kind == "constant":
+        several = facts.distinct + bool(facts.nulls) > 1
+        return "it has more than one value" if several else None
+    if facts.nulls:
+        return f"{facts.nulls} rows have none, and every row needs one"
+    again = facts.present - facts.distinct
+    return f"{again} rows repeat the one of another row" if again else None

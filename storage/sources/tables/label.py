@@ -93,23 +93,35 @@ def labelled_rows(
         return np.ones(len(table), np.bool_), []
     column = table.column(label)
     labelled: NDArray[np.bool_] = column.is_valid().to_numpy().astype(np.bool_)
-    few = column.null_count <= MAX_SKIPPED_FRACTION * len(table)
-    if not few and config.label_nulls != "drop":
-        msg = (
-            f"The label column {label!r} of the source {config.uri!r} is null in "
-            f"{column.null_count} of {len(table)} rows, more than {MAX_SKIPPED_FRACTION:.0%}; set "
-            "source.label_nulls to drop to leave these rows out, fill them, or set source.label "
-            "to null to keep them, with the column as one like the others."
-        )
-        why = (
-            f"{column.null_count} of {len(table)} rows have no {label} and are left out; "
-            "label: null keeps them"
-        )
-        drop = Proposal(setting="source.label_nulls", value="drop", why=why)
-        raise SourceError(msg, proposals=[drop])
+    few = check_unlabelled(config, column.null_count, len(table))
     rows = np.flatnonzero(~labelled).tolist() if few else []
     names = [f"row {row}" if row < own else f"holdout row {row - own}" for row in rows]
     return labelled, [f"{name} (no label)" for name in names]
+
+
+def check_unlabelled(config: SourceConfig, lacking: int, rows: int) -> bool:
+    """Return whether the rows without a label are few.
+
+    Args:
+        config: of the source.
+        lacking: how many they are.
+        rows: in all.
+
+    Raises:
+        SourceError: too many have none, and the recipe does not say what becomes of them.
+    """
+    label, few = config.label, lacking <= MAX_SKIPPED_FRACTION * rows
+    if few or config.label_nulls == "drop":
+        return few
+    msg = (
+        f"The label column {label!r} of the source {config.uri!r} is null in "
+        f"{lacking} of {rows} rows, more than {MAX_SKIPPED_FRACTION:.0%}; set "
+        "source.label_nulls to drop to leave these rows out, fill them, or set source.label "
+        "to null to keep them, with the column as one like the others."
+    )
+    why = f"{lacking} of {rows} rows have no {label} and are left out; label: null keeps them"
+    drop = Proposal(setting="source.label_nulls", value="drop", why=why)
+    raise SourceError(msg, proposals=[drop])
 
 
 def check_label_kind(config: SourceConfig, columns: tuple[Column, ...]) -> None:

@@ -1,47 +1,21 @@
-"""Sources of rows: what each offers, Parquet files as one, and the checks of their columns.
+"""Sources of rows: what each offers, and the checks of their columns.
 
 A table must have the columns that the recipe names, and values that can be learned from.
 """
 
-import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.records.proposal import Proposal, left_out
-from storage.sources.builder import ParquetSource, Source
+from storage.sources.builder import Source
 from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
-from storage.sources.files import ParquetFiles
-from storage.sources.memory import ANNOUNCED_BYTES, check_fits, size_note, table_bytes
-from storage.sources.tables.lists import (
-    NumberList,
-    check_same_lists,
-    cut_lists,
-    cut_schema,
-    first_length,
-    is_number_list,
-    list_notes,
-    lists_metadata,
-    whole_lists,
-)
-from storage.sources.tables.types import (
-    add_stored,
-    flat_schema,
-    flat_table,
-    plain_table,
-    unified,
-)
-
-_INDEX: Final = re.compile(r"__index_level_\d+__")
-"""How pandas calls an index without a name that it stores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +32,8 @@ class TableRead:
     """Columns that are parts of paths and divide the rows, nothing more."""
     stored: Mapping[str, str] = field(default_factory=dict)
     """Columns whose type in the source is another than in the table → that type."""
+    evidence: int = 0
+    """How many rows at the end are there for their types alone, and are no records."""
 
 
 class TableSource(Source):
@@ -102,114 +78,6 @@ def dropped_columns(config: SourceConfig) -> frozenset[str]:
 def unread_columns(config: SourceConfig) -> frozenset[str]:
     """Return the dropped columns that do not decide the split either: they need not be read."""
     return dropped_columns(config) - {config.split.column, config.split.group_by}
-
-
-class ParquetTable(TableSource, ParquetSource):
-    """The rows of one or more Parquet files with equal columns."""
-
-    def __init__(self, config: SourceConfig, files: ParquetFiles) -> None:
-        super().__init__(config, files)
-        self._dropped = unread_columns(config)
-        self._of_paths = self._paths.columns(config.split, files.schema.names)
-        for footer in files.footers.values():
-            check_distinct_names(self.uri, footer.schema.names)
-
-    def path_parts(self) -> frozenset[str]:
-        """Return what `split` names of the paths and no column or partition is called."""
-        return frozenset(self._of_paths) - {*self._paths.names}
-
-    def schema(self) -> pa.Schema:
-        """Return the first file's, parts of structs and lists as columns, and what paths say."""
-        schema = cut_schema(flat_schema(self._files.schema), self._lengths)
-        for name in self._of_paths:
-            schema = schema.append(pa.field(name, self._paths.type(name)))
-        return schema
-
-    @cached_property
-    def _lengths(self) -> Mapping[str, int]:
-        """Columns of lists of numbers → the length of the first list; only those that are read."""
-        lengths = dict[str, int]()
-        for one in self._files.schema:
-            if one.name in self._dropped or not is_number_list(one.type):
-                continue
-            for batch in self._files.batches(self._files.first, 1024, [one.name]):
-                length = first_length(batch.column(0))
-                if length is not None:
-                    lengths[one.name] = length
-                    break
-        return lengths
-
-    def names(self) -> list[str]:
-        """Return the columns, and the structs and lists that they are parts of."""
-        return list(dict.fromkeys([*self.schema().names, *self._files.schema.names]))
-
-    def column_type(self, name: str) -> pa.DataType:
-        """Return the type as the source holds it."""
-        return TableSource.column_type(self, name)
-
-    @property
-    def announcement(self) -> str | None:
-        """Say how large it is, as compressed rows look small."""
-        return self._size_note if self._needed_bytes > ANNOUNCED_BYTES else None
-
-    @cached_property
-    def _needed_bytes(self) -> int:
-        fields = (field for field in self.schema() if field.name not in self._dropped)
-        return table_bytes(self._files.rows, [field.type for field in fields])
-
-    @property
-    def _size_note(self) -> str:
-        stored = sum(info.size_bytes for info in self._files.found.files)
-        columns = len(self.schema())
-        return size_note(self.uri, self._files.rows, columns, stored, self._needed_bytes)
-
-    def read(self) -> TableRead:
-        """Return the rows of all files, with plain types.
-
-        Raises:
-            SourceError: there is not enough memory, or a file is damaged.
-        """
-        check_fits(self._size_note, self._needed_bytes)
-        names = self._files.schema.names
-        index = [name for name in names if _INDEX.fullmatch(name)]
-        names = [name for name in names if name not in {*self._dropped, *index}]
-        notes = [f"Left out as the index that pandas stored: {name!r}." for name in index]
-        tables, places, stored = [], list[str](), dict[str, str]()
-        lists = dict[str, NumberList]()
-        for key, footer in self._files.footers.items():
-            if footer.rows:
-                flat, more = flat_table(self._read(key, names))
-                flat, cut = cut_lists(flat, self.uri, leave=self._dropped)
-                lists = lists or cut
-                check_same_lists(lists, cut, (places[0] if places else repr(key), repr(key)))
-                flat = flat.drop_columns([n for n in flat.column_names if n in self._dropped])
-                add_stored(stored, flat.schema, repr(key), self.uri)
-                table, others = plain_table(flat, self.uri)
-                tables.append(table)
-                places.append(repr(key))
-                notes += [*more, *others]
-        table, more = unified(tables, places, self.uri)
-        lists = whole_lists(lists, table.column_names)
-        notes = list(dict.fromkeys([*notes, *list_notes(lists), *more]))
-        return TableRead(
-            table=table, notes=tuple(notes), metadata=lists_metadata(lists), stored=stored
-        )
-
-    def _read(self, key: str, names: list[str]) -> pa.Table:
-        have = set(self._files.footers[key].schema.names)
-        for name in names:
-            if name not in have:
-                raise self._files.lacks(key, name)
-        with self._files.reading(key) as file:
-            table = file.read(columns=names).select(names)
-        for name in self._of_paths:
-            if name not in self._dropped:
-                value = self._paths.value(name, key)
-                table = table.append_column(name, pa.repeat(value, len(table)))
-        return table
-
-    def _known_columns(self) -> list[str]:
-        return list(self.schema().names)
 
 
 def check_distinct_names(uri: str, names: Sequence[str]) -> None:
@@ -292,15 +160,37 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
             f"The source {config.uri!r} has no value in {listed(empty)}, where all rows are "
             f"null; leave it out with source.columns: [{entries}]."
         )
-    for name, count in infinite.items():
-        sentences.append(
-            f"The column {name!r} of the source {config.uri!r} has {count} infinite values; "
-            "replace them by numbers, leave them empty, or leave it out with text: drop."
-        )
+    sentences += _infinite_sentences(config.uri, infinite)
     if sentences:
         proposals = [left_out(name, "no value in any row") for name in empty]
-        proposals += [left_out(n, f"{count} infinite values") for n, count in infinite.items()]
-        raise SourceError(" ".join(sentences), proposals=proposals)
+        raise SourceError(" ".join(sentences), proposals=[*proposals, *_without(infinite)])
+
+
+def check_finite(uri: str, infinite: Mapping[str, int]) -> None:
+    """Check that no column holds infinite values.
+
+    Args:
+        uri: of the source.
+        infinite: column → how many.
+
+    Raises:
+        SourceError: one does.
+    """
+    if infinite:
+        sentences = _infinite_sentences(uri, infinite)
+        raise SourceError(" ".join(sentences), proposals=_without(infinite))
+
+
+def _infinite_sentences(uri: str, infinite: Mapping[str, int]) -> list[str]:
+    return [
+        f"The column {name!r} of the source {uri!r} has {count} infinite values; "
+        "replace them by numbers, leave them empty, or leave it out with text: drop."
+        for name, count in infinite.items()
+    ]
+
+
+def _without(infinite: Mapping[str, int]) -> list[Proposal]:
+    return [left_out(name, f"{count} infinite values") for name, count in infinite.items()]
 
 
 def infinite_values(table: pa.Table) -> dict[str, int]:

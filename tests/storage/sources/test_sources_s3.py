@@ -60,6 +60,19 @@ def test_a_table_on_s3(name, upload, s3_profile, prepared, people, write_table) 
     assert prepared(uri, label="churned", profile=s3_profile).source_digest == remote.source_digest
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["people.parquet", "people.csv"])
+def test_a_sample_of_a_table_on_s3(name, upload, s3_profile, prepared, people, write_table) -> None:
+    path = write_table(people(1500), f"t/{name}")
+    uri, settings = upload(path.parent), {"label": "churned", "max_rows": 1000}
+    remote = prepared(f"{uri}/{name}", profile=s3_profile, **settings)
+    local = prepared(path, **settings)
+    assert remote.seen == local.seen
+    assert remote.seen["rows"] == 1500
+    for split in local.records:
+        assert remote.records[split].equals(local.records[split], check_metadata=True)
+
+
 def test_a_profile_is_found_by_name(
     upload, s3_profile, make_folder, pictures, encode, monkeypatch
 ) -> None:

@@ -266,7 +266,7 @@ def test_settings_of_a_table_have_entries_of_their_own(prepared, people, write_t
 @pytest.mark.parametrize("name", ["t/table.parquet", "t/table.csv"])
 def test_a_reused_table_is_not_read(name, prepared, people, write_table, monkeypatch) -> None:
     from storage.sources.tables import csv_source
-    from storage.sources.tables.source import ParquetTable
+    from storage.sources.tables.parquet_table import ParquetTable
 
     folder = write_table(people(200), name).parent
     (folder / "README").write_text("not a table")

@@ -156,7 +156,7 @@ class TableColumns:
     def moments(self) -> Mapping[str, Floats]:
         """Dates and timestamps in seconds, NaN where there is none."""
         names = [name for name in self.names if self.kinds[name] in ("date", "timestamp")]
-        return {name: _seconds(self._table.column(name)) for name in names}
+        return {name: seconds_of(self._table.column(name)) for name in names}
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return a column as it is."""
@@ -231,7 +231,8 @@ def _decimals(values_N: Floats, noise: float) -> int | None:
     return None
 
 
-def _seconds(column: pa.ChunkedArray) -> Floats:
+def seconds_of(column: pa.ChunkedArray) -> Floats:
+    """Return dates or timestamps in seconds since 1970, NaN where there is none."""
     if pa.types.is_date(column.type):
         days_N = np.asarray(pc.cast(pc.cast(column, pa.date32()), pa.int32()).to_numpy(), float)
         return days_N * 86_400

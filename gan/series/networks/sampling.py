@@ -88,7 +88,7 @@ def _draw_step(  # noqa: PLR0913 - all that a step needs
         if inputs.gap is not None and index > inputs.gap:
             inner_NU = inner_NU + inputs.moment(moment_N[:, None])[:, 0] @ network.moment_SU[:, own]
         reached = coder.reach(memory.history, units_ND, present_ND)
-        inner_NU = inner_NU + network.by_sum(coder, reached, own)
+        inner_NU = inner_NU + network.by_reference(coder, reached, own)
         inner_NU = functional.relu(inner_NU)
         logits_NK = inner_NU @ outputs[index].T + biases[index]
         logs_NK = coder.combine(logits_NK, network.kinds(index, inner_NU), reached)

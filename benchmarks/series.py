@@ -32,7 +32,7 @@ COLUMNS: Final = {
     "autocorrelation/all": "autocorrelation",
     "cross_correlation/all": "cross-correlation",
     "coverage": "coverage",
-    "usefulness": "forecast loss",
+    "tstr_gap": "forecast loss",
     "copies": "copies",
     "discriminative_score": "discriminative",
     "predictive_score": "predictive",

@@ -3,9 +3,8 @@
     python -m benchmarks.series_makers doppelganger recipe.json made.parquet --rows 800 --cpu-s 180
 
 Writes nested records and prints one line of JSON: processor seconds of training and sampling. Peers
-get what a user would give them: numbers, categories, static columns as context. Neither knows
-when an entity begins: both take statics and beginnings from random training entities where they have
-no way to make them.
+get what a user would give them: numbers, categories, static columns as context. Neither makes the
+moments at which entities begin, and PAR no static columns: these are of random training entities.
 """
 
 import argparse

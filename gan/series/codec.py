@@ -28,7 +28,7 @@ from gan.errors import DataError, SnapshotError
 from gan.protocols import Encoded
 from gan.series.columns.clock import Clock
 from gan.series.columns.evidence import find_relations, with_uses
-from gan.series.columns.fit import FittedVariables, as_gap, fit_variables
+from gan.series.columns.fit import FittedVariables, as_gap, fit_variables, require_series
 from gan.series.columns.order import in_order
 from gan.series.columns.predictions import with_predictions
 from gan.series.columns.scales import Scale, find_scales, grid_columns
@@ -53,7 +53,6 @@ from storage.records.schema import (
 from storage.records.series import (
     SeriesMetadata,
     lengths_of,
-    read_series_metadata,
     steps_of,
     to_nested,
 )
@@ -116,7 +115,7 @@ class SeriesCodec(ConditionsOnEntities):
     @cached_property
     def metadata(self) -> SeriesMetadata:
         """What the columns mean."""
-        return _metadata(self.schema)
+        return require_series(self.schema)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -140,7 +139,7 @@ class SeriesCodec(ConditionsOnEntities):
             DataError: no entities, or a column or a label that cannot be learnt; the sentence says
                 what to do.
         """
-        metadata = _metadata(records.schema)
+        metadata = require_series(records.schema)
         if records.num_rows == 0:
             msg = "there are no entities to fit the codec on: give it at least one"
             raise DataError(msg)
@@ -315,10 +314,7 @@ class SeriesCodec(ConditionsOnEntities):
             for index, each in enumerate(self.variables)
         }
         table = self.whole.decode(cells_NE, labels_N, first_row)
-        for scale in self.scales:
-            widths = None if scale.width is None else plain(table[scale.width])
-            if scale.name in found:
-                found[scale.name] = scale.scaled(found[scale.name], lengths_N, widths)
+        self._scale(found, table, lengths_N)
         for maker in self.derived:
             found[maker.name] = maker.make(len(place_T), first_row * self.width, found)
         index_N = values[:, 1].astype(np.int64) + self.base
@@ -331,6 +327,15 @@ class SeriesCodec(ConditionsOnEntities):
         return pa.Table.from_arrays(
             [nested[f.name].cast(f.type) for f in self.schema], schema=self.schema
         )
+
+    def _scale(self, found: dict[str, Any], entities: pa.Table, lengths_N: Array) -> None:
+        """Scale the values of variables, entity by entity, where train has them so."""
+        decimals = {each.name: getattr(each.own, "decimals", None) for each in self.variables}
+        for scale in self.scales:
+            if scale.name in found:
+                widths = None if scale.width is None else plain(entities[scale.width])
+                values, digits = found[scale.name], decimals[scale.name]
+                found[scale.name] = scale.scaled(values, lengths_N, widths, digits)
 
     def _moments(self, index_N: Array, lengths_N: Array, found: Mapping[str, Any]) -> Any:
         """Return the moments of all steps."""
@@ -391,22 +396,6 @@ class SeriesCodec(ConditionsOnEntities):
         except (TypeError, KeyError, ValueError, pa.ArrowException) as error:
             msg = f"this is no series codec of this version: {error}; train the generator again"
             raise SnapshotError(msg) from error
-
-
-def _metadata(schema: pa.Schema) -> SeriesMetadata:
-    """Return the description of the columns.
-
-    Raises:
-        DataError: there is none, or not of exactly these columns.
-    """
-    try:
-        found = read_series_metadata(schema)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if found is None:
-        msg = "the records do not say what their columns mean: prepare them with ganmill first"
-        raise DataError(msg)
-    return found
 
 
 def _plain_moments(steps: pa.Table, metadata: SeriesMetadata) -> Any:

@@ -269,9 +269,7 @@ class Search:
         offsets = self.offsets(steps, self.units - self.last)
         return [] if offsets is None else [Relation(reference="last", offsets=offsets, reach=REACH)]
 
-    def offsets(
-        self, steps_NL: Tensor, apart_NL: Tensor, *, whole: bool = False
-    ) -> Numeric | None:
+    def offsets(self, steps_NL: Tensor, apart_NL: Tensor, *, whole: bool = False) -> Numeric | None:
         """Return codes of differences at some steps; None where too few entities have any."""
         own = self.variable.own
         apart = apart_NL[steps_NL].numpy()

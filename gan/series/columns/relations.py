@@ -195,9 +195,7 @@ Addends = Sequence[Addend | None]
 """Of each variable what its running sum adds; None where it is no sum."""
 
 
-def history_of(
-    units_NLD: Tensor, present_NLD: Tensor, addends: Addends, lags: int = 0
-) -> History:
+def history_of(units_NLD: Tensor, present_NLD: Tensor, addends: Addends, lags: int = 0) -> History:
     """Return what is known before every step.
 
     Args:

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 import pyarrow as pa
 
-from gan.tables.columns.values import find_decimals, plain
+from gan.tables.columns.values import plain
 from storage.records.schema import Column
 
 Array = np.ndarray[Any, Any]
@@ -29,6 +29,8 @@ SHARE: Final = 0.95
 """Of the entities that are scaled, or have a grid."""
 FEWEST_STEPS, FEWEST_ENTITIES = 4, 20
 """An entity of fewer steps shows nothing; so many must show the same."""
+MOST_ENTITIES: Final = 2_000
+"""About so many entities are looked at."""
 FEWEST_DISTINCT: Final = 8
 """Values that an entity must have for its grid to be seen."""
 MOST_PARTS: Final = 12
@@ -70,16 +72,18 @@ class Scale:
         """The static column of the grid's width."""
         return Column(name=str(self.width), kind="float", why=f"width of the grid of {self.name}")
 
-    def scaled(self, values: Any, lengths_N: Array, widths: Any | None) -> Any:
+    def scaled(
+        self, values: Any, lengths_N: Array, widths: Any | None, decimals: int | None
+    ) -> Any:
         """Return Arrow values of all steps, those of each entity scaled as this says.
 
         Args:
             values: floats, of all steps.
             lengths_N: steps of each entity.
             widths: Arrow, of the grid of each entity, null where it has none; None without grids.
+            decimals: that values have; None: all.
         """
         values_T = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float64)
-        decimals = find_decimals(values)
         widths_N = np.full(len(lengths_N), np.nan) if widths is None else _floats(widths)
         ends_N = np.cumsum(lengths_N)
         for first, end, width in zip(ends_N - lengths_N, ends_N, widths_N, strict=True):
@@ -119,7 +123,7 @@ def find_scales(
     for name, values in columns.items():
         if not pa.types.is_floating(values.type):
             continue
-        entities = _entities(values, lengths_N)
+        entities = _entities(values, lengths_N)[:: max(len(lengths_N) // MOST_ENTITIES, 1)]
         entities = [each for each in entities if len(each) >= FEWEST_STEPS]
         scale = _scale_of(name, entities) if len(entities) >= FEWEST_ENTITIES else None
         if scale is None:

@@ -53,7 +53,7 @@ class FirstSteps(NamedTuple):
     ticks_N: Array
 
 
-def whole_table(  # noqa: PLR0913 - all that is known of whole entities
+def whole_table(
     records: pa.Table,
     metadata: SeriesMetadata,
     names: SpanNames,

@@ -41,7 +41,8 @@ def build(preset="auto", *, scaled=False):
         seed=0,
     )
     weights = module.build(config, codec, stream(0, "weights")).generator.state_dict()
-    return records, Sampler(Snapshot(config=config, codec=codec, weights=weights, facts={}, digest=""))
+    snapshot = Snapshot(config=config, codec=codec, weights=weights, facts={}, digest="")
+    return records, Sampler(snapshot)
 
 
 def cut(records, first, end):

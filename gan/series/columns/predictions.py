@@ -33,6 +33,8 @@ SHARPER: Final = 2.0
 """A value is so many times nearer to its prediction than to another value, in the median."""
 FARTHEST: Final = 8.0
 """Median distances to its prediction beyond which a value is said otherwise."""
+MOST_EXACT: Final = 0.5
+"""Share of the steps whose value has a code of its own: counts are said by these."""
 HUBER: Final = 4.5
 """Median distances beyond which a step counts less."""
 PASSES: Final = 4
@@ -69,10 +71,13 @@ def with_predictions(
 
 
 def _may_follow(variable: Variable) -> bool:
-    """Say whether a variable is a number of many values that no sum or factor says."""
+    """Say whether a variable is a number most of whose values lie in bins, and no sum or ratio."""
     own = variable.own
     said = any(each.addend or each.ratios or each.relative for each in variable.relations)
-    return isinstance(own, Numeric) and own.codes < own.cells and not said
+    if not isinstance(own, Numeric) or said:
+        return False
+    exact = np.asarray(variable.shares)[np.diff(own.first_cells) == 1]
+    return float(exact.sum()) < MOST_EXACT
 
 
 def _predicted(search: Search, others: Sequence[int]) -> Relation | None:

@@ -91,6 +91,15 @@ def test_prices_that_move_by_percents_have_codes_of_factors(numbers):
     assert codec.variables[0].relations[1].relative
 
 
+def test_counts_are_said_by_their_own_codes_however_well_they_are_predicted(numbers):
+    level = np.array([3, 8, 900])[np.arange(60) % 3, None]
+    counts = numbers.poisson(level * np.ones((60, 30)))
+    codec, found = relations({"count": counts}, 60, 30)
+    assert found["count"] == []
+    assert np.corrcoef(counts[:, 1:].ravel(), counts[:, :-1].ravel())[0, 1] > 0.9
+    assert codec.variables[0].own.codes < codec.variables[0].own.cells
+
+
 def test_what_follows_another_variable_of_the_step_is_predicted_from_it(numbers):
     heat = numbers.normal(size=(60, 30)).round(4)
     power = (2 * heat + 0.1 * numbers.normal(size=(60, 30))).round(4)

@@ -39,6 +39,8 @@ def continue_series(
 ) -> pa.Table:
     """Return what may come after histories: their keys and statics, and the steps to come.
 
+    Entities are taken to end with the last of these steps.
+
     Args:
         sampler: of an autoregressive generator.
         histories: nested records as they are prepared, each of one step or more.
@@ -62,25 +64,20 @@ def continue_series(
     units_NLD = series.units_NLD.clone()
     is_given_NLD = series.within_NL[..., None].expand_as(units_NLD).clone()
     if known:
-        units_NHD = _future_units(codec, histories, future, steps)
+        units_NHD = _future_units(codec, histories, future, steps).to(device)
+        to_come_NH = series.lengths_N[:, None] + torch.arange(steps, device=device)
+        rows_N1 = torch.arange(len(samples), device=device)[:, None]
         for name in known:
             index = [each.name for each in codec.variables].index(name)
-            for row, first in enumerate(lengths_N.tolist()):
-                to_come = slice(first, first + steps)
-                units_NLD[row, to_come, index] = units_NHD[row, :, index].to(device)
-                is_given_NLD[row, to_come, index] = True
-    total_N = series.lengths_N + steps
-    given = GivenSteps(total_N, series.start_N, units_NLD, is_given_NLD)
+            units_NLD[rows_N1, to_come_NH, index] = units_NHD[..., index]
+            is_given_NLD[rows_N1, to_come_NH, index] = True
+    given = GivenSteps(series.lengths_N + steps, series.start_N, units_NLD, is_given_NLD)
     seeds_N = torch.randint(LARGEST_SEED, (len(samples),), generator=stream(seed, "continue"))
+    size = sampler.snapshot.config.sampling_batch
+    parts = (each.split(size) for each in (samples[:, codec.cells], seeds_N.to(device), *given))
     drawn = [
-        draw_steps(network, *part[:2], GivenSteps(*part[2:]))
-        for part in zip(
-            *(
-                each.split(sampler.snapshot.config.sampling_batch)
-                for each in (samples[:, codec.cells], seeds_N.to(device), *given)
-            ),
-            strict=True,
-        )
+        draw_steps(network, packed_BE, seeds_B, GivenSteps(*rest))
+        for packed_BE, seeds_B, *rest in zip(*parts, strict=True)
     ]
     rows = codec.to_values(torch.cat(drawn))
     decoded = codec.decode(rows, np.zeros(len(rows), dtype=np.int64))

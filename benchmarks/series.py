@@ -44,7 +44,7 @@ AS_MULTIPLE: Final = ("autocorrelation/all", "cross_correlation/all", "coverage"
 
 def scores(evaluation: Evaluation) -> dict[str, float]:
     """Return the measures of the table; errors ÷ those of real entities."""
-    found = {}
+    found: dict[str, float] = {}
     for one in evaluation.measured:
         metric = one.metric
         name = metric.name if not metric.scope else f"{metric.name}/{metric.scope}"

@@ -28,8 +28,10 @@ from gan.errors import DataError, SnapshotError
 from gan.protocols import Encoded
 from gan.series.columns.clock import Clock
 from gan.series.columns.evidence import find_relations, with_uses
-from gan.series.columns.fit import FittedVariables, as_gap, fit_variables
+from gan.series.columns.fit import FittedVariables, as_gap, fit_variables, require_series
 from gan.series.columns.order import in_order
+from gan.series.columns.predictions import with_predictions
+from gan.series.columns.scales import Scale, find_scales, grid_columns
 from gan.series.columns.variables import MISSING, Variable
 from gan.series.columns.whole import (
     SPAN,
@@ -51,14 +53,13 @@ from storage.records.schema import (
 from storage.records.series import (
     SeriesMetadata,
     lengths_of,
-    read_series_metadata,
     steps_of,
     to_nested,
 )
 
 Array = np.ndarray[Any, Any]
 
-VERSION: Final = "ganmill-series-codec/1"
+VERSION: Final = "ganmill-series-codec/2"
 PART: Final = 4_000_000
 """Values that are encoded at once."""
 MOST_FITTED: Final = 10_000_000
@@ -82,6 +83,8 @@ class SeriesCodec(ConditionsOnEntities):
     """The other columns of every step."""
     names: SpanNames
     """What number of steps, first moment and gap are called: no column has these names."""
+    scales: tuple[Scale, ...]
+    """Of the variables that are scaled in each entity by itself."""
     width: int
     """Most steps, L."""
     base: int
@@ -112,7 +115,7 @@ class SeriesCodec(ConditionsOnEntities):
     @cached_property
     def metadata(self) -> SeriesMetadata:
         """What the columns mean."""
-        return _metadata(self.schema)
+        return require_series(self.schema)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -136,7 +139,7 @@ class SeriesCodec(ConditionsOnEntities):
             DataError: no entities, or a column or a label that cannot be learnt; the sentence says
                 what to do.
         """
-        metadata = _metadata(records.schema)
+        metadata = require_series(records.schema)
         if records.num_rows == 0:
             msg = "there are no entities to fit the codec on: give it at least one"
             raise DataError(msg)
@@ -147,7 +150,9 @@ class SeriesCodec(ConditionsOnEntities):
         clock = Clock.fit(moments_T, first_N, metadata)
         ticks_N = clock.ticks_of(moments_T.take(pa.array(first_N)))
         first = FirstSteps(lengths_N, ticks_N)
-        whole = fit_whole(whole_table(records, metadata, names, clock, first), label, names)
+        scales = find_scales(_numbers(records, metadata), lengths_N, metadata.nested_names)
+        grids = grid_columns(scales, _numbers(records, metadata), lengths_N)
+        whole = fit_whole(whole_table(records, metadata, names, clock, first, grids), label, names)
         size = int(lengths_N.sum()) * max(len(metadata.variables), 1)
         every = pa.array(np.arange(0, len(records), -(-size // MOST_FITTED)))
         some = records.take(every)
@@ -169,14 +174,21 @@ class SeriesCodec(ConditionsOnEntities):
             variables=found.variables,
             derived=found.derived,
             names=names,
+            scales=scales,
             width=ends[0],
             base=ends[1],
             exact=_is_exact(found.variables, ends[2] - ends[1]),
         )
         units_NLD = codec.units_of(some)
-        related = find_relations(found.variables, units_NLD, found.groups)
+        on_grids = {scale.name for scale in scales if scale.width is not None}
+        related = [
+            replace(each, relations=()) if each.name in on_grids else each
+            for each in find_relations(found.variables, units_NLD, found.groups)
+        ]
         variables, order = in_order(related, first=names.gap)
-        variables = with_uses(variables, units_NLD[..., order])
+        units_NLD = units_NLD[..., order]
+        variables = with_predictions(variables, units_NLD, [found.groups[i] for i in order])
+        variables = with_uses(variables, units_NLD)
         return replace(codec, variables=variables)
 
     def units_of(self, records: pa.Table) -> Array:
@@ -225,9 +237,9 @@ class SeriesCodec(ConditionsOnEntities):
         lengths_N = lengths_of(records, metadata)
         moments_T = _moments_of(records, metadata)
         ticks_N = self.clock.ticks_of(moments_T.take(pa.array(np.cumsum(lengths_N) - lengths_N)))
-        table = whole_table(
-            records, metadata, self.names, self.clock, FirstSteps(lengths_N, ticks_N)
-        )
+        first = FirstSteps(lengths_N, ticks_N)
+        grids = grid_columns(self.scales, _numbers(records, metadata), lengths_N)
+        table = whole_table(records, metadata, self.names, self.clock, first, grids)
         cells_NE, labels_N = self.whole.encode(table)
         units_NLD = self.units_of(records)
         within_NL = np.arange(self.width) < lengths_N[:, None]
@@ -301,11 +313,12 @@ class SeriesCodec(ConditionsOnEntities):
             each.name: each.values_of(units_NLD[entity_T, place_T, index].astype(np.float64))
             for index, each in enumerate(self.variables)
         }
+        table = self.whole.decode(cells_NE, labels_N, first_row)
+        self._scale(found, table, lengths_N)
         for maker in self.derived:
             found[maker.name] = maker.make(len(place_T), first_row * self.width, found)
         index_N = values[:, 1].astype(np.int64) + self.base
         found[metadata.time.name] = self._moments(index_N, lengths_N, found)
-        table = self.whole.decode(cells_NE, labels_N, first_row)
         entities = table.select([metadata.entity.name, *(s.name for s in metadata.statics)])
         names = [metadata.time.name, *(each.name for each in metadata.variables)]
         types = {f.name: f.type.value_type for f in self.schema if pa.types.is_list(f.type)}
@@ -314,6 +327,15 @@ class SeriesCodec(ConditionsOnEntities):
         return pa.Table.from_arrays(
             [nested[f.name].cast(f.type) for f in self.schema], schema=self.schema
         )
+
+    def _scale(self, found: dict[str, Any], entities: pa.Table, lengths_N: Array) -> None:
+        """Scale the values of variables, entity by entity, where train has them so."""
+        decimals = {each.name: getattr(each.own, "decimals", None) for each in self.variables}
+        for scale in self.scales:
+            if scale.name in found:
+                widths = None if scale.width is None else plain(entities[scale.width])
+                values, digits = found[scale.name], decimals[scale.name]
+                found[scale.name] = scale.scaled(values, lengths_N, widths, digits)
 
     def _moments(self, index_N: Array, lengths_N: Array, found: Mapping[str, Any]) -> Any:
         """Return the moments of all steps."""
@@ -339,6 +361,7 @@ class SeriesCodec(ConditionsOnEntities):
             "variables": [each.to_json() for each in self.variables],
             "made": [each.to_json() for each in self.derived],
             "names": list(self.names),
+            "scales": [each.to_json() for each in self.scales],
             "width": self.width,
             "base": self.base,
             "exact": self.exact,
@@ -365,6 +388,7 @@ class SeriesCodec(ConditionsOnEntities):
                 variables=tuple(Variable.from_json(each) for each in data["variables"]),
                 derived=tuple(DERIVED[item["column"]].from_json(item) for item in data["made"]),
                 names=SpanNames(*data["names"]),
+                scales=tuple(Scale.from_json(each) for each in data["scales"]),
                 width=data["width"],
                 base=data["base"],
                 exact=data["exact"],
@@ -372,22 +396,6 @@ class SeriesCodec(ConditionsOnEntities):
         except (TypeError, KeyError, ValueError, pa.ArrowException) as error:
             msg = f"this is no series codec of this version: {error}; train the generator again"
             raise SnapshotError(msg) from error
-
-
-def _metadata(schema: pa.Schema) -> SeriesMetadata:
-    """Return the description of the columns.
-
-    Raises:
-        DataError: there is none, or not of exactly these columns.
-    """
-    try:
-        found = read_series_metadata(schema)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if found is None:
-        msg = "the records do not say what their columns mean: prepare them with ganmill first"
-        raise DataError(msg)
-    return found
 
 
 def _plain_moments(steps: pa.Table, metadata: SeriesMetadata) -> Any:
@@ -412,6 +420,13 @@ def _fit_variables(
         gaps_T = _gaps(ticks_T, np.cumsum(lengths_N) - lengths_N)
         columns = {as_gap(names.gap): gaps_T, **columns}
     return fit_variables(columns, entity_T, metadata.min_group)
+
+
+def _numbers(records: pa.Table, metadata: SeriesMetadata) -> dict[str, Any]:
+    """Return the floats of all steps."""
+    steps = steps_of(records, metadata)
+    names = [each.name for each in metadata.variables if each.kind == "float"]
+    return {name: plain(steps[name]) for name in names}
 
 
 def _check_label(metadata: SeriesMetadata, label: str | None) -> None:

@@ -46,6 +46,8 @@ DECAY_STEPS, LARGEST_DECAY = 20_000, 1.0
 SMALLEST_BUDGET_SAMPLES, ADVERSARIAL_EPOCHS = 200_000, 60
 """The adversarial preset's budget: at least so many samples, and so many epochs."""
 EPOCHS, FEWEST_SAMPLES, MOST_SAMPLES = 40, 30_000, 400_000
+FEWEST_TICKS, MOST_TICKS, TICK_STEPS = 3, 16, 8_000
+"""A tick draws all steps of the longest series one after the other: of long ones there are few."""
 SAMPLED_VALUES, LEAST_SAMPLED, MOST_SAMPLED = 4_000_000, 32, 1_024
 """A forward pass makes about so many values, of so many entities."""
 
@@ -60,6 +62,7 @@ def autoregressive(codec: SeriesSize, device: str, train_rows: int) -> Preset:
     decay = min(DECAY_STEPS / steps, LARGEST_DECAY)
     dropout = min(max(DROPOUT / math.sqrt(steps), LEAST_DROPOUT), LARGEST_DROPOUT)
     budget = min(max(EPOCHS * train_rows, FEWEST_SAMPLES), MOST_SAMPLES)
+    ticks = min(max(TICK_STEPS // length, FEWEST_TICKS), MOST_TICKS)
     notes = (
         ()
         if length <= seen
@@ -89,8 +92,8 @@ def autoregressive(codec: SeriesSize, device: str, train_rows: int) -> Preset:
         ema_half_life_samples=4_000,
         ema_ramp=0.1,
         budget_samples=budget,
-        ticks=16,
-        patience_ticks=10,
+        ticks=ticks,
+        patience_ticks=max(ticks * 5 // 8, 2),
         sampling_batch=sampled,
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
         notes=notes,

@@ -15,7 +15,14 @@ from torch import Tensor
 
 from gan.errors import DataError
 from gan.series.columns.entities import rows_of_entities
-from gan.series.columns.relations import MOST_APART, Addend, History, Relation, history_of, summed
+from gan.series.columns.relations import (
+    MOST_APART,
+    Addend,
+    History,
+    Relation,
+    history_of,
+    summed,
+)
 from gan.series.columns.variables import KEPT_SHARE, MISSING, Coder, Variable
 from gan.tables.columns.numeric import Numeric
 
@@ -54,12 +61,13 @@ class ObservedUnits(NamedTuple):
     """Number of the entity of every step."""
 
     @classmethod
-    def of(cls, units_NLD: Tensor) -> "ObservedUnits":
+    def of(cls, units_NLD: Tensor, lags: int = 0) -> "ObservedUnits":
         """Return what is known before every step; what is missing or padding is `MISSING`."""
         present_NLD = units_NLD != MISSING
         entity_NL = torch.arange(len(units_NLD))[:, None].expand(units_NLD.shape[:2])
         none = [None] * units_NLD.shape[2]
-        return cls(units_NLD, present_NLD, history_of(units_NLD, present_NLD, none), entity_NL)
+        history = history_of(units_NLD, present_NLD, none, lags)
+        return cls(units_NLD, present_NLD, history, entity_NL)
 
 
 def find_relations(
@@ -77,7 +85,7 @@ def find_relations(
     chosen: dict[int, set[int]] = {}
     found = []
     for index, (variable, group) in enumerate(zip(variables, groups, strict=True)):
-        search = _Search(index, variable, seen, group)
+        search = Search(index, variable, seen, group)
         relations = search.equal()
         if variable.is_number:
             addends = [
@@ -117,7 +125,7 @@ def _may_add(variables: Sequence[Variable], index: int, other: int) -> bool:
     return numbers and own.decimals is not None and own.decimals == added.decimals
 
 
-class _Search:
+class Search:
     """Evidence for one variable."""
 
     def __init__(self, index: int, variable: Variable, seen: ObservedUnits, group: int) -> None:
@@ -170,7 +178,7 @@ class _Search:
         relation = Relation(reference="sum", addend=best[1])
         reference, known = self._summed(best[1])
         others = known & (self.units != reference)
-        offsets = self._offsets(others, self.units - reference)
+        offsets = self.offsets(others, self.units - reference)
         if offsets is None:
             return [relation]
         free = Relation(reference="sum", addend=best[1], offsets=offsets)
@@ -236,7 +244,7 @@ class _Search:
         )
         if not near >= max(NEAR_SHARE, NEAR_TIMES * chance):
             return []
-        offsets = self._offsets(steps_NL & sayable_NL, apart_NL, whole=True)
+        offsets = self.offsets(steps_NL & sayable_NL, apart_NL, whole=True)
         return [] if offsets is None else [replace(empty, offsets=offsets)]
 
     def changes(self, before: Sequence[Relation]) -> list[Relation]:
@@ -258,13 +266,11 @@ class _Search:
             return []
         steps = moved.clone()
         steps[moved] = near
-        offsets = self._offsets(steps, self.units - self.last)
+        offsets = self.offsets(steps, self.units - self.last)
         return [] if offsets is None else [Relation(reference="last", offsets=offsets, reach=REACH)]
 
-    def _offsets(
-        self, steps_NL: Tensor, apart_NL: Tensor, *, whole: bool = False
-    ) -> Numeric | None:
-        """Return codes of differences; None where too few entities have any."""
+    def offsets(self, steps_NL: Tensor, apart_NL: Tensor, *, whole: bool = False) -> Numeric | None:
+        """Return codes of differences at some steps; None where too few entities have any."""
         own = self.variable.own
         apart = apart_NL[steps_NL].numpy()
         entity = self.seen.entity_NL[steps_NL].numpy()
@@ -299,7 +305,8 @@ def with_uses(variables: Sequence[Variable], units_NLD: Array) -> tuple[Variable
     units = torch.from_numpy(np.ascontiguousarray(units_NLD[::every]))
     addends = [each.addend for each in variables]
     present = units != MISSING
-    history = history_of(units, present, addends)
+    lags = max(each.lags for each in variables)
+    history = history_of(units, present, addends, lags)
     found = []
     for index, variable in enumerate(variables):
         coder, there = Coder(variable, index), present.any(-1)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.series.columns.entities import rows_of_entities, rows_of_levels
@@ -26,11 +25,28 @@ from gan.tables.columns.values import (
 )
 from storage.records.proposal import left_out
 from storage.records.schema import Column
+from storage.records.series import SeriesMetadata, read_series_metadata
 
 Array = np.ndarray[Any, Any]
 
 SHARE_DECIMALS = 6
 """Decimals of the shares of codes that are kept."""
+
+
+def require_series(schema: Any) -> SeriesMetadata:
+    """Return the description of the columns in a schema's metadata.
+
+    Raises:
+        DataError: there is none, or not of exactly these columns.
+    """
+    try:
+        found = read_series_metadata(schema)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if found is None:
+        msg = "the records do not say what their columns mean: prepare them with ganmill first"
+        raise DataError(msg)
+    return found
 
 
 class FittedVariables(NamedTuple):
@@ -108,8 +124,3 @@ def _shares(own: Numeric | Levels, values_T: Any) -> tuple[float, ...]:
 def as_gap(name: str) -> Column:
     """Return the column of the ticks since the step before."""
     return Column(name=name, kind="integer", why="ticks since the step before")
-
-
-def null_where(values: Any, mask_T: Array) -> Any:
-    """Return values, null where the mask says so."""
-    return pc.if_else(pa.array(mask_T), pa.scalar(None, values.type), values)

@@ -36,7 +36,7 @@ def in_order(variables: Sequence[Variable], first: str) -> tuple[tuple[Variable,
 
 
 def _needs(variable: Variable) -> set[int]:
-    """Return the variables of the same step that its sums need."""
+    """Return the variables of the same step that its sums need; predictions are found later."""
     addends = (each.addend for each in variable.relations)
     return {each.variable for each in addends if each is not None and not each.lagged}
 

@@ -10,13 +10,16 @@ behind them codes of its relations to a reference, which the values before decid
     sum      the last value plus or minus another variable of this step, or of the last one
     lot      such a sum plus what was added to it the last time that something was
     change   the last value plus a difference, or times a factor
+    predicted  a linear prediction from the last values of all variables and from those of this step
+               that are drawn before, plus a difference (a vector autoregression: Lütkepohl, "New
+               introduction to multiple time series analysis", 2005, equation 2.1.1)
 
 A relation has the code "equal to the reference", or codes of differences to it, or of ratios. Which
 relations a variable has is found by evidence: far more steps than by chance are explained. A value
 is encoded by the first relation that it meets, by itself where it meets none. What is stored are
 differences and ratios that enough entities have.
 
-Shapes: N entities, L steps of the longest, D variables, T steps of all.
+Shapes: N entities, L steps of the longest, D variables, T steps of all, P last values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +38,7 @@ Pair = tuple[Tensor, Tensor]
 LOG_UNIT: Final = 1e-4
 MOST_APART: Final = 7_000
 """Logarithms differ by so much at most: values by a factor of two."""
-Reference = Literal["last", "back", "sum", "lot"]
+Reference = Literal["last", "back", "sum", "lot", "predicted"]
 
 
 class Addend(NamedTuple):
@@ -45,6 +48,47 @@ class Addend(NamedTuple):
     sign: int
     lagged: bool
     """Whether it is the other's value of the step before."""
+
+
+class Term(NamedTuple):
+    """A value that a prediction is made of."""
+
+    variable: int
+    lag: int
+    """Steps before; 0: of this step."""
+    weight: float
+
+
+class Prediction(NamedTuple):
+    """A linear prediction of a value, in units."""
+
+    constant: float
+    terms: tuple[Term, ...]
+
+    @property
+    def inside(self) -> set[int]:
+        """The variables of the same step that it needs."""
+        return {each.variable for each in self.terms if not each.lag}
+
+    def of(self, history: "History", units: Tensor, present: Tensor) -> Pair:
+        """Return the predictions, and where there is a value for every term; last axis D.
+
+        Args:
+            history: before these steps.
+            units: of these steps; what is missing counts as the last value.
+            present: where they are not missing.
+        """
+        total = torch.full_like(units[..., 0], self.constant)
+        known = torch.ones_like(present[..., 0])
+        for variable, lag, weight in self.terms:
+            value = history.recent[..., variable, max(lag - 1, 0)]
+            there = history.has_last[..., variable]
+            if not lag:
+                value = torch.where(present[..., variable], units[..., variable], value)
+                there = there | present[..., variable]
+            total = total + weight * value
+            known = known & there
+        return total, known
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,6 +106,10 @@ class Relation:
     """Whether the differences are those of logarithms, in `LOG_UNIT`."""
     reach: float = np.inf
     """Bins' widths of its own that a value differs from the reference, at most."""
+    prediction: Prediction | None = None
+    """Of what is predicted."""
+    within: float = np.inf
+    """Units that a value differs from its prediction, at most."""
 
     @property
     def codes(self) -> int:
@@ -98,21 +146,32 @@ class Relation:
             "offsets": None if self.offsets is None else self.offsets.to_json(),
             "ratios": list(self.ratios),
             "relative": self.relative,
-            "reach": None if np.isinf(self.reach) else self.reach,
+            "reach": _finite(self.reach),
+            "prediction": None if self.prediction is None else list(self.prediction),
+            "within": _finite(self.within),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the relation."""
-        addend, offsets, reach = data["addend"], data["offsets"], data["reach"]
+        addend, offsets, predicted = data["addend"], data["offsets"], data["prediction"]
         return cls(
             reference=data["reference"],
             addend=None if addend is None else Addend(*addend),
             offsets=None if offsets is None else Numeric.from_json(offsets),
             ratios=tuple(data["ratios"]),
             relative=data["relative"],
-            reach=np.inf if reach is None else reach,
+            reach=np.inf if data["reach"] is None else data["reach"],
+            prediction=None
+            if predicted is None
+            else Prediction(predicted[0], tuple(Term(*each) for each in predicted[1])),
+            within=np.inf if data["within"] is None else data["within"],
         )
+
+
+def _finite(number: float) -> float | None:
+    """Return a number, None in place of infinity."""
+    return None if np.isinf(number) else number
 
 
 class History(NamedTuple):
@@ -127,26 +186,31 @@ class History(NamedTuple):
     lot: Tensor
     """What was last added to a running sum beside its addend."""
     has_lot: Tensor
+    recent: Tensor
+    """The last P values, the newest first: (N, L, D, P). What is missing is the one before it, what
+    is before the first value is the first."""
 
 
 Addends = Sequence[Addend | None]
 """Of each variable what its running sum adds; None where it is no sum."""
 
 
-def history_of(units_NLD: Tensor, present_NLD: Tensor, addends: Addends) -> History:
+def history_of(units_NLD: Tensor, present_NLD: Tensor, addends: Addends, lags: int = 0) -> History:
     """Return what is known before every step.
 
     Args:
         units_NLD: values.
         present_NLD: where they are not missing; padding is.
         addends: of the variables.
+        lags: P.
     """
     steps = torch.arange(units_NLD.shape[1], device=units_NLD.device)[None, :, None]
     last, has_last = _before(units_NLD, torch.where(present_NLD, steps, -1))
     changes_NLD = present_NLD & has_last & (units_NLD != last)
     back, has_back = _before(last, torch.where(changes_NLD, steps, -1))
     none = torch.zeros_like(last), torch.zeros_like(has_last)
-    history = History(last, has_last, back, has_back, *none)
+    recent = _recent(units_NLD, present_NLD, lags)
+    history = History(last, has_last, back, has_back, *none, recent)
     if not any(addends):
         return history
     lots, found = added_lots(history, units_NLD, present_NLD, addends)
@@ -191,6 +255,22 @@ def _before(values_NLD: Tensor, places_NLD: Tensor) -> tuple[Tensor, Tensor]:
     return values_NLD.gather(1, newest_NLD.clamp(min=0)), newest_NLD >= 0
 
 
+def _recent(units_NLD: Tensor, present_NLD: Tensor, lags: int) -> Tensor:
+    """Return the last values before every step, (N, L, D, P)."""
+    if not lags:
+        return units_NLD.new_zeros(*units_NLD.shape, 0)
+    steps = torch.arange(units_NLD.shape[1], device=units_NLD.device)[None, :, None]
+    newest_NLD = torch.where(present_NLD, steps, -1).cummax(1).values
+    opening_N1D = present_NLD.int().argmax(1, keepdim=True)
+    found = []
+    for lag in range(1, lags + 1):
+        place_NLD = torch.maximum(steps - lag, opening_N1D).expand_as(newest_NLD)
+        at_NLD = newest_NLD.gather(1, place_NLD.clamp(max=units_NLD.shape[1] - 1)).clamp(min=0)
+        found.append(units_NLD.gather(1, at_NLD))
+    known_NLD1 = ((newest_NLD >= 0).cummax(1).values.roll(1, 1) & (steps > 0))[..., None]
+    return torch.stack(found, dim=-1) * known_NLD1
+
+
 def next_history(
     history: History, units_ND: Tensor, present_ND: Tensor, addends: Addends
 ) -> History:
@@ -199,11 +279,18 @@ def next_history(
     if any(addends):
         lots_ND, found_ND = added_lots(history, units_ND, present_ND, addends)
     changed_ND = present_ND & history.has_last & (units_ND != history.last)
+    last_ND = torch.where(present_ND, units_ND, history.last)
+    moved_NDP = torch.cat([last_ND[..., None], history.recent[..., :-1]], dim=-1)
+    opened_ND1 = (history.has_last | ~present_ND)[..., None]
+    recent_NDP = history.recent
+    if recent_NDP.shape[-1]:
+        recent_NDP = torch.where(opened_ND1, moved_NDP, last_ND[..., None])
     return History(
-        torch.where(present_ND, units_ND, history.last),
+        last_ND,
         history.has_last | present_ND,
         torch.where(changed_ND, history.last, history.back),
         history.has_back | changed_ND,
         torch.where(found_ND, lots_ND, history.lot),
         history.has_lot | found_ND,
+        recent_NDP,
     )

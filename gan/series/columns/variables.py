@@ -67,6 +67,13 @@ class Variable:
         return next((each for each in found if each is not None), None)
 
     @property
+    def lags(self) -> int:
+        """How many last values its relations need."""
+        found = (each.prediction for each in self.relations)
+        terms = (term for each in found if each is not None for term in each.terms)
+        return max((max(term.lag, 1) for term in terms), default=0)
+
+    @property
     def only_grows(self) -> bool:
         """Whether nothing but the addend is ever taken from its running sum."""
         offsets = [each.offsets for each in self.relations if each.addend is not None]
@@ -232,6 +239,7 @@ class Coder(nn.Module):
         own = variable.own
         self.own_codes, self.codes = own.codes, variable.codes
         self.blocks = [own.codes, *(each.codes for each in variable.relations)]
+        self.is_whole = isinstance(own, Numeric) and own.decimals is not None
         self.null_code = own.codes - 1 if isinstance(own, Numeric) and own.has_null else None
         self.grid = CellGrid(own, variable.shares) if isinstance(own, Numeric) else None
         cells = torch.from_numpy(own.first_cells.astype(np.int64))
@@ -285,6 +293,11 @@ class Coder(nn.Module):
             if relation.reference == "lot":
                 reference = reference + history.lot[..., own]
                 known = known & history.has_lot[..., own]
+            if relation.prediction is not None:
+                reference, predicted = relation.prediction.of(history, units, present)
+                known = known & predicted
+                if self.is_whole:
+                    reference = reference.round()
             if relation.is_equal:
                 known = known & (reference >= self.shown[0]) & (reference <= self.shown[1])
             references.append(reference)
@@ -304,6 +317,8 @@ class Coder(nn.Module):
                 grid = grids.pop()
                 apart, sayable = relation.apart(units, reference)
                 near = there & sayable
+                if np.isfinite(relation.within):
+                    near = near & (apart.abs() <= relation.within) & ~self.kept[own_codes]
                 if np.isfinite(relation.reach) and self.grid is not None:
                     wide = relation.reach * self.grid.widths[own_codes]
                     near = near & (apart.abs() <= wide) & ~self.kept[own_codes]

@@ -5,6 +5,7 @@ Its codec is that of tables, so vocabularies, classes, conditions and keys are t
 Shapes: N entities, E modelled columns.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -53,7 +54,12 @@ class FirstSteps(NamedTuple):
 
 
 def whole_table(
-    records: pa.Table, metadata: SeriesMetadata, names: SpanNames, clock: Clock, first: FirstSteps
+    records: pa.Table,
+    metadata: SeriesMetadata,
+    names: SpanNames,
+    clock: Clock,
+    first: FirstSteps,
+    grids: Mapping[Column, Any],
 ) -> pa.Table:
     """Return what is known of whole entities, described as a table."""
     lengths_N, ticks_N = first
@@ -62,10 +68,12 @@ def whole_table(
     columns = (
         metadata.entity,
         *metadata.statics,
+        *grids,
         Column(name=names.steps, kind="integer", why="number of steps"),
         Column(name=names.start, kind=kind, why="first moment"),
     )
-    arrays = {each.name: records[each.name] for each in columns[:-SPAN]}
+    arrays = {each.name: records[each.name] for each in (metadata.entity, *metadata.statics)}
+    arrays |= {each.name: values for each, values in grids.items()}
     table = pa.table({**arrays, names.steps: pa.array(lengths_N), names.start: start})
     described = TableMetadata(columns=columns, min_group=metadata.min_group)
     return table.replace_schema_metadata(

@@ -17,8 +17,6 @@ Array = np.ndarray[Any, Any]
 PeriodName = Literal["hour", "weekday", "month"]
 
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
-COUNTS: dict[PeriodName, int] = {"hour": 24, "weekday": 7, "month": 12}
-"""Phases of each period."""
 LEAST_SPAN_US: dict[PeriodName, int] = {
     "hour": DAY_US,
     "weekday": 7 * DAY_US,

@@ -15,6 +15,7 @@ import pyarrow as pa
 from gan.errors import DataError
 from gan.modalities import MIN_ROWS, Options, Splits, comparable_rows
 from gan.randomness import numpy_stream
+from gan.series.columns.fit import require_series
 from gan.series.evaluation.calendar import Calendar, fit_calendar
 from gan.series.evaluation.signals import (
     Observed,
@@ -24,12 +25,7 @@ from gan.series.evaluation.signals import (
     gaps_of,
 )
 from gan.tables.evaluation.columns import DERIVED, LEVELS, JudgedColumn, is_class, some
-from storage.records.series import (
-    SeriesMetadata,
-    lengths_of,
-    read_series_metadata,
-    steps_of,
-)
+from storage.records.series import SeriesMetadata, lengths_of, steps_of
 
 Array = np.ndarray[Any, Any]
 
@@ -40,22 +36,6 @@ MOST_CELLS = 4_000_000
 FEWEST = 100
 LARGE, FEW = 1000, 20
 """From so many entities on, fewer halves and resamples are drawn."""
-
-
-def require_series(schema: Any) -> SeriesMetadata:
-    """Return the description of the columns in a schema's metadata.
-
-    Raises:
-        DataError: there is none, or not of exactly these columns.
-    """
-    try:
-        found = read_series_metadata(schema)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if found is None:
-        msg = "the records do not say what their columns mean: prepare them with ganmill first"
-        raise DataError(msg)
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,10 @@ from gan.evaluation.resampling import copies_ceiling
 from gan.metrics.copies import nominal_share
 from gan.modalities import Options, Splits, comparable_rows
 from gan.report import Measured
+from gan.series.columns.fit import require_series
 from gan.series.evaluation.c2st import C2ST_ENTITIES, c2st_of_reals
 from gan.series.evaluation.closeness import COPY_FAKES
-from gan.series.evaluation.context import comparable_entities, judged_series, require_series
+from gan.series.evaluation.context import comparable_entities, judged_series
 
 
 def foresee(splits: Splits, options: Options) -> Foreseen:

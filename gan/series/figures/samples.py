@@ -19,7 +19,6 @@ WIDTH = 28
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
 """Where a value is missing."""
-EMPTY = " "
 
 
 def ten_entities(side: Side, variables: Sequence[SignalVariable]) -> Figure:

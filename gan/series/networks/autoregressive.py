@@ -171,7 +171,7 @@ class SeriesAutoregressive(StepNetwork):
             reached = coder.reach(history, seen.units, seen.present)
             codes_M = coder.encode(seen.units[:, index], seen.codes[:, index], reached)
             own = slice(index * self.units, (index + 1) * self.units)
-            own_MU = functional.relu(units_MU[:, own] + self.by_sum(coder, reached, own))
+            own_MU = functional.relu(units_MU[:, own] + self.by_reference(coder, reached, own))
             own_MU = own_MU * (kept_MU if isinstance(kept_MU, float) else kept_MU[:, own])
             logits_MK = torch.addmm(biases[index], own_MU, outputs[index].T)
             logs_MK = coder.combine(logits_MK, self.kinds(index, own_MU), reached)

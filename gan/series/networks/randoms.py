@@ -21,11 +21,11 @@ BITS: Final = 24
 """Of a number in [0, 1): as many as float32 holds."""
 
 
-def uniform_numbers(seeds_N: Tensor, step: int, variable: int) -> Tensor:
+def uniform_numbers(seeds_N: Tensor, step: int | Tensor, variable: int | Tensor) -> Tensor:
     """Return one number in [0, 1) for every entity, float32.
 
     Args:
-        seeds_N: int64.
+        seeds_N: int64; with more axes for more steps or variables, to which these broadcast.
         step: place in the series.
         variable: place in the step.
     """

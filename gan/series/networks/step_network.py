@@ -64,7 +64,7 @@ class StepNetwork(Generator):
         self.unit_bias_U = nn.Parameter(torch.empty(D * U))
         self.inner_PU = nn.Parameter(torch.empty(D * P, D * U))
         self.moment_SU = nn.Parameter(torch.empty(CONTEXT, D * U))
-        self.sums_U = nn.Parameter(torch.empty(D * U))
+        self.reference_U = nn.Parameter(torch.empty(D * U))
         blocks = [_blocks(each) for each in self.inputs.coders]
         self.basis = Basis(
             [single for each in blocks for single, _ in each],
@@ -94,7 +94,7 @@ class StepNetwork(Generator):
         self.past_HU.normal_(std=len(self.past_HU) ** -0.5, generator=stream)
         self.inner_PU.normal_(std=len(self.inner_PU) ** -0.5, generator=stream)
         self.moment_SU.normal_(std=len(self.moment_SU) ** -0.5, generator=stream)
-        for each in (self.unit_bias_U, self.outputs_BU, self.bias_K, self.sums_U):
+        for each in (self.unit_bias_U, self.outputs_BU, self.bias_K, self.reference_U):
             each.zero_()
         for index, coder in enumerate(self.inputs.coders):
             shares_K = torch.tensor(coder.variable.used).clamp(min=LEAST_SHARE)
@@ -137,12 +137,13 @@ class StepNetwork(Generator):
         bias_W: Tensor = self.kind_bias_W[index] * BIAS_SCALE
         return torch.addmm(bias_W, units_MU, self.kinds_WU[index].T)
 
-    def by_sum(self, coder: Coder, reached: Reached, own: slice) -> Tensor | float:
-        """Return what units see of the running sum that a value may follow from."""
+    def by_reference(self, coder: Coder, reached: Reached, own: slice) -> Tensor | float:
+        """Return what units see of the running sum or prediction that a value may follow from."""
         for relation, reference, known in zip(coder.variable.relations, *reached, strict=True):
-            if relation.addend is not None and relation.is_equal:
+            summed = relation.addend is not None and relation.is_equal
+            if summed or relation.prediction is not None:
                 _, scores = coder.find(torch.where(known, reference, coder.shown[0]))
-                return (scores * known)[:, None] * self.sums_U[own]
+                return (scores * known)[:, None] * self.reference_U[own]
         return 0.0
 
 

@@ -10,6 +10,7 @@ Shapes: N entities, L steps, D variables, S numbers of the context, P numbers se
 numbers seen of the past.
 """
 
+import math
 from typing import Final, NamedTuple, cast
 
 import torch
@@ -30,7 +31,10 @@ REMEMBERED: Final = 5
 change is from the last and whether there was one, steps since then; two for each season, and two of
 a running sum."""
 POSITIONS: Final = 4
-"""Numbers that say where in a series a step is."""
+"""Numbers that say where in a series a step is, beside waves."""
+WAVES: Final = 16
+"""Waves over the longest series that say where a step is, as far as steps show them (Vaswani et
+al., "Attention is all you need", 2017, section 3.5)."""
 NEARNESS: Final = 4.0
 """Differences of scores are multiplied by this where small ones matter."""
 LONG: Final = 5.0
@@ -86,9 +90,11 @@ class StepInputs(nn.Module):
         self.vectors_BE = nn.Parameter(torch.empty(self.basis.rows, VECTOR))
         kinds = [SIZES[name] for name in codec.clock.calendar]
         self.calendar = nn.ParameterList(torch.empty(size, context) for size in kinds)
-        self.position_FS = nn.Parameter(torch.empty(POSITIONS, context))
+        self.waves = min(WAVES, codec.width // 2)
+        self.position_FS = nn.Parameter(torch.empty(POSITIONS + 2 * self.waves, context))
         self.variables = len(owns)
         self.addends = [each.addend for each in codec.variables]
+        self.lags = max(each.lags for each in codec.variables)
         self.stores = _stores(codec)
         self.trend_S = nn.Parameter(torch.empty(context))
         names = [each.name for each in codec.variables]
@@ -119,6 +125,7 @@ class StepInputs(nn.Module):
         for table in self.calendar:
             table.normal_(std=0.3, generator=stream)
         self.position_FS.normal_(std=0.5, generator=stream)
+        self.position_FS[POSITIONS:] *= 0.3
         self.trend_S.zero_()
 
     def vectors(self) -> Tensor:
@@ -143,7 +150,10 @@ class StepInputs(nn.Module):
             place_NL / self.width,
             (place_NL == 0).float(),
         ]
-        return torch.stack(numbers, dim=-1).float() @ self.position_FS
+        turns = torch.arange(1, self.waves + 1, device=place_NL.device) * (2 * math.pi / self.width)
+        angles = place_NL[..., None] * turns
+        plain = torch.stack(numbers, dim=-1).float()
+        return torch.cat([plain, angles.sin(), angles.cos()], dim=-1) @ self.position_FS
 
     def moment(self, index_NL: Tensor) -> Tensor:
         """Return what the context says of moments, (N, L, S)."""
@@ -267,7 +277,8 @@ class StepInputs(nn.Module):
         """Return what is known before the first step: nothing."""
         zeros = torch.zeros(rows, self.variables, device=self.first_D.device)
         none, units = zeros.bool(), zeros.double()
-        history = History(units, none, units, none, units, none)
+        recent = units[..., None].expand(-1, -1, self.lags)
+        history = History(units, none, units, none, units, none, recent)
         return Memory(history, zeros, zeros, zeros, zeros, zeros, zeros)
 
     def seasonal(self, seen: Observation) -> list[tuple[Tensor, Tensor]]:
@@ -281,7 +292,7 @@ def observed(
 ) -> tuple[Observation, Memory]:
     """Return what networks see of whole series, and what is known before every step."""
     present_NLD = (units_NLD != MISSING) & within_NL[..., None]
-    history = history_of(units_NLD, present_NLD, inputs.addends)
+    history = history_of(units_NLD, present_NLD, inputs.addends, inputs.lags)
     seen = inputs.observe(units_NLD, present_NLD, history)
     return seen, inputs.remember_all(seen, history)
 

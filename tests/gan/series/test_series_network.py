@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from small_series import make_series, sticky
+from small_series import autoregression, make_series, sticky
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
@@ -36,6 +36,9 @@ def retail(irregular=False):
         "sold": sold[inside],
         "price": pa.array(price[inside], mask=holes),
         "stock": stock[inside],
+        "heat": pa.array(
+            autoregression(numbers, ENTITIES, STEPS, 0.97)[inside].round(3), mask=holes[::-1]
+        ),
         "open": numbers.choice(["yes", "no"], int(lengths.sum())),
     }
     statics = {"kind": np.where(np.arange(ENTITIES) % 2, "mall", "city")}

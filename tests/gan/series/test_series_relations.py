@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from small_series import autoregression, make_series, sticky
 
 from gan.series.codec import SeriesCodec
+from gan.series.columns.relations import History, history_of, next_history
 
 
 def relations(variables, entities, steps, **more):
@@ -70,9 +72,13 @@ def test_a_meter_adds_what_was_used_the_step_before(numbers):
     assert (codec.variables[addend.variable].name, addend.sign, addend.lagged) == ("used", 1, True)
 
 
-def test_what_moves_little_by_little_has_codes_of_changes(numbers):
-    _, found = relations({"load": autoregression(numbers, 60, 60, 0.995).round(4)}, 60, 60)
-    assert found["load"] == [("last", True, ())]
+def test_what_moves_little_by_little_is_predicted(numbers):
+    codec, found = relations({"load": autoregression(numbers, 60, 60, 0.995).round(4)}, 60, 60)
+    assert found["load"] == [("predicted", True, ())]
+    relation = codec.variables[0].relations[0]
+    assert sum(term.weight for term in relation.prediction.terms) == pytest.approx(0.99, abs=0.02)
+    own = codec.variables[0].own
+    assert np.median(relation.offsets.widths) < np.median(own.widths) / 2
     _, loose = relations({"load": autoregression(numbers, 60, 60, 0.3).round(4)}, 60, 60)
     assert loose["load"] == []
 
@@ -83,3 +89,36 @@ def test_prices_that_move_by_percents_have_codes_of_factors(numbers):
     codec, found = relations({"price": np.cumprod(factors, axis=1).round(2)}, 80, 30)
     assert found["price"] == [("last", False, ()), ("last", True, ())]
     assert codec.variables[0].relations[1].relative
+
+
+def test_counts_are_said_by_their_own_codes_however_well_they_are_predicted(numbers):
+    level = np.array([3, 8, 900])[np.arange(60) % 3, None]
+    counts = numbers.poisson(level * np.ones((60, 30)))
+    codec, found = relations({"count": counts}, 60, 30)
+    assert found["count"] == []
+    assert np.corrcoef(counts[:, 1:].ravel(), counts[:, :-1].ravel())[0, 1] > 0.9
+    assert codec.variables[0].own.codes < codec.variables[0].own.cells
+
+
+def test_what_follows_another_variable_of_the_step_is_predicted_from_it(numbers):
+    heat = numbers.normal(size=(60, 30)).round(4)
+    power = (2 * heat + 0.1 * numbers.normal(size=(60, 30))).round(4)
+    codec, found = relations({"heat": heat, "power": power}, 60, 30)
+    assert found == {"heat": [], "power": [("predicted", True, ())]}
+    prediction = codec.variables[1].relations[0].prediction
+    assert prediction.inside == {0}
+    weights = {(term.variable, term.lag): term.weight for term in prediction.terms}
+    assert weights[0, 0] == pytest.approx(2.0, abs=0.02)
+
+
+def test_the_last_values_are_the_same_all_at_once_and_step_after_step(numbers):
+    units = torch.from_numpy(numbers.normal(size=(40, 9, 2)))
+    present = torch.from_numpy(numbers.random((40, 9, 2)) < 0.6)
+    addends, lags = [None, None], 3
+    history = history_of(units, present, addends, lags)
+    steps = History(*(torch.zeros_like(each[:, 0]) for each in history))
+    for step in range(9):
+        there = steps.has_last
+        torch.testing.assert_close(history.has_last[:, step], there)
+        torch.testing.assert_close(history.recent[:, step][there], steps.recent[there])
+        steps = next_history(steps, units[:, step], present[:, step], addends)

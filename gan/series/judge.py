@@ -10,8 +10,9 @@ from gan.evaluation.foresight import Foreseen
 from gan.evaluation.published_copies import Comparable
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
+from gan.series.columns.fit import require_series
 from gan.series.evaluation import assess, foresight
-from gan.series.evaluation.context import judged_series, require_series
+from gan.series.evaluation.context import judged_series
 from gan.series.evaluation.evaluate import (
     SeriesReference,
     build_series_reference,

@@ -125,7 +125,7 @@ def guarantee_of(job: Job, prepared: Prepared, version: str) -> Guarantee | None
 
 def published_class_counts(job: Job, prepared: Prepared, choice: Choice) -> ClassCounts:
     """Return the class counts that may be published: exact ones, or those that a codec noised."""
-    counts = prepared.class_counts["train"]
+    counts = prepared.source_class_counts["train"]
     if not counts or guarantee_of(job, prepared, choice.judged.version) is None:
         return counts
     from gan.modalities import load_modality

@@ -129,9 +129,9 @@ def record_kind(recipe: Recipe, prepared: Prepared) -> RecordKind:
     return RecordKind(
         schema=shard_format.planned_schema(prepared.schema, escape_formulas=escaping),
         label=prepared.label,
-        class_counts=prepared.class_counts["train"],
+        class_counts=prepared.source_class_counts["train"],
         modality=prepared.modality,
-        split_counts=prepared.class_counts,
+        split_counts=prepared.source_class_counts,
     )
 
 
@@ -146,11 +146,12 @@ def composition(
         plan: of the version.
         real: class counts of the training records as they may be published; None: as they are.
     """
-    train = prepared.class_counts["train"] if real is None else real
+    counts = prepared.source_class_counts
+    train = counts["train"] if real is None else real
     return Composition(
         synthesis=synthesis,
         published=plan.class_counts,
-        splits={**prepared.class_counts, "train": train},
+        splits={**counts, "train": train},
         filled_up=read_class_counts(plan.resolved.get("filled_up", ())),
         relabelled=None if plan.teacher is None else plan.teacher.relabels,
         picks=1 if plan.teacher is None else plan.teacher.picks,

@@ -31,7 +31,7 @@ def installed() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class PackedRequest:
     """A request on its way to the nodes: the files of the snapshot in place of their folder.
 
     It holds no credentials, because objects of the store may be written to the disk of a node.
@@ -48,7 +48,7 @@ class Parcel:
 
     @classmethod
     def of(cls, request: SynthesisRequest, lake: ObjectStore) -> Self:
-        """Return the parcel of a request."""
+        """Return a request with the files that it names."""
         plan = request.plan
         files = (path for path in sorted(request.snapshot.iterdir()) if path.is_file())
         return cls(
@@ -120,10 +120,10 @@ class ShardActor:
         self.encoders = encoders
         self.makers: list[ShardMaker] = []
 
-    def load(self, parcel: Parcel, profile: StorageProfile | None) -> Exception | None:
+    def load(self, packed: PackedRequest, profile: StorageProfile | None) -> Exception | None:
         """Load the generator, and return what failed."""
         try:
-            self.makers = [parcel.open(profile)]
+            self.makers = [packed.open(profile)]
         except (StorageError, GanError, EngineError) as error:
             return error
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from flows.engines.interface import SynthesisRequest
 from flows.engines.maker import OnShard
-from flows.engines.ray_actor import Parcel, ShardActor
+from flows.engines.ray_actor import PackedRequest, ShardActor
 from flows.engines.ray_connection import answers, check_installed, connected
 from flows.errors import EngineError, bounded, one_line
 from storage.stores.interface import ObjectStore
@@ -72,17 +72,17 @@ class RayEngine:
     ) -> None:
         """Synthesize, encode and put these shards (see `flows.engines.interface.Engine.run`)."""
         wanted = None if self.workers == "auto" else self.workers
-        parcel = Parcel.of(request, lake)
-        with connected(self.address, parcel.size_bytes, wanted) as where:
+        packed = PackedRequest.of(request, lake)
+        with connected(self.address, packed.size_bytes, wanted) as where:
             import ray
 
             shares = Shares.of(ray.cluster_resources(), request.device)
-            load = (ray.put(parcel.on(shares.device)), request.profile)
-            crew = _Crew(load=load, shares=shares, wanted=wanted, where=where, say=say)
+            load = (ray.put(packed.on(shares.device)), request.profile)
+            pool = _ActorPool(load=load, shares=shares, wanted=wanted, where=where, say=say)
             try:
-                crew.run(indices, stored, on_shard)
+                pool.run(indices, stored, on_shard)
             finally:
-                crew.dismiss()
+                pool.end()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,30 +123,30 @@ class _Range:
 
 
 @dataclass(eq=False, kw_only=True)
-class _Member:
+class _RayWorker:
     """An actor, what it is doing, and what it holds."""
 
-    actor: Any
+    handle: Any
     loading: Any = None
     """The reference of its loading; None when it is ready."""
     held: dict[Any, _Range] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
-class _Crew:
-    """The actors of one request: hired, handed ranges, replaced when they die."""
+class _ActorPool:
+    """The actors of one request: started, handed ranges, replaced when they die."""
 
     load: tuple[Any, Any]
-    """What an actor loads: the parcel in the object store, and the credentials."""
+    """What an actor loads: the packed request in the object store, and the credentials."""
     shares: Shares
     wanted: int | None
     where: str
     say: Callable[[str], None]
-    members: list[_Member] = field(default_factory=list)
+    workers: list[_RayWorker] = field(default_factory=list)
     todo: deque[_Range] = field(default_factory=deque)
     futile: int = 0
     """Actors that died while they loaded, since one was last ready."""
-    owners: dict[Any, _Member] = field(default_factory=dict)
+    owners: dict[Any, _RayWorker] = field(default_factory=dict)
     """Whose a reference is."""
     idle_since_s: float = field(default_factory=perf_counter)
     """Since when there is no actor that is ready."""
@@ -165,13 +165,13 @@ class _Crew:
         self.todo.extend(self._ranges(indices))
         self.todo.extend(replace(one, begun=True) for one in self._ranges(stored))
         try:
-            while self.todo or any(member.held for member in self.members):
-                self._hire()
+            while self.todo or any(worker.held for worker in self.workers):
+                self._start_actors()
                 self._hand_out()
                 done, _ = ray.wait(list(self.owners), num_returns=1, timeout=WAIT_S)
                 for reference in done:
                     self._settle(reference, on_shard)
-                self._check_pulse(is_alive=bool(done))
+                self._check_head(is_alive=bool(done))
         except (OSError, ray.exceptions.RayError) as error:
             msg = (
                 f"the Ray cluster at {self.where} is lost ({one_line(error)}); run again when it "
@@ -179,13 +179,13 @@ class _Crew:
             )
             raise EngineError(msg) from error
 
-    def _check_pulse(self, *, is_alive: bool) -> None:
+    def _check_head(self, *, is_alive: bool) -> None:
         """See, where nothing came, that the head answers and that actors come up.
 
         Raises:
             EngineError: they do not.
         """
-        if is_alive or any(member.loading is None for member in self.members):
+        if is_alive or any(worker.loading is None for worker in self.workers):
             self.idle_since_s = perf_counter()
         elif perf_counter() - self.idle_since_s > PATIENCE_S:
             raise self._nobody()
@@ -206,75 +206,75 @@ class _Crew:
         for start in range(0, len(indices), length):
             yield _Range(indices=list(indices[start : start + length]))
 
-    def _hire(self) -> None:
+    def _start_actors(self) -> None:
         """Start actors for as many ranges as there are, and as the cluster has room for."""
         import ray
 
-        if len(self.members) >= self._useful(len(self.todo)):
+        if len(self.workers) >= self._useful(len(self.todo)):
             return
         room = self.wanted or self.shares.fit(ray.cluster_resources())
         kind = ray.remote(ShardActor).options(
             num_cpus=self.shares.cpus, num_gpus=self.shares.gpus, scheduling_strategy="SPREAD"
         )
-        while len(self.members) < min(room, self._useful(len(self.todo))):
+        while len(self.workers) < min(room, self._useful(len(self.todo))):
             actor = kind.remote(self.shares.cpus)
-            member = _Member(actor=actor, loading=actor.load.remote(*self.load))
-            self.members.append(member)
-            self.owners[member.loading] = member
+            worker = _RayWorker(handle=actor, loading=actor.load.remote(*self.load))
+            self.workers.append(worker)
+            self.owners[worker.loading] = worker
 
     def _useful(self, waiting: int) -> int:
-        return waiting + sum(1 for member in self.members if member.held)
+        return waiting + sum(1 for worker in self.workers if worker.held)
 
     def _hand_out(self) -> None:
         """Give every loaded actor its next ranges, the one with the fewest first."""
-        ready = [member for member in self.members if member.loading is None]
+        ready = [worker for worker in self.workers if worker.loading is None]
         for count in range(AHEAD):
-            for member in ready:
-                if self.todo and len(member.held) <= count:
+            for worker in ready:
+                if self.todo and len(worker.held) <= count:
                     given = self.todo.popleft()
-                    call = member.actor.make.remote(given.indices, again=given.begun)
-                    member.held[call] = given
-                    self.owners[call] = member
+                    call = worker.handle.make.remote(given.indices, again=given.begun)
+                    worker.held[call] = given
+                    self.owners[call] = worker
 
     def _settle(self, reference: Any, on_shard: OnShard) -> None:
         """Take a result, or what came in its place."""
         import ray
 
-        member = self.owners.pop(reference)
+        worker = self.owners.pop(reference)
         try:
             result = ray.get(reference)
         except ray.exceptions.RayTaskError as error:  # no error that ganmill foresees
             msg = f"a worker of the Ray cluster failed: {one_line(error.cause or error)}"
             raise EngineError(msg) from error
         except ray.exceptions.RayError as error:
-            self._replace(member, error)
+            self._replace(worker, error)
             return
-        if member.loading is not None:
-            member.loading, self.futile = None, 0
+        if worker.loading is not None:
+            worker.loading, self.futile = None, 0
             if result is not None:
                 raise result
             return
-        del member.held[reference]
+        del worker.held[reference]
         for index, entry in result:
             if isinstance(entry, Exception):
                 raise entry
             on_shard(index, entry)
 
-    def _replace(self, member: _Member, error: Exception) -> None:
+    def _replace(self, worker: _RayWorker, error: Exception) -> None:
         """Let an actor go, and put what it held before the others."""
-        for reference in (member.loading, *member.held):
+        for reference in (worker.loading, *worker.held):
             self.owners.pop(reference, None)
-        _end(member.actor)
-        self.members.remove(member)
-        self.futile += member.loading is not None
-        held = list(member.held.values())
+        _end(worker.handle)
+        self.workers.remove(worker)
+        self.futile += worker.loading is not None
+        held = list(worker.held.values())
         for one in held:
             one.deaths += 1
             one.begun = True
         self.todo.extendleft(reversed(held))
         shards = ", ".join(f"{one.indices[0]} to {one.indices[-1]}" for one in held) or "none"
         text = f"a worker of the Ray cluster died holding shards {shards} ({_why(error)})"
-        if any(one.deaths >= TRIES for one in held) or self.futile > len(self.members) + DEATHS:
+        if any(one.deaths >= TRIES for one in held) or self.futile > len(self.workers) + DEATHS:
             msg = (
                 f"{text}, as others did before it; give its nodes more memory or fewer workers and "
                 "run it again: finished shards are kept"
@@ -282,11 +282,11 @@ class _Crew:
             raise EngineError(msg)
         self.say(f"{text}; others take them over")
 
-    def dismiss(self) -> None:
+    def end(self) -> None:
         """End every actor; what they put is complete or not there."""
-        for member in self.members:
-            _end(member.actor)
-        self.members.clear()
+        for worker in self.workers:
+            _end(worker.handle)
+        self.workers.clear()
 
     def _nobody(self) -> EngineError:
         what = f"{self.shares.gpus} GPU" if self.shares.gpus else f"{self.shares.cpus} processor"

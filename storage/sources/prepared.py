@@ -66,6 +66,17 @@ class Prepared:
     """What was seen of a source of which `records` are a sample (`storage.sources.streams.seen`),
     JSON-able; empty where all records are there."""
 
+    @property
+    def source_class_counts(self) -> Mapping[str, ClassCounts]:
+        """Records per class of each split in the whole source, of which `records` may be a sample.
+
+        Of a sample whose source was not counted by split, those of the sample.
+        """
+        counted = self.seen.get("class_counts", {})
+        if not all(name in counted for name in SPLITS):
+            return self.class_counts
+        return {name: read_class_counts(counted[name]) for name in SPLITS}
+
 
 def write_prepared(folder: Path, job: PrepareJob, built: Built, source_digest: str) -> None:
     """Complete an entry whose files are there: the index makes it one."""

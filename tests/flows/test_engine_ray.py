@@ -26,7 +26,7 @@ from pydantic import SecretStr, ValidationError
 from flows.engines import ray_cluster, ray_connection
 from flows.engines.interface import SynthesisRequest, make_engine
 from flows.engines.local import LocalEngine
-from flows.engines.ray_actor import Parcel, ShardActor
+from flows.engines.ray_actor import PackedRequest, ShardActor
 from flows.engines.ray_cluster import Shares
 from flows.errors import EngineError, ExtraMissingError, exit_code
 from flows.nightly import plain_stages
@@ -143,12 +143,12 @@ def test_an_actor_takes_a_processor_or_a_gpu_with_its_part():
 
 
 @pytest.fixture
-def parcel(order) -> Parcel:
-    return Parcel.of(order, open_store(order.lake_uri)).on("cpu")
+def packed(order) -> PackedRequest:
+    return PackedRequest.of(order, open_store(order.lake_uri)).on("cpu")
 
 
-def test_an_actor_makes_the_same_shards_without_the_sender_s_disk(order, parcel, snapshot, plan):
-    elsewhere = replace(parcel, request=replace(parcel.request, snapshot=Path("/nowhere")))
+def test_an_actor_makes_the_same_shards_without_the_sender_s_disk(order, packed, snapshot, plan):
+    elsewhere = replace(packed, request=replace(packed.request, snapshot=Path("/nowhere")))
     actor = ShardActor()
     assert actor.load(elsewhere, None) is None
     made = actor.make([3, 4], again=False)
@@ -158,9 +158,9 @@ def test_an_actor_makes_the_same_shards_without_the_sender_s_disk(order, parcel,
     assert objects(order, [entry for _, entry in made]) == expected
 
 
-def test_what_another_actor_put_is_adopted_unmade(parcel, monkeypatch):
+def test_what_another_actor_put_is_adopted_unmade(packed, monkeypatch):
     actor = ShardActor()
-    actor.load(parcel, None)
+    actor.load(packed, None)
     before = dict(actor.make([3, 4], again=False))
     made = []
     (maker,) = actor.makers
@@ -173,34 +173,34 @@ def test_what_another_actor_put_is_adopted_unmade(parcel, monkeypatch):
     assert {index: after[index] for index in before} == before
 
 
-def test_what_fails_is_returned(order, parcel):
+def test_what_fails_is_returned(order, packed):
     lake = open_store(order.lake_uri)
     lake.put_once(order.plan.shard_key(5), b"not a shard")
     actor = ShardActor()
-    actor.load(parcel, None)
+    actor.load(packed, None)
     for again in (False, True):
         ((index, error),) = actor.make([5], again=again)
         assert index == 5
         assert "delete that object" in str(error)
 
 
-def test_another_version_and_another_lake_are_refused(parcel):
-    older = ShardActor().load(replace(parcel, sender="ganmill 0.0.1 (algorithm 1)"), None)
+def test_another_version_and_another_lake_are_refused(packed):
+    older = ShardActor().load(replace(packed, sender="ganmill 0.0.1 (algorithm 1)"), None)
     assert "install the same on every node" in str(older)
-    unseen = ShardActor().load(replace(parcel, planned=True), None)
+    unseen = ShardActor().load(replace(packed, planned=True), None)
     assert isinstance(unseen, LakeError)
     assert "does not see the lake" in str(unseen)
 
 
 def test_no_secret_is_in_what_is_shared(order):
     profile = StorageProfile(key="me", secret=SecretStr(SECRET))
-    parcel = Parcel.of(replace(order, profile=profile), open_store(order.lake_uri))
-    assert parcel.request.profile is None
-    assert "generator.safetensors" not in repr(parcel)
+    packed = PackedRequest.of(replace(order, profile=profile), open_store(order.lake_uri))
+    assert packed.request.profile is None
+    assert "generator.safetensors" not in repr(packed)
 
 
-def crew_at(where) -> ray_cluster._Crew:
-    return ray_cluster._Crew(
+def pool_at(where) -> ray_cluster._ActorPool:
+    return ray_cluster._ActorPool(
         load=(None, None),
         shares=Shares(device="cpu", cpus=1, gpus=0),
         wanted=None,
@@ -210,22 +210,22 @@ def crew_at(where) -> ray_cluster._Crew:
 
 
 def test_a_head_that_answers_no_more_ends_the_job(free_port):
-    crew = crew_at(f"127.0.0.1:{free_port}")
+    pool = pool_at(f"127.0.0.1:{free_port}")
     for _ in range(ray_cluster.UNANSWERED - 1):
-        crew._check_pulse(is_alive=False)
-    crew._check_pulse(is_alive=True)
+        pool._check_head(is_alive=False)
+    pool._check_head(is_alive=True)
     for _ in range(ray_cluster.UNANSWERED - 1):
-        crew._check_pulse(is_alive=False)
+        pool._check_head(is_alive=False)
     with pytest.raises(EngineError, match="answers no more; run again when it is back"):
-        crew._check_pulse(is_alive=False)
+        pool._check_head(is_alive=False)
 
 
 def test_a_cluster_without_room_is_waited_for_and_given_up(monkeypatch):
-    crew = crew_at("local")
-    crew._check_pulse(is_alive=False)
+    pool = pool_at("local")
+    pool._check_head(is_alive=False)
     monkeypatch.setattr(ray_cluster, "PATIENCE_S", 0.0)
     with pytest.raises(EngineError, match="no room for one with 1 processor"):
-        crew._check_pulse(is_alive=False)
+        pool._check_head(is_alive=False)
 
 
 # On a Ray of this machine, and on a cluster

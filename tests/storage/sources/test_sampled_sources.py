@@ -86,6 +86,7 @@ def test_a_record_keeps_its_split_and_all_rows_are_counted(tmp_path, kind) -> No
     assert {n: [tuple(p) for p in c] for n, c in sampled.seen["class_counts"].items()} == {
         name: list(counts) for name, counts in whole.class_counts.items()
     }
+    assert sampled.source_class_counts == whole.class_counts == whole.source_class_counts
     assert kinds(sampled) == kinds(whole)
     assert sampled.split_digest == whole.split_digest
     assert sampled.schema.remove_metadata() == whole.schema.remove_metadata()

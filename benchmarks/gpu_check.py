@@ -380,6 +380,11 @@ def run_steps(check: Check, limit_s: float) -> dict[str, Found]:
     return found
 
 
+def tiny(folder: Path) -> Found:
+    """Train on the processor and on the processor again."""
+    return check_training(Check(device="cpu", folder=folder))
+
+
 def main(words: list[str] | None = None) -> int:
     """Check a device, write the file and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from flows.report.lake import LakeRow, render_lake
-from flows.report.nights import ID
+from flows.report.nights import trend_of
 from gan.report import Report
 from storage.errors import AccessDeniedError, LakeError, NotWritableError, ObjectNotFoundError
 from storage.lake.datasets import latest, list_datasets, load_manifest
@@ -126,14 +126,8 @@ def _trend(lake: ObjectStore, manifest: Manifest) -> dict[str, Any]:
         )
     except (ObjectNotFoundError, ValueError, TypeError, KeyError):
         return {}
-    for figure in report.figures:
-        if figure.id == ID:
-            curve = figure.data["series"][0]
-            return {
-                "trend": tuple(value for value in curve["y"] if value is not None),
-                "trend_name": str(curve["name"]),
-            }
-    return {}
+    trend = trend_of(report)
+    return {} if trend is None else {"trend_name": trend[0], "trend": trend[1]}
 
 
 def _preview(lake: ObjectStore, manifest: Manifest) -> str | None:

@@ -34,7 +34,7 @@ from gan.report import (
     Verdict,
 )
 
-GATE_VERSION = 3
+GATE_VERSION = 4
 """Raised when a kept verdict no longer holds: other default bounds, another rule, another form."""
 
 

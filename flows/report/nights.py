@@ -14,7 +14,6 @@ from flows.report.html import number
 from flows.report.lift import between, lift_view, signed
 from flows.report.verdict import VERDICTS
 from gan.lift.result import Estimate
-from gan.modalities import load_modality
 from gan.report import CEILING_UNIT, Figure, Metric, Report
 from storage.errors import ObjectNotFoundError
 from storage.lake.datasets import versions
@@ -23,7 +22,7 @@ from storage.stores.interface import ObjectStore
 
 SECTION: Final = "nights"
 ID: Final = "nights-quality"
-"""Of the figure whose first curve the page of the lake shows."""
+"""Of the figure whose first curve is the trend."""
 MOST: Final = 14
 """Versions that are read, the newest."""
 _MOST_TICKS: Final = 5
@@ -85,6 +84,15 @@ def nights_figures(nights: Sequence[Night]) -> tuple[Figure, ...]:
     return tuple(figure for figure in found if figure is not None)
 
 
+def trend_of(report: Report) -> tuple[str, tuple[float, ...]] | None:
+    """Return name and values of the first curve over the nights that a report shows."""
+    for figure in report.figures:
+        if figure.id == ID:
+            curve = figure.data["series"][0]
+            return str(curve["name"]), tuple(one for one in curve["y"] if one is not None)
+    return None
+
+
 def _quality(nights: Sequence[Night]) -> Figure | None:
     """Return the primary metrics of likeness of every night ÷ what real data reached."""
     curves: dict[str, list[float | None]] = {}
@@ -106,6 +114,8 @@ def _quality(nights: Sequence[Night]) -> Figure | None:
 
 def _ratios(report: Report) -> Mapping[str, float]:
     """Return the primary metrics of likeness of the whole set ÷ ceiling, by name and scope."""
+    from gan.modalities import load_modality
+
     entries = load_modality(report.modality).metrics
     primary = {one.name for one in entries if one.is_primary and one.aspect == "fidelity"}
     found = {}

@@ -20,6 +20,7 @@ CHARTS = {
     "series": {
         "flows/report/charts.py",
         "flows/report/curves.py",
+        "flows/report/nights.py",
         "flows/report/tuning.py",
         "gan/evaluation/reporting.py",
         "gan/inside/scores.py",

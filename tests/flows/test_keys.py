@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "b77f0e4bc7d049de814f00fb454a2cfaaff56ffc619467040873daa88fe71181"
-RUN_KEY = "cce4280760a12af59a5534390e2080ed3833414c80832cd7bfeaec9a0492ca38"
+TRAIN_KEY = "a6ea83a6575d0cd5ded437623ccab3b52e4cf3c2433b7a3484c9fd57ba25f16a"
+RUN_KEY = "dfd6f7752b998d7182fbe80e5d815c6d223362c24ed3454a2eb61412a9c000cf"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "911003f6c08c59842aa96969162f712e344a02b601d94e206cc3e54a254f1488"
+FILL_KEY = "c338a2cc413cb736d8b5807ab92590ea14099a1a50d7cf8bfc8b974b554f0ae1"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

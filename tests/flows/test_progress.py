@@ -218,6 +218,7 @@ def test_what_a_training_had_of_the_processor_is_said():
         cpu_s=7.4,
         seconds=60.2,
         threads=1,
+        ranks=1,
         events=(Event(kind="machine", samples_seen=4000, text="the machine was busy"),),
     )
     say_trained(job, result)

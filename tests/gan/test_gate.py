@@ -407,8 +407,8 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
         for entry in (*IMAGES, *TABLES)
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
-        3,
-        "4339b224c8a3c059cfb9d169a87c0c07ac3711f6b42742ab3cb8db1d547ce9ad",
+        4,
+        "53897285cfae15ecd4eec4d66b41c6d7109ad39f77ab57e1fa157e14fcc52730",
     )
 
 

@@ -149,6 +149,8 @@ class GlobalUtility:
 
     def learn(self, train_MF: Array) -> Array:
         """Return what is explained of every column by what these rows teach; float64 (B, D)."""
+        if not self.targets:
+            return np.zeros((len(self.rows_BN), 0))
         return np.stack([self._explained(one, train_MF) for one in self.targets], axis=1)
 
     def _explained(self, target: PredictedColumn, train_MF: Array) -> Array:

@@ -110,7 +110,7 @@ def drawn(train, fakes=None, *, label="churned", confidential=True):
     )
     inputs = ReportInputs(
         candidate=fakes,
-        reference=SimpleNamespace(splits=splits),
+        reference=SimpleNamespace(splits=splits, context=None, options=SimpleNamespace(groups=())),
         label=label,
         confidential=confidential,
     )

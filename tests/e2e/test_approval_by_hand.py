@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from lenient import setting
 
 STRICT = (
@@ -13,6 +14,7 @@ STRICT = (
 SIGNED = ("--by", "Ana", "--reason", "the shift is known", "--lake", "lake")
 
 
+@pytest.mark.full
 def test_a_blocked_champion_publishes_after_a_person_has_overridden_its_report(copy):
     asked = copy.run("run", "stripes.yaml", *STRICT)
     assert asked.code == 3, asked.err

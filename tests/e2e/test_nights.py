@@ -101,6 +101,7 @@ def test_an_unchanged_source_trains_nothing_and_every_night_has_its_version(nigh
     assert nights.run(2)[0].status == "present", "a retry of the night makes nothing new"
 
 
+@pytest.mark.full
 def test_interval_goes_on_from_a_young_champion_then_drift_trains(nights):
     """Night 3: other pictures of the same kind. Night 4: pictures that the champion cannot make."""
     interval = ("training.when=interval", BOUNDS)

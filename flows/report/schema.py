@@ -88,20 +88,20 @@ class Level(_Part):
     values: list[float]
 
 
-class Tick(_Part):
+class AxisTick(_Part):
     """A text on the axis of a panel."""
 
     at: float
     text: str
 
 
-class Panel(_Part):
+class ColumnPanel(_Part):
     """One small chart."""
 
     title: str
     note: str
     bins: list[Bin] | None = None
-    ticks: list[Tick] | None = None
+    ticks: list[AxisTick] | None = None
     levels: list[Level] | None = None
 
 
@@ -137,7 +137,7 @@ class LinesData(_Part):
     y_label: str
     log_y: bool | None = None
     series: list[Line]
-    ticks: list[Tick] | None = None
+    ticks: list[AxisTick] | None = None
     marks: list[Mark] | None = None
 
 
@@ -162,7 +162,7 @@ class PanelsData(_Part):
     """Small charts that compare two distributions."""
 
     names: list[str]
-    panels: list[Panel]
+    panels: list[ColumnPanel]
 
 
 class HeatmapData(_Part):

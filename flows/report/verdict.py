@@ -49,7 +49,8 @@ DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
 """Direction of a metric → its mark, and what it means."""
 
 NEXT_STEPS: Mapping[Verdict, str] = {
-    "block": "more training.budget_samples or more data usually help; "
+    "block": "more training.budget_samples (with privacy.epsilon: a larger one) or more data "
+    "usually help; "
     "the bounds that it missed are the metrics' own, or those of gate.bounds",
 }
 """Verdict → what may change it."""

@@ -31,7 +31,7 @@ from gan.series.columns.evidence import find_relations, with_uses
 from gan.series.columns.fit import FittedVariables, as_gap, fit_variables, require_series
 from gan.series.columns.order import in_order
 from gan.series.columns.predictions import with_predictions
-from gan.series.columns.scales import Scale, find_scales, grid_columns
+from gan.series.columns.scales import EntityScale, find_scales, grid_columns
 from gan.series.columns.variables import MISSING, Variable
 from gan.series.columns.whole import (
     SPAN,
@@ -83,7 +83,7 @@ class SeriesCodec(ConditionsOnEntities):
     """The other columns of every step."""
     names: SpanNames
     """What number of steps, first moment and gap are called: no column has these names."""
-    scales: tuple[Scale, ...]
+    scales: tuple[EntityScale, ...]
     """Of the variables that are scaled in each entity by itself."""
     width: int
     """Most steps, L."""
@@ -388,7 +388,7 @@ class SeriesCodec(ConditionsOnEntities):
                 variables=tuple(Variable.from_json(each) for each in data["variables"]),
                 derived=tuple(DERIVED[item["column"]].from_json(item) for item in data["made"]),
                 names=SpanNames(*data["names"]),
-                scales=tuple(Scale.from_json(each) for each in data["scales"]),
+                scales=tuple(EntityScale.from_json(each) for each in data["scales"]),
                 width=data["width"],
                 base=data["base"],
                 exact=data["exact"],

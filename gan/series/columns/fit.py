@@ -21,6 +21,7 @@ from gan.tables.columns.values import (
     find_decimals,
     is_number,
     plain,
+    require_described,
     to_units,
 )
 from storage.records.proposal import left_out
@@ -34,19 +35,8 @@ SHARE_DECIMALS = 6
 
 
 def require_series(schema: Any) -> SeriesMetadata:
-    """Return the description of the columns in a schema's metadata.
-
-    Raises:
-        DataError: there is none, or not of exactly these columns.
-    """
-    try:
-        found = read_series_metadata(schema)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if found is None:
-        msg = "the records do not say what their columns mean: prepare them with ganmill first"
-        raise DataError(msg)
-    return found
+    """Return the description of the columns in a schema's metadata; see `require_described`."""
+    return require_described(read_series_metadata, schema)
 
 
 class FittedVariables(NamedTuple):

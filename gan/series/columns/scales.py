@@ -42,7 +42,7 @@ MOST_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class EntityScale:
     """How each entity's values of one variable are scaled."""
 
     name: str
@@ -111,7 +111,7 @@ class Scale:
 
 def find_scales(
     columns: Mapping[str, Any], lengths_N: Array, taken: Sequence[str]
-) -> tuple[Scale, ...]:
+) -> tuple[EntityScale, ...]:
     """Return the scales of the variables that have one.
 
     Args:
@@ -141,7 +141,7 @@ def find_scales(
 
 
 def grid_columns(
-    scales: Sequence[Scale], columns: Mapping[str, Any], lengths_N: Array
+    scales: Sequence[EntityScale], columns: Mapping[str, Any], lengths_N: Array
 ) -> dict[Column, Any]:
     """Return the static columns of the widths of grids, as Arrow arrays of the entities."""
     found = {}
@@ -194,7 +194,7 @@ def _entities(values: Any, lengths_N: Array) -> list[Array]:
     return [each[np.isfinite(each)] for each in parts]
 
 
-def _scale_of(name: str, entities: Sequence[Array]) -> Scale | None:
+def _scale_of(name: str, entities: Sequence[Array]) -> EntityScale | None:
     """Return how the values of entities are scaled; None where they are not."""
     moving = [each for each in entities if each.min() < each.max()]
     if len(moving) < max(SHARE * len(entities), FEWEST_ENTITIES):
@@ -202,11 +202,11 @@ def _scale_of(name: str, entities: Sequence[Array]) -> Scale | None:
     for ddof in (0, 1):
         spreads = np.array([(each.mean(), each.std(ddof=ddof) - 1) for each in moving])
         if float((np.abs(spreads) <= NEAR).all(1).mean()) >= SHARE:
-            return Scale(name=name, kind="standard", ddof=ddof)
+            return EntityScale(name=name, kind="standard", ddof=ddof)
     ends = np.array([(each.min(), each.max()) for each in moving])
     low, high = np.median(ends, axis=0)
     distinct = np.median([len(np.unique(each)) for each in moving])
     near = np.abs(ends - (low, high)) <= NEAR * (high - low)
     if distinct >= FEWEST_DISTINCT and float(near.all(1).mean()) >= SHARE:
-        return Scale(name=name, kind="range", low=float(low), high=float(high))
+        return EntityScale(name=name, kind="range", low=float(low), high=float(high))
     return None

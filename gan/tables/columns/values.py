@@ -13,11 +13,11 @@ Shapes: N rows, K_j codes of column j.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,8 @@ from gan.errors import DataError, SnapshotError
 from storage.records.schema import TableMetadata, read_table_metadata
 
 Array = np.ndarray[Any, Any]
+Described = TypeVar("Described")
+"""What says what columns mean: of tables, of series."""
 
 PLAIN: dict[str, Any] = {
     str(kind): kind
@@ -102,13 +104,18 @@ def plain(column: Any) -> Any:
 
 
 def require_metadata(schema: Any) -> TableMetadata:
-    """Return the description of the columns in a schema's metadata.
+    """Return the description of the columns in a schema's metadata; see `require_described`."""
+    return require_described(read_table_metadata, schema)
+
+
+def require_described(read: Callable[[Any], Described | None], schema: Any) -> Described:
+    """Return what a schema's metadata says of its columns, as `read` reads it.
 
     Raises:
         DataError: there is none, or not of exactly these columns.
     """
     try:
-        found = read_table_metadata(schema)
+        found = read(schema)
     except ValueError as error:
         raise DataError(str(error)) from error
     if found is None:

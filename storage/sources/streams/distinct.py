@@ -24,7 +24,7 @@ MOST_COUNTED: Final = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeats:
+class ValueRepeats:
     """Of the rows that have a value."""
 
     distinct: int
@@ -75,13 +75,13 @@ class DistinctCounter:
             self._spill.add(np.column_stack([self._hashes, self._counts]), _spread(self._hashes))
             self._hashes, self._counts = self._hashes[:0], self._counts[:0]
 
-    def result(self) -> Repeats:
+    def result(self) -> ValueRepeats:
         """Return the counts of all rows so far."""
         distinct = repeated = 0
         for counts in self._parts():
             distinct += len(counts)
             repeated += int(counts[counts > 1].sum())
-        return Repeats(distinct=distinct, repeated=repeated)
+        return ValueRepeats(distinct=distinct, repeated=repeated)
 
     def _parts(self) -> Iterator[Words]:
         """Yield the counts of all different values, a part of them at once."""

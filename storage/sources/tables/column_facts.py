@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.sources.streams.distinct import DistinctCounter, Repeats
+from storage.sources.streams.distinct import DistinctCounter, ValueRepeats
 
 _WORD: Final = r"\S+"
 
@@ -128,7 +128,7 @@ class ColumnCounter:
         """Return the counts of all rows so far."""
         texts, whole = pa.types.is_string(self._kind), pa.types.is_integer(self._kind)
         several = 0 if self._ends is None else 1 + (self._ends[0] != self._ends[1])
-        found = Repeats(distinct=several, repeated=0)
+        found = ValueRepeats(distinct=several, repeated=0)
         if texts or whole:
             found = self._distinct.result()
         least = self._ends[0] if whole and self._ends is not None else 0

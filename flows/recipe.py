@@ -244,7 +244,7 @@ class Recipe(BaseModel):
             return self
         for setting, (is_wrong, remedy) in NOT_PRIVATE.items():
             if is_wrong(self):
-                msg = f"privacy.epsilon is set, and {setting}: {remedy}"
+                msg = f"privacy.epsilon (of tables alone) is set, and {setting}: {remedy}"
                 raise ValueError(msg)
         return self
 

@@ -10,6 +10,7 @@ from gan.errors import ConfigError
 from gan.images.classic_presets import CLASSIC
 from gan.images.codec import ImageCodec
 from gan.images.mixture import ROWS_PER_GAUSSIAN
+from gan.images.networks import texture
 from gan.images.networks.mixture import shrinkage
 from gan.images.networks.unet import Blocks
 from gan.presets import ChosenPreset, Preset, complete
@@ -145,23 +146,58 @@ the gate's measures; longer trainings sharpen, and of few images they begin to c
 
 def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture whose draws are denoised, then finished adversarially."""
-    network = _mixture_network(codec, train_rows, REFINED_ROWS)
-    blocks = Blocks(codec)
-    return Preset(
+    network, blocks = _mixture_network(codec, train_rows, REFINED_ROWS), Blocks(codec)
+    return replace(
+        _denoised(network, device),
         phases=(
-            PhaseConfig(objective="denoising", fraction=0.4, learning_rate=2e-3, beta1=0.9),
+            DENOISING.model_copy(update={"fraction": 0.4}),
             PhaseConfig(objective="adversarial", fraction=0.6, beta1=0.0),
         ),
         network={"kind": "mixture-gan", "width": 64 if device == "cuda" else 32, **network},
         latent=_numbers(codec, network) + blocks.h * blocks.w,
-        is_latent_free=False,
-        batch_size=64,
-        learning_rate=1e-3,
         gamma=MIXTURE_GAN_GAMMA * max(1.0, _values(codec) / SMALL_PICTURE),
         gamma_fall=1.0,
         penalty_interval=4,
-        budget_samples=REFINING_SAMPLES,
         patience_ticks=14,
+    )
+
+
+def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
+    """Return a mixture whose draws are denoised, then drawn anew pixel by pixel."""
+    network = _mixture_network(codec, train_rows, REFINED_ROWS)
+    return replace(
+        _denoised(network, device),
+        phases=(
+            DENOISING,
+            PhaseConfig(objective="likelihood", fraction=0.7, learning_rate=5e-3, beta1=0.9),
+        ),
+        network={
+            "kind": "autoregressive",
+            "width": 64 if device == "cuda" else 32,
+            "units": 256 if device == "cuda" else 128,
+            "shape_rows": train_rows,
+            **network,
+        },
+        latent=_numbers(codec, network) + texture.NUMBERS + _values(codec),
+        budget_samples=DRAWING_SAMPLES,
+    )
+
+
+DENOISING = PhaseConfig(objective="denoising", fraction=0.3, learning_rate=2e-3, beta1=0.9)
+
+DRAWING_SAMPLES = 300_000
+"""The same of what is drawn pixel by pixel, whose steps look at a part of each image."""
+
+
+def _denoised(network: Mapping[str, int], device: str) -> Preset:
+    """Return what all share that begin from a mixture and its denoiser."""
+    return Preset(
+        network=dict(network),
+        latent=1,
+        is_latent_free=False,
+        batch_size=64,
+        learning_rate=1e-3,
+        budget_samples=REFINING_SAMPLES,
         sampling_batch=256,
         precision="bfloat16" if fast_bfloat16(device) else "float32",
     )
@@ -176,6 +212,7 @@ def modern(codec: ImageCodec, device: str, train_rows: int) -> Preset:
 BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
     "mixture": mixture,
     "mixture-gan": mixture_gan,
+    "autoregressive": autoregressive,
     "modern": modern,
     "mlp": mlp,
     "resnet": resnet,
@@ -186,6 +223,10 @@ BUILDERS: dict[str, Callable[[ImageCodec, str, int], Preset]] = {
 MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
 
 _SUMMARIES = {
+    "autoregressive": (
+        "A mixture's draw, denoised in three steps by a small U-net, drawn anew pixel by pixel.",
+        "Richardson and Weiss (2018); DDIM (2021); Salimans et al., PixelCNN++ (2017), section 2",
+    ),
     "mixture-gan": (
         "A mixture's draw, denoised in three steps by a small U-net, finished adversarially.",
         "Richardson and Weiss (2018), section 5; Song et al., DDIM (2021); R3GAN (2024)",
@@ -260,7 +301,8 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, str]:
         name = "mlp" if _values(codec) <= LARGEST_MLP[device] else "resnet"
         return name, f"preset {name}: {size} images, on {device}"
     why = f"{size} images have more than {SMALL_VALUES} values, on {device}"
-    return "mixture-gan", f"preset mixture-gan: {why}"
+    name = "mixture-gan" if shrinkage(codec) > 1 else "autoregressive"
+    return name, f"preset {name}: {why}"
 
 
 def _augment(

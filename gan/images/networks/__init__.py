@@ -7,6 +7,7 @@ import torch
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.images.codec import ImageCodec
+from gan.images.networks.autoregressive import autoregressive_networks
 from gan.images.networks.blocks import block_networks
 from gan.images.networks.convolutional import dcgan_networks, mirror_networks
 from gan.images.networks.dense import dense_networks
@@ -28,6 +29,7 @@ NETWORKS: dict[str, Build] = {
     "biggan": block_networks,
     "mixture": mixture_networks,
     "mixture-gan": mixture_gan_networks,
+    "autoregressive": autoregressive_networks,
 }
 """`network["kind"]` → both networks."""
 

@@ -86,6 +86,7 @@ CASES = {
         GeneratorConfig(preset="mlp", width=32, penalty="spectral-norm", loss="hinge"),
     ),
     "denoising": (images, GeneratorConfig(preset="mixture-gan", width=16)),
+    "pixels": (images, GeneratorConfig(preset="autoregressive", width=16)),
     "one-shot": (table, GeneratorConfig(preset="adversarial", width=32)),
     "mirror": (table, GeneratorConfig(preset="mlp-gan", width=32)),
     "ctgan": (table, GeneratorConfig(preset="ctgan", width=32)),

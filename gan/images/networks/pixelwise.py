@@ -1,0 +1,231 @@
+"""Images drawn pixel by pixel, for their grain: shapes are given, every value has a distribution.
+
+The shapes of an image are its first principal components and a few numbers of its texture. Given
+these and what is drawn already, a value follows a mixture of logistic distributions, discretised to
+the values that images have (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1). Pixels are
+drawn coarse to fine (see `lattice`); training looks at some pixels of each image.
+
+Shapes: N images, C channels, H height, W width, P pixels, F values of an image, L lattices, S
+pixels that a step looks at, K codes of shapes, T numbers of texture, X of both, Z numbers that a
+draw takes, V values of windows, B bytes, G groups, Q pixels of a lattice.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gan.device import exact_products
+from gan.images.codec import ImageCodec
+from gan.images.mixture import principal_components
+from gan.images.networks import texture
+from gan.images.networks.lattice import lattices
+from gan.images.networks.layers import Initialisable
+from gan.images.networks.logistics import LatticeNetworks
+from gan.images.networks.texture import Described, Texture
+
+LOOKED_AT = 8
+"""Pixels of an image that a step learns from, of each lattice."""
+WOBBLE = 0.15
+"""Largest share of noise on the codes in training: those of made images are not exact either."""
+FEWEST_CODES, MOST_CODES = 16, 128
+VALUES_PER_CODE, ROWS_PER_CODE = 12, 20
+"""Values and images, at least, for every component that stands for shapes."""
+FITTED_PIXELS, FITTED_ROWS = 30_000, 6_000
+"""What the linear prediction of each lattice is fitted on, and all else that is measured."""
+LEAST_CHANCE = 1e-7
+FAR = 1e3
+"""Beyond every value."""
+BLACK = -1.0
+
+
+class Shapes(NamedTuple):
+    """What an image looks like from afar."""
+
+    flat_NCP: Tensor
+    """The image that the codes stand for."""
+    known_NX: Tensor
+    """Codes and texture."""
+
+
+class LookedAt(NamedTuple):
+    """Pixels of all lattices, as many of each, in order of their images."""
+
+    pixel_LS: Tensor
+    window_LSV: Tensor
+    values_LSC: Tensor
+
+
+class Pixelwise(Initialisable):
+    """Draws images of given shapes, and says how probable real ones are."""
+
+    mean_F: Tensor
+    basis_KF: Tensor
+    lower_B: Tensor
+    upper_B: Tensor
+    nearest_B: Tensor
+
+    def __init__(self, codec: ImageCodec, rows: int, groups: int, units: int) -> None:
+        super().__init__()
+        self.codec = codec
+        self.size = (codec.channels, codec.height, codec.width)
+        codes, values = code_count(codec, rows), math.prod(self.size)
+        self.register_buffer("mean_F", torch.zeros(values))
+        self.register_buffer("basis_KF", torch.zeros(codes, values))
+        for name in ("lower_B", "upper_B", "nearest_B"):
+            self.register_buffer(name, torch.zeros(256))
+        self.texture = Texture(codes, groups)
+        with torch.device("cpu"):  # indexes are no weights
+            self.lattices = lattices(codec.height, codec.width)
+        self.order = [each.pixel_Q.tolist() for each in self.lattices]
+        seen = self.lattices[0].before_QK.shape[1] + self.lattices[0].around_QB.shape[1]
+        self.networks = LatticeNetworks(
+            len(self.lattices),
+            codec.channels * seen,
+            codec.channels,
+            codes + texture.NUMBERS,
+            groups,
+            units,
+        )
+        self.place = nn.Embedding(codec.height * codec.width, units)
+
+    @property
+    def numbers(self) -> int:
+        """How many normal numbers a draw takes."""
+        return texture.NUMBERS + math.prod(self.size)
+
+    def encode(self, images_NCHW: Tensor) -> Tensor:
+        """Return `codes_NK`: principal components in standard deviations."""
+        with exact_products(images_NCHW):
+            codes_NK = (images_NCHW.flatten(1) - self.mean_F) @ self.basis_KF.T
+        return codes_NK / self.basis_KF.square().sum(1).clamp_min(LEAST_CHANCE)
+
+    def decode(self, codes_NK: Tensor) -> Tensor:
+        """Return the images that codes stand for."""
+        with exact_products(codes_NK):
+            flat_NF = torch.addmm(self.mean_F, codes_NK, self.basis_KF)
+        images_NCHW: Tensor = flat_NF.unflatten(1, self.size)
+        return images_NCHW
+
+    def _shapes(self, codes_NK: Tensor, texture_NT: Tensor) -> Shapes:
+        known_NX = torch.cat([codes_NK, texture_NT], dim=1)
+        return Shapes(self.decode(codes_NK).flatten(2), known_NX)
+
+    def forward(self, normal_NZ: Tensor, like_NCHW: Tensor, group_N: Tensor) -> Tensor:
+        """Return images with the shapes of others, `images_NCHW`: values that images have."""
+        normal_NT, normal_NF = normal_NZ.tensor_split([texture.NUMBERS], dim=1)
+        codes_NK = self.encode(like_NCHW)
+        shapes = self._shapes(codes_NK, self.texture.draw(normal_NT, codes_NK, group_N))
+        chance_NCP = torch.special.ndtr(normal_NF).unflatten(1, (self.size[0], -1))
+        drawn_NCP = _with_edge(torch.full_like(chance_NCP, BLACK))
+        for index, (lattice, pixels) in enumerate(zip(self.lattices, self.order, strict=True)):
+            image_NU = self.networks.image(shapes.known_NX, group_N, index)
+            before_QK = lattice.before_QK.to(drawn_NCP.device)
+            around_QB = lattice.around_QB.to(drawn_NCP.device)
+            for q, at in enumerate(pixels):
+                before_NV = drawn_NCP[:, :, before_QK[q]].flatten(1)
+                around_NV = shapes.flat_NCP[:, :, around_QB[q]].flatten(1)
+                window_NV = torch.cat([before_NV, around_NV], dim=1)
+                place_NU = image_NU + self.place.weight[at]
+                pixel = self.networks.pixel(window_NV, place_NU, index)
+                for channel in range(self.size[0]):
+                    logistics = self.networks.value(pixel, channel, drawn_NCP[:, :, at], index)
+                    value_N = logistics.quantile(chance_NCP[:, channel, at])
+                    drawn_NCP[:, channel, at] = self.nearest_B[_bytes(value_N)]
+        images_NCHW: Tensor = drawn_NCP[:, :, :-1].unflatten(2, self.size[1:])
+        return images_NCHW
+
+    def loss(self, images_NCHW: Tensor, group_N: Tensor, stream: torch.Generator) -> Tensor:
+        """Return the mean nats per image, estimated at some of its pixels."""
+        with torch.no_grad():
+            codes_NK = self.encode(images_NCHW)
+            texture_NT = self.texture(images_NCHW, self.decode(codes_NK))
+            level_N1 = WOBBLE * torch.rand(len(codes_NK), 1, generator=stream)
+            noise_NK = level_N1 * torch.randn(codes_NK.shape, generator=stream)
+            shapes = self._shapes(codes_NK + noise_NK.to(codes_NK), texture_NT)
+            looked = self._look(shapes.flat_NCP, images_NCHW, LOOKED_AT, stream)
+            byte_LSC = _bytes(looked.values_LSC)
+            lower_LSC, upper_LSC = self.lower_B[byte_LSC], self.upper_B[byte_LSC]
+        image_LNU = self.networks.image(shapes.known_NX, group_N)
+        place_LSU = image_LNU.repeat_interleave(LOOKED_AT, dim=1) + self.place(looked.pixel_LS)
+        pixel = self.networks.pixel(looked.window_LSV, place_LSU)
+        nats_L = place_LSU.new_zeros(len(self.lattices), dtype=torch.float32)
+        for channel in range(self.size[0]):
+            logistics = self.networks.value(pixel, channel, looked.values_LSC)
+            chance_LS = logistics.chance(lower_LSC[..., channel], upper_LSC[..., channel])
+            nats_L = nats_L - chance_LS.clamp_min(LEAST_CHANCE).log().mean(1)
+        pixels_L = torch.tensor([float(len(pixels)) for pixels in self.order])
+        nats: Tensor = nats_L @ pixels_L.to(nats_L)
+        return nats
+
+    def _look(
+        self, shapes_NCP: Tensor, images_NCHW: Tensor, each: int, stream: torch.Generator
+    ) -> LookedAt:
+        """Return so many random pixels of every image for each lattice."""
+        images, device = len(images_NCHW), images_NCHW.device
+        flat_NCP = _with_edge(images_NCHW.flatten(2))
+        image_S = torch.arange(images, device=device).repeat_interleave(each)
+        parts = []
+        for lattice in self.lattices:
+            q_S = torch.randint(len(lattice.pixel_Q), (images, each), generator=stream).flatten()
+            before_SKC = flat_NCP[image_S[:, None], :, lattice.before_QK[q_S].to(device)]
+            around_SBC = shapes_NCP[image_S[:, None], :, lattice.around_QB[q_S].to(device)]
+            window_SV = torch.cat([before_SKC.mT.flatten(1), around_SBC.mT.flatten(1)], dim=1)
+            pixel_S = lattice.pixel_Q[q_S].to(device)
+            parts.append((pixel_S, window_SV, flat_NCP[image_S, :, pixel_S]))
+        return LookedAt(*(torch.stack(part) for part in zip(*parts, strict=True)))
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Know no shapes yet, and the values that images have."""
+        self.mean_F.zero_()
+        self.basis_KF.zero_()
+        self.texture.start()
+        self.place.weight.normal_(std=0.01, generator=stream)
+        byte_B = torch.arange(256)
+        levels = torch.tensor(self.codec.levels) if self.codec.levels else byte_B
+        middle = (levels[1:] + levels[:-1]) / 2
+        end = torch.tensor([FAR * 255])
+        nearest_B = (byte_B[:, None] - levels).abs().argmin(1)
+        self.lower_B.copy_(torch.cat([-end, middle])[nearest_B] / 127.5 - 1)
+        self.upper_B.copy_(torch.cat([middle, end])[nearest_B] / 127.5 - 1)
+        self.nearest_B.copy_(levels[nearest_B] / 127.5 - 1)
+
+    @torch.no_grad()
+    def fit(self, images_RCHW: Tensor, group_R: Tensor, stream: torch.Generator) -> None:
+        """Learn components, textures and the linear predictions of all lattices."""
+        flat_RF = images_RCHW.flatten(1)
+        self.mean_F.copy_(flat_RF.mean(0))
+        centred_RF = flat_RF - self.mean_F
+        _, directions_KF = principal_components(centred_RF.cpu().numpy(), len(self.basis_KF))
+        basis_KF = torch.from_numpy(np.ascontiguousarray(directions_KF)).to(centred_RF)
+        deviation_K = (centred_RF @ basis_KF.T).square().mean(0).sqrt()
+        self.basis_KF.zero_()
+        self.basis_KF[: len(basis_KF)] = basis_KF * deviation_K[:, None]
+        codes_RK = self.encode(images_RCHW)
+        shapes_RCHW = self.decode(codes_RK)
+        self.texture.measure(Described(images_RCHW, shapes_RCHW, codes_RK, group_R))
+        each = math.ceil(FITTED_PIXELS / len(images_RCHW))
+        looked = self._look(shapes_RCHW.flatten(2), images_RCHW, each, stream)
+        for lattice in range(len(self.lattices)):
+            self.networks.fit_linear(
+                lattice, looked.window_LSV[lattice], looked.values_LSC[lattice]
+            )
+
+
+def code_count(codec: ImageCodec, rows: int) -> int:
+    """Return how many components stand for an image's shapes."""
+    values = codec.channels * codec.height * codec.width
+    wanted = min(max(values // VALUES_PER_CODE, FEWEST_CODES), MOST_CODES)
+    return max(min(wanted, rows // ROWS_PER_CODE), 1)
+
+
+def _with_edge(flat_NCP: Tensor) -> Tensor:
+    """Return pixels with one more, black, that stands for those that are not there."""
+    return torch.cat([flat_NCP, torch.full_like(flat_NCP[:, :, :1], BLACK)], dim=2)
+
+
+def _bytes(values: Tensor) -> Tensor:
+    """Return values in [-1, 1] as bytes, the nearest ones."""
+    return values.add(1).mul(127.5).round().clamp(0, 255).long()

@@ -1,0 +1,127 @@
+"""Images drawn pixel by pixel: the order of their pixels, their chances, textures, training."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from gan.images.codec import ImageCodec, write_images
+from gan.images.networks.lattice import first_distance, lattices
+from gan.images.networks.layers import initialise
+from gan.images.networks.logistics import Logistics
+from gan.images.networks.pixelwise import Pixelwise, code_count
+from gan.randomness import numpy_stream, stream
+
+SIDE = 8
+STRIPED, PLAIN = 0, 1
+
+
+def stripes(rows, seed=0):
+    """Return images of two classes: of one colour with stripes, and of one colour."""
+    rng = numpy_stream(seed, "stripes")
+    labels_R = np.arange(rows) % 2
+    grey = rng.integers(60, 190, (rows, 1, 1, 1)) + np.zeros((1, SIDE, SIDE, 1))
+    striped = np.where(np.arange(SIDE) % 2, 50, -50)[None, :, None, None]
+    images = grey + striped * (labels_R == STRIPED)[:, None, None, None]
+    images = np.clip(images + rng.normal(0, 2, images.shape), 0, 255).astype(np.uint8)
+    records = pa.table({"image": write_images(images), "label": pa.array(labels_R)})
+    codec = ImageCodec.fit(records, "label")
+    return codec, codec.to_samples(torch.from_numpy(images.copy())), torch.from_numpy(labels_R)
+
+
+def built(codec, rows, units=24):
+    """Return an untrained network, with every weight drawn from a seed."""
+    network = Pixelwise(codec, rows, max(len(codec.classes), 1), units)
+    initialise(network, stream(0, "weights"))
+    return network
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (9, 13), (28, 28), (16, 32)])
+def test_lattices_hold_every_pixel_once_and_look_only_back(height, width):
+    drawn = set()
+    for lattice in lattices(height, width):
+        for pixel, before in zip(lattice.pixel_Q.tolist(), lattice.before_QK.tolist(), strict=True):
+            assert set(before) <= drawn | {height * width}
+            assert pixel not in drawn
+            drawn.add(pixel)
+        assert lattice.around_QB.min() >= 0
+        assert lattice.around_QB.max() < height * width
+    assert drawn == set(range(height * width))
+
+
+def test_the_last_lattice_sees_neighbours_on_all_sides():
+    lattice, width = lattices(16, 16)[-1], 16
+    q = next(q for q, pixel in enumerate(lattice.pixel_Q.tolist()) if pixel == 7 * width + 6)
+    around = {6 * width + 6, 8 * width + 6, 7 * width + 5, 7 * width + 7}
+    assert around <= set(lattice.before_QK[q].tolist())
+
+
+def test_large_images_begin_coarser():
+    assert (first_distance(8, 8), first_distance(16, 20)) == (2, 4)
+
+
+def test_codes_are_fewer_than_values_and_rows_allow():
+    codec = ImageCodec(height=28, width=28, channels=1)
+    assert code_count(codec, 100_000) <= 28 * 28 // 12
+    assert code_count(codec, 400) < code_count(codec, 100_000)
+    assert code_count(codec, 1) == 1
+
+
+@pytest.mark.parametrize("levels", [(), (0, 17, 34, 136, 255)])
+def test_chances_of_all_values_sum_to_one(levels):
+    network = built(ImageCodec(height=8, width=8, channels=1, levels=levels), 100)
+    values = torch.tensor(levels or range(256))
+    one = torch.tensor([[0.3, -1.0]]), torch.tensor([[-0.9, 0.4]]), torch.tensor([[-2.0, -0.5]])
+    logistics = Logistics(*(each.expand(len(values), -1) for each in one))
+    chance_V = logistics.chance(network.lower_B[values], network.upper_B[values])
+    assert float(chance_V.sum()) == pytest.approx(1, abs=1e-5)
+    assert float(chance_V.min()) > 0
+
+
+def test_training_learns_stripes_and_draws_them_by_class():
+    codec, images, labels = stripes(400)
+    network = built(codec, len(images))
+    network.fit(images, labels, stream(0, "fit"))
+    _, unseen, unseen_labels = stripes(200, seed=1)
+
+    def nats():
+        with torch.no_grad():
+            return float(network.loss(unseen, unseen_labels, stream(2, "nats")))
+
+    before = nats()
+    optimizer, numbers = torch.optim.Adam(network.parameters(), 5e-3), stream(1, "steps")
+    for _ in range(80):
+        rows = torch.randint(len(images), (32,), generator=numbers)
+        network.loss(images[rows], labels[rows], numbers).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    after = nats()
+    assert after < before - 0.1 * SIDE * SIDE
+    assert after < SIDE * SIDE * math.log(40)
+
+    z_NZ = torch.randn(64, network.numbers, generator=numbers)
+    with torch.no_grad():
+        drawn = network(z_NZ, unseen[:64], unseen_labels[:64])
+    rough_N = (drawn[:, 0, 1:] - drawn[:, 0, :-1]).abs().mean((1, 2))
+    real_N = (unseen[:64, 0, 1:] - unseen[:64, 0, :-1]).abs().mean((1, 2))
+    for label in (STRIPED, PLAIN):
+        own = unseen_labels[:64] == label
+        assert float(rough_N[own].mean()) == pytest.approx(float(real_N[own].mean()), abs=0.2)
+    brightness = torch.stack([drawn.mean((1, 2, 3)), unseen[:64].mean((1, 2, 3))])
+    assert float(torch.corrcoef(brightness)[0, 1]) > 0.95
+
+
+def test_drawn_values_are_those_that_images_have():
+    codec = ImageCodec(height=8, width=8, channels=3, levels=(0, 85, 170, 255))
+    network = built(codec, 200)
+    bytes_NHWC = torch.randint(0, 4, (40, 8, 8, 3), generator=stream(0, "levels")) * 85
+    images = codec.to_samples(bytes_NHWC.to(torch.uint8))
+    network.fit(images, torch.zeros(40, dtype=torch.long), stream(0, "fit"))
+    z_NZ = torch.randn(8, network.numbers, generator=stream(1, "z"))
+    group_N = torch.zeros(8, dtype=torch.long)
+    with torch.no_grad():
+        drawn, again = (network(z_NZ, images[:8], group_N) for _ in range(2))
+    assert torch.equal(drawn, again)
+    assert set(((drawn + 1) * 127.5).round().long().unique().tolist()) <= {0, 85, 170, 255}

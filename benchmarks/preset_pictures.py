@@ -28,7 +28,7 @@ from storage.sources.prepare import prepare
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "mixture": ("mixture",),
-    "refined": ("mixture-gan",),
+    "refined": ("mixture-gan", "autoregressive"),
     "dense": ("mlp", "mlp-gan"),
     "convolutional": ("dcgan", "lsgan", "wgan", "wgan-gp"),
     "residual": ("resnet", "resnet-gan", "sngan", "gngan", "biggan-small"),

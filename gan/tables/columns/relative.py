@@ -12,6 +12,11 @@ value itself lies in. Differences are numbers like others: what is shown of them
 means that `g` rows hold (`numeric`). A value with a large share, such as zero, stays a code of its
 own: that two zeros are equal is no relation.
 
+Columns of other units, or of none, move together too: a length and a weight, an amount and its
+logarithm, a date and the season's price. There the difference is to what the column is on average
+where the neighbour has its value (`trend`). What lies on that trend in nearly all rows is given by
+it, so that a function of one other column is kept without being named.
+
 A pair is found if far more rows are beside each other than after shuffling one of the two.
 
 Shapes: N rows, C cells.
@@ -28,6 +33,7 @@ import pyarrow.compute as pc
 
 from gan.tables.columns.habits import day_units
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.trend import EXACT_PART, EXACT_SHARE, Trend, learn_trend
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
 
 Array = np.ndarray[Any, Any]
@@ -36,6 +42,10 @@ REACH = 3
 """Bins' widths that a value may differ from its neighbour's."""
 NEAR_SHARE, NEAR_TIMES, NEAR_ROWS = 0.15, 2.0, 200
 """Both move as one if so many rows are beside each other, so many times as many as by chance."""
+TREND_SHARE, TREND_GAIN = 0.5, 0.1
+"""The same where a trend is between them; it is taken if so many more are beside than without."""
+FEW_PAIRS = 2_000
+"""A trend is looked for in so many rows first."""
 EQUAL_SHARE, EQUAL_TIMES = 0.01, 3.0
 """The same where only equal values count; of these there are 3 g rows at least."""
 LARGE_SHARE = 0.05
@@ -63,11 +73,11 @@ class RelativeNumeric(Modelled):
     """0 = only equal values are beside each other."""
     kept: tuple[int, ...]
     """The codes of `own` that stay its own even where both are equal."""
+    trend: Trend | None
+    """What the column is on average beside its neighbour; None: what the neighbour is."""
 
     @classmethod
-    def of(
-        cls, own: Numeric, offsets: Numeric, neighbour: str, reach: int, kept: tuple[int, ...]
-    ) -> Self:
+    def of(cls, own: Numeric, offsets: Numeric, pair: "Beside") -> Self:
         """Put the codes of differences behind the column's own, before null."""
         kind, null = own.vocabularies[0].type, own.has_null
         values = own.vocabularies[0].slice(0, own.cells - null)
@@ -84,9 +94,7 @@ class RelativeNumeric(Modelled):
             notes=own.notes,
             own=own,
             offsets=offsets,
-            neighbour=neighbour,
-            reach=reach,
-            kept=kept,
+            **pair._asdict(),
         )
 
     @property
@@ -98,6 +106,11 @@ class RelativeNumeric(Modelled):
     def has_null(self) -> bool:
         """Whether the last cell is null."""
         return self.own.has_null
+
+    @property
+    def beside(self) -> "Beside":
+        """How it lies beside its neighbour."""
+        return Beside(self.neighbour, self.reach, self.kept, self.trend)
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -121,9 +134,8 @@ class RelativeNumeric(Modelled):
     def encode(self, records: pa.Table) -> Array:
         """Return `cells_N`: beside the neighbour where it is, else by the value itself."""
         cells_N = self.own.encode(records)
-        apart_N, beside_N = apart(
-            self.own, self.kept, records[self.neighbour], records[self.name], self.reach
-        )
+        there, here = records[self.neighbour], records[self.name]
+        apart_N, beside_N = self.beside.apart(self.own, there, here)
         first = self.own.cells - self.has_null
         null_N = plain(records[self.name]).is_null().to_numpy(zero_copy_only=False)
         if self.has_null:
@@ -144,8 +156,8 @@ class RelativeNumeric(Modelled):
         if not len(rows_M):
             return (values,)
         units, _ = to_units(values, self.decimals)
-        there_N, valid_N = to_units(found[self.neighbour], self.decimals)
-        offsets, _ = to_units(self.offsets.vocabularies[0], 0)
+        there_N, valid_N = self.beside.expected(self.own, found[self.neighbour])
+        offsets, _ = to_units(self.offsets.vocabularies[0], None)
         known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
         first = self.own.cells - self.has_null
         near_M = there_N[rows_M] + offsets[cells_N[rows_M] - first]
@@ -168,34 +180,48 @@ class RelativeNumeric(Modelled):
             "neighbour": self.neighbour,
             "reach": self.reach,
             "kept": list(self.kept),
+            "trend": None if self.trend is None else self.trend.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
         own, offsets = (Numeric.from_json(data[part]) for part in ("own", "offsets"))
-        return cls.of(own, offsets, data["neighbour"], data["reach"], tuple(data["kept"]))
+        trend = None if data.get("trend") is None else Trend.from_json(data["trend"])
+        pair = Beside(data["neighbour"], data["reach"], tuple(data["kept"]), trend)
+        return cls.of(own, offsets, pair)
 
 
-def apart(
-    own: Numeric, kept: Sequence[int], there: Any, here: Any, reach: int
-) -> tuple[Array, Array]:
-    """Return how much more the values are than the neighbour's, and which are beside them.
+class Beside(NamedTuple):
+    """How a column lies beside its neighbour; see `RelativeNumeric`."""
 
-    Args:
-        own: the column's own codes.
-        kept: those of them that stay.
-        there: the neighbour's values.
-        here: the values.
-        reach: bins' widths that they may differ.
-    """
-    here_N, valid_N = to_units(here, own.decimals)
-    there_N, known_N = to_units(there, own.decimals)
-    cells_N = own.encode(pa.table({own.name: here}))
-    codes_N = own.codes_of(cells_N)
-    apart_N = here_N - there_N
-    near_N = np.abs(apart_N) <= reach * own.widths[codes_N]
-    return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, kept)
+    neighbour: str
+    reach: int
+    kept: tuple[int, ...]
+    trend: Trend | None = None
+
+    def expected(self, own: Numeric, there: Any) -> tuple[Array, Array]:
+        """Return what the column would be without a difference, and where that is known.
+
+        Args:
+            own: the column's own codes.
+            there: the neighbour's values.
+        """
+        if self.trend is None:
+            return to_units(there, own.decimals)
+        there_N, known_N = self.trend.at(there)
+        return (there_N if own.decimals is None else np.rint(there_N).astype(np.int64)), known_N
+
+    def apart(self, own: Numeric, there: Any, here: Any) -> tuple[Array, Array]:
+        """Return how much more the values are than what is expected, and which are beside it."""
+        here_N, valid_N = to_units(here, own.decimals)
+        there_N, known_N = self.expected(own, there)
+        codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
+        apart_N, widths_N = here_N - there_N, own.widths[codes_N]
+        if self.trend is not None and self.trend.exact:
+            apart_N = np.where(np.abs(apart_N) <= EXACT_PART * widths_N, 0, apart_N)
+        near_N = np.abs(apart_N) <= self.reach * widths_N
+        return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, self.kept)
 
 
 class Pair(NamedTuple):
@@ -206,6 +232,8 @@ class Pair(NamedTuple):
     column: int
     neighbour: int
     reach: int
+    trend: bool = False
+    """Whether it is the trend that the column is beside."""
 
 
 def find_neighbours(
@@ -223,7 +251,6 @@ def find_neighbours(
         index
         for index, column in enumerate(columns)
         if isinstance(column, Numeric)
-        and column.decimals is not None
         and column.codes < column.cells
     ][:MOST_COLUMNS]
     step = max(records.num_rows // SAMPLE, 1)
@@ -270,25 +297,75 @@ def _pairs(
     found = []
     for neighbour in offered:
         other = columns[neighbour]
-        same = isinstance(other, Numeric) and other.decimals == own.decimals
-        there = plain(some[other.name])
-        if neighbour == index or not same or not _comparable(here.type, there.type):
+        if neighbour == index or not isinstance(other, Numeric):
             continue
-        there_N, known_N = to_units(there, own.decimals)
-        shares = {
-            reach: tuple(
-                _share(here_N - there_N[rows], reach * widths_N, known_N[rows] & open_N)
-                for rows in (every, order)
-            )
-            for reach in (REACH, 0)
-        }
-        (near, by_chance), (equal, equal_by_chance) = shares[REACH], shares[0]
-        moves = near >= max(NEAR_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(here))
-        if moves and not _breaks_habits(own, kept, there, here):
-            found.append(Pair(near - by_chance, index, neighbour, REACH))
-        elif equal >= max(EQUAL_SHARE, EQUAL_TIMES * equal_by_chance, 3 * group / len(here)):
-            found.append(Pair(equal - equal_by_chance, index, neighbour, 0))
+        there = plain(some[other.name])
+        best = Pair(0.0, index, neighbour, 0)
+        if own.decimals is not None and other.decimals == own.decimals and (
+            _comparable(here.type, there.type)
+        ):
+            there_N, known_N = to_units(there, own.decimals)
+            shares = {
+                reach: tuple(
+                    _share(here_N - there_N[rows], reach * widths_N, known_N[rows] & open_N)
+                    for rows in (every, order)
+                )
+                for reach in (REACH, 0)
+            }
+            (near, by_chance), (equal, equal_by_chance) = shares[REACH], shares[0]
+            moves = near >= max(NEAR_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(here))
+            if moves and not _breaks_habits(own, Beside(other.name, REACH, kept), there, here):
+                best = best._replace(score=near - by_chance, reach=REACH)
+            elif equal >= max(EQUAL_SHARE, EQUAL_TIMES * equal_by_chance, 3 * group / len(here)):
+                best = best._replace(score=equal - equal_by_chance)
+        gain = _trend_gain(own, other, (here, there), open_N, group)
+        if gain > best.score + TREND_GAIN:
+            best = Pair(gain, index, neighbour, REACH, trend=True)
+        if best.score:
+            found.append(best)
     return found
+
+
+def _trend_gain(
+    own: Numeric, other: Numeric, columns: tuple[Any, Any], open_N: Array, group: int
+) -> float:
+    """Return the share of rows beside the trend, less that after shuffling; 0 where too few are.
+
+    Args:
+        own: the column's own codes.
+        other: the neighbour's.
+        columns: values of both.
+        open_N: which of the column's values may lie beside another.
+        group: rows of a knot.
+    """
+    gain = 0.0
+    for rows in (FEW_PAIRS, len(open_N)):
+        here, there = (each.slice(0, rows) for each in columns)
+        beside = Beside(other.name, REACH, (), _trend(own, other, there, here, group))
+        mixed = np.random.default_rng(0).permutation(len(here))
+        near, by_chance = (
+            float(np.mean(beside.apart(own, values, here)[1] & open_N[:rows]))
+            for values in (there, there.take(pa.array(mixed)))
+        )
+        if near < max(TREND_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(open_N)):
+            return 0.0
+        gain = near - by_chance
+    here, there = columns
+    return 0.0 if _breaks_habits(own, beside, there, here) else gain
+
+
+def _trend(own: Numeric, other: Numeric, there: Any, here: Any, group: int) -> Trend:
+    """Return the trend of a column in another, of what both show."""
+    sides = []
+    for column, values in ((other, there), (own, here)):
+        shown, _ = to_units(column.vocabularies[0].drop_null(), column.decimals)
+        units_N, valid_N = to_units(values, column.decimals)
+        sides.append((np.clip(units_N, shown.min(), shown.max()), valid_N))
+    (there_N, known_N), (here_N, valid_N) = sides
+    both_N = known_N & valid_N
+    if not both_N.any():
+        return Trend(np.zeros(1), np.zeros(1), other.decimals)
+    return learn_trend(there_N[both_N], here_N[both_N], other.decimals, group)
 
 
 def _share(apart_N: Array, widths_N: Array, known_N: Array) -> float:
@@ -296,9 +373,11 @@ def _share(apart_N: Array, widths_N: Array, known_N: Array) -> float:
     return float(np.mean(known_N & (np.abs(apart_N) <= widths_N)))
 
 
-def _breaks_habits(own: Numeric, kept: Sequence[int], there: Any, here: Any) -> bool:
+def _breaks_habits(own: Numeric, beside: Beside, there: Any, here: Any) -> bool:
     """Say whether the neighbour's value plus a difference is seldom as round as the values are."""
-    apart_N, near_N = apart(own, kept, there, here, REACH)
+    if own.decimals is None:
+        return False
+    apart_N, near_N = beside.apart(own, there, here)
     here_M, apart_M = to_units(here, own.decimals)[0][near_N], apart_N[near_N]
     again_M = here_M - apart_M + np.random.default_rng(0).permutation(apart_M)
     day = day_units(here.type)
@@ -328,11 +407,25 @@ def _fit(columns: Sequence[Modelled], pair: Pair, records: pa.Table, group: int)
     if not isinstance(own, Numeric):
         return own
     here, there = plain(records[own.name]), plain(records[other.name])
-    kept = _large(own, here)
-    apart_N, beside_N = apart(own, kept, there, here, pair.reach)
+    beside = Beside(other.name, pair.reach, _large(own, here))
+    if pair.trend and isinstance(other, Numeric):
+        beside = beside._replace(trend=_exact(own, beside, (there, here), other, group))
+    apart_N, beside_N = beside.apart(own, there, here)
     if np.count_nonzero(beside_N) < max(group, 2):
         return own
     name = f"{own.name} less {other.name}"
     found = pa.array(apart_N[beside_N])
     offsets = Numeric.fit(name, found, group, limits=(None, None), whole=False)
-    return RelativeNumeric.of(own, offsets, other.name, pair.reach, kept)
+    return RelativeNumeric.of(own, offsets, beside)
+
+
+def _exact(
+    own: Numeric, beside: Beside, columns: tuple[Any, Any], other: Numeric, group: int
+) -> Trend:
+    """Return the trend, and whether nearly all rows beside it lie on it."""
+    there, here = columns
+    trend = _trend(own, other, there, here, group)
+    close = beside._replace(trend=trend._replace(exact=True))
+    apart_N, beside_N = close.apart(own, there, here)
+    on_trend = np.mean(apart_N[beside_N] == 0) if beside_N.any() else 0.0
+    return trend._replace(exact=bool(on_trend >= EXACT_SHARE))

@@ -36,7 +36,12 @@ class Trend(NamedTuple):
     def at(self, there: Any) -> tuple[Array, Array]:
         """Return the mean at values of the other column, and where these are no null."""
         there_N, known_N = to_units(there, self.decimals)
-        return np.interp(there_N.astype(np.float64), self.there_V, self.here_V), known_N
+        return self.of_units(there_N), known_N
+
+    def of_units(self, there_N: Array) -> Array:
+        """Return the mean at values of the other column, in units."""
+        found: Array = np.interp(there_N.astype(np.float64), self.there_V, self.here_V)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return the knots as JSON."""
@@ -50,6 +55,12 @@ class Trend(NamedTuple):
         return cls(*ends, data["decimals"], data["exact"])
 
 
+def on_trend(apart_N: Array, widths_N: Array) -> Array:
+    """Return which differences from a trend are small in widths of bins."""
+    found: Array = np.abs(apart_N) <= EXACT_PART * widths_N
+    return found
+
+
 def learn_trend(there_N: Array, here_N: Array, decimals: int | None, g: int) -> Trend:
     """Return the trend of one column in another.
 
@@ -60,7 +71,7 @@ def learn_trend(there_N: Array, here_N: Array, decimals: int | None, g: int) -> 
         g: rows of a knot, at least.
     """
     order = np.argsort(there_N, kind="stable")
-    distinct, first = np.unique(there_N[order], return_index=True)
+    _, first = np.unique(there_N[order], return_index=True)
     least = max(g, -(-len(order) // MOST_KNOTS))
     starts, end = [0], len(order)
     for start in first.tolist():

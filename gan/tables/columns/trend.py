@@ -51,8 +51,8 @@ class Trend(NamedTuple):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the trend."""
-        ends = (np.array(data[end], dtype=np.float64) for end in ("there", "here"))
-        return cls(*ends, data["decimals"], data["exact"])
+        there_V, here_V = (np.array(data[end], dtype=np.float64) for end in ("there", "here"))
+        return cls(there_V, here_V, data["decimals"], data["exact"])
 
 
 def on_trend(apart_N: Array, widths_N: Array) -> Array:

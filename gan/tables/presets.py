@@ -96,7 +96,10 @@ def autoregressive(codec: TableSize, device: str, train_rows: int) -> Preset:
         patience_ticks=14,
         sampling_batch=2_048,
         precision="bfloat16-products" if fast_bfloat16(device) else "float32",
-        notes=(f"weight decay {decay:.2g}, dropout {dropout:.2g}: {train_rows:,} training rows",),
+        notes=(
+            f"weight decay {decay:.2g}, dropout {dropout:.2g}, both until {REGULARIZED:.0%} of the "
+            f"budget: {train_rows:,} training rows",
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def find_neighbours(
     offered = dict(list(offered.items())[:MOST_COLUMNS])
     step = max(records.num_rows // SAMPLE, 1)
     some = records.take(pa.array(np.arange(0, records.num_rows, step)))
-    seen = {index: _Seen.of(column, some) for index, column in offered.items()}
+    seen = {index: _Sampled.of(column, some) for index, column in offered.items()}
     pairs = [
         Pair(found[0], index, neighbour, *found[1:])
         for index, one in seen.items()
@@ -99,7 +99,7 @@ def _leads_to(chosen: Mapping[int, Pair], start: int, end: int) -> bool:
     return start == end
 
 
-class _Seen(NamedTuple):
+class _Sampled(NamedTuple):
     """A column in the rows that are looked at."""
 
     column: Numeric
@@ -115,7 +115,7 @@ class _Seen(NamedTuple):
     """Of the bin of each value."""
 
     @classmethod
-    def of(cls, column: Numeric, records: pa.Table) -> "_Seen":
+    def of(cls, column: Numeric, records: pa.Table) -> "_Sampled":
         """Look at a column of these rows."""
         values = plain(records[column.name])
         units_N, valid_N = to_units(values, column.decimals)
@@ -141,7 +141,7 @@ def _large(own: Numeric, records: pa.Table) -> tuple[int, ...]:
     return tuple(np.flatnonzero(single & (shares >= LARGE_SHARE)).tolist())
 
 
-def _beside(one: _Seen, other: _Seen, group: int) -> tuple[float, int, bool] | None:
+def _beside(one: _Sampled, other: _Sampled, group: int) -> tuple[float, int, bool] | None:
     """Return score, reach and whether it is a trend that a column lies beside; None: it does not.
 
     Args:
@@ -156,7 +156,7 @@ def _beside(one: _Seen, other: _Seen, group: int) -> tuple[float, int, bool] | N
     return (score, reach, False) if score else None
 
 
-def _plain_gain(one: _Seen, other: _Seen, group: int) -> tuple[float, int]:
+def _plain_gain(one: _Sampled, other: _Sampled, group: int) -> tuple[float, int]:
     """Return how many more rows are beside the neighbour's value than by chance, and the reach."""
     own, rows = one.column, len(one.units_N)
     comparable = own.decimals is not None and other.column.decimals == own.decimals
@@ -178,7 +178,7 @@ def _plain_gain(one: _Seen, other: _Seen, group: int) -> tuple[float, int]:
     return 0.0, 0
 
 
-def _trend_gain(one: _Seen, other: _Seen, group: int) -> float:
+def _trend_gain(one: _Sampled, other: _Sampled, group: int) -> float:
     """Return how many more rows are beside the trend than by chance; 0 where too few are."""
     gain, trend = 0.0, Trend(np.zeros(0), np.zeros(0), None)
     for rows in (FEW_PAIRS, len(one.units_N)):
@@ -226,7 +226,7 @@ def _comparable(one: Any, other: Any) -> bool:
 
 def _fit(own: Numeric, other: Numeric, pair: Pair, records: pa.Table, group: int) -> Modelled:
     """Return the column of a pair with codes for differences."""
-    one, neighbour = _Seen.of(own, records), _Seen.of(other, records)
+    one, neighbour = _Sampled.of(own, records), _Sampled.of(other, records)
     trend = _trend(one, neighbour, group) if pair.trend else None
     beside = Beside(other.name, pair.reach, one.kept, trend)
     apart_N, beside_N = beside.apart(own, neighbour.values, one.values)
@@ -238,7 +238,7 @@ def _fit(own: Numeric, other: Numeric, pair: Pair, records: pa.Table, group: int
     return RelativeNumeric.of(own, offsets, beside)
 
 
-def _trend(one: _Seen, other: _Seen, group: int) -> Trend:
+def _trend(one: _Sampled, other: _Sampled, group: int) -> Trend:
     """Return the trend of all rows, and whether nearly all that lie beside it lie on it."""
     both_N = one.valid_N & other.valid_N
     there_N, here_N = other.shown_N[both_N], one.shown_N[both_N]

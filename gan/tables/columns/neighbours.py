@@ -24,7 +24,7 @@ REACH = 3
 """Bins' widths that a value may differ from its neighbour's."""
 NEAR_SHARE, NEAR_TIMES, NEAR_ROWS = 0.15, 2.0, 200
 """Both move as one if so many rows are beside each other, so many times as many as by chance."""
-TREND_SHARE, TREND_GAIN = 0.6, 0.1
+TREND_SHARE, TREND_GAIN = 0.5, 0.1
 """So many must be beside a trend, and so many more than without it."""
 FEW_PAIRS = 2_000
 """A trend is looked for in so many rows first."""
